@@ -1,0 +1,78 @@
+"""Composes progression and runs it: `python -m services.progression.app`."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import FastAPI
+
+from services.progression import entrypoints, tables
+from services.progression.handlers import CONSUMER, DecisionInbox, Decisions, Logs, MasteryFold
+from shared.auth import Authenticator
+from shared.consumer import ShardConsumer
+from shared.database import Database
+from shared.feed import FeedClient
+from shared.relay import Relay
+from shared.service import Tasks, relay_lag, serve, shard_lag
+from shared.settings import Settings, settings
+from shared.transport import make_broker, subscribe_consumer
+from shared.web import feed_router, make_app, operations_router
+
+DESCRIPTION = "What the evidence means: frameworks, policies, mastery and advancement."
+
+
+async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitStack) -> None:
+    database = await Database.connect(config.progression_database)
+    stack.push_async_callback(database.close)
+    logs = Logs(config.shards)
+    async with database.connection() as connection:
+        for log in (*logs.relayed(), logs.decisions):
+            await log.prepare(connection)
+    relay = Relay(database, logs.relayed(), config)
+    feed = FeedClient(config.evidence_url, config)
+    stack.push_async_callback(feed.close)
+    fold = MasteryFold(database, logs, config, relay.wake)
+    consumer = ShardConsumer(CONSUMER, "evidence", database, fold, feed, config, DecisionInbox(logs.decisions))
+    await consumer.prepare()
+    broker = make_broker(config)
+    subscribe_consumer(broker, consumer, config)
+    tasks = Tasks()
+
+    async def lag() -> list[dict[str, Any]]:
+        async with database.connection() as connection:
+            inbox = {shard: head.pos for shard, head in (await logs.decisions.heads(connection)).items()}
+            folded = await tables.folded_positions(connection, CONSUMER)
+            waiting = sum(max(0, inbox[shard] - folded[shard][2]) for shard in inbox)
+            sweeping = await tables.count_unswept(connection)
+            return [
+                await shard_lag(connection, consumer, feed),
+                {"name": "decisions", "behind_events": waiting + sweeping, "behind_seconds": 0.0},
+                await relay_lag(connection, "progression-relay", [log.name for log in logs.relayed()]),
+            ]
+
+    decisions = Decisions(database, logs, config)
+    app.include_router(operations_router(ready=database.answers, alive=tasks.alive, lag=lag))
+    app.include_router(feed_router(database, logs.relayed(), config))
+    app.include_router(entrypoints.make_router(database, decisions, logs.advancement, config))
+    await broker.start()
+    stack.push_async_callback(consumer.stop)
+    stack.push_async_callback(broker.stop)
+    tasks.start("relay", relay.run())
+    tasks.start("tick", consumer.tick())
+    stack.push_async_callback(tasks.stop)
+
+
+def create_app(config: Settings) -> FastAPI:
+    """Return the application; its lifespan connects to PostgreSQL and Kafka."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            await _compose(app, config, stack)
+            yield
+
+    return make_app("progression", DESCRIPTION, Authenticator(config), lifespan)
+
+
+if __name__ == "__main__":
+    serve(create_app(settings()), settings())

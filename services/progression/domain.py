@@ -1,0 +1,369 @@
+"""
+The fold of one shard, pure: inputs in journal order become states, journal rows and what is to be told.
+
+No I/O, clock or random ids here. The caller loads what the inputs touch (`keys_of`, `needs_evidence`, learners), gives the
+inputs in order, and writes the outcome in one transaction. A learner whose input raises is set apart: nothing of this
+batch is kept for that learner but the journal, and the others go on.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import NamedTuple
+
+import msgspec
+
+from services.progression.advancement import (
+    Cause,
+    Change,
+    LearnerState,
+    Told,
+    Trigger,
+    advance,
+    event_id,
+    numbered,
+    review,
+    seq_of,
+    tell,
+)
+from services.progression.curriculum import Framework, framework_of
+from services.progression.mastery import (
+    KeyState,
+    Order,
+    Piece,
+    add,
+    explain,
+    missing_of,
+    piece_of,
+    replay,
+    score_of,
+    status_of,
+    transitions,
+)
+from services.progression.policy import Policy
+from shared.contracts import EvidenceRecorded, EvidenceRetracted, MasteryUpdated, PolicyRef, Status
+
+Key = tuple[str, str, str]
+"""(tenant, learner, competency)."""
+Learner = tuple[str, str]
+"""(tenant, learner)."""
+
+
+class Activation(NamedTuple):
+    """A policy or framework put into force at a journal position; `no` counts them within a tenant and shard."""
+
+    no: int
+    trigger: Trigger
+    framework: str
+    """The framework it is for; empty is every framework."""
+    policy: str
+    """Hash of the policy; empty where it is a framework version."""
+    graph: Framework | None = None
+
+
+class Review(NamedTuple):
+    """A new framework version to hold against what a learner has on the record."""
+
+    tenant: str
+    learner: str
+    trigger: Trigger
+    rules_no: int
+    framework: Framework
+
+
+@dataclasses.dataclass(slots=True)
+class Rules:
+    """What is in force for a tenant in one shard, and how it came to be."""
+
+    activations: list[Activation] = dataclasses.field(default_factory=list)
+    frameworks: list[dict[str, Framework]] = dataclasses.field(default_factory=lambda: [{}])
+    """The framework versions in force after each activation, by id; the last is now."""
+    swept: int = 0
+    """All keys of the tenant have been refolded up to this activation."""
+
+    @property
+    def no(self) -> int:
+        """The number of the latest activation."""
+        return len(self.activations)
+
+    def pin_for(self, competency: str) -> str:
+        """Return the hash of the policy in force for a competency; empty where there is none."""
+        return self.pin_at(framework_of(competency), self.no)
+
+    def pin_at(self, framework: str, no: int) -> str:
+        """Return the hash of the policy that was in force for a framework after activation `no`."""
+        general = ""
+        for activation in reversed(self.activations[:no]):
+            if activation.policy and activation.framework == framework:
+                return activation.policy
+            if activation.policy and not activation.framework and not general:
+                general = activation.policy
+        return general
+
+    def activate(self, activation: Activation) -> None:
+        """Put an activation into force."""
+        self.activations.append(activation)
+        graph = activation.graph
+        self.frameworks.append(self.frameworks[-1] | ({graph.id: graph} if graph is not None else {}))
+
+
+@dataclasses.dataclass(slots=True)
+class Entry:
+    """A key in memory: its state, and its evidence where it was needed (id → piece, valid)."""
+
+    state: KeyState
+    rules_no: int
+    evidence: dict[str, tuple[Piece | None, bool]] | None = None
+
+
+class Input(NamedTuple):
+    """An evidence event at its place in the journal."""
+
+    tenant: str
+    learner: str
+    trigger: Trigger
+    event: EvidenceRecorded | EvidenceRetracted
+
+
+def decode(type: str, data: msgspec.Raw | bytes) -> EvidenceRecorded | EvidenceRetracted | None:
+    """Return the event, or None for a type that this version does not fold (it is journalled all the same)."""
+    if type == "attain.evidence.recorded.v1":
+        return _decode_recorded(data)
+    if type == "attain.evidence.retracted.v1":
+        return _decode_retracted(data)
+    return None
+
+
+_decode_recorded = msgspec.json.Decoder(EvidenceRecorded).decode
+_decode_retracted = msgspec.json.Decoder(EvidenceRetracted).decode
+
+
+def competencies_of(event: EvidenceRecorded | EvidenceRetracted) -> tuple[str, ...]:
+    """Return every competency that an event concerns, each once."""
+    if isinstance(event, EvidenceRecorded) and not event.invalidates and not event.revalidates:
+        return event.competencies
+    touched: dict[str, None] = dict.fromkeys(event.competencies if isinstance(event, EvidenceRecorded) else ())
+    for piece in (*event.invalidates, *event.revalidates):
+        touched |= dict.fromkeys(piece.competencies)
+    return tuple(touched)
+
+
+def absorb(
+    evidence: dict[str, tuple[Piece | None, bool]], competency: str, event: EvidenceRecorded | EvidenceRetracted
+) -> None:
+    """Change a key's set of evidence by one event of its journal; the set does not depend on the order of events."""
+    if isinstance(event, EvidenceRecorded) and competency in event.competencies:
+        evidence[event.evidence_id] = (piece_of(event), event.valid)
+    for changed, valid in ((event.invalidates, False), (event.revalidates, True)):
+        for piece in changed:
+            if competency in piece.competencies:
+                evidence[piece.evidence_id] = (evidence.get(piece.evidence_id, (None, False))[0], valid)
+
+
+def valid_pieces(evidence: dict[str, tuple[Piece | None, bool]]) -> Iterator[Piece]:
+    """Yield the pieces that count, in no particular order."""
+    return (piece for piece, valid in evidence.values() if valid and piece is not None)
+
+
+class ShardFold:
+    """
+    One batch of one shard being folded. `entries` and `learners` hold what was loaded and are changed in place.
+
+    Outcome: `touched` keys, `changes` in order, `told` public events, `blocked` learners with the reason.
+    """
+
+    def __init__(
+        self,
+        entries: dict[Key, Entry],
+        rules: dict[str, Rules],
+        policies: dict[str, Policy],
+    ) -> None:
+        self._entries = entries
+        self._rules = rules
+        self._policies = policies
+        self.touched: dict[Key, None] = {}
+        self.changes: list[Change | Review] = []
+        self.blocked: dict[Learner, str] = {}
+
+    def needs_evidence(self, inputs: Iterable[Input]) -> set[Key]:
+        """Return the keys whose history must be loaded: an input sorts before one folded, or changes validity."""
+        needed: set[Key] = set()
+        last: dict[Key, Order | None] = {}
+        for tenant, learner, _, event in inputs:
+            simple = isinstance(event, EvidenceRecorded) and not event.invalidates and not event.revalidates
+            for competency in competencies_of(event):
+                key = (tenant, learner, competency)
+                entry = self._entries.get(key)
+                if entry is not None and entry.evidence is not None:
+                    continue
+                if not simple:
+                    needed.add(key)
+                    continue
+                assert isinstance(event, EvidenceRecorded)
+                if not event.valid:
+                    continue
+                order = (event.occurred_at, event.attempt, event.source, event.id)
+                before = last.get(key, entry.state.last if entry is not None else None)
+                if before is not None and order <= before:
+                    needed.add(key)
+                else:
+                    last[key] = order
+        return needed
+
+    def fold(self, item: Input) -> None:
+        """Fold one evidence event; a learner whose event raises is blocked."""
+        learner = (item.tenant, item.learner)
+        if learner in self.blocked:
+            return
+        try:
+            self._fold(item)
+        except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
+            self.blocked[learner] = f"{type(error).__name__}: {error}"[:500]
+
+    def _fold(self, item: Input) -> None:
+        tenant, learner, trigger, event = item
+        rules = self._rules[tenant]
+        for competency in competencies_of(event):
+            key = (tenant, learner, competency)
+            entry = self._entries.get(key)
+            if entry is None:
+                entry = self._entries[key] = Entry(KeyState(policy=rules.pin_for(competency)), rules.no)
+            state = entry.state
+            policy = self._policies.get(state.policy)
+            before, crossed = status_of(state, policy), state.crossed_at
+            if entry.evidence is not None:
+                absorb(entry.evidence, competency, event)
+            if isinstance(event, EvidenceRecorded) and self._is_next(state, competency, event):
+                if event.valid:
+                    add(state, piece_of(event), policy)
+            else:
+                assert entry.evidence is not None, "the caller loads what needs_evidence names"
+                state = entry.state = replay(state, valid_pieces(entry.evidence), policy, state.policy)
+            self.touched[key] = None
+            after = status_of(state, policy)
+            if before != after or crossed != state.crossed_at:
+                self._change(key, before, crossed, trigger, rules.no)
+
+    @staticmethod
+    def _is_next(state: KeyState, competency: str, event: EvidenceRecorded) -> bool:
+        """Tell whether an event changes a key by nothing but one piece at its end."""
+        if event.invalidates or event.revalidates:
+            return False
+        if not event.valid or state.last is None:
+            return True
+        return (event.occurred_at, event.attempt, event.source, event.id) > state.last
+
+    def _change(self, key: Key, before: Status, crossed: str | None, trigger: Trigger, no: int) -> None:
+        """Note what happened to a key's standing."""
+        tenant, learner, competency = key
+        state = self._entries[key].state
+        policy = self._policies.get(state.policy)
+        if policy is None:
+            return
+        after = status_of(state, policy)
+        for transition in transitions(before, crossed, state, after):
+            state.seq = seq_of(trigger)
+            shown = msgspec.structs.replace(state)
+            replaces = state.told or state.lost
+            change = Change(
+                tenant, learner, trigger, no, competency, transition, before, after, shown, policy, replaces
+            )
+            self._remember(state, change, crossed)
+            self.changes.append(change)
+
+    @staticmethod
+    def _remember(state: KeyState, change: Change, crossed: str | None) -> None:
+        if change.transition in ("mastered", "reinstated"):
+            kind = f"attain.competency.{change.transition}.v1"
+            state.told = event_id(change.tenant, change.learner, kind, change.competency, change.policy.hash,
+                                  change.trigger)  # fmt: skip
+            state.lost = state.lost_crossing = ""
+        elif change.transition == "withdrawn":
+            state.lost, state.lost_crossing, state.told = state.told, crossed or "", ""
+
+    def refold_learner(self, learner: Learner, keys: Iterable[Key]) -> None:
+        """
+        Bring all keys of a learner up to the rules in force, activation by activation.
+
+        What is on the record stays under the policy it was shown by (grandfathered); everything else is computed anew
+        under the new one. `keys` are all keys of the learner, with their evidence loaded.
+        """
+        tenant = learner[0]
+        rules = self._rules[tenant]
+        known = sorted(keys)
+        try:
+            oldest = min((self._entries[key].rules_no for key in known), default=rules.no)
+            for activation in rules.activations[oldest:]:
+                self._refold_for(activation, rules, [k for k in known if self._entries[k].rules_no < activation.no])
+                if activation.graph is not None:
+                    self.changes.append(Review(*learner, activation.trigger, activation.no, activation.graph))
+        except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
+            self.blocked[learner] = f"{type(error).__name__}: {error}"[:500]
+
+    def _refold_for(self, activation: Activation, rules: Rules, keys: list[Key]) -> None:
+        for key in keys:
+            entry = self._entries[key]
+            entry.rules_no = activation.no
+            self.touched[key] = None
+            state = entry.state
+            pin = rules.pin_at(framework_of(key[2]), activation.no)
+            if pin == state.policy or state.crossed_at is not None:
+                continue
+            before = status_of(state, self._policies.get(state.policy))
+            assert entry.evidence is not None, "the caller loads the evidence of a learner to be refolded"
+            entry.state = replay(state, valid_pieces(entry.evidence), self._policies.get(pin), pin)
+            self._change(key, before, None, activation.trigger, activation.no)
+
+    def tell(self, learners: dict[Learner, LearnerState]) -> list[Told]:
+        """Fold the changes into the learners' standings; return every public event, competencies before levels."""
+        told: list[Told] = []
+        for (learner, trigger), group in groupby(self.changes, lambda c: ((c.tenant, c.learner), c.trigger)):
+            if learner not in self.blocked:
+                told += self._tell_one_input(list(group), learners[learner])
+        return told
+
+    def _tell_one_input(self, changes: list[Change | Review], standing: LearnerState) -> list[Told]:
+        first = changes[0]
+        frameworks = self._rules[first.tenant].frameworks[first.rules_no]
+        told: list[Told] = []
+        for change in changes:
+            if isinstance(change, Review):
+                told += review(standing, change.framework, change.tenant, change.learner, change.trigger)
+                continue
+            if change.transition != "moved":
+                told.append(tell(change, frameworks))
+            told += advance(standing, change, frameworks)
+        told.sort(key=lambda event: event.type.startswith("attain.level."))
+        return numbered(told, first.trigger)
+
+    def updated(self, key: Key) -> MasteryUpdated:
+        """Return the state event of a touched key."""
+        return describe(key, self._entries[key].state, self._policies)
+
+
+def describe(key: Key, state: KeyState, policies: dict[str, Policy]) -> MasteryUpdated:
+    """Return a state as others see it."""
+    policy = policies.get(state.policy)
+    status = status_of(state, policy)
+    return MasteryUpdated(
+        learner=key[1],
+        competency=key[2],
+        framework=framework_of(key[2]),
+        status=status,
+        score=score_of(state, policy),
+        evidence_count=state.pieces,
+        last_evidence_at=state.last[0] if state.last is not None else None,
+        mastered_at=state.crossed_at,
+        policy=PolicyRef(policy.id, policy.version) if policy is not None else None,
+        missing=missing_of(state, policy) if state.crossed_at is None else (),
+        seq=state.seq,
+        why=explain(state, policy, status),
+        basis=state.basis,
+    )
+
+
+def cause_of(event: EvidenceRecorded | EvidenceRetracted) -> Cause:
+    """Name what kind of cause an evidence event is."""
+    if isinstance(event, EvidenceRetracted):
+        return "retraction" if event.relation == "retracts" else "correction"
+    return "correction" if event.invalidates else "evidence"

@@ -1,0 +1,253 @@
+"""Every way into progression: the evidence topic, and HTTP for policies, frameworks, mastery and advancement."""
+
+import base64
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.progression import tables
+from services.progression.domain import describe
+from services.progression.handlers import CONSUMER, Decisions, read_framework, unpack_key, unpack_learner
+from services.progression.policy import Policy, policy_from, read_policy
+from shared.contracts import MasteryUpdated
+from shared.database import Connection, Database
+from shared.errors import Gone, InvalidEvent, NotFound
+from shared.event_log import EventLog
+from shared.events import Position, placed
+from shared.settings import Settings
+from shared.web import Caller, read_body, wait_for
+
+Wait = Annotated[str | None, Query(description="a position that must be folded first")]
+
+
+class FrameworkImport(BaseModel):
+    """A framework as CSV text: `nodes` with `code,title[,level,subject,parent,dok,power]`, `edges` with `from,to[,type]`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    title: str = ""
+    format: str = Field("csv", pattern="^csv$")
+    nodes: str
+    edges: str = ""
+
+
+def make_router(database: Database, decisions: Decisions, advancement: EventLog, settings: Settings) -> APIRouter:
+    """Return the routes for people and platforms."""
+    router = APIRouter()
+    _decision_routes(router, decisions, database, settings)
+    _read_routes(router, database, settings)
+    _advancement_routes(router, database, advancement, settings)
+    _audit_routes(router, database, settings)
+    return router
+
+
+def _decision_routes(router: APIRouter, decisions: Decisions, database: Database, settings: Settings) -> None:
+    async def folded(positions: dict[int, int]) -> dict[str, str]:
+        await wait_for(lambda: decisions.folded(positions), settings)
+        return {str(shard): str(Position("decisions", 1, shard, pos)) for shard, pos in positions.items()}
+
+    @router.post("/v1/policies", tags=["policies"])
+    async def set_policy(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
+        """Put the policy in the body (JSON or YAML) into force; answers when all shards have folded it."""
+        caller.require("policy:write")
+        policy, positions = await decisions.set_policy(caller.tenant, await read_body(request, settings), framework)
+        return {"policy": policy.id, "version": policy.version, "hash": policy.hash, "problems": [],
+                "positions": await folded(positions)}  # fmt: skip
+
+    @router.post("/v1/policies/check", tags=["policies"])
+    async def check_policy(request: Request, caller: Caller) -> dict[str, Any]:
+        """Read the policy in the body without storing it."""
+        caller.require("policy:write", "records:read")
+        policy = read_policy(await read_body(request, settings))
+        return {"policy": policy.id, "version": policy.version, "hash": policy.hash, "problems": []}
+
+    @router.get("/v1/policies", tags=["policies"])
+    async def policies(caller: Caller) -> dict[str, Any]:
+        """Every policy version of the tenant."""
+        caller.require("records:read", "policy:write")
+        async with database.connection() as connection:
+            rows = await tables.policies_of(connection, caller.tenant)
+        return {"items": [{"hash": digest, "content": msgspec.json.decode(body)} for digest, body in rows]}
+
+    @router.post("/v1/frameworks", tags=["frameworks"])
+    async def publish_framework(content: FrameworkImport, caller: Caller) -> dict[str, Any]:
+        """Publish a framework version; answers when all shards have folded it."""
+        caller.require("admin", "policy:write")
+        framework, problems, positions = await decisions.publish_framework(
+            caller.tenant, content.id, content.title, content.nodes, content.edges
+        )
+        await folded(positions)
+        return {
+            "framework": framework.id, "version": framework.version, "competencies": len(framework.competencies),
+            "associations": len(framework.associations),
+            "prerequisites": sum(edge.type == "prerequisite" for edge in framework.associations),
+            "problems": problems,
+        }  # fmt: skip
+
+    @router.get("/v1/frameworks", tags=["frameworks"])
+    async def frameworks(caller: Caller) -> Response:
+        """The framework versions in force, whole."""
+        caller.require("records:read", "policy:write", "admin")
+        async with database.connection() as connection:
+            bodies = await tables.frameworks_of(connection, caller.tenant)
+        return Response(b'{"items":[%s]}' % b",".join(bodies), media_type="application/json")
+
+    @router.post("/v1/learners/{learner}/redrive", tags=["operations"])
+    async def redrive(learner: str, caller: Caller) -> dict[str, Any]:
+        """Fold a blocked learner again, from where it stopped."""
+        caller.require("admin")
+        return {"positions": await folded(await decisions.redrive(caller.tenant, learner))}
+
+
+def _read_routes(router: APIRouter, database: Database, settings: Settings) -> None:
+    waited = _waiter(database, settings)
+
+    @router.get("/v1/learners/{learner}/mastery", tags=["mastery"])
+    async def mastery(learner: str, caller: Caller, wait: Wait = None) -> dict[str, Any]:
+        """The learner's mastery of every competency with evidence."""
+        _may_read(caller, learner)
+        await waited(wait)
+        async with database.connection() as connection:
+            states = await _described(connection, caller.tenant, learner)
+        if not states:
+            raise NotFound("no evidence of this learner in this tenant")
+        return {"learner": learner, "position": wait, "items": [msgspec.to_builtins(state) for state in states]}
+
+    @router.get("/v1/learners/{learner}/frontier", tags=["mastery"])
+    async def frontier(learner: str, caller: Caller, wait: Wait = None) -> dict[str, Any]:
+        """What the learner is ready for, and what to review."""
+        _may_read(caller, learner)
+        await waited(wait)
+        async with database.connection() as connection:
+            standing = await tables.standing_of(connection, caller.tenant, learner)
+            bodies = await tables.frameworks_of(connection, caller.tenant)
+            states = await _described(connection, caller.tenant, learner)
+        satisfied = unpack_learner(standing).satisfied if standing is not None else {}
+        return {
+            "ready": [
+                {"competency": competency, "prerequisites": list(needed)}
+                for body in bodies
+                for competency, needed in read_framework(body).prerequisites.items()
+                if competency not in satisfied and all(code in satisfied for code in needed)
+            ],
+            "review": [state.competency for state in states if state.status == "reverify_due"],
+        }
+
+
+def _advancement_routes(router: APIRouter, database: Database, log: EventLog, settings: Settings) -> None:
+    async def page(tenant: str, learner: str | None, after: str, limit: int) -> Response:
+        async with database.connection() as connection:
+            heads = await log.heads(connection)
+            generation = max(head.generation for head in heads.values())
+            cursor = _read_cursor(after, generation, settings.shards)
+            rows = await tables.public_events(connection, tenant, learner, cursor, min(limit, settings.page_rows_max))
+        taken = rows[: min(limit, settings.page_rows_max)]
+        for row in taken:
+            cursor[row["shard"]] = row["pos"]
+        items = b",".join(placed(row["body"], row["generation"], row["shard"], row["pos"]) for row in taken)
+        token = _write_cursor(cursor, generation)
+        return Response(b'{"items":[%s],"next":"%s"}' % (items, token.encode()), media_type="application/json")
+
+    @router.get("/v1/advancements", tags=["advancement"])
+    async def advancements(
+        caller: Caller, after: str = "", limit: Annotated[int, Query(ge=1)] = 1000
+    ) -> Response:
+        """Public events behind a cursor, each learner's in order; `next` goes on from here."""
+        caller.require("records:read")
+        return await page(caller.tenant, None, after, limit)
+
+    @router.get("/v1/learners/{learner}/advancements", tags=["advancement"])
+    async def advancements_of(
+        learner: str, caller: Caller, after: str = "", limit: Annotated[int, Query(ge=1)] = 1000
+    ) -> Response:
+        """One learner's public events behind a cursor."""
+        _may_read(caller, learner)
+        return await page(caller.tenant, learner, after, limit)
+
+
+def _audit_routes(router: APIRouter, database: Database, settings: Settings) -> None:
+    @router.get("/v1/states", tags=["audit"], response_class=PlainTextResponse)
+    async def states(caller: Caller, after: str = "", limit: int = 5000, tenant: str | None = None) -> Response:
+        """Every state as NDJSON in (tenant, learner, competency) order; header Attain-Next goes on from here."""
+        caller.require("service")
+        start = (after.split("\t") + ["", "", ""])[:3]
+        async with database.connection() as connection:
+            policies = await _policies(connection, tenant)
+            rows = await tables.all_states(connection, tenant, (start[0], start[1], start[2]), min(limit, 10_000))
+        lines = []
+        for row in rows:
+            key = (row["tenant"], row["learner"], row["competency"])
+            state = describe(key, unpack_key(row["state"]), policies)
+            lines.append(msgspec.json.encode({"tenant": row["tenant"], **msgspec.to_builtins(state)}))
+        last = "\t".join((rows[-1]["tenant"], rows[-1]["learner"], rows[-1]["competency"])) if rows else ""
+        return Response(b"\n".join(lines), headers={"Attain-Next": last}, media_type="application/x-ndjson")
+
+    @router.get("/v1/journal", tags=["audit"], response_class=PlainTextResponse)
+    async def journal(caller: Caller, shard: int, after: int = 0, limit: int = 10_000) -> Response:
+        """The input journal of a shard as NDJSON arrays: pos, tenant, learner, competencies, type, input id and position,
+        time, and the body of decisions."""
+        caller.require("service")
+        async with database.connection() as connection:
+            rows = await tables.read_journal(connection, shard, after, min(limit, 50_000))
+        lines = [msgspec.json.encode([*row[:8], row[8] and bytes(row[8]).decode()]) for row in rows]
+        return Response(b"\n".join(lines), media_type="application/x-ndjson")
+
+
+def _may_read(caller: Caller, learner: str) -> None:
+    if caller.learner != learner or "records:read:self" not in caller.scopes:
+        caller.require("records:read")
+
+
+def _waiter(database: Database, settings: Settings) -> Callable[[str | None], Awaitable[None]]:
+    """Return what waits until a position of the evidence log or the inbox is folded."""
+
+    async def waited(token: str | None) -> None:
+        if token is None:
+            return
+        position = Position.parse(token)
+        if position.log not in ("evidence", "decisions") or position.shard >= settings.shards:
+            raise InvalidEvent("wait for a position of the log evidence or decisions", pointer="/wait")
+
+        async def reached() -> bool:
+            async with database.connection() as connection:
+                generation, pos, inbox = (await tables.folded_positions(connection, CONSUMER))[position.shard]
+            if position.log == "evidence" and generation != position.generation:
+                raise Gone(f"the position is of generation {position.generation}, this is {generation}")
+            return (pos if position.log == "evidence" else inbox) >= position.pos
+
+        await wait_for(reached, settings)
+
+    return waited
+
+
+async def _described(connection: Connection, tenant: str, learner: str) -> list[MasteryUpdated]:
+    policies = await _policies(connection, tenant)
+    rows = await tables.states_of(connection, tenant, learner)
+    return [describe((tenant, learner, competency), unpack_key(state), policies) for competency, state in rows]
+
+
+async def _policies(connection: Connection, tenant: str | None) -> dict[str, Policy]:
+    return {digest: policy_from(msgspec.json.decode(body)) for digest, body in await tables.policies_of(connection, tenant)}
+
+
+def _write_cursor(positions: dict[int, int], generation: int) -> str:
+    content = msgspec.msgpack.encode([generation, [positions[shard] for shard in sorted(positions)]])
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+def _read_cursor(token: str, generation: int, shards: int) -> dict[int, int]:
+    if not token:
+        return dict.fromkeys(range(shards), 0)
+    try:
+        content = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        of, positions = msgspec.msgpack.decode(content, type=tuple[int, list[int]])
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise InvalidEvent("not a cursor of this feed", pointer="/after") from error
+    if of != generation or len(positions) != shards:
+        raise Gone("the cursor is of an earlier generation: start again without one")
+    return dict(enumerate(positions))

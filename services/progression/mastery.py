@@ -1,0 +1,197 @@
+"""
+The mastery of one competency by one learner: a fold of pieces of evidence, and the standing over it.
+
+The computed part is a pure function of the set of valid pieces and the pinned policy, in the order (occurred_at, attempt,
+source, id): nothing depends on arrival. A piece that sorts after the last one is one step; anything else replays the key.
+The standing part (`seq`, `told`, `lost`) is a fold of the input journal over those values.
+"""
+
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from services.progression.policy import Policy
+from shared.contracts import EvidenceRecorded, Score, Status
+
+Transition = Literal["mastered", "reinstated", "withdrawn", "reverify_due", "reverified", "moved"]
+Order = tuple[str, int, str, str]
+ON_RECORD: tuple[Status, ...] = ("mastered", "reverify_due")
+"""Statuses in which mastery is on the record and satisfies prerequisites."""
+
+
+class Piece(NamedTuple):
+    """A piece of evidence as the fold sees it; `order[0]` is when it occurred."""
+
+    order: Order
+    evidence_id: str
+    activity: str
+    score: Score
+    assisted: bool
+
+
+class KeyState(msgspec.Struct, array_like=True):
+    """
+    The state of one (learner, competency); mutable, because its shard has one writer, which drops it on any failure.
+
+    `run_below` counts the latest pieces since the crossing that lie below the policy's contradiction value; `pieces` counts
+    all valid pieces, `count` those that the policy counts.
+    """
+
+    policy: str = ""
+    """Hash of the pinned policy; empty where none applies."""
+    pieces: int = 0
+    count: int = 0
+    method: tuple[int | float | bool, ...] = ()
+    activities: tuple[str, ...] = ()
+    occasions: int = 0
+    last_day: str = ""
+    first_at: str = ""
+    last: Order | None = None
+    recent: tuple[str, ...] = ()
+    crossed_at: str | None = None
+    basis: tuple[str, ...] = ()
+    run_below: int = 0
+    seq: int = 0
+    told: str = ""
+    """Id of the event that put the present mastery on the record; empty when it is not."""
+    lost: str = ""
+    """Id of the withdrawal that took it off, until it is reinstated or shown anew."""
+    lost_crossing: str = ""
+    """The crossing that was withdrawn: the same one again is a reinstatement."""
+
+
+def piece_of(recorded: EvidenceRecorded) -> Piece:
+    """Return the piece that a recorded event makes; evidence without an activity is an activity of its own."""
+    return Piece(
+        (recorded.occurred_at, recorded.attempt, recorded.source, recorded.id),
+        recorded.evidence_id,
+        recorded.activity or recorded.evidence_id,
+        recorded.score,
+        recorded.assisted,
+    )
+
+
+def status_of(state: KeyState, policy: Policy | None) -> Status:
+    """Return the status that follows from a state under its pinned policy."""
+    if state.crossed_at is not None:
+        assert policy is not None
+        if policy.decision.latch == "current" and not _passes(state, policy):
+            return "reverify_due"
+        contradiction = policy.upkeep.on_contradiction
+        if contradiction is not None and state.run_below >= contradiction.last:
+            return "reverify_due"
+        return "mastered"
+    if state.pieces == 0:
+        return "no_evidence"
+    return "insufficient_evidence" if missing_of(state, policy) else "not_yet"
+
+
+def score_of(state: KeyState, policy: Policy | None) -> float | None:
+    """Return the running score, None before the first counted piece."""
+    return policy.method.score(state.method) if policy is not None and state.count else None
+
+
+def missing_of(state: KeyState, policy: Policy | None) -> tuple[str, ...]:
+    """Name what is missing before the score may decide, in words."""
+    if policy is None:
+        return ("a policy that applies to this competency",)
+    need = policy.sufficiency
+    lacks = (
+        (need.min_evidence - state.count, "piece of evidence", "pieces of evidence"),
+        (need.min_activities - len(state.activities), "different activity", "different activities"),
+        (need.min_occasions - state.occasions, "other day", "other days"),
+    )
+    return tuple(f"{lack} more {one if lack == 1 else many}" for lack, one, many in lacks if lack > 0)
+
+
+def add(state: KeyState, piece: Piece, policy: Policy | None) -> None:
+    """
+    Fold one valid piece that sorts after every piece folded before.
+
+    Its cost does not grow with the history: distinct activities are kept only up to the number that the policy asks for.
+    """
+    occurred_at = piece.order[0]
+    state.pieces += 1
+    state.last = piece.order
+    if policy is None or piece.assisted:
+        return
+    value = policy.value(piece.score)
+    if value is None:
+        return
+    if state.count == 0:
+        state.first_at = occurred_at
+        state.method = policy.method.start()
+    state.count += 1
+    state.method = policy.method.step(state.method, value)
+    if len(state.activities) < policy.sufficiency.min_activities and piece.activity not in state.activities:
+        state.activities = (*state.activities, piece.activity)
+    day = occurred_at[:10]
+    if day != state.last_day:
+        state.occasions, state.last_day = state.occasions + 1, day
+    if state.crossed_at is None:
+        state.recent = (*state.recent, piece.evidence_id)[-policy.method.window() :]
+        if _passes(state, policy):
+            state.crossed_at, state.basis, state.recent = occurred_at, state.recent, ()
+    elif policy.upkeep.on_contradiction is not None:
+        state.run_below = state.run_below + 1 if value.value < policy.upkeep.on_contradiction.below else 0
+
+
+def replay(standing: KeyState, pieces: Iterable[Piece], policy: Policy | None, pin: str) -> KeyState:
+    """Return the state that the set of valid pieces gives under a policy, carrying over the standing."""
+    state = KeyState(
+        policy=pin, seq=standing.seq, told=standing.told, lost=standing.lost, lost_crossing=standing.lost_crossing
+    )
+    for piece in sorted(pieces, key=_order):
+        add(state, piece, policy)
+    return state
+
+
+def transitions(before: Status, crossed_before: str | None, state: KeyState, after: Status) -> list[Transition]:
+    """
+    Return what happened to the standing, in the order to be told.
+
+    Newer evidence never takes mastery off the record, it makes it due for a re-check; only a change of what lies under the
+    crossing does. The same crossing back again is reinstated with its date; another one is shown anew. `moved` is a
+    crossing whose date alone changed: not told by itself.
+    """
+    was, now = before in ON_RECORD, after in ON_RECORD
+    if was and not now:
+        return ["withdrawn"]
+    if now and not was:
+        again: Transition = "reinstated" if state.lost_crossing == state.crossed_at else "mastered"
+        return [again, "reverify_due"] if after == "reverify_due" else [again]
+    if before != after and now:
+        return ["reverify_due" if after == "reverify_due" else "reverified"]
+    return ["moved"] if now and crossed_before != state.crossed_at else []
+
+
+def explain(state: KeyState, policy: Policy | None, status: Status) -> str:
+    """Say in one sentence why the status is what it is."""
+    if status == "no_evidence":
+        return "No valid evidence is on record."
+    if status == "insufficient_evidence":
+        return f"Still needed: {', '.join(missing_of(state, policy))}."
+    assert policy is not None
+    if status == "not_yet":
+        return f"{state.count} pieces of evidence; the rule of policy {policy.id} is not met yet."
+    shown = f"Shown on {(state.crossed_at or '')[:10]} by the rule of policy {policy.id}"
+    return f"{shown}; newer evidence asks for a re-check." if status == "reverify_due" else f"{shown}."
+
+
+def _passes(state: KeyState, policy: Policy) -> bool:
+    need = policy.sufficiency
+    if (
+        state.count < need.min_evidence
+        or len(state.activities) < need.min_activities
+        or state.occasions < need.min_occasions
+    ):
+        return False
+    bar = policy.decision.at_least
+    if bar is None:
+        return policy.method.passed(state.method, policy.cut)
+    return policy.method.score(state.method) >= bar
+
+
+def _order(piece: Piece) -> Order:
+    return piece.order

@@ -1,0 +1,374 @@
+"""The tables of progression and every statement over them. State columns hold MessagePack of the domain's structs."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from services.progression.domain import Key, Learner
+from shared import consumer, event_log
+from shared.database import Connection, columns
+
+metadata = sa.MetaData()
+event_log.define_tables(metadata)
+consumer.define_tables(metadata)
+_text = sa.Text(collation="C")
+
+mastery = sa.Table(
+    "mastery",
+    metadata,
+    sa.Column("tenant", _text, primary_key=True),
+    sa.Column("learner", _text, primary_key=True),
+    sa.Column("competency", _text, primary_key=True),
+    sa.Column("shard", sa.Integer, nullable=False),
+    sa.Column("rules_no", sa.Integer, nullable=False),
+    sa.Column("state", sa.LargeBinary, nullable=False),
+    postgresql_with={"fillfactor": 70},
+)
+learner_standing = sa.Table(
+    "learner_standing",
+    metadata,
+    sa.Column("tenant", _text, primary_key=True),
+    sa.Column("learner", _text, primary_key=True),
+    sa.Column("shard", sa.Integer, nullable=False),
+    sa.Column("state", sa.LargeBinary, nullable=False),
+    postgresql_with={"fillfactor": 70},
+)
+journal = sa.Table(
+    "journal",
+    metadata,
+    sa.Column("shard", sa.Integer, primary_key=True),
+    sa.Column("pos", sa.BigInteger, primary_key=True),
+    sa.Column("part", sa.SmallInteger, primary_key=True),
+    sa.Column("tenant", _text, nullable=False),
+    sa.Column("learner", _text, nullable=False),
+    sa.Column("competency", _text, nullable=False),
+    sa.Column("type", _text, nullable=False),
+    sa.Column("input_id", _text, nullable=False),
+    sa.Column("input_pos", sa.BigInteger, nullable=False),
+    sa.Column("time", _text, nullable=False),
+    sa.Column("body", sa.LargeBinary),
+    sa.Index("journal_key", "learner", "competency"),
+)
+policy = sa.Table(
+    "policy",
+    metadata,
+    sa.Column("tenant", _text, primary_key=True),
+    sa.Column("hash", _text, primary_key=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+framework = sa.Table(
+    "framework",
+    metadata,
+    sa.Column("tenant", _text, primary_key=True),
+    sa.Column("id", _text, primary_key=True),
+    sa.Column("version", _text, primary_key=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+activation = sa.Table(
+    "activation",
+    metadata,
+    sa.Column("shard", sa.Integer, primary_key=True),
+    sa.Column("tenant", _text, primary_key=True),
+    sa.Column("no", sa.Integer, primary_key=True),
+    sa.Column("input_id", _text, nullable=False),
+    sa.Column("pos", sa.BigInteger, nullable=False),
+    sa.Column("time", _text, nullable=False),
+    sa.Column("framework", _text, nullable=False),
+    sa.Column("policy", _text, nullable=False),
+    sa.Column("version", _text, nullable=False),
+    sa.Column("swept", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+blocked_learner = sa.Table(
+    "blocked_learner",
+    metadata,
+    sa.Column("tenant", _text, primary_key=True),
+    sa.Column("learner", _text, primary_key=True),
+    sa.Column("shard", sa.Integer, nullable=False),
+    sa.Column("pos", sa.BigInteger, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("since", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+)
+
+
+class JournalRow(NamedTuple):
+    """A row of the input journal: one competency of one input; the body is with part 0."""
+
+    shard: int
+    pos: int
+    part: int
+    tenant: str
+    learner: str
+    competency: str
+    type: str
+    input_id: str
+    input_pos: int
+    time: str
+    body: bytes | None
+
+
+async def journal_heads(connection: Connection, shards: Collection[int]) -> dict[int, int]:
+    """Return the last journal position of each shard."""
+    rows = await connection.fetch(
+        "select s, coalesce((select max(pos) from journal where shard = s), 0) from unnest($1::int[]) s", list(shards)
+    )
+    return {shard: pos for shard, pos in rows}
+
+
+async def append_journal(connection: Connection, rows: Sequence[JournalRow]) -> None:
+    """Append rows whose positions the shard's owner has given."""
+    if rows:
+        await connection.copy_records_to_table("journal", records=rows)
+
+
+async def load_states(connection: Connection, keys: Collection[Key]) -> list[tuple[str, str, str, int, bytes]]:
+    """Return (tenant, learner, competency, rules_no, state) of the keys that exist."""
+    return await connection.fetch(  # type: ignore[return-value]
+        "select m.tenant, m.learner, m.competency, m.rules_no, m.state from mastery m"
+        " join unnest($1::text[], $2::text[], $3::text[]) k (tenant, learner, competency)"
+        " using (tenant, learner, competency)",
+        *columns(keys, 3),
+    )
+
+
+async def load_learner_states(
+    connection: Connection, learners: Collection[Learner]
+) -> list[tuple[str, str, str, int, bytes]]:
+    """Return all states of the learners, in the form of `load_states`."""
+    return await connection.fetch(  # type: ignore[return-value]
+        "select m.tenant, m.learner, m.competency, m.rules_no, m.state from mastery m"
+        " join unnest($1::text[], $2::text[]) k (tenant, learner) using (tenant, learner)",
+        *columns(learners, 2),
+    )
+
+
+async def load_evidence(connection: Connection, keys: Collection[Key]) -> list[tuple[str, str, str, str, bytes]]:
+    """Return (tenant, learner, competency, type, body) of every journalled input of the keys, in journal order."""
+    return await connection.fetch(  # type: ignore[return-value]
+        "select k.tenant, k.learner, k.competency, j.type, coalesce(j.body, f.body)"
+        " from unnest($1::text[], $2::text[], $3::text[]) k (tenant, learner, competency)"
+        " join journal j on j.learner = k.learner and j.competency = k.competency and j.tenant = k.tenant"
+        " left join journal f on j.body is null and f.shard = j.shard and f.pos = j.pos and f.part = 0"
+        " order by j.shard, j.pos",
+        *columns(keys, 3),
+    )
+
+
+async def load_journal_of(connection: Connection, shard: int, tenant: str, learner: str, pos: int) -> list[Any]:
+    """Return (pos, type, input_id, time, body) of a learner's inputs from a position on."""
+    return await connection.fetch(
+        "select pos, type, input_id, time, body from journal"
+        " where learner = $1 and tenant = $2 and shard = $3 and pos >= $4 and part = 0 order by pos",
+        learner, tenant, shard, pos,
+    )  # fmt: skip
+
+
+async def read_journal(connection: Connection, shard: int, after: int, limit: int) -> list[Any]:
+    """Return (pos, tenant, learner, competencies, type, input_id, input_pos, time, body of decisions) in order."""
+    return await connection.fetch(
+        "select pos, min(tenant), min(learner), array_agg(competency order by part), min(type), min(input_id),"
+        " min(input_pos), min(time), (array_agg(case when learner = '' then body end order by part))[1]"
+        " from journal where shard = $1 and pos > $2 and pos <= $2 + $3 group by pos order by pos",
+        shard, after, limit,
+    )  # fmt: skip
+
+
+async def save_states(connection: Connection, rows: Iterable[tuple[str, str, str, int, int, bytes]]) -> None:
+    """Store (tenant, learner, competency, shard, rules_no, state)."""
+    await connection.execute(
+        "insert into mastery (tenant, learner, competency, shard, rules_no, state)"
+        " select * from unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::int[], $6::bytea[])"
+        " on conflict (tenant, learner, competency) do update"
+        " set state = excluded.state, rules_no = excluded.rules_no",
+        *columns(rows, 6),
+    )
+
+
+async def load_standings(connection: Connection, learners: Collection[Learner]) -> list[tuple[str, str, bytes]]:
+    """Return (tenant, learner, state) of the learners that have a standing."""
+    return await connection.fetch(  # type: ignore[return-value]
+        "select s.tenant, s.learner, s.state from learner_standing s"
+        " join unnest($1::text[], $2::text[]) k (tenant, learner) using (tenant, learner)",
+        *columns(learners, 2),
+    )
+
+
+async def save_standings(connection: Connection, rows: Iterable[tuple[str, str, int, bytes]]) -> None:
+    """Store (tenant, learner, shard, state)."""
+    await connection.execute(
+        "insert into learner_standing (tenant, learner, shard, state)"
+        " select * from unnest($1::text[], $2::text[], $3::int[], $4::bytea[])"
+        " on conflict (tenant, learner) do update set state = excluded.state",
+        *columns(rows, 4),
+    )
+
+
+async def save_policy(connection: Connection, tenant: str, digest: str, body: bytes) -> None:
+    """Store a policy version; the same one again changes nothing."""
+    await connection.execute(
+        "insert into policy (tenant, hash, body) values ($1, $2, $3) on conflict do nothing", tenant, digest, body
+    )
+
+
+async def save_framework(connection: Connection, tenant: str, id: str, version: str, body: bytes) -> None:
+    """Store a framework version; the same one again changes nothing."""
+    await connection.execute(
+        "insert into framework (tenant, id, version, body) values ($1, $2, $3, $4) on conflict do nothing",
+        tenant, id, version, body,
+    )  # fmt: skip
+
+
+async def load_activations(connection: Connection, shards: Collection[int]) -> list[Any]:
+    """Return the activations of the shards in order, with the bodies of their policies and frameworks."""
+    return await connection.fetch(
+        "select a.shard, a.tenant, a.no, a.input_id, a.pos, a.time, a.framework, a.policy, a.swept,"
+        " p.body as policy_body, f.body as framework_body from activation a"
+        " left join policy p on p.tenant = a.tenant and p.hash = a.policy"
+        " left join framework f on f.tenant = a.tenant and f.id = a.framework and f.version = a.version"
+        " where a.shard = any($1::int[]) order by a.shard, a.tenant, a.no",
+        list(shards),
+    )
+
+
+async def load_documents(connection: Connection, tenant: str, policy: str, framework: str, version: str) -> Any:
+    """Return the bodies (policy, framework) that an activation names; None where it names none."""
+    return await connection.fetchrow(
+        "select (select body from policy where tenant = $1 and hash = $2),"
+        " (select body from framework where tenant = $1 and id = $3 and version = $4)",
+        tenant, policy, framework, version,
+    )  # fmt: skip
+
+
+async def save_activations(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Store (shard, tenant, no, input_id, pos, time, framework, policy, version)."""
+    if rows:
+        names = ["shard", "tenant", "no", "input_id", "pos", "time", "framework", "policy", "version"]
+        await connection.copy_records_to_table("activation", records=rows, columns=names)
+
+
+async def mark_swept(connection: Connection, rows: Iterable[tuple[int, str, int]]) -> None:
+    """Note that all keys of (shard, tenant) are refolded up to activation `no`."""
+    await connection.execute(
+        "update activation a set swept = true from unnest($1::int[], $2::text[], $3::int[]) k (shard, tenant, no)"
+        " where a.shard = k.shard and a.tenant = k.tenant and a.no <= k.no",
+        *columns(rows, 3),
+    )
+
+
+async def stale_learners(
+    connection: Connection, shard: int, tenant: str, rules_no: int, after: str, limit: int
+) -> list[str]:
+    """Return learners of a shard with keys older than an activation, in order behind `after`."""
+    rows = await connection.fetch(
+        "select distinct learner from mastery where tenant = $1 and learner > $2 and shard = $3 and rules_no < $4"
+        " order by learner limit $5",
+        tenant, after, shard, rules_no, limit,
+    )  # fmt: skip
+    return [row[0] for row in rows]
+
+
+async def load_blocked(connection: Connection, shards: Collection[int]) -> list[tuple[int, str, str, int]]:
+    """Return (shard, tenant, learner, pos) of the blocked learners; `pos` is the first input that is not folded."""
+    return await connection.fetch(  # type: ignore[return-value]
+        "select shard, tenant, learner, pos from blocked_learner where shard = any($1::int[])", list(shards)
+    )
+
+
+async def save_blocked(connection: Connection, rows: Sequence[tuple[str, str, int, int, str]]) -> None:
+    """Store (tenant, learner, shard, pos, reason); a learner blocked before keeps the first position."""
+    await connection.execute(
+        "insert into blocked_learner (tenant, learner, shard, pos, reason)"
+        " select * from unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::text[])"
+        " on conflict (tenant, learner) do update set reason = excluded.reason",
+        *columns(rows, 5),
+    )
+
+
+async def delete_blocked(connection: Connection, learners: Collection[Learner]) -> None:
+    """Take learners off the list of blocked ones."""
+    await connection.execute(
+        "delete from blocked_learner b using unnest($1::text[], $2::text[]) k (tenant, learner)"
+        " where b.tenant = k.tenant and b.learner = k.learner",
+        *columns(learners, 2),
+    )
+
+
+async def count_blocked(connection: Connection) -> tuple[int, int]:
+    """Return how many learners are blocked, and how many of them since less than an hour."""
+    row = await connection.fetchrow(
+        "select count(*), count(*) filter (where since > now() - interval '1 hour') from blocked_learner"
+    )
+    assert row is not None
+    return row[0], row[1]
+
+
+async def states_of(connection: Connection, tenant: str, learner: str) -> list[tuple[str, bytes]]:
+    """Return (competency, state) of a learner, in order."""
+    return await connection.fetch(  # type: ignore[return-value]
+        "select competency, state from mastery where tenant = $1 and learner = $2 order by competency", tenant, learner
+    )
+
+
+async def standing_of(connection: Connection, tenant: str, learner: str) -> bytes | None:
+    """Return a learner's standing, None where nothing is on the record."""
+    state: bytes | None = await connection.fetchval(
+        "select state from learner_standing where tenant = $1 and learner = $2", tenant, learner
+    )
+    return state
+
+
+async def all_states(connection: Connection, tenant: str | None, after: Key, limit: int) -> list[Any]:
+    """Return (tenant, learner, competency, state) behind a key, in order; of all tenants where `tenant` is None."""
+    return await connection.fetch(
+        "select tenant, learner, competency, state from mastery"
+        " where (tenant, learner, competency) > ($1, $2, $3) and ($4::text is null or tenant = $4)"
+        " order by tenant, learner, competency limit $5",
+        *after, tenant, limit,
+    )  # fmt: skip
+
+
+async def policies_of(connection: Connection, tenant: str | None) -> list[tuple[str, bytes]]:
+    """Return (hash, body) of a tenant's policies, or of all tenants'."""
+    return await connection.fetch(  # type: ignore[return-value]
+        "select distinct hash, body from policy where $1::text is null or tenant = $1", tenant
+    )
+
+
+async def frameworks_of(connection: Connection, tenant: str) -> list[bytes]:
+    """Return the bodies of the framework versions in force for a tenant."""
+    rows = await connection.fetch(
+        "select distinct on (a.framework) f.body from activation a"
+        " join framework f on f.tenant = a.tenant and f.id = a.framework and f.version = a.version"
+        " where a.tenant = $1 and a.policy = '' and a.shard = 0 order by a.framework, a.no desc",
+        tenant,
+    )
+    return [row[0] for row in rows]
+
+
+async def public_events(
+    connection: Connection, tenant: str, learner: str | None, after: dict[int, int], limit: int
+) -> list[Any]:
+    """Return (shard, pos, generation, body) of a tenant's events on the log advancement, behind a vector of positions."""
+    return await connection.fetch(
+        "select e.shard, e.pos, h.generation, e.body"
+        " from unnest($3::int[], $4::bigint[]) c (shard, after)"
+        " join log_head h on h.log = 'advancement' and h.shard = c.shard"
+        " cross join lateral (select shard, pos, body from event_log e where e.log = 'advancement'"
+        "   and e.shard = c.shard and e.pos > c.after and e.tenant = $1 and ($2::text is null or e.subject = $2)"
+        "   order by e.pos limit $5) e order by e.shard, e.pos",
+        tenant, learner, *columns(after.items(), 2), limit,
+    )  # fmt: skip
+
+
+async def folded_positions(connection: Connection, name: str) -> dict[int, tuple[int, int, int]]:
+    """Return (generation, pos, inbox_pos) of every shard of a consumer."""
+    rows = await connection.fetch(
+        "select shard, generation, pos, inbox_pos from consumer_shard where consumer = $1", name
+    )
+    return {row[0]: (row[1], row[2], row[3]) for row in rows}
+
+
+async def count_unswept(connection: Connection) -> int:
+    """Return how many activations have not reached all keys of their shard yet."""
+    count: int = await connection.fetchval("select count(*) from activation where not swept")
+    return count

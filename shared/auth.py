@@ -1,0 +1,135 @@
+"""
+Who asks, and what for: bearer tokens (JWT) signed with the laptop's HS256 key or by an identity provider's JWKS.
+
+Claims: `iss attain`, `aud attain`, `sub`, `exp`, `tenant`, `scope` (space-separated), optional `source`, `learner`, `roles`.
+"""
+
+import functools
+import re
+import time
+from typing import Any
+
+import jwt
+import msgspec
+
+from shared.errors import Forbidden, Unauthorized
+from shared.settings import Settings
+
+ISSUER = AUDIENCE = "attain"
+TENANT = re.compile(r"[a-z0-9-]{1,63}")
+SCOPES = frozenset(
+    (
+        "evidence:write", "records:read", "records:read:classes", "records:read:self",
+        "policy:write", "decisions:write", "admin", "service",
+    )  # fmt: skip
+)
+SERVICE_TOKEN_S = 300
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """The caller of a request, as the token says."""
+
+    subject: str
+    tenant: str
+    scopes: frozenset[str]
+    source: str | None = None
+    learner: str | None = None
+
+    def require(self, *scopes: str) -> None:
+        """
+        Let the caller pass with any one of the scopes; `admin` does not imply others.
+
+        Raises:
+            Forbidden: it has none of them.
+        """
+        if not self.scopes.intersection(scopes):
+            raise Forbidden(f"needs scope {' or '.join(scopes)}")
+
+
+class Authenticator:
+    """Verifies bearer tokens; a verified one is believed for `token_cache_s`, never beyond its `exp`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._jwks = jwt.PyJWKClient(settings.jwks_url, cache_keys=True) if settings.jwks_url else None
+        self._verified: dict[str, tuple[float, Identity]] = {}
+
+    def identify(self, authorization: str | None) -> Identity:
+        """
+        Return who sent an `Authorization: Bearer` header.
+
+        Raises:
+            Unauthorized: none, malformed, expired, for someone else, or badly signed.
+        """
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthorized("send the header Authorization: Bearer <token>")
+        known = self._verified.get(token)
+        if known is not None and known[0] > time.time():
+            return known[1]
+        claims = self._claims(token)
+        identity = _identity(claims)
+        if len(self._verified) > 10_000:
+            self._verified.clear()
+        self._verified[token] = (min(float(claims["exp"]), time.time() + self._settings.token_cache_s), identity)
+        return identity
+
+    def _claims(self, token: str) -> dict[str, Any]:
+        try:
+            if self._jwks is not None:
+                key: Any = self._jwks.get_signing_key_from_jwt(token).key
+                algorithms = ["RS256", "ES256", "EdDSA"]
+            else:
+                key, algorithms = signing_key(self._settings), ["HS256"]
+            claims: dict[str, Any] = jwt.decode(
+                token, key, algorithms=algorithms, audience=AUDIENCE, issuer=ISSUER,
+                options={"require": ["exp", "sub", "iss", "aud", "tenant"]},
+            )  # fmt: skip
+        except jwt.PyJWTError as error:
+            raise Unauthorized(f"token refused: {error}") from error
+        return claims
+
+
+def _identity(claims: dict[str, Any]) -> Identity:
+    tenant, scope = claims["tenant"], claims.get("scope", "")
+    if not (isinstance(tenant, str) and TENANT.fullmatch(tenant) and isinstance(scope, str)):
+        raise Unauthorized("token refused: claim tenant or scope is not of its form")
+    source, learner = claims.get("source"), claims.get("learner")
+    return Identity(
+        subject=str(claims["sub"]),
+        tenant=tenant,
+        scopes=frozenset(scope.split()) & SCOPES,
+        source=None if source is None else str(source),
+        learner=None if learner is None else str(learner),
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def signing_key(settings: Settings) -> bytes:
+    """Return the HS256 key of the setting `token_key_file`."""
+    if settings.token_key_file is None:
+        raise Unauthorized("this service has neither a token key nor a JWKS URL")
+    return bytes.fromhex(settings.token_key_file.read_text().strip())
+
+
+def issue_token(key: bytes, *, subject: str, tenant: str, scope: str, expires_s: float, **claims: str | None) -> str:
+    """Return a signed token; optional claims that are None are left out."""
+    now = int(time.time())
+    body = {
+        "iss": ISSUER, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + int(expires_s),
+        "tenant": tenant, "scope": scope, **{name: value for name, value in claims.items() if value is not None},
+    }  # fmt: skip
+    return jwt.encode(body, key, algorithm="HS256")
+
+
+def service_token(settings: Settings) -> str:
+    """Return a short-lived token with scope `service` for calls to the other services."""
+    if settings.service_token_file is not None:
+        return settings.service_token_file.read_text().strip()
+    return _minted(settings, int(time.time() // (SERVICE_TOKEN_S / 2)))
+
+
+@functools.lru_cache(maxsize=4)
+def _minted(settings: Settings, period: int) -> str:
+    key = signing_key(settings)
+    return issue_token(key, subject="attain", tenant="attain", scope="service", expires_s=SERVICE_TOKEN_S)

@@ -1,0 +1,204 @@
+"""
+The data of every event that crosses a service: these names are the wire format, version with care.
+
+Writers fill all members; readers ignore members they do not know. Instants are text in the form of `shared.events.utc`,
+which sorts. Learners are opaque ids; names, e-mail and source ids of learners never appear here.
+"""
+
+from typing import Literal
+
+import msgspec
+
+EVIDENCE_RECORDED = "attain.evidence.recorded.v1"
+EVIDENCE_RETRACTED = "attain.evidence.retracted.v1"
+FRAMEWORK_PUBLISHED = "attain.framework.published.v1"
+ROSTER_SCHOOL = "attain.roster.school.v1"
+ROSTER_CLASS = "attain.roster.class.v1"
+ROSTER_ENROLMENT = "attain.roster.enrolment.v1"
+ROSTER_STAFF = "attain.roster.staff.v1"
+QUARANTINED = "attain.evidence.quarantined.v1"
+MASTERY_UPDATED = "attain.mastery.updated.v1"
+CHECKPOINT = "attain.progression.checkpoint.v1"
+
+Kind = Literal["summative", "formative", "performance", "observation", "practice", "self"]
+Status = Literal[
+    "no_evidence", "insufficient_evidence", "not_yet", "provisional", "mastered", "credited", "presumed",
+    "reverify_due", "overridden",
+]  # fmt: skip
+STATUSES: tuple[Status, ...] = (
+    "no_evidence", "insufficient_evidence", "not_yet", "provisional", "mastered", "credited", "presumed",
+    "reverify_due", "overridden",
+)  # fmt: skip
+
+
+class Score(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was scored, as one of: `raw` with `max` (and `min`), `scaled` in -1..1, `level` on the named `scale`."""
+
+    raw: float | None = None
+    max: float | None = None
+    min: float = 0.0
+    scaled: float | None = None
+    level: float | str | None = None
+    scale: str | None = None
+
+
+class Touched(msgspec.Struct, frozen=True):
+    """A piece of evidence whose validity an event changes, and the competencies it speaks to."""
+
+    evidence_id: str
+    competencies: tuple[str, ...]
+
+
+class EvidenceRecorded(msgspec.Struct, frozen=True, omit_defaults=True):
+    """
+    A piece of evidence, validated and identified; the data of `EVIDENCE_RECORDED`.
+
+    Pieces are ordered by (occurred_at, attempt, source, id). `valid` is False where something that came earlier
+    retracts or supersedes this piece. `invalidates` and `revalidates` are pieces of the same learner, changed by this one
+    at the same position.
+    """
+
+    evidence_id: str
+    source: str
+    id: str
+    learner: str
+    competencies: tuple[str, ...]
+    occurred_at: str
+    score: Score
+    attempt: int = 1
+    kind: Kind | None = None
+    activity: str | None = None
+    items: int | None = None
+    assisted: bool = False
+    accommodations: tuple[str, ...] = ()
+    dok: int | None = None
+    assessor: str | None = None
+    assessor_type: str | None = None
+    valid: bool = True
+    invalidates: tuple[Touched, ...] = ()
+    revalidates: tuple[Touched, ...] = ()
+
+
+class EvidenceRetracted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Pieces of one learner that changed validity without a new piece for that learner; data of `EVIDENCE_RETRACTED`."""
+
+    learner: str
+    by: str
+    """The evidence id of the retracting, or the other learner's superseding, item."""
+    relation: Literal["retracts", "supersedes"]
+    invalidates: tuple[Touched, ...] = ()
+    revalidates: tuple[Touched, ...] = ()
+
+
+class Competency(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A competency of a framework; its full id is `<framework>:<code>`. `ordinal` is its place in the file."""
+
+    code: str
+    title: str
+    ordinal: int
+    level: str | None = None
+    subject: str | None = None
+    parent: str | None = None
+    dok: int | None = None
+    power: bool = False
+
+
+class Association(msgspec.Struct, frozen=True):
+    """A directed edge between two codes of a framework; `prerequisite` means `origin` comes before `destination`."""
+
+    origin: str
+    destination: str
+    type: str = "prerequisite"
+
+
+class FrameworkPublished(msgspec.Struct, frozen=True):
+    """
+    One part of a framework version; data of `FRAMEWORK_PUBLISHED`, subject = framework id.
+
+    Parts 1 .. `parts` follow each other in one shard; the version is current once its last part is folded, and
+    competencies that it does not have are retired then.
+    """
+
+    framework: str
+    version: str
+    title: str
+    part: int
+    parts: int
+    competencies: tuple[Competency, ...]
+    associations: tuple[Association, ...]
+
+
+class RosterSchool(msgspec.Struct, frozen=True):
+    """A school or district; data of `ROSTER_SCHOOL`, subject = roster source. `district` groups schools."""
+
+    school: str
+    title: str
+    district: str | None = None
+
+
+class RosterClass(msgspec.Struct, frozen=True):
+    """A class; data of `ROSTER_CLASS`, subject = roster source."""
+
+    class_id: str
+    title: str
+    school: str | None = None
+    subject: str | None = None
+
+
+class RosterStaff(msgspec.Struct, frozen=True):
+    """Who teaches a class: `staff` equals the `sub` of their tokens; data of `ROSTER_STAFF`, subject = roster source."""
+
+    class_id: str
+    staff: str
+    role: str = "teacher"
+    active: bool = True
+
+
+class RosterEnrolment(msgspec.Struct, frozen=True):
+    """A learner's place in a class; data of `ROSTER_ENROLMENT`, subject = learner."""
+
+    class_id: str
+    learner: str
+    active: bool = True
+
+
+class PolicyRef(msgspec.Struct, frozen=True):
+    """The policy a value was computed by; `version` is the start of its content hash."""
+
+    id: str
+    version: str
+
+
+class MasteryUpdated(msgspec.Struct, frozen=True):
+    """
+    The state of one (learner, competency) after a batch; data of `MASTERY_UPDATED`, subject = learner.
+
+    Only a key's last state in a batch is sent; `seq` rises with every change of the standing. `why` says in plain words
+    why the status is what it is; `basis` are the evidence ids under the crossing, at most 20.
+    """
+
+    learner: str
+    competency: str
+    framework: str
+    status: Status
+    score: float | None
+    evidence_count: int
+    last_evidence_at: str | None
+    mastered_at: str | None
+    policy: PolicyRef | None
+    missing: tuple[str, ...]
+    seq: int
+    why: str
+    basis: tuple[str, ...] = ()
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """
+    The end of a committed batch of a shard; data of `CHECKPOINT`: everything up to these positions is told.
+
+    `evidence` is the position of the evidence log, `decisions` that of the shard's inbox.
+    """
+
+    evidence: int
+    evidence_generation: int
+    decisions: int

@@ -1,0 +1,107 @@
+"""
+PostgreSQL: the pool, and the arguments of set-based statements.
+
+Schema and migrations are SQLAlchemy Core and Alembic; statements are SQL over arrays, prepared once by asyncpg, because a
+batch is one statement a table and SQLAlchemy has no COPY for asyncpg.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from shared.errors import Unavailable
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+
+_AWAY = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DiskFullError,
+    asyncpg.OutOfMemoryError,
+    TimeoutError,
+)
+CONNECT_TIMEOUT_S = 10
+STATEMENT_TIMEOUT_S = 60
+
+
+class Database:
+    """A bounded pool of connections to one service's own database."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self.pool = pool
+
+    @classmethod
+    async def connect(cls, url: str, *, connections: int = 10) -> "Database":
+        """Open the pool; waits up to a minute for a server that is still starting."""
+        deadline = asyncio.get_running_loop().time() + 60
+        while True:
+            try:
+                pool = await asyncpg.create_pool(
+                    url,
+                    min_size=2,
+                    max_size=connections,
+                    timeout=CONNECT_TIMEOUT_S,
+                    command_timeout=STATEMENT_TIMEOUT_S,
+                    server_settings={"application_name": "attain"},
+                )
+                return cls(pool)
+            except _AWAY as error:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise Unavailable(f"PostgreSQL does not answer: {type(error).__name__}") from error
+                await asyncio.sleep(0.2)
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """
+        Lend a connection outside any transaction.
+
+        Raises:
+            Unavailable: the server is away or gave up on the statement; nothing of the statement happened.
+        """
+        try:
+            async with self.pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
+                yield connection
+        except _AWAY as error:
+            raise Unavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """
+        Lend a connection inside one transaction, committed at the end and rolled back on any error.
+
+        Raises:
+            Unavailable: the outcome may be unknown when the connection broke during the commit.
+        """
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def answers(self) -> bool:
+        """Tell whether the server answers."""
+        try:
+            async with self.connection() as connection:
+                await connection.execute("select 1")
+        except Unavailable:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Close the pool, waiting for lent connections."""
+        await self.pool.close()
+
+
+def columns(rows: Iterable[Sequence[Any]], count: int) -> list[list[Any]]:
+    """Turn rows of `count` values into the column arrays that an `unnest` statement takes; no rows give empty arrays."""
+    turned = [list(column) for column in zip(*rows, strict=True)]
+    return turned or [[] for _ in range(count)]

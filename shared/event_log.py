@@ -1,0 +1,171 @@
+"""
+The shard log: append-only, dense positions per (log, shard), one head row each.
+
+Every guarantee of Attain rests on this: a position is taken from the head row inside the appending transaction, locked
+after all checks, so a rollback leaves no hole and the next position is always last + 1. The log is the outbox: the relay
+and the feeds read it, nothing is ever deleted from it.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from shared.database import Connection, columns
+from shared.errors import InvalidEvent, Unavailable
+from shared.events import Draft, placed, tombstone
+
+
+class Head(NamedTuple):
+    """The last position of a shard of a log, and the generation its positions belong to."""
+
+    generation: int
+    pos: int
+
+
+class Entry(NamedTuple):
+    """A row of the log, ready to send: `body` carries its place."""
+
+    shard: int
+    pos: int
+    key: str
+    body: bytes
+
+
+def define_tables(metadata: sa.MetaData) -> None:
+    """Add the tables of the shard log to a service's schema."""
+    text = sa.Text(collation="C")
+    sa.Table(
+        "event_log",
+        metadata,
+        sa.Column("log", text, primary_key=True),
+        sa.Column("shard", sa.Integer, primary_key=True),
+        sa.Column("pos", sa.BigInteger, primary_key=True),
+        sa.Column("tenant", text, nullable=False),
+        sa.Column("subject", text, nullable=False),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+    )
+    sa.Table(
+        "log_head",
+        metadata,
+        sa.Column("log", text, primary_key=True),
+        sa.Column("shard", sa.Integer, primary_key=True),
+        sa.Column("generation", sa.Integer, nullable=False, server_default="1"),
+        sa.Column("pos", sa.BigInteger, nullable=False, server_default="0"),
+    )
+    sa.Table(
+        "relay_cursor",
+        metadata,
+        sa.Column("log", text, primary_key=True),
+        sa.Column("shard", sa.Integer, primary_key=True),
+        sa.Column("pos", sa.BigInteger, nullable=False, server_default="0"),
+    )
+
+
+class EventLog:
+    """One log of this service's database, `shards` wide."""
+
+    def __init__(self, name: str, shards: int) -> None:
+        self.name = name
+        self.shards = shards
+
+    async def prepare(self, connection: Connection) -> None:
+        """
+        Make the head and cursor rows; safe to repeat.
+
+        Raises:
+            Unavailable: the log was installed with another number of shards.
+        """
+        for table in ("log_head", "relay_cursor"):
+            await connection.execute(
+                f"insert into {table} (log, shard) select $1, s from generate_series(0, $2 - 1) s on conflict do nothing",
+                self.name,
+                self.shards,
+            )
+        installed = await connection.fetchval("select count(*) from log_head where log = $1", self.name)
+        if installed != self.shards:
+            raise Unavailable(f"log {self.name} was installed with {installed} shards, the setting says {self.shards}")
+
+    async def append(self, connection: Connection, drafts: Sequence[Draft]) -> list[int]:
+        """
+        Append in the caller's transaction and return the position of each draft.
+
+        Nothing but the commit may follow for the shards concerned: their heads stay locked until then, in shard order,
+        so concurrent appenders wait for each other and cannot deadlock.
+        """
+        if not drafts:
+            return []
+        touched = sorted({draft.shard for draft in drafts})
+        locked = await connection.fetch(
+            "select shard, pos from log_head where log = $1 and shard = any($2::int[]) order by shard for update",
+            self.name,
+            touched,
+        )
+        heads: dict[int, int] = {row["shard"]: row["pos"] for row in locked}
+        positions: list[int] = []
+        rows = []
+        for shard, tenant, subject, body in drafts:
+            heads[shard] = pos = heads[shard] + 1
+            positions.append(pos)
+            rows.append((self.name, shard, pos, tenant, subject, body))
+        await connection.copy_records_to_table("event_log", records=rows)
+        await connection.execute(
+            "update log_head h set pos = k.pos from unnest($2::int[], $3::bigint[]) k (shard, pos)"
+            " where h.log = $1 and h.shard = k.shard",
+            self.name,
+            *columns(heads.items(), 2),
+        )
+        return positions
+
+    async def heads(self, connection: Connection) -> dict[int, Head]:
+        """Return the head of every shard."""
+        rows = await connection.fetch("select shard, generation, pos from log_head where log = $1", self.name)
+        return {row["shard"]: Head(row["generation"], row["pos"]) for row in rows}
+
+    async def read(self, connection: Connection, after: dict[int, int], limit: int) -> list[Entry]:
+        """Return up to `limit` entries a shard behind the positions in `after`, in shard and position order."""
+        rows = await connection.fetch(
+            "select c.shard, e.pos, e.tenant, e.subject, e.body, h.generation"
+            " from unnest($2::int[], $3::bigint[]) c (shard, after)"
+            " join log_head h on h.log = $1 and h.shard = c.shard"
+            " cross join lateral (select pos, tenant, subject, body from event_log e"
+            "   where e.log = $1 and e.shard = c.shard and e.pos > c.after order by e.pos limit $4) e"
+            " order by c.shard, e.pos",
+            self.name,
+            *columns(after.items(), 2),
+            limit,
+        )
+        return [
+            Entry(shard, pos, f"{tenant}|{subject}", placed(body, generation, shard, pos))
+            for shard, pos, tenant, subject, body, generation in rows
+        ]
+
+    async def redact(self, connection: Connection, shard: int, tenant: str, subject: str) -> int:
+        """Put a tombstone with the old hash in place of every event of a subject; positions stay. Return how many."""
+        rows = await connection.fetch(
+            "select pos, body from event_log where log = $1 and shard = $2 and tenant = $3 and subject = $4",
+            self.name,
+            shard,
+            tenant,
+            subject,
+        )
+        dead = [(pos, tombstone(self.name, tenant, hashlib.sha256(body).hexdigest())) for pos, body in rows]
+        await connection.execute(
+            "update event_log e set subject = '', body = k.body from unnest($3::bigint[], $4::bytea[]) k (pos, body)"
+            " where e.log = $1 and e.shard = $2 and e.pos = k.pos",
+            self.name,
+            shard,
+            *columns(dead, 2),
+        )
+        return len(dead)
+
+    def check_shard(self, shard: int) -> None:
+        """
+        Refuse a shard that this log does not have.
+
+        Raises:
+            InvalidEvent: it is not in 0 .. shards - 1.
+        """
+        if not 0 <= shard < self.shards:
+            raise InvalidEvent(f"shard {shard} is not in 0..{self.shards - 1}", pointer="/shard")

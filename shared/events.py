@@ -1,0 +1,106 @@
+"""
+The envelope of every event: CloudEvents 1.0 structured JSON with Attain's extension attributes.
+
+A log row holds the envelope without its place; `generation`, `shard` and `position` are put in front when it is read, so a
+position is never stored twice and a redaction never moves one.
+"""
+
+import datetime
+import json
+from typing import NamedTuple
+
+import msgspec
+
+from shared.errors import InvalidEvent
+
+encode_json = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """An event as its readers see it: tolerant of members they do not know; `data` is still undecoded JSON."""
+
+    id: str
+    type: str
+    tenant: str
+    subject: str
+    time: str
+    data: msgspec.Raw
+    generation: int
+    shard: int
+    position: int
+    causationid: str = ""
+
+
+class Draft(NamedTuple):
+    """An event about to be appended: where it goes, whose it is, and its envelope without the place."""
+
+    shard: int
+    tenant: str
+    subject: str
+    body: bytes
+
+
+decode_envelope = msgspec.json.Decoder(Envelope).decode
+
+
+def envelope(
+    *, id: str, source: str, type: str, tenant: str, subject: str, time: str, data: bytes, cause: str = ""
+) -> bytes:
+    """
+    Return the stored envelope of an event, without its place.
+
+    The caller warrants that `id`, `type`, `tenant`, `time` and `cause` need no JSON escaping; `subject` is escaped.
+    """
+    causation = f'"causationid":"{cause}",' if cause else ""
+    return (
+        f'{{"specversion":"1.0","id":"{id}","source":"/attain/{source}","type":"{type}","tenant":"{tenant}",'
+        f'"subject":{json.dumps(subject, ensure_ascii=False)},"time":"{time}","datacontenttype":"application/json",'
+        f'"dataschema":"urn:{type.replace(".", ":")}",{causation}"data":'
+    ).encode() + b"%s}" % data
+
+
+def placed(body: bytes, generation: int, shard: int, position: int) -> bytes:
+    """Return the event as it is sent: the stored envelope with its place in front."""
+    return b'{"generation":%d,"shard":%d,"position":%d,%s' % (generation, shard, position, body[1:])
+
+
+def tombstone(type: str, tenant: str, digest: str) -> bytes:
+    """Return the envelope that takes the place of an erased event: its type, and the SHA-256 of what was there."""
+    data = f'{{"sha256":"{digest}"}}'.encode()
+    redacted = f"attain.{type}.redacted.v1"
+    return envelope(id=digest[:32], source="erasure", type=redacted, tenant=tenant, subject="", time="", data=data)
+
+
+def utc(moment: datetime.datetime) -> str:
+    """Return an instant in the one form that sorts as text: UTC, microseconds, `Z`."""
+    return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def now() -> str:
+    """Return the current instant in the form of `utc`."""
+    return utc(datetime.datetime.now(datetime.UTC))
+
+
+class Position(NamedTuple):
+    """A place in a log: `<log>.<generation>.<shard>.<pos>` in tokens and cursors."""
+
+    log: str
+    generation: int
+    shard: int
+    pos: int
+
+    def __str__(self) -> str:
+        return f"{self.log}.{self.generation}.{self.shard}.{self.pos}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Position":
+        """
+        Read a position token.
+
+        Raises:
+            InvalidEvent: the text is not of the form.
+        """
+        parts = text.rsplit(".", 3)
+        if len(parts) != 4 or not all(part.isascii() and part.isdigit() and len(part) < 19 for part in parts[1:]):
+            raise InvalidEvent(f"not a position of the form <log>.<generation>.<shard>.<pos>: {text[:80]!r}")
+        return cls(parts[0], int(parts[1]), int(parts[2]), int(parts[3]))

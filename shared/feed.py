@@ -1,0 +1,51 @@
+"""Reading another service's feed: what Kafka lost, or never had, comes by HTTP in the same bytes."""
+
+import httpx
+import msgspec
+
+from shared.auth import service_token
+from shared.errors import Unavailable
+from shared.event_log import Head
+from shared.events import Envelope, decode_envelope
+from shared.settings import Settings
+
+TIMEOUT_S = 10.0
+
+
+class FeedClient:
+    """A client of one producer's `/v1/feed` and `/v1/heads`."""
+
+    def __init__(self, base_url: str, settings: Settings) -> None:
+        self._settings = settings
+        self._client = httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT_S)
+
+    async def read(self, log: str, shard: int, after: int, limit: int) -> list[Envelope]:
+        """
+        Return up to `limit` events behind `after`, in position order.
+
+        Raises:
+            Unavailable: the producer does not answer, or not with a feed.
+        """
+        parameters: dict[str, str | int] = {"log": log, "shard": shard, "after": after, "limit": limit}
+        answer = await self._get("/v1/feed", parameters)
+        return [decode_envelope(line) for line in answer.content.splitlines() if line]
+
+    async def heads(self, log: str) -> dict[int, Head]:
+        """Return the producer's head of every shard; raises `Unavailable` as `read` does."""
+        answer = await self._get("/v1/heads", {"log": log})
+        heads = msgspec.json.decode(answer.content, type=dict[str, tuple[int, int]])
+        return {int(shard): Head(*head) for shard, head in heads.items()}
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _get(self, path: str, parameters: dict[str, str | int]) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {service_token(self._settings)}"}
+        try:
+            answer = await self._client.get(path, params=parameters, headers=headers)
+        except httpx.HTTPError as error:
+            raise Unavailable(f"feed {self._client.base_url}: {type(error).__name__}") from error
+        if answer.status_code != 200:
+            raise Unavailable(f"feed {self._client.base_url}{path} answered {answer.status_code}")
+        return answer

@@ -1,0 +1,26 @@
+"""What every service's Alembic environment runs: its history, over asyncpg, in one transaction."""
+
+import asyncio
+
+import sqlalchemy as sa
+from alembic import context
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def run() -> None:
+    """Run the migrations of the configuration that `shared.migrate` made."""
+    asyncio.run(_run(context.config.attributes["url"], context.config.attributes["metadata"]))
+
+
+async def _run(url: str, metadata: sa.MetaData) -> None:
+    engine = create_async_engine(url)
+    async with engine.connect() as connection:
+        await connection.run_sync(_migrate, metadata)
+        await connection.commit()
+    await engine.dispose()
+
+
+def _migrate(connection: sa.Connection, metadata: sa.MetaData) -> None:
+    context.configure(connection=connection, target_metadata=metadata)
+    with context.begin_transaction():
+        context.run_migrations()

@@ -1,0 +1,82 @@
+"""Running a service: its server, its background tasks, and how far its stages are behind."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from shared.consumer import ShardConsumer
+from shared.database import Connection
+from shared.feed import FeedClient
+from shared.observability import configure_logging, log_failure
+from shared.settings import Settings
+
+GRACEFUL_STOP_S = 10
+
+
+class Tasks:
+    """Background tasks whose death ends the process: the supervisor starts it anew, the logs make that free."""
+
+    def __init__(self) -> None:
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run a task that never ends by itself."""
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(_end_process_unless_cancelled)
+        self._tasks.append(task)
+
+    def alive(self) -> bool:
+        """Tell whether all tasks run."""
+        return all(not task.done() for task in self._tasks)
+
+    async def stop(self) -> None:
+        """Cancel the tasks and wait for them."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _end_process_unless_cancelled(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        log_failure(f"background task {task.get_name()} ended", task.exception())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def serve(app: FastAPI, settings: Settings) -> None:
+    """Serve HTTP in the foreground until SIGTERM or SIGINT, then stop in order."""
+    configure_logging(settings.log_level)
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACEFUL_STOP_S,
+    )
+
+
+async def shard_lag(connection: Connection, consumer: ShardConsumer, feed: FeedClient) -> dict[str, Any]:
+    """Return how far a consumer is behind its producer's log; raises `Unavailable` where that does not answer."""
+    heads = await feed.heads(consumer.log_name)
+    rows = await connection.fetch("select shard, pos from consumer_shard where consumer = $1", consumer.name)
+    behind = sum(max(0, heads[row["shard"]].pos - row["pos"]) for row in rows if row["shard"] in heads)
+    seconds = time.monotonic() - consumer.last_progress if behind else 0.0
+    return {"name": consumer.name, "behind_events": behind, "behind_seconds": round(seconds, 3)}
+
+
+async def relay_lag(connection: Connection, name: str, logs: Sequence[str]) -> dict[str, Any]:
+    """Return how many rows of the logs are not acknowledged by Kafka yet."""
+    behind = await connection.fetchval(
+        "select coalesce(sum(h.pos - c.pos), 0)::bigint from log_head h join relay_cursor c using (log, shard)"
+        " where log = any($1::text[])",
+        list(logs),
+    )
+    return {"name": name, "behind_events": max(0, behind), "behind_seconds": 0.0}

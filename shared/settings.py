@@ -1,0 +1,60 @@
+"""Every setting of the services: environment name (prefix `ATTAIN_`), default and reason in one place."""
+
+import functools
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What a service reads from its environment; the same class in all three."""
+
+    model_config = SettingsConfigDict(env_prefix="ATTAIN_", frozen=True, extra="ignore")
+
+    kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, comma-separated")
+    evidence_database: str = Field("", description="PostgreSQL URL of the evidence service")
+    progression_database: str = Field("", description="PostgreSQL URL of the progression service")
+    reporting_database: str = Field("", description="PostgreSQL URL of the reporting service")
+    evidence_url: str = Field("http://127.0.0.1:8101", description="where the other services find evidence")
+    progression_url: str = Field("http://127.0.0.1:8102", description="where the other services find progression")
+    reporting_url: str = Field("http://127.0.0.1:8103", description="where the pages are")
+    host: str = Field("127.0.0.1", description="address to listen on; loopback unless told otherwise")
+    port: int = Field(8100, description="port to listen on")
+    slot: str = Field("", description="stable consumer slot (Kafka static membership); unique per replica")
+    shards: int = Field(8, ge=1, le=1024, description="shards = Kafka partitions; fixed at installation")
+    topic_suffix: str = Field("", description="appended to every topic name, so that installations can share a cluster")
+    replication_factor: int = Field(1, ge=1, description="of the topics that `shared.topics create` makes")
+
+    token_key_file: Path | None = Field(None, description="file with the HS256 key, hex; for one machine")
+    jwks_url: str = Field("", description="where the signing keys of an identity provider are; instead of a key file")
+    service_token_file: Path | None = Field(None, description="token for calls between services, with a JWKS")
+    token_cache_s: int = Field(60, description="a verified token is believed this long; bounds revocation")
+
+    session_timeout_s: float = Field(15, description="Kafka session; recovery after kill -9 waits at most this long")
+    batch_records: int = Field(4000, description="records a poll; about 200 ms of work, well below the session")
+    batch_wait_ms: int = Field(20, description="how long a poll waits for the first record")
+    cache_keys: int = Field(200_000, description="learner-competency states kept in memory; about 0.5 KiB each")
+    cache_identities: int = Field(200_000, description="source ids kept in memory; about 0.3 KiB each")
+    relay_poll_ms: int = Field(40, description="how often the relay looks for rows that another replica appended")
+    relay_rows: int = Field(4000, description="rows a relay round; bounds memory and the run a restart repeats")
+    tail_check_s: float = Field(60, description="how often the relay compares its cursor with the partition's tail")
+    head_check_s: float = Field(5, description="how often an idle consumer asks for the producer's head")
+    inbox_poll_ms: int = Field(50, description="how often the owner of a shard looks for human decisions")
+    blocked_learners_max: int = Field(100, description="learners blocked in an hour that stop the shard: code is wrong")
+
+    body_bytes_max: int = Field(8 << 20, description="request body; a batch of 10,000 items is about 4 MiB")
+    body_inflated_bytes_max: int = Field(64 << 20, description="body after gzip; refuses decompression bombs")
+    batch_items_max: int = Field(10_000, description="items a request; bounds one transaction")
+    item_bytes_max: int = Field(256 << 10, description="one native object; well below Kafka's 1 MiB record limit")
+    clock_skew_s: int = Field(300, description="how far occurred_at may lie ahead of this machine's clock")
+    page_rows_max: int = Field(10_000, description="rows a page of feeds and lists")
+    wait_s_max: float = Field(30, description="the longest `?wait=` waits before 503")
+
+    log_level: str = Field("INFO", description="logging level")
+
+
+@functools.cache
+def settings() -> Settings:
+    """Return the settings of this process, read once."""
+    return Settings()

@@ -1,0 +1,84 @@
+"""
+The topics of Attain, and the command that creates them: `python -m shared.topics create`.
+
+Every topic but the first is a dense log with a feed; none is compacted. Kafka keeps seven days and is disposable:
+everything can be sent again from the logs.
+"""
+
+import argparse
+import asyncio
+import dataclasses
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError
+
+from shared.settings import Settings, settings
+
+RETENTION_MS = 7 * 24 * 3600 * 1000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic: `log` is the name in positions and feeds, the topic is `attain.<log><suffix>`."""
+
+    log: str
+    producer: str
+    consumers: tuple[str, ...]
+    meaning: str
+
+    def name(self, suffix: str = "") -> str:
+        """Return the Kafka name of this topic in an installation."""
+        return f"attain.{self.log}{suffix}"
+
+
+SUBMITTED = Topic("evidence.submitted", "learning systems", ("evidence",), "native evidence to be taken in; free key")
+EVIDENCE = Topic("evidence", "evidence", ("progression",), "what was observed; key tenant|learner")
+PROGRESSION = Topic("progression", "progression", ("reporting",), "what it means; key tenant|learner")
+ADVANCEMENT = Topic("advancement", "progression", ("district platforms",), "public events; key tenant|learner")
+SUPPORT = Topic("support", "progression", ("reporting",), "restricted events; key tenant|learner")
+CURRICULUM = Topic("curriculum", "progression", ("evidence", "reporting"), "frameworks; key tenant|framework")
+ROSTER = Topic("roster", "evidence", ("reporting",), "classes, staff, enrolments; key tenant|learner or tenant|source")
+QUARANTINED = Topic("evidence.quarantined", "evidence", ("operators",), "reason and pointer; key tenant|source")
+TOPICS = (SUBMITTED, EVIDENCE, PROGRESSION, ADVANCEMENT, SUPPORT, CURRICULUM, ROSTER, QUARANTINED)
+
+
+async def create(config: Settings) -> list[str]:
+    """Create the missing topics with one partition a shard; return their names. Fails where a partition count differs."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=config.kafka)
+    await admin.start()
+    try:
+        present = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
+        names = [topic.name(config.topic_suffix) for topic in TOPICS]
+        for name in names:
+            if present.get(name, config.shards) != config.shards:
+                raise SystemExit(f"topic {name} has {present[name]} partitions, this installation has {config.shards}")
+        missing = [name for name in names if name not in present]
+        try:
+            await admin.create_topics([_new_topic(name, config) for name in missing])
+        except TopicAlreadyExistsError:
+            pass
+        return missing
+    finally:
+        await admin.close()
+
+
+def _new_topic(name: str, config: Settings) -> NewTopic:
+    return NewTopic(
+        name,
+        config.shards,
+        config.replication_factor,
+        topic_configs={"retention.ms": str(RETENTION_MS), "cleanup.policy": "delete"},
+    )
+
+
+def main() -> None:
+    """Create the topics of the installation that the environment names."""
+    parser = argparse.ArgumentParser(description="Create the topics of an Attain installation.")
+    parser.add_argument("command", choices=["create"])
+    parser.parse_args()
+    created = asyncio.run(create(settings()))
+    print(f"topics: {len(created)} created, {len(TOPICS) - len(created)} present")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""FastStream on aiokafka: batch subscribers of raw records, acknowledged by our own positions."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from aiokafka import ConsumerRebalanceListener, ConsumerRecord
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka.annotations import KafkaMessage as InjectedMessage
+from faststream.kafka.message import KafkaMessage
+from faststream.kafka.schemas import Topic
+from faststream.kafka.subscriber.usecase import BatchSubscriber
+
+from shared.consumer import ShardConsumer
+from shared.settings import Settings
+
+OnRecords = Callable[[Sequence[ConsumerRecord[bytes, bytes]]], Awaitable[None]]
+
+
+def make_broker(settings: Settings) -> KafkaBroker:
+    """
+    Return a broker that loses nothing: manual acknowledgement, topics only by the topics command.
+
+    It publishes nothing; the relay sends with explicit partitions.
+    """
+    return KafkaBroker(
+        settings.kafka,
+        ack_policy=AckPolicy.MANUAL,
+        allow_auto_create_topics=False,
+        consumer_only=True,
+        graceful_timeout=30,
+        logger=None,
+    )
+
+
+def subscribe(
+    broker: KafkaBroker,
+    topic: str,
+    group: str,
+    on_records: OnRecords,
+    settings: Settings,
+    *,
+    listener: ConsumerRebalanceListener | None = None,
+    description: str = "",
+) -> BatchSubscriber:
+    """
+    Hand the raw records of every poll of a topic to `on_records`, which must not raise.
+
+    Offsets are never acknowledged here: who handles the records knows when they are durable.
+    """
+    subscriber: BatchSubscriber = broker.subscriber(
+        Topic(topic, declare=False),
+        group_id=f"{group}{settings.topic_suffix}",
+        group_instance_id=settings.slot or None,
+        batch=True,
+        max_records=settings.batch_records,
+        batch_timeout_ms=settings.batch_wait_ms,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=2 << 20,
+        fetch_max_wait_ms=50,
+        session_timeout_ms=int(settings.session_timeout_s * 1000),
+        heartbeat_interval_ms=int(settings.session_timeout_s * 1000 / 5),
+        rebalance_timeout_ms=60_000,
+        max_poll_interval_ms=120_000,
+        parser=_parse_nothing,
+        decoder=_decode_nothing,
+        no_reply=True,
+        listener=listener,
+        description=description,
+    )
+
+    @subscriber
+    async def handle(message: InjectedMessage) -> None:
+        await on_records(message.raw_message)
+
+    return subscriber
+
+
+def subscribe_consumer(broker: KafkaBroker, consumer: ShardConsumer, settings: Settings) -> None:
+    """Feed a shard consumer from its topic, in a group of its own name."""
+    subscriber = subscribe(
+        broker, consumer.topic, consumer.name, consumer.on_records, settings,
+        listener=consumer, description=f"{consumer.name} folds the log {consumer.log_name}",
+    )  # fmt: skip
+    consumer.kafka = lambda: subscriber.consumer
+
+
+async def _parse_nothing(records: Sequence[ConsumerRecord[bytes, bytes]]) -> KafkaMessage:
+    """Wrap a poll as it is: parsing every record's headers costs more than folding it."""
+    return KafkaMessage(body=b"", raw_message=tuple(records), consumer=None)  # type: ignore[arg-type]
+
+
+async def _decode_nothing(_: Any) -> None:
+    return None
