@@ -1,0 +1,1 @@
+"""The commands of `attain`, a module each (or a few that belong together)."""

@@ -1,0 +1,184 @@
+"""
+What every command of `attain` has in common: its options and the `Context` it works with.
+
+A new command is a module in `deploy/local/commands/` with
+
+    @click.command()
+    @click.argument("learner")
+    @command_options
+    def learner(context: Context, learner: str) -> None: ...
+
+and a line in the list in `cli.py`. Raise `StackError` for what the user should read in one line.
+"""
+
+import functools
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, cast
+from urllib.parse import urlsplit
+
+import click
+import httpx
+
+from deploy.local import stack
+from deploy.local.errors import StackError
+from deploy.local.services import SERVICES
+from deploy.local.stack import Stack
+from deploy.local.tokens import DEFAULT_SCOPE
+
+TENANT_FORM = r"[a-z0-9-]{1,63}"
+DEFAULT_TENANT = "demo"
+HTTP_TIMEOUT_S = 60.0
+
+P = ParamSpec("P")
+
+
+class Context:
+    """
+    The stack, tenant and manner of output that a command was called with.
+
+    Attributes:
+        home: the home folder, absolute; it need not exist.
+        tenant: the tenant, checked; `tenant_given` tells whether the user named it.
+        json: whether standard output is for one JSON object and nothing else.
+        remote: whether `ATTAIN_*_URL` name a stack that is not local.
+    """
+
+    def __init__(self, home: Path, tenant: str, *, json: bool = False, tenant_given: bool = True) -> None:
+        self.home = home
+        self.tenant = tenant
+        self.tenant_given = tenant_given
+        self.json = json
+        self._given = {
+            service: os.environ[f"ATTAIN_{service.upper()}_URL"].rstrip("/")
+            for service in SERVICES
+            if os.environ.get(f"ATTAIN_{service.upper()}_URL")
+        }
+        self.remote = bool(self._given)
+
+    def say(self, text: str) -> None:
+        """Tell progress: a line on standard error."""
+        click.echo(text, err=True)
+
+    def emit(self, result: Mapping[str, Any], text: str | None = None) -> None:
+        """Give the result, once: the object with `--json`, else `text`, else its members a line each."""
+        if self.json:
+            click.echo(json.dumps(result))
+        else:
+            click.echo(text if text is not None else "\n".join(f"{name}: {_plain(v)}" for name, v in result.items()))
+
+    def stack(self) -> Stack:
+        """
+        Return the local stack.
+
+        Raises:
+            StackError: none runs in this home.
+        """
+        found = stack.running(self.home)
+        if found is None:
+            raise StackError(f"no stack runs in {self.home}; start one with `attain up`")
+        return found
+
+    @property
+    def urls(self) -> Mapping[str, str]:
+        """The base URL of each service: of the stack the environment names, else of the running local one."""
+        if not self.remote:
+            return self.stack().urls
+        missing = [f"ATTAIN_{service.upper()}_URL" for service in SERVICES if service not in self._given]
+        if missing:
+            raise StackError(f"give all three addresses of the stack: {', '.join(missing)} is missing")
+        return self._given
+
+    def token(self, scope: str = DEFAULT_SCOPE, *, tenant: str | None = None) -> str:
+        """Return a bearer token: of a local stack one with this scope, else the one in `ATTAIN_TOKEN`."""
+        if not self.remote:
+            return self.stack().token(self.tenant if tenant is None else tenant, scope)
+        given = os.environ.get("ATTAIN_TOKEN", "")
+        if not given:
+            raise StackError("give a token for the stack that ATTAIN_EVIDENCE_URL names, in ATTAIN_TOKEN")
+        return given
+
+    def client(
+        self, service: str = "", *, scope: str = DEFAULT_SCOPE, timeout_s: float = HTTP_TIMEOUT_S
+    ) -> httpx.Client:
+        """
+        Return a client that sends a token; to be closed (`with`).
+
+        Args:
+            service: evidence, progression or reporting, for paths instead of whole URLs; empty for URLs.
+            scope: what a token of a local stack may do.
+            timeout_s: for connecting and for each read.
+        """
+        urls = self.urls
+        return httpx.Client(
+            base_url=urls[service] if service else "",
+            headers={"Authorization": f"Bearer {self.token(scope)}"},
+            timeout=timeout_s,
+            # A proxy that the user has set knows nothing of this machine's own addresses.
+            trust_env=not all(urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1") for url in urls.values()),
+        )
+
+
+def checked(response: httpx.Response) -> httpx.Response:
+    """
+    Return a response that says success.
+
+    Raises:
+        StackError: it says anything else; with the detail of the problem it carries.
+    """
+    if response.is_success:
+        return response
+    try:
+        problem = response.json()
+        detail = problem.get("detail") or problem.get("title") or ""
+    except (ValueError, AttributeError):
+        detail = response.text[:200]
+    raise StackError(f"{response.request.method} {response.request.url} answered {response.status_code}: {detail}")
+
+
+def command_options(function: Callable[Concatenate[Context, P], None]) -> Callable[P, None]:
+    """Give a command `--home`, `--tenant` and `--json`, and a `Context` as its first argument."""
+
+    @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+    @click.option(
+        "--tenant",
+        envvar="ATTAIN_TENANT",
+        default=DEFAULT_TENANT,
+        show_default=True,
+        callback=_tenant,
+        help="Tenant to work in.",
+    )
+    @click.option(
+        "--home",
+        envvar="ATTAIN_HOME",
+        default=".attain",
+        show_default=True,
+        help="Folder of the local stack.",
+        type=click.Path(file_okay=False, path_type=Path),
+    )
+    @functools.wraps(function)
+    def command(*args: P.args, **options: P.kwargs) -> None:
+        own = cast(dict[str, Any], options)
+        source = click.get_current_context().get_parameter_source("tenant")
+        context = Context(
+            own.pop("home").expanduser().absolute(),
+            own.pop("tenant"),
+            json=own.pop("as_json"),
+            tenant_given=source is not click.core.ParameterSource.DEFAULT,
+        )
+        function(context, *args, **options)
+
+    return command
+
+
+def _tenant(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not re.fullmatch(TENANT_FORM, value):
+        raise click.BadParameter(f"{value!r} does not match {TENANT_FORM}")
+    return value
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,40 @@
+"""Tokens of a local stack, signed with the key of its home."""
+
+from pathlib import Path
+
+from deploy.local.errors import StackError
+
+DEFAULT_SCOPE = "evidence:write records:read policy:write decisions:write admin"
+DEFAULT_EXPIRES_S = 12 * 3600.0
+DEFAULT_SUBJECT = "laptop"
+
+
+def issue(
+    key_file: Path,
+    *,
+    tenant: str,
+    scope: str = DEFAULT_SCOPE,
+    subject: str = DEFAULT_SUBJECT,
+    expires_s: float = DEFAULT_EXPIRES_S,
+    source: str | None = None,
+    learner: str | None = None,
+) -> str:
+    """
+    Return a signed token with these claims.
+
+    Raises:
+        StackError: there is no key, or no such scope.
+    """
+    # Imported here: it takes longer than most commands.
+    from shared.auth import SCOPES, issue_token
+
+    unknown = sorted(set(scope.split()) - SCOPES)
+    if unknown:
+        raise StackError(f"no such scope: {', '.join(unknown)}; there are {', '.join(sorted(SCOPES))}")
+    try:
+        key = bytes.fromhex(key_file.read_text().strip())
+    except FileNotFoundError as error:
+        raise StackError(f"no stack has been started in {key_file.parent}; start one with `attain up`") from error
+    return issue_token(
+        key, subject=subject, tenant=tenant, scope=scope, expires_s=expires_s, source=source, learner=learner
+    )

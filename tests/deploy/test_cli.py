@@ -1,0 +1,85 @@
+import json
+import sys
+import time
+from pathlib import Path
+
+import jwt
+import pytest
+
+from deploy.local.cli import main
+from deploy.local.home import Home
+
+
+def _attain(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Return the exit code, standard output and standard error of a command."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["attain", *arguments])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+    output = capsys.readouterr()
+    return int(exit_.value.code or 0), output.out, output.err
+
+
+def test_status_without_a_stack_says_that_nothing_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, _ = _attain(capsys, "status", "--json", "--home", str(tmp_path / "none"))
+
+    assert code == 0
+    assert json.loads(out) == {"running": False, "pids": {}, "stages": [], "services": []}
+    assert not (tmp_path / "none").exists()
+
+
+def test_down_without_a_stack_succeeds(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, _ = _attain(capsys, "down", "--json", "--home", str(tmp_path / "none"))
+
+    assert (code, json.loads(out)["stopped"]) == (0, True)
+
+
+def test_reset_asks_for_yes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    Home(tmp_path).create()
+    code, out, err = _attain(capsys, "reset", "--home", str(tmp_path))
+
+    assert (code, out) == (1, "")
+    assert "--yes" in err
+    assert (tmp_path / "state.json").exists()
+
+
+def test_failure_is_one_line_and_with_json_one_object(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, err = _attain(capsys, "token", "--json", "--home", str(tmp_path))
+
+    assert code == 1
+    assert err.count("\n") == 1
+    assert set(json.loads(out)) == {"error"}
+
+
+@pytest.mark.parametrize("tenant", ["", "A", "a_b", "a" * 64, "a\n"])
+def test_tenant_that_is_not_of_its_form_is_refused(capsys: pytest.CaptureFixture[str], tenant: str) -> None:
+    code, _, err = _attain(capsys, "status", "--tenant", tenant)
+
+    assert code == 2
+    assert "--tenant" in err
+
+
+def test_token_carries_what_was_asked_for(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.create()
+    code, out, _ = _attain(
+        capsys, "token", "--json", "--home", str(tmp_path), "--tenant", "north", "--sub", "t-12",
+        "--scope", "records:read:self", "--learner", "x", "--source", "https://lms.example.edu", "--expires", "60",
+    )  # fmt: skip
+    key = bytes.fromhex(home.token_key_file.read_text())
+    claims = jwt.decode(json.loads(out)["token"], key, algorithms=["HS256"], audience="attain", issuer="attain")
+
+    assert code == 0
+    assert 0 < claims.pop("exp") - time.time() <= 60
+    claims.pop("iat")
+    assert claims == {
+        "iss": "attain", "aud": "attain", "sub": "t-12", "tenant": "north", "scope": "records:read:self",
+        "learner": "x", "source": "https://lms.example.edu",
+    }  # fmt: skip
+
+
+def test_every_command_takes_the_common_options() -> None:
+    from deploy.local.cli import COMMANDS
+
+    for command in COMMANDS:
+        assert {"home", "tenant", "as_json"} <= {parameter.name for parameter in command.params}, command.name

@@ -1,0 +1,162 @@
+"""One stack a test, of PostgreSQL alone: the Kafka of the other tests is given to it, which saves most of the time."""
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import subprocess
+import threading
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+
+from deploy.local import processes, stack
+from deploy.local.errors import StackError
+from deploy.local.home import Home
+from deploy.local.processes import Pid
+from deploy.local.stack import Stack
+from tests.deploy.waiting import until
+
+
+def _start(home: Path, servers: Stack, owner: int | None = None) -> Stack:
+    owner = os.getpid() if owner is None else owner
+    return stack.start(home, services=False, owner=owner, environment={"ATTAIN_KAFKA": servers.kafka})
+
+
+def _gone(pids: dict[str, int]) -> bool:
+    return not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in pids.values())
+
+
+def test_given_kafka_is_used_and_not_started(home: Path, servers: Stack) -> None:
+    started = _start(home, servers)
+
+    assert started.kafka == servers.kafka
+    assert set(started.pids) == {"supervisor", "postgres"}
+
+
+def test_second_start_finds_the_data_on_the_same_port(home: Path, servers: Stack) -> None:
+    first = _start(home, servers)
+    asyncio.run(_execute(first, "CREATE TABLE kept AS SELECT 1"))
+    assert stack.stop(home)
+    assert _gone(dict(first.pids))
+    assert stack.running(home) is None
+    second = _start(home, servers)
+
+    assert (second.postgres, second.databases) == (first.postgres, first.databases)
+    asyncio.run(_execute(second, "SELECT * FROM kept"))
+
+
+def test_taken_port_is_avoided_and_the_new_one_remembered(home: Path, servers: Stack) -> None:
+    Home(home).create()
+    port = Home(home).port("postgres")
+    with socket.create_server(("127.0.0.1", port)):
+        started = _start(home, servers)
+
+        assert started.postgres is not None
+        assert not started.postgres.endswith(f":{port}")
+    state = Home(home).state()
+    assert state is not None
+    assert started.postgres == f"127.0.0.1:{state.ports['postgres']}"
+
+
+def test_orphans_of_a_killed_supervisor_are_ended_at_the_next_start(home: Path, servers: Stack) -> None:
+    first = _start(home, servers)
+    os.kill(first.pids["supervisor"], signal.SIGKILL)
+    assert until(lambda: stack.running(home) is None)
+    assert psutil.pid_exists(first.pids["postgres"])
+    second = _start(home, servers)
+
+    assert _gone(dict(first.pids))
+    assert second.postgres == first.postgres
+
+
+def test_stop_ends_what_a_killed_supervisor_left(home: Path, servers: Stack) -> None:
+    started = _start(home, servers)
+    os.kill(started.pids["supervisor"], signal.SIGKILL)
+
+    assert stack.stop(home)
+    assert _gone(dict(started.pids))
+    assert not stack.stop(home)
+
+
+def test_pid_file_that_names_a_stranger_does_not_block_a_start(home: Path, servers: Stack) -> None:
+    _start(home, servers)
+    stack.stop(home)
+    pid_file = home / "postgres" / "data" / "postmaster.pid"
+    pid_file.write_text(f"{os.getpid()}\n{pid_file.parent}\n1\n1\n\n127.0.0.1\n")
+
+    assert _start(home, servers).pids["postgres"] != os.getpid()
+
+
+def test_starts_at_the_same_time_give_one_stack(new_home: Path, servers: Stack) -> None:
+    found: list[Stack] = []
+    threads = [threading.Thread(target=lambda: found.append(_start(new_home, servers))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len({each.pids["supervisor"] for each in found}) == 1
+    assert len(found) == 3
+
+
+def test_stack_ends_with_its_owner(home: Path, servers: Stack) -> None:
+    with subprocess.Popen(["sleep", "60"]) as owner:
+        started = _start(home, servers, owner=owner.pid)
+        owner.kill()
+        owner.wait()
+
+        assert until(lambda: _gone(dict(started.pids)))
+
+
+def test_reset_leaves_nothing(new_home: Path, servers: Stack) -> None:
+    started = _start(new_home, servers)
+
+    assert stack.reset(new_home)
+    assert _gone(dict(started.pids))
+    assert not new_home.exists()
+    assert not stack.reset(new_home)
+
+
+def test_reset_refuses_a_folder_that_is_not_a_home(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+
+    with pytest.raises(StackError, match="not a home folder"):
+        stack.reset(tmp_path)
+    assert (tmp_path / "thesis.tex").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's PostgreSQL runs as another user")
+def test_closed_parent_folder_stays_closed(servers: Stack, tmp_path: Path) -> None:
+    """The data of root's PostgreSQL goes where its user can reach it, and reset deletes it there."""
+    tmp_path.chmod(0o700)
+    home = tmp_path / "home"
+    try:
+        started = _start(home, servers)
+        state = Home(home).state()
+
+        assert state is not None
+        assert state.postgres_folder is not None
+        assert psutil.Process(started.pids["postgres"]).uids().real != 0
+        assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
+    finally:
+        stack.reset(home)
+    assert not Path(state.postgres_folder).exists()
+
+
+def test_reused_pid_is_not_taken_for_the_process_that_had_it() -> None:
+    own = processes.identify(os.getpid())
+
+    assert processes.find(own) is not None
+    assert processes.find(Pid(own.pid, own.created - 60)) is None
+
+
+async def _execute(started: Stack, statement: str) -> None:
+    connection = await asyncpg.connect(started.databases["evidence"])
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
