@@ -102,7 +102,7 @@ class Context:
         return given
 
     def client(
-        self, service: str = "", *, scope: str = DEFAULT_SCOPE, timeout_s: float = HTTP_TIMEOUT_S
+        self, service: str = "", *, scope: str = DEFAULT_SCOPE, tenant: str = "", timeout_s: float = HTTP_TIMEOUT_S
     ) -> httpx.Client:
         """
         Return a client that sends a token; to be closed (`with`).
@@ -110,12 +110,13 @@ class Context:
         Args:
             service: evidence, progression or reporting, for paths instead of whole URLs; empty for URLs.
             scope: what a token of a local stack may do.
+            tenant: another tenant than the command's.
             timeout_s: for connecting and for each read.
         """
         urls = self.urls
         return httpx.Client(
             base_url=urls[service] if service else "",
-            headers={"Authorization": f"Bearer {self.token(scope)}"},
+            headers={"Authorization": f"Bearer {self.token(scope, tenant=tenant or None)}"},
             timeout=timeout_s,
             # A proxy that the user has set knows nothing of this machine's own addresses.
             trust_env=not all(urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1") for url in urls.values()),

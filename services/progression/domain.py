@@ -178,7 +178,7 @@ class ShardFold:
         rules: dict[str, Rules],
         policies: dict[str, Policy],
     ) -> None:
-        self._entries = entries
+        self.entries = entries
         self._rules = rules
         self._policies = policies
         self.touched: dict[Key, None] = {}
@@ -193,7 +193,7 @@ class ShardFold:
             simple = isinstance(event, EvidenceRecorded) and not event.invalidates and not event.revalidates
             for competency in competencies_of(event):
                 key = (tenant, learner, competency)
-                entry = self._entries.get(key)
+                entry = self.entries.get(key)
                 if entry is not None and entry.evidence is not None:
                     continue
                 if not simple:
@@ -225,9 +225,9 @@ class ShardFold:
         rules = self._rules[tenant]
         for competency in competencies_of(event):
             key = (tenant, learner, competency)
-            entry = self._entries.get(key)
+            entry = self.entries.get(key)
             if entry is None:
-                entry = self._entries[key] = Entry(KeyState(policy=rules.pin_for(competency)), rules.no)
+                entry = self.entries[key] = Entry(KeyState(policy=rules.pin_for(competency)), rules.no)
             state = entry.state
             policy = self._policies.get(state.policy)
             before, crossed = status_of(state, policy), state.crossed_at
@@ -256,7 +256,7 @@ class ShardFold:
     def _change(self, key: Key, before: Status, crossed: str | None, trigger: Trigger, no: int) -> None:
         """Note what happened to a key's standing."""
         tenant, learner, competency = key
-        state = self._entries[key].state
+        state = self.entries[key].state
         policy = self._policies.get(state.policy)
         if policy is None:
             return
@@ -292,9 +292,9 @@ class ShardFold:
         rules = self._rules[tenant]
         known = sorted(keys)
         try:
-            oldest = min((self._entries[key].rules_no for key in known), default=rules.no)
+            oldest = min((self.entries[key].rules_no for key in known), default=rules.no)
             for activation in rules.activations[oldest:]:
-                self._refold_for(activation, rules, [k for k in known if self._entries[k].rules_no < activation.no])
+                self._refold_for(activation, rules, [k for k in known if self.entries[k].rules_no < activation.no])
                 if activation.graph is not None:
                     self.changes.append(Review(*learner, activation.trigger, activation.no, activation.graph))
         except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
@@ -302,7 +302,7 @@ class ShardFold:
 
     def _refold_for(self, activation: Activation, rules: Rules, keys: list[Key]) -> None:
         for key in keys:
-            entry = self._entries[key]
+            entry = self.entries[key]
             entry.rules_no = activation.no
             self.touched[key] = None
             state = entry.state
@@ -338,7 +338,7 @@ class ShardFold:
 
     def updated(self, key: Key) -> MasteryUpdated:
         """Return the state event of a touched key."""
-        return describe(key, self._entries[key].state, self._policies)
+        return describe(key, self.entries[key].state, self._policies)
 
 
 def describe(key: Key, state: KeyState, policies: dict[str, Policy]) -> MasteryUpdated:

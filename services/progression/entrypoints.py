@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
@@ -90,11 +90,12 @@ def _decision_routes(router: APIRouter, decisions: Decisions, database: Database
         }  # fmt: skip
 
     @router.get("/v1/frameworks", tags=["frameworks"])
-    async def frameworks(caller: Caller) -> Response:
-        """The framework versions in force, whole."""
+    async def frameworks(caller: Caller, versions: Literal["current", "all"] = "current") -> Response:
+        """The framework versions in force, or all that ever were, whole."""
         caller.require("records:read", "policy:write", "admin")
+        read = tables.frameworks_of if versions == "current" else tables.all_frameworks_of
         async with database.connection() as connection:
-            bodies = await tables.frameworks_of(connection, caller.tenant)
+            bodies = await read(connection, caller.tenant)
         return Response(b'{"items":[%s]}' % b",".join(bodies), media_type="application/json")
 
     @router.post("/v1/learners/{learner}/redrive", tags=["operations"])

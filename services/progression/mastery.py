@@ -97,11 +97,12 @@ def missing_of(state: KeyState, policy: Policy | None) -> tuple[str, ...]:
     if policy is None:
         return ("a policy that applies to this competency",)
     need = policy.sufficiency
-    lacks = (
-        (need.min_evidence - state.count, "piece of evidence", "pieces of evidence"),
-        (need.min_activities - len(state.activities), "different activity", "different activities"),
-        (need.min_occasions - state.occasions, "other day", "other days"),
-    )
+    lacks = [(need.min_evidence - state.count, "piece of evidence", "pieces of evidence")]
+    # One activity on one day comes with any piece.
+    if need.min_activities > 1:
+        lacks.append((need.min_activities - len(state.activities), "different activity", "different activities"))
+    if need.min_occasions > 1:
+        lacks.append((need.min_occasions - state.occasions, "other day", "other days"))
     return tuple(f"{lack} more {one if lack == 1 else many}" for lack, one, many in lacks if lack > 0)
 
 

@@ -345,6 +345,11 @@ async def frameworks_of(connection: Connection, tenant: str) -> list[bytes]:
     return [row[0] for row in rows]
 
 
+async def all_frameworks_of(connection: Connection, tenant: str) -> list[bytes]:
+    """Return the bodies of all framework versions of a tenant."""
+    return [row[0] for row in await connection.fetch("select body from framework where tenant = $1", tenant)]
+
+
 async def public_events(
     connection: Connection, tenant: str, learner: str | None, after: dict[int, int], limit: int
 ) -> list[Any]:

@@ -13,7 +13,7 @@ from deploy.local import stack
 def own_settings() -> Iterator[None]:
     """What a developer has set for another stack must not reach the stacks of these tests."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("ATTAIN_")]:
+        for name in [name for name in os.environ if name.startswith("ATTAIN_") and "_TEST_" not in name]:
             patch.delenv(name)
         yield
 

@@ -1,0 +1,328 @@
+"""
+The audit behind `attain verify`: everything computed again from the evidence log, and compared with what the services hold.
+
+It reads the feeds and dumps as any reader could, takes pins and decisions from progression's journal, and folds in plain
+memory with the pure domain alone. The final value of every key is also replayed from its set of evidence, so the
+incremental fold is checked against the definition.
+"""
+
+import dataclasses
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import httpx
+import msgspec
+
+from deploy.local.options import checked
+from services.progression.advancement import LearnerState, Trigger
+from services.progression.curriculum import Framework
+from services.progression.domain import (
+    Activation,
+    Entry,
+    Input,
+    Key,
+    Rules,
+    ShardFold,
+    cause_of,
+    competencies_of,
+    decode,
+    describe,
+    valid_pieces,
+)
+from services.progression.mastery import KeyState, replay
+from services.progression.policy import Policy, policy_from
+from shared.contracts import MasteryUpdated
+from shared.events import Envelope, decode_envelope
+
+PAGE = 10_000
+State = tuple[str, float | None, int, str | None, str | None]
+"""(status, score, evidence count, last evidence, mastered at) of a key."""
+
+
+@dataclasses.dataclass
+class Findings:
+    """What the audit counted; everything but `evidence` is to be zero."""
+
+    evidence: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    mismatched_states: int = 0
+    mismatched_read_models: int = 0
+    missing_events: int = 0
+    extra_events: int = 0
+    state_digest: str = ""
+    examples: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is lost, doubled or different."""
+        return not any(
+            (self.lost, self.duplicated, self.mismatched_states, self.mismatched_read_models, self.missing_events,
+             self.extra_events)
+        )  # fmt: skip
+
+    def note(self, text: str) -> None:
+        """Keep the first few faults in words."""
+        if len(self.examples) < 20:
+            self.examples.append(text)
+
+
+class Sources:
+    """What the audit reads, over HTTP with scope `service`; `of_tenant` gives a client for one tenant's documents."""
+
+    def __init__(
+        self,
+        evidence: httpx.Client,
+        progression: httpx.Client,
+        reporting: httpx.Client,
+        of_tenant: Callable[[str], httpx.Client],
+    ) -> None:
+        self.evidence = evidence
+        self.progression = progression
+        self.reporting = reporting
+        self.of_tenant = of_tenant
+
+    def events(self, client: httpx.Client, log: str, shard: int, head: int) -> Iterator[Envelope]:
+        """Yield the events of a shard up to a position."""
+        after = 0
+        while after < head:
+            query = {"log": log, "shard": shard, "after": after, "limit": PAGE}
+            page = checked(client.get("/v1/feed", params=query)).content.splitlines()
+            if not page:
+                return
+            for line in page:
+                event = decode_envelope(line)
+                if event.position > head:
+                    return
+                after = event.position
+                yield event
+
+    def heads(self, client: httpx.Client, log: str) -> dict[int, int]:
+        """Return the last position of every shard of a log."""
+        return {int(s): head[1] for s, head in checked(client.get("/v1/heads", params={"log": log})).json().items()}
+
+    def journal(self, shard: int) -> Iterator[list[Any]]:
+        """Yield the rows of progression's journal of a shard."""
+        after = 0
+        while True:
+            answer = checked(self.progression.get("/v1/journal", params={"shard": shard, "after": after, "limit": PAGE}))
+            rows = [msgspec.json.decode(line) for line in answer.content.splitlines()]
+            if not rows:
+                return
+            yield from rows
+            after = rows[-1][0]
+
+    def states(self, client: httpx.Client, tenant: str | None) -> dict[Key, State]:
+        """Return every state that a service holds, of one tenant or all."""
+        found: dict[Key, State] = {}
+        after = ""
+        while True:
+            query = {"after": after, "limit": str(PAGE)} | ({"tenant": tenant} if tenant is not None else {})
+            answer = checked(client.get("/v1/states", params=query))
+            lines = answer.content.splitlines()
+            for line in lines:
+                row = msgspec.json.decode(line)
+                found[(row["tenant"], row["learner"], row["competency"])] = (
+                    row["status"], row["score"], row["evidence_count"], row["last_evidence_at"], row["mastered_at"]
+                )  # fmt: skip
+            after = answer.headers.get("Attain-Next", "")
+            if not lines or not after:
+                return found
+
+    def identities(self, tenant: str | None) -> dict[tuple[str, str], tuple[str, str]]:
+        """Return the smallest (source, source's learner id) of every (tenant, learner)."""
+        smallest: dict[tuple[str, str], tuple[str, str]] = {}
+        after = ""
+        while True:
+            answer = checked(self.evidence.get("/v1/identities", params={"after": after, "limit": str(PAGE)}))
+            lines = answer.content.splitlines()
+            for line in lines:
+                row = msgspec.json.decode(line)
+                if tenant is None or row["tenant"] == tenant:
+                    key, pair = (row["tenant"], row["learner"]), (row["source"], row["source_id"])
+                    smallest[key] = min(smallest.get(key, pair), pair)
+            after = answer.headers.get("Attain-Next", "")
+            if not lines or not after:
+                return smallest
+
+
+class _Documents:
+    """Policies and frameworks by tenant, fetched once."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._tenants: set[str] = set()
+        self.policies: dict[str, Policy] = {}
+        self.frameworks: dict[tuple[str, str, str], Framework] = {}
+
+    def fetch(self, tenant: str) -> None:
+        """Fetch a tenant's documents."""
+        if tenant in self._tenants:
+            return
+        self._tenants.add(tenant)
+        client = self._sources.of_tenant(tenant)
+        for item in checked(client.get("/v1/policies")).json()["items"]:
+            self.policies[item["hash"]] = policy_from(item["content"])
+        for body in checked(client.get("/v1/frameworks?versions=all")).json()["items"]:
+            framework = msgspec.convert(body, Framework)
+            self.frameworks[(tenant, framework.id, framework.version)] = framework
+
+
+def audit(sources: Sources, tenant: str | None, say: Callable[[str], None]) -> Findings:
+    """Audit every shard, of one tenant or of all; the services should be drained and quiet."""
+    findings = Findings()
+    documents = _Documents(sources)
+    heads = sources.heads(sources.evidence, "evidence")
+    say("reading what progression and reporting hold")
+    held = sources.states(sources.progression, tenant)
+    shown = sources.states(sources.reporting, tenant)
+    computed: dict[Key, State] = {}
+    for shard, head in sorted(heads.items()):
+        say(f"shard {shard + 1} of {len(heads)}: {head:,} events")
+        _audit_shard(sources, shard, head, tenant, documents, findings, computed)
+    _compare(computed, held, "progression", findings)
+    _compare(computed, shown, "reporting", findings)
+    findings.state_digest = digest(computed, sources.identities(tenant))
+    return findings
+
+
+def _audit_shard(
+    sources: Sources,
+    shard: int,
+    head: int,
+    tenant: str | None,
+    documents: _Documents,
+    findings: Findings,
+    computed: dict[Key, State],
+) -> None:
+    events = {event.position: event for event in sources.events(sources.evidence, "evidence", shard, head)}
+    findings.lost += head - len(events)
+    journal = list(sources.journal(shard))
+    _check_density(shard, head, journal, events, findings)
+    fold = _fold_journal(journal, events, tenant, documents)
+    learners = {(change.tenant, change.learner): LearnerState() for change in fold.changes}
+    expected = {told.id for told in fold.tell(learners)}
+    told_heads = sources.heads(sources.progression, "advancement")
+    told = [
+        event.id
+        for event in sources.events(sources.progression, "advancement", shard, told_heads[shard])
+        if tenant is None or event.tenant == tenant
+    ]
+    findings.missing_events += len(expected - set(told))
+    findings.extra_events += len(told) - len(set(told) & expected)
+    findings.evidence += sum(
+        event.type == "attain.evidence.recorded.v1" and (tenant is None or event.tenant == tenant)
+        for event in events.values()
+    )
+    for learner, reason in fold.blocked.items():
+        findings.note(f"learner {learner} cannot be folded: {reason}")
+    computed |= _values(fold, documents, findings)
+
+
+def _check_density(
+    shard: int, head: int, journal: list[list[Any]], events: dict[int, Envelope], findings: Findings
+) -> None:
+    """Hold the journal against the evidence log: every position once, with the same id."""
+    folded = Counter(row[6] for row in journal if row[2])
+    lost = [pos for pos in range(1, head + 1) if pos not in folded]
+    findings.lost += len(lost)
+    findings.duplicated += sum(count - 1 for count in folded.values() if count > 1)
+    findings.mismatched_states += sum(
+        1 for row in journal if row[2] and row[6] in events and events[row[6]].id != row[5]
+    )
+    ids = Counter(e.id for e in events.values() if e.type == "attain.evidence.recorded.v1")
+    findings.duplicated += sum(count - 1 for count in ids.values() if count > 1)
+    positions = [row[0] for row in journal]
+    if positions != list(range(1, len(positions) + 1)):
+        findings.lost += 1
+        findings.note(f"the journal of shard {shard} is not dense")
+    if lost:
+        findings.note(f"shard {shard}: positions {lost[:5]} of the evidence log are not in the journal")
+
+
+def _fold_journal(
+    journal: Iterable[list[Any]], events: dict[int, Envelope], tenant: str | None, documents: _Documents
+) -> ShardFold:
+    """Fold a shard's journal in one go, with every history in memory."""
+    entries: dict[Key, Entry] = {}
+    rules: dict[str, Rules] = {}
+    fold = ShardFold(entries, rules, documents.policies)
+    keys_of: dict[tuple[str, str], set[Key]] = {}
+    for pos, of, learner, _, kind, input_id, input_pos, recorded_at, body in journal:
+        if tenant is not None and of != tenant:
+            continue
+        if not learner:
+            documents.fetch(of)
+            _decide(kind, of, Trigger(input_id, pos, recorded_at, "policy"), body, rules, documents)
+            for known in [known for known in keys_of if known[0] == of]:
+                fold.refold_learner(known, keys_of[known])
+            continue
+        event = decode(kind, events[input_pos].data) if input_pos in events else None
+        if event is None:
+            continue
+        in_force = rules.setdefault(of, Rules())
+        for competency in competencies_of(event):
+            key = (of, learner, competency)
+            if key not in entries:
+                entries[key] = Entry(KeyState(policy=in_force.pin_for(competency)), in_force.no, {})
+                keys_of.setdefault((of, learner), set()).add(key)
+        fold.fold(Input(of, learner, Trigger(input_id, pos, recorded_at, cause_of(event)), event))
+    return fold
+
+
+def _decide(
+    kind: str, tenant: str, trigger: Trigger, body: str, rules: dict[str, Rules], documents: _Documents
+) -> None:
+    data = msgspec.json.decode(body)
+    if "policy" not in data and "version" not in data:
+        return
+    in_force = rules.setdefault(tenant, Rules())
+    policy, framework = data.get("policy", ""), data.get("framework", "")
+    graph = None if policy else documents.frameworks[(tenant, framework, data["version"])]
+    cause = trigger._replace(cause="policy" if policy else "framework")
+    in_force.activate(Activation(in_force.no + 1, cause, framework, policy, graph))
+
+
+def _values(fold: ShardFold, documents: _Documents, findings: Findings) -> dict[Key, State]:
+    """Return the value of every key, from its set of evidence; count where the incremental fold disagrees."""
+    values: dict[Key, State] = {}
+    for key, entry in fold.entries.items():
+        pin = entry.state.policy
+        plain = replay(KeyState(), valid_pieces(entry.evidence or {}), documents.policies.get(pin), pin)
+        values[key] = _state(describe(key, plain, documents.policies))
+        if values[key] != _state(describe(key, entry.state, documents.policies)):
+            findings.mismatched_states += 1
+            findings.note(f"{key}: the incremental fold differs from the replay")
+    return values
+
+
+def _state(described: MasteryUpdated) -> State:
+    return (described.status, described.score, described.evidence_count, described.last_evidence_at,
+            described.mastered_at)  # fmt: skip
+
+
+def _compare(computed: dict[Key, State], held: dict[Key, State], where: str, findings: Findings) -> None:
+    different = [key for key in computed.keys() | held.keys() if computed.get(key) != held.get(key)]
+    for key in different[:5]:
+        findings.note(f"{where} {key}: holds {held.get(key)}, computed {computed.get(key)}")
+    if where == "progression":
+        findings.mismatched_states += len(different)
+    else:
+        findings.mismatched_read_models += len(different)
+
+
+def digest(states: dict[Key, State], identities: dict[tuple[str, str], tuple[str, str]]) -> str:
+    """
+    Return the SHA-256 over the sorted, tab-separated lines of all states, without opaque ids, positions or clocks.
+
+    A line is tenant, source, source's learner id (the smallest pair), competency, status, score (12 significant digits),
+    evidence count, mastered_at.
+    """
+    lines = []
+    for (tenant, learner, competency), (status, score, count, _, mastered_at) in states.items():
+        source, source_id = identities.get((tenant, learner), ("", ""))
+        shown = "" if score is None else f"{score:.12g}"
+        lines.append("\t".join((tenant, source, source_id, competency, status, shown, str(count), mastered_at or "")))
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()

@@ -1,0 +1,67 @@
+"""Asking the services: refusals with their pointer, patience with a service that is away."""
+
+import random
+import time
+from collections.abc import Callable
+
+import httpx
+
+from deploy.local.errors import StackError
+from deploy.local.options import checked
+
+PATIENCE_S = 60.0
+"""Longer than a supervisor needs to start anything again."""
+PAUSE_S_MIN = 0.2
+PAUSE_S_MAX = 5.0
+AWAY = frozenset((502, 503, 504))
+
+
+def patiently(
+    call: Callable[[], httpx.Response], *, patience_s: float = PATIENCE_S, pause_s_min: float = PAUSE_S_MIN
+) -> httpx.Response:
+    """
+    Return the first answer that does not mean "away", asking again with growing pauses.
+
+    Only for calls that may be repeated: an answer that was lost may have been given.
+
+    Raises:
+        StackError: away for longer than `patience_s`.
+    """
+    deadline = time.monotonic() + patience_s
+    pause_s = pause_s_min
+    while True:
+        try:
+            answer = call()
+            if answer.status_code not in AWAY:
+                return answer
+            why = f"{answer.request.url} answers {answer.status_code}"
+        except (httpx.UnsupportedProtocol, httpx.LocalProtocolError):
+            raise
+        except httpx.TransportError as error:
+            why = f"{error.request.url} does not answer ({type(error).__name__})"
+        if time.monotonic() + pause_s > deadline:
+            raise StackError(f"{why}, for {patience_s:.0f} s now; the same command may be given again")
+        time.sleep(pause_s * random.uniform(0.5, 1.0))
+        pause_s = min(pause_s * 2, PAUSE_S_MAX)
+
+
+def told(answer: httpx.Response) -> httpx.Response:
+    """
+    Return an answer that says success.
+
+    Raises:
+        StackError: it refuses; with the service's own words and the member that they are about.
+    """
+    if answer.status_code != 422:
+        return checked(answer)
+    problem = refusal(answer)
+    raise StackError(f"refused: {problem['detail']}" + (f" ({problem['pointer']})" if problem["pointer"] else ""))
+
+
+def refusal(answer: httpx.Response) -> dict[str, str]:
+    """Return what a problem document says: `detail` and `pointer`, each may be empty."""
+    try:
+        body = answer.json()
+        return {"detail": str(body.get("detail") or ""), "pointer": str(body.get("pointer") or "")}
+    except (ValueError, AttributeError):
+        return {"detail": answer.text[:200], "pointer": ""}

@@ -1,0 +1,104 @@
+"""`attain drain`: wait until every service has caught up, in the order in which evidence flows."""
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import click
+import httpx
+
+from deploy.local.commands.progress import Progress
+from deploy.local.errors import StackError
+from deploy.local.options import Context, checked, command_options
+from deploy.local.services import SERVICES
+
+TIMEOUT_S = 600.0
+POLL_S_MIN = 0.05
+POLL_S_MAX = 0.5
+# Once would do if nothing came back: parked evidence that a framework sets free is taken in anew.
+ROUNDS = 2
+
+
+@click.command()
+@click.option("--timeout", type=click.FloatRange(min=0), default=TIMEOUT_S, show_default=True, help="Seconds to wait.")
+@command_options
+def drain(context: Context, timeout: float) -> None:
+    """Wait until intake, decisions and read models have caught up."""
+    seconds = wait_until_drained(context, timeout)
+    context.emit({"drained": True, "seconds": round(seconds, 3)}, f"drained after {seconds:.1f} s")
+
+
+def wait_until_drained(context: Context, timeout_s: float = TIMEOUT_S, progress: Progress | None = None) -> float:
+    """
+    Wait until no stage of any service has anything left to do; return the seconds that it took.
+
+    Raises:
+        StackError: not within `timeout_s`; names the stage that is furthest from it.
+    """
+    return _wait(context, SERVICES, lambda name: True, ROUNDS, timeout_s, progress)
+
+
+def wait_for_stages(context: Context, services: Collection[str], ending: str, timeout_s: float = TIMEOUT_S) -> float:
+    """Wait until the stages whose names end so have caught up in these services, as `wait_until_drained` does."""
+    return _wait(context, services, lambda name: name.endswith(ending), 1, timeout_s, None)
+
+
+def waiting_stage(stages: Collection[Mapping[str, Any]]) -> str:
+    """Return in words which stage has most left to do; empty when none has anything."""
+    unknown = [stage for stage in stages if stage["behind_events"] is None]
+    if unknown:
+        return f"stage {unknown[0]['name']} cannot see what is left to do"
+    most = max(stages, key=lambda stage: stage["behind_events"], default=None)
+    if most is None or most["behind_events"] == 0:
+        return ""
+    return f"stage {most['name']} has {most['behind_events']:,} events left to do"
+
+
+def _wait(
+    context: Context,
+    services: Collection[str],
+    wanted: Callable[[str], bool],
+    rounds: int,
+    timeout_s: float,
+    progress: Progress | None,
+) -> float:
+    started = time.monotonic()
+    clear, pause_s = 0, POLL_S_MIN
+    with ExitStack() as clients:
+        asked = [
+            (service, clients.enter_context(context.client(service, scope="admin service"))) for service in services
+        ]
+        while True:
+            waiting = ""
+            for service, client in asked:
+                waiting = _look(service, client, wanted)
+                if waiting:
+                    break
+            clear = 0 if waiting else clear + 1
+            seconds = time.monotonic() - started
+            if clear == rounds:
+                return seconds
+            if waiting and seconds + pause_s > timeout_s:
+                raise StackError(f"not drained in {timeout_s:g} s: {waiting}")
+            if progress is not None and waiting:
+                progress.show(f"folding: {waiting}")
+            if waiting:
+                time.sleep(pause_s)
+                pause_s = min(pause_s * 1.3, POLL_S_MAX)
+            else:
+                pause_s = POLL_S_MIN
+
+
+def _look(service: str, client: httpx.Client, wanted: Callable[[str], bool]) -> str:
+    try:
+        answer = client.get("/v1/lag")
+    except (httpx.UnsupportedProtocol, httpx.LocalProtocolError):
+        raise
+    except httpx.TransportError as error:
+        return f"{service} does not answer ({type(error).__name__})"
+    if answer.status_code >= 500:
+        return f"{service} answers {answer.status_code}"
+    stages = [stage for stage in checked(answer).json()["stages"] if wanted(stage["name"])]
+    waiting = waiting_stage(stages)
+    return f"{service}: {waiting}" if waiting else ""

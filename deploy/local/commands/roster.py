@@ -1,0 +1,106 @@
+"""`attain roster`: import who learns where, from CSV files."""
+
+import csv
+import gzip
+import io
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import click
+import msgspec
+
+from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.framework import read_csv
+from deploy.local.errors import StackError
+from deploy.local.options import Context, command_options
+
+DEFAULT_SOURCE = "urn:attain:roster"
+ROWS_A_REQUEST = 5_000
+Row = dict[str, str]
+Tables = Mapping[str, Sequence[Row]]
+# In this order: what a later one names is there already.
+COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "schools": (("school", "title"), ("district",)),
+    "classes": (("class", "title"), ("school", "subject")),
+    "staff": (("class", "staff"), ("role", "status")),
+    "learners": (("source_id",), ("source", "name")),
+    "enrolments": (("class", "learner"), ("status", "source")),
+    "groups": (("group", "learner"), ("value", "source")),
+}
+"""The files, with the columns that a row needs and those that it may have."""
+
+
+@click.group()
+def roster() -> None:
+    """Rosters: schools, classes, learners and who is where."""
+
+
+@roster.command("import")
+@click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--source", default=DEFAULT_SOURCE, show_default=True, help="Source of learners that name none.")
+@command_options
+def import_roster(context: Context, folder: Path, source: str) -> None:
+    """
+    Import the CSV files of a folder: schools, classes, staff, learners, enrolments, groups; each may be missing.
+
+    What the files do not name stays as it is, and the same import again changes nothing.
+    """
+    tables = {name: read_table(name, folder / f"{name}.csv") for name in COLUMNS if (folder / f"{name}.csv").is_file()}
+    if not tables:
+        raise StackError(f"{folder} has none of {', '.join(f'{name}.csv' for name in COLUMNS)}")
+    context.emit(send_roster(context, source, tables))
+
+
+def read_table(name: str, file: Path) -> list[Row]:
+    """
+    Return the rows of one roster file, without cells that are empty.
+
+    Raises:
+        StackError: a column or a cell that is needed is missing, or a column is unknown.
+    """
+    needed, possible = COLUMNS[name]
+    reader = csv.DictReader(io.StringIO(read_csv(file)))
+    header = [column.strip() for column in reader.fieldnames or []]
+    reader.fieldnames = header
+    missing = [column for column in needed if column not in header]
+    unknown = [column for column in header if column not in (*needed, *possible)]
+    if missing or unknown:
+        what = f"lacks column {missing[0]}" if missing else f"has a column {unknown[0]!r} that is not known"
+        raise StackError(f"{file} {what}; there are {','.join((*needed, *possible))}")
+    rows = []
+    for line in reader:
+        row = {column: (cell or "").strip() for column, cell in line.items() if column is not None}
+        empty = [column for column in needed if not row[column] and column != "title"]
+        if empty:
+            raise StackError(f"{file}, line {reader.line_num}: {empty[0]} is empty")
+        rows.append({column: cell for column, cell in row.items() if cell or column in needed})
+    return rows
+
+
+def send_roster(context: Context, source: str, tables: Tables) -> dict[str, int]:
+    """Send a roster through the HTTP edge in requests of a bounded size; return how many rows of each kind it had."""
+    counts: Counter[str] = Counter({name: 0 for name in ("learners", "classes", "enrolments", "staff", "schools")})
+    with context.client("evidence") as client:
+        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        for content in requests(source, tables):
+            body = gzip.compress(msgspec.json.encode(content), 1)
+            answer = told(patiently(lambda body=body: client.post("/v1/roster", content=body, headers=headers)))
+            counts.update({name: count for name, count in answer.json().items() if isinstance(count, int)})
+    return dict(counts)
+
+
+def requests(source: str, tables: Tables) -> Iterator[dict[str, object]]:
+    """
+    Yield the bodies that a roster is sent in.
+
+    Rows that name a learner get the source of that learner, who may be in another request.
+    """
+    sources = {row["source_id"]: row["source"] for row in tables.get("learners", ()) if "source" in row}
+    for name in COLUMNS:
+        rows = iter(tables.get(name, ()))
+        while page := list(itertools.islice(rows, ROWS_A_REQUEST)):
+            if name in ("enrolments", "groups"):
+                page = [{"source": sources.get(row["learner"], source)} | row for row in page]
+            yield {"source": source, name: page}

@@ -1,0 +1,99 @@
+"""What becomes ready, which level is complete, and what a new rule or framework changes."""
+
+from services.progression.advancement import Trigger
+from services.progression.curriculum import Framework, read_csv
+from services.progression.domain import Activation, Input, Rules, ShardFold
+from services.progression.policy import policy_from
+from tests.support.journal import STREAK_3, Decided, Journal, piece, retract
+
+STREAK_2 = policy_from({"id": "streak-2", "method": {"type": "streak", "n": 2}, "decision": {"latch": "first_crossing"}})
+STREAK_5 = policy_from({"id": "streak-5", "method": {"type": "streak", "n": 5}, "decision": {"latch": "first_crossing"}})
+NODES = "code,title,level,subject\nadd,Adding,1,math\nsub,Subtracting,1,math\nmul,Multiplying,2,math\n"
+GRAPH, _ = read_csv("math", "Mathematics", NODES, "from,to\nadd,mul\nsub,mul\n")
+
+
+def shown(code: str, first: int) -> list[object]:
+    return [piece(n, competency=f"math:{code}") for n in range(first, first + 3)]
+
+
+def with_graph(graph: Framework = GRAPH) -> Journal:
+    return Journal().fold([Decided(framework=graph), Decided(STREAK_3)])
+
+
+def test_a_competency_becomes_ready_when_its_last_prerequisite_is_shown_and_the_level_advances():
+    journal = with_graph().fold(shown("add", 1)).fold(shown("sub", 4))
+
+    assert journal.kinds() == [
+        "competency.mastered", "competency.mastered", "competency.ready", "level.advanced",
+    ]  # fmt: skip
+    ready, advanced = journal.told[2].data, journal.told[3].data
+    assert (ready["scope"]["id"], ready["because"]) == ("math:mul", ["math:add", "math:sub"])
+    assert (advanced["scope"]["id"], advanced["next"]) == ("math#math/1", ["math#math/2"])
+    assert advanced["effective_at"] == piece(6).occurred_at
+
+
+def test_roots_are_never_announced_as_ready():
+    journal = with_graph().fold(shown("mul", 1))
+
+    assert journal.kinds() == ["competency.mastered", "level.advanced"]
+
+
+def test_what_is_shown_already_is_not_announced_as_ready():
+    journal = with_graph().fold(shown("mul", 1)).fold(shown("add", 4)).fold(shown("sub", 7))
+
+    assert "competency.ready" not in journal.kinds()
+
+
+def test_a_withdrawal_moves_nobody_and_a_second_completion_tells_nothing_again():
+    pieces = shown("sub", 4)
+    journal = with_graph().fold(shown("add", 1)).fold(pieces).fold([retract(pieces[0])])
+    journal.fold([piece(7, competency="math:sub")])
+
+    assert journal.kinds()[4:] == ["competency.withdrawn", "competency.mastered"]
+
+
+def test_a_new_policy_leaves_what_is_on_the_record_under_the_old_one():
+    journal = with_graph().fold(shown("add", 1)).fold([Decided(STREAK_5)]).sweep()
+
+    assert journal.state("math:add").status == "mastered"
+    assert journal.state("math:add").policy.id == "streak-3"
+    assert journal.kinds() == ["competency.mastered"]
+
+
+def test_a_new_policy_decides_anew_what_is_not_on_the_record_and_names_itself_as_the_cause():
+    journal = with_graph().fold([piece(1), piece(2)]).fold([Decided(STREAK_2)]).sweep()
+
+    assert journal.state().status == "mastered"
+    assert journal.told[0].data["cause"] == {"kind": "policy", "id": "decision-5"}
+
+
+def test_a_policy_of_a_framework_goes_before_the_general_one():
+    journal = Journal().fold([Decided(STREAK_2, of="math"), Decided(STREAK_5), piece(1), piece(2)])
+
+    assert journal.state().policy.id == "streak-2"
+
+
+def test_a_new_framework_version_tells_what_it_makes_ready():
+    flat, _ = read_csv("math", "Mathematics", NODES, "")
+    journal = with_graph(flat).fold(shown("add", 1)).fold(shown("sub", 4)).fold([Decided(framework=GRAPH)]).sweep()
+
+    assert journal.kinds()[-1] == "competency.ready"
+    assert journal.told[-1].data["cause"]["kind"] == "framework"
+
+
+def test_events_name_learners_by_opaque_id_alone():
+    journal = with_graph().fold(shown("add", 1))
+
+    assert journal.told[0].data["learner"] == {"id": "ada", "refs": []}
+    assert "source" not in str(journal.told[0].data)
+
+
+def test_a_learner_whose_input_raises_is_set_apart_and_the_others_go_on():
+    rules = Rules()
+    rules.activate(Activation(1, Trigger("d", 1, "", "policy"), "", STREAK_3.hash))
+    fold = ShardFold({}, {"school": rules}, {STREAK_3.hash: STREAK_3})
+    for n, event in enumerate([piece(1, score=None), piece(2), piece(3, learner="bob")], start=1):
+        fold.fold(Input("school", event.learner, Trigger(f"i{n}", n, "", "evidence"), event))
+
+    assert list(fold.blocked) == [("school", "ada")]
+    assert ("school", "bob", "math:add") in fold.touched

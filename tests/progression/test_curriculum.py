@@ -1,0 +1,75 @@
+"""Frameworks from CSV: what is read, what is passed over and named, what is refused."""
+
+import pytest
+
+from services.progression.curriculum import PART_SIZE, parts, read_csv
+from shared.errors import InvalidEvent
+
+NODES = "code,title,level,subject,dok,power\nk1,Counting,K,math,1,yes\na1,Adding,1,math,2,\n"
+
+
+def test_competencies_keep_the_order_level_and_marks_of_the_file():
+    framework, problems = read_csv("math", "Mathematics", NODES, "from,to\nk1,a1\n")
+
+    assert problems == []
+    assert [(c.code, c.ordinal, c.level, c.dok, c.power) for c in framework.competencies] == [
+        ("k1", 1, "K", 1, True), ("a1", 2, "1", 2, False),
+    ]  # fmt: skip
+    assert framework.prerequisites == {"math:a1": ("math:k1",)}
+    assert framework.dependents == {"math:k1": ("math:a1",)}
+
+
+def test_the_same_content_has_the_same_version_and_other_content_another():
+    first, _ = read_csv("math", "M", NODES, "")
+    again, _ = read_csv("math", "M", NODES, "")
+    other, _ = read_csv("math", "M", NODES, "from,to\nk1,a1\n")
+
+    assert first.version == again.version != other.version
+
+
+@pytest.mark.parametrize(
+    ("edges", "problem"),
+    [
+        ("k1,k1", "points to itself"),
+        ("k1,zz", "unknown code zz"),
+        ("k1,a1\nk1,a1", "again"),
+        ("k1,a1\na1,k1", "cycle"),
+    ],
+)
+def test_faulty_edges_are_named_and_never_crash(edges: str, problem: str):
+    _, problems = read_csv("math", "M", NODES, f"from,to\n{edges}\n")
+
+    assert len(problems) == 1
+    assert problem in problems[0]
+
+
+def test_a_long_chain_is_not_taken_for_a_cycle():
+    nodes = "code,title\n" + "".join(f"c{n},C\n" for n in range(3000))
+    edges = "from,to\n" + "".join(f"c{n},c{n + 1}\n" for n in range(2999))
+
+    assert read_csv("long", "", nodes, edges)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("id", "nodes", "pointer"),
+    [
+        ("a:b", NODES, "/id"), ("m", "name\nx\n", "/nodes"), ("m", "code,title\n", "/nodes"),
+        ("m", "code,title,dok\na,A,9\n", "/nodes"), ("m", "code,title\n,A\n", "/nodes"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_a_framework_is_refused_with_a_pointer(id: str, nodes: str, pointer: str):
+    with pytest.raises(InvalidEvent) as refused:
+        read_csv(id, "", nodes, "")
+
+    assert refused.value.pointer == pointer
+
+
+def test_a_large_framework_is_published_in_parts_that_lose_nothing():
+    nodes = "code,title\n" + "".join(f"c{n},C\n" for n in range(PART_SIZE * 2 + 1))
+    edges = "from,to\n" + "".join(f"c{n},c{n + 1}\n" for n in range(100))
+    framework, _ = read_csv("big", "", nodes, edges)
+    published = parts(framework)
+
+    assert [part.part for part in published] == [1, 2, 3]
+    assert tuple(c for part in published for c in part.competencies) == framework.competencies
+    assert tuple(a for part in published for a in part.associations) == framework.associations

@@ -1,0 +1,174 @@
+"""The fold of one competency: what a set of evidence gives, and what happens to the standing."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.progression.policy import Policy, policy_from
+from shared.contracts import EvidenceRecorded, Score
+from tests.support.journal import STREAK_3, Decided, Journal, piece, restore, retract
+
+CURRENT = policy_from({"id": "average", "method": {"type": "sda", "weight": 0.65}, "decision": {"at_least": 0.8}})
+CONTRADICTED = policy_from(
+    {
+        "id": "watched", "method": {"type": "streak", "n": 2}, "decision": {"latch": "first_crossing"},
+        "upkeep": {"on_contradiction": {"last": 2, "below": 1}},
+    }  # fmt: skip
+)
+ENOUGH = policy_from(
+    {
+        "id": "enough", "method": {"type": "sda", "weight": 1}, "decision": {"at_least": 0.5},
+        "sufficiency": {"min_evidence": 3, "min_activities": 2, "min_occasions": 2},
+    }  # fmt: skip
+)
+
+
+def under(policy: Policy) -> Journal:
+    return Journal().fold([Decided(policy)])
+
+
+def test_the_third_correct_answer_in_a_row_shows_mastery_when_it_was_given():
+    journal = under(STREAK_3).fold([piece(1, 0), piece(2), piece(3), piece(4)])
+
+    assert journal.state().status == "mastered"
+    assert journal.state().mastered_at == piece(4).occurred_at
+    assert journal.state().basis == ("eada2", "eada3", "eada4")
+    assert journal.kinds() == ["competency.mastered"]
+
+
+def test_the_score_keeps_running_after_mastery():
+    journal = under(STREAK_3).fold([piece(1), piece(2), piece(3), piece(4, 0), piece(5)])
+
+    assert (journal.state().status, journal.state().score) == ("mastered", pytest.approx(1 / 3))
+
+
+def test_late_evidence_that_breaks_the_row_withdraws_and_names_what_it_replaces():
+    journal = under(STREAK_3).fold([piece(1), piece(3), piece(5)]).fold([piece(4, 0)])
+
+    assert journal.kinds() == ["competency.mastered", "competency.withdrawn"]
+    assert journal.state().status == "not_yet"
+    assert journal.told[1].data["replaces"] == journal.told[0].id
+
+
+def test_newer_evidence_never_takes_mastery_off_the_record():
+    journal = under(CURRENT).fold([piece(1), piece(2, 0), piece(3, 0)])
+
+    assert journal.state().status == "reverify_due"
+    assert journal.kinds() == ["competency.mastered", "competency.reverify_due"]
+
+
+def test_a_check_that_succeeds_clears_the_flag():
+    journal = under(CONTRADICTED).fold([piece(1), piece(2), piece(3, 0), piece(4, 0), piece(5)])
+
+    assert journal.kinds() == ["competency.mastered", "competency.reverify_due", "competency.reverified"]
+    assert journal.state().status == "mastered"
+
+
+def test_one_lower_piece_after_mastery_changes_nothing():
+    journal = under(CONTRADICTED).fold([piece(1), piece(2), piece(3, 0)])
+
+    assert journal.state().status == "mastered"
+    assert journal.kinds() == ["competency.mastered"]
+
+
+def test_a_retraction_under_the_crossing_withdraws_and_its_undoing_reinstates_with_the_first_date():
+    pieces = [piece(1), piece(2), piece(3)]
+    journal = under(STREAK_3).fold(pieces).fold([retract(pieces[1])]).fold([restore(pieces[1])])
+
+    assert journal.kinds() == ["competency.mastered", "competency.withdrawn", "competency.reinstated"]
+    assert journal.state().mastered_at == pieces[2].occurred_at
+    assert journal.told[1].data["cause"]["kind"] == "retraction"
+
+
+def test_a_withdrawn_mastery_that_is_shown_anew_is_mastered_again():
+    pieces = [piece(1), piece(2), piece(3)]
+    journal = under(STREAK_3).fold(pieces).fold([retract(pieces[1])]).fold([piece(4), piece(5)])
+
+    assert journal.kinds() == ["competency.mastered", "competency.withdrawn", "competency.mastered"]
+    assert len({event.id for event in journal.told}) == 3
+
+
+def test_late_evidence_that_only_moves_the_date_tells_nothing_but_raises_the_sequence():
+    journal = under(STREAK_3).fold([piece(2), piece(4), piece(6)])
+    before = journal.state()
+    journal.fold([piece(1)])
+
+    assert journal.kinds() == ["competency.mastered"]
+    assert journal.state().mastered_at == piece(4).occurred_at
+    assert journal.state().seq > before.seq
+
+
+def test_a_learner_whose_only_evidence_is_retracted_has_no_evidence():
+    only = piece(1)
+    journal = under(STREAK_3).fold([only]).fold([retract(only)])
+
+    assert (journal.state().status, journal.state().evidence_count, journal.state().score) == ("no_evidence", 0, None)
+
+
+def test_without_a_policy_nothing_is_decided_and_the_reason_is_named():
+    journal = Journal().fold([piece(1), piece(2), piece(3)])
+
+    assert journal.state().status == "insufficient_evidence"
+    assert journal.state().missing == ("a policy that applies to this competency",)
+    assert journal.told == []
+
+
+@pytest.mark.parametrize(
+    ("pieces", "missing"),
+    [
+        ([piece(1)], ("2 more pieces of evidence", "1 more different activity", "1 more other day")),
+        (
+            [piece(1, activity="a"), piece(2, activity="a"), piece(3, activity="a")],
+            ("1 more different activity", "1 more other day"),
+        ),
+        ([piece(1, day=1), piece(2, day=1), piece(3, day=2)], ()),
+    ],
+)
+def test_what_is_missing_is_named(pieces: list[EvidenceRecorded], missing: tuple[str, ...]):
+    journal = under(ENOUGH).fold(pieces)
+
+    assert journal.state().missing == missing
+    assert journal.state().status == ("insufficient_evidence" if missing else "mastered")
+
+
+def test_assisted_work_is_kept_but_not_counted_and_accommodations_change_nothing():
+    assisted = [piece(n, assisted=True) for n in (1, 2, 3)]
+    accommodated = [piece(n, accommodations=("scribe",)) for n in (4, 5, 6)]
+
+    assert under(STREAK_3).fold(assisted).state().missing == ("1 more piece of evidence",)
+    assert under(STREAK_3).fold(accommodated).state().status == "mastered"
+
+
+def test_one_piece_may_speak_to_several_competencies():
+    both = [piece(n, competencies=("math:add", "math:sub")) for n in (1, 2, 3)]
+    journal = under(STREAK_3).fold(both)
+
+    assert (journal.state("math:add").status, journal.state("math:sub").status) == ("mastered", "mastered")
+
+
+def test_evidence_that_arrives_void_does_not_count():
+    journal = under(STREAK_3).fold([piece(1), piece(2), piece(3, valid=False)])
+
+    assert (journal.state().status, journal.state().evidence_count) == ("not_yet", 2)
+
+
+@pytest.mark.parametrize(
+    ("score", "value"),
+    [
+        (Score(raw=3, max=4), 3.25), (Score(raw=6, max=4), 4.0), (Score(raw=3, max=5, min=1), 2.5),
+        (Score(scaled=0.5), 2.5), (Score(scaled=-1), 1.0), (Score(level=3), 3.0), (Score(level="B"), None),
+    ],
+)  # fmt: skip
+def test_scores_are_put_on_the_scale_of_the_policy(score: Score, value: float | None):
+    policy = policy_from({"id": "r", "scale": {"min": 1, "max": 4, "mastery": 3}, "method": {"type": "sda", "weight": 1}})
+    placed = policy.value(score)
+
+    assert (None if placed is None else placed.value) == value
+
+
+@given(marks=st.lists(st.sampled_from([0.0, 1.0]), min_size=1, max_size=60))
+def test_the_cost_of_a_piece_does_not_grow_with_the_history(marks: list[float]):
+    """Whatever came before, the state holds a bounded number of ids and activities."""
+    journal = under(ENOUGH).fold([piece(n, mark, activity=f"a{n}") for n, mark in enumerate(marks)])
+
+    assert len(journal.states[("school", "ada", "math:add")][1]) < 1500

@@ -1,0 +1,74 @@
+"""The policy language: what is read, what is refused by name, and the hash."""
+
+import pytest
+
+from services.progression.policy import policy_from, read_policy
+from shared.errors import InvalidEvent
+
+STREAK = {"id": "s", "method": {"type": "streak", "n": 3}}
+BKT = {"type": "bkt", "p_l0": 0.3, "p_t": 0.1, "p_g": 0.2, "p_s": 0.1}
+
+
+def test_json_and_yaml_of_the_same_content_are_the_same_version():
+    json = read_policy(b'{"id": "s", "method": {"type": "streak", "n": 3}, "gating": "advisory"}')
+    yaml = read_policy(b"id: s\nmethod: {type: streak, n: 3}\n")
+
+    assert json.hash == yaml.hash == policy_from(STREAK).hash
+    assert json.hash != policy_from(STREAK | {"method": {"type": "streak", "n": 4}}).hash
+
+
+def test_what_is_left_out_means_no_such_rule():
+    policy = policy_from(STREAK)
+
+    assert (policy.sufficiency.min_evidence, policy.sufficiency.min_activities, policy.sufficiency.min_occasions) == (1, 1, 1)
+    assert (policy.decision.latch, policy.upkeep.on_contradiction, policy.gating) == ("current", None, "advisory")
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"provisional": {}}, "/provisional"),
+        ({"mastered": {"any_of": []}}, "/mastered"),
+        ({"method": {"type": "growth_filter"}}, "/method/type"),
+        ({"decision": {"latch": "confirm"}}, "/decision/latch"),
+        ({"decision": {"rounding": "half_up_2"}}, "/decision/rounding"),
+        ({"evidence": {"collapse": "activity_occasion"}}, "/evidence/collapse"),
+        ({"evidence": {"assisted": "half"}}, "/evidence/assisted"),
+        ({"sufficiency": {"dok": "when_tagged"}}, "/sufficiency/dok"),
+        ({"upkeep": {"by_use": True}}, "/upkeep/by_use"),
+        ({"gating": "hard"}, "/gating"),
+    ],
+)
+def test_what_is_not_built_is_refused_by_name(change: dict[str, object], pointer: str):
+    with pytest.raises(InvalidEvent, match="not built yet") as refused:
+        policy_from(STREAK | change)
+
+    assert refused.value.pointer == pointer
+
+
+@pytest.mark.parametrize(
+    ("content", "pointer"),
+    [
+        ([], ""),
+        ({"id": "s"}, "/method"),
+        ({"id": "s", "method": {"type": "magic"}}, "/method"),
+        ({"id": "s", "method": {"type": "streak"}}, "/method/n"),
+        ({"id": "s", "method": {"type": "streak", "n": "3"}}, "/method/n"),
+        (STREAK | {"cheer": 1}, "/cheer"),
+        (STREAK | {"id": "a b"}, "/id"),
+        ({"id": "s", "method": {"type": "n_of_last", "n": 4, "window": 3, "at_or_above": 1}}, "/method"),
+        ({"id": "s", "method": BKT | {"p_f": 0.1}}, ""),
+        (STREAK | {"scale": {"min": 1, "max": 4, "mastery": 5}}, "/scale"),
+    ],
+)
+def test_a_faulty_policy_is_refused_with_a_pointer(content: object, pointer: str):
+    with pytest.raises(InvalidEvent) as refused:
+        policy_from(content)
+
+    assert refused.value.pointer == pointer
+
+
+@pytest.mark.parametrize("text", [b"{", b"\xff\xfe", b"- [", b"a: &a [*a]", b"x" * 70_000])
+def test_unreadable_text_is_refused(text: bytes):
+    with pytest.raises(InvalidEvent):
+        read_policy(text)

@@ -1,0 +1,184 @@
+"""A shard's journal in memory, folded by the pure domain in batches of any size, with caches that may be dropped."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import msgspec
+
+from services.progression.advancement import LearnerState, Told, Trigger
+from services.progression.curriculum import Framework
+from services.progression.domain import (
+    Activation,
+    Entry,
+    Input,
+    Key,
+    Learner,
+    Rules,
+    ShardFold,
+    absorb,
+    cause_of,
+    competencies_of,
+    describe,
+)
+from services.progression.mastery import KeyState
+from services.progression.policy import Policy, policy_from
+from shared.contracts import EvidenceRecorded, EvidenceRetracted, MasteryUpdated, Score, Touched
+
+TENANT = "school"
+STREAK_3 = policy_from({"id": "streak-3", "method": {"type": "streak", "n": 3}, "decision": {"latch": "first_crossing"}})
+
+
+@dataclasses.dataclass(frozen=True)
+class Decided:
+    """A decision in the journal: a policy (for one framework, or all) or a framework version."""
+
+    policy: Policy | None = None
+    framework: Framework | None = None
+    of: str = ""
+
+
+Record = EvidenceRecorded | EvidenceRetracted | Decided
+
+
+def piece(
+    n: int, correct: float = 1.0, *, learner: str = "ada", competency: str = "math:add", day: int = 1, **more: object
+) -> EvidenceRecorded:
+    """Build the n-th piece of evidence of a learner: `n` gives its id and its second within `day`."""
+    content: dict[str, object] = {
+        "evidence_id": f"e{learner}{n}", "source": "urn:lms", "id": str(n), "learner": learner,
+        "competencies": (competency,), "occurred_at": f"2026-03-{day:02}T10:{n // 60:02}:{n % 60:02}.000000Z",
+        "score": Score(raw=correct, max=1.0),
+    }  # fmt: skip
+    return EvidenceRecorded(**(content | more))  # type: ignore[arg-type]
+
+
+def retract(*pieces: EvidenceRecorded, by: str = "r1") -> EvidenceRetracted:
+    """Build what takes pieces of one learner back."""
+    touched = tuple(Touched(piece.evidence_id, piece.competencies) for piece in pieces)
+    return EvidenceRetracted(learner=pieces[0].learner, by=by, relation="retracts", invalidates=touched)
+
+
+def restore(*pieces: EvidenceRecorded, by: str = "r2") -> EvidenceRetracted:
+    """Build what makes pieces of one learner valid again."""
+    touched = tuple(Touched(piece.evidence_id, piece.competencies) for piece in pieces)
+    return EvidenceRetracted(learner=pieces[0].learner, by=by, relation="retracts", revalidates=touched)
+
+
+class Journal:
+    """Folds records as a shard's owner does: batches, caches, lazy refolds after a decision, a sweep."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.policies: dict[str, Policy] = {}
+        self.rules: dict[str, Rules] = {TENANT: Rules()}
+        self.states: dict[Key, tuple[int, bytes]] = {}
+        self.learners: dict[Learner, LearnerState] = {}
+        self.told: list[Told] = []
+        self._cache: dict[Key, Entry] = {}
+
+    def fold(self, records: Sequence[Record], *, drop_cache: bool = False) -> "Journal":
+        """Fold one batch; decisions come at once, evidence together."""
+        if drop_cache:
+            self._cache.clear()
+        run: list[Input] = []
+        for record in records:
+            self.records.append(record)
+            pos = len(self.records)
+            if isinstance(record, Decided):
+                self._fold_run(run)
+                run = []
+                self._decide(record, Trigger(f"decision-{pos}", pos, _time(pos), "policy"))
+            else:
+                id = record.evidence_id if isinstance(record, EvidenceRecorded) else f"{record.by}-{pos}"
+                run.append(Input(TENANT, record.learner, Trigger(id, pos, _time(pos), cause_of(record)), record))
+        self._fold_run(run)
+        return self
+
+    def sweep(self) -> "Journal":
+        """Bring every learner up to the rules in force."""
+        fold = self._new_fold()
+        self._refold(fold, {(key[0], key[1]) for key in self.states})
+        self._finish(fold)
+        return self
+
+    def state(self, competency: str = "math:add", learner: str = "ada") -> MasteryUpdated:
+        """Return a state as others see it."""
+        key = (TENANT, learner, competency)
+        return describe(key, msgspec.msgpack.decode(self.states[key][1], type=KeyState), self.policies)
+
+    def values(self) -> dict[Key, tuple[object, ...]]:
+        """Return what must not depend on the order of arrival, of every key."""
+        found = {}
+        for key in self.states:
+            shown = self.state(key[2], key[1])
+            found[key] = (shown.status, shown.score, shown.evidence_count, shown.last_evidence_at, shown.mastered_at)
+        return found
+
+    def kinds(self) -> list[str]:
+        """Return the short names of what was told, in order."""
+        return [event.type.removeprefix("attain.").removesuffix(".v1") for event in self.told]
+
+    def _new_fold(self) -> ShardFold:
+        return ShardFold(self._cache, self.rules, self.policies)
+
+    def _decide(self, decided: Decided, trigger: Trigger) -> None:
+        rules = self.rules[TENANT]
+        if decided.policy is not None:
+            self.policies[decided.policy.hash] = decided.policy
+            rules.activate(Activation(rules.no + 1, trigger, decided.of, decided.policy.hash))
+        if decided.framework is not None:
+            cause = trigger._replace(cause="framework")
+            rules.activate(Activation(rules.no + 1, cause, decided.framework.id, "", decided.framework))
+
+    def _fold_run(self, inputs: list[Input]) -> None:
+        if not inputs:
+            return
+        fold = self._new_fold()
+        for item in inputs:
+            for competency in competencies_of(item.event):
+                self._load((item.tenant, item.learner, competency))
+        self._refold(fold, {(item.tenant, item.learner) for item in inputs})
+        for key in fold.needs_evidence(inputs):
+            self._load_history(key, inputs[0].trigger.pos - 1)
+        for item in inputs:
+            fold.fold(item)
+        self._finish(fold)
+
+    def _load(self, key: Key) -> None:
+        if key not in self._cache and key in self.states:
+            rules_no, state = self.states[key]
+            self._cache[key] = Entry(msgspec.msgpack.decode(state, type=KeyState), rules_no)
+
+    def _load_history(self, key: Key, until: int) -> None:
+        if key not in self._cache:
+            rules = self.rules[key[0]]
+            self._cache[key] = Entry(KeyState(policy=rules.pin_for(key[2])), rules.no)
+        history = self._cache[key].evidence = {}
+        for record in self.records[:until]:
+            if not isinstance(record, Decided) and record.learner == key[1] and key[2] in competencies_of(record):
+                absorb(history, key[2], record)
+
+    def _refold(self, fold: ShardFold, learners: set[Learner]) -> None:
+        for learner in sorted(learners):
+            keys = [key for key in self.states if (key[0], key[1]) == learner]
+            for key in keys:
+                self._load(key)
+            old = [key for key in keys if self._cache[key].rules_no < self.rules[key[0]].no]
+            for key in old:
+                if self._cache[key].evidence is None:
+                    first = self.rules[key[0]].activations[self._cache[key].rules_no].trigger.pos
+                    self._load_history(key, first)
+            fold.refold_learner(learner, keys)
+
+    def _finish(self, fold: ShardFold) -> None:
+        assert not fold.blocked, fold.blocked
+        for change in fold.changes:
+            self.learners.setdefault((change.tenant, change.learner), LearnerState())
+        self.told += fold.tell(self.learners)
+        for key in fold.touched:
+            entry = self._cache[key]
+            self.states[key] = (entry.rules_no, msgspec.msgpack.encode(entry.state))
+
+
+def _time(pos: int) -> str:
+    return f"2026-04-01T00:{pos // 60 % 60:02}:{pos % 60:02}.000000Z"
