@@ -21,14 +21,12 @@ from services.progression.curriculum import Framework
 from services.progression.domain import (
     Activation,
     Entry,
-    Input,
     Key,
     Rules,
     ShardFold,
-    cause_of,
-    competencies_of,
     decode,
     describe,
+    input_of,
     valid_pieces,
 )
 from services.progression.mastery import KeyState, replay
@@ -88,7 +86,7 @@ class Sources:
         """Yield the events of a shard up to a position."""
         after = 0
         while after < head:
-            query = {"log": log, "shard": shard, "after": after, "limit": PAGE}
+            query: dict[str, str | int] = {"log": log, "shard": shard, "after": after, "limit": PAGE}
             page = checked(client.get("/v1/feed", params=query)).content.splitlines()
             if not page:
                 return
@@ -263,12 +261,12 @@ def _fold_journal(
         if event is None:
             continue
         in_force = rules.setdefault(of, Rules())
-        for competency in competencies_of(event):
-            key = (of, learner, competency)
+        item = input_of(of, input_id, pos, recorded_at, event)
+        for key in item.keys:
             if key not in entries:
-                entries[key] = Entry(KeyState(policy=in_force.pin_for(competency)), in_force.no, {})
-                keys_of.setdefault((of, learner), set()).add(key)
-        fold.fold(Input(of, learner, Trigger(input_id, pos, recorded_at, cause_of(event)), event))
+                entries[key] = Entry(KeyState(policy=in_force.pin_for(key[2])), in_force.no, {})
+                keys_of.setdefault(item.learner, set()).add(key)
+        fold.fold(item)
     return fold
 
 

@@ -7,7 +7,9 @@ from typing import Any
 from fastapi import FastAPI
 
 from services.progression import entrypoints, tables
-from services.progression.handlers import CONSUMER, DecisionInbox, Decisions, Logs, MasteryFold
+from services.progression.handlers.decisions import Decisions
+from services.progression.handlers.fold import MasteryFold
+from services.progression.handlers.logs import CONSUMER, DecisionInbox, Logs
 from shared.auth import Authenticator
 from shared.consumer import ShardConsumer
 from shared.database import Database

@@ -1,7 +1,7 @@
 """
 The fold of one shard, pure: inputs in journal order become states, journal rows and what is to be told.
 
-No I/O, clock or random ids here. The caller loads what the inputs touch (`keys_of`, `needs_evidence`, learners), gives the
+No I/O, clock or random ids here. The caller loads what the inputs touch (the inputs' keys, `needs_evidence`, learners), gives the
 inputs in order, and writes the outcome in one transaction. A learner whose input raises is set apart: nothing of this
 batch is kept for that learner but the journal, and the others go on.
 """
@@ -33,15 +33,26 @@ from services.progression.mastery import (
     Piece,
     add,
     explain,
+    is_due,
+    is_sufficient,
     missing_of,
     piece_of,
     replay,
     score_of,
     status_of,
+    status_unshown,
     transitions,
 )
 from services.progression.policy import Policy
-from shared.contracts import EvidenceRecorded, EvidenceRetracted, MasteryUpdated, PolicyRef, Status
+from shared.contracts import (
+    EVIDENCE_RECORDED,
+    EVIDENCE_RETRACTED,
+    EvidenceRecorded,
+    EvidenceRetracted,
+    MasteryUpdated,
+    PolicyRef,
+    Status,
+)
 
 Key = tuple[str, str, str]
 """(tenant, learner, competency)."""
@@ -117,35 +128,45 @@ class Entry:
 
 
 class Input(NamedTuple):
-    """An evidence event at its place in the journal."""
+    """An evidence event at its place in the journal; `piece` is there when it adds one and changes nothing else."""
 
-    tenant: str
-    learner: str
+    learner: Learner
+    keys: tuple[Key, ...]
     trigger: Trigger
     event: EvidenceRecorded | EvidenceRetracted
+    piece: Piece | None
+
+
+def input_of(
+    tenant: str, id: str, pos: int, time: str, event: EvidenceRecorded | EvidenceRetracted
+) -> Input:
+    """Return an event as an input of the fold."""
+    learner = event.learner
+    if isinstance(event, EvidenceRecorded) and not event.invalidates and not event.revalidates:
+        keys = tuple([(tenant, learner, competency) for competency in event.competencies])
+        return Input((tenant, learner), keys, Trigger(id, pos, time, "evidence"), event,
+                     piece_of(event) if event.valid else None)  # fmt: skip
+    touched: dict[str, None] = dict.fromkeys(event.competencies if isinstance(event, EvidenceRecorded) else ())
+    for piece in (*event.invalidates, *event.revalidates):
+        touched |= dict.fromkeys(piece.competencies)
+    cause: Cause = "correction"
+    if isinstance(event, EvidenceRetracted) and event.relation == "retracts":
+        cause = "retraction"
+    keys = tuple([(tenant, learner, competency) for competency in touched])
+    return Input((tenant, learner), keys, Trigger(id, pos, time, cause), event, None)
 
 
 def decode(type: str, data: msgspec.Raw | bytes) -> EvidenceRecorded | EvidenceRetracted | None:
     """Return the event, or None for a type that this version does not fold (it is journalled all the same)."""
-    if type == "attain.evidence.recorded.v1":
+    if type == EVIDENCE_RECORDED:
         return _decode_recorded(data)
-    if type == "attain.evidence.retracted.v1":
+    if type == EVIDENCE_RETRACTED:
         return _decode_retracted(data)
     return None
 
 
 _decode_recorded = msgspec.json.Decoder(EvidenceRecorded).decode
 _decode_retracted = msgspec.json.Decoder(EvidenceRetracted).decode
-
-
-def competencies_of(event: EvidenceRecorded | EvidenceRetracted) -> tuple[str, ...]:
-    """Return every competency that an event concerns, each once."""
-    if isinstance(event, EvidenceRecorded) and not event.invalidates and not event.revalidates:
-        return event.competencies
-    touched: dict[str, None] = dict.fromkeys(event.competencies if isinstance(event, EvidenceRecorded) else ())
-    for piece in (*event.invalidates, *event.revalidates):
-        touched |= dict.fromkeys(piece.competencies)
-    return tuple(touched)
 
 
 def absorb(
@@ -179,8 +200,8 @@ class ShardFold:
         policies: dict[str, Policy],
     ) -> None:
         self.entries = entries
-        self._rules = rules
-        self._policies = policies
+        self.rules = rules
+        self.policies = policies
         self.touched: dict[Key, None] = {}
         self.changes: list[Change | Review] = []
         self.blocked: dict[Learner, str] = {}
@@ -188,76 +209,64 @@ class ShardFold:
     def needs_evidence(self, inputs: Iterable[Input]) -> set[Key]:
         """Return the keys whose history must be loaded: an input sorts before one folded, or changes validity."""
         needed: set[Key] = set()
-        last: dict[Key, Order | None] = {}
-        for tenant, learner, _, event in inputs:
-            simple = isinstance(event, EvidenceRecorded) and not event.invalidates and not event.revalidates
-            for competency in competencies_of(event):
-                key = (tenant, learner, competency)
+        last: dict[Key, Order] = {}
+        for item in inputs:
+            piece = item.piece
+            for key in item.keys:
                 entry = self.entries.get(key)
                 if entry is not None and entry.evidence is not None:
                     continue
-                if not simple:
+                if piece is None:
                     needed.add(key)
                     continue
-                assert isinstance(event, EvidenceRecorded)
-                if not event.valid:
-                    continue
-                order = (event.occurred_at, event.attempt, event.source, event.id)
-                before = last.get(key, entry.state.last if entry is not None else None)
-                if before is not None and order <= before:
-                    needed.add(key)
+                before = last.get(key) or (entry.state.last if entry is not None else None)
+                if before is None or piece.order > before:
+                    last[key] = piece.order
                 else:
-                    last[key] = order
+                    needed.add(key)
         return needed
 
     def fold(self, item: Input) -> None:
         """Fold one evidence event; a learner whose event raises is blocked."""
-        learner = (item.tenant, item.learner)
-        if learner in self.blocked:
+        if item.learner in self.blocked:
             return
         try:
-            self._fold(item)
+            for key in item.keys:
+                self._fold_key(key, item)
         except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
-            self.blocked[learner] = f"{type(error).__name__}: {error}"[:500]
+            self.blocked[item.learner] = f"{type(error).__name__}: {error}"[:500]
 
-    def _fold(self, item: Input) -> None:
-        tenant, learner, trigger, event = item
-        rules = self._rules[tenant]
-        for competency in competencies_of(event):
-            key = (tenant, learner, competency)
-            entry = self.entries.get(key)
-            if entry is None:
-                entry = self.entries[key] = Entry(KeyState(policy=rules.pin_for(competency)), rules.no)
-            state = entry.state
-            policy = self._policies.get(state.policy)
-            before, crossed = status_of(state, policy), state.crossed_at
-            if entry.evidence is not None:
-                absorb(entry.evidence, competency, event)
-            if isinstance(event, EvidenceRecorded) and self._is_next(state, competency, event):
-                if event.valid:
-                    add(state, piece_of(event), policy)
-            else:
-                assert entry.evidence is not None, "the caller loads what needs_evidence names"
-                state = entry.state = replay(state, valid_pieces(entry.evidence), policy, state.policy)
-            self.touched[key] = None
-            after = status_of(state, policy)
-            if before != after or crossed != state.crossed_at:
-                self._change(key, before, crossed, trigger, rules.no)
-
-    @staticmethod
-    def _is_next(state: KeyState, competency: str, event: EvidenceRecorded) -> bool:
-        """Tell whether an event changes a key by nothing but one piece at its end."""
-        if event.invalidates or event.revalidates:
-            return False
-        if not event.valid or state.last is None:
-            return True
-        return (event.occurred_at, event.attempt, event.source, event.id) > state.last
+    def _fold_key(self, key: Key, item: Input) -> None:
+        rules = self.rules[key[0]]
+        entry = self.entries.get(key)
+        if entry is None:
+            entry = self.entries[key] = Entry(KeyState(policy=rules.pin_for(key[2])), rules.no)
+        state, piece = entry.state, item.piece
+        policy = self.policies.get(state.policy)
+        crossed = state.crossed_at
+        # The status before is needed only where the standing changes: keep what it follows from.
+        before = (state.pieces, is_sufficient(state, policy)) if crossed is None else None
+        was_due = crossed is not None and policy is not None and policy.watches and is_due(state, policy)
+        if entry.evidence is not None:
+            absorb(entry.evidence, key[2], item.event)
+        if piece is not None and (state.last is None or piece.order > state.last):
+            add(state, piece, policy)
+        else:
+            assert entry.evidence is not None, "the caller loads what needs_evidence names"
+            state = entry.state = replay(state, valid_pieces(entry.evidence), policy, state.policy)
+        self.touched[key] = None
+        if crossed is None:
+            if state.crossed_at is not None:
+                assert before is not None
+                self._change(key, status_unshown(*before), crossed, item.trigger, rules.no)
+        elif crossed != state.crossed_at or (policy is not None and policy.watches):
+            self._change(key, "reverify_due" if was_due else "mastered", crossed, item.trigger, rules.no)
 
     def _change(self, key: Key, before: Status, crossed: str | None, trigger: Trigger, no: int) -> None:
-        """Note what happened to a key's standing."""
+        """Note what happened to a key's standing, if anything did."""
         tenant, learner, competency = key
         state = self.entries[key].state
-        policy = self._policies.get(state.policy)
+        policy = self.policies.get(state.policy)
         if policy is None:
             return
         after = status_of(state, policy)
@@ -289,7 +298,7 @@ class ShardFold:
         under the new one. `keys` are all keys of the learner, with their evidence loaded.
         """
         tenant = learner[0]
-        rules = self._rules[tenant]
+        rules = self.rules[tenant]
         known = sorted(keys)
         try:
             oldest = min((self.entries[key].rules_no for key in known), default=rules.no)
@@ -309,9 +318,9 @@ class ShardFold:
             pin = rules.pin_at(framework_of(key[2]), activation.no)
             if pin == state.policy or state.crossed_at is not None:
                 continue
-            before = status_of(state, self._policies.get(state.policy))
+            before = status_of(state, self.policies.get(state.policy))
             assert entry.evidence is not None, "the caller loads the evidence of a learner to be refolded"
-            entry.state = replay(state, valid_pieces(entry.evidence), self._policies.get(pin), pin)
+            entry.state = replay(state, valid_pieces(entry.evidence), self.policies.get(pin), pin)
             self._change(key, before, None, activation.trigger, activation.no)
 
     def tell(self, learners: dict[Learner, LearnerState]) -> list[Told]:
@@ -324,7 +333,7 @@ class ShardFold:
 
     def _tell_one_input(self, changes: list[Change | Review], standing: LearnerState) -> list[Told]:
         first = changes[0]
-        frameworks = self._rules[first.tenant].frameworks[first.rules_no]
+        frameworks = self.rules[first.tenant].frameworks[first.rules_no]
         told: list[Told] = []
         for change in changes:
             if isinstance(change, Review):
@@ -338,7 +347,7 @@ class ShardFold:
 
     def updated(self, key: Key) -> MasteryUpdated:
         """Return the state event of a touched key."""
-        return describe(key, self.entries[key].state, self._policies)
+        return describe(key, self.entries[key].state, self.policies)
 
 
 def describe(key: Key, state: KeyState, policies: dict[str, Policy]) -> MasteryUpdated:
@@ -360,10 +369,3 @@ def describe(key: Key, state: KeyState, policies: dict[str, Policy]) -> MasteryU
         why=explain(state, policy, status),
         basis=state.basis,
     )
-
-
-def cause_of(event: EvidenceRecorded | EvidenceRetracted) -> Cause:
-    """Name what kind of cause an evidence event is."""
-    if isinstance(event, EvidenceRetracted):
-        return "retraction" if event.relation == "retracts" else "correction"
-    return "correction" if event.invalidates else "evidence"

@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.progression import tables
 from services.progression.domain import describe
-from services.progression.handlers import CONSUMER, Decisions, read_framework, unpack_key, unpack_learner
+from services.progression.handlers.decisions import Decisions
+from services.progression.handlers.logs import CONSUMER
+from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
 from services.progression.policy import Policy, policy_from, read_policy
 from shared.contracts import MasteryUpdated
 from shared.database import Connection, Database

@@ -76,15 +76,35 @@ def status_of(state: KeyState, policy: Policy | None) -> Status:
     """Return the status that follows from a state under its pinned policy."""
     if state.crossed_at is not None:
         assert policy is not None
-        if policy.decision.latch == "current" and not _passes(state, policy):
-            return "reverify_due"
-        contradiction = policy.upkeep.on_contradiction
-        if contradiction is not None and state.run_below >= contradiction.last:
-            return "reverify_due"
-        return "mastered"
-    if state.pieces == 0:
+        return "reverify_due" if is_due(state, policy) else "mastered"
+    return status_unshown(state.pieces, is_sufficient(state, policy))
+
+
+def status_unshown(pieces: int, sufficient: bool) -> Status:
+    """Return the status of what is not on the record."""
+    if pieces == 0:
         return "no_evidence"
-    return "insufficient_evidence" if missing_of(state, policy) else "not_yet"
+    return "not_yet" if sufficient else "insufficient_evidence"
+
+
+def is_due(state: KeyState, policy: Policy) -> bool:
+    """Tell whether what is on the record is due for a re-check."""
+    if policy.decision.latch == "current" and not _passes(state, policy):
+        return True
+    contradiction = policy.upkeep.on_contradiction
+    return contradiction is not None and state.run_below >= contradiction.last
+
+
+def is_sufficient(state: KeyState, policy: Policy | None) -> bool:
+    """Tell whether enough was seen for the score to decide; `missing_of` names what is not."""
+    if policy is None:
+        return False
+    need = policy.sufficiency
+    return (
+        state.count >= need.min_evidence
+        and len(state.activities) >= need.min_activities
+        and state.occasions >= need.min_occasions
+    )
 
 
 def score_of(state: KeyState, policy: Policy | None) -> float | None:
@@ -181,12 +201,7 @@ def explain(state: KeyState, policy: Policy | None, status: Status) -> str:
 
 
 def _passes(state: KeyState, policy: Policy) -> bool:
-    need = policy.sufficiency
-    if (
-        state.count < need.min_evidence
-        or len(state.activities) < need.min_activities
-        or state.occasions < need.min_occasions
-    ):
+    if not is_sufficient(state, policy):
         return False
     bar = policy.decision.at_least
     if bar is None:

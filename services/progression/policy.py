@@ -127,6 +127,11 @@ class Policy(Part):
         return self.hash[:12]
 
     @functools.cached_property
+    def watches(self) -> bool:
+        """Whether pieces after the crossing can make it due for a re-check."""
+        return self.decision.latch == "current" or self.upkeep.on_contradiction is not None
+
+    @functools.cached_property
     def cut(self) -> float:
         """The value from which a piece is correct: the scale's mastery, or full marks."""
         return self.scale.mastery if self.scale is not None else 1.0

@@ -1,7 +1,7 @@
 """The tables of progression and every statement over them. State columns hold MessagePack of the domain's structs."""
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -91,22 +91,6 @@ blocked_learner = sa.Table(
 )
 
 
-class JournalRow(NamedTuple):
-    """A row of the input journal: one competency of one input; the body is with part 0."""
-
-    shard: int
-    pos: int
-    part: int
-    tenant: str
-    learner: str
-    competency: str
-    type: str
-    input_id: str
-    input_pos: int
-    time: str
-    body: bytes | None
-
-
 async def journal_heads(connection: Connection, shards: Collection[int]) -> dict[int, int]:
     """Return the last journal position of each shard."""
     rows = await connection.fetch(
@@ -115,7 +99,7 @@ async def journal_heads(connection: Connection, shards: Collection[int]) -> dict
     return {shard: pos for shard, pos in rows}
 
 
-async def append_journal(connection: Connection, rows: Sequence[JournalRow]) -> None:
+async def append_journal(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Append rows whose positions the shard's owner has given."""
     if rows:
         await connection.copy_records_to_table("journal", records=rows)
@@ -154,12 +138,12 @@ async def load_evidence(connection: Connection, keys: Collection[Key]) -> list[t
     )
 
 
-async def load_journal_of(connection: Connection, shard: int, tenant: str, learner: str, pos: int) -> list[Any]:
-    """Return (pos, type, input_id, time, body) of a learner's inputs from a position on."""
+async def load_journal_of(connection: Connection, shard: int, tenant: str, learner: str) -> list[Any]:
+    """Return (pos, type, input_id, time, body) of a learner's inputs in order."""
     return await connection.fetch(
         "select pos, type, input_id, time, body from journal"
-        " where learner = $1 and tenant = $2 and shard = $3 and pos >= $4 and part = 0 order by pos",
-        learner, tenant, shard, pos,
+        " where learner = $1 and tenant = $2 and shard = $3 and part = 0 order by pos",
+        learner, tenant, shard,
     )  # fmt: skip
 
 

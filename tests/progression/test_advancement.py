@@ -2,7 +2,7 @@
 
 from services.progression.advancement import Trigger
 from services.progression.curriculum import Framework, read_csv
-from services.progression.domain import Activation, Input, Rules, ShardFold
+from services.progression.domain import Activation, Rules, ShardFold, input_of
 from services.progression.policy import policy_from
 from tests.support.journal import STREAK_3, Decided, Journal, piece, retract
 
@@ -93,7 +93,7 @@ def test_a_learner_whose_input_raises_is_set_apart_and_the_others_go_on():
     rules.activate(Activation(1, Trigger("d", 1, "", "policy"), "", STREAK_3.hash))
     fold = ShardFold({}, {"school": rules}, {STREAK_3.hash: STREAK_3})
     for n, event in enumerate([piece(1, score=None), piece(2), piece(3, learner="bob")], start=1):
-        fold.fold(Input("school", event.learner, Trigger(f"i{n}", n, "", "evidence"), event))
+        fold.fold(input_of("school", f"i{n}", n, "", event))
 
     assert list(fold.blocked) == [("school", "ada")]
     assert ("school", "bob", "math:add") in fold.touched

@@ -16,9 +16,8 @@ from services.progression.domain import (
     Rules,
     ShardFold,
     absorb,
-    cause_of,
-    competencies_of,
     describe,
+    input_of,
 )
 from services.progression.mastery import KeyState
 from services.progression.policy import Policy, policy_from
@@ -90,7 +89,7 @@ class Journal:
                 self._decide(record, Trigger(f"decision-{pos}", pos, _time(pos), "policy"))
             else:
                 id = record.evidence_id if isinstance(record, EvidenceRecorded) else f"{record.by}-{pos}"
-                run.append(Input(TENANT, record.learner, Trigger(id, pos, _time(pos), cause_of(record)), record))
+                run.append(input_of(TENANT, id, pos, _time(pos), record))
         self._fold_run(run)
         return self
 
@@ -135,9 +134,9 @@ class Journal:
             return
         fold = self._new_fold()
         for item in inputs:
-            for competency in competencies_of(item.event):
-                self._load((item.tenant, item.learner, competency))
-        self._refold(fold, {(item.tenant, item.learner) for item in inputs})
+            for key in item.keys:
+                self._load(key)
+        self._refold(fold, {item.learner for item in inputs})
         for key in fold.needs_evidence(inputs):
             self._load_history(key, inputs[0].trigger.pos - 1)
         for item in inputs:
@@ -155,7 +154,7 @@ class Journal:
             self._cache[key] = Entry(KeyState(policy=rules.pin_for(key[2])), rules.no)
         history = self._cache[key].evidence = {}
         for record in self.records[:until]:
-            if not isinstance(record, Decided) and record.learner == key[1] and key[2] in competencies_of(record):
+            if not isinstance(record, Decided) and record.learner == key[1]:
                 absorb(history, key[2], record)
 
     def _refold(self, fold: ShardFold, learners: set[Learner]) -> None:

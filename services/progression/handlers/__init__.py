@@ -1,0 +1,1 @@
+"""What progression does with batches of evidence and with decisions."""

@@ -1,0 +1,101 @@
+"""What people decide: stored, then told to every shard through the inbox."""
+
+import uuid
+
+import msgspec
+
+from services.progression import tables
+from services.progression.curriculum import Framework, parts, read_csv
+from services.progression.handlers.logs import CONSUMER, FRAMEWORK_ACTIVATED, POLICY_ACTIVATED, REDRIVEN, Logs
+from services.progression.handlers.memory import read_framework
+from services.progression.policy import Policy, read_policy
+from shared.contracts import FRAMEWORK_PUBLISHED
+from shared.database import Connection, Database
+from shared.events import Draft, encode_json, envelope, now
+from shared.settings import Settings
+from shared.shards import shard_of, stable_id
+
+
+class Decisions:
+    """What people decide: stored, then told to every shard through the inbox in the same transaction."""
+
+    def __init__(self, database: Database, logs: Logs, settings: Settings) -> None:
+        self._database = database
+        self._logs = logs
+        self._settings = settings
+
+    async def set_policy(self, tenant: str, text: bytes, framework: str) -> tuple[Policy, dict[int, int]]:
+        """
+        Put a policy into force for a framework (empty: all); return it with its inbox position in every shard.
+
+        Raises:
+            InvalidEvent: the policy is not of the language.
+        """
+        policy = read_policy(text)
+        body = encode_json(policy.model_dump(mode="json", by_alias=True, exclude_defaults=True))
+        async with self._database.transaction() as connection:
+            await tables.save_policy(connection, tenant, policy.hash, body)
+            positions = await self._decide_everywhere(
+                connection, tenant, POLICY_ACTIVATED, {"policy": policy.hash, "framework": framework}
+            )
+        return policy, positions
+
+    async def publish_framework(
+        self, tenant: str, id: str, title: str, nodes: str, edges: str
+    ) -> tuple[Framework, list[str], dict[int, int]]:
+        """
+        Publish a framework version; return it with the problems passed over and its inbox positions.
+
+        The version that is in force already is not published again.
+
+        Raises:
+            InvalidEvent: the CSV is not of its form.
+        """
+        framework, problems = read_csv(id, title, nodes, edges)
+        async with self._database.transaction() as connection:
+            in_force = [read_framework(body) for body in await tables.frameworks_of(connection, tenant)]
+            if any((known.id, known.version) == (framework.id, framework.version) for known in in_force):
+                return framework, problems, {}
+            await tables.save_framework(connection, tenant, id, framework.version, msgspec.json.encode(framework))
+            positions = await self._decide_everywhere(
+                connection, tenant, FRAMEWORK_ACTIVATED, {"framework": id, "version": framework.version}
+            )
+            await self._logs.curriculum.append(connection, self._published(tenant, framework))
+        return framework, problems, positions
+
+    def _published(self, tenant: str, framework: Framework) -> list[Draft]:
+        shard = shard_of(tenant, framework.id, self._settings.shards)
+        return [
+            Draft(shard, tenant, framework.id, envelope(
+                id=stable_id(tenant, framework.id, framework.version, str(part.part), now()), source="progression",
+                type=FRAMEWORK_PUBLISHED, tenant=tenant, subject=framework.id, time=now(), data=encode_json(part),
+            ))
+            for part in parts(framework)
+        ]  # fmt: skip
+
+    async def redrive(self, tenant: str, learner: str) -> dict[int, int]:
+        """Ask for a blocked learner to be folded again; return the inbox position in the learner's shard."""
+        shard = shard_of(tenant, learner, self._settings.shards)
+        async with self._database.transaction() as connection:
+            draft = _decision(shard, tenant, REDRIVEN, {"learner": learner}, str(uuid.uuid4()))
+            (position,) = await self._logs.decisions.append(connection, [draft])
+        return {shard: position}
+
+    async def _decide_everywhere(
+        self, connection: Connection, tenant: str, type: str, data: dict[str, str]
+    ) -> dict[int, int]:
+        id = str(uuid.uuid4())
+        drafts = [_decision(shard, tenant, type, data, id) for shard in range(self._settings.shards)]
+        return dict(enumerate(await self._logs.decisions.append(connection, drafts)))
+
+    async def folded(self, positions: dict[int, int]) -> bool:
+        """Tell whether every shard has folded its decision."""
+        async with self._database.connection() as connection:
+            stored = await tables.folded_positions(connection, CONSUMER)
+        return all(stored[shard][2] >= position for shard, position in positions.items())
+
+
+def _decision(shard: int, tenant: str, type: str, data: dict[str, str], id: str) -> Draft:
+    body = envelope(id=id, source="progression", type=type, tenant=tenant, subject="decision", time=now(),
+                    data=encode_json(data))  # fmt: skip
+    return Draft(shard, tenant, "decision", body)

@@ -1,0 +1,86 @@
+"""What the owner of a shard keeps in memory, and what one batch writes."""
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+from services.progression.advancement import LearnerState
+from services.progression.curriculum import Framework
+from services.progression.domain import Entry, Key, Learner, Rules
+from services.progression.mastery import KeyState
+from shared.events import Draft
+
+KEYS_MIN = 1000
+"""A shard always keeps this many states, so that a small cache setting cannot make every batch read everything."""
+HISTORY_PIECES = 100_000
+"""Pieces of cached histories a process, about 0.4 KiB each."""
+
+pack = msgspec.msgpack.Encoder().encode
+unpack_key = msgspec.msgpack.Decoder(KeyState).decode
+unpack_learner = msgspec.msgpack.Decoder(LearnerState).decode
+read_framework = msgspec.json.Decoder(Framework).decode
+
+JournalRow: TypeAlias = tuple[int, int, int, str, str, str, str, str, int, str, bytes | None]
+"""(shard, pos, part, tenant, learner, competency, type, input id, input position, time, body with part 0)."""
+
+
+class Shard:
+    """The caches of one shard; dropped as a whole when ownership or a commit is lost."""
+
+    def __init__(self, number: int, journal_pos: int) -> None:
+        self.number = number
+        self.journal_pos = journal_pos
+        self.entries: dict[Key, Entry] = {}
+        self.learners: dict[Learner, LearnerState] = {}
+        self.rules: dict[str, Rules] = {}
+        self.blocked: dict[Learner, int] = {}
+        self.sweep: dict[str, str] = {}
+        """Tenants with keys older than their rules, with the learner that the sweep has reached."""
+        self.histories: dict[Key, None] = {}
+        """Keys whose evidence is in memory."""
+        self.folded: set[Key] = set()
+        """Keys of the last folded batch, which are in flight from the next batch on."""
+        self.in_flight: set[Key] = set()
+
+    def trim(self, keys_max: int, pieces_max: int) -> None:
+        """Keep the caches within their limits; what a batch in flight has touched stays."""
+        self.in_flight |= self.folded
+        self.folded = set()
+        limit = max(KEYS_MIN, keys_max)
+        surplus = len(self.entries) - limit
+        if surplus > 0:
+            for key in [key for key in self.entries if key not in self.in_flight][: surplus + limit // 10]:
+                del self.entries[key]
+                self.histories.pop(key, None)
+        if len(self.learners) > limit:
+            self.learners.clear()
+        if sum(len(self.entries[key].evidence or ()) for key in self.histories) > pieces_max:
+            for key in self.histories:
+                self.entries[key].evidence = None
+            self.histories.clear()
+
+    def forget(self, learner: Learner, keys: list[Key]) -> None:
+        """Drop what is cached of a learner."""
+        self.learners.pop(learner, None)
+        for key in keys:
+            self.entries.pop(key, None)
+            self.histories.pop(key, None)
+
+
+class Outcome:
+    """What one batch writes; a key or learner folded twice in it is written once, as it is at the end."""
+
+    def __init__(self) -> None:
+        self.journal: list[JournalRow] = []
+        self.states: dict[Key, tuple[int, int, bytes]] = {}
+        self.standings: dict[Learner, tuple[int, bytes]] = {}
+        self.progression: list[Draft] = []
+        self.advancement: list[Draft] = []
+        self.activations: list[tuple[Any, ...]] = []
+        self.swept: list[tuple[int, str, int]] = []
+        self.blocked: list[tuple[str, str, int, int, str]] = []
+        self.unblocked: list[Learner] = []
+
+    def first_position_of(self, learner: Learner) -> int:
+        """Return where a learner's inputs of this batch begin in the journal."""
+        return min((row[1] for row in self.journal if (row[3], row[4]) == learner), default=0)
