@@ -202,3 +202,17 @@ class Checkpoint(msgspec.Struct, frozen=True):
     evidence: int
     evidence_generation: int
     decisions: int
+
+
+EVENTS: dict[str, dict[str, type[msgspec.Struct]]] = {
+    "evidence": {EVIDENCE_RECORDED: EvidenceRecorded, EVIDENCE_RETRACTED: EvidenceRetracted},
+    "progression": {MASTERY_UPDATED: MasteryUpdated, CHECKPOINT: Checkpoint},
+    "curriculum": {FRAMEWORK_PUBLISHED: FrameworkPublished},
+    "roster": {
+        ROSTER_SCHOOL: RosterSchool,
+        ROSTER_CLASS: RosterClass,
+        ROSTER_STAFF: RosterStaff,
+        ROSTER_ENROLMENT: RosterEnrolment,
+    },
+}
+"""The data of every event type by log, where this module defines it."""

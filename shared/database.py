@@ -1,8 +1,8 @@
 """
 PostgreSQL: the pool, and the arguments of set-based statements.
 
-Schema and migrations are SQLAlchemy Core and Alembic; statements are SQL over arrays, prepared once by asyncpg, because a
-batch is one statement a table and SQLAlchemy has no COPY for asyncpg.
+Schema and migrations are SQLAlchemy Core and Alembic; statements are SQL over arrays, prepared once by asyncpg, because
+a batch is one statement a table and SQLAlchemy has no COPY for asyncpg.
 """
 
 import asyncio
@@ -20,18 +20,15 @@ _AWAY = (
     OSError,
     asyncpg.InterfaceError,
     asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    asyncpg.QueryCanceledError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
-    asyncpg.DiskFullError,
-    asyncpg.OutOfMemoryError,
-    TimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.PostgresSystemError,
 )
+"""What is over sooner or later by itself; any other error of a statement is a fault of its caller."""
 CONNECT_TIMEOUT_S = 10
 STATEMENT_TIMEOUT_S = 60
 
@@ -58,6 +55,8 @@ class Database:
                 )
                 return cls(pool)
             except _AWAY as error:
+                if isinstance(error, ValueError):
+                    raise
                 if asyncio.get_running_loop().time() > deadline:
                     raise Unavailable(f"PostgreSQL does not answer: {type(error).__name__}") from error
                 await asyncio.sleep(0.2)
@@ -74,6 +73,9 @@ class Database:
             async with self.pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
                 yield connection
         except _AWAY as error:
+            if isinstance(error, ValueError):
+                # asyncpg's complaint about an argument: an interface error that no waiting cures.
+                raise
             raise Unavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
 
     @contextlib.asynccontextmanager
@@ -102,6 +104,6 @@ class Database:
 
 
 def columns(rows: Iterable[Sequence[Any]], count: int) -> list[list[Any]]:
-    """Turn rows of `count` values into the column arrays that an `unnest` statement takes; no rows give empty arrays."""
+    """Turn rows of `count` values into the column arrays of an `unnest` statement; no rows give empty arrays."""
     turned = [list(column) for column in zip(*rows, strict=True)]
     return turned or [[] for _ in range(count)]

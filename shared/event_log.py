@@ -2,11 +2,12 @@
 The shard log: append-only, dense positions per (log, shard), one head row each.
 
 Every guarantee of Attain rests on this: a position is taken from the head row inside the appending transaction, locked
-after all checks, so a rollback leaves no hole and the next position is always last + 1. The log is the outbox: the relay
-and the feeds read it, nothing is ever deleted from it.
+after all checks, so a rollback leaves no hole and the next position is always last + 1. The log is the outbox: the
+relay and the feeds read it, nothing is ever deleted from it.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,6 +16,9 @@ import sqlalchemy as sa
 from shared.database import Connection, columns
 from shared.errors import InvalidEvent, Unavailable
 from shared.events import Draft, placed, tombstone
+
+PAGE_BYTES = 4 << 20
+"""A page of a shard ends with the row that reaches this size, whatever its limit of rows."""
 
 
 class Head(NamedTuple):
@@ -77,15 +81,16 @@ class EventLog:
         Raises:
             Unavailable: the log was installed with another number of shards.
         """
+        installed = await connection.fetchval("select count(*) from log_head where log = $1", self.name)
+        if installed not in (0, self.shards):
+            raise Unavailable(f"log {self.name} was installed with {installed} shards, the setting says {self.shards}")
         for table in ("log_head", "relay_cursor"):
             await connection.execute(
-                f"insert into {table} (log, shard) select $1, s from generate_series(0, $2 - 1) s on conflict do nothing",
+                f"insert into {table} (log, shard) select $1, s from generate_series(0, $2 - 1) s"
+                " on conflict do nothing",
                 self.name,
                 self.shards,
             )
-        installed = await connection.fetchval("select count(*) from log_head where log = $1", self.name)
-        if installed != self.shards:
-            raise Unavailable(f"log {self.name} was installed with {installed} shards, the setting says {self.shards}")
 
     async def append(self, connection: Connection, drafts: Sequence[Draft]) -> list[int]:
         """
@@ -96,13 +101,16 @@ class EventLog:
         """
         if not drafts:
             return []
-        touched = sorted({draft.shard for draft in drafts})
-        locked = await connection.fetch(
-            "select shard, pos from log_head where log = $1 and shard = any($2::int[]) order by shard for update",
+        counts = Counter(draft.shard for draft in drafts)
+        moved = await connection.fetch(
+            "with mine as (select shard from log_head where log = $1 and shard = any($2::int[])"
+            "   order by shard for update)"
+            " update log_head h set pos = h.pos + k.count from mine, unnest($2::int[], $3::int[]) k (shard, count)"
+            " where h.log = $1 and h.shard = k.shard and mine.shard = k.shard returning h.shard, h.pos - k.count as pos",
             self.name,
-            touched,
+            *columns(counts.items(), 2),
         )
-        heads: dict[int, int] = {row["shard"]: row["pos"] for row in locked}
+        heads: dict[int, int] = {row["shard"]: row["pos"] for row in moved}
         positions: list[int] = []
         rows = []
         for shard, tenant, subject, body in drafts:
@@ -110,12 +118,6 @@ class EventLog:
             positions.append(pos)
             rows.append((self.name, shard, pos, tenant, subject, body))
         await connection.copy_records_to_table("event_log", records=rows)
-        await connection.execute(
-            "update log_head h set pos = k.pos from unnest($2::int[], $3::bigint[]) k (shard, pos)"
-            " where h.log = $1 and h.shard = k.shard",
-            self.name,
-            *columns(heads.items(), 2),
-        )
         return positions
 
     async def heads(self, connection: Connection) -> dict[int, Head]:
@@ -124,21 +126,27 @@ class EventLog:
         return {row["shard"]: Head(row["generation"], row["pos"]) for row in rows}
 
     async def read(self, connection: Connection, after: dict[int, int], limit: int) -> list[Entry]:
-        """Return up to `limit` entries a shard behind the positions in `after`, in shard and position order."""
+        """
+        Return up to `limit` entries a shard behind the positions in `after`, in shard and position order.
+
+        There may be fewer, though never none where there is one: a shard's share also ends at `PAGE_BYTES`.
+        """
         rows = await connection.fetch(
-            "select c.shard, e.pos, e.tenant, e.subject, e.body, h.generation"
+            "select c.shard, e.pos, e.tenant || '|' || e.subject, e.body, h.generation"
             " from unnest($2::int[], $3::bigint[]) c (shard, after)"
             " join log_head h on h.log = $1 and h.shard = c.shard"
-            " cross join lateral (select pos, tenant, subject, body from event_log e"
-            "   where e.log = $1 and e.shard = c.shard and e.pos > c.after order by e.pos limit $4) e"
-            " order by c.shard, e.pos",
+            " cross join lateral ("
+            "   select *, sum(octet_length(body)) over (order by pos) - octet_length(body) as bytes_before"
+            "   from (select pos, tenant, subject, body from event_log l"
+            "     where l.log = $1 and l.shard = c.shard and l.pos > c.after order by l.pos limit $4) page) e"
+            " where e.bytes_before < $5 order by c.shard, e.pos",
             self.name,
             *columns(after.items(), 2),
             limit,
+            PAGE_BYTES,
         )
         return [
-            Entry(shard, pos, f"{tenant}|{subject}", placed(body, generation, shard, pos))
-            for shard, pos, tenant, subject, body, generation in rows
+            Entry(shard, pos, key, placed(body, generation, shard, pos)) for shard, pos, key, body, generation in rows
         ]
 
     async def redact(self, connection: Connection, shard: int, tenant: str, subject: str) -> int:

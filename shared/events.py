@@ -1,8 +1,8 @@
 """
 The envelope of every event: CloudEvents 1.0 structured JSON with Attain's extension attributes.
 
-A log row holds the envelope without its place; `generation`, `shard` and `position` are put in front when it is read, so a
-position is never stored twice and a redaction never moves one.
+A log row holds the envelope without its place; `generation`, `shard` and `position` are put in front when it is read,
+so a position is never stored twice and a redaction never moves one.
 """
 
 import datetime

@@ -21,31 +21,37 @@ class FeedClient:
 
     async def read(self, log: str, shard: int, after: int, limit: int) -> list[Envelope]:
         """
-        Return up to `limit` events behind `after`, in position order.
+        Return up to `limit` events behind `after`, in position order; fewer where they are large.
 
         Raises:
             Unavailable: the producer does not answer, or not with a feed.
         """
         parameters: dict[str, str | int] = {"log": log, "shard": shard, "after": after, "limit": limit}
-        answer = await self._get("/v1/feed", parameters)
-        return [decode_envelope(line) for line in answer.content.splitlines() if line]
+        body = await self._get("/v1/feed", parameters)
+        try:
+            return [decode_envelope(line) for line in body.split(b"\n") if line]
+        except msgspec.MsgspecError as error:
+            raise Unavailable(f"feed {self._client.base_url} sent no events: {error}") from error
 
     async def heads(self, log: str) -> dict[int, Head]:
         """Return the producer's head of every shard; raises `Unavailable` as `read` does."""
-        answer = await self._get("/v1/heads", {"log": log})
-        heads = msgspec.json.decode(answer.content, type=dict[str, tuple[int, int]])
-        return {int(shard): Head(*head) for shard, head in heads.items()}
+        body = await self._get("/v1/heads", {"log": log})
+        try:
+            heads = msgspec.json.decode(body, type=dict[int, tuple[int, int]])
+        except msgspec.MsgspecError as error:
+            raise Unavailable(f"feed {self._client.base_url} sent no heads: {error}") from error
+        return {shard: Head(*head) for shard, head in heads.items()}
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _get(self, path: str, parameters: dict[str, str | int]) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {service_token(self._settings)}"}
+    async def _get(self, path: str, parameters: dict[str, str | int]) -> bytes:
         try:
+            headers = {"Authorization": f"Bearer {service_token(self._settings)}"}
             answer = await self._client.get(path, params=parameters, headers=headers)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, OSError) as error:
             raise Unavailable(f"feed {self._client.base_url}: {type(error).__name__}") from error
         if answer.status_code != 200:
             raise Unavailable(f"feed {self._client.base_url}{path} answered {answer.status_code}")
-        return answer
+        return answer.content

@@ -1,15 +1,15 @@
 """
 The relay: sends what the logs hold to the topics, in order, never skipping.
 
-One relay a shard at a time holds its PostgreSQL advisory lock. It may repeat a run of records after a restart (same bytes,
-id and position); readers drop `position <= last`. On start and every minute it lowers its cursor to the partition's tail,
-never raises it, so a topic that was lost fills again.
+One relay a shard at a time holds its PostgreSQL advisory lock. It may repeat a run of records after a restart (same
+bytes, id and position); readers drop `position <= last`. On start, on take-over and every minute it compares its
+cursors with the partitions and lowers them where records are lost, never raises them, so a topic that was lost fills again.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from itertools import groupby
 
 import msgspec
@@ -17,22 +17,29 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.database import Connection, Database, columns
-from shared.errors import Unavailable
+from shared.errors import Conflict, Unavailable
 from shared.event_log import Entry, EventLog
 from shared.observability import metrics
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
 BATCH_BYTES = 512 * 1024
+RECORD_BYTES_MAX = 900 * 1024
+"""Below the 1 MiB that a broker takes unless told otherwise."""
+RUN_ROWS_MIN = 250
 RETRY_S = 1.0
+TAKE_OVER_S = 1.0
+TAILS_S = 20.0
+STOP_S = 5.0
 
 
-class _Placed(msgspec.Struct):
+class _Place(msgspec.Struct):
     generation: int
+    shard: int
     position: int
 
 
-_decode_place = msgspec.json.Decoder(_Placed).decode
+_decode_place = msgspec.json.Decoder(_Place).decode
 
 
 class Relay:
@@ -43,8 +50,7 @@ class Relay:
         self._logs = {event_log.name: event_log for event_log in logs}
         self._settings = settings
         self._awake = asyncio.Event()
-        self._cursor: dict[str, dict[int, int]] = {}
-        self._generation: dict[str, dict[int, int]] = {}
+        self._cursors: dict[str, dict[int, int]] = {}
 
     def wake(self) -> None:
         """Tell the relay that this process has just committed rows."""
@@ -54,119 +60,153 @@ class Relay:
         """Relay until cancelled; any failure drops the producer and the locks and starts over from the cursors."""
         while True:
             try:
-                async with self._producer() as producer, self._lock_connection() as lock:
-                    await self._relay(producer, lock)
-            except (KafkaError, Unavailable, OSError, TimeoutError) as error:
+                # The connection that holds the locks is the last to go: what is in flight is sent under them.
+                async with self._database.connection() as locks, self._producer() as producer:
+                    self._cursors = {name: {} for name in self._logs}
+                    async with asyncio.TaskGroup() as group:
+                        group.create_task(self._keep(locks))
+                        group.create_task(self._send_all(producer))
+            except* (KafkaError, Conflict, Unavailable, OSError) as failed:
                 metrics.relay_restarts.inc()
-                log.warning("relay starts over: %s: %s", type(error).__name__, error)
+                log.warning("relay starts over: %s", "; ".join(f"{type(e).__name__}: {e}" for e in failed.exceptions))
                 await asyncio.sleep(RETRY_S)
 
-    async def _relay(self, producer: AIOKafkaProducer, lock: Connection) -> None:
+    async def _keep(self, locks: Connection) -> None:
+        """Take over what no other relay sends, and look after the partitions of what is held, beside the sending."""
         loop = asyncio.get_running_loop()
-        check_tail_at = 0.0
+        check_at = loop.time() + self._settings.tail_check_s
         while True:
-            if loop.time() >= check_tail_at:
-                await self._take_over(lock)
-                await self._lower_to_tail()
-                check_tail_at = loop.time() + self._settings.tail_check_s
-            self._awake.clear()
-            if not await self._round(producer):
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._awake.wait(), self._settings.relay_poll_ms / 1000)
+            if locks.is_closed():
+                raise Unavailable("the connection that holds the locks is lost")
+            due = loop.time() >= check_at
+            if due:
+                check_at = loop.time() + self._settings.tail_check_s
+            for name, held in self._cursors.items():
+                try:
+                    if due and await self._lower(name, dict(held)):
+                        raise Conflict(f"the topic of {name} has lost records")
+                    taken = await self._take_over(locks, name)
+                    held.update(taken | await self._lower(name, taken))
+                except (KafkaError, TimeoutError) as error:
+                    log.warning("cannot see what the topic of %s holds: %s: %s", name, type(error).__name__, error)
+            await asyncio.sleep(min(TAKE_OVER_S, self._settings.tail_check_s))
 
-    async def _take_over(self, lock: Connection) -> None:
-        """Try for the locks not held yet; a shard's lock is held by one relay of the installation."""
-        for name, event_log in self._logs.items():
-            held = self._cursor.setdefault(name, {})
-            wanted = [shard for shard in range(event_log.shards) if shard not in held]
-            rows = await lock.fetch(
-                "select c.shard, c.pos, h.generation from relay_cursor c join log_head h using (log, shard)"
-                " where log = $1 and shard = any($2::int[]) and pg_try_advisory_lock(hashtext('relay.' || log), shard)",
-                name,
-                wanted,
-            )
-            held.update({row["shard"]: row["pos"] for row in rows})
-            self._generation.setdefault(name, {}).update({row["shard"]: row["generation"] for row in rows})
+    async def _take_over(self, locks: Connection, name: str) -> dict[int, int]:
+        """Try for the locks not held yet and return the cursors that came with them."""
+        wanted = [shard for shard in range(self._logs[name].shards) if shard not in self._cursors[name]]
+        if not wanted:
+            return {}
+        rows = await locks.fetch(
+            "select shard, pos from relay_cursor"
+            " where log = $1 and shard = any($2::int[]) and pg_try_advisory_lock(hashtext('relay.' || log), shard)",
+            name,
+            wanted,
+        )
+        return {row["shard"]: row["pos"] for row in rows}
 
-    async def _lower_to_tail(self) -> None:
-        """Lower cursors to what the partitions really end with: a recreated or truncated topic is filled again."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.kafka, enable_auto_commit=False)
-        await consumer.start()
-        try:
-            for name, held in self._cursor.items():
-                topic = f"attain.{name}{self._settings.topic_suffix}"
-                partitions = [TopicPartition(topic, shard) for shard in held]
-                if not partitions:
-                    continue
-                consumer.assign(partitions)
-                begins = await consumer.beginning_offsets(partitions)
-                for partition, end in (await consumer.end_offsets(partitions)).items():
-                    tail = 0
-                    if end > begins[partition]:
-                        consumer.seek(partition, end - 1)
-                        record = await asyncio.wait_for(consumer.getone(partition), 10)
-                        tail = self._tail_position(name, partition.partition, record.value)
-                    elif end > 0:
-                        continue  # emptied by retention, not lost: the offsets go on
-                    if tail < held[partition.partition]:
-                        metrics.relay_lowered.inc()
-                        log.warning("%s shard %s ends at %s, relay lowers its cursor", name, partition.partition, tail)
-                        held[partition.partition] = tail
-        finally:
-            await consumer.stop()
-
-    def _tail_position(self, name: str, shard: int, value: bytes | None) -> int:
-        try:
-            place = _decode_place(value or b"")
-        except msgspec.DecodeError:
-            return 0
-        return place.position if place.generation == self._generation[name][shard] else 0
-
-    async def _round(self, producer: AIOKafkaProducer) -> int:
-        """Send one page of every log, wait for the acknowledgements, move the cursors. Return how many were sent."""
-        sent = 0
-        for name, event_log in self._logs.items():
-            held = self._cursor[name]
-            if not held:
-                continue
-            async with self._database.connection() as connection:
-                entries = await event_log.read(connection, held, self._settings.relay_rows)
-            if not entries:
-                continue
-            topic = f"attain.{name}{self._settings.topic_suffix}"
-            acknowledged = []
-            for shard, run in groupby(entries, key=lambda entry: entry.shard):
-                acknowledged += await self._send(producer, topic, shard, list(run))
-            await asyncio.gather(*acknowledged)
-            moved = {entry.shard: entry.pos for entry in entries}
+    async def _lower(self, name: str, cursors: dict[int, int]) -> dict[int, int]:
+        """Lower the cursors that are ahead of what the partitions hold; return those."""
+        lost = await self._lost(name, {shard: pos for shard, pos in cursors.items() if pos})
+        if lost:
+            metrics.relay_lowered.inc(len(lost))
+            log.warning("partitions of %s end before their cursors, which are lowered: %s", name, lost)
             async with self._database.connection() as connection:
                 await connection.execute(
                     "update relay_cursor c set pos = k.pos from unnest($2::int[], $3::bigint[]) k (shard, pos)"
-                    " where c.log = $1 and c.shard = k.shard",
+                    " where c.log = $1 and c.shard = k.shard and c.pos > k.pos",
                     name,
-                    *columns(moved.items(), 2),
+                    *columns(lost.items(), 2),
                 )
-            held.update(moved)
+        return lost
+
+    async def _lost(self, name: str, cursors: dict[int, int]) -> dict[int, int]:
+        """Return how far the partitions are filled, for those that do not hold what was sent to them."""
+        if not cursors:
+            return {}
+        async with self._database.connection() as connection:
+            heads = await self._logs[name].heads(connection)
+        partitions = [TopicPartition(self._topic(name), shard) for shard in cursors]
+        async with asyncio.timeout(TAILS_S), self._consumer() as consumer:
+            begins = await consumer.beginning_offsets(partitions)
+            ends = await consumer.end_offsets(partitions)
+            # Each position was sent at least once: a partition with fewer records ever is another one, refilled or not.
+            lost = {p.partition: 0 for p, end in ends.items() if end < cursors[p.partition]}
+            # One that retention has emptied is not lost: its offsets go on.
+            filled = {p: end - 1 for p, end in ends.items() if p.partition not in lost and end > begins[p]}
+            for shard, value in (await _values_at(consumer, filled)).items():
+                tail = _position(value, heads[shard].generation)
+                if tail < cursors[shard]:
+                    lost[shard] = tail
+        return lost
+
+    async def _send_all(self, producer: AIOKafkaProducer) -> None:
+        while True:
+            self._awake.clear()
+            if not await self._round(producer):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._settings.relay_poll_ms / 1000):
+                        await self._awake.wait()
+
+    async def _round(self, producer: AIOKafkaProducer) -> int:
+        """Send a page of every log, wait for the acknowledgements, move the cursors. Return how many were sent."""
+        sent = 0
+        for name, event_log in self._logs.items():
+            held = self._cursors[name]
+            if not held:
+                continue
+            limit = max(RUN_ROWS_MIN, self._settings.relay_rows // len(held))
+            async with self._database.connection() as connection:
+                entries = await event_log.read(connection, held, limit)
+            if not entries:
+                continue
+            runs = {shard: list(run) for shard, run in groupby(entries, key=_shard)}
+            await asyncio.gather(*(self._send(producer, self._topic(name), s, run) for s, run in runs.items()))
+            await self._move(name, {shard: run[-1].pos for shard, run in runs.items()})
             metrics.relayed.labels(log=name).inc(len(entries))
             sent += len(entries)
         return sent
 
-    async def _send(
-        self, producer: AIOKafkaProducer, topic: str, shard: int, entries: list[Entry]
-    ) -> "list[asyncio.Future[object]]":
+    async def _send(self, producer: AIOKafkaProducer, topic: str, shard: int, run: list[Entry]) -> None:
+        """Send a run of one shard in as few batches as hold it, and wait until all are acknowledged."""
         futures = []
         batch = producer.create_batch()
-        for entry in entries:
-            key = entry.key.encode()
-            if batch.append(key=key, value=entry.body, timestamp=None) is None:
+        for entry in run:
+            key, value = entry.key.encode(), entry.body
+            if len(value) > RECORD_BYTES_MAX:
+                log.error("%s: position %s is too large for a record, readers get it by the feed", topic, entry.pos)
+                value = msgspec.json.encode(_decode_place(value))
+            if batch.append(key=key, value=value, timestamp=None) is None:
                 futures.append(await producer.send_batch(batch, topic, partition=shard))
                 batch = producer.create_batch()
-                batch.append(key=key, value=entry.body, timestamp=None)
+                batch.append(key=key, value=value, timestamp=None)
         futures.append(await producer.send_batch(batch, topic, partition=shard))
-        return futures
+        await asyncio.gather(*futures)
+
+    async def _move(self, name: str, moved: dict[int, int]) -> None:
+        """
+        Move the cursors over what is acknowledged.
+
+        Raises:
+            Conflict: another relay has moved one, or it was lowered.
+        """
+        held = self._cursors[name]
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(
+                "update relay_cursor c set pos = k.new"
+                " from unnest($2::int[], $3::bigint[], $4::bigint[]) k (shard, old, new)"
+                " where c.log = $1 and c.shard = k.shard and c.pos = k.old returning 1",
+                name,
+                *columns(((shard, held[shard], pos) for shard, pos in moved.items()), 3),
+            )
+        if len(rows) != len(moved):
+            raise Conflict(f"another relay has moved cursors of {name}")
+        held.update(moved)
+
+    def _topic(self, name: str) -> str:
+        return f"attain.{name}{self._settings.topic_suffix}"
 
     @contextlib.asynccontextmanager
-    async def _producer(self):  # type: ignore[no-untyped-def]
+    async def _producer(self) -> AsyncIterator[AIOKafkaProducer]:
         producer = AIOKafkaProducer(
             bootstrap_servers=self._settings.kafka,
             acks="all",
@@ -174,19 +214,47 @@ class Relay:
             max_batch_size=BATCH_BYTES,
             request_timeout_ms=30_000,
         )
-        await producer.start()
         try:
+            await producer.start()
             yield producer
         finally:
+            # Bounded, because it waits for what is in flight; the cursors say what is to be sent again.
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(producer.stop(), 10)
+                async with asyncio.timeout(STOP_S):
+                    await producer.stop()
 
     @contextlib.asynccontextmanager
-    async def _lock_connection(self):  # type: ignore[no-untyped-def]
-        self._cursor.clear()
-        async with self._database.connection() as connection:
-            try:
-                yield connection
-            finally:
-                if not connection.is_closed():
-                    await connection.execute("select pg_advisory_unlock_all()")
+    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.kafka, enable_auto_commit=False)
+        try:
+            await consumer.start()
+            yield consumer
+        finally:
+            await consumer.stop()
+
+
+async def _values_at(consumer: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> dict[int, bytes | None]:
+    """Return the value at an offset of each partition, by shard; waits until all are there."""
+    values: dict[int, bytes | None] = {}
+    if not offsets:
+        return values
+    consumer.assign(list(offsets))
+    for partition, offset in offsets.items():
+        consumer.seek(partition, offset)
+    while len(values) < len(offsets):
+        for partition, records in (await consumer.getmany(timeout_ms=500)).items():
+            values.setdefault(partition.partition, records[0].value)
+    return values
+
+
+def _position(value: bytes | None, generation: int) -> int:
+    """Return the position in a record; 0 for one that is of no or another generation's log."""
+    try:
+        place = _decode_place(value or b"")
+    except msgspec.MsgspecError:
+        return 0
+    return place.position if place.generation == generation else 0
+
+
+def _shard(entry: Entry) -> int:
+    return entry.shard

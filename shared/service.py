@@ -1,6 +1,7 @@
 """Running a service: its server, its background tasks, and how far its stages are behind."""
 
 import asyncio
+import gc
 import os
 import signal
 import time
@@ -51,6 +52,9 @@ def _end_process_unless_cancelled(task: asyncio.Task[None]) -> None:
 def serve(app: FastAPI, settings: Settings) -> None:
     """Serve HTTP in the foreground until SIGTERM or SIGINT, then stop in order."""
     configure_logging(settings.log_level)
+    # Batches make many short-lived tuples beside large caches: with the default thresholds the collector walks the
+    # caches again and again (measured: a third of the time).
+    gc.set_threshold(50_000, 20, 20)
     uvicorn.run(
         app,
         host=settings.host,

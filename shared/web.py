@@ -60,7 +60,9 @@ async def _validation_problem(_: Request, error: Exception) -> Response:
 
 async def _http_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return problem(error.status_code, str(error.detail), str(error.detail))
+    answer = problem(error.status_code, str(error.detail), str(error.detail))
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 async def _bug_problem(_: Request, error: Exception) -> Response:
@@ -82,7 +84,7 @@ async def read_body(request: Request, settings: Settings) -> bytes:
 
     Raises:
         TooLarge: over `body_bytes_max`, or over `body_inflated_bytes_max` after gzip.
-        InvalidEvent: not gzip although the header says so.
+        InvalidEvent: not one whole gzip member although the header says so.
     """
     chunks, size = [], 0
     async for chunk in request.stream():
@@ -98,16 +100,21 @@ async def read_body(request: Request, settings: Settings) -> bytes:
         raise InvalidEvent(f"Content-Encoding {encoding[:40]!r} is not supported; send gzip or none")
     inflate = zlib.decompressobj(wbits=31)
     try:
-        plain = inflate.decompress(body, settings.body_inflated_bytes_max)
+        plain = inflate.decompress(body, settings.body_inflated_bytes_max + 1)
     except zlib.error as error:
         raise InvalidEvent(f"the body is not gzip: {error}") from error
-    if inflate.unconsumed_tail or not inflate.eof:
-        raise TooLarge(f"the body is cut off, or over {settings.body_inflated_bytes_max} bytes after gzip")
+    if len(plain) > settings.body_inflated_bytes_max:
+        raise TooLarge(f"the body is over {settings.body_inflated_bytes_max} bytes after gzip")
+    if not inflate.eof or inflate.unused_data:
+        raise InvalidEvent("the gzip body is cut off, or has more than one member")
     return plain
 
 
 def operations_router(
-    *, ready: Callable[[], Awaitable[bool]], alive: Callable[[], bool], lag: Callable[[], Awaitable[list[dict[str, Any]]]]
+    *,
+    ready: Callable[[], Awaitable[bool]],
+    alive: Callable[[], bool],
+    lag: Callable[[], Awaitable[list[dict[str, Any]]]],
 ) -> APIRouter:
     """Return health, metrics and lag; `alive` is progress of the consumers, not a ping."""
     router = APIRouter(tags=["operations"])
@@ -197,5 +204,3 @@ async def wait_for(reached: Callable[[], Awaitable[bool]], settings: Settings) -
         if asyncio.get_running_loop().time() > deadline:
             raise Unavailable("the position is not folded yet; ask again")
         await asyncio.sleep(0.02)
-
-

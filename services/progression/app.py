@@ -10,6 +10,7 @@ from services.progression import entrypoints, tables
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.fold import MasteryFold
 from services.progression.handlers.logs import CONSUMER, DecisionInbox, Logs
+from shared.asyncapi import asyncapi_router
 from shared.auth import Authenticator
 from shared.consumer import ShardConsumer
 from shared.database import Database
@@ -55,6 +56,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     decisions = Decisions(database, logs, config)
     app.include_router(operations_router(ready=database.answers, alive=tasks.alive, lag=lag))
     app.include_router(feed_router(database, logs.relayed(), config))
+    app.include_router(asyncapi_router("progression", broker, logs.relayed(), config.topic_suffix))
     app.include_router(entrypoints.make_router(database, decisions, logs.advancement, config))
     await broker.start()
     stack.push_async_callback(consumer.stop)

@@ -4,6 +4,7 @@ from services.progression.advancement import Trigger
 from services.progression.curriculum import Framework, read_csv
 from services.progression.domain import Activation, Rules, ShardFold, input_of
 from services.progression.policy import policy_from
+from shared.contracts import EvidenceRecorded, PolicyRef
 from tests.support.journal import STREAK_3, Decided, Journal, piece, retract
 
 STREAK_2 = policy_from({"id": "streak-2", "method": {"type": "streak", "n": 2}, "decision": {"latch": "first_crossing"}})
@@ -12,7 +13,7 @@ NODES = "code,title,level,subject\nadd,Adding,1,math\nsub,Subtracting,1,math\nmu
 GRAPH, _ = read_csv("math", "Mathematics", NODES, "from,to\nadd,mul\nsub,mul\n")
 
 
-def shown(code: str, first: int) -> list[object]:
+def shown(code: str, first: int) -> list[EvidenceRecorded]:
     return [piece(n, competency=f"math:{code}") for n in range(first, first + 3)]
 
 
@@ -56,7 +57,7 @@ def test_a_new_policy_leaves_what_is_on_the_record_under_the_old_one():
     journal = with_graph().fold(shown("add", 1)).fold([Decided(STREAK_5)]).sweep()
 
     assert journal.state("math:add").status == "mastered"
-    assert journal.state("math:add").policy.id == "streak-3"
+    assert journal.state("math:add").policy == PolicyRef(STREAK_3.id, STREAK_3.version)
     assert journal.kinds() == ["competency.mastered"]
 
 
@@ -70,7 +71,7 @@ def test_a_new_policy_decides_anew_what_is_not_on_the_record_and_names_itself_as
 def test_a_policy_of_a_framework_goes_before_the_general_one():
     journal = Journal().fold([Decided(STREAK_2, of="math"), Decided(STREAK_5), piece(1), piece(2)])
 
-    assert journal.state().policy.id == "streak-2"
+    assert journal.state().policy == PolicyRef(STREAK_2.id, STREAK_2.version)
 
 
 def test_a_new_framework_version_tells_what_it_makes_ready():

@@ -107,7 +107,7 @@ class Journal:
 
     def values(self) -> dict[Key, tuple[object, ...]]:
         """Return what must not depend on the order of arrival, of every key."""
-        found = {}
+        found: dict[Key, tuple[object, ...]] = {}
         for key in self.states:
             shown = self.state(key[2], key[1])
             found[key] = (shown.status, shown.score, shown.evidence_count, shown.last_evidence_at, shown.mastered_at)

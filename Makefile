@@ -1,0 +1,50 @@
+# Everything a developer or CI does; `make help` lists it. Needs python3 (3.11 or newer, with venv) and a package registry.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench up down clean
+
+help: ## show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## create .venv and install the locked packages
+
+$(STAMP): requirements.lock pyproject.toml
+	@echo "installing into .venv (once; about a minute)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Attain needs Python 3.11 or newer")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+demo: setup ## start everything and show the sample district
+	@$(BIN)/attain demo
+
+test: setup ## run all tests on real Kafka and PostgreSQL
+	@$(BIN)/python -m pytest
+
+check: setup ## format, lint, types and architecture rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy services shared deploy tests
+	@$(BIN)/lint-imports
+
+format: setup ## format and fix what can be fixed
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup ## measure stage by stage and end to end; writes bench.json
+	@$(BIN)/python -m tests.bench
+
+up: setup ## start Kafka, PostgreSQL and the services in the background
+	@$(BIN)/attain up --detach
+
+down: setup ## stop them
+	@$(BIN)/attain down
+
+clean: down ## stop everything and delete the environment and the data
+	@$(BIN)/attain reset --yes
+	@rm -rf .venv

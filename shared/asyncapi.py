@@ -1,0 +1,93 @@
+"""The AsyncAPI document of a service: what FastStream subscribes to, what the relay sends, and the data of both."""
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, JSONResponse
+from faststream.kafka import KafkaBroker
+from faststream.specification import AsyncAPI
+
+from shared.contracts import EVENTS
+from shared.event_log import EventLog
+from shared.topics import TOPICS
+
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}: events</title>
+<style>body{{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}}
+code,pre{{font-size:.9em}}pre{{background:#8881;padding:1rem;overflow:auto}}</style>
+<h1>{title}: events</h1><p>The same as AsyncAPI 3.0: <a href="/asyncapi.json">/asyncapi.json</a></p>{channels}</html>"""
+
+
+def document(title: str, broker: KafkaBroker, logs: Sequence[EventLog], suffix: str) -> dict[str, Any]:
+    """Return the AsyncAPI 3.0 document: FastStream's own for what is received, completed by what is sent."""
+    specification = AsyncAPI(broker, title=f"Attain {title}", version="1").to_specification()
+    content: dict[str, Any] = msgspec.json.decode(specification.to_json())
+    channels: dict[str, Any] = {}
+    operations: dict[str, Any] = {}
+    messages: dict[str, dict[str, Any]] = {}
+    known = {topic.name(suffix): topic for topic in TOPICS}
+    received = {channel["address"] for channel in content["channels"].values()}
+    sent = {f"attain.{log.name}{suffix}" for log in logs}
+    for address in sorted(received | sent):
+        topic = known[address]
+        types = EVENTS.get(topic.log, {})
+        channels[address] = {
+            "address": address,
+            "description": topic.meaning,
+            "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in types},
+            "bindings": {"kafka": {"topic": address, "bindingVersion": "0.4.0"}},
+        }
+        operations[f"{'send' if address in sent else 'receive'} {address}"] = {
+            "action": "send" if address in sent else "receive",
+            "channel": {"$ref": f"#/channels/{address}"},
+        }
+        messages |= {name: {"name": name, "contentType": "application/cloudevents+json"} for name in types}
+    schemas = _schemas(messages)
+    return content | {
+        "channels": channels, "operations": operations, "components": {"messages": messages, "schemas": schemas}
+    }  # fmt: skip
+
+
+def _schemas(messages: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Give each message its payload, and return the schemas that they refer to."""
+    data = {name: kind for types in EVENTS.values() for name, kind in types.items() if name in messages}
+    references, schemas = msgspec.json.schema_components(
+        list(data.values()), ref_template="#/components/schemas/{name}"
+    )
+    for name, reference in zip(data, references, strict=True):
+        messages[name]["payload"] = {
+            "type": "object",
+            "required": ["specversion", "id", "source", "type", "tenant", "generation", "shard", "position", "data"],
+            "properties": {"type": {"const": name}, "data": reference},
+        }
+    return schemas
+
+
+def asyncapi_router(title: str, broker: KafkaBroker, logs: Sequence[EventLog], suffix: str) -> APIRouter:
+    """Return `/asyncapi` for people and `/asyncapi.json` for tools."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/asyncapi.json")
+    async def as_json() -> JSONResponse:
+        return JSONResponse(document(title, broker, logs, suffix))
+
+    @router.get("/asyncapi")
+    async def as_page() -> HTMLResponse:
+        content = document(title, broker, logs, suffix)
+        sections = [
+            f"<h2><code>{html.escape(address)}</code></h2><p>{html.escape(channel['description'])}</p>"
+            + "".join(_message(name, content) for name in channel["messages"])
+            for address, channel in content["channels"].items()
+        ]
+        return HTMLResponse(_PAGE.format(title=html.escape(content["info"]["title"]), channels="".join(sections)))
+
+    return router
+
+
+def _message(name: str, content: dict[str, Any]) -> str:
+    reference = content["components"]["messages"][name]["payload"]["properties"]["data"]["$ref"]
+    schema = content["components"]["schemas"][reference.rpartition("/")[2]]
+    shown = msgspec.json.format(msgspec.json.encode(schema.get("properties", {}))).decode()
+    return f"<h3><code>{html.escape(name)}</code></h3><pre>{html.escape(shown)}</pre>"

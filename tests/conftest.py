@@ -1,0 +1,65 @@
+"""
+One stack a session: real Kafka and PostgreSQL, and the three services.
+
+`ATTAIN_TEST_STACK` chooses where the servers come from: `embedded` (default: the laptop stack in a temporary home),
+`containers` (testcontainers) or `given` (`ATTAIN_TEST_KAFKA` and `ATTAIN_TEST_POSTGRES`, an administrator's URL).
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+
+from deploy.local import stack as local_stack
+from tests.support.servers import Servers, start_containers, use_given
+
+MODE = os.environ.get("ATTAIN_TEST_STACK", "embedded")
+SESSION_TIMEOUT_S = "6"
+
+hypothesis_settings.register_profile("default", deadline=None, max_examples=60, print_blob=True)
+hypothesis_settings.register_profile("large", deadline=None, max_examples=2000, print_blob=True)
+hypothesis_settings.load_profile(os.environ.get("ATTAIN_TEST_PROFILE", "default"))
+
+
+def pytest_report_header() -> str:
+    return f"servers: {MODE} (ATTAIN_TEST_STACK=embedded|containers|given)"
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """Kafka and PostgreSQL for this session, with the services' stack on top; ends with the session."""
+    folder = Path(tempfile.mkdtemp(prefix="attain-test-"))
+    folder.chmod(0o711)
+    home = folder / "home"
+    environment = {"ATTAIN_SESSION_TIMEOUT_S": SESSION_TIMEOUT_S}
+    try:
+        if MODE == "embedded":
+            running = local_stack.start(home, owner=os.getpid(), environment=environment)
+            yield Servers.of_home(running)
+        elif MODE == "containers":
+            with start_containers() as given:
+                environment |= given.environment()
+                yield given.with_stack(local_stack.start(home, owner=os.getpid(), environment=environment))
+                local_stack.stop(home)
+        elif MODE == "given":
+            given = use_given()
+            environment |= given.environment()
+            yield given.with_stack(local_stack.start(home, owner=os.getpid(), environment=environment))
+        else:
+            pytest.exit(f"ATTAIN_TEST_STACK is embedded, containers or given, not {MODE!r}", returncode=2)
+    finally:
+        local_stack.reset(home)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server_addresses(servers: Servers) -> Iterator[Servers]:
+    """The same, also as `ATTAIN_TEST_KAFKA` and `ATTAIN_TEST_POSTGRES` for fixtures that make their own databases."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ATTAIN_TEST_KAFKA", servers.kafka)
+        patch.setenv("ATTAIN_TEST_POSTGRES", servers.postgres)
+        yield servers

@@ -1,0 +1,103 @@
+"""Where the tests' Kafka and PostgreSQL come from."""
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import secrets
+from collections.abc import Iterator
+
+import asyncpg
+import pytest
+
+from deploy.local.home import Home
+from deploy.local.postgres import SUPERUSER
+from deploy.local.stack import Stack
+from tests.support.producer import free_port
+
+SERVICES = ("evidence", "progression", "reporting")
+
+
+@dataclasses.dataclass(frozen=True)
+class Servers:
+    """Addresses of a session: `postgres` is an administrator's URL; `stack` has the services' addresses."""
+
+    kafka: str
+    postgres: str
+    databases: dict[str, str] = dataclasses.field(default_factory=dict)
+    stack: Stack | None = None
+
+    @classmethod
+    def of_home(cls, running: Stack) -> "Servers":
+        """Return the servers that a laptop stack runs itself."""
+        address = running.databases["evidence"].rpartition("@")[2].partition("/")[0]
+        password = Home(running.home).password(SUPERUSER)
+        return cls(running.kafka, f"postgresql://{SUPERUSER}:{password}@{address}/postgres", {}, running)
+
+    def environment(self) -> dict[str, str]:
+        """Return the settings that make a stack use these servers instead of its own."""
+        return {"ATTAIN_KAFKA": self.kafka} | {
+            f"ATTAIN_{service.upper()}_DATABASE": url for service, url in self.databases.items()
+        }
+
+    def with_stack(self, running: Stack) -> "Servers":
+        """Return the same with the services that run on them."""
+        return dataclasses.replace(self, stack=running)
+
+    async def create_database(self, prefix: str) -> str:
+        """Create an empty database and return its URL."""
+        name = f"{prefix}_{secrets.token_hex(4)}"
+        connection = await asyncpg.connect(self.postgres)
+        try:
+            await connection.execute(f'create database "{name}"')
+        finally:
+            await connection.close()
+        base, _, query = self.postgres.partition("?")
+        return f"{base.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+
+
+def _with_databases(kafka: str, postgres: str) -> Servers:
+    bare = Servers(kafka, postgres)
+
+    async def create() -> dict[str, str]:
+        return {service: await bare.create_database(service) for service in SERVICES}
+
+    return dataclasses.replace(bare, databases=asyncio.run(create()))
+
+
+def use_given() -> Servers:
+    """Return the servers that the environment names."""
+    kafka, postgres = os.environ.get("ATTAIN_TEST_KAFKA"), os.environ.get("ATTAIN_TEST_POSTGRES")
+    if not kafka or not postgres:
+        pytest.exit("ATTAIN_TEST_STACK=given needs ATTAIN_TEST_KAFKA and ATTAIN_TEST_POSTGRES", returncode=2)
+    return _with_databases(kafka, postgres)
+
+
+@contextlib.contextmanager
+def start_containers() -> Iterator[Servers]:
+    """Run Kafka and PostgreSQL in containers for the session."""
+    from testcontainers.core.container import DockerContainer
+    from testcontainers.core.waiting_utils import wait_for_logs
+
+    port = free_port()
+    kafka = (
+        DockerContainer("apache/kafka:4.1.1")
+        .with_bind_ports(port, port)
+        .with_env("KAFKA_NODE_ID", "1")
+        .with_env("KAFKA_PROCESS_ROLES", "broker,controller")
+        .with_env("KAFKA_CONTROLLER_QUORUM_VOTERS", "1@localhost:9093")
+        .with_env("KAFKA_CONTROLLER_LISTENER_NAMES", "CONTROLLER")
+        .with_env("KAFKA_LISTENERS", f"PLAINTEXT://:{port},CONTROLLER://:9093")
+        .with_env("KAFKA_ADVERTISED_LISTENERS", f"PLAINTEXT://127.0.0.1:{port}")
+        .with_env("KAFKA_LISTENER_SECURITY_PROTOCOL_MAP", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT")
+        .with_env("KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR", "1")
+        .with_env("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0")
+        .with_env("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false")
+    )
+    password = secrets.token_hex(8)
+    postgres = DockerContainer("postgres:18").with_exposed_ports(5432).with_env("POSTGRES_PASSWORD", password)
+    with kafka, postgres:
+        wait_for_logs(kafka, "Kafka Server started", timeout=120)
+        wait_for_logs(postgres, "ready to accept connections.*ready to accept connections", timeout=120)
+        url = f"postgresql://postgres:{password}@127.0.0.1:{postgres.get_exposed_port(5432)}/postgres"
+        yield _with_databases(f"127.0.0.1:{port}", url)
