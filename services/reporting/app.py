@@ -1,0 +1,153 @@
+"""The reporting service: `python -m services.reporting.app`."""
+
+import asyncio
+import contextlib
+import datetime
+import logging
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from services.reporting import entrypoints
+from services.reporting.entrypoints import PEOPLE_TIMEOUT_S, ModelConsumer
+from services.reporting.handlers.reading import Reader
+from services.reporting.handlers.rebuilding import Rebuilder
+from services.reporting.tables.reads import live_versions, snapshot
+from services.reporting.tables.schema import INPUT_LOGS
+from shared.auth import Authenticator
+from shared.database import Database
+from shared.errors import Unavailable
+from shared.feed import FeedClient
+from shared.service import Tasks, serve
+from shared.settings import Settings, settings
+from shared.transport import make_broker
+from shared.web import LIVE_S, make_app, operations_router
+
+log = logging.getLogger(__name__)
+STAGES = {"mastery": "reporting", "curriculum": "reporting-curriculum", "roster": "reporting-roster"}
+FOLLOW_S = 1.0
+"""How often a process looks whether another version of a read model is live."""
+
+
+def main() -> None:
+    """Serve until SIGTERM; a background task that dies ends the process."""
+    serve(Service(settings()).app, settings())
+
+
+class Service:
+    """What runs in a process of reporting, and the application in front of it."""
+
+    def __init__(self, config: Settings) -> None:
+        self.settings = config
+        self.consumers: list[ModelConsumer] = []
+        self._feeds: dict[str, FeedClient] = {}
+        self._database: Database | None = None
+        self._tasks = Tasks()
+        self.app = make_app(
+            "reporting",
+            "Learner records, class and district views: how it looks.",
+            Authenticator(config),
+            self._lifespan,
+        )
+        for router in (entrypoints.records, entrypoints.operations, entrypoints.page):
+            self.app.include_router(router)
+        self.app.include_router(operations_router(ready=self._ready, alive=self._alive, lag=self._lag))
+
+    @property
+    def database(self) -> Database:
+        """The pool; raises `Unavailable` before the start."""
+        if self._database is None:
+            raise Unavailable("the service is starting")
+        return self._database
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        config = self.settings
+        async with contextlib.AsyncExitStack() as stack:
+            self._database = await Database.connect(config.reporting_database)
+            stack.push_async_callback(self._database.close)
+            progression = FeedClient(config.progression_url, config)
+            evidence = FeedClient(config.evidence_url, config)
+            stack.push_async_callback(progression.close)
+            stack.push_async_callback(evidence.close)
+            self._feeds = {"mastery": progression, "curriculum": progression, "roster": evidence}
+            app.state.settings = config
+            app.state.evidence = await stack.enter_async_context(
+                httpx.AsyncClient(base_url=config.evidence_url, timeout=PEOPLE_TIMEOUT_S)
+            )
+            app.state.reader = Reader(self._database, config)
+            app.state.rebuilder = Rebuilder(self._database, self._feeds, config)
+            stack.push_async_callback(app.state.rebuilder.stop)
+            await stack.enter_async_context(self._consuming())
+            yield
+
+    @contextlib.asynccontextmanager
+    async def _consuming(self) -> AsyncIterator[None]:
+        async with self.database.connection() as connection:
+            versions = await live_versions(connection)
+        broker = make_broker(self.settings)
+        self.consumers = [
+            ModelConsumer(model, versions[model], self.database, self._feeds[model], self.settings)
+            for model in INPUT_LOGS
+        ]
+        for consumer in self.consumers:
+            await consumer.prepare()
+            entrypoints.subscribe_model(broker, consumer, self.settings)
+        await broker.start()
+        try:
+            for consumer in self.consumers:
+                self._tasks.start(f"tick {consumer.model}", consumer.tick())
+            self._tasks.start("follow versions", self._follow_versions())
+            yield
+        finally:
+            await broker.stop()
+            for consumer in self.consumers:
+                await consumer.stop()
+            await self._tasks.stop()
+
+    async def _follow_versions(self) -> None:
+        while True:
+            await asyncio.sleep(FOLLOW_S)
+            try:
+                async with self.database.connection() as connection:
+                    versions = await live_versions(connection)
+            except Unavailable as error:
+                log.warning("cannot see which versions are live: %s", error)
+                continue
+            for consumer in self.consumers:
+                await consumer.follow(versions[consumer.model])
+
+    async def _ready(self) -> bool:
+        return bool(self.consumers) and await self.database.answers()
+
+    def _alive(self) -> bool:
+        now = time.monotonic()
+        return self._tasks.alive() and all(now - consumer.ticked_at < LIVE_S for consumer in self.consumers)
+
+    async def _lag(self) -> list[dict[str, Any]]:
+        return list(await asyncio.gather(*(self._stage(model) for model in STAGES)))
+
+    async def _stage(self, model: str) -> dict[str, Any]:
+        """Return how far a read model is behind; the seconds are the age of the oldest event that waits."""
+        feed, input_log = self._feeds[model], INPUT_LOGS[model]
+        heads = await feed.heads(input_log)
+        async with snapshot(self.database) as view:
+            positions = await view.positions(model)
+        behind = {s: head.pos - positions[s].pos for s, head in heads.items() if head.pos > positions[s].pos}
+        waiting = await asyncio.gather(*(feed.read(input_log, s, positions[s].pos, 1) for s in behind))
+        seconds = max((_age_s(events[0].time) for events in waiting if events), default=0.0)
+        return {"name": STAGES[model], "behind_events": sum(behind.values()), "behind_seconds": round(seconds, 3)}
+
+
+def _age_s(instant: str) -> float:
+    if not instant:
+        return 0.0
+    then = datetime.datetime.fromisoformat(instant)
+    return max(0.0, (datetime.datetime.now(datetime.UTC) - then).total_seconds())
+
+
+if __name__ == "__main__":
+    main()

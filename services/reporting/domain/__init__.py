@@ -1,0 +1,1 @@
+"""What reporting knows about records, classes and districts: pure functions of rows."""

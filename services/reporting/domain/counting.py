@@ -1,0 +1,161 @@
+"""Counts of a class and of a district: every learner counts once for every competency, if only as `no_evidence`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from services.reporting.domain.standing import NO_EVIDENCE, in_order
+from services.reporting.domain.suppression import SMALL, Cell, hidden_cells, hidden_totals
+from shared.contracts import STATUSES, Status
+
+
+class ClassRow(msgspec.Struct, frozen=True):
+    """A learner of a class; a competency that is absent has no evidence yet."""
+
+    learner: str
+    statuses: dict[str, Status]
+
+
+class ClassMastery(msgspec.Struct, frozen=True):
+    """A class: learners by competencies; never suppressed, because it is the caller's own."""
+
+    class_: str = msgspec.field(name="class")
+    title: str
+    learners: list[str]
+    competencies: list[str]
+    titles: dict[str, str]
+    counts: dict[str, dict[Status, int]]
+    rows: list[ClassRow]
+
+
+class SchoolSize(msgspec.Struct, frozen=True):
+    """A school of a district; `learners` is null where the number is suppressed."""
+
+    school: str
+    title: str
+    learners: int | None
+
+
+class CompetencyCounts(msgspec.Struct, frozen=True):
+    """Learners by status, in the district and by school; null is suppressed, which is not zero."""
+
+    competency: str
+    title: str | None
+    counts: dict[Status, int | None]
+    schools: dict[str, dict[Status, int | None]]
+
+
+class DistrictMastery(msgspec.Struct, frozen=True):
+    """A district in numbers that do not tell about single learners."""
+
+    district: str
+    title: str
+    suppressed_below: int
+    learners: int | None
+    schools: list[SchoolSize]
+    competencies: list[CompetencyCounts]
+
+
+class Count(NamedTuple):
+    """Learners with a status of a competency, in a school, or with None in all of the district."""
+
+    competency: str
+    status: Status
+    school: str | None
+    learners: int
+
+
+def class_mastery(
+    class_id: str,
+    title: str,
+    learners: Sequence[str],
+    states: Iterable[tuple[str, str, Status]],
+    *,
+    order: Sequence[str],
+    titles: Mapping[str, str],
+) -> ClassMastery:
+    """
+    Return the grid of a class and its counts.
+
+    Args:
+        states: (learner, competency, status) of its learners.
+        order: competencies in the order of their frameworks; those without a place there come last.
+    """
+    statuses: dict[str, dict[str, Status]] = {learner: {} for learner in learners}
+    counts: dict[str, dict[Status, int]] = {}
+    for learner, competency, status in states:
+        statuses[learner][competency] = status
+        of_competency = counts.setdefault(competency, {})
+        of_competency[status] = of_competency.get(status, 0) + 1
+    for of_competency in counts.values():
+        silent = len(learners) - sum(of_competency.values())
+        of_competency[NO_EVIDENCE] = of_competency.get(NO_EVIDENCE, 0) + silent
+    place = {competency: number for number, competency in enumerate(order)}
+    competencies = sorted(counts, key=lambda c: (place.get(c, len(place)), c))
+    return ClassMastery(
+        class_=class_id,
+        title=title,
+        learners=list(learners),
+        competencies=competencies,
+        titles={c: titles[c] for c in competencies if c in titles},
+        counts={c: in_order(counts[c]) for c in competencies},
+        rows=[ClassRow(learner, statuses[learner]) for learner in learners],
+    )
+
+
+def district_mastery(
+    district: str,
+    title: str,
+    schools: Sequence[tuple[str, str]],
+    *,
+    sizes: Mapping[str | None, int],
+    counts: Iterable[Count],
+    titles: Mapping[str, str],
+) -> DistrictMastery:
+    """
+    Return a district's counts with small numbers suppressed, also those that could be worked out from the others.
+
+    Args:
+        schools: (id, title).
+        sizes: learners by school; None is the district, each learner once.
+    """
+    totals = {school: sizes.get(school, 0) for school in [*(school for school, _ in schools), None]}
+    hidden = hidden_totals(totals)
+    by_competency: dict[str, list[Count]] = {}
+    for count in counts:
+        by_competency.setdefault(count.competency, []).append(count)
+    return DistrictMastery(
+        district=district,
+        title=title,
+        suppressed_below=SMALL,
+        learners=None if None in hidden else totals[None],
+        schools=[SchoolSize(s, name, None if s in hidden else totals[s]) for s, name in schools],
+        competencies=[
+            _competency_counts(competency, titles.get(competency), by_competency[competency], totals, hidden)
+            for competency in sorted(by_competency)
+        ],
+    )
+
+
+def _competency_counts(
+    competency: str,
+    title: str | None,
+    counts: Sequence[Count],
+    totals: Mapping[str | None, int],
+    hidden: set[str | None],
+) -> CompetencyCounts:
+    cells: dict[Cell, int] = {(count.status, count.school): count.learners for count in counts}
+    statuses = [status for status in STATUSES if (status, None) in cells or status == NO_EVIDENCE]
+    for school, total in totals.items():
+        told = sum(cells.get((status, school), 0) for status in statuses)
+        cells[NO_EVIDENCE, school] = cells.get((NO_EVIDENCE, school), 0) + total - told
+    table: dict[Cell, int] = {(s, school): cells.get((s, school), 0) for s in statuses for school in totals}
+    secret = hidden_cells(table, totals, hidden)
+
+    def shown(school: str | None) -> dict[Status, int | None]:
+        return {s: None if (s, school) in secret else table[s, school] for s in statuses}
+
+    return CompetencyCounts(
+        competency, title, shown(None), {school: shown(school) for school in totals if school is not None}
+    )

@@ -1,0 +1,1 @@
+"""What reporting does: folds its input logs, answers reads, rebuilds read models."""

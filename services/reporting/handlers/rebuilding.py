@@ -1,0 +1,161 @@
+"""
+Rebuilding a read model while it is read and folded: the next version beside the live one, from the feed, then a switch.
+
+The live version's positions are the aim. Once the build is close, the live consumers are held by their position rows,
+the rest is folded, both versions stand at the same positions and are compared, and one transaction switches.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from services.reporting.handlers.folding import FOLDS, Fold
+from services.reporting.tables import rebuilds
+from services.reporting.tables.rebuilds import Attempt, Progress
+from services.reporting.tables.schema import INPUT_LOGS
+from shared.consumer import ShardBatch
+from shared.database import Connection, Database
+from shared.errors import AttainError, NotFound, Refused, Unavailable
+from shared.feed import FeedClient
+from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+CLOSE_EVENTS = 2000
+"""Events behind at which the live consumers are held for the rest: well below a second of folding."""
+ROUNDS_MAX = 20
+"""After so many rounds the live consumers are held even if the build is not close, so that it ends."""
+FEED_PATIENCE = 30
+"""Seconds that a build waits for a feed that is away before it gives up."""
+
+
+class Rebuilder:
+    """Runs rebuilds as tasks of this process; another replica's are seen and respected by the row of the model."""
+
+    def __init__(self, database: Database, feeds: dict[str, FeedClient], settings: Settings) -> None:
+        self._database = database
+        self._feeds = feeds
+        self._settings = settings
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def begin(self, model: str, *, accept_differences: bool) -> dict[str, Any]:
+        """
+        Begin a rebuild and return its status.
+
+        Args:
+            accept_differences: switch although the versions differ in their number of rows, as after an erasure.
+
+        Raises:
+            NotFound: no such read model.
+            Refused: it is being rebuilt already.
+        """
+        if model not in FOLDS:
+            raise NotFound(f"no read model {model[:60]!r}; there are {', '.join(FOLDS)}")
+        async with self._database.transaction() as connection:
+            attempt = await rebuilds.begin(connection, model)
+        task = asyncio.create_task(self._run(attempt, accept_differences))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await self.status(model)
+
+    async def status(self, model: str) -> dict[str, Any]:
+        """Return the state of a read model and how far its rebuild is; raises `NotFound`."""
+        async with self._database.connection() as connection:
+            row = await rebuilds.status(connection, model)
+        if row is None:
+            raise NotFound(f"no read model {model[:60]!r}; there are {', '.join(FOLDS)}")
+        status = dict(row)
+        if status["state"] == "live":
+            status["folded"] = status["target"]
+        return status
+
+    async def stop(self) -> None:
+        """Cancel what runs; the live version stays as it is."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _run(self, attempt: Attempt, accept_differences: bool) -> None:
+        try:
+            await self._build(attempt, accept_differences)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # told by the status, changes nothing
+            log.warning("rebuild of %s ends: %s: %s", attempt.model, type(error).__name__, error)
+            detail = error.detail if isinstance(error, AttainError) else f"{type(error).__name__}: {error}"
+            async with self._database.connection() as connection:
+                await rebuilds.fail(connection, attempt, detail)
+
+    async def _build(self, attempt: Attempt, accept_differences: bool) -> None:
+        fold = FOLDS[attempt.model](attempt.version, self._settings.blocked_learners_max)
+        for _ in range(ROUNDS_MAX):
+            async with self._database.connection() as connection:
+                shards = await rebuilds.progress(connection, attempt)
+            if sum(shard.target - shard.pos for shard in shards) <= CLOSE_EVENTS:
+                break
+            for shard in shards:
+                await self._catch_up(attempt, fold, shard)
+        async with self._database.transaction() as connection:
+            await rebuilds.hold(connection, attempt)
+            for shard in await rebuilds.progress(connection, attempt, stop_live=True):
+                await self._catch_up(attempt, fold, shard, connection)
+            detail = await self._compared(connection, attempt, accept_differences)
+            await rebuilds.switch(connection, attempt, detail)
+        log.info("read model %s is live in version %s", attempt.model, attempt.version)
+
+    async def _catch_up(
+        self, attempt: Attempt, fold: Fold, shard: Progress, within: "Connection | None" = None
+    ) -> None:
+        """Fold a shard up to where the live version is, a transaction a page, or within the one given."""
+        pos = shard.pos
+        while pos < shard.target:
+            batch = await self._page(attempt.model, shard, pos)
+            write = await fold.fold([batch], _nothing_in_flight)
+            if within is not None:
+                await rebuilds.move(within, attempt, shard.shard, pos, batch.last)
+                await write(within)
+            else:
+                async with self._database.transaction() as connection:
+                    await rebuilds.hold(connection, attempt)
+                    await rebuilds.move(connection, attempt, shard.shard, pos, batch.last)
+                    await write(connection)
+            pos = batch.last
+
+    async def _page(self, model: str, shard: Progress, pos: int) -> ShardBatch:
+        """
+        Read the next events from the feed; waits a while for one that is away.
+
+        Raises:
+            Unavailable: it stays away, or does not have the next position.
+        """
+        limit = min(self._settings.batch_records, shard.target - pos)
+        for patience in reversed(range(FEED_PATIENCE)):
+            try:
+                events = await self._feeds[model].read(INPUT_LOGS[model], shard.shard, pos, limit)
+                break
+            except Unavailable:
+                if not patience:
+                    raise
+                await asyncio.sleep(1)
+        if [event.position for event in events] != list(range(pos + 1, pos + 1 + len(events))) or not events:
+            raise Unavailable(f"the feed of {INPUT_LOGS[model]} does not have {pos + 1} of shard {shard.shard}")
+        if any(event.generation != shard.generation for event in events):
+            raise Refused(f"shard {shard.shard} goes on in another generation; accept it in the live version first")
+        return ShardBatch(shard.shard, [], events, events[-1].position, shard.generation)
+
+    async def _compared(self, connection: Connection, attempt: Attempt, accept_differences: bool) -> str:
+        """
+        Verify the build and return what was found, in words.
+
+        Raises:
+            Refused: a shard stands before the live one, or the number of rows differs and that was not accepted.
+        """
+        behind = [shard for shard in await rebuilds.progress(connection, attempt) if shard.pos < shard.target]
+        if behind:
+            raise Refused(f"shards {[shard.shard for shard in behind]} are behind the live version")
+        counts = await rebuilds.row_counts(connection, attempt)
+        different = {table: pair for table, pair in counts.items() if pair[0] != pair[1]}
+        if different and not accept_differences:
+            raise Refused(f"rows differ (table: live, built): {different}")
+        return f"rows (table: live, built): {counts}"
+
+
+async def _nothing_in_flight() -> None:
+    return None

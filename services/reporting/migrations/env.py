@@ -1,0 +1,5 @@
+"""Alembic's environment."""
+
+from shared.migration_environment import run
+
+run()

@@ -1,0 +1,236 @@
+"""What the routes read: every query inside one snapshot, of the live versions, and of one tenant."""
+
+import contextlib
+import functools
+from collections.abc import AsyncIterator, Collection, Sequence
+
+import asyncpg
+
+from services.reporting.tables.schema import MODELS, consumer_name, table_name
+from shared.database import Connection, Database
+from shared.event_log import Head
+
+Rows = Sequence[asyncpg.Record]
+
+
+class Snapshot:
+    """The read models as they are at one instant; lends itself for one request."""
+
+    def __init__(self, connection: Connection, live: dict[str, int]) -> None:
+        self._connection = connection
+        self.live = live
+        self._names = tuple(sorted(live.items()))
+
+    async def rows(self, query: str, *arguments: object) -> Rows:
+        """Run a query in which `{table}` names a read-model table."""
+        return await self._connection.fetch(_named(query, self._names), *arguments)
+
+    async def position(self, model: str, shard: int) -> Head:
+        """Return how far a read model's log is folded."""
+        return (await self.positions(model))[shard]
+
+    async def positions(self, model: str) -> dict[int, Head]:
+        """Return how far a read model's log is folded, by shard."""
+        rows = await self._connection.fetch(
+            "select shard, generation, pos from consumer_shard where consumer = $1 order by shard",
+            consumer_name(model, self.live[model]),
+        )
+        return {row["shard"]: Head(row["generation"], row["pos"]) for row in rows}
+
+    async def evidence_position(self, shard: int) -> Head:
+        """Return up to which position of the evidence log everything that follows from it is folded."""
+        row = await self._connection.fetchrow(
+            "select generation, evidence from checkpoint where consumer = $1 and shard = $2",
+            consumer_name("mastery", self.live["mastery"]),
+            shard,
+        )
+        return Head(0, 0) if row is None else Head(row["generation"], row["evidence"])
+
+    async def learner_exists(self, tenant: str, learner: str) -> bool:
+        """Return whether the tenant has any record or enrolment of the learner."""
+        found = await self.rows(
+            "select 1 from {mastery} where tenant = $1 and learner = $2"
+            " union all select 1 from {enrolment} where tenant = $1 and learner = $2 limit 1",
+            tenant,
+            learner,
+        )
+        return bool(found)
+
+    async def staff_sees_learner(self, tenant: str, staff: str, learner: str) -> bool:
+        """Return whether an active enrolment puts the learner into a class that the person actively teaches."""
+        found = await self.rows(
+            "select 1 from {staff} s join {enrolment} e on e.tenant = s.tenant and e.class = s.class and e.active"
+            " where s.tenant = $1 and s.staff = $2 and s.active and e.learner = $3 limit 1",
+            tenant,
+            staff,
+            learner,
+        )
+        return bool(found)
+
+    async def staff_sees_class(self, tenant: str, staff: str, class_id: str) -> bool:
+        """Return whether the roster lists the person as active staff of the class."""
+        found = await self.rows(
+            "select 1 from {staff} where tenant = $1 and class = $2 and staff = $3 and active", tenant, class_id, staff
+        )
+        return bool(found)
+
+    async def states(self, tenant: str, learner: str) -> list[bytes]:
+        """Return the data of every state of a learner."""
+        rows = await self.rows(
+            "select data from {mastery} where tenant = $1 and learner = $2 order by competency", tenant, learner
+        )
+        return [row["data"] for row in rows]
+
+    async def statuses(self, tenant: str, learners: Collection[str]) -> Rows:
+        """Return (learner, competency, status) of the learners."""
+        return await self.rows(
+            "select learner, competency, status from {mastery} where tenant = $1 and learner = any($2::text[])",
+            tenant,
+            list(learners),
+        )
+
+    async def is_stale(self, tenant: str, learner: str) -> bool:
+        """Return whether an event of the learner could not be folded."""
+        row = await self._connection.fetchrow(
+            "select 1 from unfolded where consumer = $1 and tenant = $2 and subject = $3 limit 1",
+            consumer_name("mastery", self.live["mastery"]),
+            tenant,
+            learner,
+        )
+        return row is not None
+
+    async def competencies(self, tenant: str, frameworks: Collection[str] | None) -> Rows:
+        """Return the competencies of the current version of the frameworks; of all the tenant has with None."""
+        return await self.rows(
+            "select c.framework, c.code, c.title, c.ordinal, c.level, c.subject from {framework} f"
+            " join {competency} c using (tenant, framework, version)"
+            " where f.tenant = $1 and ($2::text[] is null or f.framework = any($2)) order by c.framework, c.ordinal",
+            tenant,
+            None if frameworks is None else list(frameworks),
+        )
+
+    async def prerequisites(self, tenant: str, frameworks: Collection[str] | None) -> Rows:
+        """Return the prerequisite edges of the current version of the frameworks; of all with None."""
+        return await self.rows(
+            "select a.framework, a.origin, a.destination from {framework} f"
+            " join {association} a using (tenant, framework, version)"
+            " where f.tenant = $1 and ($2::text[] is null or f.framework = any($2)) and a.type = 'prerequisite'",
+            tenant,
+            None if frameworks is None else list(frameworks),
+        )
+
+    async def titles(self, tenant: str, competencies: Collection[str]) -> dict[str, str]:
+        """Return the titles of competencies by full id; a retired one keeps the title it had last."""
+        rows = await self.rows(
+            "select distinct on (k.id) k.id, c.title from unnest($2::text[]) k (id)"
+            " join {competency} c on c.tenant = $1 and c.framework = split_part(k.id, ':', 1)"
+            "   and c.code = substr(k.id, strpos(k.id, ':') + 1)"
+            " left join {framework} f using (tenant, framework, version)"
+            " order by k.id, f.version is null, c.position desc",
+            tenant,
+            list(competencies),
+        )
+        return {row["id"]: row["title"] for row in rows}
+
+    async def classes(self, tenant: str, staff: str | None) -> Rows:
+        """Return the classes of the tenant, or those that a person actively teaches, with their number of learners."""
+        return await self.rows(
+            "select c.class, c.title, c.school, c.subject, s.title as school_title, (select count(*) from {enrolment} e"
+            "   where e.tenant = c.tenant and e.class = c.class and e.active) as learners"
+            " from {class} c left join {school} s on s.tenant = c.tenant and s.school = c.school"
+            " where c.tenant = $1 and ($2::text is null or exists (select 1 from {staff} t"
+            "   where t.tenant = c.tenant and t.class = c.class and t.staff = $2 and t.active))"
+            " order by s.title, c.title, c.class",
+            tenant,
+            staff,
+        )
+
+    async def class_of(self, tenant: str, class_id: str) -> asyncpg.Record | None:
+        """Return a class of the tenant."""
+        rows = await self.rows("select class, title from {class} where tenant = $1 and class = $2", tenant, class_id)
+        return rows[0] if rows else None
+
+    async def class_learners(self, tenant: str, class_id: str) -> list[str]:
+        """Return the learners actively enrolled in a class."""
+        rows = await self.rows(
+            "select learner from {enrolment} where tenant = $1 and class = $2 and active order by learner",
+            tenant,
+            class_id,
+        )
+        return [row["learner"] for row in rows]
+
+    async def districts(self, tenant: str) -> Rows:
+        """Return what schools name as their district, and what belongs to none and so stands for itself."""
+        return await self.rows(
+            "select d.district, coalesce(t.title, d.district) as title, count(*) filter (where d.is_school) as schools"
+            " from (select coalesce(district, school) as district, district is not null as is_school from {school}"
+            "   where tenant = $1) d left join {school} t on t.tenant = $1 and t.school = d.district"
+            " group by 1, 2 order by 2, 1",
+            tenant,
+        )
+
+    async def district_schools(self, tenant: str, district: str) -> Rows:
+        """Return the schools of a district, itself among them where it is one."""
+        return await self.rows(
+            "select school, title from {school} where tenant = $1 and (district = $2 or school = $2) order by 2, 1",
+            tenant,
+            district,
+        )
+
+    async def school_sizes(self, tenant: str, schools: Collection[str]) -> Rows:
+        """Return the number of learners by school, and with school null in all of them, each learner once."""
+        return await self.rows(
+            f"{_MEMBERS} select school, count(distinct learner) as learners from member"
+            " group by grouping sets ((school), ())",
+            tenant,
+            list(schools),
+        )
+
+    async def school_counts(self, tenant: str, schools: Collection[str]) -> Rows:
+        """Return learners by competency and status, by school and with school null in all, each learner once."""
+        return await self.rows(
+            f"{_MEMBERS} select m.competency, m.status, member.school, count(distinct member.learner) as learners"
+            " from member join {mastery} m on m.tenant = $1 and m.learner = member.learner"
+            " group by grouping sets ((m.competency, m.status, member.school), (m.competency, m.status))",
+            tenant,
+            list(schools),
+        )
+
+    async def all_states(self, tenant: str | None, after: Sequence[str], limit: int) -> Rows:
+        """Return the rows of all tenants, or of one, behind a key in key order."""
+        return await self.rows(
+            "select tenant, learner, competency, status, score, evidence_count, last_evidence_at, mastered_at, seq"
+            " from {mastery} where (tenant, learner, competency) > ($1, $2, $3) and ($4::text is null or tenant = $4)"
+            " order by tenant, learner, competency limit $5",
+            *after,
+            tenant,
+            limit,
+        )
+
+
+_MEMBERS = (
+    "with member as (select distinct c.school, e.learner from {class} c"
+    " join {enrolment} e on e.tenant = c.tenant and e.class = c.class and e.active"
+    " where c.tenant = $1 and c.school = any($2::text[]))"
+)
+
+
+@contextlib.asynccontextmanager
+async def snapshot(database: Database) -> AsyncIterator[Snapshot]:
+    """Lend one consistent view of the live read models: what a request answers is true at one position."""
+    async with (
+        database.connection() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        yield Snapshot(connection, await live_versions(connection))
+
+
+async def live_versions(connection: Connection) -> dict[str, int]:
+    """Return the live version of every read model."""
+    return {row["name"]: row["live"] for row in await connection.fetch("select name, live from read_model")}
+
+
+@functools.lru_cache(maxsize=256)
+def _named(query: str, live: tuple[tuple[str, int], ...]) -> str:
+    names = {table: table_name(table, version) for model, version in live for table in MODELS[model]}
+    return query.format_map(names)

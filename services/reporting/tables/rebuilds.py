@@ -1,0 +1,179 @@
+"""Rebuilding: the tables of the next version, its positions, and the switch."""
+
+from typing import NamedTuple
+
+import asyncpg
+
+from services.reporting.tables.schema import MODELS, consumer_name, create_statements, table_name
+from shared.database import Connection
+from shared.errors import Conflict, Refused
+
+STALE_S = 60
+"""A build that has not written for so long has died with its process: another may begin."""
+
+
+class Attempt(NamedTuple):
+    """One run of a rebuild: it builds `version`, and only while no other attempt has begun."""
+
+    model: str
+    version: int
+    number: int
+
+    @property
+    def consumer(self) -> str:
+        """The consumer whose positions say how far the build is."""
+        return consumer_name(self.model, self.version)
+
+    @property
+    def live_consumer(self) -> str:
+        """The consumer of the version that readers use meanwhile."""
+        return consumer_name(self.model, self.version - 1)
+
+
+class Progress(NamedTuple):
+    """Where a shard of the build stands, and where the live version does."""
+
+    shard: int
+    generation: int
+    pos: int
+    target: int
+
+
+async def begin(connection: Connection, model: str) -> Attempt:
+    """
+    Make the empty tables and positions of the next version, in the caller's transaction.
+
+    Raises:
+        Refused: another attempt is at work.
+    """
+    row = await connection.fetchrow(
+        "update read_model set state = 'building', attempt = attempt + 1, started_at = now(), heartbeat_at = now(),"
+        " finished_at = null, detail = '' where name = $1 and (state <> 'building'"
+        "   or heartbeat_at < now() - make_interval(secs => $2)) returning live, attempt",
+        model,
+        STALE_S,
+    )
+    if row is None:
+        raise Refused(f"{model} is being rebuilt already")
+    attempt = Attempt(model, row["live"] + 1, row["attempt"])
+    await _drop(connection, model, attempt.version)
+    for statement in create_statements(model, attempt.version):
+        await connection.execute(statement)
+    await connection.execute(
+        "insert into consumer_shard (consumer, shard, log, generation)"
+        " select $1, shard, log, generation from consumer_shard where consumer = $2",
+        attempt.consumer,
+        attempt.live_consumer,
+    )
+    return attempt
+
+
+async def hold(connection: Connection, attempt: Attempt) -> None:
+    """
+    Say that the attempt is alive; first statement of each of its transactions.
+
+    Raises:
+        Conflict: another attempt has begun.
+    """
+    mine = await connection.fetchval(
+        "update read_model set heartbeat_at = now() where name = $1 and attempt = $2 and state = 'building'"
+        " returning 1",
+        attempt.model,
+        attempt.number,
+    )
+    if mine is None:
+        raise Conflict(f"another rebuild of {attempt.model} has begun")
+
+
+async def progress(connection: Connection, attempt: Attempt, *, stop_live: bool = False) -> list[Progress]:
+    """Return where every shard stands; with `stop_live` the live consumers wait until the caller's transaction ends."""
+    rows = await connection.fetch(
+        "select l.shard, l.generation, b.pos, l.pos as target from consumer_shard l"
+        " join consumer_shard b on b.consumer = $1 and b.shard = l.shard where l.consumer = $2 order by l.shard"
+        + (" for update of l" if stop_live else ""),
+        attempt.consumer,
+        attempt.live_consumer,
+    )
+    return [Progress(*row) for row in rows]
+
+
+async def move(connection: Connection, attempt: Attempt, shard: int, old: int, new: int) -> None:
+    """
+    Move a shard of the build.
+
+    Raises:
+        Conflict: it does not stand where the caller thinks.
+    """
+    moved = await connection.fetchval(
+        "update consumer_shard set pos = $4 where consumer = $1 and shard = $2 and pos = $3 returning 1",
+        attempt.consumer,
+        shard,
+        old,
+        new,
+    )
+    if moved is None:
+        raise Conflict(f"shard {shard} of {attempt.consumer} was moved by someone else")
+
+
+async def row_counts(connection: Connection, attempt: Attempt) -> dict[str, tuple[int, int]]:
+    """Return by table how many rows the live and the built version have."""
+    counts = {}
+    for table in MODELS[attempt.model]:
+        live = await connection.fetchval(f"select count(*) from {table_name(table, attempt.version - 1)}")
+        built = await connection.fetchval(f"select count(*) from {table_name(table, attempt.version)}")
+        counts[table] = (live, built)
+    return counts
+
+
+async def switch(connection: Connection, attempt: Attempt, detail: str) -> None:
+    """
+    Make the built version the live one; its predecessor stays, the one before that goes.
+
+    Consumers go on from the same Kafka offsets; those that have not noticed yet write to the old version for a moment.
+    """
+    await connection.execute(
+        "update consumer_shard b set next_offset = l.next_offset from consumer_shard l"
+        " where b.consumer = $1 and l.consumer = $2 and b.shard = l.shard",
+        attempt.consumer,
+        attempt.live_consumer,
+    )
+    await connection.execute(
+        "update read_model set live = $2, state = 'live', finished_at = now(), detail = $3 where name = $1",
+        attempt.model,
+        attempt.version,
+        detail,
+    )
+    await _drop(connection, attempt.model, attempt.version - 2)
+
+
+async def fail(connection: Connection, attempt: Attempt, detail: str) -> None:
+    """Note why an attempt ended without a switch; its tables stay until the next one, for a look."""
+    await connection.execute(
+        "update read_model set state = 'failed', finished_at = now(), detail = $3 where name = $1 and attempt = $2"
+        " and state = 'building'",
+        attempt.model,
+        attempt.number,
+        detail,
+    )
+
+
+async def status(connection: Connection, model: str) -> asyncpg.Record | None:
+    """Return the state of a read model and, while one is built, the events folded and those to be folded."""
+    return await connection.fetchrow(
+        "select name, live, state, attempt, started_at, finished_at, detail,"
+        " (select coalesce(sum(pos), 0)::bigint from consumer_shard"
+        "   where consumer = 'reporting-' || name || '-v' || live) as target,"
+        " (select coalesce(sum(pos), 0)::bigint from consumer_shard"
+        "   where consumer = 'reporting-' || name || '-v' || (live + 1)) as folded"
+        " from read_model where name = $1",
+        model,
+    )
+
+
+async def _drop(connection: Connection, model: str, version: int) -> None:
+    if version < 1:
+        return
+    for table in MODELS[model]:
+        await connection.execute(f"drop table if exists {table_name(table, version)}")
+    for table in ("consumer_shard", "checkpoint", "unfolded"):
+        await connection.execute(f"delete from {table} where consumer = $1", consumer_name(model, version))

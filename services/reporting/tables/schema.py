@@ -1,0 +1,180 @@
+"""
+The schema: read models whose tables carry their version, and what all read models share.
+
+A read model is never refilled in place: a rebuild makes the tables of the next version beside the live ones, and
+`read_model` says which version readers and consumers use.
+"""
+
+import functools
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import BYTEA
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from shared.consumer import define_tables
+
+FIRST_VERSION = 1
+MODELS: dict[str, tuple[str, ...]] = {
+    "mastery": ("mastery",),
+    "curriculum": ("framework", "competency", "association"),
+    "roster": ("school", "class", "staff", "enrolment"),
+}
+"""The tables of every read model; each model folds one input log."""
+
+INPUT_LOGS = {"mastery": "progression", "curriculum": "curriculum", "roster": "roster"}
+_TEXT = sa.Text(collation="C")
+metadata = sa.MetaData()
+
+
+def consumer_name(model: str, version: int) -> str:
+    """Return the consumer that fills a version of a read model; so every version has its own positions."""
+    return f"reporting-{model}-v{version}"
+
+
+def table_name(table: str, version: int) -> str:
+    """Return the name of a read-model table in a version."""
+    return f"{table}_v{version}"
+
+
+def define_models(target: sa.MetaData, version: int) -> dict[str, sa.Table]:
+    """Add the tables of all read models in a version, by their names without it."""
+    tables = {
+        "mastery": _table(
+            target, "mastery", version, ("tenant", "learner", "competency"),
+            sa.Column("status", sa.Text, nullable=False),
+            sa.Column("score", sa.Double),
+            sa.Column("evidence_count", sa.Integer, nullable=False),
+            sa.Column("last_evidence_at", sa.Text),
+            sa.Column("mastered_at", sa.Text),
+            sa.Column("seq", sa.BigInteger, nullable=False),
+            sa.Column("data", BYTEA, nullable=False),
+            # States change often and no changing column is indexed: the new row finds room on its page (HOT).
+            postgresql_with={"fillfactor": "70"},
+        ),
+        "framework": _table(
+            target, "framework", version, ("tenant", "framework"),
+            sa.Column("title", sa.Text, nullable=False),
+            sa.Column("version", _TEXT, nullable=False),
+        ),
+        "competency": _table(
+            target, "competency", version, ("tenant", "framework", "version", "code"),
+            sa.Column("title", sa.Text, nullable=False),
+            sa.Column("ordinal", sa.Integer, nullable=False),
+            sa.Column("level", sa.Text),
+            sa.Column("subject", sa.Text),
+            sa.Column("parent", sa.Text),
+            sa.Column("dok", sa.Integer),
+            sa.Column("power", sa.Boolean, nullable=False),
+            sa.Column("position", sa.BigInteger, nullable=False),
+        ),
+        "association": _table(
+            target, "association", version, ("tenant", "framework", "version", "origin", "destination", "type")
+        ),
+        "school": _table(
+            target, "school", version, ("tenant", "school"),
+            sa.Column("title", sa.Text, nullable=False),
+            sa.Column("district", _TEXT),
+        ),
+        "class": _table(
+            target, "class", version, ("tenant", "class"),
+            sa.Column("title", sa.Text, nullable=False),
+            sa.Column("school", _TEXT),
+            sa.Column("subject", sa.Text),
+        ),
+        "staff": _table(
+            target, "staff", version, ("tenant", "class", "staff"),
+            sa.Column("role", sa.Text, nullable=False),
+            sa.Column("active", sa.Boolean, nullable=False),
+        ),
+        "enrolment": _table(
+            target, "enrolment", version, ("tenant", "class", "learner"),
+            sa.Column("active", sa.Boolean, nullable=False),
+        ),
+    }  # fmt: skip
+    for table, column in (("class", "school"), ("staff", "staff"), ("enrolment", "learner")):
+        of_version = tables[table]
+        sa.Index(f"ix_{of_version.name}_{column}", of_version.c.tenant, of_version.c[column])
+    return tables
+
+
+def _table(target: sa.MetaData, name: str, version: int, key: tuple[str, ...], *rest: Any, **options: Any) -> sa.Table:
+    keys = [sa.Column(column, _TEXT, primary_key=True) for column in key]
+    return sa.Table(table_name(name, version), target, *keys, *rest, **options)
+
+
+@functools.lru_cache(maxsize=64)
+def create_statements(model: str, version: int) -> tuple[str, ...]:
+    """Return what creates the tables and indexes of a read model in a version."""
+    tables = define_models(sa.MetaData(), version)
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    statements: list[str] = []
+    for name in MODELS[model]:
+        statements.append(str(CreateTable(tables[name]).compile(dialect=dialect)))
+        statements += [str(CreateIndex(i).compile(dialect=dialect)) for i in sorted(tables[name].indexes, key=str)]
+    return tuple(statements)
+
+
+@functools.lru_cache(maxsize=64)
+def upsert_statement(table: str, version: int) -> str:
+    """Return the statement that writes one array a column into a read-model table; a key's new row replaces the old."""
+    columns = define_models(sa.MetaData(), version)[table].columns
+    arrays = ", ".join(f"${n}::{_array_type(column.type)}" for n, column in enumerate(columns, start=1))
+    return upsert_from(f"unnest({arrays})", table, version)
+
+
+@functools.lru_cache(maxsize=64)
+def upsert_from(rows: str, table: str, version: int) -> str:
+    """Return the statement that writes the rows of a table or function into a read-model table."""
+    columns = define_models(sa.MetaData(), version)[table].columns
+    names = ", ".join(column.name for column in columns)
+    key = ", ".join(column.name for column in columns if column.primary_key)
+    changes = ", ".join(f"{column.name} = excluded.{column.name}" for column in columns if not column.primary_key)
+    act = f"update set {changes}" if changes else "nothing"
+    return f"insert into {table_name(table, version)} ({names}) select * from {rows} on conflict ({key}) do {act}"
+
+
+def _array_type(type_: sa.types.TypeEngine[Any]) -> str:
+    kinds: tuple[tuple[type, str], ...] = (
+        (sa.BigInteger, "bigint[]"), (sa.Integer, "int[]"), (sa.Double, "float8[]"), (sa.Boolean, "bool[]"),
+        (sa.LargeBinary, "bytea[]"), (sa.Text, "text[]"),
+    )  # fmt: skip
+    return next(name for kind, name in kinds if isinstance(type_, kind))
+
+
+define_tables(metadata)
+define_models(metadata, FIRST_VERSION)
+sa.Table(
+    "read_model",
+    metadata,
+    sa.Column("name", _TEXT, primary_key=True),
+    sa.Column("live", sa.Integer, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, server_default="live"),
+    sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("started_at", sa.DateTime(timezone=True)),
+    sa.Column("heartbeat_at", sa.DateTime(timezone=True)),
+    sa.Column("finished_at", sa.DateTime(timezone=True)),
+    sa.Column("detail", sa.Text, nullable=False, server_default=""),
+)
+sa.Table(
+    "checkpoint",
+    metadata,
+    sa.Column("consumer", _TEXT, primary_key=True),
+    sa.Column("shard", sa.Integer, primary_key=True),
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("evidence", sa.BigInteger, nullable=False),
+    sa.Column("decisions", sa.BigInteger, nullable=False),
+)
+sa.Table(
+    "unfolded",
+    metadata,
+    sa.Column("consumer", _TEXT, primary_key=True),
+    sa.Column("shard", sa.Integer, primary_key=True),
+    sa.Column("pos", sa.BigInteger, primary_key=True),
+    sa.Column("tenant", _TEXT, nullable=False),
+    sa.Column("subject", _TEXT, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("data", BYTEA, nullable=False),
+    sa.Column("noted_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()")),
+)

@@ -1,0 +1,90 @@
+"""What the folds write: one statement a table and batch, inside the consumer's transaction."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from services.reporting.tables.schema import table_name, upsert_from, upsert_statement
+from shared.database import Connection, columns
+
+Rows = Sequence[Sequence[Any]]
+
+
+class Unfolded(NamedTuple):
+    """An event of ours whose data cannot be read: where it is, whose it is, and why."""
+
+    shard: int
+    pos: int
+    tenant: str
+    subject: str
+    reason: str
+    data: bytes
+
+
+class CheckpointRow(NamedTuple):
+    """Up to which input positions a shard of the progression log is told."""
+
+    shard: int
+    generation: int
+    evidence: int
+    decisions: int
+
+
+async def upsert(connection: Connection, table: str, version: int, arrays: Sequence[Sequence[Any]]) -> None:
+    """Write column arrays into a read-model table: each key at most once, sorted, so that writers cannot deadlock."""
+    if arrays and arrays[0]:
+        await connection.execute(upsert_statement(table, version), *arrays)
+
+
+async def upsert_states(connection: Connection, version: int, rows: Rows) -> None:
+    """
+    Write states, each key at most once and sorted by it.
+
+    COPY into a temporary table first: 1.3 µs of Python a row where arrays take 4.2, because asyncpg asks of every
+    element of an array whether it is one too; and less time in all.
+    """
+    if not rows:
+        return
+    target = table_name("mastery", version)
+    incoming = f"{target}_in"
+    await connection.execute(
+        f"create temporary table if not exists {incoming} (like {target}) on commit delete rows",
+    )
+    await connection.copy_records_to_table(incoming, records=rows)
+    await connection.execute(upsert_from(incoming, "mastery", version))
+
+
+async def move_checkpoints(connection: Connection, consumer: str, rows: Sequence[CheckpointRow]) -> None:
+    """Store the last checkpoint of each shard in the batch."""
+    await connection.execute(
+        "insert into checkpoint (consumer, shard, generation, evidence, decisions)"
+        " select $1, k.* from unnest($2::int[], $3::int[], $4::bigint[], $5::bigint[]) k"
+        " on conflict (consumer, shard) do update set generation = excluded.generation, evidence = excluded.evidence,"
+        "   decisions = excluded.decisions",
+        consumer,
+        *columns(rows, 4),
+    )
+
+
+async def note_unfolded(connection: Connection, consumer: str, rows: Sequence[Unfolded]) -> int:
+    """Keep what cannot be folded with its reason; return how many subjects have such an event in the last hour."""
+    await connection.execute(
+        "insert into unfolded (consumer, shard, pos, tenant, subject, reason, data)"
+        " select $1, k.* from unnest($2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bytea[]) k"
+        " on conflict do nothing",
+        consumer,
+        *columns(rows, 6),
+    )
+    blocked: int = await connection.fetchval(
+        "select count(distinct (tenant, subject)) from unfolded"
+        " where consumer = $1 and noted_at > now() - interval '1 hour'",
+        consumer,
+    )
+    return blocked
+
+
+async def publish_frameworks(
+    connection: Connection, version: int, current: Mapping[tuple[str, str], tuple[str, str]]
+) -> None:
+    """Make framework versions the current ones: (tenant, framework) to (title, framework version)."""
+    rows = [(*key, *current[key]) for key in sorted(current)]
+    await upsert(connection, "framework", version, columns(rows, 4))

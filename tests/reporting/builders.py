@@ -1,0 +1,105 @@
+"""Events and tokens for the tests."""
+
+from typing import Any
+
+from shared.auth import issue_token, signing_key
+from shared.contracts import (
+    CHECKPOINT,
+    FRAMEWORK_PUBLISHED,
+    MASTERY_UPDATED,
+    ROSTER_CLASS,
+    ROSTER_ENROLMENT,
+    ROSTER_SCHOOL,
+    ROSTER_STAFF,
+    Association,
+    Checkpoint,
+    Competency,
+    FrameworkPublished,
+    MasteryUpdated,
+    PolicyRef,
+    RosterClass,
+    RosterEnrolment,
+    RosterSchool,
+    RosterStaff,
+    Status,
+)
+from shared.settings import Settings
+
+Event = tuple[str, str, object]
+SHOWN_AT = "2026-03-04T10:15:00.000000Z"
+
+
+def state(learner: str, competency: str, status: Status = "mastered", **members: Any) -> MasteryUpdated:
+    """Return a state as progression would tell it."""
+    shown = status in ("mastered", "credited", "reverify_due")
+    defaults: dict[str, Any] = {
+        "score": 0.9 if shown else 0.4, "evidence_count": 3, "last_evidence_at": SHOWN_AT,
+        "mastered_at": SHOWN_AT if shown else None, "policy": PolicyRef("classroom", "0123456789ab"),
+        "missing": () if shown else ("1 more piece",), "seq": 1, "why": "The rule of the policy is met.",
+    }  # fmt: skip
+    return MasteryUpdated(
+        learner=learner, competency=competency, framework=competency.partition(":")[0], status=status,
+        **(defaults | members),
+    )  # fmt: skip
+
+
+def mastery(learner: str, competency: str, status: Status = "mastered", **members: Any) -> Event:
+    """Return the event of a state."""
+    return MASTERY_UPDATED, learner, state(learner, competency, status, **members)
+
+
+def checkpoint(learner: str, evidence: int) -> Event:
+    """Return a checkpoint in the shard of a learner."""
+    return CHECKPOINT, learner, Checkpoint(evidence, 1, 0)
+
+
+def competency(code: str, ordinal: int, level: str | None = None, subject: str | None = "Mathematics") -> Competency:
+    """Return a competency with a title that tells its code."""
+    return Competency(code, f"Title of {code}", ordinal, level, subject)
+
+
+def framework(
+    name: str, competencies: list[Competency], edges: list[tuple[str, str]], version: str = "v1", parts: int = 1
+) -> list[Event]:
+    """Return the parts that publish a framework version."""
+    share = -(-len(competencies) // parts)
+    return [
+        (
+            FRAMEWORK_PUBLISHED, name,
+            FrameworkPublished(
+                name, version, f"Framework {name}", part + 1, parts,
+                tuple(competencies[part * share : (part + 1) * share]),
+                tuple(Association(*edge) for edge in edges) if part == 0 else (),
+            ),
+        )
+        for part in range(parts)
+    ]  # fmt: skip
+
+
+def school(name: str, district: str | None = None) -> Event:
+    """Return a school."""
+    return ROSTER_SCHOOL, "sis", RosterSchool(name, f"School {name}", district)
+
+
+def class_(name: str, in_school: str | None = None) -> Event:
+    """Return a class."""
+    return ROSTER_CLASS, "sis", RosterClass(name, f"Class {name}", in_school, "Mathematics")
+
+
+def staff(in_class: str, person: str, *, active: bool = True) -> Event:
+    """Return a person's place as teacher of a class."""
+    return ROSTER_STAFF, "sis", RosterStaff(in_class, person, active=active)
+
+
+def enrolment(in_class: str, learner: str, *, active: bool = True) -> Event:
+    """Return a learner's place in a class."""
+    return ROSTER_ENROLMENT, learner, RosterEnrolment(in_class, learner, active)
+
+
+def authorization(
+    config: Settings, scope: str, tenant: str = "demo", subject: str = "someone", learner: str | None = None
+) -> dict[str, str]:
+    """Return the header of a caller with a scope."""
+    key = signing_key(config)
+    token = issue_token(key, subject=subject, tenant=tenant, scope=scope, expires_s=600, learner=learner)
+    return {"Authorization": f"Bearer {token}"}

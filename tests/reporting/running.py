@@ -1,0 +1,147 @@
+"""Reporting in a test: real databases, real topics, producers of its logs, and the service itself."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import httpx
+import uvicorn
+from aiokafka.admin import AIOKafkaAdminClient
+from fastapi import FastAPI, Request
+
+from services.reporting.app import Service
+from shared.auth import Authenticator
+from shared.migrate import migrate
+from shared.settings import Settings
+from shared.topics import TOPICS, create
+from shared.web import feed_router, make_app
+from tests.reporting.builders import Event, authorization
+from tests.support.producer import Producer, free_port, running_producer
+
+WAIT_S = 20.0
+LOGS = ("progression", "curriculum", "roster")
+
+
+@contextlib.asynccontextmanager
+async def new_database(server: str, name: str) -> AsyncIterator[str]:
+    """Create a database on the server and drop it afterwards."""
+    connection = await asyncpg.connect(server)
+    await connection.execute(f"create database {name}")
+    try:
+        yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+    finally:
+        await connection.execute(f"drop database {name} with (force)")
+        await connection.close()
+
+
+@contextlib.asynccontextmanager
+async def new_schema(server: str, name: str) -> AsyncIterator[str]:
+    """Create a database with the schema of reporting."""
+    async with new_database(server, name) as url:
+        await asyncio.to_thread(migrate, "reporting", url)
+        yield url
+
+
+class Running:
+    """The running service, and the producers it follows."""
+
+    def __init__(self, config: Settings, service: Service, producer: Producer) -> None:
+        self.config = config
+        self.service = service
+        self.producer = producer
+        self.last: dict[int, int] = {}
+        self.client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{config.port}", timeout=WAIT_S + 10)
+
+    async def get(self, path: str, scope: str = "records:read", **rest: Any) -> httpx.Response:
+        """Ask with a token of the scope; `headers` and `parameters` are passed on."""
+        headers = rest.pop("headers", {})
+        parameters = rest.pop("parameters", None)
+        token = authorization(self.config, scope, **rest)
+        return await self.client.get(path, params=parameters, headers=token | headers)
+
+    async def post(self, path: str, scope: str = "admin", **parameters: Any) -> httpx.Response:
+        """Post with a token of the scope."""
+        return await self.client.post(path, params=parameters, headers=authorization(self.config, scope))
+
+    async def tell(self, log: str, *events: Event, tenant: str = "demo") -> list[str]:
+        """Let a producer append events, and return the position token of each."""
+        places = await self.producer.append(log, tenant, events)
+        return [f"{log}.1.{shard}.{pos}" for shard, pos in places]
+
+    async def told(self, log: str, *events: Event, tenant: str = "demo") -> None:
+        """Let a producer append events, and wait until they are folded."""
+        ends = {token.rsplit(".", 1)[0]: token for token in await self.tell(log, *events, tenant=tenant)}
+        for token in ends.values():
+            answer = await self.get("/v1/classes", parameters={"wait": token})
+            assert answer.status_code == 200, answer.text
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + WAIT_S
+    while not await condition():
+        assert time.monotonic() < deadline, "it did not become so"
+        await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def served(app: FastAPI, port: int, *, lifespan: str = "off") -> AsyncIterator[None]:
+    """Serve an application on a port."""
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, lifespan=lifespan))  # type: ignore[arg-type]
+    task = asyncio.create_task(server._serve())
+    while not server.started:
+        assert not task.done(), "the server did not start"
+        await asyncio.sleep(0.01)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+def evidence_app(producer: Producer, people: Sequence[dict[str, str]]) -> FastAPI:
+    """Return what reporting asks of evidence: the feed of the roster, and learners by name."""
+    app = make_app("evidence", "", Authenticator(producer.settings), None)
+    app.include_router(feed_router(producer.database, list(producer.logs.values()), producer.settings))
+
+    @app.get("/v1/learners")
+    async def learners(request: Request, q: str) -> list[dict[str, str]]:
+        Authenticator(producer.settings).identify(request.headers.get("authorization")).require("records:read")
+        return [person for person in people if person["name"].startswith(q)]
+
+    return app
+
+
+@contextlib.asynccontextmanager
+async def running_reporting(server: str, name: str, config: Settings) -> AsyncIterator[Running]:
+    """Run reporting with producers of its three logs."""
+    people = [{"learner": "ada", "name": "Ada L.", "source": "sis", "source_id": "17"}]
+    async with contextlib.AsyncExitStack() as stack:
+        database = await stack.enter_async_context(new_schema(server, name))
+        logs_database = await stack.enter_async_context(new_database(server, f"{name}_logs"))
+        config = config.model_copy(update={"reporting_database": database})
+        await create(config)
+        stack.push_async_callback(delete_topics, config)
+        producer = await stack.enter_async_context(running_producer(logs_database, LOGS, config))
+        evidence_port = free_port()
+        await stack.enter_async_context(served(evidence_app(producer, people), evidence_port))
+        config = config.model_copy(
+            update={"progression_url": producer.url, "evidence_url": f"http://127.0.0.1:{evidence_port}"}
+        )
+        service = Service(config)
+        await stack.enter_async_context(served(service.app, config.port, lifespan="on"))
+        running = Running(config, service, producer)
+        stack.push_async_callback(running.client.aclose)
+        yield running
+
+
+async def delete_topics(config: Settings) -> None:
+    """Delete the topics of this installation."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=config.kafka)
+    await admin.start()
+    await admin.delete_topics([topic.name(config.topic_suffix) for topic in TOPICS])
+    await admin.close()

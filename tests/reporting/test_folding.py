@@ -1,0 +1,220 @@
+"""Folding: each event once, whatever the delivery; a read model is a function of its log."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiokafka import ConsumerRecord, TopicPartition
+
+from services.reporting.entrypoints import ModelConsumer
+from shared.contracts import MASTERY_UPDATED
+from shared.database import Database
+from shared.feed import FeedClient
+from shared.settings import Settings
+from shared.shards import shard_of
+from tests.reporting.builders import Event, checkpoint, competency, framework, mastery
+from tests.reporting.running import LOGS, new_database, new_schema, until
+from tests.support.producer import Producer, running_producer
+
+LEARNER = "ada"
+
+
+class Bench:
+    """A consumer that is handed records by the test, over a real database and a real feed."""
+
+    consumer: ModelConsumer
+
+    def __init__(self, database: Database, producer: Producer, config: Settings) -> None:
+        self.database = database
+        self.producer = producer
+        self.config = config
+        self.feed = FeedClient(producer.url, config)
+        self.tenant = f"t{time.monotonic_ns()}"
+        self.shard = shard_of(self.tenant, LEARNER, config.shards)
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def run(self, model: str = "mastery") -> ModelConsumer:
+        """Run a consumer of a read model, as a process would."""
+        consumer = ModelConsumer(model, 1, self.database, self.feed, self.config)
+        await consumer.prepare()
+        self.tasks.append(asyncio.create_task(consumer.tick()))
+        partitions = [TopicPartition(consumer.topic, shard) for shard in range(self.config.shards)]
+        consumer.on_partitions_assigned(partitions)
+        return consumer
+
+    async def told(self, *events: Event, log: str = "progression") -> list[ConsumerRecord[bytes, bytes]]:
+        """Append events to the log, and return the records that Kafka would bring."""
+        places = await self.producer.append(log, self.tenant, events)
+        shard = places[0][0]
+        async with self.producer.database.connection() as connection:
+            entries = await self.producer.logs[log].read(connection, {shard: places[0][1] - 1}, 10_000)
+        return [
+            ConsumerRecord(f"attain.{log}", shard, entry.pos, 0, 0, b"", entry.body, None, 0, len(entry.body), ())
+            for entry in entries
+        ]
+
+    async def deliver(self, records: list[ConsumerRecord[bytes, bytes]], consumer: ModelConsumer | None = None) -> None:
+        """Hand over records as one poll, and wait until the last of them is folded."""
+        consumer = consumer or self.consumer
+        shard = records[0].partition
+        last: int = max(record.offset for record in records)
+
+        async def is_claimed() -> bool:
+            return shard in consumer.owned()
+
+        async def is_folded() -> bool:
+            return await self.position(consumer, shard) >= last
+
+        await until(is_claimed)
+        await consumer.on_records(records)
+        await until(is_folded)
+
+    async def rows(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        """Run a query on the service's database."""
+        async with self.database.connection() as connection:
+            return [tuple(row) for row in await connection.fetch(query, *arguments)]
+
+    async def states(self) -> list[tuple[Any, ...]]:
+        """Return the states of this test's tenant."""
+        return await self.rows(
+            "select competency, status, evidence_count, seq from mastery_v1 where tenant = $1 order by 1", self.tenant
+        )
+
+    async def position(self, consumer: ModelConsumer, shard: int) -> int:
+        """Return how far a shard is folded."""
+        rows = await self.rows(
+            "select pos from consumer_shard where consumer = $1 and shard = $2", consumer.name, shard
+        )
+        return int(rows[0][0])
+
+
+@pytest.fixture(scope="module")
+async def servers(postgres: str, name: str, config: Settings) -> AsyncIterator[tuple[Database, Producer]]:
+    """Return the service's database and a producer whose events come by its feed only."""
+    async with new_schema(postgres, name) as url, new_database(postgres, f"{name}_logs") as logs:
+        database = await Database.connect(url)
+        async with running_producer(logs, LOGS, config, relayed=False) as producer:
+            yield database, producer
+        await database.close()
+
+
+@pytest.fixture
+async def bench(servers: tuple[Database, Producer], config: Settings) -> AsyncIterator[Bench]:
+    """Return a bench whose tenant no other test uses."""
+    database, producer = servers
+    made = Bench(database, producer, config)
+    made.consumer = await made.run()
+    yield made
+    for task in made.tasks:
+        task.cancel()
+    await asyncio.gather(*made.tasks, return_exceptions=True)
+    await made.feed.close()
+
+
+async def test_the_last_state_of_a_key_is_stored(bench: Bench) -> None:
+    await bench.deliver(
+        await bench.told(
+            mastery(LEARNER, "m:a", "not_yet", seq=1), mastery(LEARNER, "m:b"), mastery(LEARNER, "m:a", seq=2)
+        )
+    )
+
+    assert await bench.states() == [("m:a", "mastered", 3, 2), ("m:b", "mastered", 3, 1)]
+
+
+async def test_a_second_delivery_changes_nothing(bench: Bench) -> None:
+    records = await bench.told(mastery(LEARNER, "m:a", evidence_count=1), mastery(LEARNER, "m:a", evidence_count=2))
+    await bench.deliver(records)
+    before, position = await bench.states(), await bench.position(bench.consumer, bench.shard)
+    await bench.deliver(records[:1])
+    await bench.deliver(records)
+    await bench.deliver(await bench.told(mastery(LEARNER, "m:b")))
+
+    assert before == [("m:a", "mastered", 2, 1)]
+    assert await bench.states() == [*before, ("m:b", "mastered", 3, 1)]
+    assert await bench.position(bench.consumer, bench.shard) == position + 1
+
+
+async def test_a_hole_is_filled_from_the_feed(bench: Bench) -> None:
+    records = await bench.told(*(mastery(LEARNER, f"m:{n}", seq=n) for n in range(1, 6)))
+    await bench.deliver([records[0], records[4]])
+
+    assert [row[0] for row in await bench.states()] == ["m:1", "m:2", "m:3", "m:4", "m:5"]
+
+
+async def test_records_out_of_order_give_the_state_of_the_log(bench: Bench) -> None:
+    records = await bench.told(*(mastery(LEARNER, "m:a", seq=n) for n in range(1, 6)))
+    await bench.deliver([records[3], records[0], records[4], records[1]])
+
+    assert await bench.states() == [("m:a", "mastered", 3, 5)]
+
+
+async def test_two_processes_on_one_shard_fold_each_event_once(bench: Bench) -> None:
+    """The one that was claimed from is fenced, and writes nothing."""
+    first = await bench.told(mastery(LEARNER, "m:a", seq=1))
+    await bench.deliver(first)
+    other = await bench.run()
+    second = await bench.told(mastery(LEARNER, "m:a", seq=2))
+    await bench.deliver(second, other)
+    third = await bench.told(mastery(LEARNER, "m:a", seq=3))
+    await bench.consumer.on_records([*second, *third])
+
+    async def is_fenced() -> bool:
+        return bench.shard not in bench.consumer.owned()
+
+    await until(is_fenced)
+    between = await bench.states()
+    await bench.deliver(third, other)
+
+    assert between == [("m:a", "mastered", 3, 2)]
+    assert await bench.states() == [("m:a", "mastered", 3, 3)]
+
+
+async def test_a_state_is_stored_whole(bench: Bench) -> None:
+    await bench.deliver(await bench.told(mastery(LEARNER, "m:a", "not_yet", basis=("e1",), why="Because.")))
+    rows = await bench.rows("select data, score, mastered_at from mastery_v1 where tenant = $1", bench.tenant)
+    data = json.loads(rows[0][0])
+
+    assert (data["why"], data["basis"], data["missing"]) == ("Because.", ["e1"], ["1 more piece"])
+    assert data["policy"] == {"id": "classroom", "version": "0123456789ab"}
+    assert rows[0][1:] == (0.4, None)
+
+
+async def test_a_checkpoint_tells_the_evidence_position(bench: Bench) -> None:
+    await bench.deliver(await bench.told(checkpoint(LEARNER, 5), mastery(LEARNER, "m:a"), checkpoint(LEARNER, 9)))
+    rows = await bench.rows("select evidence from checkpoint where shard = $1", bench.shard)
+
+    assert rows == [(9,)]
+
+
+async def test_what_cannot_be_read_is_set_aside_and_the_others_go_on(bench: Bench) -> None:
+    broken: Event = (MASTERY_UPDATED, LEARNER, {"learner": LEARNER, "competency": "m:a", "status": "brilliant"})
+    await bench.deliver(await bench.told(broken, mastery(LEARNER, "m:b")))
+    rows = await bench.rows("select subject, reason from unfolded where tenant = $1", bench.tenant)
+
+    assert [row[0] for row in await bench.states()] == ["m:b"]
+    assert rows[0][0] == LEARNER
+    assert "brilliant" in rows[0][1]
+
+
+async def test_events_of_unknown_types_are_passed_over(bench: Bench) -> None:
+    await bench.deliver(await bench.told(("attain.mastery.celebrated.v1", LEARNER, {}), mastery(LEARNER, "m:a")))
+
+    assert [row[0] for row in await bench.states()] == ["m:a"]
+
+
+async def test_a_framework_version_is_current_with_its_last_part(bench: Bench) -> None:
+    consumer = await bench.run("curriculum")
+    current = "select version from framework_v1 where tenant = $1"
+    codes = [competency(code, n) for n, code in enumerate("abc")]
+    first = await bench.told(*framework("m", codes, [("a", "b")], "v1", parts=3), log="curriculum")
+    await bench.deliver(first[:2], consumer)
+    before = await bench.rows(current, bench.tenant)
+    await bench.deliver(first, consumer)
+    after = await bench.rows(current, bench.tenant)
+    await bench.deliver(await bench.told(*framework("m", codes[:1], [], "v2"), log="curriculum"), consumer)
+
+    assert (before, after) == ([], [("v1",)])
+    assert await bench.rows(current, bench.tenant) == [("v2",)]

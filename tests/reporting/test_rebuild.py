@@ -1,0 +1,129 @@
+"""Rebuilding: the same rows in the next version, while events keep arriving."""
+
+import asyncio
+from typing import Any
+
+from tests.reporting.builders import class_, competency, enrolment, framework, mastery, school, staff
+from tests.reporting.running import Running, until
+
+COLUMNS = "tenant, learner, competency, status, score, evidence_count, last_evidence_at, mastered_at, seq, data"
+LEARNERS = 300
+
+
+async def rows(reporting: Running, query: str) -> list[tuple[Any, ...]]:
+    async with reporting.service.database.connection() as connection:
+        return [tuple(row) for row in await connection.fetch(query)]
+
+
+async def rebuilt(reporting: Running, model: str) -> dict[str, Any]:
+    """Begin a rebuild, wait for its end, and return its status."""
+    answer = await reporting.post(f"/v1/rebuild/{model}")
+    assert answer.status_code == 202, answer.text
+    status: dict[str, Any] = answer.json()
+
+    async def ended() -> bool:
+        nonlocal status
+        status = (await reporting.get(f"/v1/rebuild/{model}", "admin")).json()
+        return bool(status["state"] != "building")
+
+    await until(ended)
+    return status
+
+
+async def test_a_rebuild_gives_identical_rows_while_events_keep_arriving(reporting: Running) -> None:
+    learners = [f"l{n}" for n in range(LEARNERS)]
+    for seq in (1, 2, 3):
+        await reporting.tell("progression", *(mastery(learner, f"m:{seq % 2}", seq=seq) for learner in learners))
+    stop = asyncio.Event()
+    told = 3
+
+    async def keep_telling() -> None:
+        nonlocal told
+        while not stop.is_set():
+            told += 1
+            await reporting.tell("progression", *(mastery(x, f"m:{told % 5}", seq=told) for x in learners[:100]))
+            await asyncio.sleep(0.01)
+
+    telling = asyncio.create_task(keep_telling())
+    status = await rebuilt(reporting, "mastery")
+    at_switch = told
+    await asyncio.sleep(0.3)
+    stop.set()
+    await telling
+    await reporting.told("progression", *(mastery(learner, "m:end") for learner in learners))
+
+    new = await rows(reporting, f"select {COLUMNS} from mastery_v2 order by 1, 2, 3")
+    again = await rebuilt(reporting, "mastery")
+    newest = await rows(reporting, f"select {COLUMNS} from mastery_v3 order by 1, 2, 3")
+    kept = await rows(reporting, "select to_regclass('mastery_v1') is null, to_regclass('mastery_v2') is not null")
+
+    assert (status["state"], status["live"]) == ("live", 2)
+    assert (again["state"], again["live"]) == ("live", 3)
+    assert told > at_switch > 3
+    assert new == newest
+    assert max(row[8] for row in new) == told
+    assert kept == [(True, True)]
+
+
+async def test_reads_go_on_with_the_new_version(reporting: Running) -> None:
+    await reporting.told("progression", mastery("reader", "m:x", "not_yet"))
+    await rebuilt(reporting, "mastery")
+    await reporting.told("progression", mastery("reader", "m:x", seq=2))
+    body = (await reporting.get("/v1/learners/reader/record")).json()
+
+    assert [item["status"] for item in body["items"]] == ["mastered"]
+
+
+async def test_curriculum_and_roster_are_rebuilt_too(reporting: Running) -> None:
+    codes = [competency("a", 1, "1"), competency("b", 2, "1")]
+    await reporting.told("curriculum", *framework("m", codes, [("a", "b")], "v1"))
+    await reporting.told("curriculum", *framework("m", codes[:1], [], "v2"))
+    await reporting.told("roster", school("s"), class_("c", "s"), staff("c", "t"), enrolment("c", "x"))
+    before = {
+        table: await rows(reporting, f"select * from {table}_v1 order by 1, 2, 3")
+        for table in ("framework", "competency", "association", "school", "class", "staff", "enrolment")
+    }
+    for model in ("curriculum", "roster"):
+        assert (await rebuilt(reporting, model))["live"] == 2
+
+    assert all(before.values())
+    for table, expected in before.items():
+        assert await rows(reporting, f"select * from {table}_v2 order by 1, 2, 3") == expected
+
+
+async def test_a_version_with_other_numbers_of_rows_does_not_become_live_unless_accepted(reporting: Running) -> None:
+    live = (await reporting.get("/v1/rebuild/roster", "admin")).json()["live"]
+    async with reporting.service.database.connection() as connection:
+        await connection.execute(
+            f"insert into school_v{live} (tenant, school, title) values ('demo', 'ghost', 'Ghost')"
+        )
+    refused = await rebuilt(reporting, "roster")
+    await reporting.post("/v1/rebuild/roster", accept_differences=True)
+
+    async def switched() -> bool:
+        return bool((await reporting.get("/v1/rebuild/roster", "admin")).json()["live"] == live + 1)
+
+    await until(switched)
+
+    assert (refused["state"], refused["live"]) == ("failed", live)
+    assert "'school': (2, 1)" in refused["detail"]
+
+
+async def test_one_rebuild_of_a_model_at_a_time(reporting: Running) -> None:
+    async with reporting.service.database.connection() as connection:
+        await connection.execute(
+            "update read_model set state = 'building', heartbeat_at = now() where name = 'mastery'"
+        )
+    busy = await reporting.post("/v1/rebuild/mastery")
+    async with reporting.service.database.connection() as connection:
+        await connection.execute(
+            "update read_model set heartbeat_at = now() - interval '1 hour' where name = 'mastery'"
+        )
+    abandoned = await rebuilt(reporting, "mastery")
+
+    assert busy.status_code == 409
+    assert abandoned["state"] == "live"
+
+
+async def test_an_unknown_read_model_is_not_found(reporting: Running) -> None:
+    assert (await reporting.post("/v1/rebuild/nothing")).status_code == 404
