@@ -6,7 +6,6 @@ so a position is never stored twice and a redaction never moves one.
 """
 
 import datetime
-import json
 from typing import NamedTuple
 
 import msgspec
@@ -54,7 +53,7 @@ def envelope(
     causation = f'"causationid":"{cause}",' if cause else ""
     return (
         f'{{"specversion":"1.0","id":"{id}","source":"/attain/{source}","type":"{type}","tenant":"{tenant}",'
-        f'"subject":{json.dumps(subject, ensure_ascii=False)},"time":"{time}","datacontenttype":"application/json",'
+        f'"subject":{encode_json(subject).decode()},"time":"{time}","datacontenttype":"application/json",'
         f'"dataschema":"urn:{type.replace(".", ":")}",{causation}"data":'
     ).encode() + b"%s}" % data
 

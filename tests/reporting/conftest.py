@@ -1,6 +1,5 @@
 """Servers, a key, and reporting running on them: a fresh database and fresh topics a module."""
 
-import os
 import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,27 +9,21 @@ import pytest
 from shared.settings import Settings
 from tests.reporting.running import Running, running_reporting
 from tests.support.producer import free_port
+from tests.support.servers import Servers
 
 SHARDS = 4
 
 
 @pytest.fixture(scope="session")
-def postgres() -> str:
+def postgres(server_addresses: Servers) -> str:
     """Return the URL of a PostgreSQL server."""
-    return _given("ATTAIN_TEST_POSTGRES")
+    return server_addresses.postgres
 
 
 @pytest.fixture(scope="session")
-def kafka() -> str:
+def kafka(server_addresses: Servers) -> str:
     """Return the address of a Kafka broker."""
-    return _given("ATTAIN_TEST_KAFKA")
-
-
-def _given(name: str) -> str:
-    address = os.environ.get(name)
-    if not address:
-        pytest.skip(f"{name} names no server")
-    return address
+    return server_addresses.kafka
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,125 @@
+"""Composes the evidence service and runs it: `python -m services.evidence.app`."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+from aiokafka.errors import KafkaError
+from fastapi import FastAPI
+from faststream.kafka import KafkaBroker
+
+from services.evidence.entrypoints.evidence import evidence_router
+from services.evidence.entrypoints.kafka import SubmittedEvidence
+from services.evidence.entrypoints.learners import learners_router
+from services.evidence.entrypoints.quarantine import quarantine_router
+from services.evidence.entrypoints.roster import roster_router
+from services.evidence.handlers.directory import Competencies, Learners
+from services.evidence.handlers.intake import Intake
+from services.evidence.handlers.lag import evidence_lag
+from services.evidence.handlers.parked import CurriculumHandler, Releaser
+from services.evidence.handlers.quarantine import Quarantine
+from services.evidence.handlers.roster import Rosters
+from services.evidence.handlers.writer import Writer
+from shared.auth import Authenticator
+from shared.consumer import ShardConsumer
+from shared.database import Database
+from shared.event_log import EventLog
+from shared.feed import FeedClient
+from shared.relay import Relay
+from shared.service import Tasks, serve
+from shared.settings import Settings, settings
+from shared.topics import CURRICULUM, EVIDENCE, QUARANTINED, ROSTER
+from shared.transport import make_broker, subscribe_consumer
+from shared.web import feed_router, make_app, operations_router
+
+log = logging.getLogger(__name__)
+DESCRIPTION = "What was observed: validated, identified, aligned, deduplicated, kept."
+BROKER_RETRY_S = 1.0
+OBJECTS_A_COLLECTION = 100_000
+"""Batches make many short-lived objects; with Python's default each batch would be scanned several times."""
+
+
+async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitStack) -> None:
+    database = await Database.connect(config.evidence_database)
+    stack.push_async_callback(database.close)
+    evidence, roster, quarantined = (EventLog(topic.log, config.shards) for topic in (EVIDENCE, ROSTER, QUARANTINED))
+    logs = (evidence, roster, quarantined)
+    async with database.connection() as connection:
+        for event_log in logs:
+            await event_log.prepare(connection)
+    relay = Relay(database, logs, config)
+    writer = Writer(database, evidence, relay.wake)
+    await writer.prepare()
+    learners = Learners(database, config)
+    intake = Intake(writer, learners, Competencies(database), config)
+    quarantine = Quarantine(database, quarantined, intake)
+    releaser = Releaser(database, intake)
+    feed = FeedClient(config.progression_url, config)
+    stack.push_async_callback(feed.close)
+    handler = CurriculumHandler(releaser.wake)
+    curriculum = ShardConsumer("evidence.curriculum", CURRICULUM.log, database, handler, feed, config)
+    await curriculum.prepare()
+    submitted = SubmittedEvidence(intake, quarantine, config)
+    broker = make_broker(config)
+    submitted.subscribe(broker)
+    subscribe_consumer(broker, curriculum, config)
+    tasks = Tasks()
+
+    async def lag() -> list[dict[str, Any]]:
+        return await evidence_lag(database, [event_log.name for event_log in logs], curriculum, feed, submitted.lag)
+
+    app.include_router(evidence_router(intake, database, config))
+    app.include_router(learners_router(database, logs, learners))
+    app.include_router(quarantine_router(database, quarantine))
+    app.include_router(roster_router(database, Rosters(database, roster, learners), config))
+    app.include_router(feed_router(database, logs, config))
+    app.include_router(operations_router(ready=database.answers, alive=tasks.alive, lag=lag))
+    tasks.start("writer", writer.run())
+    tasks.start("relay", relay.run())
+    tasks.start("releaser", releaser.run())
+    tasks.start("curriculum", curriculum.tick())
+    tasks.start("broker", _consume(broker))
+    stack.push_async_callback(tasks.stop)
+    stack.push_async_callback(writer.drain)
+    stack.push_async_callback(curriculum.stop)
+    stack.push_async_callback(broker.stop)
+
+
+async def _consume(broker: KafkaBroker) -> None:
+    """Consume until cancelled; while Kafka is away at the start, HTTP already takes evidence in."""
+    while True:
+        try:
+            await broker.start()
+        except (KafkaError, OSError) as error:
+            log.warning("Kafka does not answer yet: %s", type(error).__name__)
+            with contextlib.suppress(KafkaError, OSError):
+                await broker.stop()
+            await asyncio.sleep(BROKER_RETRY_S)
+        else:
+            await asyncio.Event().wait()
+
+
+def create_app(config: Settings) -> FastAPI:
+    """Return the application; its lifespan connects to PostgreSQL and Kafka."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            await _compose(app, config, stack)
+            yield
+
+    return make_app("evidence", DESCRIPTION, Authenticator(config), lifespan)
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    gc.freeze()
+    gc.set_threshold(OBJECTS_A_COLLECTION, 20, 20)
+    serve(create_app(settings()), settings())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""The roster: what an import says, which rows of it are news, and the events that tell them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from shared.contracts import (
+    ROSTER_CLASS,
+    ROSTER_ENROLMENT,
+    ROSTER_SCHOOL,
+    ROSTER_STAFF,
+    RosterClass,
+    RosterEnrolment,
+    RosterSchool,
+    RosterStaff,
+)
+from shared.events import Draft, encode_json, envelope
+from shared.shards import shard_of
+
+Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
+Title = Annotated[str, Meta(max_length=512, pattern=r"^[^\x00]*\Z")]
+
+
+class School(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A school, and the district that it belongs to."""
+
+    school: Name
+    title: Title
+    district: Name | None = None
+
+
+class Class(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"class_id": "class"}):
+    """A class; ids are unique in a tenant."""
+
+    class_id: Name
+    title: Title
+    school: Name | None = None
+    subject: Title | None = None
+
+
+class Learner(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A learner as a source knows them; `source` defaults to that of the roster."""
+
+    source_id: Name
+    name: Title | None = None
+    source: Name | None = None
+
+
+class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"class_id": "class"}):
+    """A learner's place in a class; `learner` is a source id."""
+
+    class_id: Name
+    learner: Name
+    status: Name = "active"
+    source: Name | None = None
+
+
+class Staff(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"class_id": "class"}):
+    """Who teaches a class."""
+
+    class_id: Name
+    staff: Name
+    role: Name = "teacher"
+    status: Name = "active"
+
+
+class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A learner's membership of a group; kept here only, for reports on equity, and never in an event."""
+
+    group: Name
+    learner: Name
+    value: Title = ""
+    source: Name | None = None
+
+
+class Roster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One import: rows to add or change; what it does not name stays as it is."""
+
+    source: Name
+    schools: tuple[School, ...] = ()
+    classes: tuple[Class, ...] = ()
+    learners: tuple[Learner, ...] = ()
+    enrolments: tuple[Enrolment, ...] = ()
+    staff: tuple[Staff, ...] = ()
+    groups: tuple[Group, ...] = ()
+
+    def learner_source(self) -> dict[str, str]:
+        """Return the source that each source id of a learner belongs to, as the import's own learners say."""
+        return {learner.source_id: learner.source or self.source for learner in self.learners}
+
+
+class Fact(NamedTuple):
+    """A row of the roster as it is stored: its kind and key, and the encoded data of its event."""
+
+    kind: str
+    key: str
+    subject: str
+    data: bytes
+
+
+def facts(roster: Roster, learner_of: Mapping[tuple[str, str], str]) -> list[Fact]:
+    """Return what the import says, the last row of a key ruling; `learner_of` knows (source, source id)."""
+    sources = roster.learner_source()
+    said: list[Fact] = []
+    for school in roster.schools:
+        event = RosterSchool(school.school, school.title, school.district)
+        said.append(Fact(ROSTER_SCHOOL, school.school, roster.source, encode_json(event)))
+    for row in roster.classes:
+        told = RosterClass(row.class_id, row.title, row.school, row.subject)
+        said.append(Fact(ROSTER_CLASS, row.class_id, roster.source, encode_json(told)))
+    for member in roster.staff:
+        teaches = RosterStaff(member.class_id, member.staff, member.role, member.status == "active")
+        said.append(Fact(ROSTER_STAFF, f"{member.class_id}\x1f{member.staff}", roster.source, encode_json(teaches)))
+    for place in roster.enrolments:
+        source = place.source or sources.get(place.learner, roster.source)
+        learner = learner_of[source, place.learner]
+        enrolled = RosterEnrolment(place.class_id, learner, place.status == "active")
+        said.append(Fact(ROSTER_ENROLMENT, f"{place.class_id}\x1f{learner}", learner, encode_json(enrolled)))
+    return list({(fact.kind, fact.key): fact for fact in said}.values())
+
+
+def events(tenant: str, news: Sequence[Fact], ids: Sequence[str], time: str, shards: int) -> list[Draft]:
+    """Return the events of the rows that changed."""
+    return [
+        Draft(
+            shard_of(tenant, fact.subject, shards), tenant, fact.subject,
+            envelope(id=id, source="evidence", type=fact.kind, tenant=tenant, subject=fact.subject, time=time,
+                     data=fact.data),
+        )
+        for fact, id in zip(news, ids, strict=True)
+    ]  # fmt: skip

@@ -1,0 +1,31 @@
+"""How answers are written, and what parameters of routes look like."""
+
+import uuid
+from typing import Annotated
+
+import msgspec
+from fastapi import Path, Query, Response
+
+from shared.errors import InvalidEvent
+
+Limit = Annotated[int, Query(ge=1, le=10_000)]
+Text = Annotated[str, Query(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f]*$")]
+Id = Annotated[str, Path(description="a UUID")]
+
+
+def answer(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return JSON, encoded once and not validated again."""
+    return Response(msgspec.json.encode(content), status, headers, "application/json")
+
+
+def as_uuid(text: str, name: str) -> str:
+    """
+    Return an id in its canonical form.
+
+    Raises:
+        InvalidEvent: it is not a UUID.
+    """
+    try:
+        return str(uuid.UUID(text))
+    except ValueError as error:
+        raise InvalidEvent(f"{name} is not a UUID", pointer=f"/{name}") from error

@@ -1,0 +1,88 @@
+"""Evidence by HTTP: one item, a batch, and what became of each."""
+
+from collections.abc import Sequence
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from services.evidence.entrypoints.answers import Id, answer, as_uuid
+from services.evidence.handlers import reading
+from services.evidence.handlers.intake import Intake, Item
+from shared.database import Database
+from shared.errors import Forbidden, InvalidEvent, TooLarge
+from shared.settings import Settings
+from shared.web import Caller, read_body
+
+_decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_object = msgspec.json.Decoder(msgspec.Raw).decode
+_NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines")
+
+
+def evidence_router(intake: Intake, database: Database, settings: Settings) -> APIRouter:
+    """Return the routes on evidence."""
+    router = APIRouter(tags=["evidence"])
+
+    @router.post("/v1/evidence", status_code=201)
+    async def submit(request: Request, caller: Caller) -> Response:
+        """
+        Take in native evidence: one object, an array, or NDJSON.
+
+        One object answers 201 accepted or corrected, 200 duplicate, 202 parked, 409 same id with other content, 422
+        rejected. A batch answers 200 with one status an item; a bad item harms no other.
+        """
+        caller.require("evidence:write")
+        body = await read_body(request, settings)
+        items, is_batch = split(body, request.headers.get("content-type", ""))
+        if len(items) > settings.batch_items_max:
+            raise TooLarge(f"{len(items)} items are over {settings.batch_items_max}; send smaller batches")
+        results = await intake.take(items, caller.tenant, way="http", only_source=caller.source)
+        return answer({"items": results}) if is_batch else _answer_one(results[0])
+
+    @router.get("/v1/evidence/{evidence_id}")
+    async def show(evidence_id: Id, caller: Caller) -> Response:
+        """A piece of evidence: content, validity, position."""
+        caller.require("records:read")
+        return answer(await reading.evidence(database, caller.tenant, as_uuid(evidence_id, "evidence_id")))
+
+    @router.get("/v1/evidence/{evidence_id}/trace")
+    async def trace(evidence_id: Id, caller: Caller) -> Response:
+        """What happened to a piece here: received, accepted, what it corrects, what voids it, what it waits for."""
+        caller.require("records:read")
+        return answer(await reading.trace(database, caller.tenant, as_uuid(evidence_id, "evidence_id")))
+
+    return router
+
+
+def split(body: bytes, content_type: str) -> tuple[Sequence[bytes], bool]:
+    """
+    Return the items of a body, undecoded, and whether they are a batch.
+
+    Raises:
+        InvalidEvent: the body as a whole is not JSON; in NDJSON a bad line is an item of its own.
+    """
+    start = body[:64].lstrip()[:1] or body.lstrip()[:1]
+    if content_type.partition(";")[0].strip().lower() in _NDJSON:
+        return _lines(body), True
+    try:
+        if start == b"[":
+            return [bytes(item) for item in _decode_array(body)], True
+        return [bytes(_decode_object(body))], False
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        lines = _lines(body)
+        if start == b"{" and len(lines) > 1 and "trailing characters" in str(error):
+            return lines, True
+        raise InvalidEvent(f"the body is not JSON: {error}", pointer="", reason="malformed_json") from error
+
+
+def _lines(body: bytes) -> list[bytes]:
+    return [line for line in body.split(b"\n") if line and not line.isspace()]
+
+
+def _answer_one(item: Item) -> Response:
+    if item.reason == "forbidden_source":
+        raise Forbidden(item.detail or "", pointer=item.pointer)
+    if item.reason == "too_large":
+        raise TooLarge(f"the item is {item.detail}")
+    if item.status == "rejected":
+        return answer(item, 409 if item.reason == "conflict" else 422)
+    return answer(item, {"accepted": 201, "corrected": 201, "duplicate": 200, "parked": 202}[item.status])

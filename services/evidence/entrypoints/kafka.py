@@ -1,0 +1,157 @@
+"""
+Evidence by Kafka: the topic of submitted evidence, for producers that are trusted for the tenants they name.
+
+Offsets are committed after the database commit, explicitly and only for what was handled; after a failure the consumer
+goes back to where the poll began. What is delivered twice is a duplicate by its id.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from faststream.kafka import KafkaBroker
+from faststream.kafka.subscriber.usecase import BatchSubscriber
+
+from services.evidence.domain.quarantine import Refusal, quarantine_id
+from services.evidence.formats import native
+from services.evidence.handlers.intake import Intake
+from services.evidence.handlers.quarantine import Quarantine
+from shared.auth import TENANT
+from shared.errors import Unavailable
+from shared.observability import metrics
+from shared.settings import Settings
+from shared.topics import SUBMITTED
+from shared.transport import subscribe
+
+log = logging.getLogger(__name__)
+GROUP = "evidence.intake"
+CONSUMERS = 2
+"""In one process: while the batch of one commits, the other's is validated."""
+RETRY_S = 1.0
+
+Record: TypeAlias = "ConsumerRecord[bytes, bytes]"
+
+
+class SubmittedEvidence:
+    """Takes in what is polled from the topic of submitted evidence."""
+
+    def __init__(self, intake: Intake, quarantine: Quarantine, settings: Settings) -> None:
+        self._intake = intake
+        self._quarantine = quarantine
+        self._settings = settings
+        self._topic = SUBMITTED.name(settings.topic_suffix)
+        self._subscribers: list[BatchSubscriber] = []
+        self._handled_time_ms = 0
+        self.last_progress = time.monotonic()
+
+    def subscribe(self, broker: KafkaBroker) -> None:
+        """Add the consumers of this process to the group."""
+        for place in range(CONSUMERS):
+            slot = f"{self._settings.slot}.{place}" if self._settings.slot else ""
+            own = self._settings.model_copy(update={"slot": slot})
+
+            async def on_records(records: Sequence[Record], place: int = place) -> None:
+                await self._on_records(records, self._subscribers[place])
+
+            self._subscribers.append(
+                subscribe(broker, self._topic, GROUP, on_records, own, description="native evidence, header tenant")
+            )
+
+    async def lag(self) -> tuple[int | None, float | None]:
+        """Return how many records wait, over all partitions and replicas, and for how long at most."""
+        consumer = next((s.consumer for s in self._subscribers if s.consumer is not None), None)
+        if consumer is None:
+            return None, None
+        partitions = [TopicPartition(self._topic, shard) for shard in range(self._settings.shards)]
+        ends, begins = await consumer.end_offsets(partitions), await consumer.beginning_offsets(partitions)
+        behind = 0
+        for partition in partitions:
+            committed = await consumer.committed(partition)
+            behind += max(0, ends[partition] - max(committed or 0, begins[partition]))
+        if behind == 0:
+            return 0, 0.0
+        return behind, max(0.0, time.time() - self._handled_time_ms / 1000) if self._handled_time_ms else None
+
+    async def _on_records(self, records: Sequence[Record], subscriber: BatchSubscriber) -> None:
+        """Never raises: what could not be stored is polled again."""
+        consumer = subscriber.consumer
+        assert consumer is not None
+        try:
+            await self._take(records)
+        except Exception as error:
+            if isinstance(error, Unavailable):
+                log.warning("intake waits: %s", error)
+            else:
+                metrics.consumer_failures.labels(consumer=GROUP).inc()
+                log.exception("intake cannot store what it polled; it is tried again")
+            _seek_back(consumer, records)
+            await asyncio.sleep(RETRY_S)
+            return
+        self.last_progress = time.monotonic()
+        self._handled_time_ms = max(self._handled_time_ms, *(record.timestamp for record in records))
+        offsets = {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
+        with contextlib.suppress(Exception):
+            # Where the partition is someone else's by now they repeat the records, and the ids make them duplicates.
+            await consumer.commit(offsets)
+
+    async def _take(self, records: Sequence[Record]) -> None:
+        refusals: list[Refusal] = []
+        by_tenant: dict[str, list[Record]] = {}
+        for record in records:
+            tenant = _tenant(record)
+            if tenant is None:
+                refusals.append(_refusal(record, "", "unknown_tenant", "", "the header tenant is missing or malformed"))
+            else:
+                by_tenant.setdefault(tenant, []).append(record)
+        answers = await asyncio.gather(
+            *(self._take_tenant(tenant, run) for tenant, run in by_tenant.items()), return_exceptions=True
+        )
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+            refusals += answer
+        await self._quarantine.keep(refusals, "kafka")
+
+    async def _take_tenant(self, tenant: str, run: Sequence[Record]) -> list[Refusal]:
+        items = await self._intake.take([record.value or b"" for record in run], tenant, way="kafka")
+        return [
+            _refusal(run[item.index], tenant, item.reason or "", item.pointer or "", item.detail or "")
+            for item in items
+            if item.status == "rejected"
+        ]
+
+
+def _tenant(record: Record) -> str | None:
+    for name, value in record.headers:
+        if name == "tenant":
+            text = value.decode("ascii", "replace")
+            return text if TENANT.fullmatch(text) else None
+    return None
+
+
+def _refusal(record: Record, tenant: str, reason: str, pointer: str, detail: str) -> Refusal:
+    value = record.value or b""
+    id, source, learner = (_storable(text) for text in native.peek(value))
+    kept_as = quarantine_id(record.topic, record.partition, record.offset, value)
+    return Refusal(
+        kept_as, tenant, source, id, learner, reason, _storable(pointer) or "", _storable(detail) or "", value
+    )
+
+
+def _storable(text: str | None) -> str | None:
+    """Return a text as PostgreSQL can keep it in a column; the original bytes are kept whole."""
+    return None if text is None else text.replace("\x00", "\ufffd")[: native.ITEM_ID_CHARS_MAX]
+
+
+def _seek_back(consumer: AIOKafkaConsumer, records: Sequence[Record]) -> None:
+    first: dict[TopicPartition, int] = {}
+    for record in records:
+        first.setdefault(TopicPartition(record.topic, record.partition), record.offset)
+    assigned = consumer.assignment()
+    for partition, offset in first.items():
+        if partition in assigned:
+            consumer.seek(partition, offset)

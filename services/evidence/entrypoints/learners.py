@@ -1,0 +1,89 @@
+"""Learners by HTTP: who is meant by a source's id, and forgetting one."""
+
+import base64
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Query, Response
+
+from services.evidence.entrypoints.answers import Id, Limit, Text, answer, as_uuid
+from services.evidence.handlers.directory import Learners
+from services.evidence.handlers.erasure import erase_learner
+from services.evidence.tables import people
+from shared.database import Database
+from shared.errors import InvalidEvent, NotFound
+from shared.event_log import EventLog
+from shared.web import Caller
+
+SEARCH_ROWS = 50
+
+
+def learners_router(database: Database, logs: Sequence[EventLog], directory: Learners) -> APIRouter:
+    """Return the routes on learners."""
+    router = APIRouter(tags=["learners"])
+
+    @router.get("/v1/learners")
+    async def find(
+        caller: Caller, source: Text | None = None, source_id: Text | None = None, q: Text | None = None
+    ) -> Response:
+        """The learner of a source's own id, or with `q` those whose name or source id starts so."""
+        caller.require("records:read")
+        if q is not None:
+            async with database.connection() as connection:
+                rows = await people.search(connection, caller.tenant, q, SEARCH_ROWS)
+            return answer([dict(row) for row in rows])
+        if source is None or source_id is None:
+            raise InvalidEvent("give source and source_id, or q", pointer="/source")
+        async with database.connection() as connection:
+            learner = await people.find(connection, caller.tenant, source, source_id)
+        if learner is None:
+            raise NotFound("no such learner")
+        return answer({"learner": learner})
+
+    @router.get("/v1/learners/{learner}")
+    async def show(learner: Id, caller: Caller) -> Response:
+        """The name and source ids of a learner."""
+        caller.require("records:read")
+        learner = as_uuid(learner, "learner")
+        async with database.connection() as connection:
+            rows = await people.identities(connection, caller.tenant, learner)
+        if not rows:
+            raise NotFound("no such learner")
+        name = next((row["name"] for row in rows if row["name"] is not None), None)
+        identities = [{"source": row["source"], "source_id": row["source_id"]} for row in rows]
+        return answer({"learner": learner, "name": name, "identities": identities})
+
+    @router.delete("/v1/learners/{learner}")
+    async def erase(learner: Id, caller: Caller) -> Response:
+        """Forget a learner for good; positions stay, bodies go."""
+        caller.require("admin")
+        return answer(await erase_learner(database, logs, directory, caller.tenant, as_uuid(learner, "learner")))
+
+    @router.get("/v1/identities")
+    async def identities(
+        caller: Caller, after: Annotated[str, Query(max_length=4096)] = "", limit: Limit = 1000
+    ) -> Response:
+        """Who is who, of all tenants, as NDJSON in key order; the header Attain-Next is the next `after`."""
+        caller.require("service")
+        async with database.connection() as connection:
+            rows = await people.page(connection, _key(after), limit)
+        body = b"".join(msgspec.json.encode(dict(row)) + b"\n" for row in rows)
+        cursor = _cursor((rows[-1]["tenant"], rows[-1]["source"], rows[-1]["source_id"])) if rows else after
+        return Response(body, headers={"Attain-Next": cursor}, media_type="application/x-ndjson")
+
+    return router
+
+
+def _cursor(key: people.Key) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode()
+
+
+def _key(cursor: str) -> people.Key:
+    if not cursor:
+        return ("", "", "")
+    try:
+        key: people.Key = msgspec.json.decode(base64.urlsafe_b64decode(cursor.encode()), type=people.Key)
+        return key
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise InvalidEvent("not a cursor of this list", pointer="/after") from error

@@ -1,0 +1,64 @@
+"""Quarantine by HTTP: list, show with the original bytes, try again."""
+
+import base64
+from typing import Annotated, Any, Literal
+
+import asyncpg
+from fastapi import APIRouter, Query, Response
+
+from services.evidence.entrypoints.answers import Id, Limit, Text, answer, as_uuid
+from services.evidence.handlers.quarantine import Quarantine
+from services.evidence.tables import quarantine as table
+from shared.database import Database
+from shared.errors import NotFound
+from shared.web import Caller
+
+
+def quarantine_router(database: Database, quarantine: Quarantine) -> APIRouter:
+    """Return the routes on what cannot be used, or not yet; all need scope admin, since bytes name learners."""
+    router = APIRouter(tags=["quarantine"])
+
+    @router.get("/v1/quarantine")
+    async def page(  # noqa: PLR0917  # query parameters
+        caller: Caller,
+        status: Literal["quarantined", "parked", "redriven", "released"] = "quarantined",
+        reason: Text | None = None,
+        source: Text | None = None,
+        after: Annotated[int, Query(ge=0)] = 0,
+        limit: Limit = 100,
+    ) -> Response:
+        """What is kept, in order of receipt, without the bytes; `next` is the next `after`."""
+        caller.require("admin")
+        async with database.connection() as connection:
+            rows = await table.page(
+                connection, caller.tenant, status=status, reason=reason, source=source, after=after, limit=limit
+            )
+        return answer({"items": [_listed(row) for row in rows], "next": rows[-1]["seq"] if rows else after})
+
+    @router.get("/v1/quarantine/{quarantine_id}")
+    async def show(quarantine_id: Id, caller: Caller) -> Response:
+        """One piece with its original bytes, as text too where they are UTF-8."""
+        caller.require("admin")
+        async with database.connection() as connection:
+            row = await table.find(connection, caller.tenant, as_uuid(quarantine_id, "quarantine_id"))
+        if row is None:
+            raise NotFound("no such piece in quarantine")
+        original: bytes = row["original"]
+        try:
+            text = original.decode()
+        except UnicodeDecodeError:
+            text = None
+        return answer(_listed(row) | {"original": base64.b64encode(original).decode(), "text": text})
+
+    @router.post("/v1/quarantine/{quarantine_id}/redrive")
+    async def redrive(quarantine_id: Id, caller: Caller) -> Response:
+        """Take the original bytes in again; the answer is the item."""
+        caller.require("admin")
+        return answer(await quarantine.redrive(caller.tenant, as_uuid(quarantine_id, "quarantine_id")))
+
+    return router
+
+
+def _listed(row: asyncpg.Record) -> dict[str, Any]:
+    listed = {name: value for name, value in row.items() if name not in ("seq", "original", "item_id")}
+    return listed | {"id": row["item_id"]}

@@ -1,0 +1,1 @@
+"""The wire formats that evidence comes in: bytes to commands, one module each, pure."""

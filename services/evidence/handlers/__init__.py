@@ -1,0 +1,1 @@
+"""Load, decide, append: in batches, with the database and the clock, around the pure domain."""

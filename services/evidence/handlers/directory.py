@@ -1,0 +1,84 @@
+"""Who is meant, and what is meant: identities of learners and known competencies, each with a bounded cache."""
+
+import uuid
+from collections.abc import Collection, Iterable
+
+from services.evidence.tables import curriculum, people
+from services.evidence.tables.people import Key
+from shared.database import Database
+from shared.errors import Unavailable
+from shared.settings import Settings
+from shared.shards import shard_of
+
+IDENTIFY_ATTEMPTS_MAX = 5
+KNOWN_COMPETENCIES_MAX = 200_000
+
+
+class Learners:
+    """Learners by (tenant, source, source id): an opaque random id each, and its shard."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._shards = settings.shards
+        self._keys_max = settings.cache_identities
+        self.known: dict[Key, tuple[str, int]] = {}
+        """The cache, to be read by the hot loop; what is missing is asked of `identify`."""
+
+    async def identify(self, keys: Collection[Key]) -> dict[Key, tuple[str, int]]:
+        """
+        Return learner and shard of every key; those not met before become learners.
+
+        Safe to race with other replicas: the primary key decides which proposal is taken.
+        """
+        found: dict[Key, tuple[str, int]] = {}
+        missing = set(keys)
+        for _ in range(IDENTIFY_ATTEMPTS_MAX):
+            if not missing:
+                break
+            async with self._database.connection() as connection:
+                learners = await people.identify(connection, [(*key, str(uuid.uuid4())) for key in missing])
+            for key, learner in learners.items():
+                found[key] = (learner, shard_of(key[0], learner, self._shards))
+            missing -= learners.keys()
+        if missing:
+            raise Unavailable("identities are being changed by another process; send it again")
+        self._remember(found)
+        return found
+
+    def forget(self, learners: Collection[str]) -> None:
+        """Drop learners from the cache."""
+        for key in [key for key, (learner, _) in self.known.items() if learner in learners]:
+            del self.known[key]
+
+    def _remember(self, found: dict[Key, tuple[str, int]]) -> None:
+        self.known.update(found)
+        surplus = len(self.known) - self._keys_max
+        if surplus > 0:
+            for key in [key for key, _ in zip(self.known, range(surplus), strict=False)]:
+                del self.known[key]
+
+
+class Competencies:
+    """
+    Competencies that the frameworks of a tenant have.
+
+    Only presence is cached, and it lasts: what is not in the cache is looked up, since another replica may have folded
+    it.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.known: set[tuple[str, str]] = set()
+        """The cache of (tenant, competency), to be read by the hot loop; what is missing is asked of `find`."""
+
+    async def find(self, wanted: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Return those of (tenant, competency) that are known."""
+        asked = sorted(set(wanted))
+        if not asked:
+            return set()
+        async with self._database.connection() as connection:
+            found = await curriculum.among(connection, asked)
+        if len(self.known) + len(found) > KNOWN_COMPETENCIES_MAX:
+            self.known.clear()
+        self.known |= found
+        return found

@@ -1,0 +1,187 @@
+"""
+Intake: bytes to commands, to identified and aligned submissions, to the writer; one result an item.
+
+Everything up to the writer is done while an earlier batch commits. Nothing here differs between HTTP and Kafka.
+"""
+
+import asyncio
+import datetime
+from collections import Counter
+from collections.abc import Callable, Container, Sequence
+
+import msgspec
+
+from services.evidence.domain.decisions import Outcome
+from services.evidence.domain.evidence import ItemStatus, Park, RecordEvidence, Submission, recorded
+from services.evidence.formats import native
+from services.evidence.handlers.directory import Competencies, Learners
+from services.evidence.handlers.writer import ErasedLearner, Writer
+from shared.errors import InvalidEvent, Unavailable
+from shared.events import utc
+from shared.observability import metrics
+from shared.settings import Settings
+
+ITEMS_A_SLICE = 250
+"""Items validated before other requests get their turn: about 5 ms."""
+ERASURES_MET_MAX = 3
+
+Read = Callable[[bytes, str, datetime.datetime], RecordEvidence]
+
+
+class Item(msgspec.Struct):
+    """What became of one item; the members are the wire format."""
+
+    index: int
+    id: str | None
+    status: ItemStatus
+    evidence_id: str | None = None
+    position: str | None = None
+    reason: str | None = None
+    pointer: str | None = None
+    detail: str | None = None
+
+
+class Intake:
+    """Takes in items of a format, as one tenant, and answers when they are durable."""
+
+    def __init__(self, writer: Writer, learners: Learners, competencies: Competencies, settings: Settings) -> None:
+        self._writer = writer
+        self._learners = learners
+        self._competencies = competencies
+        self._settings = settings
+
+    async def take(
+        self,
+        items: Sequence[bytes],
+        tenant: str,
+        *,
+        way: str,
+        only_source: str | None = None,
+        read: Read = native.read,
+    ) -> list[Item]:
+        """
+        Return one result an item, in order; a bad item harms no other.
+
+        Raises:
+            Unavailable: nothing was stored.
+        """
+        received_at = datetime.datetime.now(datetime.UTC)
+        results, commands = await self._read(items, tenant, only_source, read)
+        for _ in range(ERASURES_MET_MAX):
+            submissions = await self._prepare(list(commands.values()), tenant, received_at)
+            try:
+                outcomes = await self._writer.write(submissions, way)
+                break
+            except ErasedLearner as erased:
+                self._learners.forget(erased.learners)
+        else:
+            raise Unavailable("learners are being erased; send it again")
+        for index, command, (outcome, position) in zip(commands, commands.values(), outcomes, strict=True):
+            results[index] = _item(index, command.content.id, outcome, position)
+        answered = [item for item in results if item is not None]
+        for status, count in Counter(item.status for item in answered).items():
+            metrics.received.labels(way=way, status=status).inc(count)
+        return answered
+
+    async def _read(
+        self, items: Sequence[bytes], tenant: str, only_source: str | None, read: Read
+    ) -> tuple[list[Item | None], dict[int, RecordEvidence]]:
+        """Return the results of what is refused at once, and the commands in the rest, by index."""
+        results: list[Item | None] = [None] * len(items)
+        commands: dict[int, RecordEvidence] = {}
+        latest = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=self._settings.clock_skew_s)
+        bytes_max = self._settings.item_bytes_max
+        for index, raw in enumerate(items):
+            if index % ITEMS_A_SLICE == ITEMS_A_SLICE - 1:
+                await asyncio.sleep(0)
+            try:
+                if len(raw) > bytes_max:
+                    raise InvalidEvent(f"over {bytes_max} bytes", reason="too_large", pointer="")
+                command = read(raw, tenant, latest)
+                if only_source is not None and command.content.source != only_source:
+                    raise InvalidEvent(
+                        f"the token may write as {only_source} only", reason="forbidden_source", pointer="/source"
+                    )
+                commands[index] = command
+            except InvalidEvent as error:
+                results[index] = Item(
+                    index, native.peek(raw)[0], "rejected", None, None, error.members["reason"], error.pointer,
+                    error.detail,
+                )  # fmt: skip
+        return results, commands
+
+    async def _prepare(
+        self, commands: Sequence[RecordEvidence], tenant: str, received_at: datetime.datetime
+    ) -> list[Submission]:
+        """Park what is not aligned, identify the learners of the rest, encode their events."""
+        parks = await self._parks(commands, tenant)
+        people = await self._identify(commands, tenant, parks)
+        submissions: list[Submission] = []
+        time = utc(datetime.datetime.now(datetime.UTC))
+        for index, (command, person) in enumerate(zip(commands, people, strict=True)):
+            if index % ITEMS_A_SLICE == ITEMS_A_SLICE - 1:
+                await asyncio.sleep(0)
+            if person is None:
+                submissions.append(Submission(command, None, 0, None, received_at, parks.get(index)))
+            else:
+                learner, shard = person
+                draft = recorded(command, learner, shard, time)
+                submissions.append(Submission(command, learner, shard, draft, received_at))
+        return submissions
+
+    async def _parks(self, commands: Sequence[RecordEvidence], tenant: str) -> dict[int, Park]:
+        """Return why items have to wait, by index."""
+        known = self._competencies.known
+        suspects = [
+            index
+            for index, command in enumerate(commands)
+            if command.content.retracts is None
+            and (
+                not command.content.competencies
+                or not all((tenant, competency) in known for competency in command.content.competencies)
+            )
+        ]
+        if not suspects:
+            return {}
+        named = {(tenant, competency) for index in suspects for competency in commands[index].content.competencies}
+        found = await self._competencies.find(named)
+        parks = {index: _park(tenant, commands[index].content.competencies, found) for index in suspects}
+        return {index: park for index, park in parks.items() if park is not None}
+
+    async def _identify(
+        self, commands: Sequence[RecordEvidence], tenant: str, parks: dict[int, Park]
+    ) -> list[tuple[str, int] | None]:
+        """Return learner and shard of each item; None for retractions and for what is parked."""
+        known = self._learners.known
+        people: list[tuple[str, int] | None] = []
+        missing: dict[int, tuple[str, str, str]] = {}
+        for index, command in enumerate(commands):
+            content = command.content
+            if content.retracts is not None or content.learner is None or index in parks:
+                people.append(None)
+                continue
+            key = (tenant, content.source, content.learner)
+            person = known.get(key)
+            people.append(person)
+            if person is None:
+                missing[index] = key
+        if missing:
+            found = await self._learners.identify(set(missing.values()))
+            for index, key in missing.items():
+                people[index] = found[key]
+        return people
+
+
+def _park(tenant: str, competencies: Sequence[str], known: Container[tuple[str, str]]) -> Park | None:
+    if not competencies:
+        return Park("unaligned", "/activity", None)
+    for place, competency in enumerate(competencies):
+        if (tenant, competency) not in known:
+            return Park("unknown_competency", f"/competencies/{place}", competency)
+    return None
+
+
+def _item(index: int, id: str, outcome: Outcome, position: str | None) -> Item:
+    return Item(
+        index, id, outcome.status, outcome.evidence_id, position, outcome.reason, outcome.pointer, outcome.detail
+    )

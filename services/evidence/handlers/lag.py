@@ -1,0 +1,48 @@
+"""How far each stage of this service is behind; None where its other end does not answer."""
+
+import asyncio
+import datetime
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+from services.evidence.tables import lag
+from shared.consumer import ShardConsumer
+from shared.database import Database
+from shared.errors import Unavailable
+from shared.feed import FeedClient
+from shared.service import shard_lag
+
+KAFKA_ANSWER_S_MAX = 5.0
+
+
+async def evidence_lag(
+    database: Database,
+    logs: Sequence[str],
+    curriculum: ShardConsumer,
+    feed: FeedClient,
+    intake: Callable[[], Awaitable[tuple[int | None, float | None]]],
+) -> list[dict[str, Any]]:
+    """Return the stages intake, evidence-relay and evidence-curriculum."""
+    try:
+        waiting, waiting_s = await asyncio.wait_for(intake(), KAFKA_ANSWER_S_MAX)
+    except (KafkaError, TimeoutError):
+        waiting, waiting_s = None, None
+    unfolded, unfolded_s = None, None
+    async with database.connection() as connection:
+        unsent, oldest = await lag.relay(connection, list(logs))
+        try:
+            folding = await shard_lag(connection, curriculum, feed)
+            unfolded, unfolded_s = folding["behind_events"], folding["behind_seconds"]
+        except Unavailable:
+            pass
+    unsent_s = 0.0
+    if oldest is not None:
+        waits = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(oldest)
+        unsent_s = max(0.0, waits.total_seconds())
+    return [
+        {"name": "intake", "behind_events": waiting, "behind_seconds": waiting_s},
+        {"name": "evidence-relay", "behind_events": unsent, "behind_seconds": unsent_s},
+        {"name": "evidence-curriculum", "behind_events": unfolded, "behind_seconds": unfolded_s},
+    ]

@@ -1,0 +1,103 @@
+"""Parked pieces flow by themselves when a framework brings the competency they wait for."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Collection, Sequence
+from itertools import groupby
+
+import msgspec
+
+from services.evidence.handlers.intake import Intake
+from services.evidence.tables import curriculum, quarantine
+from shared.consumer import Settle, ShardBatch, Write
+from shared.contracts import FRAMEWORK_PUBLISHED, FrameworkPublished
+from shared.database import Connection, Database
+from shared.errors import Unavailable
+
+log = logging.getLogger(__name__)
+FLOW_ROWS = 2000
+SWEEP_S = 5.0
+"""How often to look without being told: a piece may be parked while its framework is being committed."""
+
+_decode = msgspec.json.Decoder(FrameworkPublished).decode
+
+
+class CurriculumHandler:
+    """Folds the log of frameworks into the table of known competencies; `changed` is called after each commit."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+
+    async def fold(self, batches: Sequence[ShardBatch], settle: Settle) -> Write:
+        """Return what adds the competencies; nothing is cached here, so nothing is read."""
+        added = {
+            (event.tenant, f"{framework.framework}:{competency.code}")
+            for batch in batches
+            for event in batch.events
+            if event.type == FRAMEWORK_PUBLISHED
+            for framework in (_decode(event.data),)
+            for competency in framework.competencies
+        }
+
+        async def write(connection: Connection) -> None:
+            if added:
+                await curriculum.add(connection, list(added))
+
+        return write
+
+    def forget(self, shards: Collection[int]) -> None:
+        """Nothing is cached."""
+
+    async def claimed(self, shards: Collection[int]) -> None:
+        """Nothing is needed."""
+
+    def pending(self, shards: Collection[int]) -> list[int]:
+        """Nothing is left over."""
+        return []
+
+    def committed(self) -> None:
+        """Let parked pieces flow."""
+        self._changed()
+
+
+class Releaser:
+    """Takes parked pieces through the normal intake, in order of receipt, once what they wait for is known."""
+
+    def __init__(self, database: Database, intake: Intake) -> None:
+        self._database = database
+        self._intake = intake
+        self._awake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look now."""
+        self._awake.set()
+
+    async def run(self) -> None:
+        """Release until cancelled."""
+        while True:
+            self._awake.clear()
+            try:
+                while await self.release():
+                    pass
+            except Unavailable as error:
+                log.warning("parked pieces wait: %s", error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._awake.wait(), SWEEP_S)
+
+    async def release(self) -> int:
+        """Release one page; return how many pieces it had."""
+        async with self._database.connection() as connection:
+            rows = await quarantine.flowing(connection, FLOW_ROWS)
+        for tenant, run in groupby(rows, key=lambda row: str(row["tenant"])):
+            page = list(run)
+            items = await self._intake.take([row["original"] for row in page], tenant, way="parked")
+            for row, item in zip(page, items, strict=True):
+                if item.status == "rejected":
+                    await self._refuse(str(row["quarantine_id"]), item.reason or "", item.pointer or "", item.detail)
+        return len(rows)
+
+    async def _refuse(self, quarantine_id: str, reason: str, pointer: str, detail: str | None) -> None:
+        """A parked piece that cannot be used after all is quarantined, or it would come round for ever."""
+        async with self._database.connection() as connection:
+            await quarantine.refuse(connection, quarantine_id, reason, pointer, detail or "")

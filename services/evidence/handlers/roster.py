@@ -1,0 +1,65 @@
+"""The roster: upsert what an import says, publish only what changed."""
+
+import datetime
+import uuid
+
+import msgspec
+
+from services.evidence.domain.roster import Enrolment, Group, Roster, events, facts
+from services.evidence.handlers.directory import Learners
+from services.evidence.tables import people, roster
+from shared.database import Database
+from shared.event_log import EventLog
+from shared.events import utc
+
+
+class Counts(msgspec.Struct):
+    """What an import named, and how much of it was news."""
+
+    learners: int
+    classes: int
+    enrolments: int
+    staff: int
+    schools: int
+    changed: int
+
+
+class Rosters:
+    """Imports rosters; names and source ids stay in this service's tables."""
+
+    def __init__(self, database: Database, log: EventLog, learners: Learners) -> None:
+        self._database = database
+        self._log = log
+        self._learners = learners
+
+    async def take(self, tenant: str, given: Roster) -> Counts:
+        """Store one import and append an event for each row that is new or says something else than before."""
+        sources = given.learner_source()
+        keys = {(tenant, learner.source or given.source, learner.source_id) for learner in given.learners}
+        members: tuple[Enrolment | Group, ...] = (*given.enrolments, *given.groups)
+        for row in members:
+            keys.add((tenant, row.source or sources.get(row.learner, given.source), row.learner))
+        found = await self._learners.identify(keys)
+        learner_of = {(source, source_id): learner for (_, source, source_id), (learner, _) in found.items()}
+        said = facts(given, learner_of)
+        names = {
+            (tenant, learner.source or given.source, learner.source_id): learner.name
+            for learner in given.learners
+            if learner.name is not None
+        }
+        groups = []
+        for group in given.groups:
+            source = group.source or sources.get(group.learner, given.source)
+            groups.append((group.group, learner_of[source, group.learner], group.value))
+        async with self._database.transaction() as connection:
+            changed = await roster.upsert(connection, tenant, said)
+            await people.set_names(connection, [(*key, name) for key, name in names.items()])
+            await roster.set_groups(connection, tenant, groups)
+            news = [fact for fact in said if (fact.kind, fact.key) in changed]
+            time = utc(datetime.datetime.now(datetime.UTC))
+            ids = [str(uuid.uuid4()) for _ in news]
+            await self._log.append(connection, events(tenant, news, ids, time, self._log.shards))
+        return Counts(
+            len(given.learners), len(given.classes), len(given.enrolments), len(given.staff), len(given.schools),
+            len(news),
+        )  # fmt: skip

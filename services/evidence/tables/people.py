@@ -1,0 +1,101 @@
+"""Statements on learners: the only place where names and source ids are kept."""
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from shared.database import Connection, columns
+
+Key = tuple[str, str, str]
+"""Tenant, source, source id."""
+
+
+async def identify(connection: Connection, proposals: Sequence[tuple[str, str, str, str]]) -> dict[Key, str]:
+    """
+    Return the learners of (tenant, source, source id, learner to use where there is none yet).
+
+    Keys that another replica is adding at this moment are missing: ask again. In key order, so that replicas cannot
+    deadlock.
+    """
+    rows = await connection.fetch(
+        "with wanted as (select * from unnest($1::text[], $2::text[], $3::text[], $4::uuid[])"
+        "   k (tenant, source, source_id, learner)),"
+        " added as (insert into learner_identity (tenant, source, source_id, learner)"
+        "   select w.* from wanted w where not exists (select from learner_identity i where i.tenant = w.tenant"
+        "     and i.source = w.source and i.source_id = w.source_id)"
+        '   order by w.tenant collate "C", w.source collate "C", w.source_id collate "C"'
+        "   on conflict do nothing returning tenant, source, source_id, learner)"
+        " select tenant, source, source_id, learner from added union all"
+        " select i.tenant, i.source, i.source_id, i.learner from wanted w"
+        "   join learner_identity i using (tenant, source, source_id)",
+        *columns(sorted(proposals), 4),
+    )
+    return {(tenant, source, source_id): str(learner) for tenant, source, source_id, learner in rows}
+
+
+async def set_names(connection: Connection, names: Sequence[tuple[str, str, str, str]]) -> None:
+    """Store the display names of (tenant, source, source id, name) that changed."""
+    await connection.execute(
+        "update learner_identity i set name = k.name from unnest($1::text[], $2::text[], $3::text[], $4::text[])"
+        "   k (tenant, source, source_id, name) where i.tenant = k.tenant and i.source = k.source"
+        "   and i.source_id = k.source_id and i.name is distinct from k.name",
+        *columns(sorted(names), 4),
+    )
+
+
+async def find(connection: Connection, tenant: str, source: str, source_id: str) -> str | None:
+    """Return the learner of a source id."""
+    learner = await connection.fetchval(
+        "select learner from learner_identity where tenant = $1 and source = $2 and source_id = $3",
+        tenant,
+        source,
+        source_id,
+    )
+    return learner and str(learner)
+
+
+async def identities(connection: Connection, tenant: str, learner: str) -> list[asyncpg.Record]:
+    """Return the source ids and names of a learner."""
+    return await connection.fetch(
+        "select source, source_id, name from learner_identity where tenant = $1 and learner = $2 order by 1, 2",
+        tenant,
+        learner,
+    )
+
+
+async def search(connection: Connection, tenant: str, text: str, limit: int) -> list[asyncpg.Record]:
+    """Return learners whose display name, or source id, starts with the text."""
+    prefix = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    return await connection.fetch(
+        "select learner, name, source, source_id from learner_identity"
+        ' where tenant = $1 and (name is not null and lower(name) collate "C" like lower($2) or source_id like $2)'
+        " order by name nulls last, source_id, source limit $3",
+        tenant,
+        prefix,
+        limit,
+    )
+
+
+async def page(connection: Connection, after: Key, limit: int) -> list[asyncpg.Record]:
+    """Return identities of all tenants behind a key, in key order."""
+    return await connection.fetch(
+        "select tenant, source, source_id, learner from learner_identity"
+        " where (tenant, source, source_id) > ($1, $2, $3) order by tenant, source, source_id limit $4",
+        *after,
+        limit,
+    )
+
+
+async def erase(connection: Connection, lock: int, tenant: str, learner: str) -> list[asyncpg.Record]:
+    """Forget who a learner is, once batches that know it are done; return the source ids."""
+    await connection.execute("select pg_advisory_xact_lock($1, hashtext($2))", lock, tenant)
+    await connection.execute(
+        "insert into erased_learner (tenant, learner, erased_at) values ($1, $2, now()) on conflict do nothing",
+        tenant,
+        learner,
+    )
+    await connection.execute("delete from roster_group where tenant = $1 and learner = $2", tenant, learner)
+    await connection.execute("delete from roster_fact where tenant = $1 and subject = $2", tenant, learner)
+    return await connection.fetch(
+        "delete from learner_identity where tenant = $1 and learner = $2 returning source, source_id", tenant, learner
+    )

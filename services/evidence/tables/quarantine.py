@@ -1,0 +1,155 @@
+"""Statements on what cannot be used, or not yet: quarantined and parked pieces, with their original bytes."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from services.evidence.domain.quarantine import Refusal
+from shared.database import Connection, columns
+
+_LISTED = (
+    "quarantine_id, seq, status, source, item_id, reason, pointer, detail, awaits, way, attempts, received_at,"
+    " evidence_id"
+)
+
+
+async def add(connection: Connection, refusals: Sequence[Refusal], way: str, received_at: datetime) -> set[str]:
+    """Store refusals; return the ids of those that were not stored before (a redelivery is)."""
+    rows = await connection.fetch(
+        "insert into quarantine (quarantine_id, tenant, status, source, item_id, learner_source_id, reason, pointer,"
+        "   detail, original, way, attempts, received_at)"
+        " select k.quarantine_id, k.tenant, 'quarantined', k.source, k.item_id, k.learner, k.reason, k.pointer,"
+        "   k.detail, k.original, $10, 1, $11"
+        " from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],"
+        "   $9::bytea[]) k (quarantine_id, tenant, source, item_id, learner, reason, pointer, detail, original)"
+        " on conflict do nothing returning quarantine_id",
+        *columns(
+            [
+                (r.quarantine_id, r.tenant, r.source, r.item_id, r.learner, r.reason, r.pointer, r.detail, r.original)
+                for r in refusals
+            ],
+            9,
+        ),
+        way,
+        received_at,
+    )
+    return {str(row["quarantine_id"]) for row in rows}
+
+
+async def park(connection: Connection, rows: Sequence[Sequence[Any]], received_at: datetime) -> None:
+    """
+    Store parked pieces, or what an already parked one waits for now; they are known by their evidence id.
+
+    Rows: evidence id, tenant, source, id, learner, reason, pointer, detail, awaits, way, original bytes.
+    """
+    if rows:
+        await connection.execute(
+            "insert into quarantine as q (quarantine_id, evidence_id, tenant, status, source, item_id,"
+            "   learner_source_id, reason, pointer, detail, awaits, way, original, attempts, received_at)"
+            " select k.evidence_id, k.evidence_id, k.tenant, 'parked', k.source, k.item_id, k.learner, k.reason,"
+            "   k.pointer, k.detail, k.awaits, k.way, k.original, 1, $12"
+            " from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],"
+            "   $8::text[], $9::text[], $10::text[], $11::bytea[])"
+            "   k (evidence_id, tenant, source, item_id, learner, reason, pointer, detail, awaits, way, original)"
+            " on conflict (quarantine_id) do update set status = 'parked', reason = excluded.reason,"
+            "   pointer = excluded.pointer, detail = excluded.detail, awaits = excluded.awaits,"
+            "   attempts = q.attempts + 1",
+            *columns(rows, 11),
+            received_at,
+        )
+
+
+async def release(connection: Connection, evidence_ids: Sequence[str]) -> None:
+    """Mark parked pieces as taken in; their bytes are not needed any more."""
+    if evidence_ids:
+        await connection.execute(
+            "update quarantine set status = 'released', original = '', awaits = null"
+            " where quarantine_id = any($1::uuid[]) and status = 'parked'",
+            evidence_ids,
+        )
+
+
+async def flowing(connection: Connection, limit: int) -> list[asyncpg.Record]:
+    """
+    Return parked pieces whose competency is known now, in order of receipt.
+
+    The recursion steps from one awaited competency to the next in the index, so its cost is their number, not the
+    number of pieces.
+    """
+    return await connection.fetch(
+        "with recursive waiting as ("
+        " (select tenant, awaits from quarantine where status = 'parked' and awaits is not null"
+        "   order by tenant, awaits limit 1)"
+        " union all select n.tenant, n.awaits from waiting w cross join lateral (select tenant, awaits from quarantine"
+        "   where status = 'parked' and awaits is not null and (tenant, awaits) > (w.tenant, w.awaits)"
+        "   order by tenant, awaits limit 1) n)"
+        " select q.quarantine_id, q.tenant, q.original, q.seq from waiting w"
+        " join competency c on c.tenant = w.tenant and c.competency = w.awaits"
+        " join quarantine q on q.status = 'parked' and q.tenant = w.tenant and q.awaits = w.awaits"
+        " order by q.seq limit $1",
+        limit,
+    )
+
+
+async def refuse(connection: Connection, quarantine_id: str, reason: str, pointer: str, detail: str) -> None:
+    """Keep a parked piece as quarantined: now that it could flow, it turns out that it cannot be used."""
+    await connection.execute(
+        "update quarantine set status = 'quarantined', attempts = attempts + 1, awaits = null, reason = $2,"
+        " pointer = $3, detail = $4 where quarantine_id = $1 and status = 'parked'",
+        quarantine_id,
+        reason,
+        pointer,
+        detail,
+    )
+
+
+async def page(
+    connection: Connection, tenant: str, *, status: str, reason: str | None, source: str | None, after: int, limit: int
+) -> list[asyncpg.Record]:
+    """Return what is kept for a tenant, without the bytes, in order of receipt."""
+    return await connection.fetch(
+        f"select {_LISTED} from quarantine where tenant = $1 and status = $2 and seq > $3"
+        " and ($4::text is null or reason = $4) and ($5::text is null or source = $5) order by seq limit $6",
+        tenant,
+        status,
+        after,
+        reason,
+        source,
+        limit,
+    )
+
+
+async def find(connection: Connection, tenant: str, quarantine_id: str) -> asyncpg.Record | None:
+    """Return one piece with its original bytes."""
+    return await connection.fetchrow(
+        f"select {_LISTED}, original from quarantine where tenant = $1 and quarantine_id = $2", tenant, quarantine_id
+    )
+
+
+async def retried(
+    connection: Connection, quarantine_id: str, *, evidence_id: str | None, reason: str, pointer: str, detail: str
+) -> None:
+    """Note another attempt: `evidence_id` where it was taken in, or why not."""
+    await connection.execute(
+        "update quarantine set attempts = attempts + 1, evidence_id = $2,"
+        " status = case when $2::uuid is null then status else 'redriven' end,"
+        " reason = $3, pointer = $4, detail = $5 where quarantine_id = $1",
+        quarantine_id,
+        evidence_id,
+        reason,
+        pointer,
+        detail,
+    )
+
+
+async def erase(connection: Connection, tenant: str, people: Sequence[tuple[str, str]]) -> list[str]:
+    """Delete what is kept of (source, source id); return the evidence ids among it."""
+    rows = await connection.fetch(
+        "delete from quarantine q using unnest($2::text[], $3::text[]) k (source, source_id)"
+        " where q.tenant = $1 and q.source = k.source and q.learner_source_id = k.source_id returning q.evidence_id",
+        tenant,
+        *columns(people, 2),
+    )
+    return [str(row["evidence_id"]) for row in rows if row["evidence_id"] is not None]

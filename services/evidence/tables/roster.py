@@ -1,0 +1,48 @@
+"""Statements on the roster: one row a fact, as its event tells it."""
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from services.evidence.domain.roster import Fact
+from shared.contracts import ROSTER_CLASS
+from shared.database import Connection, columns
+
+ROSTER_LOCK = 0x6174_726F
+
+
+async def upsert(connection: Connection, tenant: str, facts: Sequence[Fact]) -> set[tuple[str, str]]:
+    """Store facts; return (kind, key) of those that are new or say something else than before."""
+    await connection.execute("select pg_advisory_xact_lock($1, hashtext($2))", ROSTER_LOCK, tenant)
+    rows = await connection.fetch(
+        "insert into roster_fact as r (tenant, kind, key, subject, data)"
+        " select $1, k.* from unnest($2::text[], $3::text[], $4::text[], $5::bytea[]) k (kind, key, subject, data)"
+        " on conflict (tenant, kind, key) do update set subject = excluded.subject, data = excluded.data"
+        "   where r.data <> excluded.data returning kind, key",
+        tenant,
+        *columns(facts, 4),
+    )
+    return {(row["kind"], row["key"]) for row in rows}
+
+
+async def set_groups(connection: Connection, tenant: str, groups: Sequence[tuple[str, str, str]]) -> None:
+    """Store (group, learner, value)."""
+    await connection.execute(
+        "insert into roster_group (tenant, group_id, learner, value)"
+        " select $1, k.* from unnest($2::text[], $3::uuid[], $4::text[]) k"
+        " on conflict (tenant, group_id, learner) do update set value = excluded.value",
+        tenant,
+        *columns({(group, learner): (group, learner, value) for group, learner, value in groups}.values(), 3),
+    )
+
+
+async def classes(connection: Connection, tenant: str, after: str, limit: int) -> list[asyncpg.Record]:
+    """Return classes in the order of their ids."""
+    return await connection.fetch(
+        "select key, subject source, data from roster_fact where tenant = $1 and kind = $2 and key > $3"
+        " order by key limit $4",
+        tenant,
+        ROSTER_CLASS,
+        after,
+        limit,
+    )

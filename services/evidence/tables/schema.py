@@ -1,0 +1,117 @@
+"""The schema of the evidence database."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import UUID
+
+from shared import consumer, event_log
+
+metadata = sa.MetaData()
+event_log.define_tables(metadata)
+consumer.define_tables(metadata)
+
+_TEXT = sa.Text(collation="C")
+_INSTANT = sa.DateTime(timezone=True)
+
+evidence = sa.Table(
+    "evidence",
+    metadata,
+    # A hash of (tenant, source, id): this index is what makes an id unique, in every shard and replica.
+    sa.Column("evidence_id", UUID, primary_key=True),
+    sa.Column("tenant", _TEXT, nullable=False),
+    sa.Column("source", _TEXT, nullable=False),
+    sa.Column("id", _TEXT),
+    sa.Column("state", sa.SmallInteger, nullable=False),
+    sa.Column("digest", sa.LargeBinary),
+    sa.Column("learner", UUID),
+    sa.Column("shard", sa.Integer),
+    sa.Column("pos", sa.BigInteger),
+    sa.Column("valid", sa.Boolean, nullable=False),
+    sa.Column("relation", _TEXT),
+    sa.Column("target", UUID),
+    sa.Column("received_at", _INSTANT),
+    sa.Column("private", sa.LargeBinary),
+)
+sa.Index(
+    "evidence_target", evidence.c.target, postgresql_where=evidence.c.target.isnot(None)
+)  # few pieces have one, so plain evidence pays for one index only
+
+learner_identity = sa.Table(
+    "learner_identity",
+    metadata,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("source", _TEXT, primary_key=True),
+    sa.Column("source_id", _TEXT, primary_key=True),
+    sa.Column("learner", UUID, nullable=False),
+    sa.Column("name", _TEXT),
+)
+sa.Index("learner_identity_learner", learner_identity.c.tenant, learner_identity.c.learner)
+sa.Index("learner_identity_source_id", learner_identity.c.tenant, learner_identity.c.source_id)
+sa.Index(
+    "learner_identity_name",
+    learner_identity.c.tenant,
+    sa.text('lower(name) collate "C"'),
+    postgresql_where=learner_identity.c.name.isnot(None),
+)
+
+erased_learner = sa.Table(
+    "erased_learner",
+    metadata,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("learner", UUID, primary_key=True),
+    sa.Column("erased_at", _INSTANT, nullable=False),
+)
+
+competency = sa.Table(
+    "competency",
+    metadata,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("competency", _TEXT, primary_key=True),
+)
+
+quarantine = sa.Table(
+    "quarantine",
+    metadata,
+    sa.Column("quarantine_id", UUID, primary_key=True),
+    sa.Column("seq", sa.BigInteger, sa.Identity(always=True), nullable=False, unique=True),
+    sa.Column("tenant", _TEXT, nullable=False),
+    sa.Column("status", _TEXT, nullable=False),
+    sa.Column("source", _TEXT),
+    sa.Column("item_id", _TEXT),
+    sa.Column("learner_source_id", _TEXT),
+    sa.Column("reason", _TEXT, nullable=False),
+    sa.Column("pointer", _TEXT, nullable=False),
+    sa.Column("detail", _TEXT, nullable=False),
+    sa.Column("awaits", _TEXT),
+    sa.Column("way", _TEXT, nullable=False),
+    sa.Column("original", sa.LargeBinary, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("received_at", _INSTANT, nullable=False),
+    sa.Column("evidence_id", UUID),
+)
+sa.Index("quarantine_list", quarantine.c.tenant, quarantine.c.status, quarantine.c.seq)
+sa.Index(
+    "quarantine_awaits",
+    quarantine.c.tenant,
+    quarantine.c.awaits,
+    quarantine.c.seq,
+    postgresql_where=sa.and_(quarantine.c.status == sa.text("'parked'"), quarantine.c.awaits.isnot(None)),
+)
+
+roster_fact = sa.Table(
+    "roster_fact",
+    metadata,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("kind", _TEXT, primary_key=True),
+    sa.Column("key", _TEXT, primary_key=True),
+    sa.Column("subject", _TEXT, nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+)
+
+roster_group = sa.Table(
+    "roster_group",
+    metadata,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("group_id", _TEXT, primary_key=True),
+    sa.Column("learner", UUID, primary_key=True),
+    sa.Column("value", _TEXT, nullable=False),
+)

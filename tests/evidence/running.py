@@ -1,0 +1,158 @@
+"""Starting and stopping the service in a test, and talking to it as its callers do."""
+
+import asyncio
+import contextlib
+import gzip
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import httpx
+import msgspec
+import uvicorn
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+
+from services.evidence.app import create_app
+from shared.contracts import FRAMEWORK_PUBLISHED, Competency, FrameworkPublished
+from shared.migrate import migrate
+from shared.settings import Settings
+from shared.topics import SUBMITTED, create
+from tests.evidence.builders import encoded, token
+from tests.support.producer import Producer, free_port
+
+T = TypeVar("T")
+WAIT_S = 20.0
+
+
+@contextlib.asynccontextmanager
+async def new_database(server: str, name: str) -> AsyncIterator[str]:
+    """Create a database on the server and drop it afterwards."""
+    connection = await asyncpg.connect(server)
+    await connection.execute(f"create database {name}")
+    try:
+        yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+    finally:
+        await connection.execute(f"drop database {name} with (force)")
+        await connection.close()
+
+
+class Running:
+    """A running service, seen from outside."""
+
+    curriculum: Producer
+
+    def __init__(self, config: Settings) -> None:
+        self.config = config
+        self.url = f"http://127.0.0.1:{config.port}"
+        self._clients: list[httpx.AsyncClient] = []
+
+    def client(
+        self, scope: str = "evidence:write records:read admin service", tenant: str = "demo", **claims: str
+    ) -> httpx.AsyncClient:
+        """Return a client with a token."""
+        made = httpx.AsyncClient(base_url=self.url, headers=token(self.config, scope, tenant, **claims), timeout=30)
+        self._clients.append(made)
+        return made
+
+    async def submit(self, *items: dict[str, Any], tenant: str = "demo", **claims: str) -> list[dict[str, Any]]:
+        """Send a gzipped NDJSON batch and return the item results."""
+        headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
+        answer = await self.client(tenant=tenant, **claims).post(
+            "/v1/evidence", content=gzip.compress(encoded(*items)), headers=headers
+        )
+        assert answer.status_code == 200, answer.text
+        results: list[dict[str, Any]] = answer.json()["items"]
+        return results
+
+    async def produce(self, *records: tuple[bytes, list[tuple[str, bytes]]]) -> None:
+        """Send (value, headers) to the topic of submitted evidence."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.config.kafka)
+        await producer.start()
+        for value, headers in records:
+            await producer.send(SUBMITTED.name(self.config.topic_suffix), value, headers=headers)
+        await producer.stop()
+
+    async def publish_framework(self, framework: str, *codes: str, tenant: str = "demo") -> None:
+        """Publish a framework as progression does, and wait until this service has it."""
+        competencies = tuple(Competency(code, code, place) for place, code in enumerate(codes))
+        part = FrameworkPublished(framework, "v1", framework, 1, 1, competencies, ())
+        await self.curriculum.append("curriculum", tenant, [(FRAMEWORK_PUBLISHED, framework, part)])
+
+        async def has_it() -> bool:
+            rows = await self.rows(
+                "select count(*) n from competency where tenant = $1 and competency like $2", tenant, f"{framework}:%"
+            )
+            return bool(rows[0]["n"] >= len(codes))
+
+        await until(has_it)
+
+    async def rows(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
+        """Look into the service's database."""
+        connection = await asyncpg.connect(self.config.evidence_database)
+        try:
+            return await connection.fetch(statement, *arguments)
+        finally:
+            await connection.close()
+
+    async def feed(self, log: str = "evidence") -> list[dict[str, Any]]:
+        """Return all events of a log, shard by shard."""
+        events = []
+        for shard in range(self.config.shards):
+            answer = await self.client().get("/v1/feed", params={"log": log, "shard": shard, "limit": 10_000})
+            assert answer.status_code == 200
+            events += [msgspec.json.decode(line) for line in answer.content.splitlines()]
+        return events
+
+    async def close(self) -> None:
+        """Close the clients."""
+        for client in self._clients:
+            await client.aclose()
+
+
+@contextlib.asynccontextmanager
+async def running_service(config: Settings, *, install: bool = True) -> AsyncIterator[Running]:
+    """Install a service, unless another replica did, and run it in this process."""
+    if install:
+        await asyncio.to_thread(migrate, "evidence", config.evidence_database)
+    created = await create(config) if install else []
+    server = uvicorn.Server(uvicorn.Config(create_app(config), port=config.port, log_config=None))
+    task = asyncio.create_task(server._serve())
+    while not server.started:
+        assert not task.done()
+        await asyncio.sleep(0.01)
+    running = Running(config)
+    try:
+        yield running
+    finally:
+        await running.close()
+        server.should_exit = True
+        await task
+        await _delete_topics(config, created)
+
+
+async def _delete_topics(config: Settings, names: list[str]) -> None:
+    if names:
+        admin = AIOKafkaAdminClient(bootstrap_servers=config.kafka)
+        await admin.start()
+        await admin.delete_topics(names)
+        await admin.close()
+
+
+@contextlib.asynccontextmanager
+async def second_replica(first: Running) -> AsyncIterator[Running]:
+    """Run another replica on the same database and topics."""
+    config = first.config.model_copy(update={"port": free_port()})
+    async with running_service(config, install=False) as running:
+        yield running
+
+
+async def until(claim: Callable[[], Awaitable[T]]) -> T:
+    """Return the first true answer; fail after a while."""
+    deadline = time.monotonic() + WAIT_S
+    while not (answer := await claim()):
+        assert time.monotonic() < deadline, "it did not become true"
+        await asyncio.sleep(0.05)
+    return answer

@@ -1,0 +1,109 @@
+"""The native format refuses what it does not understand, and names the member."""
+
+import datetime
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.evidence.domain.evidence import evidence_id
+from services.evidence.formats import native
+from shared.errors import InvalidEvent
+from shared.events import utc
+from shared.shards import stable_id
+from tests.evidence.builders import LATEST, item
+
+BAD: list[tuple[str, bytes | dict[str, Any], str, str]] = [
+    ("cut off", b'{"id": "a1",', "malformed_json", ""),
+    ("not UTF-8", b'{"id": "\xff"}', "malformed_json", ""),
+    ("nested too deep", b'{"extensions":{"x":' + b"[" * 5000 + b"]" * 5000 + b"}}", "malformed_json", ""),
+    ("NaN", json.dumps(item(score={"raw": float("nan"), "max": 4})).encode(), "malformed_json", ""),
+    ("infinity", b'{"score": {"raw": 1e999}}', "invalid", "/score/raw"),
+    ("an array", b"[]", "invalid", ""),
+    ("no id", item(id=None), "missing_member", "/id"),
+    ("empty id", item(""), "invalid", "/id"),
+    ("long id", item("x" * 513), "invalid", "/id"),
+    ("control character", item("a\n1"), "invalid", "/id"),
+    ("NUL", item(learner="a\x00"), "invalid", "/learner"),
+    ("number for id", item(id=7), "invalid", "/id"),
+    ("unknown member", item(colour="red"), "unknown_member", "/colour"),
+    ("unknown member inside", item(activity={"id": "q", "a/b~c": 1}), "unknown_member", "/activity/a~1b~0c"),
+    ("no learner", item(learner=None), "missing_member", "/learner"),
+    ("no score", item(score=None), "missing_member", "/score"),
+    ("neither competency nor activity", item(competencies=None), "missing_member", "/competencies"),
+    ("competency without framework", item(competencies=["math:1", "2"]), "invalid", "/competencies/1"),
+    ("competency of a wrong type", item(competencies=["math:1", 2]), "invalid", "/competencies/1"),
+    ("raw below min", item(score={"raw": 1, "min": 2, "max": 4}), "invalid", "/score/raw"),
+    ("negative raw", item(score={"raw": -1, "max": 4}), "invalid", "/score/raw"),
+    ("max not above min", item(score={"raw": 4, "min": 4, "max": 4}), "invalid", "/score/max"),
+    ("raw without max", item(score={"raw": 4}), "missing_member", "/score/max"),
+    ("max without raw", item(score={"max": 4}), "missing_member", "/score/raw"),
+    ("scaled out of range", item(score={"scaled": 1.01}), "invalid", "/score/scaled"),
+    ("level on no scale", item(score={"level": "B"}), "missing_member", "/score/scale"),
+    ("empty score", item(score={}), "missing_member", "/score/raw"),
+    ("text for a number", item(score={"raw": "3", "max": 4}), "invalid", "/score/raw"),
+    ("time without zone", item(occurred_at="2026-03-04T10:15:00"), "invalid", "/occurred_at"),
+    ("time in the future", item(occurred_at="2126-03-04T10:15:00Z"), "future_time", "/occurred_at"),
+    ("time before time", item(occurred_at="0001-01-01T00:00:00+02:00"), "invalid", "/occurred_at"),
+    ("no time", item(occurred_at="yesterday"), "invalid", "/occurred_at"),
+    ("unknown kind", item(kind="exam"), "invalid", "/kind"),
+    ("attempt 0", item(attempt=0), "invalid", "/attempt"),
+    ("dok 5", item(dok=5), "invalid", "/dok"),
+    ("two targets", item(supersedes="x", retracts="y"), "invalid", "/supersedes"),
+    ("supersedes itself", item(supersedes="a1"), "self_target", "/supersedes"),
+    ("retracts itself", item(retracts="a1", score=None), "self_target", "/retracts"),
+]
+
+
+@pytest.mark.parametrize(("raw", "reason", "pointer"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
+def test_bad_items_are_refused_by_name(raw: bytes | dict[str, Any], reason: str, pointer: str) -> None:
+    with pytest.raises(InvalidEvent) as refusal:
+        native.read(raw if isinstance(raw, bytes) else json.dumps(raw).encode(), "demo", LATEST)
+
+    assert (refusal.value.members["reason"], refusal.value.pointer) == (reason, pointer)
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        item(score={"raw": 5, "max": 4}),
+        item(score={"raw": 0, "max": 4}),
+        item(score={"scaled": -1}),
+        item(score={"level": "B", "scale": "letters"}),
+        item(competencies=None, activity={"id": "quiz-7"}),
+        item(score=None, competencies=None, learner=None, retracts="a0"),
+        item(supersedes=None) | {"supersedes": None, "retracts": None, "kind": None},
+        item("ünïcødé ☂", extensions={"https://x.example/y": [1, {"z": "\u0000"}]}),
+    ],
+)
+def test_good_items_are_read(good: dict[str, Any]) -> None:
+    assert native.read(json.dumps(good).encode(), "demo", LATEST).content.id == good["id"]
+
+
+def test_order_space_zone_and_defaults_do_not_make_other_content() -> None:
+    written = item(extensions={"b": 1, "a": 2})
+    other = dict(reversed(list(written.items()))) | {
+        "occurred_at": "2026-03-04T12:15:00.000+02:00", "attempt": 1, "extensions": {"a": 2, "b": 1},
+        "score": {"raw": 3.0, "max": 4.0, "min": 0},
+    }  # fmt: skip
+
+    one = native.read(json.dumps(written).encode(), "demo", LATEST)
+    two = native.read(json.dumps(other, indent=2).encode(), "demo", LATEST)
+
+    assert one.digest == two.digest
+
+
+@given(st.datetimes(datetime.datetime(1900, 1, 2), datetime.datetime(2026, 5, 30)), st.integers(-840, 840))
+def test_instants_are_written_in_the_one_form(moment: datetime.datetime, east_min: int) -> None:
+    moment = moment.replace(tzinfo=datetime.timezone(datetime.timedelta(minutes=east_min)))
+
+    read = native.read(json.dumps(item(occurred_at=moment.isoformat())).encode(), "demo", LATEST)
+
+    assert read.content.occurred_at == utc(moment)
+
+
+@given(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20))
+def test_evidence_ids_are_the_stable_ids(source: str, id: str) -> None:
+    assert evidence_id("demo", source, id) == stable_id("demo", source, id)

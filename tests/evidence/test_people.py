@@ -1,0 +1,137 @@
+"""Rosters, names and forgetting: who a learner is stays in this service and can be erased."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.evidence.builders import SOURCE, item, picked
+from tests.evidence.running import Running
+
+SIS = "https://sis.example.edu"
+
+
+def roster() -> dict[str, Any]:
+    return {
+        "source": SIS,
+        "schools": [{"school": "s1", "title": "North", "district": "d1"}],
+        "classes": [
+            {"class": "c1", "title": "Maths 5", "school": "s1", "subject": "math"},
+            {"class": "c2", "title": "Art"},
+        ],
+        "learners": [
+            {"source_id": "ada", "name": "Ada Lovelace", "source": SOURCE},
+            {"source_id": "emmy", "name": "Emmy Noether"},
+        ],
+        "enrolments": [{"class": "c1", "learner": "ada"}, {"class": "c1", "learner": "emmy", "status": "inactive"}],
+        "staff": [{"class": "c1", "staff": "t-12", "role": "teacher"}],
+        "groups": [{"group": "g1", "learner": "emmy", "value": "a"}],
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def imported(service: Running) -> dict[str, Any]:
+    await service.publish_framework("math", "1")
+    answer = await service.client().post("/v1/roster", json=roster())
+    assert answer.status_code == 200, answer.text
+    counts: dict[str, Any] = answer.json()
+    return counts
+
+
+async def test_an_import_counts_what_it_names(imported: dict[str, Any]) -> None:
+    assert imported == {"learners": 2, "classes": 2, "enrolments": 2, "staff": 1, "schools": 1, "changed": 6}
+
+
+async def test_the_same_import_again_publishes_nothing(service: Running) -> None:
+    before = await service.feed("roster")
+
+    again = await service.client().post("/v1/roster", json=roster())
+
+    assert again.json()["changed"] == 0
+    assert await service.feed("roster") == before
+
+
+async def test_only_what_changed_is_published(service: Running) -> None:
+    before = await service.feed("roster")
+    changed = roster()
+    changed["classes"][1]["title"] = "Fine art"
+
+    await service.client().post("/v1/roster", json=changed)
+
+    news = [event for event in await service.feed("roster") if event not in before]
+    assert [(event["type"], event["data"]["title"]) for event in news] == [("attain.roster.class.v1", "Fine art")]
+    listed = (await service.client().get("/v1/roster/classes")).json()["items"]
+    assert picked(listed, "class", "title") == [("c1", "Maths 5"), ("c2", "Fine art")]
+
+
+async def test_no_name_and_no_source_id_of_a_learner_is_published(service: Running) -> None:
+    told = json.dumps(await service.feed("roster"))
+
+    assert not any(secret in told for secret in ("Ada", "Emmy", '"ada"', '"emmy"', '"g1"'))
+
+
+async def test_a_bad_roster_is_refused_with_its_member(service: Running) -> None:
+    bad = roster()
+    bad["classes"][1]["colour"] = "red"
+
+    answer = await service.client().post("/v1/roster", json=bad)
+
+    assert (answer.status_code, answer.json()["pointer"]) == (422, "/classes/1/colour")
+
+
+async def test_evidence_and_roster_meet_in_the_same_learner(service: Running) -> None:
+    [result] = await service.submit(item("e1"))
+    client = service.client()
+
+    learner = (await client.get("/v1/learners", params={"source": SOURCE, "source_id": "ada"})).json()["learner"]
+    shown = (await client.get(f"/v1/evidence/{result['evidence_id']}")).json()
+    person = (await client.get(f"/v1/learners/{learner}")).json()
+    enrolled = [e["subject"] for e in await service.feed("roster") if e["type"] == "attain.roster.enrolment.v1"]
+
+    assert shown["learner"] == learner
+    assert person == {
+        "learner": learner, "name": "Ada Lovelace", "identities": [{"source": SOURCE, "source_id": "ada"}],
+    }  # fmt: skip
+    assert learner in enrolled
+
+
+@pytest.mark.parametrize(
+    ("q", "found"), [("ada l", ["ada"]), ("EMMY", ["emmy"]), ("em", ["emmy"]), ("%", []), ("x", [])]
+)
+async def test_learners_are_found_by_name_or_source_id(service: Running, q: str, found: list[str]) -> None:
+    rows = (await service.client().get("/v1/learners", params={"q": q})).json()
+
+    assert picked(rows, "source_id") == found
+
+
+async def test_erasing_a_learner_leaves_positions_and_nothing_else(service: Running) -> None:
+    mine = [item(f"x{n}", learner="emmy", source=SIS, activity={"id": "q", "name": "Emmy's"}) for n in range(3)]
+    results = await service.submit(*mine, item("r", learner=None, score=None, source=SIS, retracts="x0"))
+    await service.submit(item("px", learner="emmy", source=SIS, competencies=["gone:1"]))
+    client = service.client()
+    learner = (await client.get("/v1/learners", params={"source": SIS, "source_id": "emmy"})).json()["learner"]
+    before = {log: await service.feed(log) for log in ("evidence", "roster")}
+
+    erased = (await client.delete(f"/v1/learners/{learner}")).json()
+
+    after = {log: await service.feed(log) for log in ("evidence", "roster")}
+    places = {log: [(event["shard"], event["position"]) for event in before[log]] for log in before}
+    assert erased == {"identities": 1, "evidence": 5, "events": 5}
+    assert {log: [(event["shard"], event["position"]) for event in after[log]] for log in after} == places
+    assert learner not in json.dumps(after)
+    assert sum(event["type"] == "attain.evidence.redacted.v1" for event in after["evidence"]) == 4
+    for table in ("evidence", "learner_identity", "quarantine", "roster_fact", "roster_group"):
+        text = str([tuple(row) for row in await service.rows(f"select * from {table}")])
+        assert learner not in text, table
+        assert "emmy" not in text.lower(), table
+    assert (await client.get(f"/v1/learners/{learner}")).status_code == 404
+    assert picked(await service.submit(*mine), "status", "reason") == [("rejected", "erased")] * 3
+    assert results[0]["position"] in {f"evidence.1.{shard}.{pos}" for shard, pos in places["evidence"]}
+
+
+async def test_an_erased_learner_who_comes_back_is_someone_new(service: Running) -> None:
+    [result] = await service.submit(item("new", learner="emmy", source=SIS))
+
+    assert result["status"] == "accepted"
+    learner = (await service.rows("select learner from evidence where id = 'new'"))[0]["learner"]
+    assert not await service.rows("select from erased_learner where learner = $1", learner)
