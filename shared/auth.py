@@ -19,9 +19,15 @@ ISSUER = AUDIENCE = "attain"
 TENANT = re.compile(r"[a-z0-9-]{1,63}")
 SCOPES = frozenset(
     (
-        "evidence:write", "records:read", "records:read:classes", "records:read:self",
-        "policy:write", "decisions:write", "admin", "service",
-    )  # fmt: skip
+        "evidence:write",
+        "records:read",
+        "records:read:classes",
+        "records:read:self",
+        "policy:write",
+        "decisions:write",
+        "admin",
+        "service",
+    )
 )
 SERVICE_TOKEN_S = 300
 
@@ -82,9 +88,13 @@ class Authenticator:
             else:
                 key, algorithms = signing_key(self._settings), ["HS256"]
             claims: dict[str, Any] = jwt.decode(
-                token, key, algorithms=algorithms, audience=AUDIENCE, issuer=ISSUER,
+                token,
+                key,
+                algorithms=algorithms,
+                audience=AUDIENCE,
+                issuer=ISSUER,
                 options={"require": ["exp", "sub", "iss", "aud", "tenant"]},
-            )  # fmt: skip
+            )
         except jwt.PyJWTError as error:
             raise Unauthorized(f"token refused: {error}") from error
         return claims
@@ -116,9 +126,15 @@ def issue_token(key: bytes, *, subject: str, tenant: str, scope: str, expires_s:
     """Return a signed token; optional claims that are None are left out."""
     now = int(time.time())
     body = {
-        "iss": ISSUER, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + int(expires_s),
-        "tenant": tenant, "scope": scope, **{name: value for name, value in claims.items() if value is not None},
-    }  # fmt: skip
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": subject,
+        "iat": now,
+        "exp": now + int(expires_s),
+        "tenant": tenant,
+        "scope": scope,
+        **{name: value for name, value in claims.items() if value is not None},
+    }
     return jwt.encode(body, key, algorithm="HS256")
 
 

@@ -7,6 +7,7 @@ everything can be sent again from the logs.
 
 import argparse
 import asyncio
+import contextlib
 import dataclasses
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -53,10 +54,8 @@ async def create(config: Settings) -> list[str]:
             if present.get(name, config.shards) != config.shards:
                 raise SystemExit(f"topic {name} has {present[name]} partitions, this installation has {config.shards}")
         missing = [name for name in names if name not in present]
-        try:
+        with contextlib.suppress(TopicAlreadyExistsError):
             await admin.create_topics([_new_topic(name, config) for name in missing])
-        except TopicAlreadyExistsError:
-            pass
         return missing
     finally:
         await admin.close()

@@ -116,7 +116,10 @@ def tell(change: Change, frameworks: dict[str, Framework]) -> Told:
     if change.transition == "reverify_due":
         data |= {"why": "contradiction", "due_by": None, "smallest_check": "one piece of evidence at or above the bar"}
     if change.transition == "withdrawn":
-        data |= {"removed": [trigger.id] if trigger.cause in ("retraction", "correction") else [], "levels_affected": []}
+        data |= {
+            "removed": [trigger.id] if trigger.cause in ("retraction", "correction") else [],
+            "levels_affected": [],
+        }
     if change.transition == "reinstated":
         data["original"] = change.replaces or None
     told_id = event_id(change.tenant, change.learner, kind, change.competency, change.policy.hash, trigger)
@@ -251,8 +254,6 @@ def _level_scope(level: str, framework: Framework) -> dict[str, Any]:
 def _next_levels(level: str, framework: Framework) -> list[str]:
     """Return the level that follows in the same subject, in the order of the file."""
     subject = framework.by_id[framework.levels[level][0]].subject
-    line = [
-        other for other, members in framework.levels.items() if framework.by_id[members[0]].subject == subject
-    ]
+    line = [other for other, members in framework.levels.items() if framework.by_id[members[0]].subject == subject]
     place = line.index(level) + 1
     return line[place : place + 1]

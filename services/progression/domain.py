@@ -137,9 +137,7 @@ class Input(NamedTuple):
     piece: Piece | None
 
 
-def input_of(
-    tenant: str, id: str, pos: int, time: str, event: EvidenceRecorded | EvidenceRetracted
-) -> Input:
+def input_of(tenant: str, id: str, pos: int, time: str, event: EvidenceRecorded | EvidenceRetracted) -> Input:
     """Return an event as an input of the fold."""
     learner = event.learner
     if isinstance(event, EvidenceRecorded) and not event.invalidates and not event.revalidates:
@@ -326,7 +324,7 @@ class ShardFold:
     def tell(self, learners: dict[Learner, LearnerState]) -> list[Told]:
         """Fold the changes into the learners' standings; return every public event, competencies before levels."""
         told: list[Told] = []
-        for (learner, trigger), group in groupby(self.changes, lambda c: ((c.tenant, c.learner), c.trigger)):
+        for (learner, _), group in groupby(self.changes, lambda c: ((c.tenant, c.learner), c.trigger)):
             if learner not in self.blocked:
                 told += self._tell_one_input(list(group), learners[learner])
         return told

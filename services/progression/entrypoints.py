@@ -157,9 +157,7 @@ def _advancement_routes(router: APIRouter, database: Database, log: EventLog, se
         return Response(b'{"items":[%s],"next":"%s"}' % (items, token.encode()), media_type="application/json")
 
     @router.get("/v1/advancements", tags=["advancement"])
-    async def advancements(
-        caller: Caller, after: str = "", limit: Annotated[int, Query(ge=1)] = 1000
-    ) -> Response:
+    async def advancements(caller: Caller, after: str = "", limit: Annotated[int, Query(ge=1)] = 1000) -> Response:
         """Public events behind a cursor, each learner's in order; `next` goes on from here."""
         caller.require("records:read")
         return await page(caller.tenant, None, after, limit)
@@ -178,7 +176,7 @@ def _audit_routes(router: APIRouter, database: Database, settings: Settings) -> 
     async def states(caller: Caller, after: str = "", limit: int = 5000, tenant: str | None = None) -> Response:
         """Every state as NDJSON in (tenant, learner, competency) order; header Attain-Next goes on from here."""
         caller.require("service")
-        start = (after.split("\t") + ["", "", ""])[:3]
+        start = [*after.split("\t"), "", "", ""][:3]
         async with database.connection() as connection:
             policies = await _policies(connection, tenant)
             rows = await tables.all_states(connection, tenant, (start[0], start[1], start[2]), min(limit, 10_000))
@@ -235,7 +233,9 @@ async def _described(connection: Connection, tenant: str, learner: str) -> list[
 
 
 async def _policies(connection: Connection, tenant: str | None) -> dict[str, Policy]:
-    return {digest: policy_from(msgspec.json.decode(body)) for digest, body in await tables.policies_of(connection, tenant)}
+    return {
+        digest: policy_from(msgspec.json.decode(body)) for digest, body in await tables.policies_of(connection, tenant)
+    }
 
 
 def _write_cursor(positions: dict[int, int], generation: int) -> str:

@@ -96,7 +96,7 @@ async def journal_heads(connection: Connection, shards: Collection[int]) -> dict
     rows = await connection.fetch(
         "select s, coalesce((select max(pos) from journal where shard = s), 0) from unnest($1::int[]) s", list(shards)
     )
-    return {shard: pos for shard, pos in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 async def append_journal(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:

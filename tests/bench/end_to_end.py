@@ -164,9 +164,7 @@ async def _offer(
         await producer.send("attain.evidence.submitted", msgspec.json.encode(item), headers=headers)
 
 
-async def _read_advancements(
-    consumer: AIOKafkaConsumer, sent: dict[str, float], took: list[float], total: int
-) -> None:
+async def _read_advancements(consumer: AIOKafkaConsumer, sent: dict[str, float], took: list[float], total: int) -> None:
     """Match advancements to what was sent, by the id of the evidence that caused them."""
     async for record in consumer:
         now = time.perf_counter()

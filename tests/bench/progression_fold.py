@@ -36,9 +36,7 @@ QUIX = "quixstreams==3.28.1"
 ROOT = Path(__file__).parents[2]
 
 
-def against_quix(
-    folder: Path, stack: Stack, events: int, rounds: int, say: Callable[[str], None]
-) -> list[Figure]:
+def against_quix(folder: Path, stack: Stack, events: int, rounds: int, say: Callable[[str], None]) -> list[Figure]:
     """Run both on the same topics, in turn, and return the medians with their ratio."""
     ours, theirs = [], []
     python = _quix_python(say)
@@ -74,7 +72,7 @@ async def _round(folder: Path, servers: Servers, stack: Stack, events: int, pyth
     await asyncio.to_thread(migrate, "progression", settings.progression_database)
     source = await servers.create_database("bench_source")
     async with running_producer(source, ["evidence"], settings) as producer:
-        service = _service(settings, producer.url)
+        service = _Service(settings, producer.url)
         async with service as running:
             await running.prepare(stack)
         await _fill(producer, events, run)
@@ -109,7 +107,7 @@ async def _fill(producer: Producer, events: int, run: str) -> None:
             await asyncio.sleep(0.1)
 
 
-class _service:  # noqa: N801 - reads as a function: async with _service(...)
+class _Service:
     """The progression service as a process of its own."""
 
     def __init__(self, settings: Settings, evidence_url: str) -> None:
@@ -126,7 +124,7 @@ class _service:  # noqa: N801 - reads as a function: async with _service(...)
             "ATTAIN_LOG_LEVEL": "WARNING",
         }
 
-    async def __aenter__(self) -> "_service":
+    async def __aenter__(self) -> "_Service":
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "services.progression.app", env=self._environment, cwd=ROOT
         )

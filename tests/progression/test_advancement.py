@@ -7,8 +7,12 @@ from services.progression.policy import policy_from
 from shared.contracts import EvidenceRecorded, PolicyRef
 from tests.support.journal import STREAK_3, Decided, Journal, piece, retract
 
-STREAK_2 = policy_from({"id": "streak-2", "method": {"type": "streak", "n": 2}, "decision": {"latch": "first_crossing"}})
-STREAK_5 = policy_from({"id": "streak-5", "method": {"type": "streak", "n": 5}, "decision": {"latch": "first_crossing"}})
+STREAK_2 = policy_from(
+    {"id": "streak-2", "method": {"type": "streak", "n": 2}, "decision": {"latch": "first_crossing"}}
+)
+STREAK_5 = policy_from(
+    {"id": "streak-5", "method": {"type": "streak", "n": 5}, "decision": {"latch": "first_crossing"}}
+)
 NODES = "code,title,level,subject\nadd,Adding,1,math\nsub,Subtracting,1,math\nmul,Multiplying,2,math\n"
 GRAPH, _ = read_csv("math", "Mathematics", NODES, "from,to\nadd,mul\nsub,mul\n")
 

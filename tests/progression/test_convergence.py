@@ -15,10 +15,12 @@ POLICIES = (
     policy_from({"id": "sda", "method": {"type": "sda", "weight": 0.65}, "decision": {"at_least": 0.8}}),
     policy_from(
         {
-            "id": "two-of-three", "method": {"type": "n_of_last", "n": 2, "window": 3, "at_or_above": 1},
-            "sufficiency": {"min_evidence": 2, "min_occasions": 2}, "decision": {"latch": "first_crossing"},
+            "id": "two-of-three",
+            "method": {"type": "n_of_last", "n": 2, "window": 3, "at_or_above": 1},
+            "sufficiency": {"min_evidence": 2, "min_occasions": 2},
+            "decision": {"latch": "first_crossing"},
             "upkeep": {"on_contradiction": {"last": 2, "below": 1}},
-        }  # fmt: skip
+        }
     ),
     policy_from({"id": "bkt", "method": {"type": "bkt", "p_l0": 0.3, "p_t": 0.1, "p_g": 0.2, "p_s": 0.1}}),
 )
@@ -82,9 +84,7 @@ def test_an_undone_retraction_leaves_what_was(drawn, policy, data):
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
-@given(
-    drawn=marks, seed=st.integers(0, 999), data=st.data(), policies=st.lists(st.sampled_from(POLICIES), max_size=2)
-)
+@given(drawn=marks, seed=st.integers(0, 999), data=st.data(), policies=st.lists(st.sampled_from(POLICIES), max_size=2))
 def test_batches_caches_and_sweeps_do_not_change_what_is_told(drawn, seed, data, policies):
     """The same journal in other batch sizes, with and without caches, gives the same event ids, states and standings."""
     evidence = random.Random(seed).sample(pieces_of(drawn), len(drawn))

@@ -11,15 +11,19 @@ from tests.support.journal import STREAK_3, Decided, Journal, piece, restore, re
 CURRENT = policy_from({"id": "average", "method": {"type": "sda", "weight": 0.65}, "decision": {"at_least": 0.8}})
 CONTRADICTED = policy_from(
     {
-        "id": "watched", "method": {"type": "streak", "n": 2}, "decision": {"latch": "first_crossing"},
+        "id": "watched",
+        "method": {"type": "streak", "n": 2},
+        "decision": {"latch": "first_crossing"},
         "upkeep": {"on_contradiction": {"last": 2, "below": 1}},
-    }  # fmt: skip
+    }
 )
 ENOUGH = policy_from(
     {
-        "id": "enough", "method": {"type": "sda", "weight": 1}, "decision": {"at_least": 0.5},
+        "id": "enough",
+        "method": {"type": "sda", "weight": 1},
+        "decision": {"at_least": 0.5},
         "sufficiency": {"min_evidence": 3, "min_activities": 2, "min_occasions": 2},
-    }  # fmt: skip
+    }
 )
 
 
@@ -155,12 +159,19 @@ def test_evidence_that_arrives_void_does_not_count():
 @pytest.mark.parametrize(
     ("score", "value"),
     [
-        (Score(raw=3, max=4), 3.25), (Score(raw=6, max=4), 4.0), (Score(raw=3, max=5, min=1), 2.5),
-        (Score(scaled=0.5), 2.5), (Score(scaled=-1), 1.0), (Score(level=3), 3.0), (Score(level="B"), None),
+        (Score(raw=3, max=4), 3.25),
+        (Score(raw=6, max=4), 4.0),
+        (Score(raw=3, max=5, min=1), 2.5),
+        (Score(scaled=0.5), 2.5),
+        (Score(scaled=-1), 1.0),
+        (Score(level=3), 3.0),
+        (Score(level="B"), None),
     ],
-)  # fmt: skip
+)
 def test_scores_are_put_on_the_scale_of_the_policy(score: Score, value: float | None):
-    policy = policy_from({"id": "r", "scale": {"min": 1, "max": 4, "mastery": 3}, "method": {"type": "sda", "weight": 1}})
+    policy = policy_from(
+        {"id": "r", "scale": {"min": 1, "max": 4, "mastery": 3}, "method": {"type": "sda", "weight": 1}}
+    )
     placed = policy.value(score)
 
     assert (None if placed is None else placed.value) == value

@@ -20,7 +20,11 @@ def test_json_and_yaml_of_the_same_content_are_the_same_version():
 def test_what_is_left_out_means_no_such_rule():
     policy = policy_from(STREAK)
 
-    assert (policy.sufficiency.min_evidence, policy.sufficiency.min_activities, policy.sufficiency.min_occasions) == (1, 1, 1)
+    assert (policy.sufficiency.min_evidence, policy.sufficiency.min_activities, policy.sufficiency.min_occasions) == (
+        1,
+        1,
+        1,
+    )
     assert (policy.decision.latch, policy.upkeep.on_contradiction, policy.gating) == ("current", None, "advisory")
 
 

@@ -53,9 +53,7 @@ SWEEP_LEARNERS = 200
 class MasteryFold:
     """Folds evidence and decisions into mastery: the handler of the consumer `progression`."""
 
-    def __init__(
-        self, database: Database, logs: Logs, settings: Settings, after_commit: Callable[[], None]
-    ) -> None:
+    def __init__(self, database: Database, logs: Logs, settings: Settings, after_commit: Callable[[], None]) -> None:
         self._database = database
         self._logs = logs
         self._settings = settings
@@ -120,9 +118,7 @@ class MasteryFold:
             await asyncio.sleep(0)
         return lambda connection: self._write(connection, outcome)
 
-    async def _fold_events(
-        self, events: Sequence[Envelope], shard: Shard, outcome: Outcome, settle: Settle
-    ) -> None:
+    async def _fold_events(self, events: Sequence[Envelope], shard: Shard, outcome: Outcome, settle: Settle) -> None:
         fold = ShardFold(shard.entries, shard.rules, self._policies)
         inputs = []
         for event in events:
@@ -149,8 +145,18 @@ class MasteryFold:
             reason = f"{type(error).__name__}: {error}"[:500]
         for part, key in enumerate(keys or ((*row, ""),)):
             outcome.journal.append(
-                (shard.number, pos, part, *row, key[2], event.type, event.id, event.position, event.time,
-                 None if part else body)  # fmt: skip
+                (
+                    shard.number,
+                    pos,
+                    part,
+                    *row,
+                    key[2],
+                    event.type,
+                    event.id,
+                    event.position,
+                    event.time,
+                    None if part else body,
+                )
             )
         if reason:
             self._block(shard, learner, reason, outcome)
@@ -222,9 +228,15 @@ class MasteryFold:
             self._block(shard, learner, reason, outcome)
         for event in told:
             body = envelope(
-                id=event.id, source="progression", type=event.type, tenant=event.tenant, subject=event.learner,
-                time=event.time, data=encode_json(event.data), cause=event.data["cause"]["id"],
-            )  # fmt: skip
+                id=event.id,
+                source="progression",
+                type=event.type,
+                tenant=event.tenant,
+                subject=event.learner,
+                time=event.time,
+                data=encode_json(event.data),
+                cause=event.data["cause"]["id"],
+            )
             outcome.advancement.append(Draft(shard.number, event.tenant, event.learner, body))
         self._note_states(shard, fold, outcome)
         for learner in affected:
@@ -241,9 +253,14 @@ class MasteryFold:
             entry = shard.entries[key]
             outcome.states[key] = (shard.number, entry.rules_no, pack(entry.state))
             body = envelope(
-                id=f"{batch_id}.{number}", source="progression", type=MASTERY_UPDATED, tenant=tenant, subject=learner,
-                time=stamp, data=encode_json(fold.updated(key)),
-            )  # fmt: skip
+                id=f"{batch_id}.{number}",
+                source="progression",
+                type=MASTERY_UPDATED,
+                tenant=tenant,
+                subject=learner,
+                time=stamp,
+                data=encode_json(fold.updated(key)),
+            )
             outcome.progression.append(Draft(shard.number, tenant, learner, body))
         shard.folded |= fold.touched.keys()
 
@@ -265,17 +282,26 @@ class MasteryFold:
             shard.journal_pos += 1
             data = msgspec.json.decode(decision.data)
             outcome.journal.append(
-                (shard.number, shard.journal_pos, 0, decision.tenant, "", "", decision.type, decision.id, entry.pos,
-                 decision.time, bytes(decision.data))  # fmt: skip
+                (
+                    shard.number,
+                    shard.journal_pos,
+                    0,
+                    decision.tenant,
+                    "",
+                    "",
+                    decision.type,
+                    decision.id,
+                    entry.pos,
+                    decision.time,
+                    bytes(decision.data),
+                )
             )
             if decision.type == REDRIVEN:
                 await self._redrive(shard, (decision.tenant, data["learner"]), outcome)
             else:
                 await self._put_into_force(shard, decision, data, outcome)
 
-    async def _put_into_force(
-        self, shard: Shard, decision: Envelope, data: dict[str, str], outcome: Outcome
-    ) -> None:
+    async def _put_into_force(self, shard: Shard, decision: Envelope, data: dict[str, str], outcome: Outcome) -> None:
         tenant, policy, framework = decision.tenant, data.get("policy", ""), data.get("framework", "")
         version = data.get("version", "")
         async with self._database.connection() as connection:
@@ -388,7 +414,8 @@ class MasteryFold:
 
 
 def _absorb(entry: Entry, competency: str, event: EvidenceRecorded | EvidenceRetracted | None) -> None:
-    assert event is not None and entry.evidence is not None
+    assert event is not None
+    assert entry.evidence is not None
     absorb(entry.evidence, competency, event)
 
 
@@ -396,7 +423,12 @@ def _checkpoint(batch: ShardBatch) -> Draft:
     decisions = batch.decisions[-1].pos if batch.decisions else 0
     data = encode_json(Checkpoint(evidence=batch.last, evidence_generation=batch.generation, decisions=decisions))
     body = envelope(
-        id=str(uuid.uuid4()), source="progression", type=CHECKPOINT, tenant="attain", subject="checkpoint", time=now(),
+        id=str(uuid.uuid4()),
+        source="progression",
+        type=CHECKPOINT,
+        tenant="attain",
+        subject="checkpoint",
+        time=now(),
         data=data,
-    )  # fmt: skip
+    )
     return Draft(batch.shard, "attain", "checkpoint", body)
