@@ -105,7 +105,9 @@ class Sources:
         """Yield the rows of progression's journal of a shard."""
         after = 0
         while True:
-            answer = checked(self.progression.get("/v1/journal", params={"shard": shard, "after": after, "limit": PAGE}))
+            answer = checked(
+                self.progression.get("/v1/journal", params={"shard": shard, "after": after, "limit": PAGE})
+            )
             rows = [msgspec.json.decode(line) for line in answer.content.splitlines()]
             if not rows:
                 return

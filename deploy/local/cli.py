@@ -9,12 +9,22 @@ from typing import NoReturn
 import click
 import httpx
 
+from deploy.local.commands.demo import demo
+from deploy.local.commands.drain import drain
+from deploy.local.commands.framework import framework
+from deploy.local.commands.ingest import ingest
+from deploy.local.commands.learner import learner
 from deploy.local.commands.lifecycle import down, reset, up
+from deploy.local.commands.policy import policy
+from deploy.local.commands.roster import roster
 from deploy.local.commands.status import status
 from deploy.local.commands.token import token
+from deploy.local.commands.verify import verify
 from deploy.local.errors import StackError
 
-COMMANDS: tuple[click.Command, ...] = (up, status, down, reset, token)
+COMMANDS: tuple[click.Command, ...] = (
+    demo, up, status, down, reset, framework, roster, policy, ingest, drain, learner, verify, token
+)  # fmt: skip
 
 
 def _version() -> str:

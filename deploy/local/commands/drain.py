@@ -36,12 +36,12 @@ def wait_until_drained(context: Context, timeout_s: float = TIMEOUT_S, progress:
     Raises:
         StackError: not within `timeout_s`; names the stage that is furthest from it.
     """
-    return _wait(context, SERVICES, lambda name: True, ROUNDS, timeout_s, progress)
+    return _wait(context, SERVICES, lambda name: True, timeout_s=timeout_s, rounds=ROUNDS, progress=progress)
 
 
 def wait_for_stages(context: Context, services: Collection[str], ending: str, timeout_s: float = TIMEOUT_S) -> float:
     """Wait until the stages whose names end so have caught up in these services, as `wait_until_drained` does."""
-    return _wait(context, services, lambda name: name.endswith(ending), 1, timeout_s, None)
+    return _wait(context, services, lambda name: name.endswith(ending), timeout_s=timeout_s)
 
 
 def waiting_stage(stages: Collection[Mapping[str, Any]]) -> str:
@@ -59,9 +59,10 @@ def _wait(
     context: Context,
     services: Collection[str],
     wanted: Callable[[str], bool],
-    rounds: int,
+    *,
     timeout_s: float,
-    progress: Progress | None,
+    rounds: int = 1,
+    progress: Progress | None = None,
 ) -> float:
     started = time.monotonic()
     clear, pause_s = 0, POLL_S_MIN

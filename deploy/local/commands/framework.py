@@ -24,8 +24,8 @@ def framework() -> None:
 
 @framework.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--id", "framework_id", required=True, help="Framework id: the part of a competency id before the colon.")
-@click.option("--format", "form", type=click.Choice(FORMATS), required=True, help="csv: nodes.csv, edges.csv beside it.")
+@click.option("--id", "framework_id", required=True, help="Its id: competency ids begin with it.")
+@click.option("--format", "form", type=click.Choice(FORMATS), required=True, help="csv: nodes.csv with edges.csv.")
 @click.option("--title", default="", help="Title; the id if not given.")
 @command_options
 def import_framework(context: Context, file: Path, framework_id: str, form: str, title: str) -> None:

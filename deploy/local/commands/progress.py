@@ -9,15 +9,18 @@ BAR_CELLS = 24
 
 
 class Progress:
-    """One line of progress; `close` leaves the terminal on a new line."""
+    """One line of progress; elsewhere than on a terminal a line now and then, or none with `only_terminal`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, only_terminal: bool = False) -> None:
         self._terminal = sys.stderr.isatty()
+        self._silent = only_terminal and not self._terminal
         self._shown_at = 0.0 if self._terminal else time.monotonic()
         self._open = False
 
     def show(self, text: str, *, now: bool = False) -> None:
         """Show a text in place of the last one; too many a second are left out unless it must be `now`."""
+        if self._silent:
+            return
         moment = time.monotonic()
         every = EVERY_S if self._terminal else EVERY_ELSEWHERE_S
         if moment - self._shown_at < every and not (now and self._terminal):
@@ -34,13 +37,6 @@ class Progress:
         """Take the line away."""
         if self._open:
             sys.stderr.write("\r\x1b[2K")
-            sys.stderr.flush()
-            self._open = False
-
-    def close(self) -> None:
-        """Leave the last text standing."""
-        if self._open:
-            sys.stderr.write("\n")
             sys.stderr.flush()
             self._open = False
 

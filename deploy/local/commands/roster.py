@@ -1,6 +1,7 @@
 """`attain roster`: import who learns where, from CSV files."""
 
 import csv
+import functools
 import gzip
 import io
 import itertools
@@ -81,12 +82,12 @@ def read_table(name: str, file: Path) -> list[Row]:
 
 def send_roster(context: Context, source: str, tables: Tables) -> dict[str, int]:
     """Send a roster through the HTTP edge in requests of a bounded size; return how many rows of each kind it had."""
-    counts: Counter[str] = Counter({name: 0 for name in ("learners", "classes", "enrolments", "staff", "schools")})
+    counts: Counter[str] = Counter(dict.fromkeys(("learners", "classes", "enrolments", "staff", "schools"), 0))
     with context.client("evidence") as client:
         headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
         for content in requests(source, tables):
             body = gzip.compress(msgspec.json.encode(content), 1)
-            answer = told(patiently(lambda body=body: client.post("/v1/roster", content=body, headers=headers)))
+            answer = told(patiently(functools.partial(client.post, "/v1/roster", content=body, headers=headers)))
             counts.update({name: count for name, count in answer.json().items() if isinstance(count, int)})
     return dict(counts)
 

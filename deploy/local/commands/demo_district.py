@@ -1,0 +1,236 @@
+"""The sample district before the reader's eyes: a school year, month by month, and what is worth looking at then."""
+
+import datetime
+import functools
+import os
+import shlex
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from deploy.local.commands import counting
+from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.counting import ADVANCED, MASTERED, READY, WITHDRAWN, Advancements, Event, State
+from deploy.local.commands.demo import Loaded, check_taken, refused_only, result_of
+from deploy.local.commands.drain import wait_until_drained
+from deploy.local.commands.framework import publish
+from deploy.local.commands.policy import put_into_force
+from deploy.local.commands.progress import Progress
+from deploy.local.commands.roster import send_roster
+from deploy.local.commands.sending import send
+from deploy.local.options import DEFAULT_TENANT, Context
+from deploy.local.sample import district as sample
+from deploy.local.sample.district import District, Mistake, Month
+from deploy.local.sample.people import DISTRICT, Person, make_classes, make_roster
+
+SHOWN_BY_MONTH = (MASTERED, READY, ADVANCED, WITHDRAWN)
+HEADING = f"{'':<16}{'evidence':>10}{'mastered':>10}{'ready for':>11}{'levels':>10}{'withdrawn':>11}"
+UNDER = f"{'':<16}{'sent':>10}{'':>10}{'something':>11}{'advanced':>10}{'':>11}"
+LATELY = datetime.timedelta(days=75)
+
+
+class Agreement(NamedTuple):
+    """What the policy declared, against the truth of the simulation."""
+
+    declared: int
+    too_early: int
+    true: int
+    open: int
+
+
+class Worth(NamedTuple):
+    """A learner worth looking at, and why."""
+
+    person: Person
+    heading: str
+    why: str
+
+
+def show_district(context: Context, district: District, policy: bytes) -> None:
+    """Load a sample district and show its year; the same again changes nothing and shows the same."""
+    context.say(
+        f"A school year in the {DISTRICT[1]}: {len(district.people)} learners in {len(make_classes())} classes."
+    )
+    publish(context, sample.FRAMEWORK, sample.TITLE, sample.read_nodes(), sample.read_edges())
+    put_into_force(context, policy)
+    send_roster(context, sample.SOURCE, make_roster(district.people))
+    loaded, events = _fold_year(context, district)
+    check_taken(loaded)
+    result = result_of(context, loaded, counting.count(context, Counter(event.type for event in events)))
+    if context.json:
+        context.emit(result)
+        return
+    people = _people(context, district.people)
+    states = {
+        (people[state.learner].id, state.competency): state
+        for state in counting.states(context)
+        if state.learner in people
+    }
+    lines = [
+        f"{result['evidence']:,} pieces of evidence folded in {loaded.seconds:.1f} s: {result['mastered_pairs']:,} of "
+        f"{result['pairs']:,} learner–competency pairs are on the record, {result['advancements']:,} levels advanced.",
+        _mistake_line(district, result["withdrawn_events"]),
+        _agreement_line(compare(district, states)),
+        "",
+        *_worth_lines(context, choose(district, states)),
+        *_next_lines(context),
+    ]
+    context.emit(result, "\n".join(lines))
+
+
+def compare(district: District, states: Mapping[tuple[str, str], State]) -> Agreement:
+    """Hold what was declared mastered against what was truly mastered by then; of what there is evidence of."""
+    too_early = declared = true = still_open = 0
+    for (learner, competency), state in states.items():
+        since = district.years[learner].since.get(competency.partition(":")[2])
+        true += since is not None
+        if state.mastered_at is not None:
+            declared += 1
+            too_early += since is None or since > state.mastered_at.date()
+        else:
+            still_open += since is not None
+    return Agreement(declared, too_early, true, still_open)
+
+
+def choose(district: District, states: Mapping[tuple[str, str], State]) -> list[Worth]:
+    """Choose three learners: far ahead and ready, taking time and getting there, and one with a re-check due."""
+    mastered: Counter[str] = Counter()
+    pieces: Counter[str] = Counter()
+    latest: dict[str, datetime.datetime] = {}
+    due: Counter[str] = Counter()
+    for (learner, _), state in states.items():
+        pieces[learner] += state.evidence_count
+        due[learner] += state.status == "reverify_due"
+        if state.mastered_at is not None:
+            mastered[learner] += 1
+            latest[learner] = max(latest.get(learner, state.mastered_at), state.mastered_at)
+    youngest = [person for person in district.people if person.home.level == 1 and not due[person.id]]
+    end = district.months[-1].end
+    getting_there = [p for p in youngest if mastered[p.id] >= 4 and end - latest[p.id] < LATELY]
+    chosen = []
+    if youngest:
+        ahead = max(youngest, key=lambda person: (mastered[person.id], person.id))
+        why = f"{mastered[ahead.id]} competencies on the record in a class that began at level 1"
+        chosen.append(Worth(ahead, "far ahead, and ready for more", why))
+    if getting_there:
+        taking_time = max(getting_there, key=lambda person: (pieces[person.id] / mastered[person.id], person.id))
+        when = f"{latest[taking_time.id]:%-d %B}"
+        why = f"{mastered[taking_time.id]} on the record with time for each, the latest on {when}"
+        chosen.append(Worth(taking_time, "takes time, and is getting there", why))
+    waiting = [person for person in district.people if due[person.id]]
+    if waiting:
+        check = min(waiting, key=lambda person: (due[person.id], -mastered[person.id], person.id))
+        code = next(c for (learner, c), s in states.items() if learner == check.id and s.status == "reverify_due")
+        why = f"the latest pieces on {code.partition(':')[2]} were weaker; it stays on the record"
+        chosen.append(Worth(check, "a re-check is due", why))
+    return chosen
+
+
+def _fold_year(context: Context, district: District) -> tuple[Loaded, list[Event]]:
+    """Send the year and fold it month by month, a line of the table each."""
+    tally, progress, advancements = refused_only(), Progress(only_terminal=True), Advancements(context)
+    events: list[Event] = []
+    shown: Counter[str] = Counter()
+    context.say("")
+    context.say(HEADING)
+    context.say(UNDER)
+    started = time.monotonic()
+    for month in district.months:
+        progress.show(f"{month.name:<16}{len(month.items):>10,}  sending", now=True)
+        send(context, month.items, tally)
+        progress.show(f"{month.name:<16}{len(month.items):>10,}  folding", now=True)
+        wait_until_drained(context)
+        events += advancements.new()
+        so_far = _until(events, month, district.mistake)
+        progress.clear()
+        context.say(_row(month.name, len(month.items), so_far - shown))
+        shown = so_far
+    seconds = time.monotonic() - started
+    total = sum(len(month.items) for month in district.months)
+    context.say(_row("the year", total, Counter(event.type for event in events)))
+    context.say("")
+    return Loaded(tally, seconds), events
+
+
+def _until(events: Sequence[Event], month: Month, mistake: Mistake) -> Counter[str]:
+    """
+    Count events that were effective by the end of a month, so that a second run shows what the first did.
+
+    A withdrawal has no date in the year that was lived, but there is only one reason for any.
+    """
+    found = mistake.found_on < month.end.date()
+    return Counter(
+        event.type
+        for event in events
+        if (found if event.type == WITHDRAWN else event.data.effective_at and event.data.effective_at < month.end)
+    )
+
+
+def _row(name: str, sent: int, counts: Counter[str]) -> str:
+    mastered, ready, advanced, withdrawn = (counts[kind] for kind in SHOWN_BY_MONTH)
+    return f"{name:<16}{sent:>10,}{mastered:>10,}{ready:>11,}{advanced:>10,}{withdrawn or '':>11}"
+
+
+def _people(context: Context, people: Sequence[Person]) -> dict[str, Person]:
+    """Return the learners of the sample by opaque id, as evidence resolves them."""
+    by_id = {}
+    with context.client("evidence") as client:
+        for person in people:
+            query = {"source": sample.SOURCE, "source_id": person.id}
+            answer = patiently(functools.partial(client.get, "/v1/learners", params=query))
+            by_id[told(answer).json()["learner"]] = person
+    return by_id
+
+
+def _mistake_line(district: District, withdrawn: int) -> str:
+    mistake = district.mistake
+    entries = "entry" if withdrawn == 1 else "entries"
+    return (
+        f"On {mistake.found_on:%-d %B} a wrong answer key was found: {mistake.results} quiz results on {mistake.code} "
+        f"in {mistake.class_title} were taken back, and {withdrawn} {entries} of mastery with them, until all took it "
+        "again."
+    )
+
+
+def _agreement_line(found: Agreement) -> str:
+    early, still = found.too_early / max(found.declared, 1), found.open / max(found.true, 1)
+    return (
+        f"Against the truth of the simulation: of {found.declared:,} declared mastered "
+        f"{found.declared - found.too_early:,} truly were (false advance {early:.1%}); of {found.true:,} truly "
+        f"mastered {found.open:,} are still to be shown (false hold {still:.1%})."
+    )
+
+
+def _options(context: Context) -> str:
+    """Return the options with which a command finds what this one made."""
+    is_found = context.remote or context.home == Path(".attain").absolute() or "ATTAIN_HOME" in os.environ
+    home = "" if is_found else f" --home {shlex.quote(str(context.home))}"
+    return home + ("" if context.tenant == DEFAULT_TENANT else f" --tenant {context.tenant}")
+
+
+def _worth_lines(context: Context, chosen: Sequence[Worth]) -> list[str]:
+    lines = ["Three learners worth looking at:"] if len(chosen) == 3 else ["Learners worth looking at:"]
+    for each in chosen:
+        lines += [
+            f"  {each.person.name}, {each.person.home.title}: {each.heading}",
+            f"    {each.why}",
+            f"    attain learner {sample.SOURCE} {each.person.id}{_options(context)}",
+        ]
+    return [*lines, ""]
+
+
+def _next_lines(context: Context) -> list[str]:
+    options = _options(context)
+    token = context.token("records:read")
+    return [
+        "The same in the browser, valid for 12 hours:",
+        f"  {context.urls['reporting']}/#token={token}",
+        "",
+        "What to try next:",
+        f"  attain policy set FILE{options}     another rule of mastery: what would change, for whom",
+        f"  attain ingest FILE --format native{options}     evidence of your own",
+        f"  attain status{options}     what runs, and how far each stage is",
+        f"  attain down{options}     stop; the data stays",
+    ]

@@ -1,0 +1,107 @@
+"""`attain learner`: the record of one learner, as a page of text or as the service gives it."""
+
+from typing import Any
+
+import click
+
+from deploy.local.commands.asking import patiently, told
+from deploy.local.errors import StackError
+from deploy.local.options import Context, command_options
+
+WORDS = {
+    "no_evidence": "nothing seen yet",
+    "insufficient_evidence": "more to be seen",
+    "not_yet": "not yet",
+    "provisional": "shown, to be confirmed",
+    "mastered": "mastered",
+    "credited": "credited",
+    "presumed": "presumed",
+    "reverify_due": "mastered, re-check due",
+    "overridden": "decided by a person",
+}
+TITLE_CHARS = 58
+NEXT_SHOWN = 5
+
+
+@click.command()
+@click.argument("learner", metavar="[SOURCE] ID")
+@click.argument("source_id", metavar="", required=False)
+@command_options
+def learner(context: Context, learner: str, source_id: str | None) -> None:
+    """Show the record of a learner: by opaque ID, or by SOURCE and that source's own ID."""
+    opaque = learner if source_id is None else resolve(context, learner, source_id)
+    with context.client("reporting") as client:
+        answer = patiently(lambda: client.get(f"/v1/learners/{opaque}/record"))
+    if answer.status_code == 404:
+        raise StackError(f"tenant {context.tenant} has no record of learner {opaque}")
+    record = told(answer).json()
+    context.emit(record, None if context.json else text(record, _name(context, opaque)))
+
+
+def resolve(context: Context, source: str, source_id: str) -> str:
+    """
+    Return the opaque id of the learner whom a source knows by its own id.
+
+    Raises:
+        StackError: there is none in the tenant.
+    """
+    with context.client("evidence") as client:
+        query = {"source": source, "source_id": source_id}
+        answer = patiently(lambda: client.get("/v1/learners", params=query))
+    if answer.status_code == 404:
+        raise StackError(f"tenant {context.tenant} knows no learner {source_id!r} of source {source}")
+    found: str = told(answer).json()["learner"]
+    return found
+
+
+def text(record: dict[str, Any], name: str | None) -> str:
+    """Return a record as a page for a terminal: each subject's levels and competencies, then what comes next."""
+    lines = [f"{name}  ({record['learner']})" if name else f"learner {record['learner']}"]
+    for subject in record.get("subjects", ()):
+        lines += ["", *_subject(subject, record["items"])]
+    placed = {(each["framework"], each["subject"]) for each in record.get("subjects", ())}
+    others = [item for item in record["items"] if (item["framework"], item["subject"]) not in placed]
+    if others:
+        lines += ["", "other competencies", *(_item(item) for item in others)]
+    for heading, steps in (("ready for", record.get("next", ())), ("re-check due", record.get("review", ()))):
+        if steps:
+            lines += ["", f"{heading}:", *(f"  {_title(step)}" for step in steps[:NEXT_SHOWN])]
+            lines += [f"  and {len(steps) - NEXT_SHOWN} more"] if len(steps) > NEXT_SHOWN else []
+    if record.get("stale"):
+        lines += ["", "An event about this learner waits to be looked at; what is shown may be older."]
+    return "\n".join(lines)
+
+
+def _subject(subject: dict[str, Any], items: list[dict[str, Any]]) -> list[str]:
+    name = subject["subject"] or subject["framework"]
+    at = f", working at level {subject['current_level']}" if subject["current_level"] is not None else ""
+    lines = [f"{name}: {subject['mastered']} of {subject['total']} on the record{at}"]
+    own = [item for item in items if (item["framework"], item["subject"]) == (subject["framework"], subject["subject"])]
+    for level in subject["levels"]:
+        here = [item for item in own if item["level"] == level["level"]]
+        if level["level"] is not None and here:
+            lines.append(f"  level {level['level']}: {level['mastered']} of {level['total']}")
+        lines += [_item(item) for item in here]
+    return lines
+
+
+def _item(item: dict[str, Any]) -> str:
+    title = _title(item)
+    if len(title) > TITLE_CHARS:
+        title = title[: TITLE_CHARS - 1] + "…"
+    score = "" if item["score"] is None else f"{item['score']:.2f}"
+    since = f" since {item['mastered_at'][:10]}" if item["mastered_at"] else ""
+    pieces = f"{item['evidence_count']} piece{'' if item['evidence_count'] == 1 else 's'}"
+    return f"    {title:<{TITLE_CHARS}}  {score:>5}  {pieces:>10}  {WORDS.get(item['status'], item['status'])}{since}"
+
+
+def _title(item: dict[str, Any]) -> str:
+    code = item["competency"].partition(":")[2]
+    return f"{code} {item['title']}" if item["title"] and item["title"] != code else code
+
+
+def _name(context: Context, opaque: str) -> str | None:
+    """Return the learner's name, which only evidence knows; None where it is not told."""
+    with context.client("evidence") as client:
+        answer = client.get(f"/v1/learners/{opaque}")
+    return answer.json().get("name") if answer.is_success else None

@@ -1,0 +1,78 @@
+"""The people of the sample district: three schools, twelve classes of 25 learners, their teachers. All invented."""
+
+import random
+from typing import NamedTuple
+
+SCHOOLS = (("brookside", "Brookside School"), ("hillcrest", "Hillcrest School"), ("old-mill", "Old Mill School"))
+DISTRICT = ("river-valley", "River Valley District")
+BANDS = ("A", "B", "C", "D")
+"""Classes of a school, from the youngest to the oldest."""
+CLASS_SIZE = 25
+FIRST_NAMES = (
+    "Ada", "Amara", "Anouk", "Arjun", "Beno", "Bilal", "Carla", "Chidi", "Dalia", "Daria", "Eamon", "Elif",
+    "Emeka", "Esra", "Farid", "Fenja", "Gita", "Goran", "Hana", "Hugo", "Ines", "Ivo", "Jamila", "Jonas",
+    "Kaito", "Keren", "Lena", "Luca", "Malik", "Mira", "Nadia", "Niko", "Oksana", "Omar", "Paloma", "Pavel",
+    "Quentin", "Rania", "Ravi", "Selma", "Soren", "Tamar", "Tariq", "Uma", "Vera", "Viktor", "Wanda", "Yara",
+    "Yusuf", "Zoe",
+)  # fmt: skip
+LAST_NAMES = (
+    "Abara", "Almeida", "Andersen", "Baptiste", "Bauer", "Calder", "Castellan", "Dahl", "Demir", "Duarte",
+    "Eklund", "Farouk", "Fontaine", "Garrow", "Haddad", "Hollis", "Ibarra", "Ilves", "Jansen", "Kaur", "Kimura",
+    "Kowal", "Lindqvist", "Lovell", "Marchetti", "Mbeki", "Moreau", "Nakos", "Novak", "Okafor", "Ortega",
+    "Petrov", "Quill", "Rahimi", "Rossi", "Sandoval", "Sato", "Tamm", "Thorne", "Ueda", "Vargas", "Virtanen",
+    "Walsh", "Yilmaz", "Zeman",
+)  # fmt: skip
+
+
+class Class(NamedTuple):
+    """A class; `level` is the one that most of its learners begin the year with."""
+
+    id: str
+    title: str
+    school: str
+    level: int
+    teacher: str
+
+
+class Person(NamedTuple):
+    """A learner, by the district's own id."""
+
+    id: str
+    name: str
+    home: Class
+
+
+def make_people(seed: str, class_size: int = CLASS_SIZE) -> list[Person]:
+    """Return the learners of the district; the same seed gives the same ones."""
+    dice = random.Random(f"{seed}/people")
+    names = [f"{first} {last}" for first in FIRST_NAMES for last in LAST_NAMES]
+    homes = [home for home in make_classes() for _ in range(class_size)]
+    chosen = dice.sample(names, len(homes))
+    return [
+        Person(f"L-{number:04}", name, home) for number, (name, home) in enumerate(zip(chosen, homes, strict=True), 1)
+    ]
+
+
+def make_classes() -> list[Class]:
+    """Return the classes of all schools."""
+    return [
+        Class(f"{school}-{band.lower()}", f"{title}, class {band}", school, max(1, place), f"t-{school}-{band.lower()}")
+        for school, title in SCHOOLS
+        for place, band in enumerate(BANDS)
+    ]
+
+
+def make_roster(people: list[Person]) -> dict[str, list[dict[str, str]]]:
+    """Return the rows of the district's roster, in the columns of the roster files."""
+    district, district_title = DISTRICT
+    classes = make_classes()
+    return {
+        "schools": [
+            {"school": district, "title": district_title},
+            *({"school": school, "title": title, "district": district} for school, title in SCHOOLS),
+        ],
+        "classes": [{"class": each.id, "title": each.title, "school": each.school} for each in classes],
+        "staff": [{"class": each.id, "staff": each.teacher, "role": "teacher", "status": "active"} for each in classes],
+        "learners": [{"source_id": person.id, "name": person.name} for person in people],
+        "enrolments": [{"class": person.home.id, "learner": person.id, "status": "active"} for person in people],
+    }

@@ -1,0 +1,203 @@
+"""The commands on a real stack: what they send, wait for and tell."""
+
+import csv
+import gzip
+import json
+import os
+import random
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.local import stack
+from deploy.local.cli import main
+from deploy.local.commands.counting import count
+from deploy.local.commands.demo_district import show_district
+from deploy.local.options import Context
+from deploy.local.sample import district as sample
+from deploy.local.stack import Stack
+
+NODES = "code,title,level,subject\nA,Adds,1,math\nB,Subtracts,1,math\n"
+EDGES = "from,to\nA,B\n"
+ONE_IS_ENOUGH = {"id": "one", "method": {"type": "streak", "n": 1}, "decision": {"latch": "first_crossing"}}
+SOURCE = "urn:test:lms"
+
+Attain = Callable[..., tuple[int, dict[str, Any], str]]
+
+
+@pytest.fixture(scope="module")
+def running(kept_home: Path, servers: Stack) -> Iterator[Stack]:
+    """The services with a PostgreSQL of their own, on the Kafka of the other tests."""
+    yield stack.start(kept_home, owner=os.getpid(), environment={"ATTAIN_KAFKA": servers.kafka})
+    stack.stop(kept_home)
+
+
+@pytest.fixture
+def attain(running: Stack, capsys: pytest.CaptureFixture[str]) -> Attain:
+    """Run a command on the stack with `--json`; return its exit code, its object and standard error."""
+
+    def run(*arguments: str | Path) -> tuple[int, dict[str, Any], str]:
+        with pytest.MonkeyPatch.context() as patch:
+            command = [*map(str, arguments), "--json", "--home", str(running.home)]
+            patch.setattr(sys, "argv", ["attain", *command])
+            with pytest.raises(SystemExit) as exit_:
+                main()
+        output = capsys.readouterr()
+        return int(exit_.value.code or 0), json.loads(output.out), output.err
+
+    return run
+
+
+def _piece(number: int, competency: str = "f:A", **members: object) -> dict[str, object]:
+    return {
+        "id": f"p-{number}", "source": SOURCE, "learner": "l-1", "competencies": [competency],
+        "score": {"raw": 1, "max": 1}, "occurred_at": f"2025-01-01T00:00:{number:02}Z", **members,
+    }  # fmt: skip
+
+
+def _prepare(attain: Attain, folder: Path, tenant: str) -> dict[str, Any]:
+    (folder / "nodes.csv").write_text(NODES)
+    (folder / "edges.csv").write_text(EDGES)
+    (folder / "policy.json").write_text(json.dumps(ONE_IS_ENOUGH))
+    code, framework, _ = attain("framework", "import", folder / "nodes.csv", "--id", "f", "--format", "csv",
+                                "--tenant", tenant)  # fmt: skip
+    assert code == 0
+    assert attain("policy", "set", folder / "policy.json", "--tenant", tenant)[0] == 0
+    return framework
+
+
+def test_framework_is_everywhere_when_its_import_returns(attain: Attain, tmp_path: Path) -> None:
+    framework = _prepare(attain, tmp_path, "framework")
+    (tmp_path / "one.json").write_text(json.dumps(_piece(1, "f:B")))
+
+    assert {name: framework[name] for name in ("framework", "competencies", "prerequisites", "problems")} == {
+        "framework": "f", "competencies": 2, "prerequisites": 1, "problems": [],
+    }  # fmt: skip
+    assert attain("ingest", tmp_path / "one.json", "--format", "native", "--tenant", "framework")[1]["accepted"] == 1
+
+
+def test_items_that_are_not_accepted_are_listed_and_a_second_run_changes_nothing(
+    attain: Attain, tmp_path: Path
+) -> None:
+    _prepare(attain, tmp_path, "ingest")
+    lines = [json.dumps(_piece(n)) for n in range(3)]
+    lines += ["{no json", json.dumps(_piece(9, "g:X")), json.dumps(_piece(5, supersedes="p-1"))]
+    file = tmp_path / "items.ndjson.gz"
+    file.write_bytes(gzip.compress("\n".join(lines).encode()))
+    code, first, _ = attain("ingest", file, "--format", "native", "--tenant", "ingest")
+    _, second, _ = attain("ingest", file, "--format", "native", "--tenant", "ingest")
+    statuses = ("accepted", "duplicate", "corrected", "parked", "rejected")
+
+    assert code == 1
+    assert [first[status] for status in statuses] == [3, 0, 1, 1, 1]
+    assert [(item["index"], item["id"], item["status"], item["reason"]) for item in first["items"]] == [
+        (3, None, "rejected", "malformed_json"),
+        (4, "p-9", "parked", "unknown_competency"),
+        (5, "p-5", "corrected", None),
+    ]
+    assert [second[status] for status in statuses] == [0, 4, 0, 1, 1]
+
+
+def test_learner_is_found_by_the_id_of_the_source(attain: Attain, running: Stack, tmp_path: Path) -> None:
+    _prepare(attain, tmp_path, "learner")
+    (tmp_path / "items.json").write_text(json.dumps([_piece(1), _piece(2, "f:B", score={"raw": 0, "max": 1})]))
+    attain("ingest", tmp_path / "items.json", "--format", "native", "--tenant", "learner")
+    assert attain("drain", "--timeout", "60")[1]["drained"] is True
+    _, record, _ = attain("learner", SOURCE, "l-1", "--tenant", "learner")
+    with Context(running.home, "learner").client("reporting") as client:
+        body = client.get(f"/v1/learners/{record['learner']}/record").json()
+
+    assert record == body
+    assert attain("learner", record["learner"], "--tenant", "learner")[1] == body
+    assert {item["competency"]: item["status"] for item in record["items"]} == {"f:A": "mastered", "f:B": "not_yet"}
+
+
+def test_learner_who_is_not_known_is_one_line(attain: Attain) -> None:
+    code, result, err = attain("learner", SOURCE, "nobody", "--tenant", "learner")
+
+    assert code == 1
+    assert err == f"attain: tenant learner knows no learner 'nobody' of source {SOURCE}\n"
+    assert set(result) == {"error"}
+
+
+def test_policy_that_is_refused_is_a_result_with_its_pointer(attain: Attain, tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text("id: x\nmethod: {type: streak, n: 0}\n")
+    code, checked, _ = attain("policy", "check", tmp_path / "policy.yaml")
+
+    assert code == 1
+    assert [problem["pointer"] for problem in checked["problems"]] == ["/method/n"]
+    assert attain("policy", "set", tmp_path / "policy.yaml")[0] == 1
+
+
+def test_policy_check_gives_the_version_that_set_gives(attain: Attain, tmp_path: Path) -> None:
+    (tmp_path / "policy.json").write_text(json.dumps(ONE_IS_ENOUGH))
+    _, checked, _ = attain("policy", "check", tmp_path / "policy.json")
+    code, set_, _ = attain("policy", "set", tmp_path / "policy.json", "--framework", "f", "--tenant", "policy")
+
+    assert code == 0
+    assert (checked["policy"], checked["version"]) == (set_["policy"], set_["version"])
+
+
+def test_roster_is_counted_and_its_second_import_changes_nothing(attain: Attain, tmp_path: Path) -> None:
+    for name, text in {
+        "schools": "school,title,district\ns,School,d\n", "classes": "class,title,school\nc,Class,s\n",
+        "learners": "source_id,name\n1,Ada\n2,Ben\n", "enrolments": "class,learner,status\nc,1,active\nc,2,active\n",
+        "staff": "class,staff,role\nc,t-1,teacher\n",
+    }.items():  # fmt: skip
+        (tmp_path / f"{name}.csv").write_text(text)
+    _, first, _ = attain("roster", "import", tmp_path, "--tenant", "roster")
+    _, second, _ = attain("roster", "import", tmp_path, "--tenant", "roster")
+    attain("drain")
+    _, record, _ = attain("learner", "urn:attain:roster", "1", "--tenant", "roster")
+    counts = {"learners": 2, "classes": 1, "enrolments": 2, "staff": 1, "schools": 1}
+
+    assert first == counts | {"changed": 5}
+    assert second == counts | {"changed": 0}
+    assert record["items"] == []
+
+
+def test_response_log_is_folded_as_by_hand_and_a_second_run_counts_the_same(attain: Attain, tmp_path: Path) -> None:
+    dice = random.Random(7)
+    rows = [(s, n, dice.randrange(4), int(dice.random() < 0.6)) for s in range(40) for n in range(30)]
+    log = tmp_path / "Small_Log.csv.gz"
+    with gzip.open(log, "wt", newline="") as file:
+        csv.writer(file).writerows([("student", "seq", "skill", "correct"), *rows])
+    runs: dict[tuple[int, int], str] = {}
+    for student, _, skill, correct in rows:
+        runs[student, skill] = runs.get((student, skill), "") + str(correct)
+    mastered = sum("111" in run for run in runs.values())
+    _, first, _ = attain("demo", "--responses", log)
+    _, second, _ = attain("demo", "--responses", log)
+    told = {
+        "tenant": "responses-small-log", "evidence": 1200, "learners": 40, "competencies": 4, "pairs": len(runs),
+        "mastered_pairs": mastered, "mastered_events": mastered, "withdrawn_events": 0, "reinstated_events": 0,
+        "advancements": 0,
+    }  # fmt: skip
+
+    assert {name: first[name] for name in told} == told
+    assert {name: second[name] for name in told} == told
+    assert (first["accepted"], second["duplicate"]) == (1200, 1200)
+
+
+def test_sample_district_is_folded_and_shown(running: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    context = Context(running.home, "small")
+    district = sample.make_district(class_size=2)
+    district = district._replace(months=district.months[:4])
+    show_district(context, district, sample.read_policy())
+    shown = capsys.readouterr()
+    counts = count(context)
+    show_district(context, district, sample.read_policy())
+
+    assert counts["learners"] == 24
+    assert 0 < int(str(counts["mastered_pairs"])) < int(str(counts["pairs"]))
+    assert counts["mastered_pairs"] == int(str(counts["mastered_events"])) - int(str(counts["withdrawn_events"]))
+    assert int(str(counts["withdrawn_events"])) <= district.mistake.results
+    assert "worth looking at" in shown.out
+    assert "#token=" in shown.out
+    assert shown.err.count("\n") >= len(district.months) + 4
+    assert count(context) == counts
+    again = capsys.readouterr()
+    assert again.err == shown.err

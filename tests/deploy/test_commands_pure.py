@@ -1,0 +1,278 @@
+"""What the commands do without a stack: reading files, mapping rows, patience, and refusals in one line."""
+
+import gzip
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from deploy.local.cli import main
+from deploy.local.commands.asking import patiently
+from deploy.local.commands.drain import waiting_stage
+from deploy.local.commands.files import ItemFile, with_source
+from deploy.local.commands.learner import text
+from deploy.local.commands.responses import ResponseLog
+from deploy.local.commands.roster import read_table, requests
+from deploy.local.commands.sending import LANES, Item, Tally, lane_of, post
+from deploy.local.errors import StackError
+
+LOG = "student,seq,item,timestamp,correct,skill,extra\ns 1,0,,53.0,1,12,x\n\ns 1,1,i7,60.5,0,7,x\n"
+
+
+def _attain(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["attain", *arguments])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+    output = capsys.readouterr()
+    return int(exit_.value.code or 0), output.out, output.err
+
+
+def _file(tmp_path: Path, content: bytes, name: str = "items.json") -> Path:
+    path = tmp_path / name
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("content", "items", "lines"),
+    [
+        (b'{"id": 1}', [b'{"id": 1}'], True),
+        (b'{\n "id": 1\n}\n', [b'{\n "id": 1\n}'], False),
+        (b'[{"id": 1},\n {"id": 2}]', [b'{"id": 1}', b'{"id": 2}'], False),
+        (b'\n{"id": 1}\r\n\n{"id": 2}', [b'{"id": 1}', b'{"id": 2}'], True),
+        (b'\xef\xbb\xbf{"id": 1}\n{"id": 2}\n', [b'{"id": 1}', b'{"id": 2}'], True),
+        (b'{"id": \n{"id": 2}\n', [b'{"id": ', b'{"id": 2}'], True),
+        (b"", [], True),
+    ],
+)
+def test_items_of_a_file_are_recognised(tmp_path: Path, content: bytes, items: list[bytes], lines: bool) -> None:
+    for data in (content, gzip.compress(content)):
+        file = ItemFile(_file(tmp_path, data))
+
+        assert list(file.items()) == items
+        assert file.lines == lines
+
+
+def test_array_that_is_not_json_is_refused_as_a_whole(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="is not JSON"):
+        ItemFile(_file(tmp_path, b'[{"id": 1},'))
+
+
+def test_zipped_file_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    path = _file(tmp_path, gzip.compress(b'{"id": 1}\n' * 1000)[:-12])
+
+    with pytest.raises(StackError, match="is not whole"):
+        list(ItemFile(path).items())
+
+
+def test_source_is_given_to_items_that_name_none() -> None:
+    assert json.loads(with_source(b'{"id": "1", "n": 1.50}', "urn:x")) == {"source": "urn:x", "id": "1", "n": 1.5}
+    assert with_source(b'{"source": "urn:y"}', "urn:x") == b'{"source": "urn:y"}'
+    assert with_source(b"no json", "urn:x") == b"no json"
+
+
+def test_items_of_a_learner_share_a_lane() -> None:
+    lanes = {lane_of(b'{"id": "%d", "learner": "a", "score": {"raw": 1}}' % number) for number in range(20)}
+
+    assert len(lanes) == 1
+    assert {lane_of(b'{"learner": "%d"}' % number) for number in range(50)} == set(range(LANES))
+    assert lane_of(b"no json") == lane_of(b"\xff") == 0
+
+
+def _service(answer: Callable[[httpx.Request], httpx.Response]) -> httpx.Client:
+    return httpx.Client(base_url="http://service", transport=httpx.MockTransport(answer))
+
+
+def _accept(request: httpx.Request, most: int) -> httpx.Response:
+    items = gzip.decompress(request.content).splitlines()
+    if len(items) > most:
+        return httpx.Response(413, json={"detail": "smaller batches"})
+    return httpx.Response(200, json={"items": [{"index": n, "id": i.decode(), "status": "accepted"} for n, i in
+                                               enumerate(items)]})  # fmt: skip
+
+
+def test_service_with_lower_limits_gets_halves() -> None:
+    with _service(lambda request: _accept(request, 3)) as client:
+        found = post(client, [b"%d" % number for number in range(10)], True)
+    tally = Tally(lambda item: True)
+    tally.add(found, range(100, 110))
+
+    assert [(item.index, item.id) for item in tally.items] == [(100 + n, str(n)) for n in range(10)]
+    assert tally.taken == 10
+
+
+def test_item_that_no_limit_has_room_for_is_rejected() -> None:
+    with _service(lambda request: _accept(request, 0)) as client:
+        assert post(client, [b"1"], True) == [Item(0, None, "rejected", "too_large", "", "smaller batches")]
+
+
+def test_lost_answer_is_asked_for_again() -> None:
+    answers: list[httpx.Response | Exception] = [
+        httpx.ConnectError("gone"), httpx.Response(503), httpx.Response(200, json={"items": []})
+    ]  # fmt: skip
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        following = answers.pop(0)
+        if isinstance(following, Exception):
+            raise following
+        return following
+
+    with _service(answer) as client:
+        assert patiently(lambda: client.get("/"), pause_s_min=0.001).status_code == 200
+    assert answers == []
+
+
+def test_patience_ends() -> None:
+    with _service(lambda request: httpx.Response(503)) as client, pytest.raises(StackError, match="503, for 0 s"):
+        patiently(lambda: client.get("/"), patience_s=0, pause_s_min=0.001)
+
+
+def test_stage_with_most_left_to_do_is_named() -> None:
+    stages: list[dict[str, Any]] = [{"name": "relay", "behind_events": 0}, {"name": "fold", "behind_events": 1200}]
+
+    assert waiting_stage(stages) == "stage fold has 1,200 events left to do"
+    assert waiting_stage(stages[:1]) == waiting_stage([]) == ""
+    assert waiting_stage([*stages, {"name": "intake", "behind_events": None}]).startswith("stage intake cannot see")
+
+
+def test_row_of_a_response_log_is_native_evidence(tmp_path: Path) -> None:
+    log = ResponseLog(_file(tmp_path, gzip.compress(LOG.encode()), "Some_Log.v2.csv.gz"))
+    first, second = (msgspec.json.decode(piece) for piece in log.evidence())
+
+    assert log.tenant == "responses-some-log-v2"
+    assert first == {
+        "id": "s 1-0",
+        "source": "urn:attain:responses:Some_Log.v2",
+        "learner": "s 1",
+        "competencies": ["Some_Log.v2:12"],
+        "activity": {"id": "s 1-0"},
+        "score": {"raw": 1, "max": 1},
+        "occurred_at": "2009-09-01T00:00:53Z",
+        "kind": "practice",
+    }
+    assert second["activity"] == {"id": "i7"}
+    assert second["occurred_at"] == "2009-09-01T00:01:01.500000Z"
+
+
+def test_log_without_timestamps_counts_from_its_beginning(tmp_path: Path) -> None:
+    log = ResponseLog(_file(tmp_path, b"student,seq,skill,correct\n5,86400,7,0\n", "log.csv"))
+
+    (piece,) = (msgspec.json.decode(line) for line in log.evidence())
+    assert piece["occurred_at"] == "2009-09-02T00:00:00Z"
+
+
+def test_survey_of_a_response_log_is_its_framework(tmp_path: Path) -> None:
+    survey = ResponseLog(_file(tmp_path, LOG.encode(), "log.csv")).survey()
+
+    assert survey.rows == 2
+    assert survey.nodes_csv() == "code,title\n7,7\n12,12\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("student,seq,skill\n", "lacks column correct"),
+        ("", "lacks column student"),
+        ("student,seq,skill,correct\n1,0,7,yes\n", "line 2: could not convert"),
+        ("student,seq,skill,correct\n1,0,7\n", "line 2: 3 cells, not 4"),
+        ("student,seq,skill,correct\n1,0,,1\n", "line 2: student or skill is empty"),
+        ("student,seq,skill,correct\n1,99999999999999,7,1\n", "line 2: "),
+    ],
+)
+def test_response_log_that_is_not_of_its_form_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    with pytest.raises(StackError, match=message):
+        list(ResponseLog(_file(tmp_path, content.encode(), "log.csv")).evidence())
+
+
+def test_learner_rows_in_other_requests_keep_their_source() -> None:
+    tables = {
+        "learners": [{"source_id": "1", "source": "urn:other"}, {"source_id": "2"}],
+        "enrolments": [{"class": "a", "learner": "1"}, {"class": "a", "learner": "2"}],
+    }
+
+    assert list(requests("urn:roster", tables)) == [
+        {"source": "urn:roster", "learners": tables["learners"]},
+        {"source": "urn:roster", "enrolments": [
+            {"source": "urn:other", "class": "a", "learner": "1"},
+            {"source": "urn:roster", "class": "a", "learner": "2"},
+        ]},
+    ]  # fmt: skip
+
+
+def test_roster_file_is_read_strictly(tmp_path: Path) -> None:
+    assert read_table("classes", _file(tmp_path, b"class,title,subject\na,,\nb, Two ,math\n")) == [
+        {"class": "a", "title": ""},
+        {"class": "b", "title": "Two", "subject": "math"},
+    ]
+    for content, message in (
+        (b"class\na\n", "lacks column title"),
+        (b"class,title,colour\n", "'colour' that is not known"),
+        (b"class,title\n,x\n", "line 2: class is empty"),
+    ):
+        with pytest.raises(StackError, match=message):
+            read_table("classes", _file(tmp_path, content))
+
+
+def test_record_as_text_uses_the_words_of_people() -> None:
+    item = {
+        "competency": "f:A1", "framework": "f", "title": "Adds", "subject": "math", "level": "1", "score": 0.5,
+        "status": "reverify_due", "evidence_count": 1, "mastered_at": "2025-01-02T00:00:00Z",
+    }  # fmt: skip
+    level = {"level": "1", "total": 2, "mastered": 1, "counts": {}}
+    subject = {"subject": "math", "framework": "f", "levels": [level], "current_level": "1", "mastered": 1, "total": 2}
+    page = text({"learner": "x", "items": [item], "subjects": [subject], "next": [], "review": [item]}, "Ada")
+
+    assert "math: 1 of 2 on the record, working at level 1" in page
+    assert "mastered, re-check due since 2025-01-02" in page
+    assert page.startswith("Ada  (x)")
+    assert not any(word in page for word in ("failed", "stuck", "behind"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["ingest", "FILE", "--format", "xapi"], "xapi"),
+        (["framework", "import", "FILE", "--id", "f", "--format", "case"], "case"),
+    ],
+)
+def test_format_that_is_not_built_is_refused_by_name(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], name: str
+) -> None:
+    path = str(_file(tmp_path, b"{}"))
+    code, _, err = _attain(capsys, *(path if argument == "FILE" else argument for argument in arguments))
+
+    assert code == 1
+    assert err == f"attain: format {name} is not built yet; there is {'native' if name == 'xapi' else 'csv'}\n"
+
+
+def test_dry_run_needs_no_stack_and_names_what_is_missing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    good = {"id": "1", "source": "s", "learner": "a", "competencies": ["f:1"], "score": {"raw": 1, "max": 1},
+            "occurred_at": "2025-01-01T00:00:00Z"}  # fmt: skip
+    bad = {name: member for name, member in good.items() if name != "learner"}
+    path = _file(tmp_path, json.dumps([good, bad]).encode())
+    code, out, _ = _attain(capsys, "ingest", str(path), "--format", "native", "--dry-run", "--json")
+    result = json.loads(out)
+
+    assert code == 1
+    assert (result["accepted"], result["rejected"], result["dry_run"]) == (1, 1, True)
+    assert [
+        (item["index"], item["id"], item["status"], item["reason"], item["pointer"]) for item in result["items"]
+    ] == [(1, "1", "rejected", "missing_member", "/learner")]
+
+
+def test_drain_of_a_stack_that_does_not_answer_ends_and_names_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        for service in ("EVIDENCE", "PROGRESSION", "REPORTING"):
+            patch.setenv(f"ATTAIN_{service}_URL", "http://127.0.0.1:9")
+        patch.setenv("ATTAIN_TOKEN", "x")
+        code, out, err = _attain(capsys, "drain", "--timeout", "0.2", "--json")
+
+    assert code == 1
+    assert err == "attain: not drained in 0.2 s: evidence does not answer (ConnectError)\n"
+    assert set(json.loads(out)) == {"error"}
