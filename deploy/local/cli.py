@@ -43,8 +43,13 @@ class _InOrder(click.Group):
 
 @click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(_version(), prog_name="attain")
-def attain() -> None:
+@click.option("--home", help="As with each command; may also stand before it.")
+@click.option("--tenant", help="As with each command; may also stand before it.")
+def attain(home: str | None, tenant: str | None) -> None:
     """Attain: evidence in, mastery folded, advancement out."""
+    for name, value in (("ATTAIN_HOME", home), ("ATTAIN_TENANT", tenant)):
+        if value is not None:
+            os.environ[name] = value
 
 
 for _command in COMMANDS:

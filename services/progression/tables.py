@@ -318,6 +318,17 @@ async def policies_of(connection: Connection, tenant: str | None) -> list[tuple[
     )
 
 
+async def policy_in_force(connection: Connection, tenant: str, framework: str) -> str | None:
+    """Return the hash of the latest policy for a framework (empty: for all), None where there is none."""
+    digest: str | None = await connection.fetchval(
+        "select policy from activation where shard = 0 and tenant = $1 and framework = $2 and policy <> ''"
+        " order by no desc limit 1",
+        tenant,
+        framework,
+    )
+    return digest
+
+
 async def frameworks_of(connection: Connection, tenant: str) -> list[bytes]:
     """Return the bodies of the framework versions in force for a tenant."""
     rows = await connection.fetch(

@@ -55,7 +55,7 @@ class Bench:
     async def _behind(self) -> int:
         for service in ("evidence", "progression", "reporting"):
             stages = (await self.http.get(f"{self.stack.urls[service]}/v1/lag")).json()["stages"]
-            behind: int = sum(stage["behind_events"] for stage in stages)
+            behind: int = sum(stage["behind_events"] for stage in stages if stage["behind_events"] is not None)
             if behind:
                 return behind
         return 0

@@ -84,7 +84,7 @@ class District:
         for service in ("evidence", "progression", "reporting"):
             try:
                 answer = await self.http.get(f"{self.stack.urls[service]}/v1/lag")
-                if answer.status_code != 200 or any(stage["behind_events"] for stage in answer.json()["stages"]):
+                if answer.status_code != 200 or any(stage["behind_events"] != 0 for stage in answer.json()["stages"]):
                     return False
             except httpx.TransportError:
                 return False

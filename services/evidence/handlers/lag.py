@@ -7,7 +7,8 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
-from services.evidence.tables import lag
+from services.evidence.handlers.parked import FLOW_ROWS
+from services.evidence.tables import lag, quarantine
 from shared.consumer import ShardConsumer
 from shared.database import Database
 from shared.errors import Unavailable
@@ -24,7 +25,7 @@ async def evidence_lag(
     feed: FeedClient,
     intake: Callable[[], Awaitable[tuple[int | None, float | None]]],
 ) -> list[dict[str, Any]]:
-    """Return the stages intake, evidence-relay and evidence-curriculum."""
+    """Return the stages intake, evidence-relay, evidence-curriculum, and what is parked no longer but not taken in yet."""
     try:
         waiting, waiting_s = await asyncio.wait_for(intake(), KAFKA_ANSWER_S_MAX)
     except (KafkaError, TimeoutError):
@@ -32,6 +33,7 @@ async def evidence_lag(
     unfolded, unfolded_s = None, None
     async with database.connection() as connection:
         unsent, oldest = await lag.relay(connection, list(logs))
+        flowing = len(await quarantine.flowing(connection, FLOW_ROWS))
         try:
             folding = await shard_lag(connection, curriculum, feed)
             unfolded, unfolded_s = folding["behind_events"], folding["behind_seconds"]
@@ -45,4 +47,5 @@ async def evidence_lag(
         {"name": "intake", "behind_events": waiting, "behind_seconds": waiting_s},
         {"name": "evidence-relay", "behind_events": unsent, "behind_seconds": unsent_s},
         {"name": "evidence-curriculum", "behind_events": unfolded, "behind_seconds": unfolded_s},
+        {"name": "evidence-parked", "behind_events": flowing, "behind_seconds": 0.0},
     ]

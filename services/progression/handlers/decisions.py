@@ -28,12 +28,16 @@ class Decisions:
         """
         Put a policy into force for a framework (empty: all); return it with its inbox position in every shard.
 
+        The one that is in force there already is not activated again.
+
         Raises:
             InvalidEvent: the policy is not of the language.
         """
         policy = read_policy(text)
         body = encode_json(policy.model_dump(mode="json", by_alias=True, exclude_defaults=True))
         async with self._database.transaction() as connection:
+            if await tables.policy_in_force(connection, tenant, framework) == policy.hash:
+                return policy, {}
             await tables.save_policy(connection, tenant, policy.hash, body)
             positions = await self._decide_everywhere(
                 connection, tenant, POLICY_ACTIVATED, {"policy": policy.hash, "framework": framework}
