@@ -53,7 +53,7 @@ def envelope(
     causation = f'"causationid":"{cause}",' if cause else ""
     return (
         f'{{"specversion":"1.0","id":"{id}","source":"/attain/{source}","type":"{type}","tenant":"{tenant}",'
-        f'"subject":{encode_json(subject).decode()},"time":"{time}","datacontenttype":"application/json",'
+        f'"subject":{encode_json(subject).decode()},"time":"{time}",'
         f'"dataschema":"urn:{type.replace(".", ":")}",{causation}"data":'
     ).encode() + b"%s}" % data
 

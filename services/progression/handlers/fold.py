@@ -392,7 +392,7 @@ class MasteryFold:
     async def _write(self, connection: Connection, outcome: Outcome) -> None:
         await tables.append_journal(connection, outcome.journal)
         if outcome.states:
-            await tables.save_states(connection, ((*key, *row) for key, row in outcome.states.items()))
+            await tables.save_states(connection, sorted([(*key, *row) for key, row in outcome.states.items()]))
         if outcome.standings:
             await tables.save_standings(connection, ((*key, *row) for key, row in outcome.standings.items()))
         await tables.save_activations(connection, outcome.activations)
