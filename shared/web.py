@@ -9,6 +9,7 @@ import msgspec
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
+from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
@@ -26,8 +27,15 @@ LIVE_S = 60.0
 
 def make_app(title: str, description: str, authenticator: Authenticator, lifespan: Any) -> FastAPI:
     """Return an application whose errors are problem+json and whose pages need nothing from elsewhere."""
-    app = FastAPI(title=f"Attain {title}", description=description, version="1", lifespan=lifespan, docs_url=None,
-                  redoc_url=None)  # fmt: skip
+    app = FastAPIOffline(
+        docs_url="/docs",
+        redoc_url=None,
+        static_url="/docs-assets",
+        title=f"Attain {title}",
+        description=description,
+        version="1",
+        lifespan=lifespan,
+    )
     app.state.authenticator = authenticator
     app.add_exception_handler(AttainError, _attain_problem)
     app.add_exception_handler(RequestValidationError, _validation_problem)

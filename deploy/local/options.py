@@ -15,6 +15,8 @@ import functools
 import json
 import os
 import re
+import shutil
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, cast
@@ -121,6 +123,14 @@ class Context:
             # A proxy that the user has set knows nothing of this machine's own addresses.
             trust_env=not all(urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1") for url in urls.values()),
         )
+
+
+def command_name() -> str:
+    """Return how the user calls this command: `attain` where it is on the path, else as it was called."""
+    called = Path(sys.argv[0])
+    if called.name != "attain" or shutil.which("attain"):
+        return "attain"
+    return os.path.relpath(called)
 
 
 def checked(response: httpx.Response) -> httpx.Response:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
@@ -23,6 +22,7 @@ from services.evidence.handlers.parked import CurriculumHandler, Releaser
 from services.evidence.handlers.quarantine import Quarantine
 from services.evidence.handlers.roster import Rosters
 from services.evidence.handlers.writer import Writer
+from shared.asyncapi import asyncapi_router
 from shared.auth import Authenticator
 from shared.consumer import ShardConsumer
 from shared.database import Database
@@ -38,8 +38,6 @@ from shared.web import feed_router, make_app, operations_router
 log = logging.getLogger(__name__)
 DESCRIPTION = "What was observed: validated, identified, aligned, deduplicated, kept."
 BROKER_RETRY_S = 1.0
-OBJECTS_A_COLLECTION = 100_000
-"""Batches make many short-lived objects; with Python's default each batch would be scanned several times."""
 
 
 async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitStack) -> None:
@@ -76,6 +74,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     app.include_router(quarantine_router(database, quarantine))
     app.include_router(roster_router(database, Rosters(database, roster, learners), config))
     app.include_router(feed_router(database, logs, config))
+    app.include_router(asyncapi_router("evidence", broker, logs, config.topic_suffix))
     app.include_router(operations_router(ready=database.answers, alive=tasks.alive, lag=lag))
     tasks.start("writer", writer.run())
     tasks.start("relay", relay.run())
@@ -116,8 +115,6 @@ def create_app(config: Settings) -> FastAPI:
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    gc.freeze()
-    gc.set_threshold(OBJECTS_A_COLLECTION, 20, 20)
     serve(create_app(settings()), settings())
 
 

@@ -166,9 +166,7 @@ async def save_states(connection: Connection, rows: Sequence[tuple[str, str, str
     COPY into a temporary table first: asyncpg asks of every element of an array whether it is one too, which costs
     three times the Python of a COPY. Sorted rows touch the index in order.
     """
-    await connection.execute(
-        "create temporary table if not exists mastery_in (like mastery) on commit delete rows"
-    )
+    await connection.execute("create temporary table if not exists mastery_in (like mastery) on commit delete rows")
     await connection.copy_records_to_table("mastery_in", records=rows)
     await connection.execute(
         "insert into mastery select * from mastery_in on conflict (tenant, learner, competency) do update"

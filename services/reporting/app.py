@@ -17,6 +17,7 @@ from services.reporting.handlers.reading import Reader
 from services.reporting.handlers.rebuilding import Rebuilder
 from services.reporting.tables.reads import live_versions, snapshot
 from services.reporting.tables.schema import INPUT_LOGS
+from shared.asyncapi import asyncapi_router
 from shared.auth import Authenticator
 from shared.database import Database
 from shared.errors import Unavailable
@@ -96,6 +97,7 @@ class Service:
         for consumer in self.consumers:
             await consumer.prepare()
             entrypoints.subscribe_model(broker, consumer, self.settings)
+        self.app.include_router(asyncapi_router("reporting", broker, [], self.settings.topic_suffix))
         await broker.start()
         try:
             for consumer in self.consumers:

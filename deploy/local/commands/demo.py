@@ -19,7 +19,7 @@ from deploy.local.commands.progress import Progress, bar
 from deploy.local.commands.responses import ResponseLog
 from deploy.local.commands.sending import Tally, first_lines, send
 from deploy.local.errors import StackError
-from deploy.local.options import Context, command_options
+from deploy.local.options import Context, command_name, command_options
 
 DEFAULT_POLICY = (
     b'{"id": "streak-3", "method": {"type": "streak", "n": 3}, "decision": {"at_least": 1, "latch": "first_crossing"}}'
@@ -141,8 +141,8 @@ def _show_responses(context: Context, log: ResponseLog, policy: bytes) -> None:
         f"{result['mastered_events']:,} events say so",
         "",
         "what to try next:",
-        f"  attain learner {log.source} STUDENT --tenant {context.tenant}",
-        f"  attain policy set FILE --tenant {context.tenant}",
+        f"  {command_name()} learner {log.source} STUDENT --tenant {context.tenant}",
+        f"  {command_name()} policy set FILE --tenant {context.tenant}",
     ]
     context.emit(result, "\n".join(lines))
 

@@ -20,7 +20,7 @@ from deploy.local.commands.policy import put_into_force
 from deploy.local.commands.progress import Progress
 from deploy.local.commands.roster import send_roster
 from deploy.local.commands.sending import send
-from deploy.local.options import DEFAULT_TENANT, Context
+from deploy.local.options import DEFAULT_TENANT, Context, command_name
 from deploy.local.sample import district as sample
 from deploy.local.sample.district import District, Mistake, Month
 from deploy.local.sample.people import DISTRICT, Person, make_classes, make_roster
@@ -216,7 +216,7 @@ def _worth_lines(context: Context, chosen: Sequence[Worth]) -> list[str]:
         lines += [
             f"  {each.person.name}, {each.person.home.title}: {each.heading}",
             f"    {each.why}",
-            f"    attain learner {sample.SOURCE} {each.person.id}{_options(context)}",
+            f"    {command_name()} learner {sample.SOURCE} {each.person.id}{_options(context)}",
         ]
     return [*lines, ""]
 
@@ -229,8 +229,8 @@ def _next_lines(context: Context) -> list[str]:
         f"  {context.urls['reporting']}/#token={token}",
         "",
         "What to try next:",
-        f"  attain policy set FILE{options}     another rule of mastery: what would change, for whom",
-        f"  attain ingest FILE --format native{options}     evidence of your own",
-        f"  attain status{options}     what runs, and how far each stage is",
-        f"  attain down{options}     stop; the data stays",
+        f"  {command_name()} policy set FILE{options}     another rule of mastery: what would change, for whom",
+        f"  {command_name()} ingest FILE --format native{options}     evidence of your own",
+        f"  {command_name()} status{options}     what runs, and how far each stage is",
+        f"  {command_name()} down{options}     stop; the data stays",
     ]

@@ -19,7 +19,7 @@ def quarantine_router(database: Database, quarantine: Quarantine) -> APIRouter:
     router = APIRouter(tags=["quarantine"])
 
     @router.get("/v1/quarantine")
-    async def page(  # noqa: PLR0917  # query parameters
+    async def page(  # query parameters
         caller: Caller,
         status: Literal["quarantined", "parked", "redriven", "released"] = "quarantined",
         reason: Text | None = None,
