@@ -23,6 +23,7 @@ from shared.folding import RETRY_S, Handler, Inbox, InboxEntry, Owned, Settle, S
 from shared.observability import metrics
 from shared.ownership import accept_generation, define_tables
 from shared.settings import Settings
+from shared.tasks import raise_if_cancelled, run_together
 
 __all__ = [
     "Handler",
@@ -46,7 +47,7 @@ class ShardConsumer(ShardFolder):
     `tick` as a task beside it. `kafka` is set by the transport; it returns None until the consumer has started.
     """
 
-    def __init__(  # noqa: PLR0917  # every service composes it so
+    def __init__(  # every service composes it so
         self,
         name: str,
         log_name: str,
@@ -70,12 +71,11 @@ class ShardConsumer(ShardFolder):
 
     async def tick(self) -> None:
         """Run until cancelled: claim idle shards, drain the inbox, notice lost tails, commit offsets for lag tools."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._tick())
-            group.create_task(self._watch())
+        await run_together(self._tick(), self._watch())
 
     async def _tick(self) -> None:
         while True:
+            raise_if_cancelled()
             await asyncio.sleep(self._settings.inbox_poll_ms / 1000)
             async with self._busy:
                 done = await self._guarded(self._tick_once())
@@ -112,38 +112,30 @@ class ShardConsumer(ShardFolder):
 
     def _accept_run(self, shard: int, owned: Owned, run: Sequence[ConsumerRecord[bytes, bytes]]) -> list[Envelope]:
         """Return the events of a poll that come next, up to a hole, and remember where to go on reading."""
-        accepted: list[Envelope] = []
-        owned.next_offset = run[-1].offset + 1
+        events: list[Envelope] = []
         for record in run:
             try:
-                event = decode_envelope(record.value or b"")
+                events.append(decode_envelope(record.value or b""))
             except msgspec.MsgspecError:
                 # Without a readable envelope it is a hole, and the feed has the original.
                 metrics.undecodable.labels(consumer=self.name).inc()
-                continue
-            if not self._accept(shard, owned, event, accepted):
-                owned.next_offset = record.offset
-                self._pause(shard)
-                if not owned.waits_until:
-                    metrics.holes.labels(consumer=self.name).inc()
-                    owned.missing_to = event.position - 1
-                    self._behind.set()
-                break
+        accepted, barrier = _next(events, owned)
         if accepted:
             owned.heard_at = time.monotonic()
+        if barrier is None:
+            owned.next_offset = run[-1].offset + 1
+            return accepted
+        # What lies behind the barrier is read again once that is gone.
+        owned.next_offset = run[0].offset
+        self._pause(shard)
+        if not self._stopped(shard, owned, barrier.generation):
+            metrics.holes.labels(consumer=self.name).inc()
+            owned.missing_to = barrier.position - 1
+            self._behind.set()
         return accepted
 
-    def _accept(self, shard: int, owned: Owned, event: Envelope, accepted: list[Envelope]) -> bool:
-        """Take the event if it is the next one; False if something lies between: a hole, a generation."""
-        if event.generation != owned.generation:
-            return not self._stopped(shard, owned, event.generation)
-        if event.position == owned.pos + 1:
-            owned.pos = event.position
-            accepted.append(event)
-        return event.position <= owned.pos
-
     def _stopped(self, shard: int, owned: Owned, generation: int) -> bool:
-        """Stop the shard before a generation that is not accepted yet; what an earlier one left is passed over."""
+        """Stop the shard if the log goes on in a generation that is not accepted yet; tell whether it does."""
         if generation <= owned.generation:
             return False
         owned.waits_until = float("inf")
@@ -175,6 +167,7 @@ class ShardConsumer(ShardFolder):
         """Beside the folding, which never waits for it: lost tails, holes, acceptance, offsets."""
         heads_due = offsets_due = 0.0
         while True:
+            raise_if_cancelled()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(RETRY_S, self._settings.head_check_s)):
                     await self._behind.wait()
@@ -251,10 +244,9 @@ class ShardConsumer(ShardFolder):
         for shard, (owned, _), page in pages:
             if self._owned.get(shard) is not owned or owned.waits_until:
                 continue
-            events: list[Envelope] = []
-            for event in page:
-                if not self._accept(shard, owned, event, events):
-                    break
+            events, barrier = _next(page, owned)
+            if barrier is not None:
+                self._stopped(shard, owned, barrier.generation)
             if owned.pos >= owned.missing_to:
                 owned.missing_to = 0
                 self._go_on(shard)
@@ -270,3 +262,23 @@ class ShardConsumer(ShardFolder):
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(OFFSET_COMMIT_S):
                     await consumer.commit(offsets)
+
+
+def _next(events: Sequence[Envelope], owned: Owned) -> tuple[list[Envelope], Envelope | None]:
+    """
+    Move the shard over the events that come next and return them, and the event that cannot be reached.
+
+    That one lies behind a hole, or in a higher generation. Repeats, and what is left of a lower one, are passed over.
+    """
+    pos, generation = owned.pos, owned.generation
+    accepted: list[Envelope] = []
+    barrier = None
+    for event in events:
+        if event.generation == generation and event.position == pos + 1:
+            pos += 1
+            accepted.append(event)
+        elif event.generation > generation or (event.generation == generation and event.position > pos):
+            barrier = event
+            break
+    owned.pos = pos
+    return accepted, barrier

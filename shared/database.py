@@ -16,9 +16,10 @@ from shared.errors import Unavailable
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
-_AWAY = (
+AWAY = (
     OSError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what the driver makes of a connection that breaks in the middle of a COPY
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
@@ -54,8 +55,8 @@ class Database:
                     server_settings={"application_name": "attain"},
                 )
                 return cls(pool)
-            except _AWAY as error:
-                if isinstance(error, ValueError):
+            except AWAY as error:
+                if isinstance(error, asyncpg.ClientConfigurationError):
                     raise
                 if asyncio.get_running_loop().time() > deadline:
                     raise Unavailable(f"PostgreSQL does not answer: {type(error).__name__}") from error
@@ -72,10 +73,7 @@ class Database:
         try:
             async with self.pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
                 yield connection
-        except _AWAY as error:
-            if isinstance(error, ValueError):
-                # asyncpg's complaint about an argument: an interface error that no waiting cures.
-                raise
+        except AWAY as error:
             raise Unavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
 
     @contextlib.asynccontextmanager

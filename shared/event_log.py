@@ -106,7 +106,8 @@ class EventLog:
             "with mine as (select shard from log_head where log = $1 and shard = any($2::int[])"
             "   order by shard for update)"
             " update log_head h set pos = h.pos + k.count from mine, unnest($2::int[], $3::int[]) k (shard, count)"
-            " where h.log = $1 and h.shard = k.shard and mine.shard = k.shard returning h.shard, h.pos - k.count as pos",
+            " where h.log = $1 and h.shard = k.shard and mine.shard = k.shard"
+            " returning h.shard, h.pos - k.count as pos",
             self.name,
             *columns(counts.items(), 2),
         )

@@ -16,10 +16,14 @@ class metrics:
     relay_restarts = Counter("attain_relay_restarts_total", "Times the relay dropped its producer and started over")
     relay_lowered = Counter("attain_relay_lowered_total", "Times a partition's tail lay behind the relay's cursor")
     folded = Counter("attain_consumer_folded_total", "Events folded and committed", ["consumer"])
-    fold_seconds = Histogram("attain_consumer_fold_seconds", "Folding a batch in memory", ["consumer"], buckets=_SECONDS)
+    fold_seconds = Histogram(
+        "attain_consumer_fold_seconds", "Folding a batch in memory", ["consumer"], buckets=_SECONDS
+    )
     commit_seconds = Histogram("attain_consumer_commit_seconds", "Committing a batch", ["consumer"], buckets=_SECONDS)
     holes = Counter("attain_consumer_holes_total", "Missing positions fetched from the feed", ["consumer"])
-    fences_lost = Counter("attain_consumer_fences_lost_total", "Compare-and-sets that found another owner", ["consumer"])
+    fences_lost = Counter(
+        "attain_consumer_fences_lost_total", "Compare-and-sets that found another owner", ["consumer"]
+    )
     undecodable = Counter("attain_consumer_undecodable_total", "Records whose envelope could not be read", ["consumer"])
     consumer_failures = Counter("attain_consumer_failures_total", "Batches that raised and wait", ["consumer"])
     blocked = Gauge("attain_blocked_learners", "Learners whose events cannot be folded")

@@ -21,6 +21,7 @@ from shared.errors import Conflict, Unavailable
 from shared.event_log import Entry, EventLog
 from shared.observability import metrics
 from shared.settings import Settings
+from shared.tasks import raise_if_cancelled, run_together
 
 log = logging.getLogger(__name__)
 BATCH_BYTES = 512 * 1024
@@ -59,16 +60,15 @@ class Relay:
     async def run(self) -> None:
         """Relay until cancelled; any failure drops the producer and the locks and starts over from the cursors."""
         while True:
+            raise_if_cancelled()
             try:
                 # The connection that holds the locks is the last to go: what is in flight is sent under them.
                 async with self._database.connection() as locks, self._producer() as producer:
                     self._cursors = {name: {} for name in self._logs}
-                    async with asyncio.TaskGroup() as group:
-                        group.create_task(self._keep(locks))
-                        group.create_task(self._send_all(producer))
-            except* (KafkaError, Conflict, Unavailable, OSError) as failed:
+                    await run_together(self._keep(locks), self._send_all(producer))
+            except (KafkaError, Conflict, Unavailable, OSError) as error:
                 metrics.relay_restarts.inc()
-                log.warning("relay starts over: %s", "; ".join(f"{type(e).__name__}: {e}" for e in failed.exceptions))
+                log.warning("relay starts over: %s: %s", type(error).__name__, error)
                 await asyncio.sleep(RETRY_S)
 
     async def _keep(self, locks: Connection) -> None:
@@ -76,6 +76,7 @@ class Relay:
         loop = asyncio.get_running_loop()
         check_at = loop.time() + self._settings.tail_check_s
         while True:
+            raise_if_cancelled()
             if locks.is_closed():
                 raise Unavailable("the connection that holds the locks is lost")
             due = loop.time() >= check_at
@@ -141,6 +142,7 @@ class Relay:
 
     async def _send_all(self, producer: AIOKafkaProducer) -> None:
         while True:
+            raise_if_cancelled()
             self._awake.clear()
             if not await self._round(producer):
                 with contextlib.suppress(TimeoutError):

@@ -28,6 +28,8 @@ def make_broker(settings: Settings) -> KafkaBroker:
         ack_policy=AckPolicy.MANUAL,
         allow_auto_create_topics=False,
         consumer_only=True,
+        # Members notice by their metadata alone that a topic which was lost is there again: the default is five minutes.
+        metadata_max_age_ms=int(settings.session_timeout_s * 1000),
         graceful_timeout=30,
         logger=None,
     )

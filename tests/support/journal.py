@@ -24,7 +24,9 @@ from services.progression.policy import Policy, policy_from
 from shared.contracts import EvidenceRecorded, EvidenceRetracted, MasteryUpdated, Score, Touched
 
 TENANT = "school"
-STREAK_3 = policy_from({"id": "streak-3", "method": {"type": "streak", "n": 3}, "decision": {"latch": "first_crossing"}})
+STREAK_3 = policy_from(
+    {"id": "streak-3", "method": {"type": "streak", "n": 3}, "decision": {"latch": "first_crossing"}}
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,34 @@
+"""Endless work that ends when it is told to."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+
+async def run_together(*endless: Coroutine[Any, Any, None]) -> None:
+    """
+    Run coroutines until one of them fails, then cancel the others and raise what it raised.
+
+    A cancellation of the caller is passed on to all and always comes out again; a task group would prefer an error that
+    one of them raises on its way out.
+    """
+    tasks = [asyncio.create_task(work) for work in endless]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def raise_if_cancelled() -> None:
+    """
+    Raise a cancellation that something below has swallowed; call it once a turn of an endless loop.
+
+    aiokafka loses one that comes while it closes a consumer.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

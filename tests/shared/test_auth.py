@@ -1,0 +1,136 @@
+import http.server
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from shared.auth import Authenticator, Identity, issue_token, service_token
+from shared.errors import Forbidden, Unauthorized
+from shared.settings import Settings
+
+KEY = bytes(32)
+GOOD: dict[str, Any] = {"iss": "attain", "aud": "attain", "sub": "me", "exp": 4_000_000_000, "tenant": "t-1",
+                        "scope": "records:read admin nonsense"}  # fmt: skip
+
+
+def signed(**changes: Any) -> str:
+    """Return a token with claims changed, or left out where they are None."""
+    claims = {name: value for name, value in (GOOD | changes).items() if value is not None}
+    return jwt.encode(claims, KEY, algorithm="HS256")
+
+
+def test_a_good_token_says_who_and_what_for(local: Settings) -> None:
+    identity = Authenticator(local).identify(f"Bearer {signed(source='urn:lms', learner='l')}")
+
+    assert identity == Identity("me", "t-1", frozenset({"records:read", "admin"}), "urn:lms", "l")
+    identity.require("policy:write", "admin")
+    with pytest.raises(Forbidden, match="policy:write or service"):
+        identity.require("policy:write", "service")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exp": 1}, {"exp": None}, {"aud": "other"}, {"aud": None}, {"iss": "other"}, {"iss": None}, {"sub": None},
+        {"tenant": None}, {"tenant": ""}, {"tenant": "UPPER"}, {"tenant": "a|b"}, {"tenant": "a" * 64}, {"tenant": 7},
+        {"tenant": "t\n"}, {"scope": ["admin"]}, {"nbf": 4_000_000_000},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_token_that_is_not_of_the_form_is_refused(local: Settings, changes: dict[str, Any]) -> None:
+    with pytest.raises(Unauthorized):
+        Authenticator(local).identify(f"Bearer {signed(**changes)}")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None, "", "Bearer", "Bearer ", f"Basic {signed()}", signed(), "Bearer a.b.c", "Bearer é",
+        f"Bearer {signed()[:-4]}AAAA",
+        f"Bearer {jwt.encode(GOOD, bytes(31) + b'1', algorithm='HS256')}",
+        f"Bearer {jwt.encode(GOOD, None, algorithm='none')}",  # type: ignore[arg-type]
+        f"Bearer {jwt.encode(GOOD, KEY * 2, algorithm='HS512')}",
+    ],
+    ids=range(12),
+)  # fmt: skip
+def test_what_is_no_token_of_ours_is_refused(local: Settings, header: str | None) -> None:
+    with pytest.raises(Unauthorized):
+        Authenticator(local).identify(header)
+
+
+def test_a_verified_token_is_not_believed_beyond_its_end(local: Settings) -> None:
+    end = int(time.time()) + 2
+    authenticator, header = Authenticator(local), f"Bearer {signed(exp=end)}"
+    assert authenticator.identify(header) is authenticator.identify(header)
+    time.sleep(end - time.time())
+    with pytest.raises(Unauthorized, match="expired"):
+        authenticator.identify(header)
+
+
+def test_services_call_each_other_with_a_token_that_holds(local: Settings) -> None:
+    identity = Authenticator(local).identify(f"Bearer {service_token(local)}")
+    assert identity.scopes == {"service"}
+
+
+def test_a_service_without_a_key_refuses_everyone() -> None:
+    with pytest.raises(Unauthorized, match="neither"):
+        Authenticator(Settings(token_key_file=None)).identify(f"Bearer {signed()}")
+
+
+def test_optional_claims_are_left_out() -> None:
+    token = issue_token(KEY, subject="s", tenant="t", scope="", expires_s=9, source=None, learner="l")
+    claims = jwt.decode(token, KEY, algorithms=["HS256"], audience="attain")
+    assert ("source" in claims, claims["learner"]) == (False, "l")
+
+
+@pytest.fixture(scope="module")
+def key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+@pytest.fixture
+def jwks_url(key: rsa.RSAPrivateKey) -> Iterator[str]:
+    """An identity provider's key server."""
+    public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())) | {"kid": "one", "use": "sig"}
+
+    class Keys(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"keys": [public]}).encode())
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Keys)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/keys"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_an_identity_providers_key_is_found_by_its_id(jwks_url: str, key: rsa.RSAPrivateKey) -> None:
+    authenticator = Authenticator(Settings(jwks_url=jwks_url))
+    good = jwt.encode(GOOD, key, algorithm="RS256", headers={"kid": "one"})
+    assert authenticator.identify(f"Bearer {good}").tenant == "t-1"
+
+
+def test_with_an_identity_provider_nothing_else_is_believed(jwks_url: str, key: rsa.RSAPrivateKey) -> None:
+    """Not another key, not an unknown one, and not the public key as a shared secret."""
+    authenticator = Authenticator(Settings(jwks_url=jwks_url))
+    other = rsa.generate_private_key(65537, 2048)
+    for token in (
+        jwt.encode(GOOD, other, algorithm="RS256", headers={"kid": "one"}),
+        jwt.encode(GOOD, key, algorithm="RS256", headers={"kid": "two"}),
+        jwt.encode(GOOD, KEY, algorithm="HS256", headers={"kid": "one"}),
+        jwt.encode(GOOD, None, algorithm="none", headers={"kid": "one"}),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(Unauthorized):
+            authenticator.identify(f"Bearer {token}")

@@ -1,0 +1,77 @@
+import asyncio
+
+import asyncpg
+import pytest
+
+from shared.database import Database, columns
+from shared.errors import Unavailable
+from tests.support.disposable import cut_connections, eventually
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([], [[], [], []]),
+        ([(1, "a", None)], [[1], ["a"], [None]]),
+        ([(1, "a", 2.0), (2, "b", 3.0)], [[1, 2], ["a", "b"], [2.0, 3.0]]),
+    ],
+)
+def test_columns_are_the_rows_turned(rows: list[tuple[object, ...]], expected: list[list[object]]) -> None:
+    assert expected == columns(rows, 3)
+
+
+def test_columns_of_uneven_rows_are_refused() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        columns([(1, 2), (1,)], 2)
+
+
+async def test_a_transaction_that_raises_leaves_nothing(database: Database) -> None:
+    with pytest.raises(RuntimeError):
+        async with database.transaction() as connection:
+            await connection.execute("insert into chain values (1, 1)")
+            raise RuntimeError
+    async with database.connection() as connection:
+        assert await connection.fetchval("select count(*) from chain") == 0
+
+
+async def test_a_cut_connection_is_unavailable_and_the_next_works(database: Database, postgres: str, url: str) -> None:
+    with pytest.raises(Unavailable):
+        async with database.transaction() as connection:
+            await cut_connections(postgres, url)
+            await connection.execute("select 1")
+    await eventually(database.answers)
+
+
+async def test_a_server_that_lends_no_connection_is_unavailable(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.database.CONNECT_TIMEOUT_S", 0.1)
+    database = await Database.connect(url, connections=2)
+    async with database.connection(), database.connection():
+        assert not await database.answers()
+    assert await database.answers()
+    await database.close()
+
+
+async def test_a_statement_that_locks_too_long_is_unavailable(database: Database) -> None:
+    with pytest.raises(Unavailable):
+        async with database.connection() as connection:
+            await connection.execute("set statement_timeout = 50")
+            await connection.execute("select pg_sleep(5)")
+
+
+async def test_a_wrong_argument_is_a_bug_and_no_outage(database: Database) -> None:
+    """Waiting would not cure it, so it must not look like a server that is away."""
+    with pytest.raises(asyncpg.DataError):
+        async with database.connection() as connection:
+            await connection.fetch("select $1::int", "seven")
+
+
+async def test_a_standby_that_took_over_read_only_is_unavailable(database: Database) -> None:
+    with pytest.raises(Unavailable):
+        async with database.connection() as connection:
+            await connection.execute("begin read only")
+            await connection.execute("insert into chain values (1, 1)")
+
+
+async def test_an_address_that_is_none_fails_at_once() -> None:
+    with pytest.raises((ValueError, asyncpg.InterfaceError)):
+        await asyncio.wait_for(Database.connect("postgresql://x:notaport/y"), 5)

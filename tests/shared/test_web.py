@@ -1,0 +1,275 @@
+import gzip
+import zlib
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import httpx
+import msgspec
+import pytest
+import pytest_asyncio
+from fastapi import Query, Request, Response
+
+from shared.auth import Authenticator, issue_token
+from shared.database import Database
+from shared.errors import Conflict, Forbidden, Gone, InvalidEvent, NotFound, Refused, TooLarge, Unavailable
+from shared.event_log import EventLog
+from shared.events import Draft, decode_envelope, envelope
+from shared.settings import Settings
+from shared.web import Caller, feed_router, make_app, operations_router, read_body, wait_for
+
+KEY = bytes(32)
+ERRORS = {
+    type.__name__: type for type in (InvalidEvent, Refused, Forbidden, NotFound, Gone, TooLarge, Conflict, Unavailable)
+}
+
+
+def token(scope: str) -> dict[str, str]:
+    """Return the headers of a caller with a scope."""
+    signed = issue_token(KEY, subject="me", tenant="t", scope=scope, expires_s=60)
+    return {"Authorization": f"Bearer {signed}"}
+
+
+@pytest.fixture
+def small(local: Settings) -> Settings:
+    """Settings with small limits."""
+    return local.model_copy(update={"body_bytes_max": 1000, "body_inflated_bytes_max": 5000, "page_rows_max": 10,
+                                    "wait_s_max": 0.1})  # fmt: skip
+
+
+@pytest_asyncio.fixture
+async def client(small: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """An application with a route for each claim."""
+    app = make_app("test", "", Authenticator(small), None)
+
+    @app.post("/body")
+    async def body(request: Request) -> Response:
+        return Response(await read_body(request, small))
+
+    @app.get("/whoami")
+    async def whoami(caller: Caller) -> str:
+        return caller.subject
+
+    @app.get("/raise/{name}")
+    async def fail(name: str) -> None:
+        if name == "bug":
+            raise KeyError("secret")
+        raise ERRORS[name]("what happened", pointer="/a", extra=[1], none=None)
+
+    @app.get("/number")
+    async def number(n: Annotated[int, Query(ge=1)]) -> int:
+        return n
+
+    @app.get("/never")
+    async def never() -> None:
+        async def no() -> bool:
+            return False
+
+        await wait_for(no, small)
+
+    async def ready() -> bool:
+        return False
+
+    async def lag() -> list[dict[str, object]]:
+        return [{"name": "x", "behind_events": 0, "behind_seconds": 0.0}]
+
+    app.include_router(operations_router(ready=ready, alive=lambda: True, lag=lag))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as made:
+        yield made
+
+
+GZIP = {"Content-Encoding": "gzip"}
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status"),
+    [
+        (b"", {}, 200),
+        (b"x" * 1000, {}, 200),
+        (b"x" * 1001, {}, 413),
+        (b"x" * 10, {"Content-Encoding": "identity"}, 200),
+        (b"x" * 10, {"Content-Encoding": "br"}, 422),
+        (gzip.compress(b"x" * 5000), GZIP, 200),
+        (gzip.compress(b"x" * 5001), GZIP, 413),
+        (gzip.compress(bytes(600_000)), GZIP, 413),
+        (gzip.compress(b"abc")[:-4], GZIP, 422),
+        (gzip.compress(b"abc") + gzip.compress(b"def"), GZIP, 422),
+        (gzip.compress(b"abc") + b"junk", GZIP, 422),
+        (b"not gzip", GZIP, 422),
+        (zlib.compress(b"abc"), GZIP, 422),
+        (b"", GZIP, 422),
+        (gzip.compress(b""), {"Content-Encoding": "GZIP"}, 200),
+    ],
+    ids=[
+        "empty",
+        "full",
+        "over",
+        "identity",
+        "brotli",
+        "inflates to the limit",
+        "over the limit",
+        "bomb",
+        "cut off",
+        "two members",
+        "junk behind",
+        "not gzip",
+        "zlib",
+        "empty gzip",
+        "gzip of nothing",
+    ],
+)
+async def test_a_body_is_read_whole_or_refused(
+    client: httpx.AsyncClient, content: bytes, headers: dict[str, str], status: int
+) -> None:
+    """Neither too much is read, nor a part of what was sent taken for all of it."""
+    answer = await client.post("/body", content=content, headers=headers)
+
+    assert answer.status_code == status
+    if status == 200:
+        assert answer.content == (gzip.decompress(content) if "gzip" in str(headers).lower() else content)
+
+
+async def test_a_body_without_an_end_is_not_read_to_it(client: httpx.AsyncClient) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < 1_000_000:
+            sent += 500
+            yield b"x" * 500
+
+    answer = await client.post("/body", content=endless())
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("name", ERRORS)
+async def test_errors_are_problems_with_their_members(client: httpx.AsyncClient, name: str) -> None:
+    answer = await client.get(f"/raise/{name}")
+    kind = ERRORS[name]
+
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.status_code == kind.status
+    assert answer.json() == {
+        "type": "about:blank", "title": kind.title, "status": kind.status, "detail": "what happened",
+        "pointer": "/a", "extra": [1],
+    }  # fmt: skip
+    assert ("retry-after" in answer.headers) == (kind is Unavailable)
+
+
+async def test_a_bug_tells_its_kind_and_nothing_else(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/raise/bug")
+
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "secret" not in answer.text
+
+
+async def test_what_the_framework_refuses_is_a_problem_too(client: httpx.AsyncClient) -> None:
+    missing, wrong, method = await client.get("/no"), await client.get("/number?n=0"), await client.put("/number")
+
+    assert (missing.status_code, wrong.status_code, method.status_code) == (404, 422, 405)
+    assert {a.headers["content-type"] for a in (missing, wrong, method)} == {"application/problem+json"}
+    assert (wrong.json()["pointer"], wrong.json()["where"]) == ("/n", "query")
+    assert method.headers["allow"] == "GET"
+
+
+async def test_a_caller_without_a_token_is_told_how_to_send_one(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/whoami")
+
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert (await client.get("/whoami", headers=token(""))).json() == "me"
+
+
+async def test_a_wait_that_is_too_long_says_ask_again(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/never")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+
+
+async def test_health_tells_apart_alive_and_ready(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/livez")).status_code == 200
+    assert (await client.get("/readyz")).status_code == 503
+    assert "attain_consumer_folded_total" in (await client.get("/metrics")).text
+
+
+async def test_lag_is_for_operators(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/v1/lag", headers=token("records:read"))).status_code == 403
+    assert (await client.get("/v1/lag", headers=token("admin"))).json()["stages"][0]["name"] == "x"
+
+
+@pytest_asyncio.fixture
+async def feed(database: Database, small: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """The feed of a log with 25 events in shard 1."""
+    log = EventLog("test", 4)
+    body = envelope(id="id", source="test", type="attain.test.v1", tenant="t", subject="s",
+                    time="2026-01-01T00:00:00.000000Z", data=b"{}")  # fmt: skip
+    async with database.transaction() as connection:
+        await log.prepare(connection)
+        await connection.execute("update log_head set generation = 3")
+        await log.append(connection, [Draft(1, "t", "s", body)] * 25)
+    app = make_app("test", "", Authenticator(small), None)
+    app.include_router(feed_router(database, [log], small))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://test", headers=token("service")
+    ) as made:
+        yield made
+
+
+def positions(answer: httpx.Response) -> list[int]:
+    """Return the positions of a page."""
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["attain-head"] == "test.3.1.25"
+    return [decode_envelope(line).position for line in answer.content.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", range(1, 11)),
+        ("&after=20", range(21, 26)),
+        ("&after=test.3.1.20", range(21, 26)),
+        ("&after=20&limit=2", range(21, 23)),
+        ("&after=3&limit=100000", range(4, 14)),
+        ("&after=25", []),
+        ("&after=999999999999999999", []),
+        ("&limit=0", []),
+    ],
+)
+async def test_the_feed_goes_on_behind_a_cursor_in_bounded_pages(
+    feed: httpx.AsyncClient, query: str, expected: range
+) -> None:
+    assert list(expected) == positions(await feed.get(f"/v1/feed?log=test&shard=1{query}"))
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("log=test&shard=1&after=test.2.1.20", 410),
+        ("log=test&shard=1&after=test.4.1.20", 410),
+        ("log=test&shard=1&after=test.3.2.20", 422),
+        ("log=test&shard=1&after=other.3.1.20", 422),
+        ("log=test&shard=1&after=-1", 422),
+        ("log=test&shard=1&after=x", 422),
+        ("log=test&shard=1&limit=-1", 422),
+        ("log=test&shard=4", 422),
+        ("log=test&shard=-1", 422),
+        ("log=test&shard=99999999999999999999", 422),
+        ("log=other&shard=1", 422),
+        ("shard=1", 422),
+    ],
+)
+async def test_a_cursor_of_something_else_is_refused(feed: httpx.AsyncClient, query: str, status: int) -> None:
+    """One of another generation with 410: whoever holds it has to begin anew."""
+    assert (await feed.get(f"/v1/feed?{query}")).status_code == status
+
+
+async def test_heads_tell_generation_and_position_of_every_shard(feed: httpx.AsyncClient) -> None:
+    answer = await feed.get("/v1/heads?log=test")
+    assert msgspec.json.decode(answer.content) == {"0": [3, 0], "1": [3, 25], "2": [3, 0], "3": [3, 0]}
+
+
+@pytest.mark.parametrize("path", ["/v1/feed?log=test&shard=1", "/v1/heads?log=test"])
+async def test_the_feed_is_for_services(feed: httpx.AsyncClient, path: str) -> None:
+    """It holds all tenants."""
+    assert (await feed.get(path, headers=token("admin records:read"))).status_code == 403
+    assert (await feed.get(path, headers={"Authorization": ""})).status_code == 401
