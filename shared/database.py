@@ -53,6 +53,7 @@ class Database:
                     timeout=CONNECT_TIMEOUT_S,
                     command_timeout=STATEMENT_TIMEOUT_S,
                     server_settings={"application_name": "attain"},
+                    reset=_nothing_to_reset,
                 )
                 return cls(pool)
             except AWAY as error:
@@ -77,6 +78,15 @@ class Database:
             raise Unavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
 
     @contextlib.asynccontextmanager
+    async def session(self) -> AsyncIterator[Connection]:
+        """Lend a connection for what lives as long as its session, such as advisory locks; it is closed afterwards."""
+        async with self.connection() as connection:
+            try:
+                yield connection
+            finally:
+                connection.terminate()
+
+    @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """
         Lend a connection inside one transaction, committed at the end and rolled back on any error.
@@ -99,6 +109,14 @@ class Database:
     async def close(self) -> None:
         """Close the pool, waiting for lent connections."""
         await self.pool.close()
+
+
+async def _nothing_to_reset(_: object) -> None:
+    """
+    Spare the four statements with which asyncpg cleans a connection that comes back.
+
+    Transactions end by their context managers, and `session` closes what holds locks.
+    """
 
 
 def columns(rows: Iterable[Sequence[Any]], count: int) -> list[list[Any]]:

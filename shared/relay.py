@@ -63,7 +63,7 @@ class Relay:
             raise_if_cancelled()
             try:
                 # The connection that holds the locks is the last to go: what is in flight is sent under them.
-                async with self._database.connection() as locks, self._producer() as producer:
+                async with self._database.session() as locks, self._producer() as producer:
                     self._cursors = {name: {} for name in self._logs}
                     await run_together(self._keep(locks), self._send_all(producer))
             except (KafkaError, Conflict, Unavailable, OSError) as error:
@@ -194,8 +194,10 @@ class Relay:
         held = self._cursors[name]
         async with self._database.connection() as connection:
             rows = await connection.fetch(
+                # Not worth a flush: a cursor that a crash takes back only repeats a run.
                 "update relay_cursor c set pos = k.new"
-                " from unnest($2::int[], $3::bigint[], $4::bigint[]) k (shard, old, new)"
+                " from unnest($2::int[], $3::bigint[], $4::bigint[]) k (shard, old, new),"
+                "   (select set_config('synchronous_commit', 'off', true)) unflushed"
                 " where c.log = $1 and c.shard = k.shard and c.pos = k.old returning 1",
                 name,
                 *columns(((shard, held[shard], pos) for shard, pos in moved.items()), 3),

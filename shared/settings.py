@@ -33,9 +33,9 @@ class Settings(BaseSettings):
 
     session_timeout_s: float = Field(15, description="Kafka session; recovery after kill -9 waits at most this long")
     batch_records: int = Field(4000, description="records a poll; about 200 ms of work, well below the session")
-    batch_wait_ms: int = Field(20, description="how long a poll waits for the first record")
-    cache_keys: int = Field(200_000, description="learner-competency states kept in memory; about 0.5 KiB each")
-    cache_identities: int = Field(200_000, description="source ids kept in memory; about 0.3 KiB each")
+    batch_wait_ms: int = Field(500, description="how long a poll waits for the first record; it returns when one comes")
+    cache_keys: int = Field(50_000, description="learner-competency states kept in memory; about 1.5 KiB each")
+    cache_identities: int = Field(100_000, description="source ids kept in memory; about 0.3 KiB each")
     relay_poll_ms: int = Field(40, description="how often the relay looks for rows that another replica appended")
     relay_rows: int = Field(4000, description="rows a relay round; bounds memory and the run a restart repeats")
     tail_check_s: float = Field(60, description="how often the relay compares its cursor with the partition's tail")

@@ -15,7 +15,7 @@ from shared.shards import stable_id
 from tests.bench.figures import Figure, Usage
 from tests.bench.load import FRAMEWORK, SOURCE, evidence, nodes
 
-LEARNERS = 20_000
+LEARNERS = 4_000
 COMPETENCIES = 12
 HTTP_BATCH = 5_000
 HTTP_AT_ONCE = 2

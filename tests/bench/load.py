@@ -1,4 +1,7 @@
-"""A seeded load of native evidence: learners and competencies at random, each learner's time going forward."""
+"""
+A seeded load of native evidence with the shape of real response logs: learners at random, each at one competency for
+about ten pieces before the next (the 2009-10 ASSISTments log has 11.7 pieces a pair), time going forward.
+"""
 
 import random
 from collections.abc import Iterator
@@ -9,20 +12,28 @@ FRAMEWORK = "bench"
 SOURCE = "urn:attain:bench"
 
 
+PIECES_A_PAIR = 10
+
+
 def evidence(run: str, count: int, *, learners: int, competencies: int, seed: int = 1) -> Iterator[bytes]:
     """Yield `count` native objects as JSON of about 300 bytes; `run` keeps their ids apart from other runs'."""
     chance = random.Random(seed)
+    done = [0] * learners
     for number in range(count):
         second = number % 86_400
+        learner = chance.randrange(learners)
+        competency = done[learner] // PIECES_A_PAIR % competencies
+        done[learner] += 1
+        day, clock = 1 + number // 86_400, f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
         yield msgspec.json.encode(
             {
                 "id": f"{run}-{number}",
                 "source": SOURCE,
-                "learner": f"learner-{chance.randrange(learners)}",
-                "competencies": [f"{FRAMEWORK}:{chance.randrange(competencies)}"],
+                "learner": f"learner-{learner}",
+                "competencies": [f"{FRAMEWORK}:{competency}"],
                 "activity": {"id": f"activity-{number % 500}"},
                 "score": {"raw": int(chance.random() < 0.7), "max": 1},
-                "occurred_at": f"2026-03-{1 + number // 86_400:02}T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z",
+                "occurred_at": f"2026-03-{day:02}T{clock}Z",
                 "kind": "practice",
             }
         )

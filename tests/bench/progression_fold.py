@@ -27,7 +27,7 @@ from tests.bench.load import FRAMEWORK, evidence, nodes
 from tests.support.producer import Producer, free_port, running_producer
 from tests.support.servers import Servers
 
-LEARNERS = 20_000
+LEARNERS = 4_000
 COMPETENCIES = 12
 SHARDS = 8
 TENANT = "bench-fold"

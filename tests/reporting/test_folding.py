@@ -92,7 +92,7 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-async def servers(postgres: str, name: str, config: Settings) -> AsyncIterator[tuple[Database, Producer]]:
+async def given_servers(postgres: str, name: str, config: Settings) -> AsyncIterator[tuple[Database, Producer]]:
     """Return the service's database and a producer whose events come by its feed only."""
     async with new_schema(postgres, name) as url, new_database(postgres, f"{name}_logs") as logs:
         database = await Database.connect(url)
@@ -102,9 +102,9 @@ async def servers(postgres: str, name: str, config: Settings) -> AsyncIterator[t
 
 
 @pytest.fixture
-async def bench(servers: tuple[Database, Producer], config: Settings) -> AsyncIterator[Bench]:
+async def bench(given_servers: tuple[Database, Producer], config: Settings) -> AsyncIterator[Bench]:
     """Return a bench whose tenant no other test uses."""
-    database, producer = servers
+    database, producer = given_servers
     made = Bench(database, producer, config)
     made.consumer = await made.run()
     yield made
