@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from deploy.local.stack import Stack
 from shared.shards import stable_id
 from tests.bench.figures import Figure, Usage
-from tests.bench.load import FRAMEWORK, SOURCE, evidence, nodes
+from tests.bench.load import FRAMEWORK, SOURCE, Item, evidence, nodes
 
 LEARNERS = 4_000
 COMPETENCIES = 12
@@ -60,8 +60,8 @@ class Bench:
                 return behind
         return 0
 
-    async def send_kafka(self, items: Iterable[bytes]) -> None:
-        """Produce items to the intake topic, as an LMS would."""
+    async def send_kafka(self, items: Iterable[Item]) -> None:
+        """Produce items to the intake topic, keyed by learner so that each one's order is kept."""
         producer = AIOKafkaProducer(
             bootstrap_servers=self.stack.kafka, acks="all", linger_ms=5, max_batch_size=512 * 1024
         )
@@ -69,9 +69,8 @@ class Bench:
         headers = [("tenant", self.tenant.encode())]
         try:
             pending = []
-            for number, item in enumerate(items):
-                key = str(number % 64).encode()
-                pending.append(await producer.send("attain.evidence.submitted", item, key=key, headers=headers))
+            for learner, item in items:
+                pending.append(await producer.send("attain.evidence.submitted", item, key=learner, headers=headers))
                 if len(pending) >= 20_000:
                     await asyncio.gather(*pending)
                     pending = []
@@ -79,7 +78,7 @@ class Bench:
         finally:
             await producer.stop()
 
-    async def send_http(self, items: Iterable[bytes]) -> None:
+    async def send_http(self, items: Iterable[Item]) -> None:
         """Post items as NDJSON batches, two at a time."""
         url = f"{self.stack.urls['evidence']}/v1/evidence"
         headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
@@ -92,8 +91,8 @@ class Bench:
         await asyncio.gather(*(worker() for _ in range(HTTP_AT_ONCE)))
 
 
-def _batches(items: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
-    rest = iter(items)
+def _batches(items: Iterable[Item], size: int) -> Iterator[list[bytes]]:
+    rest = (item for _, item in items)
     while batch := list(islice(rest, size)):
         yield batch
 

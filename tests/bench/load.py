@@ -13,10 +13,12 @@ SOURCE = "urn:attain:bench"
 
 
 PIECES_A_PAIR = 10
+Item = tuple[bytes, bytes]
+"""The source's learner id, and the native object."""
 
 
-def evidence(run: str, count: int, *, learners: int, competencies: int, seed: int = 1) -> Iterator[bytes]:
-    """Yield `count` native objects as JSON of about 300 bytes; `run` keeps their ids apart from other runs'."""
+def evidence(run: str, count: int, *, learners: int, competencies: int, seed: int = 1) -> Iterator[Item]:
+    """Yield `count` native objects with their learner, as JSON of about 300 bytes; `run` keeps their ids apart from other runs'."""
     chance = random.Random(seed)
     done = [0] * learners
     for number in range(count):
@@ -25,17 +27,20 @@ def evidence(run: str, count: int, *, learners: int, competencies: int, seed: in
         competency = done[learner] // PIECES_A_PAIR % competencies
         done[learner] += 1
         day, clock = 1 + number // 86_400, f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
-        yield msgspec.json.encode(
-            {
-                "id": f"{run}-{number}",
-                "source": SOURCE,
-                "learner": f"learner-{learner}",
-                "competencies": [f"{FRAMEWORK}:{competency}"],
-                "activity": {"id": f"activity-{number % 500}"},
-                "score": {"raw": int(chance.random() < 0.7), "max": 1},
-                "occurred_at": f"2026-03-{day:02}T{clock}Z",
-                "kind": "practice",
-            }
+        yield (
+            f"learner-{learner}".encode(),
+            msgspec.json.encode(
+                {
+                    "id": f"{run}-{number}",
+                    "source": SOURCE,
+                    "learner": f"learner-{learner}",
+                    "competencies": [f"{FRAMEWORK}:{competency}"],
+                    "activity": {"id": f"activity-{number % 500}"},
+                    "score": {"raw": int(chance.random() < 0.7), "max": 1},
+                    "occurred_at": f"2026-03-{day:02}T{clock}Z",
+                    "kind": "practice",
+                }
+            ),
         )
 
 

@@ -85,7 +85,7 @@ async def _round(folder: Path, servers: Servers, stack: Stack, events: int, pyth
 async def _fill(producer: Producer, events: int, run: str) -> None:
     """Append the load to the evidence log and wait until all of it is in the topic."""
     drafts = []
-    for item in evidence(run, events, learners=LEARNERS, competencies=COMPETENCIES):
+    for _, item in evidence(run, events, learners=LEARNERS, competencies=COMPETENCIES):
         native = msgspec.json.decode(item)
         learner = stable_id(run, native["learner"])
         id = stable_id(TENANT, native["source"], native["id"])
