@@ -18,7 +18,7 @@ Item = tuple[bytes, bytes]
 
 
 def evidence(run: str, count: int, *, learners: int, competencies: int, seed: int = 1) -> Iterator[Item]:
-    """Yield `count` native objects with their learner, as JSON of about 300 bytes; `run` keeps their ids apart from other runs'."""
+    """Yield `count` native objects with their learner, as JSON of about 300 bytes; `run` keeps their ids apart."""
     chance = random.Random(seed)
     done = [0] * learners
     for number in range(count):
