@@ -102,7 +102,7 @@ class Owned:
     """Nothing is folded before: it could not be folded, or goes on in a generation that is not accepted yet."""
 
 
-class ShardFolder(ConsumerRebalanceListener):  # type: ignore[misc]
+class ShardFolder(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """What a process has of a consumer's shards. All but the callbacks runs with the lock `_busy` held."""
 
     def __init__(self, name: str, log_name: str, database: Database, handler: Handler, settings: Settings) -> None:

@@ -1,23 +1,29 @@
 """Running a service: its server, its background tasks, and how far its stages are behind."""
 
 import asyncio
+import contextlib
+import datetime
 import gc
 import os
 import signal
 import time
-from collections.abc import Coroutine, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeAlias
 
 import uvicorn
 from fastapi import FastAPI
 
+from shared.auth import Authenticator
 from shared.consumer import ShardConsumer
 from shared.database import Connection
 from shared.feed import FeedClient
 from shared.observability import configure_logging, log_failure
 from shared.settings import Settings
+from shared.web import make_app
 
 GRACEFUL_STOP_S = 10
+
+Compose: TypeAlias = Callable[[FastAPI, Settings, contextlib.AsyncExitStack], Awaitable[None]]
 
 
 class Tasks:
@@ -67,6 +73,18 @@ def serve(app: FastAPI, settings: Settings) -> None:
     )
 
 
+def make_service(title: str, description: str, settings: Settings, compose: Compose) -> FastAPI:
+    """Return an application that `compose` completes when it starts; what it pushes on the stack ends with it."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            await compose(app, settings, stack)
+            yield
+
+    return make_app(title, description, Authenticator(settings), lifespan)
+
+
 async def shard_lag(connection: Connection, consumer: ShardConsumer, feed: FeedClient) -> dict[str, Any]:
     """Return how far a consumer is behind its producer's log; raises `Unavailable` where that does not answer."""
     heads = await feed.heads(consumer.log_name)
@@ -77,10 +95,18 @@ async def shard_lag(connection: Connection, consumer: ShardConsumer, feed: FeedC
 
 
 async def relay_lag(connection: Connection, name: str, logs: Sequence[str]) -> dict[str, Any]:
-    """Return how many rows of the logs are not acknowledged by Kafka yet."""
-    behind = await connection.fetchval(
-        "select coalesce(sum(h.pos - c.pos), 0)::bigint from log_head h join relay_cursor c using (log, shard)"
-        " where log = any($1::text[])",
+    """Return how many rows of the logs are not acknowledged by Kafka yet, and the age of the oldest of them."""
+    row = await connection.fetchrow(
+        "select coalesce(sum(h.pos - c.pos), 0)::bigint behind, min(o.time) oldest"
+        " from log_head h join relay_cursor c using (log, shard)"
+        " left join lateral (select (convert_from(body, 'UTF8')::jsonb) ->> 'time' as time from event_log e"
+        "   where e.log = h.log and e.shard = h.shard and e.pos = c.pos + 1) o on h.pos > c.pos"
+        " where h.log = any($1::text[])",
         list(logs),
     )
-    return {"name": name, "behind_events": max(0, behind), "behind_seconds": 0.0}
+    assert row is not None
+    seconds = 0.0
+    if row["oldest"]:
+        waits = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(row["oldest"])
+        seconds = max(0.0, waits.total_seconds())
+    return {"name": name, "behind_events": max(0, row["behind"]), "behind_seconds": round(seconds, 3)}

@@ -31,7 +31,7 @@ from services.progression.domain import (
 )
 from services.progression.mastery import KeyState, replay
 from services.progression.policy import Policy, policy_from
-from shared.contracts import MasteryUpdated
+from shared.contracts import EVIDENCE_RECORDED, MasteryUpdated
 from shared.events import Envelope, decode_envelope
 
 PAGE = 10_000
@@ -175,13 +175,14 @@ def audit(sources: Sources, tenant: str | None, say: Callable[[str], None]) -> F
     findings = Findings()
     documents = _Documents(sources)
     heads = sources.heads(sources.evidence, "evidence")
+    told_heads = sources.heads(sources.progression, "advancement")
     say("reading what progression and reporting hold")
     held = sources.states(sources.progression, tenant)
     shown = sources.states(sources.reporting, tenant)
     computed: dict[Key, State] = {}
     for shard, head in sorted(heads.items()):
         say(f"shard {shard + 1} of {len(heads)}: {head:,} events")
-        _audit_shard(sources, shard, head, tenant, documents, findings, computed)
+        _audit_shard(sources, shard, head, told_heads[shard], tenant, documents, findings, computed)
     _compare(computed, held, "progression", findings)
     _compare(computed, shown, "reporting", findings)
     findings.state_digest = digest(computed, sources.identities(tenant))
@@ -192,6 +193,7 @@ def _audit_shard(
     sources: Sources,
     shard: int,
     head: int,
+    told_head: int,
     tenant: str | None,
     documents: _Documents,
     findings: Findings,
@@ -204,17 +206,15 @@ def _audit_shard(
     fold = _fold_journal(journal, events, tenant, documents)
     learners = {(change.tenant, change.learner): LearnerState() for change in fold.changes}
     expected = {told.id for told in fold.tell(learners)}
-    told_heads = sources.heads(sources.progression, "advancement")
     told = [
         event.id
-        for event in sources.events(sources.progression, "advancement", shard, told_heads[shard])
+        for event in sources.events(sources.progression, "advancement", shard, told_head)
         if tenant is None or event.tenant == tenant
     ]
     findings.missing_events += len(expected - set(told))
     findings.extra_events += len(told) - len(set(told) & expected)
     findings.evidence += sum(
-        event.type == "attain.evidence.recorded.v1" and (tenant is None or event.tenant == tenant)
-        for event in events.values()
+        event.type == EVIDENCE_RECORDED and (tenant is None or event.tenant == tenant) for event in events.values()
     )
     for learner, reason in fold.blocked.items():
         findings.note(f"learner {learner} cannot be folded: {reason}")
@@ -232,7 +232,7 @@ def _check_density(
     findings.mismatched_states += sum(
         1 for row in journal if row[2] and row[6] in events and events[row[6]].id != row[5]
     )
-    ids = Counter(e.id for e in events.values() if e.type == "attain.evidence.recorded.v1")
+    ids = Counter(e.id for e in events.values() if e.type == EVIDENCE_RECORDED)
     findings.duplicated += sum(count - 1 for count in ids.values() if count > 1)
     positions = [row[0] for row in journal]
     if positions != list(range(1, len(positions) + 1)):
@@ -255,7 +255,7 @@ def _fold_journal(
             continue
         if not learner:
             documents.fetch(of)
-            _decide(kind, of, Trigger(input_id, pos, recorded_at, "policy"), body, rules, documents)
+            _decide(of, Trigger(input_id, pos, recorded_at, "policy"), body, rules, documents)
             for known in [known for known in keys_of if known[0] == of]:
                 fold.refold_learner(known, keys_of[known])
             continue
@@ -272,9 +272,7 @@ def _fold_journal(
     return fold
 
 
-def _decide(
-    kind: str, tenant: str, trigger: Trigger, body: str, rules: dict[str, Rules], documents: _Documents
-) -> None:
+def _decide(tenant: str, trigger: Trigger, body: str, rules: dict[str, Rules], documents: _Documents) -> None:
     data = msgspec.json.decode(body)
     if "policy" not in data and "version" not in data:
         return

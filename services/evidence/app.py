@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -23,17 +22,16 @@ from services.evidence.handlers.quarantine import Quarantine
 from services.evidence.handlers.roster import Rosters
 from services.evidence.handlers.writer import Writer
 from shared.asyncapi import asyncapi_router
-from shared.auth import Authenticator
 from shared.consumer import ShardConsumer
 from shared.database import Database
 from shared.event_log import EventLog
 from shared.feed import FeedClient
 from shared.relay import Relay
-from shared.service import Tasks, serve
+from shared.service import Tasks, make_service, serve
 from shared.settings import Settings, settings
 from shared.topics import CURRICULUM, EVIDENCE, QUARANTINED, ROSTER
 from shared.transport import make_broker, subscribe_consumer
-from shared.web import feed_router, make_app, operations_router
+from shared.web import feed_router, operations_router
 
 log = logging.getLogger(__name__)
 DESCRIPTION = "What was observed: validated, identified, aligned, deduplicated, kept."
@@ -103,14 +101,7 @@ async def _consume(broker: KafkaBroker) -> None:
 
 def create_app(config: Settings) -> FastAPI:
     """Return the application; its lifespan connects to PostgreSQL and Kafka."""
-
-    @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with contextlib.AsyncExitStack() as stack:
-            await _compose(app, config, stack)
-            yield
-
-    return make_app("evidence", DESCRIPTION, Authenticator(config), lifespan)
+    return make_service("evidence", DESCRIPTION, config, _compose)
 
 
 def main() -> None:

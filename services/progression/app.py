@@ -1,7 +1,6 @@
 """Composes progression and runs it: `python -m services.progression.app`."""
 
 import contextlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import FastAPI
@@ -11,15 +10,14 @@ from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.fold import MasteryFold
 from services.progression.handlers.logs import CONSUMER, DecisionInbox, Logs
 from shared.asyncapi import asyncapi_router
-from shared.auth import Authenticator
 from shared.consumer import ShardConsumer
 from shared.database import Database
 from shared.feed import FeedClient
 from shared.relay import Relay
-from shared.service import Tasks, relay_lag, serve, shard_lag
+from shared.service import Tasks, make_service, relay_lag, serve, shard_lag
 from shared.settings import Settings, settings
 from shared.transport import make_broker, subscribe_consumer
-from shared.web import feed_router, make_app, operations_router
+from shared.web import feed_router, operations_router
 
 DESCRIPTION = "What the evidence means: frameworks, policies, mastery and advancement."
 
@@ -68,14 +66,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
 
 def create_app(config: Settings) -> FastAPI:
     """Return the application; its lifespan connects to PostgreSQL and Kafka."""
-
-    @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with contextlib.AsyncExitStack() as stack:
-            await _compose(app, config, stack)
-            yield
-
-    return make_app("progression", DESCRIPTION, Authenticator(config), lifespan)
+    return make_service("progression", DESCRIPTION, config, _compose)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def make_router(database: Database, decisions: Decisions, advancement: EventLog,
     _decision_routes(router, decisions, database, settings)
     _read_routes(router, database, settings)
     _advancement_routes(router, database, advancement, settings)
-    _audit_routes(router, database, settings)
+    _audit_routes(router, database)
     return router
 
 
@@ -171,7 +171,7 @@ def _advancement_routes(router: APIRouter, database: Database, log: EventLog, se
         return await page(caller.tenant, learner, after, limit)
 
 
-def _audit_routes(router: APIRouter, database: Database, settings: Settings) -> None:
+def _audit_routes(router: APIRouter, database: Database) -> None:
     @router.get("/v1/states", tags=["audit"], response_class=PlainTextResponse)
     async def states(caller: Caller, after: str = "", limit: int = 5000, tenant: str | None = None) -> Response:
         """Every state as NDJSON in (tenant, learner, competency) order; header Attain-Next goes on from here."""

@@ -105,9 +105,9 @@ async def append_journal(connection: Connection, rows: Sequence[tuple[Any, ...]]
         await connection.copy_records_to_table("journal", records=rows)
 
 
-async def load_states(connection: Connection, keys: Collection[Key]) -> list[tuple[str, str, str, int, bytes]]:
+async def load_states(connection: Connection, keys: Collection[Key]) -> list[Any]:
     """Return (tenant, learner, competency, rules_no, state) of the keys that exist."""
-    return await connection.fetch(  # type: ignore[return-value]
+    return await connection.fetch(
         # The limit keeps the planner from joining by reading the whole table.
         "select k.tenant, k.learner, k.competency, m.rules_no, m.state"
         " from unnest($1::text[], $2::text[], $3::text[]) k (tenant, learner, competency)"
@@ -117,20 +117,18 @@ async def load_states(connection: Connection, keys: Collection[Key]) -> list[tup
     )
 
 
-async def load_learner_states(
-    connection: Connection, learners: Collection[Learner]
-) -> list[tuple[str, str, str, int, bytes]]:
+async def load_learner_states(connection: Connection, learners: Collection[Learner]) -> list[Any]:
     """Return all states of the learners, in the form of `load_states`."""
-    return await connection.fetch(  # type: ignore[return-value]
+    return await connection.fetch(
         "select m.tenant, m.learner, m.competency, m.rules_no, m.state from mastery m"
         " join unnest($1::text[], $2::text[]) k (tenant, learner) using (tenant, learner)",
         *columns(learners, 2),
     )
 
 
-async def load_evidence(connection: Connection, keys: Collection[Key]) -> list[tuple[str, str, str, str, bytes]]:
+async def load_evidence(connection: Connection, keys: Collection[Key]) -> list[Any]:
     """Return (tenant, learner, competency, type, body) of every journalled input of the keys, in journal order."""
-    return await connection.fetch(  # type: ignore[return-value]
+    return await connection.fetch(
         "select k.tenant, k.learner, k.competency, j.type, coalesce(j.body, f.body)"
         " from unnest($1::text[], $2::text[], $3::text[]) k (tenant, learner, competency)"
         " join journal j on j.learner = k.learner and j.competency = k.competency and j.tenant = k.tenant"
@@ -174,9 +172,9 @@ async def save_states(connection: Connection, rows: Sequence[tuple[str, str, str
     )
 
 
-async def load_standings(connection: Connection, learners: Collection[Learner]) -> list[tuple[str, str, bytes]]:
+async def load_standings(connection: Connection, learners: Collection[Learner]) -> list[Any]:
     """Return (tenant, learner, state) of the learners that have a standing."""
-    return await connection.fetch(  # type: ignore[return-value]
+    return await connection.fetch(
         "select k.tenant, k.learner, s.state from unnest($1::text[], $2::text[]) k (tenant, learner)"
         " cross join lateral (select state from learner_standing s where s.tenant = k.tenant"
         "   and s.learner = k.learner limit 1) s",
@@ -258,9 +256,9 @@ async def stale_learners(
     return [row[0] for row in rows]
 
 
-async def load_blocked(connection: Connection, shards: Collection[int]) -> list[tuple[int, str, str, int]]:
+async def load_blocked(connection: Connection, shards: Collection[int]) -> list[Any]:
     """Return (shard, tenant, learner, pos) of the blocked learners; `pos` is the first input that is not folded."""
-    return await connection.fetch(  # type: ignore[return-value]
+    return await connection.fetch(
         "select shard, tenant, learner, pos from blocked_learner where shard = any($1::int[])", list(shards)
     )
 
@@ -293,9 +291,9 @@ async def count_blocked(connection: Connection) -> tuple[int, int]:
     return row[0], row[1]
 
 
-async def states_of(connection: Connection, tenant: str, learner: str) -> list[tuple[str, bytes]]:
+async def states_of(connection: Connection, tenant: str, learner: str) -> list[Any]:
     """Return (competency, state) of a learner, in order."""
-    return await connection.fetch(  # type: ignore[return-value]
+    return await connection.fetch(
         "select competency, state from mastery where tenant = $1 and learner = $2 order by competency", tenant, learner
     )
 
@@ -318,9 +316,9 @@ async def all_states(connection: Connection, tenant: str | None, after: Key, lim
     )  # fmt: skip
 
 
-async def policies_of(connection: Connection, tenant: str | None) -> list[tuple[str, bytes]]:
+async def policies_of(connection: Connection, tenant: str | None) -> list[Any]:
     """Return (hash, body) of a tenant's policies, or of all tenants'."""
-    return await connection.fetch(  # type: ignore[return-value]
+    return await connection.fetch(
         "select distinct hash, body from policy where $1::text is null or tenant = $1", tenant
     )
 

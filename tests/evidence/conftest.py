@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from shared.settings import Settings
-from tests.evidence.running import Running, new_database, running_service
+from tests.evidence.running import Running, running_service
 from tests.support.producer import free_port, running_producer
-from tests.support.servers import Servers
+from tests.support.servers import Servers, new_database
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import gzip
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import httpx
@@ -25,18 +24,6 @@ from tests.support.producer import Producer, free_port
 
 T = TypeVar("T")
 WAIT_S = 20.0
-
-
-@contextlib.asynccontextmanager
-async def new_database(server: str, name: str) -> AsyncIterator[str]:
-    """Create a database on the server and drop it afterwards."""
-    connection = await asyncpg.connect(server)
-    await connection.execute(f"create database {name}")
-    try:
-        yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
-    finally:
-        await connection.execute(f"drop database {name} with (force)")
-        await connection.close()
 
 
 class Running:

@@ -5,9 +5,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import httpx
 import uvicorn
 from aiokafka.admin import AIOKafkaAdminClient
@@ -21,21 +19,10 @@ from shared.topics import TOPICS, create
 from shared.web import feed_router, make_app
 from tests.reporting.builders import Event, authorization
 from tests.support.producer import Producer, free_port, running_producer
+from tests.support.servers import new_database
 
 WAIT_S = 20.0
 LOGS = ("progression", "curriculum", "roster")
-
-
-@contextlib.asynccontextmanager
-async def new_database(server: str, name: str) -> AsyncIterator[str]:
-    """Create a database on the server and drop it afterwards."""
-    connection = await asyncpg.connect(server)
-    await connection.execute(f"create database {name}")
-    try:
-        yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
-    finally:
-        await connection.execute(f"drop database {name} with (force)")
-        await connection.close()
 
 
 @contextlib.asynccontextmanager

@@ -16,8 +16,9 @@ from shared.feed import FeedClient
 from shared.settings import Settings
 from shared.shards import shard_of
 from tests.reporting.builders import Event, checkpoint, competency, framework, mastery
-from tests.reporting.running import LOGS, new_database, new_schema, until
+from tests.reporting.running import LOGS, new_schema, until
 from tests.support.producer import Producer, running_producer
+from tests.support.servers import new_database
 
 LEARNER = "ada"
 

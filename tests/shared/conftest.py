@@ -10,8 +10,9 @@ import pytest_asyncio
 
 from shared.database import Database
 from shared.settings import Settings
-from tests.support.disposable import Topics, empty_tables, new_database
+from tests.support.disposable import Topics, empty_tables
 from tests.support.recorder import create_recorder_tables
+from tests.support.servers import new_database
 
 SHARDS = 4
 
@@ -40,7 +41,8 @@ def kafka(request: pytest.FixtureRequest) -> str:
 @pytest_asyncio.fixture(scope="module")
 async def made_urls(postgres: str) -> AsyncIterator[tuple[str, str]]:
     """Two databases with the tables of the shard log, of a consumer and of the recorder, for one module."""
-    async with new_database(postgres) as one, new_database(postgres) as other:
+    run = f"sh_{uuid.uuid4().hex[:12]}"
+    async with new_database(postgres, f"{run}_one") as one, new_database(postgres, f"{run}_other") as other:
         await create_recorder_tables(one)
         await create_recorder_tables(other)
         yield one, other

@@ -3,26 +3,12 @@
 import asyncio
 import contextlib
 import time
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from urllib.parse import urlsplit
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-
-
-@contextlib.asynccontextmanager
-async def new_database(admin_url: str) -> AsyncIterator[str]:
-    """Lend an empty database; yields its URL."""
-    name = f"sh_{uuid.uuid4().hex[:12]}"
-    admin = await asyncpg.connect(admin_url)
-    try:
-        await admin.execute(f"create database {name}")
-        yield urlsplit(admin_url)._replace(path=f"/{name}").geturl()
-        await admin.execute(f"drop database {name} with (force)")
-    finally:
-        await admin.close()
 
 
 async def empty_tables(url: str) -> None:

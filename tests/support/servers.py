@@ -5,7 +5,8 @@ import contextlib
 import dataclasses
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -54,6 +55,18 @@ class Servers:
             await connection.close()
         base, _, query = self.postgres.partition("?")
         return f"{base.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+
+
+@contextlib.asynccontextmanager
+async def new_database(server: str, name: str) -> AsyncIterator[str]:
+    """Create a database on the server and drop it afterwards."""
+    connection = await asyncpg.connect(server)
+    await connection.execute(f"create database {name}")
+    try:
+        yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+    finally:
+        await connection.execute(f"drop database {name} with (force)")
+        await connection.close()
 
 
 def _with_databases(kafka: str, postgres: str) -> Servers:

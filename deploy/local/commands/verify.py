@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from typing import Any
 
 import click
 import httpx
@@ -35,7 +36,7 @@ def verify(context: Context) -> None:
         sys.exit(1)
 
 
-def _readable(result: dict[str, object]) -> str:
+def _readable(result: dict[str, Any]) -> str:
     examples = result.pop("examples")
     lines = [f"{name.replace('_', ' ')}: {value}" for name, value in result.items()]
-    return "\n".join([*lines, *(f"  {example}" for example in examples)])  # type: ignore[attr-defined]
+    return "\n".join([*lines, *(f"  {example}" for example in examples)])

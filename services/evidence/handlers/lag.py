@@ -1,19 +1,18 @@
 """How far each stage of this service is behind; None where its other end does not answer."""
 
 import asyncio
-import datetime
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from aiokafka.errors import KafkaError
 
 from services.evidence.handlers.parked import FLOW_ROWS
-from services.evidence.tables import lag, quarantine
+from services.evidence.tables import quarantine
 from shared.consumer import ShardConsumer
 from shared.database import Database
 from shared.errors import Unavailable
 from shared.feed import FeedClient
-from shared.service import shard_lag
+from shared.service import relay_lag, shard_lag
 
 KAFKA_ANSWER_S_MAX = 5.0
 
@@ -32,20 +31,16 @@ async def evidence_lag(
         waiting, waiting_s = None, None
     unfolded, unfolded_s = None, None
     async with database.connection() as connection:
-        unsent, oldest = await lag.relay(connection, list(logs))
+        relay = await relay_lag(connection, "evidence-relay", logs)
         flowing = len(await quarantine.flowing(connection, FLOW_ROWS))
         try:
             folding = await shard_lag(connection, curriculum, feed)
             unfolded, unfolded_s = folding["behind_events"], folding["behind_seconds"]
         except Unavailable:
             pass
-    unsent_s = 0.0
-    if oldest is not None:
-        waits = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(oldest)
-        unsent_s = max(0.0, waits.total_seconds())
     return [
         {"name": "intake", "behind_events": waiting, "behind_seconds": waiting_s},
-        {"name": "evidence-relay", "behind_events": unsent, "behind_seconds": unsent_s},
+        relay,
         {"name": "evidence-curriculum", "behind_events": unfolded, "behind_seconds": unfolded_s},
         {"name": "evidence-parked", "behind_events": flowing, "behind_seconds": 0.0},
     ]
