@@ -93,32 +93,8 @@ class EventLog:
             )
 
     async def append(self, connection: Connection, drafts: Sequence[Draft]) -> list[int]:
-        """
-        Append in the caller's transaction and return the position of each draft.
-
-        Nothing but the commit may follow for the shards concerned: their heads stay locked until then, in shard order,
-        so concurrent appenders wait for each other and cannot deadlock.
-        """
-        if not drafts:
-            return []
-        counts = Counter(draft.shard for draft in drafts)
-        moved = await connection.fetch(
-            "with mine as (select shard from log_head where log = $1 and shard = any($2::int[])"
-            "   order by shard for update)"
-            " update log_head h set pos = h.pos + k.count from mine, unnest($2::int[], $3::int[]) k (shard, count)"
-            " where h.log = $1 and h.shard = k.shard and mine.shard = k.shard"
-            " returning h.shard, h.pos - k.count as pos",
-            self.name,
-            *columns(counts.items(), 2),
-        )
-        heads: dict[int, int] = {row["shard"]: row["pos"] for row in moved}
-        positions: list[int] = []
-        rows = []
-        for shard, tenant, subject, body in drafts:
-            heads[shard] = pos = heads[shard] + 1
-            positions.append(pos)
-            rows.append((self.name, shard, pos, tenant, subject, body))
-        await connection.copy_records_to_table("event_log", records=rows)
+        """Append in the caller's transaction and return the position of each draft; see `append_all`."""
+        (positions,) = await append_all(connection, [(self, drafts)])
         return positions
 
     async def heads(self, connection: Connection) -> dict[int, Head]:
@@ -178,3 +154,36 @@ class EventLog:
         """
         if not 0 <= shard < self.shards:
             raise InvalidEvent(f"shard {shard} is not in 0..{self.shards - 1}", pointer="/shard")
+
+
+async def append_all(connection: Connection, logs: Sequence[tuple[EventLog, Sequence[Draft]]]) -> list[list[int]]:
+    """
+    Append to several logs in the caller's transaction and return the positions of each one's drafts.
+
+    Nothing but the commit may follow for the shards concerned: their heads stay locked until then, in the order of log
+    and shard, so concurrent appenders wait for each other and cannot deadlock.
+    """
+    counts = Counter((log.name, draft.shard) for log, drafts in logs for draft in drafts)
+    if not counts:
+        return [[] for _ in logs]
+    moved = await connection.fetch(
+        "with k as (select * from unnest($1::text[], $2::int[], $3::int[]) k (log, shard, count)),"
+        " mine as (select h.log, h.shard, k.count from log_head h join k using (log, shard)"
+        "   order by h.log, h.shard for update of h)"
+        " update log_head h set pos = h.pos + mine.count from mine where h.log = mine.log and h.shard = mine.shard"
+        " returning h.log, h.shard, h.pos - mine.count as pos",
+        *columns(((log, shard, count) for (log, shard), count in counts.items()), 3),
+    )
+    heads: dict[tuple[str, int], int] = {(log, shard): pos for log, shard, pos in moved}
+    rows = []
+    positions: list[list[int]] = []
+    for log, drafts in logs:
+        name = log.name
+        given = []
+        for shard, tenant, subject, body in drafts:
+            heads[name, shard] = pos = heads[name, shard] + 1
+            given.append(pos)
+            rows.append((name, shard, pos, tenant, subject, body))
+        positions.append(given)
+    await connection.copy_records_to_table("event_log", records=rows)
+    return positions

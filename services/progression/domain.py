@@ -7,7 +7,7 @@ batch is kept for that learner but the journal, and the others go on.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -127,23 +127,33 @@ class Entry:
     evidence: dict[str, tuple[Piece | None, bool]] | None = None
 
 
-class Input(NamedTuple):
+class Input(msgspec.Struct, frozen=True, gc=False):
     """An evidence event at its place in the journal; `piece` is there when it adds one and changes nothing else."""
 
     learner: Learner
     keys: tuple[Key, ...]
-    trigger: Trigger
+    id: str
+    pos: int
+    time: str
+    cause: Cause
     event: EvidenceRecorded | EvidenceRetracted
     piece: Piece | None
+
+    @property
+    def trigger(self) -> Trigger:
+        """The input as the cause of what is told."""
+        return Trigger(self.id, self.pos, self.time, self.cause)
 
 
 def input_of(tenant: str, id: str, pos: int, time: str, event: EvidenceRecorded | EvidenceRetracted) -> Input:
     """Return an event as an input of the fold."""
     learner = event.learner
     if isinstance(event, EvidenceRecorded) and not event.invalidates and not event.revalidates:
-        keys = tuple([(tenant, learner, competency) for competency in event.competencies])
-        return Input((tenant, learner), keys, Trigger(id, pos, time, "evidence"), event,
-                     piece_of(event) if event.valid else None)  # fmt: skip
+        named = event.competencies
+        keys = ((tenant, learner, named[0]),) if len(named) == 1 else tuple([(tenant, learner, c) for c in named])
+        return Input(
+            (tenant, learner), keys, id, pos, time, "evidence", event, piece_of(event) if event.valid else None
+        )
     touched: dict[str, None] = dict.fromkeys(event.competencies if isinstance(event, EvidenceRecorded) else ())
     for piece in (*event.invalidates, *event.revalidates):
         touched |= dict.fromkeys(piece.competencies)
@@ -151,7 +161,7 @@ def input_of(tenant: str, id: str, pos: int, time: str, event: EvidenceRecorded 
     if isinstance(event, EvidenceRetracted) and event.relation == "retracts":
         cause = "retraction"
     keys = tuple([(tenant, learner, competency) for competency in touched])
-    return Input((tenant, learner), keys, Trigger(id, pos, time, cause), event, None)
+    return Input((tenant, learner), keys, id, pos, time, cause, event, None)
 
 
 def decode(type: str, data: msgspec.Raw | bytes) -> EvidenceRecorded | EvidenceRetracted | None:
@@ -209,30 +219,59 @@ class ShardFold:
         needed: set[Key] = set()
         last: dict[Key, Order] = {}
         for item in inputs:
-            piece = item.piece
             for key in item.keys:
                 entry = self.entries.get(key)
                 if entry is not None and entry.evidence is not None:
                     continue
-                if piece is None:
-                    needed.add(key)
-                    continue
                 before = last.get(key) or (entry.state.last if entry is not None else None)
-                if before is None or piece.order > before:
-                    last[key] = piece.order
+                if item.piece is not None and (before is None or item.piece.order > before):
+                    last[key] = item.piece.order
                 else:
                     needed.add(key)
         return needed
 
+    def fold_run(self, inputs: Sequence[Input], start: int, end: int) -> int:
+        """
+        Fold `inputs[start:end]` in order, up to one that lacks a history; return the index of the next to be folded.
+
+        Then `needs_evidence` of the rest names what the caller is to load.
+        """
+        for index in range(start, end):
+            item = inputs[index]
+            if self._lacks_history(item):
+                return index
+            self.fold(item)
+        return end
+
     def fold(self, item: Input) -> None:
-        """Fold one evidence event; a learner whose event raises is blocked."""
-        if item.learner in self.blocked:
+        """Fold one evidence event whose histories are loaded where they matter; a learner whose event raises is blocked."""
+        if self.blocked and item.learner in self.blocked:
             return
         try:
             for key in item.keys:
                 self._fold_key(key, item)
         except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
             self.blocked[item.learner] = f"{type(error).__name__}: {error}"[:500]
+
+    def absorb(self, item: Input) -> None:
+        """Take an input into the loaded histories of its keys without folding it: what it did is in the states."""
+        for key in item.keys:
+            evidence = self.entries[key].evidence
+            assert evidence is not None
+            absorb(evidence, key[2], item.event)
+
+    def _lacks_history(self, item: Input) -> bool:
+        piece = item.piece
+        for key in item.keys:
+            entry = self.entries.get(key)
+            if entry is None:
+                if piece is None:
+                    return True
+            elif entry.evidence is None:
+                last = entry.state.last
+                if piece is None or (last is not None and piece.order <= last):
+                    return True
+        return False
 
     def _fold_key(self, key: Key, item: Input) -> None:
         rules = self.rules[key[0]]
@@ -242,9 +281,10 @@ class ShardFold:
         state, piece = entry.state, item.piece
         policy = self.policies.get(state.policy)
         crossed = state.crossed_at
+        watched = policy is not None and policy.watches
         # The status before is needed only where the standing changes: keep what it follows from.
         before = (state.pieces, is_sufficient(state, policy)) if crossed is None else None
-        was_due = crossed is not None and policy is not None and policy.watches and is_due(state, policy)
+        was_due = watched and crossed is not None and policy is not None and is_due(state, policy)
         if entry.evidence is not None:
             absorb(entry.evidence, key[2], item.event)
         if piece is not None and (state.last is None or piece.order > state.last):
@@ -257,7 +297,7 @@ class ShardFold:
             if state.crossed_at is not None:
                 assert before is not None
                 self._change(key, status_unshown(*before), crossed, item.trigger, rules.no)
-        elif crossed != state.crossed_at or (policy is not None and policy.watches):
+        elif watched or crossed != state.crossed_at:
             self._change(key, "reverify_due" if was_due else "mastered", crossed, item.trigger, rules.no)
 
     def _change(self, key: Key, before: Status, crossed: str | None, trigger: Trigger, no: int) -> None:

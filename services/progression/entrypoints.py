@@ -14,6 +14,7 @@ from services.progression.domain import describe
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.logs import CONSUMER
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
+from services.progression.journal import in_order
 from services.progression.policy import Policy, policy_from, read_policy
 from shared.contracts import MasteryUpdated
 from shared.database import Connection, Database
@@ -190,12 +191,19 @@ def _audit_routes(router: APIRouter, database: Database) -> None:
 
     @router.get("/v1/journal", tags=["audit"], response_class=PlainTextResponse)
     async def journal(caller: Caller, shard: int, after: int = 0, limit: int = 10_000) -> Response:
-        """The input journal of a shard as NDJSON arrays: pos, tenant, learner, competencies, type, input id and position,
-        time, and the body of decisions."""
+        """The input journal of a shard behind a position, as NDJSON arrays: pos, tenant, learner, competencies, type,
+        input id and position, time, and the body of decisions."""
         caller.require("service")
         async with database.connection() as connection:
             rows = await tables.read_journal(connection, shard, after, min(limit, 50_000))
-        lines = [msgspec.json.encode([*row[:8], row[8] and bytes(row[8]).decode()]) for row in rows]
+        lines = [
+            msgspec.json.encode(
+                [entry.pos, tenant, learner, competencies, entry.type, entry.id, entry.input_pos, entry.time,
+                 None if learner else bytes(entry.data).decode()]
+            )
+            for entry, tenant, learner, competencies in in_order(rows)
+            if entry.pos > after
+        ]  # fmt: skip
         return Response(b"\n".join(lines), media_type="application/x-ndjson")
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.progression.domain import Key, Learner
+from services.progression.journal import JournalRow
 from shared import consumer, event_log
-from shared.database import Connection, columns
+from shared.database import Connection, columns, upsert_rows
 
 metadata = sa.MetaData()
 event_log.define_tables(metadata)
@@ -38,16 +39,12 @@ journal = sa.Table(
     "journal",
     metadata,
     sa.Column("shard", sa.Integer, primary_key=True),
-    sa.Column("pos", sa.BigInteger, primary_key=True),
-    sa.Column("part", sa.SmallInteger, primary_key=True),
+    sa.Column("batch", sa.BigInteger, primary_key=True),
+    sa.Column("no", sa.Integer, primary_key=True),
     sa.Column("tenant", _text, nullable=False),
     sa.Column("learner", _text, nullable=False),
     sa.Column("competency", _text, nullable=False),
-    sa.Column("type", _text, nullable=False),
-    sa.Column("input_id", _text, nullable=False),
-    sa.Column("input_pos", sa.BigInteger, nullable=False),
-    sa.Column("time", _text, nullable=False),
-    sa.Column("body", sa.LargeBinary),
+    sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Index("journal_key", "learner", "competency"),
 )
 policy = sa.Table(
@@ -94,12 +91,12 @@ blocked_learner = sa.Table(
 async def journal_heads(connection: Connection, shards: Collection[int]) -> dict[int, int]:
     """Return the last journal position of each shard."""
     rows = await connection.fetch(
-        "select s, coalesce((select max(pos) from journal where shard = s), 0) from unnest($1::int[]) s", list(shards)
+        "select s, coalesce((select max(batch) from journal where shard = s), 0) from unnest($1::int[]) s", list(shards)
     )
     return {row[0]: row[1] for row in rows}
 
 
-async def append_journal(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+async def append_journal(connection: Connection, rows: Sequence[JournalRow]) -> None:
     """Append rows whose positions the shard's owner has given."""
     if rows:
         await connection.copy_records_to_table("journal", records=rows)
@@ -127,49 +124,41 @@ async def load_learner_states(connection: Connection, learners: Collection[Learn
 
 
 async def load_evidence(connection: Connection, keys: Collection[Key]) -> list[Any]:
-    """Return (tenant, learner, competency, type, body) of every journalled input of the keys, in journal order."""
+    """Return (tenant, learner, competency, body) of every journal row of the keys, in journal order."""
     return await connection.fetch(
-        "select k.tenant, k.learner, k.competency, j.type, coalesce(j.body, f.body)"
+        "select j.tenant, j.learner, j.competency, j.body"
         " from unnest($1::text[], $2::text[], $3::text[]) k (tenant, learner, competency)"
         " join journal j on j.learner = k.learner and j.competency = k.competency and j.tenant = k.tenant"
-        " left join journal f on j.body is null and f.shard = j.shard and f.pos = j.pos and f.part = 0"
-        " order by j.shard, j.pos",
+        " order by j.shard, j.batch",
         *columns(keys, 3),
     )
 
 
-async def load_journal_of(connection: Connection, shard: int, tenant: str, learner: str) -> list[Any]:
-    """Return (pos, type, input_id, time, body) of a learner's inputs in order."""
-    return await connection.fetch(
-        "select pos, type, input_id, time, body from journal"
-        " where learner = $1 and tenant = $2 and shard = $3 and part = 0 order by pos",
+async def load_journal_of(connection: Connection, shard: int, tenant: str, learner: str) -> list[bytes]:
+    """Return the bodies of a learner's journal rows in order."""
+    rows = await connection.fetch(
+        "select body from journal where learner = $1 and tenant = $2 and shard = $3 order by batch, no",
         learner, tenant, shard,
     )  # fmt: skip
+    return [row[0] for row in rows]
 
 
 async def read_journal(connection: Connection, shard: int, after: int, limit: int) -> list[Any]:
-    """Return (pos, tenant, learner, competencies, type, input_id, input_pos, time, body of decisions) in order."""
+    """Return the rows of the next whole batches behind a position, `limit` rows or a batch more, in order."""
     return await connection.fetch(
-        "select pos, min(tenant), min(learner), array_agg(competency order by part), min(type), min(input_id),"
-        " min(input_pos), min(time), (array_agg(case when learner = '' then body end order by part))[1]"
-        " from journal where shard = $1 and pos > $2 and pos <= $2 + $3 group by pos order by pos",
+        "select * from journal where shard = $1 and batch > $2 and batch <= (select max(batch) from"
+        "   (select batch from journal where shard = $1 and batch > $2 order by batch, no limit $3) page)"
+        " order by batch, no",
         shard, after, limit,
     )  # fmt: skip
 
 
 async def save_states(connection: Connection, rows: Sequence[tuple[str, str, str, int, int, bytes]]) -> None:
-    """
-    Store (tenant, learner, competency, shard, rules_no, state), each key once, in the order of the keys.
-
-    COPY into a temporary table first: asyncpg asks of every element of an array whether it is one too, which costs
-    three times the Python of a COPY. Sorted rows touch the index in order.
-    """
-    await connection.execute("create temporary table if not exists mastery_in (like mastery) on commit delete rows")
-    await connection.copy_records_to_table("mastery_in", records=rows)
-    await connection.execute(
-        "insert into mastery select * from mastery_in on conflict (tenant, learner, competency) do update"
-        " set state = excluded.state, rules_no = excluded.rules_no"
-    )
+    """Store (tenant, learner, competency, shard, rules_no, state), each key once, in the order of the keys."""
+    await upsert_rows(
+        connection, "mastery", ("text", "text", "text", "int", "int", "bytea"), rows,
+        "on conflict (tenant, learner, competency) do update set state = excluded.state, rules_no = excluded.rules_no",
+    )  # fmt: skip
 
 
 async def load_standings(connection: Connection, learners: Collection[Learner]) -> list[Any]:
@@ -182,14 +171,12 @@ async def load_standings(connection: Connection, learners: Collection[Learner]) 
     )
 
 
-async def save_standings(connection: Connection, rows: Iterable[tuple[str, str, int, bytes]]) -> None:
+async def save_standings(connection: Connection, rows: Sequence[tuple[str, str, int, bytes]]) -> None:
     """Store (tenant, learner, shard, state)."""
-    await connection.execute(
-        "insert into learner_standing (tenant, learner, shard, state)"
-        " select * from unnest($1::text[], $2::text[], $3::int[], $4::bytea[])"
-        " on conflict (tenant, learner) do update set state = excluded.state",
-        *columns(rows, 4),
-    )
+    await upsert_rows(
+        connection, "learner_standing", ("text", "text", "int", "bytea"), rows,
+        "on conflict (tenant, learner) do update set state = excluded.state",
+    )  # fmt: skip
 
 
 async def save_policy(connection: Connection, tenant: str, digest: str, body: bytes) -> None:

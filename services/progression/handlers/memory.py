@@ -1,6 +1,4 @@
-"""What the owner of a shard keeps in memory, and what one batch writes."""
-
-from typing import Any, TypeAlias
+"""What the owner of a shard keeps in memory."""
 
 import msgspec
 
@@ -8,7 +6,6 @@ from services.progression.advancement import LearnerState
 from services.progression.curriculum import Framework
 from services.progression.domain import Entry, Key, Learner, Rules
 from services.progression.mastery import KeyState
-from shared.events import Draft
 
 KEYS_MIN = 1000
 """A shard always keeps this many states, so that a small cache setting cannot make every batch read everything."""
@@ -19,9 +16,6 @@ pack = msgspec.msgpack.Encoder().encode
 unpack_key = msgspec.msgpack.Decoder(KeyState).decode
 unpack_learner = msgspec.msgpack.Decoder(LearnerState).decode
 read_framework = msgspec.json.Decoder(Framework).decode
-
-JournalRow: TypeAlias = tuple[int, int, int, str, str, str, str, str, int, str, bytes | None]
-"""(shard, pos, part, tenant, learner, competency, type, input id, input position, time, body with part 0)."""
 
 
 class Shard:
@@ -65,22 +59,3 @@ class Shard:
         for key in keys:
             self.entries.pop(key, None)
             self.histories.pop(key, None)
-
-
-class Outcome:
-    """What one batch writes; a key or learner folded twice in it is written once, as it is at the end."""
-
-    def __init__(self) -> None:
-        self.journal: list[JournalRow] = []
-        self.states: dict[Key, tuple[int, int, bytes]] = {}
-        self.standings: dict[Learner, tuple[int, bytes]] = {}
-        self.progression: list[Draft] = []
-        self.advancement: list[Draft] = []
-        self.activations: list[tuple[Any, ...]] = []
-        self.swept: list[tuple[int, str, int]] = []
-        self.blocked: list[tuple[str, str, int, int, str]] = []
-        self.unblocked: list[Learner] = []
-
-    def first_position_of(self, learner: Learner) -> int:
-        """Return where a learner's inputs of this batch begin in the journal."""
-        return min((row[1] for row in self.journal if (row[3], row[4]) == learner), default=0)
