@@ -32,7 +32,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     relay = Relay(database, logs.relayed(), config)
     feed = FeedClient(config.evidence_url, config)
     stack.push_async_callback(feed.close)
-    fold = MasteryFold(database, logs, config, relay.wake)
+    fold = MasteryFold(database, logs, config, relay.hand_over)
     consumer = ShardConsumer(CONSUMER, "evidence", database, fold, feed, config, DecisionInbox(logs.decisions))
     await consumer.prepare()
     broker = make_broker(config)

@@ -25,7 +25,8 @@ from services.progression.handlers.rules import RuleBook
 from services.progression.journal import JournalEntry
 from services.progression.mastery import KeyState
 from shared.consumer import Settle, ShardBatch, Write
-from shared.database import Database
+from shared.database import Connection, Database
+from shared.event_log import LogRow
 from shared.events import Envelope, decode_envelope
 from shared.settings import Settings
 
@@ -38,11 +39,14 @@ INPUTS_A_SLICE = 500
 class MasteryFold:
     """Folds evidence and decisions into mastery: the handler of the consumer `progression`."""
 
-    def __init__(self, database: Database, logs: Logs, settings: Settings, after_commit: Callable[[], None]) -> None:
+    def __init__(
+        self, database: Database, logs: Logs, settings: Settings, committed: Callable[[Sequence[LogRow]], None]
+    ) -> None:
         self._database = database
         self._logs = logs
         self._settings = settings
-        self._after_commit = after_commit
+        self._tell_committed = committed
+        self._written = Outcome()
         self._shards: dict[int, Shard] = {}
         self._rules = RuleBook(database)
 
@@ -63,10 +67,11 @@ class MasteryFold:
             self._shards.pop(number, None)
 
     def committed(self) -> None:
-        """Unpin the keys of the batch and wake the relay."""
+        """Unpin the keys of the batch and hand its events to the relay."""
         for shard in self._shards.values():
             shard.in_flight = set()
-        self._after_commit()
+        self._tell_committed(self._written.appended)
+        self._written = Outcome()
 
     def pending(self, shards: Collection[int]) -> list[int]:
         """Return the shards with a sweep to go on with."""
@@ -96,7 +101,12 @@ class MasteryFold:
         await self._finish(folds, outcome)
         for batch in batches:
             outcome.note_checkpoint(batch)
-        return lambda connection: outcome.write(connection, self._logs, self._settings.blocked_learners_max)
+        return lambda connection: self._write(connection, outcome)
+
+    async def _write(self, connection: Connection, outcome: Outcome) -> None:
+        await outcome.write(connection, self._logs, self._settings.blocked_learners_max)
+        # One batch is written at a time, and the next only once this one is committed.
+        self._written = outcome
 
     def _journal(self, events: Sequence[Envelope], shard: Shard, outcome: Outcome) -> list[Input]:
         """Append events to the journal; return as inputs those that are folded and whose learners are not blocked."""

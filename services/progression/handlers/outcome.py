@@ -12,7 +12,7 @@ from services.progression.journal import JournalEntry, JournalRow, pack_entries
 from shared.consumer import ShardBatch
 from shared.contracts import CHECKPOINT, MASTERY_UPDATED, Checkpoint, MasteryUpdated
 from shared.database import Connection
-from shared.event_log import append_all
+from shared.event_log import LogRow, append_all
 from shared.events import Draft, encode_json, envelope, now
 from shared.observability import metrics
 
@@ -31,6 +31,8 @@ class Outcome:
         self.swept: list[tuple[int, str, int]] = []
         self.blocked: list[tuple[str, str, int, int, str]] = []
         self.unblocked: list[Learner] = []
+        self.appended: list[LogRow] = []
+        """The rows of the logs, once written."""
         self._time = now()
         self._id = uuid.uuid4().hex
 
@@ -85,7 +87,9 @@ class Outcome:
             await tables.delete_blocked(connection, self.unblocked)
         if self.blocked:
             await self._save_blocked(connection, blocked_learners_max)
-        await append_all(connection, [(logs.advancement, self.advancement), (logs.progression, self.progression)])
+        self.appended = await append_all(
+            connection, [(logs.advancement, self.advancement), (logs.progression, self.progression)]
+        )
 
     def _journal_rows(self) -> list[JournalRow]:
         rows = []
