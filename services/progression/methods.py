@@ -14,10 +14,18 @@ State = tuple[Any, ...]
 
 
 class Value(NamedTuple):
-    """One piece as a method sees it: on the policy's scale (a share of full marks without one), and at the cut or not."""
+    """
+    One piece as a method sees it: on the policy's scale (a share of full marks without one), and at the cut or not.
+
+    `first` tells a first attempt, `judged` a value that a person gave, `item` the activity it comes from.
+    """
 
     value: float
     correct: bool
+    weight: float = 1.0
+    first: bool = True
+    judged: bool = False
+    item: str = ""
 
 
 class Parameters(BaseModel):
@@ -155,9 +163,56 @@ class BayesianKnowledgeTracing(Parameters):
         return bool(state[0] >= 0.95)
 
 
-Method = Annotated[Streak | DecayingAverage | NOfLast | BayesianKnowledgeTracing, Field(discriminator="type")]
+class MeanOfLast(Parameters):
+    """The mean of the last `k` pieces; at or above a value once there are `k`."""
+
+    type: Literal["mean_of_last"]
+    k: int = Field(ge=1, le=100)
+    at_or_above: float
+
+    def window(self) -> int:
+        return min(self.k, 20)
+
+    def start(self) -> State:
+        return ()
+
+    def step(self, state: State, piece: Value) -> State:
+        return (*state, piece.value)[-self.k :]
+
+    def score(self, state: State) -> float:
+        return sum(state) / len(state)
+
+    def passed(self, state: State, mastery: float) -> bool:
+        return len(state) == self.k and self.score(state) >= self.at_or_above
+
+
+class LatestAtOrAbove(Parameters):
+    """The latest piece at or above a cut, and another method where one is joined."""
+
+    type: Literal["latest_at_or_above"]
+    cut: float
+    and_: "Method | None" = Field(None, alias="and")
+
+    def start(self) -> State:
+        return (0.0, *(self.and_.start() if self.and_ is not None else ()))
+
+    def step(self, state: State, piece: Value) -> State:
+        return (piece.value, *(self.and_.step(state[1:], piece) if self.and_ is not None else ()))
+
+    def score(self, state: State) -> float:
+        return float(state[0])
+
+    def passed(self, state: State, mastery: float) -> bool:
+        return state[0] >= self.cut and (self.and_ is None or self.and_.passed(state[1:], mastery))
+
+
+Method = Annotated[
+    Streak | DecayingAverage | NOfLast | BayesianKnowledgeTracing | MeanOfLast | LatestAtOrAbove,
+    Field(discriminator="type"),
+]
+LatestAtOrAbove.model_rebuild()
 NOT_BUILT = (
-    "wda", "n_mastery", "mean_of_last", "latest_at_or_above", "highest", "latest", "mean", "median", "mode", "power_law",
+    "wda", "n_mastery", "highest", "latest", "mean", "median", "mode", "power_law",
     "cusum", "beta_binomial", "irt_eap", "growth_filter", "first_attempt", "teacher",
 )  # fmt: skip
 """Methods of the policy language that this version refuses by name."""
