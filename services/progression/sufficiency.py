@@ -71,9 +71,7 @@ def _further_lacks(state: KeyState, track: Track) -> tuple[Lack, ...]:
         found.append(_lack("min_assessors", track.assessors, len(tally.assessors), *words))
     if tally.items < track.items:
         found.append(_lack("min_items", track.items, tally.items, "item", "items"))
-    for kind in track.kinds:
-        if kind not in tally.kinds:
-            found.append(Lack("kinds_all", 1, 0, f"a piece of {kind} evidence"))
+    found += [Lack("kinds_all", 1, 0, f"a piece of {kind} evidence") for kind in track.kinds if kind not in tally.kinds]
     for depth in track.depths:
         if depth.when_tagged and not tally.tagged:
             continue

@@ -9,7 +9,7 @@ from services.progression.policy import policy_from
 
 
 def score(method: dict[str, object], values: list[float], cut: float = 1.0) -> float:
-    built = policy_from({"id": "m", "method": method}).method
+    built = policy_from({"id": "m", "method": method}).rule.tracks[0].method
     state = built.start()
     for value in values:
         state = built.step(state, Value(value, value >= cut))

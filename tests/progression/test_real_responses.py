@@ -52,7 +52,7 @@ def test_knowledge_tracing_equals_the_textbook_in_every_pair_to_nine_digits():
         for number, piece in enumerate(pieces, start=1):
             add(state, piece, tracing.rule)
             first = first or (str(number) if state.crossed_at is not None else "")
-        known = score_of(state, tracing.rule)
+        known = score_of(state, tracing.rule) or 0.0
         if abs(known - float(row["final_pL"])) > 1e-9 or first != row["first_opportunity_pL_ge_0.95"]:
             wrong.append(row)
 

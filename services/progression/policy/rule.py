@@ -73,8 +73,8 @@ class Rule:
 
     __slots__ = (
         "activities", "age", "assessors", "assisted", "below", "below_last", "bottom", "collapse", "confirm_on", "cut",
-        "day", "follows", "gap_s", "groups", "halving", "kinds", "last", "levels", "min_items", "missing_counts", "place", "plain",
-        "policy", "provisional", "reassess", "reverify_days", "routes", "scored", "since", "single", "starts", "steps",
+        "day", "follows", "gap_s", "groups", "halving", "kinds", "last", "levels", "min_items", "missing_counts", "place",
+        "plain", "policy", "provisional", "reassess", "reverify_days", "routes", "scored", "since", "single", "starts", "steps",
         "tallies", "tracks", "watches", "window",
     )  # fmt: skip
 
