@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from services.progression.methods import StoredState
 from services.progression.policy import Policy
 from shared.contracts import EvidenceRecorded, Score, Status
 
@@ -42,7 +43,7 @@ class KeyState(msgspec.Struct, array_like=True):
     """Hash of the pinned policy; empty where none applies."""
     pieces: int = 0
     count: int = 0
-    method: tuple[int | float | bool, ...] = ()
+    method: StoredState = ()
     activities: tuple[str, ...] = ()
     occasions: int = 0
     last_day: str = ""

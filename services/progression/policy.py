@@ -13,7 +13,7 @@ import msgspec
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from services.progression.methods import NOT_BUILT, BayesianKnowledgeTracing, Method, Value
+from services.progression.methods import METHOD_TAGS, BayesianKnowledgeTracing, Both, Method, Value
 from shared.contracts import Score
 from shared.errors import InvalidEvent
 
@@ -26,7 +26,7 @@ NOT_BUILT_MEMBERS = frozenset(
         "evidence.min_items", "sufficiency.dok", "sufficiency.kinds_all", "sufficiency.min_assessors",
         "sufficiency.max_age_days", "sufficiency.occasion_gap_h", "sufficiency.min_items", "decision.rounding",
         "decision.min_probability", "decision.confirm_on", "upkeep.reverify_after_days", "upkeep.half_life_days",
-        "upkeep.on_lapse", "upkeep.by_use", "upkeep.max_per_week", "method.and", "method.params",
+        "upkeep.on_lapse", "upkeep.by_use", "upkeep.max_per_week", "method.params",
     )
 )  # fmt: skip
 
@@ -34,7 +34,6 @@ NOT_BUILT_VALUES = {
     "decision.latch": ("confirm",),
     "gating": ("soft", "hard"),
     "evidence.assisted": ("incorrect", "half"),
-    "method.type": NOT_BUILT,
 }
 
 
@@ -109,10 +108,18 @@ class Policy(Part):
 
     @model_validator(mode="after")
     def _bar_is_reachable(self) -> "Policy":
-        if isinstance(self.method, BayesianKnowledgeTracing):
+        method = self.method.first if isinstance(self.method, Both) else self.method
+        if isinstance(method, BayesianKnowledgeTracing):
             bar = 0.95 if self.decision.at_least is None else self.decision.at_least
-            if bar > 1 - self.method.p_f:
-                raise ValueError(f"with p_f = {self.method.p_f} the probability never reaches {bar}")
+            if bar > 1 - method.p_f:
+                raise ValueError(f"with p_f = {method.p_f} the probability never reaches {bar}")
+        return self
+
+    @model_validator(mode="after")
+    def _method_knows_the_scale(self) -> "Policy":
+        low, high = (0.0, 1.0) if self.scale is None else (self.scale.min, self.scale.max)
+        # The model is frozen for everyone else.
+        self.__dict__["method"] = self.method.on_scale(low, high)
         return self
 
     @functools.cached_property
@@ -193,7 +200,7 @@ def policy_from(content: Any) -> Policy:
         return Policy.model_validate_json(msgspec.json.encode(content))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        places = [part for part in first["loc"] if part not in ("streak", "sda", "n_of_last", "bkt")]
+        places = [part for part in first["loc"] if part not in METHOD_TAGS]
         raise InvalidEvent(first["msg"], pointer="".join(f"/{place}" for place in places)) from error
     except (msgspec.MsgspecError, TypeError) as error:
         raise InvalidEvent(f"the policy has a value that JSON does not have: {error}") from error

@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.progression.methods import Value
 from services.progression.policy import policy_from, read_policy
 from shared.errors import InvalidEvent
 
@@ -15,6 +16,25 @@ def test_json_and_yaml_of_the_same_content_are_the_same_version():
 
     assert json.hash == yaml.hash == policy_from(STREAK).hash
     assert json.hash != policy_from(STREAK | {"method": {"type": "streak", "n": 4}}).hash
+
+
+def test_a_joined_method_is_part_of_the_version_and_reads_back_as_it_was_written():
+    joined = policy_from(STREAK | {"method": {"type": "streak", "n": 3, "and": {"type": "latest"}}})
+
+    assert joined.hash not in (policy_from(STREAK).hash, policy_from(STREAK | {"method": {"type": "latest"}}).hash)
+    assert policy_from(joined.model_dump(mode="json", by_alias=True, exclude_defaults=True)).hash == joined.hash
+
+
+def test_a_clipped_trend_stays_within_the_scale_of_its_policy():
+    """1, 3, 4, 4 has a trend of 4.88."""
+    method = {"type": "power_law", "clip": True}
+    on_four = policy_from({"id": "p", "method": method, "scale": {"max": 4, "mastery": 3}})
+    free = policy_from({"id": "p", "method": {"type": "power_law"}, "scale": {"max": 4, "mastery": 3}})
+    values = [Value(value, value >= 3) for value in (1.0, 3.0, 4.0, 4.0)]
+
+    assert on_four.method.score(on_four.method.replay(values)) == 4.0
+    assert free.method.score(free.method.replay(values)) == pytest.approx(4.88, abs=0.005)
+    assert policy_from({"id": "p", "method": method}).method.score(on_four.method.replay(values)) == 1.0
 
 
 def test_what_is_left_out_means_no_such_rule():
@@ -33,7 +53,7 @@ def test_what_is_left_out_means_no_such_rule():
     [
         ({"provisional": {}}, "/provisional"),
         ({"mastered": {"any_of": []}}, "/mastered"),
-        ({"method": {"type": "growth_filter"}}, "/method/type"),
+        ({"method": {"type": "bkt", "params": "artefact:bkt/alg1/v3"}}, "/method/params"),
         ({"decision": {"latch": "confirm"}}, "/decision/latch"),
         ({"decision": {"rounding": "half_up_2"}}, "/decision/rounding"),
         ({"evidence": {"collapse": "activity_occasion"}}, "/evidence/collapse"),
@@ -61,6 +81,10 @@ def test_what_is_not_built_is_refused_by_name(change: dict[str, object], pointer
         (STREAK | {"cheer": 1}, "/cheer"),
         (STREAK | {"id": "a b"}, "/id"),
         ({"id": "s", "method": {"type": "n_of_last", "n": 4, "window": 3, "at_or_above": 1}}, "/method"),
+        ({"id": "s", "method": {"type": "n_of_last", "n": 1, "window": "some", "at_or_above": 1}}, "/method/window"),
+        ({"id": "s", "method": {"type": "mean", "and": {"type": "sda", "weight": 2}}}, "/method/and/weight"),
+        ({"id": "s", "method": {"type": "sda", "weight": 2, "and": {"type": "mean"}}}, "/method/weight"),
+        ({"id": "s", "method": BKT | {"p_f": 0.1, "and": {"type": "mean"}}}, ""),
         ({"id": "s", "method": BKT | {"p_f": 0.1}}, ""),
         (STREAK | {"scale": {"min": 1, "max": 4, "mastery": 5}}, "/scale"),
     ],
