@@ -11,7 +11,6 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from services.progression.methods import StoredState
 from services.progression.policy import Policy
 from shared.contracts import EvidenceRecorded, Score, Status
 
@@ -29,6 +28,15 @@ class Piece(NamedTuple):
     activity: str
     score: Score
     assisted: bool
+    dok: int = 0
+    """Depth of knowledge, 1 to 4; 0 where it is not tagged."""
+
+
+class Lack(NamedTuple):
+    """One thing that is missing before the score may decide: the policy's member, and in words."""
+
+    code: str
+    text: str
 
 
 class KeyState(msgspec.Struct, array_like=True):
@@ -43,7 +51,7 @@ class KeyState(msgspec.Struct, array_like=True):
     """Hash of the pinned policy; empty where none applies."""
     pieces: int = 0
     count: int = 0
-    method: StoredState = ()
+    method: tuple[int | float | bool, ...] = ()
     activities: tuple[str, ...] = ()
     occasions: int = 0
     last_day: str = ""
@@ -60,6 +68,8 @@ class KeyState(msgspec.Struct, array_like=True):
     """Id of the withdrawal that took it off, until it is reinstated or shown anew."""
     lost_crossing: str = ""
     """The crossing that was withdrawn: the same one again is a reinstatement."""
+    deep: tuple[int, ...] = ()
+    """Pieces at or below each depth of knowledge that the policy asks for."""
 
 
 def piece_of(recorded: EvidenceRecorded) -> Piece:
@@ -70,6 +80,7 @@ def piece_of(recorded: EvidenceRecorded) -> Piece:
         recorded.activity or recorded.evidence_id,
         recorded.score,
         recorded.assisted,
+        recorded.dok or 0,
     )
 
 
@@ -97,7 +108,7 @@ def is_due(state: KeyState, policy: Policy) -> bool:
 
 
 def is_sufficient(state: KeyState, policy: Policy | None) -> bool:
-    """Tell whether enough was seen for the score to decide; `missing_of` names what is not."""
+    """Tell whether enough was seen for the score to decide; `lacks` names what is not."""
     if policy is None:
         return False
     need = policy.sufficiency
@@ -105,7 +116,16 @@ def is_sufficient(state: KeyState, policy: Policy | None) -> bool:
         state.count >= need.min_evidence
         and len(state.activities) >= need.min_activities
         and state.occasions >= need.min_occasions
+        and (not need.dok or all(s >= asked.count for s, asked in zip(state.deep, need.dok, strict=True)))
     )
+
+
+def meets_rule(state: KeyState, policy: Policy) -> bool:
+    """Tell whether the score is at the bar, whatever else is missing."""
+    bar = policy.decision.at_least
+    if bar is None:
+        return policy.method.passed(state.method, policy.cut)
+    return policy.method.score(state.method) >= bar
 
 
 def score_of(state: KeyState, policy: Policy | None) -> float | None:
@@ -113,18 +133,27 @@ def score_of(state: KeyState, policy: Policy | None) -> float | None:
     return policy.method.score(state.method) if policy is not None and state.count else None
 
 
-def missing_of(state: KeyState, policy: Policy | None) -> tuple[str, ...]:
-    """Name what is missing before the score may decide, in words."""
-    if policy is None:
-        return ("a policy that applies to this competency",)
+def lacks(state: KeyState, policy: Policy) -> tuple[Lack, ...]:
+    """Name what is missing before the score may decide."""
     need = policy.sufficiency
-    lacks = [(need.min_evidence - state.count, "piece of evidence", "pieces of evidence")]
+    found = [("min_evidence", need.min_evidence - state.count, "piece of evidence", "pieces of evidence")]
     # One activity on one day comes with any piece.
     if need.min_activities > 1:
-        lacks.append((need.min_activities - len(state.activities), "different activity", "different activities"))
+        lack = need.min_activities - len(state.activities)
+        found.append(("min_activities", lack, "different activity", "different activities"))
     if need.min_occasions > 1:
-        lacks.append((need.min_occasions - state.occasions, "other day", "other days"))
-    return tuple(f"{lack} more {one if lack == 1 else many}" for lack, one, many in lacks if lack > 0)
+        found.append(("min_occasions", need.min_occasions - state.occasions, "other day", "other days"))
+    for asked, seen in zip(need.dok, state.deep or (0,) * len(need.dok), strict=True):
+        depth = f"at depth of knowledge {asked.level}"
+        found.append(("dok", asked.count - seen, f"piece {depth}", f"pieces {depth}"))
+    return tuple(Lack(code, f"{lack} more {one if lack == 1 else many}") for code, lack, one, many in found if lack > 0)
+
+
+def missing_of(state: KeyState, policy: Policy | None) -> tuple[str, ...]:
+    """Say what is missing before the score may decide."""
+    if policy is None:
+        return ("a policy that applies to this competency",)
+    return tuple(lack.text for lack in lacks(state, policy))
 
 
 def add(state: KeyState, piece: Piece, policy: Policy | None) -> None:
@@ -151,6 +180,10 @@ def add(state: KeyState, piece: Piece, policy: Policy | None) -> None:
     day = occurred_at[:10]
     if day != state.last_day:
         state.occasions, state.last_day = state.occasions + 1, day
+    if policy.sufficiency.dok:
+        deep = state.deep or (0,) * len(policy.sufficiency.dok)
+        depths = zip(deep, policy.sufficiency.dok, strict=True)
+        state.deep = tuple(seen + (piece.dok >= asked.level) for seen, asked in depths)
     if state.crossed_at is None:
         state.recent = (*state.recent, piece.evidence_id)[-policy.method.window() :]
         if _passes(state, policy):
@@ -202,12 +235,7 @@ def explain(state: KeyState, policy: Policy | None, status: Status) -> str:
 
 
 def _passes(state: KeyState, policy: Policy) -> bool:
-    if not is_sufficient(state, policy):
-        return False
-    bar = policy.decision.at_least
-    if bar is None:
-        return policy.method.passed(state.method, policy.cut)
-    return policy.method.score(state.method) >= bar
+    return is_sufficient(state, policy) and meets_rule(state, policy)
 
 
 def _order(piece: Piece) -> Order:

@@ -23,7 +23,7 @@ NOT_BUILT_MEMBERS = frozenset(
         "provisional", "mastered", "sign_off", "override", "stuck", "support", "applies_to", "normalise", "advancement",
         "settle", "effective_from", "supersedes", "version", "compat",
         "evidence.kinds", "evidence.collapse", "evidence.reassess", "evidence.missing", "evidence.window",
-        "evidence.min_items", "sufficiency.dok", "sufficiency.kinds_all", "sufficiency.min_assessors",
+        "evidence.min_items", "sufficiency.kinds_all", "sufficiency.min_assessors",
         "sufficiency.max_age_days", "sufficiency.occasion_gap_h", "sufficiency.min_items", "decision.rounding",
         "decision.min_probability", "decision.confirm_on", "upkeep.reverify_after_days", "upkeep.half_life_days",
         "upkeep.on_lapse", "upkeep.by_use", "upkeep.max_per_week", "method.params",
@@ -34,6 +34,7 @@ NOT_BUILT_VALUES = {
     "decision.latch": ("confirm",),
     "gating": ("soft", "hard"),
     "evidence.assisted": ("incorrect", "half"),
+    "sufficiency.dok": ("when_tagged",),
 }
 
 
@@ -64,6 +65,13 @@ class EvidenceRules(Part):
     assisted: Literal["exclude"] = "exclude"
 
 
+class Depth(Part):
+    """At least `count` pieces at a depth of knowledge (1 to 4) or below it."""
+
+    level: int = Field(ge=1, le=4)
+    count: int = Field(1, ge=1, le=100)
+
+
 class Sufficiency(Part):
     """How much must have been seen before a score means anything; an occasion is a day (UTC) with evidence."""
 
@@ -71,6 +79,7 @@ class Sufficiency(Part):
     min_activities: int = Field(1, ge=1, le=100)
     min_occasions: int = Field(1, ge=1, le=100)
     occasion: Literal["school_day"] = "school_day"
+    dok: tuple[Depth, ...] = Field((), max_length=4)
 
 
 class Decision(Part):

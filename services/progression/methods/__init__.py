@@ -12,13 +12,13 @@ from typing import Annotated, Any, get_args
 import msgspec
 from pydantic import Discriminator, Tag, TypeAdapter
 
-from services.progression.methods.base import State, StoredState, Value
+from services.progression.methods.base import State, Value
 from services.progression.methods.both import Both
 from services.progression.methods.registry import Single
 from services.progression.methods.tracing import BayesianKnowledgeTracing
 
 __all__ = (
-    "METHOD_TAGS", "NAMES", "BayesianKnowledgeTracing", "Both", "Method", "State", "StoredState", "Value", "method_from",
+    "METHOD_TAGS", "NAMES", "BayesianKnowledgeTracing", "Both", "Method", "State", "Value", "method_from",
 )  # fmt: skip
 
 

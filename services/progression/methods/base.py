@@ -7,10 +7,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict
 
 State = tuple[Any, ...]
-"""What a method remembers: flat, of numbers and booleans; only `and` nests the states of its two methods."""
-Scalar = int | float | bool
-StoredState = tuple[Scalar | tuple[Scalar, ...], ...]
-"""The same as a type that msgspec can read back."""
+"""What a method remembers: a flat tuple of numbers and booleans, because that is what MessagePack gives back."""
 
 RECEIPT_MAX = 20
 """Pieces that a receipt names at most."""

@@ -38,13 +38,25 @@ class Both(Parameters):
         return self.model_copy(update=parts)
 
     def start(self) -> State:
-        return (self.first.start(), self.second.start())
+        return self._joined(self.first.start(), self.second.start())
 
     def step(self, state: State, piece: Value) -> State:
-        return (self.first.step(state[0], piece), self.second.step(state[1], piece))
+        first, second = self._parted(state)
+        return self._joined(self.first.step(first, piece), self.second.step(second, piece))
 
     def score(self, state: State) -> float:
-        return self.first.score(state[0])
+        return self.first.score(self._parted(state)[0])
 
     def passed(self, state: State, cut: float) -> bool:
-        return self.first.passed(state[0], cut) and self.second.passed(state[1], cut)
+        first, second = self._parted(state)
+        return self.first.passed(first, cut) and self.second.passed(second, cut)
+
+    @staticmethod
+    def _joined(first: State, second: State) -> State:
+        """Return both states as one flat one: the length of the first, the first, the second."""
+        return (len(first), *first, *second)
+
+    @staticmethod
+    def _parted(state: State) -> tuple[State, State]:
+        end = 1 + state[0]
+        return state[1:end], state[end:]
