@@ -96,8 +96,9 @@ def _n_ccr(params: Json, given: Json) -> Json:
 
 
 def _bkt(params: Json, given: Json) -> Json:
-    method = method_from({"type": "bkt"} | {key: params[key] for key in params if key != "threshold"})
-    assert isinstance(method, BayesianKnowledgeTracing)
+    method = BayesianKnowledgeTracing.model_validate(
+        {"type": "bkt"} | {key: params[key] for key in params if key != "threshold"}
+    )
     pieces = _pieces(given)
     states = _states(method, pieces)
     before = [method.start(), *states[:-1]]
@@ -120,8 +121,9 @@ def _cusum(params: Json, given: Json) -> Json:
 def _power_law(params: Json, given: Json) -> Json:
     if params.get("evaluate_at", "n") != "n":
         raise ValueError("the trend is taken at x = n")
-    method = method_from({"type": "power_law", "min_n": params.get("min_scores", 3), "clip": "scale_max" in params})
-    assert isinstance(method, PowerLaw)
+    method = PowerLaw.model_validate(
+        {"type": "power_law", "min_n": params.get("min_scores", 3), "clip": "scale_max" in params}
+    )
     bounded = method.on_scale(0.0, params.get("scale_max", 0.0))
     state = bounded.replay(_pieces(given))
     fitted = bounded.fit(state)
@@ -133,16 +135,14 @@ def _irt(params: Json, given: Json) -> Json:
     if params.get("prior", "N(0,1)") != "N(0,1)" or params.get("grid", [-6, 6, 121]) != [GRID[0], GRID[-1], len(GRID)]:
         raise ValueError("the prior is N(0,1) on a grid of 121 points from -6 to 6")
     items = {str(number): item for number, item in enumerate(given["items_ab"])}
-    method = method_from({"type": "irt_eap", "items": items, "cut": params["cut"]})
-    assert isinstance(method, ItemResponse)
+    method = ItemResponse.model_validate({"type": "irt_eap", "items": items, "cut": params["cut"]})
     state = method.replay(Value(float(u), u == 1, item=str(number)) for number, u in enumerate(given["responses"]))
     mean, deviation = method.estimate(state)
     return {"eap": mean, "sd": deviation, "p_theta_ge_cut": method.score(state)}
 
 
 def _beta_binomial(params: Json, given: Json) -> Json:
-    method = method_from({"type": "beta_binomial"} | params)
-    assert isinstance(method, BetaBinomial)
+    method = BetaBinomial.model_validate({"type": "beta_binomial"} | params)
     right = given["correct"]
     marks = [1.0] * right + [0.0] * (given["n"] - right)
     state = method.replay(Value(mark, mark == 1) for mark in marks)
@@ -150,8 +150,7 @@ def _beta_binomial(params: Json, given: Json) -> Json:
 
 
 def _growth_filter(params: Json, given: Json) -> Json:
-    method = method_from({"type": "growth_filter"} | params)
-    assert isinstance(method, GrowthFilter)
+    method = GrowthFilter.model_validate({"type": "growth_filter"} | params)
     return {"mu_var_pmastery": [(*state, method.score(state)) for state in _states(method, _pieces(given))]}
 
 

@@ -27,10 +27,10 @@ class DecayingAverage(Parameters):
         return ((1 - self.weight) * state[0] + self.weight * piece.value,)
 
     def score(self, state: State) -> float:
-        return settled(state[0])
+        return settled(state[0]) if state else 0.0
 
     def passed(self, state: State, cut: float) -> bool:
-        return self.score(state) >= cut
+        return bool(state) and self.score(state) >= cut
 
 
 class LatestAgainstMean(Parameters):
