@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 from pydantic import Field, model_validator
 
-from services.progression.methods import BayesianKnowledgeTracing, Method
+from services.progression.methods import BayesianKnowledgeTracing, Both, Method
 from services.progression.policy.members import (
     Decision,
     EvidenceRules,
@@ -32,6 +32,9 @@ from services.progression.policy.members import (
 )
 from services.progression.policy.requirements import Advancement
 from services.progression.policy.rule import Rule, compile_rule
+
+PROBABLE = frozenset(("bkt", "beta_binomial", "irt_eap", "growth_filter"))
+"""Methods whose score is a probability."""
 
 
 class Policy(Part):
@@ -102,12 +105,14 @@ class Policy(Part):
 
     @model_validator(mode="after")
     def _bars_are_reachable(self) -> "Policy":
-        if isinstance(self.method, BayesianKnowledgeTracing):
-            bar = 0.95 if self.decision.at_least is None else self.decision.at_least
-            if bar > 1 - self.method.p_f:
-                raise fault("", f"with p_f = {self.method.p_f} the probability never reaches {bar}")
-        if self.decision.min_probability is not None and not hasattr(self.method, "probability"):
-            raise fault("/decision/min_probability", "this method gives no probability; state its bar as at_least")
+        for path in self.paths:
+            method = path.method.first if isinstance(path.method, Both) else path.method
+            if isinstance(method, BayesianKnowledgeTracing):
+                bar = 0.95 if self.decision.at_least is None else self.decision.at_least
+                if bar > 1 - method.p_f:
+                    raise fault("", f"with p_f = {method.p_f} the probability never reaches {bar}")
+            if self.decision.min_probability is not None and getattr(method, "type", "") not in PROBABLE:
+                raise fault("/decision/min_probability", "the score of this method is no probability; say at_least")
         return self
 
     @model_validator(mode="after")

@@ -3,15 +3,16 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
+from services.progression.methods import Both
 from services.progression.policy.language import Policy
 from services.progression.policy.reading import read_policy
 from services.progression.policy.requirements import Require
 from services.progression.policy.rule import Rule, Track
+from services.progression.probing import pieces_to_meet
 from shared.errors import InvalidEvent
 
 LUCK = ("highest", "latest", "latest_at_or_above")
 """Methods that one lucky piece decides: latched at the first crossing, 81 to 84 of 100 declared are not there (simulated)."""
-WEIGHTLESS = ("highest", "latest", "latest_at_or_above", "streak", "n_of_last")
 
 
 class Problem(NamedTuple):
@@ -35,6 +36,8 @@ def lint(policy: Policy, predecessor: Policy | None = None) -> list[Problem]:
     """Return the problems of a policy, errors first; `predecessor` is the version it takes the place of."""
     rule = policy.rule
     found = [problem for look in _LOOKS for problem in look(policy, rule)]
+    if not any(problem.severity == "error" for problem in found):
+        found += _unreachable(policy, rule)
     if predecessor is not None:
         found += _lowered(policy, predecessor)
     return sorted(found, key=lambda problem: problem.severity)
@@ -70,8 +73,6 @@ def _cuts_off(method: dict[str, Any], pointer: str, low: float, high: float) -> 
 
 def _unreachable(policy: Policy, rule: Rule) -> Iterator[Problem]:
     """Yield gates that perfect work of every kind never opens; found by trying."""
-    from services.progression.policy.probing import pieces_to_meet  # noqa: PLC0415 - the fold is above the language
-
     if rule.kinds is not None and all(weight == 0 for weight in rule.kinds.values()) and len(rule.kinds) == 6:
         yield Problem("error", "/evidence/kinds", "no kind of evidence counts")
         return
@@ -93,19 +94,25 @@ def _weak(policy: Policy, rule: Rule) -> Iterator[Problem]:
     latched = policy.decision.latch == "first_crossing"
     first = 1 if rule.provisional else 0
     for track in rule.tracks[first:]:
-        kind = track.method.type
-        alone = getattr(track.method, "and_", None) is None
-        if latched and kind in LUCK and alone and not _signed(rule, track):
+        method = track.method.model_dump(by_alias=True)
+        kind = method["type"]
+        if latched and kind in LUCK and method.get("and") is None and not _signed(rule, track):
             text = f"{kind} latched at the first crossing records the luckiest piece; join another method or latch by confirm"
             yield Problem("warning", "/decision/latch", text)
-        if kind == "power_law" and max(track.need.min_evidence, track.method.model_dump().get("min_n") or 0) < 3:
+        if kind == "power_law" and track.need.min_evidence < 3:
             text = "a trend through fewer than 3 pieces is no trend; ask for min_evidence 3"
             yield Problem("warning", f"{track.pointer}/sufficiency/min_evidence", text)
-    if rule.kinds is not None and all(track.method.type in WEIGHTLESS for track in rule.tracks):
+    if rule.kinds is not None and not any(_weighs(track) for track in rule.tracks):
         odd = [kind for kind, weight in rule.kinds.items() if weight not in (0, 1)]
         if odd:
             text = f"the methods count pieces, so the weight of {odd[0]} changes nothing but whether it counts"
             yield Problem("warning", f"/evidence/kinds/{odd[0]}", text)
+
+
+def _weighs(track: Track) -> bool:
+    method = track.method
+    parts = (method.first, method.second) if isinstance(method, Both) else (method,)
+    return any(part.weighs for part in parts)
 
 
 def _signed(rule: Rule, track: Track) -> bool:
@@ -114,7 +121,11 @@ def _signed(rule: Rule, track: Track) -> bool:
 
 def _level_rule(policy: Policy, rule: Rule) -> Iterator[Problem]:
     """Yield what in the level rule asks for what cannot be, or lets everything go."""
-    if policy.supersedes is not None and policy.supersedes.partition("@")[0] == policy.id and "@" not in policy.supersedes:
+    if (
+        policy.supersedes is not None
+        and policy.supersedes.partition("@")[0] == policy.id
+        and "@" not in policy.supersedes
+    ):
         yield Problem("error", "/supersedes", "a policy cannot supersede itself; name the version: id@version")
     if policy.advancement is None:
         return
@@ -169,4 +180,4 @@ def _cuts(policy: Policy) -> dict[str, float]:
     return found
 
 
-_LOOKS: tuple[Callable[[Policy, Rule], Iterator[Problem]], ...] = (_off_the_scale, _unreachable, _weak, _level_rule)
+_LOOKS: tuple[Callable[[Policy, Rule], Iterator[Problem]], ...] = (_off_the_scale, _weak, _level_rule)

@@ -7,7 +7,6 @@ import msgspec
 import yaml
 from pydantic import ValidationError
 
-from services.progression.methods import NOT_BUILT
 from services.progression.policy.language import Policy
 from shared.errors import InvalidEvent
 
@@ -94,13 +93,10 @@ def _refuse_undecided(content: dict[str, Any]) -> None:
     waiting: list[tuple[str, str, Any]] = [("", "", content)]
     while waiting:
         path, pointer, part = waiting.pop()
-        name = path.rpartition(".")[2]
         short = ".".join(path.split(".")[-2:])
         for known in (path, short):
             if known in UNDECIDED:
                 raise InvalidEvent(f"{known} is not decided by this version: {UNDECIDED[known]}", pointer=pointer)
-        if name == "type" and part in NOT_BUILT:
-            raise InvalidEvent(f"{short}: {part} is not built yet", pointer=pointer)
         if isinstance(part, str) and part in UNDECIDED_VALUES.get(path, ()):
             raise InvalidEvent(f"{path}: {part} is not decided by this version", pointer=pointer)
         if isinstance(part, dict):

@@ -4,13 +4,13 @@ import datetime
 import functools
 import zoneinfo
 from collections.abc import Callable
-from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any
 
 from services.progression.methods import Method, State, Value
 from services.progression.policy.members import Depth, Path, Sufficiency
 from services.progression.policy.values import placing
 from services.progression.policy.words import rule_words
+from services.progression.rounding import round_half_up_repr
 
 if TYPE_CHECKING:
     from services.progression.policy.language import Policy
@@ -31,14 +31,15 @@ class Track:
     def __init__(self, path: Path, pointer: str, policy: "Policy", cut: float, dok: int | None) -> None:
         need = path.sufficiency
         assert path.method is not None
-        self.method: Method = path.method
+        low, high = (policy.scale.min, policy.scale.max) if policy.scale is not None else (0.0, 1.0)
+        self.method: Method = path.method.on_scale(low, high)
         self.pointer = pointer
         self.need: Sufficiency = need
         self.start: State = self.method.start()
         self.step: Callable[[State, Value], State] = self.method.step
         self.score = _scoring(self.method, policy.decision.digits)
         self.passes = _passing(self.method, policy, self.score, cut)
-        self.words = rule_words(self.method, policy.decision.at_least, cut)
+        self.words = rule_words(self.method.model_dump(by_alias=True), policy.decision, cut)
         self.window: int = min(self.method.window(), BASIS_MAX)
         self.halves = 2 * need.min_evidence
         """`min_evidence` in half pieces."""
@@ -177,47 +178,25 @@ def shifted(instant: str, days: int) -> str:
     return moved.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def rounded(score: float, digits: int) -> float:
-    """
-    Round half up on the shortest decimal form: 2.675 gives 2.68, where `round` gives 2.67.
-
-    Source: Ruby's Float#round, by which Canvas rounds its roll-ups.
-    """
-    return float(Decimal(repr(score)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))
-
-
 def _leveled(depth: Depth, dok: int | None) -> Depth:
     """Return a depth rule with its level: its own, else the standard's."""
     return depth if depth.level is not None else depth.model_copy(update={"level": dok})
 
 
-def _scoring(method: Method, digits: int | None) -> Callable[[State], float | None]:
+def _scoring(method: Method, digits: int | None) -> Callable[[State], float]:
     if digits is None:
         return method.score
 
-    def score(state: State) -> float | None:
+    def score(state: State) -> float:
         value = method.score(state)
-        return None if value is None else rounded(value, digits)
+        return round_half_up_repr(value, digits)
 
     return score
 
 
-def _passing(
-    method: Method, policy: "Policy", score: Callable[[State], float | None], cut: float
-) -> Callable[[State], bool]:
-    bar, probability = policy.decision.at_least, policy.decision.min_probability
-    if bar is None:
-
-        def meets(state: State) -> bool:
-            return method.passed(state, cut)
-    else:
-        least = bar
-
-        def meets(state: State) -> bool:
-            value = score(state)
-            return value is not None and value >= least
-
-    if probability is None:
-        return meets
-    likely, chance = probability, method.probability  # type: ignore[union-attr]
-    return lambda state: meets(state) and chance(state) >= likely
+def _passing(method: Method, policy: "Policy", score: Callable[[State], float], cut: float) -> Callable[[State], bool]:
+    bars = [bar for bar in (policy.decision.at_least, policy.decision.min_probability) if bar is not None]
+    if not bars:
+        return lambda state: method.passed(state, cut)
+    bar = max(bars)
+    return lambda state: score(state) >= bar

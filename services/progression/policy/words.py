@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from services.progression.methods import Method
+from services.progression.policy.members import Decision
 
 _OWN_CUT: dict[str, Callable[[dict[str, Any]], str]] = {
     "streak": lambda p: f"{p['n']} correct in a row",
     "n_of_last": lambda p: (
         f"{p['n']} of the last {p['window']} pieces at {p['at_or_above']:g} or above"
-        if p["n"] < p["window"]
+        if p["window"] == "all" or p["n"] < p["window"]
         else f"the last {p['n']} pieces all at {p['at_or_above']:g} or above"
     ),
     "n_mastery": lambda p: f"{p['n']} pieces at {p['at_or_above']:g} or above",
@@ -38,18 +38,18 @@ _SCORED: dict[str, str] = {
     "first_attempt": "the share of first attempts that are correct",
     "teacher": "the teacher's own judgement",
 }
-_OWN_BARS = {"bkt": 0.95}
+_OWN_BARS = {"bkt": 0.95, "beta_binomial": 0.8, "growth_filter": 0.8, "irt_eap": 0.8}
+"""What a method passes at where the policy gives no bar."""
 
 
-def rule_words(method: Method, at_least: float | None, cut: float) -> str:
-    """Say what a method asks for, as a noun: "3 correct in a row"; a joined method follows after "and"."""
-    content = method.model_dump(by_alias=True)
-    kind = content["type"]
-    whole = at_least is None or (kind == "streak" and at_least == 1)
-    if whole and kind in _OWN_CUT:
-        said = _OWN_CUT[kind](content)
+def rule_words(method: dict[str, Any], decision: Decision, cut: float) -> str:
+    """Say what a method (as the file has it) asks for: "3 correct in a row"; a joined method follows after "and"."""
+    kind = method["type"]
+    bar = decision.at_least if decision.at_least is not None else decision.min_probability
+    if kind in _OWN_CUT and (bar is None or (kind == "streak" and bar == 1)):
+        said = _OWN_CUT[kind](method)
     else:
-        bar = at_least if at_least is not None else content.get("bar") or _OWN_BARS.get(kind, cut)
-        said = f"{_SCORED.get(kind, 'a score by ' + kind)} at {bar:g} or above"
-    joined = getattr(method, "and_", None)
-    return said if joined is None else f"{said}, and {rule_words(joined, None, cut)}"
+        least = bar if bar is not None else method.get("bar") or _OWN_BARS.get(kind, cut)
+        said = f"{_SCORED.get(kind, 'a score by ' + kind)} at {least:g} or above"
+    joined = method.get("and")
+    return said if joined is None else f"{said}, and {rule_words(joined, Decision(), cut)}"
