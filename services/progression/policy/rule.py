@@ -58,11 +58,12 @@ class Track:
 class Route:
     """A way to mastery: a track that must be met, and the role of who signs it off (empty: nobody)."""
 
-    __slots__ = ("role", "track")
+    __slots__ = ("pointer", "role", "track")
 
-    def __init__(self, track: int, role: str) -> None:
+    def __init__(self, track: int, role: str, pointer: str) -> None:
         self.track = track
         self.role = role
+        self.pointer = pointer
 
 
 class Rule:
@@ -121,14 +122,15 @@ class Rule:
         routes = []
         if policy.mastered is None:
             role = policy.sign_off.by if policy.sign_off is not None else ""
-            routes.append(Route(len(tracks), role))
+            routes.append(Route(len(tracks), role, ""))
             tracks.append(Track(Path(method=policy.method, sufficiency=policy.sufficiency), "", policy, self.cut, dok))
         else:
             for number, path in enumerate(policy.mastered.any_of):
                 role = path.sign_off.by if path.sign_off is not None else ""
-                routes.append(Route(len(tracks) if path.method is not None else 0, role))
+                pointer = f"/mastered/any_of/{number}"
+                routes.append(Route(len(tracks) if path.method is not None else 0, role, pointer))
                 if path.method is not None:
-                    tracks.append(Track(path, f"/mastered/any_of/{number}", policy, self.cut, dok))
+                    tracks.append(Track(path, pointer, policy, self.cut, dok))
         self.tracks, self.routes = tuple(tracks), tuple(routes)
         self.scored = next((r.track for r in routes if not (self.provisional and r.track == 0)), 0)
         """The track whose score is shown."""
