@@ -4,7 +4,6 @@ the smallest thing that would change it. Computed from the set of evidence, the 
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 
@@ -126,7 +125,9 @@ def _why_replaced(rule: Rule, piece: Piece, standing: list[Counted]) -> str:
     if not again or rule.reassess == "append":
         return f"only the last {rule.last} pieces are looked at"
     best = rule.reassess == "replace_best"
-    return "another attempt at the same activity is better" if best else "a later attempt at the same activity replaces it"
+    return (
+        "another attempt at the same activity is better" if best else "a later attempt at the same activity replaces it"
+    )
 
 
 def _trace(state: KeyState, rule: Rule, at: str | None) -> tuple[Checked, ...]:

@@ -96,7 +96,7 @@ def _recount(state: KeyState, rule: Rule, standing: list[Counted]) -> None:
     oldest = shifted(last.piece.order[0], -rule.age) if rule.age else ""
     state.count = state.halves = state.occasions = state.run_below = state.doubts = 0
     state.activities, state.last_day, state.tally, state.low = (), "", None, False
-    state.methods, state.fresh_at = rule.starts, state.crossed_at or ""
+    state.methods = rule.starts
     for unit in standing:
         for row in rows_of(rule, unit):
             _count(state, rule, row.piece, row.value, row.half, row.piece.order[0] >= oldest)

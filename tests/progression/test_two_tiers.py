@@ -1,5 +1,7 @@
 """The classroom template: what opens the next content, what goes on the record, and what a later slip does."""
 
+from typing import Any
+
 import pytest
 
 from services.progression.explanation import explain_key
@@ -16,7 +18,7 @@ CLASSROOM = read_policy(template("classroom"))
 LATER = "2026-06-01T10:00:00.000000Z"
 
 
-def work(*marks: float, **more: object) -> list[EvidenceRecorded]:
+def work(*marks: float, **more: Any) -> list[EvidenceRecorded]:
     """Build one rubric piece a day, each from an activity of its own."""
     return [
         piece(n, day=n, score=Score(level=float(mark)), activity=f"task-{n}", **more)
