@@ -288,7 +288,9 @@ def _values(fold: ShardFold, documents: _Documents, findings: Findings) -> dict[
     values: dict[Key, State] = {}
     for key, entry in fold.entries.items():
         pin = entry.state.policy
-        plain = replay(KeyState(), valid_pieces(entry.evidence or {}), documents.policies.get(pin), pin)
+        policy = documents.policies.get(pin)
+        rule = policy.rule if policy is not None else None
+        plain = replay(KeyState(), valid_pieces(entry.evidence or {}), rule, pin)
         values[key] = _state(describe(key, plain, documents.policies))
         if values[key] != _state(describe(key, entry.state, documents.policies)):
             findings.mismatched_states += 1

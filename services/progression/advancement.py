@@ -11,8 +11,9 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from services.progression.curriculum import Framework, framework_of, level_id
-from services.progression.mastery import KeyState, Transition
 from services.progression.policy import Policy
+from services.progression.standing import Transition, missing_of, opened_at
+from services.progression.states import KeyState
 from shared.contracts import Status
 from shared.shards import stable_id
 
@@ -69,6 +70,7 @@ class Told(NamedTuple):
 
 
 REASONS: dict[str, str] = {
+    "provisional": "The provisional path of the policy is met; it opens what follows.",
     "mastered": "The rule of the policy is met.",
     "reinstated": "What had undone this mastery was itself undone.",
     "withdrawn": "Evidence under this mastery is no longer valid or has been preceded by other evidence.",
@@ -107,12 +109,14 @@ def tell(change: Change, frameworks: dict[str, Framework]) -> Told:
         **_common(change.learner, _competency_scope(change.competency, frameworks), change.trigger),
         "before": change.before,
         "after": change.after,
-        "effective_at": state.crossed_at or trigger.time,
+        "effective_at": state.crossed_at or opened_at(state) or trigger.time,
         "basis": _basis(state),
         "policy": {"id": change.policy.id, "version": change.policy.version, "hash": change.policy.hash},
         "reason": {"code": change.transition, "text": REASONS[change.transition]},
         "replaces": change.replaces or None,
     }
+    if change.transition == "provisional":
+        data["confirms_by"] = list(missing_of(state, change.policy.rule))
     if change.transition == "reverify_due":
         data |= {"why": "contradiction", "due_by": None, "smallest_check": "one piece of evidence at or above the bar"}
     if change.transition == "withdrawn":

@@ -27,23 +27,20 @@ from services.progression.advancement import (
     tell,
 )
 from services.progression.curriculum import Framework, framework_of
-from services.progression.mastery import (
-    KeyState,
-    Order,
-    Piece,
-    add,
+from services.progression.evidence_rules import mark
+from services.progression.mastery import KeyState, Order, Piece, add, piece_of, replay, stands_alone
+from services.progression.policy import Policy, Rule
+from services.progression.standing import (
     explain,
     is_due,
+    is_open,
     is_sufficient,
     missing_of,
-    piece_of,
-    replay,
     score_of,
     status_of,
     status_unshown,
     transitions,
 )
-from services.progression.policy import Policy
 from shared.contracts import (
     EVIDENCE_RECORDED,
     EVIDENCE_RETRACTED,
@@ -215,20 +212,33 @@ class ShardFold:
         self.blocked: dict[Learner, str] = {}
 
     def needs_evidence(self, inputs: Iterable[Input]) -> set[Key]:
-        """Return the keys whose history must be loaded: an input sorts before one folded, or changes validity."""
+        """Return the keys whose history must be loaded: an input sorts before one folded, joins another, or changes validity."""
         needed: set[Key] = set()
         last: dict[Key, Order] = {}
+        marks: set[tuple[Key, bytes]] = set()
         for item in inputs:
+            piece = item.piece
             for key in item.keys:
                 entry = self.entries.get(key)
                 if entry is not None and entry.evidence is not None:
                     continue
                 before = last.get(key) or (entry.state.last if entry is not None else None)
-                if item.piece is not None and (before is None or item.piece.order > before):
-                    last[key] = item.piece.order
+                is_newest = piece is not None and (before is None or piece.order > before)
+                if piece is not None and is_newest and self._alone(key, entry, piece, marks):
+                    last[key] = piece.order
                 else:
                     needed.add(key)
         return needed
+
+    def _alone(self, key: Key, entry: Entry | None, piece: Piece, marks: set[tuple[Key, bytes]]) -> bool:
+        """Tell whether a piece stands alone after the state and what comes before it in the batch (`marks`)."""
+        rule = self._rule(entry.state.policy if entry is not None else self.rules[key[0]].pin_for(key[2]))
+        if rule is None or rule.plain:
+            return True
+        own = (key, mark(piece))
+        again = own in marks
+        marks.add(own)
+        return not again and stands_alone(rule, entry.state if entry is not None else KeyState(), piece)
 
     def fold_run(self, inputs: Sequence[Input], start: int, end: int) -> int:
         """
@@ -237,21 +247,14 @@ class ShardFold:
         Then `needs_evidence` of the rest names what the caller is to load.
         """
         for index in range(start, end):
-            item = inputs[index]
-            if self._lacks_history(item):
+            if not self._fold(inputs[index]):
                 return index
-            self.fold(item)
         return end
 
     def fold(self, item: Input) -> None:
         """Fold one evidence event whose histories are loaded where they matter; a learner whose event raises is blocked."""
-        if self.blocked and item.learner in self.blocked:
-            return
-        try:
-            for key in item.keys:
-                self._fold_key(key, item)
-        except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
-            self.blocked[item.learner] = f"{type(error).__name__}: {error}"[:500]
+        if not self._fold(item):
+            raise AssertionError("the caller loads what needs_evidence names")
 
     def absorb(self, item: Input) -> None:
         """Take an input into the loaded histories of its keys without folding it: what it did is in the states."""
@@ -260,45 +263,61 @@ class ShardFold:
             assert evidence is not None
             absorb(evidence, key[2], item.event)
 
-    def _lacks_history(self, item: Input) -> bool:
-        piece = item.piece
-        for key in item.keys:
-            entry = self.entries.get(key)
-            if entry is None:
-                if piece is None:
-                    return True
-            elif entry.evidence is None:
-                last = entry.state.last
-                if piece is None or (last is not None and piece.order <= last):
-                    return True
-        return False
+    def _fold(self, item: Input) -> bool:
+        """Fold an input; False, and nothing is done, where it lacks a history."""
+        if self.blocked and item.learner in self.blocked:
+            return True
+        keys = item.keys
+        try:
+            if len(keys) == 1:
+                return self._fold_key(keys[0], item)
+            if self.needs_evidence((item,)):
+                return False
+            for key in keys:
+                self._fold_key(key, item)
+        except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
+            self.blocked[item.learner] = f"{type(error).__name__}: {error}"[:500]
+        return True
 
-    def _fold_key(self, key: Key, item: Input) -> None:
+    def _fold_key(self, key: Key, item: Input) -> bool:
+        """Fold an input into one key; False, and nothing is done, where it lacks the key's history."""
         rules = self.rules[key[0]]
         entry = self.entries.get(key)
         if entry is None:
-            entry = self.entries[key] = Entry(KeyState(policy=rules.pin_for(key[2])), rules.no)
+            entry = Entry(KeyState(policy=rules.pin_for(key[2])), rules.no)
         state, piece = entry.state, item.piece
-        policy = self.policies.get(state.policy)
-        crossed = state.crossed_at
-        watched = policy is not None and policy.watches
-        # The status before is needed only where the standing changes: keep what it follows from.
-        before = (state.pieces, is_sufficient(state, policy)) if crossed is None else None
-        was_due = watched and crossed is not None and policy is not None and is_due(state, policy)
+        rule = self._rule(state.policy)
+        one_step = (
+            piece is not None
+            and (state.last is None or piece.order > state.last)
+            and (rule is None or rule.plain or stands_alone(rule, state, piece))
+        )
         if entry.evidence is not None:
             absorb(entry.evidence, key[2], item.event)
-        if piece is not None and (state.last is None or piece.order > state.last):
-            add(state, piece, policy)
-        else:
-            assert entry.evidence is not None, "the caller loads what needs_evidence names"
-            state = entry.state = replay(state, valid_pieces(entry.evidence), policy, state.policy)
+        elif not one_step:
+            return False
+        self.entries[key] = entry
         self.touched[key] = None
-        if crossed is None:
-            if state.crossed_at is not None:
-                assert before is not None
+        crossed = state.crossed_at
+        watched = rule is not None and rule.watches
+        # The status before is needed only where the standing changes: keep what it follows from.
+        before = (state.pieces, is_sufficient(state, rule), is_open(state)) if crossed is None else None
+        was_due = watched and crossed is not None and rule is not None and is_due(state, rule)
+        if piece is not None and one_step:
+            add(state, piece, rule)
+        else:
+            assert entry.evidence is not None
+            state = entry.state = replay(state, valid_pieces(entry.evidence), rule, state.policy)
+        if before is not None:
+            if state.crossed_at is not None or (not state.opened and is_open(state)):
                 self._change(key, status_unshown(*before), crossed, item.trigger, rules.no)
         elif watched or crossed != state.crossed_at:
             self._change(key, "reverify_due" if was_due else "mastered", crossed, item.trigger, rules.no)
+        return True
+
+    def _rule(self, pin: str) -> Rule | None:
+        policy = self.policies.get(pin)
+        return policy.rule if policy is not None else None
 
     def _change(self, key: Key, before: Status, crossed: str | None, trigger: Trigger, no: int) -> None:
         """Note what happened to a key's standing, if anything did."""
@@ -307,7 +326,7 @@ class ShardFold:
         policy = self.policies.get(state.policy)
         if policy is None:
             return
-        after = status_of(state, policy)
+        after = status_of(state, policy.rule)
         for transition in transitions(before, crossed, state, after):
             state.seq = seq_of(trigger)
             shown = msgspec.structs.replace(state)
@@ -320,10 +339,10 @@ class ShardFold:
 
     @staticmethod
     def _remember(state: KeyState, change: Change, crossed: str | None) -> None:
-        if change.transition in ("mastered", "reinstated"):
-            kind = f"attain.competency.{change.transition}.v1"
-            state.told = event_id(change.tenant, change.learner, kind, change.competency, change.policy.hash,
-                                  change.trigger)  # fmt: skip
+        if change.transition == "provisional":
+            state.opened = _id_of(change)
+        elif change.transition in ("mastered", "reinstated"):
+            state.told = _id_of(change)
             state.lost = state.lost_crossing = ""
         elif change.transition == "withdrawn":
             state.lost, state.lost_crossing, state.told = state.told, crossed or "", ""
@@ -356,9 +375,9 @@ class ShardFold:
             pin = rules.pin_at(framework_of(key[2]), activation.no)
             if pin == state.policy or state.crossed_at is not None:
                 continue
-            before = status_of(state, self.policies.get(state.policy))
+            before = status_of(state, self._rule(state.policy))
             assert entry.evidence is not None, "the caller loads the evidence of a learner to be refolded"
-            entry.state = replay(state, valid_pieces(entry.evidence), self.policies.get(pin), pin)
+            entry.state = replay(state, valid_pieces(entry.evidence), self._rule(pin), pin)
             self._change(key, before, None, activation.trigger, activation.no)
 
     def tell(self, learners: dict[Learner, LearnerState]) -> list[Told]:
@@ -388,22 +407,28 @@ class ShardFold:
         return describe(key, self.entries[key].state, self.policies)
 
 
+def _id_of(change: Change) -> str:
+    kind = f"attain.competency.{change.transition}.v1"
+    return event_id(change.tenant, change.learner, kind, change.competency, change.policy.hash, change.trigger)
+
+
 def describe(key: Key, state: KeyState, policies: dict[str, Policy]) -> MasteryUpdated:
     """Return a state as others see it."""
     policy = policies.get(state.policy)
-    status = status_of(state, policy)
+    rule = policy.rule if policy is not None else None
+    status = status_of(state, rule)
     return MasteryUpdated(
         learner=key[1],
         competency=key[2],
         framework=framework_of(key[2]),
         status=status,
-        score=score_of(state, policy),
+        score=score_of(state, rule),
         evidence_count=state.pieces,
         last_evidence_at=state.last[0] if state.last is not None else None,
         mastered_at=state.crossed_at,
         policy=PolicyRef(policy.id, policy.version) if policy is not None else None,
-        missing=missing_of(state, policy) if state.crossed_at is None else (),
+        missing=missing_of(state, rule) if state.crossed_at is None else (),
         seq=state.seq,
-        why=explain(state, policy, status),
+        why=explain(state, rule, status),
         basis=state.basis,
     )

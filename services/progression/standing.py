@@ -1,0 +1,173 @@
+"""
+The standing of one competency: its status, and what happened to it.
+
+Newer evidence never takes mastery off the record, it makes it due for a re-check. Time enters as an argument only.
+Precedence: an override, what was shown, credit, a path towards it, what is presumed, and last what is still missing.
+"""
+
+from typing import Literal
+
+from services.progression.policy.rule import Rule, shifted
+from services.progression.states import Decided, KeyState, latest
+from services.progression.sufficiency import enough, lacks
+from shared.contracts import Status
+
+Transition = Literal["provisional", "mastered", "reinstated", "withdrawn", "reverify_due", "reverified", "moved"]
+ON_RECORD: tuple[Status, ...] = ("mastered", "reverify_due")
+"""Statuses in which mastery is on the record and satisfies prerequisites."""
+CONTESTED_BY = 2
+"""Newer pieces in a row that disagree with an override before its author is asked."""
+
+
+def status_of(state: KeyState, rule: Rule | None, at: str | None = None) -> Status:
+    """Return the status under a pinned policy; `at` is the instant it is asked for, without which nothing ages."""
+    override = latest(state.decided, "override") if state.decided else None
+    if override is not None:
+        if not is_over(override, at):
+            return "overridden"
+        if override.status == "mastered" and state.crossed_at is None:
+            return "reverify_due"
+    if state.crossed_at is not None:
+        assert rule is not None
+        return "reverify_due" if is_due(state, rule, at) else "mastered"
+    if state.decided and latest(state.decided, "credit") is not None:
+        return "credited"
+    if state.decided and not is_open(state) and not state.low and latest(state.decided, "presume") is not None:
+        return "presumed"
+    return status_unshown(state.pieces, is_sufficient(state, rule), is_open(state))
+
+
+def status_unshown(pieces: int, sufficient: bool, is_open: bool = False) -> Status:
+    """Return the status of what is not on the record; `is_open` where a path is met that waits for confirmation."""
+    if is_open:
+        return "provisional"
+    if pieces == 0:
+        return "no_evidence"
+    return "not_yet" if sufficient else "insufficient_evidence"
+
+
+def is_open(state: KeyState) -> bool:
+    """Tell whether the provisional path was met, or a path that only a sign-off is missing from."""
+    return any(state.met)
+
+
+def opened_at(state: KeyState) -> str | None:
+    """Return when the first path was met."""
+    return min((at for at in state.met if at), default=None)
+
+
+def is_over(decision: Decided, at: str | None) -> bool:
+    """Tell whether a decision has expired at an instant."""
+    return decision.until is not None and at is not None and at >= decision.until
+
+
+def is_contested(state: KeyState) -> bool:
+    """Tell whether newer evidence disagrees with the override in force."""
+    return state.doubts >= CONTESTED_BY
+
+
+def is_due(state: KeyState, rule: Rule, at: str | None = None) -> bool:
+    """Tell whether what is on the record is due for a re-check: by its value, newer evidence, or age at an instant."""
+    if rule.follows and not any(_holds(state, rule, route.track) for route in rule.routes):
+        return True
+    if rule.below is not None and state.run_below >= rule.below_last:
+        return True
+    due = due_at(state, rule) if at is not None else None
+    return due is not None and at is not None and at >= due
+
+
+def due_at(state: KeyState, rule: Rule) -> str | None:
+    """Return when what is on the record falls due by age, None where it never does."""
+    if not rule.reverify_days or state.crossed_at is None:
+        return None
+    check = latest(state.decided, "check")
+    fresh = max(state.fresh_at or state.crossed_at, check.at if check is not None else "")
+    return shifted(fresh, rule.reverify_days)
+
+
+def is_sufficient(state: KeyState, rule: Rule | None) -> bool:
+    """Tell whether enough was seen for any path's score to decide; `missing_of` names what is not."""
+    return rule is not None and any(enough(state, track) for track in rule.tracks)
+
+
+def score_of(state: KeyState, rule: Rule | None) -> float | None:
+    """Return the running score of the first path to mastery, None before the first counted piece."""
+    if rule is None or not state.count:
+        return None
+    return rule.tracks[rule.scored].score(state.methods[rule.scored])
+
+
+def missing_of(state: KeyState, rule: Rule | None) -> tuple[str, ...]:
+    """Name what is missing, in words: towards the provisional path where that is not met, else towards mastery."""
+    if rule is None:
+        return ("a policy that applies to this competency",)
+    if rule.provisional and not is_open(state):
+        return _wanting(state, rule, 0)
+    ways = []
+    for route in rule.routes:
+        is_met = bool(state.met) and bool(state.met[route.track])
+        wanting = () if is_met else _wanting(state, rule, route.track)
+        ways.append((*wanting, f"a sign-off by a {route.role.replace('_', ' ')}") if route.role else wanting)
+    return ways[0] if len(ways) == 1 else (", or ".join(" and ".join(way) for way in ways),)
+
+
+def transitions(before: Status, crossed_before: str | None, state: KeyState, after: Status) -> list[Transition]:
+    """
+    Return what happened to the standing, in the order to be told.
+
+    Only a change of what lies under the crossing takes mastery off the record. The same crossing back again is reinstated with
+    its date; another one is shown anew. The provisional path is told once. `moved` is a crossing whose date alone changed:
+    not told by itself.
+    """
+    was, now = before in ON_RECORD, after in ON_RECORD
+    if was and not now:
+        return ["withdrawn"]
+    if now and not was:
+        again: Transition = "reinstated" if state.lost_crossing == state.crossed_at else "mastered"
+        return [again, "reverify_due"] if after == "reverify_due" else [again]
+    if after == "provisional" and not state.opened:
+        return ["provisional"]
+    if before != after and now:
+        return ["reverify_due" if after == "reverify_due" else "reverified"]
+    return ["moved"] if now and crossed_before != state.crossed_at else []
+
+
+def explain(state: KeyState, rule: Rule | None, status: Status) -> str:
+    """Say in one sentence why the status is what it is."""
+    if status == "no_evidence":
+        return "No valid evidence is on record."
+    if status == "insufficient_evidence":
+        return f"Still needed: {', '.join(missing_of(state, rule))}."
+    if status in ("overridden", "credited", "presumed"):
+        return _EXPLAINED[status]
+    assert rule is not None
+    policy = rule.policy.id
+    if status == "not_yet":
+        return f"{state.count} pieces of evidence; the rule of policy {policy} is not met yet."
+    if status == "provisional":
+        return f"Provisional since {(opened_at(state) or '')[:10]}; for mastery: {'; '.join(missing_of(state, rule))}."
+    if state.crossed_at is None:
+        return "A decision by hand has expired and asks for a re-check."
+    shown = f"Shown on {state.crossed_at[:10]} by the rule of policy {policy}"
+    return f"{shown}; newer evidence asks for a re-check." if status == "reverify_due" else f"{shown}."
+
+
+_EXPLAINED = {
+    "overridden": "Set by hand, whatever the evidence says.",
+    "credited": "Credited for what was shown elsewhere.",
+    "presumed": "Presumed from the level the learner was placed in, until evidence speaks.",
+}
+
+
+def _holds(state: KeyState, rule: Rule, number: int) -> bool:
+    track = rule.tracks[number]
+    return enough(state, track) and track.passes(state.methods[number])
+
+
+def _wanting(state: KeyState, rule: Rule, number: int) -> tuple[str, ...]:
+    """Return what a track that is not met wants: evidence, and once that suffices, that its rule be met."""
+    track = rule.tracks[number]
+    found = lacks(state, track)
+    if found:
+        return tuple(lack.text for lack in found)
+    return (track.words,)
