@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     token_cache_s: int = Field(60, description="a verified token is believed this long; bounds revocation")
 
     session_timeout_s: float = Field(15, description="Kafka session; recovery after kill -9 waits at most this long")
-    batch_records: int = Field(4000, description="records a poll; about 200 ms of work, well below the session")
+    batch_records: int = Field(8000, description="records a poll; about 200 ms of work, well below the session")
     batch_wait_ms: int = Field(500, description="how long a poll waits for the first record; it returns when one comes")
     batch_gap_ms: int = Field(
         15, description="small batches begin at least so far apart; bounds what idle traffic costs"

@@ -47,7 +47,6 @@ from shared.contracts import (
     EvidenceRecorded,
     EvidenceRetracted,
     MasteryUpdated,
-    PolicyRef,
     Status,
 )
 
@@ -417,18 +416,19 @@ def describe(key: Key, state: KeyState, policies: dict[str, Policy]) -> MasteryU
     policy = policies.get(state.policy)
     rule = policy.rule if policy is not None else None
     status = status_of(state, rule)
+    missing = missing_of(state, rule) if state.crossed_at is None else ()
     return MasteryUpdated(
-        learner=key[1],
-        competency=key[2],
-        framework=framework_of(key[2]),
-        status=status,
-        score=score_of(state, rule),
-        evidence_count=state.pieces,
-        last_evidence_at=state.last[0] if state.last is not None else None,
-        mastered_at=state.crossed_at,
-        policy=PolicyRef(policy.id, policy.version) if policy is not None else None,
-        missing=missing_of(state, rule) if state.crossed_at is None else (),
-        seq=state.seq,
-        why=explain(state, rule, status),
-        basis=state.basis,
+        key[1],
+        key[2],
+        framework_of(key[2]),
+        status,
+        score_of(state, rule),
+        state.pieces,
+        state.last[0] if state.last is not None else None,
+        state.crossed_at,
+        policy.reference if policy is not None else None,
+        missing,
+        state.seq,
+        explain(state, rule, status, missing),
+        state.basis,
     )

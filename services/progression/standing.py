@@ -132,12 +132,12 @@ def transitions(before: Status, crossed_before: str | None, state: KeyState, aft
     return ["moved"] if now and crossed_before != state.crossed_at else []
 
 
-def explain(state: KeyState, rule: Rule | None, status: Status) -> str:
-    """Say in one sentence why the status is what it is."""
+def explain(state: KeyState, rule: Rule | None, status: Status, missing: tuple[str, ...]) -> str:
+    """Say in one sentence why the status is what it is; `missing` is what `missing_of` names."""
     if status == "no_evidence":
         return "No valid evidence is on record."
     if status == "insufficient_evidence":
-        return f"Still needed: {', '.join(missing_of(state, rule))}."
+        return f"Still needed: {', '.join(missing)}."
     if status in ("overridden", "credited", "presumed"):
         return _EXPLAINED[status]
     assert rule is not None
@@ -145,7 +145,7 @@ def explain(state: KeyState, rule: Rule | None, status: Status) -> str:
     if status == "not_yet":
         return f"{state.count} pieces of evidence; the rule of policy {policy} is not met yet."
     if status == "provisional":
-        return f"Provisional since {(opened_at(state) or '')[:10]}; for mastery: {'; '.join(missing_of(state, rule))}."
+        return f"Provisional since {(opened_at(state) or '')[:10]}; for mastery: {'; '.join(missing)}."
     if state.crossed_at is None:
         return "A decision by hand has expired and asks for a re-check."
     shown = f"Shown on {state.crossed_at[:10]} by the rule of policy {policy}"

@@ -1,6 +1,6 @@
 """What is kept of one competency of one learner: pieces of evidence as the fold sees them, decisions, and the state."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import msgspec
 
@@ -10,7 +10,7 @@ Order = tuple[str, int, str, str]
 MethodState = tuple[Any, ...]
 
 
-class Piece(NamedTuple):
+class Piece(msgspec.Struct, frozen=True, gc=False):
     """A piece of evidence as the fold sees it; `order[0]` is when it occurred. Accommodations are not part of it."""
 
     order: Order

@@ -48,7 +48,7 @@ def test_knowledge_tracing_equals_the_textbook_in_every_pair_to_nine_digits():
     wrong = []
     for row in rows:
         state, first = KeyState(), ""
-        pieces = sorted(pairs[row["student"], row["skill"]])
+        pieces = sorted(pairs[row["student"], row["skill"]], key=lambda piece: piece.order)
         for number, piece in enumerate(pieces, start=1):
             add(state, piece, tracing.rule)
             first = first or (str(number) if state.crossed_at is not None else "")

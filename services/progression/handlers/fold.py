@@ -83,6 +83,7 @@ class MasteryFold:
         share = max(1, len(self._shards))
         folds: list[tuple[Shard, ShardFold]] = []
         runs: list[tuple[Shard, ShardFold, list[Input]]] = []
+        missing: dict[Key, Shard] = {}
         for batch in batches:
             shard = self._shards[batch.shard]
             shard.trim(self._settings.cache_keys // share, HISTORY_PIECES // share)
@@ -92,11 +93,12 @@ class MasteryFold:
                 await settle()
                 await self._decide(batch, shard, fold, settle, outcome)
             if batch.events:
-                runs.append((shard, fold, self._journal(batch.events, shard, outcome)))
+                runs.append((shard, fold, self._journal(batch.events, shard, outcome, missing)))
             elif not batch.decisions:
                 await settle()
                 await self._sweep(shard, fold, settle, outcome)
             await asyncio.sleep(0)
+        await load_states(self._database, missing)
         await self._fold_runs(runs, settle)
         await self._finish(folds, outcome)
         for batch in batches:
@@ -108,9 +110,16 @@ class MasteryFold:
         # One batch is written at a time, and the next only once this one is committed.
         self._written = outcome
 
-    def _journal(self, events: Sequence[Envelope], shard: Shard, outcome: Outcome) -> list[Input]:
-        """Append events to the journal; return as inputs those that are folded and whose learners are not blocked."""
+    def _journal(
+        self, events: Sequence[Envelope], shard: Shard, outcome: Outcome, missing: dict[Key, Shard]
+    ) -> list[Input]:
+        """
+        Append events to the journal; return as inputs those that are folded and whose learners are not blocked.
+
+        Adds to `missing` the keys whose states are to be read.
+        """
         groups = outcome.journal.setdefault(shard.number, {})
+        entries = shard.entries
         inputs = []
         for event in events:
             shard.journal_pos = pos = shard.journal_pos + 1
@@ -128,6 +137,8 @@ class MasteryFold:
                 group = groups.get(key)
                 if group is None:
                     groups[key] = [entry]
+                    if keys is not None and key not in entries:
+                        missing[key] = shard
                 else:
                     group.append(entry)
             if reason:
@@ -140,15 +151,7 @@ class MasteryFold:
         return inputs
 
     async def _fold_runs(self, runs: Sequence[tuple[Shard, ShardFold, list[Input]]], settle: Settle) -> None:
-        """Load the states that the inputs touch, for all shards together, then fold shard by shard."""
-        missing: dict[Key, Shard] = {}
-        for shard, _, inputs in runs:
-            entries = shard.entries
-            for item in inputs:
-                for key in item.keys:
-                    if key not in entries:
-                        missing[key] = shard
-        await load_states(self._database, missing)
+        """Fold shard by shard, learners that are older than the rules in force first."""
         for shard, fold, inputs in runs:
             stale = {item.learner for item in inputs if item.learner[0] in shard.sweep} if shard.sweep else set()
             if stale:

@@ -9,6 +9,8 @@ from services.progression.mastery import KeyState
 
 KEYS_MIN = 1000
 """A shard always keeps this many states, so that a small cache setting cannot make every batch read everything."""
+KEYS_A_LEARNER = 4
+"""States kept for each learner's standing that is kept: a standing is about as large as one of them."""
 HISTORY_PIECES = 100_000
 """Pieces of cached histories a process, about 0.4 KiB each."""
 
@@ -46,7 +48,7 @@ class Shard:
             for key in [key for key in self.entries if key not in self.in_flight][: surplus + limit // 10]:
                 del self.entries[key]
                 self.histories.pop(key, None)
-        if len(self.learners) > limit:
+        if len(self.learners) > limit // KEYS_A_LEARNER:
             self.learners.clear()
         if sum(len(self.entries[key].evidence or ()) for key in self.histories) > pieces_max:
             for key in self.histories:

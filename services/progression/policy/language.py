@@ -32,6 +32,7 @@ from services.progression.policy.members import (
 )
 from services.progression.policy.requirements import Advancement
 from services.progression.policy.rule import Rule, compile_rule
+from shared.contracts import PolicyRef
 
 PROBABLE = frozenset(("bkt", "beta_binomial", "irt_eap", "growth_filter"))
 """Methods whose score is a probability."""
@@ -145,6 +146,11 @@ class Policy(Part):
     def version(self) -> str:
         """The short form of the hash that people see."""
         return self.hash[:12]
+
+    @functools.cached_property
+    def reference(self) -> PolicyRef:
+        """How events name the policy."""
+        return PolicyRef(self.id, self.version)
 
     @functools.cached_property
     def rule(self) -> Rule:
