@@ -34,12 +34,12 @@ from services.progression.standing import (
     explain,
     is_due,
     is_open,
-    is_sufficient,
     missing_of,
     score_of,
     status_of,
-    status_unshown,
+    status_was,
     transitions,
+    unshown_part,
 )
 from shared.contracts import (
     EVIDENCE_RECORDED,
@@ -209,6 +209,7 @@ class ShardFold:
         self.touched: dict[Key, None] = {}
         self.changes: list[Change | Review] = []
         self.blocked: dict[Learner, str] = {}
+        self._compiled: dict[str, Rule | None] = {}
 
     def needs_evidence(self, inputs: Iterable[Input]) -> set[Key]:
         """Return the keys whose history must be loaded: an input sorts before one folded, joins another, or changes validity."""
@@ -280,51 +281,62 @@ class ShardFold:
 
     def _fold_key(self, key: Key, item: Input) -> bool:
         """Fold an input into one key; False, and nothing is done, where it lacks the key's history."""
-        rules = self.rules[key[0]]
         entry = self.entries.get(key)
         if entry is None:
+            rules = self.rules[key[0]]
             entry = Entry(KeyState(policy=rules.pin_for(key[2])), rules.no)
         state, piece = entry.state, item.piece
         rule = self._rule(state.policy)
+        last = state.last
         one_step = (
             piece is not None
-            and (state.last is None or piece.order > state.last)
+            and (last is None or piece.order > last)
             and (rule is None or rule.plain or stands_alone(rule, state, piece))
         )
         if entry.evidence is not None:
             absorb(entry.evidence, key[2], item.event)
         elif not one_step:
             return False
-        self.entries[key] = entry
+        elif last is None:
+            self.entries[key] = entry
         self.touched[key] = None
         crossed = state.crossed_at
         watched = rule is not None and rule.watches
         # The status before is needed only where the standing changes: keep what it follows from.
-        before = (state.pieces, is_sufficient(state, rule), is_open(state)) if crossed is None else None
-        was_due = watched and crossed is not None and rule is not None and is_due(state, rule)
+        was_due, before = False, None
+        if crossed is None:
+            before = unshown_part(state)
+        elif watched and rule is not None:
+            was_due = is_due(state, rule)
         if piece is not None and one_step:
             add(state, piece, rule)
         else:
             assert entry.evidence is not None
             state = entry.state = replay(state, valid_pieces(entry.evidence), rule, state.policy)
         if before is not None:
-            if state.crossed_at is not None or (not state.opened and is_open(state)):
-                self._change(key, status_unshown(*before), crossed, item.trigger, rules.no)
+            if state.crossed_at is not None or (state.met and not state.opened and is_open(state)):
+                self._change(key, status_was(before, rule), crossed, item.trigger)
         elif watched or crossed != state.crossed_at:
-            self._change(key, "reverify_due" if was_due else "mastered", crossed, item.trigger, rules.no)
+            self._change(key, "reverify_due" if was_due else "mastered", crossed, item.trigger)
         return True
 
     def _rule(self, pin: str) -> Rule | None:
-        policy = self.policies.get(pin)
-        return policy.rule if policy is not None else None
+        """Return a policy compiled, None where there is none in force."""
+        try:
+            return self._compiled[pin]
+        except KeyError:
+            policy = self.policies.get(pin)
+            rule = self._compiled[pin] = policy.rule if policy is not None else None
+            return rule
 
-    def _change(self, key: Key, before: Status, crossed: str | None, trigger: Trigger, no: int) -> None:
-        """Note what happened to a key's standing, if anything did."""
+    def _change(self, key: Key, before: Status, crossed: str | None, trigger: Trigger, no: int = 0) -> None:
+        """Note what happened to a key's standing, if anything did; `no` is the activation, 0 the latest."""
         tenant, learner, competency = key
         state = self.entries[key].state
         policy = self.policies.get(state.policy)
         if policy is None:
             return
+        no = no or self.rules[tenant].no
         after = status_of(state, policy.rule)
         for transition in transitions(before, crossed, state, after):
             state.seq = seq_of(trigger)

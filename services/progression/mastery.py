@@ -131,7 +131,8 @@ def _judge(state: KeyState, rule: Rule, piece: Piece, value: Value) -> None:
     at = piece.order[0]
     crossed = state.crossed_at
     if crossed is not None and crossed <= at:
-        _note_newer(state, rule, at, value)
+        if rule.below is not None or rule.reverify_days:
+            _note_newer(state, rule, at, value)
     else:
         state.recent = (*state.recent, piece.evidence_id)[-rule.window :]
         if not rule.single:

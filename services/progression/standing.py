@@ -5,16 +5,17 @@ Newer evidence never takes mastery off the record, it makes it due for a re-chec
 Precedence: an override, what was shown, credit, a path towards it, what is presumed, and last what is still missing.
 """
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from services.progression.policy.rule import Rule, shifted
-from services.progression.states import Decided, KeyState, latest
+from services.progression.states import Decided, KeyState, Tally, latest
 from services.progression.sufficiency import enough, lacks
 from shared.contracts import Status
 
 Transition = Literal["provisional", "mastered", "reinstated", "withdrawn", "reverify_due", "reverified", "moved"]
 ON_RECORD: tuple[Status, ...] = ("mastered", "reverify_due")
 """Statuses in which mastery is on the record and satisfies prerequisites."""
+UnshownPart: TypeAlias = tuple[int, int, int, tuple[str, ...], int, Tally | None, tuple[str, ...]]
 CONTESTED_BY = 2
 """Newer pieces in a row that disagree with an override before its author is asked."""
 
@@ -44,6 +45,18 @@ def status_unshown(pieces: int, sufficient: bool, is_open: bool = False) -> Stat
     if pieces == 0:
         return "no_evidence"
     return "not_yet" if sufficient else "insufficient_evidence"
+
+
+def unshown_part(state: KeyState) -> UnshownPart:
+    """Return what the status of something not on the record follows from, as it is now; for `status_was`."""
+    return state.pieces, state.count, state.halves, state.activities, state.occasions, state.tally, state.met
+
+
+def status_was(part: UnshownPart, rule: Rule | None) -> Status:
+    """Return the status that followed from what `unshown_part` had kept."""
+    pieces, count, halves, activities, occasions, tally, met = part
+    state = KeyState(count=count, halves=halves, activities=activities, occasions=occasions, tally=tally, met=met)
+    return status_unshown(pieces, is_sufficient(state, rule), is_open(state))
 
 
 def is_open(state: KeyState) -> bool:
