@@ -8,6 +8,8 @@ from pydantic import Field, PrivateAttr
 from services.progression.methods.base import Parameters, State, Value
 from services.progression.rounding import settled
 
+EXPONENT_MAX = 700.0
+
 
 class PowerLaw(Parameters):
     """
@@ -43,12 +45,12 @@ class PowerLaw(Parameters):
         return (n + 1, total + piece.value, positive, x_sum + x, y_sum + y, xx_sum + x * x, xy_sum + x * y)
 
     def fit(self, state: State) -> tuple[float, float] | None:
-        """Return (a, b), or None where the mean stands in."""
+        """Return (a, b) of the trend a x^b, or None where the mean stands in."""
         n, _, positive, x_sum, y_sum, xx_sum, xy_sum = state
         if n < self.min_n or not positive:
             return None
         b = (n * xy_sum - x_sum * y_sum) / (n * xx_sum - x_sum * x_sum)
-        return math.exp((y_sum - b * x_sum) / n), b
+        return math.exp(min((y_sum - b * x_sum) / n, EXPONENT_MAX)), b
 
     def score(self, state: State) -> float:
         n = state[0]
@@ -57,7 +59,9 @@ class PowerLaw(Parameters):
         fitted = self.fit(state)
         if fitted is None:
             return settled(state[1] / n)
-        trend = settled(fitted[0] * n ** fitted[1])
+        a, b = fitted
+        # Values next to 0 give slopes whose trend no number holds.
+        trend = settled(a * math.exp(min(b * math.log(n), EXPONENT_MAX)))
         return min(trend, self._high) if self.clip else trend
 
     def passed(self, state: State, cut: float) -> bool:
