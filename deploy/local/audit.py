@@ -16,21 +16,14 @@ import httpx
 import msgspec
 
 from deploy.local.options import checked
-from services.progression.advancement import LearnerState, Trigger
+from services.progression.advancement import LearnerState
 from services.progression.curriculum import Framework
-from services.progression.domain import (
-    Activation,
-    Entry,
-    Key,
-    Rules,
-    ShardFold,
-    decode,
-    describe,
-    input_of,
-    valid_pieces,
-)
+from services.progression.domain import Entry, ShardFold, describe
+from services.progression.inputs import Key, decode, input_of, valid_pieces
 from services.progression.mastery import KeyState, replay
 from services.progression.policy import Policy, policy_from
+from services.progression.rules import Activation, Rules
+from services.progression.telling import Trigger
 from shared.contracts import EVIDENCE_RECORDED, MasteryUpdated
 from shared.events import Envelope, decode_envelope
 

@@ -16,6 +16,7 @@ from services.progression.analysis.chance import p_run_by_chance
 from services.progression.analysis.summary import aggregate
 from services.progression.compat import canvas, moodle
 from services.progression.fringe import fringe
+from services.progression.levels import Shown, level_status, named_by, unmet_of
 from services.progression.mastery import KeyState, piece_of, replay
 from services.progression.methods import NAMES, BayesianKnowledgeTracing, Method, State, Value, method_from
 from services.progression.methods.beta_binomial import BetaBinomial
@@ -23,7 +24,7 @@ from services.progression.methods.growth_filter import GrowthFilter
 from services.progression.methods.item_response import GRID, ItemResponse
 from services.progression.methods.power_law import PowerLaw
 from services.progression.policy import policy_from
-from services.progression.requirement import LevelRule, standing
+from services.progression.policy.requirements import Require
 from services.progression.rounding import round_half_up_repr
 from services.progression.standing import status_of
 from services.progression.sufficiency import lacks
@@ -220,15 +221,22 @@ def _evidence(number: int, row: Json) -> EvidenceRecorded:
 
 def _advancement_rule(params: Json, given: Json) -> Json:
     choices = ("k_of", "electives")
-    require = {
-        name: [part] if name in choices and isinstance(part, dict) else part for name, part in params["require"].items()
-    }
-    rule = LevelRule.model_validate({**params, "require": require})
-    advanced = given.get("already_advanced", False)
-    found = standing(
-        rule, given["mastered"], signed=given.get("sign_off") is not None, advanced=advanced, lost=given.get("lost", ())
+    require = Require.model_validate_json(
+        msgspec.json.encode(
+            {
+                name: [part] if name in choices and isinstance(part, dict) else part
+                for name, part in params["require"].items()
+            }
+        )
     )
-    return {**found._asdict(), "demoted": advanced and found.status != "advanced"}
+    advanced = given.get("already_advanced", False)
+    unmet = unmet_of(require, "", (), (), Shown(given["mastered"]))
+    signed = given.get("sign_off") is not None
+    status = level_status(unmet, params.get("sign_off") or "", signed=signed, advanced=advanced)
+    lost = sorted(named_by(require).intersection(given.get("lost", ())))
+    return {"status": "advanced" if status == "complete" else status, "unmet": unmet,
+            "actions": [f"reverify:{code}" for code in lost] if advanced else [],
+            "demoted": advanced and status != "advanced"}  # fmt: skip
 
 
 def _aggregate(params: Json, given: Json) -> Json:

@@ -58,6 +58,7 @@ def replay(
         lost=standing.lost,
         lost_crossing=standing.lost_crossing,
         opened=standing.opened,
+        clock=standing.clock,
         decided=standing.decided if decisions is None else in_force(tuple(decisions)),
     )
     ordered = sorted(pieces, key=_order)

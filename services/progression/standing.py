@@ -5,14 +5,17 @@ Newer evidence never takes mastery off the record, it makes it due for a re-chec
 Precedence: an override, what was shown, credit, a path towards it, what is presumed, and last what is still missing.
 """
 
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from services.progression.policy.rule import Rule, shifted
 from services.progression.states import Decided, KeyState, Tally, latest
 from services.progression.sufficiency import enough, lacks
 from shared.contracts import Status
 
-Transition = Literal["provisional", "mastered", "reinstated", "withdrawn", "reverify_due", "reverified", "moved"]
+Transition = Literal[
+    "provisional", "mastered", "credited", "reinstated", "withdrawn", "reverify_due", "reverified", "override_contested",
+    "moved",
+]  # fmt: skip
 ON_RECORD: tuple[Status, ...] = ("mastered", "reverify_due")
 """Statuses in which mastery is on the record and satisfies prerequisites."""
 UnshownPart: TypeAlias = tuple[int, int, int, tuple[str, ...], int, Tally | None, tuple[str, ...]]
@@ -20,8 +23,41 @@ CONTESTED_BY = 2
 """Newer pieces in a row that disagree with an override before its author is asked."""
 
 
+class Standing(NamedTuple):
+    """
+    What is told of and built upon: when mastery was shown, None where it is not on the record; when prerequisites and level
+    rules were satisfied (by credit and placement too); whether newer evidence disagrees with an override.
+    """
+
+    status: Status
+    shown_at: str | None
+    satisfied_at: str | None
+    contested: bool = False
+
+
+def standing_of(state: KeyState, rule: Rule | None) -> Standing:
+    """Return the standing that a state has under its pinned policy, aged to its last tick."""
+    status = status_of(state, rule)
+    if not state.decided:
+        shown = state.crossed_at if status in ON_RECORD else None
+        return Standing(status, shown, shown)
+    shown = shown_at(state, status)
+    other = latest(state.decided, {"credited": "credit", "presumed": "presume"}.get(status, ""))
+    return Standing(status, shown, shown or (other.at if other is not None else None), is_contested(state))
+
+
+def shown_at(state: KeyState, status: Status) -> str | None:
+    """Return when the mastery on the record was shown, or set by hand; None where none is on the record."""
+    override = latest(state.decided, "override") if state.decided else None
+    by_hand = override is not None and override.status == "mastered"
+    if status in ON_RECORD or (status == "overridden" and by_hand):
+        return state.crossed_at or (override.at if override is not None else None)
+    return None
+
+
 def status_of(state: KeyState, rule: Rule | None, at: str | None = None) -> Status:
-    """Return the status under a pinned policy; `at` is the instant it is asked for, without which nothing ages."""
+    """Return the status under a pinned policy; `at` is the instant it is asked for, else the key's last tick."""
+    at = at or state.clock or None
     override = latest(state.decided, "override") if state.decided else None
     if override is not None:
         if not is_over(override, at):
@@ -85,8 +121,17 @@ def is_due(state: KeyState, rule: Rule, at: str | None = None) -> bool:
         return True
     if rule.below is not None and state.run_below >= rule.below_last:
         return True
-    due = due_at(state, rule) if at is not None else None
-    return due is not None and at is not None and at >= due
+    at = at or state.clock
+    due = due_at(state, rule) if at else None
+    return due is not None and at >= due
+
+
+def deadline_of(state: KeyState, rule: Rule | None) -> str | None:
+    """Return the next instant at which time alone changes the status; None where none is known."""
+    override = latest(state.decided, "override") if state.decided else None
+    due = due_at(state, rule) if rule is not None else None
+    coming = (due, override.until if override is not None else None)
+    return min((at for at in coming if at is not None and at > state.clock), default=None)
 
 
 def due_at(state: KeyState, rule: Rule) -> str | None:
@@ -124,25 +169,31 @@ def missing_of(state: KeyState, rule: Rule | None) -> tuple[str, ...]:
     return ways[0] if len(ways) == 1 else (", or ".join(" and ".join(way) for way in ways),)
 
 
-def transitions(before: Status, crossed_before: str | None, state: KeyState, after: Status) -> list[Transition]:
+def transitions(before: Standing, after: Standing, state: KeyState) -> list[Transition]:
     """
     Return what happened to the standing, in the order to be told.
 
-    Only a change of what lies under the crossing takes mastery off the record. The same crossing back again is reinstated with
-    its date; another one is shown anew. The provisional path is told once. `moved` is a crossing whose date alone changed:
-    not told by itself.
+    Only a change of what lies under the crossing, or a person, takes mastery off the record. The same crossing back again is
+    reinstated with its date; another one is shown anew. The provisional path is told once. `moved` changes when something
+    was shown or satisfied: not told by itself.
     """
-    was, now = before in ON_RECORD, after in ON_RECORD
-    if was and not now:
-        return ["withdrawn"]
-    if now and not was:
-        again: Transition = "reinstated" if state.lost_crossing == state.crossed_at else "mastered"
-        return [again, "reverify_due"] if after == "reverify_due" else [again]
-    if after == "provisional" and not state.opened:
-        return ["provisional"]
-    if before != after and now:
-        return ["reverify_due" if after == "reverify_due" else "reverified"]
-    return ["moved"] if now and crossed_before != state.crossed_at else []
+    found: list[Transition] = []
+    was, now = before.shown_at is not None, after.shown_at is not None
+    if (was and not now) or (before.status == "credited" and after.satisfied_at is None):
+        found.append("withdrawn")
+    elif now and not was:
+        found.append("reinstated" if state.lost_crossing and state.lost_crossing == state.crossed_at else "mastered")
+        if after.status == "reverify_due":
+            found.append("reverify_due")
+    elif now and before.status != after.status and "reverify_due" in (before.status, after.status):
+        found.append("reverify_due" if after.status == "reverify_due" else "reverified")
+    if after.status == "credited" and before.status != "credited":
+        found.append("credited")
+    if after.status == "provisional" and not state.opened:
+        found.append("provisional")
+    if after.contested and not before.contested:
+        found.append("override_contested")
+    return found or (["moved"] if before[1:3] != after[1:3] else [])
 
 
 def explain(state: KeyState, rule: Rule | None, status: Status, missing: tuple[str, ...]) -> str:

@@ -25,22 +25,27 @@ class Piece(msgspec.Struct, frozen=True, gc=False):
     judged: bool = False
 
 
+DecidedKind = Literal["sign_off", "override", "credit", "presume", "check", "lift"]
+
+
 class Decided(msgspec.Struct, array_like=True, frozen=True):
     """
     What a person decided on one competency of one learner, in the order of the journal.
 
     `sign_off` confirms what the evidence shows; `override` sets `status` by hand (mastered or not_yet) until `until`;
     `credit` is mastery shown elsewhere; `presume` is a placement above it; `check` is a re-check passed, by use too;
-    `lift` undoes the decision `undoes`. `at` is when it was decided, `by` the role.
+    `lift` undoes the decision `undoes`. `at` is when it was decided, `by` the role of who did, `basis` what it rests on.
     """
 
     id: str
-    kind: Literal["sign_off", "override", "credit", "presume", "check", "lift"]
+    kind: DecidedKind
     at: str
     by: str = ""
     status: Status | None = None
     until: str | None = None
     undoes: str = ""
+    basis: str = ""
+    author: str = ""
 
 
 class Tally(msgspec.Struct, array_like=True, frozen=True):
@@ -102,6 +107,8 @@ class KeyState(msgspec.Struct, array_like=True):
     """Latest pieces in a row that speak against the override in force."""
     low: bool = False
     """Whether any counted piece is below the cut; kept where something is presumed."""
+    clock: str = ""
+    """The last tick that reached the key: the instant up to which it has aged."""
 
 
 def piece_of(recorded: EvidenceRecorded) -> Piece:

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from services.progression.domain import Key, Learner
+from services.progression.inputs import Key, Learner
 from services.progression.journal import JournalRow
 from shared import consumer, event_log
 from shared.database import Connection, columns, upsert_rows

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 import msgspec
 
 from services.progression import tables
-from services.progression.domain import Entry, Input, Key, Learner, Rules, ShardFold, decode, input_of
+from services.progression.domain import Entry, ShardFold
 from services.progression.handlers.loading import (
     load_histories,
     load_inputs,
@@ -22,8 +22,10 @@ from services.progression.handlers.logs import REDRIVEN, Logs
 from services.progression.handlers.memory import HISTORY_PIECES, Shard, pack
 from services.progression.handlers.outcome import Outcome
 from services.progression.handlers.rules import RuleBook
+from services.progression.inputs import Input, Key, Learner, decode, input_of
 from services.progression.journal import JournalEntry
 from services.progression.mastery import KeyState
+from services.progression.rules import Rules
 from shared.consumer import Settle, ShardBatch, Write
 from shared.database import Connection, Database
 from shared.event_log import LogRow

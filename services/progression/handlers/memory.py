@@ -4,8 +4,10 @@ import msgspec
 
 from services.progression.advancement import LearnerState
 from services.progression.curriculum import Framework
-from services.progression.domain import Entry, Key, Learner, Rules
+from services.progression.domain import Entry
+from services.progression.inputs import Key, Learner
 from services.progression.mastery import KeyState
+from services.progression.rules import Rules
 
 KEYS_MIN = 1000
 """A shard always keeps this many states, so that a small cache setting cannot make every batch read everything."""

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.progression import tables
-from services.progression.advancement import Told
-from services.progression.domain import Key, Learner
 from services.progression.handlers.logs import Logs
+from services.progression.inputs import Key, Learner
 from services.progression.journal import JournalEntry, JournalRow, pack_entries
+from services.progression.telling import Told
 from shared.consumer import ShardBatch
 from shared.contracts import CHECKPOINT, MASTERY_UPDATED, Checkpoint, MasteryUpdated
 from shared.database import Connection

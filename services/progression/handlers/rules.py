@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 
 from services.progression import tables
-from services.progression.advancement import Trigger
 from services.progression.curriculum import Framework
-from services.progression.domain import Activation, Rules
 from services.progression.handlers.memory import Shard, read_framework
 from services.progression.policy import Policy, policy_from
+from services.progression.rules import Activation, Rules
+from services.progression.telling import Trigger
 from shared.database import Database
 from shared.events import Envelope
 

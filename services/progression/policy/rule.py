@@ -176,7 +176,12 @@ def seconds_of(instant: str) -> float:
 
 def shifted(instant: str, days: int) -> str:
     """Return the instant so many days later, in the form that events have."""
-    moved = datetime.datetime.fromisoformat(instant) + datetime.timedelta(days=days)
+    return minutes_later(instant, days * 24 * 60)
+
+
+def minutes_later(instant: str, minutes: int) -> str:
+    """Return the instant so many minutes later, in the form that events have."""
+    moved = datetime.datetime.fromisoformat(instant) + datetime.timedelta(minutes=minutes)
     return moved.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
