@@ -41,7 +41,7 @@ class LearnerState(msgspec.Struct, array_like=True):
     """What a learner has on the record and was told; mutable like `KeyState`. Ids are those of the events that told it."""
 
     satisfied: dict[str, str] = {}
-    """Competencies on the record, credited or presumed, with since when."""
+    """Competencies on the record or credited, with since when."""
     ready: dict[str, str] = {}
     """Ids by competency, and by level for level.ready."""
     advanced: dict[str, str] = {}
@@ -59,6 +59,12 @@ class LearnerState(msgspec.Struct, array_like=True):
     """Advancements that a person took back, ids of the withdrawal by level."""
     gaps: dict[str, tuple[str, ...]] = {}
     """What is still open of what was not shown at a placement, by level."""
+    presumed: dict[str, str] = {}
+    """Competencies presumed at a placement, with since when: they satisfy prerequisites, and never a level."""
+
+    def since(self, competency: str) -> str | None:
+        """Return since when a competency satisfies prerequisites."""
+        return self.satisfied.get(competency) or self.presumed.get(competency)
 
 
 class LevelStep(NamedTuple):
@@ -95,22 +101,23 @@ class Advancing:
     def fold_change(self, change: Change) -> Iterator[Told]:
         """Fold one transition of a competency; yield what became ready, and what happened to its level."""
         standing, competency = self._standing, change.competency
-        since = change.after.satisfied_at
-        if change.transition == "provisional" or since is not None:
-            standing.opened.setdefault(competency, since or change.trigger.time)
-        new = since is not None and competency not in standing.satisfied
-        lost = since is None and competency in standing.satisfied
+        since, presumed = change.after.satisfied_at, change.after.status == "presumed"
+        had, counted = standing.since(competency), competency in standing.satisfied
+        standing.satisfied.pop(competency, None)
+        standing.presumed.pop(competency, None)
         if since is not None:
-            standing.satisfied[competency] = since
-        elif lost:
-            del standing.satisfied[competency]
+            (standing.presumed if presumed else standing.satisfied)[competency] = since
+        if change.transition == "provisional" or (since is not None and not presumed):
+            standing.opened.setdefault(competency, since or change.trigger.time)
+        new, lost = since is not None and had is None, counted and competency not in standing.satisfied
+        gained = not counted and competency in standing.satisfied
         framework = self._frameworks.get(framework_of(competency))
-        if framework is None or not (new or lost or change.transition == "provisional"):
+        if framework is None or not (new or gained or lost or change.transition == "provisional"):
             return
         if new:
             yield from self._ready(framework, framework.dependents.get(competency, ()))
-            if change.transition in ("mastered", "reinstated", "credited"):
-                yield from self._close_gap(framework, competency)
+        if gained:
+            yield from self._close_gap(framework, competency)
         entry = framework.by_id.get(competency)
         for level in self._levels_with(framework, competency, level_id(framework.id, entry) if entry else ""):
             yield from self._level(framework, level)
@@ -181,11 +188,12 @@ class Advancing:
             needed = framework.prerequisites.get(competency, ())
             if competency in standing.ready or competency in standing.satisfied:
                 continue
-            if needed and all(code in standing.satisfied for code in needed):
+            since = [at for at in map(standing.since, needed) if at is not None]
+            if needed and len(since) == len(needed):
                 told = self._tell(
                     "competency.ready", framework, competency, because=list(needed),
                     unlocks_count=len(framework.dependents.get(competency, ())),
-                    effective_at=max(standing.satisfied[code] for code in needed),
+                    effective_at=max(since),
                 )  # fmt: skip
                 standing.ready[competency] = told.id
                 yield told

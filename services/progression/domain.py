@@ -23,6 +23,7 @@ from services.progression.policy import Policy, Rule
 from services.progression.rules import Activation, Rules
 from services.progression.standing import (
     Standing,
+    deadline_of,
     explain,
     is_due,
     is_open,
@@ -307,6 +308,13 @@ class ShardFold:
     def updated(self, key: Key) -> MasteryUpdated:
         """Return the state event of a touched key."""
         return describe(key, self.entries[key].state, self.policies)
+
+    def deadline_of(self, key: Key) -> str | None:
+        """Return the next instant at which time alone changes a key's status."""
+        state = self.entries[key].state
+        rule = self._rule(state.policy)
+        ages = rule is not None and rule.reverify_days
+        return deadline_of(state, rule) if ages or state.decided else None
 
 
 def _id_of(change: Change) -> str:

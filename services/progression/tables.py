@@ -1,7 +1,7 @@
 """The tables of progression and every statement over them. State columns hold MessagePack of the domain's structs."""
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
@@ -15,6 +15,9 @@ event_log.define_tables(metadata)
 consumer.define_tables(metadata)
 _text = sa.Text(collation="C")
 
+StateRow: TypeAlias = tuple[str, str, str, int, int, bytes, str | None]
+"""(tenant, learner, competency, shard, rules_no, state, deadline)."""
+
 mastery = sa.Table(
     "mastery",
     metadata,
@@ -24,6 +27,8 @@ mastery = sa.Table(
     sa.Column("shard", sa.Integer, nullable=False),
     sa.Column("rules_no", sa.Integer, nullable=False),
     sa.Column("state", sa.LargeBinary, nullable=False),
+    sa.Column("deadline", _text),
+    sa.Index("mastery_deadline", "shard", "deadline", postgresql_where=sa.text("deadline is not null")),
     postgresql_with={"fillfactor": 70},
 )
 learner_standing = sa.Table(
@@ -33,6 +38,8 @@ learner_standing = sa.Table(
     sa.Column("learner", _text, primary_key=True),
     sa.Column("shard", sa.Integer, nullable=False),
     sa.Column("state", sa.LargeBinary, nullable=False),
+    sa.Column("deadline", _text),
+    sa.Index("learner_standing_deadline", "shard", "deadline", postgresql_where=sa.text("deadline is not null")),
     postgresql_with={"fillfactor": 70},
 )
 journal = sa.Table(
@@ -153,11 +160,12 @@ async def read_journal(connection: Connection, shard: int, after: int, limit: in
     )  # fmt: skip
 
 
-async def save_states(connection: Connection, rows: Sequence[tuple[str, str, str, int, int, bytes]]) -> None:
-    """Store (tenant, learner, competency, shard, rules_no, state), each key once, in the order of the keys."""
+async def save_states(connection: Connection, rows: Sequence[StateRow]) -> None:
+    """Store states, each key once, in the order of the keys."""
     await upsert_rows(
-        connection, "mastery", ("text", "text", "text", "int", "int", "bytea"), rows,
-        "on conflict (tenant, learner, competency) do update set state = excluded.state, rules_no = excluded.rules_no",
+        connection, "mastery", ("text", "text", "text", "int", "int", "bytea", "text"), rows,
+        "on conflict (tenant, learner, competency) do update set state = excluded.state, rules_no = excluded.rules_no,"
+        " deadline = excluded.deadline",
     )  # fmt: skip
 
 
@@ -171,11 +179,34 @@ async def load_standings(connection: Connection, learners: Collection[Learner]) 
     )
 
 
-async def save_standings(connection: Connection, rows: Sequence[tuple[str, str, int, bytes]]) -> None:
-    """Store (tenant, learner, shard, state)."""
+async def save_standings(connection: Connection, rows: Sequence[tuple[str, str, int, bytes, str | None]]) -> None:
+    """Store (tenant, learner, shard, state, deadline)."""
     await upsert_rows(
-        connection, "learner_standing", ("text", "text", "int", "bytea"), rows,
-        "on conflict (tenant, learner) do update set state = excluded.state",
+        connection, "learner_standing", ("text", "text", "int", "bytea", "text"), rows,
+        "on conflict (tenant, learner) do update set state = excluded.state, deadline = excluded.deadline",
+    )  # fmt: skip
+
+
+async def next_deadlines(connection: Connection, shards: Collection[int], after: str) -> dict[int, str]:
+    """Return the first deadline behind an instant of each shard that has one."""
+    rows = await connection.fetch(
+        "select s, least((select min(deadline) from mastery where shard = s and deadline > $2),"
+        "   (select min(deadline) from learner_standing where shard = s and deadline > $2))"
+        " from unnest($1::int[]) s",
+        list(shards), after,
+    )  # fmt: skip
+    return {row[0]: row[1] for row in rows if row[1] is not None}
+
+
+async def load_due(connection: Connection, shard: int, now: str, limit: int) -> list[Any]:
+    """Return (tenant, learner, competency) whose deadlines have passed, the competency null for levels; by deadline."""
+    return await connection.fetch(
+        "select tenant, learner, competency from ("
+        "   (select tenant, learner, competency, deadline from mastery where shard = $1 and deadline <= $2"
+        "    order by deadline limit $3)"
+        "   union all (select tenant, learner, null, deadline from learner_standing where shard = $1 and deadline <= $2"
+        "    order by deadline limit $3)) due order by deadline, tenant, learner limit $3",
+        shard, now, limit,
     )  # fmt: skip
 
 
@@ -308,6 +339,14 @@ async def policies_of(connection: Connection, tenant: str | None) -> list[Any]:
     return await connection.fetch(
         "select distinct hash, body from policy where $1::text is null or tenant = $1", tenant
     )
+
+
+async def policy_body(connection: Connection, tenant: str, digest: str) -> bytes | None:
+    """Return the body of a policy version."""
+    body: bytes | None = await connection.fetchval(
+        "select body from policy where tenant = $1 and hash = $2", tenant, digest
+    )
+    return body
 
 
 async def policy_in_force(connection: Connection, tenant: str, framework: str) -> str | None:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Sequence
 import msgspec
 
 from services.progression import tables
+from services.progression.advancement import settles_at
+from services.progression.decisions import CLOCK_TICKED, ClockTicked
 from services.progression.domain import Entry, ShardFold
 from services.progression.handlers.loading import (
     load_histories,
@@ -29,11 +31,14 @@ from services.progression.rules import Rules
 from shared.consumer import Settle, ShardBatch, Write
 from shared.database import Connection, Database
 from shared.event_log import LogRow
-from shared.events import Envelope, decode_envelope
+from shared.events import Envelope, decode_envelope, encode_json, now
 from shared.settings import Settings
+from shared.shards import stable_id
 
 SWEEP_LEARNERS = 200
 """Learners refolded in one batch after new rules; about 50 ms of work."""
+DUE_KEYS = 1000
+"""Keys and levels that one tick reaches."""
 INPUTS_A_SLICE = 500
 """Inputs folded before heartbeats and requests get their turn: about 5 ms."""
 
@@ -57,10 +62,13 @@ class MasteryFold:
         async with self._database.connection() as connection:
             heads = await tables.journal_heads(connection, shards)
             blocked = await tables.load_blocked(connection, shards)
+            deadlines = await tables.next_deadlines(connection, shards, "")
         mine = {number: Shard(number, heads[number]) for number in shards}
         await self._rules.load(mine)
         for number, tenant, learner, pos in blocked:
             mine[number].blocked[(tenant, learner)] = pos
+        for number, deadline in deadlines.items():
+            mine[number].deadline = deadline
         self._shards |= mine
 
     def forget(self, shards: Collection[int]) -> None:
@@ -76,8 +84,10 @@ class MasteryFold:
         self._written = Outcome()
 
     def pending(self, shards: Collection[int]) -> list[int]:
-        """Return the shards with a sweep to go on with."""
-        return [number for number in shards if number in self._shards and self._shards[number].sweep]
+        """Return the shards with a sweep to go on with, or a deadline that has passed."""
+        time = now()
+        mine = [self._shards[number] for number in shards if number in self._shards]
+        return [s.number for s in mine if s.sweep or (s.deadline is not None and s.deadline <= time)]
 
     async def fold(self, batches: Sequence[ShardBatch], settle: Settle) -> Write:
         """Fold the batches of several shards and return their common write."""
@@ -98,7 +108,7 @@ class MasteryFold:
                 runs.append((shard, fold, self._journal(batch.events, shard, outcome, missing)))
             elif not batch.decisions:
                 await settle()
-                await self._sweep(shard, fold, settle, outcome)
+                await (self._sweep if shard.sweep else self._tick)(shard, fold, settle, outcome)
             await asyncio.sleep(0)
         await load_states(self._database, missing)
         await self._fold_runs(runs, settle)
@@ -198,7 +208,10 @@ class MasteryFold:
             await asyncio.sleep(0)
         for learner, shard in affected.items():
             if learner not in shard.blocked:
-                outcome.standings[learner] = (shard.number, pack(shard.learners[learner]))
+                standing = shard.learners[learner]
+                deadline = settles_at(standing)
+                shard.remember_deadline(deadline)
+                outcome.standings[learner] = (shard.number, pack(standing), deadline)
 
     @staticmethod
     def _note_states(shard: Shard, fold: ShardFold, outcome: Outcome) -> None:
@@ -208,24 +221,61 @@ class MasteryFold:
                 shard.forget(learner, [key])
                 continue
             entry = shard.entries[key]
-            outcome.note_state(shard.number, key, entry.rules_no, pack(entry.state), fold.updated(key))
+            deadline = fold.deadline_of(key)
+            shard.remember_deadline(deadline)
+            outcome.note_state(shard.number, key, entry.rules_no, pack(entry.state), deadline, fold.updated(key))
         shard.folded |= fold.touched.keys()
 
     async def _decide(self, batch: ShardBatch, shard: Shard, fold: ShardFold, settle: Settle, outcome: Outcome) -> None:
-        """Journal the decisions and put them into force."""
-        groups = outcome.journal.setdefault(shard.number, {})
+        """Journal the decisions in their order; fold those on learners, put the others into force."""
+        inputs: list[Input] = []
         for waiting in batch.decisions:
             decision = decode_envelope(waiting.body)
+            event = decode(decision.type, decision.data)
+            if event is not None:
+                envelope = msgspec.structs.replace(decision, subject=event.learner, position=waiting.pos)
+                inputs += self._journal([envelope], shard, outcome, {})
+                continue
+            await self._fold_loaded(shard, fold, inputs, settle)
+            inputs = []
             shard.journal_pos += 1
             entry = JournalEntry(
                 shard.journal_pos, decision.type, decision.id, waiting.pos, decision.time, decision.data
             )
-            groups.setdefault((decision.tenant, "", ""), []).append(entry)
+            outcome.journal.setdefault(shard.number, {}).setdefault((decision.tenant, "", ""), []).append(entry)
             if decision.type == REDRIVEN:
                 learner = (decision.tenant, msgspec.json.decode(decision.data)["learner"])
                 await self._redrive(shard, fold, learner, settle, outcome)
             else:
                 outcome.activations.append(await self._rules.decide(shard, decision))
+        await self._fold_loaded(shard, fold, inputs, settle)
+
+    async def _fold_loaded(self, shard: Shard, fold: ShardFold, inputs: list[Input], settle: Settle) -> None:
+        """Load the states of inputs and fold them."""
+        if inputs:
+            missing = {key: shard for item in inputs for key in item.keys if key not in shard.entries}
+            await load_states(self._database, missing)
+            await self._fold_runs([(shard, fold, inputs)], settle)
+
+    async def _tick(self, shard: Shard, fold: ShardFold, settle: Settle, outcome: Outcome) -> None:
+        """Let the clock tick for what is due: the only way in which time enters."""
+        time = now()
+        async with self._database.connection() as connection:
+            due = await tables.load_due(connection, shard.number, time, DUE_KEYS)
+            later = await tables.next_deadlines(connection, [shard.number], time)
+        shard.deadline = time if len(due) == DUE_KEYS else later.get(shard.number)
+        by_learner: dict[Learner, list[str]] = {}
+        for tenant, learner, competency in due:
+            by_learner.setdefault((tenant, learner), []).extend([competency] if competency is not None else [])
+        ticks = [
+            Envelope(
+                id=stable_id(tenant, learner, "tick", time), type=CLOCK_TICKED, tenant=tenant, subject=learner, time=time,
+                data=msgspec.Raw(encode_json(ClockTicked(learner, time, tuple(competencies)))),
+                generation=0, shard=shard.number, position=0,
+            )
+            for (tenant, learner), competencies in by_learner.items()
+        ]  # fmt: skip
+        await self._fold_loaded(shard, fold, self._journal(ticks, shard, outcome, {}), settle)
 
     async def _sweep(self, shard: Shard, fold: ShardFold, settle: Settle, outcome: Outcome) -> None:
         """Refold the next learners that are older than their tenant's rules."""

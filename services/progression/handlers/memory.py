@@ -34,6 +34,8 @@ class Shard:
         self.blocked: dict[Learner, int] = {}
         self.sweep: dict[str, str] = {}
         """Tenants with keys older than their rules, with the learner that the sweep has reached."""
+        self.deadline: str | None = None
+        """At or before the first instant at which time alone changes something."""
         self.histories: dict[Key, None] = {}
         """Keys whose evidence is in memory."""
         self.folded: set[Key] = set()
@@ -56,6 +58,11 @@ class Shard:
             for key in self.histories:
                 self.entries[key].evidence = None
             self.histories.clear()
+
+    def remember_deadline(self, deadline: str | None) -> None:
+        """Wake for a deadline, if it comes before the one that is known."""
+        if deadline is not None and (self.deadline is None or deadline < self.deadline):
+            self.deadline = deadline
 
     def forget(self, learner: Learner, keys: list[Key]) -> None:
         """Drop what is cached of a learner."""

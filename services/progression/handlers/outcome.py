@@ -23,8 +23,8 @@ class Outcome:
     def __init__(self) -> None:
         self.journal: dict[int, dict[Key, list[JournalEntry]]] = {}
         """By shard and key; the competency is empty for what concerns no key, the learner too for decisions."""
-        self.states: dict[Key, tuple[int, int, bytes]] = {}
-        self.standings: dict[Learner, tuple[int, bytes]] = {}
+        self.states: dict[Key, tuple[int, int, bytes, str | None]] = {}
+        self.standings: dict[Learner, tuple[int, bytes, str | None]] = {}
         self.progression: list[Draft] = []
         self.advancement: list[Draft] = []
         self.activations: list[tuple[Any, ...]] = []
@@ -50,9 +50,11 @@ class Outcome:
             )  # fmt: skip
             self.advancement.append(Draft(shard, event.tenant, event.learner, body))
 
-    def note_state(self, shard: int, key: Key, rules_no: int, state: bytes, updated: MasteryUpdated) -> None:
+    def note_state(
+        self, shard: int, key: Key, rules_no: int, state: bytes, deadline: str | None, updated: MasteryUpdated
+    ) -> None:
         """Add a key's state, and the event that tells it."""
-        self.states[key] = (shard, rules_no, state)
+        self.states[key] = (shard, rules_no, state, deadline)
         tenant, learner, _ = key
         body = envelope(
             id=f"{self._id}.{len(self.progression)}", source="progression", type=MASTERY_UPDATED, tenant=tenant,

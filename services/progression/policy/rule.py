@@ -92,8 +92,8 @@ class Rule:
         self.below_last = contradiction.last if contradiction is not None else 0
         lapses = upkeep.on_lapse == "reverify"
         self.reverify_days = upkeep.reverify_after_days if lapses and upkeep.reverify_after_days is not None else 0
-        self.watches = self.follows or self.below is not None
-        """Whether pieces after the crossing can make it due for a re-check."""
+        self.watches = self.follows or self.below is not None or bool(self.reverify_days)
+        """Whether pieces after the crossing can make it due for a re-check, or clear one."""
         route = self.routes[0]
         self.single = len(self.tracks) == len(self.routes) == 1 and not route.role and not self.confirm_on
         self.plain = self.steps and not self.groups

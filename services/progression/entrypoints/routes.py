@@ -1,4 +1,4 @@
-"""Every way into progression: the evidence topic, and HTTP for policies, frameworks, mastery and advancement."""
+"""Policies and frameworks, mastery and advancement over HTTP, and what the audit reads."""
 
 import base64
 from collections.abc import Awaitable, Callable
@@ -10,6 +10,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.progression import tables
+from services.progression.advancement import LearnerState
 from services.progression.domain import describe
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.logs import CONSUMER
@@ -24,6 +25,8 @@ from shared.events import Position, placed
 from shared.settings import Settings
 from shared.web import Caller, read_body, wait_for
 
+EVIDENCE = "attain.evidence."
+"""Inputs of these types stand in the evidence log, and are not repeated in what the audit reads."""
 Wait = Annotated[str | None, Query(description="a position that must be folded first")]
 
 
@@ -131,13 +134,13 @@ def _read_routes(router: APIRouter, database: Database, settings: Settings) -> N
             standing = await tables.standing_of(connection, caller.tenant, learner)
             bodies = await tables.frameworks_of(connection, caller.tenant)
             states = await _described(connection, caller.tenant, learner)
-        satisfied = unpack_learner(standing).satisfied if standing is not None else {}
+        known = unpack_learner(standing) if standing is not None else LearnerState()
         return {
             "ready": [
                 {"competency": competency, "prerequisites": list(needed)}
                 for body in bodies
                 for competency, needed in read_framework(body).prerequisites.items()
-                if competency not in satisfied and all(code in satisfied for code in needed)
+                if competency not in known.satisfied and all(known.since(code) is not None for code in needed)
             ],
             "review": [state.competency for state in states if state.status == "reverify_due"],
         }
@@ -199,7 +202,7 @@ def _audit_routes(router: APIRouter, database: Database) -> None:
         lines = [
             msgspec.json.encode(
                 [entry.pos, tenant, learner, competencies, entry.type, entry.id, entry.input_pos, entry.time,
-                 None if learner else bytes(entry.data).decode()]
+                 None if entry.type.startswith(EVIDENCE) else bytes(entry.data).decode()]
             )
             for entry, tenant, learner, competencies in in_order(rows)
             if entry.pos > after
