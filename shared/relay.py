@@ -16,6 +16,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from shared.crash_points import reach
 from shared.database import Connection, Database, columns
 from shared.errors import Conflict, Unavailable
 from shared.event_log import Entry, EventLog
@@ -118,6 +119,7 @@ class Relay:
                     name,
                     *columns(lost.items(), 2),
                 )
+            reach("relay.lowered")
         return lost
 
     async def _lost(self, name: str, cursors: dict[int, int]) -> dict[int, int]:
@@ -163,7 +165,9 @@ class Relay:
                 continue
             runs = {shard: list(run) for shard, run in groupby(entries, key=_shard)}
             await asyncio.gather(*(self._send(producer, self._topic(name), s, run) for s, run in runs.items()))
+            reach("relay.sent")
             await self._move(name, {shard: run[-1].pos for shard, run in runs.items()})
+            reach("relay.moved")
             metrics.relayed.labels(log=name).inc(len(entries))
             sent += len(entries)
         return sent

@@ -19,6 +19,7 @@ from services.evidence.domain.decisions import Decision, Outcome, Row, decide
 from services.evidence.domain.evidence import State, Submission
 from services.evidence.domain.validity import Piece
 from services.evidence.tables import pieces, quarantine
+from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import AttainError, Conflict, Unavailable
 from shared.event_log import EventLog
@@ -162,7 +163,10 @@ class Writer:
             known = await _load(connection, submissions, forests)
             decision = decide(submissions, known, utc(now))
             positions = await self._log.append(connection, decision.drafts)
+            reach("evidence.appended")
             await _store(connection, decision, positions, group, now)
+            reach("evidence.stored")
+        reach("evidence.committed")
         if decision.drafts:
             self._written()
         return self._placed(decision, positions)

@@ -10,6 +10,7 @@ from services.progression.handlers.logs import CONSUMER, FRAMEWORK_ACTIVATED, PO
 from services.progression.handlers.memory import read_framework
 from services.progression.policy import Policy, read_policy
 from shared.contracts import FRAMEWORK_PUBLISHED
+from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.events import Draft, encode_json, envelope, now
 from shared.settings import Settings
@@ -42,6 +43,8 @@ class Decisions:
             positions = await self._decide_everywhere(
                 connection, tenant, POLICY_ACTIVATED, {"policy": policy.hash, "framework": framework}
             )
+            reach("policy.decided")
+        reach("policy.committed")
         return policy, positions
 
     async def publish_framework(
@@ -64,7 +67,9 @@ class Decisions:
             positions = await self._decide_everywhere(
                 connection, tenant, FRAMEWORK_ACTIVATED, {"framework": id, "version": framework.version}
             )
+            reach("framework.decided")
             await self._logs.curriculum.append(connection, self._published(tenant, framework))
+        reach("framework.committed")
         return framework, problems, positions
 
     def _published(self, tenant: str, framework: Framework) -> list[Draft]:

@@ -41,6 +41,7 @@ from services.progression.mastery import KeyState
 from services.progression.policy import Policy, policy_from
 from shared.consumer import Settle, ShardBatch, Write
 from shared.contracts import CHECKPOINT, MASTERY_UPDATED, Checkpoint, EvidenceRecorded, EvidenceRetracted
+from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.events import Draft, Envelope, decode_envelope, encode_json, envelope, now
 from shared.observability import metrics
@@ -391,6 +392,7 @@ class MasteryFold:
 
     async def _write(self, connection: Connection, outcome: Outcome) -> None:
         await tables.append_journal(connection, outcome.journal)
+        reach("fold.journalled")
         if outcome.states:
             await tables.save_states(connection, sorted([(*key, *row) for key, row in outcome.states.items()]))
         if outcome.standings:
@@ -402,7 +404,9 @@ class MasteryFold:
             await tables.delete_blocked(connection, outcome.unblocked)
         if outcome.blocked:
             await self._save_blocked(connection, outcome)
+        reach("fold.saved")
         await self._logs.advancement.append(connection, outcome.advancement)
+        reach("fold.told")
         await self._logs.progression.append(connection, outcome.progression)
 
     async def _save_blocked(self, connection: Connection, outcome: Outcome) -> None:
