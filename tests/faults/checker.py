@@ -88,6 +88,9 @@ def check(history: Iterable[Op]) -> Verdict:
             verdict.verified = bool(op.value["ok"]) and verdict.verified is not False
             if not op.value["ok"]:
                 verdict.note(f"attain verify: {op.value}")
+        elif op.process == "reader" and op.type == "invoke":
+            # Later last reads replace earlier ones.
+            read.clear()
         elif op.process == "reader":
             read[op.f].append(op.value)
     log = _Log(read["evidence"], verdict)

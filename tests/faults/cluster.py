@@ -71,7 +71,7 @@ class Cluster:
         self.urls = services.urls
         await asyncio.gather(self._start_kafka(services), self._start_postgres(services))
         for name in SERVICES:
-            folder = self.crash_folder(name)
+            folder = self._crash_folder(name)
             folder.mkdir(parents=True, exist_ok=True)
             program = services.program(name, f"127.0.0.1:{self.links[f'{name}-kafka'].port}", self._linked(name))
             if self._broker_count > 1:
@@ -102,9 +102,15 @@ class Cluster:
         headers = {"Authorization": f"Bearer {self.token(tenant)}"}
         return httpx.AsyncClient(headers=headers, timeout=timeout_s, trust_env=False)
 
-    def crash_folder(self, service: str) -> Path:
+    def _crash_folder(self, service: str) -> Path:
         """Return the folder in which a service's crash points are armed."""
         return self.home.folder / "crash" / service
+
+    def arm(self, service: str, point: str) -> Path:
+        """Let a service die when it next reaches a crash point; the file is gone when it has."""
+        file = self._crash_folder(service) / point
+        file.touch()
+        return file
 
     @contextlib.asynccontextmanager
     async def admin(self, service: str = "") -> AsyncIterator["asyncpg.Connection[Any]"]:
@@ -122,6 +128,10 @@ class Cluster:
         """Send a signal to a program; one that has just died is no error."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pids[name], number)
+
+    def kill(self, name: str) -> None:
+        """Kill a program, which is started again."""
+        self.send(name, signal.SIGKILL)
 
     def resume(self, name: str) -> None:
         """Let a stopped program go on."""

@@ -7,10 +7,9 @@ A line has `time` (seconds since the start), `process`, `type` (invoke, ok, fail
   that the outcome is unknown and the batch is sent again.
 - start, stop (process nemesis): the name of the fault.
 - drained: seconds from the end of the last fault until nothing was left to do.
-- evidence, states, told, topic, verify (process reader): what the product held in the end; see `reading`.
+- read (invoke): last reads begin, and replace earlier ones: evidence, states, told, topic, verify; see `reading`.
 """
 
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,22 +31,24 @@ class Op(msgspec.Struct, frozen=True):
 
 
 class History:
-    """Writes a history; each line is whole on disk when `add` returns to the event loop."""
+    """Writes a history."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = path.open("wb")
-        self._lock = threading.Lock()
         self._started = time.monotonic()
 
     def add(self, process: str, type: str, f: str, value: object = None) -> None:
         """Append a line."""
         line = _encode(Op(round(time.monotonic() - self._started, 4), process, type, f, value))
-        with self._lock:
-            self._file.write(line + b"\n")
+        self._file.write(line + b"\n")
+
+    def flush(self) -> None:
+        """Let a reader see what was added."""
+        self._file.flush()
 
     def close(self) -> None:
-        """Flush what was written."""
+        """Write what is left, and no more."""
         self._file.close()
 
 

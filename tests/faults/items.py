@@ -57,7 +57,7 @@ class Item(NamedTuple):
 class Expected(NamedTuple):
     """What must be held of a (learner, competency); `mastered_at` is None where it is not mastered."""
 
-    count: int
+    pieces: int
     mastered_at: str | None
 
 

@@ -1,5 +1,7 @@
 """The last reads of a run: everything that the product holds of a tenant, written into the history for the checker."""
 
+import contextlib
+import dataclasses
 import json
 import os
 import subprocess
@@ -10,7 +12,7 @@ from typing import Any
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from deploy.local.audit import Sources
+from deploy.local.audit import Sources, audit
 from deploy.local.services import SERVICES, SHARDS
 from shared.events import decode_envelope
 from shared.topics import ADVANCEMENT, EVIDENCE, PROGRESSION
@@ -31,27 +33,16 @@ def read_services(cluster: Cluster, tenant: str, history: History) -> None:
     `told` the same with [position, id, type, learner, competency]; `states` [service, [[learner, competency, status, count,
     mastered at], ...]].
     """
-    clients = {
-        service: httpx.Client(
-            base_url=cluster.urls[service], timeout=120, trust_env=False,
-            headers={"Authorization": f"Bearer {cluster.token(tenant)}"},
-        )
-        for service in SERVICES
-    }  # fmt: skip
-    sources = Sources(
-        clients["evidence"], clients["progression"], clients["reporting"], lambda _: clients["progression"]
-    )
-    for shard, head in sources.heads(sources.evidence, "evidence").items():
-        rows = _evidence(sources, shard, head, tenant)
-        _add_in_pages(history, "evidence", [shard, head], rows)
-    for shard, head in sources.heads(sources.progression, "advancement").items():
-        _add_in_pages(history, "told", [shard, head], _told(sources, shard, head, tenant))
-    for service in ("progression", "reporting"):
-        states = sources.states(clients[service], tenant)
-        rows = ([learner, code, s[0], s[2], s[4]] for (_, learner, code), s in states.items())
-        _add_in_pages(history, "states", [service], rows)
-    for client in clients.values():
-        client.close()
+    with _sources(cluster, tenant) as sources:
+        for shard, head in sources.heads(sources.evidence, "evidence").items():
+            rows = _evidence(sources, shard, head, tenant)
+            _add_in_pages(history, "evidence", [shard, head], rows)
+        for shard, head in sources.heads(sources.progression, "advancement").items():
+            _add_in_pages(history, "told", [shard, head], _told(sources, shard, head, tenant))
+        for service in ("progression", "reporting"):
+            states = sources.states(getattr(sources, service), tenant)
+            rows = ([learner, code, s[0], s[2], s[4]] for (_, learner, code), s in states.items())
+            _add_in_pages(history, "states", [service], rows)
 
 
 async def read_topics(cluster: Cluster, history: History) -> None:
@@ -59,6 +50,13 @@ async def read_topics(cluster: Cluster, history: History) -> None:
     for topic in TOPICS:
         for shard, rows in (await _records(cluster.kafka, topic.name())).items():
             _add_in_pages(history, "topic", [topic.log, shard], rows)
+
+
+def audit_here(cluster: Cluster, tenant: str, history: History) -> None:
+    """Note what the audit behind `attain verify` finds."""
+    with _sources(cluster, tenant) as sources:
+        findings = audit(sources, tenant, lambda text: None)
+    history.add(READER, "ok", "verify", dataclasses.asdict(findings) | {"ok": findings.ok})
 
 
 def verify(cluster: Cluster, tenant: str, history: History) -> dict[str, Any]:
@@ -73,6 +71,21 @@ def verify(cluster: Cluster, tenant: str, history: History) -> dict[str, Any]:
     said: dict[str, Any] = json.loads(done.stdout) if done.stdout else {"ok": False, "error": done.stderr[-2000:]}
     history.add(READER, "ok", "verify", said)
     return said
+
+
+@contextlib.contextmanager
+def _sources(cluster: Cluster, tenant: str) -> Iterator[Sources]:
+    with contextlib.ExitStack() as stack:
+        evidence, progression, reporting = (
+            stack.enter_context(
+                httpx.Client(
+                    base_url=cluster.urls[service], timeout=120, trust_env=False,
+                    headers={"Authorization": f"Bearer {cluster.token(tenant)}"},
+                )
+            )
+            for service in SERVICES
+        )  # fmt: skip
+        yield Sources(evidence, progression, reporting, lambda _: progression)
 
 
 def _add_in_pages(history: History, f: str, place: list[Any], rows: Any) -> None:

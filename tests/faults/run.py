@@ -44,18 +44,35 @@ class Run:
         async with fault:
             yield
         self.history.add(NEMESIS, "info", "stop", name)
+        self.healed()
+
+    def healed(self) -> None:
+        """From now on the product has to catch up."""
         self._healed_at = time.monotonic()
 
     async def finish(self, *, topics: bool = True) -> Verdict:
-        """Stop the load, wait until nothing is left to do, read everything, and judge."""
+        """Stop the load, wait until nothing is left to do, read everything, let `attain verify` look too, and judge."""
         await self.load.stop()
+        await self._read(topics=topics)
+        await asyncio.to_thread(reading.verify, self.cluster, self.tenant, self.history)
+        return await self._judge()
+
+    async def judge(self) -> Verdict:
+        """The same in the middle of a run, with the audit of `attain verify` in this process."""
+        await self._read(topics=True)
+        await asyncio.to_thread(reading.audit_here, self.cluster, self.tenant, self.history)
+        return await self._judge()
+
+    async def _read(self, *, topics: bool) -> None:
         await self.drained()
         self.history.add(NEMESIS, "info", "drained", round(time.monotonic() - self._healed_at, 3))
+        self.history.add(reading.READER, "invoke", "read")
         await asyncio.to_thread(reading.read_services, self.cluster, self.tenant, self.history)
         if topics:
             await reading.read_topics(self.cluster, self.history)
-        await asyncio.to_thread(reading.verify, self.cluster, self.tenant, self.history)
-        self.history.close()
+
+    async def _judge(self) -> Verdict:
+        self.history.flush()
         return await asyncio.to_thread(lambda: check(histories.read(self.history.path)))
 
     async def drained(self) -> None:
