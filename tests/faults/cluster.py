@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,13 @@ class Cluster:
         user = parts.netloc.rpartition("@")[0]
         proxied = f"{user}@127.0.0.1:{self.links[f'{service}-postgres'].port}"
         return urlunsplit(parts._replace(netloc=proxied))
+
+
+def new_folder() -> Path:
+    """Return an empty folder that PostgreSQL's user may pass through."""
+    folder = Path(tempfile.mkdtemp(prefix="attain-faults-"))
+    folder.chmod(0o711)
+    return folder
 
 
 def _with_environment(program: Program, more: Mapping[str, str]) -> Program:

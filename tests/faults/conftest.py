@@ -1,15 +1,13 @@
 """The stack that these tests break: one for all of them, beside the session's, which stays whole."""
 
 import shutil
-import tempfile
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from deploy.local import stack
 from tests.conftest import MODE
-from tests.faults.cluster import Cluster
+from tests.faults.cluster import Cluster, new_folder
 
 
 @pytest.fixture(scope="session")
@@ -17,8 +15,7 @@ async def cluster() -> AsyncIterator[Cluster]:
     """Kafka, PostgreSQL and the services, with a proxy in every link."""
     if MODE != "embedded":
         pytest.skip(f"servers that are {MODE} cannot be killed from here; ATTAIN_TEST_STACK=embedded can")
-    folder = Path(tempfile.mkdtemp(prefix="attain-faults-"))
-    folder.chmod(0o711)
+    folder = new_folder()
     broken = Cluster(folder / "home")
     try:
         await broken.start()

@@ -174,7 +174,7 @@ class Side:
             counts.add(sum(json.loads(row[8]).get(member) == value
                            for row in map(json.loads, rows.text.splitlines()) if row[8]))  # fmt: skip
         assert len(counts) == 1, counts
-        return counts.pop()
+        return int(counts.pop())
 
 
 def new_side(cluster: Cluster) -> Side:
