@@ -1,5 +1,6 @@
 """Every way into progression: the evidence topic, and HTTP for policies, frameworks, mastery and advancement."""
 
+import asyncio
 import base64
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
@@ -7,9 +8,17 @@ from typing import Annotated, Any, Literal
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import PlainTextResponse
-from pydantic import BaseModel, ConfigDict, Field
 
 from services.progression import tables
+from services.progression.curriculum import Framework
+from services.progression.curriculum.graph import contradictions, inner_fringe, outer_fringe
+from services.progression.curriculum.importing import (
+    FrameworkImport,
+    LevelsImport,
+    read_import,
+    read_levels_import,
+)
+from services.progression.curriculum.importing import describe as describe_framework
 from services.progression.domain import describe
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.logs import CONSUMER
@@ -19,23 +28,11 @@ from shared.contracts import MasteryUpdated
 from shared.database import Connection, Database
 from shared.errors import Gone, InvalidEvent, NotFound
 from shared.event_log import EventLog
-from shared.events import Position, placed
+from shared.events import Position, now, placed
 from shared.settings import Settings
 from shared.web import Caller, read_body, wait_for
 
 Wait = Annotated[str | None, Query(description="a position that must be folded first")]
-
-
-class FrameworkImport(BaseModel):
-    """A framework as CSV text: `nodes` with `code,title[,level,subject,parent,dok,power]`, `edges` with `from,to[,type]`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    id: str
-    title: str = ""
-    format: str = Field("csv", pattern="^csv$")
-    nodes: str
-    edges: str = ""
 
 
 def make_router(database: Database, decisions: Decisions, advancement: EventLog, settings: Settings) -> APIRouter:
@@ -76,20 +73,26 @@ def _decision_routes(router: APIRouter, decisions: Decisions, database: Database
             rows = await tables.policies_of(connection, caller.tenant)
         return {"items": [{"hash": digest, "content": msgspec.json.decode(body)} for digest, body in rows]}
 
-    @router.post("/v1/frameworks", tags=["frameworks"])
-    async def publish_framework(content: FrameworkImport, caller: Caller) -> dict[str, Any]:
-        """Publish a framework version; answers when all shards have folded it."""
-        caller.require("admin", "policy:write")
-        framework, problems, positions = await decisions.publish_framework(
-            caller.tenant, content.id, content.title, content.nodes, content.edges
-        )
+    async def published(tenant: str, framework: Framework, problems: list[str]) -> dict[str, Any]:
+        migration, positions = await decisions.publish_framework(tenant, framework)
         await folded(positions)
-        return {
-            "framework": framework.id, "version": framework.version, "competencies": len(framework.competencies),
-            "associations": len(framework.associations),
-            "prerequisites": sum(edge.type == "prerequisite" for edge in framework.associations),
-            "problems": problems,
-        }  # fmt: skip
+        return describe_framework(framework, migration, problems)
+
+    @router.post("/v1/frameworks", tags=["frameworks"], openapi_extra=_json_body(FrameworkImport))
+    async def publish_framework(request: Request, caller: Caller) -> dict[str, Any]:
+        """Publish a framework version, from CSV or a CASE package; answers when all shards have folded it."""
+        caller.require("admin", "policy:write")
+        body = await read_body(request, settings)
+        # A large package takes seconds to read; shards are folded meanwhile.
+        return await published(caller.tenant, *await asyncio.to_thread(read_import, body, now()[:10]))
+
+    @router.post("/v1/frameworks/{framework}/levels", tags=["frameworks"], openapi_extra=_json_body(LevelsImport))
+    async def put_levels(framework: str, request: Request, caller: Caller) -> dict[str, Any]:
+        """Put levels on the version in force, which makes a new one; answers when all shards have folded it."""
+        caller.require("admin", "policy:write")
+        body = await read_body(request, settings)
+        known = await decisions.framework(caller.tenant, framework)
+        return await published(caller.tenant, *await asyncio.to_thread(read_levels_import, body, known))
 
     @router.get("/v1/frameworks", tags=["frameworks"])
     async def frameworks(caller: Caller, versions: Literal["current", "all"] = "current") -> Response:
@@ -105,6 +108,12 @@ def _decision_routes(router: APIRouter, decisions: Decisions, database: Database
         """Fold a blocked learner again, from where it stopped."""
         caller.require("admin")
         return {"positions": await folded(await decisions.redrive(caller.tenant, learner))}
+
+
+def _json_body(content: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return what OpenAPI says of a body that the route reads itself, within the limits."""
+    _, schemas = msgspec.json.schema_components((content,))
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schemas[content.__name__]}}}}
 
 
 def _read_routes(router: APIRouter, database: Database, settings: Settings) -> None:
@@ -123,7 +132,12 @@ def _read_routes(router: APIRouter, database: Database, settings: Settings) -> N
 
     @router.get("/v1/learners/{learner}/frontier", tags=["mastery"])
     async def frontier(learner: str, caller: Caller, wait: Wait = None) -> dict[str, Any]:
-        """What the learner is ready for, and what to review."""
+        """
+        What the learner is ready for, with its direct prerequisites (roots have none), and what to review.
+
+        `review` needs a re-check; `review_first` is on the record and nothing built on it is; `contradictions` are on
+        the record without some prerequisites, which says something about the graph.
+        """
         _may_read(caller, learner)
         await waited(wait)
         async with database.connection() as connection:
@@ -131,14 +145,20 @@ def _read_routes(router: APIRouter, database: Database, settings: Settings) -> N
             bodies = await tables.frameworks_of(connection, caller.tenant)
             states = await _described(connection, caller.tenant, learner)
         satisfied = unpack_learner(standing).satisfied if standing is not None else {}
+        frameworks = [read_framework(body) for body in bodies]
         return {
             "ready": [
                 {"competency": competency, "prerequisites": list(needed)}
-                for body in bodies
-                for competency, needed in read_framework(body).prerequisites.items()
-                if competency not in satisfied and all(code in satisfied for code in needed)
+                for framework in frameworks
+                for competency, needed in outer_fringe(framework, satisfied).items()
             ],
             "review": [state.competency for state in states if state.status == "reverify_due"],
+            "review_first": [code for framework in frameworks for code in inner_fringe(framework, satisfied)],
+            "contradictions": [
+                {"competency": competency, "missing": list(missing)}
+                for framework in frameworks
+                for competency, missing in contradictions(framework, satisfied).items()
+            ],
         }
 
 

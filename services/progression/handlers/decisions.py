@@ -5,12 +5,14 @@ import uuid
 import msgspec
 
 from services.progression import tables
-from services.progression.curriculum import Framework, parts, read_csv
+from services.progression.curriculum import Framework, parts
+from services.progression.curriculum.crosswalks import Migration, plan
 from services.progression.handlers.logs import CONSUMER, FRAMEWORK_ACTIVATED, POLICY_ACTIVATED, REDRIVEN, Logs
 from services.progression.handlers.memory import read_framework
 from services.progression.policy import Policy, read_policy
 from shared.contracts import FRAMEWORK_PUBLISHED
 from shared.database import Connection, Database
+from shared.errors import NotFound, Refused
 from shared.events import Draft, encode_json, envelope, now
 from shared.settings import Settings
 from shared.shards import shard_of, stable_id
@@ -44,28 +46,46 @@ class Decisions:
             )
         return policy, positions
 
-    async def publish_framework(
-        self, tenant: str, id: str, title: str, nodes: str, edges: str
-    ) -> tuple[Framework, list[str], dict[int, int]]:
+    async def publish_framework(self, tenant: str, framework: Framework) -> tuple[Migration, dict[int, int]]:
         """
-        Publish a framework version; return it with the problems passed over and its inbox positions.
+        Publish a framework version; return how it follows the one in force, and its inbox positions.
 
         The version that is in force already is not published again.
 
         Raises:
-            InvalidEvent: the CSV is not of its form.
+            Refused: it has no competencies, and the one in force has: all of them would be retired.
         """
-        framework, problems = read_csv(id, title, nodes, edges)
         async with self._database.transaction() as connection:
             in_force = [read_framework(body) for body in await tables.frameworks_of(connection, tenant)]
-            if any((known.id, known.version) == (framework.id, framework.version) for known in in_force):
-                return framework, problems, {}
-            await tables.save_framework(connection, tenant, id, framework.version, msgspec.json.encode(framework))
+            before = next((known for known in in_force if known.id == framework.id), None)
+            migration = plan(before or Framework(framework.id, "", (), ()), framework)
+            if before is not None and before.version == framework.version:
+                return migration, {}
+            if before is not None and before.competencies and not framework.competencies:
+                raise Refused(f"it has no competencies, and {framework.id} has: all of them would be retired")
+            await tables.save_framework(
+                connection, tenant, framework.id, framework.version, msgspec.json.encode(framework)
+            )
             positions = await self._decide_everywhere(
-                connection, tenant, FRAMEWORK_ACTIVATED, {"framework": id, "version": framework.version}
+                connection, tenant, FRAMEWORK_ACTIVATED, {"framework": framework.id, "version": framework.version}
             )
             await self._logs.curriculum.append(connection, self._published(tenant, framework))
-        return framework, problems, positions
+        return migration, positions
+
+    async def framework(self, tenant: str, id: str) -> Framework:
+        """
+        Return the version of a framework that is in force.
+
+        Raises:
+            NotFound: there is none.
+        """
+        async with self._database.connection() as connection:
+            bodies = await tables.frameworks_of(connection, tenant)
+        for body in bodies:
+            known = read_framework(body)
+            if known.id == id:
+                return known
+        raise NotFound(f"the tenant has no framework {id[:100]!r}")
 
     def _published(self, tenant: str, framework: Framework) -> list[Draft]:
         shard = shard_of(tenant, framework.id, self._settings.shards)
