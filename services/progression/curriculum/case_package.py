@@ -189,7 +189,7 @@ def _codes(nodes: dict[str, _Node], problems: Problems) -> dict[str, str]:
         if not node.scheme:
             problems.add("items without humanCodingScheme, known by identifier",
                          f"{node.pointer}: without humanCodingScheme, known by {node.identifier}")  # fmt: skip
-        elif not is_code(node.scheme) or node.scheme in nodes:
+        elif not is_code(node.scheme) or (node.scheme in nodes and node.scheme != node.identifier):
             problems.add("humanCodingSchemes that are no codes",
                          f"{node.pointer}/humanCodingScheme: no code, known by {node.identifier}")  # fmt: skip
         elif node.scheme in owner:

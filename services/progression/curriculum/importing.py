@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from services.progression.curriculum.case_package import read_case
-from services.progression.curriculum.case_values import NOT_JSON, said
+from services.progression.curriculum.case_values import NOT_JSON, decoded, said
 from services.progression.curriculum.crosswalks import Migration
 from services.progression.curriculum.csv_files import read_edges, read_nodes_and_edges
 from services.progression.curriculum.framework import Framework
@@ -36,7 +36,7 @@ class FrameworkImport(msgspec.Struct, forbid_unknown_fields=True):
     format: Literal["csv", "case"] = "csv"
     nodes: str = ""
     edges: str = ""
-    package: msgspec.Raw = msgspec.Raw(b"")
+    package: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
     prerequisites: Choice | None = None
     prerequisite_edges: str = ""
 
@@ -60,7 +60,7 @@ def read_import(body: bytes, today: str) -> tuple[Framework, list[str]]:
     if content.format == "case":
         package = bytes(content.package)
         if package[:1] == b'"':
-            package = msgspec.json.decode(package, type=str).removeprefix("\ufeff").encode()
+            package = decoded(package, str, "").removeprefix("\ufeff").encode()
         framework = read_case(content.id, content.title, package, today, problems)
     else:
         framework = read_nodes_and_edges(content.id, content.title, content.nodes, content.edges, problems)
@@ -109,7 +109,7 @@ def describe(framework: Framework, migration: Migration, problems: list[str]) ->
             "moved": len({move.origin for move in migration.moved}),
             "moves": [move._asdict() for move in migration.moved[:NAMED_MAX]],
             "retired": len(migration.retired),
-            "retired_first": migration.retired[:NAMED_MAX],
+            "retired_codes": migration.retired[:NAMED_MAX],
         },
         "problems": problems,
     }

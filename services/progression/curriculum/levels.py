@@ -20,6 +20,8 @@ from shared.errors import InvalidEvent
 By = Literal["educationalLevel", "domain", "csv"]
 BEFORE_FIRST = {"IT": -4, "PR": -3, "PK": -2, "TK": -1, "K": 0}
 AFTER_LAST = {"PS": 100, "UG": 101, "GR": 102}
+LONE_GROUPS_MAX = 5
+"""Groups of one inside another that are looked through for domains."""
 _SPELLINGS = {"KG": "K", "KINDERGARTEN": "K", "PREK": "PK", "PRE-K": "PK"}
 _NUMBER = re.compile(r"0*(\d{1,2})")
 _LIST = re.compile(r"[,;|]")
@@ -78,8 +80,24 @@ def read_grades(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def domains(framework: Framework) -> dict[str, str]:
-    """Return the code of the outermost group of every competency that lies in one, along first parents."""
+    """
+    Return the code of the outermost group of every competency that lies in one, along first parents.
+
+    A group that holds all others is no domain: those in it are, and it remains that of what lies in none of them.
+    """
     parent = {c.code: c.parent for c in framework.competencies if c.parent is not None}
+    found = outermost = _outermost(parent)
+    for _ in range(LONE_GROUPS_MAX):
+        if len(set(outermost.values())) != 1:
+            break
+        (lone,) = set(outermost.values())
+        parent = {code: group for code, group in parent.items() if group != lone}
+        outermost = _outermost(parent)
+        found = found | outermost
+    return found
+
+
+def _outermost(parent: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for start in parent:
         path = {start: None}
