@@ -1,14 +1,14 @@
 """
-Facts of the graph, given what a learner has on the record: what is ready, what to review first, what contradicts it.
+Facts of the graph: what is ready, what to review first, what contradicts it, what covers a group, what is in a circle.
 
-Only direct prerequisites count: what is missing from a record far back closes nothing. All answers are full ids. The terms
-are those of knowledge spaces. Source: Doignon & Falmagne 1999, Knowledge Spaces, chapter 3 (fringes).
+Only direct prerequisites count: what is missing from a record far back closes nothing. All answers are full ids.
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from services.progression.curriculum.framework import Framework
+from services.progression.fringe import Fringe, fringe
 
 
 class Coverage(NamedTuple):
@@ -18,45 +18,20 @@ class Coverage(NamedTuple):
     satisfied: int
 
 
-def outer_fringe(framework: Framework, satisfied: Collection[str]) -> dict[str, tuple[str, ...]]:
+def frontier(framework: Framework, satisfied: Collection[str], presumed: Collection[str] = ()) -> Fringe:
     """
-    Return what a learner can take up now, with its direct prerequisites: all of them are on the record, it is not.
+    Return the fringe of what a learner has on the record, in the order of the continuum.
 
-    What has no prerequisites is in it; groups are only if they have some: otherwise they are learned through their members.
+    Groups are ready only if they have prerequisites: otherwise they are learned through their members.
     """
-    return {
-        competency: needed
-        for competency in framework.by_id
-        for needed in (framework.prerequisites.get(competency, ()),)
-        if competency not in satisfied
-        and (needed or competency not in framework.children)
-        and all(code in satisfied for code in needed)
-    }
-
-
-def ready(framework: Framework, satisfied: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """Return the part of the outer fringe that something on the record has opened: events are told of it alone."""
-    return {competency: needed for competency, needed in outer_fringe(framework, satisfied).items() if needed}
-
-
-def inner_fringe(framework: Framework, satisfied: Collection[str]) -> list[str]:
-    """Return what to review first: on the record, with nothing on the record that builds on it."""
-    return [
-        competency
-        for competency in framework.by_id
-        if competency in satisfied and not any(code in satisfied for code in framework.dependents.get(competency, ()))
-    ]
-
-
-def contradictions(framework: Framework, satisfied: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """Return what is on the record without some of its direct prerequisites, with those: evidence about the graph."""
-    return {
-        competency: missing
-        for competency, needed in framework.prerequisites.items()
-        if competency in satisfied
-        for missing in (tuple(code for code in needed if code not in satisfied),)
-        if missing
-    }
+    prerequisites = {code: framework.prerequisites.get(code, ()) for code in framework.by_id}
+    found = fringe(prerequisites, {code for code in framework.by_id if code in satisfied}, presumed)
+    outer, inner = set(found.outer), set(found.inner)
+    return Fringe(
+        outer=tuple(c for c, direct in prerequisites.items() if c in outer and (direct or c not in framework.children)),
+        inner=tuple(c for c in framework.by_id if c in inner),
+        missing={c: found.missing[c] for c in framework.by_id if c in found.missing},
+    )
 
 
 def ancestors(framework: Framework, competency: str) -> set[str]:

@@ -9,13 +9,10 @@ from hypothesis import strategies as st
 from services.progression.curriculum import Framework, read_csv
 from services.progression.curriculum.graph import (
     ancestors,
-    contradictions,
     coverage,
     cycles,
-    inner_fringe,
+    frontier,
     leaves,
-    outer_fringe,
-    ready,
 )
 from shared.contracts import Association, Competency
 from tests.support.shared_data import shared_file
@@ -54,30 +51,25 @@ def test_what_the_first_grades_open_on_the_map_of_standards(
     roots = {code for code in grade if code not in framework.prerequisites} - satisfied
 
     assert (len(framework.competencies), len(framework.associations)) == (480, 757)
-    assert len(ready(framework, satisfied)) == count
-    assert outer_fringe(framework, satisfied).keys() - ready(framework, satisfied).keys() == roots
+    outer = set(frontier(framework, satisfied).outer)
+    assert len(outer & framework.prerequisites.keys()) == count
+    assert outer - framework.prerequisites.keys() == roots
     assert cycles(framework.prerequisites) == []
 
 
-@given(PAIRS, st.sets(st.sampled_from(CODES)))
-def test_fringes_and_contradictions_equal_a_plain_computation(pairs: Pairs, codes: set[str]):
+@given(PAIRS, st.sets(st.sampled_from(CODES)), st.sets(st.sampled_from(CODES)))
+def test_the_frontier_equals_a_plain_computation(pairs: Pairs, codes: set[str], presumed: set[str]):
     framework = graph(pairs)
-    satisfied = {f"f:{code}" for code in codes}
     before = {code: {a for a, b in pairs if b == code} for code in CODES}
     after = {code: {b for a, b in pairs if a == code} for code in CODES}
+    found = frontier(framework, {f"f:{code}" for code in codes} | {"other:c1"}, {f"f:{code}" for code in presumed})
 
-    assert {c.partition(":")[2] for c in outer_fringe(framework, satisfied)} == {
-        code for code in CODES if code not in codes and before[code] <= codes
-    }
-    assert {c.partition(":")[2] for c in ready(framework, satisfied)} == {
-        code for code in CODES if code not in codes and before[code] and before[code] <= codes
-    }
-    assert inner_fringe(framework, satisfied) == [
-        f"f:{code}" for code in CODES if code in codes and not after[code] & codes
-    ]
-    assert contradictions(framework, satisfied) == {
-        f"f:{code}": tuple(f"f:{a}" for a in sorted(before[code] - codes)) for code in codes if before[code] - codes
-    }
+    assert found.outer == tuple(f"f:{c}" for c in CODES if c not in codes and before[c] <= codes | presumed)
+    assert found.inner == tuple(f"f:{c}" for c in CODES if c in codes and not after[c] & codes)
+    assert found.missing == {
+        f"f:{c}": tuple(f"f:{a}" for a in sorted(before[c] - codes - presumed))
+        for c in codes if before[c] - codes - presumed
+    }  # fmt: skip
 
 
 @given(PAIRS)
@@ -115,8 +107,8 @@ def test_groups_are_covered_by_their_leaves(pairs: Pairs, codes: set[str]):
 
 
 def test_a_group_is_no_root_of_the_frontier_but_stays_in_it_with_prerequisites():
-    assert set(outer_fringe(graph([], [("c1", "c0")]), set())) == {f"f:{code}" for code in CODES[1:]}
-    assert "f:c0" in outer_fringe(graph([("c2", "c0")], [("c1", "c0")]), {"f:c2"})
+    assert frontier(graph([], [("c1", "c0")]), set()).outer == tuple(f"f:{code}" for code in CODES[1:])
+    assert "f:c0" in frontier(graph([("c2", "c0")], [("c1", "c0")]), {"f:c2"}).outer
 
 
 def test_neither_length_nor_a_long_cycle_is_a_danger():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from services.progression.curriculum import PART_SIZE, Framework, parts
 from services.progression.curriculum.crosswalks import crosswalks, plan
 from services.progression.curriculum.framework import COMPETENCIES_MAX
-from services.progression.curriculum.graph import cycles, outer_fringe
+from services.progression.curriculum.graph import cycles, frontier
 from services.progression.curriculum.importing import describe, read_import, read_levels_import
 from services.progression.curriculum.problems import TEXTS_A_KIND
 from services.progression.curriculum.publishing import PART_BYTES
@@ -30,7 +30,9 @@ LINKS = (
 )
 ITEMS = VALUES | st.fixed_dictionaries(
     {"identifier": NAMES | VALUES},
-    optional=dict.fromkeys(("uri", "humanCodingScheme", "fullStatement", "educationLevel", "statusEndDate", "subject", "subjectURI"), NAMES | VALUES),
+    optional=dict.fromkeys(
+        ("uri", "humanCodingScheme", "fullStatement", "educationLevel", "statusEndDate", "subject", "subjectURI"), NAMES | VALUES
+    ),
 )  # fmt: skip
 EDGES = VALUES | st.fixed_dictionaries(
     {"associationType": TYPES, "originNodeURI": LINKS, "destinationNodeURI": LINKS}, optional={"sequenceNumber": VALUES}
@@ -69,7 +71,7 @@ def check(framework: Framework, problems: list[str]) -> None:
     assert tuple(c for part in told for c in part.competencies) == framework.competencies
     assert msgspec.json.decode(msgspec.json.encode(framework), type=Framework).version == framework.version
     assert len(problems) <= 20 * (TEXTS_A_KIND + 1)
-    outer_fringe(framework, ())
+    frontier(framework, ())
     crosswalks([framework])
     json.dumps(describe(framework, plan(framework, framework), problems))
     for by in ("educationalLevel", "domain"):

@@ -1,37 +1,32 @@
-"""Every way into progression: the evidence topic, and HTTP for policies, frameworks, mastery and advancement."""
+"""Policies, mastery and advancement over HTTP, and what the audit reads."""
 
-import asyncio
 import base64
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from services.progression import tables
-from services.progression.curriculum import Framework
-from services.progression.curriculum.graph import contradictions, inner_fringe, outer_fringe
-from services.progression.curriculum.importing import (
-    FrameworkImport,
-    LevelsImport,
-    read_import,
-    read_levels_import,
-)
-from services.progression.curriculum.importing import describe as describe_framework
+from services.progression.advancement import LearnerState
+from services.progression.curriculum.graph import frontier
 from services.progression.domain import describe
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.logs import CONSUMER
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
+from services.progression.journal import in_order
 from services.progression.policy import Policy, policy_from, read_policy
 from shared.contracts import MasteryUpdated
 from shared.database import Connection, Database
 from shared.errors import Gone, InvalidEvent, NotFound
 from shared.event_log import EventLog
-from shared.events import Position, now, placed
+from shared.events import Position, placed
 from shared.settings import Settings
 from shared.web import Caller, read_body, wait_for
 
+EVIDENCE = "attain.evidence."
+"""Inputs of these types stand in the evidence log, and are not repeated in what the audit reads."""
 Wait = Annotated[str | None, Query(description="a position that must be folded first")]
 
 
@@ -73,47 +68,11 @@ def _decision_routes(router: APIRouter, decisions: Decisions, database: Database
             rows = await tables.policies_of(connection, caller.tenant)
         return {"items": [{"hash": digest, "content": msgspec.json.decode(body)} for digest, body in rows]}
 
-    async def published(tenant: str, framework: Framework, problems: list[str]) -> dict[str, Any]:
-        migration, positions = await decisions.publish_framework(tenant, framework)
-        await folded(positions)
-        return describe_framework(framework, migration, problems)
-
-    @router.post("/v1/frameworks", tags=["frameworks"], openapi_extra=_json_body(FrameworkImport))
-    async def publish_framework(request: Request, caller: Caller) -> dict[str, Any]:
-        """Publish a framework version, from CSV or a CASE package; answers when all shards have folded it."""
-        caller.require("admin", "policy:write")
-        body = await read_body(request, settings)
-        # A large package takes seconds to read; shards are folded meanwhile.
-        return await published(caller.tenant, *await asyncio.to_thread(read_import, body, now()[:10]))
-
-    @router.post("/v1/frameworks/{framework}/levels", tags=["frameworks"], openapi_extra=_json_body(LevelsImport))
-    async def put_levels(framework: str, request: Request, caller: Caller) -> dict[str, Any]:
-        """Put levels on the version in force, which makes a new one; answers when all shards have folded it."""
-        caller.require("admin", "policy:write")
-        body = await read_body(request, settings)
-        known = await decisions.framework(caller.tenant, framework)
-        return await published(caller.tenant, *await asyncio.to_thread(read_levels_import, body, known))
-
-    @router.get("/v1/frameworks", tags=["frameworks"])
-    async def frameworks(caller: Caller, versions: Literal["current", "all"] = "current") -> Response:
-        """The framework versions in force, or all that ever were, whole."""
-        caller.require("records:read", "policy:write", "admin")
-        read = tables.frameworks_of if versions == "current" else tables.all_frameworks_of
-        async with database.connection() as connection:
-            bodies = await read(connection, caller.tenant)
-        return Response(b'{"items":[%s]}' % b",".join(bodies), media_type="application/json")
-
     @router.post("/v1/learners/{learner}/redrive", tags=["operations"])
     async def redrive(learner: str, caller: Caller) -> dict[str, Any]:
         """Fold a blocked learner again, from where it stopped."""
         caller.require("admin")
         return {"positions": await folded(await decisions.redrive(caller.tenant, learner))}
-
-
-def _json_body(content: type[msgspec.Struct]) -> dict[str, Any]:
-    """Return what OpenAPI says of a body that the route reads itself, within the limits."""
-    _, schemas = msgspec.json.schema_components((content,))
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schemas[content.__name__]}}}}
 
 
 def _read_routes(router: APIRouter, database: Database, settings: Settings) -> None:
@@ -131,7 +90,7 @@ def _read_routes(router: APIRouter, database: Database, settings: Settings) -> N
         return {"learner": learner, "position": wait, "items": [msgspec.to_builtins(state) for state in states]}
 
     @router.get("/v1/learners/{learner}/frontier", tags=["mastery"])
-    async def frontier(learner: str, caller: Caller, wait: Wait = None) -> dict[str, Any]:
+    async def frontier_of(learner: str, caller: Caller, wait: Wait = None) -> dict[str, Any]:
         """
         What the learner is ready for, with its direct prerequisites (roots have none), and what to review.
 
@@ -144,20 +103,23 @@ def _read_routes(router: APIRouter, database: Database, settings: Settings) -> N
             standing = await tables.standing_of(connection, caller.tenant, learner)
             bodies = await tables.frameworks_of(connection, caller.tenant)
             states = await _described(connection, caller.tenant, learner)
-        satisfied = unpack_learner(standing).satisfied if standing is not None else {}
-        frameworks = [read_framework(body) for body in bodies]
+        known = unpack_learner(standing) if standing is not None else LearnerState()
+        around = [
+            (framework, frontier(framework, known.satisfied, known.presumed))
+            for framework in map(read_framework, bodies)
+        ]
         return {
             "ready": [
-                {"competency": competency, "prerequisites": list(needed)}
-                for framework in frameworks
-                for competency, needed in outer_fringe(framework, satisfied).items()
+                {"competency": competency, "prerequisites": list(framework.prerequisites.get(competency, ()))}
+                for framework, found in around
+                for competency in found.outer
             ],
             "review": [state.competency for state in states if state.status == "reverify_due"],
-            "review_first": [code for framework in frameworks for code in inner_fringe(framework, satisfied)],
+            "review_first": [competency for _, found in around for competency in found.inner],
             "contradictions": [
                 {"competency": competency, "missing": list(missing)}
-                for framework in frameworks
-                for competency, missing in contradictions(framework, satisfied).items()
+                for _, found in around
+                for competency, missing in found.missing.items()
             ],
         }
 
@@ -210,12 +172,19 @@ def _audit_routes(router: APIRouter, database: Database) -> None:
 
     @router.get("/v1/journal", tags=["audit"], response_class=PlainTextResponse)
     async def journal(caller: Caller, shard: int, after: int = 0, limit: int = 10_000) -> Response:
-        """The input journal of a shard as NDJSON arrays: pos, tenant, learner, competencies, type, input id and position,
-        time, and the body of decisions."""
+        """The input journal of a shard behind a position, as NDJSON arrays: pos, tenant, learner, competencies, type,
+        input id and position, time, and the body of decisions."""
         caller.require("service")
         async with database.connection() as connection:
             rows = await tables.read_journal(connection, shard, after, min(limit, 50_000))
-        lines = [msgspec.json.encode([*row[:8], row[8] and bytes(row[8]).decode()]) for row in rows]
+        lines = [
+            msgspec.json.encode(
+                [entry.pos, tenant, learner, competencies, entry.type, entry.id, entry.input_pos, entry.time,
+                 None if entry.type.startswith(EVIDENCE) else bytes(entry.data).decode()]
+            )
+            for entry, tenant, learner, competencies in in_order(rows)
+            if entry.pos > after
+        ]  # fmt: skip
         return Response(b"\n".join(lines), media_type="application/x-ndjson")
 
 
