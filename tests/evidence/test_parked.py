@@ -85,7 +85,7 @@ async def test_pieces_on_a_retired_competency_wait_until_a_version_has_it_again(
         item("late", competencies=["lat:1"]),
         item("ended", competencies=["lat:3"]),
         item("fix", competencies=["lat:1"], supersedes="old"),
-        item("two", competencies=["lat:2"]),
+        item("lat-two", competencies=["lat:2"]),
     )
     await service.publish_framework("lat", "1", "2", version="v3")
 
