@@ -232,13 +232,3 @@ class Support(Part):
     none_of_last: int | None = Field(None, ge=1, le=50)
     owner: Role = "teacher"
     respond_days: int = Field(10, ge=1, le=200)
-
-
-class Selector(Part):
-    """Which competencies a policy is for: those that fit every member given."""
-
-    framework: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,100}$")
-    subject: tuple[Code, ...] = Field((), max_length=100)
-    level: tuple[Code, ...] = Field((), max_length=100)
-    competencies: tuple[Code, ...] = Field((), max_length=2000)
-    power: bool | None = None
