@@ -10,7 +10,7 @@ from services.progression.curriculum.framework import COMPETENCIES_MAX
 from services.progression.curriculum.graph import cycles
 from services.progression.curriculum.importing import read_import
 from shared.errors import InvalidEvent
-from tests.progression.curriculum.builders import TODAY, case_edge, case_item, package, read
+from tests.progression.curriculum.builders import SERVER, TODAY, case_edge, case_item, package, read
 from tests.support.shared_data import shared_file
 
 TREE = package(
@@ -39,6 +39,28 @@ def test_items_are_competencies_with_levels_subjects_and_groups_in_the_order_of_
     assert framework.title == "Sample"
     assert len(framework.associations) + len(framework.outside) == 6
     assert problems == ["/CFItems/3: without humanCodingScheme, known by c"]
+
+
+def test_what_version_1_1_adds_is_read_or_ignored():
+    """CASE 1.1: caseVersion, frameworkType, subject of items, targetType of links, notes, extensions, isTranslationOf."""
+    link = {"title": "T", "uri": f"{SERVER}/CFItems/t", "identifier": "t", "targetType": "CASE", "extensions": {}}
+    framework, problems = read(
+        package(
+            [case_item("a", "A", subject=["Science"], subjectURI=[link], educationLevel=["KG"], extensions={"x": [1]},
+                       alternativeLabel="Alpha", licenseURI=link),
+             case_item("b", "B", statusStartDate="2026-01-01", CFItemType="Standard")],
+            [case_edge("a", "isTranslationOf", link, notes="Spanish", sequenceNumber=1, extensions={"y": None}),
+             case_edge("a", "ext:builds-on", "b")],
+            caseVersion="1.1", frameworkType="K-12", extensions={"z": {}}, subject=["Mathematics", "Science"],
+        ).replace(b'"CFDocument"', b'"CFDefinitions": {"CFSubjects": []}, "CFRubrics": [], "CFDocument"', 1)
+    )  # fmt: skip
+
+    assert [(c.code, c.level, c.subject) for c in framework.competencies] == [
+        ("A", "K", "Science"), ("B", None, "Mathematics"),
+    ]  # fmt: skip
+    assert [(e.type, e.identifier) for e in framework.outside] == [("isTranslationOf", "t")]
+    assert [(e.origin, e.destination, e.type) for e in framework.associations] == [("A", "B", "ext:builds-on")]
+    assert problems == ["/CFAssociations/0: isTranslationOf leads to t, outside the package; kept"]
 
 
 def test_what_precedes_is_a_prerequisite_only_when_asked():
