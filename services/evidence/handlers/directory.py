@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 
 from services.evidence.tables import curriculum, people
 from services.evidence.tables.people import Key
+from shared.crash_points import reach
 from shared.database import Database
 from shared.errors import Unavailable
 from shared.settings import Settings
@@ -37,6 +38,7 @@ class Learners:
                 break
             async with self._database.connection() as connection:
                 learners = await people.identify(connection, [(*key, str(uuid.uuid4())) for key in missing])
+            reach("evidence.identified")
             for key, learner in learners.items():
                 found[key] = (learner, shard_of(key[0], learner, self._shards))
             missing -= learners.keys()

@@ -13,6 +13,7 @@ from services.evidence.handlers.intake import Intake
 from services.evidence.tables import curriculum, quarantine
 from shared.consumer import Settle, ShardBatch, Write
 from shared.contracts import FRAMEWORK_PUBLISHED, FrameworkPublished
+from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import Unavailable
 
@@ -101,6 +102,7 @@ class Releaser:
         for tenant, run in groupby(rows, key=lambda row: str(row["tenant"])):
             page = list(run)
             items = await self._intake.take([row["original"] for row in page], tenant, way="parked")
+            reach("parked.taken")
             for row, item in zip(page, items, strict=True):
                 if item.status == "rejected":
                     await self._refuse(str(row["quarantine_id"]), item.reason or "", item.pointer or "", item.detail)
