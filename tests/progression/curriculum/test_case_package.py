@@ -76,6 +76,18 @@ def test_what_precedes_is_a_prerequisite_only_when_asked():
     }  # fmt: skip
 
 
+def test_repeated_associations_are_named_and_so_are_cycles_once_they_are_prerequisites():
+    edges = [case_edge("a", "precedes", "b"), case_edge("b", "precedes", "a"), case_edge("a", "precedes", "b")]
+    content = {"id": "f", "format": "case", "prerequisites": "precedes",
+               "package": json.loads(package([case_item("a", "A"), case_item("b", "B")], edges))}  # fmt: skip
+    framework, problems = read_import(json.dumps(content).encode(), TODAY)
+
+    assert len(framework.associations) == 2
+    assert problems == [
+        "/CFAssociations/2: precedes from a to b again, left out", "cycle: A, B: none of these can become ready",
+    ]  # fmt: skip
+
+
 def test_the_version_does_not_depend_on_the_spelling_of_the_json():
     spelled = json.dumps(json.loads(TREE), indent=2, ensure_ascii=True).encode()
 
