@@ -22,9 +22,9 @@ from services.progression.policy.members import (
     Part,
     Path,
     Scale,
+    Selector,
     SignOff,
     Sufficiency,
-    Support,
     Upkeep,
     fault,
 )
@@ -55,9 +55,9 @@ class Policy(Part):
     sign_off: SignOff | None = None
     upkeep: Upkeep = Upkeep()
     override: Override | None = None
-    support: Support | None = None
     gating: Literal["advisory"] = "advisory"
     settle: int = Field(0, ge=0, le=14 * 24 * 60, description="minutes that level events wait for an undo")
+    applies_to: Selector | None = None
     advancement: Advancement | None = None
     rationale: str = Field("", max_length=4000)
     supersedes: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,100}(@[0-9a-f]{12,64})?$")
@@ -144,6 +144,16 @@ class Policy(Part):
     def version(self) -> str:
         """The short form of the hash that people see."""
         return self.hash[:12]
+
+    @functools.cached_property
+    def asks_dok(self) -> bool:
+        """Whether a depth is asked for that is the competency's own."""
+        return any(depth.level is None for path in self.paths for depth in path.sufficiency.depths)
+
+    @functools.cached_property
+    def knows_days(self) -> bool:
+        """Whether it matters where a school day begins."""
+        return self.evidence.collapse != "none" or any(path.sufficiency.min_occasions > 1 for path in self.paths)
 
     @functools.cached_property
     def reference(self) -> PolicyRef:

@@ -15,10 +15,10 @@ POLICY_BYTES_MAX = 64 * 1024
 
 UNDECIDED = {
     "version": "a policy's version is the hash of its content",
-    "applies_to": "a policy is for a framework (policy set --framework), and never for some learners",
-    "effective_from": "a policy is in force from when it is set",
     "compat": "evidence.collapse: canvas_compat is the one that there is",
-    "stuck": "say support",
+    "stuck": "when a learner is stuck is not decided here",
+    "support": "when support is suggested is not decided here",
+    "effective_from": "a policy is in force from when it is set",
     "target_policy": "each policy is a file of its own",
     "evidence.window.enrolment": "evidence does not tell the enrolment it belongs to",
     "upkeep.half_life_days": "a half-life would need a model of forgetting per competency; say reverify_after_days",
