@@ -129,7 +129,12 @@ def _keeps(policy: Policy) -> str:
     stays = "What is on the record stays there unless the work it rests on turns out to be wrong"
     if not asks:
         return f"{stays}, and newer work asks for no re-check."
-    return f"{stays}; a re-check is due after {_and(asks, 'or')}."
+    cleared = ", and success on what builds on it is one" if policy.upkeep.by_use else ""
+    most = policy.upkeep.max_per_week
+    limit = (
+        f"; no more than {_count(most, '')} a week {'is' if most == 1 else 'are'} asked of a learner" if most else ""
+    )
+    return f"{stays}; a re-check is due after {_and(asks, 'or')}{cleared}{limit}."
 
 
 def _advances(policy: Policy) -> str:

@@ -1,8 +1,9 @@
 """What is the matter with a policy that can be read: gates that nobody reaches, latches that let luck through, lowered cuts."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
+from services.progression.curriculum import Framework
 from services.progression.methods import Both
 from services.progression.policy.language import Policy
 from services.progression.policy.reading import read_policy
@@ -28,23 +29,34 @@ class Problem(NamedTuple):
     text: str
 
 
-def check(text: bytes, predecessor: Policy | None = None) -> tuple[Policy | None, list[Problem]]:
+def check(
+    text: bytes, predecessor: Policy | None = None, frameworks: Sequence[Framework] | None = None
+) -> tuple[Policy | None, list[Problem]]:
     """Read a policy and lint it; None with the one problem where it cannot be read."""
     try:
         policy = read_policy(text)
     except InvalidEvent as refused:
         return None, [Problem("error", refused.pointer or "", str(refused))]
-    return policy, lint(policy, predecessor)
+    return policy, lint(policy, predecessor, frameworks)
 
 
-def lint(policy: Policy, predecessor: Policy | None = None) -> list[Problem]:
-    """Return the problems of a policy, errors first; `predecessor` is the version it takes the place of."""
+def lint(
+    policy: Policy, predecessor: Policy | None = None, frameworks: Sequence[Framework] | None = None
+) -> list[Problem]:
+    """
+    Return the problems of a policy, errors first.
+
+    `predecessor` is the version it takes the place of; `frameworks` are those that it may name competencies of, None where
+    they are not known.
+    """
     rule = policy.rule
     found = [problem for look in _LOOKS for problem in look(policy, rule)]
     if not any(problem.severity == "error" for problem in found):
         found += _unreachable(policy, rule)
     if predecessor is not None:
         found += _lowered(policy, predecessor)
+    if frameworks is not None:
+        found += _unknown(policy, frameworks)
     return sorted(found, key=lambda problem: problem.severity)
 
 
@@ -206,6 +218,33 @@ def _cuts(policy: Policy) -> dict[str, float]:
         for name in ("min_evidence", "min_activities", "min_occasions", "min_assessors", "min_items"):
             found[f"{track.pointer}/sufficiency/{name}"] = getattr(track.need, name)
     return found
+
+
+def _unknown(policy: Policy, frameworks: Sequence[Framework]) -> Iterator[Problem]:
+    """Yield the competencies that a policy names and no framework has; a code without a framework may be of any."""
+    known = {name for each in frameworks for full_id in each.by_id for name in (full_id, full_id.partition(":")[2])}
+    for pointer, codes in _named(policy):
+        yield from (
+            Problem("error", f"{pointer}/{number}", f"no framework has {code}")
+            for number, code in enumerate(codes)
+            if code not in known
+        )
+    chosen = policy.applies_to
+    entries = (entry for each in frameworks for entry in each.by_id.items())
+    if chosen is not None and not chosen.competencies and not any(chosen.fits(*entry) for entry in entries):
+        yield Problem("error", "/applies_to", "no competency of any framework is one of these")
+
+
+def _named(policy: Policy) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if policy.applies_to is not None:
+        yield "/applies_to/competencies", policy.applies_to.competencies
+    if policy.advancement is None:
+        return
+    require = policy.advancement.require
+    at = "/advancement/require"
+    yield from ((f"{at}/all", require.all), (f"{at}/any", require.any))
+    for name in ("k_of", "electives"):
+        yield from ((f"{at}/{name}/{number}/of", group.of) for number, group in enumerate(getattr(require, name)))
 
 
 _LOOKS: tuple[Callable[[Policy, Rule], Iterator[Problem]], ...] = (_off_the_scale, _weak, _level_rule)
