@@ -70,6 +70,7 @@ class Journal:
         self.told: list[Told] = []
         self.checked_by_use: list[str] = []
         self._cache: dict[Key, Entry] = {}
+        self._ticked = ""
 
     def fold(self, records: Sequence[Record], *, drop_cache: bool = False) -> "Journal":
         """Fold one batch; decisions come at once, evidence together."""
@@ -85,7 +86,9 @@ class Journal:
                 self._decide(record, Trigger(f"decision-{pos}", pos, _time(pos), "policy"))
             else:
                 id = record.evidence_id if isinstance(record, EvidenceRecorded) else f"input-{pos}"
-                time = record.at if isinstance(record, ClockTicked) else _time(pos)
+                if isinstance(record, ClockTicked):
+                    self._ticked = max(self._ticked, record.at)
+                time = record.at if isinstance(record, ClockTicked) else max(_time(pos), self._ticked)
                 run.append(input_of(TENANT, id, pos, time, record))
         self._fold_run(run)
         return self
