@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from deploy.local.stack import Stack
+from tests.progression.curriculum.builders import case_edge, case_item, package
 from tests.system.district import SOURCE, ZERO, District, Item
 
 CLEAN = [0] * len(ZERO)
@@ -105,6 +106,51 @@ async def test_4_work_of_the_second_week_that_is_graded_in_the_sixth_counts_wher
     assert [piece["occurred_at"][:10] for piece in explained["evidence"]] == ["2026-01-05", "2026-01-12", "2026-02-02"]
     assert explained["score"] == pytest.approx(0.65 * 1 + 0.35 * (0.65 * 0 + 0.35 * 1))
     assert (await state(district))["last_evidence_at"].startswith("2026-02-02")
+
+
+async def test_6_a_standard_replaced_by_two_is_a_migration_that_names_both_and_can_be_undone(district: District):
+    """One that follows one is credited by itself; of a split each half is a person's to credit. History stays."""
+
+    async def publish(*edges: Any, ended: tuple[str, ...] = ()) -> Item:
+        items = [case_item(i, i.upper(), **({"statusEndDate": "2026-01-01"} if i in ended else {})) for i in "abcxy"]
+        content = package(items, [case_edge(origin, "replacedBy", to) for origin, to in edges]).decode()
+        body = {"id": "std", "format": "case", "package": content}
+        return dict((await district.post("progression", "/v1/frameworks", body))["migration"])
+
+    async def statuses() -> dict[str, str]:
+        await district.drained()
+        items = (await district.get("progression", f"/v1/learners/{ada}/mastery"))["items"]
+        return {item["competency"]: item["status"] for item in items}
+
+    await publish()
+    await district.send([
+        answer(n, competencies=[f"std:{code}"]) for n, code in enumerate("AAAXXX", start=1)
+    ])  # fmt: skip
+    ada = await district.learner("ada")
+    before = await statuses()
+    split = await publish(("a", "b"), ("a", "c"), ("x", "y"), ended=("a", "x"))
+    after = await statuses()
+    body = {
+        "learner": ada,
+        "competency": "std:B",
+        "basis": "substitution",
+        "reason": "the same skill",
+        "provenance": "A",
+    }
+    credit = (await district.post("progression", "/v1/credits", body))["items"][0]
+    credited = await statuses()
+    undone = {"learner": ada, "competency": "std:B", "reason": "the split is undone"}
+    await district.post("progression", f"/v1/decisions/{credit['id']}/lift", undone)
+    back = await publish()
+
+    assert before == {"std:A": "mastered", "std:X": "mastered"}
+    assert [(move["origin"], move["destination"], move["strength"]) for move in split["moves"]] == [
+        ("std:A", "std:B", "partial"), ("std:A", "std:C", "partial"), ("std:X", "std:Y", "full"),
+    ]  # fmt: skip
+    assert after == before | {"std:Y": "credited"}
+    assert credited == after | {"std:B": "credited"}
+    assert (back["retired"], back["moved"]) == (0, 0)
+    assert await statuses() == before | {"std:Y": "no_evidence", "std:B": "no_evidence"}
 
 
 async def test_7_an_override_stands_until_newer_evidence_contests_it_and_its_author_is_asked(district: District):

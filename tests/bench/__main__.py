@@ -12,9 +12,11 @@ from pathlib import Path
 from deploy.local import stack as local_stack
 from tests.bench.end_to_end import latency, throughput
 from tests.bench.figures import Figure, Usage, table, write
+from tests.bench.policy_cost import classroom_against_simple, explain
 from tests.bench.progression_fold import against_quix
 
 ROUNDS = 3
+STAGES = ("kafka", "http", "latency", "explain", "fold", "policy")
 
 
 def main() -> None:
@@ -22,11 +24,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure Attain on this machine; everything stays on loopback.")
     parser.add_argument("--events", type=int, default=200_000, help="events a round (default 200,000)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="rounds of which the median counts (default 3)")
-    parser.add_argument("--only", nargs="*", choices=["kafka", "http", "latency", "fold"], help="these alone")
+    parser.add_argument("--only", nargs="*", choices=STAGES, help="these alone")
     parser.add_argument("--output", type=Path, default=Path("bench.json"))
     parser.add_argument("--json", action="store_true", help="print the JSON instead of the table")
     arguments = parser.parse_args()
-    chosen = arguments.only or ["kafka", "http", "latency", "fold"]
+    chosen = arguments.only or list(STAGES)
     figures = _on_own_stack(chosen, arguments.events, arguments.rounds)
     write(figures, arguments.output)
     print(arguments.output.read_text() if arguments.json else table(figures))
@@ -48,6 +50,9 @@ def _on_own_stack(chosen: list[str], events: int, rounds: int) -> list[Figure]:
         if "latency" in chosen:
             _say("latency at 500 events/s")
             figures += asyncio.run(latency(stack, 500, 20, secrets.token_hex(3)))
+        if "explain" in chosen:
+            _say("explaining")
+            figures.append(asyncio.run(explain(stack)))
         memory = Usage(stack.pids).memory_mb()
         done = sum(way in chosen for way in ("kafka", "http")) * rounds * events
         figures += [
@@ -56,6 +61,8 @@ def _on_own_stack(chosen: list[str], events: int, rounds: int) -> list[Figure]:
         ]
         if "fold" in chosen:
             figures += against_quix(folder, stack, events, rounds, _say)
+        if "policy" in chosen:
+            figures.append(classroom_against_simple(stack, events, rounds, _say))
         return figures
     finally:
         local_stack.reset(folder / "home")

@@ -17,7 +17,9 @@ Item = tuple[bytes, bytes]
 """The source's learner id, and the native object."""
 
 
-def evidence(run: str, count: int, *, learners: int, competencies: int, seed: int = 1) -> Iterator[Item]:
+def evidence(
+    run: str, count: int, *, learners: int, competencies: int, seed: int = 1, kind: str = "practice"
+) -> Iterator[Item]:
     """Yield `count` native objects with their learner, as JSON of about 300 bytes; `run` keeps their ids apart."""
     chance = random.Random(seed)
     done = [0] * learners
@@ -38,7 +40,7 @@ def evidence(run: str, count: int, *, learners: int, competencies: int, seed: in
                     "activity": {"id": f"activity-{number % 500}"},
                     "score": {"raw": int(chance.random() < 0.7), "max": 1},
                     "occurred_at": f"2026-03-{day:02}T{clock}Z",
-                    "kind": "practice",
+                    "kind": kind,
                 }
             ),
         )

@@ -1,13 +1,14 @@
 """Progression from a filled topic (journal, state, events, relay) against Quix Streams exactly-once on the same topic."""
 
 import asyncio
+import contextlib
 import os
 import secrets
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import asyncpg
@@ -62,6 +63,20 @@ def _quix_python(say: Callable[[str], None]) -> Path:
 
 
 async def _round(folder: Path, servers: Servers, stack: Stack, events: int, python: Path) -> tuple[float, float]:
+    async with fold_rate(servers, stack, events) as (attain, settings, run):
+        quix = await asyncio.to_thread(_quix, folder, python, settings, events, run)
+    return attain, quix
+
+
+@contextlib.asynccontextmanager
+async def fold_rate(
+    servers: Servers, stack: Stack, events: int, *, policy: bytes = STREAK_3, kind: str = "practice"
+) -> AsyncIterator[tuple[float, Settings, str]]:
+    """
+    Fill a topic of its own with work of a kind, and fold it under a policy by a progression service of its own.
+
+    Yields events a second, the settings that name the topic while it is still there, and the run.
+    """
     run = secrets.token_hex(3)
     port = free_port()
     settings = Settings(
@@ -74,18 +89,17 @@ async def _round(folder: Path, servers: Servers, stack: Stack, events: int, pyth
     async with running_producer(source, ["evidence"], settings) as producer:
         service = _Service(settings, producer.url)
         async with service as running:
-            await running.prepare(stack)
-        await _fill(producer, events, run)
+            await running.prepare(stack, policy)
+        await _fill(producer, events, run, kind)
         async with service as running:
-            attain = await running.rate(events)
-        quix = await asyncio.to_thread(_quix, folder, python, settings, events, run)
-    return attain, quix
+            rate = await running.rate(events)
+        yield rate, settings, run
 
 
-async def _fill(producer: Producer, events: int, run: str) -> None:
+async def _fill(producer: Producer, events: int, run: str, kind: str) -> None:
     """Append the load to the evidence log and wait until all of it is in the topic."""
     drafts = []
-    for _, item in evidence(run, events, learners=LEARNERS, competencies=COMPETENCIES):
+    for _, item in evidence(run, events, learners=LEARNERS, competencies=COMPETENCIES, kind=kind):
         native = msgspec.json.decode(item)
         learner = stable_id(run, native["learner"])
         id = stable_id(TENANT, native["source"], native["id"])
@@ -93,7 +107,7 @@ async def _fill(producer: Producer, events: int, run: str) -> None:
             evidence_id=id, source=native["source"], id=native["id"], learner=learner,
             competencies=tuple(native["competencies"]), occurred_at=native["occurred_at"].replace("Z", ".000000Z"),
             score=Score(raw=native["score"]["raw"], max=native["score"]["max"]), activity=native["activity"]["id"],
-            kind="practice",
+            kind=native["kind"],
         )  # fmt: skip
         body = envelope(id=id, source="evidence", type=EVIDENCE_RECORDED, tenant=TENANT, subject=learner, time=now(),
                         data=encode_json(recorded))  # fmt: skip
@@ -141,14 +155,14 @@ class _Service:
         self._process.terminate()
         await self._process.wait()
 
-    async def prepare(self, stack: Stack) -> None:
+    async def prepare(self, stack: Stack, policy: bytes) -> None:
         """Put the framework and the policy into force."""
         token = stack.token(TENANT, "policy:write admin service")
         headers = {"Authorization": f"Bearer {token}"}
         async with httpx.AsyncClient(base_url=self._url, headers=headers, timeout=60) as client:
             content = {"id": FRAMEWORK, "nodes": nodes(COMPETENCIES)}
             (await client.post("/v1/frameworks", json=content)).raise_for_status()
-            (await client.post("/v1/policies", content=STREAK_3)).raise_for_status()
+            (await client.post("/v1/policies", content=policy)).raise_for_status()
 
     async def rate(self, events: int) -> float:
         """Return events a second from the first committed batch to the last event relayed."""
