@@ -6,12 +6,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.progression.domain import Key, Learner
-from shared import consumer, event_log
+from shared import consumer, event_log, reconciliation
 from shared.database import Connection, columns
 
 metadata = sa.MetaData()
 event_log.define_tables(metadata)
 consumer.define_tables(metadata)
+reconciliation.define_tables(metadata)
 _text = sa.Text(collation="C")
 
 mastery = sa.Table(
@@ -377,3 +378,34 @@ async def count_unswept(connection: Connection) -> int:
     """Return how many activations have not reached all keys of their shard yet."""
     count: int = await connection.fetchval("select count(*) from activation where not swept")
     return count
+
+
+INPUT_ROWS = (
+    "select tenant from journal where shard = k.shard and pos > k.after and pos <= k.until and part = 0"
+    " and type not like 'attain.decision.%'"
+)
+"""The journalled events of the evidence log in a range of journal positions `k`, for a tally."""
+
+
+async def learners_behind(connection: Connection, after: str, limit: int) -> list[str]:
+    """Return learners with journalled evidence, in order behind `after`."""
+    rows = await connection.fetch(
+        "select distinct learner from journal where learner > $1 order by learner limit $2", after, limit
+    )
+    return [row[0] for row in rows]
+
+
+async def inputs_of(connection: Connection, learner: str) -> list[Any]:
+    """Return (tenant, competency, type, body) of every journalled input of a learner, in journal order."""
+    return await connection.fetch(
+        "select j.tenant, j.competency, j.type, coalesce(j.body, f.body) from journal j"
+        " left join journal f on j.body is null and f.shard = j.shard and f.pos = j.pos and f.part = 0"
+        " where j.learner = $1 order by j.shard, j.pos",
+        learner,
+    )
+
+
+async def tenants_where_blocked(connection: Connection, learner: str) -> set[str]:
+    """Return the tenants in which a learner is blocked."""
+    rows = await connection.fetch("select tenant from blocked_learner where learner = $1", learner)
+    return {row[0] for row in rows}

@@ -1,0 +1,128 @@
+"""
+Holding progression against what it is given and against itself: every event of the evidence log is journalled, and the states
+of sampled learners are those that a plain fold of their journal gives.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from services.progression import tables
+from services.progression.domain import Key, absorb, decode, describe, valid_pieces
+from services.progression.handlers.logs import CONSUMER, Logs
+from services.progression.handlers.memory import unpack_key
+from services.progression.mastery import KeyState, Piece, replay
+from services.progression.policy import Policy, policy_from
+from shared.contracts import MasteryUpdated
+from shared.database import Database
+from shared.feed import FeedClient
+from shared.reconciliation import Comparison, Tally, compare, one_instant
+
+log = logging.getLogger(__name__)
+SAMPLED_LEARNERS = 20
+"""Learners refolded in one run, in the order of their random ids; when all were, it begins again."""
+Evidence = dict[str, tuple[Piece | None, bool]]
+
+
+class FoldChecks:
+    """The stages of progression; `told` counts what reporting is given."""
+
+    def __init__(self, database: Database, logs: Logs, feed: FeedClient) -> None:
+        self.told = Tally(logs.progression.name)
+        self._inputs = Tally("journal", tables.INPUT_ROWS)
+        self._database = database
+        self._logs = logs
+        self._feed = feed
+        self._sampled: dict[str, dict[str, tuple[int, int]]] = {}
+        """By learner and tenant: the keys refolded, and those of them that were different."""
+        self._after = ""
+
+    async def folded(self) -> list[Comparison]:
+        """Hold the events of the evidence log up to where it is folded against those journalled."""
+        async with self._database.transaction() as connection:
+            await self._inputs.keep(connection, await tables.journal_heads(connection, range(self._shards)))
+            told = await self._logs.progression.heads(connection)
+            await self.told.keep(connection, {shard: head.pos for shard, head in told.items()})
+        async with one_instant(self._database) as connection:
+            positions = await tables.folded_positions(connection, CONSUMER)
+            heads = await tables.journal_heads(connection, range(self._shards))
+            journalled = await self._inputs.at(connection, heads)
+        given = await self._feed.counts("evidence", {shard: place[1] for shard, place in positions.items()})
+        return compare("folded", given, journalled)
+
+    async def sampled(self) -> list[Comparison]:
+        """Refold the next learners, and those that differed before; return all keys refolded so far and those as stored."""
+        async with self._database.connection() as connection:
+            learners = await tables.learners_behind(connection, self._after, SAMPLED_LEARNERS)
+        self._after = learners[-1] if len(learners) == SAMPLED_LEARNERS else ""
+        different = {learner for learner, found in self._sampled.items() if any(bad for _, bad in found.values())}
+        for learner in {*learners, *different}:
+            self._sampled[learner] = await self._refolded(learner)
+        keys, equal = Counter[str](), Counter[str]()
+        for found in self._sampled.values():
+            for tenant, (number, bad) in found.items():
+                keys[tenant] += number
+                equal[tenant] += number - bad
+        return compare("sampled", keys, equal)
+
+    async def _refolded(self, learner: str) -> dict[str, tuple[int, int]]:
+        async with one_instant(self._database) as connection:
+            inputs = await tables.inputs_of(connection, learner)
+            tenants = {row[0] for row in inputs}
+            stored = await tables.load_learner_states(connection, [(tenant, learner) for tenant in tenants])
+            policies = {
+                digest: policy_from(msgspec.json.decode(body))
+                for tenant in tenants
+                for digest, body in await tables.policies_of(connection, tenant)
+            }
+            blocked = await tables.tenants_where_blocked(connection, learner)
+        states = {(row[0], row[1], row[2]): unpack_key(row[4]) for row in stored if row[0] not in blocked}
+        histories = await asyncio.to_thread(_histories, learner, (row for row in inputs if row[0] not in blocked))
+        different = await asyncio.to_thread(differing, histories, states, policies)
+        for key in different:
+            log.error("the state of %s differs from a plain fold of its journal", key)
+        keys = Counter(tenant for tenant, _, _ in histories.keys() | states.keys())
+        return {tenant: (number, sum(key[0] == tenant for key in different)) for tenant, number in keys.items()}
+
+    @property
+    def _shards(self) -> int:
+        return self._logs.progression.shards
+
+
+def _histories(learner: str, inputs: Iterable[Sequence[Any]]) -> dict[Key, Evidence]:
+    found: dict[Key, Evidence] = {}
+    for tenant, competency, kind, body in inputs:
+        event = decode(kind, body)
+        if event is not None and competency:
+            absorb(found.setdefault((tenant, learner, competency), {}), competency, event)
+    return found
+
+
+def differing(histories: dict[Key, Evidence], states: dict[Key, KeyState], policies: dict[str, Policy]) -> list[Key]:
+    """
+    Return the keys whose stored state is not the value of their set of evidence, in order.
+
+    The fold is the definition: a replay of the whole set under the pin that is stored, sharing only the pure domain with
+    what wrote the states. What was told of a key, and its sequence number, are no part of the value.
+    """
+    return sorted(
+        key
+        for key in histories.keys() | states.keys()
+        if key not in states or _value(key, states[key], policies) != _plain(key, histories, states[key], policies)
+    )
+
+
+def _plain(
+    key: Key, histories: dict[Key, Evidence], stored: KeyState, policies: dict[str, Policy]
+) -> tuple[object, ...]:
+    pieces = valid_pieces(histories.get(key, {}))
+    return _value(key, replay(KeyState(), pieces, policies.get(stored.policy), stored.policy), policies)
+
+
+def _value(key: Key, state: KeyState, policies: dict[str, Policy]) -> tuple[object, ...]:
+    shown: MasteryUpdated = describe(key, state, policies)
+    return shown.status, shown.score, shown.evidence_count, shown.last_evidence_at, shown.mastered_at
