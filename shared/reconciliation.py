@@ -32,7 +32,9 @@ RECOUNTED_BLOCKS = 8
 NEW_BLOCKS = 256
 """Blocks counted for the first time in one run; the next goes on."""
 
-LOG_ROWS = "select tenant from event_log where log = $1 and shard = k.shard and pos > k.after and pos <= k.until"
+LOG_ROWS = (
+    "select tenant, 1 as n from event_log where log = $1 and shard = k.shard and pos > k.after and pos <= k.until"
+)
 """The rows of a log in a range of positions `k`."""
 
 
@@ -79,8 +81,8 @@ async def one_instant(database: Database) -> AsyncIterator[Connection]:
 
 class Tally:
     """
-    Counts the rows of a log by tenant, exact at any positions. `rows` selects the tenant of each row of a range, for
-    what is no event log.
+    Counts the events of a log by tenant, exact at any positions. `rows` selects (tenant, n) for a range of what is no
+    event log: n events a row.
     """
 
     def __init__(self, name: str, rows: str = LOG_ROWS) -> None:
@@ -88,7 +90,7 @@ class Tally:
         self._count = (
             "select k.shard, k.after, r.tenant, r.rows"
             " from unnest($2::int[], $3::bigint[], $4::bigint[]) k (shard, after, until)"
-            f" cross join lateral (select tenant, count(*) as rows from ({rows}) t group by tenant) r"
+            f" cross join lateral (select tenant, sum(n)::bigint as rows from ({rows}) t group by tenant) r"
             " where $1::text <> ''"
         )
         self._recounted = (-1, -1)

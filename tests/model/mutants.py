@@ -173,14 +173,6 @@ def the_relay_moves_before_the_acknowledgement(patch: pytest.MonkeyPatch) -> Non
     patch.setattr(Relay, "send", send)
 
 
-def epoch_only(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Store, "agrees", lambda self, row, move: row.epoch == move.epoch)
-
-
-def position_only(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Store, "agrees", lambda self, row, move: (row.pos, row.inbox_pos) == (move.old, move.old_inbox))
-
-
 ALL: tuple[Mutant, ...] = (
     the_compare_and_set_is_skipped,
     effects_are_written_outside_the_transaction,
@@ -189,8 +181,6 @@ ALL: tuple[Mutant, ...] = (
     after_a_lost_answer_memory_is_believed,
     a_failed_commit_leaves_the_batch_folded_after_it,
     last_plus_two_is_accepted,
-    epoch_only,
-    position_only,
     what_comes_again_is_folded_again,
     a_hole_is_stepped_over_without_asking_the_feed,
     a_higher_generation_is_folded_unasked,

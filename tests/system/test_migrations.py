@@ -10,6 +10,7 @@ from alembic import command
 from alembic.config import Config
 
 from services.evidence.tables import counts
+from shared.events import encode_json
 from shared.migrate import migrate
 from tests.support.servers import SERVICES, Servers, new_database
 
@@ -65,6 +66,30 @@ async def test_evidence_that_is_there_is_counted_once(server_addresses: Servers)
         "a": {"received": 5, "accepted": 3, "duplicate": 0, "corrected": 1, "parked": 1, "rejected": 0, "events": 4},
         "b": {"received": 1, "accepted": 1, "duplicate": 0, "corrected": 0, "parked": 0, "rejected": 0, "events": 0},
     }
+
+
+async def test_journal_rows_are_counted_as_the_fold_counts_them(server_addresses: Servers) -> None:
+    """Each event of the evidence log once, however many keys it concerns; decisions and ticks not at all."""
+    recorded, decided, ticked = "attain.evidence.recorded.v1", "attain.decision.competency.v1", "attain.clock.ticked.v1"
+    rows = [
+        (0, 3, 0, "a", [[1, recorded], [2, decided], [3, recorded]]),
+        (0, 3, 1, "b", [[1, recorded]]),
+        (0, 4, 0, "b", [[4, ticked]]),
+        (1, 1, 0, "a", [[1, recorded]]),
+    ]  # fmt: skip
+    async with new_database(server_addresses.postgres, "mig_journal") as url:
+        await asyncio.to_thread(migrate_to, "progression", url, "0003")
+        connection = await asyncpg.connect(url)
+        for shard, batch, no, competency, entries in rows:
+            body = encode_json([(pos, kind, "id", pos, "2026-01-01T00:00:00.000000Z", {}) for pos, kind in entries])
+            await connection.execute(
+                "insert into journal values ($1, $2, $3, 't', 'l', $4, $5)", shard, batch, no, competency, body
+            )
+        await asyncio.to_thread(migrate, "progression", url)
+        found = await connection.fetch("select shard, batch, no, events from journal order by shard, batch, no")
+        await connection.close()
+
+    assert [tuple(row) for row in found] == [(0, 3, 0, 2), (0, 3, 1, 0), (0, 4, 0, 0), (1, 1, 0, 1)]
 
 
 async def test_what_reporting_folded_before_counting_began_is_left_out_of_both_sides(server_addresses: Servers) -> None:

@@ -4,19 +4,24 @@ of sampled learners are those that a plain fold of their journal gives.
 """
 
 import asyncio
+import dataclasses
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from services.progression import tables
-from services.progression.domain import Key, absorb, decode, describe, valid_pieces
+from services.progression.decisions import ClockTicked, CompetencyDecided
+from services.progression.domain import describe
 from services.progression.handlers.logs import CONSUMER, Logs
 from services.progression.handlers.memory import unpack_key
+from services.progression.inputs import Key, absorb, decode, valid_pieces
+from services.progression.journal import unpack_entries
 from services.progression.mastery import KeyState, Piece, replay
 from services.progression.policy import Policy, policy_from
+from services.progression.states import Decided
 from shared.contracts import MasteryUpdated
 from shared.database import Database
 from shared.feed import FeedClient
@@ -25,7 +30,15 @@ from shared.reconciliation import Comparison, Tally, compare, one_instant
 log = logging.getLogger(__name__)
 SAMPLED_LEARNERS = 20
 """Learners refolded in one run, in the order of their random ids; when all were, it begins again."""
-Evidence = dict[str, tuple[Piece | None, bool]]
+
+
+@dataclasses.dataclass(slots=True)
+class History:
+    """What the journal holds of a key: its set of evidence, its decisions in order, and the last tick of the clock."""
+
+    evidence: dict[str, tuple[Piece | None, bool]] = dataclasses.field(default_factory=dict)
+    decisions: list[Decided] = dataclasses.field(default_factory=list)
+    clock: str = ""
 
 
 class FoldChecks:
@@ -71,8 +84,8 @@ class FoldChecks:
 
     async def _refolded(self, learner: str) -> dict[str, tuple[int, int]]:
         async with one_instant(self._database) as connection:
-            inputs = await tables.inputs_of(connection, learner)
-            tenants = {row[0] for row in inputs}
+            rows = await tables.journal_of(connection, learner)
+            tenants = {row["tenant"] for row in rows}
             stored = await tables.load_learner_states(connection, [(tenant, learner) for tenant in tenants])
             policies = {
                 digest: policy_from(msgspec.json.decode(body))
@@ -81,7 +94,9 @@ class FoldChecks:
             }
             blocked = await tables.tenants_where_blocked(connection, learner)
         states = {(row[0], row[1], row[2]): unpack_key(row[4]) for row in stored if row[0] not in blocked}
-        histories = await asyncio.to_thread(_histories, learner, (row for row in inputs if row[0] not in blocked))
+        histories = await asyncio.to_thread(
+            histories_of, learner, (row for row in rows if row["tenant"] not in blocked)
+        )
         different = await asyncio.to_thread(differing, histories, states, policies)
         for key in different:
             log.error("the state of %s differs from a plain fold of its journal", key)
@@ -93,18 +108,28 @@ class FoldChecks:
         return self._logs.progression.shards
 
 
-def _histories(learner: str, inputs: Iterable[Sequence[Any]]) -> dict[Key, Evidence]:
-    found: dict[Key, Evidence] = {}
-    for tenant, competency, kind, body in inputs:
-        event = decode(kind, body)
-        if event is not None and competency:
-            absorb(found.setdefault((tenant, learner, competency), {}), competency, event)
+def histories_of(learner: str, rows: Iterable[Any]) -> dict[Key, History]:
+    """Return the history of every key of a learner, from the journal rows (tenant, competency, body) in order."""
+    found: dict[Key, History] = {}
+    for row in rows:
+        competency = row["competency"]
+        if not competency:
+            continue
+        history = found.setdefault((row["tenant"], learner, competency), History())
+        for entry in unpack_entries(row["body"]):
+            event = decode(entry.type, entry.data)
+            if isinstance(event, CompetencyDecided):
+                history.decisions.append(event.decided(entry.id, entry.time))
+            elif isinstance(event, ClockTicked):
+                history.clock = max(history.clock, event.at)
+            elif event is not None:
+                absorb(history.evidence, competency, event)
     return found
 
 
-def differing(histories: dict[Key, Evidence], states: dict[Key, KeyState], policies: dict[str, Policy]) -> list[Key]:
+def differing(histories: dict[Key, History], states: dict[Key, KeyState], policies: dict[str, Policy]) -> list[Key]:
     """
-    Return the keys whose stored state is not the value of their set of evidence, in order.
+    Return the keys whose stored state is not the value of their history, in order.
 
     The fold is the definition: a replay of the whole set under the pin that is stored, sharing only the pure domain with
     what wrote the states. What was told of a key, and its sequence number, are no part of the value.
@@ -112,15 +137,17 @@ def differing(histories: dict[Key, Evidence], states: dict[Key, KeyState], polic
     return sorted(
         key
         for key in histories.keys() | states.keys()
-        if key not in states or _value(key, states[key], policies) != _plain(key, histories, states[key], policies)
+        if key not in states
+        or _value(key, states[key], policies) != _plain(key, histories, states[key].policy, policies)
     )
 
 
-def _plain(
-    key: Key, histories: dict[Key, Evidence], stored: KeyState, policies: dict[str, Policy]
-) -> tuple[object, ...]:
-    pieces = valid_pieces(histories.get(key, {}))
-    return _value(key, replay(KeyState(), pieces, policies.get(stored.policy), stored.policy), policies)
+def _plain(key: Key, histories: dict[Key, History], pin: str, policies: dict[str, Policy]) -> tuple[object, ...]:
+    history = histories.get(key, History())
+    policy = policies.get(pin)
+    rule = policy.rule if policy is not None else None
+    state = replay(KeyState(clock=history.clock), valid_pieces(history.evidence), rule, pin, history.decisions)
+    return _value(key, state, policies)
 
 
 def _value(key: Key, state: KeyState, policies: dict[str, Policy]) -> tuple[object, ...]:
