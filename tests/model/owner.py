@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from shared.consumer import InboxEntry, Settle, ShardBatch, ShardConsumer, Write
+from shared.events import Envelope
 from shared.settings import Settings
 from tests.model.outside import Feed, Reader, Topic
 from tests.model.store import Database, Effect, Session, Store
@@ -14,6 +15,13 @@ from tests.support.recorder import Fact, chained
 
 NAME = "recorder"
 _decode = msgspec.json.Decoder(Fact).decode
+
+
+def fact(event: Envelope) -> int:
+    """Return the number that an event carries."""
+    return _decode(event.data).n
+
+
 SETTINGS = Settings(session_timeout_s=0.0, head_check_s=0.0, batch_records=5, slot="")
 
 
@@ -40,7 +48,7 @@ class Ledger:
             index, value = self.cache[batch.shard]
             made = effects.setdefault(batch.shard, [])
             inputs = [("inbox", entry.pos, int(entry.body), batch.generation) for entry in batch.decisions]
-            inputs += [("log", event.position, _decode(event.data).n, event.generation) for event in batch.events]
+            inputs += [("log", event.position, fact(event), event.generation) for event in batch.events]
             for input, pos, n, generation in inputs:
                 index, value = index + 1, chained(value, n)
                 made.append(Effect(index, input, pos, n, generation))
@@ -97,11 +105,15 @@ class Process:
         self.database = Database(store)
         self.handler = Ledger(self.database)
         self.reader = Reader(topic)
-        self.consumer = ShardConsumer(
-            NAME, "test", self.database, self.handler, feed, SETTINGS, StoredInbox()  # type: ignore[arg-type]
-        )  # fmt: skip
+        self.consumer = self.composed(feed)
         self.consumer.kafka = lambda: self.reader
         self.step: asyncio.Task[Any] | None = None
+
+    def composed(self, feed: Feed) -> ShardConsumer:
+        """Return the product's consumer over the model."""
+        return ShardConsumer(
+            NAME, "test", self.database, self.handler, feed, SETTINGS, StoredInbox()  # type: ignore[arg-type]
+        )  # fmt: skip
 
     @property
     def stuck(self) -> bool:

@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from shared.errors import Conflict, Unavailable
 from shared.ownership import Move, Place
@@ -59,17 +59,25 @@ def folded(journal: Sequence[Effect]) -> int:
     return value
 
 
+class Lockable(Protocol):
+    """A row that a transaction may lock."""
+
+    lock: asyncio.Lock
+
+
 class Session:
     """A lent connection: what it locked and what it will change."""
 
     def __init__(self, store: "Store") -> None:
         self.store = store
-        self.locked: list[Row] = []
+        self.locked: list[Lockable] = []
         self.changes: list[Callable[[], None]] = []
+        self.moved: dict[int, int] = {}
+        """Positions that it has moved itself and not committed, by id of the row."""
 
-    async def lock(self, row: Row) -> None:
+    async def lock(self, row: "Lockable") -> None:
         """Wait for a row and keep it until the end of the transaction."""
-        if row not in self.locked:
+        if not any(row is held for held in self.locked):
             await row.lock.acquire()
             self.locked.append(row)
 

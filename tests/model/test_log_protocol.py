@@ -8,7 +8,7 @@ from shared import consumer, folding, ownership
 from tests.model import mutants
 from tests.model.machine import LogProtocol
 
-EXAMPLES = 150
+EXAMPLES = 400
 STEPS = 60
 
 
