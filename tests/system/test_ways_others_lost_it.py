@@ -141,7 +141,7 @@ async def test_a_crash_between_state_and_publication_tells_once(stack: Stack, di
     """The row was written before the crash, so the delivery after it was skipped as known: nothing was ever told."""
     learners = [f"crash{n}" for n in range(30)]
 
-    killed = set()
+    killed: set[int] = set()
 
     async def kill() -> None:
         while len(killed) < 3:
