@@ -15,6 +15,7 @@ import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 
 from shared import ownership
+from shared.crash_points import reach
 from shared.database import Database
 from shared.errors import Unavailable
 from shared.events import Envelope, decode_envelope
@@ -262,6 +263,7 @@ class ShardConsumer(ShardFolder):
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(OFFSET_COMMIT_S):
                     await consumer.commit(offsets)
+                    reach("consumer.offsets_committed")
 
 
 def _next(events: Sequence[Envelope], owned: Owned) -> tuple[list[Envelope], Envelope | None]:

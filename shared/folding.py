@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from shared import ownership
+from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import Conflict, Unavailable
 from shared.events import Envelope
@@ -213,7 +214,10 @@ class ShardFolder(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         started = time.perf_counter()
         async with self._database.transaction() as connection:
             await ownership.move(connection, self.name, moves)
+            reach("consumer.moved")
             await write(connection)
+            reach("consumer.written")
+        reach("consumer.committed")
         self._handler.committed()
         self.last_progress = time.monotonic()
         metrics.commit_seconds.labels(consumer=self.name).observe(time.perf_counter() - started)
@@ -239,6 +243,7 @@ class ShardFolder(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             return set()
         async with self._database.connection() as connection:
             places = await ownership.claim(connection, self.name, wanted, self._settings.slot)
+        reach("consumer.claimed")
         await self._adopt(places)
         log.info("%s claimed shards %s", self.name, wanted)
         return set(wanted)

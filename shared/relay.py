@@ -16,6 +16,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from shared.crash_points import reach
 from shared.database import Connection, Database, columns
 from shared.errors import Conflict, Unavailable
 from shared.event_log import Entry, EventLog, LogRow, Place, read_all
@@ -160,6 +161,7 @@ class Relay:
                     name,
                     *columns(lost.items(), 2),
                 )
+            reach("relay.lowered")
         return lost
 
     async def _lost(self, name: str, cursors: dict[int, int]) -> dict[int, int]:
@@ -212,6 +214,8 @@ class Relay:
                 self._look = bool(pages)
                 runs |= pages
         await asyncio.gather(*(self._send(producer, place, run) for place, run in runs.items()))
+        if runs:
+            reach("relay.sent")
         sent: Counter[str] = Counter()
         for place, run in runs.items():
             self._cursors[place] = run[-1].pos
@@ -284,6 +288,7 @@ class Relay:
         if len(rows) != len(moved):
             raise Conflict("another relay has moved cursors")
         self._stored |= moved
+        reach("relay.moved")
 
     def _topic(self, name: str) -> str:
         return f"attain.{name}{self._settings.topic_suffix}"

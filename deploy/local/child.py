@@ -39,7 +39,8 @@ class Program:
     What a child is.
 
     `answers` asks the program once, briefly, whether it is ready and is ours; it raises nothing. `prepare` runs before
-    every start and clears what a crash left. `stop_signal` asks for a clean stop, for which it has `grace_s`.
+    every start and clears what a crash left. `stop_signal` asks for a clean stop, for which it has `grace_s`. After the
+    n-th death within a short time it is started again n-th of `back_off_s` seconds later.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Program:
     stop_signal: signal.Signals = signal.SIGTERM
     grace_s: float = 15.0
     start_s_max: float = 90.0
+    back_off_s: Sequence[float] = BACK_OFF_S
 
 
 async def spawn(
@@ -176,7 +178,7 @@ class Child:
         while True:
             await self._process.wait()
             deaths = 0 if time.monotonic() - started > STEADY_S else deaths
-            delay = BACK_OFF_S[min(deaths, len(BACK_OFF_S) - 1)]
+            delay = self.program.back_off_s[min(deaths, len(self.program.back_off_s) - 1)]
             deaths += 1
             self._say(f"{self.program.title} {self._fate()}; starting it again in {delay} s")
             await asyncio.sleep(delay)

@@ -21,6 +21,7 @@ from services.evidence.formats import native
 from services.evidence.handlers.intake import Intake
 from services.evidence.handlers.quarantine import Quarantine
 from shared.auth import TENANT
+from shared.crash_points import reach
 from shared.errors import Unavailable
 from shared.observability import metrics
 from shared.settings import Settings
@@ -97,6 +98,7 @@ class SubmittedEvidence:
         with contextlib.suppress(Exception):
             # Where the partition is someone else's by now they repeat the records, and the ids make them duplicates.
             await consumer.commit(offsets)
+            reach("intake.offsets_committed")
 
     async def _take(self, records: Sequence[Record]) -> None:
         refusals: list[Refusal] = []
@@ -114,7 +116,9 @@ class SubmittedEvidence:
             if isinstance(answer, BaseException):
                 raise answer
             refusals += answer
+        reach("intake.taken")
         await self._quarantine.keep(refusals, "kafka")
+        reach("intake.quarantined")
 
     async def _take_tenant(self, tenant: str, run: Sequence[Record]) -> list[Refusal]:
         items = await self._intake.take([record.value or b"" for record in run], tenant, way="kafka")

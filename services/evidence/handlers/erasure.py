@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from services.evidence.handlers.directory import Learners
 from services.evidence.tables import people, pieces, quarantine
+from shared.crash_points import reach
 from shared.database import Database
 from shared.errors import NotFound
 from shared.event_log import EventLog
@@ -31,5 +32,7 @@ async def erase_learner(
         redacted = 0
         for log in logs:
             redacted += await log.redact(connection, shard_of(tenant, learner, log.shards), tenant, learner)
+        reach("erasure.redacted")
+    reach("erasure.committed")
     learners.forget({learner})
     return {"identities": len(sources), "evidence": erased, "events": redacted}

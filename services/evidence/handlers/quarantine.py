@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from services.evidence.domain.quarantine import Refusal, quarantined
 from services.evidence.handlers.intake import Intake, Item
 from services.evidence.tables import quarantine
+from shared.crash_points import reach
 from shared.database import Database
 from shared.errors import NotFound, Refused
 from shared.event_log import EventLog
@@ -49,6 +50,7 @@ class Quarantine:
         if row["status"] in ("redriven", "released"):
             raise Refused(f"it is {row['status']} already", evidence_id=str(row["evidence_id"]))
         [item] = await self._intake.take([row["original"]], tenant, way="redrive")
+        reach("redrive.taken")
         if row["status"] == "quarantined":
             taken_in = item.status != "rejected"
             async with self._database.connection() as connection:

@@ -8,6 +8,7 @@ import msgspec
 from services.evidence.domain.roster import Enrolment, Group, Roster, events, facts
 from services.evidence.handlers.directory import Learners
 from services.evidence.tables import people, roster
+from shared.crash_points import reach
 from shared.database import Database
 from shared.event_log import EventLog
 from shared.events import utc
@@ -59,6 +60,8 @@ class Rosters:
             time = utc(datetime.datetime.now(datetime.UTC))
             ids = [str(uuid.uuid4()) for _ in news]
             await self._log.append(connection, events(tenant, news, ids, time, self._log.shards))
+            reach("roster.appended")
+        reach("roster.committed")
         return Counts(
             len(given.learners), len(given.classes), len(given.enrolments), len(given.staff), len(given.schools),
             len(news),

@@ -20,6 +20,7 @@ from services.evidence.domain.evidence import State, Submission
 from services.evidence.domain.validity import Piece
 from services.evidence.handlers.counting import IntakeCounts
 from services.evidence.tables import pieces, quarantine
+from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import AttainError, Conflict, Unavailable
 from shared.event_log import EventLog, LogRow, append_all
@@ -166,7 +167,10 @@ class Writer:
             await self.counts.add(connection, refused, submissions, decision)
             appended = await append_all(connection, [(self._log, decision.drafts)])
             positions = [row[2] for row in appended]
+            reach("evidence.appended")
             await _store(connection, decision, positions, group, now)
+            reach("evidence.stored")
+        reach("evidence.committed")
         self._written(appended)
         return self._placed(decision, positions)
 

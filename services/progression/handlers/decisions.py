@@ -5,12 +5,15 @@ import uuid
 import msgspec
 
 from services.progression import tables
-from services.progression.curriculum import Framework, parts, read_csv
+from services.progression.curriculum import Framework, parts
+from services.progression.curriculum.crosswalks import Migration, plan
 from services.progression.handlers.logs import CONSUMER, FRAMEWORK_ACTIVATED, POLICY_ACTIVATED, REDRIVEN, Logs
 from services.progression.handlers.memory import read_framework
 from services.progression.policy import Policy, read_policy
 from shared.contracts import FRAMEWORK_PUBLISHED
+from shared.crash_points import reach
 from shared.database import Connection, Database
+from shared.errors import NotFound, Refused
 from shared.events import Draft, encode_json, envelope, now
 from shared.settings import Settings
 from shared.shards import shard_of, stable_id
@@ -28,7 +31,7 @@ class Decisions:
         """
         Put a policy into force for a framework (empty: all); return it with its inbox position in every shard.
 
-        The one that is in force there already is not activated again.
+        The one that was decided there last is not activated again: the positions are those of the first time.
 
         Raises:
             InvalidEvent: the policy is not of the language.
@@ -36,36 +39,60 @@ class Decisions:
         policy = read_policy(text)
         body = encode_json(policy.model_dump(mode="json", by_alias=True, exclude_defaults=True))
         async with self._database.transaction() as connection:
-            if await tables.policy_in_force(connection, tenant, framework) == policy.hash:
-                return policy, {}
+            known, positions = await self._last(connection, tenant, POLICY_ACTIVATED, framework)
+            if known.get("policy") == policy.hash:
+                return policy, positions
             await tables.save_policy(connection, tenant, policy.hash, body)
             positions = await self._decide_everywhere(
                 connection, tenant, POLICY_ACTIVATED, {"policy": policy.hash, "framework": framework}
             )
+            reach("policy.decided")
+        reach("policy.committed")
         return policy, positions
 
-    async def publish_framework(
-        self, tenant: str, id: str, title: str, nodes: str, edges: str
-    ) -> tuple[Framework, list[str], dict[int, int]]:
+    async def publish_framework(self, tenant: str, framework: Framework) -> tuple[Migration, dict[int, int]]:
         """
-        Publish a framework version; return it with the problems passed over and its inbox positions.
+        Publish a framework version; return how it follows the one in force, and its inbox positions.
 
-        The version that is in force already is not published again.
+        The version that was published last is not published again: the positions are those of the first time.
 
         Raises:
-            InvalidEvent: the CSV is not of its form.
+            Refused: it has no competencies, and the one in force has: all of them would be retired.
         """
-        framework, problems = read_csv(id, title, nodes, edges)
         async with self._database.transaction() as connection:
-            in_force = [read_framework(body) for body in await tables.frameworks_of(connection, tenant)]
-            if any((known.id, known.version) == (framework.id, framework.version) for known in in_force):
-                return framework, problems, {}
-            await tables.save_framework(connection, tenant, id, framework.version, msgspec.json.encode(framework))
-            positions = await self._decide_everywhere(
-                connection, tenant, FRAMEWORK_ACTIVATED, {"framework": id, "version": framework.version}
+            known, positions = await self._last(connection, tenant, FRAMEWORK_ACTIVATED, framework.id)
+            _, body = await tables.load_documents(connection, tenant, "", framework.id, known.get("version", ""))
+            before = read_framework(body) if body is not None else Framework(framework.id, "", (), ())
+            migration = plan(before, framework)
+            if known.get("version") == framework.version:
+                return migration, positions
+            if before.competencies and not framework.competencies:
+                raise Refused(f"it has no competencies, and {framework.id} has: all of them would be retired")
+            await tables.save_framework(
+                connection, tenant, framework.id, framework.version, msgspec.json.encode(framework)
             )
+            positions = await self._decide_everywhere(
+                connection, tenant, FRAMEWORK_ACTIVATED, {"framework": framework.id, "version": framework.version}
+            )
+            reach("framework.decided")
             await self._logs.curriculum.append(connection, self._published(tenant, framework))
-        return framework, problems, positions
+        reach("framework.committed")
+        return migration, positions
+
+    async def framework(self, tenant: str, id: str) -> Framework:
+        """
+        Return the version of a framework that is in force.
+
+        Raises:
+            NotFound: there is none.
+        """
+        async with self._database.connection() as connection:
+            bodies = await tables.frameworks_of(connection, tenant)
+        for body in bodies:
+            known = read_framework(body)
+            if known.id == id:
+                return known
+        raise NotFound(f"the tenant has no framework {id[:100]!r}")
 
     def _published(self, tenant: str, framework: Framework) -> list[Draft]:
         shard = shard_of(tenant, framework.id, self._settings.shards)
@@ -91,6 +118,19 @@ class Decisions:
         id = str(uuid.uuid4())
         drafts = [_decision(shard, tenant, type, data, id) for shard in range(self._settings.shards)]
         return dict(enumerate(await self._logs.decisions.append(connection, drafts)))
+
+    async def _last(
+        self, connection: Connection, tenant: str, type: str, framework: str
+    ) -> tuple[dict[str, str], dict[int, int]]:
+        """
+        Return what was decided last, whether or not it is folded yet, and its inbox positions.
+
+        Whoever asks again, because the answer was lost, decides nothing twice and waits like the first.
+        """
+        await tables.lock_decisions(connection, tenant)
+        body, positions = await tables.last_decision(connection, tenant, type, framework)
+        data: dict[str, str] = msgspec.json.decode(body)["data"] if body else {}
+        return data, positions
 
     async def folded(self, positions: dict[int, int]) -> bool:
         """Tell whether every shard has folded its decision."""

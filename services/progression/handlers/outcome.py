@@ -11,6 +11,7 @@ from services.progression.journal import JournalEntry, JournalRow, pack_entries
 from services.progression.telling import Told
 from shared.consumer import ShardBatch
 from shared.contracts import CHECKPOINT, MASTERY_UPDATED, Checkpoint, MasteryUpdated
+from shared.crash_points import reach
 from shared.database import Connection
 from shared.event_log import LogRow, append_all
 from shared.events import Draft, encode_json, envelope, now
@@ -82,6 +83,7 @@ class Outcome:
             RuntimeError: more learners were blocked in an hour than data could explain.
         """
         await tables.append_journal(connection, self._journal_rows())
+        reach("fold.journalled")
         await tables.save_states(connection, sorted([(*key, *row) for key, row in self.states.items()]))
         await tables.save_standings(connection, [(*key, *row) for key, row in self.standings.items()])
         await tables.save_activations(connection, self.activations)
@@ -91,9 +93,11 @@ class Outcome:
             await tables.delete_blocked(connection, self.unblocked)
         if self.blocked:
             await self._save_blocked(connection, blocked_learners_max)
+        reach("fold.saved")
         self.appended = await append_all(
             connection, [(logs.advancement, self.advancement), (logs.progression, self.progression)]
         )
+        reach("fold.told")
 
     def _journal_rows(self) -> list[JournalRow]:
         rows = []

@@ -14,6 +14,7 @@ from services.reporting.tables import rebuilds
 from services.reporting.tables.rebuilds import Attempt, Progress
 from services.reporting.tables.schema import INPUT_LOGS
 from shared.consumer import ShardBatch
+from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import AttainError, NotFound, Refused, Unavailable
 from shared.feed import FeedClient
@@ -52,6 +53,7 @@ class Rebuilder:
             raise NotFound(f"no read model {model[:60]!r}; there are {', '.join(FOLDS)}")
         async with self._database.transaction() as connection:
             attempt = await rebuilds.begin(connection, model)
+        reach("rebuild.begun")
         task = asyncio.create_task(self._run(attempt, accept_differences))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -98,6 +100,8 @@ class Rebuilder:
                 await self._catch_up(attempt, fold, shard, connection)
             detail = await self._compared(connection, attempt, accept_differences)
             await rebuilds.switch(connection, attempt, detail)
+            reach("rebuild.switched")
+        reach("rebuild.live")
         log.info("read model %s is live in version %s", attempt.model, attempt.version)
 
     async def _catch_up(
@@ -116,6 +120,7 @@ class Rebuilder:
                     await rebuilds.hold(connection, attempt)
                     await rebuilds.move(connection, attempt, shard.shard, pos, batch.last)
                     await write(connection)
+                reach("rebuild.copied")
             pos = batch.last
 
     async def _page(self, model: str, shard: Progress, pos: int) -> ShardBatch:

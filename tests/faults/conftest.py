@@ -1,0 +1,26 @@
+"""The stack that these tests break: one for all of them, beside the session's, which stays whole."""
+
+import shutil
+from collections.abc import AsyncIterator
+
+import pytest
+
+from deploy.local import stack
+from tests.conftest import MODE
+from tests.faults.cluster import Cluster, new_folder
+
+
+@pytest.fixture(scope="session")
+async def cluster() -> AsyncIterator[Cluster]:
+    """Kafka, PostgreSQL and the services, with a proxy in every link."""
+    if MODE != "embedded":
+        pytest.skip(f"servers that are {MODE} cannot be killed from here; ATTAIN_TEST_STACK=embedded can")
+    folder = new_folder()
+    broken = Cluster(folder / "home")
+    try:
+        await broken.start()
+        yield broken
+    finally:
+        await broken.stop()
+        stack.reset(folder / "home")
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,208 @@
+"""Processes that send a seeded load by HTTP and by Kafka, each batch until it is acknowledged, and write down what was."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import islice
+from typing import Any, Protocol
+
+import httpx
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from shared.topics import SUBMITTED
+from tests.faults.cluster import Cluster
+from tests.faults.history import History
+from tests.faults.items import FRAMEWORK, POLICY, Item, generate
+
+RETRY_S = 0.2
+ANSWER_S_MAX = 10.0
+BATCHES_A_S = 5
+UNKNOWN = (httpx.HTTPError, KafkaError, OSError, TimeoutError)
+"""What says nothing about whether the batch was taken in."""
+
+
+class Sender(Protocol):
+    """One way in."""
+
+    async def send(self, batch: Sequence[Item]) -> list[Any] | None:
+        """Return once all is acknowledged, with (status, position) of each where the way tells; raises `UNKNOWN`."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+
+
+class HttpSender:
+    """NDJSON to the evidence service."""
+
+    def __init__(self, cluster: Cluster, tenant: str) -> None:
+        self._url = f"{cluster.urls['evidence']}/v1/evidence"
+        self._client = cluster.client(tenant, ANSWER_S_MAX)
+
+    async def send(self, batch: Sequence[Item]) -> list[Any]:
+        body = b"\n".join(item.native() for item in batch)
+        answer = await self._client.post(self._url, content=body, headers={"Content-Type": "application/x-ndjson"})
+        answer.raise_for_status()
+        return [[item["status"], item["position"]] for item in answer.json()["items"]]
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+class KafkaSender:
+    """The topic of submitted evidence, keyed by learner."""
+
+    def __init__(self, cluster: Cluster, tenant: str) -> None:
+        self._servers = cluster.kafka
+        self._headers = [("tenant", tenant.encode())]
+        self._producer: AIOKafkaProducer | None = None
+
+    async def send(self, batch: Sequence[Item]) -> None:
+        if self._producer is None:
+            producer = AIOKafkaProducer(bootstrap_servers=self._servers, acks="all", request_timeout_ms=10_000)
+            try:
+                await producer.start()
+            except BaseException:
+                await producer.stop()
+                raise
+            self._producer = producer
+        try:
+            topic = SUBMITTED.name()
+            futures = [
+                await self._producer.send(topic, item.native(), f"l{item.learner}".encode(), headers=self._headers)
+                for item in batch
+            ]
+            await asyncio.gather(*futures)
+        except UNKNOWN:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with contextlib.suppress(KafkaError, TimeoutError):
+                async with asyncio.timeout(5):
+                    await producer.stop()
+
+
+class Load:
+    """
+    `ways` are the processes, such as ("http", "http", "kafka"); each has learners of its own, so that what it sends of
+    one is in order. `rate` is items a second of all processes together, offered as far as the answers allow.
+    """
+
+    def __init__(
+        self, cluster: Cluster, tenant: str, history: History, *, seed: int, rate: int,
+        ways: Sequence[str] = ("http", "http", "kafka"), learners: int = 150, competencies: int = 6,
+    ) -> None:  # fmt: skip
+        self.tenant = tenant
+        self.acknowledged = 0
+        self._cluster = cluster
+        self._history = history
+        self._ways = ways
+        self._competencies = competencies
+        self._batch = max(1, rate // len(ways) // BATCHES_A_S)
+        self._items = [
+            generate(f"{seed}-{n}", first=n, step=len(ways), learners=range(n, learners, len(ways)),
+                     competencies=competencies)
+            for n in range(len(ways))
+        ]  # fmt: skip
+        self._stopping = False
+        self._kafka_may_send = asyncio.Event()
+        self._kafka_may_send.set()
+        self._sending_by_kafka = 0
+        self._tasks: list[asyncio.Task[None]] = []
+        self._batches = 0
+        self._items_left: int | None = None
+
+    async def prepare(self) -> None:
+        """Publish the framework and the policy of the tenant, and wait until evidence knows the competencies."""
+        nodes = "code,title\n" + "".join(f"c{n},Competency {n}\n" for n in range(self._competencies))
+        url = self._cluster.urls["progression"]
+        async with self._cluster.client(self.tenant) as client:
+            answer = await client.post(f"{url}/v1/frameworks", json={"id": FRAMEWORK, "nodes": nodes})
+            answer.raise_for_status()
+            (await client.post(f"{url}/v1/policies", content=POLICY)).raise_for_status()
+            await self._until_nothing_waits(client, "evidence-curriculum")
+
+    def start(self, *, items: int | None = None) -> None:
+        """Send until `stop` or, as fast as the answers allow, until so many items are sent."""
+        self._items_left = items
+        self._tasks = [
+            asyncio.create_task(self._run(f"{way}-{number}", way, items))
+            for number, (way, items) in enumerate(zip(self._ways, self._items, strict=True))
+        ]
+
+    async def stop(self) -> None:
+        """Begin nothing new; return when all that was begun is acknowledged."""
+        self._stopping = True
+        await self.finished()
+
+    async def finished(self) -> None:
+        """Return when all is sent and acknowledged."""
+        await asyncio.gather(*self._tasks)
+
+    @contextlib.asynccontextmanager
+    async def without_kafka(self) -> AsyncIterator[None]:
+        """
+        Send nothing by Kafka within the block, which begins when all that was sent so is taken in.
+
+        For faults that delete Kafka's data: what its producers were promised is Kafka's to keep.
+        """
+        self._kafka_may_send.clear()
+        try:
+            while self._sending_by_kafka:
+                await asyncio.sleep(0.05)
+            async with self._cluster.client(self.tenant) as client:
+                await self._until_nothing_waits(client, "intake")
+            yield
+        finally:
+            self._kafka_may_send.set()
+
+    async def _until_nothing_waits(self, client: httpx.AsyncClient, stage: str) -> None:
+        while True:
+            with contextlib.suppress(httpx.HTTPError):
+                answer = await client.get(f"{self._cluster.urls['evidence']}/v1/lag")
+                if answer.is_success and {s["name"]: s["behind_events"] for s in answer.json()["stages"]}[stage] == 0:
+                    return
+            await asyncio.sleep(0.1)
+
+    async def _run(self, process: str, way: str, items: Iterator[Item]) -> None:
+        loop = asyncio.get_running_loop()
+        sender: Sender = (HttpSender if way == "http" else KafkaSender)(self._cluster, self.tenant)
+        try:
+            while not self._stopping:
+                due = loop.time() + 1 / BATCHES_A_S
+                if way == "kafka":
+                    await self._kafka_may_send.wait()
+                batch = self._next(items)
+                if not batch:
+                    return
+                self._sending_by_kafka += way == "kafka"
+                await self._submit(process, sender, batch)
+                self._sending_by_kafka -= way == "kafka"
+                if self._items_left is None:
+                    await asyncio.sleep(due - loop.time())
+        finally:
+            await sender.close()
+
+    def _next(self, items: Iterator[Item]) -> list[Item]:
+        size = self._batch
+        if self._items_left is not None:
+            size = min(size, self._items_left)
+            self._items_left -= size
+        return list(islice(items, size))
+
+    async def _submit(self, process: str, sender: Sender, batch: Sequence[Item]) -> None:
+        number = self._batches = self._batches + 1
+        self._history.add(process, "invoke", "submit", [number, batch])
+        while True:
+            try:
+                answers = await sender.send(batch)
+            except UNKNOWN as error:
+                self._history.add(process, "info", "submit", [number, f"{type(error).__name__}: {error}"[:200]])
+                await asyncio.sleep(RETRY_S)
+            else:
+                self._history.add(process, "ok", "submit", [number, answers])
+                self.acknowledged += len(batch)
+                return

@@ -1,0 +1,94 @@
+"""One run: a load, faults while it is sent, healing, a drain, the last reads, and the verdict."""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+import httpx
+
+from deploy.local.services import SERVICES
+from tests.faults import history as histories
+from tests.faults import reading
+from tests.faults.checker import Verdict, check
+from tests.faults.cluster import Cluster
+from tests.faults.history import History
+from tests.faults.load import Load
+
+DRAIN_S_MAX = 120.0
+QUIET_LOOKS = 3
+NEMESIS = "nemesis"
+
+
+class Run:
+    """A run on a cluster, as a tenant of its own; `break_with` what is to be broken while the load runs."""
+
+    def __init__(
+        self, cluster: Cluster, folder: Path, name: str, *, seed: int = 1, rate: int = 400,
+        ways: Sequence[str] = ("http", "http", "kafka"), learners: int = 150, say: Callable[[str], None] = print,
+    ) -> None:  # fmt: skip
+        self.cluster = cluster
+        self.tenant = f"{name}-{secrets.token_hex(3)}"
+        self.history = History(folder / f"{self.tenant}.jsonl")
+        self.load = Load(cluster, self.tenant, self.history, seed=seed, rate=rate, ways=ways, learners=learners)
+        self.say = say
+        self._healed_at = time.monotonic()
+
+    @contextlib.asynccontextmanager
+    async def fault(self, name: str, fault: "contextlib.AbstractAsyncContextManager[object]") -> AsyncIterator[None]:
+        """Break something for the length of the block; both ends are in the history."""
+        self.say(f"{name} ...")
+        self.history.add(NEMESIS, "info", "start", name)
+        async with fault:
+            yield
+        self.history.add(NEMESIS, "info", "stop", name)
+        self.healed()
+
+    def healed(self) -> None:
+        """From now on the product has to catch up."""
+        self._healed_at = time.monotonic()
+
+    async def finish(self, *, topics: bool = True) -> Verdict:
+        """Stop the load, wait until nothing is left to do, read everything, let `attain verify` look too, and judge."""
+        await self.load.stop()
+        await self._read(topics=topics)
+        await asyncio.to_thread(reading.verify, self.cluster, self.tenant, self.history)
+        return await self._judge()
+
+    async def judge(self) -> Verdict:
+        """The same in the middle of a run, with the audit of `attain verify` in this process."""
+        await self._read(topics=True)
+        await asyncio.to_thread(reading.audit_here, self.cluster, self.tenant, self.history)
+        return await self._judge()
+
+    async def _read(self, *, topics: bool) -> None:
+        await self.drained()
+        self.history.add(NEMESIS, "info", "drained", round(time.monotonic() - self._healed_at, 3))
+        self.history.add(reading.READER, "invoke", "read")
+        await asyncio.to_thread(reading.read_services, self.cluster, self.tenant, self.history)
+        if topics:
+            await reading.read_topics(self.cluster, self.history)
+
+    async def _judge(self) -> Verdict:
+        self.history.flush()
+        return await asyncio.to_thread(lambda: check(histories.read(self.history.path)))
+
+    async def drained(self) -> None:
+        """Wait until no stage of any service has anything left to do, several looks in a row."""
+        async with asyncio.timeout(DRAIN_S_MAX), self.cluster.client(self.tenant, 10) as client:
+            quiet = 0
+            while quiet < QUIET_LOOKS:
+                quiet = quiet + 1 if await self._is_quiet(client) else 0
+                await asyncio.sleep(0.05)
+
+    async def _is_quiet(self, client: httpx.AsyncClient) -> bool:
+        for service in SERVICES:
+            try:
+                answer = await client.get(f"{self.cluster.urls[service]}/v1/lag")
+            except httpx.HTTPError:
+                return False
+            if answer.status_code != 200 or any(stage["behind_events"] != 0 for stage in answer.json()["stages"]):
+                return False
+        return True

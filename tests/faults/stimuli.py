@@ -1,0 +1,183 @@
+"""What makes the services do something rare, each until it is answered, and the proof that it was done once."""
+
+import asyncio
+import json
+import secrets
+from typing import Any
+
+import httpx
+from aiokafka import AIOKafkaProducer
+
+from shared.topics import SUBMITTED, Topic
+from tests.faults.cluster import Cluster
+from tests.support.disposable import Topics
+
+SOURCE = "urn:attain:faults:side"
+ANSWERS_S_MAX = 60.0
+
+
+class Side:
+    """A tenant beside the load's, for what the load's oracle does not know."""
+
+    def __init__(self, cluster: Cluster, tenant: str) -> None:
+        self.cluster = cluster
+        self.tenant = tenant
+        self._client = cluster.client(tenant, 10)
+        self._count = 0
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    def fresh(self) -> str:
+        """Return a name that was not used yet."""
+        self._count += 1
+        return f"n{self._count}"
+
+    async def ask(self, method: str, service: str, path: str, **more: Any) -> httpx.Response:
+        """Send a request until it is answered by something else than 503."""
+        async with asyncio.timeout(ANSWERS_S_MAX):
+            while True:
+                try:
+                    answer = await self._client.request(method, self.cluster.urls[service] + path, **more)
+                except httpx.TransportError:
+                    pass
+                else:
+                    if answer.status_code != 503:
+                        return answer
+                await asyncio.sleep(0.1)
+
+    async def publish_framework(self) -> None:
+        """A framework, which is told to every shard, to evidence and to reporting."""
+        name = self.fresh()
+        body = {"id": name, "nodes": "code,title\nc0,One\n"}
+        (await self.ask("POST", "progression", "/v1/frameworks", json=body)).raise_for_status()
+        assert await self._activations("framework", name) == 1
+        query = {"log": "curriculum", "after": "0"}
+        told = 0
+        for shard in range(8):
+            page = await self.ask("GET", "progression", "/v1/feed", params=query | {"shard": str(shard)})
+            told += page.text.count(f'"framework":"{name}"')
+        assert told == 1
+
+    async def set_policy(self) -> None:
+        """A policy, which is told to every shard."""
+        policy = {"id": self.fresh(), "method": {"type": "streak", "n": 2}}
+        answer = await self.ask("POST", "progression", "/v1/policies", json=policy)
+        answer.raise_for_status()
+        assert await self._activations("policy", answer.json()["hash"]) == 1
+
+    async def import_roster(self) -> None:
+        """A class and an enrolment of a learner who was not met yet."""
+        name = self.fresh()
+        body = {
+            "source": SOURCE, "classes": [{"class": name, "title": "Class"}], "learners": [{"source_id": name}],
+            "enrolments": [{"class": name, "learner": name}],
+        }  # fmt: skip
+        (await self.ask("POST", "evidence", "/v1/roster", json=body)).raise_for_status()
+        told = 0
+        for shard in range(8):
+            query = {"log": "roster", "shard": str(shard), "after": "0"}
+            told += (await self.ask("GET", "evidence", "/v1/feed", params=query)).text.count(f'"class_id":"{name}"')
+        assert told == 2, "the class and the enrolment, once each"
+
+    async def flow_parked(self) -> None:
+        """A piece that waits for a competency, and the framework that brings it."""
+        name = self.fresh()
+        piece = self._piece(f"p-{name}", f"{name}:c0")
+        assert (await self.ask("POST", "evidence", "/v1/evidence", json=piece)).status_code in (202, 200)
+        body = {"id": name, "nodes": "code,title\nc0,One\n"}
+        (await self.ask("POST", "progression", "/v1/frameworks", json=body)).raise_for_status()
+        async with asyncio.timeout(ANSWERS_S_MAX):
+            while await self._recorded(f"p-{name}") == 0:
+                await asyncio.sleep(0.2)
+        assert await self._recorded(f"p-{name}") == 1
+
+    async def quarantine(self) -> str:
+        """A record that cannot be used; returns its id in quarantine."""
+        name = self.fresh()
+        producer = AIOKafkaProducer(bootstrap_servers=self.cluster.kafka, acks="all")
+        await producer.start()
+        try:
+            value = json.dumps({"id": name, "source": SOURCE, "nonsense": True}).encode()
+            await producer.send_and_wait(SUBMITTED.name(), value, headers=[("tenant", self.tenant.encode())])
+        finally:
+            await producer.stop()
+        async with asyncio.timeout(ANSWERS_S_MAX):
+            while not (kept := await self._kept(name)):
+                await asyncio.sleep(0.1)
+        # Delivered again after a crash it is still one.
+        await asyncio.sleep(0.5)
+        assert len(await self._kept(name)) == len(kept) == 1
+        return str(kept[0]["quarantine_id"])
+
+    async def redrive(self) -> None:
+        """Another attempt at what was quarantined."""
+        kept = await self.quarantine()
+        answer = await self.ask("POST", "evidence", f"/v1/quarantine/{kept}/redrive")
+        assert answer.json()["status"] == "rejected"
+
+    async def erase(self) -> None:
+        """A learner is forgotten."""
+        name = self.fresh()
+        piece = self._piece(f"e-{name}", "none:c0", learner=name)
+        assert (await self.ask("POST", "evidence", "/v1/evidence", json=piece)).status_code in (200, 202)
+        await self.ask("POST", "evidence", "/v1/roster", json={"source": SOURCE, "learners": [{"source_id": name}]})
+        who = {"source": SOURCE, "source_id": name}
+        learner = (await self.ask("GET", "evidence", "/v1/learners", params=who)).json()["learner"]
+        assert (await self.ask("DELETE", "evidence", f"/v1/learners/{learner}")).status_code in (200, 404)
+        assert (await self.ask("GET", "evidence", f"/v1/learners/{learner}")).status_code == 404
+        assert (await self.ask("GET", "evidence", "/v1/learners", params=who)).status_code == 404
+
+    async def rebuild(self) -> None:
+        """A read model is built anew; one that died is begun again without waiting until it counts as dead."""
+        before = (await self.ask("GET", "reporting", "/v1/rebuild/mastery")).json()["live"]
+        pid = self.cluster.pids["reporting"]
+        await self.ask("POST", "reporting", "/v1/rebuild/mastery")
+        async with asyncio.timeout(ANSWERS_S_MAX):
+            while (status := (await self.ask("GET", "reporting", "/v1/rebuild/mastery")).json())["live"] == before:
+                await asyncio.sleep(0.3)
+                if status["state"] == "failed" or pid != self.cluster.pids["reporting"]:
+                    pid = self.cluster.pids["reporting"]
+                    async with self.cluster.admin("reporting") as admin:
+                        await admin.execute("update read_model set heartbeat_at = now() - interval '1 hour'")
+                    await self.ask("POST", "reporting", "/v1/rebuild/mastery")
+        assert (status["live"], status["state"]) == (before + 1, "live")
+
+    async def lose_topic(self, topic: Topic) -> None:
+        """A topic is deleted, and created again, empty."""
+        topics = Topics(self.cluster.kafka, 8)
+        await topics.delete(topic.name())
+        await self.cluster.create_topics()
+
+    def _piece(self, id: str, competency: str, learner: str = "side") -> dict[str, Any]:
+        return {
+            "id": id, "source": SOURCE, "learner": learner, "competencies": [competency],
+            "score": {"raw": 1, "max": 1}, "occurred_at": "2026-03-02T10:00:00Z",
+        }  # fmt: skip
+
+    async def _recorded(self, id: str) -> int:
+        found = 0
+        for shard in range(8):
+            query = {"log": "evidence", "shard": str(shard), "after": "0", "limit": "10000"}
+            found += (await self.ask("GET", "evidence", "/v1/feed", params=query)).text.count(f'"id":"{id}"')
+        return found
+
+    async def _kept(self, id: str) -> list[dict[str, Any]]:
+        answer = await self.ask("GET", "evidence", "/v1/quarantine", params={"limit": "1000"})
+        return [item for item in answer.json()["items"] if item["id"] == id]
+
+    async def _activations(self, member: str, value: str) -> int:
+        """Return how often a decision is in the journal, if that is the same in every shard."""
+        counts = set()
+        for shard in range(8):
+            rows = await self.ask("GET", "progression", "/v1/journal", params={"shard": str(shard), "limit": "50000"})
+            counts.add(sum(json.loads(row[8]).get(member) == value
+                           for row in map(json.loads, rows.text.splitlines()) if row[8]))  # fmt: skip
+        assert len(counts) == 1, counts
+        return int(counts.pop())
+
+
+def new_side(cluster: Cluster) -> Side:
+    """Return a tenant of its own."""
+    return Side(cluster, f"side-{secrets.token_hex(3)}")

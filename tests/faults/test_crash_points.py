@@ -1,0 +1,120 @@
+"""A service is killed at every named point between two durable steps, once, and nothing is lost or done twice."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from shared.topics import ADVANCEMENT
+from tests.faults.cluster import Cluster
+from tests.faults.run import Run
+from tests.faults.stimuli import Side, new_side
+
+TREE = Path(__file__).parents[2]
+REACHED_S_MAX = 30.0
+FILLING = 2_500
+"""Items before the first crash: a rebuild of fewer is one page."""
+BURST = 90
+EVIDENCE, PROGRESSION, REPORTING = ("evidence",), ("progression",), ("reporting",)
+RELAYS, ALL = EVIDENCE + PROGRESSION, EVIDENCE + PROGRESSION + REPORTING
+Stimulus = Callable[[Side], Awaitable[object]]
+
+
+class Point(NamedTuple):
+    """Which services die there, and what leads there beside a burst of evidence."""
+
+    services: tuple[str, ...]
+    stimulus: Stimulus | None = None
+
+
+async def _lose_topic(side: Side) -> None:
+    await side.lose_topic(ADVANCEMENT)
+
+
+async def _restart(side: Side) -> None:
+    for service in ALL:
+        side.cluster.kill(service)
+
+
+POINTS = {
+    "evidence.identified": Point(EVIDENCE, Side.import_roster),
+    "evidence.appended": Point(EVIDENCE),
+    "evidence.stored": Point(EVIDENCE),
+    "evidence.committed": Point(EVIDENCE),
+    "intake.taken": Point(EVIDENCE, Side.quarantine),
+    "intake.quarantined": Point(EVIDENCE, Side.quarantine),
+    "intake.offsets_committed": Point(EVIDENCE),
+    "parked.taken": Point(EVIDENCE, Side.flow_parked),
+    "redrive.taken": Point(EVIDENCE, Side.redrive),
+    "roster.appended": Point(EVIDENCE, Side.import_roster),
+    "roster.committed": Point(EVIDENCE, Side.import_roster),
+    "erasure.redacted": Point(EVIDENCE, Side.erase),
+    "erasure.committed": Point(EVIDENCE, Side.erase),
+    "relay.sent": Point(RELAYS),
+    "relay.moved": Point(RELAYS),
+    "relay.lowered": Point(PROGRESSION, _lose_topic),
+    "consumer.claimed": Point(ALL, _restart),
+    "consumer.moved": Point(ALL, Side.publish_framework),
+    "consumer.written": Point(ALL, Side.publish_framework),
+    "consumer.committed": Point(ALL, Side.publish_framework),
+    "consumer.offsets_committed": Point(ALL),
+    "policy.decided": Point(PROGRESSION, Side.set_policy),
+    "policy.committed": Point(PROGRESSION, Side.set_policy),
+    "framework.decided": Point(PROGRESSION, Side.publish_framework),
+    "framework.committed": Point(PROGRESSION, Side.publish_framework),
+    "fold.journalled": Point(PROGRESSION),
+    "fold.saved": Point(PROGRESSION),
+    "fold.told": Point(PROGRESSION),
+    "rebuild.begun": Point(REPORTING, Side.rebuild),
+    "rebuild.copied": Point(REPORTING, Side.rebuild),
+    "rebuild.switched": Point(REPORTING, Side.rebuild),
+    "rebuild.live": Point(REPORTING, Side.rebuild),
+}
+
+
+@pytest.fixture(scope="module")
+async def run(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
+    """A load that is sent in bursts, so that everything can be judged after each crash."""
+    made = Run(cluster, tmp_path_factory.mktemp("crashes"), "crashes", ways=("http", "kafka"))
+    await made.load.prepare()
+    made.load.start(items=FILLING)
+    await made.load.finished()
+    yield made
+    made.history.close()
+
+
+@pytest.fixture(scope="module")
+async def side(cluster: Cluster) -> AsyncIterator[Side]:
+    """A tenant for what the load does not do."""
+    made = new_side(cluster)
+    yield made
+    await made.close()
+
+
+def test_every_point_in_the_source_is_in_the_table():
+    files = [file for part in ("shared", "services") for file in (TREE / part).rglob("*.py")]
+    points = [point for file in files for point in re.findall(r'\breach\("([^"]+)"\)', file.read_text())]
+
+    assert sorted(points) == sorted(POINTS)
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_killed_at_a_point_nothing_is_lost_or_done_twice(point: str, cluster: Cluster, run: Run, side: Side):
+    services, stimulus = POINTS[point]
+    pids = {service: cluster.pids[service] for service in services}
+    armed = [cluster.arm(service, point) for service in services]
+    run.load.start(items=BURST)
+    if stimulus is not None:
+        await stimulus(side)
+    await run.load.finished()
+    async with asyncio.timeout(REACHED_S_MAX):
+        while any(file.exists() for file in armed) or any(cluster.pids[s] == pid for s, pid in pids.items()):
+            await asyncio.sleep(0.05)
+    run.healed()
+    await cluster.ready(*services)
+    verdict = await run.judge()
+
+    assert verdict.ok, verdict
