@@ -105,9 +105,10 @@ class Outcome:
             batch = max([entries[-1].pos for entries in groups.values()])
             uncounted = self.events.get(shard, set())
             for no, (key, entries) in enumerate(groups.items()):
-                mine = uncounted.intersection([entry.pos for entry in entries])
-                uncounted -= mine
-                rows.append(JournalRow(shard, batch, no, *key, pack_entries(entries), len(mine)))
+                before = len(uncounted)
+                for entry in entries:
+                    uncounted.discard(entry.pos)
+                rows.append(JournalRow(shard, batch, no, *key, pack_entries(entries), before - len(uncounted)))
         return rows
 
     async def _save_blocked(self, connection: Connection, blocked_learners_max: int) -> None:
