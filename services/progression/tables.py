@@ -83,6 +83,7 @@ activation = sa.Table(
     sa.Column("framework", _text, nullable=False),
     sa.Column("policy", _text, nullable=False),
     sa.Column("version", _text, nullable=False),
+    sa.Column("time_zone", _text, nullable=False, server_default=""),
     sa.Column("swept", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 blocked_learner = sa.Table(
@@ -230,7 +231,7 @@ async def save_framework(connection: Connection, tenant: str, id: str, version: 
 async def load_activations(connection: Connection, shards: Collection[int]) -> list[Any]:
     """Return the activations of the shards in order, with the bodies of their policies and frameworks."""
     return await connection.fetch(
-        "select a.shard, a.tenant, a.no, a.input_id, a.pos, a.time, a.framework, a.policy, a.swept,"
+        "select a.shard, a.tenant, a.no, a.input_id, a.pos, a.time, a.framework, a.policy, a.time_zone, a.swept,"
         " p.body as policy_body, f.body as framework_body from activation a"
         " left join policy p on p.tenant = a.tenant and p.hash = a.policy"
         " left join framework f on f.tenant = a.tenant and f.id = a.framework and f.version = a.version"
@@ -249,9 +250,9 @@ async def load_documents(connection: Connection, tenant: str, policy: str, frame
 
 
 async def save_activations(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Store (shard, tenant, no, input_id, pos, time, framework, policy, version)."""
+    """Store (shard, tenant, no, input_id, pos, time, framework, policy, version, time_zone)."""
     if rows:
-        names = ["shard", "tenant", "no", "input_id", "pos", "time", "framework", "policy", "version"]
+        names = ["shard", "tenant", "no", "input_id", "pos", "time", "framework", "policy", "version", "time_zone"]
         await connection.copy_records_to_table("activation", records=rows, columns=names)
 
 

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.progression import tables
+from services.progression.decisions import COMPETENCY_DECIDED, CompetencyDecided
 from services.progression.handlers.logs import Logs
 from services.progression.inputs import Key, Learner
 from services.progression.journal import JournalEntry, JournalRow, pack_entries
-from services.progression.telling import Told
+from services.progression.telling import Change, Told
 from shared.consumer import ShardBatch
 from shared.contracts import CHECKPOINT, MASTERY_UPDATED, Checkpoint, MasteryUpdated
 from shared.crash_points import reach
@@ -16,6 +17,7 @@ from shared.database import Connection
 from shared.event_log import LogRow, append_all
 from shared.events import Draft, encode_json, envelope, now
 from shared.observability import metrics
+from shared.shards import stable_id
 
 
 class Outcome:
@@ -30,6 +32,7 @@ class Outcome:
         self.standings: dict[Learner, tuple[int, bytes, str | None]] = {}
         self.progression: list[Draft] = []
         self.advancement: list[Draft] = []
+        self.decisions: list[Draft] = []
         self.activations: list[tuple[Any, ...]] = []
         self.swept: list[tuple[int, str, int]] = []
         self.blocked: list[tuple[str, str, int, int, str]] = []
@@ -52,6 +55,20 @@ class Outcome:
                 time=event.time, data=encode_json(event.data), cause=event.data["cause"]["id"],
             )  # fmt: skip
             self.advancement.append(Draft(shard, event.tenant, event.learner, body))
+
+    def note_checked_by_use(self, shard: int, checked: Sequence[tuple[Change, str]]) -> None:
+        """Put the re-checks that use has passed into the inbox, where a person's decision would come."""
+        for change, competency in checked:
+            decision = CompetencyDecided(
+                change.learner, competency, "check", "", "", "evidence", f"success on {change.competency}",
+                evidence=change.state.basis,
+            )  # fmt: skip
+            body = envelope(
+                id=stable_id(change.tenant, change.learner, "checked", competency, change.trigger.id),
+                source="progression", type=COMPETENCY_DECIDED, tenant=change.tenant, subject=change.learner,
+                time=self._time, data=encode_json(decision),
+            )  # fmt: skip
+            self.decisions.append(Draft(shard, change.tenant, change.learner, body))
 
     def note_state(
         self, shard: int, key: Key, rules_no: int, state: bytes, deadline: str | None, updated: MasteryUpdated
@@ -95,7 +112,12 @@ class Outcome:
             await self._save_blocked(connection, blocked_learners_max)
         reach("fold.saved")
         self.appended = await append_all(
-            connection, [(logs.advancement, self.advancement), (logs.progression, self.progression)]
+            connection,
+            [
+                (logs.advancement, self.advancement),
+                (logs.decisions, self.decisions),
+                (logs.progression, self.progression),
+            ],
         )
         reach("fold.told")
 

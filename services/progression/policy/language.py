@@ -148,6 +148,16 @@ class Policy(Part):
         return self.hash[:12]
 
     @functools.cached_property
+    def asks_dok(self) -> bool:
+        """Whether a depth is asked for that is the competency's own."""
+        return any(depth.level is None for path in self.paths for depth in path.sufficiency.depths)
+
+    @functools.cached_property
+    def knows_days(self) -> bool:
+        """Whether it matters where a school day begins."""
+        return self.evidence.collapse != "none" or any(path.sufficiency.min_occasions > 1 for path in self.paths)
+
+    @functools.cached_property
     def reference(self) -> PolicyRef:
         """How events name the policy."""
         return PolicyRef(self.id, self.version)

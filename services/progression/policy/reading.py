@@ -16,6 +16,7 @@ UNDECIDED = {
     "version": "a policy's version is the hash of its content",
     "compat": "evidence.collapse: canvas_compat is the one that there is",
     "stuck": "say support",
+    "effective_from": "a policy is in force from when it is set",
     "target_policy": "each policy is a file of its own",
     "evidence.window.enrolment": "evidence does not tell the enrolment it belongs to",
     "upkeep.half_life_days": "a half-life would need a model of forgetting per competency; say reverify_after_days",
