@@ -237,9 +237,9 @@ class LogProtocol(RuleBasedStateMachine):
                 self.relays[0].send(shard, 8, "answered")
             self.poll(0, 8)
             self.beat(0)
+            self.do(0, self.processes[0].settle())
             if not self.missing():
                 break
-        self.do(0, self.processes[0].consumer._settle())
         assert not self.missing(), self.missing()
         self.positions_are_dense()
         self.each_effect_is_there_once_and_nothing_is_stepped_over()

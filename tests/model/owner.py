@@ -132,6 +132,11 @@ class Process:
         async with self.consumer._busy:
             await self.consumer._guarded(self.consumer._tick_once())
 
+    async def settle(self) -> None:
+        """Let the commit in flight end; one that another owner fenced off is dropped, as at any step."""
+        async with self.consumer._busy:
+            await self.consumer._guarded(self.consumer._settle())
+
     async def watch(self) -> None:
         """What the consumer does every few seconds, with a page of the feed for what it misses."""
         try:
