@@ -14,7 +14,7 @@ from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.fold import MasteryFold
 from services.progression.handlers.judgements import Judgements
 from services.progression.handlers.logs import CONSUMER, DecisionInbox, Logs
-from services.progression.handlers.reconciling import FoldChecks
+from services.progression.handlers.reconciling import FoldChecks, StateSamples
 from shared.asyncapi import asyncapi_router
 from shared.consumer import ShardConsumer
 from shared.database import Database
@@ -59,7 +59,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
             ]
 
     checks = FoldChecks(database, logs, feed)
-    reconciler = Reconciler({"folded": checks.folded, "sampled": checks.sampled}, config.reconcile_s)
+    reconciler = Reconciler({"folded": checks.folded, "sampled": StateSamples(database).sampled}, config.reconcile_s)
     decisions = Decisions(database, logs, config)
     app.include_router(operations_router(ready=database.answers, alive=tasks.alive, lag=lag))
     app.include_router(feed_router(database, logs.relayed(), config))

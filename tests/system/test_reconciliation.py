@@ -130,7 +130,9 @@ async def test_a_lost_journal_row_is_named(stack: Stack, district: District) -> 
     await until_sampled(district, different=0)
 
 
-async def test_a_changed_state_is_named(stack: Stack, district: District) -> None:
+async def test_a_changed_state_is_named_by_route_status_and_metrics(
+    stack: Stack, district: District, attain: Attain
+) -> None:
     two = await execute(
         stack, "progression",
         "select learner, competency, state from mastery where tenant = $1 order by learner, competency limit 2",
@@ -140,6 +142,10 @@ async def test_a_changed_state_is_named(stack: Stack, district: District) -> Non
     key = (district.tenant, two[0]["learner"], two[0]["competency"])
     await execute(stack, "progression", change, *key, two[1]["state"])
     await until_sampled(district, different=1)
+    told = [item for item in attain("status")["reconciliation"] if item["difference"]]
+    metrics = (await district.http.get(f"{stack.urls['progression']}/metrics")).text
+    assert [(item["tenant"], item["stage"], item["difference"]) for item in told] == [(district.tenant, "sampled", -1)]
+    assert 'attain_reconciliation_differences{stage="sampled"} 1.0' in metrics
 
     await execute(stack, "progression", change, *key, two[0]["state"])
     await until_sampled(district, different=0)

@@ -8,7 +8,7 @@ import dataclasses
 import logging
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -29,7 +29,13 @@ from shared.reconciliation import Comparison, Tally, compare, one_instant
 
 log = logging.getLogger(__name__)
 SAMPLED_LEARNERS = 20
-"""Learners refolded in one run, in the order of their random ids; when all were, it begins again."""
+"""Learners refolded in one run."""
+SAMPLED_INPUTS = 5_000
+"""Inputs after which a run refolds no further learner: about 50 ms of work."""
+DIFFERENT_LEARNERS_MAX = 1_000
+"""Learners found different at which no more are looked for: by then it is no matter of single rows."""
+Found: TypeAlias = dict[str, tuple[int, int]]
+"""By tenant: the keys of a learner that were refolded, and those of them that are stored differently."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -50,9 +56,6 @@ class FoldChecks:
         self._database = database
         self._logs = logs
         self._feed = feed
-        self._sampled: dict[str, dict[str, tuple[int, int]]] = {}
-        """By learner and tenant: the keys refolded, and those of them that were different."""
-        self._after = ""
 
     async def folded(self) -> list[Comparison]:
         """Hold the events of the evidence log up to where it is folded against those journalled."""
@@ -67,22 +70,59 @@ class FoldChecks:
         given = await self._feed.counts("evidence", {shard: place[1] for shard, place in positions.items()})
         return compare("folded", given, journalled)
 
+    @property
+    def _shards(self) -> int:
+        return self._logs.progression.shards
+
+
+class StateSamples:
+    """
+    The stage that refolds learners, some in each run, in the order of their random ids; when all were, it begins again.
+
+    What is kept does not grow with the learners: counts a tenant, and the learners that differ.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._after = ""
+        self._keys = Counter[str]()
+        """Keys by tenant that this pass over the learners has refolded."""
+        self._passed = Counter[str]()
+        """The same of the last whole pass."""
+        self._different: dict[str, Found] = {}
+
     async def sampled(self) -> list[Comparison]:
-        """Refold the next learners, and those that differed before; return all keys refolded so far and those as stored."""
+        """
+        Refold the next learners, and those that differed; return each tenant's refolded keys and those as stored.
+
+        Once very many differ, no more are looked for until some are mended.
+        """
+        for learner in list(self._different)[:SAMPLED_LEARNERS]:
+            await self._check(learner)
+        if len(self._different) < DIFFERENT_LEARNERS_MAX:
+            await self._go_on()
+        keys = Counter({t: max(self._passed[t], self._keys[t]) for t in self._passed.keys() | self._keys.keys()})
+        bad = Counter[str]()
+        for found in self._different.values():
+            bad.update({tenant: different for tenant, (_, different) in found.items()})
+        return compare("sampled", keys, {tenant: keys[tenant] - bad[tenant] for tenant in keys.keys() | bad.keys()})
+
+    async def _go_on(self) -> None:
         async with self._database.connection() as connection:
             learners = await tables.learners_behind(connection, self._after, SAMPLED_LEARNERS)
-        self._after = learners[-1] if len(learners) == SAMPLED_LEARNERS else ""
-        different = {learner for learner, found in self._sampled.items() if any(bad for _, bad in found.values())}
-        for learner in {*learners, *different}:
-            self._sampled[learner] = await self._refolded(learner)
-        keys, equal = Counter[str](), Counter[str]()
-        for found in self._sampled.values():
-            for tenant, (number, bad) in found.items():
-                keys[tenant] += number
-                equal[tenant] += number - bad
-        return compare("sampled", keys, equal)
+        inputs = 0
+        for learner in learners:
+            found, read = await self._check(learner)
+            self._keys.update({tenant: keys for tenant, (keys, _) in found.items()})
+            self._after = learner
+            inputs += read
+            if inputs >= SAMPLED_INPUTS:
+                return
+        if len(learners) < SAMPLED_LEARNERS:
+            self._passed, self._keys, self._after = self._keys, Counter(), ""
 
-    async def _refolded(self, learner: str) -> dict[str, tuple[int, int]]:
+    async def _check(self, learner: str) -> tuple[Found, int]:
+        """Refold a learner and note whether it differs; return what was found and how many inputs were read."""
         async with one_instant(self._database) as connection:
             rows = await tables.journal_of(connection, learner)
             tenants = {row["tenant"] for row in rows}
@@ -94,29 +134,31 @@ class FoldChecks:
             }
             blocked = await tables.tenants_where_blocked(connection, learner)
         states = {(row[0], row[1], row[2]): unpack_key(row[4]) for row in stored if row[0] not in blocked}
-        histories = await asyncio.to_thread(
-            histories_of, learner, (row for row in rows if row["tenant"] not in blocked)
+        histories, read = await asyncio.to_thread(
+            histories_of, learner, [row for row in rows if row["tenant"] not in blocked]
         )
         different = await asyncio.to_thread(differing, histories, states, policies)
         for key in different:
             log.error("the state of %s differs from a plain fold of its journal", key)
         keys = Counter(tenant for tenant, _, _ in histories.keys() | states.keys())
-        return {tenant: (number, sum(key[0] == tenant for key in different)) for tenant, number in keys.items()}
+        found = {tenant: (number, sum(key[0] == tenant for key in different)) for tenant, number in keys.items()}
+        self._different.pop(learner, None)
+        if different:
+            self._different[learner] = found
+        return found, read
 
-    @property
-    def _shards(self) -> int:
-        return self._logs.progression.shards
 
-
-def histories_of(learner: str, rows: Iterable[Any]) -> dict[Key, History]:
-    """Return the history of every key of a learner, from the journal rows (tenant, competency, body) in order."""
+def histories_of(learner: str, rows: Iterable[Any]) -> tuple[dict[Key, History], int]:
+    """Return the history of every key of a learner, from the journal rows (tenant, competency, body), and the inputs read."""
     found: dict[Key, History] = {}
+    read = 0
     for row in rows:
         competency = row["competency"]
         if not competency:
             continue
         history = found.setdefault((row["tenant"], learner, competency), History())
         for entry in unpack_entries(row["body"]):
+            read += 1
             event = decode(entry.type, entry.data)
             if isinstance(event, CompetencyDecided):
                 history.decisions.append(event.decided(entry.id, entry.time))
@@ -124,7 +166,7 @@ def histories_of(learner: str, rows: Iterable[Any]) -> dict[Key, History]:
                 history.clock = max(history.clock, event.at)
             elif event is not None:
                 absorb(history.evidence, competency, event)
-    return found
+    return found, read
 
 
 def differing(histories: dict[Key, History], states: dict[Key, KeyState], policies: dict[str, Policy]) -> list[Key]:
