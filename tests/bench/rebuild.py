@@ -11,8 +11,8 @@ from tests.bench.figures import Figure, Usage
 from tests.bench.load import evidence
 from tests.bench.progression_fold import Shape, filled_topic
 
-NOBODY_YET = b'{"id": "streak-999", "method": {"type": "streak", "n": 999}, "decision": {"latch": "first_crossing"}}'
-"""Nobody is on the record under it, so that every key is refolded under the next."""
+NOBODY_YET = b'{"id": "streak-20", "method": {"type": "streak", "n": 20}, "decision": {"latch": "first_crossing"}}'
+"""No key has so many pieces, so nobody is on the record and every key is refolded under the next policy."""
 
 
 async def refold(stack: Stack, events: int) -> Figure:
