@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench bench-peers bench-soak performance up down clean
+.PHONY: help setup demo test test-long check format bench bench-peers bench-soak performance up down clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ demo: setup ## start everything and show the sample district
 
 test: setup ## run all tests on real Kafka and PostgreSQL
 	@$(BIN)/python -m pytest
+
+test-long: setup ## run the tests that take minutes each, such as whole response logs
+	@$(BIN)/python -m pytest -m long
 
 check: setup ## format, lint, types and architecture rules
 	@$(BIN)/ruff format --check .

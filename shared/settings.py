@@ -1,10 +1,13 @@
 """Every setting of the services: environment name (prefix `ATTAIN_`), default and reason in one place."""
 
 import functools
+import os
 from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SECRETS_DIR = "/run/secrets"
 
 
 class Settings(BaseSettings):
@@ -59,5 +62,11 @@ class Settings(BaseSettings):
 
 @functools.cache
 def settings() -> Settings:
-    """Return the settings of this process, read once."""
-    return Settings()
+    """
+    Return the settings of this process, read once.
+
+    A setting may also be a file named as its variable in lower case, in the folder `ATTAIN_SECRETS_DIR`, which is where
+    compose and Kubernetes mount secrets. The environment wins.
+    """
+    folder = Path(os.environ.get("ATTAIN_SECRETS_DIR", SECRETS_DIR))
+    return Settings(_secrets_dir=folder if folder.is_dir() else None)
