@@ -115,7 +115,9 @@ async def test_6_a_standard_replaced_by_two_is_a_migration_that_names_both_and_c
         items = [case_item(i, i.upper(), **({"statusEndDate": "2026-01-01"} if i in ended else {})) for i in "abcxy"]
         content = package(items, [case_edge(origin, "replacedBy", to) for origin, to in edges]).decode()
         body = {"id": "std", "format": "case", "package": content}
-        return dict((await district.post("progression", "/v1/frameworks", body))["migration"])
+        answered = await district.post("progression", "/v1/frameworks", body)
+        await district.drained()
+        return dict(answered["migration"])
 
     async def statuses() -> dict[str, str]:
         await district.drained()

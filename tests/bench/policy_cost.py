@@ -12,8 +12,7 @@ from services.progression.policy.templates import template
 from tests.bench.end_to_end import STREAK_3, Bench
 from tests.bench.figures import Figure
 from tests.bench.load import FRAMEWORK, SOURCE, evidence
-from tests.bench.progression_fold import fold_rate
-from tests.support.servers import Servers
+from tests.bench.progression_fold import Shape, filled_topic
 
 KIND = "performance"
 """Work that both policies count; practice never gates under the template."""
@@ -31,16 +30,16 @@ def classroom_against_simple(stack: Stack, events: int, rounds: int, say: Callab
     for number in range(rounds):
         say(f"progression under the classroom template against three in a row, round {number + 1} of {rounds}")
         for name, policy in policies.items():
-            rates[name].append(asyncio.run(_rate(stack, events, policy)))
+            rates[name].append(asyncio.run(_rate(stack, Shape(events, kind=KIND), policy)))
         say("  " + ", ".join(f"{name} {runs[-1]:,.0f}/s" for name, runs in rates.items()))
     ratio = statistics.median(a / b for a, b in zip(rates["classroom"], rates["streak-3"], strict=True))
     detail = {f"{name}_runs": [round(run) for run in runs] for name, runs in rates.items()}
     return Figure("policy-classroom", statistics.median(rates["classroom"]), "events/s", {"streak-3": ratio}, detail)
 
 
-async def _rate(stack: Stack, events: int, policy: bytes) -> float:
-    async with fold_rate(Servers.of_home(stack), stack, events, policy=policy, kind=KIND) as (rate, _, _):
-        return rate
+async def _rate(stack: Stack, shape: Shape, policy: bytes) -> float:
+    async with filled_topic(stack, shape, policy) as topic:
+        return (await topic.fold(shape.events)).rate
 
 
 async def explain(stack: Stack) -> Figure:
