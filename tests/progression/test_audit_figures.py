@@ -26,7 +26,8 @@ def test_the_four_cells_are_shares_of_one_and_consistency_is_no_less_than_chance
 
     assert sum(cells) == pytest.approx(1, abs=1e-6)
     assert all(-1e-9 <= cell <= 1 + 1e-9 for cell in cells)
-    assert found.kappa >= -1e-6
+    passed = found.tp + found.fp
+    assert found.consistency >= passed**2 + (1 - passed) ** 2 - 1e-9
 
 
 @pytest.mark.parametrize("wrong", [{"variance": 0.0}, {"reliability": 1.0}, {"cut": 0.0}, {"variance": 200.0}])
