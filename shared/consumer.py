@@ -62,6 +62,8 @@ class ShardConsumer(ShardFolder):
         self._feed = feed
         self._inbox = inbox
         self._behind = asyncio.Event()
+        self.ticked_at = time.monotonic()
+        """When the loop last went round, on this process's clock; a dependency that is away does not stop it."""
 
     async def on_records(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
         """Fold what a poll brought. Never raises: what cannot be folded now comes again."""
@@ -84,6 +86,7 @@ class ShardConsumer(ShardFolder):
                 await asyncio.sleep(RETRY_S)
 
     async def _tick_once(self) -> None:
+        self.ticked_at = time.monotonic()
         await self._claim(list(self._may_claim))
         now = time.monotonic()
         for shard, owned in self._owned.items():

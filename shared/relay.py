@@ -21,6 +21,7 @@ from shared.database import Connection, Database, columns
 from shared.errors import Conflict, Unavailable
 from shared.event_log import Entry, EventLog, LogRow, Place, read_all
 from shared.events import placed
+from shared.kafka_security import client_options
 from shared.observability import metrics
 from shared.settings import Settings
 from shared.tasks import raise_if_cancelled, run_together
@@ -296,7 +297,7 @@ class Relay:
     @contextlib.asynccontextmanager
     async def _producer(self) -> AsyncIterator[AIOKafkaProducer]:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka,
+            **client_options(self._settings),
             acks="all",
             enable_idempotence=True,
             max_batch_size=BATCH_BYTES,
@@ -313,7 +314,7 @@ class Relay:
 
     @contextlib.asynccontextmanager
     async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.kafka, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(**client_options(self._settings), enable_auto_commit=False)
         try:
             await consumer.start()
             yield consumer

@@ -22,6 +22,8 @@ from shared.settings import Settings
 from shared.web import make_app
 
 GRACEFUL_STOP_S = 10
+LIVE_S = 60.0
+"""Longer than any statement or request to a dependency may take: those that are away must not look like a stuck loop."""
 
 Compose: TypeAlias = Callable[[FastAPI, Settings, contextlib.AsyncExitStack], Awaitable[None]]
 
@@ -41,6 +43,11 @@ class Tasks:
     def alive(self) -> bool:
         """Tell whether all tasks run."""
         return all(not task.done() for task in self._tasks)
+
+    def progress(self, consumers: Sequence[ShardConsumer]) -> bool:
+        """Tell whether all tasks run and the loop of every consumer went round lately; what to restart where not."""
+        now = time.monotonic()
+        return self.alive() and all(now - consumer.ticked_at < LIVE_S for consumer in consumers)
 
     async def stop(self) -> None:
         """Cancel the tasks and wait for them."""
