@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     tail_check_s: float = Field(60, description="how often the relay compares its cursor with the partition's tail")
     head_check_s: float = Field(5, description="how often an idle consumer asks for the producer's head")
     inbox_poll_ms: int = Field(50, description="how often the owner of a shard looks for human decisions")
+    reconcile_s: float = Field(15, gt=0, description="how often the stages are held against each other; about 50 ms")
     blocked_learners_max: int = Field(100, description="learners blocked in an hour that stop the shard: code is wrong")
 
     body_bytes_max: int = Field(8 << 20, description="request body; a batch of 10,000 items is about 4 MiB")

@@ -104,7 +104,9 @@ class MasteryFold:
                 await settle()
                 await self._decide(batch, shard, fold, settle, outcome)
             if batch.events:
+                before = shard.journal_pos
                 runs.append((shard, fold, self._journal(batch.events, shard, outcome, missing)))
+                outcome.events[batch.shard] = set(range(before + 1, shard.journal_pos + 1))
             elif not batch.decisions:
                 await settle()
                 await (self._sweep if shard.sweep else self._tick)(shard, fold, settle, outcome)

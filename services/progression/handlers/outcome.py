@@ -26,6 +26,8 @@ class Outcome:
     def __init__(self) -> None:
         self.journal: dict[int, dict[Key, list[JournalEntry]]] = {}
         """By shard and key; the competency is empty for what concerns no key, the learner too for decisions."""
+        self.events: dict[int, set[int]] = {}
+        """By shard: the positions in the journal of what came from the evidence log."""
         self.states: dict[Key, tuple[int, int, bytes, str | None]] = {}
         self.standings: dict[Learner, tuple[int, bytes, str | None]] = {}
         self.progression: list[Draft] = []
@@ -123,8 +125,12 @@ class Outcome:
         rows = []
         for shard, groups in self.journal.items():
             batch = max([entries[-1].pos for entries in groups.values()])
+            uncounted = self.events.get(shard, set())
             for no, (key, entries) in enumerate(groups.items()):
-                rows.append(JournalRow(shard, batch, no, *key, pack_entries(entries)))
+                before = len(uncounted)
+                for entry in entries:
+                    uncounted.discard(entry.pos)
+                rows.append(JournalRow(shard, batch, no, *key, pack_entries(entries), before - len(uncounted)))
         return rows
 
     async def _save_blocked(self, connection: Connection, blocked_learners_max: int) -> None:
