@@ -150,6 +150,7 @@ class ShardConsumer(ShardFolder):
             shard,
             generation,
             owned.generation,
+            extra=self._at(shard, owned.pos),
         )
         return True
 
@@ -237,10 +238,13 @@ class ShardConsumer(ShardFolder):
         try:
             page = await self._feed.read(self.log_name, shard, owned.pos, wanted)
         except Unavailable as error:
-            log.warning("%s: shard %s waits at %s: %s", self.name, shard, owned.pos, error)
+            log.warning(
+                "%s: shard %s waits at %s: %s", self.name, shard, owned.pos, error, extra=self._at(shard, owned.pos)
+            )
             return []
         if not page:
-            log.warning("%s: shard %s waits: the feed has nothing behind %s", self.name, shard, owned.pos)
+            log.warning("%s: shard %s waits: the feed has nothing behind %s", self.name, shard, owned.pos,
+                        extra=self._at(shard, owned.pos))  # fmt: skip
         return page
 
     async def _fold_pages(self, pages: Sequence[tuple[int, tuple[Owned, int], list[Envelope]]]) -> None:

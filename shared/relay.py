@@ -154,7 +154,9 @@ class Relay:
         lost = await self._lost(name, {shard: pos for shard, pos in cursors.items() if pos})
         if lost:
             metrics.relay_lowered.inc(len(lost))
-            log.warning("partitions of %s end before their cursors, which are lowered: %s", name, lost)
+            log.warning(
+                "partitions of %s end before their cursors, which are lowered: %s", name, lost, extra={"log": name}
+            )
             async with self._database.connection() as connection:
                 await connection.execute(
                     "update relay_cursor c set pos = k.pos from unnest($2::int[], $3::bigint[]) k (shard, pos)"
@@ -258,7 +260,8 @@ class Relay:
         for entry in run:
             key, value = entry.key.encode(), entry.body
             if len(value) > RECORD_BYTES_MAX:
-                log.error("%s: position %s is too large for a record, readers get it by the feed", topic, entry.pos)
+                log.error("%s: position %s is too large for a record, readers get it by the feed", topic, entry.pos,
+                          extra={"log": place[0], "shard": shard, "position": entry.pos})  # fmt: skip
                 value = msgspec.json.encode(_decode_place(value))
             if batch.append(key=key, value=value, timestamp=None) is None:
                 futures.append(await producer.send_batch(batch, topic, partition=shard))

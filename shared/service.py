@@ -64,7 +64,7 @@ def _end_process_unless_cancelled(task: asyncio.Task[None]) -> None:
 
 def serve(app: FastAPI, settings: Settings) -> None:
     """Serve HTTP in the foreground until SIGTERM or SIGINT, then stop in order."""
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format, app.title.removeprefix("Attain "))
     # Batches make many short-lived tuples beside large caches: with the default thresholds the collector walks the
     # caches again and again (measured: a third of the time).
     gc.set_threshold(200_000, 20, 50)

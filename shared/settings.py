@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     wait_s_max: float = Field(30, description="the longest `?wait=` waits before 503")
 
     log_level: str = Field("INFO", description="logging level")
+    log_format: Literal["text", "json"] = Field("text", description="JSON is one object a line, for log collectors")
 
 
 @functools.cache

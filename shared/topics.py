@@ -79,7 +79,7 @@ def rights(service: str, suffix: str) -> list[tuple[str, str, str]]:
     """
     found = [("group", service, "Read")]
     for topic in TOPICS:
-        operations = ("Read", "Describe") if service in topic.consumers else ()
+        operations: tuple[str, ...] = ("Read", "Describe") if service in topic.consumers else ()
         if topic.producer == service:
             operations = ("Read", "Write", "Describe")
         found += [("topic", topic.name(suffix), operation) for operation in operations]

@@ -18,7 +18,6 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import (
-    GroupAuthorizationFailedError,
     KafkaConnectionError,
     KafkaError,
     TopicAuthorizationFailedError,
@@ -153,7 +152,7 @@ def _load_and_verify(broker: SecuredKafka, folder: Path) -> tuple[dict[str, Any]
             for program in programs:
                 program.terminate()
             for program in programs:
-                program.wait(30)
+                program.wait(60)
 
 
 @contextlib.contextmanager
