@@ -73,7 +73,11 @@ async def test_a_scored_statement_becomes_evidence_once(service: Running) -> Non
     assert (first.status_code, first.json()) == (200, [one["id"]])
     assert (again.status_code, again.json()) == (200, [one["id"]])
     assert first.headers["X-Experience-API-Version"] == "1.0.3"
-    assert (data["competencies"], data["score"], data["source"]) == (["x:1"], {"raw": 3.0, "max": 4.0, "min": 0.0}, SOURCE)
+    assert (data["competencies"], data["score"], data["source"]) == (
+        ["x:1"],
+        {"raw": 3.0, "max": 4.0, "min": 0.0},
+        SOURCE,
+    )
     assert data["occurred_at"] == "2026-03-04T10:15:00.000000Z"
 
 
