@@ -66,6 +66,13 @@ class Settings(BaseSettings):
     batch_items_max: int = Field(10_000, description="items a request; bounds one transaction")
     item_bytes_max: int = Field(256 << 10, description="one native object; well below Kafka's 1 MiB record limit")
     clock_skew_s: int = Field(300, description="how far occurred_at may lie ahead of this machine's clock")
+    statements_kept: Literal["none", "scored", "all"] = Field(
+        "scored", description="which xAPI statements can be read again; of the others an id and a digest are kept"
+    )
+    caliper_strict: bool = Field(
+        True, description="refuse whole numbers where Caliper 1.2 has decimals; producers in JavaScript need False"
+    )
+    time_zone: str = Field("UTC", description="zone of times that a format gives without one (OneRoster, Ed-Fi, CSV)")
     page_rows_max: int = Field(10_000, description="rows a page of feeds and lists")
     wait_s_max: float = Field(30, description="the longest `?wait=` waits before 503")
 

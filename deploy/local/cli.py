@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 import httpx
 
+from deploy.local.commands.alignment import alignment
 from deploy.local.commands.demo import demo
 from deploy.local.commands.drain import drain
 from deploy.local.commands.evaluate import evaluate
@@ -27,7 +28,8 @@ from deploy.local.commands.verify import verify
 from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
-    demo, up, status, down, reset, framework, roster, policy, settings, ingest, drain, learner, explain, verify, evaluate, token
+    demo, up, status, down, reset, framework, roster, policy, settings, alignment, ingest, drain, learner, explain, verify,
+    evaluate, token,
 )  # fmt: skip
 
 
