@@ -14,7 +14,7 @@ from deploy.local.errors import StackError
 from deploy.local.jars import KAFKA_VERSION, find_java
 from deploy.local.stack import Stack
 from tests.bench.figures import Figure
-from tests.bench.progression_fold import ROOT, Folded, Shape, Topic, filled_topic
+from tests.bench.progression_fold import ROOT, Folded, Shape, Topic, prepared_topic
 
 QUIX_HOME = ROOT / ".bench" / "quix"
 QUIX = "quixstreams==3.28.1"
@@ -54,7 +54,7 @@ def against_peers(folder: Path, stack: Stack, events: int, rounds: int, say: Cal
 
 
 async def _round(folder: Path, stack: Stack, events: int, peers: dict[str, Peer]) -> tuple[Folded, dict[str, float]]:
-    async with filled_topic(stack, Shape(events)) as topic:
+    async with prepared_topic(stack, Shape(events)) as topic:
         attain = await topic.fold(events)
         return attain, {name: await asyncio.to_thread(peer, topic, folder, events) for name, peer in peers.items()}
 
