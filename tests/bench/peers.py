@@ -20,8 +20,8 @@ QUIX_HOME = ROOT / ".bench" / "quix"
 QUIX = "quixstreams==3.28.1"
 STREAMS = f"org.apache.kafka:kafka-streams:{KAFKA_VERSION}+org.slf4j:slf4j-simple:1.7.36"
 PEER_S_MAX = 600
-Peer = Callable[[Topic, Path, int], float]
-"""Returns the events a second with which the peer folds the topic; the folder is its own."""
+Peer = Callable[[Topic, Path, int], tuple[int, float]]
+"""Folds the topic; returns how many advanced, and events a second. The folder is its own."""
 
 
 def against_peers(folder: Path, stack: Stack, events: int, rounds: int, say: Callable[[str], None]) -> list[Figure]:
@@ -56,7 +56,13 @@ def against_peers(folder: Path, stack: Stack, events: int, rounds: int, say: Cal
 async def _round(folder: Path, stack: Stack, events: int, peers: dict[str, Peer]) -> tuple[Folded, dict[str, float]]:
     async with prepared_topic(stack, Shape(events)) as topic:
         attain = await topic.fold(events)
-        return attain, {name: await asyncio.to_thread(peer, topic, folder, events) for name, peer in peers.items()}
+        advanced = await topic.advanced()
+        rates = {}
+        for name, peer in peers.items():
+            theirs, rates[name] = await asyncio.to_thread(peer, topic, folder, events)
+            if theirs != advanced:
+                raise RuntimeError(f"{name} did other work: {theirs} advanced, with Attain {advanced}")
+        return attain, rates
 
 
 def quix_streams(say: Callable[[str], None]) -> Peer:
@@ -67,10 +73,12 @@ def quix_streams(say: Callable[[str], None]) -> Peer:
         subprocess.run([sys.executable, "-m", "venv", QUIX_HOME], check=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", QUIX], check=True)
 
-    def fold(topic: Topic, folder: Path, events: int) -> float:
+    def fold(topic: Topic, folder: Path, events: int) -> tuple[int, float]:
         run = f"quix-{secrets.token_hex(3)}"
         program = Path(__file__).with_name("quix_fold.py")
-        return _rate([str(python), str(program), topic.settings.kafka, topic.name, run, str(folder / run), str(events)])
+        return _output(
+            [str(python), str(program), topic.settings.kafka, topic.name, run, str(folder / run), str(events)]
+        )
 
     return fold
 
@@ -90,7 +98,7 @@ def kafka_streams() -> Peer | str:
     except Exception as error:
         return f"the jars of Kafka Streams are not here: {type(error).__name__}: {error}"
 
-    def fold(topic: Topic, folder: Path, events: int) -> float:
+    def fold(topic: Topic, folder: Path, events: int) -> tuple[int, float]:
         run = f"streams-{secrets.token_hex(3)}"
         state = folder / run
         command = [
@@ -99,16 +107,17 @@ def kafka_streams() -> Peer | str:
             str(events),
         ]  # fmt: skip
         try:
-            return _rate(command)
+            return _output(command)
         finally:
             shutil.rmtree(state, ignore_errors=True)
 
     return fold
 
 
-def _rate(command: list[str]) -> float:
-    """Run a peer; return the last number that it prints."""
+def _output(command: list[str]) -> tuple[int, float]:
+    """Run a peer; return the two numbers that it prints last."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PEER_S_MAX)
     if done.returncode != 0:
         raise RuntimeError(f"{command[0]} ended with {done.returncode}: {done.stderr[-2000:]}")
-    return float(done.stdout.split()[-1])
+    advanced, rate = done.stdout.split()[-2:]
+    return int(advanced), float(rate)

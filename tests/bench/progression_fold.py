@@ -105,6 +105,14 @@ class Topic:
         finally:
             await connection.close()
 
+    async def advanced(self) -> int:
+        """Return how many (learner, competency) pairs have advanced."""
+        connection = await asyncpg.connect(self.settings.progression_database)
+        try:
+            return int(await connection.fetchval("select count(*) from event_log where log = 'advancement'"))
+        finally:
+            await connection.close()
+
     @contextlib.asynccontextmanager
     async def replicas(self, number: int = 1) -> AsyncIterator[dict[str, int]]:
         """Run replicas and yield their pids once all are ready; they end with the block."""
