@@ -4,6 +4,8 @@ import json
 import re
 import sys
 import tomllib
+from collections.abc import Callable
+from typing import TypeVar
 
 import pytest
 
@@ -12,7 +14,15 @@ from tests.support.engine import BUILD_TIMEOUT_S, TREE, built_image, docker
 
 SIZE_MAX = 400 * 1000 * 1000
 LOCKED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "none")
-image_test = pytest.mark.timeout(BUILD_TIMEOUT_S + 60)
+
+
+Test = TypeVar("Test", bound=Callable[..., None])
+
+
+def image_test(test: Test) -> Test:
+    """Mark a test that builds or runs the image."""
+    marked: Test = pytest.mark.long(pytest.mark.timeout(BUILD_TIMEOUT_S + 60)(test))
+    return marked
 
 
 def _pins(name: str) -> dict[str, tuple[str, frozenset[str]]]:

@@ -14,7 +14,7 @@ from deploy.local.tokens import issue
 from tests.support.composed import SERVICES, Composed, composed
 from tests.support.engine import docker, need_engine
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 TENANT = "demo"
 RATE = 1000
 BATCH = 200
