@@ -1,13 +1,14 @@
 """Progression against what else folds a topic exactly once: Quix Streams and Kafka Streams, on the same topic in turn."""
 
 import asyncio
+import dataclasses
 import os
 import secrets
 import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from deploy.local.errors import StackError
@@ -34,26 +35,28 @@ def against_peers(folder: Path, stack: Stack, events: int, rounds: int, say: Cal
         skipped["kafka-streams-skipped"] = streams
     else:
         peers["kafka-streams-exactly-once-v2"] = streams
-    ours: list[Folded] = []
-    theirs: dict[str, list[float]] = {name: [] for name in peers}
+    done = []
     for number in range(rounds):
         say(f"progression against {' and '.join(peers)}, round {number + 1} of {rounds}")
-        attain, rates = asyncio.run(_round(folder, stack, events, peers))
-        ours.append(attain)
-        for name, rate in rates.items():
-            theirs[name].append(rate)
-        say(f"  attain {attain.rate:,.0f}/s, " + ", ".join(f"{name} {rate:,.0f}/s" for name, rate in rates.items()))
-    ratios = {
-        name: statistics.median(a.rate / b for a, b in zip(ours, rates, strict=True)) for name, rates in theirs.items()
-    }
-    middle = sorted(ours, key=lambda one: one.rate)[(len(ours) - 1) // 2]
-    runs = {"runs": [round(one.rate) for one in ours]} | {
-        f"{name}-runs": [round(rate) for rate in rates] for name, rates in theirs.items()
-    }
-    return [Figure("progression-fold", middle.rate, "events/s", ratios, {**runs, **middle.detail(), **skipped})]
+        done.append(asyncio.run(one_round(folder, stack, events, peers)))
+        say(f"  {done[-1]}")
+    return [summary(done, skipped)]
 
 
-async def _round(folder: Path, stack: Stack, events: int, peers: dict[str, Peer]) -> tuple[Folded, dict[str, float]]:
+@dataclasses.dataclass(frozen=True)
+class Round:
+    """What one topic was folded with."""
+
+    attain: Folded
+    rates: dict[str, float]
+    """Events a second of each peer."""
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {rate:,.0f}/s" for name, rate in {"attain": self.attain.rate, **self.rates}.items())
+
+
+async def one_round(folder: Path, stack: Stack, events: int, peers: dict[str, Peer]) -> Round:
+    """Fold one topic with all; raises `RuntimeError` where a peer has not come to the same."""
     async with prepared_topic(stack, Shape(events)) as topic:
         attain = await topic.fold(events)
         advanced = await topic.advanced()
@@ -62,7 +65,17 @@ async def _round(folder: Path, stack: Stack, events: int, peers: dict[str, Peer]
             theirs, rates[name] = await asyncio.to_thread(peer, topic, folder, events)
             if theirs != advanced:
                 raise RuntimeError(f"{name} did other work: {theirs} advanced, with Attain {advanced}")
-        return attain, rates
+        return Round(attain, rates)
+
+
+def summary(done: Sequence[Round], skipped: dict[str, str]) -> Figure:
+    """Return our median with the medians of the rounds' ratios."""
+    names = done[0].rates
+    ratios = {name: statistics.median(one.attain.rate / one.rates[name] for one in done) for name in names}
+    middle = sorted((one.attain for one in done), key=lambda one: one.rate)[(len(done) - 1) // 2]
+    runs = {f"{name}-runs": [round(one.rates[name]) for one in done] for name in names}
+    detail = {"runs": [round(one.attain.rate) for one in done], **runs, **middle.detail(), **skipped}
+    return Figure("progression-fold", middle.rate, "events/s", ratios, detail)
 
 
 def quix_streams(say: Callable[[str], None]) -> Peer:

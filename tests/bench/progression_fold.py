@@ -222,7 +222,7 @@ async def _service(settings: Settings, evidence_url: str, slot: int) -> AsyncIte
         "ATTAIN_EVIDENCE_URL": evidence_url,
         "ATTAIN_PORT": str(port),
         "ATTAIN_SLOT": f"bench-{slot}",
-        "ATTAIN_LOG_LEVEL": "WARNING",
+        "ATTAIN_LOG_LEVEL": "ERROR",
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "services.progression.app", env=environment, cwd=ROOT
