@@ -28,7 +28,6 @@ def evidence(
     in_turn: bool = False,
     kind: str = "practice",
     seed: int = 1,
-    kind: str = "practice",
 ) -> Iterator[Item]:
     """
     Yield `count` native objects with their learner, as JSON of about 300 bytes; `run` keeps their ids apart.

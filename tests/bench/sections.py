@@ -57,6 +57,7 @@ class Sections:
         yield self._latency()
         yield self._anew()
         yield self._growth()
+        yield self._policies()
         yield self._memory()
         yield self._reconciliation()
         yield self._capacity()
@@ -159,6 +160,21 @@ class Sections:
             })  # fmt: skip
             lines += ["", f"![{title}](performance/{prefix}.svg)"]
         return ["## How the cost grows", "", GROWTH_NOTE, *lines] if lines else []
+
+    def _policies(self) -> list[str]:
+        lines = []
+        classroom, explained = self.figures.get("policy-classroom"), self.figures.get("explain")
+        if classroom is not None:
+            lines.append(
+                f"Under the classroom template progression folds {classroom.value:,.0f} events/s,"
+                f" {classroom.versus['streak-3']:.2f} times what it does under streak-3 in the same run."
+            )
+        if explained is not None:
+            lines.append(
+                f"A status of {explained.detail['pieces']:.0f} pieces among {explained.detail['standards']} competencies is"
+                f" explained in {explained.detail['p50_ms']:.1f} ms (p50) and {explained.value:.1f} ms (p99)."
+            )
+        return ["## Policies", "", " ".join(lines)] if lines else []
 
     def _memory(self) -> list[str]:
         found = self._starting("soak-")
