@@ -40,6 +40,7 @@ class Identity(msgspec.Struct, frozen=True):
     scopes: frozenset[str]
     source: str | None = None
     learner: str | None = None
+    roles: tuple[str, ...] = ()
 
     def require(self, *scopes: str) -> None:
         """
@@ -102,6 +103,9 @@ class Authenticator:
 
 def _identity(claims: dict[str, Any]) -> Identity:
     tenant, scope = claims["tenant"], claims.get("scope", "")
+    roles = claims.get("roles")
+    if roles is not None and not isinstance(roles, list):
+        raise Unauthorized("token refused: claim roles is not a list")
     if not (isinstance(tenant, str) and TENANT.fullmatch(tenant) and isinstance(scope, str)):
         raise Unauthorized("token refused: claim tenant or scope is not of its form")
     source, learner = claims.get("source"), claims.get("learner")
@@ -111,6 +115,7 @@ def _identity(claims: dict[str, Any]) -> Identity:
         scopes=frozenset(scope.split()) & SCOPES,
         source=None if source is None else str(source),
         learner=None if learner is None else str(learner),
+        roles=tuple(str(role) for role in claims.get("roles") or ()),
     )
 
 
@@ -122,7 +127,9 @@ def signing_key(settings: Settings) -> bytes:
     return bytes.fromhex(settings.token_key_file.read_text().strip())
 
 
-def issue_token(key: bytes, *, subject: str, tenant: str, scope: str, expires_s: float, **claims: str | None) -> str:
+def issue_token(
+    key: bytes, *, subject: str, tenant: str, scope: str, expires_s: float, **claims: str | list[str] | None
+) -> str:
     """Return a signed token; optional claims that are None are left out."""
     now = int(time.time())
     body = {

@@ -31,7 +31,7 @@ STATUSES: tuple[Status, ...] = (
 )  # fmt: skip
 
 
-class Score(msgspec.Struct, frozen=True, omit_defaults=True):
+class Score(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What was scored, as one of: `raw` with `max` (and `min`), `scaled` in -1..1, `level` on the named `scale`."""
 
     raw: float | None = None
@@ -42,14 +42,14 @@ class Score(msgspec.Struct, frozen=True, omit_defaults=True):
     scale: str | None = None
 
 
-class Touched(msgspec.Struct, frozen=True):
+class Touched(msgspec.Struct, frozen=True, gc=False):
     """A piece of evidence whose validity an event changes, and the competencies it speaks to."""
 
     evidence_id: str
     competencies: tuple[str, ...]
 
 
-class EvidenceRecorded(msgspec.Struct, frozen=True, omit_defaults=True):
+class EvidenceRecorded(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """
     A piece of evidence, validated and identified; the data of `EVIDENCE_RECORDED`.
 
@@ -79,7 +79,7 @@ class EvidenceRecorded(msgspec.Struct, frozen=True, omit_defaults=True):
     revalidates: tuple[Touched, ...] = ()
 
 
-class EvidenceRetracted(msgspec.Struct, frozen=True, omit_defaults=True):
+class EvidenceRetracted(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Pieces of one learner that changed validity without a new piece for that learner; data of `EVIDENCE_RETRACTED`."""
 
     learner: str
@@ -169,7 +169,7 @@ class PolicyRef(msgspec.Struct, frozen=True):
     version: str
 
 
-class MasteryUpdated(msgspec.Struct, frozen=True):
+class MasteryUpdated(msgspec.Struct, frozen=True, gc=False):
     """
     The state of one (learner, competency) after a batch; data of `MASTERY_UPDATED`, subject = learner.
 

@@ -8,11 +8,12 @@ relay and the feeds read it, nothing is ever deleted from it.
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 import sqlalchemy as sa
 
+from shared.crash_points import reach
 from shared.database import Connection, columns
 from shared.errors import InvalidEvent, Unavailable
 from shared.events import Draft, placed, tombstone
@@ -26,6 +27,14 @@ class Head(NamedTuple):
 
     generation: int
     pos: int
+
+
+Place: TypeAlias = tuple[str, int]
+"""A shard of a log: (log, shard)."""
+
+
+LogRow: TypeAlias = tuple[str, int, int, str, str, bytes]
+"""A row of the log as it is stored: (log, shard, pos, tenant, subject, body without its place)."""
 
 
 class Entry(NamedTuple):
@@ -93,33 +102,8 @@ class EventLog:
             )
 
     async def append(self, connection: Connection, drafts: Sequence[Draft]) -> list[int]:
-        """
-        Append in the caller's transaction and return the position of each draft.
-
-        Nothing but the commit may follow for the shards concerned: their heads stay locked until then, in shard order,
-        so concurrent appenders wait for each other and cannot deadlock.
-        """
-        if not drafts:
-            return []
-        counts = Counter(draft.shard for draft in drafts)
-        moved = await connection.fetch(
-            "with mine as (select shard from log_head where log = $1 and shard = any($2::int[])"
-            "   order by shard for update)"
-            " update log_head h set pos = h.pos + k.count from mine, unnest($2::int[], $3::int[]) k (shard, count)"
-            " where h.log = $1 and h.shard = k.shard and mine.shard = k.shard"
-            " returning h.shard, h.pos - k.count as pos",
-            self.name,
-            *columns(counts.items(), 2),
-        )
-        heads: dict[int, int] = {row["shard"]: row["pos"] for row in moved}
-        positions: list[int] = []
-        rows = []
-        for shard, tenant, subject, body in drafts:
-            heads[shard] = pos = heads[shard] + 1
-            positions.append(pos)
-            rows.append((self.name, shard, pos, tenant, subject, body))
-        await connection.copy_records_to_table("event_log", records=rows)
-        return positions
+        """Append in the caller's transaction and return the position of each draft; see `append_all`."""
+        return [row[2] for row in await append_all(connection, [(self, drafts)])]
 
     async def heads(self, connection: Connection) -> dict[int, Head]:
         """Return the head of every shard."""
@@ -127,28 +111,9 @@ class EventLog:
         return {row["shard"]: Head(row["generation"], row["pos"]) for row in rows}
 
     async def read(self, connection: Connection, after: dict[int, int], limit: int) -> list[Entry]:
-        """
-        Return up to `limit` entries a shard behind the positions in `after`, in shard and position order.
-
-        There may be fewer, though never none where there is one: a shard's share also ends at `PAGE_BYTES`.
-        """
-        rows = await connection.fetch(
-            "select c.shard, e.pos, e.tenant || '|' || e.subject, e.body, h.generation"
-            " from unnest($2::int[], $3::bigint[]) c (shard, after)"
-            " join log_head h on h.log = $1 and h.shard = c.shard"
-            " cross join lateral ("
-            "   select *, sum(octet_length(body)) over (order by pos) - octet_length(body) as bytes_before"
-            "   from (select pos, tenant, subject, body from event_log l"
-            "     where l.log = $1 and l.shard = c.shard and l.pos > c.after order by l.pos limit $4) page) e"
-            " where e.bytes_before < $5 order by c.shard, e.pos",
-            self.name,
-            *columns(after.items(), 2),
-            limit,
-            PAGE_BYTES,
-        )
-        return [
-            Entry(shard, pos, key, placed(body, generation, shard, pos)) for shard, pos, key, body, generation in rows
-        ]
+        """Return entries behind the positions in `after`, in shard and position order; see `read_all`."""
+        pages = await read_all(connection, {(self.name, shard): pos for shard, pos in after.items()}, limit)
+        return [entry for page in pages.values() for entry in page]
 
     async def redact(self, connection: Connection, shard: int, tenant: str, subject: str) -> int:
         """Put a tombstone with the old hash in place of every event of a subject; positions stay. Return how many."""
@@ -178,3 +143,58 @@ class EventLog:
         """
         if not 0 <= shard < self.shards:
             raise InvalidEvent(f"shard {shard} is not in 0..{self.shards - 1}", pointer="/shard")
+
+
+async def append_all(connection: Connection, logs: Sequence[tuple[EventLog, Sequence[Draft]]]) -> list[LogRow]:
+    """
+    Append to several logs in the caller's transaction and return the rows of the drafts, in their order.
+
+    Nothing but the commit may follow for the shards concerned: their heads stay locked until then, in the order of log
+    and shard, so concurrent appenders wait for each other and cannot deadlock.
+    """
+    counts = Counter((log.name, draft.shard) for log, drafts in logs for draft in drafts)
+    if not counts:
+        return []
+    moved = await connection.fetch(
+        "with k as (select * from unnest($1::text[], $2::int[], $3::int[]) k (log, shard, count)),"
+        " mine as (select h.log, h.shard, k.count from log_head h join k using (log, shard)"
+        "   order by h.log, h.shard for update of h)"
+        " update log_head h set pos = h.pos + mine.count from mine where h.log = mine.log and h.shard = mine.shard"
+        " returning h.log, h.shard, h.pos - mine.count as pos",
+        *columns(((log, shard, count) for (log, shard), count in counts.items()), 3),
+    )
+    reach("log.heads_moved")
+    heads: dict[Place, int] = {(log, shard): pos for log, shard, pos in moved}
+    rows: list[LogRow] = []
+    for log, drafts in logs:
+        name = log.name
+        for shard, tenant, subject, body in drafts:
+            heads[name, shard] = pos = heads[name, shard] + 1
+            rows.append((name, shard, pos, tenant, subject, body))
+    await connection.copy_records_to_table("event_log", records=rows)
+    return rows
+
+
+async def read_all(connection: Connection, after: Mapping[Place, int], limit: int) -> dict[Place, list[Entry]]:
+    """
+    Return up to `limit` entries a shard behind the positions in `after`, in position order; places without are left out.
+
+    There may be fewer, though never none where there is one: a shard's page also ends at `PAGE_BYTES`.
+    """
+    rows = await connection.fetch(
+        "select c.log, c.shard, e.pos, e.tenant || '|' || e.subject, e.body, h.generation"
+        " from unnest($1::text[], $2::int[], $3::bigint[]) c (log, shard, after)"
+        " join log_head h on h.log = c.log and h.shard = c.shard and h.pos > c.after"
+        " cross join lateral ("
+        "   select *, sum(octet_length(body)) over (order by pos) - octet_length(body) as bytes_before"
+        "   from (select pos, tenant, subject, body from event_log l"
+        "     where l.log = c.log and l.shard = c.shard and l.pos > c.after order by l.pos limit $4) page) e"
+        " where e.bytes_before < $5 order by c.log, c.shard, e.pos",
+        *columns(((log, shard, pos) for (log, shard), pos in after.items()), 3),
+        limit,
+        PAGE_BYTES,
+    )
+    pages: dict[Place, list[Entry]] = {}
+    for log, shard, pos, key, body, generation in rows:
+        pages.setdefault((log, shard), []).append(Entry(shard, pos, key, placed(body, generation, shard, pos)))
+    return pages

@@ -15,7 +15,7 @@ from shared.errors import InvalidEvent
 encode_json = msgspec.json.Encoder(order="deterministic").encode
 
 
-class Envelope(msgspec.Struct, frozen=True):
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """An event as its readers see it: tolerant of members they do not know; `data` is still undecoded JSON."""
 
     id: str

@@ -9,8 +9,8 @@ cursors with the partitions and lowers them where records are lost, never raises
 import asyncio
 import contextlib
 import logging
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
-from itertools import groupby
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -19,7 +19,8 @@ from aiokafka.errors import KafkaError
 from shared.crash_points import reach
 from shared.database import Connection, Database, columns
 from shared.errors import Conflict, Unavailable
-from shared.event_log import Entry, EventLog
+from shared.event_log import Entry, EventLog, LogRow, Place, read_all
+from shared.events import placed
 from shared.observability import metrics
 from shared.settings import Settings
 from shared.tasks import raise_if_cancelled, run_together
@@ -33,6 +34,10 @@ RETRY_S = 1.0
 TAKE_OVER_S = 1.0
 TAILS_S = 20.0
 STOP_S = 5.0
+STORE_S = 0.05
+"""How far the stored cursors may lag: what a relay that takes over sends again."""
+HANDED_ROWS_MAX = 40_000
+"""Rows handed over and not sent yet, about 1 KiB each; beyond it they are read from the log when their turn comes."""
 
 
 class _Place(msgspec.Struct):
@@ -45,17 +50,44 @@ _decode_place = msgspec.json.Decoder(_Place).decode
 
 
 class Relay:
-    """Sends the logs of one service. `wake` it after a local commit; it also polls for what other replicas append."""
+    """
+    Sends the logs of one service: what this process has committed as it is handed over, and what it finds in the logs.
+
+    Handing over only spares the reading: rows that are not, or not in a row, are read from the log.
+    """
 
     def __init__(self, database: Database, logs: Sequence[EventLog], settings: Settings) -> None:
         self._database = database
         self._logs = {event_log.name: event_log for event_log in logs}
         self._settings = settings
         self._awake = asyncio.Event()
-        self._cursors: dict[str, dict[int, int]] = {}
+        self._cursors: dict[Place, int] = {}
+        """What is acknowledged of the places that this relay holds; stored a little later, which may repeat a run."""
+        self._stored: dict[Place, int] = {}
+        self._generations: dict[Place, int] = {}
+        self._handed: dict[Place, deque[LogRow]] = {}
+        self._handed_rows = 0
+        self._look = True
+        """The logs may hold rows that were not handed over."""
+
+    def hand_over(self, rows: Sequence[LogRow]) -> None:
+        """Take rows that this process has just committed, in the order of their positions a place."""
+        if self._handed_rows + len(rows) > HANDED_ROWS_MAX:
+            self._drop_handed()
+        else:
+            for row in rows:
+                place = row[:2]
+                queue = self._handed.get(place)
+                if queue is None:
+                    queue = self._handed[place] = deque()
+                queue.append(row)
+            self._handed_rows += len(rows)
+        self._awake.set()
+        reach("relay.handed")
 
     def wake(self) -> None:
-        """Tell the relay that this process has just committed rows."""
+        """Tell the relay that rows were committed which it has to read."""
+        self._look = True
         self._awake.set()
 
     async def run(self) -> None:
@@ -65,7 +97,7 @@ class Relay:
             try:
                 # The connection that holds the locks is the last to go: what is in flight is sent under them.
                 async with self._database.session() as locks, self._producer() as producer:
-                    self._cursors = {name: {} for name in self._logs}
+                    self._cursors, self._stored, self._generations = {}, {}, {}
                     await run_together(self._keep(locks), self._send_all(producer))
             except (KafkaError, Conflict, Unavailable, OSError) as error:
                 metrics.relay_restarts.inc()
@@ -83,27 +115,38 @@ class Relay:
             due = loop.time() >= check_at
             if due:
                 check_at = loop.time() + self._settings.tail_check_s
-            for name, held in self._cursors.items():
+            for name in self._logs:
                 try:
-                    if due and await self._lower(name, dict(held)):
+                    if due and await self._lower(name, self._held(name)):
                         raise Conflict(f"the topic of {name} has lost records")
                     taken = await self._take_over(locks, name)
-                    held.update(taken | await self._lower(name, taken))
+                    self._begin(name, taken | await self._lower(name, taken))
                 except (KafkaError, TimeoutError) as error:
                     log.warning("cannot see what the topic of %s holds: %s: %s", name, type(error).__name__, error)
             await asyncio.sleep(min(TAKE_OVER_S, self._settings.tail_check_s))
 
+    def _held(self, name: str) -> dict[int, int]:
+        """Return what is acknowledged of the shards of a log that this relay holds."""
+        return {shard: pos for (log, shard), pos in self._cursors.items() if log == name}
+
+    def _begin(self, name: str, cursors: dict[int, int]) -> None:
+        for shard, pos in cursors.items():
+            self._cursors[name, shard] = self._stored[name, shard] = pos
+        if cursors:
+            self.wake()
+
     async def _take_over(self, locks: Connection, name: str) -> dict[int, int]:
         """Try for the locks not held yet and return the cursors that came with them."""
-        wanted = [shard for shard in range(self._logs[name].shards) if shard not in self._cursors[name]]
+        wanted = [shard for shard in range(self._logs[name].shards) if (name, shard) not in self._cursors]
         if not wanted:
             return {}
         rows = await locks.fetch(
-            "select shard, pos from relay_cursor"
+            "select c.shard, c.pos, h.generation from relay_cursor c join log_head h using (log, shard)"
             " where log = $1 and shard = any($2::int[]) and pg_try_advisory_lock(hashtext('relay.' || log), shard)",
             name,
             wanted,
         )
+        self._generations |= {(name, row["shard"]): row["generation"] for row in rows}
         return {row["shard"]: row["pos"] for row in rows}
 
     async def _lower(self, name: str, cursors: dict[int, int]) -> dict[int, int]:
@@ -143,37 +186,74 @@ class Relay:
         return lost
 
     async def _send_all(self, producer: AIOKafkaProducer) -> None:
+        loop = asyncio.get_running_loop()
+        store_at = 0.0
         while True:
             raise_if_cancelled()
             self._awake.clear()
-            if not await self._round(producer):
+            sent = await self._round(producer)
+            if loop.time() >= store_at or not sent:
+                await self._store()
+                store_at = loop.time() + STORE_S
+            if not sent:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._settings.relay_poll_ms / 1000):
                         await self._awake.wait()
+                        continue
+                self._look = True
 
     async def _round(self, producer: AIOKafkaProducer) -> int:
-        """Send a page of every log, wait for the acknowledgements, move the cursors. Return how many were sent."""
-        sent = 0
-        for name, event_log in self._logs.items():
-            held = self._cursors[name]
-            if not held:
-                continue
-            limit = max(RUN_ROWS_MIN, self._settings.relay_rows // len(held))
-            async with self._database.connection() as connection:
-                entries = await event_log.read(connection, held, limit)
-            if not entries:
-                continue
-            runs = {shard: list(run) for shard, run in groupby(entries, key=_shard)}
-            await asyncio.gather(*(self._send(producer, self._topic(name), s, run) for s, run in runs.items()))
-            reach("relay.sent")
-            await self._move(name, {shard: run[-1].pos for shard, run in runs.items()})
-            reach("relay.moved")
-            metrics.relayed.labels(log=name).inc(len(entries))
-            sent += len(entries)
-        return sent
+        """Send what is next of every place and wait for the acknowledgements. Return how many rows were sent."""
+        limit = max(RUN_ROWS_MIN, self._settings.relay_rows // max(1, len(self._cursors)))
+        runs = {place: run for place in list(self._handed) if (run := self._take_handed(place, limit))}
+        if self._look:
+            self._look = False
+            rest = {place: pos for place, pos in self._cursors.items() if place not in runs}
+            if rest:
+                async with self._database.connection() as connection:
+                    pages = await read_all(connection, rest, limit)
+                self._look = bool(pages)
+                runs |= pages
+        if not runs:
+            return 0
+        await asyncio.gather(*(self._send(producer, place, run) for place, run in runs.items()))
+        reach("relay.sent")
+        sent: Counter[str] = Counter()
+        for place, run in runs.items():
+            self._cursors[place] = run[-1].pos
+            sent[place[0]] += len(run)
+        for name, count in sent.items():
+            metrics.relayed.labels(log=name).inc(count)
+        return sum(sent.values())
 
-    async def _send(self, producer: AIOKafkaProducer, topic: str, shard: int, run: list[Entry]) -> None:
-        """Send a run of one shard in as few batches as hold it, and wait until all are acknowledged."""
+    def _take_handed(self, place: Place, limit: int) -> list[Entry]:
+        """Return the next rows of a place that were handed over; where they do not follow the cursor, let them be read."""
+        queue = self._handed[place]
+        cursor = self._cursors.get(place)
+        run: list[Entry] = []
+        while queue and len(run) < limit:
+            _, shard, pos, tenant, subject, body = queue[0]
+            if cursor is None or pos > cursor + 1:
+                # Another process sends this place, or appended to it before this one.
+                self._look = self._look or cursor is not None
+                self._handed_rows -= len(queue)
+                queue.clear()
+                break
+            queue.popleft()
+            self._handed_rows -= 1
+            if pos == cursor + 1:
+                cursor = pos
+                run.append(Entry(shard, pos, f"{tenant}|{subject}", placed(body, self._generations[place], shard, pos)))
+        return run
+
+    def _drop_handed(self) -> None:
+        self._handed.clear()
+        self._handed_rows = 0
+        self._look = True
+
+    async def _send(self, producer: AIOKafkaProducer, place: Place, run: list[Entry]) -> None:
+        """Send a run of one place in as few batches as hold it, and wait until all are acknowledged."""
+        topic, shard = self._topic(place[0]), place[1]
         futures = []
         batch = producer.create_batch()
         for entry in run:
@@ -188,27 +268,29 @@ class Relay:
         futures.append(await producer.send_batch(batch, topic, partition=shard))
         await asyncio.gather(*futures)
 
-    async def _move(self, name: str, moved: dict[int, int]) -> None:
+    async def _store(self) -> None:
         """
-        Move the cursors over what is acknowledged.
+        Store the cursors that have moved over what is acknowledged.
 
         Raises:
             Conflict: another relay has moved one, or it was lowered.
         """
-        held = self._cursors[name]
+        moved = {place: pos for place, pos in self._cursors.items() if pos != self._stored[place]}
+        if not moved:
+            return
         async with self._database.connection() as connection:
             rows = await connection.fetch(
                 # Not worth a flush: a cursor that a crash takes back only repeats a run.
                 "update relay_cursor c set pos = k.new"
-                " from unnest($2::int[], $3::bigint[], $4::bigint[]) k (shard, old, new),"
+                " from unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) k (log, shard, old, new),"
                 "   (select set_config('synchronous_commit', 'off', true)) unflushed"
-                " where c.log = $1 and c.shard = k.shard and c.pos = k.old returning 1",
-                name,
-                *columns(((shard, held[shard], pos) for shard, pos in moved.items()), 3),
+                " where c.log = k.log and c.shard = k.shard and c.pos = k.old returning 1",
+                *columns(((*place, self._stored[place], pos) for place, pos in moved.items()), 4),
             )
         if len(rows) != len(moved):
-            raise Conflict(f"another relay has moved cursors of {name}")
-        held.update(moved)
+            raise Conflict("another relay has moved cursors")
+        reach("relay.stored")
+        self._stored |= moved
 
     def _topic(self, name: str) -> str:
         return f"attain.{name}{self._settings.topic_suffix}"
@@ -262,7 +344,3 @@ def _position(value: bytes | None, generation: int) -> int:
     except msgspec.MsgspecError:
         return 0
     return place.position if place.generation == generation else 0
-
-
-def _shard(entry: Entry) -> int:
-    return entry.shard

@@ -31,8 +31,11 @@ class Settings(BaseSettings):
     token_cache_s: int = Field(60, description="a verified token is believed this long; bounds revocation")
 
     session_timeout_s: float = Field(15, description="Kafka session; recovery after kill -9 waits at most this long")
-    batch_records: int = Field(4000, description="records a poll; about 200 ms of work, well below the session")
+    batch_records: int = Field(8000, description="records a poll; about 200 ms of work, well below the session")
     batch_wait_ms: int = Field(500, description="how long a poll waits for the first record; it returns when one comes")
+    batch_gap_ms: int = Field(
+        15, description="small batches begin at least so far apart; bounds what idle traffic costs"
+    )
     cache_keys: int = Field(50_000, description="learner-competency states kept in memory; about 1.5 KiB each")
     cache_identities: int = Field(100_000, description="source ids kept in memory; about 0.3 KiB each")
     relay_poll_ms: int = Field(40, description="how often the relay looks for rows that another replica appended")

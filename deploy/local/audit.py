@@ -16,21 +16,14 @@ import httpx
 import msgspec
 
 from deploy.local.options import checked
-from services.progression.advancement import LearnerState, Trigger
+from services.progression.advancement import LearnerState
 from services.progression.curriculum import Framework
-from services.progression.domain import (
-    Activation,
-    Entry,
-    Key,
-    Rules,
-    ShardFold,
-    decode,
-    describe,
-    input_of,
-    valid_pieces,
-)
+from services.progression.domain import Entry, ShardFold, describe
+from services.progression.inputs import Key, decode, input_of, valid_pieces
 from services.progression.mastery import KeyState, replay
 from services.progression.policy import Policy, policy_from
+from services.progression.rules import Activation, Rules
+from services.progression.telling import Trigger
 from shared.contracts import EVIDENCE_RECORDED, MasteryUpdated
 from shared.events import Envelope, decode_envelope
 
@@ -225,12 +218,12 @@ def _check_density(
     shard: int, head: int, journal: list[list[Any]], events: dict[int, Envelope], findings: Findings
 ) -> None:
     """Hold the journal against the evidence log: every position once, with the same id."""
-    folded = Counter(row[6] for row in journal if row[2])
+    folded = Counter(row[6] for row in journal if row[8] is None)
     lost = [pos for pos in range(1, head + 1) if pos not in folded]
     findings.lost += len(lost)
     findings.duplicated += sum(count - 1 for count in folded.values() if count > 1)
     findings.mismatched_states += sum(
-        1 for row in journal if row[2] and row[6] in events and events[row[6]].id != row[5]
+        1 for row in journal if row[8] is None and row[6] in events and events[row[6]].id != row[5]
     )
     ids = Counter(e.id for e in events.values() if e.type == EVIDENCE_RECORDED)
     findings.duplicated += sum(count - 1 for count in ids.values() if count > 1)
@@ -259,7 +252,9 @@ def _fold_journal(
             for known in [known for known in keys_of if known[0] == of]:
                 fold.refold_learner(known, keys_of[known])
             continue
-        event = decode(kind, events[input_pos].data) if input_pos in events else None
+        if body is None and input_pos not in events:
+            continue
+        event = decode(kind, events[input_pos].data if body is None else body.encode())
         if event is None:
             continue
         in_force = rules.setdefault(of, Rules())
@@ -288,7 +283,10 @@ def _values(fold: ShardFold, documents: _Documents, findings: Findings) -> dict[
     values: dict[Key, State] = {}
     for key, entry in fold.entries.items():
         pin = entry.state.policy
-        plain = replay(KeyState(), valid_pieces(entry.evidence or {}), documents.policies.get(pin), pin)
+        policy = documents.policies.get(pin)
+        rule = policy.rule if policy is not None else None
+        held = KeyState(decided=entry.state.decided, clock=entry.state.clock)
+        plain = replay(held, valid_pieces(entry.evidence or {}), rule, pin)
         values[key] = _state(describe(key, plain, documents.policies))
         if values[key] != _state(describe(key, entry.state, documents.policies)):
             findings.mismatched_states += 1

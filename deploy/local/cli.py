@@ -11,6 +11,8 @@ import httpx
 
 from deploy.local.commands.demo import demo
 from deploy.local.commands.drain import drain
+from deploy.local.commands.evaluate import evaluate
+from deploy.local.commands.explain import explain
 from deploy.local.commands.framework import framework
 from deploy.local.commands.ingest import ingest
 from deploy.local.commands.learner import learner
@@ -23,7 +25,7 @@ from deploy.local.commands.verify import verify
 from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
-    demo, up, status, down, reset, framework, roster, policy, ingest, drain, learner, verify, token
+    demo, up, status, down, reset, framework, roster, policy, ingest, drain, learner, explain, verify, evaluate, token
 )  # fmt: skip
 
 

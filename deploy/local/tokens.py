@@ -7,6 +7,7 @@ from deploy.local.errors import StackError
 DEFAULT_SCOPE = "evidence:write records:read policy:write decisions:write admin"
 DEFAULT_EXPIRES_S = 12 * 3600.0
 DEFAULT_SUBJECT = "laptop"
+DEFAULT_ROLES = "teacher counsellor registrar school_leader"
 
 
 def issue(
@@ -18,6 +19,7 @@ def issue(
     expires_s: float = DEFAULT_EXPIRES_S,
     source: str | None = None,
     learner: str | None = None,
+    roles: str = DEFAULT_ROLES,
 ) -> str:
     """
     Return a signed token with these claims.
@@ -36,5 +38,12 @@ def issue(
     except FileNotFoundError as error:
         raise StackError(f"no stack has been started in {key_file.parent}; start one with `attain up`") from error
     return issue_token(
-        key, subject=subject, tenant=tenant, scope=scope, expires_s=expires_s, source=source, learner=learner
+        key,
+        subject=subject,
+        tenant=tenant,
+        scope=scope,
+        expires_s=expires_s,
+        source=source,
+        learner=learner,
+        roles=roles.split() or None,
     )

@@ -47,7 +47,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         for event_log in logs:
             await event_log.prepare(connection)
     relay = Relay(database, logs, config)
-    writer = Writer(database, evidence, relay.wake)
+    writer = Writer(database, evidence, relay.hand_over)
     await writer.prepare()
     learners = Learners(database, config)
     intake = Intake(writer, learners, Competencies(database), config)

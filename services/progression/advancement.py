@@ -1,259 +1,320 @@
 """
-Advancement: the second fold. A learner's satisfied competencies and the graph give `ready` and `level.advanced`.
+Advancement: the second fold. What a learner has satisfied, the graph, the level rules and what people decide of levels give
+`ready` and the level events.
 
-Nobody is demoted here: what was told as ready or advanced stays so; a withdrawn competency only stops satisfying what is
-not told yet. The level rule is that every competency of the level is on the record.
+Nobody is demoted here: what was told as ready or advanced stays so. A loss under a level that was advanced asks for a review;
+only a named person takes a level back.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import msgspec
 
 from services.progression.curriculum import Framework, framework_of, level_id
-from services.progression.mastery import KeyState, Transition
-from services.progression.policy import Policy
-from shared.contracts import Status
-from shared.shards import stable_id
+from services.progression.decisions import ClockTicked, LevelDecided
+from services.progression.levels import LevelTerms, Shown, level_status, unmet_of
+from services.progression.policy.rule import minutes_later
+from services.progression.telling import Change, Told, Trigger, common, competency_scope, event_id, level_scope
 
-Cause = Literal["evidence", "retraction", "correction", "policy", "framework"]
-SEQ_STEP = 64
-"""Far more than the events that one input can cause for one scope."""
+Terms = Callable[[str], LevelTerms]
+"""The terms of the levels of a framework."""
+REVIEW_DAYS = 20
+"""A review is to be decided within so many days."""
+
+REASONS: dict[str, str] = {
+    "competency.ready": "All direct prerequisites are on the record, credited or presumed.",
+    "level.ready": "The level before it is complete.",
+    "level.sign_off_requested": "Everything that the rule computes is complete.",
+    "level.advanced": "Everything that the level asks for is met.",
+    "level.review_required": "A correction removed what the advancement stood on; nothing changes until a person decides.",
+    "level.withheld": "It was asked for and refused.",
+    "level.withdrawn": "A person took the advancement back.",
+    "level.reinstated": "The decision that took it back was undone.",
+    "level.placed_with_gaps": "The learner was placed beyond what is shown.",
+    "level.gaps_cleared": "What was not shown at the placement is shown now.",
+    "goal.chosen": "The learner chose it.",
+}
 
 
 class LearnerState(msgspec.Struct, array_like=True):
-    """What a learner has on the record and was told; mutable like `KeyState`."""
+    """What a learner has on the record and was told; mutable like `KeyState`. Ids are those of the events that told it."""
 
     satisfied: dict[str, str] = {}
-    """Competencies on the record, with when each was shown."""
+    """Competencies on the record or credited, with since when."""
     ready: dict[str, str] = {}
+    """Ids by competency, and by level for level.ready."""
     advanced: dict[str, str] = {}
-    """Ids of the events that told it, by competency and by level id."""
+    """Ids by level."""
+    opened: dict[str, str] = {}
+    """Competencies that met the provisional path, with when; never taken back."""
+    requested: dict[str, str] = {}
+    signed: dict[str, str] = {}
+    """When a level was signed off."""
+    settling: dict[str, str] = {}
+    """Levels that are complete and still wait for an undo, with until when."""
+    reviews: dict[str, str] = {}
+    """Open reviews, ids by level."""
+    taken_back: dict[str, str] = {}
+    """Advancements that a person took back, ids of the withdrawal by level."""
+    gaps: dict[str, tuple[str, ...]] = {}
+    """What is still open of what was not shown at a placement, by level."""
+    presumed: dict[str, str] = {}
+    """Competencies presumed at a placement, with since when: they satisfy prerequisites, and never a level."""
+
+    def since(self, competency: str) -> str | None:
+        """Return since when a competency satisfies prerequisites."""
+        return self.satisfied.get(competency) or self.presumed.get(competency)
 
 
-class Trigger(NamedTuple):
-    """The input that caused something: its id, where it lies in the journal, when it was recorded, and what it is."""
-
-    id: str
-    pos: int
-    time: str
-    cause: Cause
-
-
-class Change(NamedTuple):
-    """A transition of one competency's standing, ready to be told."""
+class LevelStep(NamedTuple):
+    """A decision on a level, or a tick, to be folded into a learner's levels."""
 
     tenant: str
     learner: str
     trigger: Trigger
     rules_no: int
-    """The activation whose rules it was decided by."""
-    competency: str
-    transition: Transition
-    before: Status
-    after: Status
-    state: KeyState
-    policy: Policy
-    replaces: str
+    event: LevelDecided | ClockTicked
 
 
-class Told(NamedTuple):
-    """A public event: its id, type, learner, time and data; `seq` is put in by `numbered`."""
+class Review(NamedTuple):
+    """A new framework version to hold against what a learner has on the record."""
 
-    id: str
-    type: str
     tenant: str
     learner: str
-    time: str
-    data: dict[str, Any]
+    trigger: Trigger
+    rules_no: int
+    framework: Framework
 
 
-REASONS: dict[str, str] = {
-    "mastered": "The rule of the policy is met.",
-    "reinstated": "What had undone this mastery was itself undone.",
-    "withdrawn": "Evidence under this mastery is no longer valid or has been preceded by other evidence.",
-    "reverify_due": "Newer evidence contradicts it; it stays on the record.",
-    "reverified": "Newer evidence confirms it again.",
-    "ready": "All direct prerequisites are on the record.",
-    "advanced": "Every competency of the level is on the record.",
-}
+class Advancing:
+    """One learner's standing while one input is folded into it; the methods yield what is to be told."""
 
+    def __init__(
+        self, standing: LearnerState, frameworks: dict[str, Framework], terms: Terms, cause: Change | LevelStep | Review
+    ) -> None:
+        self._standing = standing
+        self._frameworks = frameworks
+        self._terms = terms
+        self._tenant, self._learner, self._trigger = cause.tenant, cause.learner, cause.trigger
 
-def seq_of(trigger: Trigger, index: int = 0) -> int:
-    """Return the sequence number of the index-th thing told of a scope at a journal position."""
-    return trigger.pos * SEQ_STEP + index
-
-
-def numbered(told: list[Told], trigger: Trigger) -> list[Told]:
-    """Put the sequence numbers into what one input told of one learner: they rise per scope."""
-    counts: dict[str, int] = {}
-    for event in told:
-        scope = event.data["scope"]["id"]
-        event.data["seq"] = seq_of(trigger, counts.get(scope, 0))
-        counts[scope] = counts.get(scope, 0) + 1
-    return told
-
-
-def event_id(tenant: str, learner: str, kind: str, scope: str, policy_hash: str, trigger: Trigger) -> str:
-    """Return the id of an event: the same input under the same policy gives the same id on every run."""
-    return stable_id(tenant, learner, kind, scope, policy_hash, trigger.id)
-
-
-def tell(change: Change, frameworks: dict[str, Framework]) -> Told:
-    """Return the public event of a transition of a competency (any but `moved`)."""
-    kind = f"attain.competency.{change.transition}.v1"
-    state, trigger = change.state, change.trigger
-    data = {
-        **_common(change.learner, _competency_scope(change.competency, frameworks), change.trigger),
-        "before": change.before,
-        "after": change.after,
-        "effective_at": state.crossed_at or trigger.time,
-        "basis": _basis(state),
-        "policy": {"id": change.policy.id, "version": change.policy.version, "hash": change.policy.hash},
-        "reason": {"code": change.transition, "text": REASONS[change.transition]},
-        "replaces": change.replaces or None,
-    }
-    if change.transition == "reverify_due":
-        data |= {"why": "contradiction", "due_by": None, "smallest_check": "one piece of evidence at or above the bar"}
-    if change.transition == "withdrawn":
-        data |= {
-            "removed": [trigger.id] if trigger.cause in ("retraction", "correction") else [],
-            "levels_affected": [],
-        }
-    if change.transition == "reinstated":
-        data["original"] = change.replaces or None
-    told_id = event_id(change.tenant, change.learner, kind, change.competency, change.policy.hash, trigger)
-    return Told(told_id, kind, change.tenant, change.learner, trigger.time, data)
-
-
-def advance(learner: LearnerState, change: Change, frameworks: dict[str, Framework]) -> Iterator[Told]:
-    """Fold one transition into the learner's state; yield what became ready and which level is complete."""
-    competency = change.competency
-    if change.transition == "withdrawn":
-        learner.satisfied.pop(competency, None)
-        return
-    if change.state.crossed_at is None:
-        return
-    new = competency not in learner.satisfied
-    learner.satisfied[competency] = change.state.crossed_at
-    framework = frameworks.get(framework_of(competency))
-    if new and framework is not None:
-        candidates = framework.dependents.get(competency, ())
+    def fold_change(self, change: Change) -> Iterator[Told]:
+        """Fold one transition of a competency; yield what became ready, and what happened to its level."""
+        standing, competency = self._standing, change.competency
+        since, presumed = change.after.satisfied_at, change.after.status == "presumed"
+        had, counted = standing.since(competency), competency in standing.satisfied
+        standing.satisfied.pop(competency, None)
+        standing.presumed.pop(competency, None)
+        if since is not None:
+            (standing.presumed if presumed else standing.satisfied)[competency] = since
+        if change.transition == "provisional" or (since is not None and not presumed):
+            standing.opened.setdefault(competency, since or change.trigger.time)
+        new, lost = since is not None and had is None, counted and competency not in standing.satisfied
+        gained = not counted and competency in standing.satisfied
+        framework = self._frameworks.get(framework_of(competency))
+        if framework is None or not (new or gained or lost or change.transition == "provisional"):
+            return
+        if new:
+            yield from self._ready(framework, framework.dependents.get(competency, ()))
+        if gained:
+            yield from self._close_gap(framework, competency)
         entry = framework.by_id.get(competency)
-        levels = [level_id(framework.id, entry)] if entry is not None and entry.level is not None else []
-        yield from _standings(learner, framework, candidates, levels, change.tenant, change.learner, change.trigger)
+        for level in self._levels_with(framework, competency, level_id(framework.id, entry) if entry else ""):
+            yield from self._level(framework, level)
 
+    def fold_version(self, framework: Framework) -> Iterator[Told]:
+        """Yield what a new framework version makes ready or complete."""
+        yield from self._ready(framework, sorted(framework.prerequisites))
+        for level in framework.levels:
+            yield from self._level(framework, level)
 
-def review(
-    learner: LearnerState, framework: Framework, tenant: str, learner_id: str, trigger: Trigger
-) -> Iterator[Told]:
-    """Yield what a new framework version makes ready or complete for a learner with something on the record."""
-    candidates = sorted(framework.prerequisites)
-    yield from _standings(learner, framework, candidates, list(framework.levels), tenant, learner_id, trigger)
+    def fold_step(self, event: LevelDecided | ClockTicked) -> Iterator[Told]:
+        """Fold a decision on a level, or a tick under which levels settle."""
+        if isinstance(event, ClockTicked):
+            for level in [level for level, at in self._standing.settling.items() if at <= event.at]:
+                framework = self._frameworks.get(framework_of_level(level))
+                if framework is not None and level in framework.levels:
+                    yield from self._level(framework, level, settled=True)
+                self._standing.settling.pop(level, None)
+            return
+        framework = self._frameworks.get(framework_of_level(event.level))
+        if framework is not None and event.level in framework.levels:
+            yield from self._decide(framework, event)
 
+    def _decide(self, framework: Framework, event: LevelDecided) -> Iterator[Told]:
+        standing, level = self._standing, event.level
+        by = {"role": event.role, "ref": event.author}
+        unmet = list(self._unmet(framework, level))
+        match event.kind:
+            case "sign_off":
+                standing.signed[level] = self._trigger.time
+                yield from self._level(framework, level)
+            case "withhold":
+                yield self._tell(
+                    "level.withheld", framework, level, event.reason, missing=unmet,
+                    smallest_change=unmet[0] if unmet else None, decided_by=by, appeal_to=event.appeal_to or None,
+                    review_at=event.review_at,
+                )  # fmt: skip
+            case "withdraw" if level in standing.advanced:
+                told = self._tell(
+                    "level.withdrawn", framework, level, event.reason, by=by, original=standing.advanced[level]
+                )
+                standing.taken_back[level] = told.id
+                del standing.advanced[level]
+                standing.signed.pop(level, None)
+                standing.reviews.pop(level, None)
+                yield told
+            case "reinstate" if level in standing.taken_back:
+                told = self._tell(
+                    "level.reinstated", framework, level, event.reason, by=by, original=standing.taken_back[level]
+                )
+                standing.advanced[level] = told.id
+                del standing.taken_back[level]
+                yield told
+            case "place":
+                gaps = (*event.not_yet, *event.unknown)
+                if gaps:
+                    standing.gaps[level] = gaps
+                    yield self._tell(
+                        "level.placed_with_gaps", framework, level, event.reason, not_yet=list(event.not_yet),
+                        unknown=list(event.unknown), checks=list(gaps[:3]),
+                    )  # fmt: skip
+            case "choose":
+                yield self._tell("goal.chosen", framework, level, event.reason, by=by, options_seen=list(event.options))
 
-def _standings(
-    learner: LearnerState,
-    framework: Framework,
-    candidates: Iterable[str],
-    levels: Iterable[str],
-    tenant: str,
-    learner_id: str,
-    trigger: Trigger,
-) -> Iterator[Told]:
-    for competency in candidates:
-        needed = framework.prerequisites.get(competency, ())
-        if competency in learner.ready or competency in learner.satisfied:
-            continue
-        if needed and all(code in learner.satisfied for code in needed):
-            kind = "attain.competency.ready.v1"
-            told_id = event_id(tenant, learner_id, kind, competency, framework.version, trigger)
-            learner.ready[competency] = told_id
-            data = {
-                **_common(learner_id, _competency_scope(competency, {framework.id: framework}), trigger),
-                "effective_at": max(learner.satisfied[code] for code in needed),
-                "reason": {"code": "ready", "text": REASONS["ready"]},
-                "because": list(needed),
-                "unlocks_count": len(framework.dependents.get(competency, ())),
-            }
-            yield Told(told_id, kind, tenant, learner_id, trigger.time, data)
-    for level in levels:
+    def _ready(self, framework: Framework, candidates: Iterable[str]) -> Iterator[Told]:
+        standing = self._standing
+        for competency in candidates:
+            needed = framework.prerequisites.get(competency, ())
+            if competency in standing.ready or competency in standing.satisfied:
+                continue
+            since = [at for at in map(standing.since, needed) if at is not None]
+            if needed and len(since) == len(needed):
+                told = self._tell(
+                    "competency.ready", framework, competency, because=list(needed),
+                    unlocks_count=len(framework.dependents.get(competency, ())),
+                    effective_at=max(since),
+                )  # fmt: skip
+                standing.ready[competency] = told.id
+                yield told
+
+    def _level(self, framework: Framework, level: str, *, settled: bool = False) -> Iterator[Told]:
+        """Yield what happened to a level whose competencies, decisions or time have changed."""
+        standing, terms = self._standing, self._terms(framework.id)
+        unmet = self._unmet(framework, level)
+        status = level_status(unmet, terms.role, signed=level in standing.signed, advanced=level in standing.advanced)
+        if status == "advanced":
+            yield from self._hold(framework, level, unmet)
+        elif status == "not_eligible":
+            standing.settling.pop(level, None)
+        elif status == "eligible_pending_sign_off":
+            if level not in standing.requested:
+                told = self._tell(
+                    "level.sign_off_requested",
+                    framework,
+                    level,
+                    approver_roles=[terms.role],
+                    escalate_at=None,
+                    weakest=[],
+                )
+                standing.requested[level] = told.id
+                yield told
+        elif terms.settle_min and not settled:
+            standing.settling.setdefault(level, minutes_later(self._trigger.time, terms.settle_min))
+        elif level not in standing.taken_back:
+            yield from self._complete(framework, level)
+
+    def _hold(self, framework: Framework, level: str, unmet: tuple[str, ...]) -> Iterator[Told]:
+        """Ask for a review where what an advancement stood on is gone; close it once it is back."""
+        standing = self._standing
+        if not unmet:
+            standing.reviews.pop(level, None)
+        elif level not in standing.reviews and self._trigger.cause in (
+            "retraction",
+            "correction",
+            "decision",
+            "evidence",
+        ):
+            decide_by = minutes_later(self._trigger.time, REVIEW_DAYS * 24 * 60)
+            told = self._tell(
+                "level.review_required", framework, level, missing=list(unmet),
+                owner=self._terms(framework.id).role or "teacher", decide_by=decide_by,
+            )  # fmt: skip
+            standing.reviews[level] = told.id
+            yield told
+
+    def _complete(self, framework: Framework, level: str) -> Iterator[Told]:
+        standing, members = self._standing, framework.levels[level]
+        following = next_levels(level, framework)
+        when = [standing.satisfied[member] for member in members if member in standing.satisfied]
+        signed = standing.signed.get(level)
+        told = self._tell(
+            "level.advanced", framework, level, credit=None, next=following,
+            gaps=[member for member in members if member not in standing.satisfied],
+            effective_at=max((*when, *((signed,) if signed else ())), default=self._trigger.time),
+        )  # fmt: skip
+        standing.advanced[level] = told.id
+        standing.settling.pop(level, None)
+        yield told
+        for other in following:
+            if other not in standing.ready and other not in standing.advanced:
+                ready = self._tell("level.ready", framework, other, options=[other], waiting_since=self._trigger.time)
+                standing.ready[other] = ready.id
+                yield ready
+
+    def _close_gap(self, framework: Framework, competency: str) -> Iterator[Told]:
+        standing = self._standing
+        for level, gaps in list(standing.gaps.items()):
+            left = tuple(code for code in gaps if code != competency)
+            if left == gaps:
+                continue
+            standing.gaps[level] = left
+            if not left:
+                del standing.gaps[level]
+                if level in framework.levels:
+                    yield self._tell("level.gaps_cleared", framework, level)
+
+    def _unmet(self, framework: Framework, level: str) -> tuple[str, ...]:
         members = framework.levels[level]
-        if level not in learner.advanced and all(member in learner.satisfied for member in members):
-            kind = "attain.level.advanced.v1"
-            told_id = event_id(tenant, learner_id, kind, level, framework.version, trigger)
-            learner.advanced[level] = told_id
-            data = {
-                **_common(learner_id, _level_scope(level, framework), trigger),
-                "effective_at": max(learner.satisfied[member] for member in members),
-                "reason": {"code": "advanced", "text": REASONS["advanced"]},
-                "gaps": [],
-                "credit": None,
-                "next": _next_levels(level, framework),
-            }
-            yield Told(told_id, kind, tenant, learner_id, trigger.time, data)
+        power = {member for member in members if framework.by_id[member].power}
+        shown = Shown(self._standing.satisfied, self._standing.opened)
+        return unmet_of(self._terms(framework.id).require, framework.id, members, power, shown)
+
+    def _levels_with(self, framework: Framework, competency: str, own: str) -> list[str]:
+        """Return the levels that a competency may decide: its own, and where rules name competencies, all of the framework."""
+        require = self._terms(framework.id).require
+        if require is not None and (require.all or require.any or require.k_of or require.electives):
+            return list(framework.levels)
+        return [own] if own in framework.levels else []
+
+    def _tell(self, kind: str, framework: Framework, scope: str, reason: str = "", **members: Any) -> Told:
+        of_level = not kind.startswith("competency.")
+        described = level_scope(scope, framework) if of_level else competency_scope(scope, {framework.id: framework})
+        type = f"attain.{kind}.v1"
+        told_id = event_id(self._tenant, self._learner, type, scope, framework.version, self._trigger)
+        code = kind.partition(".")[2]
+        data = {
+            **common(self._learner, described, self._trigger),
+            "effective_at": self._trigger.time,
+            "reason": {"code": code, "text": reason or REASONS[kind]},
+            **members,
+        }
+        return Told(told_id, type, self._tenant, self._learner, self._trigger.time, data)
 
 
-def _common(learner: str, scope: dict[str, Any], trigger: Trigger) -> dict[str, Any]:
-    return {
-        "learner": {"id": learner, "refs": []},
-        "scope": scope,
-        "seq": 0,
-        "decided_at": trigger.time,
-        "cause": {"kind": trigger.cause, "id": trigger.id},
-        "mode": "live",
-    }
+def framework_of_level(level: str) -> str:
+    """Return the framework id of a level id."""
+    return level.partition("#")[0]
 
 
-def _basis(state: KeyState) -> dict[str, Any]:
-    return {
-        "kind": "evidence",
-        "pieces": state.count,
-        "occasions": state.occasions,
-        "first_at": state.first_at or None,
-        "last_at": state.last[0] if state.last is not None else None,
-        "evidence_ids": list(state.basis),
-        "digest": stable_id(*state.basis) if state.basis else None,
-    }
-
-
-def _competency_scope(competency: str, frameworks: dict[str, Framework]) -> dict[str, Any]:
-    framework_id, _, code = competency.partition(":")
-    framework = frameworks.get(framework_id)
-    entry = framework.by_id.get(competency) if framework is not None else None
-    return {
-        "kind": "competency",
-        "framework": framework_id,
-        "framework_version": framework.version if framework is not None else None,
-        "id": competency,
-        "code": code,
-        "title": entry.title if entry is not None else code,
-        "subject": entry.subject if entry is not None else None,
-        "ordinal": entry.ordinal if entry is not None else None,
-        "power": entry.power if entry is not None else False,
-        "external": [],
-    }
-
-
-def _level_scope(level: str, framework: Framework) -> dict[str, Any]:
-    first = framework.by_id[framework.levels[level][0]]
-    return {
-        "kind": "level",
-        "framework": framework.id,
-        "framework_version": framework.version,
-        "id": level,
-        "code": first.level,
-        "title": f"{first.subject or framework.title}, level {first.level}",
-        "subject": first.subject,
-        "ordinal": first.ordinal,
-        "power": False,
-        "external": [],
-    }
-
-
-def _next_levels(level: str, framework: Framework) -> list[str]:
-    """Return the level that follows in the same subject, in the order of the file."""
+def next_levels(level: str, framework: Framework) -> list[str]:
+    """Return the level that follows in the same subject, in the order of the continuum."""
     subject = framework.by_id[framework.levels[level][0]].subject
     line = [other for other, members in framework.levels.items() if framework.by_id[members[0]].subject == subject]
     place = line.index(level) + 1
     return line[place : place + 1]
+
+
+def settles_at(standing: LearnerState) -> str | None:
+    """Return the next instant at which a level has settled, None where none waits."""
+    return min(standing.settling.values(), default=None)

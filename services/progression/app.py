@@ -5,9 +5,13 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from services.progression import entrypoints, tables
+from services.progression import tables
+from services.progression.entrypoints.deciding import deciding_router
+from services.progression.entrypoints.explaining import explaining_router
+from services.progression.entrypoints.routes import make_router
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.fold import MasteryFold
+from services.progression.handlers.judgements import Judgements
 from services.progression.handlers.logs import CONSUMER, DecisionInbox, Logs
 from shared.asyncapi import asyncapi_router
 from shared.consumer import ShardConsumer
@@ -32,7 +36,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     relay = Relay(database, logs.relayed(), config)
     feed = FeedClient(config.evidence_url, config)
     stack.push_async_callback(feed.close)
-    fold = MasteryFold(database, logs, config, relay.wake)
+    fold = MasteryFold(database, logs, config, relay.hand_over)
     consumer = ShardConsumer(CONSUMER, "evidence", database, fold, feed, config, DecisionInbox(logs.decisions))
     await consumer.prepare()
     broker = make_broker(config)
@@ -55,7 +59,9 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     app.include_router(operations_router(ready=database.answers, alive=tasks.alive, lag=lag))
     app.include_router(feed_router(database, logs.relayed(), config))
     app.include_router(asyncapi_router("progression", broker, logs.relayed(), config.topic_suffix))
-    app.include_router(entrypoints.make_router(database, decisions, logs.advancement, config))
+    app.include_router(make_router(database, decisions, logs.advancement, config))
+    app.include_router(deciding_router(Judgements(database, logs, config)))
+    app.include_router(explaining_router(database, config))
     await broker.start()
     stack.push_async_callback(consumer.stop)
     stack.push_async_callback(broker.stop)

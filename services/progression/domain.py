@@ -7,115 +7,38 @@ batch is kept for that learner but the journal, and the others go on.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import NamedTuple
 
 import msgspec
 
-from services.progression.advancement import (
-    Cause,
-    Change,
-    LearnerState,
-    Told,
-    Trigger,
-    advance,
-    event_id,
-    numbered,
-    review,
-    seq_of,
-    tell,
-)
-from services.progression.curriculum import Framework, framework_of
-from services.progression.mastery import (
-    KeyState,
-    Order,
-    Piece,
-    add,
+from services.progression.advancement import Advancing, LearnerState, LevelStep, Review
+from services.progression.curriculum import framework_of
+from services.progression.decisions import ClockTicked, CompetencyDecided, LevelDecided
+from services.progression.evidence_rules import mark
+from services.progression.inputs import Input, Key, Learner, absorb, valid_pieces
+from services.progression.levels import LevelTerms
+from services.progression.mastery import KeyState, Order, Piece, add, replay, stands_alone
+from services.progression.policy import Policy, Rule
+from services.progression.rules import Activation, Rules
+from services.progression.standing import (
+    Standing,
+    deadline_of,
     explain,
     is_due,
-    is_sufficient,
+    is_open,
     missing_of,
-    piece_of,
-    replay,
     score_of,
+    shown_at,
+    standing_of,
     status_of,
-    status_unshown,
+    status_was,
     transitions,
+    unshown_part,
 )
-from services.progression.policy import Policy
-from shared.contracts import (
-    EVIDENCE_RECORDED,
-    EVIDENCE_RETRACTED,
-    EvidenceRecorded,
-    EvidenceRetracted,
-    MasteryUpdated,
-    PolicyRef,
-    Status,
-)
-
-Key = tuple[str, str, str]
-"""(tenant, learner, competency)."""
-Learner = tuple[str, str]
-"""(tenant, learner)."""
-
-
-class Activation(NamedTuple):
-    """A policy or framework put into force at a journal position; `no` counts them within a tenant and shard."""
-
-    no: int
-    trigger: Trigger
-    framework: str
-    """The framework it is for; empty is every framework."""
-    policy: str
-    """Hash of the policy; empty where it is a framework version."""
-    graph: Framework | None = None
-
-
-class Review(NamedTuple):
-    """A new framework version to hold against what a learner has on the record."""
-
-    tenant: str
-    learner: str
-    trigger: Trigger
-    rules_no: int
-    framework: Framework
-
-
-@dataclasses.dataclass(slots=True)
-class Rules:
-    """What is in force for a tenant in one shard, and how it came to be."""
-
-    activations: list[Activation] = dataclasses.field(default_factory=list)
-    frameworks: list[dict[str, Framework]] = dataclasses.field(default_factory=lambda: [{}])
-    """The framework versions in force after each activation, by id; the last is now."""
-    swept: int = 0
-    """All keys of the tenant have been refolded up to this activation."""
-
-    @property
-    def no(self) -> int:
-        """The number of the latest activation."""
-        return len(self.activations)
-
-    def pin_for(self, competency: str) -> str:
-        """Return the hash of the policy in force for a competency; empty where there is none."""
-        return self.pin_at(framework_of(competency), self.no)
-
-    def pin_at(self, framework: str, no: int) -> str:
-        """Return the hash of the policy that was in force for a framework after activation `no`."""
-        general = ""
-        for activation in reversed(self.activations[:no]):
-            if activation.policy and activation.framework == framework:
-                return activation.policy
-            if activation.policy and not activation.framework and not general:
-                general = activation.policy
-        return general
-
-    def activate(self, activation: Activation) -> None:
-        """Put an activation into force."""
-        self.activations.append(activation)
-        graph = activation.graph
-        self.frameworks.append(self.frameworks[-1] | ({graph.id: graph} if graph is not None else {}))
+from services.progression.states import in_force
+from services.progression.telling import Change, Told, event_id, numbered, seq_of, tell
+from shared.contracts import MasteryUpdated
 
 
 @dataclasses.dataclass(slots=True)
@@ -125,63 +48,6 @@ class Entry:
     state: KeyState
     rules_no: int
     evidence: dict[str, tuple[Piece | None, bool]] | None = None
-
-
-class Input(NamedTuple):
-    """An evidence event at its place in the journal; `piece` is there when it adds one and changes nothing else."""
-
-    learner: Learner
-    keys: tuple[Key, ...]
-    trigger: Trigger
-    event: EvidenceRecorded | EvidenceRetracted
-    piece: Piece | None
-
-
-def input_of(tenant: str, id: str, pos: int, time: str, event: EvidenceRecorded | EvidenceRetracted) -> Input:
-    """Return an event as an input of the fold."""
-    learner = event.learner
-    if isinstance(event, EvidenceRecorded) and not event.invalidates and not event.revalidates:
-        keys = tuple([(tenant, learner, competency) for competency in event.competencies])
-        return Input((tenant, learner), keys, Trigger(id, pos, time, "evidence"), event,
-                     piece_of(event) if event.valid else None)  # fmt: skip
-    touched: dict[str, None] = dict.fromkeys(event.competencies if isinstance(event, EvidenceRecorded) else ())
-    for piece in (*event.invalidates, *event.revalidates):
-        touched |= dict.fromkeys(piece.competencies)
-    cause: Cause = "correction"
-    if isinstance(event, EvidenceRetracted) and event.relation == "retracts":
-        cause = "retraction"
-    keys = tuple([(tenant, learner, competency) for competency in touched])
-    return Input((tenant, learner), keys, Trigger(id, pos, time, cause), event, None)
-
-
-def decode(type: str, data: msgspec.Raw | bytes) -> EvidenceRecorded | EvidenceRetracted | None:
-    """Return the event, or None for a type that this version does not fold (it is journalled all the same)."""
-    if type == EVIDENCE_RECORDED:
-        return _decode_recorded(data)
-    if type == EVIDENCE_RETRACTED:
-        return _decode_retracted(data)
-    return None
-
-
-_decode_recorded = msgspec.json.Decoder(EvidenceRecorded).decode
-_decode_retracted = msgspec.json.Decoder(EvidenceRetracted).decode
-
-
-def absorb(
-    evidence: dict[str, tuple[Piece | None, bool]], competency: str, event: EvidenceRecorded | EvidenceRetracted
-) -> None:
-    """Change a key's set of evidence by one event of its journal; the set does not depend on the order of events."""
-    if isinstance(event, EvidenceRecorded) and competency in event.competencies:
-        evidence[event.evidence_id] = (piece_of(event), event.valid)
-    for changed, valid in ((event.invalidates, False), (event.revalidates, True)):
-        for piece in changed:
-            if competency in piece.competencies:
-                evidence[piece.evidence_id] = (evidence.get(piece.evidence_id, (None, False))[0], valid)
-
-
-def valid_pieces(evidence: dict[str, tuple[Piece | None, bool]]) -> Iterator[Piece]:
-    """Yield the pieces that count, in no particular order."""
-    return (piece for piece, valid in evidence.values() if valid and piece is not None)
 
 
 class ShardFold:
@@ -201,89 +67,170 @@ class ShardFold:
         self.rules = rules
         self.policies = policies
         self.touched: dict[Key, None] = {}
-        self.changes: list[Change | Review] = []
+        self.changes: list[Change | LevelStep | Review] = []
         self.blocked: dict[Learner, str] = {}
+        self._compiled: dict[str, Rule | None] = {}
 
     def needs_evidence(self, inputs: Iterable[Input]) -> set[Key]:
-        """Return the keys whose history must be loaded: an input sorts before one folded, or changes validity."""
+        """Return the keys whose history must be loaded: an input sorts before one folded, joins another, or changes validity."""
         needed: set[Key] = set()
         last: dict[Key, Order] = {}
+        marks: set[tuple[Key, bytes]] = set()
         for item in inputs:
             piece = item.piece
             for key in item.keys:
                 entry = self.entries.get(key)
                 if entry is not None and entry.evidence is not None:
                     continue
-                if piece is None:
-                    needed.add(key)
-                    continue
                 before = last.get(key) or (entry.state.last if entry is not None else None)
-                if before is None or piece.order > before:
+                is_newest = piece is not None and (before is None or piece.order > before)
+                if piece is not None and is_newest and self._alone(key, entry, piece, marks):
                     last[key] = piece.order
                 else:
                     needed.add(key)
         return needed
 
+    def _alone(self, key: Key, entry: Entry | None, piece: Piece, marks: set[tuple[Key, bytes]]) -> bool:
+        """Tell whether a piece stands alone after the state and what comes before it in the batch (`marks`)."""
+        rule = self._rule(entry.state.policy if entry is not None else self.rules[key[0]].pin_for(key[2]))
+        if rule is None or rule.plain:
+            return True
+        own = (key, mark(piece))
+        again = own in marks
+        marks.add(own)
+        return not again and stands_alone(rule, entry.state if entry is not None else KeyState(), piece)
+
+    def fold_run(self, inputs: Sequence[Input], start: int, end: int) -> int:
+        """
+        Fold `inputs[start:end]` in order, up to one that lacks a history; return the index of the next to be folded.
+
+        Then `needs_evidence` of the rest names what the caller is to load.
+        """
+        for index in range(start, end):
+            if not self._fold(inputs[index]):
+                return index
+        return end
+
     def fold(self, item: Input) -> None:
-        """Fold one evidence event; a learner whose event raises is blocked."""
-        if item.learner in self.blocked:
-            return
+        """Fold one evidence event whose histories are loaded where they matter; a learner whose event raises is blocked."""
+        if not self._fold(item):
+            raise AssertionError("the caller loads what needs_evidence names")
+
+    def absorb(self, item: Input) -> None:
+        """Take an input into the loaded histories of its keys without folding it: what it did is in the states."""
+        for key in item.keys:
+            evidence = self.entries[key].evidence
+            assert evidence is not None
+            absorb(evidence, key[2], item.event)
+
+    def _fold(self, item: Input) -> bool:
+        """Fold an input; False, and nothing is done, where it lacks a history."""
+        if self.blocked and item.learner in self.blocked:
+            return True
+        keys = item.keys
         try:
-            for key in item.keys:
+            if len(keys) == 1 and item.cause != "clock":
+                return self._fold_key(keys[0], item)
+            if self.needs_evidence((item,)):
+                return False
+            for key in keys:
                 self._fold_key(key, item)
+            if isinstance(item.event, LevelDecided | ClockTicked):
+                self.changes.append(LevelStep(*item.learner, item.trigger, self.rules[item.learner[0]].no, item.event))
         except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
             self.blocked[item.learner] = f"{type(error).__name__}: {error}"[:500]
+        return True
 
-    def _fold_key(self, key: Key, item: Input) -> None:
-        rules = self.rules[key[0]]
+    def _fold_key(self, key: Key, item: Input) -> bool:
+        """Fold an input into one key; False, and nothing is done, where it lacks the key's history."""
         entry = self.entries.get(key)
         if entry is None:
-            entry = self.entries[key] = Entry(KeyState(policy=rules.pin_for(key[2])), rules.no)
+            rules = self.rules[key[0]]
+            entry = Entry(KeyState(policy=rules.pin_for(key[2])), rules.no)
         state, piece = entry.state, item.piece
-        policy = self.policies.get(state.policy)
-        crossed = state.crossed_at
-        # The status before is needed only where the standing changes: keep what it follows from.
-        before = (state.pieces, is_sufficient(state, policy)) if crossed is None else None
-        was_due = crossed is not None and policy is not None and policy.watches and is_due(state, policy)
+        rule = self._rule(state.policy)
+        last = state.last
+        one_step = (
+            piece is not None
+            and (last is None or piece.order > last)
+            and (rule is None or rule.plain or stands_alone(rule, state, piece))
+        )
         if entry.evidence is not None:
             absorb(entry.evidence, key[2], item.event)
-        if piece is not None and (state.last is None or piece.order > state.last):
-            add(state, piece, policy)
-        else:
-            assert entry.evidence is not None, "the caller loads what needs_evidence names"
-            state = entry.state = replay(state, valid_pieces(entry.evidence), policy, state.policy)
+        elif not one_step:
+            return False
+        elif last is None:
+            self.entries[key] = entry
         self.touched[key] = None
+        if not one_step or state.decided:
+            self._fold_with_standing(key, entry, rule, item, one_step)
+            return True
+        crossed = state.crossed_at
+        # The status before is needed only where the standing changes: keep what it follows from.
+        before, was_due = None, False
         if crossed is None:
-            if state.crossed_at is not None:
-                assert before is not None
-                self._change(key, status_unshown(*before), crossed, item.trigger, rules.no)
-        elif crossed != state.crossed_at or (policy is not None and policy.watches):
-            self._change(key, "reverify_due" if was_due else "mastered", crossed, item.trigger, rules.no)
+            before = unshown_part(state)
+        elif rule is not None and rule.watches:
+            was_due = is_due(state, rule)
+        assert piece is not None
+        add(state, piece, rule)
+        if before is not None:
+            if state.crossed_at is not None or (state.met and not state.opened and is_open(state)):
+                self._change(key, Standing(status_was(before, rule), None, None), item)
+        elif state.crossed_at != crossed or (rule is not None and rule.watches):
+            self._change(key, Standing("reverify_due" if was_due else "mastered", crossed, crossed), item)
+        return True
 
-    def _change(self, key: Key, before: Status, crossed: str | None, trigger: Trigger, no: int) -> None:
-        """Note what happened to a key's standing, if anything did."""
+    def _fold_with_standing(self, key: Key, entry: Entry, rule: Rule | None, item: Input, one_step: bool) -> None:
+        """Fold what is more than a step, or where a person has decided: the whole standing before against that after."""
+        state, event = entry.state, item.event
+        before, crossed = standing_of(state, rule), state.crossed_at
+        if one_step and item.piece is not None:
+            add(state, item.piece, rule)
+        else:
+            assert entry.evidence is not None
+            if isinstance(event, CompetencyDecided):
+                state.decided = in_force((*state.decided, event.decided(item.id, item.time)))
+            elif isinstance(event, ClockTicked):
+                state.clock = max(state.clock, event.at)
+            entry.state = replay(state, valid_pieces(entry.evidence), rule, state.policy)
+        self._change(key, before, item, crossed=crossed)
+
+    def _rule(self, pin: str) -> Rule | None:
+        """Return a policy compiled, None where there is none in force."""
+        try:
+            return self._compiled[pin]
+        except KeyError:
+            policy = self.policies.get(pin)
+            rule = self._compiled[pin] = policy.rule if policy is not None else None
+            return rule
+
+    def _change(self, key: Key, before: Standing, by: Input | Activation, *, crossed: str | None = None) -> None:
+        """Note what happened to a key's standing, if anything did; `crossed` is the crossing before, for a withdrawal."""
         tenant, learner, competency = key
         state = self.entries[key].state
         policy = self.policies.get(state.policy)
-        if policy is None:
+        after = standing_of(state, policy.rule if policy is not None else None)
+        found = transitions(before, after, state)
+        if not found:
             return
-        after = status_of(state, policy)
-        for transition in transitions(before, crossed, state, after):
-            state.seq = seq_of(trigger)
-            shown = msgspec.structs.replace(state)
-            replaces = state.told or state.lost
-            change = Change(
-                tenant, learner, trigger, no, competency, transition, before, after, shown, policy, replaces
-            )
-            self._remember(state, change, crossed)
+        no = by.no if isinstance(by, Activation) else self.rules[tenant].no
+        event = by.event if isinstance(by, Input) else None
+        decision = event if isinstance(event, CompetencyDecided) else None
+        for transition in found:
+            state.seq = seq_of(by.trigger)
+            shown, replaces = msgspec.structs.replace(state), state.told or state.lost
+            change = Change(tenant, learner, by.trigger, no, competency, transition, before, after, shown, policy,
+                            replaces, decision)  # fmt: skip
+            self._remember(state, change, crossed or before.shown_at)
             self.changes.append(change)
 
     @staticmethod
     def _remember(state: KeyState, change: Change, crossed: str | None) -> None:
-        if change.transition in ("mastered", "reinstated"):
-            kind = f"attain.competency.{change.transition}.v1"
-            state.told = event_id(change.tenant, change.learner, kind, change.competency, change.policy.hash,
-                                  change.trigger)  # fmt: skip
+        if change.transition == "provisional":
+            state.opened = _id_of(change)
+        elif change.transition in ("mastered", "reinstated", "credited"):
+            state.told = _id_of(change)
             state.lost = state.lost_crossing = ""
         elif change.transition == "withdrawn":
             state.lost, state.lost_crossing, state.told = state.told, crossed or "", ""
@@ -316,10 +263,10 @@ class ShardFold:
             pin = rules.pin_at(framework_of(key[2]), activation.no)
             if pin == state.policy or state.crossed_at is not None:
                 continue
-            before = status_of(state, self.policies.get(state.policy))
+            before = standing_of(state, self._rule(state.policy))
             assert entry.evidence is not None, "the caller loads the evidence of a learner to be refolded"
-            entry.state = replay(state, valid_pieces(entry.evidence), self.policies.get(pin), pin)
-            self._change(key, before, None, activation.trigger, activation.no)
+            entry.state = replay(state, valid_pieces(entry.evidence), self._rule(pin), pin)
+            self._change(key, before, activation)
 
     def tell(self, learners: dict[Learner, LearnerState]) -> list[Told]:
         """Fold the changes into the learners' standings; return every public event, competencies before levels."""
@@ -329,41 +276,71 @@ class ShardFold:
                 told += self._tell_one_input(list(group), learners[learner])
         return told
 
-    def _tell_one_input(self, changes: list[Change | Review], standing: LearnerState) -> list[Told]:
+    def _tell_one_input(self, changes: list[Change | LevelStep | Review], standing: LearnerState) -> list[Told]:
         first = changes[0]
-        frameworks = self.rules[first.tenant].frameworks[first.rules_no]
+        rules = self.rules[first.tenant]
+        frameworks = rules.frameworks[first.rules_no]
         told: list[Told] = []
         for change in changes:
+            advancing = Advancing(standing, frameworks, lambda id: self._terms(rules, id, first.rules_no), change)
             if isinstance(change, Review):
-                told += review(standing, change.framework, change.tenant, change.learner, change.trigger)
-                continue
-            if change.transition != "moved":
-                told.append(tell(change, frameworks))
-            told += advance(standing, change, frameworks)
+                told += advancing.fold_version(change.framework)
+            elif isinstance(change, LevelStep):
+                told += advancing.fold_step(change.event)
+            else:
+                if change.transition != "moved":
+                    told.append(tell(change, frameworks))
+                told += advancing.fold_change(change)
         told.sort(key=lambda event: event.type.startswith("attain.level."))
         return numbered(told, first.trigger)
+
+    def _terms(self, rules: Rules, framework: str, no: int) -> LevelTerms:
+        """Return the terms of a framework's levels under the policy that was in force after activation `no`."""
+        policy = self.policies.get(rules.pin_at(framework, no))
+        if policy is None:
+            return LevelTerms()
+        advancement = policy.advancement
+        if advancement is None:
+            return LevelTerms(settle_min=policy.settle)
+        role = advancement.sign_off.by if advancement.sign_off is not None else ""
+        return LevelTerms(advancement.require, role, policy.settle)
 
     def updated(self, key: Key) -> MasteryUpdated:
         """Return the state event of a touched key."""
         return describe(key, self.entries[key].state, self.policies)
 
+    def deadline_of(self, key: Key) -> str | None:
+        """Return the next instant at which time alone changes a key's status."""
+        state = self.entries[key].state
+        rule = self._rule(state.policy)
+        ages = rule is not None and rule.reverify_days
+        return deadline_of(state, rule) if ages or state.decided else None
+
+
+def _id_of(change: Change) -> str:
+    kind = f"attain.competency.{change.transition}.v1"
+    return event_id(change.tenant, change.learner, kind, change.competency, change.policy_hash, change.trigger)
+
 
 def describe(key: Key, state: KeyState, policies: dict[str, Policy]) -> MasteryUpdated:
     """Return a state as others see it."""
     policy = policies.get(state.policy)
-    status = status_of(state, policy)
+    rule = policy.rule if policy is not None else None
+    status = status_of(state, rule)
+    shown = shown_at(state, status)
+    missing = missing_of(state, rule) if shown is None else ()
     return MasteryUpdated(
-        learner=key[1],
-        competency=key[2],
-        framework=framework_of(key[2]),
-        status=status,
-        score=score_of(state, policy),
-        evidence_count=state.pieces,
-        last_evidence_at=state.last[0] if state.last is not None else None,
-        mastered_at=state.crossed_at,
-        policy=PolicyRef(policy.id, policy.version) if policy is not None else None,
-        missing=missing_of(state, policy) if state.crossed_at is None else (),
-        seq=state.seq,
-        why=explain(state, policy, status),
-        basis=state.basis,
+        key[1],
+        key[2],
+        framework_of(key[2]),
+        status,
+        score_of(state, rule),
+        state.pieces,
+        state.last[0] if state.last is not None else None,
+        shown,
+        policy.reference if policy is not None else None,
+        missing,
+        state.seq,
+        explain(state, rule, status, missing),
+        state.basis,
     )

@@ -1,212 +1,210 @@
 """
-The mastery of one competency by one learner: a fold of pieces of evidence, and the standing over it.
+The computed mastery of one competency by one learner: a fold of pieces of evidence.
 
-The computed part is a pure function of the set of valid pieces and the pinned policy, in the order (occurred_at, attempt,
-source, id): nothing depends on arrival. A piece that sorts after the last one is one step; anything else replays the key.
-The standing part (`seq`, `told`, `lost`) is a fold of the input journal over those values.
+It is a pure function of the set of valid pieces, the decisions in force and the pinned policy, in the order (occurred_at,
+attempt, source, id): nothing depends on arrival. A piece that sorts after the last one is one step; what cannot be one step
+(`stands_alone`) replays the key, as does everything that changes what lies before.
 """
 
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
 
-import msgspec
+from services.progression.evidence_rules import (
+    SEEN_BYTES_MAX,
+    Counted,
+    activity_of,
+    composites,
+    is_half,
+    mark,
+    rows_of,
+    stands_alone,
+    value_of,
+)
+from services.progression.methods import Value
+from services.progression.policy.rule import Rule, shifted
+from services.progression.states import Decided, KeyState, Order, Piece, in_force, latest, piece_of
+from services.progression.sufficiency import enough, tally_up
 
-from services.progression.policy import Policy
-from shared.contracts import EvidenceRecorded, Score, Status
-
-Transition = Literal["mastered", "reinstated", "withdrawn", "reverify_due", "reverified", "moved"]
-Order = tuple[str, int, str, str]
-ON_RECORD: tuple[Status, ...] = ("mastered", "reverify_due")
-"""Statuses in which mastery is on the record and satisfies prerequisites."""
-
-
-class Piece(NamedTuple):
-    """A piece of evidence as the fold sees it; `order[0]` is when it occurred."""
-
-    order: Order
-    evidence_id: str
-    activity: str
-    score: Score
-    assisted: bool
+__all__ = ["KeyState", "Order", "Piece", "add", "fold_composites", "piece_of", "replay", "stands_alone"]
 
 
-class KeyState(msgspec.Struct, array_like=True):
+def add(state: KeyState, piece: Piece, rule: Rule | None) -> None:
     """
-    The state of one (learner, competency); mutable, because its shard has one writer, which drops it on any failure.
+    Fold one valid piece that sorts after every piece folded before and stands alone.
 
-    `run_below` counts the latest pieces since the crossing that lie below the policy's contradiction value; `pieces` counts
-    all valid pieces, `count` those that the policy counts.
+    Its cost does not grow with the history.
     """
-
-    policy: str = ""
-    """Hash of the pinned policy; empty where none applies."""
-    pieces: int = 0
-    count: int = 0
-    method: tuple[int | float | bool, ...] = ()
-    activities: tuple[str, ...] = ()
-    occasions: int = 0
-    last_day: str = ""
-    first_at: str = ""
-    last: Order | None = None
-    recent: tuple[str, ...] = ()
-    crossed_at: str | None = None
-    basis: tuple[str, ...] = ()
-    run_below: int = 0
-    seq: int = 0
-    told: str = ""
-    """Id of the event that put the present mastery on the record; empty when it is not."""
-    lost: str = ""
-    """Id of the withdrawal that took it off, until it is reinstated or shown anew."""
-    lost_crossing: str = ""
-    """The crossing that was withdrawn: the same one again is a reinstatement."""
-
-
-def piece_of(recorded: EvidenceRecorded) -> Piece:
-    """Return the piece that a recorded event makes; evidence without an activity is an activity of its own."""
-    return Piece(
-        (recorded.occurred_at, recorded.attempt, recorded.source, recorded.id),
-        recorded.evidence_id,
-        recorded.activity or recorded.evidence_id,
-        recorded.score,
-        recorded.assisted,
-    )
-
-
-def status_of(state: KeyState, policy: Policy | None) -> Status:
-    """Return the status that follows from a state under its pinned policy."""
-    if state.crossed_at is not None:
-        assert policy is not None
-        return "reverify_due" if is_due(state, policy) else "mastered"
-    return status_unshown(state.pieces, is_sufficient(state, policy))
-
-
-def status_unshown(pieces: int, sufficient: bool) -> Status:
-    """Return the status of what is not on the record."""
-    if pieces == 0:
-        return "no_evidence"
-    return "not_yet" if sufficient else "insufficient_evidence"
-
-
-def is_due(state: KeyState, policy: Policy) -> bool:
-    """Tell whether what is on the record is due for a re-check."""
-    if policy.decision.latch == "current" and not _passes(state, policy):
-        return True
-    contradiction = policy.upkeep.on_contradiction
-    return contradiction is not None and state.run_below >= contradiction.last
-
-
-def is_sufficient(state: KeyState, policy: Policy | None) -> bool:
-    """Tell whether enough was seen for the score to decide; `missing_of` names what is not."""
-    if policy is None:
-        return False
-    need = policy.sufficiency
-    return (
-        state.count >= need.min_evidence
-        and len(state.activities) >= need.min_activities
-        and state.occasions >= need.min_occasions
-    )
-
-
-def score_of(state: KeyState, policy: Policy | None) -> float | None:
-    """Return the running score, None before the first counted piece."""
-    return policy.method.score(state.method) if policy is not None and state.count else None
-
-
-def missing_of(state: KeyState, policy: Policy | None) -> tuple[str, ...]:
-    """Name what is missing before the score may decide, in words."""
-    if policy is None:
-        return ("a policy that applies to this competency",)
-    need = policy.sufficiency
-    lacks = [(need.min_evidence - state.count, "piece of evidence", "pieces of evidence")]
-    # One activity on one day comes with any piece.
-    if need.min_activities > 1:
-        lacks.append((need.min_activities - len(state.activities), "different activity", "different activities"))
-    if need.min_occasions > 1:
-        lacks.append((need.min_occasions - state.occasions, "other day", "other days"))
-    return tuple(f"{lack} more {one if lack == 1 else many}" for lack, one, many in lacks if lack > 0)
-
-
-def add(state: KeyState, piece: Piece, policy: Policy | None) -> None:
-    """
-    Fold one valid piece that sorts after every piece folded before.
-
-    Its cost does not grow with the history: distinct activities are kept only up to the number that the policy asks for.
-    """
-    occurred_at = piece.order[0]
     state.pieces += 1
     state.last = piece.order
-    if policy is None or piece.assisted:
+    if rule is None:
         return
-    value = policy.value(piece.score)
-    if value is None:
-        return
-    if state.count == 0:
-        state.first_at = occurred_at
-        state.method = policy.method.start()
-    state.count += 1
-    state.method = policy.method.step(state.method, value)
-    if len(state.activities) < policy.sufficiency.min_activities and piece.activity not in state.activities:
-        state.activities = (*state.activities, piece.activity)
-    day = occurred_at[:10]
-    if day != state.last_day:
-        state.occasions, state.last_day = state.occasions + 1, day
-    if state.crossed_at is None:
-        state.recent = (*state.recent, piece.evidence_id)[-policy.method.window() :]
-        if _passes(state, policy):
-            state.crossed_at, state.basis, state.recent = occurred_at, state.recent, ()
-    elif policy.upkeep.on_contradiction is not None:
-        state.run_below = state.run_below + 1 if value.value < policy.upkeep.on_contradiction.below else 0
+    value = value_of(rule, piece)
+    if value is not None:
+        _count(state, rule, piece, value, rule.halving and is_half(rule, piece))
+        _judge(state, rule, piece, value)
 
 
-def replay(standing: KeyState, pieces: Iterable[Piece], policy: Policy | None, pin: str) -> KeyState:
-    """Return the state that the set of valid pieces gives under a policy, carrying over the standing."""
+def replay(
+    standing: KeyState, pieces: Iterable[Piece], rule: Rule | None, pin: str, decisions: Iterable[Decided] | None = None
+) -> KeyState:
+    """
+    Return the state that the set of valid pieces gives under a policy, carrying over what was told.
+
+    `decisions` are all decisions of the journal in its order; without them those in force stay.
+    """
     state = KeyState(
-        policy=pin, seq=standing.seq, told=standing.told, lost=standing.lost, lost_crossing=standing.lost_crossing
+        policy=pin,
+        seq=standing.seq,
+        told=standing.told,
+        lost=standing.lost,
+        lost_crossing=standing.lost_crossing,
+        opened=standing.opened,
+        clock=standing.clock,
+        decided=standing.decided if decisions is None else in_force(tuple(decisions)),
     )
-    for piece in sorted(pieces, key=_order):
-        add(state, piece, policy)
+    ordered = sorted(pieces, key=_order)
+    if rule is None or rule.plain:
+        for piece in ordered:
+            add(state, piece, rule)
+    elif ordered:
+        state.pieces, state.last = len(ordered), ordered[-1].order
+        fold_composites(state, rule, composites(rule, ordered))
     return state
 
 
-def transitions(before: Status, crossed_before: str | None, state: KeyState, after: Status) -> list[Transition]:
-    """
-    Return what happened to the standing, in the order to be told.
-
-    Newer evidence never takes mastery off the record, it makes it due for a re-check; only a change of what lies under the
-    crossing does. The same crossing back again is reinstated with its date; another one is shown anew. `moved` is a
-    crossing whose date alone changed: not told by itself.
-    """
-    was, now = before in ON_RECORD, after in ON_RECORD
-    if was and not now:
-        return ["withdrawn"]
-    if now and not was:
-        again: Transition = "reinstated" if state.lost_crossing == state.crossed_at else "mastered"
-        return [again, "reverify_due"] if after == "reverify_due" else [again]
-    if before != after and now:
-        return ["reverify_due" if after == "reverify_due" else "reverified"]
-    return ["moved"] if now and crossed_before != state.crossed_at else []
-
-
-def explain(state: KeyState, policy: Policy | None, status: Status) -> str:
-    """Say in one sentence why the status is what it is."""
-    if status == "no_evidence":
-        return "No valid evidence is on record."
-    if status == "insufficient_evidence":
-        return f"Still needed: {', '.join(missing_of(state, policy))}."
-    assert policy is not None
-    if status == "not_yet":
-        return f"{state.count} pieces of evidence; the rule of policy {policy.id} is not met yet."
-    shown = f"Shown on {(state.crossed_at or '')[:10]} by the rule of policy {policy.id}"
-    return f"{shown}; newer evidence asks for a re-check." if status == "reverify_due" else f"{shown}."
+def fold_composites(state: KeyState, rule: Rule, units: Iterable[Counted]) -> list[Counted]:
+    """Fold composites in their order, deciding after each; return those that count at the end."""
+    standing: dict[tuple[str, ...], Counted] = {}
+    for number, unit in enumerate(units):
+        activity: tuple[str, ...] = activity_of(unit.piece)
+        if rule.reassess == "append":
+            activity = (*activity, str(number))
+        before = standing.get(activity)
+        if before is None and rule.steps:
+            standing[activity] = unit
+            for row in rows_of(rule, unit):
+                _count(state, rule, row.piece, row.value, row.half)
+            _judge(state, rule, unit.piece, unit.value)
+        elif before is None or rule.reassess == "replace_latest" or unit.value.value >= before.value.value:
+            standing.pop(activity, None)
+            standing[activity] = unit
+            _recount(state, rule, list(standing.values())[-rule.last :])
+    return list(standing.values())[-rule.last :]
 
 
-def _passes(state: KeyState, policy: Policy) -> bool:
-    if not is_sufficient(state, policy):
-        return False
-    bar = policy.decision.at_least
-    if bar is None:
-        return policy.method.passed(state.method, policy.cut)
-    return policy.method.score(state.method) >= bar
+def _recount(state: KeyState, rule: Rule, standing: list[Counted]) -> None:
+    """Count anew what stands, and decide on it at the place of the last."""
+    last = standing[-1]
+    oldest = shifted(last.piece.order[0], -rule.age) if rule.age else ""
+    state.count = state.halves = state.occasions = state.run_below = state.doubts = 0
+    state.activities, state.last_day, state.tally, state.low = (), "", None, False
+    state.methods = rule.starts
+    for unit in standing:
+        for row in rows_of(rule, unit):
+            _count(state, rule, row.piece, row.value, row.half, row.piece.order[0] >= oldest)
+    _judge(state, rule, last.piece, last.value)
+    if state.crossed_at is not None or state.decided:
+        state.run_below = state.doubts = 0
+        for unit in standing:
+            if state.crossed_at is not None and unit.piece.order[0] > state.crossed_at:
+                _note_newer(state, rule, unit.piece.order[0], unit.value)
+            if state.decided:
+                _hold_against(state, unit.piece.order[0], unit.value)
+
+
+def _count(state: KeyState, rule: Rule, piece: Piece, value: Value, half: bool, suffices: bool = True) -> None:
+    """Step the methods, and count the piece towards sufficiency."""
+    methods = state.methods or rule.starts
+    if suffices:
+        tally_up(state, rule, piece, half)
+    tracks = rule.tracks
+    if len(tracks) == 1:
+        state.methods = (tracks[0].step(methods[0], value),)
+    else:
+        state.methods = tuple([track.step(own, value) for track, own in zip(tracks, methods, strict=True)])
+    if rule.groups and piece.activity != piece.evidence_id and len(state.seen) < SEEN_BYTES_MAX:
+        own_mark = mark(piece)
+        if own_mark not in state.seen:
+            state.seen += own_mark
+
+
+def _judge(state: KeyState, rule: Rule, piece: Piece, value: Value) -> None:
+    """Decide at a piece: whether a path is met, or what newer evidence says of what is on the record."""
+    at = piece.order[0]
+    crossed = state.crossed_at
+    if crossed is not None and crossed <= at:
+        if rule.below is not None or rule.reverify_days:
+            _note_newer(state, rule, at, value)
+    else:
+        state.recent = (*state.recent, piece.evidence_id)[-rule.window :]
+        if not rule.single:
+            _judge_paths(state, rule, at)
+        elif enough(state, rule.tracks[0]) and rule.tracks[0].passes(state.methods[0]):
+            state.crossed_at = state.fresh_at = at
+            state.basis, state.recent = state.recent, ()
+    if state.decided:
+        _hold_against(state, at, value)
+
+
+def _judge_paths(state: KeyState, rule: Rule, at: str) -> None:
+    """Note the tracks that are met now, and the crossing that they and the sign-offs give."""
+    met, newly = state.met, []
+    for number, track in enumerate(rule.tracks):
+        if met and met[number]:
+            continue
+        passes = enough(state, track) and track.passes(state.methods[number])
+        if rule.confirm_on and not (rule.provisional and number == 0):
+            passes = _confirmed(state, rule, number, passes)
+        if passes:
+            newly.append(number)
+    if not newly:
+        return
+    before = met or ("",) * len(rule.tracks)
+    state.met = tuple([at if number in newly else before[number] for number in range(len(before))])
+    crossing = _crossing(state, rule)
+    if crossing is not None and crossing != state.crossed_at:
+        state.crossed_at = state.fresh_at = crossing
+        state.basis, state.run_below = state.recent, 0
+        if crossing <= at:
+            state.recent = ()
+
+
+def _confirmed(state: KeyState, rule: Rule, number: int, passes: bool) -> bool:
+    """Count the pieces in a row that met a track; tell whether the first of them is confirmed."""
+    runs = list(state.confirming or (0,) * len(rule.tracks))
+    runs[number] = runs[number] + 1 if passes else 0
+    state.confirming = tuple(runs)
+    return runs[number] > rule.confirm_on
+
+
+def _crossing(state: KeyState, rule: Rule) -> str | None:
+    """Return when mastery was first shown: the earliest route that is met, and signed off where that is asked for."""
+    shown = []
+    for route in rule.routes:
+        at = state.met[route.track]
+        if at and not route.role:
+            shown.append(at)
+        elif at:
+            shown += [max(at, d.at) for d in state.decided if d.kind == "sign_off" and d.by == route.role]
+    return min(shown, default=None)
+
+
+def _note_newer(state: KeyState, rule: Rule, at: str, value: Value) -> None:
+    """Hold a piece that is newer than the crossing against what is on the record; a passed check starts anew."""
+    check = latest(state.decided, "check") if state.decided else None
+    if rule.below is not None and (check is None or at > check.at):
+        state.run_below = state.run_below + 1 if value.value < rule.below else 0
+    if rule.reverify_days and value.correct:
+        state.fresh_at = at
+
+
+def _hold_against(state: KeyState, at: str, value: Value) -> None:
+    """Note what a piece says of an override that it is newer than, and of what is presumed."""
+    override = latest(state.decided, "override")
+    if override is not None and at > override.at:
+        agrees = value.correct == (override.status == "mastered")
+        state.doubts = 0 if agrees else state.doubts + 1
+    if not value.correct and latest(state.decided, "presume") is not None:
+        state.low = True
 
 
 def _order(piece: Piece) -> Order:

@@ -1,18 +1,22 @@
 """The tables of progression and every statement over them. State columns hold MessagePack of the domain's structs."""
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
-from services.progression.domain import Key, Learner
+from services.progression.inputs import Key, Learner
+from services.progression.journal import JournalRow
 from shared import consumer, event_log
-from shared.database import Connection, columns
+from shared.database import Connection, columns, upsert_rows
 
 metadata = sa.MetaData()
 event_log.define_tables(metadata)
 consumer.define_tables(metadata)
 _text = sa.Text(collation="C")
+
+StateRow: TypeAlias = tuple[str, str, str, int, int, bytes, str | None]
+"""(tenant, learner, competency, shard, rules_no, state, deadline)."""
 
 mastery = sa.Table(
     "mastery",
@@ -23,6 +27,8 @@ mastery = sa.Table(
     sa.Column("shard", sa.Integer, nullable=False),
     sa.Column("rules_no", sa.Integer, nullable=False),
     sa.Column("state", sa.LargeBinary, nullable=False),
+    sa.Column("deadline", _text),
+    sa.Index("mastery_deadline", "shard", "deadline", postgresql_where=sa.text("deadline is not null")),
     postgresql_with={"fillfactor": 70},
 )
 learner_standing = sa.Table(
@@ -32,22 +38,20 @@ learner_standing = sa.Table(
     sa.Column("learner", _text, primary_key=True),
     sa.Column("shard", sa.Integer, nullable=False),
     sa.Column("state", sa.LargeBinary, nullable=False),
+    sa.Column("deadline", _text),
+    sa.Index("learner_standing_deadline", "shard", "deadline", postgresql_where=sa.text("deadline is not null")),
     postgresql_with={"fillfactor": 70},
 )
 journal = sa.Table(
     "journal",
     metadata,
     sa.Column("shard", sa.Integer, primary_key=True),
-    sa.Column("pos", sa.BigInteger, primary_key=True),
-    sa.Column("part", sa.SmallInteger, primary_key=True),
+    sa.Column("batch", sa.BigInteger, primary_key=True),
+    sa.Column("no", sa.Integer, primary_key=True),
     sa.Column("tenant", _text, nullable=False),
     sa.Column("learner", _text, nullable=False),
     sa.Column("competency", _text, nullable=False),
-    sa.Column("type", _text, nullable=False),
-    sa.Column("input_id", _text, nullable=False),
-    sa.Column("input_pos", sa.BigInteger, nullable=False),
-    sa.Column("time", _text, nullable=False),
-    sa.Column("body", sa.LargeBinary),
+    sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Index("journal_key", "learner", "competency"),
 )
 policy = sa.Table(
@@ -94,12 +98,12 @@ blocked_learner = sa.Table(
 async def journal_heads(connection: Connection, shards: Collection[int]) -> dict[int, int]:
     """Return the last journal position of each shard."""
     rows = await connection.fetch(
-        "select s, coalesce((select max(pos) from journal where shard = s), 0) from unnest($1::int[]) s", list(shards)
+        "select s, coalesce((select max(batch) from journal where shard = s), 0) from unnest($1::int[]) s", list(shards)
     )
     return {row[0]: row[1] for row in rows}
 
 
-async def append_journal(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+async def append_journal(connection: Connection, rows: Sequence[JournalRow]) -> None:
     """Append rows whose positions the shard's owner has given."""
     if rows:
         await connection.copy_records_to_table("journal", records=rows)
@@ -127,49 +131,42 @@ async def load_learner_states(connection: Connection, learners: Collection[Learn
 
 
 async def load_evidence(connection: Connection, keys: Collection[Key]) -> list[Any]:
-    """Return (tenant, learner, competency, type, body) of every journalled input of the keys, in journal order."""
+    """Return (tenant, learner, competency, body) of every journal row of the keys, in journal order."""
     return await connection.fetch(
-        "select k.tenant, k.learner, k.competency, j.type, coalesce(j.body, f.body)"
+        "select j.tenant, j.learner, j.competency, j.body"
         " from unnest($1::text[], $2::text[], $3::text[]) k (tenant, learner, competency)"
         " join journal j on j.learner = k.learner and j.competency = k.competency and j.tenant = k.tenant"
-        " left join journal f on j.body is null and f.shard = j.shard and f.pos = j.pos and f.part = 0"
-        " order by j.shard, j.pos",
+        " order by j.shard, j.batch",
         *columns(keys, 3),
     )
 
 
-async def load_journal_of(connection: Connection, shard: int, tenant: str, learner: str) -> list[Any]:
-    """Return (pos, type, input_id, time, body) of a learner's inputs in order."""
-    return await connection.fetch(
-        "select pos, type, input_id, time, body from journal"
-        " where learner = $1 and tenant = $2 and shard = $3 and part = 0 order by pos",
+async def load_journal_of(connection: Connection, shard: int, tenant: str, learner: str) -> list[bytes]:
+    """Return the bodies of a learner's journal rows in order."""
+    rows = await connection.fetch(
+        "select body from journal where learner = $1 and tenant = $2 and shard = $3 order by batch, no",
         learner, tenant, shard,
     )  # fmt: skip
+    return [row[0] for row in rows]
 
 
 async def read_journal(connection: Connection, shard: int, after: int, limit: int) -> list[Any]:
-    """Return (pos, tenant, learner, competencies, type, input_id, input_pos, time, body of decisions) in order."""
+    """Return the rows of the next whole batches behind a position, `limit` rows or a batch more, in order."""
     return await connection.fetch(
-        "select pos, min(tenant), min(learner), array_agg(competency order by part), min(type), min(input_id),"
-        " min(input_pos), min(time), (array_agg(case when learner = '' then body end order by part))[1]"
-        " from journal where shard = $1 and pos > $2 and pos <= $2 + $3 group by pos order by pos",
+        "select * from journal where shard = $1 and batch > $2 and batch <= (select max(batch) from"
+        "   (select batch from journal where shard = $1 and batch > $2 order by batch, no limit $3) page)"
+        " order by batch, no",
         shard, after, limit,
     )  # fmt: skip
 
 
-async def save_states(connection: Connection, rows: Sequence[tuple[str, str, str, int, int, bytes]]) -> None:
-    """
-    Store (tenant, learner, competency, shard, rules_no, state), each key once, in the order of the keys.
-
-    COPY into a temporary table first: asyncpg asks of every element of an array whether it is one too, which costs
-    three times the Python of a COPY. Sorted rows touch the index in order.
-    """
-    await connection.execute("create temporary table if not exists mastery_in (like mastery) on commit delete rows")
-    await connection.copy_records_to_table("mastery_in", records=rows)
-    await connection.execute(
-        "insert into mastery select * from mastery_in on conflict (tenant, learner, competency) do update"
-        " set state = excluded.state, rules_no = excluded.rules_no"
-    )
+async def save_states(connection: Connection, rows: Sequence[StateRow]) -> None:
+    """Store states, each key once, in the order of the keys."""
+    await upsert_rows(
+        connection, "mastery", ("text", "text", "text", "int", "int", "bytea", "text"), rows,
+        "on conflict (tenant, learner, competency) do update set state = excluded.state, rules_no = excluded.rules_no,"
+        " deadline = excluded.deadline",
+    )  # fmt: skip
 
 
 async def load_standings(connection: Connection, learners: Collection[Learner]) -> list[Any]:
@@ -182,14 +179,35 @@ async def load_standings(connection: Connection, learners: Collection[Learner]) 
     )
 
 
-async def save_standings(connection: Connection, rows: Iterable[tuple[str, str, int, bytes]]) -> None:
-    """Store (tenant, learner, shard, state)."""
-    await connection.execute(
-        "insert into learner_standing (tenant, learner, shard, state)"
-        " select * from unnest($1::text[], $2::text[], $3::int[], $4::bytea[])"
-        " on conflict (tenant, learner) do update set state = excluded.state",
-        *columns(rows, 4),
-    )
+async def save_standings(connection: Connection, rows: Sequence[tuple[str, str, int, bytes, str | None]]) -> None:
+    """Store (tenant, learner, shard, state, deadline)."""
+    await upsert_rows(
+        connection, "learner_standing", ("text", "text", "int", "bytea", "text"), rows,
+        "on conflict (tenant, learner) do update set state = excluded.state, deadline = excluded.deadline",
+    )  # fmt: skip
+
+
+async def next_deadlines(connection: Connection, shards: Collection[int], after: str) -> dict[int, str]:
+    """Return the first deadline behind an instant of each shard that has one."""
+    rows = await connection.fetch(
+        "select s, least((select min(deadline) from mastery where shard = s and deadline > $2),"
+        "   (select min(deadline) from learner_standing where shard = s and deadline > $2))"
+        " from unnest($1::int[]) s",
+        list(shards), after,
+    )  # fmt: skip
+    return {row[0]: row[1] for row in rows if row[1] is not None}
+
+
+async def load_due(connection: Connection, shard: int, now: str, limit: int) -> list[Any]:
+    """Return (tenant, learner, competency) whose deadlines have passed, the competency null for levels; by deadline."""
+    return await connection.fetch(
+        "select tenant, learner, competency from ("
+        "   (select tenant, learner, competency, deadline from mastery where shard = $1 and deadline <= $2"
+        "    order by deadline limit $3)"
+        "   union all (select tenant, learner, null, deadline from learner_standing where shard = $1 and deadline <= $2"
+        "    order by deadline limit $3)) due order by deadline, tenant, learner limit $3",
+        shard, now, limit,
+    )  # fmt: skip
 
 
 async def save_policy(connection: Connection, tenant: str, digest: str, body: bytes) -> None:
@@ -339,6 +357,25 @@ async def last_decision(connection: Connection, tenant: str, type: str, framewor
         framework,
     )
     return (rows[0]["body"] if rows else b""), {row["shard"]: row["pos"] for row in rows}
+
+
+async def policy_body(connection: Connection, tenant: str, digest: str) -> bytes | None:
+    """Return the body of a policy version."""
+    body: bytes | None = await connection.fetchval(
+        "select body from policy where tenant = $1 and hash = $2", tenant, digest
+    )
+    return body
+
+
+async def policy_in_force(connection: Connection, tenant: str, framework: str) -> str | None:
+    """Return the hash of the latest policy for a framework (empty: for all), None where there is none."""
+    digest: str | None = await connection.fetchval(
+        "select policy from activation where shard = 0 and tenant = $1 and framework = $2 and policy <> ''"
+        " order by no desc limit 1",
+        tenant,
+        framework,
+    )
+    return digest
 
 
 async def frameworks_of(connection: Connection, tenant: str) -> list[bytes]:

@@ -132,12 +132,13 @@ class Side:
     async def rebuild(self) -> None:
         """A read model is built anew; one that died is begun again without waiting until it counts as dead."""
         before = (await self.ask("GET", "reporting", "/v1/rebuild/mastery")).json()["live"]
+        pid = self.cluster.pids["reporting"]
         await self.ask("POST", "reporting", "/v1/rebuild/mastery")
         async with asyncio.timeout(ANSWERS_S_MAX):
             while (status := (await self.ask("GET", "reporting", "/v1/rebuild/mastery")).json())["live"] == before:
-                pid = self.cluster.pids["reporting"]
                 await asyncio.sleep(0.3)
                 if status["state"] == "failed" or pid != self.cluster.pids["reporting"]:
+                    pid = self.cluster.pids["reporting"]
                     async with self.cluster.admin("reporting") as admin:
                         await admin.execute("update read_model set heartbeat_at = now() - interval '1 hour'")
                     await self.ask("POST", "reporting", "/v1/rebuild/mastery")

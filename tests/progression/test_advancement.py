@@ -1,9 +1,11 @@
 """What becomes ready, which level is complete, and what a new rule or framework changes."""
 
-from services.progression.advancement import Trigger
 from services.progression.curriculum import Framework, read_csv
-from services.progression.domain import Activation, Rules, ShardFold, input_of
+from services.progression.domain import ShardFold
+from services.progression.inputs import input_of
 from services.progression.policy import policy_from
+from services.progression.rules import Activation, Rules
+from services.progression.telling import Trigger
 from shared.contracts import EvidenceRecorded, PolicyRef
 from tests.support.journal import STREAK_3, Decided, Journal, piece, retract
 
@@ -29,7 +31,7 @@ def test_a_competency_becomes_ready_when_its_last_prerequisite_is_shown_and_the_
     journal = with_graph().fold(shown("add", 1)).fold(shown("sub", 4))
 
     assert journal.kinds() == [
-        "competency.mastered", "competency.mastered", "competency.ready", "level.advanced",
+        "competency.mastered", "competency.mastered", "competency.ready", "level.advanced", "level.ready",
     ]  # fmt: skip
     ready, advanced = journal.told[2].data, journal.told[3].data
     assert (ready["scope"]["id"], ready["because"]) == ("math:mul", ["math:add", "math:sub"])
@@ -54,7 +56,8 @@ def test_a_withdrawal_moves_nobody_and_a_second_completion_tells_nothing_again()
     journal = with_graph().fold(shown("add", 1)).fold(pieces).fold([retract(pieces[0])])
     journal.fold([piece(7, competency="math:sub")])
 
-    assert journal.kinds()[4:] == ["competency.withdrawn", "competency.mastered"]
+    assert journal.kinds()[5:] == ["competency.withdrawn", "level.review_required", "competency.mastered"]
+    assert journal.told[6].data["missing"] == ["math:sub"]
 
 
 def test_a_new_policy_leaves_what_is_on_the_record_under_the_old_one():

@@ -172,9 +172,8 @@ def test_scores_are_put_on_the_scale_of_the_policy(score: Score, value: float | 
     policy = policy_from(
         {"id": "r", "scale": {"min": 1, "max": 4, "mastery": 3}, "method": {"type": "sda", "weight": 1}}
     )
-    placed = policy.value(score)
 
-    assert (None if placed is None else placed.value) == value
+    assert policy.rule.place(score) == value
 
 
 @given(marks=st.lists(st.sampled_from([0.0, 1.0]), min_size=1, max_size=60))

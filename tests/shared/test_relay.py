@@ -2,6 +2,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from itertools import pairwise
+from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -9,7 +10,7 @@ import pytest_asyncio
 
 from shared import relay as relay_module
 from shared.database import Database
-from shared.event_log import EventLog
+from shared.event_log import EventLog, append_all
 from shared.events import Draft, envelope
 from shared.observability import metrics
 from shared.relay import Relay
@@ -28,14 +29,19 @@ class Outgoing:
         self.log = EventLog("test", settings.shards)
         self.relays: list[Relay] = []
 
-    async def append(self, shard: int, count: int, pad: int = 10) -> None:
-        """Append events in one transaction."""
+    async def append(
+        self, shard: int, count: int, pad: int = 10, *, hand_over: bool = False, wake: bool = True
+    ) -> None:
+        """Append events in one transaction, and tell the relays in one way or the other."""
         body = envelope(id="id", source="test", type="attain.test.v1", tenant="t", subject="s",
                         time="2026-01-01T00:00:00.000000Z", data=b'{"pad":"%s"}' % (b"x" * pad))  # fmt: skip
         async with self.database.transaction() as connection:
-            await self.log.append(connection, [Draft(shard, "t", "s", body)] * count)
+            rows = await append_all(connection, [(self.log, [Draft(shard, "t", "s", body)] * count)])
         for relay in self.relays:
-            relay.wake()
+            if hand_over:
+                relay.hand_over(rows)
+            elif wake:
+                relay.wake()
 
     @contextlib.asynccontextmanager
     async def relaying(self) -> AsyncIterator[None]:
@@ -84,6 +90,35 @@ async def outgoing(database: Database, settings: Settings, topics: Topics) -> Ou
     async with database.connection() as connection:
         await made.log.prepare(connection)
     return made
+
+
+async def test_what_is_handed_over_arrives_as_the_log_has_it_without_being_read(outgoing: Outgoing) -> None:
+    outgoing.settings = outgoing.settings.model_copy(update={"relay_poll_ms": 60_000})
+    async with outgoing.relaying():
+        await outgoing.append(1, 3)
+        await eventually(outgoing.done)
+        with patch("shared.relay.read_all") as read:
+            for number in range(1, 20):
+                await outgoing.append(1, number, hand_over=True)
+            await eventually(outgoing.done)
+            read.assert_not_called()
+    async with outgoing.database.connection() as connection:
+        entries = await outgoing.log.read(connection, {1: 0}, 1000)
+    records = await outgoing.topics.records(outgoing.topic, 1)
+
+    assert [(entry.key.encode(), entry.body) for entry in entries] == [(r.key, r.value) for r in records]
+
+
+async def test_rows_handed_over_out_of_line_are_read_from_the_log(outgoing: Outgoing) -> None:
+    """Another process appends in between, and more is handed over than is kept: nothing is stepped over."""
+    async with outgoing.relaying():
+        with patch("shared.relay.HANDED_ROWS_MAX", 50):
+            for number in range(1, 30):
+                await outgoing.append(2, 3, wake=False)
+                await outgoing.append(2, number * 3, hand_over=True)
+            await eventually(outgoing.done)
+
+    assert await outgoing.positions(2) == list(range(1, 29 * 3 + 3 * 29 * 30 // 2 + 1))
 
 
 async def test_each_shard_arrives_in_order_in_its_partition_as_the_log_has_it(outgoing: Outgoing) -> None:

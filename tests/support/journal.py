@@ -5,22 +5,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from services.progression.advancement import LearnerState, Told, Trigger
+from services.progression.advancement import LearnerState
 from services.progression.curriculum import Framework
-from services.progression.domain import (
-    Activation,
-    Entry,
-    Input,
-    Key,
-    Learner,
-    Rules,
-    ShardFold,
-    absorb,
-    describe,
-    input_of,
-)
+from services.progression.domain import Entry, ShardFold, describe
+from services.progression.inputs import Event, Input, Key, Learner, absorb, input_of
 from services.progression.mastery import KeyState
 from services.progression.policy import Policy, policy_from
+from services.progression.rules import Activation, Rules
+from services.progression.telling import Told, Trigger
 from shared.contracts import EvidenceRecorded, EvidenceRetracted, MasteryUpdated, Score, Touched
 
 TENANT = "school"
@@ -38,7 +30,7 @@ class Decided:
     of: str = ""
 
 
-Record = EvidenceRecorded | EvidenceRetracted | Decided
+Record = Event | Decided
 
 
 def piece(
@@ -90,7 +82,7 @@ class Journal:
                 run = []
                 self._decide(record, Trigger(f"decision-{pos}", pos, _time(pos), "policy"))
             else:
-                id = record.evidence_id if isinstance(record, EvidenceRecorded) else f"{record.by}-{pos}"
+                id = record.evidence_id if isinstance(record, EvidenceRecorded) else f"input-{pos}"
                 run.append(input_of(TENANT, id, pos, _time(pos), record))
         self._fold_run(run)
         return self

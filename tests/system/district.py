@@ -1,21 +1,22 @@
 """A tenant of the running stack for system tests: a framework, a policy, a load with a plain count of what it must give."""
 
 import asyncio
+import dataclasses
 import random
 import secrets
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from deploy.local.audit import Sources, State, digest
+from deploy.local.audit import Sources, State, audit, digest
 from deploy.local.stack import Stack
 
 SOURCE = "urn:test:lms"
-SCOPES = "evidence:write records:read policy:write admin service"
+SCOPES = "evidence:write records:read policy:write decisions:write admin service"
 STREAK_3 = b'{"id": "streak-3", "method": {"type": "streak", "n": 3}, "decision": {"latch": "first_crossing"}}'
 ZERO = ("lost", "duplicated", "mismatched_states", "mismatched_read_models", "missing_events", "extra_events")
 Item = dict[str, Any]
@@ -89,6 +90,42 @@ class District:
             except httpx.TransportError:
                 return False
         return True
+
+    async def post(self, service: str, path: str, content: bytes | Item) -> Item:
+        """Post JSON, or bytes as they are; return the answer, which must be a success."""
+        url = f"{self.stack.urls[service]}{path}"
+        given = {"content": content} if isinstance(content, bytes) else {"json": content}
+        answer = await self.http.post(url, **given)
+        assert answer.is_success, answer.text
+        return dict(answer.json())
+
+    async def get(self, service: str, path: str) -> Item:
+        """Get an answer, which must be a success."""
+        answer = await self.http.get(f"{self.stack.urls[service]}{path}")
+        assert answer.is_success, answer.text
+        return dict(answer.json())
+
+    async def learner(self, source_id: str) -> str:
+        """Return the opaque id of a learner of the source."""
+        query = f"/v1/learners?source={SOURCE}&source_id={source_id}"
+        return str((await self.get("evidence", query))["learner"])
+
+    async def until(self, holds: Callable[[list[str]], bool], within_s: float = 20) -> None:
+        """Wait until a claim on the short names of what was told holds."""
+        async with asyncio.timeout(within_s):
+            while True:
+                told = [
+                    event["type"].removeprefix("attain.").removesuffix(".v1") for event in await self.advancements()
+                ]
+                if holds(told):
+                    return
+                await asyncio.sleep(0.1)
+
+    async def verify(self) -> Item:
+        """Audit the tenant as `attain verify` does."""
+        await self.drained()
+        with self._sources() as sources:
+            return dataclasses.asdict(await asyncio.to_thread(audit, sources, self.tenant, lambda _: None))
 
     async def advancements(self) -> list[Item]:
         """Return all public events of the tenant, by cursor."""

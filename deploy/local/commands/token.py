@@ -4,7 +4,7 @@ import click
 
 from deploy.local.home import Home
 from deploy.local.options import Context, command_options
-from deploy.local.tokens import DEFAULT_EXPIRES_S, DEFAULT_SCOPE, DEFAULT_SUBJECT, issue
+from deploy.local.tokens import DEFAULT_EXPIRES_S, DEFAULT_ROLES, DEFAULT_SCOPE, DEFAULT_SUBJECT, issue
 
 
 @click.command()
@@ -13,10 +13,18 @@ from deploy.local.tokens import DEFAULT_EXPIRES_S, DEFAULT_SCOPE, DEFAULT_SUBJEC
 @click.option("--source", help="URI of the only source it may write for.")
 @click.option("--learner", help="The learner it stands for (records:read:self).")
 @click.option(
+    "--roles",
+    default=DEFAULT_ROLES,
+    show_default=True,
+    help="Roles it may decide in, separated by spaces; the first first.",
+)
+@click.option(
     "--expires", type=click.FloatRange(min=1), default=DEFAULT_EXPIRES_S, show_default=True, help="Seconds it is valid."
 )
 @command_options
-def token(context: Context, *, scope: str, sub: str, source: str | None, learner: str | None, expires: float) -> None:
+def token(
+    context: Context, *, scope: str, sub: str, source: str | None, learner: str | None, roles: str, expires: float
+) -> None:
     """Print a token of the local stack, which need not run."""
     issued = issue(
         Home(context.home).token_key_file,
@@ -26,5 +34,6 @@ def token(context: Context, *, scope: str, sub: str, source: str | None, learner
         expires_s=expires,
         source=source,
         learner=learner,
+        roles=roles,
     )
     context.emit({"token": issued}, issued)

@@ -19,7 +19,7 @@ from shared.contracts import (
     Touched,
 )
 from shared.events import Draft, encode_json, envelope
-from shared.shards import NAMESPACE, stable_id
+from shared.shards import NAMESPACE, stable_id, uuid5_text
 
 Relation = Literal["supersedes", "retracts"]
 ItemStatus = Literal["accepted", "duplicate", "corrected", "parked", "rejected"]
@@ -144,8 +144,7 @@ def evidence_id(tenant: str, source: str, id: str) -> str:
     """Return `stable_id(tenant, source, id)`, at a third of its cost: the hash of tenant and source is kept."""
     hasher = _hasher(tenant, source).copy()
     hasher.update(id.encode())
-    h = hasher.hexdigest()
-    return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{'89ab'[int(h[16], 16) & 3]}{h[17:20]}-{h[20:32]}"
+    return uuid5_text(hasher.hexdigest())
 
 
 def command(tenant: str, content: Evidence, original: bytes) -> RecordEvidence:

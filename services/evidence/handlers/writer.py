@@ -22,7 +22,7 @@ from services.evidence.tables import pieces, quarantine
 from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import AttainError, Conflict, Unavailable
-from shared.event_log import EventLog
+from shared.event_log import EventLog, LogRow, append_all
 from shared.events import utc
 
 TRANSACTION_ITEMS_MAX = 10_000
@@ -48,9 +48,9 @@ class _Waiting:
 
 
 class Writer:
-    """Turns submissions into events and rows; `written` is called after each commit that appended."""
+    """Turns submissions into events and rows; `written` gets what each commit has appended."""
 
-    def __init__(self, database: Database, log: EventLog, written: Callable[[], None]) -> None:
+    def __init__(self, database: Database, log: EventLog, written: Callable[[Sequence[LogRow]], None]) -> None:
         self._database = database
         self._log = log
         self._written = written
@@ -162,13 +162,13 @@ class Writer:
             await self._refuse_erased(connection, submissions)
             known = await _load(connection, submissions, forests)
             decision = decide(submissions, known, utc(now))
-            positions = await self._log.append(connection, decision.drafts)
+            appended = await append_all(connection, [(self._log, decision.drafts)])
+            positions = [row[2] for row in appended]
             reach("evidence.appended")
             await _store(connection, decision, positions, group, now)
             reach("evidence.stored")
         reach("evidence.committed")
-        if decision.drafts:
-            self._written()
+        self._written(appended)
         return self._placed(decision, positions)
 
     async def _refuse_erased(self, connection: Connection, submissions: Sequence[Submission]) -> None:

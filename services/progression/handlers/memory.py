@@ -1,17 +1,18 @@
-"""What the owner of a shard keeps in memory, and what one batch writes."""
-
-from typing import Any, TypeAlias
+"""What the owner of a shard keeps in memory."""
 
 import msgspec
 
 from services.progression.advancement import LearnerState
 from services.progression.curriculum import Framework
-from services.progression.domain import Entry, Key, Learner, Rules
+from services.progression.domain import Entry
+from services.progression.inputs import Key, Learner
 from services.progression.mastery import KeyState
-from shared.events import Draft
+from services.progression.rules import Rules
 
 KEYS_MIN = 1000
 """A shard always keeps this many states, so that a small cache setting cannot make every batch read everything."""
+KEYS_A_LEARNER = 4
+"""States kept for each learner's standing that is kept: a standing is about as large as one of them."""
 HISTORY_PIECES = 100_000
 """Pieces of cached histories a process, about 0.4 KiB each."""
 
@@ -19,9 +20,6 @@ pack = msgspec.msgpack.Encoder().encode
 unpack_key = msgspec.msgpack.Decoder(KeyState).decode
 unpack_learner = msgspec.msgpack.Decoder(LearnerState).decode
 read_framework = msgspec.json.Decoder(Framework).decode
-
-JournalRow: TypeAlias = tuple[int, int, int, str, str, str, str, str, int, str, bytes | None]
-"""(shard, pos, part, tenant, learner, competency, type, input id, input position, time, body with part 0)."""
 
 
 class Shard:
@@ -36,6 +34,8 @@ class Shard:
         self.blocked: dict[Learner, int] = {}
         self.sweep: dict[str, str] = {}
         """Tenants with keys older than their rules, with the learner that the sweep has reached."""
+        self.deadline: str | None = None
+        """At or before the first instant at which time alone changes something."""
         self.histories: dict[Key, None] = {}
         """Keys whose evidence is in memory."""
         self.folded: set[Key] = set()
@@ -52,12 +52,17 @@ class Shard:
             for key in [key for key in self.entries if key not in self.in_flight][: surplus + limit // 10]:
                 del self.entries[key]
                 self.histories.pop(key, None)
-        if len(self.learners) > limit:
+        if len(self.learners) > limit // KEYS_A_LEARNER:
             self.learners.clear()
         if sum(len(self.entries[key].evidence or ()) for key in self.histories) > pieces_max:
             for key in self.histories:
                 self.entries[key].evidence = None
             self.histories.clear()
+
+    def remember_deadline(self, deadline: str | None) -> None:
+        """Wake for a deadline, if it comes before the one that is known."""
+        if deadline is not None and (self.deadline is None or deadline < self.deadline):
+            self.deadline = deadline
 
     def forget(self, learner: Learner, keys: list[Key]) -> None:
         """Drop what is cached of a learner."""
@@ -65,22 +70,3 @@ class Shard:
         for key in keys:
             self.entries.pop(key, None)
             self.histories.pop(key, None)
-
-
-class Outcome:
-    """What one batch writes; a key or learner folded twice in it is written once, as it is at the end."""
-
-    def __init__(self) -> None:
-        self.journal: list[JournalRow] = []
-        self.states: dict[Key, tuple[int, int, bytes]] = {}
-        self.standings: dict[Learner, tuple[int, bytes]] = {}
-        self.progression: list[Draft] = []
-        self.advancement: list[Draft] = []
-        self.activations: list[tuple[Any, ...]] = []
-        self.swept: list[tuple[int, str, int]] = []
-        self.blocked: list[tuple[str, str, int, int, str]] = []
-        self.unblocked: list[Learner] = []
-
-    def first_position_of(self, learner: Learner) -> int:
-        """Return where a learner's inputs of this batch begin in the journal."""
-        return min((row[1] for row in self.journal if (row[3], row[4]) == learner), default=0)

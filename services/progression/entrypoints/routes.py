@@ -1,4 +1,4 @@
-"""Every way into progression: the evidence topic, and HTTP for policies, frameworks, mastery and advancement."""
+"""Policies and frameworks, mastery and advancement over HTTP, and what the audit reads."""
 
 import base64
 from collections.abc import Awaitable, Callable
@@ -10,10 +10,12 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.progression import tables
+from services.progression.advancement import LearnerState
 from services.progression.domain import describe
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.logs import CONSUMER
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
+from services.progression.journal import in_order
 from services.progression.policy import Policy, policy_from, read_policy
 from shared.contracts import MasteryUpdated
 from shared.database import Connection, Database
@@ -23,6 +25,8 @@ from shared.events import Position, placed
 from shared.settings import Settings
 from shared.web import Caller, read_body, wait_for
 
+EVIDENCE = "attain.evidence."
+"""Inputs of these types stand in the evidence log, and are not repeated in what the audit reads."""
 Wait = Annotated[str | None, Query(description="a position that must be folded first")]
 
 
@@ -130,13 +134,13 @@ def _read_routes(router: APIRouter, database: Database, settings: Settings) -> N
             standing = await tables.standing_of(connection, caller.tenant, learner)
             bodies = await tables.frameworks_of(connection, caller.tenant)
             states = await _described(connection, caller.tenant, learner)
-        satisfied = unpack_learner(standing).satisfied if standing is not None else {}
+        known = unpack_learner(standing) if standing is not None else LearnerState()
         return {
             "ready": [
                 {"competency": competency, "prerequisites": list(needed)}
                 for body in bodies
                 for competency, needed in read_framework(body).prerequisites.items()
-                if competency not in satisfied and all(code in satisfied for code in needed)
+                if competency not in known.satisfied and all(known.since(code) is not None for code in needed)
             ],
             "review": [state.competency for state in states if state.status == "reverify_due"],
         }
@@ -190,12 +194,19 @@ def _audit_routes(router: APIRouter, database: Database) -> None:
 
     @router.get("/v1/journal", tags=["audit"], response_class=PlainTextResponse)
     async def journal(caller: Caller, shard: int, after: int = 0, limit: int = 10_000) -> Response:
-        """The input journal of a shard as NDJSON arrays: pos, tenant, learner, competencies, type, input id and position,
-        time, and the body of decisions."""
+        """The input journal of a shard behind a position, as NDJSON arrays: pos, tenant, learner, competencies, type,
+        input id and position, time, and the body of decisions."""
         caller.require("service")
         async with database.connection() as connection:
             rows = await tables.read_journal(connection, shard, after, min(limit, 50_000))
-        lines = [msgspec.json.encode([*row[:8], row[8] and bytes(row[8]).decode()]) for row in rows]
+        lines = [
+            msgspec.json.encode(
+                [entry.pos, tenant, learner, competencies, entry.type, entry.id, entry.input_pos, entry.time,
+                 None if entry.type.startswith(EVIDENCE) else bytes(entry.data).decode()]
+            )
+            for entry, tenant, learner, competencies in in_order(rows)
+            if entry.pos > after
+        ]  # fmt: skip
         return Response(b"\n".join(lines), media_type="application/x-ndjson")
 
 

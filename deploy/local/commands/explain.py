@@ -1,0 +1,55 @@
+"""`attain explain`: why a learner's status in a competency is what it is, now or as of an earlier moment."""
+
+from typing import Any
+
+import click
+
+from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.learner import WORDS
+from deploy.local.errors import StackError
+from deploy.local.options import Context, command_options
+
+
+@click.command()
+@click.argument("learner")
+@click.argument("competency")
+@click.option(
+    "--as-of", metavar="TIME", help="What had been recorded and decided by then, such as 2026-03-04T10:15:00Z."
+)
+@command_options
+def explain(context: Context, learner: str, competency: str, as_of: str | None) -> None:
+    """Explain the status of LEARNER (opaque id) in COMPETENCY (framework:code)."""
+    query = {"as_of": as_of} if as_of else {}
+    with context.client("progression") as client:
+        path = f"/v1/learners/{learner}/competencies/{competency}/explanation"
+        answer = patiently(lambda: client.get(path, params=query))
+    if answer.status_code == 404:
+        raise StackError(f"tenant {context.tenant} has nothing recorded of {competency} for learner {learner}")
+    explanation = told(answer).json()
+    context.emit(explanation, None if context.json else text(explanation))
+
+
+def text(explanation: dict[str, Any]) -> str:
+    """Return an explanation as a page for a terminal."""
+    status, policy = explanation["status"], explanation["policy"]
+    score = "" if explanation["score"] is None else f", score {explanation['score']:g}"
+    lines = [f"{explanation['competency']}: {WORDS.get(status, status)}{score}"]
+    if explanation["as_of"]:
+        lines.append(f"as of {explanation['as_of'][:19]}Z")
+    if policy is not None:
+        lines.append(f"by policy {policy['id']} {policy['version']}")
+    lines += ["", "evidence, as it happened:"]
+    for piece in explanation["evidence"]:
+        value = "-" if piece["value"] is None else f"{piece['value']:g}"
+        why = "" if piece["counted"] else f"  not counted: {piece['why_not']}"
+        lines.append(f"  {piece['occurred_at'][:10]}  {value:>6}{why}")
+    if explanation["trace"]:
+        lines += ["", "rules:"]
+        lines += [
+            f"  {'met    ' if rule['met'] else 'not met'}  {rule['asks']} ({rule['found']})"
+            for rule in explanation["trace"]
+        ]
+    if explanation["missing"]:
+        lines += ["", f"missing: {'; '.join(explanation['missing'])}"]
+    lines += ["", f"smallest change: {explanation['minimal_change']['text']}"]
+    return "\n".join(lines)

@@ -1,0 +1,270 @@
+"""
+Golden cases: the names that they use, and which function of the product answers each.
+
+A case is an object with `id`, `method`, `params`, `input`, `expect` and `tol`. Nothing is computed here: an answer puts a case's
+parameters into the product's words, calls it, and puts what it says into the case's words.
+"""
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from services.progression.analysis.bounds import jeffreys_lower, wilson_lower
+from services.progression.analysis.chance import p_run_by_chance
+from services.progression.analysis.summary import aggregate
+from services.progression.compat import canvas, moodle
+from services.progression.fringe import fringe
+from services.progression.levels import Shown, level_status, named_by, unmet_of
+from services.progression.mastery import KeyState, piece_of, replay
+from services.progression.methods import NAMES, BayesianKnowledgeTracing, Method, State, Value, method_from
+from services.progression.methods.beta_binomial import BetaBinomial
+from services.progression.methods.growth_filter import GrowthFilter
+from services.progression.methods.item_response import GRID, ItemResponse
+from services.progression.methods.power_law import PowerLaw
+from services.progression.policy import policy_from
+from services.progression.policy.requirements import Require
+from services.progression.rounding import round_half_up_repr
+from services.progression.standing import status_of
+from services.progression.sufficiency import lacks
+from shared.contracts import EvidenceRecorded, Score
+
+Json = dict[str, Any]
+Answer = Callable[[Json, Json], Json]
+
+LATER = frozenset(("livingston_lewis_2p", "mantel_haenszel", "over_testing_index", "suppress", "wheel_spin"))
+"""Names that nothing answers yet."""
+QUIZ = "Quizzes::Quiz"
+
+
+def answer(method: str, params: Json, given: Json) -> Json:
+    """
+    Return what the product says of a case, as plain data.
+
+    Raises:
+        LookupError: nothing is known by the name.
+        Exception: what the product raises for parameters that it does not take.
+    """
+    found = ANSWERS.get(method)
+    if found is None and method in NAMES:
+        found = functools.partial(_method, method)
+    if found is None:
+        raise LookupError(f"no method is called {method}")
+    result: Json = msgspec.json.decode(msgspec.json.encode(found(params, given)))
+    return result
+
+
+def _states(method: Method, pieces: Iterable[Value]) -> list[State]:
+    """Return the states after each piece."""
+    states = [method.start()]
+    for piece in pieces:
+        states.append(method.step(states[-1], piece))
+    return states[1:]
+
+
+def _first_at(reached: Iterable[bool]) -> int | None:
+    """Return the number of the first piece, from 1, at which something is so."""
+    return next((number for number, so in enumerate(reached, start=1) if so), None)
+
+
+def _pieces(given: Json, cut: float = 1.0) -> list[Value]:
+    """Return the pieces of a case: of `scores` with `weights`, or of `correct`, both without those that `retract` names."""
+    marks = given["scores"] if "scores" in given else given["correct"]
+    weights = given.get("weights") or [1.0] * len(marks)
+    pieces = [Value(float(mark), mark >= cut, weight) for mark, weight in zip(marks, weights, strict=True)]
+    return [piece for index, piece in enumerate(pieces) if index not in given.get("retract", ())]
+
+
+def _method(name: str, params: Json, given: Json) -> Json:
+    """Answer for any method of the policy language, by its own name and parameters; `mastery` is the scale's cut."""
+    mastery = params.get("mastery", 1.0)
+    method = method_from({"type": name} | {key: value for key, value in params.items() if key != "mastery"})
+    states = _states(method, _pieces(given, mastery))
+    score = method.score(states[-1]) if states else None
+    at = _first_at(method.passed(state, mastery) for state in states)
+    return {
+        "value": score,
+        "score": score,
+        "passed": bool(states) and method.passed(states[-1], mastery),
+        "passed_at": at,
+    }
+
+
+def _n_ccr(params: Json, given: Json) -> Json:
+    method = method_from({"type": "streak", "n": params["n"]})
+    states = _states(method, _pieces(given))
+    mastered_at = _first_at(method.passed(state, 1.0) for state in states)
+    return {"mastered_at": mastered_at, "current_streak": states[-1][0] if states else 0}
+
+
+def _bkt(params: Json, given: Json) -> Json:
+    method = BayesianKnowledgeTracing.model_validate(
+        {"type": "bkt"} | {key: params[key] for key in params if key != "threshold"}
+    )
+    pieces = _pieces(given)
+    states = _states(method, pieces)
+    before = [method.start(), *states[:-1]]
+    known = [method.score(state) for state in states]
+    return {
+        "p_correct": [method.p_correct(state) for state in before[: len(pieces)]],
+        "p_known_given_obs": [method.observed(state, piece) for state, piece in zip(before, pieces, strict=False)],
+        "p_known_next": known,
+        "p_known_next_final": known[-1] if known else method.p_l0,
+        "mastered_at": _first_at(p >= params.get("threshold", 0.95) for p in known),
+    }
+
+
+def _cusum(params: Json, given: Json) -> Json:
+    method = method_from({"type": "cusum", "p0": params["p0"], "p1": params["p1"], "bar": params["threshold"]})
+    states = _states(method, _pieces(given))
+    return {"s": [state[0] for state in states], "fires_at": _first_at(method.passed(state, 1.0) for state in states)}
+
+
+def _power_law(params: Json, given: Json) -> Json:
+    if params.get("evaluate_at", "n") != "n":
+        raise ValueError("the trend is taken at x = n")
+    method = PowerLaw.model_validate(
+        {"type": "power_law", "min_n": params.get("min_scores", 3), "clip": "scale_max" in params}
+    )
+    bounded = method.on_scale(0.0, params.get("scale_max", 0.0))
+    state = bounded.replay(_pieces(given))
+    fitted = bounded.fit(state)
+    a, b = fitted or (None, None)
+    return {"a": a, "b": b, "value": bounded.score(state), "fallback": fitted is None}
+
+
+def _irt(params: Json, given: Json) -> Json:
+    if params.get("prior", "N(0,1)") != "N(0,1)" or params.get("grid", [-6, 6, 121]) != [GRID[0], GRID[-1], len(GRID)]:
+        raise ValueError("the prior is N(0,1) on a grid of 121 points from -6 to 6")
+    items = {str(number): item for number, item in enumerate(given["items_ab"])}
+    method = ItemResponse.model_validate({"type": "irt_eap", "items": items, "cut": params["cut"]})
+    state = method.replay(Value(float(u), u == 1, item=str(number)) for number, u in enumerate(given["responses"]))
+    mean, deviation = method.estimate(state)
+    return {"eap": mean, "sd": deviation, "p_theta_ge_cut": method.score(state)}
+
+
+def _beta_binomial(params: Json, given: Json) -> Json:
+    method = BetaBinomial.model_validate({"type": "beta_binomial"} | params)
+    right = given["correct"]
+    marks = [1.0] * right + [0.0] * (given["n"] - right)
+    state = method.replay(Value(mark, mark == 1) for mark in marks)
+    return {"p_mastery": method.score(state), "mean": method.mean(state)}
+
+
+def _growth_filter(params: Json, given: Json) -> Json:
+    method = GrowthFilter.model_validate({"type": "growth_filter"} | params)
+    return {"mu_var_pmastery": [(*state, method.score(state)) for state in _states(method, _pieces(given))]}
+
+
+def _recent(name: str, params: Json, given: Json) -> Json:
+    method = method_from({"type": name} | params)
+    return {"value": method.score(method.replay(_pieces(given)))}
+
+
+def _canvas(name: str, params: Json, given: Json) -> Json:
+    if params.get("precision", canvas.PRECISION) != canvas.PRECISION:
+        raise ValueError(f"Canvas rounds to {canvas.PRECISION} decimals")
+    rows = [
+        canvas.Result(row.get("score"), row.get("t"), row.get("percent"), row.get("possible"),
+                      (QUIZ, str(row["a"])) if row.get("quiz") else None)
+        for row in given["results"]
+    ]  # fmt: skip
+    scale = {"points_possible": params["points_possible"], "mastery_points": params["mastery_points"]}
+    return {"score": canvas.rollup(name, params.get("calculation_int"), rows, **scale)}
+
+
+def _rule_points(params: Json, given: Json) -> Json:
+    children = [moodle.Child(child["id"], child["points"], child["required"]) for child in params["competencies"]]
+    return {"matches": moodle.rule_points(params["points_required"], children, given["proficient"])}
+
+
+def _fringe(params: Json, given: Json) -> Json:
+    found = fringe(params["prereq"], given["state"])
+    return {**found._asdict(), "feasible": not found.missing}
+
+
+def _mastery_policy(params: Json, given: Json) -> Json:
+    rest = {key: value for key, value in params.items() if key not in ("method", "sufficiency", "scale", "decision")}
+    need = {("dok" if key == "min_dok" else key): value for key, value in params.get("sufficiency", {}).items()}
+    if "dok" in need:
+        need["dok"] = [need["dok"]]
+    policy = policy_from(
+        {
+            "id": "case",
+            "scale": params.get("scale", {"max": 4, "mastery": 3}),
+            "method": {"type": params["method"]} | rest,
+            "sufficiency": need,
+            "decision": params.get("decision", {}),
+        }
+    )
+    pieces = [piece_of(_evidence(number, row)) for number, row in enumerate(given["evidence"])]
+    rule = policy.rule
+    track = rule.tracks[0]
+    state = replay(KeyState(), pieces, rule, policy.hash)
+    return {
+        "status": status_of(state, rule),
+        "missing": ["min_dok" if lack.code == "dok" else lack.code for lack in lacks(state, track)],
+        "score_rule_met": bool(state.count) and track.passes(state.methods[0]),
+    }
+
+
+def _evidence(number: int, row: Json) -> EvidenceRecorded:
+    """Return a case's row as evidence; rows of one occasion are in the order of the case."""
+    id = f"{number:06}"
+    return EvidenceRecorded(
+        evidence_id=id, source="case", id=id, learner="case", competencies=("case:case",),
+        occurred_at=f"{row['occasion']}T12:00:00.000000Z", score=Score(level=float(row["score"])), kind=row.get("kind"),
+        activity=row.get("activity"), dok=row.get("dok"), assessor=row.get("assessor"),
+    )  # fmt: skip
+
+
+def _advancement_rule(params: Json, given: Json) -> Json:
+    choices = ("k_of", "electives")
+    require = Require.model_validate_json(
+        msgspec.json.encode(
+            {
+                name: [part] if name in choices and isinstance(part, dict) else part
+                for name, part in params["require"].items()
+            }
+        )
+    )
+    advanced = given.get("already_advanced", False)
+    unmet = unmet_of(require, "", (), (), Shown(given["mastered"]))
+    signed = given.get("sign_off") is not None
+    status = level_status(unmet, params.get("sign_off") or "", signed=signed, advanced=advanced)
+    lost = sorted(named_by(require).intersection(given.get("lost", ())))
+    return {"status": "advanced" if status == "complete" else status, "unmet": unmet,
+            "actions": [f"reverify:{code}" for code in lost] if advanced else [],
+            "demoted": advanced and status != "advanced"}  # fmt: skip
+
+
+def _aggregate(params: Json, given: Json) -> Json:
+    found = aggregate(given["scores"])
+    return found._asdict() if found is not None else {"mean": None, "median": None}
+
+
+ANSWERS: dict[str, Answer] = {
+    "advancement_rule": _advancement_rule,
+    "aggregate": _aggregate,
+    "beta_binomial": _beta_binomial,
+    "bkt": _bkt,
+    **{f"canvas.{name}": functools.partial(_canvas, name) for name in (*canvas.FORMULAS, *canvas.ALIASES)},
+    "canvas.percent": lambda params, given: {"percent": canvas.percent(given["score"], given["possible"], **params)},
+    "cusum": _cusum,
+    "growth_filter": _growth_filter,
+    "irt_eap": _irt,
+    "jeffreys_lower": lambda params, given: {"lower": jeffreys_lower(given["correct"], given["n"], params["alpha"])},
+    "kst.fringe": _fringe,
+    "mastery_policy": _mastery_policy,
+    "median_recent": functools.partial(_recent, "median"),
+    "mode": functools.partial(_recent, "mode"),
+    "moodle.rule_all": lambda params, given: {"matches": moodle.rule_all(params["children"], given["proficient"])},
+    "moodle.rule_points": _rule_points,
+    "n_ccr": _n_ccr,
+    "p_run_by_chance": lambda params, _: {"prob": p_run_by_chance(params["n"], params["trials"], params["p"])},
+    "power_law": _power_law,
+    "round_half_up_repr": lambda params, given: {"y": [round_half_up_repr(x, params["ndigits"]) for x in given["x"]]},
+    "wilson_lower": lambda params, given: {"lower": wilson_lower(given["correct"], given["n"], params["z"])},
+}
+"""What answers a name; every method of the policy language is answered besides, by its name there."""

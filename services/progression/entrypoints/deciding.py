@@ -1,0 +1,193 @@
+"""Decisions of people on learners: sign-offs, overrides, credits, placements, levels and goals."""
+
+import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from fastapi import APIRouter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from services.progression.decisions import CompetencyDecided, LevelDecided
+from services.progression.handlers.judgements import Judgement, Judgements, Made
+from shared.auth import Identity
+from shared.errors import Forbidden
+from shared.events import utc
+from shared.web import Caller
+
+ITEMS_MAX = 1000
+Text = Annotated[str, Field(max_length=2000)]
+Name = Annotated[str, Field(min_length=1, max_length=300)]
+
+
+class Body(BaseModel):
+    """The base of every request: nothing unknown. `role` is one of the token's roles; the first where it is left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Annotated[str, Field(max_length=40)] | None = None
+    reason: Text = ""
+
+
+class SignOffItem(BaseModel):
+    """What is signed off of a learner: a competency or a level."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    learner: Name
+    competency: Name | None = None
+    level: Name | None = None
+
+
+class SignOffs(Body):
+    """Sign-offs, as many as a class has."""
+
+    items: list[SignOffItem] = Field(min_length=1, max_length=ITEMS_MAX)
+
+
+class Override(Body):
+    """A standing set by hand until an instant."""
+
+    learner: Name
+    competency: Name
+    status: Literal["mastered", "not_yet"]
+    until: AwareDatetime | None = None
+    evidence: list[Name] = Field(default_factory=list, max_length=20)
+
+
+class Credit(Body):
+    """Credit for what was shown elsewhere."""
+
+    learner: Name
+    competency: Name
+    basis: Literal["transfer", "test_out", "substitution"]
+    provenance: Text = ""
+
+
+class Lift(Body):
+    """Undoes a decision on a competency by its id."""
+
+    learner: Name
+    competency: Name
+
+
+class Placement(Body):
+    """A learner's place on a level, whatever is shown."""
+
+    learner: Name
+    level: Name
+
+
+class LevelDecision(Body):
+    """A decision on a level that is not a sign-off."""
+
+    learner: Name
+    level: Name
+    kind: Literal["withhold", "withdraw", "reinstate"]
+    review_at: datetime.date | None = None
+    appeal_to: Annotated[str, Field(max_length=200)] = ""
+
+
+class Goal(BaseModel):
+    """A level that a learner has chosen to work on, among the options seen."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    learner: Name
+    level: Name
+    options: list[Name] = Field(default_factory=list, max_length=50)
+
+
+def deciding_router(judgements: Judgements) -> APIRouter:
+    """Return the routes; each answers with ids and positions once the decisions are durable."""
+    router = APIRouter(tags=["decisions"])
+
+    async def made(caller: Identity, decided: list[Judgement]) -> dict[str, Any]:
+        return _answer(await judgements.decide(caller.tenant, decided))
+
+    @router.post("/v1/sign-offs", status_code=201)
+    async def sign_off(body: SignOffs, caller: Caller) -> dict[str, Any]:
+        """Confirm what the evidence shows, competencies or levels, one or a class at once."""
+        role = _role(caller, body.role)
+        decided: list[Judgement] = []
+        for item in body.items:
+            if item.level is not None:
+                decided.append(LevelDecided(item.learner, item.level, "sign_off", role, caller.subject, body.reason))
+            if item.competency is not None:
+                decided.append(
+                    _on_competency(caller, role, item.learner, item.competency, "sign_off", "sign_off", body)
+                )
+        return await made(caller, decided)
+
+    @router.post("/v1/overrides", status_code=201)
+    async def override(body: Override, caller: Caller) -> dict[str, Any]:
+        """Set a competency by hand; the computed value is kept beside it."""
+        decided = _on_competency(
+            caller, _role(caller, body.role), body.learner, body.competency, "override", "override", body
+        )
+        until = utc(body.until) if body.until is not None else None
+        evidence = tuple(body.evidence)
+        return await made(
+            caller, [msgspec.structs.replace(decided, status=body.status, until=until, evidence=evidence)]
+        )
+
+    @router.post("/v1/credits", status_code=201)
+    async def credit(body: Credit, caller: Caller) -> dict[str, Any]:
+        """Credit a competency for a transfer, a test or a substitution; it never expires."""
+        role = _role(caller, body.role)
+        decided = _on_competency(caller, role, body.learner, body.competency, "credit", body.basis, body)
+        return await made(caller, [msgspec.structs.replace(decided, provenance=body.provenance)])
+
+    @router.post("/v1/decisions/{id}/lift", status_code=201)
+    async def lift(id: str, body: Lift, caller: Caller) -> dict[str, Any]:
+        """Undo a sign-off, override, credit or presumption of a competency."""
+        decided = _on_competency(
+            caller, _role(caller, body.role), body.learner, body.competency, "lift", "override", body
+        )
+        return await made(caller, [msgspec.structs.replace(decided, undoes=id)])
+
+    @router.post("/v1/placements", status_code=201)
+    async def place(body: Placement, caller: Caller) -> dict[str, Any]:
+        """Place a learner on a level; what lies below without evidence is presumed until evidence speaks."""
+        role = _role(caller, body.role)
+        placed = LevelDecided(body.learner, body.level, "place", role, caller.subject, body.reason)
+        return _answer(await judgements.place(caller.tenant, placed))
+
+    @router.post("/v1/level-decisions", status_code=201)
+    async def decide_level(body: LevelDecision, caller: Caller) -> dict[str, Any]:
+        """Withhold a level that was asked for, take an advancement back, or undo that; always with a reason."""
+        role = _role(caller, body.role)
+        review_at = body.review_at.isoformat() if body.review_at is not None else None
+        decided = LevelDecided(
+            body.learner, body.level, body.kind, role, caller.subject, body.reason, review_at, body.appeal_to
+        )
+        return await made(caller, [decided])
+
+    @router.post("/v1/goals", status_code=201)
+    async def choose(body: Goal, caller: Caller) -> dict[str, Any]:
+        """Note the goal that a learner has chosen; by the learner, or by an adviser."""
+        own = caller.learner == body.learner and "records:read:self" in caller.scopes
+        role = "learner" if own else _role(caller, None)
+        decided = LevelDecided(body.learner, body.level, "choose", role, caller.subject, options=tuple(body.options))
+        return await made(caller, [decided])
+
+    return router
+
+
+def _role(caller: Identity, named: str | None) -> str:
+    """Return the role in which the caller decides; it must be one of the token's."""
+    caller.require("decisions:write")
+    if named is not None and named not in caller.roles:
+        raise Forbidden(f"the token does not have the role {named}")
+    if not caller.roles:
+        raise Forbidden("the token names no role to decide in")
+    return named or caller.roles[0]
+
+
+def _on_competency(
+    caller: Identity, role: str, learner: str, competency: str, kind: Any, basis: Any, body: Body
+) -> CompetencyDecided:
+    return CompetencyDecided(learner, competency, kind, role, caller.subject, basis, body.reason)
+
+
+def _answer(made: list[Made]) -> dict[str, Any]:
+    return {"items": [msgspec.to_builtins(each) for each in made]}

@@ -1,0 +1,37 @@
+"""Why a status is what it is, now or as of an earlier moment."""
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime
+
+from services.progression.handlers.explaining import explain
+from shared.database import Database
+from shared.errors import NotFound
+from shared.events import utc
+from shared.settings import Settings
+from shared.web import Caller
+
+AsOf = Annotated[AwareDatetime | None, Query(description="what had been recorded and decided by then")]
+
+
+def explaining_router(database: Database, settings: Settings) -> APIRouter:
+    """Return the route of explanations."""
+    router = APIRouter(tags=["mastery"])
+
+    @router.get("/v1/learners/{learner}/competencies/{competency:path}/explanation")
+    async def explanation(learner: str, competency: str, caller: Caller, as_of: AsOf = None) -> dict[str, Any]:
+        """The evidence with its weights, every rule with whether it is met, what is missing, the smallest change."""
+        if caller.learner != learner or "records:read:self" not in caller.scopes:
+            caller.require("records:read")
+        at = utc(as_of) if as_of is not None else None
+        found = await explain(database, settings.shards, (caller.tenant, learner, competency), at)
+        if found is None:
+            raise NotFound("nothing is recorded of this competency of this learner")
+        return {
+            "learner": learner, "competency": competency, **msgspec.to_builtins(found.explanation),
+            "policy": msgspec.to_builtins(found.policy), "framework": found.framework, "as_of": at,
+        }  # fmt: skip
+
+    return router

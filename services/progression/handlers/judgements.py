@@ -1,0 +1,160 @@
+"""What people decide of learners: checked against policy and rights, then put into the inbox of the learner's shard."""
+
+import uuid
+from collections.abc import Sequence
+
+import msgspec
+
+from services.progression import tables
+from services.progression.advancement import framework_of_level
+from services.progression.curriculum import Framework, framework_of
+from services.progression.decisions import COMPETENCY_DECIDED, LEVEL_DECIDED, CompetencyDecided, LevelDecided
+from services.progression.handlers.logs import Logs
+from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
+from services.progression.policy import Policy, policy_from
+from services.progression.policy.rule import shifted
+from shared.database import Connection, Database
+from shared.errors import Forbidden, InvalidEvent
+from shared.event_log import Head
+from shared.events import Draft, Position, encode_json, envelope, now
+from shared.settings import Settings
+from shared.shards import shard_of
+
+Judgement = CompetencyDecided | LevelDecided
+
+
+class Made(msgspec.Struct, frozen=True):
+    """A decision that is durable: its id, and the position to wait for."""
+
+    id: str
+    learner: str
+    position: str
+
+
+class Judgements:
+    """Puts decisions on learners into the inbox."""
+
+    def __init__(self, database: Database, logs: Logs, settings: Settings) -> None:
+        self._database = database
+        self._log = logs.decisions
+        self._shards = settings.shards
+
+    async def decide(self, tenant: str, judgements: Sequence[Judgement]) -> list[Made]:
+        """
+        Store decisions, all or none; they are folded a moment later.
+
+        Raises:
+            InvalidEvent: of something that no framework has, or without what the policy asks for; with a pointer.
+            Forbidden: the role may not do this under the policy.
+        """
+        async with self._database.transaction() as connection:
+            frameworks = {f.id: f for f in map(read_framework, await tables.frameworks_of(connection, tenant))}
+            checked = [
+                await self._checked(connection, tenant, judgement, frameworks, f"/items/{number}")
+                for number, judgement in enumerate(judgements)
+            ]
+            ids = [str(uuid.uuid4()) for _ in checked]
+            drafts = [self._draft(tenant, id, judgement) for id, judgement in zip(ids, checked, strict=True)]
+            heads: dict[int, Head] = await self._log.heads(connection)
+            positions = await self._log.append(connection, drafts)
+        return [
+            Made(id, judgement.learner, str(Position("decisions", heads[draft.shard].generation, draft.shard, pos)))
+            for id, judgement, draft, pos in zip(ids, checked, drafts, positions, strict=True)
+        ]
+
+    async def place(self, tenant: str, placed: LevelDecided) -> list[Made]:
+        """
+        Place a learner on a level: what lies below and has no evidence is presumed, and what is not shown is named.
+
+        Raises:
+            InvalidEvent: no framework has the level.
+        """
+        async with self._database.connection() as connection:
+            bodies = await tables.frameworks_of(connection, tenant)
+            states = await tables.states_of(connection, tenant, placed.learner)
+            standing = await tables.standing_of(connection, tenant, placed.learner)
+        frameworks = {framework.id: framework for framework in map(read_framework, bodies)}
+        framework = _framework_with(placed.level, frameworks, "/level")
+        satisfied = unpack_learner(standing).satisfied if standing is not None else {}
+        seen = {competency for competency, state in states if unpack_key(state).pieces}
+        below = [c for c in _below(framework, placed.level) if c not in satisfied]
+        not_yet, unknown = tuple(c for c in below if c in seen), tuple(c for c in below if c not in seen)
+        presumed = [
+            CompetencyDecided(
+                placed.learner, competency, "presume", placed.role, placed.author, "placement", placed.reason
+            )
+            for competency in unknown
+        ]
+        return await self.decide(tenant, [*presumed, msgspec.structs.replace(placed, not_yet=not_yet, unknown=unknown)])
+
+    async def _checked(
+        self, connection: Connection, tenant: str, judgement: Judgement, frameworks: dict[str, Framework], at: str
+    ) -> Judgement:
+        try:
+            uuid.UUID(judgement.learner)
+        except ValueError as error:
+            raise InvalidEvent("not the opaque id of a learner", pointer=f"{at}/learner") from error
+        if isinstance(judgement, LevelDecided):
+            _framework_with(judgement.level, frameworks, f"{at}/level")
+            if judgement.kind in ("withhold", "withdraw", "reinstate") and not judgement.reason:
+                raise InvalidEvent("a person who decides this gives a reason", pointer=f"{at}/reason")
+            return judgement
+        framework = frameworks.get(framework_of(judgement.competency))
+        if framework is None or judgement.competency not in framework.by_id:
+            raise InvalidEvent(f"no framework has {judgement.competency}", pointer=f"{at}/competency")
+        if judgement.kind == "override":
+            return _checked_override(judgement, await self._policy(connection, tenant, judgement), at)
+        return judgement
+
+    async def _policy(self, connection: Connection, tenant: str, judgement: CompetencyDecided) -> Policy | None:
+        """Return the policy that is pinned to the key, or in force for what has no evidence yet."""
+        rows = dict(await tables.states_of(connection, tenant, judgement.learner))
+        state = rows.get(judgement.competency)
+        digest = unpack_key(state).policy if state is not None else ""
+        for framework in (framework_of(judgement.competency), ""):
+            digest = digest or await tables.policy_in_force(connection, tenant, framework) or ""
+        body = await tables.policy_body(connection, tenant, digest) if digest else None
+        return policy_from(msgspec.json.decode(body)) if body is not None else None
+
+    def _draft(self, tenant: str, id: str, judgement: Judgement) -> Draft:
+        type = COMPETENCY_DECIDED if isinstance(judgement, CompetencyDecided) else LEVEL_DECIDED
+        body = envelope(
+            id=id, source="progression", type=type, tenant=tenant, subject=judgement.learner, time=now(),
+            data=encode_json(judgement),
+        )  # fmt: skip
+        return Draft(shard_of(tenant, judgement.learner, self._shards), tenant, judgement.learner, body)
+
+
+def _checked_override(decided: CompetencyDecided, policy: Policy | None, at: str) -> CompetencyDecided:
+    """Hold an override against the policy's rule; without one, any role may raise with a reason, and nobody lowers."""
+    rule = policy.override if policy is not None else None
+    if rule is not None and decided.role not in rule.roles:
+        raise Forbidden(
+            f"policy {policy.id if policy else ''} lets {', '.join(rule.roles)} override, not {decided.role}"
+        )
+    if not decided.reason and (rule is None or rule.reason):
+        raise InvalidEvent("an override gives its reason", pointer=f"{at}/reason")
+    if decided.status == "not_yet" and not (rule is not None and rule.may_lower):
+        raise Forbidden("the policy does not let an override lower what is on the record")
+    if decided.until is None and rule is not None and rule.expires_days is not None:
+        return msgspec.structs.replace(decided, until=shifted(now(), rule.expires_days))
+    return decided
+
+
+def _framework_with(level: str, frameworks: dict[str, Framework], pointer: str) -> Framework:
+    framework = frameworks.get(framework_of_level(level))
+    if framework is None or level not in framework.levels:
+        raise InvalidEvent(f"no framework has the level {level[:100]!r}", pointer=pointer)
+    return framework
+
+
+def _below(framework: Framework, level: str) -> list[str]:
+    """Return the competencies of the levels before one, in the same subject, in the order of the continuum."""
+    subject = framework.by_id[framework.levels[level][0]].subject
+    found: list[str] = []
+    for other, members in framework.levels.items():
+        if other == level:
+            break
+        if framework.by_id[members[0]].subject == subject:
+            found += members
+    return found

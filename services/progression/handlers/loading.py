@@ -1,0 +1,100 @@
+"""
+Reading what a fold needs into the caches of its shards: states, histories, standings; one statement each for all shards.
+
+States and standings that are not cached need no waiting: a batch in flight writes cached ones only. Histories do, where
+one of their keys is in flight: the journal of the batch in flight is not visible yet.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from itertools import chain
+
+from services.progression import tables
+from services.progression.advancement import LearnerState
+from services.progression.domain import Entry
+from services.progression.handlers.memory import Shard, unpack_key, unpack_learner
+from services.progression.inputs import Input, Key, Learner, absorb, decode
+from services.progression.journal import unpack_entries
+from services.progression.mastery import KeyState
+from shared.consumer import Settle
+from shared.database import Database
+
+
+async def load_states(database: Database, wanted: Mapping[Key, Shard]) -> None:
+    """Read the states that exist of keys that are not cached."""
+    if not wanted:
+        return
+    async with database.connection() as connection:
+        rows = await tables.load_states(connection, wanted)
+    for tenant, learner, competency, rules_no, state in rows:
+        key = (tenant, learner, competency)
+        wanted[key].entries[key] = Entry(unpack_key(state), rules_no)
+
+
+async def load_states_of(database: Database, shard: Shard, learners: Collection[Learner]) -> dict[Learner, list[Key]]:
+    """Read all states of learners; return their keys."""
+    async with database.connection() as connection:
+        rows = await tables.load_learner_states(connection, learners)
+    keys: dict[Learner, list[Key]] = {}
+    for tenant, name, competency, rules_no, state in rows:
+        key = (tenant, name, competency)
+        if key not in shard.entries:
+            shard.entries[key] = Entry(unpack_key(state), rules_no)
+        keys.setdefault((tenant, name), []).append(key)
+    return keys
+
+
+async def load_histories(
+    database: Database, shard: Shard, keys: Collection[Key], settle: Settle, folded: Iterable[Input] = ()
+) -> None:
+    """
+    Read the evidence of keys from the journal, and add what of it this batch has `folded` before.
+
+    A key without a state gets one under the policy in force.
+    """
+    if not keys:
+        return
+    if not shard.in_flight.isdisjoint(keys):
+        await settle()
+    async with database.connection() as connection:
+        rows = await tables.load_evidence(connection, keys)
+    for key in keys:
+        entry = shard.entries.get(key)
+        if entry is None:
+            rules = shard.rules[key[0]]
+            entry = shard.entries[key] = Entry(KeyState(policy=rules.pin_for(key[2])), rules.no)
+        entry.evidence = {}
+        shard.histories[key] = None
+    for tenant, learner, competency, body in rows:
+        evidence = shard.entries[(tenant, learner, competency)].evidence
+        for stored in unpack_entries(body):
+            event = decode(stored.type, stored.data)
+            assert event is not None
+            assert evidence is not None
+            absorb(evidence, competency, event)
+    wanted = set(keys)
+    for item in folded:
+        for key in wanted.intersection(item.keys):
+            evidence = shard.entries[key].evidence
+            assert evidence is not None
+            absorb(evidence, key[2], item.event)
+
+
+async def load_standings(database: Database, wanted: Mapping[Learner, Shard]) -> None:
+    """Read the standings of learners that are not cached; who has none gets an empty one."""
+    missing = [learner for learner, shard in wanted.items() if learner not in shard.learners]
+    if not missing:
+        return
+    async with database.connection() as connection:
+        rows = await tables.load_standings(connection, missing)
+    for tenant, name, state in rows:
+        wanted[(tenant, name)].learners[(tenant, name)] = unpack_learner(state)
+    for learner in missing:
+        wanted[learner].learners.setdefault(learner, LearnerState())
+
+
+async def load_inputs(database: Database, shard: Shard, learner: Learner) -> list[tuple[int, str, str, str, bytes]]:
+    """Read (position, type, id, time, data) of all journalled inputs of a learner, in order."""
+    async with database.connection() as connection:
+        bodies = await tables.load_journal_of(connection, shard.number, *learner)
+    entries = {entry.pos: entry for entry in chain.from_iterable(map(unpack_entries, bodies))}
+    return [(pos, entry.type, entry.id, entry.time, bytes(entry.data)) for pos, entry in sorted(entries.items())]

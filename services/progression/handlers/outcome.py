@@ -1,0 +1,112 @@
+"""What one batch writes: the journal, states and standings as they are at its end, and what is told."""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from services.progression import tables
+from services.progression.handlers.logs import Logs
+from services.progression.inputs import Key, Learner
+from services.progression.journal import JournalEntry, JournalRow, pack_entries
+from services.progression.telling import Told
+from shared.consumer import ShardBatch
+from shared.contracts import CHECKPOINT, MASTERY_UPDATED, Checkpoint, MasteryUpdated
+from shared.crash_points import reach
+from shared.database import Connection
+from shared.event_log import LogRow, append_all
+from shared.events import Draft, encode_json, envelope, now
+from shared.observability import metrics
+
+
+class Outcome:
+    """Filled while a batch is folded; a key or learner folded twice in it is written once."""
+
+    def __init__(self) -> None:
+        self.journal: dict[int, dict[Key, list[JournalEntry]]] = {}
+        """By shard and key; the competency is empty for what concerns no key, the learner too for decisions."""
+        self.states: dict[Key, tuple[int, int, bytes, str | None]] = {}
+        self.standings: dict[Learner, tuple[int, bytes, str | None]] = {}
+        self.progression: list[Draft] = []
+        self.advancement: list[Draft] = []
+        self.activations: list[tuple[Any, ...]] = []
+        self.swept: list[tuple[int, str, int]] = []
+        self.blocked: list[tuple[str, str, int, int, str]] = []
+        self.unblocked: list[Learner] = []
+        self.appended: list[LogRow] = []
+        """The rows of the logs, once written."""
+        self._time = now()
+        self._id = uuid.uuid4().hex
+
+    def first_position_of(self, shard: int, learner: Learner) -> int:
+        """Return where a learner's inputs of this batch begin in the journal; 0 where there are none."""
+        groups = self.journal.get(shard, {}).items()
+        return min((entries[0].pos for key, entries in groups if key[:2] == learner), default=0)
+
+    def note_told(self, shard: int, told: Sequence[Told]) -> None:
+        """Add public events."""
+        for event in told:
+            body = envelope(
+                id=event.id, source="progression", type=event.type, tenant=event.tenant, subject=event.learner,
+                time=event.time, data=encode_json(event.data), cause=event.data["cause"]["id"],
+            )  # fmt: skip
+            self.advancement.append(Draft(shard, event.tenant, event.learner, body))
+
+    def note_state(
+        self, shard: int, key: Key, rules_no: int, state: bytes, deadline: str | None, updated: MasteryUpdated
+    ) -> None:
+        """Add a key's state, and the event that tells it."""
+        self.states[key] = (shard, rules_no, state, deadline)
+        tenant, learner, _ = key
+        body = envelope(
+            id=f"{self._id}.{len(self.progression)}", source="progression", type=MASTERY_UPDATED, tenant=tenant,
+            subject=learner, time=self._time, data=encode_json(updated),
+        )  # fmt: skip
+        self.progression.append(Draft(shard, tenant, learner, body))
+
+    def note_checkpoint(self, batch: ShardBatch) -> None:
+        """End a shard's batch by telling up to which input positions it is true."""
+        decisions = batch.decisions[-1].pos if batch.decisions else 0
+        told = Checkpoint(evidence=batch.last, evidence_generation=batch.generation, decisions=decisions)
+        body = envelope(
+            id=f"{self._id}.{len(self.progression)}", source="progression", type=CHECKPOINT, tenant="attain",
+            subject="checkpoint", time=self._time, data=encode_json(told),
+        )  # fmt: skip
+        self.progression.append(Draft(batch.shard, "attain", "checkpoint", body))
+
+    async def write(self, connection: Connection, logs: Logs, blocked_learners_max: int) -> None:
+        """
+        Write it all, the logs last, since their heads stay locked until the commit.
+
+        Raises:
+            RuntimeError: more learners were blocked in an hour than data could explain.
+        """
+        await tables.append_journal(connection, self._journal_rows())
+        reach("fold.journalled")
+        await tables.save_states(connection, sorted([(*key, *row) for key, row in self.states.items()]))
+        await tables.save_standings(connection, [(*key, *row) for key, row in self.standings.items()])
+        await tables.save_activations(connection, self.activations)
+        if self.swept:
+            await tables.mark_swept(connection, self.swept)
+        if self.unblocked:
+            await tables.delete_blocked(connection, self.unblocked)
+        if self.blocked:
+            await self._save_blocked(connection, blocked_learners_max)
+        reach("fold.saved")
+        self.appended = await append_all(
+            connection, [(logs.advancement, self.advancement), (logs.progression, self.progression)]
+        )
+
+    def _journal_rows(self) -> list[JournalRow]:
+        rows = []
+        for shard, groups in self.journal.items():
+            batch = max([entries[-1].pos for entries in groups.values()])
+            for no, (key, entries) in enumerate(groups.items()):
+                rows.append(JournalRow(shard, batch, no, *key, pack_entries(entries)))
+        return rows
+
+    async def _save_blocked(self, connection: Connection, blocked_learners_max: int) -> None:
+        await tables.save_blocked(connection, self.blocked)
+        total, in_last_hour = await tables.count_blocked(connection)
+        metrics.blocked.set(total)
+        if in_last_hour > blocked_learners_max:
+            raise RuntimeError(f"{in_last_hour} learners blocked within an hour: the code is wrong, not the data")

@@ -1,0 +1,67 @@
+"""The rules in force: policies and frameworks as the activations of each shard name them, decoded once for all shards."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from services.progression import tables
+from services.progression.curriculum import Framework
+from services.progression.handlers.memory import Shard, read_framework
+from services.progression.policy import Policy, policy_from
+from services.progression.rules import Activation, Rules
+from services.progression.telling import Trigger
+from shared.database import Database
+from shared.events import Envelope
+
+
+class RuleBook:
+    """Puts activations into force in the shards' memory."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.policies: dict[str, Policy] = {}
+        self._frameworks: dict[bytes, Framework] = {}
+
+    async def load(self, shards: Mapping[int, Shard]) -> None:
+        """Put into force what the shards have activated; note the tenants whose sweep is not finished."""
+        async with self._database.connection() as connection:
+            rows = await tables.load_activations(connection, shards)
+        for row in rows:
+            shard = shards[row["shard"]]
+            trigger = Trigger(row["input_id"], row["pos"], row["time"], "policy" if row["policy"] else "framework")
+            activation = Activation(row["no"], trigger, row["framework"], row["policy"])
+            rules = self._activate(shard, row["tenant"], activation, row["policy_body"], row["framework_body"])
+            if row["swept"]:
+                rules.swept = row["no"]
+        for shard in shards.values():
+            shard.sweep = {tenant: "" for tenant, rules in shard.rules.items() if rules.swept < rules.no}
+
+    async def decide(self, shard: Shard, decision: Envelope) -> tuple[Any, ...]:
+        """Put a decision into force at the shard's journal position; return the row of `tables.save_activations`."""
+        data = msgspec.json.decode(decision.data)
+        tenant, policy, framework = decision.tenant, data.get("policy", ""), data.get("framework", "")
+        version = data.get("version", "")
+        async with self._database.connection() as connection:
+            policy_body, framework_body = await tables.load_documents(connection, tenant, policy, framework, version)
+        trigger = Trigger(decision.id, shard.journal_pos, decision.time, "policy" if policy else "framework")
+        no = shard.rules.setdefault(tenant, Rules()).no + 1
+        self._activate(shard, tenant, Activation(no, trigger, framework, policy), policy_body, framework_body)
+        shard.sweep[tenant] = ""
+        return (shard.number, tenant, no, decision.id, trigger.pos, decision.time, framework, policy, version)
+
+    def _activate(
+        self, shard: Shard, tenant: str, activation: Activation, policy: bytes | None, framework: bytes | None
+    ) -> Rules:
+        if policy is not None and activation.policy not in self.policies:
+            self.policies[activation.policy] = policy_from(msgspec.json.decode(policy))
+        rules = shard.rules.setdefault(tenant, Rules())
+        rules.activate(activation._replace(graph=self._framework(framework) if framework is not None else None))
+        return rules
+
+    def _framework(self, body: bytes) -> Framework:
+        digest = hashlib.sha256(body).digest()
+        if digest not in self._frameworks:
+            self._frameworks[digest] = read_framework(body)
+        return self._frameworks[digest]

@@ -1,0 +1,15 @@
+"""When time alone changes a state or a standing: what the clock's ticks are found by."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    for table in ("mastery", "learner_standing"):
+        op.add_column(table, sa.Column("deadline", sa.Text(collation="C"), nullable=True))
+        op.create_index(
+            f"{table}_deadline", table, ["shard", "deadline"], postgresql_where=sa.text("deadline is not null")
+        )

@@ -1,0 +1,144 @@
+"""What is kept of one competency of one learner: pieces of evidence as the fold sees them, decisions, and the state."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from shared.contracts import EvidenceRecorded, Score, Status
+
+Order = tuple[str, int, str, str]
+MethodState = tuple[Any, ...]
+
+
+class Piece(msgspec.Struct, frozen=True, gc=False):
+    """A piece of evidence as the fold sees it; `order[0]` is when it occurred. Accommodations are not part of it."""
+
+    order: Order
+    evidence_id: str
+    activity: str
+    score: Score
+    assisted: bool
+    kind: str | None = None
+    items: int | None = None
+    dok: int | None = None
+    assessor: str | None = None
+    judged: bool = False
+
+
+DecidedKind = Literal["sign_off", "override", "credit", "presume", "check", "lift"]
+
+
+class Decided(msgspec.Struct, array_like=True, frozen=True):
+    """
+    What a person decided on one competency of one learner, in the order of the journal.
+
+    `sign_off` confirms what the evidence shows; `override` sets `status` by hand (mastered or not_yet) until `until`;
+    `credit` is mastery shown elsewhere; `presume` is a placement above it; `check` is a re-check passed, by use too;
+    `lift` undoes the decision `undoes`. `at` is when it was decided, `by` the role of who did, `basis` what it rests on.
+    """
+
+    id: str
+    kind: DecidedKind
+    at: str
+    by: str = ""
+    status: Status | None = None
+    until: str | None = None
+    undoes: str = ""
+    basis: str = ""
+    author: str = ""
+
+
+class Tally(msgspec.Struct, array_like=True, frozen=True):
+    """What policies with further demands count; `deep` are pieces at or below each level that the policy names."""
+
+    assessors: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    items: int = 0
+    tagged: int = 0
+    deep: tuple[int, ...] = ()
+
+
+class KeyState(msgspec.Struct, array_like=True):
+    """
+    The state of one (learner, competency); mutable, because its shard has one writer, which drops it on any failure.
+
+    `run_below` counts the latest pieces since the crossing that lie below the policy's contradiction value; `pieces` counts
+    all valid pieces, `count` those that the policy counts.
+    """
+
+    policy: str = ""
+    """Hash of the pinned policy; empty where none applies."""
+    pieces: int = 0
+    count: int = 0
+    halves: int = 0
+    """How many of `count` are half a piece."""
+    methods: tuple[MethodState, ...] = ()
+    """The state of each track's method: flat tuples, because that is what MessagePack gives back."""
+    activities: tuple[str, ...] = ()
+    occasions: int = 0
+    last_day: str = ""
+    first_at: str = ""
+    last: Order | None = None
+    recent: tuple[str, ...] = ()
+    crossed_at: str | None = None
+    basis: tuple[str, ...] = ()
+    run_below: int = 0
+    seq: int = 0
+    told: str = ""
+    """Id of the event that put the present mastery on the record; empty when it is not."""
+    lost: str = ""
+    """Id of the withdrawal that took it off, until it is reinstated or shown anew."""
+    lost_crossing: str = ""
+    """The crossing that was withdrawn: the same one again is a reinstatement."""
+    opened: str = ""
+    """Id of the event that told the provisional path; told once."""
+    met: tuple[str, ...] = ()
+    """When each track was first met, empty where it is not; kept only for policies with several tracks or a sign-off."""
+    confirming: tuple[int, ...] = ()
+    """For the latch `confirm`: how many pieces in a row met each track."""
+    tally: Tally | None = None
+    seen: bytes = b""
+    """Marks of the activities counted, for policies in which an activity may come again."""
+    fresh_at: str = ""
+    """When it was last shown: the crossing, a piece at the cut since, or a passed check; for policies that age."""
+    decided: tuple[Decided, ...] = ()
+    """The decisions in force, at most one a kind and role."""
+    doubts: int = 0
+    """Latest pieces in a row that speak against the override in force."""
+    low: bool = False
+    """Whether any counted piece is below the cut; kept where something is presumed."""
+    clock: str = ""
+    """The last tick that reached the key: the instant up to which it has aged."""
+
+
+def piece_of(recorded: EvidenceRecorded) -> Piece:
+    """Return the piece that a recorded event makes; evidence without an activity is an activity of its own."""
+    return Piece(
+        (recorded.occurred_at, recorded.attempt, recorded.source, recorded.id),
+        recorded.evidence_id,
+        recorded.activity or recorded.evidence_id,
+        recorded.score,
+        recorded.assisted,
+        recorded.kind,
+        recorded.items,
+        recorded.dok,
+        recorded.assessor,
+        recorded.assessor_type == "human",
+    )
+
+
+def in_force(decisions: tuple[Decided, ...]) -> tuple[Decided, ...]:
+    """Return the decisions that hold after all of a journal's: the latest of a kind and role, unless it was lifted."""
+    held: dict[tuple[str, str], Decided] = {}
+    for decision in decisions:
+        if decision.kind == "lift":
+            held = {place: other for place, other in held.items() if other.id != decision.undoes}
+        else:
+            role = decision.by if decision.kind == "sign_off" else ""
+            held[(decision.kind, role)] = decision
+    return tuple(held.values())
+
+
+def latest(decisions: tuple[Decided, ...], kind: str) -> Decided | None:
+    """Return the decision of a kind that is in force, None where there is none."""
+    return next((decision for decision in decisions if decision.kind == kind), None)

@@ -1,0 +1,218 @@
+"""What is told of a learner: public events with the members of events.md, and ids that a re-run gives again."""
+
+from typing import Any, Literal, NamedTuple
+
+from services.progression.curriculum import Framework
+from services.progression.decisions import CompetencyDecided
+from services.progression.policy import Policy
+from services.progression.standing import Standing, Transition, due_at, missing_of, opened_at
+from services.progression.states import KeyState, latest
+from shared.shards import stable_id
+
+Cause = Literal["evidence", "retraction", "correction", "decision", "clock", "policy", "framework"]
+SEQ_STEP = 64
+"""Far more than the events that one input can cause for one scope."""
+
+
+class Trigger(NamedTuple):
+    """The input that caused something: its id, where it lies in the journal, when it was recorded, and what it is."""
+
+    id: str
+    pos: int
+    time: str
+    cause: Cause
+
+
+class Change(NamedTuple):
+    """A transition of one competency's standing, ready to be told."""
+
+    tenant: str
+    learner: str
+    trigger: Trigger
+    rules_no: int
+    """The activation whose rules it was decided by."""
+    competency: str
+    transition: Transition
+    before: Standing
+    after: Standing
+    state: KeyState
+    policy: Policy | None
+    replaces: str
+    decision: CompetencyDecided | None
+
+    @property
+    def policy_hash(self) -> str:
+        """The hash of the pinned policy, empty where there is none."""
+        return self.policy.hash if self.policy is not None else ""
+
+
+class Told(NamedTuple):
+    """A public event: its id, type, learner, time and data; `seq` is put in by `numbered`."""
+
+    id: str
+    type: str
+    tenant: str
+    learner: str
+    time: str
+    data: dict[str, Any]
+
+
+REASONS: dict[str, str] = {
+    "provisional": "The provisional path of the policy is met; it opens what follows.",
+    "mastered": "The rule of the policy is met.",
+    "credited": "Shown elsewhere, and credited.",
+    "reinstated": "What had undone this mastery was itself undone.",
+    "withdrawn": "Evidence under this mastery is no longer valid or has been preceded by other evidence.",
+    "reverify_due": "It asks for a re-check; it stays on the record.",
+    "reverified": "Newer evidence confirms it again.",
+    "override_contested": "Newer evidence disagrees with what was set by hand.",
+}
+
+
+def seq_of(trigger: Trigger, index: int = 0) -> int:
+    """Return the sequence number of the index-th thing told of a scope at a journal position."""
+    return trigger.pos * SEQ_STEP + index
+
+
+def numbered(told: list[Told], trigger: Trigger) -> list[Told]:
+    """Put the sequence numbers into what one input told of one learner: they rise per scope."""
+    counts: dict[str, int] = {}
+    for event in told:
+        scope = event.data["scope"]["id"]
+        event.data["seq"] = seq_of(trigger, counts.get(scope, 0))
+        counts[scope] = counts.get(scope, 0) + 1
+    return told
+
+
+def event_id(tenant: str, learner: str, kind: str, scope: str, policy_hash: str, trigger: Trigger) -> str:
+    """Return the id of an event: the same input under the same policy gives the same id on every run."""
+    return stable_id(tenant, learner, kind, scope, policy_hash, trigger.id)
+
+
+def tell(change: Change, frameworks: dict[str, Framework]) -> Told:
+    """Return the public event of a transition of a competency (any but `moved`)."""
+    kind = f"attain.competency.{change.transition}.v1"
+    state, trigger, policy = change.state, change.trigger, change.policy
+    decision = change.decision
+    text = decision.reason if decision is not None and decision.reason else REASONS[change.transition]
+    data = {
+        **common(change.learner, competency_scope(change.competency, frameworks), change.trigger),
+        "before": change.before.status,
+        "after": change.after.status,
+        "effective_at": change.after.satisfied_at or opened_at(state) or trigger.time,
+        "basis": _basis(change),
+        "policy": {"id": policy.id, "version": policy.version, "hash": policy.hash} if policy is not None else None,
+        "reason": {"code": change.transition, "text": text},
+        "replaces": change.replaces or None,
+        **_particulars(change),
+    }
+    told_id = event_id(change.tenant, change.learner, kind, change.competency, change.policy_hash, trigger)
+    return Told(told_id, kind, change.tenant, change.learner, trigger.time, data)
+
+
+def common(learner: str, scope: dict[str, Any], trigger: Trigger) -> dict[str, Any]:
+    """Return the members that every event has."""
+    return {
+        "learner": {"id": learner, "refs": []},
+        "scope": scope,
+        "seq": 0,
+        "decided_at": trigger.time,
+        "cause": {"kind": trigger.cause, "id": trigger.id},
+        "mode": "live",
+    }
+
+
+def _particulars(change: Change) -> dict[str, Any]:
+    """Return the members of one type alone."""
+    state, trigger, rule = change.state, change.trigger, change.policy.rule if change.policy is not None else None
+    match change.transition:
+        case "provisional":
+            return {"confirms_by": list(missing_of(state, rule))}
+        case "credited":
+            decision = change.decision
+            return {"strength": 1.0, "provenance": decision.provenance if decision is not None else ""}
+        case "reverify_due":
+            return {
+                "why": _why_due(change),
+                "due_by": None,
+                "smallest_check": "one piece of evidence at or above the bar",
+            }
+        case "reverified":
+            return {"by_use": False}
+        case "withdrawn":
+            is_removal = trigger.cause in ("retraction", "correction")
+            return {"removed": [trigger.id] if is_removal else [], "levels_affected": []}
+        case "reinstated":
+            return {"original": change.replaces or None}
+        case "override_contested":
+            override = latest(state.decided, "override")
+            by_hand = (
+                {"status": override.status, "by": {"role": override.by, "ref": override.author}} if override else None
+            )
+            return {"override": by_hand, "computed": "mastered" if state.crossed_at is not None else "not_yet"}
+    return {}
+
+
+def _why_due(change: Change) -> str:
+    """Return why a re-check is due: contradiction, age, or the expiry of what was set by hand."""
+    state, rule = change.state, change.policy.rule if change.policy is not None else None
+    if state.crossed_at is None:
+        return "expiry"
+    due = due_at(state, rule) if rule is not None else None
+    return "age" if change.trigger.cause == "clock" and due is not None and state.clock >= due else "contradiction"
+
+
+def _basis(change: Change) -> dict[str, Any]:
+    state = change.state
+    by, kind = None, "evidence"
+    decided = next((d for d in reversed(state.decided) if d.at == change.after.satisfied_at), None)
+    if change.decision is not None:
+        kind, by = change.decision.basis, {"role": change.decision.role, "ref": change.decision.author}
+    elif decided is not None:
+        kind, by = decided.basis or decided.kind, {"role": decided.by, "ref": decided.author}
+    return {
+        "kind": kind,
+        "by": by,
+        "pieces": state.count,
+        "occasions": state.occasions,
+        "first_at": state.first_at or None,
+        "last_at": state.last[0] if state.last is not None else None,
+        "evidence_ids": list(state.basis),
+        "digest": stable_id(*state.basis) if state.basis else None,
+    }
+
+
+def competency_scope(competency: str, frameworks: dict[str, Framework]) -> dict[str, Any]:
+    """Return the scope of an event on a competency."""
+    framework_id, _, code = competency.partition(":")
+    framework = frameworks.get(framework_id)
+    entry = framework.by_id.get(competency) if framework is not None else None
+    return {
+        "kind": "competency",
+        "framework": framework_id,
+        "framework_version": framework.version if framework is not None else None,
+        "id": competency,
+        "code": code,
+        "title": entry.title if entry is not None else code,
+        "subject": entry.subject if entry is not None else None,
+        "ordinal": entry.ordinal if entry is not None else None,
+        "power": entry.power if entry is not None else False,
+        "external": [],
+    }
+
+
+def level_scope(level: str, framework: Framework) -> dict[str, Any]:
+    """Return the scope of an event on a level."""
+    first = framework.by_id[framework.levels[level][0]]
+    return {
+        "kind": "level",
+        "framework": framework.id,
+        "framework_version": framework.version,
+        "id": level,
+        "code": first.level,
+        "title": f"{first.subject or framework.title}, level {first.level}",
+        "subject": first.subject,
+        "ordinal": first.ordinal,
+        "power": False,
+        "external": [],
+    }

@@ -1,0 +1,172 @@
+"""What people decide, and what time does, told once and undone by whom it may be undone."""
+
+from typing import Any
+
+import pytest
+
+from services.progression.decisions import ClockTicked, CompetencyDecided, LevelDecided
+from services.progression.policy import policy_from, read_policy
+from services.progression.policy.templates import template
+from shared.contracts import EvidenceRecorded, Score
+from tests.progression.test_advancement import GRAPH
+from tests.support.journal import Decided, Journal, piece, retract
+
+CLASSROOM = read_policy(template("classroom"))
+STREAK = {"id": "s", "method": {"type": "streak", "n": 2}, "decision": {"latch": "first_crossing"}}
+AGEING = policy_from(STREAK | {"upkeep": {"reverify_after_days": 30}})
+LEVEL = "math#math/1"
+
+
+def work(*marks: float, first: int = 1, competency: str = "math:add") -> list[EvidenceRecorded]:
+    """Build one rubric piece a day, each from an activity of its own."""
+    return [
+        piece(n, day=n, score=Score(level=float(mark)), activity=f"task-{n}", competency=competency)
+        for n, mark in enumerate(marks, start=first)
+    ]
+
+
+def decide(kind: Any, basis: Any = "override", *, competency: str = "math:add", **more: Any) -> CompetencyDecided:
+    return CompetencyDecided("ada", competency, kind, "teacher", "t-1", basis, "seen in class", **more)
+
+
+def level(kind: Any, **more: Any) -> LevelDecided:
+    return LevelDecided("ada", LEVEL, kind, "teacher", "t-1", "reviewed", **more)
+
+
+def test_a_sign_off_of_what_is_provisional_puts_it_on_the_record_and_names_who():
+    journal = Journal().fold([Decided(CLASSROOM)]).fold(work(3, 3)).fold([decide("sign_off", "sign_off")])
+
+    assert journal.kinds() == ["competency.provisional", "competency.mastered"]
+    assert journal.told[1].data["basis"]["kind"] == "sign_off"
+    assert journal.told[1].data["basis"]["by"] == {"role": "teacher", "ref": "t-1"}
+    assert journal.told[1].data["cause"]["kind"] == "decision"
+    assert journal.state().mastered_at == journal.told[1].time
+
+
+def test_a_sign_off_that_is_lifted_takes_it_off_again_and_a_new_one_shows_it_anew():
+    journal = Journal().fold([Decided(CLASSROOM)]).fold(work(3, 3)).fold([decide("sign_off", "sign_off")])
+    journal.fold([decide("lift", undoes="input-4")]).fold([decide("sign_off", "sign_off")])
+
+    assert journal.kinds()[2:] == ["competency.withdrawn", "competency.mastered"]
+
+
+def test_an_override_stands_beside_the_computed_value_and_is_contested_by_two_newer_pieces():
+    journal = Journal().fold([Decided(CLASSROOM)]).fold(work(2)).fold([decide("override", status="mastered")])
+    later = [
+        piece(n, score=Score(level=1.0), activity=f"later-{n}", occurred_at=f"2026-05-0{n}T10:00:00.000000Z")
+        for n in (1, 2, 3)
+    ]
+    journal.fold(later[:1])
+    assert journal.kinds() == ["competency.mastered"]
+
+    journal.fold(later[1:])
+
+    assert journal.kinds() == ["competency.mastered", "competency.override_contested"]
+    assert journal.told[1].data["computed"] == "not_yet"
+    assert journal.state().status == "overridden"
+
+
+def test_an_override_that_expires_asks_for_a_re_check_by_the_clock_alone():
+    until = "2026-06-01T00:00:00.000000Z"
+    journal = Journal().fold([Decided(CLASSROOM)]).fold([decide("override", status="mastered", until=until)])
+    journal.fold([ClockTicked("ada", "2026-05-01T00:00:00.000000Z", ("math:add",))])
+    assert journal.kinds() == ["competency.mastered"]
+
+    journal.fold([ClockTicked("ada", "2026-06-02T00:00:00.000000Z", ("math:add",))])
+
+    assert journal.kinds()[1:] == ["competency.reverify_due"]
+    assert journal.told[1].data["why"] == "expiry"
+
+
+def test_a_credit_satisfies_prerequisites_without_being_shown_and_never_expires():
+    journal = Journal().fold([Decided(framework=GRAPH), Decided(AGEING)])
+    journal.fold([decide("credit", "transfer"), decide("credit", "test_out", competency="math:sub")])
+    journal.fold([ClockTicked("ada", "2046-06-02T00:00:00.000000Z", ("math:add", "math:sub"))])
+
+    assert journal.kinds()[:3] == ["competency.credited", "competency.credited", "competency.ready"]
+    assert journal.state().status == "credited"
+    assert journal.state().mastered_at is None
+    assert journal.told[0].data["basis"]["kind"] == "transfer"
+
+
+def test_what_is_presumed_opens_what_follows_until_evidence_speaks_against_it():
+    journal = Journal().fold([Decided(framework=GRAPH), Decided(CLASSROOM)])
+    journal.fold([decide("presume", "placement"), decide("presume", "placement", competency="math:sub")])
+    assert journal.kinds() == ["competency.ready"]
+    assert journal.state().status == "presumed"
+
+    journal.fold(work(1))
+
+    assert journal.state().status == "insufficient_evidence"
+    assert journal.kinds() == ["competency.ready"]
+
+
+def test_age_asks_for_a_re_check_at_a_tick_and_newer_success_clears_it():
+    journal = Journal().fold([Decided(AGEING)]).fold([piece(1), piece(2)])
+    journal.fold([ClockTicked("ada", "2026-04-15T00:00:00.000000Z", ("math:add",))])
+    assert journal.kinds() == ["competency.mastered", "competency.reverify_due"]
+    assert journal.told[1].data["why"] == "age"
+
+    journal.fold([piece(3, occurred_at="2026-04-16T10:00:00.000000Z")])
+
+    assert journal.kinds()[2:] == ["competency.reverified"]
+
+
+@pytest.fixture
+def signed_levels() -> Journal:
+    policy = policy_from(STREAK | {"advancement": {"require": {"power": "mastered", "supporting": {"share": 1}},
+                                                   "sign_off": {"by": "teacher"}}, "settle": 60})  # fmt: skip
+    journal = Journal().fold([Decided(framework=GRAPH), Decided(policy)])
+    return journal.fold([piece(1), piece(2), piece(3, competency="math:sub"), piece(4, competency="math:sub")])
+
+
+def test_a_level_waits_for_its_sign_off_and_settles_before_it_is_told(signed_levels: Journal):
+    kinds = [kind for kind in signed_levels.kinds() if kind.startswith("level.")]
+    assert kinds == ["level.sign_off_requested"]
+
+    signed_levels.fold([level("sign_off")])
+    assert [kind for kind in signed_levels.kinds() if kind.startswith("level.")] == kinds
+
+    signed_levels.fold([ClockTicked("ada", "2026-04-01T02:00:00.000000Z")])
+
+    assert signed_levels.kinds()[-2:] == ["level.advanced", "level.ready"]
+
+
+def test_what_is_undone_while_a_level_settles_is_never_told(signed_levels: Journal):
+    signed_levels.fold([level("sign_off"), retract(piece(1))])
+    signed_levels.fold([ClockTicked("ada", "2026-04-01T02:00:00.000000Z")])
+
+    assert "level.advanced" not in signed_levels.kinds()
+
+
+def test_only_a_person_takes_a_level_back_and_the_undoing_reinstates_it(signed_levels: Journal):
+    signed_levels.fold([level("sign_off")]).fold([ClockTicked("ada", "2026-04-01T02:00:00.000000Z")])
+    advanced = next(event for event in signed_levels.told if event.type == "attain.level.advanced.v1")
+    signed_levels.fold([retract(piece(1))])
+    assert signed_levels.kinds()[-2:] == ["competency.withdrawn", "level.review_required"]
+
+    signed_levels.fold([level("withdraw")]).fold([level("reinstate")])
+
+    assert signed_levels.kinds()[-2:] == ["level.withdrawn", "level.reinstated"]
+    assert signed_levels.told[-2].data["original"] == advanced.id
+
+
+def test_a_placement_names_gaps_and_the_last_of_them_shown_clears_them():
+    journal = Journal().fold([Decided(framework=GRAPH), Decided(policy_from(STREAK))])
+    journal.fold([LevelDecided("ada", "math#math/2", "place", "registrar", "r", "moved here", unknown=("math:add",))])
+    journal.fold([piece(1), piece(2)])
+
+    kinds = journal.kinds()
+    assert kinds[0] == "level.placed_with_gaps"
+    assert journal.told[0].data["unknown"] == ["math:add"]
+    assert "level.gaps_cleared" in kinds
+
+
+def test_a_refusal_tells_what_is_missing_and_whom_to_ask():
+    journal = Journal().fold([Decided(framework=GRAPH), Decided(policy_from(STREAK))])
+    journal.fold([level("withhold", review_at="2026-05-01", appeal_to="head")])
+
+    assert journal.kinds() == ["level.withheld"]
+    told = journal.told[0].data
+    assert (told["missing"], told["appeal_to"]) == (["math:add", "math:sub"], "head")
+    assert told["decided_by"] == {"role": "teacher", "ref": "t-1"}

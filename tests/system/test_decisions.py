@@ -1,0 +1,86 @@
+"""Decisions of people on the running stack: durable, folded, told, explained as of any moment, and verified."""
+
+import datetime
+from typing import Any
+
+from deploy.local.stack import Stack
+from services.progression.policy.templates import template
+from tests.system.district import SOURCE, ZERO, District, Item
+
+
+def rubric(n: int, mark: int, learner: str = "ada") -> Item:
+    return {
+        "id": f"{learner}-{n}", "source": SOURCE, "learner": learner, "competencies": ["math:c1"],
+        "activity": {"id": f"task-{n}"}, "score": {"level": mark, "scale": "rubric"}, "kind": "performance",
+        "occurred_at": f"2026-03-0{n}T10:00:00Z",
+    }  # fmt: skip
+
+
+async def classroom(stack: Stack, name: str) -> tuple[District, str]:
+    """Open a district under the classroom template, with two 3s of one learner; return it with the learner's id."""
+    district = await District(stack, name).open()
+    await district.post("progression", "/v1/policies?framework=math", template("classroom"))
+    await district.send([rubric(1, 3), rubric(2, 3)])
+    await district.drained()
+    return district, await district.learner("ada")
+
+
+async def test_a_sign_off_masters_what_is_provisional_and_an_earlier_moment_still_says_provisional(stack: Stack):
+    district, ada = await classroom(stack, "signed")
+    explanation = f"/v1/learners/{ada}/competencies/math:c1/explanation"
+    before = await district.get("progression", explanation)
+    signed = await district.post("progression", "/v1/sign-offs", {"items": [{"learner": ada, "competency": "math:c1"}]})
+    position = signed["items"][0]["position"]
+    shown = await district.get("progression", f"/v1/learners/{ada}/mastery?wait={position}")
+    after = await district.get("progression", explanation)
+    last = (await district.advancements())[-1]["data"]
+    back = await district.get("progression", f"{explanation}?as_of={_before(last['decided_at'])}")
+    verified = await district.verify()
+
+    assert before["status"] == back["status"] == "provisional"
+    assert [piece["counted"] for piece in before["evidence"]] == [True, True]
+    assert before["minimal_change"]["text"]
+    assert shown["items"][0]["status"] == after["status"] == "mastered"
+    assert (last["basis"]["kind"], last["basis"]["by"]) == ("sign_off", {"role": "teacher", "ref": "laptop"})
+    assert [verified[name] for name in ZERO] == [0] * len(ZERO)
+    await district.close()
+
+
+async def test_an_override_needs_a_reason_a_role_and_a_competency_that_exists(stack: Stack):
+    district, ada = await classroom(stack, "overridden")
+    body = {"learner": ada, "competency": "math:c1", "status": "mastered", "reason": "shown at the science fair"}
+
+    async def refused(**changes: Any) -> tuple[int, str | None]:
+        answer = await district.http.post(f"{stack.urls['progression']}/v1/overrides", json=body | changes)
+        return answer.status_code, answer.json().get("pointer")
+
+    assert await refused(reason="") == (422, "/items/0/reason")
+    assert await refused(competency="math:nowhere") == (422, "/items/0/competency")
+    assert await refused(learner="ada") == (422, "/items/0/learner")
+    assert (await refused(role="superintendent"))[0] == 403
+    assert (await refused(status="not_yet"))[0] == 403
+    made = await district.post("progression", "/v1/overrides", body)
+    shown = await district.get("progression", f"/v1/learners/{ada}/mastery?wait={made['items'][0]['position']}")
+    assert shown["items"][0]["status"] == "overridden"
+    await district.close()
+
+
+async def test_an_override_that_has_expired_asks_for_a_re_check_without_any_request(stack: Stack):
+    district, ada = await classroom(stack, "expired")
+    await district.send([rubric(3, 1)])
+    body = {"learner": ada, "competency": "math:c1", "status": "mastered", "reason": "for a day", "until": _soon()}
+    await district.post("progression", "/v1/overrides", body)
+    await district.until(lambda told: told[-1:] == ["competency.reverify_due"])
+    verified = await district.verify()
+
+    assert [verified[name] for name in ZERO] == [0] * len(ZERO)
+    await district.close()
+
+
+def _before(instant: str) -> str:
+    moment = datetime.datetime.fromisoformat(instant) - datetime.timedelta(milliseconds=1)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _soon() -> str:
+    return (datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=1)).isoformat()
