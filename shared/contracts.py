@@ -91,7 +91,12 @@ class EvidenceRetracted(msgspec.Struct, frozen=True, omit_defaults=True, gc=Fals
 
 
 class Competency(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A competency of a framework; its full id is `<framework>:<code>`. `ordinal` is its place in the file."""
+    """
+    A competency of a framework; its full id is `<framework>:<code>`. `ordinal` is its place on the continuum.
+
+    `identifier` is what its source knows it by (CASE); `grades` are the education levels that the source gives, of which
+    `level` is one reading.
+    """
 
     code: str
     title: str
@@ -101,6 +106,8 @@ class Competency(msgspec.Struct, frozen=True, omit_defaults=True):
     parent: str | None = None
     dok: int | None = None
     power: bool = False
+    identifier: str | None = None
+    grades: tuple[str, ...] = ()
 
 
 class Association(msgspec.Struct, frozen=True):
@@ -116,7 +123,7 @@ class FrameworkPublished(msgspec.Struct, frozen=True):
     One part of a framework version; data of `FRAMEWORK_PUBLISHED`, subject = framework id.
 
     Parts 1 .. `parts` follow each other in one shard; the version is current once its last part is folded, and
-    competencies that it does not have are retired then.
+    competencies that it does not have are retired then. `retired` are codes that the source still lists, as ended.
     """
 
     framework: str
@@ -126,6 +133,7 @@ class FrameworkPublished(msgspec.Struct, frozen=True):
     parts: int
     competencies: tuple[Competency, ...]
     associations: tuple[Association, ...]
+    retired: tuple[str, ...] = ()
 
 
 class RosterSchool(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from services.progression import tables
 from services.progression.entrypoints.deciding import deciding_router
 from services.progression.entrypoints.explaining import explaining_router
+from services.progression.entrypoints.frameworks import frameworks_router
 from services.progression.entrypoints.routes import make_router
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.fold import MasteryFold
@@ -60,6 +61,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     app.include_router(feed_router(database, logs.relayed(), config))
     app.include_router(asyncapi_router("progression", broker, logs.relayed(), config.topic_suffix))
     app.include_router(make_router(database, decisions, logs.advancement, config))
+    app.include_router(frameworks_router(database, decisions, config))
     app.include_router(deciding_router(Judgements(database, logs, config)))
     app.include_router(explaining_router(database, config))
     await broker.start()

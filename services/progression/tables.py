@@ -341,24 +341,6 @@ async def policies_of(connection: Connection, tenant: str | None) -> list[Any]:
     )
 
 
-async def lock_decisions(connection: Connection, tenant: str) -> None:
-    """Let no one else decide for a tenant until the caller's transaction ends."""
-    await connection.execute("select pg_advisory_xact_lock(hashtext('decisions'), hashtext($1))", tenant)
-
-
-async def last_decision(connection: Connection, tenant: str, type: str, framework: str) -> tuple[bytes, dict[int, int]]:
-    """Return the last decision of a type for a framework, folded or not, and its place in the inbox of every shard."""
-    rows = await connection.fetch(
-        "select distinct on (shard) shard, pos, body from event_log where log = 'decisions' and tenant = $1"
-        " and convert_from(body, 'UTF8')::jsonb @> jsonb_build_object('type', $2::text,"
-        "   'data', jsonb_build_object('framework', $3::text)) order by shard, pos desc",
-        tenant,
-        type,
-        framework,
-    )
-    return (rows[0]["body"] if rows else b""), {row["shard"]: row["pos"] for row in rows}
-
-
 async def policy_body(connection: Connection, tenant: str, digest: str) -> bytes | None:
     """Return the body of a policy version."""
     body: bytes | None = await connection.fetchval(
@@ -376,6 +358,25 @@ async def policy_in_force(connection: Connection, tenant: str, framework: str) -
         framework,
     )
     return digest
+
+
+async def lock_decisions(connection: Connection, tenant: str) -> None:
+    """Let no one else decide for a tenant until the caller's transaction ends."""
+    await connection.execute("select pg_advisory_xact_lock(hashtext('decisions'), hashtext($1))", tenant)
+
+
+async def last_decision(connection: Connection, tenant: str, type: str, framework: str) -> tuple[bytes, dict[int, int]]:
+    """Return the last decision of a type for a framework, folded or not, and its place in the inbox of every shard."""
+    rows = await connection.fetch(
+        "select distinct on (shard) shard, pos, body from event_log where log = 'decisions' and tenant = $1"
+        " and subject = 'decision'"
+        " and convert_from(body, 'UTF8')::jsonb @> jsonb_build_object('type', $2::text,"
+        "   'data', jsonb_build_object('framework', $3::text)) order by shard, pos desc",
+        tenant,
+        type,
+        framework,
+    )
+    return (rows[0]["body"] if rows else b""), {row["shard"]: row["pos"] for row in rows}
 
 
 async def frameworks_of(connection: Connection, tenant: str) -> list[bytes]:

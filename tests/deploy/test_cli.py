@@ -76,6 +76,7 @@ def test_token_carries_what_was_asked_for(capsys: pytest.CaptureFixture[str], tm
     assert claims == {
         "iss": "attain", "aud": "attain", "sub": "t-12", "tenant": "north", "scope": "records:read:self",
         "learner": "x", "source": "https://lms.example.edu",
+        "roles": ["teacher", "counsellor", "registrar", "school_leader"],
     }  # fmt: skip
 
 

@@ -62,17 +62,22 @@ class Running:
             await producer.send(SUBMITTED.name(self.config.topic_suffix), value, headers=headers)
         await producer.stop()
 
-    async def publish_framework(self, framework: str, *codes: str, tenant: str = "demo") -> None:
-        """Publish a framework as progression does, and wait until this service has it."""
+    async def publish_framework(
+        self, framework: str, *codes: str, tenant: str = "demo", version: str = "v1", retired: tuple[str, ...] = ()
+    ) -> None:
+        """Publish a framework version as progression does, and wait until this service has it."""
         competencies = tuple(Competency(code, code, place) for place, code in enumerate(codes))
-        part = FrameworkPublished(framework, "v1", framework, 1, 1, competencies, ())
+        part = FrameworkPublished(framework, version, framework, 1, 1, competencies, (), retired)
         await self.curriculum.append("curriculum", tenant, [(FRAMEWORK_PUBLISHED, framework, part)])
 
         async def has_it() -> bool:
             rows = await self.rows(
-                "select count(*) n from competency where tenant = $1 and competency like $2", tenant, f"{framework}:%"
-            )
-            return bool(rows[0]["n"] >= len(codes))
+                "select count(*) filter (where version = $3 and not retired) n,"
+                " count(*) filter (where version <> $3 and not retired) old from competency"
+                " where tenant = $1 and competency like $2",
+                tenant, f"{framework}:%", version,
+            )  # fmt: skip
+            return (rows[0]["n"], rows[0]["old"]) == (len(codes), 0)
 
         await until(has_it)
 

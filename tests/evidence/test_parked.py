@@ -1,6 +1,7 @@
 """Parked pieces flow by themselves, in order of receipt, when the framework comes."""
 
 import asyncio
+import uuid
 
 from tests.evidence.builders import item, picked
 from tests.evidence.running import Running, second_replica, until
@@ -74,3 +75,49 @@ async def test_a_competency_of_another_tenant_does_not_count(service: Running) -
     [there] = await service.submit(item("eco", competencies=["eco:1"]), tenant="elsewhere")
 
     assert (here["status"], there["status"]) == ("parked", "accepted")
+
+
+async def test_pieces_on_a_retired_competency_wait_until_a_version_has_it_again(service: Running) -> None:
+    await service.publish_framework("lat", "1", "2")
+    [before] = await service.submit(item("old", competencies=["lat:1"]))
+    await service.publish_framework("lat", "2", version="v2", retired=("3",))
+    [late, ended, correction, other] = await service.submit(
+        item("late", competencies=["lat:1"]),
+        item("ended", competencies=["lat:3"]),
+        item("fix", competencies=["lat:1"], supersedes="old"),
+        item("lat-two", competencies=["lat:2"]),
+    )
+    await service.publish_framework("lat", "1", "2", version="v3")
+
+    async def accepted() -> bool:
+        return bool(await service.rows("select from evidence where id = 'late' and state = 2"))
+
+    await until(accepted)
+    await service.publish_framework("latin", "1")
+    await service.publish_framework("lat", version="v4")
+    [still] = await service.submit(item("still", competencies=["latin:1"]))
+
+    assert before["status"] == "accepted"
+    assert picked([late, ended], "status", "reason", "pointer") == [
+        ("parked", "retired_competency", "/competencies/0"), ("parked", "retired_competency", "/competencies/0"),
+    ]  # fmt: skip
+    assert late["detail"] == "lat:1 is retired: the framework version in force does not have it"
+    assert (correction["status"], other["status"]) == ("corrected", "accepted")
+    assert still["status"] == "accepted"
+
+
+async def test_every_replica_learns_of_a_retired_competency(service: Running) -> None:
+    await service.publish_framework("gre", "1", "2")
+    async with second_replica(service) as other:
+        for number, replica in enumerate((service, other)):
+            await replica.submit(item(f"gre-{number}", competencies=["gre:1"]))
+        await service.publish_framework("gre", "2", version="v2")
+
+        async def parked() -> bool:
+            found = [
+                await replica.submit(item(f"gre-{uuid.uuid4()}", competencies=["gre:1"]))
+                for replica in (service, other)
+            ]
+            return [each["reason"] for (each,) in found] == ["retired_competency"] * 2
+
+        await until(parked)

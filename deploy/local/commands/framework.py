@@ -1,20 +1,23 @@
-"""`attain framework`: import a framework of competencies."""
+"""`attain framework`: import a framework of competencies, and put levels on it."""
 
+import gzip
 import re
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from deploy.local.commands.asking import patiently, told
 from deploy.local.commands.drain import wait_for_stages
+from deploy.local.commands.text_files import read_text
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
 
 FRAMEWORK_ID = r"[A-Za-z0-9._-]{1,100}"
 FORMATS = ("case", "csv")
-NOT_BUILT = ("case",)
-NODES_BYTES_MAX = 64 << 20
+BY = ("educationalLevel", "domain", "csv")
+FrameworkFile = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group()
@@ -23,41 +26,81 @@ def framework() -> None:
 
 
 @framework.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=FrameworkFile)
 @click.option("--id", "framework_id", required=True, help="Its id: competency ids begin with it.")
-@click.option("--format", "form", type=click.Choice(FORMATS), required=True, help="csv: nodes.csv with edges.csv.")
-@click.option("--title", default="", help="Title; the id if not given.")
+@click.option("--format", "form", type=click.Choice(FORMATS), required=True,
+              help="case: a CFPackage as JSON, zipped or not; csv: nodes.csv with edges.csv beside it.")  # fmt: skip
+@click.option("--title", default="", help="Title; that of the file, or the id, if not given.")
+@click.option("--prerequisites", default=None, metavar="precedes|none|FILE.csv",
+              help="Which edges are prerequisites: those that say what precedes what (usual for csv), none (usual for "
+                   "case), or those of a file with from,to. They advise; they close nothing.")  # fmt: skip
 @command_options
-def import_framework(context: Context, file: Path, framework_id: str, form: str, title: str) -> None:
+def import_framework(
+    context: Context, file: Path, framework_id: str, form: str, title: str, prerequisites: str | None
+) -> None:
     """Import a framework version; returns when all services have it."""
-    if form in NOT_BUILT:
-        raise StackError(f"format {form} is not built yet; there is csv")
-    if not re.fullmatch(FRAMEWORK_ID, framework_id):
-        raise StackError(f"a framework id matches {FRAMEWORK_ID}, and {framework_id!r} does not")
-    edges = file.parent / "edges.csv"
-    result = publish(context, framework_id, title, read_csv(file), read_csv(edges) if edges.is_file() else "")
-    context.emit(result)
+    check_id(framework_id)
+    content = {"id": framework_id, "title": title, "format": form}
+    if form == "case":
+        content["package"] = read_text(file)
+    else:
+        edges = file.parent / "edges.csv"
+        content |= {"nodes": read_text(file), "edges": read_text(edges) if edges.is_file() else ""}
+    if prerequisites in ("precedes", "none"):
+        content["prerequisites"] = prerequisites
+    elif prerequisites is not None:
+        if not Path(prerequisites).is_file():
+            raise StackError(f"--prerequisites is precedes, none, or a CSV file; {prerequisites!r} is none of them")
+        content["prerequisite_edges"] = read_text(Path(prerequisites))
+    result = _post(context, "/v1/frameworks", content)
+    context.emit(result, _summary(result))
+
+
+@framework.command("levels")
+@click.argument("framework_id", metavar="ID")
+@click.argument("file", required=False, type=FrameworkFile)
+@click.option("--by", type=click.Choice(BY), required=True,
+              help="educationalLevel: the grades of the source; domain: the outermost group; csv: FILE with code,level "
+                   "in the order of the continuum.")  # fmt: skip
+@command_options
+def put_levels(context: Context, framework_id: str, file: Path | None, by: str) -> None:
+    """Put levels on a framework, which makes a new version of it; returns when all services have it."""
+    check_id(framework_id)
+    if (by == "csv") != (file is not None):
+        raise StackError("--by csv takes a FILE with code,level" if by == "csv" else f"--by {by} takes no file")
+    content = {"by": by, "file": read_text(file) if file is not None else ""}
+    result = _post(context, f"/v1/frameworks/{framework_id}/levels", content)
+    context.emit(result, _summary(result))
 
 
 def publish(context: Context, framework_id: str, title: str, nodes: str, edges: str) -> dict[str, Any]:
     """Publish a framework from the text of its CSV files and wait until all services have it; return what it has."""
     content = {"id": framework_id, "title": title, "format": "csv", "nodes": nodes, "edges": edges}
+    return _post(context, "/v1/frameworks", content)
+
+
+def check_id(framework_id: str) -> None:
+    """Check the form of a framework id; raises `StackError` where it is not of it."""
+    if not re.fullmatch(FRAMEWORK_ID, framework_id):
+        raise StackError(f"a framework id matches {FRAMEWORK_ID}, and {framework_id!r} does not")
+
+
+def _post(context: Context, path: str, content: dict[str, str]) -> dict[str, Any]:
+    body, headers = gzip.compress(msgspec.json.encode(content), 6), {"Content-Encoding": "gzip"}
     with context.client("progression") as client:
-        result: dict[str, Any] = told(patiently(lambda: client.post("/v1/frameworks", json=content))).json()
+        answer = patiently(lambda: client.post(path, content=body, headers=headers))
+        result: dict[str, Any] = told(answer).json()
     wait_for_stages(context, ("evidence", "reporting"), "curriculum")
     return result
 
 
-def read_csv(file: Path) -> str:
-    """
-    Return the text of a CSV file.
-
-    Raises:
-        StackError: too large, or not UTF-8.
-    """
-    if file.stat().st_size > NODES_BYTES_MAX:
-        raise StackError(f"{file} is over {NODES_BYTES_MAX >> 20} MiB")
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise StackError(f"{file} is not UTF-8: {error.reason} at byte {error.start}") from error
+def _summary(result: dict[str, Any]) -> str:
+    """Return what a person wants to know of an import."""
+    migration = result["migration"]
+    lines = [
+        f"{result['framework']}, version {result['version']}: {result['title']}",
+        f"  {result['competencies']} competencies in {len(result['levels'])} levels, {result['associations']} associations, "
+        f"{result['prerequisites']} prerequisites",
+        f"  {migration['kept']} kept, {migration['moved']} moved, {migration['retired']} retired, {migration['new']} new",
+    ]
+    return "\n".join([*lines, *(f"  passed over: {problem}" for problem in result["problems"])])

@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from deploy.local.commands.asking import patiently, told
-from deploy.local.commands.framework import read_csv
+from deploy.local.commands.text_files import read_text
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
 
@@ -62,7 +62,7 @@ def read_table(name: str, file: Path) -> list[Row]:
         StackError: a column or a cell that is needed is missing, or a column is unknown.
     """
     needed, possible = COLUMNS[name]
-    reader = csv.DictReader(io.StringIO(read_csv(file)))
+    reader = csv.DictReader(io.StringIO(read_text(file)))
     header = [column.strip() for column in reader.fieldnames or []]
     reader.fieldnames = header
     missing = [column for column in needed if column not in header]

@@ -107,7 +107,7 @@ class RecordEvidence(msgspec.Struct, frozen=True, gc=False):
 class Park(msgspec.Struct, frozen=True):
     """Why a piece has to wait; `awaits` is the competency that would let it flow, where there is one."""
 
-    reason: Literal["unknown_competency", "unaligned"]
+    reason: Literal["unknown_competency", "retired_competency", "unaligned"]
     pointer: str
     awaits: str | None
 
@@ -116,6 +116,8 @@ class Park(msgspec.Struct, frozen=True):
         """What it waits for, in words."""
         if self.awaits is None:
             return "no alignment names a competency for the activity"
+        if self.reason == "retired_competency":
+            return f"{self.awaits} is retired: the framework version in force does not have it"
         return f"no framework has {self.awaits}"
 
 

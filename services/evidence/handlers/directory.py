@@ -64,7 +64,7 @@ class Competencies:
     """
     Competencies that the frameworks of a tenant have.
 
-    Only presence is cached, and it lasts: what is not in the cache is looked up, since another replica may have folded
+    Only presence is cached, until `forget`: what is not in the cache is looked up, since another replica may have folded
     it.
     """
 
@@ -73,14 +73,18 @@ class Competencies:
         self.known: set[tuple[str, str]] = set()
         """The cache of (tenant, competency), to be read by the hot loop; what is missing is asked of `find`."""
 
-    async def find(self, wanted: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Return those of (tenant, competency) that are known."""
+    async def find(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bool]:
+        """Return those of (tenant, competency) that are known, and whether each is retired."""
         asked = sorted(set(wanted))
         if not asked:
-            return set()
+            return {}
         async with self._database.connection() as connection:
             found = await curriculum.among(connection, asked)
         if len(self.known) + len(found) > KNOWN_COMPETENCIES_MAX:
             self.known.clear()
-        self.known |= found
+        self.known |= {competency for competency, retired in found.items() if not retired}
         return found
+
+    def forget(self) -> None:
+        """Drop the cache: some may have been retired."""
+        self.known.clear()

@@ -7,12 +7,12 @@ Everything up to the writer is done while an earlier batch commits. Nothing here
 import asyncio
 import datetime
 from collections import Counter
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from services.evidence.domain.decisions import Outcome
-from services.evidence.domain.evidence import ItemStatus, Park, RecordEvidence, Submission, recorded
+from services.evidence.domain.evidence import Evidence, ItemStatus, Park, RecordEvidence, Submission, recorded
 from services.evidence.formats import native
 from services.evidence.handlers.directory import Competencies, Learners
 from services.evidence.handlers.writer import ErasedLearner, Writer
@@ -145,7 +145,7 @@ class Intake:
             return {}
         named = {(tenant, competency) for index in suspects for competency in commands[index].content.competencies}
         found = await self._competencies.find(named)
-        parks = {index: _park(tenant, commands[index].content.competencies, found) for index in suspects}
+        parks = {index: _park(tenant, commands[index].content, found) for index in suspects}
         return {index: park for index, park in parks.items() if park is not None}
 
     async def _identify(
@@ -172,12 +172,16 @@ class Intake:
         return people
 
 
-def _park(tenant: str, competencies: Sequence[str], known: Container[tuple[str, str]]) -> Park | None:
-    if not competencies:
+def _park(tenant: str, content: Evidence, known: Mapping[tuple[str, str], bool]) -> Park | None:
+    """Return why a piece has to wait; one that corrects another does not wait for a retired competency to come back."""
+    if not content.competencies:
         return Park("unaligned", "/activity", None)
-    for place, competency in enumerate(competencies):
-        if (tenant, competency) not in known:
+    for place, competency in enumerate(content.competencies):
+        retired = known.get((tenant, competency))
+        if retired is None:
             return Park("unknown_competency", f"/competencies/{place}", competency)
+        if retired and content.supersedes is None:
+            return Park("retired_competency", f"/competencies/{place}", competency)
     return None
 
 

@@ -8,6 +8,7 @@ from itertools import groupby
 
 import msgspec
 
+from services.evidence.handlers.directory import Competencies
 from services.evidence.handlers.intake import Intake
 from services.evidence.tables import curriculum, quarantine
 from shared.consumer import Settle, ShardBatch, Write
@@ -25,25 +26,29 @@ _decode = msgspec.json.Decoder(FrameworkPublished).decode
 
 
 class CurriculumHandler:
-    """Folds the log of frameworks into the table of known competencies; `changed` is called after each commit."""
+    """Folds the log of frameworks into the table of competencies; `changed` is called after each commit."""
 
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed
 
     async def fold(self, batches: Sequence[ShardBatch], settle: Settle) -> Write:
-        """Return what adds the competencies; nothing is cached here, so nothing is read."""
-        added = {
-            (event.tenant, f"{framework.framework}:{competency.code}")
+        """Return what adds and retires competencies; nothing is cached here, so nothing is read."""
+        told: list[tuple[str, FrameworkPublished]] = [
+            (event.tenant, _decode(event.data))
             for batch in batches
             for event in batch.events
             if event.type == FRAMEWORK_PUBLISHED
-            for framework in (_decode(event.data),)
-            for competency in framework.competencies
-        }
+        ]
 
         async def write(connection: Connection) -> None:
-            if added:
-                await curriculum.add(connection, list(added))
+            # Versions one by one, in their order: a later one may bring back what an earlier one retires.
+            for tenant, part in told:
+                added = [(tenant, f"{part.framework}:{c.code}", part.version, False) for c in part.competencies]
+                added += [(tenant, f"{part.framework}:{code}", part.version, True) for code in part.retired]
+                if added:
+                    await curriculum.add(connection, added)
+                if part.part == part.parts:
+                    await curriculum.retire(connection, [(tenant, part.framework, part.version)])
 
         return write
 
@@ -65,19 +70,23 @@ class CurriculumHandler:
 class Releaser:
     """Takes parked pieces through the normal intake, in order of receipt, once what they wait for is known."""
 
-    def __init__(self, database: Database, intake: Intake) -> None:
+    def __init__(self, database: Database, intake: Intake, competencies: Competencies) -> None:
         self._database = database
         self._intake = intake
+        self._competencies = competencies
         self._awake = asyncio.Event()
 
     def wake(self) -> None:
-        """Look now."""
+        """Look now, with what the frameworks have now."""
+        self._competencies.forget()
         self._awake.set()
 
     async def run(self) -> None:
         """Release until cancelled."""
         while True:
             self._awake.clear()
+            # Another replica may have folded that a competency is retired.
+            self._competencies.forget()
             try:
                 while await self.release():
                     pass

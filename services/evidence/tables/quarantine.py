@@ -86,7 +86,7 @@ async def flowing(connection: Connection, limit: int) -> list[asyncpg.Record]:
         "   where status = 'parked' and awaits is not null and (tenant, awaits) > (w.tenant, w.awaits)"
         "   order by tenant, awaits limit 1) n)"
         " select q.quarantine_id, q.tenant, q.original, q.seq from waiting w"
-        " join competency c on c.tenant = w.tenant and c.competency = w.awaits"
+        " join competency c on c.tenant = w.tenant and c.competency = w.awaits and not c.retired"
         " join quarantine q on q.status = 'parked' and q.tenant = w.tenant and q.awaits = w.awaits"
         " order by q.seq limit $1",
         limit,

@@ -66,6 +66,8 @@ competency = sa.Table(
     metadata,
     sa.Column("tenant", _TEXT, primary_key=True),
     sa.Column("competency", _TEXT, primary_key=True),
+    sa.Column("version", _TEXT, nullable=False, server_default=""),
+    sa.Column("retired", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 quarantine = sa.Table(

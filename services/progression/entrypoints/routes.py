@@ -1,16 +1,16 @@
-"""Policies and frameworks, mastery and advancement over HTTP, and what the audit reads."""
+"""Policies, mastery and advancement over HTTP, and what the audit reads."""
 
 import base64
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import PlainTextResponse
-from pydantic import BaseModel, ConfigDict, Field
 
 from services.progression import tables
 from services.progression.advancement import LearnerState
+from services.progression.curriculum.graph import frontier
 from services.progression.domain import describe
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.logs import CONSUMER
@@ -28,18 +28,6 @@ from shared.web import Caller, read_body, wait_for
 EVIDENCE = "attain.evidence."
 """Inputs of these types stand in the evidence log, and are not repeated in what the audit reads."""
 Wait = Annotated[str | None, Query(description="a position that must be folded first")]
-
-
-class FrameworkImport(BaseModel):
-    """A framework as CSV text: `nodes` with `code,title[,level,subject,parent,dok,power]`, `edges` with `from,to[,type]`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    id: str
-    title: str = ""
-    format: str = Field("csv", pattern="^csv$")
-    nodes: str
-    edges: str = ""
 
 
 def make_router(database: Database, decisions: Decisions, advancement: EventLog, settings: Settings) -> APIRouter:
@@ -80,30 +68,6 @@ def _decision_routes(router: APIRouter, decisions: Decisions, database: Database
             rows = await tables.policies_of(connection, caller.tenant)
         return {"items": [{"hash": digest, "content": msgspec.json.decode(body)} for digest, body in rows]}
 
-    @router.post("/v1/frameworks", tags=["frameworks"])
-    async def publish_framework(content: FrameworkImport, caller: Caller) -> dict[str, Any]:
-        """Publish a framework version; answers when all shards have folded it."""
-        caller.require("admin", "policy:write")
-        framework, problems, positions = await decisions.publish_framework(
-            caller.tenant, content.id, content.title, content.nodes, content.edges
-        )
-        await folded(positions)
-        return {
-            "framework": framework.id, "version": framework.version, "competencies": len(framework.competencies),
-            "associations": len(framework.associations),
-            "prerequisites": sum(edge.type == "prerequisite" for edge in framework.associations),
-            "problems": problems,
-        }  # fmt: skip
-
-    @router.get("/v1/frameworks", tags=["frameworks"])
-    async def frameworks(caller: Caller, versions: Literal["current", "all"] = "current") -> Response:
-        """The framework versions in force, or all that ever were, whole."""
-        caller.require("records:read", "policy:write", "admin")
-        read = tables.frameworks_of if versions == "current" else tables.all_frameworks_of
-        async with database.connection() as connection:
-            bodies = await read(connection, caller.tenant)
-        return Response(b'{"items":[%s]}' % b",".join(bodies), media_type="application/json")
-
     @router.post("/v1/learners/{learner}/redrive", tags=["operations"])
     async def redrive(learner: str, caller: Caller) -> dict[str, Any]:
         """Fold a blocked learner again, from where it stopped."""
@@ -126,8 +90,13 @@ def _read_routes(router: APIRouter, database: Database, settings: Settings) -> N
         return {"learner": learner, "position": wait, "items": [msgspec.to_builtins(state) for state in states]}
 
     @router.get("/v1/learners/{learner}/frontier", tags=["mastery"])
-    async def frontier(learner: str, caller: Caller, wait: Wait = None) -> dict[str, Any]:
-        """What the learner is ready for, and what to review."""
+    async def frontier_of(learner: str, caller: Caller, wait: Wait = None) -> dict[str, Any]:
+        """
+        What the learner is ready for, with its direct prerequisites (roots have none), and what to review.
+
+        `review` needs a re-check; `review_first` is on the record and nothing built on it is; `contradictions` are on
+        the record without some prerequisites, which says something about the graph.
+        """
         _may_read(caller, learner)
         await waited(wait)
         async with database.connection() as connection:
@@ -135,14 +104,23 @@ def _read_routes(router: APIRouter, database: Database, settings: Settings) -> N
             bodies = await tables.frameworks_of(connection, caller.tenant)
             states = await _described(connection, caller.tenant, learner)
         known = unpack_learner(standing) if standing is not None else LearnerState()
+        around = [
+            (framework, frontier(framework, known.satisfied, known.presumed))
+            for framework in map(read_framework, bodies)
+        ]
         return {
             "ready": [
-                {"competency": competency, "prerequisites": list(needed)}
-                for body in bodies
-                for competency, needed in read_framework(body).prerequisites.items()
-                if competency not in known.satisfied and all(known.since(code) is not None for code in needed)
+                {"competency": competency, "prerequisites": list(framework.prerequisites.get(competency, ()))}
+                for framework, found in around
+                for competency in found.outer
             ],
             "review": [state.competency for state in states if state.status == "reverify_due"],
+            "review_first": [competency for _, found in around for competency in found.inner],
+            "contradictions": [
+                {"competency": competency, "missing": list(missing)}
+                for _, found in around
+                for competency, missing in found.missing.items()
+            ],
         }
 
 

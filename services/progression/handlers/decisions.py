@@ -5,12 +5,15 @@ import uuid
 import msgspec
 
 from services.progression import tables
-from services.progression.curriculum import Framework, parts, read_csv
+from services.progression.curriculum import Framework, parts
+from services.progression.curriculum.crosswalks import Migration, plan
 from services.progression.handlers.logs import CONSUMER, FRAMEWORK_ACTIVATED, POLICY_ACTIVATED, REDRIVEN, Logs
+from services.progression.handlers.memory import read_framework
 from services.progression.policy import Policy, read_policy
 from shared.contracts import FRAMEWORK_PUBLISHED
 from shared.crash_points import reach
 from shared.database import Connection, Database
+from shared.errors import NotFound, Refused
 from shared.events import Draft, encode_json, envelope, now
 from shared.settings import Settings
 from shared.shards import shard_of, stable_id
@@ -47,30 +50,49 @@ class Decisions:
         reach("policy.committed")
         return policy, positions
 
-    async def publish_framework(
-        self, tenant: str, id: str, title: str, nodes: str, edges: str
-    ) -> tuple[Framework, list[str], dict[int, int]]:
+    async def publish_framework(self, tenant: str, framework: Framework) -> tuple[Migration, dict[int, int]]:
         """
-        Publish a framework version; return it with the problems passed over and its inbox positions.
+        Publish a framework version; return how it follows the one in force, and its inbox positions.
 
         The version that was published last is not published again: the positions are those of the first time.
 
         Raises:
-            InvalidEvent: the CSV is not of its form.
+            Refused: it has no competencies, and the one in force has: all of them would be retired.
         """
-        framework, problems = read_csv(id, title, nodes, edges)
         async with self._database.transaction() as connection:
-            known, positions = await self._last(connection, tenant, FRAMEWORK_ACTIVATED, id)
+            known, positions = await self._last(connection, tenant, FRAMEWORK_ACTIVATED, framework.id)
+            _, body = await tables.load_documents(connection, tenant, "", framework.id, known.get("version", ""))
+            before = read_framework(body) if body is not None else Framework(framework.id, "", (), ())
+            migration = plan(before, framework)
             if known.get("version") == framework.version:
-                return framework, problems, positions
-            await tables.save_framework(connection, tenant, id, framework.version, msgspec.json.encode(framework))
+                return migration, positions
+            if before.competencies and not framework.competencies:
+                raise Refused(f"it has no competencies, and {framework.id} has: all of them would be retired")
+            await tables.save_framework(
+                connection, tenant, framework.id, framework.version, msgspec.json.encode(framework)
+            )
             positions = await self._decide_everywhere(
-                connection, tenant, FRAMEWORK_ACTIVATED, {"framework": id, "version": framework.version}
+                connection, tenant, FRAMEWORK_ACTIVATED, {"framework": framework.id, "version": framework.version}
             )
             reach("framework.decided")
             await self._logs.curriculum.append(connection, self._published(tenant, framework))
         reach("framework.committed")
-        return framework, problems, positions
+        return migration, positions
+
+    async def framework(self, tenant: str, id: str) -> Framework:
+        """
+        Return the version of a framework that is in force.
+
+        Raises:
+            NotFound: there is none.
+        """
+        async with self._database.connection() as connection:
+            bodies = await tables.frameworks_of(connection, tenant)
+        for body in bodies:
+            known = read_framework(body)
+            if known.id == id:
+                return known
+        raise NotFound(f"the tenant has no framework {id[:100]!r}")
 
     def _published(self, tenant: str, framework: Framework) -> list[Draft]:
         shard = shard_of(tenant, framework.id, self._settings.shards)

@@ -1,0 +1,65 @@
+"""Frameworks over HTTP: their versions, and the levels put on them."""
+
+import asyncio
+from typing import Any, Literal
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from services.progression import tables
+from services.progression.curriculum import Framework
+from services.progression.curriculum.importing import (
+    FrameworkImport,
+    LevelsImport,
+    describe,
+    read_import,
+    read_levels_import,
+)
+from services.progression.handlers.decisions import Decisions
+from shared.database import Database
+from shared.events import now
+from shared.settings import Settings
+from shared.web import Caller, read_body, wait_for
+
+
+def frameworks_router(database: Database, decisions: Decisions, settings: Settings) -> APIRouter:
+    """Return the routes for frameworks."""
+    router = APIRouter(tags=["frameworks"])
+
+    async def published(tenant: str, framework: Framework, problems: list[str]) -> dict[str, Any]:
+        migration, positions = await decisions.publish_framework(tenant, framework)
+        await wait_for(lambda: decisions.folded(positions), settings)
+        return describe(framework, migration, problems)
+
+    @router.post("/v1/frameworks", openapi_extra=_json_body(FrameworkImport))
+    async def publish_framework(request: Request, caller: Caller) -> dict[str, Any]:
+        """Publish a framework version, from CSV or a CASE package; answers when all shards have folded it."""
+        caller.require("admin", "policy:write")
+        body = await read_body(request, settings)
+        # A large package takes seconds to read; shards are folded meanwhile.
+        return await published(caller.tenant, *await asyncio.to_thread(read_import, body, now()[:10]))
+
+    @router.post("/v1/frameworks/{framework}/levels", openapi_extra=_json_body(LevelsImport))
+    async def put_levels(framework: str, request: Request, caller: Caller) -> dict[str, Any]:
+        """Put levels on the version in force, which makes a new one; answers when all shards have folded it."""
+        caller.require("admin", "policy:write")
+        body = await read_body(request, settings)
+        known = await decisions.framework(caller.tenant, framework)
+        return await published(caller.tenant, *await asyncio.to_thread(read_levels_import, body, known))
+
+    @router.get("/v1/frameworks")
+    async def frameworks(caller: Caller, versions: Literal["current", "all"] = "current") -> Response:
+        """The framework versions in force, or all that ever were, whole."""
+        caller.require("records:read", "policy:write", "admin")
+        read = tables.frameworks_of if versions == "current" else tables.all_frameworks_of
+        async with database.connection() as connection:
+            bodies = await read(connection, caller.tenant)
+        return Response(b'{"items":[%s]}' % b",".join(bodies), media_type="application/json")
+
+    return router
+
+
+def _json_body(content: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return what OpenAPI says of a body that the route reads itself, within the limits."""
+    _, schemas = msgspec.json.schema_components((content,))
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schemas[content.__name__]}}}}
