@@ -94,7 +94,9 @@ class Cluster:
         if state is not None:
             await asyncio.to_thread(end_orphans, self.home, state, lambda text: None)
 
-    def token(self, tenant: str, scope: str = "evidence:write records:read policy:write admin service") -> str:
+    def token(
+        self, tenant: str, scope: str = "evidence:write records:read policy:write decisions:write admin service"
+    ) -> str:
         """Return a token that the services accept."""
         return issue(self.home.token_key_file, tenant=tenant, scope=scope)
 

@@ -2,12 +2,14 @@
 
 import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from deploy.local import stack
 from tests.conftest import MODE
 from tests.faults.cluster import Cluster, new_folder
+from tests.faults.run import Run
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +26,12 @@ async def cluster() -> AsyncIterator[Cluster]:
         await broken.stop()
         stack.reset(folder / "home")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+async def run(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
+    """A load on the stack, as a tenant of its own, that can be started, stopped and judged again and again."""
+    made = Run(cluster, Path(tmp_path_factory.mktemp("histories")), "faults")
+    await made.load.prepare()
+    yield made
+    made.history.close()

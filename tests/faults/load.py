@@ -127,6 +127,7 @@ class Load:
 
     def start(self, *, items: int | None = None) -> None:
         """Send until `stop` or, as fast as the answers allow, until so many items are sent."""
+        self._stopping = False
         self._items_left = items
         self._tasks = [
             asyncio.create_task(self._run(f"{way}-{number}", way, items))

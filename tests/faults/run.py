@@ -19,6 +19,7 @@ from tests.faults.load import Load
 
 DRAIN_S_MAX = 120.0
 QUIET_LOOKS = 3
+YOUNG_S = 2.0
 NEMESIS = "nemesis"
 
 
@@ -45,6 +46,13 @@ class Run:
             yield
         self.history.add(NEMESIS, "info", "stop", name)
         self.healed()
+
+    async def goes_on(self) -> None:
+        """Wait until more is acknowledged, and nothing that any stage has before it is old."""
+        before = self.load.acknowledged
+        async with asyncio.timeout(DRAIN_S_MAX), self.cluster.client(self.tenant, 10) as client:
+            while self.load.acknowledged == before or not await self._is_ahead(client, "behind_seconds", YOUNG_S):
+                await asyncio.sleep(0.1)
 
     def healed(self) -> None:
         """From now on the product has to catch up."""
@@ -80,15 +88,15 @@ class Run:
         async with asyncio.timeout(DRAIN_S_MAX), self.cluster.client(self.tenant, 10) as client:
             quiet = 0
             while quiet < QUIET_LOOKS:
-                quiet = quiet + 1 if await self._is_quiet(client) else 0
+                quiet = quiet + 1 if await self._is_ahead(client, "behind_events", 0) else 0
                 await asyncio.sleep(0.05)
 
-    async def _is_quiet(self, client: httpx.AsyncClient) -> bool:
+    async def _is_ahead(self, client: httpx.AsyncClient, measure: str, at_most: float) -> bool:
         for service in SERVICES:
             try:
                 answer = await client.get(f"{self.cluster.urls[service]}/v1/lag")
             except httpx.HTTPError:
                 return False
-            if answer.status_code != 200 or any(stage["behind_events"] != 0 for stage in answer.json()["stages"]):
+            if answer.status_code != 200 or any(stage[measure] > at_most for stage in answer.json()["stages"]):
                 return False
         return True

@@ -3,11 +3,13 @@
 import asyncio
 import json
 import secrets
+import uuid
 from typing import Any
 
 import httpx
 from aiokafka import AIOKafkaProducer
 
+from shared.shards import shard_of
 from shared.topics import SUBMITTED, Topic
 from tests.faults.cluster import Cluster
 from tests.support.disposable import Topics
@@ -80,6 +82,18 @@ class Side:
             query = {"log": "roster", "shard": str(shard), "after": "0"}
             told += (await self.ask("GET", "evidence", "/v1/feed", params=query)).text.count(f'"class_id":"{name}"')
         assert told == 2, "the class and the enrolment, once each"
+
+    async def judge(self) -> None:
+        """A teacher credits a competency; asked for again because the answer was lost, it is told once."""
+        name, learner = self.fresh(), str(uuid.uuid4())
+        framework = {"id": name, "nodes": "code,title\nc0,One\n"}
+        (await self.ask("POST", "progression", "/v1/frameworks", json=framework)).raise_for_status()
+        credit = {"learner": learner, "competency": f"{name}:c0", "basis": "transfer"}
+        (await self.ask("POST", "progression", "/v1/credits", json=credit)).raise_for_status()
+        async with asyncio.timeout(ANSWERS_S_MAX):
+            while not (told := await self._told(learner)):
+                await asyncio.sleep(0.1)
+        assert [event["type"] for event in told].count("attain.competency.credited.v1") == 1, told
 
     async def flow_parked(self) -> None:
         """A piece that waits for a competency, and the framework that brings it."""
@@ -162,6 +176,11 @@ class Side:
             query = {"log": "evidence", "shard": str(shard), "after": "0", "limit": "10000"}
             found += (await self.ask("GET", "evidence", "/v1/feed", params=query)).text.count(f'"id":"{id}"')
         return found
+
+    async def _told(self, learner: str) -> list[dict[str, Any]]:
+        query = {"log": "advancement", "shard": str(shard_of(self.tenant, learner, 8)), "after": "0", "limit": "10000"}
+        page = (await self.ask("GET", "progression", "/v1/feed", params=query)).text
+        return [event for event in map(json.loads, page.splitlines()) if event["subject"] == learner]
 
     async def _kept(self, id: str) -> list[dict[str, Any]]:
         answer = await self.ask("GET", "evidence", "/v1/quarantine", params={"limit": "1000"})

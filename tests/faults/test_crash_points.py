@@ -67,6 +67,8 @@ POINTS = {
     "policy.committed": Point(PROGRESSION, Side.set_policy),
     "framework.decided": Point(PROGRESSION, Side.publish_framework),
     "framework.committed": Point(PROGRESSION, Side.publish_framework),
+    "judgement.decided": Point(PROGRESSION, Side.judge),
+    "judgement.committed": Point(PROGRESSION, Side.judge),
     "fold.journalled": Point(PROGRESSION),
     "fold.saved": Point(PROGRESSION),
     "rebuild.begun": Point(REPORTING, Side.rebuild),
@@ -77,14 +79,11 @@ POINTS = {
 
 
 @pytest.fixture(scope="module")
-async def run(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
-    """A load that is sent in bursts, so that everything can be judged after each crash."""
-    made = Run(cluster, tmp_path_factory.mktemp("crashes"), "crashes", ways=("http", "kafka"))
-    await made.load.prepare()
-    made.load.start(items=FILLING)
-    await made.load.finished()
-    yield made
-    made.history.close()
+async def filled(run: Run) -> Run:
+    """The load, which has sent enough that a rebuild takes several pages, and goes on in bursts."""
+    run.load.start(items=FILLING)
+    await run.load.finished()
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -103,19 +102,19 @@ def test_every_point_in_the_source_is_in_the_table():
 
 
 @pytest.mark.parametrize("point", POINTS)
-async def test_killed_at_a_point_nothing_is_lost_or_done_twice(point: str, cluster: Cluster, run: Run, side: Side):
+async def test_killed_at_a_point_nothing_is_lost_or_done_twice(point: str, cluster: Cluster, filled: Run, side: Side):
     services, stimulus = POINTS[point]
     pids = {service: cluster.pids[service] for service in services}
     armed = [cluster.arm(service, point) for service in services]
-    run.load.start(items=BURST)
+    filled.load.start(items=BURST)
     if stimulus is not None:
         await stimulus(side)
-    await run.load.finished()
+    await filled.load.finished()
     async with asyncio.timeout(REACHED_S_MAX):
         while any(file.exists() for file in armed) or any(cluster.pids[s] == pid for s, pid in pids.items()):
             await asyncio.sleep(0.05)
-    run.healed()
+    filled.healed()
     await cluster.ready(*services)
-    verdict = await run.judge()
+    verdict = await filled.judge()
 
     assert verdict.ok, verdict
