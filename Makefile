@@ -5,10 +5,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench up down clean
+.PHONY: help setup demo test faults faults-long faults-count check format bench up down clean
 
 help: ## show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## create .venv and install the locked packages
 
@@ -25,6 +25,16 @@ demo: setup ## start everything and show the sample district
 
 test: setup ## run all tests on real Kafka and PostgreSQL
 	@$(BIN)/python -m pytest
+
+faults: setup ## break a stack in every way under load and judge it (5 minutes; SEED= repeats)
+	@SEED=$(SEED) $(BIN)/python -m pytest -v tests/faults
+
+faults-long: setup ## ten minutes of random faults at 2,000 events/s, then one of three brokers (SEED= repeats)
+	@$(BIN)/python -m tests.faults run --seconds 600 --rate 2000 --seed "$(SEED)"
+	@$(BIN)/python -m tests.faults run --seconds 120 --brokers 3 --seed "$(SEED)"
+
+faults-count: setup ## count 300,000 pieces of evidence through repeated kill -9 (SEED= repeats)
+	@$(BIN)/python -m tests.faults count --seed "$(SEED)"
 
 check: setup ## format, lint, types and architecture rules
 	@$(BIN)/ruff format --check .

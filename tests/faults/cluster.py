@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -188,16 +188,16 @@ class Cluster:
         )  # fmt: skip
 
     @contextlib.asynccontextmanager
-    async def replica(self, service: str, *, command: Sequence[str] = ()) -> AsyncIterator[str]:
+    async def replica(self, service: str, environment: Mapping[str, str] | None = None) -> AsyncIterator[str]:
         """Run a second process of a service, under another slot, on the links of the first; yields its name."""
         name, port = f"{service}-1", free_port()
         url = f"http://127.0.0.1:{port}"
         program = dataclasses.replace(
-            _with_environment(self._programs[service], {"ATTAIN_SLOT": name, "ATTAIN_PORT": str(port)}),
+            _with_environment(
+                self._programs[service], {"ATTAIN_SLOT": name, "ATTAIN_PORT": str(port)} | dict(environment or {})
+            ),
             name=name, title=name, log=self.home.log(name), address=url, answers=lambda: answers(f"{url}/readyz"),
         )  # fmt: skip
-        if command:
-            program = dataclasses.replace(program, command=command)
         await self._run(program)
         try:
             yield name

@@ -92,11 +92,13 @@ class Load:
     """
 
     def __init__(
-        self, cluster: Cluster, tenant: str, history: History, *, seed: int, rate: int,
+        self, cluster: Cluster, tenant: str, history: History, *, seed: int | str, rate: int,
         ways: Sequence[str] = ("http", "http", "kafka"), learners: int = 150, competencies: int = 6,
     ) -> None:  # fmt: skip
         self.tenant = tenant
         self.acknowledged = 0
+        self.failures = 0
+        """Attempts whose outcome is unknown, each followed by another."""
         self._cluster = cluster
         self._history = history
         self._ways = ways
@@ -202,6 +204,7 @@ class Load:
                 answers = await sender.send(batch)
             except UNKNOWN as error:
                 self._history.add(process, "info", "submit", [number, f"{type(error).__name__}: {error}"[:200]])
+                self.failures += 1
                 await asyncio.sleep(RETRY_S)
             else:
                 self._history.add(process, "ok", "submit", [number, answers])

@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from deploy.local.services import SERVICES
@@ -17,6 +18,7 @@ from tests.faults.run import Run
 
 SESSION_S = 6.0
 SLOW_S = 0.1
+LIBFAKETIME = ("*/faketime/libfaketimeMT.so.1", "faketime/libfaketimeMT.so.1")
 STORM_S = 2.0
 
 
@@ -57,14 +59,22 @@ async def paused(run: Run, name: str) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def zombie(run: Run, service: str) -> AsyncIterator[None]:
+async def zombie(run: Run, service: str, clock: Mapping[str, str] | None = None) -> AsyncIterator[None]:
     """A replica takes over from a stopped process, which then goes on as if it still owned its shards."""
-    async with run.cluster.replica(service):
+    async with run.cluster.replica(service, clock):
         async with paused(run, service):
             await asyncio.sleep(SESSION_S)
             yield
         # Both live for a moment, so that the first can try to write what it had in hand.
         await asyncio.sleep(1)
+
+
+def skewed_clock() -> dict[str, str] | None:
+    """Return the environment in which it is tomorrow already, if libfaketime is installed; time spans stay true."""
+    library = next((str(file) for pattern in LIBFAKETIME for file in Path("/usr/lib").glob(pattern)), None)
+    if library is None:
+        return None
+    return {"LD_PRELOAD": library, "FAKETIME": "+1d", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 
 @contextlib.asynccontextmanager
@@ -98,11 +108,16 @@ async def storm(run: Run, service: str) -> AsyncIterator[None]:
         await task
 
 
+KILLS: Mapping[str, Nemesis] = {
+    f"kill {name}": Nemesis(partial(killed, name=name), (0.0, 0.5)) for name in (*SERVICES, "kafka", "postgres")
+}
+"""kill -9 of everything there is."""
+
+
 def single_broker() -> Mapping[str, Nemesis]:
     """Return every fault of a stack with one broker, by name."""
-    faults: dict[str, Nemesis] = {}
+    faults = dict(KILLS)
     for name in (*SERVICES, "kafka", "postgres"):
-        faults[f"kill {name}"] = Nemesis(partial(killed, name=name), (0.0, 0.5))
         faults[f"keep {name} away"] = Nemesis(partial(away, name=name))
         faults[f"pause {name}"] = Nemesis(partial(paused, name=name))
     for service in SERVICES:
@@ -110,6 +125,8 @@ def single_broker() -> Mapping[str, Nemesis]:
             for mode in ("cut", "half-open", "slow"):
                 faults[f"{mode} {service}-{server}"] = Nemesis(partial(link, name=f"{service}-{server}", mode=mode))
         faults[f"zombie {service}"] = Nemesis(partial(zombie, service=service))
+        if clock := skewed_clock():
+            faults[f"skew the clock of {service}"] = Nemesis(partial(zombie, service=service, clock=clock))
         faults[f"storm {service}"] = Nemesis(partial(storm, service=service), (4.0, 8.0))
         for name, fault in postgres_faults.ALL.items():
             faults[f"{name} {service}"] = Nemesis(partial(fault, service=service))

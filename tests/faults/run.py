@@ -27,7 +27,7 @@ class Run:
     """A run on a cluster, as a tenant of its own; `break_with` what is to be broken while the load runs."""
 
     def __init__(
-        self, cluster: Cluster, folder: Path, name: str, *, seed: int = 1, rate: int = 400,
+        self, cluster: Cluster, folder: Path, name: str, *, seed: int | str = 1, rate: int = 400,
         ways: Sequence[str] = ("http", "http", "kafka"), learners: int = 150, say: Callable[[str], None] = print,
     ) -> None:  # fmt: skip
         self.cluster = cluster
