@@ -176,9 +176,13 @@ class Home:
         # Root's PostgreSQL runs as another user, who must be able to pass through; the secrets are 0600 in any case.
         mode = 0o711 if os.geteuid() == 0 else 0o700
         try:
-            if not self.folder.exists():
+            # Asking first whether it exists would let two starts at the same time both make it.
+            try:
                 self.folder.mkdir(parents=True)
                 self.folder.chmod(mode)
+            except FileExistsError:
+                if not self.folder.is_dir():
+                    raise
             self.logs.mkdir(exist_ok=True)
         except OSError as error:
             raise StackError(f"cannot write the home folder {self.folder}: {error.strerror}") from error

@@ -57,6 +57,23 @@ def test_what_is_shown_or_needs_a_recheck_is_not_next() -> None:
     assert [step.competency for step in record.review] == ["m:count"]
 
 
+def test_a_group_counts_only_with_a_level_prerequisites_or_a_state_of_its_own() -> None:
+    groups = [
+        Standard("m", "area", "Numbers", 0, None, "Maths", group=True),
+        Standard("m", "seen", "Seen as a whole", 0, None, "Maths", group=True),
+        Standard("m", "unit", "Unit 2", 5, "2", "Maths", group=True),
+        Standard("m", "share", "Share", 0, None, "Maths", group=True),
+    ]
+    graph = {"m:share": ["m:add"]}
+    record = learner_record(
+        "ada", [state("ada", "m:seen", "not_yet"), state("ada", "m:add")], [*STANDARDS[:2], *groups], graph
+    )
+
+    assert [step.competency for step in record.next] == ["m:count", "m:fractions", "m:unit", "m:seen", "m:share"]
+    assert record.subjects[0].total == 5
+    assert record.items[0].title is not None
+
+
 def test_levels_count_what_is_on_the_record_and_a_recheck_takes_nothing_away() -> None:
     record = record_of(
         state("ada", "m:count", "reverify_due"), state("ada", "m:add"), state("ada", "m:share", "not_yet")

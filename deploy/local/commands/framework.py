@@ -41,19 +41,19 @@ def import_framework(
     """Import a framework version; returns when all services have it."""
     check_id(framework_id)
     content = {"id": framework_id, "title": title, "format": form}
+    problems: list[str] = []
     if form == "case":
-        content["package"] = read_text(file)
+        content["package"] = read_text(file, problems)
     else:
         edges = file.parent / "edges.csv"
-        content |= {"nodes": read_text(file), "edges": read_text(edges) if edges.is_file() else ""}
+        content |= {"nodes": read_text(file, problems), "edges": read_text(edges, problems) if edges.is_file() else ""}
     if prerequisites in ("precedes", "none"):
         content["prerequisites"] = prerequisites
     elif prerequisites is not None:
         if not Path(prerequisites).is_file():
             raise StackError(f"--prerequisites is precedes, none, or a CSV file; {prerequisites!r} is none of them")
-        content["prerequisite_edges"] = read_text(Path(prerequisites))
-    result = _post(context, "/v1/frameworks", content)
-    context.emit(result, _summary(result))
+        content["prerequisite_edges"] = read_text(Path(prerequisites), problems)
+    _tell(context, _post(context, "/v1/frameworks", content), problems)
 
 
 @framework.command("levels")
@@ -68,9 +68,9 @@ def put_levels(context: Context, framework_id: str, file: Path | None, by: str) 
     check_id(framework_id)
     if (by == "csv") != (file is not None):
         raise StackError("--by csv takes a FILE with code,level" if by == "csv" else f"--by {by} takes no file")
-    content = {"by": by, "file": read_text(file) if file is not None else ""}
-    result = _post(context, f"/v1/frameworks/{framework_id}/levels", content)
-    context.emit(result, _summary(result))
+    problems: list[str] = []
+    content = {"by": by, "file": read_text(file, problems) if file is not None else ""}
+    _tell(context, _post(context, f"/v1/frameworks/{framework_id}/levels", content), problems)
 
 
 def publish(context: Context, framework_id: str, title: str, nodes: str, edges: str) -> dict[str, Any]:
@@ -94,8 +94,9 @@ def _post(context: Context, path: str, content: dict[str, str]) -> dict[str, Any
     return result
 
 
-def _summary(result: dict[str, Any]) -> str:
-    """Return what a person wants to know of an import."""
+def _tell(context: Context, result: dict[str, Any], problems: list[str]) -> None:
+    """Print what became of an import, with the problems that were met in the files."""
+    problems = problems + result["problems"]
     migration = result["migration"]
     lines = [
         f"{result['framework']}, version {result['version']}: {result['title']}",
@@ -103,4 +104,4 @@ def _summary(result: dict[str, Any]) -> str:
         f"{result['prerequisites']} prerequisites",
         f"  {migration['kept']} kept, {migration['moved']} moved, {migration['retired']} retired, {migration['new']} new",
     ]
-    return "\n".join([*lines, *(f"  passed over: {problem}" for problem in result["problems"])])
+    context.emit(result | {"problems": problems}, "\n".join([*lines, *(f"  problem: {each}" for each in problems)]))

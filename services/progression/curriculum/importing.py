@@ -1,7 +1,6 @@
 """What is posted to import a framework or to put levels on one, and how it is read."""
 
 import re
-from itertools import islice
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -18,7 +17,7 @@ from services.progression.curriculum.problems import Problems
 from shared.errors import InvalidEvent
 
 NAMED_MAX = 100
-"""Levels, moves and retired competencies that an answer names; all are counted."""
+"""Moves and retired competencies that an answer names; all are counted."""
 Content = TypeVar("Content", bound=msgspec.Struct)
 _STEP = re.compile(r"\.([A-Za-z_0-9]+)|\[(\d+|\.\.\.)\]")
 
@@ -102,7 +101,7 @@ def describe(framework: Framework, migration: Migration, problems: list[str]) ->
         "competencies": len(framework.competencies),
         "associations": len(framework.associations) + len(framework.outside),
         "prerequisites": sum(len(needed) for needed in framework.prerequisites.values()),
-        "levels": {level: len(members) for level, members in islice(framework.levels.items(), NAMED_MAX)},
+        "levels": {level: len(members) for level, members in framework.levels.items()},
         "migration": {
             "kept": len(migration.kept),
             "new": len(migration.new),

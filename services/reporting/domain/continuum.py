@@ -25,6 +25,8 @@ class Standard(NamedTuple):
     ordinal: int
     level: str | None
     subject: str | None
+    group: bool = False
+    """It groups others, which are what is learned."""
 
     @property
     def competency(self) -> str:
@@ -111,7 +113,8 @@ def learner_record(
     Return the record of a learner.
 
     Args:
-        standards: all competencies of the frameworks that the record covers.
+        standards: all competencies of the frameworks that the record covers. A group counts as one only where it has a
+            level, prerequisites or a state of its own: otherwise it is learned through its members.
         prerequisites: the direct prerequisites by full id; only direct ones count, so what is missing from a record far
             back closes nothing.
         position: up to where this is true.
@@ -121,7 +124,9 @@ def learner_record(
     by_id = {state.competency: state for state in states}
     groups: dict[tuple[str, str | None], list[Standard]] = {}
     for standard in _sorted(standards):
-        groups.setdefault((standard.framework, standard.subject), []).append(standard)
+        own = standard.level is not None or standard.competency in prerequisites or standard.competency in by_id
+        if own or not standard.group:
+            groups.setdefault((standard.framework, standard.subject), []).append(standard)
     subjects = [_subject(group, by_id, prerequisites) for group in groups.values()]
     place = {standard.competency: standard for group in groups.values() for standard in group}
     order = {competency: number for number, competency in enumerate(place)}

@@ -100,9 +100,16 @@ class Snapshot:
         return row is not None
 
     async def competencies(self, tenant: str, frameworks: Collection[str] | None) -> Rows:
-        """Return the competencies of the current version of the frameworks; of all the tenant has with None."""
+        """
+        Return the competencies of the current version of the frameworks, and of each whether it groups others.
+
+        With None, those of all frameworks that the tenant has.
+        """
         return await self.rows(
-            "select c.framework, c.code, c.title, c.ordinal, c.level, c.subject from {framework} f"
+            "select c.framework, c.code, c.title, c.ordinal, c.level, c.subject,"
+            " (c.framework, c.version, c.code) in (select framework, version, parent from {competency}"
+            "   where tenant = $1 and parent is not null union all select framework, version, destination"
+            "   from {association} where tenant = $1 and type = 'isChildOf') from {framework} f"
             " join {competency} c using (tenant, framework, version)"
             " where f.tenant = $1 and ($2::text[] is null or f.framework = any($2)) order by c.framework, c.ordinal",
             tenant,

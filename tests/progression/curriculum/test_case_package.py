@@ -10,7 +10,7 @@ from services.progression.curriculum.framework import COMPETENCIES_MAX
 from services.progression.curriculum.graph import cycles
 from services.progression.curriculum.importing import read_import
 from shared.errors import InvalidEvent
-from tests.progression.curriculum.builders import TODAY, case_edge, case_item, package, read
+from tests.progression.curriculum.builders import SERVER, TODAY, case_edge, case_item, package, read
 from tests.support.shared_data import shared_file
 
 TREE = package(
@@ -41,6 +41,28 @@ def test_items_are_competencies_with_levels_subjects_and_groups_in_the_order_of_
     assert problems == ["/CFItems/3: without humanCodingScheme, known by c"]
 
 
+def test_what_version_1_1_adds_is_read_or_ignored():
+    """CASE 1.1: caseVersion, frameworkType, subject of items, targetType of links, notes, extensions, isTranslationOf."""
+    link = {"title": "T", "uri": f"{SERVER}/CFItems/t", "identifier": "t", "targetType": "CASE", "extensions": {}}
+    framework, problems = read(
+        package(
+            [case_item("a", "A", subject=["Science"], subjectURI=[link], educationLevel=["KG"], extensions={"x": [1]},
+                       alternativeLabel="Alpha", licenseURI=link),
+             case_item("b", "B", statusStartDate="2026-01-01", CFItemType="Standard")],
+            [case_edge("a", "isTranslationOf", link, notes="Spanish", sequenceNumber=1, extensions={"y": None}),
+             case_edge("a", "ext:builds-on", "b")],
+            caseVersion="1.1", frameworkType="K-12", extensions={"z": {}}, subject=["Mathematics", "Science"],
+        ).replace(b'"CFDocument"', b'"CFDefinitions": {"CFSubjects": []}, "CFRubrics": [], "CFDocument"', 1)
+    )  # fmt: skip
+
+    assert [(c.code, c.level, c.subject) for c in framework.competencies] == [
+        ("A", "K", "Science"), ("B", None, "Mathematics"),
+    ]  # fmt: skip
+    assert [(e.type, e.identifier) for e in framework.outside] == [("isTranslationOf", "t")]
+    assert [(e.origin, e.destination, e.type) for e in framework.associations] == [("A", "B", "ext:builds-on")]
+    assert problems == ["/CFAssociations/0: isTranslationOf leads to t, outside the package; kept"]
+
+
 def test_what_precedes_is_a_prerequisite_only_when_asked():
     def imported(**choice: str) -> dict[str, tuple[str, ...]]:
         content = {"id": "f", "format": "case", "package": json.loads(TREE), **choice}
@@ -52,6 +74,18 @@ def test_what_precedes_is_a_prerequisite_only_when_asked():
     assert imported(prerequisite_edges="from,to\nM.2,c\n", prerequisites="precedes") == {
         "f:M.2": ("f:M.1",), "f:c": ("f:M.2",),
     }  # fmt: skip
+
+
+def test_repeated_associations_are_named_and_so_are_cycles_once_they_are_prerequisites():
+    edges = [case_edge("a", "precedes", "b"), case_edge("b", "precedes", "a"), case_edge("a", "precedes", "b")]
+    content = {"id": "f", "format": "case", "prerequisites": "precedes",
+               "package": json.loads(package([case_item("a", "A"), case_item("b", "B")], edges))}  # fmt: skip
+    framework, problems = read_import(json.dumps(content).encode(), TODAY)
+
+    assert len(framework.associations) == 2
+    assert problems == [
+        "/CFAssociations/2: precedes from a to b again, left out", "cycle: A, B: none of these can become ready",
+    ]  # fmt: skip
 
 
 def test_the_version_does_not_depend_on_the_spelling_of_the_json():
