@@ -5,7 +5,8 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults faults-long faults-count check format bench up down clean
+.PHONY: help setup demo test test-long faults faults-long faults-count check format bench bench-peers bench-soak
+.PHONY: performance up down clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +26,9 @@ demo: setup ## start everything and show the sample district
 
 test: setup ## run all tests on real Kafka and PostgreSQL
 	@$(BIN)/python -m pytest
+
+test-long: setup ## run the tests that take minutes each, such as whole response logs
+	@$(BIN)/python -m pytest -m long
 
 faults: setup ## break a stack in every way under load and judge it (5 minutes; SEED= repeats)
 	@SEED=$(SEED) $(BIN)/python -m pytest -v tests/faults
@@ -46,8 +50,18 @@ format: setup ## format and fix what can be fixed
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: setup ## measure stage by stage and end to end; writes bench.json
+bench: setup ## measure stage by stage and end to end; writes bench.json (5 minutes)
 	@$(BIN)/python -m tests.bench
+
+bench-peers: setup ## progression beside Quix Streams and Kafka Streams, exactly-once, on the same topics
+	@$(BIN)/python -m tests.bench --only fold
+
+bench-soak: setup ## memory at 2,000 events/s for 20 minutes
+	@$(BIN)/python -m tests.bench --only soak --minutes 20
+
+performance: setup ## measure everything (50 minutes) and write docs/performance.md
+	@$(BIN)/python -m tests.bench --all
+	@$(BIN)/python -m tests.bench.report bench.json
 
 up: setup ## start Kafka, PostgreSQL and the services in the background
 	@$(BIN)/attain up --detach

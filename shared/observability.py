@@ -27,6 +27,10 @@ class metrics:
     undecodable = Counter("attain_consumer_undecodable_total", "Records whose envelope could not be read", ["consumer"])
     consumer_failures = Counter("attain_consumer_failures_total", "Batches that raised and wait", ["consumer"])
     blocked = Gauge("attain_blocked_learners", "Learners whose events cannot be folded")
+    differences = Gauge(
+        "attain_reconciliation_differences", "Rows by which a stage differs from the one before, all tenants", ["stage"]
+    )
+    reconciled = Gauge("attain_reconciliation_timestamp_seconds", "When a stage was last reconciled", ["stage"])
 
 
 def configure_logging(level: str) -> None:

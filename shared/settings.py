@@ -1,10 +1,13 @@
 """Every setting of the services: environment name (prefix `ATTAIN_`), default and reason in one place."""
 
 import functools
+import os
 from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SECRETS_DIR = "/run/secrets"
 
 
 class Settings(BaseSettings):
@@ -43,6 +46,7 @@ class Settings(BaseSettings):
     tail_check_s: float = Field(60, description="how often the relay compares its cursor with the partition's tail")
     head_check_s: float = Field(5, description="how often an idle consumer asks for the producer's head")
     inbox_poll_ms: int = Field(50, description="how often the owner of a shard looks for human decisions")
+    reconcile_s: float = Field(15, gt=0, description="how often the stages are held against each other; about 50 ms")
     blocked_learners_max: int = Field(100, description="learners blocked in an hour that stop the shard: code is wrong")
 
     body_bytes_max: int = Field(8 << 20, description="request body; a batch of 10,000 items is about 4 MiB")
@@ -58,5 +62,11 @@ class Settings(BaseSettings):
 
 @functools.cache
 def settings() -> Settings:
-    """Return the settings of this process, read once."""
-    return Settings()
+    """
+    Return the settings of this process, read once.
+
+    A setting may also be a file named as its variable in lower case, in the folder `ATTAIN_SECRETS_DIR`, which is where
+    compose and Kubernetes mount secrets. The environment wins.
+    """
+    folder = Path(os.environ.get("ATTAIN_SECRETS_DIR", SECRETS_DIR))
+    return Settings(_secrets_dir=folder if folder.is_dir() else None)

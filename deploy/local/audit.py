@@ -22,7 +22,8 @@ from services.progression.domain import Entry, ShardFold, describe
 from services.progression.inputs import Key, decode, input_of, valid_pieces
 from services.progression.mastery import KeyState, replay
 from services.progression.policy import Policy, policy_from
-from services.progression.rules import Activation, Rules
+from services.progression.rules import Activation, Rules, cause_of
+from services.progression.standing import rule_of
 from services.progression.telling import Trigger
 from shared.contracts import EVIDENCE_RECORDED, MasteryUpdated
 from shared.events import Envelope, decode_envelope
@@ -261,7 +262,7 @@ def _fold_journal(
         item = input_of(of, input_id, pos, recorded_at, event)
         for key in item.keys:
             if key not in entries:
-                entries[key] = Entry(KeyState(policy=in_force.pin_for(key[2])), in_force.no, {})
+                entries[key] = Entry(in_force.new_state(key[2]), in_force.no, {})
                 keys_of.setdefault(item.learner, set()).add(key)
         fold.fold(item)
     return fold
@@ -269,13 +270,14 @@ def _fold_journal(
 
 def _decide(tenant: str, trigger: Trigger, body: str, rules: dict[str, Rules], documents: _Documents) -> None:
     data = msgspec.json.decode(body)
-    if "policy" not in data and "version" not in data:
+    if not data.keys() & {"policy", "version", "time_zone"}:
         return
     in_force = rules.setdefault(tenant, Rules())
-    policy, framework = data.get("policy", ""), data.get("framework", "")
-    graph = None if policy else documents.frameworks[(tenant, framework, data["version"])]
-    cause = trigger._replace(cause="policy" if policy else "framework")
-    in_force.activate(Activation(in_force.no + 1, cause, framework, policy, graph))
+    framework = data.get("framework", "")
+    graph = documents.frameworks[(tenant, framework, data["version"])] if "version" in data else None
+    policy = documents.policies[data["policy"]] if "policy" in data else None
+    cause = trigger._replace(cause=cause_of(data))
+    in_force.activate(Activation(in_force.no + 1, cause, framework, policy, graph, data.get("time_zone", "")))
 
 
 def _values(fold: ShardFold, documents: _Documents, findings: Findings) -> dict[Key, State]:
@@ -284,8 +286,9 @@ def _values(fold: ShardFold, documents: _Documents, findings: Findings) -> dict[
     for key, entry in fold.entries.items():
         pin = entry.state.policy
         policy = documents.policies.get(pin)
-        rule = policy.rule if policy is not None else None
-        held = KeyState(decided=entry.state.decided, clock=entry.state.clock)
+        rule = rule_of(policy, entry.state)
+        state = entry.state
+        held = KeyState(decided=state.decided, clock=state.clock, time_zone=state.time_zone, dok=state.dok)
         plain = replay(held, valid_pieces(entry.evidence or {}), rule, pin)
         values[key] = _state(describe(key, plain, documents.policies))
         if values[key] != _state(describe(key, entry.state, documents.policies)):

@@ -14,6 +14,7 @@ from services.evidence.entrypoints.kafka import SubmittedEvidence
 from services.evidence.entrypoints.learners import learners_router
 from services.evidence.entrypoints.quarantine import quarantine_router
 from services.evidence.entrypoints.roster import roster_router
+from services.evidence.handlers.counting import IntakeChecks
 from services.evidence.handlers.directory import Competencies, Learners
 from services.evidence.handlers.intake import Intake
 from services.evidence.handlers.lag import evidence_lag
@@ -26,6 +27,7 @@ from shared.consumer import ShardConsumer
 from shared.database import Database
 from shared.event_log import EventLog
 from shared.feed import FeedClient
+from shared.reconciliation import Reconciler, Tally, reconciliation_router
 from shared.relay import Relay
 from shared.service import Tasks, make_service, serve
 from shared.settings import Settings, settings
@@ -64,6 +66,9 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     submitted.subscribe(broker)
     subscribe_consumer(broker, curriculum, config)
     tasks = Tasks()
+    tally = Tally(EVIDENCE.log)
+    checks = IntakeChecks(database, evidence, tally, writer.counts)
+    reconciler = Reconciler({"received": checks.received, "logged": checks.logged}, config.reconcile_s)
 
     async def lag() -> list[dict[str, Any]]:
         return await evidence_lag(database, [event_log.name for event_log in logs], curriculum, feed, submitted.lag)
@@ -75,10 +80,12 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     app.include_router(feed_router(database, logs, config))
     app.include_router(asyncapi_router("evidence", broker, logs, config.topic_suffix))
     app.include_router(operations_router(ready=database.answers, alive=tasks.alive, lag=lag))
+    app.include_router(reconciliation_router(reconciler, database, [tally]))
     tasks.start("writer", writer.run())
     tasks.start("relay", relay.run())
     tasks.start("releaser", releaser.run())
     tasks.start("curriculum", curriculum.tick())
+    tasks.start("reconciliation", reconciler.run())
     tasks.start("broker", _consume(broker))
     stack.push_async_callback(tasks.stop)
     stack.push_async_callback(writer.drain)

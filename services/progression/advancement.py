@@ -14,11 +14,13 @@ import msgspec
 from services.progression.curriculum import Framework, framework_of, level_id
 from services.progression.decisions import ClockTicked, LevelDecided
 from services.progression.levels import LevelTerms, Shown, level_status, unmet_of
+from services.progression.policy.members import Upkeep
 from services.progression.policy.rule import minutes_later
-from services.progression.telling import Change, Told, Trigger, common, competency_scope, event_id, level_scope
+from services.progression.telling import Change, Told, Trigger, common, competency_scope, event_id, level_scope, tell
 
 Terms = Callable[[str], LevelTerms]
-"""The terms of the levels of a framework."""
+"""The terms of the level that a competency lies in."""
+WEEK_MIN = 7 * 24 * 60
 REVIEW_DAYS = 20
 """A review is to be decided within so many days."""
 
@@ -59,6 +61,12 @@ class LearnerState(msgspec.Struct, array_like=True):
     """Advancements that a person took back, ids of the withdrawal by level."""
     gaps: dict[str, tuple[str, ...]] = {}
     """What is still open of what was not shown at a placement, by level."""
+    due: dict[str, bool] = {}
+    """Competencies of which a re-check was asked, and whether success on what builds on them is one."""
+    asked: tuple[str, ...] = ()
+    """When re-checks were asked in the last week."""
+    waiting: dict[str, tuple[int, bytes]] = {}
+    """Re-checks that wait because so many were asked this week, with the data of what will be told, as JSON."""
     presumed: dict[str, str] = {}
     """Competencies presumed at a placement, with since when: they satisfy prerequisites, and never a level."""
 
@@ -97,6 +105,53 @@ class Advancing:
         self._frameworks = frameworks
         self._terms = terms
         self._tenant, self._learner, self._trigger = cause.tenant, cause.learner, cause.trigger
+        self.used: list[str] = []
+        """Competencies due for a re-check that success on what builds on them has passed."""
+
+    def tell_change(self, change: Change) -> Iterator[Told]:
+        """Yield the event of a transition; a re-check may have to wait, and one that was never asked is not cleared."""
+        standing, competency = self._standing, change.competency
+        was_waiting = standing.waiting.pop(competency, None) is not None
+        if change.transition == "moved" or (was_waiting and change.transition == "reverified"):
+            return
+        told = tell(change, self._frameworks)
+        standing.due.pop(competency, None)
+        if change.transition == "reverify_due":
+            upkeep = change.policy.upkeep if change.policy is not None else Upkeep()
+            standing.due[competency] = upkeep.by_use
+            if upkeep.max_per_week is not None and not self._may_ask(upkeep.max_per_week):
+                standing.waiting[competency] = (upkeep.max_per_week, msgspec.json.encode(told.data))
+                return
+        yield told
+
+    def _may_ask(self, per_week: int) -> bool:
+        """Tell whether one more re-check may be asked, and note that it is."""
+        standing, at = self._standing, self._trigger.time
+        week_ago = minutes_later(at, -WEEK_MIN)
+        standing.asked = tuple(asked for asked in standing.asked if asked > week_ago)
+        if len(standing.asked) >= per_week:
+            return False
+        standing.asked = (*standing.asked, at)
+        return True
+
+    def _ask_what_waits(self) -> Iterator[Told]:
+        """Yield the re-checks that have waited long enough, the first first."""
+        for competency, (per_week, body) in list(self._standing.waiting.items()):
+            if not self._may_ask(per_week):
+                continue
+            del self._standing.waiting[competency]
+            data = msgspec.json.decode(body) | {
+                "decided_at": self._trigger.time, "cause": {"kind": self._trigger.cause, "id": self._trigger.id}
+            }  # fmt: skip
+            pinned = data["policy"]["hash"] if data["policy"] else ""
+            type = "attain.competency.reverify_due.v1"
+            told_id = event_id(self._tenant, self._learner, type, competency, pinned, self._trigger)
+            yield Told(told_id, type, self._tenant, self._learner, self._trigger.time, data)
+
+    def _use(self, framework: Framework, competency: str) -> None:
+        """Note which prerequisites a success on what builds on them has checked."""
+        due = self._standing.due
+        self.used += [needed for needed in framework.prerequisites.get(competency, ()) if due.get(needed)]
 
     def fold_change(self, change: Change) -> Iterator[Told]:
         """Fold one transition of a competency; yield what became ready, and what happened to its level."""
@@ -118,6 +173,8 @@ class Advancing:
             yield from self._ready(framework, framework.dependents.get(competency, ()))
         if gained:
             yield from self._close_gap(framework, competency)
+            if change.transition == "mastered":
+                self._use(framework, competency)
         entry = framework.by_id.get(competency)
         for level in self._levels_with(framework, competency, level_id(framework.id, entry) if entry else ""):
             yield from self._level(framework, level)
@@ -131,6 +188,7 @@ class Advancing:
     def fold_step(self, event: LevelDecided | ClockTicked) -> Iterator[Told]:
         """Fold a decision on a level, or a tick under which levels settle."""
         if isinstance(event, ClockTicked):
+            yield from self._ask_what_waits()
             for level in [level for level, at in self._standing.settling.items() if at <= event.at]:
                 framework = self._frameworks.get(framework_of_level(level))
                 if framework is not None and level in framework.levels:
@@ -200,7 +258,7 @@ class Advancing:
 
     def _level(self, framework: Framework, level: str, *, settled: bool = False) -> Iterator[Told]:
         """Yield what happened to a level whose competencies, decisions or time have changed."""
-        standing, terms = self._standing, self._terms(framework.id)
+        standing, terms = self._standing, self._terms(framework.levels[level][0])
         unmet = self._unmet(framework, level)
         status = level_status(unmet, terms.role, signed=level in standing.signed, advanced=level in standing.advanced)
         if status == "advanced":
@@ -238,7 +296,7 @@ class Advancing:
             decide_by = minutes_later(self._trigger.time, REVIEW_DAYS * 24 * 60)
             told = self._tell(
                 "level.review_required", framework, level, missing=list(unmet),
-                owner=self._terms(framework.id).role or "teacher", decide_by=decide_by,
+                owner=self._terms(framework.levels[level][0]).role or "teacher", decide_by=decide_by,
             )  # fmt: skip
             standing.reviews[level] = told.id
             yield told
@@ -278,11 +336,11 @@ class Advancing:
         members = framework.levels[level]
         power = {member for member in members if framework.by_id[member].power}
         shown = Shown(self._standing.satisfied, self._standing.opened)
-        return unmet_of(self._terms(framework.id).require, framework.id, members, power, shown)
+        return unmet_of(self._terms(members[0]).require, framework.id, members, power, shown)
 
     def _levels_with(self, framework: Framework, competency: str, own: str) -> list[str]:
         """Return the levels that a competency may decide: its own, and where rules name competencies, all of the framework."""
-        require = self._terms(framework.id).require
+        require = self._terms(competency).require
         if require is not None and (require.all or require.any or require.k_of or require.electives):
             return list(framework.levels)
         return [own] if own in framework.levels else []
@@ -315,6 +373,9 @@ def next_levels(level: str, framework: Framework) -> list[str]:
     return line[place : place + 1]
 
 
-def settles_at(standing: LearnerState) -> str | None:
-    """Return the next instant at which a level has settled, None where none waits."""
-    return min(standing.settling.values(), default=None)
+def deadline_of(standing: LearnerState) -> str | None:
+    """Return the next instant at which a level has settled or a re-check may be asked, None where none waits."""
+    coming = list(standing.settling.values())
+    if standing.waiting and standing.asked:
+        coming.append(minutes_later(standing.asked[0], WEEK_MIN))
+    return min(coming, default=None)

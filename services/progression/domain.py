@@ -28,6 +28,7 @@ from services.progression.standing import (
     is_due,
     is_open,
     missing_of,
+    rule_of,
     score_of,
     shown_at,
     standing_of,
@@ -37,7 +38,7 @@ from services.progression.standing import (
     unshown_part,
 )
 from services.progression.states import in_force
-from services.progression.telling import Change, Told, event_id, numbered, seq_of, tell
+from services.progression.telling import Change, Told, event_id, numbered, seq_of
 from shared.contracts import MasteryUpdated
 
 
@@ -69,7 +70,9 @@ class ShardFold:
         self.touched: dict[Key, None] = {}
         self.changes: list[Change | LevelStep | Review] = []
         self.blocked: dict[Learner, str] = {}
-        self._compiled: dict[str, Rule | None] = {}
+        self.checked_by_use: list[tuple[Change, str]] = []
+        """Competencies whose re-check is passed by the change of what builds on them; filled by `tell`."""
+        self._compiled: dict[tuple[str, str, int], Rule | None] = {}
 
     def needs_evidence(self, inputs: Iterable[Input]) -> set[Key]:
         """Return the keys whose history must be loaded: an input sorts before one folded, joins another, or changes validity."""
@@ -92,13 +95,14 @@ class ShardFold:
 
     def _alone(self, key: Key, entry: Entry | None, piece: Piece, marks: set[tuple[Key, bytes]]) -> bool:
         """Tell whether a piece stands alone after the state and what comes before it in the batch (`marks`)."""
-        rule = self._rule(entry.state.policy if entry is not None else self.rules[key[0]].pin_for(key[2]))
+        state = entry.state if entry is not None else self.rules[key[0]].new_state(key[2])
+        rule = self._rule(state)
         if rule is None or rule.plain:
             return True
         own = (key, mark(piece))
         again = own in marks
         marks.add(own)
-        return not again and stands_alone(rule, entry.state if entry is not None else KeyState(), piece)
+        return not again and stands_alone(rule, state, piece)
 
     def fold_run(self, inputs: Sequence[Input], start: int, end: int) -> int:
         """
@@ -146,9 +150,9 @@ class ShardFold:
         entry = self.entries.get(key)
         if entry is None:
             rules = self.rules[key[0]]
-            entry = Entry(KeyState(policy=rules.pin_for(key[2])), rules.no)
+            entry = Entry(rules.new_state(key[2]), rules.no)
         state, piece = entry.state, item.piece
-        rule = self._rule(state.policy)
+        rule = self._rule(state)
         last = state.last
         one_step = (
             piece is not None
@@ -196,13 +200,13 @@ class ShardFold:
             entry.state = replay(state, valid_pieces(entry.evidence), rule, state.policy)
         self._change(key, before, item, crossed=crossed)
 
-    def _rule(self, pin: str) -> Rule | None:
-        """Return a policy compiled, None where there is none in force."""
+    def _rule(self, state: KeyState) -> Rule | None:
+        """Return the compiled policy of a state, None where there is none in force."""
+        pin = (state.policy, state.time_zone, state.dok)
         try:
             return self._compiled[pin]
         except KeyError:
-            policy = self.policies.get(pin)
-            rule = self._compiled[pin] = policy.rule if policy is not None else None
+            rule = self._compiled[pin] = rule_of(self.policies.get(state.policy), state)
             return rule
 
     def _change(self, key: Key, before: Standing, by: Input | Activation, *, crossed: str | None = None) -> None:
@@ -210,7 +214,7 @@ class ShardFold:
         tenant, learner, competency = key
         state = self.entries[key].state
         policy = self.policies.get(state.policy)
-        after = standing_of(state, policy.rule if policy is not None else None)
+        after = standing_of(state, self._rule(state))
         found = transitions(before, after, state)
         if not found:
             return
@@ -260,12 +264,13 @@ class ShardFold:
             entry.rules_no = activation.no
             self.touched[key] = None
             state = entry.state
-            pin = rules.pin_at(framework_of(key[2]), activation.no)
-            if pin == state.policy or state.crossed_at is not None:
+            pin = rules.pin_at(key[2], activation.no)
+            if pin == (state.policy, state.time_zone, state.dok) or state.crossed_at is not None:
                 continue
-            before = standing_of(state, self._rule(state.policy))
+            before = standing_of(state, self._rule(state))
             assert entry.evidence is not None, "the caller loads the evidence of a learner to be refolded"
-            entry.state = replay(state, valid_pieces(entry.evidence), self._rule(pin), pin)
+            pinned = msgspec.structs.replace(state, policy=pin.policy, time_zone=pin.time_zone, dok=pin.dok)
+            entry.state = replay(pinned, valid_pieces(entry.evidence), self._rule(pinned), pin.policy)
             self._change(key, before, activation)
 
     def tell(self, learners: dict[Learner, LearnerState]) -> list[Told]:
@@ -282,28 +287,17 @@ class ShardFold:
         frameworks = rules.frameworks[first.rules_no]
         told: list[Told] = []
         for change in changes:
-            advancing = Advancing(standing, frameworks, lambda id: self._terms(rules, id, first.rules_no), change)
+            advancing = Advancing(standing, frameworks, lambda code: _terms(rules, code, first.rules_no), change)
             if isinstance(change, Review):
                 told += advancing.fold_version(change.framework)
             elif isinstance(change, LevelStep):
                 told += advancing.fold_step(change.event)
             else:
-                if change.transition != "moved":
-                    told.append(tell(change, frameworks))
+                told += advancing.tell_change(change)
                 told += advancing.fold_change(change)
+                self.checked_by_use += [(change, competency) for competency in advancing.used]
         told.sort(key=lambda event: event.type.startswith("attain.level."))
         return numbered(told, first.trigger)
-
-    def _terms(self, rules: Rules, framework: str, no: int) -> LevelTerms:
-        """Return the terms of a framework's levels under the policy that was in force after activation `no`."""
-        policy = self.policies.get(rules.pin_at(framework, no))
-        if policy is None:
-            return LevelTerms()
-        advancement = policy.advancement
-        if advancement is None:
-            return LevelTerms(settle_min=policy.settle)
-        role = advancement.sign_off.by if advancement.sign_off is not None else ""
-        return LevelTerms(advancement.require, role, policy.settle)
 
     def updated(self, key: Key) -> MasteryUpdated:
         """Return the state event of a touched key."""
@@ -312,9 +306,21 @@ class ShardFold:
     def deadline_of(self, key: Key) -> str | None:
         """Return the next instant at which time alone changes a key's status."""
         state = self.entries[key].state
-        rule = self._rule(state.policy)
+        rule = self._rule(state)
         ages = rule is not None and rule.reverify_days
         return deadline_of(state, rule) if ages or state.decided else None
+
+
+def _terms(rules: Rules, competency: str, no: int) -> LevelTerms:
+    """Return the terms of the level of a competency, under the policy that was in force for it after activation `no`."""
+    policy = rules.policy_at(competency, no)
+    if policy is None:
+        return LevelTerms()
+    advancement = policy.advancement
+    if advancement is None:
+        return LevelTerms(settle_min=policy.settle)
+    role = advancement.sign_off.by if advancement.sign_off is not None else ""
+    return LevelTerms(advancement.require, role, policy.settle)
 
 
 def _id_of(change: Change) -> str:
@@ -325,7 +331,7 @@ def _id_of(change: Change) -> str:
 def describe(key: Key, state: KeyState, policies: dict[str, Policy]) -> MasteryUpdated:
     """Return a state as others see it."""
     policy = policies.get(state.policy)
-    rule = policy.rule if policy is not None else None
+    rule = rule_of(policy, state)
     status = status_of(state, rule)
     shown = shown_at(state, status)
     missing = missing_of(state, rule) if shown is None else ()

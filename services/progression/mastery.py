@@ -59,6 +59,8 @@ def replay(
         lost_crossing=standing.lost_crossing,
         opened=standing.opened,
         clock=standing.clock,
+        time_zone=standing.time_zone,
+        dok=standing.dok,
         decided=standing.decided if decisions is None else in_force(tuple(decisions)),
     )
     ordered = sorted(pieces, key=_order)

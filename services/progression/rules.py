@@ -1,22 +1,40 @@
-"""The rules in force: policies and frameworks as a shard's activations put them into force, one after the other."""
+"""The rules in force: policies, frameworks and settings as a shard's activations put them into force, one after the other."""
 
 import dataclasses
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from services.progression.curriculum import Framework, framework_of
-from services.progression.telling import Trigger
+from services.progression.policy import Policy
+from services.progression.states import KeyState
+from services.progression.telling import Cause, Trigger
+from shared.contracts import Competency
 
 
 class Activation(NamedTuple):
-    """A policy or framework put into force at a journal position; `no` counts them within a tenant and shard."""
+    """A policy, framework or time zone put into force at a journal position; `no` counts them in a tenant and shard."""
 
     no: int
     trigger: Trigger
-    framework: str
+    framework: str = ""
     """The framework it is for; empty is every framework."""
-    policy: str
-    """Hash of the policy; empty where it is a framework version."""
+    policy: Policy | None = None
     graph: Framework | None = None
+    time_zone: str = ""
+
+
+def cause_of(activated: Mapping[str, Any]) -> Cause:
+    """Return as what an activation's data causes something: a policy, a framework or a setting."""
+    return "policy" if activated.get("policy") else "framework" if activated.get("framework") else "setting"
+
+
+class Pin(NamedTuple):
+    """What a key is decided by: the policy's hash, and what the rule depends on besides."""
+
+    policy: str = ""
+    time_zone: str = ""
+    dok: int = 0
+    """The competency's own depth of knowledge, where the policy asks for it."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -26,30 +44,60 @@ class Rules:
     activations: list[Activation] = dataclasses.field(default_factory=list)
     frameworks: list[dict[str, Framework]] = dataclasses.field(default_factory=lambda: [{}])
     """The framework versions in force after each activation, by id; the last is now."""
+    zones: list[str] = dataclasses.field(default_factory=lambda: [""])
+    """The time zone after each activation, empty for UTC."""
     swept: int = 0
     """All keys of the tenant have been refolded up to this activation."""
+    _pins: dict[tuple[str, int], Pin] = dataclasses.field(default_factory=dict)
 
     @property
     def no(self) -> int:
         """The number of the latest activation."""
         return len(self.activations)
 
-    def pin_for(self, competency: str) -> str:
-        """Return the hash of the policy in force for a competency; empty where there is none."""
-        return self.pin_at(framework_of(competency), self.no)
+    def new_state(self, competency: str) -> KeyState:
+        """Return the state of a key without evidence, pinned to what is in force."""
+        policy, time_zone, dok = self.pin_at(competency, self.no)
+        return KeyState(policy=policy, time_zone=time_zone, dok=dok)
 
-    def pin_at(self, framework: str, no: int) -> str:
-        """Return the hash of the policy that was in force for a framework after activation `no`."""
-        general = ""
+    def pin_at(self, competency: str, no: int) -> Pin:
+        """Return what decides a competency after activation `no`."""
+        known = self._pins.get((competency, no))
+        if known is None:
+            policy = self.policy_at(competency, no)
+            entry = self._entry(competency, no)
+            dok = entry.dok if policy is not None and policy.asks_dok and entry is not None else None
+            zone = self.zones[no] if policy is not None and policy.knows_days else ""
+            known = self._pins[competency, no] = Pin(policy.hash if policy is not None else "", zone, dok or 0)
+        return known
+
+    def policy_at(self, competency: str, no: int) -> Policy | None:
+        """
+        Return the policy in force for a competency after activation `no`, None where there is none.
+
+        Of those that fit, the one whose selector says most; then one for its framework before one for all; then the latest.
+        """
+        framework, entry = framework_of(competency), self._entry(competency, no)
+        found: Policy | None = None
+        best = (-1, False)
         for activation in reversed(self.activations[:no]):
-            if activation.policy and activation.framework == framework:
-                return activation.policy
-            if activation.policy and not activation.framework and not general:
-                general = activation.policy
-        return general
+            policy = activation.policy
+            if policy is None or activation.framework not in ("", framework):
+                continue
+            if policy.applies_to is not None and not policy.applies_to.fits(competency, entry):
+                continue
+            rank = (policy.applies_to.says if policy.applies_to is not None else 0, bool(activation.framework))
+            if rank > best:
+                found, best = policy, rank
+        return found
 
     def activate(self, activation: Activation) -> None:
         """Put an activation into force."""
         self.activations.append(activation)
         graph = activation.graph
         self.frameworks.append(self.frameworks[-1] | ({graph.id: graph} if graph is not None else {}))
+        self.zones.append(activation.time_zone or self.zones[-1])
+
+    def _entry(self, competency: str, no: int) -> Competency | None:
+        framework = self.frameworks[no].get(framework_of(competency))
+        return framework.by_id.get(competency) if framework is not None else None

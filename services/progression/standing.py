@@ -7,6 +7,7 @@ Precedence: an override, what was shown, credit, a path towards it, what is pres
 
 from typing import Literal, NamedTuple, TypeAlias
 
+from services.progression.policy import Policy
 from services.progression.policy.rule import Rule, shifted
 from services.progression.states import Decided, KeyState, Tally, latest
 from services.progression.sufficiency import enough, lacks
@@ -21,6 +22,15 @@ ON_RECORD: tuple[Status, ...] = ("mastered", "reverify_due")
 UnshownPart: TypeAlias = tuple[int, int, int, tuple[str, ...], int, Tally | None, tuple[str, ...]]
 CONTESTED_BY = 2
 """Newer pieces in a row that disagree with an override before its author is asked."""
+
+
+def rule_of(policy: Policy | None, state: KeyState) -> Rule | None:
+    """Return the compiled policy that decides a state, with what is pinned besides."""
+    if policy is None:
+        return None
+    if not state.time_zone and not state.dok:
+        return policy.rule
+    return policy.rule_in(state.time_zone or "UTC", state.dok or None)
 
 
 class Standing(NamedTuple):

@@ -107,6 +107,10 @@ class KeyState(msgspec.Struct, array_like=True):
     """Latest pieces in a row that speak against the override in force."""
     low: bool = False
     """Whether any counted piece is below the cut; kept where something is presumed."""
+    time_zone: str = ""
+    """The tenant's, pinned with the policy where its days matter; empty for UTC."""
+    dok: int = 0
+    """The competency's own depth, pinned with the policy where that asks for it; 0 for none."""
     clock: str = ""
     """The last tick that reached the key: the instant up to which it has aged."""
 

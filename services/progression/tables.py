@@ -7,12 +7,13 @@ import sqlalchemy as sa
 
 from services.progression.inputs import Key, Learner
 from services.progression.journal import JournalRow
-from shared import consumer, event_log
+from shared import consumer, event_log, reconciliation
 from shared.database import Connection, columns, upsert_rows
 
 metadata = sa.MetaData()
 event_log.define_tables(metadata)
 consumer.define_tables(metadata)
+reconciliation.define_tables(metadata)
 _text = sa.Text(collation="C")
 
 StateRow: TypeAlias = tuple[str, str, str, int, int, bytes, str | None]
@@ -52,6 +53,7 @@ journal = sa.Table(
     sa.Column("learner", _text, nullable=False),
     sa.Column("competency", _text, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("events", sa.Integer, nullable=False),
     sa.Index("journal_key", "learner", "competency"),
 )
 policy = sa.Table(
@@ -81,6 +83,7 @@ activation = sa.Table(
     sa.Column("framework", _text, nullable=False),
     sa.Column("policy", _text, nullable=False),
     sa.Column("version", _text, nullable=False),
+    sa.Column("time_zone", _text, nullable=False, server_default=""),
     sa.Column("swept", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 blocked_learner = sa.Table(
@@ -228,7 +231,7 @@ async def save_framework(connection: Connection, tenant: str, id: str, version: 
 async def load_activations(connection: Connection, shards: Collection[int]) -> list[Any]:
     """Return the activations of the shards in order, with the bodies of their policies and frameworks."""
     return await connection.fetch(
-        "select a.shard, a.tenant, a.no, a.input_id, a.pos, a.time, a.framework, a.policy, a.swept,"
+        "select a.shard, a.tenant, a.no, a.input_id, a.pos, a.time, a.framework, a.policy, a.time_zone, a.swept,"
         " p.body as policy_body, f.body as framework_body from activation a"
         " left join policy p on p.tenant = a.tenant and p.hash = a.policy"
         " left join framework f on f.tenant = a.tenant and f.id = a.framework and f.version = a.version"
@@ -247,9 +250,9 @@ async def load_documents(connection: Connection, tenant: str, policy: str, frame
 
 
 async def save_activations(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Store (shard, tenant, no, input_id, pos, time, framework, policy, version)."""
+    """Store (shard, tenant, no, input_id, pos, time, framework, policy, version, time_zone)."""
     if rows:
-        names = ["shard", "tenant", "no", "input_id", "pos", "time", "framework", "policy", "version"]
+        names = ["shard", "tenant", "no", "input_id", "pos", "time", "framework", "policy", "version", "time_zone"]
         await connection.copy_records_to_table("activation", records=rows, columns=names)
 
 
@@ -422,3 +425,28 @@ async def count_unswept(connection: Connection) -> int:
     """Return how many activations have not reached all keys of their shard yet."""
     count: int = await connection.fetchval("select count(*) from activation where not swept")
     return count
+
+
+INPUT_ROWS = "select tenant, events as n from journal where shard = k.shard and batch > k.after and batch <= k.until"
+"""The journalled events of the evidence log in a range of journal positions `k`, for a tally."""
+
+
+async def learners_behind(connection: Connection, after: str, limit: int) -> list[str]:
+    """Return learners with journalled inputs, in order behind `after`."""
+    rows = await connection.fetch(
+        "select distinct learner from journal where learner > $1 order by learner limit $2", after, limit
+    )
+    return [row[0] for row in rows]
+
+
+async def journal_of(connection: Connection, learner: str) -> list[Any]:
+    """Return (tenant, competency, body) of a learner's journal rows in all tenants, in order."""
+    return await connection.fetch(
+        "select tenant, competency, body from journal where learner = $1 order by shard, batch, no", learner
+    )
+
+
+async def tenants_where_blocked(connection: Connection, learner: str) -> set[str]:
+    """Return the tenants in which a learner is blocked."""
+    rows = await connection.fetch("select tenant from blocked_learner where learner = $1", learner)
+    return {row[0] for row in rows}

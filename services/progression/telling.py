@@ -4,12 +4,12 @@ from typing import Any, Literal, NamedTuple
 
 from services.progression.curriculum import Framework
 from services.progression.decisions import CompetencyDecided
-from services.progression.policy import Policy
-from services.progression.standing import Standing, Transition, due_at, missing_of, opened_at
+from services.progression.policy import Policy, Rule
+from services.progression.standing import Standing, Transition, due_at, missing_of, opened_at, rule_of
 from services.progression.states import KeyState, latest
 from shared.shards import stable_id
 
-Cause = Literal["evidence", "retraction", "correction", "decision", "clock", "policy", "framework"]
+Cause = Literal["evidence", "retraction", "correction", "decision", "clock", "policy", "framework", "setting"]
 SEQ_STEP = 64
 """Far more than the events that one input can cause for one scope."""
 
@@ -39,6 +39,11 @@ class Change(NamedTuple):
     policy: Policy | None
     replaces: str
     decision: CompetencyDecided | None
+
+    @property
+    def rule(self) -> Rule | None:
+        """The compiled policy that decided it."""
+        return rule_of(self.policy, self.state)
 
     @property
     def policy_hash(self) -> str:
@@ -124,7 +129,7 @@ def common(learner: str, scope: dict[str, Any], trigger: Trigger) -> dict[str, A
 
 def _particulars(change: Change) -> dict[str, Any]:
     """Return the members of one type alone."""
-    state, trigger, rule = change.state, change.trigger, change.policy.rule if change.policy is not None else None
+    state, trigger, rule = change.state, change.trigger, change.rule
     match change.transition:
         case "provisional":
             return {"confirms_by": list(missing_of(state, rule))}
@@ -138,7 +143,7 @@ def _particulars(change: Change) -> dict[str, Any]:
                 "smallest_check": "one piece of evidence at or above the bar",
             }
         case "reverified":
-            return {"by_use": False}
+            return {"by_use": change.decision is not None and change.decision.basis == "evidence"}
         case "withdrawn":
             is_removal = trigger.cause in ("retraction", "correction")
             return {"removed": [trigger.id] if is_removal else [], "levels_affected": []}
@@ -155,7 +160,7 @@ def _particulars(change: Change) -> dict[str, Any]:
 
 def _why_due(change: Change) -> str:
     """Return why a re-check is due: contradiction, age, or the expiry of what was set by hand."""
-    state, rule = change.state, change.policy.rule if change.policy is not None else None
+    state, rule = change.state, change.rule
     if state.crossed_at is None:
         return "expiry"
     due = due_at(state, rule) if rule is not None else None
@@ -167,7 +172,8 @@ def _basis(change: Change) -> dict[str, Any]:
     by, kind = None, "evidence"
     decided = next((d for d in reversed(state.decided) if d.at == change.after.satisfied_at), None)
     if change.decision is not None:
-        kind, by = change.decision.basis, {"role": change.decision.role, "ref": change.decision.author}
+        kind = change.decision.basis
+        by = {"role": change.decision.role, "ref": change.decision.author} if change.decision.author else None
     elif decided is not None:
         kind, by = decided.basis or decided.kind, {"role": decided.by, "ref": decided.author}
     return {

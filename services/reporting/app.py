@@ -15,6 +15,7 @@ from services.reporting import entrypoints
 from services.reporting.entrypoints import PEOPLE_TIMEOUT_S, ModelConsumer
 from services.reporting.handlers.reading import Reader
 from services.reporting.handlers.rebuilding import Rebuilder
+from services.reporting.handlers.reconciling import ShownCheck
 from services.reporting.tables.reads import live_versions, snapshot
 from services.reporting.tables.schema import INPUT_LOGS
 from shared.asyncapi import asyncapi_router
@@ -22,6 +23,7 @@ from shared.auth import Authenticator
 from shared.database import Database
 from shared.errors import Unavailable
 from shared.feed import FeedClient
+from shared.reconciliation import Reconciler, reconciliation_router
 from shared.service import Tasks, serve
 from shared.settings import Settings, settings
 from shared.transport import make_broker
@@ -82,6 +84,9 @@ class Service:
             app.state.reader = Reader(self._database, config)
             app.state.rebuilder = Rebuilder(self._database, self._feeds, config)
             stack.push_async_callback(app.state.rebuilder.stop)
+            reconciler = Reconciler({"shown": ShownCheck(self._database, progression).shown}, config.reconcile_s)
+            app.include_router(reconciliation_router(reconciler, self._database, []))
+            self._tasks.start("reconciliation", reconciler.run())
             await stack.enter_async_context(self._consuming())
             yield
 

@@ -25,7 +25,7 @@ def test_status_without_a_stack_says_that_nothing_runs(capsys: pytest.CaptureFix
     code, out, _ = _attain(capsys, "status", "--json", "--home", str(tmp_path / "none"))
 
     assert code == 0
-    assert json.loads(out) == {"running": False, "pids": {}, "stages": [], "services": []}
+    assert json.loads(out) == {"running": False, "pids": {}, "stages": [], "services": [], "reconciliation": []}
     assert not (tmp_path / "none").exists()
 
 

@@ -98,7 +98,7 @@ def test_events_name_learners_by_opaque_id_alone():
 
 def test_a_learner_whose_input_raises_is_set_apart_and_the_others_go_on():
     rules = Rules()
-    rules.activate(Activation(1, Trigger("d", 1, "", "policy"), "", STREAK_3.hash))
+    rules.activate(Activation(1, Trigger("d", 1, "", "policy"), "", STREAK_3))
     fold = ShardFold({}, {"school": rules}, {STREAK_3.hash: STREAK_3})
     for n, event in enumerate([piece(1, score=None), piece(2), piece(3, learner="bob")], start=1):
         fold.fold(input_of("school", f"i{n}", n, "", event))

@@ -170,3 +170,41 @@ def test_a_refusal_tells_what_is_missing_and_whom_to_ask():
     told = journal.told[0].data
     assert (told["missing"], told["appeal_to"]) == (["math:add", "math:sub"], "head")
     assert told["decided_by"] == {"role": "teacher", "ref": "t-1"}
+
+
+def contradicted(*competencies: str, policy: Any) -> Journal:
+    """Return a journal in which competencies were shown, and contradicted by two newer pieces each."""
+    journal = Journal().fold([Decided(framework=GRAPH), Decided(policy)])
+    for number, competency in enumerate(competencies):
+        first = 10 * number
+        journal.fold([piece(first + n, competency=competency) for n in (1, 2)])
+        journal.fold([piece(first + n, 0.0, competency=competency, day=2) for n in (3, 4)])
+    return journal
+
+
+def test_no_more_re_checks_are_asked_than_the_policy_has_for_a_week():
+    policy = policy_from(STREAK | {"upkeep": {"on_contradiction": {"last": 2, "below": 1}, "max_per_week": 1}})
+    journal = contradicted("math:add", "math:sub", policy=policy)
+    assert journal.kinds().count("competency.reverify_due") == 1
+    assert journal.state("math:sub").status == "reverify_due"
+
+    journal.fold([ClockTicked("ada", "2026-04-07T00:00:00.000000Z")])
+    assert journal.kinds().count("competency.reverify_due") == 1
+
+    journal.fold([ClockTicked("ada", "2026-04-08T00:01:00.000000Z")])
+
+    asked = [event.data["scope"]["id"] for event in journal.told if event.type == "attain.competency.reverify_due.v1"]
+    assert asked == ["math:add", "math:sub"]
+
+
+def test_success_on_what_builds_on_it_is_a_re_check_passed():
+    policy = policy_from(STREAK | {"upkeep": {"on_contradiction": {"last": 2, "below": 1}, "by_use": True}})
+    journal = contradicted("math:add", "math:sub", policy=policy)
+    journal.fold([piece(n, competency="math:mul", day=3) for n in (51, 52)])
+    assert sorted(journal.checked_by_use) == ["math:add", "math:sub"]
+
+    journal.fold([decide("check", "evidence")])
+
+    assert journal.kinds()[-1] == "competency.reverified"
+    assert journal.told[-1].data["by_use"] is True
+    assert journal.state("math:add").status == "mastered"

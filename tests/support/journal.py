@@ -7,6 +7,7 @@ import msgspec
 
 from services.progression.advancement import LearnerState
 from services.progression.curriculum import Framework
+from services.progression.decisions import ClockTicked
 from services.progression.domain import Entry, ShardFold, describe
 from services.progression.inputs import Event, Input, Key, Learner, absorb, input_of
 from services.progression.mastery import KeyState
@@ -67,6 +68,7 @@ class Journal:
         self.states: dict[Key, tuple[int, bytes]] = {}
         self.learners: dict[Learner, LearnerState] = {}
         self.told: list[Told] = []
+        self.checked_by_use: list[str] = []
         self._cache: dict[Key, Entry] = {}
 
     def fold(self, records: Sequence[Record], *, drop_cache: bool = False) -> "Journal":
@@ -83,7 +85,8 @@ class Journal:
                 self._decide(record, Trigger(f"decision-{pos}", pos, _time(pos), "policy"))
             else:
                 id = record.evidence_id if isinstance(record, EvidenceRecorded) else f"input-{pos}"
-                run.append(input_of(TENANT, id, pos, _time(pos), record))
+                time = record.at if isinstance(record, ClockTicked) else _time(pos)
+                run.append(input_of(TENANT, id, pos, time, record))
         self._fold_run(run)
         return self
 
@@ -118,10 +121,10 @@ class Journal:
         rules = self.rules[TENANT]
         if decided.policy is not None:
             self.policies[decided.policy.hash] = decided.policy
-            rules.activate(Activation(rules.no + 1, trigger, decided.of, decided.policy.hash))
+            rules.activate(Activation(rules.no + 1, trigger, decided.of, decided.policy))
         if decided.framework is not None:
             cause = trigger._replace(cause="framework")
-            rules.activate(Activation(rules.no + 1, cause, decided.framework.id, "", decided.framework))
+            rules.activate(Activation(rules.no + 1, cause, decided.framework.id, None, decided.framework))
 
     def _fold_run(self, inputs: list[Input]) -> None:
         if not inputs:
@@ -145,7 +148,7 @@ class Journal:
     def _load_history(self, key: Key, until: int) -> None:
         if key not in self._cache:
             rules = self.rules[key[0]]
-            self._cache[key] = Entry(KeyState(policy=rules.pin_for(key[2])), rules.no)
+            self._cache[key] = Entry(rules.new_state(key[2]), rules.no)
         history = self._cache[key].evidence = {}
         for record in self.records[:until]:
             if not isinstance(record, Decided) and record.learner == key[1]:
@@ -168,6 +171,7 @@ class Journal:
         for change in fold.changes:
             self.learners.setdefault((change.tenant, change.learner), LearnerState())
         self.told += fold.tell(self.learners)
+        self.checked_by_use += [competency for _, competency in fold.checked_by_use]
         for key in fold.touched:
             entry = self._cache[key]
             self.states[key] = (entry.rules_no, msgspec.msgpack.encode(entry.state))

@@ -76,6 +76,7 @@ class Intake:
                 self._learners.forget(erased.learners)
         else:
             raise Unavailable("learners are being erased; send it again")
+        self._writer.counts.refused(tenant, len(items) - len(commands))
         for index, command, (outcome, position) in zip(commands, commands.values(), outcomes, strict=True):
             results[index] = _item(index, command.content.id, outcome, position)
         answered = [item for item in results if item is not None]

@@ -12,9 +12,9 @@ from services.progression.explanation import Explanation, explain_key
 from services.progression.handlers.memory import read_framework
 from services.progression.inputs import Input, Key, decode, input_of, valid_pieces
 from services.progression.journal import unpack_entries
-from services.progression.mastery import KeyState
 from services.progression.policy import Policy, policy_from
-from services.progression.rules import Activation, Rules
+from services.progression.rules import Activation, Rules, cause_of
+from services.progression.standing import rule_of
 from services.progression.states import Decided
 from services.progression.telling import Trigger
 from shared.contracts import PolicyRef
@@ -54,13 +54,13 @@ def _explained(key: Key, inputs: list[Input], activated: list[Any], as_of: str |
     """Fold the inputs and the activations of a key in the order of the journal, and explain the outcome."""
     rules, policies = Rules(), _policies(activated)
     fold = ShardFold({}, {key[0]: rules}, policies)
-    waiting = [_activation(row) for row in activated]
+    waiting = [_activation(row, policies) for row in activated]
     decisions: list[Decided] = []
     for item in inputs:
         while waiting and waiting[0].trigger.pos < item.pos:
             _activate(fold, rules, key, waiting.pop(0))
         if key not in fold.entries:
-            fold.entries[key] = Entry(KeyState(policy=rules.pin_for(key[2])), rules.no, {})
+            fold.entries[key] = Entry(rules.new_state(key[2]), rules.no, {})
         fold.fold(item)
         if isinstance(item.event, CompetencyDecided):
             decisions.append(item.event.decided(item.id, item.time))
@@ -72,7 +72,7 @@ def _explained(key: Key, inputs: list[Input], activated: list[Any], as_of: str |
     framework = rules.frameworks[-1].get(key[2].partition(":")[0])
     explanation = explain_key(
         valid_pieces(evidence),
-        policy.rule if policy is not None else None,
+        rule_of(policy, entry.state),
         decisions,
         at=as_of or entry.state.clock or None,
         void=[piece for piece, valid in evidence.values() if piece is not None and not valid],
@@ -88,10 +88,10 @@ def _activate(fold: ShardFold, rules: Rules, key: Key, activation: Activation) -
         fold.refold_learner((key[0], key[1]), [key])
 
 
-def _activation(row: Any) -> Activation:
-    trigger = Trigger(row["input_id"], row["pos"], row["time"], "policy" if row["policy"] else "framework")
+def _activation(row: Any, policies: dict[str, Policy]) -> Activation:
+    trigger = Trigger(row["input_id"], row["pos"], row["time"], cause_of(row))
     graph = read_framework(row["framework_body"]) if row["framework_body"] is not None else None
-    return Activation(row["no"], trigger, row["framework"], row["policy"], graph)
+    return Activation(row["no"], trigger, row["framework"], policies.get(row["policy"]), graph, row["time_zone"])
 
 
 def _policies(activated: list[Any]) -> dict[str, Policy]:

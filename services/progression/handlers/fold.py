@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 import msgspec
 
 from services.progression import tables
-from services.progression.advancement import settles_at
+from services.progression.advancement import deadline_of
 from services.progression.decisions import CLOCK_TICKED, ClockTicked
 from services.progression.domain import Entry, ShardFold
 from services.progression.handlers.loading import (
@@ -26,7 +26,6 @@ from services.progression.handlers.outcome import Outcome
 from services.progression.handlers.rules import RuleBook
 from services.progression.inputs import Input, Key, Learner, decode, input_of
 from services.progression.journal import JournalEntry
-from services.progression.mastery import KeyState
 from services.progression.rules import Rules
 from shared.consumer import Settle, ShardBatch, Write
 from shared.database import Connection, Database
@@ -105,7 +104,9 @@ class MasteryFold:
                 await settle()
                 await self._decide(batch, shard, fold, settle, outcome)
             if batch.events:
+                before = shard.journal_pos
                 runs.append((shard, fold, self._journal(batch.events, shard, outcome, missing)))
+                outcome.events[batch.shard] = set(range(before + 1, shard.journal_pos + 1))
             elif not batch.decisions:
                 await settle()
                 await (self._sweep if shard.sweep else self._tick)(shard, fold, settle, outcome)
@@ -204,12 +205,13 @@ class MasteryFold:
             for learner, reason in fold.blocked.items():
                 self._block(shard, learner, reason, outcome)
             outcome.note_told(shard.number, told)
+            outcome.note_checked_by_use(shard.number, fold.checked_by_use)
             self._note_states(shard, fold, outcome)
             await asyncio.sleep(0)
         for learner, shard in affected.items():
             if learner not in shard.blocked:
                 standing = shard.learners[learner]
-                deadline = settles_at(standing)
+                deadline = deadline_of(standing)
                 shard.remember_deadline(deadline)
                 outcome.standings[learner] = (shard.number, pack(standing), deadline)
 
@@ -318,7 +320,7 @@ class MasteryFold:
         await load_states(self._database, dict.fromkeys(keys, shard))
         for key in keys:
             rules = shard.rules[key[0]]
-            entry = shard.entries.setdefault(key, Entry(KeyState(policy=rules.pin_for(key[2])), rules.no))
+            entry = shard.entries.setdefault(key, Entry(rules.new_state(key[2]), rules.no))
             entry.evidence, shard.histories[key] = {}, None
         for item in inputs:
             if item.pos >= first:

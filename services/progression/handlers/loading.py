@@ -14,7 +14,6 @@ from services.progression.domain import Entry
 from services.progression.handlers.memory import Shard, unpack_key, unpack_learner
 from services.progression.inputs import Input, Key, Learner, absorb, decode
 from services.progression.journal import unpack_entries
-from services.progression.mastery import KeyState
 from shared.consumer import Settle
 from shared.database import Database
 
@@ -61,7 +60,7 @@ async def load_histories(
         entry = shard.entries.get(key)
         if entry is None:
             rules = shard.rules[key[0]]
-            entry = shard.entries[key] = Entry(KeyState(policy=rules.pin_for(key[2])), rules.no)
+            entry = shard.entries[key] = Entry(rules.new_state(key[2]), rules.no)
         entry.evidence = {}
         shard.histories[key] = None
     for tenant, learner, competency, body in rows:

@@ -10,7 +10,7 @@ from services.progression import tables
 from services.progression.curriculum import Framework
 from services.progression.handlers.memory import Shard, read_framework
 from services.progression.policy import Policy, policy_from
-from services.progression.rules import Activation, Rules
+from services.progression.rules import Activation, Rules, cause_of
 from services.progression.telling import Trigger
 from shared.database import Database
 from shared.events import Envelope
@@ -30,9 +30,8 @@ class RuleBook:
             rows = await tables.load_activations(connection, shards)
         for row in rows:
             shard = shards[row["shard"]]
-            trigger = Trigger(row["input_id"], row["pos"], row["time"], "policy" if row["policy"] else "framework")
-            activation = Activation(row["no"], trigger, row["framework"], row["policy"])
-            rules = self._activate(shard, row["tenant"], activation, row["policy_body"], row["framework_body"])
+            trigger = Trigger(row["input_id"], row["pos"], row["time"], cause_of(row))
+            rules = self._activate(shard, row["tenant"], trigger, row, row["policy_body"], row["framework_body"])
             if row["swept"]:
                 rules.swept = row["no"]
         for shard in shards.values():
@@ -42,23 +41,46 @@ class RuleBook:
         """Put a decision into force at the shard's journal position; return the row of `tables.save_activations`."""
         data = msgspec.json.decode(decision.data)
         tenant, policy, framework = decision.tenant, data.get("policy", ""), data.get("framework", "")
-        version = data.get("version", "")
+        version, time_zone = data.get("version", ""), data.get("time_zone", "")
         async with self._database.connection() as connection:
             policy_body, framework_body = await tables.load_documents(connection, tenant, policy, framework, version)
-        trigger = Trigger(decision.id, shard.journal_pos, decision.time, "policy" if policy else "framework")
-        no = shard.rules.setdefault(tenant, Rules()).no + 1
-        self._activate(shard, tenant, Activation(no, trigger, framework, policy), policy_body, framework_body)
+        trigger = Trigger(decision.id, shard.journal_pos, decision.time, cause_of(data))
+        no = self._activate(shard, tenant, trigger, data, policy_body, framework_body).no
         shard.sweep[tenant] = ""
-        return (shard.number, tenant, no, decision.id, trigger.pos, decision.time, framework, policy, version)
+        return (
+            shard.number,
+            tenant,
+            no,
+            decision.id,
+            trigger.pos,
+            decision.time,
+            framework,
+            policy,
+            version,
+            time_zone,
+        )
 
     def _activate(
-        self, shard: Shard, tenant: str, activation: Activation, policy: bytes | None, framework: bytes | None
+        self,
+        shard: Shard,
+        tenant: str,
+        trigger: Trigger,
+        data: Mapping[str, Any],
+        policy: bytes | None,
+        framework: bytes | None,
     ) -> Rules:
-        if policy is not None and activation.policy not in self.policies:
-            self.policies[activation.policy] = policy_from(msgspec.json.decode(policy))
         rules = shard.rules.setdefault(tenant, Rules())
-        rules.activate(activation._replace(graph=self._framework(framework) if framework is not None else None))
+        graph = self._framework(framework) if framework is not None else None
+        document = self._policy(data["policy"], policy) if policy is not None else None
+        rules.activate(
+            Activation(rules.no + 1, trigger, data.get("framework", ""), document, graph, data.get("time_zone", ""))
+        )
         return rules
+
+    def _policy(self, digest: str, body: bytes) -> Policy:
+        if digest not in self.policies:
+            self.policies[digest] = policy_from(msgspec.json.decode(body))
+        return self.policies[digest]
 
     def _framework(self, body: bytes) -> Framework:
         digest = hashlib.sha256(body).digest()

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from services.progression.methods import Method
-from shared.contracts import Kind
+from shared.contracts import Competency, Kind
 
 Role = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,39}$")]
 Code = Annotated[str, Field(min_length=1, max_length=300)]
@@ -220,20 +220,6 @@ class Override(Part):
     may_lower: bool = False
 
 
-class Support(Part):
-    """
-    When support is suggested: many pieces without the bar, and none of the latest at the cut.
-
-    `respond_days` is the time that the adult who owns it has.
-    """
-
-    after_pieces: int = Field(ge=2, le=200)
-    on_days: int = Field(1, ge=1, le=50)
-    none_of_last: int | None = Field(None, ge=1, le=50)
-    owner: Role = "teacher"
-    respond_days: int = Field(10, ge=1, le=200)
-
-
 class Selector(Part):
     """Which competencies a policy is for: those that fit every member given."""
 
@@ -242,3 +228,25 @@ class Selector(Part):
     level: tuple[Code, ...] = Field((), max_length=100)
     competencies: tuple[Code, ...] = Field((), max_length=2000)
     power: bool | None = None
+
+    @property
+    def says(self) -> int:
+        """How much it says: naming competencies more than a level, that more than a subject, that more than power alone."""
+        members = (self.framework is not None, self.power is not None, self.subject, self.level, self.competencies)
+        return sum(2**place for place, given in enumerate(members) if given)
+
+    def fits(self, competency: str, entry: Competency | None) -> bool:
+        """Tell whether a competency (full id, and what its framework says of it) is one of those meant."""
+        framework, _, code = competency.partition(":")
+        if self.framework not in (None, framework):
+            return False
+        if self.competencies and competency not in self.competencies and code not in self.competencies:
+            return False
+        if not (self.subject or self.level or self.power is not None):
+            return True
+        return (
+            entry is not None
+            and (not self.subject or entry.subject in self.subject)
+            and (not self.level or entry.level in self.level)
+            and self.power in (None, entry.power)
+        )
