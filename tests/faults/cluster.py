@@ -30,6 +30,7 @@ from deploy.local.tokens import issue
 from shared.crash_points import VARIABLE as CRASH_AT
 from tests.faults.brokers import Brokers
 from tests.faults.proxy import Proxy
+from tests.faults.target import SCOPE, client_with
 from tests.support.producer import free_port
 
 RESTART_S = 0.2
@@ -94,16 +95,13 @@ class Cluster:
         if state is not None:
             await asyncio.to_thread(end_orphans, self.home, state, lambda text: None)
 
-    def token(
-        self, tenant: str, scope: str = "evidence:write records:read policy:write decisions:write admin service"
-    ) -> str:
+    def token(self, tenant: str) -> str:
         """Return a token that the services accept."""
-        return issue(self.home.token_key_file, tenant=tenant, scope=scope)
+        return issue(self.home.token_key_file, tenant=tenant, scope=SCOPE)
 
     def client(self, tenant: str, timeout_s: float = 60.0) -> httpx.AsyncClient:
         """Return a client for all services, as a tenant; to be closed."""
-        headers = {"Authorization": f"Bearer {self.token(tenant)}"}
-        return httpx.AsyncClient(headers=headers, timeout=timeout_s, trust_env=False)
+        return client_with(self.token(tenant), timeout_s)
 
     def _crash_folder(self, service: str) -> Path:
         """Return the folder in which a service's crash points are armed."""

@@ -10,6 +10,8 @@ import pytest
 
 from shared.topics import ADVANCEMENT
 from tests.faults.cluster import Cluster
+from tests.faults.people import DECISIONS, Deed, credited, expired
+from tests.faults.reading import audited
 from tests.faults.run import Run
 from tests.faults.stimuli import Side, new_side
 
@@ -20,6 +22,8 @@ FILLING = 2_500
 BURST = 90
 EVIDENCE, PROGRESSION, REPORTING = ("evidence",), ("progression",), ("reporting",)
 RELAYS, ALL = EVIDENCE + PROGRESSION, EVIDENCE + PROGRESSION + REPORTING
+DECIDING = ("judgement.decided", "judgement.committed")
+FOLDING = ("consumer.moved", "fold.journalled", "fold.saved", "consumer.committed")
 Stimulus = Callable[[Side], Awaitable[object]]
 
 
@@ -32,6 +36,11 @@ class Point(NamedTuple):
 
 async def _lose_topic(side: Side) -> None:
     await side.lose_topic(ADVANCEMENT)
+
+
+async def _judge(side: Side) -> None:
+    async with credited(side):
+        pass
 
 
 async def _restart(side: Side) -> None:
@@ -67,8 +76,8 @@ POINTS = {
     "policy.committed": Point(PROGRESSION, Side.set_policy),
     "framework.decided": Point(PROGRESSION, Side.publish_framework),
     "framework.committed": Point(PROGRESSION, Side.publish_framework),
-    "judgement.decided": Point(PROGRESSION, Side.judge),
-    "judgement.committed": Point(PROGRESSION, Side.judge),
+    "judgement.decided": Point(PROGRESSION, _judge),
+    "judgement.committed": Point(PROGRESSION, _judge),
     "fold.journalled": Point(PROGRESSION),
     "fold.saved": Point(PROGRESSION),
     "rebuild.begun": Point(REPORTING, Side.rebuild),
@@ -118,3 +127,23 @@ async def test_killed_at_a_point_nothing_is_lost_or_done_twice(point: str, clust
     verdict = await filled.judge()
 
     assert verdict.ok, verdict
+
+
+@pytest.mark.parametrize(
+    ("deed", "point"),
+    [
+        *((deed, point) for deed in DECISIONS for point in (*DECIDING, *FOLDING)),
+        *((expired, point) for point in FOLDING),
+    ],
+)
+async def test_what_people_decide_and_time_does_is_told_once(
+    deed: Deed, point: str, cluster: Cluster, run: Run, side: Side
+):  # fmt: skip
+    async with deed(side):
+        pid, armed = cluster.pids["progression"], cluster.arm("progression", point)
+
+    assert not armed.exists()
+    assert cluster.pids["progression"] != pid
+    await run.drained()
+    findings = await asyncio.to_thread(audited, cluster, side.tenant)
+    assert findings.ok, findings

@@ -5,34 +5,34 @@ import os
 import random
 import re
 import secrets
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.faults.cluster import Cluster
-from tests.faults.nemeses import Nemesis, rage, single_broker, skewed_clock, zombie
+from tests.faults.nemeses import Nemesis, rage, single_broker, skewed_clock, three_brokers, zombie
 from tests.faults.postgres_faults import can_mount, disk_full
 from tests.faults.run import Run
 
 RAGE_S = 12.0
 HOLD_S = 1.0
 FAULTS = single_broker()
+OF_THREE = three_brokers()
 CHOSEN = (
+    "kill kafka",
+    "kill postgres",
     "half-open evidence-postgres",
     "half-open progression-kafka",
-    "cut evidence-kafka",
     "slow progression-postgres",
-    "storm progression",
     "lose the topic evidence",
-    "lose all of Kafka",
-    "cut the retention of evidence",
     "refuse large records of evidence",
     "end the sessions of progression",
     "time out the statements of evidence",
     "deadlock progression",
     "keep a transaction open in progression",
 )
-"""One of each kind, where it hurts most; the rest comes at random, in `make faults-long` all of it."""
+"""One of each kind, where it hurts most: what every change is held to. All together is long."""
 
 
 async def _broken(run: Run, name: str, nemesis: Nemesis, hold_s: float = HOLD_S) -> None:
@@ -47,9 +47,26 @@ async def _broken(run: Run, name: str, nemesis: Nemesis, hold_s: float = HOLD_S)
     assert verdict.ok, verdict
 
 
-@pytest.mark.parametrize("name", CHOSEN)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in CHOSEN else pytest.mark.long) for name in FAULTS]
+)
 async def test_once_healed_nothing_is_lost_doubled_or_out_of_order(name: str, run: Run):
     await _broken(run, name, FAULTS[name])
+
+
+@pytest.fixture(scope="module")
+async def run_of_three(cluster_of_three: Cluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
+    """A load on the stack with three brokers."""
+    made = Run(cluster_of_three, Path(tmp_path_factory.mktemp("histories")), "three")
+    await made.load.prepare()
+    yield made
+    await made.close()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", OF_THREE)
+async def test_once_healed_three_brokers_have_kept_all(name: str, run_of_three: Run):
+    await _broken(run_of_three, name, OF_THREE[name], OF_THREE[name].hold_s[0])
 
 
 async def test_a_zombie_is_fenced_and_changes_nothing(cluster: Cluster, run: Run):
