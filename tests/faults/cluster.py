@@ -40,13 +40,19 @@ SETTINGS = {
     "ATTAIN_HEAD_CHECK_S": "2",
 }
 """Shorter than in production, so that a run has time for many faults."""
+LINKS = {
+    "evidence": ("kafka", "postgres", "progression"),
+    "progression": ("kafka", "postgres", "evidence"),
+    "reporting": ("kafka", "postgres", "evidence", "progression"),
+}
+"""Whom each service calls."""
 Hook = Callable[[], Awaitable[None]]
 
 
 class Cluster:
     """
     A stack in an empty folder. Programs are named kafka (of three: kafka-1, -2, -3), postgres, evidence, progression,
-    reporting, and as replicas join, progression-1 and so on. Links are named <service>-kafka and <service>-postgres.
+    reporting, and as replicas join, progression-1 and so on. Links are named <service>-<whom it calls>.
     """
 
     def __init__(self, folder: Path, *, brokers: int = 1, settings: Mapping[str, str] | None = None) -> None:
@@ -65,9 +71,9 @@ class Cluster:
     async def start(self) -> None:
         """Start everything and return when it is ready."""
         self._state = self.home.create()
-        for service in SERVICES:
-            for server in ("kafka", "postgres"):
-                self.links[f"{service}-{server}"] = proxy = Proxy()
+        for service, others in LINKS.items():
+            for other in others:
+                self.links[f"{service}-{other}"] = proxy = Proxy()
                 await proxy.start()
         services = Services(self.home, self._state.id)
         self.urls = services.urls
@@ -78,7 +84,8 @@ class Cluster:
             program = services.program(name, f"127.0.0.1:{self.links[f'{name}-kafka'].port}", self._linked(name))
             if self._broker_count > 1:
                 program = services.program(name, self.kafka, self._linked(name))
-            self._programs[name] = _with_environment(program, self._settings | {CRASH_AT: str(folder)})
+            environment = self._settings | self._linked_services(name) | {CRASH_AT: str(folder)}
+            self._programs[name] = _with_environment(program, environment)
         await asyncio.gather(*(self._run(self._programs[name]) for name in SERVICES))
 
     async def stop(self) -> None:
@@ -234,6 +241,15 @@ class Cluster:
         for service in SERVICES:
             self.links[f"{service}-postgres"].target = int(program.address.rpartition(":")[2])
         await services.migrate(self.databases)
+
+    def _linked_services(self, service: str) -> dict[str, str]:
+        """Return the settings under which a service finds the others through its proxies."""
+        found = {}
+        for other in set(LINKS[service]) & set(SERVICES):
+            link = self.links[f"{service}-{other}"]
+            link.target = int(self.urls[other].rpartition(":")[2])
+            found[f"ATTAIN_{other.upper()}_URL"] = f"http://127.0.0.1:{link.port}"
+        return found
 
     def _linked(self, service: str) -> str:
         """Return the URL of a service's database through its proxy."""

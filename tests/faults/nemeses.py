@@ -13,6 +13,7 @@ from typing import NamedTuple
 from deploy.local.services import SERVICES
 from shared.topics import ADVANCEMENT, EVIDENCE, PROGRESSION
 from tests.faults import kafka_faults, postgres_faults
+from tests.faults.cluster import LINKS
 from tests.faults.proxy import Mode
 from tests.faults.run import Run
 
@@ -79,7 +80,7 @@ def skewed_clock() -> dict[str, str] | None:
 
 @contextlib.asynccontextmanager
 async def link(run: Run, name: str, mode: Mode) -> AsyncIterator[None]:
-    """A link between a service and a server is cut, half-open or slow."""
+    """A link from a service to what it calls is cut, half-open or slow."""
     proxy = run.cluster.links[name]
     proxy.switch(mode, SLOW_S)
     try:
@@ -121,7 +122,7 @@ def single_broker() -> Mapping[str, Nemesis]:
         faults[f"keep {name} away"] = Nemesis(partial(away, name=name))
         faults[f"pause {name}"] = Nemesis(partial(paused, name=name))
     for service in SERVICES:
-        for server in ("kafka", "postgres"):
+        for server in LINKS[service]:
             for mode in ("cut", "half-open", "slow"):
                 faults[f"{mode} {service}-{server}"] = Nemesis(partial(link, name=f"{service}-{server}", mode=mode))
         faults[f"zombie {service}"] = Nemesis(partial(zombie, service=service))
