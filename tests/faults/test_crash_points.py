@@ -110,6 +110,12 @@ def test_every_point_in_the_source_is_in_the_table():
     assert sorted(points) == sorted(POINTS)
 
 
+def test_the_page_names_every_point():
+    page = (TREE / "docs" / "faults.md").read_text()
+
+    assert set(re.findall(r"`([a-z_]+\.[a-z_]+)`", page)) >= set(POINTS)
+
+
 @pytest.mark.parametrize("point", POINTS)
 async def test_killed_at_a_point_nothing_is_lost_or_done_twice(point: str, cluster: Cluster, filled: Run, side: Side):
     services, stimulus = POINTS[point]
