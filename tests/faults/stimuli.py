@@ -58,7 +58,7 @@ class Side:
         """Return the id of a new learner of whom a right answer is recorded."""
         name = self.fresh()
         piece = self._piece(f"l-{name}", competency, learner=name)
-        assert (await self.ask("POST", "evidence", "/v1/evidence", json=piece)).status_code in (200, 202)
+        (await self.ask("POST", "evidence", "/v1/evidence", json=piece)).raise_for_status()
         return await self._learner(name)
 
     async def publish_framework(self) -> None:

@@ -167,11 +167,12 @@ class Journal:
             fold.refold_learner(learner, keys)
 
     def _finish(self, fold: ShardFold) -> None:
-        assert not fold.blocked, fold.blocked
         for change in fold.changes:
             self.learners.setdefault((change.tenant, change.learner), LearnerState())
+        fold.describe_touched()
         self.told += fold.tell(self.learners)
         self.checked_by_use += [competency for _, competency in fold.checked_by_use]
+        assert not fold.blocked, fold.blocked
         for key in fold.touched:
             entry = self._cache[key]
             self.states[key] = (entry.rules_no, msgspec.msgpack.encode(entry.state))
