@@ -18,7 +18,8 @@ from services.progression.following import Following
 from services.progression.learner import LearnerState
 from services.progression.levels import LevelTerms, Shown, level_status, unmet_of
 from services.progression.policy.members import Upkeep
-from services.progression.policy.rule import minutes_later
+from services.progression.policy.rule import minutes_later, weekdays_later
+from services.progression.standing import opened_at
 from services.progression.telling import Change, Told, Trigger, common, competency_scope, event_id, level_scope, tell
 
 Terms = Callable[[str], LevelTerms]
@@ -26,6 +27,11 @@ Terms = Callable[[str], LevelTerms]
 WEEK_MIN = 7 * 24 * 60
 REVIEW_DAYS = 20
 """A review is to be decided within so many days."""
+
+ESCALATES_AFTER = 5
+"""Days from Monday to Friday that a level waits for its sign-off before a leader may give it as well."""
+LEADER = "school_leader"
+WEAKEST = 3
 
 REASONS: dict[str, str] = {
     "competency.ready": "All direct prerequisites are on the record, credited or presumed.",
@@ -137,6 +143,7 @@ class Advancing:
             if change.after.shown_at is None and not presumed:
                 standing.credited.add(competency)
         self._following.cross(change)
+        self._await(change)
         if change.transition == "provisional" or (since is not None and not presumed):
             standing.opened.setdefault(competency, since or change.trigger.time)
         new, lost = since is not None and had is None, counted and competency not in standing.satisfied
@@ -154,6 +161,14 @@ class Advancing:
         for level in self._levels_with(framework, competency, level_id(framework.id, entry) if entry else ""):
             yield from self._level(framework, level)
 
+    def _await(self, change: Change) -> None:
+        """Note whether a sign-off alone is missing from a competency."""
+        if change.after.awaits:
+            since = opened_at(change.state) or change.trigger.time
+            self._standing.awaiting[change.competency] = (change.after.awaits, since, "")
+        else:
+            self._standing.awaiting.pop(change.competency, None)
+
     def fold_version(self, framework: Framework) -> Iterator[Told]:
         """Yield what a new framework version makes ready or complete; hold credit against its crosswalks."""
         self._following.cross_anew()
@@ -165,6 +180,7 @@ class Advancing:
         """Fold a decision on a level, or a tick under which levels settle."""
         if isinstance(event, ClockTicked):
             yield from self._ask_what_waits()
+            yield from self._escalate(event.at)
             for level in [level for level, at in self._standing.settling.items() if at <= event.at]:
                 framework = self._frameworks.get(framework_of_level(level))
                 if framework is not None and level in framework.levels:
@@ -180,7 +196,7 @@ class Advancing:
         by = {"role": event.role, "ref": event.author}
         unmet = list(self._unmet(framework, level))
         match event.kind:
-            case "sign_off":
+            case "sign_off" if may_sign_off(standing, level, self._terms(framework.levels[level][0]).role, event.role):
                 standing.signed[level] = self._trigger.time
                 yield from self._level(framework, level)
             case "withhold":
@@ -237,26 +253,49 @@ class Advancing:
         standing, terms = self._standing, self._terms(framework.levels[level][0])
         unmet = self._unmet(framework, level)
         status = level_status(unmet, terms.role, signed=level in standing.signed, advanced=level in standing.advanced)
+        if status != "eligible_pending_sign_off":
+            standing.awaiting.pop(level, None)
         if status == "advanced":
             yield from self._hold(framework, level, unmet)
         elif status == "not_eligible":
             standing.settling.pop(level, None)
         elif status == "eligible_pending_sign_off":
-            if level not in standing.requested:
-                told = self._tell(
-                    "level.sign_off_requested",
-                    framework,
-                    level,
-                    approver_roles=[terms.role],
-                    escalate_at=None,
-                    weakest=[],
-                )
-                standing.requested[level] = told.id
-                yield told
+            yield from self._request(framework, level, terms.role)
         elif terms.settle_min and not settled:
             standing.settling.setdefault(level, minutes_later(self._trigger.time, terms.settle_min))
         elif level not in standing.taken_back:
             yield from self._complete(framework, level)
+
+    def _request(self, framework: Framework, level: str, role: str) -> Iterator[Told]:
+        """Let a level wait for its sign-off; it is asked for once."""
+        standing, now = self._standing, self._trigger.time
+        escalate_at = weekdays_later(now, ESCALATES_AFTER) if role != LEADER else ""
+        standing.awaiting.setdefault(level, (role, now, escalate_at))
+        if level not in standing.requested:
+            yield self._ask_for_sign_off(framework, level, [role], escalate_at)
+
+    def _escalate(self, at: str) -> Iterator[Told]:
+        """Ask a leader as well for the sign-offs that have waited long enough."""
+        standing = self._standing
+        for scope, (role, since, escalate_at) in list(standing.awaiting.items()):
+            if escalate_at and escalate_at <= at:
+                standing.awaiting[scope] = (role, since, "")
+                framework = self._frameworks.get(framework_of_level(scope))
+                if framework is not None and scope in framework.levels:
+                    first = standing.requested.get(scope)
+                    yield self._ask_for_sign_off(framework, scope, [role, LEADER], "", replaces=first)
+
+    def _ask_for_sign_off(
+        self, framework: Framework, level: str, roles: list[str], escalate_at: str, **members: Any
+    ) -> Told:
+        standing = self._standing
+        weak = [c for c in framework.levels[level] if c in standing.due or not standing.shows(c)]
+        told = self._tell(
+            "level.sign_off_requested", framework, level, approver_roles=roles, escalate_at=escalate_at or None,
+            weakest=weak[:WEAKEST], **members,
+        )  # fmt: skip
+        standing.requested[level] = told.id
+        return told
 
     def _hold(self, framework: Framework, level: str, unmet: tuple[str, ...]) -> Iterator[Told]:
         """Ask for a review where what an advancement stood on is gone; close it once it is back."""
@@ -336,6 +375,12 @@ class Advancing:
         return Told(told_id, type, self._tenant, self._learner, self._trigger.time, data)
 
 
+def may_sign_off(standing: LearnerState, level: str, asked: str, role: str) -> bool:
+    """Tell whether a role may sign a level off: the one that the rule asks for, and once it has escalated a leader."""
+    escalated = level in standing.awaiting and not standing.awaiting[level][2]
+    return not asked or role == asked or (role == LEADER and escalated)
+
+
 def framework_of_level(level: str) -> str:
     """Return the framework id of a level id."""
     return level.partition("#")[0]
@@ -350,8 +395,8 @@ def next_levels(level: str, framework: Framework) -> list[str]:
 
 
 def deadline_of(standing: LearnerState) -> str | None:
-    """Return the next instant at which a level has settled or a re-check may be asked, None where none waits."""
-    coming = list(standing.settling.values())
+    """Return the next instant at which a level settles, a sign-off escalates or a re-check may be asked; None without one."""
+    coming = [*standing.settling.values(), *(at for _, _, at in standing.awaiting.values() if at)]
     if standing.waiting and standing.asked:
         coming.append(minutes_later(standing.asked[0], WEEK_MIN))
     return min(coming, default=None)
