@@ -9,22 +9,19 @@ only a named person takes a level back.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-import msgspec
-
 from services.progression.curriculum import Framework, framework_of, level_id
 from services.progression.curriculum.crosswalks import Links
 from services.progression.decisions import ClockTicked, CompetencyDecided, LevelDecided
 from services.progression.following import Following
 from services.progression.learner import LearnerState
 from services.progression.levels import LevelTerms, Shown, level_status, unmet_of
-from services.progression.policy.members import Upkeep
 from services.progression.policy.rule import minutes_later, weekdays_later
+from services.progression.rechecks import Rechecks, next_asked_at
 from services.progression.standing import opened_at
 from services.progression.telling import Change, Told, Trigger, common, competency_scope, event_id, level_scope, tell
 
 Terms = Callable[[str], LevelTerms]
 """The terms of the level that a competency lies in."""
-WEEK_MIN = 7 * 24 * 60
 REVIEW_DAYS = 20
 """A review is to be decided within so many days."""
 
@@ -84,6 +81,7 @@ class Advancing:
         self._terms = terms
         self._tenant, self._learner, self._trigger = cause.tenant, cause.learner, cause.trigger
         self._following = Following(standing, frameworks, links, cause.tenant, cause.learner, cause.trigger)
+        self._rechecks = Rechecks(standing, cause.tenant, cause.learner, cause.trigger)
 
     @property
     def decided(self) -> list[tuple[str, CompetencyDecided]]:
@@ -92,43 +90,8 @@ class Advancing:
 
     def tell_change(self, change: Change) -> Iterator[Told]:
         """Yield the event of a transition; a re-check may have to wait, and one that was never asked is not cleared."""
-        standing, competency = self._standing, change.competency
-        was_waiting = standing.waiting.pop(competency, None) is not None
-        if change.transition == "moved" or (was_waiting and change.transition == "reverified"):
-            return
-        told = tell(change, self._frameworks)
-        standing.due.pop(competency, None)
-        if change.transition == "reverify_due":
-            upkeep = change.policy.upkeep if change.policy is not None else Upkeep()
-            standing.due[competency] = upkeep.by_use
-            if upkeep.max_per_week is not None and not self._may_ask(upkeep.max_per_week):
-                standing.waiting[competency] = (upkeep.max_per_week, msgspec.json.encode(told.data))
-                return
-        yield told
-
-    def _may_ask(self, per_week: int) -> bool:
-        """Tell whether one more re-check may be asked, and note that it is."""
-        standing, at = self._standing, self._trigger.time
-        week_ago = minutes_later(at, -WEEK_MIN)
-        standing.asked = tuple(asked for asked in standing.asked if asked > week_ago)
-        if len(standing.asked) >= per_week:
-            return False
-        standing.asked = (*standing.asked, at)
-        return True
-
-    def _ask_what_waits(self) -> Iterator[Told]:
-        """Yield the re-checks that have waited long enough, the first first."""
-        for competency, (per_week, body) in list(self._standing.waiting.items()):
-            if not self._may_ask(per_week):
-                continue
-            del self._standing.waiting[competency]
-            data = msgspec.json.decode(body) | {
-                "decided_at": self._trigger.time, "cause": {"kind": self._trigger.cause, "id": self._trigger.id}
-            }  # fmt: skip
-            pinned = data["policy"]["hash"] if data["policy"] else ""
-            type = "attain.competency.reverify_due.v1"
-            told_id = event_id(self._tenant, self._learner, type, competency, pinned, self._trigger)
-            yield Told(told_id, type, self._tenant, self._learner, self._trigger.time, data)
+        if change.transition != "moved":
+            yield from self._rechecks.tell(change, tell(change, self._frameworks))
 
     def fold_change(self, change: Change) -> Iterator[Told]:
         """Fold one transition of a competency; yield what became ready, and what happened to its level."""
@@ -179,7 +142,7 @@ class Advancing:
     def fold_step(self, event: LevelDecided | ClockTicked) -> Iterator[Told]:
         """Fold a decision on a level, or a tick under which levels settle."""
         if isinstance(event, ClockTicked):
-            yield from self._ask_what_waits()
+            yield from self._rechecks.ask_what_waits()
             yield from self._escalate(event.at)
             for level in [level for level, at in self._standing.settling.items() if at <= event.at]:
                 framework = self._frameworks.get(framework_of_level(level))
@@ -397,6 +360,6 @@ def next_levels(level: str, framework: Framework) -> list[str]:
 def deadline_of(standing: LearnerState) -> str | None:
     """Return the next instant at which a level settles, a sign-off escalates or a re-check may be asked; None without one."""
     coming = [*standing.settling.values(), *(at for _, _, at in standing.awaiting.values() if at)]
-    if standing.waiting and standing.asked:
-        coming.append(minutes_later(standing.asked[0], WEEK_MIN))
+    asked = next_asked_at(standing)
+    coming += [asked] if asked is not None else []
     return min(coming, default=None)

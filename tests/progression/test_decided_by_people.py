@@ -198,6 +198,16 @@ def test_no_more_re_checks_are_asked_than_the_policy_has_for_a_week():
     assert asked == ["math:add", "math:sub"]
 
 
+def test_a_re_check_that_waits_is_asked_even_if_the_date_of_the_crossing_moves_meanwhile():
+    policy = policy_from(STREAK | {"upkeep": {"on_contradiction": {"last": 2, "below": 1}, "max_per_week": 1}})
+    journal = contradicted("math:add", "math:sub", policy=policy)
+    journal.fold([piece(10, competency="math:sub")])
+
+    journal.fold([ClockTicked("ada", "2026-04-08T00:01:00.000000Z")])
+
+    assert journal.kinds().count("competency.reverify_due") == 2
+
+
 def test_success_on_what_builds_on_it_is_a_re_check_passed():
     policy = policy_from(STREAK | {"upkeep": {"on_contradiction": {"last": 2, "below": 1}, "by_use": True}})
     journal = contradicted("math:add", "math:sub", policy=policy)
