@@ -62,7 +62,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     checks = FoldChecks(database, logs, feed)
     reconciler = Reconciler({"folded": checks.folded, "sampled": StateSamples(database).sampled}, config.reconcile_s)
     decisions = Decisions(database, logs, config)
-    app.include_router(operations_router(ready=database.answers, alive=tasks.alive, lag=lag))
+    app.include_router(operations_router(ready=database.answers, alive=lambda: tasks.progress([consumer]), lag=lag))
     app.include_router(feed_router(database, logs.relayed(), config))
     app.include_router(asyncapi_router("progression", broker, logs.relayed(), config.topic_suffix))
     app.include_router(make_router(database, decisions, logs.advancement, config))

@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Sequence
 
 from services.evidence.domain.quarantine import Refusal, quarantined
-from services.evidence.handlers.intake import Intake, Item
+from services.evidence.handlers.intake import READERS, Intake, Item
 from services.evidence.tables import quarantine
 from shared.crash_points import reach
 from shared.database import Database
@@ -49,7 +49,7 @@ class Quarantine:
             raise NotFound("no such piece in quarantine")
         if row["status"] in ("redriven", "released"):
             raise Refused(f"it is {row['status']} already", evidence_id=str(row["evidence_id"]))
-        [item] = await self._intake.take([row["original"]], tenant, way="redrive")
+        [item] = await self._intake.take([row["original"]], tenant, way="redrive", read=READERS[row["form"]])
         reach("redrive.taken")
         if row["status"] == "quarantined":
             taken_in = item.status != "rejected"
