@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 from typing import Any
 
@@ -11,6 +12,7 @@ from faststream.kafka import KafkaBroker
 
 from services.evidence.entrypoints.alignments import alignments_router
 from services.evidence.entrypoints.evidence import evidence_router
+from services.evidence.entrypoints.formats import formats_router
 from services.evidence.entrypoints.kafka import SubmittedEvidence
 from services.evidence.entrypoints.learners import learners_router
 from services.evidence.entrypoints.quarantine import quarantine_router
@@ -18,8 +20,10 @@ from services.evidence.entrypoints.roster import roster_router
 from services.evidence.entrypoints.xapi import xapi_router
 from services.evidence.handlers.alignment import Alignments, Realigner
 from services.evidence.handlers.directory import Competencies, Learners
+from services.evidence.handlers.formats import FORMS, Formats
 from services.evidence.handlers.intake import Intake
 from services.evidence.handlers.lag import evidence_lag
+from services.evidence.handlers.limits import BadSources
 from services.evidence.handlers.parked import CurriculumHandler, Releaser
 from services.evidence.handlers.quarantine import Quarantine
 from services.evidence.handlers.roster import Rosters
@@ -55,6 +59,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     await writer.prepare()
     learners = Learners(database, config)
     competencies = Competencies(database)
+    limits = BadSources(config)
     alignments = Alignments(database, competencies)
     intake = Intake(writer, learners, competencies, alignments, config)
     quarantine = Quarantine(database, quarantined, intake)
@@ -76,10 +81,14 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         names = [event_log.name for event_log in logs]
         return await evidence_lag(database, names, curriculum, feed, releaser, submitted.lag)
 
-    app.include_router(evidence_router(intake, database, config))
+    app.include_router(evidence_router(intake, limits, database, config))
     app.include_router(learners_router(database, logs, learners))
     app.include_router(alignments_router(database, alignments, releaser.wake, config))
-    app.include_router(xapi_router(Statements(database, intake, quarantine, config), config))
+    statements = Statements(database, intake, quarantine, config)
+    formats = Formats(database, intake, alignments, quarantine, releaser.wake, config)
+    quarantine.again = {"xapi": statements.again} | {form: functools.partial(formats.again, form) for form in FORMS}
+    app.include_router(xapi_router(statements, config))
+    app.include_router(formats_router(formats, statements, limits, config))
     app.include_router(quarantine_router(database, quarantine))
     app.include_router(roster_router(database, Rosters(database, roster, learners), config))
     app.include_router(feed_router(database, logs, config))
