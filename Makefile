@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench up down clean
+.PHONY: help setup demo test check format bench fuzz up down clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ format: setup ## format and fix what can be fixed
 
 bench: setup ## measure stage by stage and end to end; writes bench.json
 	@$(BIN)/python -m tests.bench
+
+fuzz: setup ## read 100,000 broken payloads of all formats; some ten minutes
+	@ATTAIN_TEST_FUZZ=100000 $(BIN)/python -m pytest tests/evidence/test_fuzz.py
 
 up: setup ## start Kafka, PostgreSQL and the services in the background
 	@$(BIN)/attain up --detach
