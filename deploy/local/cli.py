@@ -21,14 +21,16 @@ from deploy.local.commands.lifecycle import down, reset, up
 from deploy.local.commands.policy import policy
 from deploy.local.commands.quarantine import quarantine
 from deploy.local.commands.roster import roster
+from deploy.local.commands.settings import settings
+from deploy.local.commands.simulate import simulate_policy
 from deploy.local.commands.status import status
 from deploy.local.commands.token import token
 from deploy.local.commands.verify import verify
 from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
-    demo, up, status, down, reset, framework, roster, policy, alignment, ingest, quarantine,
-    drain, learner, explain, verify, evaluate, token
+    demo, up, status, down, reset, framework, roster, policy, settings, alignment, ingest, quarantine, drain, learner,
+    explain, verify, evaluate, token,
 )  # fmt: skip
 
 
@@ -59,6 +61,8 @@ def attain(home: str | None, tenant: str | None) -> None:
 
 for _command in COMMANDS:
     attain.add_command(_command)
+for _command in (simulate_policy,):
+    policy.add_command(_command)
 
 
 def main() -> None:

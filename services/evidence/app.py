@@ -19,6 +19,7 @@ from services.evidence.entrypoints.quarantine import quarantine_router
 from services.evidence.entrypoints.roster import roster_router
 from services.evidence.entrypoints.xapi import xapi_router
 from services.evidence.handlers.alignment import Alignments, Realigner
+from services.evidence.handlers.counting import IntakeChecks
 from services.evidence.handlers.directory import Competencies, Learners
 from services.evidence.handlers.formats import FORMS, Formats
 from services.evidence.handlers.intake import Intake
@@ -34,6 +35,7 @@ from shared.consumer import ShardConsumer
 from shared.database import Database
 from shared.event_log import EventLog
 from shared.feed import FeedClient
+from shared.reconciliation import Reconciler, Tally, reconciliation_router
 from shared.relay import Relay
 from shared.service import Tasks, make_service, serve
 from shared.settings import Settings, settings
@@ -63,19 +65,22 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     alignments = Alignments(database, competencies)
     intake = Intake(writer, learners, competencies, alignments, config)
     quarantine = Quarantine(database, quarantined, intake)
-    releaser = Releaser(
-        database, intake, competencies, Realigner(database, evidence, alignments, competencies, relay.hand_over)
-    )
+    realigner = Realigner(database, evidence, alignments, competencies, writer.counts, relay.hand_over)
+    releaser = Releaser(database, intake, competencies, realigner)
     feed = FeedClient(config.progression_url, config)
     stack.push_async_callback(feed.close)
-    handler = CurriculumHandler(releaser.wake)
-    curriculum = ShardConsumer("evidence.curriculum", CURRICULUM.log, database, handler, feed, config)
+    curriculum = ShardConsumer(
+        "evidence.curriculum", CURRICULUM.log, database, CurriculumHandler(releaser.wake), feed, config
+    )
     await curriculum.prepare()
     submitted = SubmittedEvidence(intake, quarantine, config)
     broker = make_broker(config)
     submitted.subscribe(broker)
     subscribe_consumer(broker, curriculum, config)
     tasks = Tasks()
+    tally = Tally(EVIDENCE.log)
+    checks = IntakeChecks(database, evidence, tally, writer.counts)
+    reconciler = Reconciler({"received": checks.received, "logged": checks.logged}, config.reconcile_s)
 
     async def lag() -> list[dict[str, Any]]:
         names = [event_log.name for event_log in logs]
@@ -84,25 +89,30 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     app.include_router(evidence_router(intake, limits, database, config))
     app.include_router(learners_router(database, logs, learners))
     app.include_router(alignments_router(database, alignments, releaser.wake, config))
-    statements = Statements(database, intake, quarantine, config)
     formats = Formats(database, intake, alignments, quarantine, releaser.wake, config)
-    quarantine.again = {"xapi": statements.again} | {form: functools.partial(formats.again, form) for form in FORMS}
-    app.include_router(xapi_router(statements, config))
-    app.include_router(formats_router(formats, statements, limits, config))
+    _take_in_formats(app, formats, Statements(database, intake, quarantine, config), quarantine, limits, config)
     app.include_router(quarantine_router(database, quarantine))
     app.include_router(roster_router(database, Rosters(database, roster, learners), config))
     app.include_router(feed_router(database, logs, config))
     app.include_router(asyncapi_router("evidence", broker, logs, config.topic_suffix))
-    app.include_router(operations_router(ready=database.answers, alive=tasks.alive, lag=lag))
+    app.include_router(operations_router(ready=database.answers, alive=lambda: tasks.progress([curriculum]), lag=lag))
+    app.include_router(reconciliation_router(reconciler, database, [tally]))
     tasks.start("writer", writer.run())
     tasks.start("relay", relay.run())
     tasks.start("releaser", releaser.run())
     tasks.start("curriculum", curriculum.tick())
+    tasks.start("reconciliation", reconciler.run())
     tasks.start("broker", _consume(broker))
-    stack.push_async_callback(tasks.stop)
-    stack.push_async_callback(writer.drain)
-    stack.push_async_callback(curriculum.stop)
-    stack.push_async_callback(broker.stop)
+    for stop in (tasks.stop, writer.drain, curriculum.stop, broker.stop):
+        stack.push_async_callback(stop)
+
+
+def _take_in_formats(
+    app: FastAPI, formats: Formats, statements: Statements, quarantine: Quarantine, limits: BadSources, config: Settings
+) -> None:
+    quarantine.again = {"xapi": statements.again} | {form: functools.partial(formats.again, form) for form in FORMS}
+    app.include_router(xapi_router(statements, config))
+    app.include_router(formats_router(formats, statements, limits, config))
 
 
 async def _consume(broker: KafkaBroker) -> None:

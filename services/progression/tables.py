@@ -7,12 +7,13 @@ import sqlalchemy as sa
 
 from services.progression.inputs import Key, Learner
 from services.progression.journal import JournalRow
-from shared import consumer, event_log
+from shared import consumer, event_log, reconciliation
 from shared.database import Connection, columns, upsert_rows
 
 metadata = sa.MetaData()
 event_log.define_tables(metadata)
 consumer.define_tables(metadata)
+reconciliation.define_tables(metadata)
 _text = sa.Text(collation="C")
 
 StateRow: TypeAlias = tuple[str, str, str, int, int, bytes, str | None]
@@ -52,6 +53,7 @@ journal = sa.Table(
     sa.Column("learner", _text, nullable=False),
     sa.Column("competency", _text, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("events", sa.Integer, nullable=False),
     sa.Index("journal_key", "learner", "competency"),
 )
 policy = sa.Table(
@@ -366,16 +368,20 @@ async def lock_decisions(connection: Connection, tenant: str) -> None:
     await connection.execute("select pg_advisory_xact_lock(hashtext('decisions'), hashtext($1))", tenant)
 
 
-async def last_decision(connection: Connection, tenant: str, type: str, framework: str) -> tuple[bytes, dict[int, int]]:
-    """Return the last decision of a type for a framework, folded or not, and its place in the inbox of every shard."""
+async def last_decision(connection: Connection, tenant: str, type: str, about: bytes) -> tuple[bytes, dict[int, int]]:
+    """
+    Return the last decision of a type, folded or not, and its place in the inbox of every shard.
+
+    `about` is a JSON object that its data contains.
+    """
     rows = await connection.fetch(
         "select distinct on (shard) shard, pos, body from event_log where log = 'decisions' and tenant = $1"
         " and subject = 'decision'"
-        " and convert_from(body, 'UTF8')::jsonb @> jsonb_build_object('type', $2::text,"
-        "   'data', jsonb_build_object('framework', $3::text)) order by shard, pos desc",
+        " and convert_from(body, 'UTF8')::jsonb @> jsonb_build_object('type', $2::text, 'data', $3::text::jsonb)"
+        " order by shard, pos desc",
         tenant,
         type,
-        framework,
+        about.decode(),
     )
     return (rows[0]["body"] if rows else b""), {row["shard"]: row["pos"] for row in rows}
 
@@ -423,3 +429,28 @@ async def count_unswept(connection: Connection) -> int:
     """Return how many activations have not reached all keys of their shard yet."""
     count: int = await connection.fetchval("select count(*) from activation where not swept")
     return count
+
+
+INPUT_ROWS = "select tenant, events as n from journal where shard = k.shard and batch > k.after and batch <= k.until"
+"""The journalled events of the evidence log in a range of journal positions `k`, for a tally."""
+
+
+async def learners_behind(connection: Connection, after: str, limit: int) -> list[str]:
+    """Return learners with journalled inputs, in order behind `after`."""
+    rows = await connection.fetch(
+        "select distinct learner from journal where learner > $1 order by learner limit $2", after, limit
+    )
+    return [row[0] for row in rows]
+
+
+async def journal_of(connection: Connection, learner: str) -> list[Any]:
+    """Return (tenant, competency, body) of a learner's journal rows in all tenants, in order."""
+    return await connection.fetch(
+        "select tenant, competency, body from journal where learner = $1 order by shard, batch, no", learner
+    )
+
+
+async def tenants_where_blocked(connection: Connection, learner: str) -> set[str]:
+    """Return the tenants in which a learner is blocked."""
+    rows = await connection.fetch("select tenant from blocked_learner where learner = $1", learner)
+    return {row[0] for row in rows}

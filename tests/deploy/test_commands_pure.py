@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt
 import msgspec
 import pytest
 
@@ -20,6 +21,7 @@ from deploy.local.commands.responses import ResponseLog
 from deploy.local.commands.roster import read_table, requests
 from deploy.local.commands.sending import LANES, Item, Tally, lane_of, post
 from deploy.local.errors import StackError
+from deploy.local.options import Context
 
 LOG = "student,seq,item,timestamp,correct,skill,extra\ns 1,0,,53.0,1,12,x\n\ns 1,1,i7,60.5,0,7,x\n"
 
@@ -325,3 +327,23 @@ def test_drain_of_a_stack_that_does_not_answer_ends_and_names_it(capsys: pytest.
     assert code == 1
     assert err == "attain: not drained in 0.2 s: evidence does not answer (ConnectError)\n"
     assert set(json.loads(out)) == {"error"}
+
+
+def test_a_key_file_makes_the_tokens_for_a_stack_that_is_not_local(tmp_path: Path) -> None:
+    key = tmp_path / "token_key"
+    key.write_text("ab" * 32)
+    with pytest.MonkeyPatch.context() as patch:
+        for service in ("EVIDENCE", "PROGRESSION", "REPORTING"):
+            patch.setenv(f"ATTAIN_{service}_URL", "http://127.0.0.1:9")
+        patch.setenv("ATTAIN_TOKEN_KEY_FILE", str(key))
+        context = Context(tmp_path, "demo")
+        made = jwt.decode(context.token("admin service"), bytes.fromhex("ab" * 32), ["HS256"], audience="attain")
+        patch.setenv("ATTAIN_TOKEN", "given")
+        given = context.token("admin")
+        patch.delenv("ATTAIN_TOKEN")
+        patch.delenv("ATTAIN_TOKEN_KEY_FILE")
+        with pytest.raises(StackError, match="ATTAIN_TOKEN_KEY_FILE"):
+            context.token()
+
+    assert (made["tenant"], made["scope"]) == ("demo", "admin service")
+    assert given == "given"

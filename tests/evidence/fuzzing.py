@@ -29,9 +29,7 @@ EDFI_XML = (
     b"<IdentificationCode>1</IdentificationCode></AssessmentItemIdentity></AssessmentItemReference>"
     b"</StudentAssessmentItem></StudentAssessment></InterchangeStudentAssessment>"
 )
-GOOD: dict[str, list[bytes]] = {
-    form: [one if isinstance(one, bytes) else json.dumps(one).encode() for one in several]
-    for form, several in {
+_GOOD: dict[str, list[Any]] = {
         "native": [item(activity={"id": "q", "items": 3}, extensions={"a": [1]}, assessor={"id": "t"}), item(retracts="x")],
         "xapi": [STATEMENT],
         "caliper": [grade_event(), {"sensor": "x:s", "sendTime": "2026-03-05T10:00:01.000Z", "data": [grade_event()],
@@ -42,8 +40,11 @@ GOOD: dict[str, list[bytes]] = {
         "ags": [score(), {"id": "r", "scoreOf": "l", "userId": "u", "resultScore": 0.5}],
         "oneroster": [roster_result(), roster_result(learningObjectiveSet=OBJECTIVES)],
         "edfi": [student_assessment(), EDFI_XML],
-    }.items()
 }  # fmt: skip
+GOOD: dict[str, list[bytes]] = {
+    form: [one if isinstance(one, bytes) else json.dumps(one).encode() for one in several]
+    for form, several in _GOOD.items()
+}
 ODD: list[Any] = [
     None, True, 0, -1, 1e308, 10**400, 2**63, 0.1, "", "x", "\x00", "a" * 3000, "2026-02-30", "9999-12-31T23:59:59Z",
     "0001-01-01T00:00:00+23:59", "NaN", "1e999", "-0", [], {}, [[]], [None], {"": {}}, "uri://x#", "mailto:", "\ud7ff",

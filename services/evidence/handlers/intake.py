@@ -85,7 +85,9 @@ class Intake:
             Unavailable: nothing was stored.
         """
         results, commands = await self._read(items, tenant, only_source, read)
-        for index, item in (await self.store(commands, tenant, way=way)).items():
+        stored = await self.store(commands, tenant, way=way)
+        self._writer.counts.refused(tenant, len(items) - len(commands))
+        for index, item in stored.items():
             results[index] = item
         answered = [item for item in results if item is not None]
         count(answered, way)

@@ -18,6 +18,7 @@ import asyncpg
 from services.evidence.domain.decisions import Decision, Outcome, Row, decide
 from services.evidence.domain.evidence import State, Submission
 from services.evidence.domain.validity import Piece
+from services.evidence.handlers.counting import IntakeCounts
 from services.evidence.tables import alignments, pieces, quarantine
 from shared.crash_points import reach
 from shared.database import Connection, Database
@@ -67,6 +68,7 @@ class Writer:
         self._work = asyncio.Event()
         self._room = asyncio.Event()
         self._generations: dict[int, int] = {}
+        self.counts = IntakeCounts()
 
     async def prepare(self) -> None:
         """Read the generation of each shard; a restore raises it while the services are stopped."""
@@ -167,11 +169,12 @@ class Writer:
     ) -> list[tuple[Outcome, str | None]]:
         submissions = [submission for waiting in group for submission in waiting.submissions]
         now = datetime.datetime.now(datetime.UTC)
-        async with self._database.transaction() as connection:
+        async with self.counts.storing() as refused, self._database.transaction() as connection:
             await self._refuse_erased(connection, submissions)
             await self._refuse_stale(connection, submissions)
             known = await _load(connection, submissions, forests)
             decision = decide(submissions, known, utc(now))
+            await self.counts.add(connection, refused, submissions, decision)
             appended = await append_all(connection, [(self._log, decision.drafts)])
             positions = [row[2] for row in appended]
             reach("evidence.appended")

@@ -3,11 +3,12 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID
 
-from shared import consumer, event_log
+from shared import consumer, event_log, reconciliation
 
 metadata = sa.MetaData()
 event_log.define_tables(metadata)
 consumer.define_tables(metadata)
+reconciliation.define_tables(metadata)
 
 _TEXT = sa.Text(collation="C")
 _INSTANT = sa.DateTime(timezone=True)
@@ -147,6 +148,17 @@ sa.Index(
     quarantine.c.awaits,
     quarantine.c.seq,
     postgresql_where=sa.and_(quarantine.c.status == sa.text("'parked'"), quarantine.c.awaits.isnot(None)),
+)
+
+intake_count = sa.Table(
+    "intake_count",
+    metadata,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("slot", sa.Integer, primary_key=True),
+    *(
+        sa.Column(name, sa.BigInteger, nullable=False)
+        for name in ("received", "accepted", "duplicate", "corrected", "parked", "rejected", "events")
+    ),
 )
 
 roster_fact = sa.Table(

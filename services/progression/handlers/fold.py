@@ -104,7 +104,9 @@ class MasteryFold:
                 await settle()
                 await self._decide(batch, shard, fold, settle, outcome)
             if batch.events:
+                before = shard.journal_pos
                 runs.append((shard, fold, self._journal(batch.events, shard, outcome, missing)))
+                outcome.events[batch.shard] = set(range(before + 1, shard.journal_pos + 1))
             elif not batch.decisions:
                 await settle()
                 await (self._sweep if shard.sweep else self._tick)(shard, fold, settle, outcome)
@@ -203,7 +205,7 @@ class MasteryFold:
             for learner, reason in fold.blocked.items():
                 self._block(shard, learner, reason, outcome)
             outcome.note_told(shard.number, told)
-            outcome.note_checked_by_use(shard.number, fold.checked_by_use)
+            outcome.note_decided(shard.number, fold.decided)
             self._note_states(shard, fold, outcome)
             await asyncio.sleep(0)
         for learner, shard in affected.items():

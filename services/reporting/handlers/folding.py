@@ -6,6 +6,7 @@ so batches of any size, and a rebuild, give the same rows.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from services.reporting.tables.schema import consumer_name
 from services.reporting.tables.writes import (
     CheckpointRow,
     Unfolded,
+    count_events,
     move_checkpoints,
     note_unfolded,
     publish_frameworks,
@@ -144,9 +146,12 @@ class MasteryFold(Fold):
                 checkpoints += _checkpoint(told, unfolded)
         # The key comes first in a row, so rows sort by it and never beyond it.
         rows = sorted(states.values())
+        counts = Counter((batch.shard, event.tenant) for batch in batches for event in batch.events)
 
         async def write(connection: Connection) -> None:
             await upsert_states(connection, self.version, rows)
+            if counts:
+                await count_events(connection, self.consumer, counts)
             if checkpoints:
                 await move_checkpoints(connection, self.consumer, checkpoints)
             await self._set_aside(connection, unfolded)
