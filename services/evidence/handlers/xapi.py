@@ -86,10 +86,11 @@ class Statements:
         for one in taken.values():
             first.setdefault(one.id, one)
         in_conflict, known = await self._remember(list(first.values()), sender, strict=False)
+        in_conflict |= {one.id for one in taken.values() if one.fingerprint != first[one.id].fingerprint}
         recorded = await self._record([one for id, one in first.items() if id not in in_conflict], known, sender)
         seen: set[Id] = set()
         for index, one in taken.items():
-            if known[one.id].digest != one.fingerprint:
+            if one.id in in_conflict and known[one.id].digest != one.fingerprint:
                 conflict = InvalidEvent("the id is known with other content", reason="conflict", pointer="/id")
                 results[index] = _refused(index, one.id, conflict)
             else:
