@@ -19,6 +19,7 @@ from deploy.local.commands.ingest import ingest
 from deploy.local.commands.learner import learner
 from deploy.local.commands.lifecycle import down, reset, up
 from deploy.local.commands.policy import policy
+from deploy.local.commands.privacy import erase, export
 from deploy.local.commands.quarantine import quarantine
 from deploy.local.commands.roster import roster
 from deploy.local.commands.settings import settings
@@ -30,7 +31,7 @@ from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
     demo, up, status, down, reset, framework, roster, policy, settings, alignment, ingest, quarantine, drain, learner,
-    explain, verify, evaluate, token,
+    explain, export, erase, verify, evaluate, token,
 )  # fmt: skip
 
 

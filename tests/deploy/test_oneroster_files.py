@@ -37,7 +37,9 @@ def test_a_bundle_becomes_the_tables_of_a_roster(tmp_path: Path) -> None:
         "enrolments": [
             {"class": "c1", "learner": "u1", "status": "active"}, {"class": "c1", "learner": "u2", "status": "inactive"},
         ],
-        "groups": [{"group": "sex", "learner": "u1", "value": "female"}, {"group": "race:asian", "learner": "u1", "value": "true"}],
+        "groups": [
+            {"group": "sex", "learner": "u1", "value": "female"}, {"group": "race:asian", "learner": "u1", "value": "true"},
+        ],
     }  # fmt: skip
 
 

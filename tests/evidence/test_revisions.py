@@ -97,6 +97,34 @@ def test_a_result_that_is_overwritten_for_ever_begins_a_new_chain() -> None:
     assert len(source.group.members["a"].chain) < 100
 
 
+def test_no_name_is_kept_of_a_group() -> None:
+    source = Source()
+
+    source.say(message(1, a=1), message(2, a=2))
+
+    assert source.group is not None
+    assert b"r@" not in encode_group(source.group)
+    assert b"r|" not in encode_group(source.group)
+
+
+def test_the_same_stamp_with_other_content_keeps_the_id() -> None:
+    first = revise(None, message(1, a=1), "demo", SOURCE)
+    other = revise(first.group, message(1, a=2), "demo", SOURCE)
+
+    assert [made.content.id for made in other.commands] == [made.content.id for made in first.commands]
+    assert [made.digest for made in other.commands] != [made.digest for made in first.commands]
+    assert other.group == first.group
+
+
+def test_the_same_message_again_gives_the_same_commands_again() -> None:
+    group = revise(None, message(1, a=1, b=1), "demo", SOURCE).group
+    first = revise(group, message(2, a=2), "demo", SOURCE)
+    again = revise(first.group, message(2, a=2), "demo", SOURCE)
+
+    assert again.commands == first.commands
+    assert len(first.commands) == 2
+
+
 messages = st.lists(
     st.builds(
         lambda minute, members: message(minute, **members),

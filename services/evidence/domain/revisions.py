@@ -20,15 +20,15 @@ CHAIN_ITEMS = 100
 
 class Held(msgspec.Struct, frozen=True):
     """
-    What a group holds of one member, since the message with this stamp: `item` counts, None after it was taken back.
+    What a group holds of one member since the message with this stamp; items are known by the stamps that made them.
 
-    `chain` are the earlier items, each replaced by the next and the last by `item`; `retracted` are the items that the
-    message retracted.
+    Unless `counts`, the member was taken back. `chain` are the earlier items, each replaced by the next and the last by
+    this one; `retracted` are the items that the message retracted. No name is kept here: a group's may hold a learner's.
     """
 
     stamp: str
     digest: str
-    item: str | None
+    counts: bool = True
     chain: tuple[str, ...] = ()
     retracted: tuple[str, ...] = ()
 
@@ -69,48 +69,51 @@ def revise(group: Group | None, said: Revision, tenant: str, source: str) -> Rev
     members: dict[str, Held] = {}
     commands: list[RecordEvidence] = []
     for name, piece in said.members.items():
-        now = members[name] = _replaced(held.get(name), said, name, _digest(piece.content))
+        now = members[name] = _replaced(held.get(name), said, _digest(piece.content))
         if now.stamp == said.stamp:
             commands += _retractions(now, said, name, tenant, source)
-            replaced = now.chain[-1] if now.chain else None
-            content = msgspec.structs.replace(piece.content, id=now.item or "", supersedes=replaced)
+            replaced = _item(said.group, name, now.chain[-1]) if now.chain else None
+            content = msgspec.structs.replace(piece.content, id=_item(said.group, name, now.stamp), supersedes=replaced)
             commands.append(command(tenant, content))
     for name, old in held.items():
         if name not in said.members:
-            now = members[name] = _taken_back(old, said)
+            is_again = group is not None and group.stamp == said.stamp
+            now = members[name] = old if is_again else _taken_back(old, said)
             if now.stamp == said.stamp:
                 commands += _retractions(now, said, name, tenant, source)
     reason = None if commands else "unchanged" if said.members else "nothing_to_take_back"
     return Revised(Group(said.stamp, members), tuple(commands), reason)
 
 
-def _replaced(old: Held | None, said: Revision, name: str, digest: str) -> Held:
-    if old is None or old.item is None:
-        return Held(said.stamp, digest, _item(said, name))
-    if old.digest == digest:
+def _replaced(old: Held | None, said: Revision, digest: str) -> Held:
+    if old is None or not old.counts:
+        return Held(said.stamp, digest)
+    if old.digest == digest or old.stamp == said.stamp:
+        # The same stamp with other content keeps the id, and is refused as a conflict where it is stored.
         return old
-    chain = (*old.chain, old.item)
+    chain = (*old.chain, old.stamp)
     if len(chain) < CHAIN_ITEMS:
-        return Held(said.stamp, digest, _item(said, name), chain)
-    return Held(said.stamp, digest, _item(said, name), (), chain)
+        return Held(said.stamp, digest, chain=chain)
+    return Held(said.stamp, digest, retracted=chain)
 
 
 def _taken_back(old: Held, said: Revision) -> Held:
     """Take back what counts, and before that the items it replaced, or they would count again."""
-    if old.item is None:
+    if not old.counts:
         return old
-    return Held(said.stamp, old.digest, None, (), (*old.chain, old.item))
+    return Held(said.stamp, old.digest, counts=False, retracted=(*old.chain, old.stamp))
 
 
 def _retractions(held: Held, said: Revision, name: str, tenant: str, source: str) -> list[RecordEvidence]:
+    own = _item(said.group, name, said.stamp)
     return [
-        command(tenant, Evidence(source, f"{_item(said, name)}-{place}", said.at, retracts=item))
-        for place, item in enumerate(held.retracted)
+        command(tenant, Evidence(source, f"{own}-{place}", said.at, retracts=_item(said.group, name, stamp)))
+        for place, stamp in enumerate(held.retracted)
     ]
 
 
-def _item(said: Revision, name: str) -> str:
-    return f"{said.group}|{name}@{said.stamp}" if name else f"{said.group}@{said.stamp}"
+def _item(group: str, name: str, stamp: str) -> str:
+    return f"{group}|{name}@{stamp}" if name else f"{group}@{stamp}"
 
 
 def _digest(content: Evidence) -> str:

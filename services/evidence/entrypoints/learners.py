@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Response
 from services.evidence.entrypoints.answers import Id, Limit, Text, answer, as_uuid
 from services.evidence.handlers.directory import Learners
 from services.evidence.handlers.erasure import erase_learner
+from services.evidence.handlers.holdings import holdings_of
 from services.evidence.tables import people
 from shared.database import Database
 from shared.errors import InvalidEvent, NotFound
@@ -53,6 +54,12 @@ def learners_router(database: Database, logs: Sequence[EventLog], directory: Lea
         name = next((row["name"] for row in rows if row["name"] is not None), None)
         identities = [{"source": row["source"], "source_id": row["source_id"]} for row in rows]
         return answer({"learner": learner, "name": name, "identities": identities})
+
+    @router.get("/v1/learners/{learner}/holdings")
+    async def holdings(learner: Id, caller: Caller) -> Response:
+        """Everything that this service holds of a learner: for a learner's request to see it."""
+        caller.require("admin")
+        return answer(await holdings_of(database, caller.tenant, as_uuid(learner, "learner")))
 
     @router.delete("/v1/learners/{learner}")
     async def erase(learner: Id, caller: Caller) -> Response:
