@@ -18,6 +18,7 @@ from deploy.local.commands.framework import framework
 from deploy.local.commands.ingest import ingest
 from deploy.local.commands.learner import learner
 from deploy.local.commands.lifecycle import down, reset, up
+from deploy.local.commands.merging import merge, unmerge
 from deploy.local.commands.policy import policy
 from deploy.local.commands.privacy import erase, export
 from deploy.local.commands.quarantine import quarantine
@@ -31,7 +32,7 @@ from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
     demo, up, status, down, reset, framework, roster, policy, settings, alignment, ingest, quarantine, drain, learner,
-    explain, export, erase, verify, evaluate, token,
+    explain, merge, unmerge, export, erase, verify, evaluate, token,
 )  # fmt: skip
 
 
