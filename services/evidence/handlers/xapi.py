@@ -13,7 +13,8 @@ from services.evidence.domain.quarantine import Refusal
 from services.evidence.formats import xapi
 from services.evidence.formats.reading import Origin, Reading
 from services.evidence.formats.xapi import Taken
-from services.evidence.formats.xapi_statement import Account, Actor, Statement, Version
+from services.evidence.formats.xapi_statement import Version
+from services.evidence.formats.xapi_types import Account, Actor, Statement
 from services.evidence.handlers.intake import ITEMS_A_SLICE, Intake, Item, count
 from services.evidence.handlers.quarantine import Quarantine
 from services.evidence.tables import statements
