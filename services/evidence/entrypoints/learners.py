@@ -45,8 +45,8 @@ async def _moved_to(database: Database, tenant: str, learner: str) -> Response:
     async with database.connection() as connection:
         for row in await merges.in_force(connection, tenant, [learner]):
             if str(row["merged"]) == learner:
-                headers = {"Location": f"/v1/learners/{row['into']}"}
-                return answer({"learner": learner, "merged_into": str(row["into"])}, 308, headers)
+                headers = {"Location": f"/v1/learners/{row['kept']}"}
+                return answer({"learner": learner, "merged_into": str(row["kept"])}, 308, headers)
     raise NotFound("no such learner")
 
 

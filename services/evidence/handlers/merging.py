@@ -88,7 +88,7 @@ class Merging:
             row = await merges.undo(connection, tenant, merge_id, by)
             if row is None:
                 raise NotFound("no such merge in force")
-            merged, into = str(row["merged"]), str(row["into"])
+            merged, into = str(row["merged"]), str(row["kept"])
             moved, appended = await self._move(connection, tenant, f"{merge_id}-undone", into, merged, home=merged)
             reach("merge.undone")
         self._done(tenant, appended)

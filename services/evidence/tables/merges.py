@@ -36,8 +36,8 @@ async def moved(connection: Connection, tenant: str) -> None:
 async def in_force(connection: Connection, tenant: str, learners: Sequence[str]) -> list[asyncpg.Record]:
     """Return the merges in force that concern any of the learners."""
     return await connection.fetch(
-        "select merge_id, merged, into, reason, merged_by, merged_at from learner_merge"
-        " where tenant = $1 and undone_at is null and (merged = any($2::uuid[]) or into = any($2::uuid[]))"
+        "select merge_id, merged, kept, reason, merged_by, merged_at from learner_merge"
+        " where tenant = $1 and undone_at is null and (merged = any($2::uuid[]) or kept = any($2::uuid[]))"
         " order by merged_at",
         tenant,
         learners,
@@ -47,7 +47,7 @@ async def in_force(connection: Connection, tenant: str, learners: Sequence[str])
 async def add(connection: Connection, merge_id: str, tenant: str, merged: str, into: str, reason: str, by: str) -> None:
     """Store a merge, and give the identities of one learner to another."""
     await connection.execute(
-        "insert into learner_merge (merge_id, tenant, merged, into, reason, merged_by, merged_at)"
+        "insert into learner_merge (merge_id, tenant, merged, kept, reason, merged_by, merged_at)"
         " values ($1, $2, $3, $4, $5, $6, now())",
         merge_id,
         tenant,
@@ -65,7 +65,7 @@ async def undo(connection: Connection, tenant: str, merge_id: str, by: str) -> a
     """Mark a merge in force as undone and give the identities back; return who was merged into whom."""
     row = await connection.fetchrow(
         "update learner_merge set undone_by = $3, undone_at = now()"
-        " where tenant = $1 and merge_id = $2 and undone_at is null returning merged, into",
+        " where tenant = $1 and merge_id = $2 and undone_at is null returning merged, kept",
         tenant,
         merge_id,
         by,
@@ -75,7 +75,7 @@ async def undo(connection: Connection, tenant: str, merge_id: str, by: str) -> a
             "update learner_identity set home = null, learner = $2 where tenant = $1 and learner = $3 and home = $2",
             tenant,
             row["merged"],
-            row["into"],
+            row["kept"],
         )
     return row
 

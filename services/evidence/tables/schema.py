@@ -223,7 +223,7 @@ learner_merge = sa.Table(
     sa.Column("merge_id", UUID, primary_key=True),
     sa.Column("tenant", _TEXT, nullable=False),
     sa.Column("merged", UUID, nullable=False),
-    sa.Column("into", UUID, nullable=False),
+    sa.Column("kept", UUID, nullable=False),
     sa.Column("reason", _TEXT, nullable=False),
     sa.Column("merged_by", _TEXT, nullable=False),
     sa.Column("merged_at", _INSTANT, nullable=False),
@@ -234,7 +234,7 @@ _IN_FORCE = learner_merge.c.undone_at.is_(None)
 sa.Index(
     "learner_merge_merged", learner_merge.c.tenant, learner_merge.c.merged, unique=True, postgresql_where=_IN_FORCE
 )
-sa.Index("learner_merge_into", learner_merge.c.tenant, learner_merge.c.into, postgresql_where=_IN_FORCE)
+sa.Index("learner_merge_kept", learner_merge.c.tenant, learner_merge.c.kept, postgresql_where=_IN_FORCE)
 
 identity_move = sa.Table(
     "identity_move",

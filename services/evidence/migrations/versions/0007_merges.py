@@ -14,7 +14,7 @@ def upgrade() -> None:
         sa.Column("merge_id", sa.UUID(), nullable=False),
         sa.Column("tenant", _TEXT, nullable=False),
         sa.Column("merged", sa.UUID(), nullable=False),
-        sa.Column("into", sa.UUID(), nullable=False),
+        sa.Column("kept", sa.UUID(), nullable=False),
         sa.Column("reason", _TEXT, nullable=False),
         sa.Column("merged_by", _TEXT, nullable=False),
         sa.Column("merged_at", sa.DateTime(timezone=True), nullable=False),
@@ -26,7 +26,7 @@ def upgrade() -> None:
     op.create_index(
         "learner_merge_merged", "learner_merge", ["tenant", "merged"], unique=True, postgresql_where=in_force
     )
-    op.create_index("learner_merge_into", "learner_merge", ["tenant", "into"], unique=False, postgresql_where=in_force)
+    op.create_index("learner_merge_kept", "learner_merge", ["tenant", "kept"], unique=False, postgresql_where=in_force)
     op.create_table(
         "identity_move",
         sa.Column("tenant", _TEXT, nullable=False),
