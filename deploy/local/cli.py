@@ -18,7 +18,9 @@ from deploy.local.commands.framework import framework
 from deploy.local.commands.ingest import ingest
 from deploy.local.commands.learner import learner
 from deploy.local.commands.lifecycle import down, reset, up
+from deploy.local.commands.merging import merge, unmerge
 from deploy.local.commands.policy import policy
+from deploy.local.commands.privacy import erase, export
 from deploy.local.commands.quarantine import quarantine
 from deploy.local.commands.roster import roster
 from deploy.local.commands.settings import settings
@@ -30,7 +32,7 @@ from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
     demo, up, status, down, reset, framework, roster, policy, settings, alignment, ingest, quarantine, drain, learner,
-    explain, verify, evaluate, token,
+    explain, merge, unmerge, export, erase, verify, evaluate, token,
 )  # fmt: skip
 
 

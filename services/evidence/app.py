@@ -25,6 +25,7 @@ from services.evidence.handlers.formats import FORMS, Formats
 from services.evidence.handlers.intake import Intake
 from services.evidence.handlers.lag import evidence_lag
 from services.evidence.handlers.limits import BadSources
+from services.evidence.handlers.merging import Merging
 from services.evidence.handlers.parked import CurriculumHandler, Releaser
 from services.evidence.handlers.quarantine import Quarantine
 from services.evidence.handlers.roster import Rosters
@@ -87,7 +88,8 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         return await evidence_lag(database, names, curriculum, feed, releaser, submitted.lag)
 
     app.include_router(evidence_router(intake, limits, database, config))
-    app.include_router(learners_router(database, logs, learners))
+    merging = Merging(database, evidence, learners, writer.counts, relay.hand_over)
+    app.include_router(learners_router(database, logs, learners, merging, config))
     app.include_router(alignments_router(database, alignments, releaser.wake, config))
     formats = Formats(database, intake, alignments, quarantine, releaser.wake, config)
     _take_in_formats(app, formats, Statements(database, intake, quarantine, config), quarantine, limits, config)
