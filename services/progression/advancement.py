@@ -15,8 +15,9 @@ from services.progression.decisions import ClockTicked, CompetencyDecided, Level
 from services.progression.following import Following
 from services.progression.learner import LearnerState
 from services.progression.levels import LevelTerms, Shown, level_status, unmet_of
-from services.progression.policy.rule import minutes_later, weekdays_later
+from services.progression.policy.rule import minutes_later
 from services.progression.rechecks import Rechecks, next_asked_at
+from services.progression.school_calendar import weekdays_later
 from services.progression.standing import opened_at
 from services.progression.telling import Change, Told, Trigger, common, competency_scope, event_id, level_scope, tell
 
@@ -26,7 +27,7 @@ REVIEW_DAYS = 20
 """A review is to be decided within so many days."""
 
 ESCALATES_AFTER = 5
-"""Days from Monday to Friday that a level waits for its sign-off before a leader may give it as well."""
+"""Days from Monday to Friday, but for breaks, that a level waits for its sign-off before a leader may give it as well."""
 LEADER = "school_leader"
 WEAKEST = 3
 
@@ -223,16 +224,16 @@ class Advancing:
         elif status == "not_eligible":
             standing.settling.pop(level, None)
         elif status == "eligible_pending_sign_off":
-            yield from self._request(framework, level, terms.role)
+            yield from self._request(framework, level, terms)
         elif terms.settle_min and not settled:
             standing.settling.setdefault(level, minutes_later(self._trigger.time, terms.settle_min))
         elif level not in standing.taken_back:
             yield from self._complete(framework, level)
 
-    def _request(self, framework: Framework, level: str, role: str) -> Iterator[Told]:
+    def _request(self, framework: Framework, level: str, terms: LevelTerms) -> Iterator[Told]:
         """Let a level wait for its sign-off; it is asked for once."""
-        standing, now = self._standing, self._trigger.time
-        escalate_at = weekdays_later(now, ESCALATES_AFTER) if role != LEADER else ""
+        standing, now, role = self._standing, self._trigger.time, terms.role
+        escalate_at = weekdays_later(now, ESCALATES_AFTER, terms.breaks) if role != LEADER else ""
         standing.awaiting.setdefault(level, (role, now, escalate_at))
         if level not in standing.requested:
             yield self._ask_for_sign_off(framework, level, [role], escalate_at)
