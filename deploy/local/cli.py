@@ -19,6 +19,7 @@ from deploy.local.commands.ingest import ingest
 from deploy.local.commands.learner import learner
 from deploy.local.commands.lifecycle import down, reset, up
 from deploy.local.commands.policy import policy
+from deploy.local.commands.quarantine import quarantine
 from deploy.local.commands.roster import roster
 from deploy.local.commands.settings import settings
 from deploy.local.commands.simulate import simulate_policy
@@ -28,8 +29,8 @@ from deploy.local.commands.verify import verify
 from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
-    demo, up, status, down, reset, framework, roster, policy, settings, alignment, ingest, drain, learner, explain, verify,
-    evaluate, token,
+    demo, up, status, down, reset, framework, roster, policy, settings, alignment, ingest, quarantine, drain, learner,
+    explain, verify, evaluate, token,
 )  # fmt: skip
 
 

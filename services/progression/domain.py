@@ -284,11 +284,22 @@ class ShardFold:
             self._change(key, before, activation)
 
     def tell(self, learners: dict[Learner, LearnerState]) -> list[Told]:
-        """Fold the changes into the learners' standings; return every public event, competencies before levels."""
+        """
+        Fold the changes into the learners' standings; return every public event, competencies before levels.
+
+        Of a learner whose changes raise nothing is told; its standing in `learners` is then to be dropped.
+        """
         told: list[Told] = []
         for (learner, _), group in groupby(self.changes, lambda c: ((c.tenant, c.learner), c.trigger)):
-            if learner not in self.blocked:
+            if learner in self.blocked:
+                continue
+            try:
                 told += self._tell_one_input(list(group), learners[learner])
+            except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
+                self.blocked[learner] = f"{type(error).__name__}: {error}"[:500]
+        if self.blocked:
+            self.decided = [each for each in self.decided if (each[0], each[2].learner) not in self.blocked]
+            told = [event for event in told if (event.tenant, event.learner) not in self.blocked]
         return told
 
     def _tell_one_input(self, changes: list[Change | LevelStep | Review], standing: LearnerState) -> list[Told]:
@@ -311,9 +322,15 @@ class ShardFold:
         told.sort(key=lambda event: event.type.startswith("attain.level."))
         return numbered(told, first.trigger)
 
-    def updated(self, key: Key) -> MasteryUpdated:
-        """Return the state event of a touched key."""
-        return describe(key, self.entries[key].state, self.policies)
+    def describe_touched(self) -> dict[Key, MasteryUpdated]:
+        """Return the state events of the touched keys, to be asked for before `tell`; a learner whose key raises is blocked."""
+        described = {}
+        for key in self.touched:
+            try:
+                described[key] = describe(key, self.entries[key].state, self.policies)
+            except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
+                self.blocked[key[:2]] = f"{type(error).__name__}: {error}"[:500]
+        return described
 
     def deadline_of(self, key: Key) -> str | None:
         """Return the next instant at which time alone changes a key's status."""

@@ -226,14 +226,15 @@ def explain(state: KeyState, rule: Rule | None, status: Status, missing: tuple[s
         return f"Still needed: {', '.join(missing)}."
     if status in ("overridden", "credited", "presumed"):
         return _EXPLAINED[status]
+    if status == "reverify_due" and state.crossed_at is None:
+        return "A decision by hand has expired and asks for a re-check."
     assert rule is not None
     policy = rule.policy.id
     if status == "not_yet":
         return f"{state.count} pieces of evidence; the rule of policy {policy} is not met yet."
     if status == "provisional":
         return f"Provisional since {(opened_at(state) or '')[:10]}; for mastery: {'; '.join(missing)}."
-    if state.crossed_at is None:
-        return "A decision by hand has expired and asks for a re-check."
+    assert state.crossed_at is not None
     shown = f"Shown on {state.crossed_at[:10]} by the rule of policy {policy}"
     return f"{shown}; newer evidence asks for a re-check." if status == "reverify_due" else f"{shown}."
 

@@ -79,6 +79,14 @@ def test_an_override_that_expires_asks_for_a_re_check_by_the_clock_alone():
     assert journal.told[1].data["why"] == "expiry"
 
 
+def test_an_override_expires_also_where_no_policy_is_in_force():
+    until = "2026-06-01T00:00:00.000000Z"
+    journal = Journal().fold([decide("override", status="mastered", until=until)])
+    journal.fold([ClockTicked("ada", "2026-06-02T00:00:00.000000Z", ("math:add",))])
+
+    assert journal.kinds() == ["competency.mastered", "competency.reverify_due"]
+
+
 def test_a_credit_satisfies_prerequisites_without_being_shown_and_never_expires():
     journal = Journal().fold([Decided(framework=GRAPH), Decided(AGEING)])
     journal.fold([decide("credit", "transfer"), decide("credit", "test_out", competency="math:sub")])

@@ -14,19 +14,23 @@ import msgspec
 from services.evidence.domain.evidence import Evidence, RecordEvidence, command
 from shared.events import encode_json
 
+CHAIN_ITEMS = 100
+"""Items of a member that replace each other; then a new chain begins, well below the limit of the forest."""
+
 
 class Held(msgspec.Struct, frozen=True):
     """
-    What a group holds of one member: the item that counts, and what the item of the same stamp replaced.
+    What a group holds of one member, since the message with this stamp: `item` counts, None after it was taken back.
 
-    `item` is None after the member was taken back; `taken_back` names the retraction that did it.
+    `chain` are the earlier items, each replaced by the next and the last by `item`; `retracted` are the items that the
+    message retracted.
     """
 
     stamp: str
     digest: str
     item: str | None
-    before: str | None
-    taken_back: str | None = None
+    chain: tuple[str, ...] = ()
+    retracted: tuple[str, ...] = ()
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -65,25 +69,44 @@ def revise(group: Group | None, said: Revision, tenant: str, source: str) -> Rev
     members: dict[str, Held] = {}
     commands: list[RecordEvidence] = []
     for name, piece in said.members.items():
-        digest = _digest(piece.content)
-        old = held.get(name)
-        if old is None or old.digest != digest or old.item is None:
-            before = None if old is None else old.item
-            old = Held(said.stamp, digest, _item(said, name), before)
-        members[name] = old
-        if old.stamp == said.stamp:
-            content = msgspec.structs.replace(piece.content, id=old.item or "", supersedes=old.before)
+        now = members[name] = _replaced(held.get(name), said, name, _digest(piece.content))
+        if now.stamp == said.stamp:
+            commands += _retractions(now, said, name, tenant, source)
+            replaced = now.chain[-1] if now.chain else None
+            content = msgspec.structs.replace(piece.content, id=now.item or "", supersedes=replaced)
             commands.append(command(tenant, content))
     for name, old in held.items():
-        if name in said.members:
-            continue
-        if old.item is not None:
-            old = Held(said.stamp, old.digest, None, old.item, f"{_item(said, name)}-")  # noqa: PLW2901
-        members[name] = old
-        if old.stamp == said.stamp and old.taken_back is not None:
-            commands.append(command(tenant, Evidence(source, old.taken_back, said.at, retracts=old.before)))
+        if name not in said.members:
+            now = members[name] = _taken_back(old, said)
+            if now.stamp == said.stamp:
+                commands += _retractions(now, said, name, tenant, source)
     reason = None if commands else "unchanged" if said.members else "nothing_to_take_back"
     return Revised(Group(said.stamp, members), tuple(commands), reason)
+
+
+def _replaced(old: Held | None, said: Revision, name: str, digest: str) -> Held:
+    if old is None or old.item is None:
+        return Held(said.stamp, digest, _item(said, name))
+    if old.digest == digest:
+        return old
+    chain = (*old.chain, old.item)
+    if len(chain) < CHAIN_ITEMS:
+        return Held(said.stamp, digest, _item(said, name), chain)
+    return Held(said.stamp, digest, _item(said, name), (), chain)
+
+
+def _taken_back(old: Held, said: Revision) -> Held:
+    """Take back what counts, and before that the items it replaced, or they would count again."""
+    if old.item is None:
+        return old
+    return Held(said.stamp, old.digest, None, (), (*old.chain, old.item))
+
+
+def _retractions(held: Held, said: Revision, name: str, tenant: str, source: str) -> list[RecordEvidence]:
+    return [
+        command(tenant, Evidence(source, f"{_item(said, name)}-{place}", said.at, retracts=item))
+        for place, item in enumerate(held.retracted)
+    ]
 
 
 def _item(said: Revision, name: str) -> str:

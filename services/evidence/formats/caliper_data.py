@@ -127,6 +127,7 @@ def check_entity(entity: Mapping[str, Any], at: str) -> None:
     kind = entity.get("type")
     if kind is None:
         raise _fault(f"{at}/type", "required in an entity", "missing_member")
+    _text(kind, f"{at}/type")
     _check_context(entity, at)
     if kind == "SystemIdentifier":
         _check_identifier(entity, at)
@@ -262,6 +263,8 @@ def _entity(value: Any, here: str, types: frozenset[str] | None) -> None:
     kind = value.get("type")
     if not isinstance(value.get("id"), str):
         raise _fault(f"{here}/id", "required in an entity", "missing_member")
+    if kind is not None:
+        _text(kind, f"{here}/type")
     if types is not None and kind in TYPES and kind not in types:
         raise _fault(f"{here}/type", f"{kind} does not go here")
 

@@ -103,6 +103,10 @@ class Statements:
         count(answered, "xapi")
         return answered
 
+    async def again(self, original: bytes, tenant: str, source: str) -> Sequence[Item]:
+        """Take a quarantined statement in again."""
+        return await self.take_each([original], Sender(tenant, source, "redrive", "2.0.0"))
+
     async def show(
         self, tenant: str, source: str, statement_id: str, *, voided: bool
     ) -> tuple[bytes, datetime.datetime]:

@@ -203,3 +203,13 @@ sa.Index(
     xapi_statement.c.learner_source_id,
     postgresql_where=xapi_statement.c.learner_source_id.isnot(None),
 )
+
+revision_group = sa.Table(
+    "revision_group",
+    metadata,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("source", _TEXT, primary_key=True),
+    # A digest: the name of a group may hold a learner's source id, which must be forgettable.
+    sa.Column("group_key", sa.LargeBinary, primary_key=True),
+    sa.Column("state", sa.LargeBinary, nullable=False),
+)

@@ -16,6 +16,7 @@ from services.progression.handlers.rules import rules_of
 from services.progression.learner import LearnerState
 from services.progression.policy import Policy, policy_from
 from services.progression.policy.rule import shifted
+from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import Forbidden, InvalidEvent
 from shared.event_log import Head
@@ -60,6 +61,8 @@ class Judgements:
             drafts = [self._draft(tenant, id, judgement) for id, judgement in zip(ids, checked, strict=True)]
             heads: dict[int, Head] = await self._log.heads(connection)
             positions = await self._log.append(connection, drafts)
+            reach("judgement.decided")
+        reach("judgement.committed")
         return [
             Made(id, judgement.learner, str(Position("decisions", heads[draft.shard].generation, draft.shard, pos)))
             for id, judgement, draft, pos in zip(ids, checked, drafts, positions, strict=True)
