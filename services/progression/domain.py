@@ -270,14 +270,15 @@ class ShardFold:
             state = entry.state
             pin = rules.pin_at(key[2], activation.no)
             rule, breaks = self._rule(state), rules.breaks[activation.no]
-            before = standing_of(state, rule)
             if state.crossed_at is not None:
                 if rule is None or not rule.reverify_days or state.breaks == breaks:
                     continue
+                before = standing_of(state, rule)
                 state.breaks = breaks
             elif pin == (state.policy, state.time_zone, state.dok, state.breaks):
                 continue
             else:
+                before = standing_of(state, rule)
                 assert entry.evidence is not None, "the caller loads the evidence of a learner to be refolded"
                 pinned = msgspec.structs.replace(state, **pin._asdict())
                 entry.state = replay(pinned, valid_pieces(entry.evidence), self._rule(pinned), pin.policy)

@@ -6,9 +6,9 @@ from typing import Literal
 import msgspec
 
 from services.progression import tables
-from services.progression.advancement import ESCALATES_AFTER, LEADER
 from services.progression.handlers.memory import unpack_learner
 from services.progression.handlers.rules import rules_of
+from services.progression.level_fold import ESCALATES_AFTER, LEADER
 from services.progression.school_calendar import weekdays_later
 from shared.database import Database
 from shared.events import now
