@@ -15,8 +15,15 @@ from tests.support.journal import TENANT, Decided, Journal, piece
 
 KEY: Key = (TENANT, "ada", "math:c0")
 CLASSROOM = read_policy(template("classroom"))
-AGEING = policy_from({"id": "a", "scale": {"max": 4, "mastery": 3}, "method": {"type": "streak", "n": 1}, "decision": {"latch": "first_crossing"},
-                      "upkeep": {"reverify_after_days": 30}})  # fmt: skip
+AGEING = policy_from(
+    {
+        "id": "a",
+        "scale": {"max": 4, "mastery": 3},
+        "method": {"type": "streak", "n": 1},
+        "decision": {"latch": "first_crossing"},
+        "upkeep": {"reverify_after_days": 30},
+    }
+)
 
 
 def rubric(n: int, at: str) -> EvidenceRecorded:
