@@ -277,7 +277,8 @@ def _decide(tenant: str, trigger: Trigger, body: str, rules: dict[str, Rules], d
     graph = documents.frameworks[(tenant, framework, data["version"])] if "version" in data else None
     policy = documents.policies[data["policy"]] if "policy" in data else None
     cause = trigger._replace(cause=cause_of(data))
-    in_force.activate(Activation(in_force.no + 1, cause, framework, policy, graph, data.get("time_zone", "")))
+    in_force.activate(Activation(in_force.no + 1, cause, framework, policy, graph, data.get("time_zone", ""),
+                                 data.get("breaks", "")))  # fmt: skip
 
 
 def _values(fold: ShardFold, documents: _Documents, findings: Findings) -> dict[Key, State]:
@@ -288,7 +289,8 @@ def _values(fold: ShardFold, documents: _Documents, findings: Findings) -> dict[
         policy = documents.policies.get(pin)
         rule = rule_of(policy, entry.state)
         state = entry.state
-        held = KeyState(decided=state.decided, clock=state.clock, time_zone=state.time_zone, dok=state.dok)
+        held = KeyState(decided=state.decided, clock=state.clock, time_zone=state.time_zone, dok=state.dok,
+                        breaks=state.breaks)  # fmt: skip
         plain = replay(held, valid_pieces(entry.evidence or {}), rule, pin)
         values[key] = _state(describe(key, plain, documents.policies))
         if values[key] != _state(describe(key, entry.state, documents.policies)):

@@ -24,11 +24,13 @@ STREAK_3 = policy_from(
 
 @dataclasses.dataclass(frozen=True)
 class Decided:
-    """A decision in the journal: a policy (for one framework, or all) or a framework version."""
+    """A decision in the journal: a policy (for one framework, or all), a framework version, or settings."""
 
     policy: Policy | None = None
     framework: Framework | None = None
     of: str = ""
+    breaks: str | None = None
+    time_zone: str = "UTC"
 
 
 Record = Event | Decided
@@ -139,6 +141,9 @@ class Journal:
         if decided.framework is not None:
             cause = trigger._replace(cause="framework")
             rules.activate(Activation(rules.no + 1, cause, decided.framework.id, None, decided.framework))
+        if decided.breaks is not None:
+            cause = trigger._replace(cause="setting")
+            rules.activate(Activation(rules.no + 1, cause, "", None, None, decided.time_zone, decided.breaks))
 
     def _fold_run(self, inputs: list[Input]) -> None:
         if not inputs:

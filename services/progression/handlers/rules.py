@@ -41,7 +41,7 @@ class RuleBook:
         """Put a decision into force at the shard's journal position; return the row of `tables.save_activations`."""
         data = msgspec.json.decode(decision.data)
         tenant, policy, framework = decision.tenant, data.get("policy", ""), data.get("framework", "")
-        version, time_zone = data.get("version", ""), data.get("time_zone", "")
+        version = data.get("version", "")
         async with self._database.connection() as connection:
             policy_body, framework_body = await tables.load_documents(connection, tenant, policy, framework, version)
         trigger = Trigger(decision.id, shard.journal_pos, decision.time, cause_of(data))
@@ -57,7 +57,8 @@ class RuleBook:
             framework,
             policy,
             version,
-            time_zone,
+            data.get("time_zone", ""),
+            data.get("breaks", ""),
         )
 
     def _activate(
@@ -72,9 +73,8 @@ class RuleBook:
         rules = shard.rules.setdefault(tenant, Rules())
         graph = self._framework(framework) if framework is not None else None
         document = self._policy(data["policy"], policy) if policy is not None else None
-        rules.activate(
-            Activation(rules.no + 1, trigger, data.get("framework", ""), document, graph, data.get("time_zone", ""))
-        )
+        framework_id, time_zone, breaks = (data.get(name, "") for name in ("framework", "time_zone", "breaks"))
+        rules.activate(Activation(rules.no + 1, trigger, framework_id, document, graph, time_zone, breaks))
         return rules
 
     def _policy(self, digest: str, body: bytes) -> Policy:
@@ -98,7 +98,7 @@ async def activations_of(connection: Connection, tenant: str, shard: int, framew
         Activation(
             row["no"], Trigger(row["input_id"], row["pos"], row["time"], cause_of(row)), row["framework"],
             policies.get(row["policy"]), read_framework(row["framework_body"]) if row["framework_body"] else None,
-            row["time_zone"],
+            row["time_zone"], row["breaks"],
         )
         for row in rows
     ]  # fmt: skip
