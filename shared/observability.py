@@ -1,10 +1,14 @@
 """Metrics and logs: every metric name in one place, with its meaning and unit."""
 
+import datetime
+import json
 import logging
 import sys
 
 from prometheus_client import Counter, Gauge, Histogram
 
+PLACES = ("tenant", "consumer", "log", "shard", "position")
+"""What an entry may be given with `extra`, so that it can be searched for."""
 _SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -33,11 +37,34 @@ class metrics:
     reconciled = Gauge("attain_reconciliation_timestamp_seconds", "When a stage was last reconciled", ["stage"])
 
 
-def configure_logging(level: str) -> None:
-    """Log to stderr, one line an entry; no tokens, bodies or learner names are ever logged."""
-    logging.basicConfig(
-        stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
-    )
+class JsonLines(logging.Formatter):
+    """An entry as one JSON object: time, level, service, logger, message, and what of `PLACES` the entry was given."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        entry: dict[str, object] = {
+            "time": datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "service": self._service,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        entry |= {name: getattr(record, name) for name in PLACES if hasattr(record, name)}
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False, default=str)
+
+
+def configure_logging(level: str, form: str = "text", service: str = "") -> None:
+    """Log to stderr, one line an entry, as text or JSON; no tokens, bodies or learner names are ever logged."""
+    handler = logging.StreamHandler(sys.stderr)
+    text = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+    handler.setFormatter(JsonLines(service) if form == "json" else text)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("aiokafka", "httpx", "faststream"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 

@@ -22,7 +22,6 @@ from shared.settings import Settings
 
 PROBLEM = "application/problem+json"
 RETRY_AFTER_S = 2
-LIVE_S = 60.0
 
 
 def make_app(title: str, description: str, authenticator: Authenticator, lifespan: Any) -> FastAPI:

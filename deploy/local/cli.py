@@ -19,13 +19,15 @@ from deploy.local.commands.learner import learner
 from deploy.local.commands.lifecycle import down, reset, up
 from deploy.local.commands.policy import policy
 from deploy.local.commands.roster import roster
+from deploy.local.commands.settings import settings
+from deploy.local.commands.simulate import simulate_policy
 from deploy.local.commands.status import status
 from deploy.local.commands.token import token
 from deploy.local.commands.verify import verify
 from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
-    demo, up, status, down, reset, framework, roster, policy, ingest, drain, learner, explain, verify, evaluate, token
+    demo, up, status, down, reset, framework, roster, policy, settings, ingest, drain, learner, explain, verify, evaluate, token
 )  # fmt: skip
 
 
@@ -56,6 +58,8 @@ def attain(home: str | None, tenant: str | None) -> None:
 
 for _command in COMMANDS:
     attain.add_command(_command)
+for _command in (simulate_policy,):
+    policy.add_command(_command)
 
 
 def main() -> None:

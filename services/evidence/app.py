@@ -79,7 +79,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     app.include_router(roster_router(database, Rosters(database, roster, learners), config))
     app.include_router(feed_router(database, logs, config))
     app.include_router(asyncapi_router("evidence", broker, logs, config.topic_suffix))
-    app.include_router(operations_router(ready=database.answers, alive=tasks.alive, lag=lag))
+    app.include_router(operations_router(ready=database.answers, alive=lambda: tasks.progress([curriculum]), lag=lag))
     app.include_router(reconciliation_router(reconciler, database, [tally]))
     tasks.start("writer", writer.run())
     tasks.start("relay", relay.run())

@@ -12,7 +12,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from services.progression.curriculum import Framework, framework_of, level_id
-from services.progression.decisions import ClockTicked, LevelDecided
+from services.progression.curriculum.crosswalks import Links
+from services.progression.decisions import ClockTicked, CompetencyDecided, LevelDecided
+from services.progression.following import Following
+from services.progression.learner import LearnerState
 from services.progression.levels import LevelTerms, Shown, level_status, unmet_of
 from services.progression.policy.members import Upkeep
 from services.progression.policy.rule import minutes_later
@@ -39,42 +42,6 @@ REASONS: dict[str, str] = {
 }
 
 
-class LearnerState(msgspec.Struct, array_like=True):
-    """What a learner has on the record and was told; mutable like `KeyState`. Ids are those of the events that told it."""
-
-    satisfied: dict[str, str] = {}
-    """Competencies on the record or credited, with since when."""
-    ready: dict[str, str] = {}
-    """Ids by competency, and by level for level.ready."""
-    advanced: dict[str, str] = {}
-    """Ids by level."""
-    opened: dict[str, str] = {}
-    """Competencies that met the provisional path, with when; never taken back."""
-    requested: dict[str, str] = {}
-    signed: dict[str, str] = {}
-    """When a level was signed off."""
-    settling: dict[str, str] = {}
-    """Levels that are complete and still wait for an undo, with until when."""
-    reviews: dict[str, str] = {}
-    """Open reviews, ids by level."""
-    taken_back: dict[str, str] = {}
-    """Advancements that a person took back, ids of the withdrawal by level."""
-    gaps: dict[str, tuple[str, ...]] = {}
-    """What is still open of what was not shown at a placement, by level."""
-    due: dict[str, bool] = {}
-    """Competencies of which a re-check was asked, and whether success on what builds on them is one."""
-    asked: tuple[str, ...] = ()
-    """When re-checks were asked in the last week."""
-    waiting: dict[str, tuple[int, bytes]] = {}
-    """Re-checks that wait because so many were asked this week, with the data of what will be told, as JSON."""
-    presumed: dict[str, str] = {}
-    """Competencies presumed at a placement, with since when: they satisfy prerequisites, and never a level."""
-
-    def since(self, competency: str) -> str | None:
-        """Return since when a competency satisfies prerequisites."""
-        return self.satisfied.get(competency) or self.presumed.get(competency)
-
-
 class LevelStep(NamedTuple):
     """A decision on a level, or a tick, to be folded into a learner's levels."""
 
@@ -99,14 +66,23 @@ class Advancing:
     """One learner's standing while one input is folded into it; the methods yield what is to be told."""
 
     def __init__(
-        self, standing: LearnerState, frameworks: dict[str, Framework], terms: Terms, cause: Change | LevelStep | Review
+        self,
+        standing: LearnerState,
+        frameworks: dict[str, Framework],
+        links: Links,
+        terms: Terms,
+        cause: Change | LevelStep | Review,
     ) -> None:
         self._standing = standing
         self._frameworks = frameworks
         self._terms = terms
         self._tenant, self._learner, self._trigger = cause.tenant, cause.learner, cause.trigger
-        self.used: list[str] = []
-        """Competencies due for a re-check that success on what builds on them has passed."""
+        self._following = Following(standing, frameworks, links, cause.tenant, cause.learner, cause.trigger)
+
+    @property
+    def decided(self) -> list[tuple[str, CompetencyDecided]]:
+        """What follows for other competencies, each with its id."""
+        return self._following.decided
 
     def tell_change(self, change: Change) -> Iterator[Told]:
         """Yield the event of a transition; a re-check may have to wait, and one that was never asked is not cleared."""
@@ -148,11 +124,6 @@ class Advancing:
             told_id = event_id(self._tenant, self._learner, type, competency, pinned, self._trigger)
             yield Told(told_id, type, self._tenant, self._learner, self._trigger.time, data)
 
-    def _use(self, framework: Framework, competency: str) -> None:
-        """Note which prerequisites a success on what builds on them has checked."""
-        due = self._standing.due
-        self.used += [needed for needed in framework.prerequisites.get(competency, ()) if due.get(needed)]
-
     def fold_change(self, change: Change) -> Iterator[Told]:
         """Fold one transition of a competency; yield what became ready, and what happened to its level."""
         standing, competency = self._standing, change.competency
@@ -160,8 +131,12 @@ class Advancing:
         had, counted = standing.since(competency), competency in standing.satisfied
         standing.satisfied.pop(competency, None)
         standing.presumed.pop(competency, None)
+        standing.credited.discard(competency)
         if since is not None:
             (standing.presumed if presumed else standing.satisfied)[competency] = since
+            if change.after.shown_at is None and not presumed:
+                standing.credited.add(competency)
+        self._following.cross(change)
         if change.transition == "provisional" or (since is not None and not presumed):
             standing.opened.setdefault(competency, since or change.trigger.time)
         new, lost = since is not None and had is None, counted and competency not in standing.satisfied
@@ -174,13 +149,14 @@ class Advancing:
         if gained:
             yield from self._close_gap(framework, competency)
             if change.transition == "mastered":
-                self._use(framework, competency)
+                self._following.use(framework, change)
         entry = framework.by_id.get(competency)
         for level in self._levels_with(framework, competency, level_id(framework.id, entry) if entry else ""):
             yield from self._level(framework, level)
 
     def fold_version(self, framework: Framework) -> Iterator[Told]:
-        """Yield what a new framework version makes ready or complete."""
+        """Yield what a new framework version makes ready or complete; hold credit against its crosswalks."""
+        self._following.cross_anew()
         yield from self._ready(framework, sorted(framework.prerequisites))
         for level in framework.levels:
             yield from self._level(framework, level)

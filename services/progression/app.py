@@ -10,6 +10,7 @@ from services.progression.entrypoints.deciding import deciding_router
 from services.progression.entrypoints.explaining import explaining_router
 from services.progression.entrypoints.frameworks import frameworks_router
 from services.progression.entrypoints.routes import make_router
+from services.progression.entrypoints.settings import settings_router
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.fold import MasteryFold
 from services.progression.handlers.judgements import Judgements
@@ -61,11 +62,12 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     checks = FoldChecks(database, logs, feed)
     reconciler = Reconciler({"folded": checks.folded, "sampled": StateSamples(database).sampled}, config.reconcile_s)
     decisions = Decisions(database, logs, config)
-    app.include_router(operations_router(ready=database.answers, alive=tasks.alive, lag=lag))
+    app.include_router(operations_router(ready=database.answers, alive=lambda: tasks.progress([consumer]), lag=lag))
     app.include_router(feed_router(database, logs.relayed(), config))
     app.include_router(asyncapi_router("progression", broker, logs.relayed(), config.topic_suffix))
     app.include_router(make_router(database, decisions, logs.advancement, config))
     app.include_router(frameworks_router(database, decisions, config))
+    app.include_router(settings_router(decisions, config))
     app.include_router(deciding_router(Judgements(database, logs, config)))
     app.include_router(explaining_router(database, config))
     app.include_router(reconciliation_router(reconciler, database, [checks.told]))

@@ -12,11 +12,12 @@ from itertools import groupby
 
 import msgspec
 
-from services.progression.advancement import Advancing, LearnerState, LevelStep, Review
+from services.progression.advancement import Advancing, LevelStep, Review
 from services.progression.curriculum import framework_of
 from services.progression.decisions import ClockTicked, CompetencyDecided, LevelDecided
 from services.progression.evidence_rules import mark
 from services.progression.inputs import Input, Key, Learner, absorb, valid_pieces
+from services.progression.learner import LearnerState
 from services.progression.levels import LevelTerms
 from services.progression.mastery import KeyState, Order, Piece, add, replay, stands_alone
 from services.progression.policy import Policy, Rule
@@ -70,8 +71,8 @@ class ShardFold:
         self.touched: dict[Key, None] = {}
         self.changes: list[Change | LevelStep | Review] = []
         self.blocked: dict[Learner, str] = {}
-        self.checked_by_use: list[tuple[Change, str]] = []
-        """Competencies whose re-check is passed by the change of what builds on them; filled by `tell`."""
+        self.decided: list[tuple[str, str, CompetencyDecided]] = []
+        """(tenant, id, decision): what follows for other competencies, to be folded next; filled by `tell`."""
         self._compiled: dict[tuple[str, str, int], Rule | None] = {}
 
     def needs_evidence(self, inputs: Iterable[Input]) -> set[Key]:
@@ -288,17 +289,17 @@ class ShardFold:
             except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
                 self.blocked[learner] = f"{type(error).__name__}: {error}"[:500]
         if self.blocked:
-            self.checked_by_use = [used for used in self.checked_by_use if used[0][:2] not in self.blocked]
+            self.decided = [d for d in self.decided if (d[0], d[2].learner) not in self.blocked]
             told = [event for event in told if (event.tenant, event.learner) not in self.blocked]
         return told
 
     def _tell_one_input(self, changes: list[Change | LevelStep | Review], standing: LearnerState) -> list[Told]:
         first = changes[0]
         rules = self.rules[first.tenant]
-        frameworks = rules.frameworks[first.rules_no]
+        frameworks, links = rules.frameworks[first.rules_no], rules.links_at(first.rules_no)
         told: list[Told] = []
         for change in changes:
-            advancing = Advancing(standing, frameworks, lambda code: _terms(rules, code, first.rules_no), change)
+            advancing = Advancing(standing, frameworks, links, lambda code: _terms(rules, code, first.rules_no), change)
             if isinstance(change, Review):
                 told += advancing.fold_version(change.framework)
             elif isinstance(change, LevelStep):
@@ -306,7 +307,7 @@ class ShardFold:
             else:
                 told += advancing.tell_change(change)
                 told += advancing.fold_change(change)
-                self.checked_by_use += [(change, competency) for competency in advancing.used]
+            self.decided += [(first.tenant, *decided) for decided in advancing.decided]
         told.sort(key=lambda event: event.type.startswith("attain.level."))
         return numbered(told, first.trigger)
 

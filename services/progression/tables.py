@@ -368,16 +368,20 @@ async def lock_decisions(connection: Connection, tenant: str) -> None:
     await connection.execute("select pg_advisory_xact_lock(hashtext('decisions'), hashtext($1))", tenant)
 
 
-async def last_decision(connection: Connection, tenant: str, type: str, framework: str) -> tuple[bytes, dict[int, int]]:
-    """Return the last decision of a type for a framework, folded or not, and its place in the inbox of every shard."""
+async def last_decision(connection: Connection, tenant: str, type: str, about: bytes) -> tuple[bytes, dict[int, int]]:
+    """
+    Return the last decision of a type, folded or not, and its place in the inbox of every shard.
+
+    `about` is a JSON object that its data contains.
+    """
     rows = await connection.fetch(
         "select distinct on (shard) shard, pos, body from event_log where log = 'decisions' and tenant = $1"
         " and subject = 'decision'"
-        " and convert_from(body, 'UTF8')::jsonb @> jsonb_build_object('type', $2::text,"
-        "   'data', jsonb_build_object('framework', $3::text)) order by shard, pos desc",
+        " and convert_from(body, 'UTF8')::jsonb @> jsonb_build_object('type', $2::text, 'data', $3::text::jsonb)"
+        " order by shard, pos desc",
         tenant,
         type,
-        framework,
+        about.decode(),
     )
     return (rows[0]["body"] if rows else b""), {row["shard"]: row["pos"] for row in rows}
 

@@ -27,6 +27,7 @@ def evidence(
     first: int = 0,
     in_turn: bool = False,
     seed: int = 1,
+    kind: str = "practice",
 ) -> Iterator[Item]:
     """
     Yield `count` native objects with their learner, as JSON of about 300 bytes; `run` keeps their ids apart.
@@ -55,7 +56,7 @@ def evidence(
                     "activity": {"id": f"activity-{number % 500}"},
                     "score": {"raw": int(chance.random() < 0.7), "max": 1},
                     "occurred_at": f"2026-03-{day:02}T{clock}Z",
-                    "kind": "practice",
+                    "kind": kind,
                 }
             ),
         )

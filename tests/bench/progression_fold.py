@@ -43,6 +43,7 @@ class Shape:
     competencies: int = 12
     shards: int = 8
     pieces: int = 10
+    kind: str = "practice"
     known: bool = False
     """Whether each learner has a piece before, folded outside the measurement."""
 
@@ -118,7 +119,7 @@ class Topic:
     def _drafts(self, shape: Shape, in_turn: bool) -> Iterator[Draft]:
         load = evidence(
             "fold", shape.events, learners=shape.learners, competencies=shape.competencies, pieces=shape.pieces,
-            first=self._appended, in_turn=in_turn,
+            first=self._appended, in_turn=in_turn, kind=shape.kind,
         )  # fmt: skip
         for _, item in load:
             native = msgspec.json.decode(item)
@@ -126,7 +127,7 @@ class Topic:
             id = stable_id(TENANT, native["source"], native["id"])
             recorded = EvidenceRecorded(
                 evidence_id=id, source=native["source"], id=native["id"], learner=learner,
-                competencies=tuple(native["competencies"]), score=Score(**native["score"]), kind="practice",
+                competencies=tuple(native["competencies"]), score=Score(**native["score"]), kind=native["kind"],
                 occurred_at=native["occurred_at"].replace("Z", ".000000Z"), activity=native["activity"]["id"],
             )  # fmt: skip
             body = envelope(id=id, source="evidence", type=EVIDENCE_RECORDED, tenant=TENANT, subject=learner,

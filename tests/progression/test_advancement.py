@@ -2,10 +2,10 @@
 
 import pytest
 
-from services.progression.advancement import LearnerState
 from services.progression.curriculum import Framework, read_csv
 from services.progression.domain import ShardFold
 from services.progression.inputs import input_of
+from services.progression.learner import LearnerState
 from services.progression.policy import policy_from
 from services.progression.rules import Activation, Rules
 from services.progression.telling import Trigger

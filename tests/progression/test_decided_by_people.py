@@ -209,9 +209,9 @@ def test_success_on_what_builds_on_it_is_a_re_check_passed():
     policy = policy_from(STREAK | {"upkeep": {"on_contradiction": {"last": 2, "below": 1}, "by_use": True}})
     journal = contradicted("math:add", "math:sub", policy=policy)
     journal.fold([piece(n, competency="math:mul", day=3) for n in (51, 52)])
-    assert sorted(journal.checked_by_use) == ["math:add", "math:sub"]
+    assert sorted((d.kind, d.competency) for _, d in journal.followed) == [("check", "math:add"), ("check", "math:sub")]
 
-    journal.fold([decide("check", "evidence")])
+    journal.settle()
 
     assert journal.kinds()[-1] == "competency.reverified"
     assert journal.told[-1].data["by_use"] is True

@@ -207,7 +207,7 @@ class MasteryFold:
             for learner, reason in fold.blocked.items():
                 self._block(shard, learner, reason, outcome)
             outcome.note_told(shard.number, told)
-            outcome.note_checked_by_use(shard.number, fold.checked_by_use)
+            outcome.note_decided(shard.number, fold.decided)
             self._note_states(shard, fold, states, outcome)
             await asyncio.sleep(0)
         for learner, shard in affected.items():
