@@ -165,7 +165,10 @@ class Side:
         (await self.ask("POST", "progression", "/v1/frameworks", json=body)).raise_for_status()
 
     async def _learner(self, source_id: str) -> str:
-        answer = await self.ask("GET", "evidence", "/v1/learners", params=_who(source_id))
+        """Return the id of a learner, who is met when a piece that waited for its competency is recorded."""
+        async with asyncio.timeout(ANSWERS_S_MAX):
+            while (answer := await self.ask("GET", "evidence", "/v1/learners", params=_who(source_id))).is_error:
+                await asyncio.sleep(0.1)
         return str(answer.json()["learner"])
 
     def _piece(self, id: str, competency: str, learner: str = "side") -> dict[str, Any]:
