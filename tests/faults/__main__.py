@@ -24,7 +24,7 @@ from tests.faults.target import Given
 
 LEARNERS_PER_RATE = 4
 """So that a learner has a piece every few seconds, whatever the rate."""
-COUNT_RATE = 5_000
+COUNT_RATE = 2_500
 KILL_EVERY_S = 5.0
 
 
