@@ -24,10 +24,10 @@ from services.progression.policy import Policy, Rule
 from services.progression.rules import Activation, Rules
 from services.progression.standing import (
     Standing,
+    awaited_role,
     deadline_of,
     explain,
     is_due,
-    is_open,
     missing_of,
     rule_of,
     score_of,
@@ -180,8 +180,10 @@ class ShardFold:
         assert piece is not None
         add(state, piece, rule)
         if before is not None:
-            if state.crossed_at is not None or (state.met and not state.opened and is_open(state)):
-                self._change(key, Standing(status_was(before, rule), None, None), item)
+            if state.crossed_at is not None or (state.met and state.met != before[-1]):
+                was = status_was(before, rule)
+                awaited = awaited_role(before[-1], rule) if was == "provisional" else ""
+                self._change(key, Standing(was, None, None, awaits=awaited), item)
         elif state.crossed_at != crossed or (rule is not None and rule.watches):
             self._change(key, Standing("reverify_due" if was_due else "mastered", crossed, crossed), item)
         return True
@@ -289,7 +291,7 @@ class ShardFold:
             except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
                 self.blocked[learner] = f"{type(error).__name__}: {error}"[:500]
         if self.blocked:
-            self.decided = [d for d in self.decided if (d[0], d[2].learner) not in self.blocked]
+            self.decided = [each for each in self.decided if (each[0], each[2].learner) not in self.blocked]
             told = [event for event in told if (event.tenant, event.learner) not in self.blocked]
         return told
 
@@ -299,7 +301,9 @@ class ShardFold:
         frameworks, links = rules.frameworks[first.rules_no], rules.links_at(first.rules_no)
         told: list[Told] = []
         for change in changes:
-            advancing = Advancing(standing, frameworks, links, lambda code: _terms(rules, code, first.rules_no), change)
+            advancing = Advancing(
+                standing, frameworks, links, lambda code: level_terms(rules, code, first.rules_no), change
+            )
             if isinstance(change, Review):
                 told += advancing.fold_version(change.framework)
             elif isinstance(change, LevelStep):
@@ -329,7 +333,7 @@ class ShardFold:
         return deadline_of(state, rule) if ages or state.decided else None
 
 
-def _terms(rules: Rules, competency: str, no: int) -> LevelTerms:
+def level_terms(rules: Rules, competency: str, no: int) -> LevelTerms:
     """Return the terms of the level of a competency, under the policy that was in force for it after activation `no`."""
     policy = rules.policy_at(competency, no)
     if policy is None:

@@ -26,8 +26,8 @@ def evidence(
     pieces: int = PIECES_A_PAIR,
     first: int = 0,
     in_turn: bool = False,
-    seed: int = 1,
     kind: str = "practice",
+    seed: int = 1,
 ) -> Iterator[Item]:
     """
     Yield `count` native objects with their learner, as JSON of about 300 bytes; `run` keeps their ids apart.

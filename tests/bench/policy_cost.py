@@ -12,7 +12,7 @@ from services.progression.policy.templates import template
 from tests.bench.end_to_end import STREAK_3, Bench
 from tests.bench.figures import Figure
 from tests.bench.load import FRAMEWORK, SOURCE, evidence
-from tests.bench.progression_fold import Shape, filled_topic
+from tests.bench.progression_fold import Shape, prepared_topic
 
 KIND = "performance"
 """Work that both policies count; practice never gates under the template."""
@@ -38,7 +38,7 @@ def classroom_against_simple(stack: Stack, events: int, rounds: int, say: Callab
 
 
 async def _rate(stack: Stack, shape: Shape, policy: bytes) -> float:
-    async with filled_topic(stack, shape, policy) as topic:
+    async with prepared_topic(stack, shape, policy) as topic:
         return (await topic.fold(shape.events)).rate
 
 
