@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import Mapping
 
 from tests.faults.stimuli import ANSWERS_S_MAX, SOURCE, Side
 
@@ -53,7 +54,7 @@ async def _align(side: Side, activity: str, framework: str) -> None:
     (await side.ask("POST", "evidence", "/v1/alignments", json=entry)).raise_for_status()
 
 
-async def _send(side: Side, form: str, message: dict[str, object]) -> None:
+async def _send(side: Side, form: str, message: Mapping[str, object]) -> None:
     answer = await side.ask("POST", "evidence", f"/v1/intake/{form}", params={"source": SOURCE}, json=message)
     answer.raise_for_status()
     [item] = answer.json()["items"]
