@@ -93,7 +93,8 @@ class Sections:
         note = (
             f"One process each, on the same topic filled with {one.detail['events']:,} events, in turn. All keep a streak a"
             " (learner, competency) and tell the first time that three in a row are right, exactly once. Attain besides"
-            " journals each piece, keeps the state in PostgreSQL with an explanation, and publishes each state and public events with deterministic ids."
+            " journals each piece, keeps the state in PostgreSQL with an explanation, and publishes each state and public"
+            " events with deterministic ids."
             f" It spends {one.detail['progression_us']:.1f} µs an event in its process, {one.detail['postgres_us']:.1f} in"
             f" PostgreSQL and {one.detail['kafka_us']:.1f} in Kafka. The ratio is the median of the rounds' ratios."
         )
