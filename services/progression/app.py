@@ -68,7 +68,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     app.include_router(make_router(database, decisions, logs.advancement, config))
     app.include_router(frameworks_router(database, decisions, config))
     app.include_router(settings_router(decisions, config))
-    app.include_router(deciding_router(Judgements(database, logs, config)))
+    app.include_router(deciding_router(Judgements(database, logs, config), database))
     app.include_router(explaining_router(database, config))
     app.include_router(reconciliation_router(reconciler, database, [checks.told]))
     await broker.start()

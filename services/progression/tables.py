@@ -231,13 +231,23 @@ async def save_framework(connection: Connection, tenant: str, id: str, version: 
 async def load_activations(connection: Connection, shards: Collection[int]) -> list[Any]:
     """Return the activations of the shards in order, with the bodies of their policies and frameworks."""
     return await connection.fetch(
-        "select a.shard, a.tenant, a.no, a.input_id, a.pos, a.time, a.framework, a.policy, a.time_zone, a.swept,"
-        " p.body as policy_body, f.body as framework_body from activation a"
-        " left join policy p on p.tenant = a.tenant and p.hash = a.policy"
-        " left join framework f on f.tenant = a.tenant and f.id = a.framework and f.version = a.version"
-        " where a.shard = any($1::int[]) order by a.shard, a.tenant, a.no",
-        list(shards),
+        f"{_ACTIVATIONS} where a.shard = any($1::int[]) order by a.shard, a.tenant, a.no", list(shards)
     )
+
+
+async def tenant_activations(connection: Connection, tenant: str, shard: int, framework: str) -> list[Any]:
+    """Return a tenant's activations on a shard in order; of frameworks that are not this one without the body."""
+    return await connection.fetch(
+        f"{_ACTIVATIONS} and f.id = $3 where a.shard = $2 and a.tenant = $1 order by a.no", tenant, shard, framework
+    )
+
+
+_ACTIVATIONS = (
+    "select a.shard, a.tenant, a.no, a.input_id, a.pos, a.time, a.framework, a.policy, a.time_zone, a.swept,"
+    " p.body as policy_body, f.body as framework_body from activation a"
+    " left join policy p on p.tenant = a.tenant and p.hash = a.policy"
+    " left join framework f on f.tenant = a.tenant and f.id = a.framework and f.version = a.version"
+)
 
 
 async def load_documents(connection: Connection, tenant: str, policy: str, framework: str, version: str) -> Any:
@@ -327,6 +337,17 @@ async def standing_of(connection: Connection, tenant: str, learner: str) -> byte
     return state
 
 
+async def standings_behind(
+    connection: Connection, tenant: str, after: str, limit: int, learners: Collection[str] | None
+) -> list[Any]:
+    """Return (learner, state) of a tenant's learners behind one, in order; of these alone where they are named."""
+    return await connection.fetch(
+        "select learner, state from learner_standing where tenant = $1 and learner > $2"
+        " and ($4::text[] is null or learner = any($4)) order by learner limit $3",
+        tenant, after, limit, list(learners) if learners is not None else None,
+    )  # fmt: skip
+
+
 async def all_states(connection: Connection, tenant: str | None, after: Key, limit: int) -> list[Any]:
     """Return (tenant, learner, competency, state) behind a key, in order; of all tenants where `tenant` is None."""
     return await connection.fetch(
@@ -350,17 +371,6 @@ async def policy_body(connection: Connection, tenant: str, digest: str) -> bytes
         "select body from policy where tenant = $1 and hash = $2", tenant, digest
     )
     return body
-
-
-async def policy_in_force(connection: Connection, tenant: str, framework: str) -> str | None:
-    """Return the hash of the latest policy for a framework (empty: for all), None where there is none."""
-    digest: str | None = await connection.fetchval(
-        "select policy from activation where shard = 0 and tenant = $1 and framework = $2 and policy <> ''"
-        " order by no desc limit 1",
-        tenant,
-        framework,
-    )
-    return digest
 
 
 async def lock_decisions(connection: Connection, tenant: str) -> None:

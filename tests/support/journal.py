@@ -181,11 +181,12 @@ class Journal:
             fold.refold_learner(learner, keys)
 
     def _finish(self, fold: ShardFold) -> None:
-        assert not fold.blocked, fold.blocked
         for change in fold.changes:
             self.learners.setdefault((change.tenant, change.learner), LearnerState())
+        fold.describe_touched()
         self.told += fold.tell(self.learners)
         self.followed += [(id, decision) for _, id, decision in fold.decided]
+        assert not fold.blocked, fold.blocked
         for key in fold.touched:
             entry = self._cache[key]
             self.states[key] = (entry.rules_no, msgspec.msgpack.encode(entry.state))
