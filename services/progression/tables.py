@@ -319,6 +319,16 @@ async def states_of(connection: Connection, tenant: str, learner: str) -> list[A
     )
 
 
+async def states_behind(connection: Connection, tenant: str, after: str, limit: int) -> list[Any]:
+    """Return (learner, competency, state) of the next `limit` learners behind one, in order."""
+    return await connection.fetch(
+        "select learner, competency, state from mastery where tenant = $1 and learner in"
+        " (select distinct learner from mastery where tenant = $1 and learner > $2 order by learner limit $3)"
+        " order by learner, competency",
+        tenant, after, limit,
+    )  # fmt: skip
+
+
 async def standing_of(connection: Connection, tenant: str, learner: str) -> bytes | None:
     """Return a learner's standing, None where nothing is on the record."""
     state: bytes | None = await connection.fetchval(
@@ -401,12 +411,12 @@ async def all_frameworks_of(connection: Connection, tenant: str) -> list[bytes]:
 async def public_events(
     connection: Connection, tenant: str, learner: str | None, after: dict[int, int], limit: int
 ) -> list[Any]:
-    """Return (shard, pos, generation, body) of a tenant's events on the log advancement, behind a vector of positions."""
+    """Return (shard, pos, generation, subject, body) of a tenant's public events behind a vector of positions."""
     return await connection.fetch(
-        "select e.shard, e.pos, h.generation, e.body"
+        "select e.shard, e.pos, h.generation, e.subject, e.body"
         " from unnest($3::int[], $4::bigint[]) c (shard, after)"
         " join log_head h on h.log = 'advancement' and h.shard = c.shard"
-        " cross join lateral (select shard, pos, body from event_log e where e.log = 'advancement'"
+        " cross join lateral (select shard, pos, subject, body from event_log e where e.log = 'advancement'"
         "   and e.shard = c.shard and e.pos > c.after and e.tenant = $1 and ($2::text is null or e.subject = $2)"
         "   order by e.pos limit $5) e order by e.shard, e.pos",
         tenant, learner, *columns(after.items(), 2), limit,

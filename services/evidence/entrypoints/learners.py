@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, Field
 
 from services.evidence.entrypoints.answers import Id, Limit, Text, answer, as_uuid
 from services.evidence.handlers.directory import Learners
@@ -17,6 +18,15 @@ from shared.event_log import EventLog
 from shared.web import Caller
 
 SEARCH_ROWS = 50
+LEARNERS_MAX = 10_000
+
+
+class References(BaseModel):
+    """Learners whose ids at one source are asked for."""
+
+    tenant: str
+    source: str
+    learners: list[str] = Field(max_length=LEARNERS_MAX)
 
 
 def learners_router(database: Database, logs: Sequence[EventLog], directory: Learners) -> APIRouter:
@@ -59,6 +69,18 @@ def learners_router(database: Database, logs: Sequence[EventLog], directory: Lea
         """Forget a learner for good; positions stay, bodies go."""
         caller.require("admin")
         return answer(await erase_learner(database, logs, directory, caller.tenant, as_uuid(learner, "learner")))
+
+    @router.post("/v1/learners/references")
+    async def references(body: References, caller: Caller) -> Response:
+        """One source's own ids of learners, for delivery to that source alone; who it does not know is left out."""
+        caller.require("service")
+        learners = [as_uuid(learner, "learners") for learner in body.learners]
+        async with database.connection() as connection:
+            found = await people.references(connection, body.tenant, body.source, learners)
+        ids: dict[str, list[str]] = {}
+        for learner, source_id in found:
+            ids.setdefault(learner, []).append(source_id)
+        return answer(ids)
 
     @router.get("/v1/identities")
     async def identities(
