@@ -89,7 +89,8 @@ class Reason(msgspec.Struct, frozen=True):
 class PublicEvent(msgspec.Struct, frozen=True, kw_only=True):
     """
     What every event has. `seq` rises per learner and scope, so that a late delivery can be dropped; `effective_at` is when it was
-    shown, `decided_at` when it was decided. `batch` names the recalculation that it is part of.
+    shown, `decided_at` when it was decided. `batch` names the recalculation that it is part of; `replaces` is the id of the
+    event that it takes the place of.
     """
 
     learner: Learner
@@ -101,16 +102,16 @@ class PublicEvent(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason
     mode: Literal["live", "shadow"] = "live"
     batch: str | None = None
+    replaces: str | None = None
 
 
 class CompetencyEvent(PublicEvent, frozen=True, kw_only=True):
-    """What every transition of a competency has; `replaces` is the id of the event that it takes the place of."""
+    """What every transition of a competency has."""
 
     before: Status
     after: Status
     basis: Basis
     policy: Policy | None = None
-    replaces: str | None = None
 
 
 class Provisional(CompetencyEvent, frozen=True, kw_only=True):

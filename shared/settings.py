@@ -3,8 +3,9 @@
 import functools
 import os
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SECRETS_DIR = "/run/secrets"
@@ -16,6 +17,17 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ATTAIN_", frozen=True, extra="ignore")
 
     kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, comma-separated")
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how brokers are reached; SSL verifies their certificate"
+    )
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="of SASL; PLAIN shows the broker the password"
+    )
+    kafka_username: str = Field("", description="of SASL; one a service, so that ACLs can be")
+    kafka_password: SecretStr = Field(SecretStr(""), description="of SASL")
+    kafka_ca_file: Path | None = Field(None, description="who signs the brokers' certificates, PEM; else the system's")
+    kafka_certificate_file: Path | None = Field(None, description="this client's certificate, PEM, for mutual TLS")
+    kafka_key_file: Path | None = Field(None, description="its key, PEM, where it is not in the same file")
     evidence_database: str = Field("", description="PostgreSQL URL of the evidence service")
     progression_database: str = Field("", description="PostgreSQL URL of the progression service")
     reporting_database: str = Field("", description="PostgreSQL URL of the reporting service")
@@ -65,10 +77,18 @@ class Settings(BaseSettings):
     batch_items_max: int = Field(10_000, description="items a request; bounds one transaction")
     item_bytes_max: int = Field(256 << 10, description="one native object; well below Kafka's 1 MiB record limit")
     clock_skew_s: int = Field(300, description="how far occurred_at may lie ahead of this machine's clock")
+    statements_kept: Literal["none", "scored", "all"] = Field(
+        "scored", description="which xAPI statements can be read again; of the others an id and a digest are kept"
+    )
+    caliper_strict: bool = Field(
+        True, description="refuse whole numbers where Caliper 1.2 has decimals; producers in JavaScript need False"
+    )
+    time_zone: str = Field("UTC", description="zone of times that a format gives without one (OneRoster, Ed-Fi, CSV)")
     page_rows_max: int = Field(10_000, description="rows a page of feeds and lists")
     wait_s_max: float = Field(30, description="the longest `?wait=` waits before 503")
 
     log_level: str = Field("INFO", description="logging level")
+    log_format: Literal["text", "json"] = Field("text", description="JSON is one object a line, for log collectors")
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 import httpx
 
+from deploy.local.commands.alignment import alignment
 from deploy.local.commands.demo import demo
 from deploy.local.commands.drain import drain
 from deploy.local.commands.evaluate import evaluate
@@ -19,6 +20,7 @@ from deploy.local.commands.learner import learner
 from deploy.local.commands.lifecycle import down, reset, up
 from deploy.local.commands.policy import policy
 from deploy.local.commands.roster import roster
+from deploy.local.commands.settings import settings
 from deploy.local.commands.simulate import simulate_policy
 from deploy.local.commands.status import status
 from deploy.local.commands.token import token
@@ -26,7 +28,8 @@ from deploy.local.commands.verify import verify
 from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
-    demo, up, status, down, reset, framework, roster, policy, ingest, drain, learner, explain, verify, evaluate, token
+    demo, up, status, down, reset, framework, roster, policy, settings, alignment, ingest, drain, learner, explain, verify,
+    evaluate, token,
 )  # fmt: skip
 
 

@@ -9,11 +9,14 @@ from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
 
+from services.evidence.entrypoints.alignments import alignments_router
 from services.evidence.entrypoints.evidence import evidence_router
 from services.evidence.entrypoints.kafka import SubmittedEvidence
 from services.evidence.entrypoints.learners import learners_router
 from services.evidence.entrypoints.quarantine import quarantine_router
 from services.evidence.entrypoints.roster import roster_router
+from services.evidence.entrypoints.xapi import xapi_router
+from services.evidence.handlers.alignment import Alignments, Realigner
 from services.evidence.handlers.counting import IntakeChecks
 from services.evidence.handlers.directory import Competencies, Learners
 from services.evidence.handlers.intake import Intake
@@ -22,6 +25,7 @@ from services.evidence.handlers.parked import CurriculumHandler, Releaser
 from services.evidence.handlers.quarantine import Quarantine
 from services.evidence.handlers.roster import Rosters
 from services.evidence.handlers.writer import Writer
+from services.evidence.handlers.xapi import Statements
 from shared.asyncapi import asyncapi_router
 from shared.consumer import ShardConsumer
 from shared.database import Database
@@ -53,9 +57,12 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     await writer.prepare()
     learners = Learners(database, config)
     competencies = Competencies(database)
-    intake = Intake(writer, learners, competencies, config)
+    alignments = Alignments(database, competencies)
+    intake = Intake(writer, learners, competencies, alignments, config)
     quarantine = Quarantine(database, quarantined, intake)
-    releaser = Releaser(database, intake, competencies)
+    releaser = Releaser(
+        database, intake, competencies, Realigner(database, evidence, alignments, competencies, relay.hand_over)
+    )
     feed = FeedClient(config.progression_url, config)
     stack.push_async_callback(feed.close)
     handler = CurriculumHandler(releaser.wake)
@@ -71,15 +78,18 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     reconciler = Reconciler({"received": checks.received, "logged": checks.logged}, config.reconcile_s)
 
     async def lag() -> list[dict[str, Any]]:
-        return await evidence_lag(database, [event_log.name for event_log in logs], curriculum, feed, submitted.lag)
+        names = [event_log.name for event_log in logs]
+        return await evidence_lag(database, names, curriculum, feed, releaser, submitted.lag)
 
     app.include_router(evidence_router(intake, database, config))
     app.include_router(learners_router(database, logs, learners))
+    app.include_router(alignments_router(database, alignments, releaser.wake, config))
+    app.include_router(xapi_router(Statements(database, intake, quarantine, config), config))
     app.include_router(quarantine_router(database, quarantine))
     app.include_router(roster_router(database, Rosters(database, roster, learners), config))
     app.include_router(feed_router(database, logs, config))
     app.include_router(asyncapi_router("evidence", broker, logs, config.topic_suffix))
-    app.include_router(operations_router(ready=database.answers, alive=tasks.alive, lag=lag))
+    app.include_router(operations_router(ready=database.answers, alive=lambda: tasks.progress([curriculum]), lag=lag))
     app.include_router(reconciliation_router(reconciler, database, [tally]))
     tasks.start("writer", writer.run())
     tasks.start("relay", relay.run())

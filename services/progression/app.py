@@ -11,6 +11,7 @@ from services.progression.entrypoints.explaining import explaining_router
 from services.progression.entrypoints.feeds import feeds_router
 from services.progression.entrypoints.frameworks import frameworks_router
 from services.progression.entrypoints.routes import make_router
+from services.progression.entrypoints.settings import settings_router
 from services.progression.entrypoints.webhooks import webhooks_router
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.delivering import Dispatcher
@@ -67,12 +68,13 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     checks = FoldChecks(database, logs, feed)
     reconciler = Reconciler({"folded": checks.folded, "sampled": StateSamples(database).sampled}, config.reconcile_s)
     decisions = Decisions(database, logs, config)
-    app.include_router(operations_router(ready=database.answers, alive=tasks.alive, lag=lag))
+    app.include_router(operations_router(ready=database.answers, alive=lambda: tasks.progress([consumer]), lag=lag))
     app.include_router(feed_router(database, logs.relayed(), config))
     app.include_router(asyncapi_router("progression", broker, logs.relayed(), config.topic_suffix))
     app.include_router(make_router(database, decisions, config))
     app.include_router(frameworks_router(database, decisions, config))
-    app.include_router(deciding_router(Judgements(database, logs, config)))
+    app.include_router(settings_router(decisions, config))
+    app.include_router(deciding_router(Judgements(database, logs, config), database))
     app.include_router(explaining_router(database, config))
     references, poster = References(config), Poster(config)
     stack.push_async_callback(references.close)

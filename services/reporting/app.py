@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import datetime
 import logging
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -27,7 +26,7 @@ from shared.reconciliation import Reconciler, reconciliation_router
 from shared.service import Tasks, serve
 from shared.settings import Settings, settings
 from shared.transport import make_broker
-from shared.web import LIVE_S, make_app, operations_router
+from shared.web import make_app, operations_router
 
 log = logging.getLogger(__name__)
 STAGES = {"mastery": "reporting", "curriculum": "reporting-curriculum", "roster": "reporting-roster"}
@@ -131,8 +130,7 @@ class Service:
         return bool(self.consumers) and await self.database.answers()
 
     def _alive(self) -> bool:
-        now = time.monotonic()
-        return self._tasks.alive() and all(now - consumer.ticked_at < LIVE_S for consumer in self.consumers)
+        return self._tasks.progress(self.consumers)
 
     async def _lag(self) -> list[dict[str, Any]]:
         return list(await asyncio.gather(*(self._stage(model) for model in STAGES)))

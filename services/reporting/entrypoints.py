@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import time
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -49,7 +48,6 @@ class ModelConsumer(ShardConsumer):
         super().__init__(fold.consumer, INPUT_LOGS[model], database, fold, feed, settings)
         self.model = model
         self.version = version
-        self.ticked_at = time.monotonic()
 
     async def follow(self, version: int) -> None:
         """Go on with another version: its tables, its positions."""
@@ -63,10 +61,6 @@ class ModelConsumer(ShardConsumer):
             self._forget(list(self._owned))
             self._may_claim = dict.fromkeys(self._may_claim, 0.0)
             self._handler, self.name, self.version = fold, fold.consumer, version
-
-    async def _tick_once(self) -> None:
-        self.ticked_at = time.monotonic()
-        await super()._tick_once()
 
 
 def subscribe_model(broker: KafkaBroker, consumer: ModelConsumer, settings: Settings) -> None:

@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 
 from services.progression import tables
-from services.progression.advancement import LearnerState
 from services.progression.curriculum import Framework, framework_of, level_id
 from services.progression.domain import describe
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
+from services.progression.learner import LearnerState
 from services.progression.policy import policy_from
 from shared.contracts import MasteryUpdated
 from shared.database import Connection

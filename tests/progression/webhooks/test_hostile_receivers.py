@@ -10,7 +10,7 @@ import pytest
 from services.progression import webhook_tables as tables
 from services.progression.handlers.posting import Poster
 from shared.errors import NotFound, Refused
-from tests.progression.webhooks.conftest import SHARDS, TENANT, Outlet, until
+from tests.support.outlet import SHARDS, TENANT, Outlet, until
 from tests.support.receiver import Manner, Receiver, Request, receiving
 
 LEARNERS = [f"learner-{number}" for number in range(24)]
