@@ -31,6 +31,10 @@ def shown(learner: str, competency: str = "math:c1") -> list[Item]:
     return [right(learner, n, competency) for n in range(3)]
 
 
+def consuming(environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, str(EXAMPLE)], env=environment)
+
+
 async def until(holds: Any, within_s: float = 20) -> None:
     async with asyncio.timeout(within_s):
         while not holds():
@@ -126,13 +130,13 @@ async def test_the_example_consumer_survives_kills_and_repeats(stack: Stack, tmp
     }  # fmt: skip
     assert len(EXAMPLE.read_text().splitlines()) <= 32
     for turn in range(3):
-        running = subprocess.Popen([sys.executable, str(EXAMPLE)], env=environment)
+        running = consuming(environment)
         await district.send([item for n in range(4) for item in shown(f"l{turn}-{n}")])
         await asyncio.sleep(0.6)
         running.kill()
         running.wait()
     await district.drained()
-    running = subprocess.Popen([sys.executable, str(EXAMPLE)], env=environment)
+    running = consuming(environment)
     public = {(e["data"]["learner"]["id"], e["data"]["scope"]["id"]): e for e in await district.advancements()}
 
     def same() -> bool:
