@@ -246,8 +246,8 @@ class ShardFold:
         """
         Bring all keys of a learner up to the rules in force, activation by activation.
 
-        What is on the record stays under the policy it was shown by (grandfathered); everything else is computed anew
-        under the new one. `keys` are all keys of the learner, with their evidence loaded.
+        What is on the record stays under the policy it was shown by, unless the activation is retroactive; everything else is
+        computed anew under the new one. `keys` are all keys of the learner, with their evidence loaded.
         """
         tenant = learner[0]
         rules = self.rules[tenant]
@@ -267,8 +267,9 @@ class ShardFold:
             entry.rules_no = activation.no
             self.touched[key] = None
             state = entry.state
-            pin = rules.pin_at(key[2], activation.no)
-            if pin == (state.policy, state.time_zone, state.dok) or state.crossed_at is not None:
+            pin = rules.pin_of(state, key[2], activation.no)
+            stays = state.crossed_at is not None and activation.mode != "retroactive"
+            if stays or pin == (state.policy, state.time_zone, state.dok):
                 continue
             before = standing_of(state, self._rule(state))
             assert entry.evidence is not None, "the caller loads the evidence of a learner to be refolded"

@@ -84,7 +84,25 @@ activation = sa.Table(
     sa.Column("policy", _text, nullable=False),
     sa.Column("version", _text, nullable=False),
     sa.Column("time_zone", _text, nullable=False, server_default=""),
+    sa.Column("mode", _text, nullable=False, server_default="grandfathered"),
+    sa.Column("batch", _text, nullable=False, server_default=""),
     sa.Column("swept", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+policy_proposal = sa.Table(
+    "policy_proposal",
+    metadata,
+    sa.Column("tenant", _text, primary_key=True),
+    sa.Column("id", _text, primary_key=True),
+    sa.Column("policy", _text, nullable=False),
+    sa.Column("replaced", _text, nullable=False),
+    sa.Column("framework", _text, nullable=False),
+    sa.Column("mode", _text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("expected", sa.LargeBinary, nullable=False),
+    sa.Column("proposed_by", sa.Text, nullable=False),
+    sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Column("approved_by", sa.Text),
+    sa.Column("approved_at", sa.DateTime(timezone=True)),
 )
 blocked_learner = sa.Table(
     "blocked_learner",
@@ -244,7 +262,7 @@ async def tenant_activations(connection: Connection, tenant: str, shard: int, fr
 
 _ACTIVATIONS = (
     "select a.shard, a.tenant, a.no, a.input_id, a.pos, a.time, a.framework, a.policy, a.time_zone, a.swept,"
-    " p.body as policy_body, f.body as framework_body from activation a"
+    " a.mode, a.batch, p.body as policy_body, f.body as framework_body from activation a"
     " left join policy p on p.tenant = a.tenant and p.hash = a.policy"
     " left join framework f on f.tenant = a.tenant and f.id = a.framework and f.version = a.version"
 )
@@ -260,9 +278,22 @@ async def load_documents(connection: Connection, tenant: str, policy: str, frame
 
 
 async def save_activations(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Store (shard, tenant, no, input_id, pos, time, framework, policy, version, time_zone)."""
+    """Store (shard, tenant, no, input_id, pos, time, framework, policy, version, time_zone, mode, batch)."""
     if rows:
-        names = ["shard", "tenant", "no", "input_id", "pos", "time", "framework", "policy", "version", "time_zone"]
+        names = [
+            "shard",
+            "tenant",
+            "no",
+            "input_id",
+            "pos",
+            "time",
+            "framework",
+            "policy",
+            "version",
+            "time_zone",
+            "mode",
+            "batch",
+        ]
         await connection.copy_records_to_table("activation", records=rows, columns=names)
 
 

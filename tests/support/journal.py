@@ -12,7 +12,7 @@ from services.progression.inputs import Event, Input, Key, Learner, absorb, inpu
 from services.progression.learner import LearnerState
 from services.progression.mastery import KeyState
 from services.progression.policy import Policy, policy_from
-from services.progression.rules import Activation, Rules
+from services.progression.rules import Activation, Mode, Rules
 from services.progression.telling import Told, Trigger
 from shared.contracts import EvidenceRecorded, EvidenceRetracted, MasteryUpdated, Score, Touched
 from tests.support.public_events import check_contract
@@ -30,6 +30,8 @@ class Decided:
     policy: Policy | None = None
     framework: Framework | None = None
     of: str = ""
+    mode: Mode = "grandfathered"
+    batch: str = ""
 
 
 Record = Event | Decided
@@ -136,7 +138,11 @@ class Journal:
         rules = self.rules[TENANT]
         if decided.policy is not None:
             self.policies[decided.policy.hash] = decided.policy
-            rules.activate(Activation(rules.no + 1, trigger, decided.of, decided.policy))
+            rules.activate(
+                Activation(
+                    rules.no + 1, trigger._replace(batch=decided.batch), decided.of, decided.policy, mode=decided.mode
+                )
+            )
         if decided.framework is not None:
             cause = trigger._replace(cause="framework")
             rules.activate(Activation(rules.no + 1, cause, decided.framework.id, None, decided.framework))

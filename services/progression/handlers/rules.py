@@ -10,10 +10,17 @@ from services.progression import tables
 from services.progression.curriculum import Framework
 from services.progression.handlers.memory import Shard, read_framework
 from services.progression.policy import Policy, policy_from
-from services.progression.rules import Activation, Rules, cause_of
+from services.progression.rules import Activation, Mode, Rules, cause_of
 from services.progression.telling import Trigger
 from shared.database import Connection, Database
 from shared.events import Envelope
+
+GRANDFATHERED: Mode = "grandfathered"
+
+
+def trigger_of(row: Any) -> Trigger:
+    """Return the cause that a stored activation is."""
+    return Trigger(row["input_id"], row["pos"], row["time"], cause_of(row), row["batch"])
 
 
 class RuleBook:
@@ -30,7 +37,7 @@ class RuleBook:
             rows = await tables.load_activations(connection, shards)
         for row in rows:
             shard = shards[row["shard"]]
-            trigger = Trigger(row["input_id"], row["pos"], row["time"], cause_of(row))
+            trigger = trigger_of(row)
             rules = self._activate(shard, row["tenant"], trigger, row, row["policy_body"], row["framework_body"])
             if row["swept"]:
                 rules.swept = row["no"]
@@ -44,7 +51,8 @@ class RuleBook:
         version, time_zone = data.get("version", ""), data.get("time_zone", "")
         async with self._database.connection() as connection:
             policy_body, framework_body = await tables.load_documents(connection, tenant, policy, framework, version)
-        trigger = Trigger(decision.id, shard.journal_pos, decision.time, cause_of(data))
+        batch = data.get("batch", "")
+        trigger = Trigger(decision.id, shard.journal_pos, decision.time, cause_of(data), batch)
         no = self._activate(shard, tenant, trigger, data, policy_body, framework_body).no
         shard.sweep[tenant] = ""
         return (
@@ -58,6 +66,8 @@ class RuleBook:
             policy,
             version,
             time_zone,
+            data.get("mode", GRANDFATHERED),
+            batch,
         )
 
     def _activate(
@@ -73,7 +83,15 @@ class RuleBook:
         graph = self._framework(framework) if framework is not None else None
         document = self._policy(data["policy"], policy) if policy is not None else None
         rules.activate(
-            Activation(rules.no + 1, trigger, data.get("framework", ""), document, graph, data.get("time_zone", ""))
+            Activation(
+                rules.no + 1,
+                trigger,
+                data.get("framework", ""),
+                document,
+                graph,
+                data.get("time_zone", ""),
+                data.get("mode", GRANDFATHERED),
+            )
         )
         return rules
 
@@ -96,9 +114,9 @@ async def activations_of(connection: Connection, tenant: str, shard: int, framew
     policies = {digest: policy_from(msgspec.json.decode(body)) for digest, body in bodies.items()}
     return [
         Activation(
-            row["no"], Trigger(row["input_id"], row["pos"], row["time"], cause_of(row)), row["framework"],
+            row["no"], trigger_of(row), row["framework"],
             policies.get(row["policy"]), read_framework(row["framework_body"]) if row["framework_body"] else None,
-            row["time_zone"],
+            row["time_zone"], row["mode"],
         )
         for row in rows
     ]  # fmt: skip
