@@ -246,6 +246,34 @@ class GoalChosen(PublicEvent, frozen=True, kw_only=True):
     options_seen: tuple[str, ...] = ()
 
 
+class Part(msgspec.Struct, frozen=True):
+    """Which part of the log: one of `of` shards, each with a beginning and an end of its own."""
+
+    shard: int
+    of: int
+
+
+class Recalculation(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A policy is applied to what is recorded: bulk mode, mute notices. It concerns no learner.
+
+    In each part, everything that carries the `batch` comes between the part's start and its end. `expected` counts the events
+    that the comparison before the approval foresaw.
+    """
+
+    batch: str
+    framework: str
+    from_: Policy | None = msgspec.field(name="from", default=None)
+    to: Policy
+    mode: Literal["grandfathered", "forward_only", "retroactive"]
+    expected: dict[str, int] = {}
+    approved_by: str
+    part: Part
+    decided_at: str
+    cause: Cause
+    reason: Reason
+
+
 ADVANCEMENT_EVENTS: dict[str, type[msgspec.Struct]] = {
     "attain.competency.provisional.v1": Provisional,
     "attain.competency.mastered.v1": Mastered,
@@ -266,5 +294,7 @@ ADVANCEMENT_EVENTS: dict[str, type[msgspec.Struct]] = {
     "attain.level.placed_with_gaps.v1": PlacedWithGaps,
     "attain.level.gaps_cleared.v1": GapsCleared,
     "attain.goal.chosen.v1": GoalChosen,
+    "attain.recalculation.started.v1": Recalculation,
+    "attain.recalculation.finished.v1": Recalculation,
 }
 """The data of every public event type that is told."""

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from services.progression import tables
+from services.progression.entrypoints.adopting import adopting_router
 from services.progression.entrypoints.deciding import deciding_router
 from services.progression.entrypoints.explaining import explaining_router
 from services.progression.entrypoints.feeds import feeds_router
@@ -13,6 +14,7 @@ from services.progression.entrypoints.frameworks import frameworks_router
 from services.progression.entrypoints.routes import make_router
 from services.progression.entrypoints.settings import settings_router
 from services.progression.entrypoints.webhooks import webhooks_router
+from services.progression.handlers.adopting import Adoptions
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.delivering import Dispatcher
 from services.progression.handlers.fold import MasteryFold
@@ -76,6 +78,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     app.include_router(settings_router(decisions, config))
     app.include_router(deciding_router(Judgements(database, logs, config), database))
     app.include_router(explaining_router(database, config))
+    app.include_router(adopting_router(Adoptions(database, decisions, config), decisions, config))
     references, poster = References(config), Poster(config)
     stack.push_async_callback(references.close)
     stack.push_async_callback(poster.close)

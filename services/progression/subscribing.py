@@ -35,7 +35,7 @@ class Subscription(msgspec.Struct, frozen=True):
         """Tell whether an event of a type (`attain.<kind>.<name>.v1`) on a framework is within the scope."""
         kind = type.removeprefix("attain.").rpartition(".")[0]
         of_type = not self.types or any(fits(pattern, kind) for pattern in self.types)
-        return of_type and (not self.frameworks or framework in self.frameworks)
+        return of_type and (not framework or not self.frameworks or framework in self.frameworks)
 
 
 def fits(pattern: str, kind: str) -> bool:
@@ -70,5 +70,6 @@ def delay_s(attempts: int, base_s: float, longest_s: float, chance: float) -> fl
 def addressed(body: bytes, refs: list[dict[str, str]]) -> bytes:
     """Return a stored event with the receiver's own ids of the learner in it."""
     event: dict[str, Any] = msgspec.json.decode(body)
-    event["data"]["learner"]["refs"] = refs
+    if "learner" in event["data"]:
+        event["data"]["learner"]["refs"] = refs
     return msgspec.json.encode(event)

@@ -253,10 +253,13 @@ async def load_activations(connection: Connection, shards: Collection[int]) -> l
     )
 
 
-async def tenant_activations(connection: Connection, tenant: str, shard: int, framework: str) -> list[Any]:
-    """Return a tenant's activations on a shard in order; of frameworks that are not this one without the body."""
+async def tenant_activations(connection: Connection, tenant: str, shard: int, framework: str | None) -> list[Any]:
+    """Return a tenant's activations on a shard in order; of frameworks that are not this one (None: any) without the body."""
     return await connection.fetch(
-        f"{_ACTIVATIONS} and f.id = $3 where a.shard = $2 and a.tenant = $1 order by a.no", tenant, shard, framework
+        f"{_ACTIVATIONS} and ($3::text is null or f.id = $3) where a.shard = $2 and a.tenant = $1 order by a.no",
+        tenant,
+        shard,
+        framework,
     )
 
 
@@ -295,6 +298,33 @@ async def save_activations(connection: Connection, rows: Sequence[tuple[Any, ...
             "batch",
         ]
         await connection.copy_records_to_table("activation", records=rows, columns=names)
+
+
+async def add_proposal(connection: Connection, row: Sequence[Any]) -> None:
+    """Store (tenant, id, policy, replaced, framework, mode, reason, expected, proposed_by)."""
+    await connection.execute(
+        "insert into policy_proposal (tenant, id, policy, replaced, framework, mode, reason, expected, proposed_by)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        *row,
+    )
+
+
+async def proposals_of(connection: Connection, tenant: str, id: str | None = None) -> list[Any]:
+    """Return a tenant's proposals, or the one, the latest first."""
+    return await connection.fetch(
+        "select * from policy_proposal where tenant = $1 and ($2::text is null or id = $2) order by proposed_at desc",
+        tenant, id,
+    )  # fmt: skip
+
+
+async def approve_proposal(connection: Connection, tenant: str, id: str, author: str) -> bool:
+    """Note who approved a proposal; return False where that was done before."""
+    done = await connection.execute(
+        "update policy_proposal set approved_by = $3, approved_at = now()"
+        " where tenant = $1 and id = $2 and approved_by is null",
+        tenant, id, author,
+    )  # fmt: skip
+    return bool(done == "UPDATE 1")
 
 
 async def mark_swept(connection: Connection, rows: Iterable[tuple[int, str, int]]) -> None:

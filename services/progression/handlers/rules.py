@@ -107,8 +107,8 @@ class RuleBook:
         return self._frameworks[digest]
 
 
-async def activations_of(connection: Connection, tenant: str, shard: int, framework: str) -> list[Activation]:
-    """Return a tenant's activations on a shard in order; the graphs of other frameworks are left out."""
+async def activations_of(connection: Connection, tenant: str, shard: int, framework: str | None) -> list[Activation]:
+    """Return a tenant's activations on a shard in order; the graphs of other frameworks (None: of none) are left out."""
     rows = await tables.tenant_activations(connection, tenant, shard, framework)
     bodies = {row["policy"]: row["policy_body"] for row in rows if row["policy_body"] is not None}
     policies = {digest: policy_from(msgspec.json.decode(body)) for digest, body in bodies.items()}
@@ -122,8 +122,8 @@ async def activations_of(connection: Connection, tenant: str, shard: int, framew
     ]  # fmt: skip
 
 
-async def rules_of(connection: Connection, tenant: str, framework: str) -> Rules:
-    """Return what is in force for a framework of a tenant, as its first shard has folded it."""
+async def rules_of(connection: Connection, tenant: str, framework: str | None) -> Rules:
+    """Return what is in force for a framework of a tenant (None: for all), as its first shard has folded it."""
     rules = Rules()
     for activation in await activations_of(connection, tenant, 0, framework):
         rules.activate(activation)
