@@ -61,6 +61,17 @@ class Settings(BaseSettings):
     reconcile_s: float = Field(15, gt=0, description="how often the stages are held against each other; about 50 ms")
     blocked_learners_max: int = Field(100, description="learners blocked in an hour that stop the shard: code is wrong")
 
+    webhooks_max: int = Field(50, description="webhooks a tenant; each is sent one event at a time a shard")
+    webhook_private_addresses: bool = Field(False, description="let webhooks lead to private addresses, by http too")
+    webhook_timeout_s: float = Field(10, description="how long a receiver may take for one event, names and all")
+    webhook_poll_ms: int = Field(250, description="how often the log is looked at for what to send")
+    webhook_attempts_max: int = Field(10, description="failures of one event after which its learner is parked")
+    webhook_failures_max: int = Field(16, description="failures in a row, of any event, that park a webhook")
+    webhook_backoff_s: float = Field(2, description="the first wait after a failure; doubles up to the longest")
+    webhook_backoff_s_max: float = Field(3600, description="the longest wait; 16 failures are about 4 hours")
+    webhook_log_rows: int = Field(10_000, description="deliveries kept in a webhook's log")
+    streams_max: int = Field(200, description="open event streams a process; each looks at the log while it is open")
+
     body_bytes_max: int = Field(8 << 20, description="request body; a batch of 10,000 items is about 4 MiB")
     body_inflated_bytes_max: int = Field(64 << 20, description="body after gzip; refuses decompression bombs")
     batch_items_max: int = Field(10_000, description="items a request; bounds one transaction")

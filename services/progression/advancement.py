@@ -96,7 +96,7 @@ class Advancing:
                 self._following.use(framework, change)
         entry = framework.by_id.get(competency)
         for level in self._levels.levels_with(framework, competency, level_id(framework.id, entry) if entry else ""):
-            yield from self._levels.level(framework, level)
+            yield from self._levels.level(framework, level, lost=lost)
 
     def _await(self, change: Change) -> None:
         """Note whether a sign-off alone is missing from a competency."""

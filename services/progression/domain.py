@@ -246,9 +246,9 @@ class ShardFold:
         """
         Bring all keys of a learner up to the rules in force, activation by activation.
 
-        What is on the record stays under the policy it was shown by (grandfathered), but for the breaks in which it does
-        not age; everything else is computed anew under the new one. `keys` are all keys of the learner, with their
-        evidence loaded.
+        What is on the record stays under the policy it was shown by, unless the activation is retroactive, but for the
+        breaks in which it does not age; everything else is computed anew under the new one. `keys` are all keys of the
+        learner, with their evidence loaded.
         """
         tenant = learner[0]
         rules = self.rules[tenant]
@@ -268,9 +268,9 @@ class ShardFold:
             entry.rules_no = activation.no
             self.touched[key] = None
             state = entry.state
-            pin = rules.pin_at(key[2], activation.no)
+            pin = rules.pin_of(state, key[2], activation.no)
             rule, breaks = self._rule(state), rules.breaks[activation.no]
-            if state.crossed_at is not None:
+            if state.crossed_at is not None and activation.mode != "retroactive":
                 if rule is None or not rule.reverify_days or state.breaks == breaks:
                     continue
                 before = standing_of(state, rule)

@@ -87,15 +87,15 @@ class LevelFold:
                     "goal.chosen", framework, level, event.reason, by=by, options_seen=list(event.options)
                 )
 
-    def level(self, framework: Framework, level: str, *, settled: bool = False) -> Iterator[Told]:
-        """Yield what happened to a level whose competencies, decisions or time have changed."""
+    def level(self, framework: Framework, level: str, *, settled: bool = False, lost: bool = False) -> Iterator[Told]:
+        """Yield what happened to a level whose competencies, decisions or time have changed; `lost` one of them."""
         standing, terms = self._standing, self._terms(framework.levels[level][0])
         unmet = self._unmet(framework, level)
         status = level_status(unmet, terms.role, signed=level in standing.signed, advanced=level in standing.advanced)
         if status != "eligible_pending_sign_off":
             standing.awaiting.pop(level, None)
         if status == "advanced":
-            yield from self._hold(framework, level, unmet)
+            yield from self._hold(framework, level, unmet, lost)
         elif status == "not_eligible":
             standing.settling.pop(level, None)
         elif status == "eligible_pending_sign_off":
@@ -136,16 +136,15 @@ class LevelFold:
         standing.requested[level] = told.id
         return told
 
-    def _hold(self, framework: Framework, level: str, unmet: tuple[str, ...]) -> Iterator[Told]:
-        """Ask for a review where what an advancement stood on is gone; close it once it is back."""
+    def _hold(self, framework: Framework, level: str, unmet: tuple[str, ...], lost: bool) -> Iterator[Told]:
+        """Ask for a review where a correction took what an advancement stood on; close it once it is back."""
         standing = self._standing
         if not unmet:
             standing.reviews.pop(level, None)
-        elif level not in standing.reviews and self._teller.trigger.cause in (
-            "retraction",
-            "correction",
-            "decision",
-            "evidence",
+        elif (
+            lost
+            and level not in standing.reviews
+            and self._teller.trigger.cause not in ("policy", "framework", "clock")
         ):
             decide_by = minutes_later(self._teller.trigger.time, REVIEW_DAYS * 24 * 60)
             told = self._teller.tell(

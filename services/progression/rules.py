@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from services.progression.curriculum import Framework, framework_of
 from services.progression.curriculum.crosswalks import Crosswalk, Links, links, plan
@@ -10,6 +10,13 @@ from services.progression.policy import Policy
 from services.progression.states import KeyState
 from services.progression.telling import Cause, Trigger
 from shared.contracts import Competency
+
+Mode = Literal["grandfathered", "forward_only", "retroactive"]
+"""
+How a policy comes into force: for all but what is on the record, for what has no evidence yet, or for everything.
+
+The last takes back what is on the record and not shown by it, in a batch that a second person approved.
+"""
 
 
 class Activation(NamedTuple):
@@ -24,6 +31,7 @@ class Activation(NamedTuple):
     time_zone: str = ""
     """Empty where no setting is activated."""
     breaks: str = ""
+    mode: Mode = "grandfathered"
 
 
 def cause_of(activated: Mapping[str, Any]) -> Cause:
@@ -80,14 +88,27 @@ class Rules:
             known = self._pins[competency, no] = Pin(digest, zone, dok or 0, breaks)
         return known
 
+    def pin_of(self, state: KeyState, competency: str, no: int) -> Pin:
+        """Return what decides a key that has begun: a policy for what begins later leaves it where it was."""
+        pin = self.pin_at(competency, no)
+        source = self._source_at(competency, no)
+        if source is not None and source.mode == "forward_only":
+            return pin._replace(policy=state.policy)
+        return pin
+
     def policy_at(self, competency: str, no: int) -> Policy | None:
+        """Return the policy in force for a competency after activation `no`, None where there is none."""
+        source = self._source_at(competency, no)
+        return source.policy if source is not None else None
+
+    def _source_at(self, competency: str, no: int) -> Activation | None:
         """
-        Return the policy in force for a competency after activation `no`, None where there is none.
+        Return the activation whose policy is in force for a competency after activation `no`.
 
         Of those that fit, the one whose selector says most; then one for its framework before one for all; then the latest.
         """
         framework, entry = framework_of(competency), self._entry(competency, no)
-        found: Policy | None = None
+        found: Activation | None = None
         best = (-1, False)
         for activation in reversed(self.activations[:no]):
             policy = activation.policy
@@ -97,7 +118,7 @@ class Rules:
                 continue
             rank = (policy.applies_to.says if policy.applies_to is not None else 0, bool(activation.framework))
             if rank > best:
-                found, best = policy, rank
+                found, best = activation, rank
         return found
 
     def links_at(self, no: int) -> Links:

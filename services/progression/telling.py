@@ -15,12 +15,17 @@ SEQ_STEP = 64
 
 
 class Trigger(NamedTuple):
-    """The input that caused something: its id, where it lies in the journal, when it was recorded, and what it is."""
+    """
+    The input that caused something: its id, where it lies in the journal, when it was recorded, and what it is.
+
+    `batch` names the recalculation that it is the cause of; empty for none.
+    """
 
     id: str
     pos: int
     time: str
     cause: Cause
+    batch: str = ""
 
 
 class Change(NamedTuple):
@@ -88,6 +93,12 @@ REASONS: dict[str, str] = {
 }
 
 
+POLICY_REASONS: dict[str, str] = {
+    "withdrawn": "The policy that was adopted for what is on the record too is not met.",
+    "reinstated": "The policy that had undone this mastery was itself replaced.",
+}
+
+
 def seq_of(trigger: Trigger, index: int = 0) -> int:
     """Return the sequence number of the index-th thing told of a scope at a journal position."""
     return trigger.pos * SEQ_STEP + index
@@ -113,7 +124,10 @@ def tell(change: Change, frameworks: dict[str, Framework]) -> Told:
     kind = f"attain.competency.{change.transition}.v1"
     state, trigger, policy = change.state, change.trigger, change.policy
     decision = change.decision
-    text = decision.reason if decision is not None and decision.reason else REASONS[change.transition]
+    reasons = POLICY_REASONS if trigger.cause == "policy" else {}
+    text = reasons.get(change.transition, REASONS[change.transition])
+    if decision is not None and decision.reason:
+        text = decision.reason
     data = {
         **common(change.learner, competency_scope(change.competency, frameworks), change.trigger),
         "before": change.before.status,
@@ -138,6 +152,7 @@ def common(learner: str, scope: dict[str, Any], trigger: Trigger) -> dict[str, A
         "decided_at": trigger.time,
         "cause": {"kind": trigger.cause, "id": trigger.id},
         "mode": "live",
+        **({"batch": trigger.batch} if trigger.batch else {}),
     }
 
 

@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from services.progression.decisions import ClockTicked
-from services.progression.handlers.reconciling import History, differing
+from services.progression.handlers.histories import History
+from services.progression.handlers.reconciling import differing
 from services.progression.inputs import Key, absorb
 from services.progression.mastery import KeyState
 from services.progression.policy import Policy, policy_from, read_policy

@@ -63,6 +63,35 @@ class Decisions:
         reach("policy.committed")
         return policy, positions
 
+    async def adopt(
+        self, tenant: str, policy: Policy, framework: str, details: dict[str, str]
+    ) -> tuple[bool, dict[int, int]]:
+        """
+        Put a stored policy into force as `details` say (mode, batch, approved_by); return whether it was now, and where.
+
+        Whoever asks again for the same batch gets the positions of the first time.
+        """
+        async with self._database.transaction() as connection:
+            _, positions = await self._last(connection, tenant, POLICY_ACTIVATED, {"batch": details["batch"]})
+            if positions:
+                return False, positions
+            data = {"policy": policy.hash, "framework": framework, **details}
+            return True, await self._decide_everywhere(connection, tenant, POLICY_ACTIVATED, data)
+
+    async def store_policy(self, tenant: str, text: bytes, framework: str) -> tuple[Policy, str]:
+        """
+        Store a policy version without putting it into force; return it with the hash of the one it would replace.
+
+        Raises:
+            InvalidEvent: the policy is not of the language, or the lint has an error; with a pointer.
+        """
+        policy = read_policy(text)
+        async with self._database.transaction() as connection:
+            known, _ = await self._last(connection, tenant, POLICY_ACTIVATED, {"framework": framework})
+            _refuse_errors(await self._lint(connection, tenant, policy, framework, known.get("policy", "")))
+            await tables.save_policy(connection, tenant, policy.hash, encode_json(policy.content))
+        return policy, known.get("policy", "")
+
     async def check_policy(self, tenant: str, text: bytes, framework: str) -> tuple[Policy, list[Problem]]:
         """
         Read a policy as `set_policy` would, without storing it; return it with its problems.
