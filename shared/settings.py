@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     reporting_database: str = Field("", description="PostgreSQL URL of the reporting service")
     evidence_url: str = Field("http://127.0.0.1:8101", description="where the other services find evidence")
     progression_url: str = Field("http://127.0.0.1:8102", description="where the other services find progression")
+    allow_newer_schema: bool = Field(
+        False, description="run on a schema newer than this version knows: for a rollback, since migrations only add"
+    )
     host: str = Field("127.0.0.1", description="address to listen on; loopback unless told otherwise")
     port: int = Field(8100, description="port to listen on")
     slot: str = Field("", description="stable consumer slot (Kafka static membership); unique per replica")

@@ -1,13 +1,9 @@
 """Composes the evidence service and runs it: `python -m services.evidence.app`."""
 
-import asyncio
 import contextlib
-import logging
 from typing import Any
 
-from aiokafka.errors import KafkaError
 from fastapi import FastAPI
-from faststream.kafka import KafkaBroker
 
 from services.evidence.entrypoints.evidence import evidence_router
 from services.evidence.entrypoints.kafka import SubmittedEvidence
@@ -29,15 +25,14 @@ from shared.event_log import EventLog
 from shared.feed import FeedClient
 from shared.reconciliation import Reconciler, Tally, reconciliation_router
 from shared.relay import Relay
-from shared.service import Tasks, make_service, serve
-from shared.settings import Settings, settings
+from shared.service import Tasks, keep_consuming, make_service, serve
+from shared.settings import Settings
+from shared.starting import check_schema, settings_of
 from shared.topics import CURRICULUM, EVIDENCE, QUARANTINED, ROSTER
 from shared.transport import make_broker, subscribe_consumer
 from shared.web import feed_router, operations_router
 
-log = logging.getLogger(__name__)
 DESCRIPTION = "What was observed: validated, identified, aligned, deduplicated, kept."
-BROKER_RETRY_S = 1.0
 
 
 async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitStack) -> None:
@@ -86,25 +81,11 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     tasks.start("releaser", releaser.run())
     tasks.start("curriculum", curriculum.tick())
     tasks.start("reconciliation", reconciler.run())
-    tasks.start("broker", _consume(broker))
+    tasks.start("broker", keep_consuming(broker))
     stack.push_async_callback(tasks.stop)
     stack.push_async_callback(writer.drain)
     stack.push_async_callback(curriculum.stop)
     stack.push_async_callback(broker.stop)
-
-
-async def _consume(broker: KafkaBroker) -> None:
-    """Consume until cancelled; while Kafka is away at the start, HTTP already takes evidence in."""
-    while True:
-        try:
-            await broker.start()
-        except (KafkaError, OSError) as error:
-            log.warning("Kafka does not answer yet: %s", type(error).__name__)
-            with contextlib.suppress(KafkaError, OSError):
-                await broker.stop()
-            await asyncio.sleep(BROKER_RETRY_S)
-        else:
-            await asyncio.Event().wait()
 
 
 def create_app(config: Settings) -> FastAPI:
@@ -114,7 +95,9 @@ def create_app(config: Settings) -> FastAPI:
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    serve(create_app(settings()), settings())
+    config = settings_of("evidence")
+    check_schema("evidence", config)
+    serve(create_app(config), config)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import shutil
 import subprocess
@@ -28,6 +27,7 @@ from deploy.local.home import Home
 from shared.kafka_security import client_options
 from shared.migrate import migrate
 from shared.topics import ADVANCEMENT, EVIDENCE, TOPICS, create, rights
+from tests.support.command import attain
 from tests.support.producer import free_port
 from tests.support.secured_kafka import ADMIN, SecuredKafka, as_settings, secured_kafka
 
@@ -147,7 +147,7 @@ def _load_and_verify(broker: SecuredKafka, folder: Path) -> tuple[dict[str, Any]
         try:
             for service in SERVICES:
                 _until_ready(urls[f"ATTAIN_{service.upper()}_URL"], folder / f"{service}.log")
-            return _attain("demo", os.environ | urls | key), _attain("verify", os.environ | urls | key)
+            return attain("demo", urls | key), attain("verify", urls | key)
         finally:
             for program in programs:
                 program.terminate()
@@ -175,13 +175,3 @@ def _until_ready(url: str, log: Path) -> None:
                 return
         assert time.monotonic() < deadline, log.read_text()[-3000:]
         time.sleep(0.2)
-
-
-def _attain(command: str, environment: dict[str, str]) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "deploy.local", command, "--json", "--tenant", "demo"],
-        capture_output=True, text=True, timeout=120, check=False, env=environment,
-    )  # fmt: skip
-    assert done.stdout, done.stderr[-2000:]
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
