@@ -10,6 +10,7 @@ import click
 import httpx
 
 from deploy.local.commands.demo import demo
+from deploy.local.commands.doctor import doctor
 from deploy.local.commands.drain import drain
 from deploy.local.commands.evaluate import evaluate
 from deploy.local.commands.explain import explain
@@ -25,7 +26,7 @@ from deploy.local.commands.verify import verify
 from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
-    demo, up, status, down, reset, framework, roster, policy, ingest, drain, learner, explain, verify, evaluate, token
+    demo, up, status, down, reset, framework, roster, policy, ingest, drain, learner, explain, verify, evaluate, doctor, token
 )  # fmt: skip
 
 
