@@ -43,7 +43,9 @@ class Settings(BaseSettings):
     topic_suffix: str = Field("", description="appended to every topic name, so that installations can share a cluster")
     replication_factor: int = Field(1, ge=1, description="of the topics that `shared.topics create` makes")
 
-    token_key_file: Path | None = Field(None, description="file with the HS256 key, hex; for one machine")
+    token_key_file: Path | None = Field(
+        None, description="file with HS256 keys, hex, one a line; the first signs, all verify"
+    )
     jwks_url: str = Field("", description="where the signing keys of an identity provider are; instead of a key file")
     service_token_file: Path | None = Field(None, description="token for calls between services, with a JWKS")
     token_cache_s: int = Field(60, description="a verified token is believed this long; bounds revocation")
@@ -68,6 +70,9 @@ class Settings(BaseSettings):
     body_inflated_bytes_max: int = Field(64 << 20, description="body after gzip; refuses decompression bombs")
     batch_items_max: int = Field(10_000, description="items a request; bounds one transaction")
     item_bytes_max: int = Field(256 << 10, description="one native object; well below Kafka's 1 MiB record limit")
+    requests_per_s: float = Field(
+        1000, ge=0, description="requests a second of one tenant and source, a process; 0 is no limit"
+    )
     clock_skew_s: int = Field(300, description="how far occurred_at may lie ahead of this machine's clock")
     page_rows_max: int = Field(10_000, description="rows a page of feeds and lists")
     wait_s_max: float = Field(30, description="the longest `?wait=` waits before 503")

@@ -11,6 +11,7 @@ import asyncpg
 from alembic.script import ScriptDirectory
 from pydantic import ValidationError
 
+from shared.auth import read_keys
 from shared.database import Database
 from shared.errors import Unavailable
 from shared.kafka_security import security
@@ -66,11 +67,11 @@ def _fault_of_files(read: Settings) -> str:
             return f"{_variable(name)}: {path} cannot be read ({type(error).__name__})"
         if name == "token_key_file" and path is not None:
             try:
-                key = bytes.fromhex(text.strip())
+                shortest = min(len(key) for key in read_keys(text))
             except ValueError:
-                return f"{_variable(name)}: {path} does not hold a key in hexadecimal"
-            if len(key) < KEY_BYTES_MIN:
-                return f"{_variable(name)}: the key has {len(key)} bytes, fewer than {KEY_BYTES_MIN}"
+                return f"{_variable(name)}: {path} does not hold keys in hexadecimal, one a line"
+            if shortest < KEY_BYTES_MIN:
+                return f"{_variable(name)}: a key has {shortest} bytes, fewer than {KEY_BYTES_MIN}"
     try:
         security(read)
     except OSError as error:
