@@ -86,6 +86,13 @@ class TooManyRequests(Refused):
         self.retry_after_s = retry_after_s
 
 
+class TooManyBad(Refused):
+    """Most of what a source sends is refused: it has to wait."""
+
+    status = 429
+    title = "Too many bad items"
+
+
 class Conflict(AttainError):
     """Another owner moved the shards in `shards` first."""
 

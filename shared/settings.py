@@ -69,11 +69,24 @@ class Settings(BaseSettings):
     body_bytes_max: int = Field(8 << 20, description="request body; a batch of 10,000 items is about 4 MiB")
     body_inflated_bytes_max: int = Field(64 << 20, description="body after gzip; refuses decompression bombs")
     batch_items_max: int = Field(10_000, description="items a request; bounds one transaction")
+    bad_items_max: int = Field(1000, ge=1, description="refused items of a source in a minute that may stop it")
+    bad_share_max: float = Field(0.5, description="share of refused items above which they do stop it")
+    bad_pause_s: float = Field(60, description="how long a source is stopped; it gets 429 with the reason")
     item_bytes_max: int = Field(256 << 10, description="one native object; well below Kafka's 1 MiB record limit")
     requests_per_s: float = Field(
         1000, ge=0, description="requests a second of one tenant and source, a process; 0 is no limit"
     )
     clock_skew_s: int = Field(300, description="how far occurred_at may lie ahead of this machine's clock")
+    statements_kept: Literal["none", "scored", "all"] = Field(
+        "scored", description="which xAPI statements can be read again; of the others an id and a digest are kept"
+    )
+    canvas_jwks_url: str = Field(
+        "", description="where Canvas' signing keys are; set, unsigned live events are refused"
+    )
+    caliper_strict: bool = Field(
+        True, description="refuse whole numbers where Caliper 1.2 has decimals; producers in JavaScript need False"
+    )
+    time_zone: str = Field("UTC", description="zone of times that a format gives without one (OneRoster, Ed-Fi, CSV)")
     page_rows_max: int = Field(10_000, description="rows a page of feeds and lists")
     wait_s_max: float = Field(30, description="the longest `?wait=` waits before 503")
 

@@ -56,7 +56,7 @@ def problem(status: int, title: str, detail: str, **members: object) -> Response
     """Return an RFC 9457 problem; members that are None are left out."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     body |= {name: member for name, member in members.items() if member is not None}
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status in (429, 503) else {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return Response(msgspec.json.encode(body), status, headers, PROBLEM)

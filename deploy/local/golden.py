@@ -5,6 +5,7 @@ A case is an object with `id`, `method`, `params`, `input`, `expect` and `tol`. 
 parameters into the product's words, calls it, and puts what it says into the case's words.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,6 +14,9 @@ import msgspec
 
 from services.progression.analysis.bounds import jeffreys_lower, wilson_lower
 from services.progression.analysis.chance import p_run_by_chance
+from services.progression.analysis.classification import livingston_lewis
+from services.progression.analysis.item_bias import mantel_haenszel
+from services.progression.analysis.practice import over_testing_index, wheel_spin
 from services.progression.analysis.summary import aggregate
 from services.progression.compat import canvas, moodle
 from services.progression.fringe import fringe
@@ -33,7 +37,7 @@ from shared.contracts import EvidenceRecorded, Score
 Json = dict[str, Any]
 Answer = Callable[[Json, Json], Json]
 
-LATER = frozenset(("livingston_lewis_2p", "mantel_haenszel", "over_testing_index", "suppress", "wheel_spin"))
+LATER = frozenset(("suppress",))
 """Names that nothing answers yet."""
 QUIZ = "Quizzes::Quiz"
 
@@ -244,6 +248,24 @@ def _aggregate(params: Json, given: Json) -> Json:
     return found._asdict() if found is not None else {"mean": None, "median": None}
 
 
+def _livingston_lewis(params: Json, given: Json) -> Json:
+    found = livingston_lewis(**given, cut=params["cut"], low=params["min"], high=params["max"])
+    return found._asdict()
+
+
+def _mantel_haenszel(_: Json, given: Json) -> Json:
+    found = mantel_haenszel([tuple(stratum) for stratum in given["strata"]])
+    return found._asdict() if found is not None else {"alpha": None}
+
+
+def _over_testing(_: Json, given: Json) -> Json:
+    return dataclasses.asdict(over_testing_index(given["evidence_at_confirmation"], given["evidence_total"]))
+
+
+def _wheel_spin(params: Json, given: Json) -> Json:
+    return {"status": [wheel_spin(answers, params["n"], params["limit"]) for answers in given["sequences"]]}
+
+
 ANSWERS: dict[str, Answer] = {
     "advancement_rule": _advancement_rule,
     "aggregate": _aggregate,
@@ -256,15 +278,19 @@ ANSWERS: dict[str, Answer] = {
     "irt_eap": _irt,
     "jeffreys_lower": lambda params, given: {"lower": jeffreys_lower(given["correct"], given["n"], params["alpha"])},
     "kst.fringe": _fringe,
+    "livingston_lewis_2p": _livingston_lewis,
+    "mantel_haenszel": _mantel_haenszel,
     "mastery_policy": _mastery_policy,
     "median_recent": functools.partial(_recent, "median"),
     "mode": functools.partial(_recent, "mode"),
     "moodle.rule_all": lambda params, given: {"matches": moodle.rule_all(params["children"], given["proficient"])},
     "moodle.rule_points": _rule_points,
     "n_ccr": _n_ccr,
+    "over_testing_index": _over_testing,
     "p_run_by_chance": lambda params, _: {"prob": p_run_by_chance(params["n"], params["trials"], params["p"])},
     "power_law": _power_law,
     "round_half_up_repr": lambda params, given: {"y": [round_half_up_repr(x, params["ndigits"]) for x in given["x"]]},
+    "wheel_spin": _wheel_spin,
     "wilson_lower": lambda params, given: {"lower": wilson_lower(given["correct"], given["n"], params["z"])},
 }
 """What answers a name; every method of the policy language is answered besides, by its name there."""

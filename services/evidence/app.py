@@ -1,23 +1,31 @@
 """Composes the evidence service and runs it: `python -m services.evidence.app`."""
 
 import contextlib
+import functools
 from typing import Any
 
 from fastapi import FastAPI
 
+from services.evidence.entrypoints.alignments import alignments_router
 from services.evidence.entrypoints.evidence import evidence_router
+from services.evidence.entrypoints.formats import formats_router
 from services.evidence.entrypoints.kafka import SubmittedEvidence
 from services.evidence.entrypoints.learners import learners_router
 from services.evidence.entrypoints.quarantine import quarantine_router
 from services.evidence.entrypoints.roster import roster_router
+from services.evidence.entrypoints.xapi import xapi_router
+from services.evidence.handlers.alignment import Alignments, Realigner
 from services.evidence.handlers.counting import IntakeChecks
 from services.evidence.handlers.directory import Competencies, Learners
+from services.evidence.handlers.formats import FORMS, Formats
 from services.evidence.handlers.intake import Intake
 from services.evidence.handlers.lag import evidence_lag
+from services.evidence.handlers.limits import BadSources
 from services.evidence.handlers.parked import CurriculumHandler, Releaser
 from services.evidence.handlers.quarantine import Quarantine
 from services.evidence.handlers.roster import Rosters
 from services.evidence.handlers.writer import Writer
+from services.evidence.handlers.xapi import Statements
 from shared.asyncapi import asyncapi_router
 from shared.consumer import ShardConsumer
 from shared.database import Database
@@ -48,13 +56,17 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     await writer.prepare()
     learners = Learners(database, config)
     competencies = Competencies(database)
-    intake = Intake(writer, learners, competencies, config)
+    limits = BadSources(config)
+    alignments = Alignments(database, competencies)
+    intake = Intake(writer, learners, competencies, alignments, config)
     quarantine = Quarantine(database, quarantined, intake)
-    releaser = Releaser(database, intake, competencies)
+    realigner = Realigner(database, evidence, alignments, competencies, writer.counts, relay.hand_over)
+    releaser = Releaser(database, intake, competencies, realigner)
     feed = FeedClient(config.progression_url, config)
     stack.push_async_callback(feed.close)
-    handler = CurriculumHandler(releaser.wake)
-    curriculum = ShardConsumer("evidence.curriculum", CURRICULUM.log, database, handler, feed, config)
+    curriculum = ShardConsumer(
+        "evidence.curriculum", CURRICULUM.log, database, CurriculumHandler(releaser.wake), feed, config
+    )
     await curriculum.prepare()
     submitted = SubmittedEvidence(intake, quarantine, config)
     broker = make_broker(config)
@@ -66,10 +78,14 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     reconciler = Reconciler({"received": checks.received, "logged": checks.logged}, config.reconcile_s)
 
     async def lag() -> list[dict[str, Any]]:
-        return await evidence_lag(database, [event_log.name for event_log in logs], curriculum, feed, submitted.lag)
+        names = [event_log.name for event_log in logs]
+        return await evidence_lag(database, names, curriculum, feed, releaser, submitted.lag)
 
-    app.include_router(evidence_router(intake, database, config))
+    app.include_router(evidence_router(intake, limits, database, config))
     app.include_router(learners_router(database, logs, learners))
+    app.include_router(alignments_router(database, alignments, releaser.wake, config))
+    formats = Formats(database, intake, alignments, quarantine, releaser.wake, config)
+    _take_in_formats(app, formats, Statements(database, intake, quarantine, config), quarantine, limits, config)
     app.include_router(quarantine_router(database, quarantine))
     app.include_router(roster_router(database, Rosters(database, roster, learners), config))
     app.include_router(feed_router(database, logs, config))
@@ -82,10 +98,16 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     tasks.start("curriculum", curriculum.tick())
     tasks.start("reconciliation", reconciler.run())
     tasks.start("broker", keep_consuming(broker))
-    stack.push_async_callback(tasks.stop)
-    stack.push_async_callback(writer.drain)
-    stack.push_async_callback(curriculum.stop)
-    stack.push_async_callback(broker.stop)
+    for stop in (tasks.stop, writer.drain, curriculum.stop, broker.stop):
+        stack.push_async_callback(stop)
+
+
+def _take_in_formats(
+    app: FastAPI, formats: Formats, statements: Statements, quarantine: Quarantine, limits: BadSources, config: Settings
+) -> None:
+    quarantine.again = {"xapi": statements.again} | {form: functools.partial(formats.again, form) for form in FORMS}
+    app.include_router(xapi_router(statements, config))
+    app.include_router(formats_router(formats, statements, limits, config))
 
 
 def create_app(config: Settings) -> FastAPI:

@@ -10,6 +10,7 @@ from services.progression.entrypoints.deciding import deciding_router
 from services.progression.entrypoints.explaining import explaining_router
 from services.progression.entrypoints.frameworks import frameworks_router
 from services.progression.entrypoints.routes import make_router
+from services.progression.entrypoints.settings import settings_router
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.fold import MasteryFold
 from services.progression.handlers.judgements import Judgements
@@ -67,7 +68,8 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     app.include_router(asyncapi_router("progression", broker, logs.relayed(), config.topic_suffix))
     app.include_router(make_router(database, decisions, logs.advancement, config))
     app.include_router(frameworks_router(database, decisions, config))
-    app.include_router(deciding_router(Judgements(database, logs, config)))
+    app.include_router(settings_router(decisions, config))
+    app.include_router(deciding_router(Judgements(database, logs, config), database))
     app.include_router(explaining_router(database, config))
     app.include_router(reconciliation_router(reconciler, database, [checks.told]))
     stack.push_async_callback(consumer.stop)

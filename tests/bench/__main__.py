@@ -18,6 +18,7 @@ from tests.bench.figures import Figure, Usage, median, table, write
 from tests.bench.growth import growth
 from tests.bench.latency import latency, latency_under_load
 from tests.bench.peers import against_peers
+from tests.bench.policy_cost import classroom_against_simple, explain
 from tests.bench.rebuild import rebuild, refold
 from tests.bench.reconciling import reconciliation_share
 from tests.bench.soak import soak
@@ -62,6 +63,11 @@ SECTIONS: dict[str, tuple[str, Callable[[Run], list[Figure]]]] = {
         lambda run: asyncio.run(latency(run.stack, 500, 20, secrets.token_hex(3))),
     ),
     "fold": ("progression from a filled topic against its peers", _fold),
+    "policy": (
+        "progression under the classroom template against a simple policy",
+        lambda run: [classroom_against_simple(run.stack, run.events, run.rounds, say)],
+    ),
+    "explain": ("explaining a status", lambda run: [asyncio.run(explain(run.stack))]),
     "load": (
         "latency at 10, 50 and 80 % of what the stack can do",
         lambda run: asyncio.run(latency_under_load(run.stack, run.events, 12, secrets.token_hex(3))),
@@ -84,7 +90,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Run], list[Figure]]]] = {
         lambda run: asyncio.run(soak(run.stack, run.minutes, secrets.token_hex(3))),
     ),
 }
-USUAL = ("kafka", "http", "latency", "fold")
+USUAL = ("kafka", "http", "latency", "fold", "policy", "explain")
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from deploy.local.stack import Stack
 from tests.bench.figures import Figure
-from tests.bench.progression_fold import Folded, Shape, filled_topic
+from tests.bench.progression_fold import Folded, Shape, prepared_topic
 
 LEARNERS = (1_000, 10_000, 100_000)
 PIECES = (10, 1_000, 25_000)
@@ -13,15 +13,15 @@ SHARDS = (1, 8, 32)
 REPLICAS = (1, 2)
 
 
-def cases(events: int) -> Iterator[tuple[str, Shape, int]]:
-    """Yield the name, shape and replicas of each case."""
+def cases(events: int) -> Iterator[tuple[str, Shape, int | None]]:
+    """Yield the name and shape of each case, and the replicas where those are the case."""
     for learners in LEARNERS:
-        yield f"learners-{learners}", Shape(events, learners=learners, competencies=1, pieces=events, known=True), 1
+        yield f"learners-{learners}", Shape(events, learners=learners, competencies=1, pieces=events, known=True), None
     for pieces in PIECES:
         # One competency; as many learners as bring each key to so many pieces.
-        yield f"pieces-{pieces}", Shape(max(events, 4 * pieces), max(4, events // pieces), 1, pieces=events), 1
+        yield f"pieces-{pieces}", Shape(max(events, 4 * pieces), max(4, events // pieces), 1, pieces=events), None
     for shards in SHARDS:
-        yield f"shards-{shards}", Shape(events, shards=shards), 1
+        yield f"shards-{shards}", Shape(events, shards=shards), None
     for replicas in REPLICAS:
         yield f"replicas-{replicas}", Shape(events), replicas
 
@@ -37,6 +37,6 @@ def growth(stack: Stack, events: int, chosen: list[str], say: Callable[[str], No
     return figures
 
 
-async def _run(stack: Stack, shape: Shape, replicas: int) -> Folded:
-    async with filled_topic(stack, shape) as topic:
-        return await topic.fold(shape.events, replicas)
+async def _run(stack: Stack, shape: Shape, replicas: int | None) -> Folded:
+    async with prepared_topic(stack, shape, empty=replicas is not None) as topic:
+        return await (topic.fold(shape.events) if replicas is None else topic.fold_shared(shape, replicas))

@@ -26,6 +26,7 @@ def evidence(
     pieces: int = PIECES_A_PAIR,
     first: int = 0,
     in_turn: bool = False,
+    kind: str = "practice",
     seed: int = 1,
 ) -> Iterator[Item]:
     """
@@ -55,7 +56,7 @@ def evidence(
                     "activity": {"id": f"activity-{number % 500}"},
                     "score": {"raw": int(chance.random() < 0.7), "max": 1},
                     "occurred_at": f"2026-03-{day:02}T{clock}Z",
-                    "kind": "practice",
+                    "kind": kind,
                 }
             ),
         )

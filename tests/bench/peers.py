@@ -1,27 +1,28 @@
 """Progression against what else folds a topic exactly once: Quix Streams and Kafka Streams, on the same topic in turn."""
 
 import asyncio
+import dataclasses
 import os
 import secrets
 import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from deploy.local.errors import StackError
 from deploy.local.jars import KAFKA_VERSION, find_java
 from deploy.local.stack import Stack
 from tests.bench.figures import Figure
-from tests.bench.progression_fold import ROOT, Folded, Shape, Topic, filled_topic
+from tests.bench.progression_fold import ROOT, Folded, Shape, Topic, prepared_topic
 
 QUIX_HOME = ROOT / ".bench" / "quix"
 QUIX = "quixstreams==3.28.1"
 STREAMS = f"org.apache.kafka:kafka-streams:{KAFKA_VERSION}+org.slf4j:slf4j-simple:1.7.36"
 PEER_S_MAX = 600
-Peer = Callable[[Topic, Path, int], float]
-"""Returns the events a second with which the peer folds the topic; the folder is its own."""
+Peer = Callable[[Topic, Path, int], tuple[int, float]]
+"""Folds the topic; returns how many advanced, and events a second. The folder is its own."""
 
 
 def against_peers(folder: Path, stack: Stack, events: int, rounds: int, say: Callable[[str], None]) -> list[Figure]:
@@ -34,29 +35,47 @@ def against_peers(folder: Path, stack: Stack, events: int, rounds: int, say: Cal
         skipped["kafka-streams-skipped"] = streams
     else:
         peers["kafka-streams-exactly-once-v2"] = streams
-    ours: list[Folded] = []
-    theirs: dict[str, list[float]] = {name: [] for name in peers}
+    done = []
     for number in range(rounds):
         say(f"progression against {' and '.join(peers)}, round {number + 1} of {rounds}")
-        attain, rates = asyncio.run(_round(folder, stack, events, peers))
-        ours.append(attain)
-        for name, rate in rates.items():
-            theirs[name].append(rate)
-        say(f"  attain {attain.rate:,.0f}/s, " + ", ".join(f"{name} {rate:,.0f}/s" for name, rate in rates.items()))
-    ratios = {
-        name: statistics.median(a.rate / b for a, b in zip(ours, rates, strict=True)) for name, rates in theirs.items()
-    }
-    middle = sorted(ours, key=lambda one: one.rate)[(len(ours) - 1) // 2]
-    runs = {"runs": [round(one.rate) for one in ours]} | {
-        f"{name}-runs": [round(rate) for rate in rates] for name, rates in theirs.items()
-    }
-    return [Figure("progression-fold", middle.rate, "events/s", ratios, {**runs, **middle.detail(), **skipped})]
+        done.append(asyncio.run(one_round(folder, stack, events, peers)))
+        say(f"  {done[-1]}")
+    return [summary(done, skipped)]
 
 
-async def _round(folder: Path, stack: Stack, events: int, peers: dict[str, Peer]) -> tuple[Folded, dict[str, float]]:
-    async with filled_topic(stack, Shape(events)) as topic:
+@dataclasses.dataclass(frozen=True)
+class Round:
+    """What one topic was folded with."""
+
+    attain: Folded
+    rates: dict[str, float]
+    """Events a second of each peer."""
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {rate:,.0f}/s" for name, rate in {"attain": self.attain.rate, **self.rates}.items())
+
+
+async def one_round(folder: Path, stack: Stack, events: int, peers: dict[str, Peer]) -> Round:
+    """Fold one topic with all; raises `RuntimeError` where a peer has not come to the same."""
+    async with prepared_topic(stack, Shape(events)) as topic:
         attain = await topic.fold(events)
-        return attain, {name: await asyncio.to_thread(peer, topic, folder, events) for name, peer in peers.items()}
+        advanced = await topic.advanced()
+        rates = {}
+        for name, peer in peers.items():
+            theirs, rates[name] = await asyncio.to_thread(peer, topic, folder, events)
+            if theirs != advanced:
+                raise RuntimeError(f"{name} did other work: {theirs} advanced, with Attain {advanced}")
+        return Round(attain, rates)
+
+
+def summary(done: Sequence[Round], skipped: dict[str, str]) -> Figure:
+    """Return our median with the medians of the rounds' ratios."""
+    names = done[0].rates
+    ratios = {name: statistics.median(one.attain.rate / one.rates[name] for one in done) for name in names}
+    middle = sorted((one.attain for one in done), key=lambda one: one.rate)[(len(done) - 1) // 2]
+    runs = {f"{name}-runs": [round(one.rates[name]) for one in done] for name in names}
+    detail = {"runs": [round(one.attain.rate) for one in done], **runs, **middle.detail(), **skipped}
+    return Figure("progression-fold", middle.rate, "events/s", ratios, detail)
 
 
 def quix_streams(say: Callable[[str], None]) -> Peer:
@@ -67,10 +86,12 @@ def quix_streams(say: Callable[[str], None]) -> Peer:
         subprocess.run([sys.executable, "-m", "venv", QUIX_HOME], check=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", QUIX], check=True)
 
-    def fold(topic: Topic, folder: Path, events: int) -> float:
+    def fold(topic: Topic, folder: Path, events: int) -> tuple[int, float]:
         run = f"quix-{secrets.token_hex(3)}"
         program = Path(__file__).with_name("quix_fold.py")
-        return _rate([str(python), str(program), topic.settings.kafka, topic.name, run, str(folder / run), str(events)])
+        return _output(
+            [str(python), str(program), topic.settings.kafka, topic.name, run, str(folder / run), str(events)]
+        )
 
     return fold
 
@@ -90,7 +111,7 @@ def kafka_streams() -> Peer | str:
     except Exception as error:
         return f"the jars of Kafka Streams are not here: {type(error).__name__}: {error}"
 
-    def fold(topic: Topic, folder: Path, events: int) -> float:
+    def fold(topic: Topic, folder: Path, events: int) -> tuple[int, float]:
         run = f"streams-{secrets.token_hex(3)}"
         state = folder / run
         command = [
@@ -99,16 +120,17 @@ def kafka_streams() -> Peer | str:
             str(events),
         ]  # fmt: skip
         try:
-            return _rate(command)
+            return _output(command)
         finally:
             shutil.rmtree(state, ignore_errors=True)
 
     return fold
 
 
-def _rate(command: list[str]) -> float:
-    """Run a peer; return the last number that it prints."""
+def _output(command: list[str]) -> tuple[int, float]:
+    """Run a peer; return the two numbers that it prints last."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PEER_S_MAX)
     if done.returncode != 0:
         raise RuntimeError(f"{command[0]} ended with {done.returncode}: {done.stderr[-2000:]}")
-    return float(done.stdout.split()[-1])
+    advanced, rate = done.stdout.split()[-2:]
+    return int(advanced), float(rate)

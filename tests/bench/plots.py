@@ -51,8 +51,8 @@ def lines(title: str, unit: str, series: Mapping[str, Sequence[Point]]) -> str:
         path = " ".join(f"{x_of(point):.1f},{_y(point.y, top):.1f}" for point in each)
         shapes.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         shapes.append(_text(LEFT + 8 + number * 120, TOP - 4, name, "start", colour))
-    labels = {point.label: x_of(point) for point in points if point.label}
-    shapes += [_text(x, HEIGHT - BOTTOM + 16, label, "middle") for label, x in labels.items()]
+    labels = sorted({(x_of(point), point.label) for point in points})
+    shapes += [_text(x, HEIGHT - BOTTOM + 16, label, "middle") for x, label in labels if label]
     return _svg(title, unit, top, shapes)
 
 

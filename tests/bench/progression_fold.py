@@ -43,6 +43,7 @@ class Shape:
     competencies: int = 12
     shards: int = 8
     pieces: int = 10
+    kind: str = "practice"
     known: bool = False
     """Whether each learner has a piece before, folded outside the measurement."""
 
@@ -82,10 +83,36 @@ class Topic:
             while await connection.fetchval("select sum(pos) from relay_cursor") < self._appended:
                 await asyncio.sleep(0.1)
 
-    async def fold(self, events: int, replicas: int = 1) -> Folded:
-        """Fold the last `events` with so many replicas, started now."""
-        async with self.replicas(replicas) as pids:
+    async def fold(self, events: int) -> Folded:
+        """Fold the last `events` with a replica that is started now."""
+        async with self.replicas() as pids:
             return await self._measure(events, pids)
+
+    async def fold_shared(self, shape: Shape, replicas: int) -> Folded:
+        """
+        Fill the topic and fold it with so many replicas, which share the shards from the first event on.
+
+        Until all is in the topic their position rows are locked, so that nothing is committed.
+        """
+        connection = await asyncpg.connect(self.settings.progression_database)
+        try:
+            async with self.replicas(replicas) as pids:
+                while await connection.fetchval("select count(distinct owner) from consumer_shard") < replicas:
+                    await asyncio.sleep(0.1)
+                async with connection.transaction():
+                    await connection.fetch("select from consumer_shard order by shard for update")
+                    await self.fill(shape)
+                return await self._measure(shape.events, pids)
+        finally:
+            await connection.close()
+
+    async def advanced(self) -> int:
+        """Return how many (learner, competency) pairs have advanced."""
+        connection = await asyncpg.connect(self.settings.progression_database)
+        try:
+            return int(await connection.fetchval("select count(*) from event_log where log = 'advancement'"))
+        finally:
+            await connection.close()
 
     @contextlib.asynccontextmanager
     async def replicas(self, number: int = 1) -> AsyncIterator[dict[str, int]]:
@@ -118,7 +145,7 @@ class Topic:
     def _drafts(self, shape: Shape, in_turn: bool) -> Iterator[Draft]:
         load = evidence(
             "fold", shape.events, learners=shape.learners, competencies=shape.competencies, pieces=shape.pieces,
-            first=self._appended, in_turn=in_turn,
+            first=self._appended, in_turn=in_turn, kind=shape.kind,
         )  # fmt: skip
         for _, item in load:
             native = msgspec.json.decode(item)
@@ -126,7 +153,7 @@ class Topic:
             id = stable_id(TENANT, native["source"], native["id"])
             recorded = EvidenceRecorded(
                 evidence_id=id, source=native["source"], id=native["id"], learner=learner,
-                competencies=tuple(native["competencies"]), score=Score(**native["score"]), kind="practice",
+                competencies=tuple(native["competencies"]), score=Score(**native["score"]), kind=native["kind"],
                 occurred_at=native["occurred_at"].replace("Z", ".000000Z"), activity=native["activity"]["id"],
             )  # fmt: skip
             body = envelope(id=id, source="evidence", type=EVIDENCE_RECORDED, tenant=TENANT, subject=learner,
@@ -158,8 +185,10 @@ class Topic:
 
 
 @contextlib.asynccontextmanager
-async def filled_topic(stack: Stack, shape: Shape, policy: bytes = STREAK_3) -> AsyncIterator[Topic]:
-    """Make databases and topics of their own, put the policy into force and fill the topic with the load."""
+async def prepared_topic(
+    stack: Stack, shape: Shape, policy: bytes = STREAK_3, *, empty: bool = False
+) -> AsyncIterator[Topic]:
+    """Make databases and topics of their own, put the policy into force and fill the topic, unless it is to be empty."""
     servers = Servers.of_home(stack)
     settings = Settings(
         kafka=servers.kafka, topic_suffix=f"-bench{secrets.token_hex(3)}", shards=shape.shards,
@@ -176,7 +205,8 @@ async def filled_topic(stack: Stack, shape: Shape, policy: bytes = STREAK_3) -> 
         if shape.known:
             await topic.fill(dataclasses.replace(shape, events=shape.learners), in_turn=True)
             await topic.fold(shape.learners)
-        await topic.fill(shape)
+        if not empty:
+            await topic.fill(shape)
         yield topic
 
 
@@ -192,7 +222,7 @@ async def _service(settings: Settings, evidence_url: str, slot: int) -> AsyncIte
         "ATTAIN_EVIDENCE_URL": evidence_url,
         "ATTAIN_PORT": str(port),
         "ATTAIN_SLOT": f"bench-{slot}",
-        "ATTAIN_LOG_LEVEL": "WARNING",
+        "ATTAIN_LOG_LEVEL": "ERROR",
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "services.progression.app", env=environment, cwd=ROOT

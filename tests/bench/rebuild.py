@@ -9,7 +9,7 @@ from deploy.local.stack import Stack
 from tests.bench.end_to_end import COMPETENCIES, LEARNERS, STREAK_3, Bench
 from tests.bench.figures import Figure, Usage
 from tests.bench.load import evidence
-from tests.bench.progression_fold import Shape, filled_topic
+from tests.bench.progression_fold import Shape, prepared_topic
 
 NOBODY_YET = b'{"id": "streak-20", "method": {"type": "streak", "n": 20}, "decision": {"latch": "first_crossing"}}'
 """No key has so many pieces, so nobody is on the record and every key is refolded under the next policy."""
@@ -17,10 +17,11 @@ NOBODY_YET = b'{"id": "streak-20", "method": {"type": "streak", "n": 20}, "decis
 
 async def refold(stack: Stack, events: int) -> Figure:
     """Put another policy into force over folded evidence; the rate is that of the pieces replayed."""
-    async with filled_topic(stack, Shape(events), NOBODY_YET) as topic:
+    async with prepared_topic(stack, Shape(events), NOBODY_YET) as topic:
         await topic.fold(events)
         async with topic.replicas() as pids:
-            usage = Usage({name: stack.pids[name] for name in ("kafka", "postgres")} | pids)
+            servers = {name: stack.pids[name] for name in ("kafka", "postgres")}
+            usage = Usage({"progression": pids["progression-0"]} | servers)
             started = time.perf_counter()
             await topic.decide(STREAK_3, COMPETENCIES)
             rate = events / (time.perf_counter() - started)

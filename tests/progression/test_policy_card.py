@@ -35,7 +35,7 @@ def test_a_card_is_six_sentences_in_plain_words(name: str):
         assert re.fullmatch(r"[A-Z][^.?!_{}/]*(\d\.\d+[^.?!_{}/]*)*\.", sentence), sentence
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(policy=policies())
 def test_every_policy_has_a_card(policy: Policy):
     card = card_of(policy)

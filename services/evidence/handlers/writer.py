@@ -19,7 +19,7 @@ from services.evidence.domain.decisions import Decision, Outcome, Row, decide
 from services.evidence.domain.evidence import State, Submission
 from services.evidence.domain.validity import Piece
 from services.evidence.handlers.counting import IntakeCounts
-from services.evidence.tables import pieces, quarantine
+from services.evidence.tables import alignments, pieces, quarantine
 from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import AttainError, Conflict, Unavailable
@@ -39,6 +39,14 @@ class ErasedLearner(AttainError):
     def __init__(self, learners: set[str]) -> None:
         super().__init__("a learner was erased meanwhile")
         self.learners = learners
+
+
+class StaleAlignment(AttainError):
+    """The alignment map of `tenants` changed after it was asked: ask again."""
+
+    def __init__(self, tenants: set[str]) -> None:
+        super().__init__("the alignment map changed meanwhile")
+        self.tenants = tenants
 
 
 @dataclasses.dataclass(slots=True)
@@ -75,6 +83,7 @@ class Writer:
         Raises:
             Unavailable: the database is away, or too much waits already.
             ErasedLearner: nothing was stored; identify again.
+            StaleAlignment: nothing was stored; align again.
         """
         if not submissions:
             return []
@@ -162,6 +171,7 @@ class Writer:
         now = datetime.datetime.now(datetime.UTC)
         async with self.counts.storing() as refused, self._database.transaction() as connection:
             await self._refuse_erased(connection, submissions)
+            await self._refuse_stale(connection, submissions)
             known = await _load(connection, submissions, forests)
             decision = decide(submissions, known, utc(now))
             await self.counts.add(connection, refused, submissions, decision)
@@ -181,6 +191,17 @@ class Writer:
             erased = await pieces.erased_among(connection, learners)
             if erased:
                 raise ErasedLearner(erased)
+
+    async def _refuse_stale(self, connection: Connection, submissions: Sequence[Submission]) -> None:
+        """Let nobody publish alignments until this transaction ends, and refuse what rests on an earlier map."""
+        seen = {(s.command.tenant, s.map_seen) for s in submissions if s.map_seen is not None}
+        if seen:
+            tenants = {tenant for tenant, _ in seen}
+            await alignments.hold(connection, tenants)
+            now = await alignments.heads(connection, tenants)
+            stale = {tenant for tenant, version in seen if version != now.get(tenant, 0)}
+            if stale:
+                raise StaleAlignment(stale)
 
     def _placed(self, decision: Decision, positions: Sequence[int]) -> list[tuple[Outcome, str | None]]:
         name, generations, drafts = self._log.name, self._generations, decision.drafts
@@ -258,7 +279,8 @@ async def _store(
             command, content = submission.command, submission.command.content
             parked[command.evidence_id] = (
                 command.evidence_id, command.tenant, content.source, content.id, content.learner, park.reason,
-                park.pointer, park.detail, park.awaits, ways[id(submission)], command.original,
+                park.pointer, park.detail, park.awaits, ways[id(submission)], command.original, command.form,
+                park.awaits_entry, park.seen,
             )  # fmt: skip
         await quarantine.park(connection, list(parked.values()), now)
     await quarantine.release(connection, decision.released)
@@ -271,13 +293,13 @@ def _row(row: Row, decision: Decision, positions: Sequence[int]) -> tuple[Any, .
     else:
         shard, pos = decision.drafts[piece.draft].shard, positions[piece.draft]
     if submission is None:
-        id, received_at, private = None, None, None
+        id, received_at, private, align_by = None, None, None, None
     else:
         command, received_at = submission.command, submission.received_at
-        id, private = command.content.id, command.private
+        id, private, align_by = command.content.id, command.private, command.content.align_by
     return (
         piece.evidence_id, piece.tenant, piece.source, id, piece.state, piece.digest, piece.learner, shard, pos,
-        piece.valid, piece.relation, piece.target, received_at, private,
+        piece.valid, piece.relation, piece.target, received_at, private, align_by,
     )  # fmt: skip
 
 

@@ -9,13 +9,13 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from services.progression import tables
-from services.progression.advancement import LearnerState
 from services.progression.curriculum.graph import frontier
 from services.progression.domain import describe
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.logs import CONSUMER
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
 from services.progression.journal import in_order
+from services.progression.learner import LearnerState
 from services.progression.policy import Policy, policy_from
 from shared.contracts import MasteryUpdated
 from shared.database import Connection, Database

@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+import zoneinfo
 from collections.abc import Sequence
 
 import msgspec
@@ -9,7 +10,14 @@ import msgspec
 from services.progression import tables
 from services.progression.curriculum import Framework, parts
 from services.progression.curriculum.crosswalks import Migration, plan
-from services.progression.handlers.logs import CONSUMER, FRAMEWORK_ACTIVATED, POLICY_ACTIVATED, REDRIVEN, Logs
+from services.progression.handlers.logs import (
+    CONSUMER,
+    FRAMEWORK_ACTIVATED,
+    POLICY_ACTIVATED,
+    REDRIVEN,
+    SETTINGS_ACTIVATED,
+    Logs,
+)
 from services.progression.handlers.memory import read_framework
 from services.progression.policy import Policy, policy_from, read_policy
 from services.progression.policy.lint import Problem, lint
@@ -41,7 +49,7 @@ class Decisions:
         """
         policy = read_policy(text)
         async with self._database.transaction() as connection:
-            known, positions = await self._last(connection, tenant, POLICY_ACTIVATED, framework)
+            known, positions = await self._last(connection, tenant, POLICY_ACTIVATED, {"framework": framework})
             if known.get("policy") == policy.hash:
                 return policy, positions
             _refuse_errors(await self._lint(connection, tenant, policy, framework, known.get("policy", "")))
@@ -62,7 +70,7 @@ class Decisions:
         """
         policy = read_policy(text)
         async with self._database.transaction() as connection:
-            known, _ = await self._last(connection, tenant, POLICY_ACTIVATED, framework)
+            known, _ = await self._last(connection, tenant, POLICY_ACTIVATED, {"framework": framework})
             return policy, await self._lint(connection, tenant, policy, framework, known.get("policy", ""))
 
     async def _lint(
@@ -89,7 +97,7 @@ class Decisions:
             Refused: it has no competencies, and the one in force has: all of them would be retired.
         """
         async with self._database.transaction() as connection:
-            known, positions = await self._last(connection, tenant, FRAMEWORK_ACTIVATED, framework.id)
+            known, positions = await self._last(connection, tenant, FRAMEWORK_ACTIVATED, {"framework": framework.id})
             _, body = await tables.load_documents(connection, tenant, "", framework.id, known.get("version", ""))
             before = read_framework(body) if body is not None else Framework(framework.id, "", (), ())
             migration = plan(before, framework)
@@ -107,6 +115,30 @@ class Decisions:
             await self._logs.curriculum.append(connection, self._published(tenant, framework))
         reach("framework.committed")
         return migration, positions
+
+    async def set_time_zone(self, tenant: str, time_zone: str) -> dict[int, int]:
+        """
+        Say in which time zone (IANA name) the tenant's school days lie; return the inbox position in every shard.
+
+        What is on the record stays, and everything else is decided anew. The one that was set last is not set again.
+
+        Raises:
+            InvalidEvent: there is no such time zone.
+        """
+        if time_zone not in zoneinfo.available_timezones():
+            raise InvalidEvent(f"there is no time zone {time_zone[:100]!r}", pointer="/time_zone")
+        async with self._database.transaction() as connection:
+            known, positions = await self._last(connection, tenant, SETTINGS_ACTIVATED, {})
+            if known.get("time_zone") != time_zone:
+                data = {"time_zone": time_zone}
+                positions = await self._decide_everywhere(connection, tenant, SETTINGS_ACTIVATED, data)
+        return positions
+
+    async def time_zone(self, tenant: str) -> str:
+        """Return the time zone that was set last, UTC where none was."""
+        async with self._database.transaction() as connection:
+            known, _ = await self._last(connection, tenant, SETTINGS_ACTIVATED, {})
+        return known.get("time_zone", "UTC")
 
     async def framework(self, tenant: str, id: str) -> Framework:
         """
@@ -149,15 +181,15 @@ class Decisions:
         return dict(enumerate(await self._logs.decisions.append(connection, drafts)))
 
     async def _last(
-        self, connection: Connection, tenant: str, type: str, framework: str
+        self, connection: Connection, tenant: str, type: str, about: dict[str, str]
     ) -> tuple[dict[str, str], dict[int, int]]:
         """
-        Return what was decided last, whether or not it is folded yet, and its inbox positions.
+        Return what was decided last `about` something, whether or not it is folded yet, and its inbox positions.
 
         Whoever asks again, because the answer was lost, decides nothing twice and waits like the first.
         """
         await tables.lock_decisions(connection, tenant)
-        body, positions = await tables.last_decision(connection, tenant, type, framework)
+        body, positions = await tables.last_decision(connection, tenant, type, encode_json(about))
         data: dict[str, str] = msgspec.json.decode(body)["data"] if body else {}
         return data, positions
 

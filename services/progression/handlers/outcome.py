@@ -9,7 +9,7 @@ from services.progression.decisions import COMPETENCY_DECIDED, CompetencyDecided
 from services.progression.handlers.logs import Logs
 from services.progression.inputs import Key, Learner
 from services.progression.journal import JournalEntry, JournalRow, pack_entries
-from services.progression.telling import Change, Told
+from services.progression.telling import Told
 from shared.consumer import ShardBatch
 from shared.contracts import CHECKPOINT, MASTERY_UPDATED, Checkpoint, MasteryUpdated
 from shared.crash_points import reach
@@ -17,7 +17,6 @@ from shared.database import Connection
 from shared.event_log import LogRow, append_all
 from shared.events import Draft, encode_json, envelope, now
 from shared.observability import metrics
-from shared.shards import stable_id
 
 
 class Outcome:
@@ -56,19 +55,14 @@ class Outcome:
             )  # fmt: skip
             self.advancement.append(Draft(shard, event.tenant, event.learner, body))
 
-    def note_checked_by_use(self, shard: int, checked: Sequence[tuple[Change, str]]) -> None:
-        """Put the re-checks that use has passed into the inbox, where a person's decision would come."""
-        for change, competency in checked:
-            decision = CompetencyDecided(
-                change.learner, competency, "check", "", "", "evidence", f"success on {change.competency}",
-                evidence=change.state.basis,
-            )  # fmt: skip
+    def note_decided(self, shard: int, decided: Sequence[tuple[str, str, CompetencyDecided]]) -> None:
+        """Put what follows for other competencies into the inbox, where a person's decision would come."""
+        for tenant, id, decision in decided:
             body = envelope(
-                id=stable_id(change.tenant, change.learner, "checked", competency, change.trigger.id),
-                source="progression", type=COMPETENCY_DECIDED, tenant=change.tenant, subject=change.learner,
+                id=id, source="progression", type=COMPETENCY_DECIDED, tenant=tenant, subject=decision.learner,
                 time=self._time, data=encode_json(decision),
             )  # fmt: skip
-            self.decisions.append(Draft(shard, change.tenant, change.learner, body))
+            self.decisions.append(Draft(shard, tenant, decision.learner, body))
 
     def note_state(
         self, shard: int, key: Key, rules_no: int, state: bytes, deadline: str | None, updated: MasteryUpdated
@@ -119,7 +113,6 @@ class Outcome:
                 (logs.progression, self.progression),
             ],
         )
-        reach("fold.told")
 
     def _journal_rows(self) -> list[JournalRow]:
         rows = []

@@ -6,6 +6,7 @@ deviation of 0.21 of the scale's width (a variance of 0.40 on marks from 1 to 4)
 same policy always gives the same figures.
 """
 
+import itertools
 import random
 import statistics
 from collections.abc import Iterator
@@ -13,14 +14,17 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.progression.mastery import add, replay
+from services.progression.mastery import replay
 from services.progression.policy.rule import Rule, shifted
 from services.progression.probing import perfect_piece, pieces_to_meet
 from services.progression.standing import due_at, is_due
 from services.progression.states import Decided, KeyState, Piece
-from services.progression.sufficiency import enough
 
 LEARNERS = 200
+RECHECKED = 60
+"""Learners whose year after mastery is gone through: 720 months."""
+PIECES_OFTEN = 12
+"""Enough for most learners under most policies; who needs more is given all of `PIECES_MAX`."""
 PIECES_MAX = 60
 AT_THE_CUT = 0.8
 Z_AT_THE_CUT = statistics.NormalDist().inv_cdf(AT_THE_CUT)
@@ -56,44 +60,47 @@ class Effort(NamedTuple):
 
 def effort_of(rule: Rule) -> Effort:
     """Return what a policy asks of a learner."""
-    shown = {track: _pieces(rule, track) for track in dict.fromkeys(route.track for route in rule.routes)}
+    tracks = tuple(dict.fromkeys(route.track for route in rule.routes))
     # The provisional path with a sign-off is a way as well, but an early one: it is not what is typical.
-    own = {track: found for track, found in shown.items() if not (rule.provisional and track == 0)} or shown
-    best = min(own, key=lambda track: own[track].typical or PIECES_MAX + 1)
+    own = tuple(track for track in tracks if not (rule.provisional and track == 0)) or tracks
+    shown = {track: _pieces(rule, track, own) for track in own}
+    best = min(own, key=lambda track: shown[track].typical or PIECES_MAX + 1)
     roles = {route.role for route in rule.routes}
     return Effort(
-        provisional=_pieces(rule, 0) if rule.provisional else None,
-        mastered=own[best],
+        provisional=_pieces(rule, 0, (0, *own)) if rule.provisional else None,
+        mastered=shown[best],
         signed=() if "" in roles else tuple(sorted(roles)),
-        rechecks_a_year=_rechecks(rule, best),
+        rechecks_a_year=_rechecks(rule, best, own),
     )
 
 
-def _pieces(rule: Rule, number: int) -> Pieces:
+def _pieces(rule: Rule, number: int, ends: tuple[int, ...]) -> Pieces:
     fewest = pieces_to_meet(rule, number)
-    found = sorted(len(work) for work in _shown(rule, number))
+    found = sorted(len(work) for work in _shown(rule, number, ends))
     half, most = (found[place] if place < len(found) else None for place in (LEARNERS // 2, LEARNERS * 9 // 10))
     if fewest is not None and not (rule.provisional and number == 0):
         fewest += rule.confirm_on
     return Pieces(fewest, half, most)
 
 
-def _shown(rule: Rule, number: int) -> Iterator[list[Piece]]:
-    """Yield the work of each typical learner up to the piece that meets a track; who never meets it is left out."""
-    track, chance = rule.tracks[number], random.Random(number)
-    runs = 1 if rule.provisional and number == 0 else 1 + rule.confirm_on
-    for _ in range(LEARNERS):
-        state, work, run = KeyState(), [], 0
-        for place in range(PIECES_MAX):
-            work.append(perfect_piece(rule, number, place, HOURS_BETWEEN, _mark(rule, chance)))
-            if rule.steps:
-                add(state, work[-1], rule)
-            else:
-                state = replay(KeyState(), work, rule, "")
-            met = bool(state.methods) and enough(state, track) and track.passes(state.methods[number])
-            run = run + 1 if met else 0
-            if run == runs:
-                yield work
+def _shown(rule: Rule, number: int, ends: tuple[int, ...]) -> Iterator[list[Piece]]:
+    """
+    Yield the work of each typical learner up to the piece that meets any of the tracks `ends`.
+
+    It is work as track `number` asks for it; who meets none is left out.
+    """
+    for learner in range(LEARNERS):
+        chance, work = random.Random(f"{number} {learner}"), list[Piece]()
+        for pieces in (PIECES_OFTEN, PIECES_MAX):
+            work += [
+                perfect_piece(rule, number, place, HOURS_BETWEEN, _mark(rule, chance))
+                for place in range(len(work), pieces)
+            ]
+            state = replay(KeyState(), work, rule, "")
+            met = [state.met[track] for track in ends if state.met and state.met[track]]
+            at = min(met, default=state.crossed_at)
+            if at is not None:
+                yield [piece for piece in work if piece.order[0] <= at]
                 break
 
 
@@ -109,12 +116,13 @@ def _mark(rule: Rule, chance: random.Random) -> float:
     return min(max(value, scale.min), scale.max)
 
 
-def _rechecks(rule: Rule, number: int) -> float:
+def _rechecks(rule: Rule, number: int, ends: tuple[int, ...]) -> float:
     """Return how many re-checks a standard asks for in the year after, each passed at once, one piece a month."""
     if not rule.watches:
         return 0.0
     chance = random.Random(0)
-    counts = [_rechecks_of(rule, number, work, chance) for work in _shown(rule, number)]
+    some = itertools.islice(_shown(rule, number, ends), RECHECKED)
+    counts = [_rechecks_of(rule, number, work, chance) for work in some]
     return statistics.fmean(counts) if counts else 0.0
 
 
