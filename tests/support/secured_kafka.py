@@ -170,7 +170,7 @@ def certificate_pem(name: str, *, days: int) -> bytes:
 
 
 def _certificate(
-    name: str, signer: tuple[ec.EllipticCurvePrivateKey, x509.Certificate] | None, days: int = 1
+    name: str, signer: tuple[ec.EllipticCurvePrivateKey, x509.Certificate] | None, days: int = 30
 ) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

@@ -54,10 +54,12 @@ async def broker(folder: Path) -> AsyncIterator[SecuredKafka]:
 
 
 async def test_each_service_works_with_its_own_rights_only(broker: SecuredKafka, tmp_path: Path) -> None:
-    shown, audited = await asyncio.to_thread(_load_and_verify, broker, tmp_path)
+    shown, audited, examined = await asyncio.to_thread(_load_and_verify, broker, tmp_path)
 
     assert shown["mastered_pairs"] > 1000
     assert audited["ok"], audited
+    assert examined["ok"], [check for check in examined["checks"] if not check["ok"]]
+    assert {"topics", "kafka_ca_file", "evidence end to end"} <= {check["name"] for check in examined["checks"]}
 
 
 async def test_a_wrong_password_is_refused(broker: SecuredKafka) -> None:
@@ -126,8 +128,8 @@ async def _consumer(options: dict[str, Any]) -> Any:
         await consumer.stop()
 
 
-def _load_and_verify(broker: SecuredKafka, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Start PostgreSQL and the services, each with the user of its name; return what demo and verify say."""
+def _load_and_verify(broker: SecuredKafka, folder: Path) -> tuple[dict[str, Any], ...]:
+    """Start PostgreSQL and the services, each with the user of its name; return what demo, verify and doctor say."""
     with pytest.MonkeyPatch.context() as patch, _postgres(patch, broker) as running:
         ports = {service: free_port() for service in SERVICES}
         urls = {f"ATTAIN_{service.upper()}_URL": f"http://127.0.0.1:{port}" for service, port in ports.items()}
@@ -147,7 +149,9 @@ def _load_and_verify(broker: SecuredKafka, folder: Path) -> tuple[dict[str, Any]
         try:
             for service in SERVICES:
                 _until_ready(urls[f"ATTAIN_{service.upper()}_URL"], folder / f"{service}.log")
-            return attain("demo", urls | key), attain("verify", urls | key)
+            databases = {f"ATTAIN_{service.upper()}_DATABASE": running.databases[service] for service in SERVICES}
+            operator = urls | key | databases | broker.settings(ADMIN)
+            return attain("demo", urls | key), attain("verify", urls | key), attain("doctor", operator)
         finally:
             for program in programs:
                 program.terminate()
