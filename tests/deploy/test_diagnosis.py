@@ -32,9 +32,8 @@ def _answering(
 
 
 def _service(*, seconds: float = 0.0, skew_s: float = 0.0) -> Callable[[httpx.Request], httpx.Response]:
-    at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=skew_s)
-
     def answer(request: httpx.Request) -> httpx.Response:
+        at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=skew_s)
         stages = [{"name": "progression", "behind_events": 3, "behind_seconds": seconds}]
         headers = {"Date": at.strftime("%a, %d %b %Y %H:%M:%S GMT")}
         return httpx.Response(200, json={"stages": stages}, headers=headers)
