@@ -97,7 +97,7 @@ def start_containers() -> Iterator[Servers]:
     port, postgres_port, password = free_port(), free_port(), secrets.token_hex(8)
     kafka = (
         DockerContainer("apache/kafka:4.1.1")
-        .with_bind_ports(port, ("127.0.0.1", port))
+        .with_bind_ports(port, ("127.0.0.1", port))  # type: ignore[arg-type]  # the engine takes an address too
         .with_env("KAFKA_NODE_ID", "1")
         .with_env("KAFKA_PROCESS_ROLES", "broker,controller")
         .with_env("KAFKA_CONTROLLER_QUORUM_VOTERS", "1@localhost:9093")
@@ -111,7 +111,7 @@ def start_containers() -> Iterator[Servers]:
     )
     postgres = (
         DockerContainer("postgres:18")
-        .with_bind_ports(5432, ("127.0.0.1", postgres_port))
+        .with_bind_ports(5432, ("127.0.0.1", postgres_port))  # type: ignore[arg-type]
         .with_env("POSTGRES_PASSWORD", password)
     )
     url = f"postgresql://postgres:{password}@127.0.0.1:{postgres_port}/postgres"
