@@ -8,7 +8,7 @@ import contextlib
 import functools
 import re
 import time
-from typing import Any
+from typing import Any, Protocol
 
 import jwt
 import msgspec
@@ -31,6 +31,8 @@ SCOPES = frozenset(
     )
 )
 SERVICE_TOKEN_S = 300
+KEY_PREFIX = "atk_"
+"""By it an API key is told from a token; a service that has no keys refuses it as a bad token."""
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -52,6 +54,19 @@ class Identity(msgspec.Struct, frozen=True):
         """
         if not self.scopes.intersection(scopes):
             raise Forbidden(f"needs scope {' or '.join(scopes)}")
+
+
+class ApiKeys(Protocol):
+    """Who knows the API keys of learning systems."""
+
+    async def identify(self, text: str) -> Identity:
+        """Return who sends a key; raises `Unauthorized` where it is not good."""
+
+
+def api_key_of(authorization: str | None) -> str | None:
+    """Return the API key in an `Authorization: Bearer` header; None where it holds anything else."""
+    scheme, _, text = (authorization or "").partition(" ")
+    return text if scheme.lower() == "bearer" and text.startswith(KEY_PREFIX) else None
 
 
 class Authenticator:

@@ -14,7 +14,7 @@ from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
-from shared.auth import Authenticator, Identity
+from shared.auth import ApiKeys, Authenticator, Identity, api_key_of
 from shared.database import Database
 from shared.errors import AttainError, Gone, InvalidEvent, TooLarge, TooManyRequests, Unavailable
 from shared.event_log import EventLog
@@ -94,7 +94,9 @@ async def _bug_problem(request: Request, error: Exception) -> Response:
 async def identify(request: Request, authorization: Annotated[str | None, Header()] = None) -> Identity:
     """Return the caller, or refuse with 401 or 429; every route but health, metrics and documents depends on it."""
     authenticator: Authenticator = request.app.state.authenticator
-    caller = authenticator.identify(authorization)
+    keys: ApiKeys | None = getattr(request.app.state, "api_keys", None)
+    api_key = api_key_of(authorization)
+    caller = authenticator.identify(authorization) if keys is None or api_key is None else await keys.identify(api_key)
     rate_limit: RateLimit = request.app.state.rate_limit
     rate_limit.check(caller)
     return caller

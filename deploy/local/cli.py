@@ -17,6 +17,7 @@ from deploy.local.commands.evaluate import evaluate
 from deploy.local.commands.explain import explain
 from deploy.local.commands.framework import framework
 from deploy.local.commands.ingest import ingest
+from deploy.local.commands.key import key
 from deploy.local.commands.learner import learner
 from deploy.local.commands.lifecycle import down, reset, up
 from deploy.local.commands.policy import policy
@@ -31,7 +32,7 @@ from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
     demo, up, status, down, reset, framework, roster, policy, settings, alignment, ingest, quarantine, drain, learner,
-    explain, verify, evaluate, doctor, token,
+    explain, verify, evaluate, doctor, token, key,
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from services.evidence.entrypoints.alignments import alignments_router
 from services.evidence.entrypoints.evidence import evidence_router
 from services.evidence.entrypoints.formats import formats_router
 from services.evidence.entrypoints.kafka import SubmittedEvidence
+from services.evidence.entrypoints.keys import keys_router
 from services.evidence.entrypoints.learners import learners_router
 from services.evidence.entrypoints.quarantine import quarantine_router
 from services.evidence.entrypoints.roster import roster_router
@@ -19,6 +20,7 @@ from services.evidence.handlers.counting import IntakeChecks
 from services.evidence.handlers.directory import Competencies, Learners
 from services.evidence.handlers.formats import FORMS, Formats
 from services.evidence.handlers.intake import Intake
+from services.evidence.handlers.keys import Keys
 from services.evidence.handlers.lag import evidence_lag
 from services.evidence.handlers.limits import BadSources
 from services.evidence.handlers.parked import CurriculumHandler, Releaser
@@ -86,6 +88,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     app.include_router(alignments_router(database, alignments, releaser.wake, config))
     formats = Formats(database, intake, alignments, quarantine, releaser.wake, config)
     _take_in_formats(app, formats, Statements(database, intake, quarantine, config), quarantine, limits, config)
+    _know_keys(app, Keys(database, config))
     app.include_router(quarantine_router(database, quarantine))
     app.include_router(roster_router(database, Rosters(database, roster, learners), config))
     app.include_router(feed_router(database, logs, config))
@@ -100,6 +103,11 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     tasks.start("broker", keep_consuming(broker))
     for stop in (tasks.stop, writer.drain, curriculum.stop, broker.stop):
         stack.push_async_callback(stop)
+
+
+def _know_keys(app: FastAPI, keys: Keys) -> None:
+    app.state.api_keys = keys
+    app.include_router(keys_router(keys))
 
 
 def _take_in_formats(
