@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from deploy.local import diagnosis
 from deploy.local.commands.doctor import doctor
 from deploy.local.options import Context
+from shared.auth import issue_token
 from shared.settings import Settings
 from tests.support.secured_kafka import certificate_pem
 
@@ -91,3 +92,12 @@ def test_doctor_ends_with_failure_and_says_what_to_do(remote: Context, monkeypat
     assert done.output == (
         "BAD  Kafka: 127.0.0.1:9: KafkaConnectionError\n     → look at ATTAIN_KAFKA and its security\n"
     )
+
+
+def test_no_piece_is_sent_into_the_tenant_of_a_given_token(remote: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = issue_token(bytes(32), subject="me", tenant="district", scope="admin", expires_s=60)
+    monkeypatch.setenv("ATTAIN_TOKEN", token)
+    check = diagnosis.check_round_trip(remote)
+
+    assert check.ok
+    assert check.detail.startswith("not looked at: the token is for tenant district")
