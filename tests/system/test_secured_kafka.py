@@ -16,11 +16,7 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import (
-    KafkaConnectionError,
-    KafkaError,
-    TopicAuthorizationFailedError,
-)
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaConnectionError, KafkaError
 
 from deploy.local import stack
 from deploy.local.home import Home
@@ -75,7 +71,7 @@ async def test_a_user_without_rights_sees_and_reads_nothing(broker: SecuredKafka
     assert await _names(options) == set()
     async with _consumer(options) as consumer:
         consumer.subscribe([EVIDENCE.name()])
-        with pytest.raises(TopicAuthorizationFailedError):
+        with pytest.raises(GroupAuthorizationFailedError):
             await asyncio.wait_for(consumer.getone(), 20)
 
 
