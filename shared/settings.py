@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     reporting_database: str = Field("", description="PostgreSQL URL of the reporting service")
     evidence_url: str = Field("http://127.0.0.1:8101", description="where the other services find evidence")
     progression_url: str = Field("http://127.0.0.1:8102", description="where the other services find progression")
+    allow_newer_schema: bool = Field(
+        False, description="run on a schema newer than this version knows: for a rollback, since migrations only add"
+    )
     host: str = Field("127.0.0.1", description="address to listen on; loopback unless told otherwise")
     port: int = Field(8100, description="port to listen on")
     slot: str = Field("", description="stable consumer slot (Kafka static membership); unique per replica")
@@ -40,7 +43,9 @@ class Settings(BaseSettings):
     topic_suffix: str = Field("", description="appended to every topic name, so that installations can share a cluster")
     replication_factor: int = Field(1, ge=1, description="of the topics that `shared.topics create` makes")
 
-    token_key_file: Path | None = Field(None, description="file with the HS256 key, hex; for one machine")
+    token_key_file: Path | None = Field(
+        None, description="file with HS256 keys, hex, one a line; the first signs, all verify"
+    )
     jwks_url: str = Field("", description="where the signing keys of an identity provider are; instead of a key file")
     service_token_file: Path | None = Field(None, description="token for calls between services, with a JWKS")
     token_cache_s: int = Field(60, description="a verified token is believed this long; bounds revocation")
@@ -79,6 +84,9 @@ class Settings(BaseSettings):
     bad_share_max: float = Field(0.5, description="share of refused items above which they do stop it")
     bad_pause_s: float = Field(60, description="how long a source is stopped; it gets 429 with the reason")
     item_bytes_max: int = Field(256 << 10, description="one native object; well below Kafka's 1 MiB record limit")
+    requests_per_s: float = Field(
+        1000, ge=0, description="requests a second of one tenant and source, a process; 0 is no limit"
+    )
     clock_skew_s: int = Field(300, description="how far occurred_at may lie ahead of this machine's clock")
     statements_kept: Literal["none", "scored", "all"] = Field(
         "scored", description="which xAPI statements can be read again; of the others an id and a digest are kept"

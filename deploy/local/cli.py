@@ -12,11 +12,13 @@ import httpx
 from deploy.local.commands.adopting import approve_policy, compare_policy, propose_policy
 from deploy.local.commands.alignment import alignment
 from deploy.local.commands.demo import demo
+from deploy.local.commands.doctor import doctor
 from deploy.local.commands.drain import drain
 from deploy.local.commands.evaluate import evaluate
 from deploy.local.commands.explain import explain
 from deploy.local.commands.framework import framework
 from deploy.local.commands.ingest import ingest
+from deploy.local.commands.key import key
 from deploy.local.commands.learner import learner
 from deploy.local.commands.lifecycle import down, reset, up
 from deploy.local.commands.merging import merge, unmerge
@@ -33,7 +35,7 @@ from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
     demo, up, status, down, reset, framework, roster, policy, settings, alignment, ingest, quarantine, drain, learner,
-    explain, merge, unmerge, export, erase, verify, evaluate, token,
+    explain, merge, unmerge, export, erase, verify, evaluate, doctor, token, key,
 )  # fmt: skip
 
 

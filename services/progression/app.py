@@ -30,8 +30,9 @@ from shared.database import Database
 from shared.feed import FeedClient
 from shared.reconciliation import Reconciler, reconciliation_router
 from shared.relay import Relay
-from shared.service import Tasks, make_service, relay_lag, serve, shard_lag
-from shared.settings import Settings, settings
+from shared.service import Tasks, keep_consuming, make_service, relay_lag, serve, shard_lag
+from shared.settings import Settings
+from shared.starting import check_schema, settings_of
 from shared.transport import make_broker, subscribe_consumer
 from shared.web import feed_router, operations_router
 
@@ -85,9 +86,9 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     app.include_router(feeds_router(database, logs.advancement, references, config))
     app.include_router(webhooks_router(Webhooks(database, poster, config), database, logs.advancement))
     app.include_router(reconciliation_router(reconciler, database, [checks.told]))
-    await broker.start()
     stack.push_async_callback(consumer.stop)
     stack.push_async_callback(broker.stop)
+    tasks.start("broker", keep_consuming(broker))
     tasks.start("relay", relay.run())
     tasks.start("tick", consumer.tick())
     tasks.start("reconciliation", reconciler.run())
@@ -100,5 +101,12 @@ def create_app(config: Settings) -> FastAPI:
     return make_service("progression", DESCRIPTION, config, _compose)
 
 
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    config = settings_of("progression")
+    check_schema("progression", config)
+    serve(create_app(config), config)
+
+
 if __name__ == "__main__":
-    serve(create_app(settings()), settings())
+    main()
