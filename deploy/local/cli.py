@@ -18,6 +18,7 @@ from deploy.local.commands.ingest import ingest
 from deploy.local.commands.learner import learner
 from deploy.local.commands.lifecycle import down, reset, up
 from deploy.local.commands.policy import policy
+from deploy.local.commands.rebuild import rebuild
 from deploy.local.commands.roster import roster
 from deploy.local.commands.status import status
 from deploy.local.commands.token import token
@@ -25,7 +26,8 @@ from deploy.local.commands.verify import verify
 from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
-    demo, up, status, down, reset, framework, roster, policy, ingest, drain, learner, explain, verify, evaluate, token
+    demo, up, status, down, reset, framework, roster, policy, ingest, drain, learner, explain, verify, rebuild, evaluate,
+    token,
 )  # fmt: skip
 
 

@@ -28,7 +28,10 @@ from shared.transport import make_broker
 from shared.web import LIVE_S, make_app, operations_router
 
 log = logging.getLogger(__name__)
-STAGES = {"mastery": "reporting", "curriculum": "reporting-curriculum", "roster": "reporting-roster"}
+STAGES = {
+    "mastery": "reporting", "curriculum": "reporting-curriculum", "roster": "reporting-roster",
+    "advancement": "reporting-advancement",
+}  # fmt: skip
 FOLLOW_S = 1.0
 """How often a process looks whether another version of a read model is live."""
 
@@ -74,7 +77,7 @@ class Service:
             evidence = FeedClient(config.evidence_url, config)
             stack.push_async_callback(progression.close)
             stack.push_async_callback(evidence.close)
-            self._feeds = {"mastery": progression, "curriculum": progression, "roster": evidence}
+            self._feeds = {model: evidence if log == "roster" else progression for model, log in INPUT_LOGS.items()}
             app.state.settings = config
             app.state.evidence = await stack.enter_async_context(
                 httpx.AsyncClient(base_url=config.evidence_url, timeout=PEOPLE_TIMEOUT_S)

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import FileResponse
 from faststream.kafka import KafkaBroker
 
-from services.reporting.handlers.folding import FOLDS
+from services.reporting.handlers.folds import FOLDS
 from services.reporting.handlers.reading import READ_SCOPES, Reader
 from services.reporting.handlers.rebuilding import Rebuilder
 from services.reporting.tables.schema import INPUT_LOGS
@@ -194,11 +194,18 @@ async def rebuild(
     caller: Caller,
     rebuilds: Rebuilds,
     model: str,
-    accept_differences: Annotated[bool, Query(description="switch although the numbers of rows differ")] = False,
+    accept_differences: Annotated[bool, Query(description="switch although the contents differ")] = False,
 ) -> dict[str, Any]:
     """Rebuild a read model from its log beside the live one, then switch."""
     caller.require("admin")
     return await rebuilds.begin(model, accept_differences=accept_differences)
+
+
+@operations.post("/v1/rebuild/{model}/rollback", status_code=202)
+async def roll_back(caller: Caller, rebuilds: Rebuilds, model: str) -> dict[str, Any]:
+    """Go back to the version before the live one, once it is brought to the same positions."""
+    caller.require("admin")
+    return await rebuilds.roll_back(model)
 
 
 @operations.get("/v1/rebuild/{model}")

@@ -48,6 +48,21 @@ def mastery(learner: str, competency: str, status: Status = "mastered", **member
     return MASTERY_UPDATED, learner, state(learner, competency, status, **members)
 
 
+def happened(learner: str, kind: str, scope: str, **members: Any) -> Event:
+    """Return a public event as progression would tell it; a scope with # is a level."""
+    of_level = "#" in scope
+    data: dict[str, Any] = {
+        "learner": {"id": learner, "refs": []},
+        "scope": {
+            "kind": "level" if of_level else "competency", "framework": scope.partition("#" if of_level else ":")[0],
+            "id": scope, "title": f"Title of {scope}",
+        },
+        "seq": 64, "effective_at": SHOWN_AT, "decided_at": SHOWN_AT, "reason": {"code": kind, "text": "Because."},
+        "mode": "live",
+    }  # fmt: skip
+    return f"attain.{kind}.v1", learner, data | members
+
+
 def checkpoint(learner: str, evidence: int) -> Event:
     """Return a checkpoint in the shard of a learner."""
     return CHECKPOINT, learner, Checkpoint(evidence, 1, 0)

@@ -22,7 +22,7 @@ from tests.support.producer import Producer, free_port, running_producer
 from tests.support.servers import new_database
 
 WAIT_S = 20.0
-LOGS = ("progression", "curriculum", "roster")
+LOGS = ("progression", "curriculum", "roster", "advancement")
 
 
 @contextlib.asynccontextmanager
@@ -105,7 +105,7 @@ def evidence_app(producer: Producer, people: Sequence[dict[str, str]]) -> FastAP
 
 @contextlib.asynccontextmanager
 async def running_reporting(server: str, name: str, config: Settings) -> AsyncIterator[Running]:
-    """Run reporting with producers of its three logs."""
+    """Run reporting with producers of its logs."""
     people = [{"learner": "ada", "name": "Ada L.", "source": "sis", "source_id": "17"}]
     async with contextlib.AsyncExitStack() as stack:
         database = await stack.enter_async_context(new_schema(server, name))

@@ -20,10 +20,13 @@ MODELS: dict[str, tuple[str, ...]] = {
     "mastery": ("mastery",),
     "curriculum": ("framework", "competency", "association"),
     "roster": ("school", "class", "staff", "enrolment"),
+    "advancement": ("advancement", "waiting"),
 }
 """The tables of every read model; each model folds one input log."""
 
-INPUT_LOGS = {"mastery": "progression", "curriculum": "curriculum", "roster": "roster"}
+INPUT_LOGS = {
+    "mastery": "progression", "curriculum": "curriculum", "roster": "roster", "advancement": "advancement",
+}  # fmt: skip
 _TEXT = sa.Text(collation="C")
 metadata = sa.MetaData()
 
@@ -92,7 +95,35 @@ def define_models(target: sa.MetaData, version: int) -> dict[str, sa.Table]:
             target, "enrolment", version, ("tenant", "class", "learner"),
             sa.Column("active", sa.Boolean, nullable=False),
         ),
+        "advancement": _table(
+            target, "advancement", version, ("tenant", "learner"),
+            # A learner is in one shard, so positions order what happened to the learner.
+            sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("id", sa.Text, nullable=False),
+            sa.Column("kind", _TEXT, nullable=False),
+            sa.Column("scope_kind", sa.Text, nullable=False),
+            sa.Column("scope", _TEXT, nullable=False),
+            sa.Column("framework", sa.Text, nullable=False),
+            sa.Column("seq", sa.BigInteger, nullable=False),
+            sa.Column("effective_at", sa.Text, nullable=False),
+            sa.Column("decided_at", _TEXT, nullable=False),
+            sa.Column("data", BYTEA, nullable=False),
+        ),
+        "waiting": _table(
+            target, "waiting", version, ("tenant", "learner", "scope", "queue"),
+            sa.Column("opened_at", _TEXT, nullable=False),
+            sa.Column("closed_at", sa.Text),
+            sa.Column("due_by", sa.Text),
+            sa.Column("owner", sa.Text, nullable=False),
+            sa.Column("detail", sa.Text, nullable=False),
+        ),
     }  # fmt: skip
+    waiting, happened = tables["waiting"], tables["advancement"]
+    sa.Index(
+        f"ix_{waiting.name}_open", waiting.c.tenant, waiting.c.queue, waiting.c.opened_at,
+        postgresql_where=waiting.c.closed_at.is_(None),
+    )  # fmt: skip
+    sa.Index(f"ix_{happened.name}_kind", happened.c.tenant, happened.c.kind, happened.c.decided_at)
     for table, column in (("class", "school"), ("staff", "staff"), ("enrolment", "learner")):
         of_version = tables[table]
         sa.Index(f"ix_{of_version.name}_{column}", of_version.c.tenant, of_version.c[column])
@@ -156,6 +187,7 @@ sa.Table(
     sa.Column("heartbeat_at", sa.DateTime(timezone=True)),
     sa.Column("finished_at", sa.DateTime(timezone=True)),
     sa.Column("detail", sa.Text, nullable=False, server_default=""),
+    sa.Column("building", sa.Integer, nullable=False, server_default="0"),
 )
 sa.Table(
     "checkpoint",
