@@ -13,6 +13,10 @@ from fastapi import FastAPI
 
 from services.reporting import entrypoints
 from services.reporting.entrypoints import PEOPLE_TIMEOUT_S, ModelConsumer
+from services.reporting.handlers.access import AccessLog
+from services.reporting.handlers.classes import ClassReader
+from services.reporting.handlers.districts import DistrictReader
+from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.reading import Reader
 from services.reporting.handlers.rebuilding import Rebuilder
 from services.reporting.tables.reads import live_versions, snapshot
@@ -56,7 +60,7 @@ class Service:
             Authenticator(config),
             self._lifespan,
         )
-        for router in (entrypoints.records, entrypoints.operations, entrypoints.page):
+        for router in entrypoints.ROUTERS:
             self.app.include_router(router)
         self.app.include_router(operations_router(ready=self._ready, alive=self._alive, lag=self._lag))
 
@@ -82,7 +86,11 @@ class Service:
             app.state.evidence = await stack.enter_async_context(
                 httpx.AsyncClient(base_url=config.evidence_url, timeout=PEOPLE_TIMEOUT_S)
             )
-            app.state.reader = Reader(self._database, config)
+            looks = AccessLog(self._database)
+            app.state.reader = Reader(self._database, config, looks)
+            app.state.classes = ClassReader(self._database, looks)
+            app.state.queues = QueueReader(self._database, config, looks)
+            app.state.districts = DistrictReader(self._database)
             app.state.rebuilder = Rebuilder(self._database, self._feeds, config)
             stack.push_async_callback(app.state.rebuilder.stop)
             await stack.enter_async_context(self._consuming())

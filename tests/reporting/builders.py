@@ -7,6 +7,7 @@ from shared.contracts import (
     CHECKPOINT,
     FRAMEWORK_PUBLISHED,
     MASTERY_UPDATED,
+    ROSTER_ASSIGNMENT,
     ROSTER_CLASS,
     ROSTER_ENROLMENT,
     ROSTER_SCHOOL,
@@ -17,6 +18,7 @@ from shared.contracts import (
     FrameworkPublished,
     MasteryUpdated,
     PolicyRef,
+    RosterAssignment,
     RosterClass,
     RosterEnrolment,
     RosterSchool,
@@ -101,9 +103,15 @@ def class_(name: str, in_school: str | None = None) -> Event:
     return ROSTER_CLASS, "sis", RosterClass(name, f"Class {name}", in_school, "Mathematics")
 
 
-def staff(in_class: str, person: str, *, active: bool = True) -> Event:
+def staff(in_class: str, person: str, role: str = "teacher", **members: Any) -> Event:
     """Return a person's place as teacher of a class."""
-    return ROSTER_STAFF, "sis", RosterStaff(in_class, person, active=active)
+    return ROSTER_STAFF, "sis", RosterStaff(in_class, person, role, **members)
+
+
+def assignment(person: str, role: str, kind: Any, target: str, **members: Any) -> Event:
+    """Return what a person is to a learner, school or district."""
+    subject = target if kind == "learner" else "sis"
+    return ROSTER_ASSIGNMENT, subject, RosterAssignment(person, role, kind, target, **members)
 
 
 def enrolment(in_class: str, learner: str, *, active: bool = True) -> Event:
@@ -112,9 +120,10 @@ def enrolment(in_class: str, learner: str, *, active: bool = True) -> Event:
 
 
 def authorization(
-    config: Settings, scope: str, tenant: str = "demo", subject: str = "someone", learner: str | None = None
-) -> dict[str, str]:
+    config: Settings, scope: str, tenant: str = "demo", subject: str = "someone", learner: str | None = None,
+    roles: list[str] | None = None,
+) -> dict[str, str]:  # fmt: skip
     """Return the header of a caller with a scope."""
     key = signing_key(config)
-    token = issue_token(key, subject=subject, tenant=tenant, scope=scope, expires_s=600, learner=learner)
+    token = issue_token(key, subject=subject, tenant=tenant, scope=scope, expires_s=600, learner=learner, roles=roles)
     return {"Authorization": f"Bearer {token}"}

@@ -19,7 +19,7 @@ FIRST_VERSION = 1
 MODELS: dict[str, tuple[str, ...]] = {
     "mastery": ("mastery",),
     "curriculum": ("framework", "competency", "association"),
-    "roster": ("school", "class", "staff", "enrolment"),
+    "roster": ("school", "class", "staff", "enrolment", "assignment"),
     "advancement": ("advancement", "waiting"),
 }
 """The tables of every read model; each model folds one input log."""
@@ -90,6 +90,14 @@ def define_models(target: sa.MetaData, version: int) -> dict[str, sa.Table]:
             target, "staff", version, ("tenant", "class", "staff"),
             sa.Column("role", sa.Text, nullable=False),
             sa.Column("active", sa.Boolean, nullable=False),
+            sa.Column("starts", sa.Text),
+            sa.Column("ends", sa.Text),
+        ),
+        "assignment": _table(
+            target, "assignment", version, ("tenant", "person", "role", "kind", "target"),
+            sa.Column("active", sa.Boolean, nullable=False),
+            sa.Column("starts", sa.Text),
+            sa.Column("ends", sa.Text),
         ),
         "enrolment": _table(
             target, "enrolment", version, ("tenant", "class", "learner"),
@@ -123,7 +131,9 @@ def define_models(target: sa.MetaData, version: int) -> dict[str, sa.Table]:
         f"ix_{waiting.name}_open", waiting.c.tenant, waiting.c.queue, waiting.c.opened_at,
         postgresql_where=waiting.c.closed_at.is_(None),
     )  # fmt: skip
-    sa.Index(f"ix_{happened.name}_kind", happened.c.tenant, happened.c.kind, happened.c.decided_at)
+    sa.Index(
+        f"ix_{happened.name}_at", happened.c.tenant, happened.c.decided_at, happened.c.learner, happened.c.position
+    )
     for table, column in (("class", "school"), ("staff", "staff"), ("enrolment", "learner")):
         of_version = tables[table]
         sa.Index(f"ix_{of_version.name}_{column}", of_version.c.tenant, of_version.c[column])
@@ -145,6 +155,12 @@ def create_statements(model: str, version: int) -> tuple[str, ...]:
         statements.append(str(CreateTable(tables[name]).compile(dialect=dialect)))
         statements += [str(CreateIndex(i).compile(dialect=dialect)) for i in sorted(tables[name].indexes, key=str)]
     return tuple(statements)
+
+
+@functools.lru_cache(maxsize=64)
+def key_columns(table: str) -> tuple[sa.Column[Any], ...]:
+    """Return the columns of a read-model table's key."""
+    return tuple(define_models(sa.MetaData(), FIRST_VERSION)[table].primary_key.columns)
 
 
 @functools.lru_cache(maxsize=64)
@@ -209,4 +225,18 @@ sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("data", BYTEA, nullable=False),
     sa.Column("noted_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()")),
+)
+sa.Table(
+    "access_log",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("tenant", _TEXT, nullable=False),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()")),
+    sa.Column("person", _TEXT, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("view", sa.Text, nullable=False),
+    sa.Column("target", _TEXT, nullable=False),
+    sa.Column("learners", postgresql.ARRAY(sa.Text), nullable=False),
+    sa.Index("ix_access_log_tenant", "tenant", "id"),
+    sa.Index("ix_access_log_learners", "learners", postgresql_using="gin"),
 )

@@ -1,4 +1,4 @@
-"""The fold of the log `roster`: schools, classes, staff and enrolments."""
+"""The fold of the log `roster`: schools, classes, staff, enrolments, and what else people are to them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,10 +9,12 @@ from services.reporting.handlers.folds.base import Fold, decoded
 from services.reporting.tables.writes import Unfolded, upsert
 from shared.consumer import Settle, ShardBatch, Write
 from shared.contracts import (
+    ROSTER_ASSIGNMENT,
     ROSTER_CLASS,
     ROSTER_ENROLMENT,
     ROSTER_SCHOOL,
     ROSTER_STAFF,
+    RosterAssignment,
     RosterClass,
     RosterEnrolment,
     RosterSchool,
@@ -24,6 +26,7 @@ _ROSTER: dict[str, tuple[str, int, Callable[[msgspec.Raw], Any]]] = {
     ROSTER_SCHOOL: ("school", 2, msgspec.json.Decoder(RosterSchool).decode),
     ROSTER_CLASS: ("class", 2, msgspec.json.Decoder(RosterClass).decode),
     ROSTER_STAFF: ("staff", 3, msgspec.json.Decoder(RosterStaff).decode),
+    ROSTER_ASSIGNMENT: ("assignment", 5, msgspec.json.Decoder(RosterAssignment).decode),
     ROSTER_ENROLMENT: ("enrolment", 3, msgspec.json.Decoder(RosterEnrolment).decode),
 }
 """By event type: the table, how many leading columns are its key, and the decoder; members are in column order."""

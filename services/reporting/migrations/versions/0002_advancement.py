@@ -47,7 +47,7 @@ def upgrade() -> None:
         ["tenant", "queue", "opened_at"],
         postgresql_where=sa.text("closed_at is null"),
     )
-    op.create_index("ix_advancement_v1_kind", "advancement_v1", ["tenant", "kind", "decided_at"])
+    op.create_index("ix_advancement_v1_at", "advancement_v1", ["tenant", "decided_at", "learner", "position"])
     op.add_column("read_model", sa.Column("building", sa.Integer, nullable=False, server_default="0"))
     op.execute("insert into read_model (name, live) values ('advancement', 1)")
 
