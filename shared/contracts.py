@@ -204,7 +204,8 @@ class MasteryUpdated(msgspec.Struct, frozen=True, gc=False):
     The state of one (learner, competency) after a batch; data of `MASTERY_UPDATED`, subject = learner.
 
     Only a key's last state in a batch is sent; `seq` rises with every change of the standing. `why` says in plain words
-    why the status is what it is; `basis` are the evidence ids under the crossing, at most 20.
+    why the status is what it is; `basis` are the evidence ids under the crossing, at most 20. `counted` of the pieces count
+    towards the verdict: practice, for one, may not; `first_evidence_at` is when the first of those was.
     """
 
     learner: str
@@ -220,6 +221,8 @@ class MasteryUpdated(msgspec.Struct, frozen=True, gc=False):
     seq: int
     why: str
     basis: tuple[str, ...] = ()
+    first_evidence_at: str | None = None
+    counted: int = 0
 
 
 class Checkpoint(msgspec.Struct, frozen=True):

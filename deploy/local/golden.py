@@ -28,12 +28,14 @@ from services.progression.policy.requirements import Require
 from services.progression.rounding import round_half_up_repr
 from services.progression.standing import status_of
 from services.progression.sufficiency import lacks
+from services.reporting.domain.small_numbers import suppress
+from services.reporting.domain.testing_load import over_testing, wheel_spin
 from shared.contracts import EvidenceRecorded, Score
 
 Json = dict[str, Any]
 Answer = Callable[[Json, Json], Json]
 
-LATER = frozenset(("livingston_lewis_2p", "mantel_haenszel", "over_testing_index", "suppress", "wheel_spin"))
+LATER = frozenset(("livingston_lewis_2p", "mantel_haenszel"))
 """Names that nothing answers yet."""
 QUIZ = "Quizzes::Quiz"
 
@@ -244,6 +246,22 @@ def _aggregate(params: Json, given: Json) -> Json:
     return found._asdict() if found is not None else {"mean": None, "median": None}
 
 
+def _over_testing(params: Json, given: Json) -> Json:
+    pairs = given["student_standard_pairs"]
+    load = over_testing([(given["evidence_at_confirmation"], given["evidence_total"])] * pairs)
+    return {"surplus": load.surplus, "index": load.index}
+
+
+def _suppress(params: Json, given: Json) -> Json:
+    if sum(given["cells"].values()) != given["total"]:
+        raise ValueError("the cells do not sum to the total")
+    return {"published": suppress(given["cells"], params["n_min"], guard_sum=False), "total": given["total"]}
+
+
+def _wheel_spin(params: Json, given: Json) -> Json:
+    return {"status": [wheel_spin(row, params["n"], params["limit"]) for row in given["sequences"]]}
+
+
 ANSWERS: dict[str, Answer] = {
     "advancement_rule": _advancement_rule,
     "aggregate": _aggregate,
@@ -262,9 +280,12 @@ ANSWERS: dict[str, Answer] = {
     "moodle.rule_all": lambda params, given: {"matches": moodle.rule_all(params["children"], given["proficient"])},
     "moodle.rule_points": _rule_points,
     "n_ccr": _n_ccr,
+    "over_testing_index": _over_testing,
     "p_run_by_chance": lambda params, _: {"prob": p_run_by_chance(params["n"], params["trials"], params["p"])},
     "power_law": _power_law,
     "round_half_up_repr": lambda params, given: {"y": [round_half_up_repr(x, params["ndigits"]) for x in given["x"]]},
+    "suppress": _suppress,
+    "wheel_spin": _wheel_spin,
     "wilson_lower": lambda params, given: {"lower": wilson_lower(given["correct"], given["n"], params["z"])},
 }
 """What answers a name; every method of the policy language is answered besides, by its name there."""
