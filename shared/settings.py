@@ -53,6 +53,14 @@ class Settings(BaseSettings):
     page_rows_max: int = Field(10_000, description="rows a page of feeds and lists")
     wait_s_max: float = Field(30, description="the longest `?wait=` waits before 503")
 
+    small_number: int = Field(10, ge=2, description="counts of people below this are not told in reports")
+    small_numbers: dict[str, int] = Field(
+        {}, description="the same for single tenants, as JSON; never below the former"
+    )
+    aggregate_s: float = Field(
+        300, description="a district's numbers are computed at most so often; bounds differencing"
+    )
+
     log_level: str = Field("INFO", description="logging level")
 
 

@@ -16,6 +16,7 @@ from services.reporting.entrypoints import PEOPLE_TIMEOUT_S, ModelConsumer
 from services.reporting.handlers.access import AccessLog
 from services.reporting.handlers.classes import ClassReader
 from services.reporting.handlers.districts import DistrictReader
+from services.reporting.handlers.groups import Groups
 from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.reading import Reader
 from services.reporting.handlers.rebuilding import Rebuilder
@@ -90,7 +91,7 @@ class Service:
             app.state.reader = Reader(self._database, config, looks)
             app.state.classes = ClassReader(self._database, looks)
             app.state.queues = QueueReader(self._database, config, looks)
-            app.state.districts = DistrictReader(self._database)
+            app.state.districts = DistrictReader(self._database, Groups(app.state.evidence, config), config)
             app.state.rebuilder = Rebuilder(self._database, self._feeds, config)
             stack.push_async_callback(app.state.rebuilder.stop)
             await stack.enter_async_context(self._consuming())

@@ -17,7 +17,7 @@ from tests.support.shared_data import shared_file
 RIGHT = {"id": "right", "method": "n_ccr", "params": {"n": 3}, "input": {"correct": [1, 1, 0, 1, 1, 1, 0]},
          "expect": {"mastered_at": 6, "current_streak": 0}}  # fmt: skip
 WRONG = RIGHT | {"id": "wrong", "expect": {"mastered_at": 5}}
-UNBUILT = RIGHT | {"id": "unbuilt", "method": "wheel_spin"}
+UNBUILT = RIGHT | {"id": "unbuilt", "method": "mantel_haenszel"}
 
 
 def _evaluate(capsys: pytest.CaptureFixture[str], file: Path, *options: str) -> tuple[int, str, str]:

@@ -155,6 +155,22 @@ def learner_record(
     )
 
 
+def remaining_of(standards: Sequence[Standard], states: Mapping[str, Standing]) -> int:
+    """Return how many competencies of the learner's current levels are not on the record, over all subjects begun."""
+    groups: dict[tuple[str, str | None], dict[str | None, list[Standard]]] = {}
+    for standard in in_continuum(standards):
+        if not standard.group:
+            levels = groups.setdefault((standard.framework, standard.subject), {})
+            levels.setdefault(standard.level, []).append(standard)
+    left = 0
+    for levels in groups.values():
+        progress = [_level(level, members, states) for level, members in levels.items()]
+        if any(level.counts.get(NO_EVIDENCE, 0) < level.total for level in progress):
+            current = _current_level(progress)
+            left += sum(level.total - level.mastered for level in progress if level.level == current)
+    return left
+
+
 def level_order(standards: Iterable[Standard]) -> dict[str | None, tuple[int, float]]:
     """
     Return a sort key for each level of one subject.
@@ -211,7 +227,7 @@ def _subject(
     )
 
 
-def _level(level: str | None, members: Sequence[Standard], states: Mapping[str, MasteryUpdated]) -> Level:
+def _level(level: str | None, members: Sequence[Standard], states: Mapping[str, Standing]) -> Level:
     counts = Counter(_status(states, standard.competency) for standard in members)
     mastered = sum(_on_record(states, standard.competency) for standard in members)
     return Level(level, len(members), mastered, in_order(counts))

@@ -6,7 +6,7 @@ Kaplan & Meier 1958, with Greenwood's variance and the log(-log) interval (Kalbf
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from statistics import NormalDist
 
 import msgspec
@@ -36,31 +36,37 @@ class Curve(msgspec.Struct, frozen=True):
     steps: list[Step]
 
 
-def kaplan_meier(observed: Iterable[tuple[float, bool]], confidence: float = CONFIDENCE) -> Curve:
+def kaplan_meier(
+    observed: Iterable[tuple[float, bool]] | Mapping[tuple[float, bool], int], confidence: float = CONFIDENCE
+) -> Curve:
     """
-    Return the curve of (time, whether it happened then; else the time up to which it had not).
+    Return the curve of (time, whether it happened then; else the time up to which it had not), or of how many of each.
 
     Raises:
         ValueError: a time is negative.
     """
-    times = list(observed)
-    if any(time < 0 for time, _ in times):
+    cases = Counter(observed)
+    if any(time < 0 for time, _ in cases):
         raise ValueError("a time is not negative")
-    events = Counter(time for time, happened in times if happened)
-    leaving = Counter(time for time, _ in times)
+    events: Counter[float] = Counter()
+    leaving: Counter[float] = Counter()
+    for (time, happened), count in cases.items():
+        leaving[time] += count
+        events[time] += count if happened else 0
+    people = leaving.total()
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
     steps: list[Step] = []
-    at_risk, waiting, variance = len(times), 1.0, 0.0
+    at_risk, waiting, variance = people, 1.0, 0.0
     for time in sorted(leaving):
-        happened = events[time]
-        if happened:
-            waiting *= 1 - happened / at_risk
-            variance += happened / (at_risk * (at_risk - happened)) if at_risk > happened else 0.0
+        ended = events[time]
+        if ended:
+            waiting *= 1 - ended / at_risk
+            variance += ended / (at_risk * (at_risk - ended)) if at_risk > ended else 0.0
             low, high = _interval(waiting, variance, z)
             steps.append(Step(time, waiting, low, high, at_risk))
         at_risk -= leaving[time]
     return Curve(
-        people=len(times), happened=sum(events.values()),
+        people=people, happened=events.total(),
         median=_first(steps, lambda step: step.waiting), median_low=_first(steps, lambda step: step.low),
         median_high=_first(steps, lambda step: step.high), steps=steps,
     )  # fmt: skip

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 
+from services.reporting.domain.district import HOW_FAR
 from services.reporting.entrypoints.asking import Fields, Format, Waited, answer, csv_answer, part
 from services.reporting.handlers.districts import DistrictReader
 from shared.contracts import STATUSES
@@ -32,3 +33,39 @@ async def district_mastery(
         )
         return csv_answer("district", (("competency", "title", "school", *STATUSES), rows))
     return answer(request, found, fields=fields)
+
+
+@router.get("/v1/districts/{district:path}/levels")
+async def district_levels(
+    request: Request, caller: Waited, reads: Districts, district: str, fields: Fields = "", format: Format = "json"
+) -> Response:
+    """A district's distribution over the levels of each subject, in all and by school."""
+    found = await reads.levels(caller, district)
+    if format == "csv":
+        rows = (
+            (row.framework, row.subject, row.level, school, *told.values())
+            for row in found.levels
+            for school, told in (("", row.counts), *row.schools.items())
+        )
+        return csv_answer("levels", (("framework", "subject", "level", "school", *HOW_FAR), rows))
+    return answer(request, found, fields=fields, volatile={"as_of": ""})
+
+
+@router.get("/v1/districts/{district:path}/testing")
+async def district_testing(request: Request, caller: Waited, reads: Districts, district: str) -> Response:
+    """How much evidence came after mastery was confirmed, and how many pieces a confirmation takes."""
+    return answer(request, await reads.testing(caller, district), volatile={"as_of": ""})
+
+
+@router.get("/v1/districts/{district:path}/watch")
+async def district_watch(request: Request, caller: Waited, reads: Districts, district: str) -> Response:
+    """By school: whether evidence comes, what is set by hand, and what falls due after it was shown."""
+    return answer(request, await reads.watch(caller, district), volatile={"as_of": ""})
+
+
+@router.get("/v1/districts/{district:path}/equity")
+async def district_equity(
+    request: Request, caller: Waited, reads: Districts, district: str, group: str | None = None
+) -> Response:
+    """How the groups of a grouping fare: time to mastery, statuses, pieces, waits and judgements, with intervals."""
+    return answer(request, await reads.equity(caller, district, group), volatile={"as_of": ""})

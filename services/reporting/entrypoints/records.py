@@ -34,6 +34,12 @@ async def timeline(
     return answer(request, await reads.timeline(caller, learner, after, limit), fields=fields)
 
 
+@router.get("/v1/learners/{learner}/growth")
+async def growth(request: Request, caller: Waited, reads: Reads, learner: str) -> Response:
+    """How fast competencies came onto the record, against the learner's own past; a projection is for staff only."""
+    return answer(request, await reads.growth(caller, learner))
+
+
 @router.get("/v1/learners/{learner}/accesses")
 async def accesses_to(
     request: Request, caller: Waited, reads: Reads, learner: str, after: After = "", limit: Limit = 100

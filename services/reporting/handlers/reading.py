@@ -6,7 +6,10 @@ from typing import Any
 
 import msgspec
 
-from services.reporting.domain.continuum import Record, Standard, learner_record
+from services.reporting.domain.access import PERMISSIONS
+from services.reporting.domain.continuum import Record, Standard, learner_record, remaining_of
+from services.reporting.domain.growth import Growth, growth
+from services.reporting.domain.needs import Stands
 from services.reporting.domain.timeline import Row, events_of
 from services.reporting.handlers.access import AccessLog, check_class, check_learner, check_tenant
 from services.reporting.handlers.classes import prerequisites_of
@@ -69,6 +72,18 @@ class Reader:
         await self._log.note(caller, role, "record", learner, [learner])
         position = str(Position("progression", head.generation, shard, head.pos))
         return learner_record(learner, states, standards, prerequisites, position=position, titles=titles, stale=stale)
+
+    async def growth(self, caller: Identity, learner: str) -> Growth:
+        """Return how a learner's record grew; the projection is for staff only. Raises `NotFound` or `Forbidden`."""
+        async with snapshot(self._database) as view:
+            role = await check_learner(view, caller, learner, "growth")
+            rows = await view.statuses(caller.tenant, [learner])
+            frameworks = sorted({row["competency"].partition(":")[0] for row in rows})
+            standards = [Standard(*row) for row in await view.competencies(caller.tenant, frameworks)]
+        await self._log.note(caller, role, "growth", learner, [learner])
+        held = {row["competency"]: Stands(row["status"], row["mastered_at"]) for row in rows}
+        found = growth([at for _, at in held.values() if at is not None], remaining_of(standards, held))
+        return found if "projection" in PERMISSIONS[role] else msgspec.structs.replace(found, projection=None)
 
     async def timeline(self, caller: Identity, learner: str, after: str, limit: int) -> Page:
         """Return a page of what happened to a learner, the latest first; raises `NotFound` or `Forbidden`."""
