@@ -17,9 +17,12 @@ from services.reporting.handlers.access import AccessLog
 from services.reporting.handlers.classes import ClassReader
 from services.reporting.handlers.districts import DistrictReader
 from services.reporting.handlers.groups import Groups
+from services.reporting.handlers.pages import Pages
+from services.reporting.handlers.people import People
 from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.reading import Reader
 from services.reporting.handlers.rebuilding import Rebuilder
+from services.reporting.handlers.watching import Watcher
 from services.reporting.tables.reads import live_versions, snapshot
 from services.reporting.tables.schema import INPUT_LOGS
 from shared.asyncapi import asyncapi_router
@@ -92,6 +95,15 @@ class Service:
             app.state.classes = ClassReader(self._database, looks)
             app.state.queues = QueueReader(self._database, config, looks)
             app.state.districts = DistrictReader(self._database, Groups(app.state.evidence, config), config)
+            progression_http = await stack.enter_async_context(
+                httpx.AsyncClient(base_url=config.progression_url, timeout=PEOPLE_TIMEOUT_S)
+            )
+            app.state.watcher = Watcher(self._database)
+            app.state.pages = Pages(
+                self._database, config, records=app.state.reader, classes=app.state.classes, queues=app.state.queues,
+                districts=app.state.districts, people=People(app.state.evidence, config), evidence=app.state.evidence,
+                progression=progression_http,
+            )  # fmt: skip
             app.state.rebuilder = Rebuilder(self._database, self._feeds, config)
             stack.push_async_callback(app.state.rebuilder.stop)
             await stack.enter_async_context(self._consuming())

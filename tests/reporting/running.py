@@ -100,6 +100,18 @@ def evidence_app(producer: Producer, people: Sequence[dict[str, str]]) -> FastAP
         Authenticator(producer.settings).identify(request.headers.get("authorization")).require("records:read")
         return [person for person in people if person["name"].startswith(q)]
 
+    @app.get("/v1/roster/groups")
+    async def groups(request: Request, tenant: str, after: str = "", limit: int = 1000) -> dict[str, object]:
+        Authenticator(producer.settings).identify(request.headers.get("authorization")).require("service")
+        items = [item for item in producer.groups if item["learner"] > after] if tenant == "demo" else []
+        return {"items": items, "next": items[-1]["learner"] if items else after}
+
+    @app.post("/v1/names")
+    async def names(request: Request) -> dict[str, str]:
+        Authenticator(producer.settings).identify(request.headers.get("authorization")).require("service")
+        asked = (await request.json())["learners"]
+        return {learner: f"Name of {learner[:4]}" for learner in asked}
+
     return app
 
 

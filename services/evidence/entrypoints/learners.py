@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, Field
 
 from services.evidence.entrypoints.answers import Id, Limit, Text, answer, as_uuid
 from services.evidence.handlers.directory import Learners
@@ -17,6 +18,14 @@ from shared.event_log import EventLog
 from shared.web import Caller
 
 SEARCH_ROWS = 50
+NAMES_MAX = 1000
+
+
+class Asked(BaseModel):
+    """Learners whose names are asked for."""
+
+    tenant: str
+    learners: list[str] = Field(max_length=NAMES_MAX)
 
 
 def learners_router(database: Database, logs: Sequence[EventLog], directory: Learners) -> APIRouter:
@@ -53,6 +62,15 @@ def learners_router(database: Database, logs: Sequence[EventLog], directory: Lea
         name = next((row["name"] for row in rows if row["name"] is not None), None)
         identities = [{"source": row["source"], "source_id": row["source_id"]} for row in rows]
         return answer({"learner": learner, "name": name, "identities": identities})
+
+    @router.post("/v1/names")
+    async def names(asked: Asked, caller: Caller) -> Response:
+        """The names of learners of a tenant, for a service that has checked who may see them."""
+        caller.require("service")
+        learners = [as_uuid(learner, "learners") for learner in asked.learners]
+        async with database.connection() as connection:
+            rows = await people.names(connection, asked.tenant, learners)
+        return answer({row["learner"]: row["name"] for row in rows})
 
     @router.delete("/v1/learners/{learner}")
     async def erase(learner: Id, caller: Caller) -> Response:

@@ -7,15 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from fastapi import Depends, Query, Request, Response
+from fastapi import Depends, Header, Query, Request, Response
 from fastapi.dependencies.models import Dependant
 
 from services.reporting.handlers.reading import Reader
 from shared.auth import Identity
 from shared.errors import InvalidEvent
 from shared.events import Position
-from shared.web import Caller, wait_for
+from shared.web import identify, wait_for
 
+COOKIE = "attain"
+"""Where the pages keep the token of who has signed in."""
 After = Annotated[str, Query(max_length=512, description="the `next` of the page before; empty for the first")]
 Limit = Annotated[int, Query(ge=1, description="items a page, at most the setting page_rows_max")]
 Fields = Annotated[
@@ -36,9 +38,16 @@ def part(name: str) -> Any:
     return Depends(lend)
 
 
+async def _identify(request: Request, authorization: Annotated[str | None, Header()] = None) -> Identity:
+    """Return the caller of a read: by the header, or by the cookie of the pages, which other sites cannot send."""
+    if authorization is None and COOKIE in request.cookies:
+        authorization = f"Bearer {request.cookies[COOKIE]}"
+    return await identify(request, authorization)
+
+
 async def _caller_after_wait(
     request: Request,
-    caller: Caller,
+    caller: Annotated[Identity, Depends(_identify)],
     wait: Annotated[str | None, Query(description="a position to be folded first")] = None,
 ) -> Identity:
     known = _parameters(request.scope["route"].dependant)

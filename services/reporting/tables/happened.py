@@ -83,3 +83,15 @@ async def learners_in(view: Snapshot, tenant: str, *, school: str) -> list[str]:
         school,
     )
     return [row["learner"] for row in rows]
+
+
+async def version_of(view: Snapshot, tenant: str, learners: Collection[str]) -> str:
+    """Return a text that changes whenever a state of these learners does, or something happens to them."""
+    rows = await view.rows(
+        "select concat_ws('.', count(*), sum(m.seq), sum(m.evidence_count), (select count(*) from {advancement} a"
+        "   where a.tenant = $1 and a.learner = any($2::text[]))) as version"
+        " from {mastery} m where m.tenant = $1 and m.learner = any($2)",
+        tenant,
+        list(learners),
+    )
+    return str(rows[0]["version"])
