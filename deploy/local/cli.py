@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 import httpx
 
+from deploy.local.commands.class_ import class_
 from deploy.local.commands.demo import demo
 from deploy.local.commands.drain import drain
 from deploy.local.commands.evaluate import evaluate
@@ -26,8 +27,8 @@ from deploy.local.commands.verify import verify
 from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
-    demo, up, status, down, reset, framework, roster, policy, ingest, drain, learner, explain, verify, rebuild, evaluate,
-    token,
+    demo, up, status, down, reset, framework, roster, policy, ingest, drain, learner, class_, explain, verify, rebuild,
+    evaluate, token,
 )  # fmt: skip
 
 

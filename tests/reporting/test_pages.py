@@ -159,21 +159,23 @@ async def test_the_cookie_reads_and_does_not_write(reporting: Running) -> None:
 
 async def test_a_change_is_told_within_two_seconds_and_says_nothing_itself(reporting: Running) -> None:
     lines: list[str] = []
-    async with browser(reporting, "records:read:classes", subject="tea") as client:
-        async with client.stream("GET", "/live?class_id=k", timeout=20) as stream:
+    async with (
+        browser(reporting, "records:read:classes", subject="tea") as client,
+        client.stream("GET", "/live?class_id=k", timeout=20) as stream,
+    ):
 
-            async def read() -> None:
-                async for line in stream.aiter_lines():
-                    lines.append(line)
-                    if line.startswith("event: changed"):
-                        return
+        async def read() -> None:
+            async for line in stream.aiter_lines():
+                lines.append(line)
+                if line.startswith("event: changed"):
+                    return
 
-            reading = asyncio.create_task(read())
-            await asyncio.sleep(0.7)
-            began = time.monotonic()
-            await reporting.told("progression", mastery(ADA, "m:b", "not_yet"))
-            await asyncio.wait_for(reading, 10)
-            took = time.monotonic() - began
+        reading = asyncio.create_task(read())
+        await asyncio.sleep(0.7)
+        began = time.monotonic()
+        await reporting.told("progression", mastery(ADA, "m:b", "not_yet"))
+        await asyncio.wait_for(reading, 10)
+        took = time.monotonic() - began
 
     assert took < 2
     assert ADA not in "".join(lines)

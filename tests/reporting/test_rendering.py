@@ -39,7 +39,7 @@ def record() -> Any:
 def context(template: str) -> dict[str, Any]:
     around: dict[str, Any] = {"signed_in": True, "may_find": True}
     waiting = Waits("ada", "review", "m#Maths/1", EVIL, SHOWN_AT, 3, "2026-03-01", True, "leader", ())
-    queues = [
+    queues: list[dict[str, Any]] = [
         {"queue": queue, "waiting": n, "overdue": n % 2, "oldest_days": n, "owners": {}}
         for n, queue in enumerate(QUEUES)
     ]
