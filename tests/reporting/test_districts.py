@@ -1,5 +1,7 @@
 """Districts in numbers: levels, testing, watch and groups, none of them about few people."""
 
+import csv
+import io
 from typing import Any
 
 import pytest
@@ -67,6 +69,22 @@ async def test_levels_count_how_far_learners_are(reporting: Running) -> None:
     # One learner of north has begun level 2: not told, and neither is what would give it away.
     assert levels["2"]["schools"]["north"]["begun"] is None
     assert list(levels["2"]["schools"]["north"].values()).count(None) >= 2
+
+
+@pytest.mark.parametrize("what", ["mastery", "levels"])
+async def test_a_table_hides_the_same_as_the_answer(reporting: Running, what: str) -> None:
+    body = await district(reporting, what)
+    answer = await reporting.get(f"/v1/districts/d/{what}", parameters={"format": "csv"})
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    answers = body["competencies" if what == "mastery" else "levels"]
+    told = [counts for row in answers for counts in (row["counts"], *row["schools"].values())]
+
+    assert len(rows) == len(told)
+    for row, counts in zip(rows, told, strict=True):
+        assert {name: row[name] for name in counts} == {
+            name: "" if count is None else str(count) for name, count in counts.items()
+        }
+    assert any(None in counts.values() for counts in told)
 
 
 async def test_testing_is_what_came_after_confirmation(reporting: Running) -> None:

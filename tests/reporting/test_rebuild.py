@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.reporting.builders import class_, competency, enrolment, framework, happened, mastery, school, staff
 from tests.reporting.running import Running, until
 
@@ -160,3 +162,42 @@ async def test_one_rebuild_of_a_model_at_a_time(reporting: Running) -> None:
 
 async def test_an_unknown_read_model_is_not_found(reporting: Running) -> None:
     assert (await reporting.post("/v1/rebuild/nothing")).status_code == 404
+
+
+@pytest.mark.parametrize("how", ["", "/rollback"])
+async def test_whoever_polls_during_a_switch_sees_no_position_go_back_and_nobody_vanish(
+    reporting: Running, how: str
+) -> None:
+    learner = "poll"
+    await reporting.told("progression", mastery(learner, "m:0"))
+    await rebuilt(reporting, "mastery")
+    seen: list[tuple[int, int, int]] = []
+    stop = asyncio.Event()
+
+    async def keep_telling() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            await reporting.tell("progression", mastery(learner, f"m:{number % 40}", seq=number))
+            await asyncio.sleep(0.02)
+
+    async def keep_polling() -> None:
+        while not stop.is_set():
+            answer = await reporting.get(f"/v1/learners/{learner}/record")
+            body = answer.json()
+            position = int(body["position"].rsplit(".", 1)[1]) if answer.status_code == 200 else -1
+            seen.append((answer.status_code, position, len(body.get("items", ()))))
+            await asyncio.sleep(0.01)
+
+    tasks = [asyncio.create_task(keep_telling()), asyncio.create_task(keep_polling())]
+    await asyncio.sleep(0.5)
+    status = await rebuilt(reporting, "mastery", how)
+    await asyncio.sleep(1.5)
+    stop.set()
+    await asyncio.gather(*tasks)
+
+    assert status["state"] == "live"
+    assert {code for code, _, _ in seen} == {200}
+    assert [position for _, position, _ in seen] == sorted(position for _, position, _ in seen)
+    assert [items for _, _, items in seen] == sorted(items for _, _, items in seen)
+    assert seen[-1][1] > seen[0][1]
