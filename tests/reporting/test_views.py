@@ -98,18 +98,18 @@ async def test_a_queue_leaves_out_what_is_no_longer_so(reporting: Running) -> No
 
 
 async def test_what_is_begun_is_ready_no_more_and_what_is_shown_again_needs_no_review(reporting: Running) -> None:
+    async def waiting_for(learner: str, queue: str) -> int:
+        return sum(item["learner"] == learner for item in await items(reporting, f"/v1/queues/{queue}"))
+
     await reporting.told("advancement", happened("eve", "level.ready", LEVEL_2),
                          happened("eve", "level.review_required", LEVEL_1, missing=["m:a"]))  # fmt: skip
     await reporting.told("progression", mastery("eve", "m:a", "no_evidence", evidence_count=0))
-    before = [(await items(reporting, f"/v1/queues/{queue}"))[-1]["learner"] for queue in ("ready", "review")]
+    before = [await waiting_for("eve", queue) for queue in ("ready", "review")]
     await reporting.told("progression", mastery("eve", "m:a"), mastery("eve", "m:c", "insufficient_evidence"))
-    after = [
-        item for queue in ("ready", "review") for item in await items(reporting, f"/v1/queues/{queue}")
-        if item["learner"] == "eve"
-    ]  # fmt: skip
+    after = [await waiting_for("eve", queue) for queue in ("ready", "review")]
 
-    assert before == ["eve", "eve"]
-    assert after == []
+    assert before == [1, 1]
+    assert after == [0, 0]
 
 
 async def test_the_summary_tells_how_much_waits_for_whom(reporting: Running) -> None:
@@ -224,10 +224,15 @@ async def test_the_examples_of_the_document_have_the_members_of_answers(
 ) -> None:
     body = (await reporting.get(path)).json()
 
-    def shape(value: Any) -> Any:
+    def shape(value: Any, name: str = "") -> Any:
         if isinstance(value, list):
             return [shape(value[0])] if value and isinstance(value[0], dict) else []
-        return {name: shape(item) for name, item in value.items()} if isinstance(value, dict) else None
+        is_by_key = name in ("counts", "statuses", "titles")
+        return (
+            {key: shape(item, key) for key, item in value.items()}
+            if isinstance(value, dict) and not is_by_key
+            else None
+        )
 
     assert set(body) == set(example)
     for name, item in example.items():
