@@ -5,10 +5,11 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench up down clean
+.PHONY: help setup demo test test-long faults faults-each faults-long faults-count check format bench bench-peers
+.PHONY: bench-soak performance fuzz up down clean
 
 help: ## show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## create .venv and install the locked packages
 
@@ -26,6 +27,22 @@ demo: setup ## start everything and show the sample district
 test: setup ## run all tests on real Kafka and PostgreSQL
 	@$(BIN)/python -m pytest
 
+test-long: setup ## run the tests that take minutes each, such as whole response logs
+	@$(BIN)/python -m pytest -m long
+
+faults: setup ## break a stack at random for 20 s and judge it, once a seed: SEEDS="1 2 3" (default: a new one)
+	@$(BIN)/python -m tests.faults run --seconds 20 --seed $(SEEDS)
+
+faults-each: setup ## every crash point and every fault alone, on one broker and on three (half an hour)
+	@$(BIN)/python -m pytest -v -m "long or not long" tests/faults
+
+faults-long: setup ## ten minutes of random faults at 2,000 events/s, then two of three brokers (SEEDS=7 repeats)
+	@$(BIN)/python -m tests.faults run --seconds 600 --rate 2000 --seed $(SEEDS)
+	@$(BIN)/python -m tests.faults run --seconds 120 --brokers 3 --seed $(SEEDS)
+
+faults-count: setup ## count 300,000 pieces of evidence through repeated kill -9 (SEEDS=7 repeats)
+	@$(BIN)/python -m tests.faults count --seed $(SEEDS)
+
 check: setup ## format, lint, types and architecture rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -36,8 +53,21 @@ format: setup ## format and fix what can be fixed
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: setup ## measure stage by stage and end to end; writes bench.json
+bench: setup ## measure stage by stage and end to end; writes bench.json (5 minutes)
 	@$(BIN)/python -m tests.bench
+
+bench-peers: setup ## progression beside Quix Streams and Kafka Streams, exactly-once, on the same topics
+	@$(BIN)/python -m tests.bench --only fold
+
+bench-soak: setup ## memory at 2,000 events/s for 20 minutes
+	@$(BIN)/python -m tests.bench --only soak --minutes 20
+
+performance: setup ## measure everything (50 minutes) and write docs/performance.md
+	@$(BIN)/python -m tests.bench --all
+	@$(BIN)/python -m tests.bench.report bench.json
+
+fuzz: setup ## read 100,000 broken payloads of all formats; some ten minutes
+	@ATTAIN_TEST_FUZZ=100000 $(BIN)/python -m pytest tests/evidence/test_fuzz.py
 
 up: setup ## start Kafka, PostgreSQL and the services in the background
 	@$(BIN)/attain up --detach

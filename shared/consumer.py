@@ -62,6 +62,8 @@ class ShardConsumer(ShardFolder):
         self._feed = feed
         self._inbox = inbox
         self._behind = asyncio.Event()
+        self.ticked_at = time.monotonic()
+        """When the loop last went round, on this process's clock; a dependency that is away does not stop it."""
 
     async def on_records(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
         """Fold what a poll brought. Never raises: what cannot be folded now comes again."""
@@ -84,6 +86,7 @@ class ShardConsumer(ShardFolder):
                 await asyncio.sleep(RETRY_S)
 
     async def _tick_once(self) -> None:
+        self.ticked_at = time.monotonic()
         await self._claim(list(self._may_claim))
         now = time.monotonic()
         for shard, owned in self._owned.items():
@@ -96,6 +99,9 @@ class ShardConsumer(ShardFolder):
             await self._fold_inbox(self._inbox)
         if self._commit is not None and self._commit.done():
             await self._settle()
+        standing = sum(owned.waits_until > 0.0 or owned.missing_to > owned.pos for owned in self._owned.values())
+        metrics.shards_owned.labels(consumer=self.name).set(len(self._owned))
+        metrics.shards_waiting.labels(consumer=self.name).set(standing)
 
     async def _fold_records(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
         runs: dict[int, list[ConsumerRecord[bytes, bytes]]] = {}
@@ -147,6 +153,7 @@ class ShardConsumer(ShardFolder):
             shard,
             generation,
             owned.generation,
+            extra=self._at(shard, owned.pos),
         )
         return True
 
@@ -234,10 +241,13 @@ class ShardConsumer(ShardFolder):
         try:
             page = await self._feed.read(self.log_name, shard, owned.pos, wanted)
         except Unavailable as error:
-            log.warning("%s: shard %s waits at %s: %s", self.name, shard, owned.pos, error)
+            log.warning(
+                "%s: shard %s waits at %s: %s", self.name, shard, owned.pos, error, extra=self._at(shard, owned.pos)
+            )
             return []
         if not page:
-            log.warning("%s: shard %s waits: the feed has nothing behind %s", self.name, shard, owned.pos)
+            log.warning("%s: shard %s waits: the feed has nothing behind %s", self.name, shard, owned.pos,
+                        extra=self._at(shard, owned.pos))  # fmt: skip
         return page
 
     async def _fold_pages(self, pages: Sequence[tuple[int, tuple[Owned, int], list[Envelope]]]) -> None:

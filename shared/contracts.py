@@ -50,13 +50,30 @@ class Touched(msgspec.Struct, frozen=True, gc=False):
     competencies: tuple[str, ...]
 
 
+Strength = Literal["full", "partial", "hint"]
+
+
+class Aligned(msgspec.Struct, frozen=True, gc=False):
+    """
+    What the alignment map says of a piece and one competency: `weight` of the piece there, `dok` asked for there.
+
+    A `hint` is told and never counts: it is not among the `competencies` of the piece.
+    """
+
+    competency: str
+    weight: float = 1.0
+    strength: Strength = "full"
+    dok: int | None = None
+
+
 class EvidenceRecorded(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """
     A piece of evidence, validated and identified; the data of `EVIDENCE_RECORDED`.
 
     Pieces are ordered by (occurred_at, attempt, source, id). `valid` is False where something that came earlier
     retracts or supersedes this piece. `invalidates` and `revalidates` are pieces of the same learner, changed by this one
-    at the same position.
+    at the same position. `alignment` is there where the alignment map, not the source, named the competencies; when the
+    map changes the piece is recorded again, with another `evidence_id` and the same `source` and `id`.
     """
 
     evidence_id: str
@@ -78,6 +95,7 @@ class EvidenceRecorded(msgspec.Struct, frozen=True, omit_defaults=True, gc=False
     valid: bool = True
     invalidates: tuple[Touched, ...] = ()
     revalidates: tuple[Touched, ...] = ()
+    alignment: tuple[Aligned, ...] = ()
 
 
 class EvidenceRetracted(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -75,6 +75,13 @@ class TooLarge(Refused):
     title = "Too large"
 
 
+class TooManyBad(Refused):
+    """Most of what a source sends is refused: it has to wait."""
+
+    status = 429
+    title = "Too many bad items"
+
+
 class Conflict(AttainError):
     """Another owner moved the shards in `shards` first."""
 

@@ -1,5 +1,7 @@
 """Reading another service's feed: what Kafka lost, or never had, comes by HTTP in the same bytes."""
 
+from collections.abc import Mapping
+
 import httpx
 import msgspec
 
@@ -41,6 +43,15 @@ class FeedClient:
         except msgspec.MsgspecError as error:
             raise Unavailable(f"feed {self._client.base_url} sent no heads: {error}") from error
         return {shard: Head(*head) for shard, head in heads.items()}
+
+    async def counts(self, log: str, positions: Mapping[int, int]) -> dict[str, int]:
+        """Return how many events of a log each tenant has up to the position of each shard; raises as `read` does."""
+        at = ",".join(str(positions[shard]) for shard in sorted(positions))
+        body = await self._get("/v1/counts", {"log": log, "at": at})
+        try:
+            return msgspec.json.decode(body, type=dict[str, int])
+        except msgspec.MsgspecError as error:
+            raise Unavailable(f"feed {self._client.base_url} sent no counts: {error}") from error
 
     async def close(self) -> None:
         """Close the connections."""

@@ -153,6 +153,10 @@ class ShardFolder(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         """Return the shards this process owns and the position each is folded to (perhaps not yet committed)."""
         return {shard: owned.pos for shard, owned in self._owned.items()}
 
+    def _at(self, shard: int, position: int) -> dict[str, object]:
+        """Return where a log entry is about."""
+        return {"consumer": self.name, "log": self.log_name, "shard": shard, "position": position}
+
     async def _guarded(self, work: Awaitable[None]) -> bool:
         """Run a step, with the lock held; where it fails, drop what is in memory, so that nothing is stepped over."""
         try:
@@ -187,7 +191,8 @@ class ShardFolder(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
                 raise
             except Exception:
                 metrics.consumer_failures.labels(consumer=self.name).inc()
-                log.exception("%s cannot fold shard %s, which waits", self.name, batch.shard)
+                log.exception("%s cannot fold shard %s, which waits", self.name, batch.shard,
+                              extra=self._at(batch.shard, batch.last))  # fmt: skip
                 self._careful_until = time.monotonic() + CAREFUL_S
                 await self._read_rows_again([batch.shard])
                 if batch.shard in self._owned:

@@ -1,4 +1,4 @@
-"""Bring a service's database to the schema of this version: `python -m shared.migrate evidence|progression|reporting`."""
+"""Bring databases to the schema of this version: `python -m shared.migrate [evidence] [progression] [reporting]`."""
 
 import argparse
 import importlib
@@ -7,28 +7,54 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
-from shared.settings import settings
+from shared.settings import Settings, settings
 
 SERVICES = ("evidence", "progression", "reporting")
 
 
-def migrate(service: str, url: str) -> None:
-    """Run the service's Alembic history to its end; does nothing where it is there already."""
+def configuration(service: str) -> Config:
+    """Return the Alembic configuration of a service's history."""
     package = importlib.import_module(f"services.{service}")
     config = Config()
     config.set_main_option("script_location", str(Path(package.__path__[0]) / "migrations"))
+    return config
+
+
+def migrate(service: str, url: str) -> None:
+    """Run the service's Alembic history to its end; does nothing where it is there already."""
+    config = configuration(service)
     config.attributes["url"] = url.replace("postgresql://", "postgresql+asyncpg://", 1)
     config.attributes["metadata"] = importlib.import_module(f"services.{service}.tables").metadata
     command.upgrade(config, "head")
 
 
+def databases(config: Settings, services: list[str]) -> dict[str, str]:
+    """
+    Return the databases to migrate by service: of those named, else of all that are set.
+
+    Raises:
+        SystemExit: a named one is not set, or none is.
+    """
+    found = {service: getattr(config, f"{service}_database") for service in services or SERVICES}
+    missing = [f"ATTAIN_{service.upper()}_DATABASE" for service, url in found.items() if not url]
+    if missing and (services or len(missing) == len(SERVICES)):
+        raise SystemExit(f"{' and '.join(missing)} not set: say which database to migrate")
+    return {service: url for service, url in found.items() if url}
+
+
 def main() -> None:
-    """Migrate the database that `ATTAIN_<SERVICE>_DATABASE` names."""
-    parser = argparse.ArgumentParser(description="Migrate a service's database.")
-    parser.add_argument("service", choices=SERVICES)
-    service = parser.parse_args().service
-    migrate(service, getattr(settings(), f"{service}_database"))
-    print(f"{service}: schema is current")
+    """Migrate the databases that `ATTAIN_<SERVICE>_DATABASE` name."""
+    parser = argparse.ArgumentParser(
+        description="Migrate the databases of the services, by default of all that are set."
+    )
+    parser.add_argument("service", nargs="*", help=" ".join(SERVICES))
+    services: list[str] = parser.parse_args().service
+    unknown = sorted(set(services) - set(SERVICES))
+    if unknown:
+        parser.error(f"no service {unknown[0]!r}; there are {', '.join(SERVICES)}")
+    for service, url in databases(settings(), services).items():
+        migrate(service, url)
+        print(f"{service}: schema is current")
 
 
 if __name__ == "__main__":

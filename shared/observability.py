@@ -1,17 +1,38 @@
-"""Metrics and logs: every metric name in one place, with its meaning and unit."""
+"""
+Metrics and logs: every metric name in one place, with its meaning and unit.
 
+`python -m shared.observability` prints them as the table in docs/metrics.md.
+"""
+
+import datetime
+import json
 import logging
 import sys
 
 from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.metrics import MetricWrapperBase
 
+PLACES = ("tenant", "consumer", "log", "shard", "position")
+"""What an entry may be given with `extra`, so that it can be searched for."""
 _SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 class metrics:
     """All metrics of the services; labels never carry tenants, schools or learners (small numbers leak)."""
 
+    requests = Counter(
+        "attain_http_requests_total", "Requests answered, by route and status", ["method", "route", "status"]
+    )
+    request_seconds = Histogram(
+        "attain_http_request_seconds", "From a request to the first byte of its answer", ["route"], buckets=_SECONDS
+    )
     received = Counter("attain_evidence_received_total", "Items by outcome", ["way", "status"])
+    quarantined = Counter(
+        "attain_evidence_quarantined_total", "Records kept aside because they cannot be used", ["reason"]
+    )
+    sources_stopped = Counter(
+        "attain_sources_stopped_total", "Times a source was stopped because it sent mostly bad items"
+    )
     relayed = Counter("attain_relay_sent_total", "Log rows sent to Kafka and acknowledged", ["log"])
     relay_restarts = Counter("attain_relay_restarts_total", "Times the relay dropped its producer and started over")
     relay_lowered = Counter("attain_relay_lowered_total", "Times a partition's tail lay behind the relay's cursor")
@@ -21,19 +42,72 @@ class metrics:
     )
     commit_seconds = Histogram("attain_consumer_commit_seconds", "Committing a batch", ["consumer"], buckets=_SECONDS)
     holes = Counter("attain_consumer_holes_total", "Missing positions fetched from the feed", ["consumer"])
+    shards_owned = Gauge("attain_consumer_shards_owned", "Shards that this process folds", ["consumer"])
+    shards_waiting = Gauge(
+        "attain_consumer_shards_waiting",
+        "Of those, how many wait: for a missing position, a generation, a retry",
+        ["consumer"],
+    )
     fences_lost = Counter(
         "attain_consumer_fences_lost_total", "Compare-and-sets that found another owner", ["consumer"]
     )
     undecodable = Counter("attain_consumer_undecodable_total", "Records whose envelope could not be read", ["consumer"])
     consumer_failures = Counter("attain_consumer_failures_total", "Batches that raised and wait", ["consumer"])
-    blocked = Gauge("attain_blocked_learners", "Learners whose events cannot be folded")
-
-
-def configure_logging(level: str) -> None:
-    """Log to stderr, one line an entry; no tokens, bodies or learner names are ever logged."""
-    logging.basicConfig(
-        stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
+    behind_events = Gauge(
+        "attain_stage_behind_events", "Events a stage has left to do, asked at each scrape", ["stage"]
     )
+    behind_seconds = Gauge("attain_stage_behind_seconds", "For how long the oldest of them waits", ["stage"])
+    lag_unknown = Gauge("attain_lag_unknown", "1 where the last scrape could not see how far the stages are")
+    blocked = Gauge("attain_blocked_learners", "Learners whose events cannot be folded")
+    differences = Gauge(
+        "attain_reconciliation_differences", "Rows by which a stage differs from the one before, all tenants", ["stage"]
+    )
+    reconciled = Gauge("attain_reconciliation_timestamp_seconds", "When a stage was last reconciled", ["stage"])
+    connections = Gauge("attain_database_connections", "Connections of the pool, open and idle", ["state"])
+    loop_delay = Gauge("attain_event_loop_delay_seconds", "How late the event loop woke up at the last scrape")
+
+
+def registry_table() -> str:
+    """Return all metrics as a Markdown table: name, kind, labels, meaning."""
+    rows = ["| metric | kind | labels | meaning |", "|---|---|---|---|"]
+    for metric in vars(metrics).values():
+        if isinstance(metric, MetricWrapperBase):
+            described = next(iter(metric.describe()))
+            name = described.name + ("_total" if described.type == "counter" else "")
+            rows.append(
+                f"| `{name}` | {described.type} | {', '.join(metric._labelnames)} | {described.documentation} |"
+            )
+    return "\n".join(rows) + "\n"
+
+
+class JsonLines(logging.Formatter):
+    """An entry as one JSON object: time, level, service, logger, message, and what of `PLACES` the entry was given."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        entry: dict[str, object] = {
+            "time": datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "service": self._service,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        entry |= {name: getattr(record, name) for name in PLACES if hasattr(record, name)}
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False, default=str)
+
+
+def configure_logging(level: str, form: str = "text", service: str = "") -> None:
+    """Log to stderr, one line an entry, as text or JSON; no tokens, bodies or learner names are ever logged."""
+    handler = logging.StreamHandler(sys.stderr)
+    text = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+    handler.setFormatter(JsonLines(service) if form == "json" else text)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("aiokafka", "httpx", "faststream"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
@@ -41,3 +115,7 @@ def configure_logging(level: str) -> None:
 def log_failure(message: str, error: BaseException | None) -> None:
     """Log the end of something that should not end, with its traceback."""
     logging.getLogger("attain").critical(message, exc_info=error)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(registry_table())

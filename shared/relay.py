@@ -21,6 +21,7 @@ from shared.database import Connection, Database, columns
 from shared.errors import Conflict, Unavailable
 from shared.event_log import Entry, EventLog, LogRow, Place, read_all
 from shared.events import placed
+from shared.kafka_security import client_options
 from shared.observability import metrics
 from shared.settings import Settings
 from shared.tasks import raise_if_cancelled, run_together
@@ -83,6 +84,7 @@ class Relay:
                 queue.append(row)
             self._handed_rows += len(rows)
         self._awake.set()
+        reach("relay.handed")
 
     def wake(self) -> None:
         """Tell the relay that rows were committed which it has to read."""
@@ -153,7 +155,9 @@ class Relay:
         lost = await self._lost(name, {shard: pos for shard, pos in cursors.items() if pos})
         if lost:
             metrics.relay_lowered.inc(len(lost))
-            log.warning("partitions of %s end before their cursors, which are lowered: %s", name, lost)
+            log.warning(
+                "partitions of %s end before their cursors, which are lowered: %s", name, lost, extra={"log": name}
+            )
             async with self._database.connection() as connection:
                 await connection.execute(
                     "update relay_cursor c set pos = k.pos from unnest($2::int[], $3::bigint[]) k (shard, pos)"
@@ -213,9 +217,10 @@ class Relay:
                     pages = await read_all(connection, rest, limit)
                 self._look = bool(pages)
                 runs |= pages
+        if not runs:
+            return 0
         await asyncio.gather(*(self._send(producer, place, run) for place, run in runs.items()))
-        if runs:
-            reach("relay.sent")
+        reach("relay.sent")
         sent: Counter[str] = Counter()
         for place, run in runs.items():
             self._cursors[place] = run[-1].pos
@@ -257,7 +262,8 @@ class Relay:
         for entry in run:
             key, value = entry.key.encode(), entry.body
             if len(value) > RECORD_BYTES_MAX:
-                log.error("%s: position %s is too large for a record, readers get it by the feed", topic, entry.pos)
+                log.error("%s: position %s is too large for a record, readers get it by the feed", topic, entry.pos,
+                          extra={"log": place[0], "shard": shard, "position": entry.pos})  # fmt: skip
                 value = msgspec.json.encode(_decode_place(value))
             if batch.append(key=key, value=value, timestamp=None) is None:
                 futures.append(await producer.send_batch(batch, topic, partition=shard))
@@ -287,8 +293,8 @@ class Relay:
             )
         if len(rows) != len(moved):
             raise Conflict("another relay has moved cursors")
+        reach("relay.stored")
         self._stored |= moved
-        reach("relay.moved")
 
     def _topic(self, name: str) -> str:
         return f"attain.{name}{self._settings.topic_suffix}"
@@ -296,7 +302,7 @@ class Relay:
     @contextlib.asynccontextmanager
     async def _producer(self) -> AsyncIterator[AIOKafkaProducer]:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka,
+            **client_options(self._settings),
             acks="all",
             enable_idempotence=True,
             max_batch_size=BATCH_BYTES,
@@ -313,7 +319,7 @@ class Relay:
 
     @contextlib.asynccontextmanager
     async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.kafka, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(**client_options(self._settings), enable_auto_commit=False)
         try:
             await consumer.start()
             yield consumer

@@ -22,6 +22,8 @@ from shared.settings import Settings
 from shared.web import make_app
 
 GRACEFUL_STOP_S = 10
+LIVE_S = 60.0
+"""Longer than any statement or request to a dependency may take: those that are away must not look like a stuck loop."""
 
 Compose: TypeAlias = Callable[[FastAPI, Settings, contextlib.AsyncExitStack], Awaitable[None]]
 
@@ -42,6 +44,11 @@ class Tasks:
         """Tell whether all tasks run."""
         return all(not task.done() for task in self._tasks)
 
+    def progress(self, consumers: Sequence[ShardConsumer]) -> bool:
+        """Tell whether all tasks run and the loop of every consumer went round lately; what to restart where not."""
+        now = time.monotonic()
+        return self.alive() and all(now - consumer.ticked_at < LIVE_S for consumer in consumers)
+
     async def stop(self) -> None:
         """Cancel the tasks and wait for them."""
         for task in self._tasks:
@@ -57,7 +64,7 @@ def _end_process_unless_cancelled(task: asyncio.Task[None]) -> None:
 
 def serve(app: FastAPI, settings: Settings) -> None:
     """Serve HTTP in the foreground until SIGTERM or SIGINT, then stop in order."""
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format, app.title.removeprefix("Attain "))
     # Batches make many short-lived tuples beside large caches: with the default thresholds the collector walks the
     # caches again and again (measured: a third of the time).
     gc.set_threshold(200_000, 20, 50)

@@ -1,10 +1,14 @@
 """Every setting of the services: environment name (prefix `ATTAIN_`), default and reason in one place."""
 
 import functools
+import os
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SECRETS_DIR = "/run/secrets"
 
 
 class Settings(BaseSettings):
@@ -13,6 +17,17 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ATTAIN_", frozen=True, extra="ignore")
 
     kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, comma-separated")
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how brokers are reached; SSL verifies their certificate"
+    )
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="of SASL; PLAIN shows the broker the password"
+    )
+    kafka_username: str = Field("", description="of SASL; one a service, so that ACLs can be")
+    kafka_password: SecretStr = Field(SecretStr(""), description="of SASL")
+    kafka_ca_file: Path | None = Field(None, description="who signs the brokers' certificates, PEM; else the system's")
+    kafka_certificate_file: Path | None = Field(None, description="this client's certificate, PEM, for mutual TLS")
+    kafka_key_file: Path | None = Field(None, description="its key, PEM, where it is not in the same file")
     evidence_database: str = Field("", description="PostgreSQL URL of the evidence service")
     progression_database: str = Field("", description="PostgreSQL URL of the progression service")
     reporting_database: str = Field("", description="PostgreSQL URL of the reporting service")
@@ -43,13 +58,27 @@ class Settings(BaseSettings):
     tail_check_s: float = Field(60, description="how often the relay compares its cursor with the partition's tail")
     head_check_s: float = Field(5, description="how often an idle consumer asks for the producer's head")
     inbox_poll_ms: int = Field(50, description="how often the owner of a shard looks for human decisions")
+    reconcile_s: float = Field(15, gt=0, description="how often the stages are held against each other; about 50 ms")
     blocked_learners_max: int = Field(100, description="learners blocked in an hour that stop the shard: code is wrong")
 
     body_bytes_max: int = Field(8 << 20, description="request body; a batch of 10,000 items is about 4 MiB")
     body_inflated_bytes_max: int = Field(64 << 20, description="body after gzip; refuses decompression bombs")
     batch_items_max: int = Field(10_000, description="items a request; bounds one transaction")
+    bad_items_max: int = Field(1000, ge=1, description="refused items of a source in a minute that may stop it")
+    bad_share_max: float = Field(0.5, description="share of refused items above which they do stop it")
+    bad_pause_s: float = Field(60, description="how long a source is stopped; it gets 429 with the reason")
     item_bytes_max: int = Field(256 << 10, description="one native object; well below Kafka's 1 MiB record limit")
     clock_skew_s: int = Field(300, description="how far occurred_at may lie ahead of this machine's clock")
+    statements_kept: Literal["none", "scored", "all"] = Field(
+        "scored", description="which xAPI statements can be read again; of the others an id and a digest are kept"
+    )
+    canvas_jwks_url: str = Field(
+        "", description="where Canvas' signing keys are; set, unsigned live events are refused"
+    )
+    caliper_strict: bool = Field(
+        True, description="refuse whole numbers where Caliper 1.2 has decimals; producers in JavaScript need False"
+    )
+    time_zone: str = Field("UTC", description="zone of times that a format gives without one (OneRoster, Ed-Fi, CSV)")
     page_rows_max: int = Field(10_000, description="rows a page of feeds and lists")
     wait_s_max: float = Field(30, description="the longest `?wait=` waits before 503")
 
@@ -62,9 +91,16 @@ class Settings(BaseSettings):
     )
 
     log_level: str = Field("INFO", description="logging level")
+    log_format: Literal["text", "json"] = Field("text", description="JSON is one object a line, for log collectors")
 
 
 @functools.cache
 def settings() -> Settings:
-    """Return the settings of this process, read once."""
-    return Settings()
+    """
+    Return the settings of this process, read once.
+
+    A setting may also be a file named as its variable in lower case, in the folder `ATTAIN_SECRETS_DIR`, which is where
+    compose and Kubernetes mount secrets. The environment wins.
+    """
+    folder = Path(os.environ.get("ATTAIN_SECRETS_DIR", SECRETS_DIR))
+    return Settings(_secrets_dir=folder if folder.is_dir() else None)

@@ -1,5 +1,5 @@
 """
-The topics of Attain, and the command that creates them: `python -m shared.topics create`.
+The topics of Attain, and the command that creates them: `python -m shared.topics create` (`acls` prints who needs what).
 
 Every topic but the first is a dense log with a feed; none is compacted. Kafka keeps seven days and is disposable:
 everything can be sent again from the logs.
@@ -13,6 +13,7 @@ import dataclasses
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError
 
+from shared.kafka_security import client_options
 from shared.settings import Settings, settings
 
 RETENTION_MS = 7 * 24 * 3600 * 1000
@@ -47,7 +48,7 @@ TOPICS = (SUBMITTED, EVIDENCE, PROGRESSION, ADVANCEMENT, SUPPORT, CURRICULUM, RO
 
 async def create(config: Settings) -> list[str]:
     """Create the missing topics with one partition a shard; return their names. Fails where a partition count differs."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=config.kafka)
+    admin = AIOKafkaAdminClient(**client_options(config))
     await admin.start()
     try:
         present = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
@@ -72,11 +73,30 @@ def _new_topic(name: str, config: Settings) -> NewTopic:
     )
 
 
+def rights(service: str, suffix: str) -> list[tuple[str, str, str]]:
+    """
+    Return what a service's Kafka user must be allowed, and no more: (resource type, name, operation).
+
+    A producer reads its own topics too, because the relay looks at their tails; the names of groups are prefixes.
+    """
+    found = [("group", service, "Read")]
+    for topic in TOPICS:
+        operations: tuple[str, ...] = ("Read", "Describe") if service in topic.consumers else ()
+        if topic.producer == service:
+            operations = ("Read", "Write", "Describe")
+        found += [("topic", topic.name(suffix), operation) for operation in operations]
+    return found
+
+
 def main() -> None:
-    """Create the topics of the installation that the environment names."""
-    parser = argparse.ArgumentParser(description="Create the topics of an Attain installation.")
-    parser.add_argument("command", choices=["create"])
-    parser.parse_args()
+    """Create the topics of the installation that the environment names, or print the ACLs of its services."""
+    parser = argparse.ArgumentParser(description="The topics of an Attain installation.")
+    parser.add_argument("command", choices=["create", "acls"], help="make what is missing; or print the rights as TSV")
+    if parser.parse_args().command == "acls":
+        for service in ("evidence", "progression", "reporting"):
+            for right in rights(service, settings().topic_suffix):
+                print(service, *right, sep="\t")
+        return
     created = asyncio.run(create(settings()))
     print(f"topics: {len(created)} created, {len(TOPICS) - len(created)} present")
 

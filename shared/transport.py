@@ -15,6 +15,7 @@ from faststream.kafka.schemas import Topic
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from shared.consumer import ShardConsumer
+from shared.kafka_security import security
 from shared.settings import Settings
 
 OnRecords = Callable[[Sequence[ConsumerRecord[bytes, bytes]]], Awaitable[None]]
@@ -28,6 +29,7 @@ def make_broker(settings: Settings) -> KafkaBroker:
     """
     return KafkaBroker(
         settings.kafka,
+        security=security(settings),
         ack_policy=AckPolicy.MANUAL,
         allow_auto_create_topics=False,
         consumer_only=True,

@@ -18,11 +18,15 @@ from shared.database import Database
 from shared.errors import AttainError, Gone, InvalidEvent, TooLarge, Unavailable
 from shared.event_log import EventLog
 from shared.events import Position
+from shared.observability import metrics as measured
+from shared.request_metrics import RequestMetrics
 from shared.settings import Settings
 
 PROBLEM = "application/problem+json"
 RETRY_AFTER_S = 2
-LIVE_S = 60.0
+LAG_TIMEOUT_S = 5.0
+"""Below the ten seconds that Prometheus waits for a scrape."""
+LOOP_PROBE_S = 0.01
 
 
 def make_app(title: str, description: str, authenticator: Authenticator, lifespan: Any) -> FastAPI:
@@ -37,6 +41,7 @@ def make_app(title: str, description: str, authenticator: Authenticator, lifespa
         lifespan=lifespan,
     )
     app.state.authenticator = authenticator
+    app.add_middleware(RequestMetrics)
     app.add_exception_handler(AttainError, _attain_problem)
     app.add_exception_handler(RequestValidationError, _validation_problem)
     app.add_exception_handler(HTTPException, _http_problem)
@@ -48,7 +53,7 @@ def problem(status: int, title: str, detail: str, **members: object) -> Response
     """Return an RFC 9457 problem; members that are None are left out."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     body |= {name: member for name, member in members.items() if member is not None}
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status in (429, 503) else {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return Response(msgspec.json.encode(body), status, headers, PROBLEM)
@@ -138,6 +143,7 @@ def operations_router(
 
     @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
+        await _measure(lag)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     @router.get("/v1/lag")
@@ -147,6 +153,25 @@ def operations_router(
         return {"stages": await lag()}
 
     return router
+
+
+async def _measure(lag: Callable[[], Awaitable[list[dict[str, Any]]]]) -> None:
+    """Take what is measured at a scrape only: lag, and how late the event loop is."""
+    loop = asyncio.get_running_loop()
+    due = loop.time() + LOOP_PROBE_S
+    await asyncio.sleep(LOOP_PROBE_S)
+    measured.loop_delay.set(max(0.0, loop.time() - due))
+    try:
+        async with asyncio.timeout(LAG_TIMEOUT_S):
+            stages = await lag()
+    except (AttainError, TimeoutError, OSError):
+        measured.lag_unknown.set(1)
+        return
+    known = [stage for stage in stages if stage["behind_events"] is not None]
+    for stage in known:
+        measured.behind_events.labels(stage=stage["name"]).set(stage["behind_events"])
+        measured.behind_seconds.labels(stage=stage["name"]).set(stage["behind_seconds"] or 0.0)
+    measured.lag_unknown.set(0 if len(known) == len(stages) else 1)
 
 
 def feed_router(database: Database, logs: Sequence[EventLog], settings: Settings) -> APIRouter:

@@ -35,7 +35,7 @@ def servers() -> Iterator[Servers]:
     folder = Path(tempfile.mkdtemp(prefix="attain-test-"))
     folder.chmod(0o711)
     home = folder / "home"
-    environment = {"ATTAIN_SESSION_TIMEOUT_S": SESSION_TIMEOUT_S}
+    environment = {"ATTAIN_SESSION_TIMEOUT_S": SESSION_TIMEOUT_S, "ATTAIN_RECONCILE_S": "2"}
     try:
         if MODE == "embedded":
             running = local_stack.start(home, owner=os.getpid(), environment=environment)

@@ -17,10 +17,10 @@ import msgspec
 
 from deploy.local.audit_views import audit_read_models
 from deploy.local.options import checked
-from services.progression.advancement import LearnerState
 from services.progression.curriculum import Framework
 from services.progression.domain import Entry, ShardFold, describe
 from services.progression.inputs import Key, decode, input_of, valid_pieces
+from services.progression.learner import LearnerState
 from services.progression.mastery import KeyState, replay
 from services.progression.policy import Policy, policy_from
 from services.progression.rules import Activation, Rules, cause_of

@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 import httpx
 
+from deploy.local.commands.alignment import alignment
 from deploy.local.commands.class_ import class_
 from deploy.local.commands.demo import demo
 from deploy.local.commands.drain import drain
@@ -19,16 +20,19 @@ from deploy.local.commands.ingest import ingest
 from deploy.local.commands.learner import learner
 from deploy.local.commands.lifecycle import down, reset, up
 from deploy.local.commands.policy import policy
+from deploy.local.commands.quarantine import quarantine
 from deploy.local.commands.rebuild import rebuild
 from deploy.local.commands.roster import roster
+from deploy.local.commands.settings import settings
+from deploy.local.commands.simulate import simulate_policy
 from deploy.local.commands.status import status
 from deploy.local.commands.token import token
 from deploy.local.commands.verify import verify
 from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
-    demo, up, status, down, reset, framework, roster, policy, ingest, drain, learner, class_, explain, verify, rebuild,
-    evaluate, token,
+    demo, up, status, down, reset, framework, roster, policy, settings, alignment, ingest, quarantine, drain, learner,
+    class_, explain, verify, rebuild, evaluate, token,
 )  # fmt: skip
 
 
@@ -59,6 +63,8 @@ def attain(home: str | None, tenant: str | None) -> None:
 
 for _command in COMMANDS:
     attain.add_command(_command)
+for _command in (simulate_policy,):
+    policy.add_command(_command)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ A case is an object with `id`, `method`, `params`, `input`, `expect` and `tol`. 
 parameters into the product's words, calls it, and puts what it says into the case's words.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,6 +14,9 @@ import msgspec
 
 from services.progression.analysis.bounds import jeffreys_lower, wilson_lower
 from services.progression.analysis.chance import p_run_by_chance
+from services.progression.analysis.classification import livingston_lewis
+from services.progression.analysis.item_bias import mantel_haenszel
+from services.progression.analysis.practice import over_testing_index, wheel_spin
 from services.progression.analysis.summary import aggregate
 from services.progression.compat import canvas, moodle
 from services.progression.fringe import fringe
@@ -29,13 +33,12 @@ from services.progression.rounding import round_half_up_repr
 from services.progression.standing import status_of
 from services.progression.sufficiency import lacks
 from services.reporting.domain.small_numbers import suppress
-from services.reporting.domain.testing_load import over_testing, wheel_spin
 from shared.contracts import EvidenceRecorded, Score
 
 Json = dict[str, Any]
 Answer = Callable[[Json, Json], Json]
 
-LATER = frozenset(("livingston_lewis_2p", "mantel_haenszel"))
+LATER: frozenset[str] = frozenset()
 """Names that nothing answers yet."""
 QUIZ = "Quizzes::Quiz"
 
@@ -246,20 +249,28 @@ def _aggregate(params: Json, given: Json) -> Json:
     return found._asdict() if found is not None else {"mean": None, "median": None}
 
 
-def _over_testing(params: Json, given: Json) -> Json:
-    pairs = given["student_standard_pairs"]
-    load = over_testing([(given["evidence_at_confirmation"], given["evidence_total"])] * pairs)
-    return {"surplus": load.surplus, "index": load.index}
+def _livingston_lewis(params: Json, given: Json) -> Json:
+    found = livingston_lewis(**given, cut=params["cut"], low=params["min"], high=params["max"])
+    return found._asdict()
+
+
+def _mantel_haenszel(_: Json, given: Json) -> Json:
+    found = mantel_haenszel([tuple(stratum) for stratum in given["strata"]])
+    return found._asdict() if found is not None else {"alpha": None}
+
+
+def _over_testing(_: Json, given: Json) -> Json:
+    return dataclasses.asdict(over_testing_index(given["evidence_at_confirmation"], given["evidence_total"]))
+
+
+def _wheel_spin(params: Json, given: Json) -> Json:
+    return {"status": [wheel_spin(answers, params["n"], params["limit"]) for answers in given["sequences"]]}
 
 
 def _suppress(params: Json, given: Json) -> Json:
     if sum(given["cells"].values()) != given["total"]:
         raise ValueError("the cells do not sum to the total")
     return {"published": suppress(given["cells"], params["n_min"], guard_sum=False), "total": given["total"]}
-
-
-def _wheel_spin(params: Json, given: Json) -> Json:
-    return {"status": [wheel_spin(row, params["n"], params["limit"]) for row in given["sequences"]]}
 
 
 ANSWERS: dict[str, Answer] = {
@@ -274,6 +285,8 @@ ANSWERS: dict[str, Answer] = {
     "irt_eap": _irt,
     "jeffreys_lower": lambda params, given: {"lower": jeffreys_lower(given["correct"], given["n"], params["alpha"])},
     "kst.fringe": _fringe,
+    "livingston_lewis_2p": _livingston_lewis,
+    "mantel_haenszel": _mantel_haenszel,
     "mastery_policy": _mastery_policy,
     "median_recent": functools.partial(_recent, "median"),
     "mode": functools.partial(_recent, "mode"),

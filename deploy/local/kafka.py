@@ -19,6 +19,8 @@ from deploy.local.errors import StackError
 from deploy.local.home import Home, State
 from deploy.local.processes import MARK
 from deploy.local.services import python, python_environment
+from shared.kafka_security import client_options
+from shared.settings import settings
 
 HEAP_MB = 512
 SERVER_PROPERTIES = """\
@@ -92,7 +94,8 @@ async def answers(bootstrap: str, cluster_id: str | None = None) -> bool:
         writer.close()
     except (OSError, ValueError):
         return False
-    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5000)
+    options = client_options(settings()) | {"bootstrap_servers": bootstrap}
+    client = AIOKafkaAdminClient(**options, request_timeout_ms=5000)
     try:
         await client.start()
         cluster = await client.describe_cluster()

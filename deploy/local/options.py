@@ -29,7 +29,7 @@ from deploy.local import stack
 from deploy.local.errors import StackError
 from deploy.local.services import SERVICES
 from deploy.local.stack import Stack
-from deploy.local.tokens import DEFAULT_SCOPE
+from deploy.local.tokens import DEFAULT_SCOPE, issue
 
 TENANT_FORM = r"[a-z0-9-]{1,63}"
 DEFAULT_TENANT = "demo"
@@ -95,13 +95,23 @@ class Context:
         return self._given
 
     def token(self, scope: str = DEFAULT_SCOPE, *, tenant: str | None = None) -> str:
-        """Return a bearer token: of a local stack one with this scope, else the one in `ATTAIN_TOKEN`."""
+        """
+        Return a bearer token with this scope, signed with the key of the local stack or `ATTAIN_TOKEN_KEY_FILE`.
+
+        Of a stack that is not local, `ATTAIN_TOKEN` is it whatever the scope, where it is given.
+        """
+        wanted = self.tenant if tenant is None else tenant
         if not self.remote:
-            return self.stack().token(self.tenant if tenant is None else tenant, scope)
-        given = os.environ.get("ATTAIN_TOKEN", "")
-        if not given:
-            raise StackError("give a token for the stack that ATTAIN_EVIDENCE_URL names, in ATTAIN_TOKEN")
-        return given
+            return self.stack().token(wanted, scope)
+        given, key_file = os.environ.get("ATTAIN_TOKEN", ""), os.environ.get("ATTAIN_TOKEN_KEY_FILE", "")
+        if given:
+            return given
+        if not key_file:
+            raise StackError(
+                "give a token for the stack that ATTAIN_EVIDENCE_URL names, in ATTAIN_TOKEN,"
+                " or the file of its key, in ATTAIN_TOKEN_KEY_FILE"
+            )
+        return issue(Path(key_file), tenant=wanted, scope=scope)
 
     def client(
         self, service: str = "", *, scope: str = DEFAULT_SCOPE, tenant: str = "", timeout_s: float = HTTP_TIMEOUT_S

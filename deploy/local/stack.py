@@ -93,6 +93,7 @@ def start(
         run = _live(place)
         if run is not None and run.ready:
             progress.show()
+            _end_if_second(started, run)
             return _checked(place, run, services)
         if started is None and run is None:
             started = _spawn(place, services, owner, environment or {})
@@ -177,6 +178,13 @@ class _Progress:
 def _live(home: Home) -> Run | None:
     run = home.run()
     return None if run is None or processes.find(run.supervisor) is None else run
+
+
+def _end_if_second(started: subprocess.Popen[bytes] | None, run: Run) -> None:
+    """End the supervisor that we started if another was quicker: it would take over as soon as that one is stopped."""
+    if started is not None and started.pid != run.supervisor.pid:
+        started.terminate()
+        started.wait()
 
 
 def _spawn(home: Home, services: bool, owner: int | None, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:

@@ -7,6 +7,7 @@ from deploy.local.errors import StackError
 DEFAULT_SCOPE = "evidence:write records:read policy:write decisions:write admin"
 DEFAULT_EXPIRES_S = 12 * 3600.0
 DEFAULT_SUBJECT = "laptop"
+DECIDES = "decisions:write"
 DEFAULT_ROLES = "teacher counsellor registrar school_leader"
 
 
@@ -19,10 +20,10 @@ def issue(
     expires_s: float = DEFAULT_EXPIRES_S,
     source: str | None = None,
     learner: str | None = None,
-    roles: str = DEFAULT_ROLES,
+    roles: str | None = None,
 ) -> str:
     """
-    Return a signed token with these claims.
+    Return a signed token with these claims; without `roles`, one that may decide has the default ones, others none.
 
     Raises:
         StackError: there is no key, or no such scope.
@@ -30,6 +31,8 @@ def issue(
     # Imported here: it takes longer than most commands.
     from shared.auth import SCOPES, issue_token
 
+    if roles is None:
+        roles = DEFAULT_ROLES if DECIDES in scope.split() else ""
     unknown = sorted(set(scope.split()) - SCOPES)
     if unknown:
         raise StackError(f"no such scope: {', '.join(unknown)}; there are {', '.join(sorted(SCOPES))}")

@@ -9,20 +9,26 @@ only a named person takes a level back.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-import msgspec
-
 from services.progression.curriculum import Framework, framework_of, level_id
-from services.progression.decisions import ClockTicked, LevelDecided
+from services.progression.curriculum.crosswalks import Links
+from services.progression.decisions import ClockTicked, CompetencyDecided, LevelDecided
+from services.progression.following import Following
+from services.progression.learner import LearnerState
 from services.progression.levels import LevelTerms, Shown, level_status, unmet_of
-from services.progression.policy.members import Upkeep
-from services.progression.policy.rule import minutes_later
+from services.progression.policy.rule import minutes_later, weekdays_later
+from services.progression.rechecks import Rechecks, next_asked_at
+from services.progression.standing import opened_at
 from services.progression.telling import Change, Told, Trigger, common, competency_scope, event_id, level_scope, tell
 
 Terms = Callable[[str], LevelTerms]
 """The terms of the level that a competency lies in."""
-WEEK_MIN = 7 * 24 * 60
 REVIEW_DAYS = 20
 """A review is to be decided within so many days."""
+
+ESCALATES_AFTER = 5
+"""Days from Monday to Friday that a level waits for its sign-off before a leader may give it as well."""
+LEADER = "school_leader"
+WEAKEST = 3
 
 REASONS: dict[str, str] = {
     "competency.ready": "All direct prerequisites are on the record, credited or presumed.",
@@ -37,42 +43,6 @@ REASONS: dict[str, str] = {
     "level.gaps_cleared": "What was not shown at the placement is shown now.",
     "goal.chosen": "The learner chose it.",
 }
-
-
-class LearnerState(msgspec.Struct, array_like=True):
-    """What a learner has on the record and was told; mutable like `KeyState`. Ids are those of the events that told it."""
-
-    satisfied: dict[str, str] = {}
-    """Competencies on the record or credited, with since when."""
-    ready: dict[str, str] = {}
-    """Ids by competency, and by level for level.ready."""
-    advanced: dict[str, str] = {}
-    """Ids by level."""
-    opened: dict[str, str] = {}
-    """Competencies that met the provisional path, with when; never taken back."""
-    requested: dict[str, str] = {}
-    signed: dict[str, str] = {}
-    """When a level was signed off."""
-    settling: dict[str, str] = {}
-    """Levels that are complete and still wait for an undo, with until when."""
-    reviews: dict[str, str] = {}
-    """Open reviews, ids by level."""
-    taken_back: dict[str, str] = {}
-    """Advancements that a person took back, ids of the withdrawal by level."""
-    gaps: dict[str, tuple[str, ...]] = {}
-    """What is still open of what was not shown at a placement, by level."""
-    due: dict[str, bool] = {}
-    """Competencies of which a re-check was asked, and whether success on what builds on them is one."""
-    asked: tuple[str, ...] = ()
-    """When re-checks were asked in the last week."""
-    waiting: dict[str, tuple[int, bytes]] = {}
-    """Re-checks that wait because so many were asked this week, with the data of what will be told, as JSON."""
-    presumed: dict[str, str] = {}
-    """Competencies presumed at a placement, with since when: they satisfy prerequisites, and never a level."""
-
-    def since(self, competency: str) -> str | None:
-        """Return since when a competency satisfies prerequisites."""
-        return self.satisfied.get(competency) or self.presumed.get(competency)
 
 
 class LevelStep(NamedTuple):
@@ -99,59 +69,29 @@ class Advancing:
     """One learner's standing while one input is folded into it; the methods yield what is to be told."""
 
     def __init__(
-        self, standing: LearnerState, frameworks: dict[str, Framework], terms: Terms, cause: Change | LevelStep | Review
+        self,
+        standing: LearnerState,
+        frameworks: dict[str, Framework],
+        links: Links,
+        terms: Terms,
+        cause: Change | LevelStep | Review,
     ) -> None:
         self._standing = standing
         self._frameworks = frameworks
         self._terms = terms
         self._tenant, self._learner, self._trigger = cause.tenant, cause.learner, cause.trigger
-        self.used: list[str] = []
-        """Competencies due for a re-check that success on what builds on them has passed."""
+        self._following = Following(standing, frameworks, links, cause.tenant, cause.learner, cause.trigger)
+        self._rechecks = Rechecks(standing, cause.tenant, cause.learner, cause.trigger)
+
+    @property
+    def decided(self) -> list[tuple[str, CompetencyDecided]]:
+        """What follows for other competencies, each with its id."""
+        return self._following.decided
 
     def tell_change(self, change: Change) -> Iterator[Told]:
         """Yield the event of a transition; a re-check may have to wait, and one that was never asked is not cleared."""
-        standing, competency = self._standing, change.competency
-        was_waiting = standing.waiting.pop(competency, None) is not None
-        if change.transition == "moved" or (was_waiting and change.transition == "reverified"):
-            return
-        told = tell(change, self._frameworks)
-        standing.due.pop(competency, None)
-        if change.transition == "reverify_due":
-            upkeep = change.policy.upkeep if change.policy is not None else Upkeep()
-            standing.due[competency] = upkeep.by_use
-            if upkeep.max_per_week is not None and not self._may_ask(upkeep.max_per_week):
-                standing.waiting[competency] = (upkeep.max_per_week, msgspec.json.encode(told.data))
-                return
-        yield told
-
-    def _may_ask(self, per_week: int) -> bool:
-        """Tell whether one more re-check may be asked, and note that it is."""
-        standing, at = self._standing, self._trigger.time
-        week_ago = minutes_later(at, -WEEK_MIN)
-        standing.asked = tuple(asked for asked in standing.asked if asked > week_ago)
-        if len(standing.asked) >= per_week:
-            return False
-        standing.asked = (*standing.asked, at)
-        return True
-
-    def _ask_what_waits(self) -> Iterator[Told]:
-        """Yield the re-checks that have waited long enough, the first first."""
-        for competency, (per_week, body) in list(self._standing.waiting.items()):
-            if not self._may_ask(per_week):
-                continue
-            del self._standing.waiting[competency]
-            data = msgspec.json.decode(body) | {
-                "decided_at": self._trigger.time, "cause": {"kind": self._trigger.cause, "id": self._trigger.id}
-            }  # fmt: skip
-            pinned = data["policy"]["hash"] if data["policy"] else ""
-            type = "attain.competency.reverify_due.v1"
-            told_id = event_id(self._tenant, self._learner, type, competency, pinned, self._trigger)
-            yield Told(told_id, type, self._tenant, self._learner, self._trigger.time, data)
-
-    def _use(self, framework: Framework, competency: str) -> None:
-        """Note which prerequisites a success on what builds on them has checked."""
-        due = self._standing.due
-        self.used += [needed for needed in framework.prerequisites.get(competency, ()) if due.get(needed)]
+        if change.transition != "moved":
+            yield from self._rechecks.tell(change, tell(change, self._frameworks))
 
     def fold_change(self, change: Change) -> Iterator[Told]:
         """Fold one transition of a competency; yield what became ready, and what happened to its level."""
@@ -160,8 +100,13 @@ class Advancing:
         had, counted = standing.since(competency), competency in standing.satisfied
         standing.satisfied.pop(competency, None)
         standing.presumed.pop(competency, None)
+        standing.credited.discard(competency)
         if since is not None:
             (standing.presumed if presumed else standing.satisfied)[competency] = since
+            if change.after.shown_at is None and not presumed:
+                standing.credited.add(competency)
+        self._following.cross(change)
+        self._await(change)
         if change.transition == "provisional" or (since is not None and not presumed):
             standing.opened.setdefault(competency, since or change.trigger.time)
         new, lost = since is not None and had is None, counted and competency not in standing.satisfied
@@ -174,13 +119,22 @@ class Advancing:
         if gained:
             yield from self._close_gap(framework, competency)
             if change.transition == "mastered":
-                self._use(framework, competency)
+                self._following.use(framework, change)
         entry = framework.by_id.get(competency)
         for level in self._levels_with(framework, competency, level_id(framework.id, entry) if entry else ""):
             yield from self._level(framework, level)
 
+    def _await(self, change: Change) -> None:
+        """Note whether a sign-off alone is missing from a competency."""
+        if change.after.awaits:
+            since = opened_at(change.state) or change.trigger.time
+            self._standing.awaiting[change.competency] = (change.after.awaits, since, "")
+        else:
+            self._standing.awaiting.pop(change.competency, None)
+
     def fold_version(self, framework: Framework) -> Iterator[Told]:
-        """Yield what a new framework version makes ready or complete."""
+        """Yield what a new framework version makes ready or complete; hold credit against its crosswalks."""
+        self._following.cross_anew()
         yield from self._ready(framework, sorted(framework.prerequisites))
         for level in framework.levels:
             yield from self._level(framework, level)
@@ -188,7 +142,8 @@ class Advancing:
     def fold_step(self, event: LevelDecided | ClockTicked) -> Iterator[Told]:
         """Fold a decision on a level, or a tick under which levels settle."""
         if isinstance(event, ClockTicked):
-            yield from self._ask_what_waits()
+            yield from self._rechecks.ask_what_waits()
+            yield from self._escalate(event.at)
             for level in [level for level, at in self._standing.settling.items() if at <= event.at]:
                 framework = self._frameworks.get(framework_of_level(level))
                 if framework is not None and level in framework.levels:
@@ -204,7 +159,7 @@ class Advancing:
         by = {"role": event.role, "ref": event.author}
         unmet = list(self._unmet(framework, level))
         match event.kind:
-            case "sign_off":
+            case "sign_off" if may_sign_off(standing, level, self._terms(framework.levels[level][0]).role, event.role):
                 standing.signed[level] = self._trigger.time
                 yield from self._level(framework, level)
             case "withhold":
@@ -261,26 +216,49 @@ class Advancing:
         standing, terms = self._standing, self._terms(framework.levels[level][0])
         unmet = self._unmet(framework, level)
         status = level_status(unmet, terms.role, signed=level in standing.signed, advanced=level in standing.advanced)
+        if status != "eligible_pending_sign_off":
+            standing.awaiting.pop(level, None)
         if status == "advanced":
             yield from self._hold(framework, level, unmet)
         elif status == "not_eligible":
             standing.settling.pop(level, None)
         elif status == "eligible_pending_sign_off":
-            if level not in standing.requested:
-                told = self._tell(
-                    "level.sign_off_requested",
-                    framework,
-                    level,
-                    approver_roles=[terms.role],
-                    escalate_at=None,
-                    weakest=[],
-                )
-                standing.requested[level] = told.id
-                yield told
+            yield from self._request(framework, level, terms.role)
         elif terms.settle_min and not settled:
             standing.settling.setdefault(level, minutes_later(self._trigger.time, terms.settle_min))
         elif level not in standing.taken_back:
             yield from self._complete(framework, level)
+
+    def _request(self, framework: Framework, level: str, role: str) -> Iterator[Told]:
+        """Let a level wait for its sign-off; it is asked for once."""
+        standing, now = self._standing, self._trigger.time
+        escalate_at = weekdays_later(now, ESCALATES_AFTER) if role != LEADER else ""
+        standing.awaiting.setdefault(level, (role, now, escalate_at))
+        if level not in standing.requested:
+            yield self._ask_for_sign_off(framework, level, [role], escalate_at)
+
+    def _escalate(self, at: str) -> Iterator[Told]:
+        """Ask a leader as well for the sign-offs that have waited long enough."""
+        standing = self._standing
+        for scope, (role, since, escalate_at) in list(standing.awaiting.items()):
+            if escalate_at and escalate_at <= at:
+                standing.awaiting[scope] = (role, since, "")
+                framework = self._frameworks.get(framework_of_level(scope))
+                if framework is not None and scope in framework.levels:
+                    first = standing.requested.get(scope)
+                    yield self._ask_for_sign_off(framework, scope, [role, LEADER], "", replaces=first)
+
+    def _ask_for_sign_off(
+        self, framework: Framework, level: str, roles: list[str], escalate_at: str, **members: Any
+    ) -> Told:
+        standing = self._standing
+        weak = [c for c in framework.levels[level] if c in standing.due or not standing.shows(c)]
+        told = self._tell(
+            "level.sign_off_requested", framework, level, approver_roles=roles, escalate_at=escalate_at or None,
+            weakest=weak[:WEAKEST], **members,
+        )  # fmt: skip
+        standing.requested[level] = told.id
+        return told
 
     def _hold(self, framework: Framework, level: str, unmet: tuple[str, ...]) -> Iterator[Told]:
         """Ask for a review where what an advancement stood on is gone; close it once it is back."""
@@ -360,6 +338,12 @@ class Advancing:
         return Told(told_id, type, self._tenant, self._learner, self._trigger.time, data)
 
 
+def may_sign_off(standing: LearnerState, level: str, asked: str, role: str) -> bool:
+    """Tell whether a role may sign a level off: the one that the rule asks for, and once it has escalated a leader."""
+    escalated = level in standing.awaiting and not standing.awaiting[level][2]
+    return not asked or role == asked or (role == LEADER and escalated)
+
+
 def framework_of_level(level: str) -> str:
     """Return the framework id of a level id."""
     return level.partition("#")[0]
@@ -374,8 +358,8 @@ def next_levels(level: str, framework: Framework) -> list[str]:
 
 
 def deadline_of(standing: LearnerState) -> str | None:
-    """Return the next instant at which a level has settled or a re-check may be asked, None where none waits."""
-    coming = list(standing.settling.values())
-    if standing.waiting and standing.asked:
-        coming.append(minutes_later(standing.asked[0], WEEK_MIN))
+    """Return the next instant at which a level settles, a sign-off escalates or a re-check may be asked; None without one."""
+    coming = [*standing.settling.values(), *(at for _, _, at in standing.awaiting.values() if at)]
+    asked = next_asked_at(standing)
+    coming += [asked] if asked is not None else []
     return min(coming, default=None)

@@ -10,14 +10,17 @@ from services.progression.entrypoints.deciding import deciding_router
 from services.progression.entrypoints.explaining import explaining_router
 from services.progression.entrypoints.frameworks import frameworks_router
 from services.progression.entrypoints.routes import make_router
+from services.progression.entrypoints.settings import settings_router
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.fold import MasteryFold
 from services.progression.handlers.judgements import Judgements
 from services.progression.handlers.logs import CONSUMER, DecisionInbox, Logs
+from services.progression.handlers.reconciling import FoldChecks, StateSamples
 from shared.asyncapi import asyncapi_router
 from shared.consumer import ShardConsumer
 from shared.database import Database
 from shared.feed import FeedClient
+from shared.reconciliation import Reconciler, reconciliation_router
 from shared.relay import Relay
 from shared.service import Tasks, make_service, relay_lag, serve, shard_lag
 from shared.settings import Settings, settings
@@ -56,19 +59,24 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
                 await relay_lag(connection, "progression-relay", [log.name for log in logs.relayed()]),
             ]
 
+    checks = FoldChecks(database, logs, feed)
+    reconciler = Reconciler({"folded": checks.folded, "sampled": StateSamples(database).sampled}, config.reconcile_s)
     decisions = Decisions(database, logs, config)
-    app.include_router(operations_router(ready=database.answers, alive=tasks.alive, lag=lag))
+    app.include_router(operations_router(ready=database.answers, alive=lambda: tasks.progress([consumer]), lag=lag))
     app.include_router(feed_router(database, logs.relayed(), config))
     app.include_router(asyncapi_router("progression", broker, logs.relayed(), config.topic_suffix))
     app.include_router(make_router(database, decisions, logs.advancement, config))
     app.include_router(frameworks_router(database, decisions, config))
-    app.include_router(deciding_router(Judgements(database, logs, config)))
+    app.include_router(settings_router(decisions, config))
+    app.include_router(deciding_router(Judgements(database, logs, config), database))
     app.include_router(explaining_router(database, config))
+    app.include_router(reconciliation_router(reconciler, database, [checks.told]))
     await broker.start()
     stack.push_async_callback(consumer.stop)
     stack.push_async_callback(broker.stop)
     tasks.start("relay", relay.run())
     tasks.start("tick", consumer.tick())
+    tasks.start("reconciliation", reconciler.run())
     stack.push_async_callback(tasks.stop)
 
 

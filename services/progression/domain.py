@@ -12,21 +12,22 @@ from itertools import groupby
 
 import msgspec
 
-from services.progression.advancement import Advancing, LearnerState, LevelStep, Review
+from services.progression.advancement import Advancing, LevelStep, Review
 from services.progression.curriculum import framework_of
 from services.progression.decisions import ClockTicked, CompetencyDecided, LevelDecided
 from services.progression.evidence_rules import mark
 from services.progression.inputs import Input, Key, Learner, absorb, valid_pieces
+from services.progression.learner import LearnerState
 from services.progression.levels import LevelTerms
 from services.progression.mastery import KeyState, Order, Piece, add, replay, stands_alone
 from services.progression.policy import Policy, Rule
 from services.progression.rules import Activation, Rules
 from services.progression.standing import (
     Standing,
+    awaited_role,
     deadline_of,
     explain,
     is_due,
-    is_open,
     missing_of,
     rule_of,
     score_of,
@@ -70,8 +71,8 @@ class ShardFold:
         self.touched: dict[Key, None] = {}
         self.changes: list[Change | LevelStep | Review] = []
         self.blocked: dict[Learner, str] = {}
-        self.checked_by_use: list[tuple[Change, str]] = []
-        """Competencies whose re-check is passed by the change of what builds on them; filled by `tell`."""
+        self.decided: list[tuple[str, str, CompetencyDecided]] = []
+        """(tenant, id, decision): what follows for other competencies, to be folded next; filled by `tell`."""
         self._compiled: dict[tuple[str, str, int], Rule | None] = {}
 
     def needs_evidence(self, inputs: Iterable[Input]) -> set[Key]:
@@ -179,8 +180,10 @@ class ShardFold:
         assert piece is not None
         add(state, piece, rule)
         if before is not None:
-            if state.crossed_at is not None or (state.met and not state.opened and is_open(state)):
-                self._change(key, Standing(status_was(before, rule), None, None), item)
+            if state.crossed_at is not None or (state.met and state.met != before[-1]):
+                was = status_was(before, rule)
+                awaited = awaited_role(before[-1], rule) if was == "provisional" else ""
+                self._change(key, Standing(was, None, None, awaits=awaited), item)
         elif state.crossed_at != crossed or (rule is not None and rule.watches):
             self._change(key, Standing("reverify_due" if was_due else "mastered", crossed, crossed), item)
         return True
@@ -274,20 +277,33 @@ class ShardFold:
             self._change(key, before, activation)
 
     def tell(self, learners: dict[Learner, LearnerState]) -> list[Told]:
-        """Fold the changes into the learners' standings; return every public event, competencies before levels."""
+        """
+        Fold the changes into the learners' standings; return every public event, competencies before levels.
+
+        Of a learner whose changes raise nothing is told; its standing in `learners` is then to be dropped.
+        """
         told: list[Told] = []
         for (learner, _), group in groupby(self.changes, lambda c: ((c.tenant, c.learner), c.trigger)):
-            if learner not in self.blocked:
+            if learner in self.blocked:
+                continue
+            try:
                 told += self._tell_one_input(list(group), learners[learner])
+            except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
+                self.blocked[learner] = f"{type(error).__name__}: {error}"[:500]
+        if self.blocked:
+            self.decided = [each for each in self.decided if (each[0], each[2].learner) not in self.blocked]
+            told = [event for event in told if (event.tenant, event.learner) not in self.blocked]
         return told
 
     def _tell_one_input(self, changes: list[Change | LevelStep | Review], standing: LearnerState) -> list[Told]:
         first = changes[0]
         rules = self.rules[first.tenant]
-        frameworks = rules.frameworks[first.rules_no]
+        frameworks, links = rules.frameworks[first.rules_no], rules.links_at(first.rules_no)
         told: list[Told] = []
         for change in changes:
-            advancing = Advancing(standing, frameworks, lambda code: _terms(rules, code, first.rules_no), change)
+            advancing = Advancing(
+                standing, frameworks, links, lambda code: level_terms(rules, code, first.rules_no), change
+            )
             if isinstance(change, Review):
                 told += advancing.fold_version(change.framework)
             elif isinstance(change, LevelStep):
@@ -295,13 +311,19 @@ class ShardFold:
             else:
                 told += advancing.tell_change(change)
                 told += advancing.fold_change(change)
-                self.checked_by_use += [(change, competency) for competency in advancing.used]
+            self.decided += [(first.tenant, *decided) for decided in advancing.decided]
         told.sort(key=lambda event: event.type.startswith("attain.level."))
         return numbered(told, first.trigger)
 
-    def updated(self, key: Key) -> MasteryUpdated:
-        """Return the state event of a touched key."""
-        return describe(key, self.entries[key].state, self.policies)
+    def describe_touched(self) -> dict[Key, MasteryUpdated]:
+        """Return the state events of the touched keys, to be asked for before `tell`; a learner whose key raises is blocked."""
+        described = {}
+        for key in self.touched:
+            try:
+                described[key] = describe(key, self.entries[key].state, self.policies)
+            except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
+                self.blocked[key[:2]] = f"{type(error).__name__}: {error}"[:500]
+        return described
 
     def deadline_of(self, key: Key) -> str | None:
         """Return the next instant at which time alone changes a key's status."""
@@ -311,7 +333,7 @@ class ShardFold:
         return deadline_of(state, rule) if ages or state.decided else None
 
 
-def _terms(rules: Rules, competency: str, no: int) -> LevelTerms:
+def level_terms(rules: Rules, competency: str, no: int) -> LevelTerms:
     """Return the terms of the level of a competency, under the policy that was in force for it after activation `no`."""
     policy = rules.policy_at(competency, no)
     if policy is None:

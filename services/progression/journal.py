@@ -26,7 +26,8 @@ class JournalRow(NamedTuple):
     """
     A row of the table: `batch` is the batch's last position, `no` counts its rows, `body` has the entries of one key.
 
-    `competency` is empty for what concerns no key, `learner` too for decisions.
+    `competency` is empty for what concerns no key, `learner` too for decisions. `events` is how many of the entries are
+    events of the evidence log that stand in no earlier row of the batch: over whole batches it adds up to the events folded.
     """
 
     shard: int
@@ -36,6 +37,7 @@ class JournalRow(NamedTuple):
     learner: str
     competency: str
     body: bytes
+    events: int
 
 
 pack_entries = msgspec.json.Encoder().encode

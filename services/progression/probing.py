@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from services.progression.mastery import add, replay
+from services.progression.methods import Both
 from services.progression.policy.rule import Rule, Track
 from services.progression.standing import status_of
 from services.progression.states import Decided, KeyState, Piece
@@ -14,6 +15,8 @@ from shared.contracts import Score, Status
 PROBES_MAX = 12
 """More pieces than that are no small change."""
 MARKS_MAX = 20
+MORE_THAN_ASKED = 60
+"""Pieces beyond those that a policy counts up that a method without a count, such as a probability, is given to rise."""
 NOON = "2026-01-01T12:00:00.000000Z"
 """Where a probe begins that follows on nothing."""
 SPACINGS_H = (24.0, 3.0)
@@ -30,33 +33,48 @@ class Probe(NamedTuple):
 
 
 def pieces_to_meet(rule: Rule, number: int) -> int | None:
-    """Return how many pieces of perfect work of all sorts meet a track, None where no number does."""
-    track = rule.tracks[number]
-    most = 2 * track.need.min_evidence + 3 * track.need.min_items + 60
+    """Return how many pieces of perfect work of all sorts meet a track, None where no number up to `pieces_tried` does."""
+    most = pieces_tried(rule, number)
     spacings = (*SPACINGS_H, rule.gap_s / 3600) if rule.gap_s else SPACINGS_H
     found = [_meets_after(rule, number, most, hours) for hours in spacings]
     return min((pieces for pieces in found if pieces is not None), default=None)
 
 
-def _meets_after(rule: Rule, number: int, most: int, hours: float) -> int | None:
+def pieces_tried(rule: Rule, number: int) -> int:
+    """Return how many pieces are more than a track that can be met at all would need."""
     track = rule.tracks[number]
-    work = [_perfect(rule, track, place, hours) for place in range(most)]
-    if not rule.steps:
-        work = work[: 2 * track.need.min_evidence + 40]
-        state = replay(KeyState(), work, rule, "")
-        return len(work) if enough(state, track) and track.passes(state.methods[number]) else None
-    state = KeyState()
-    for count, piece in enumerate(work, start=1):
-        add(state, piece, rule)
-        if state.methods and enough(state, track) and track.passes(state.methods[number]):
+    parts = (track.method.first, track.method.second) if isinstance(track.method, Both) else (track.method,)
+    asked = [getattr(part, name, 0) for part in parts for name in ("n", "k", "min_n", "window_")]
+    counts = sum(count for count in asked if isinstance(count, int))
+    return 2 * track.need.min_evidence + track.need.min_items + 2 * counts + MORE_THAN_ASKED
+
+
+def perfect_piece(rule: Rule, number: int, place: int, hours: float, value: float | None = None) -> Piece:
+    """
+    Return the `place`-th piece of work that has everything that a policy can ask for; they follow each other by `hours`.
+
+    `value` is on the policy's scale, the highest there is where none is given.
+    """
+    start = f"{rule.since}T12:00:00.000000Z" if rule.since else NOON
+    worth = top_of(rule) if value is None else value
+    return _piece(rule, rule.tracks[number], place, worth, later(start, place * hours), f"probe-{place}")
+
+
+def _meets_after(rule: Rule, number: int, most: int, hours: float) -> int | None:
+    state, work = KeyState(), []
+    for count in range(1, most + 1):
+        piece = perfect_piece(rule, number, count - 1, hours)
+        if rule.steps:
+            add(state, piece, rule)
+        else:
+            work.append(piece)
+            # What looks back over a window is replayed: beyond the first pieces, only once.
+            if MORE_THAN_ASKED < count < most:
+                continue
+            state = replay(KeyState(), work, rule, "")
+        if state.methods and enough(state, rule.tracks[number]) and rule.tracks[number].passes(state.methods[number]):
             return count
     return None
-
-
-def _perfect(rule: Rule, track: Track, place: int, hours: float) -> Piece:
-    """Return the `place`-th piece of work that has everything that a policy can ask for."""
-    start = f"{rule.since}T12:00:00.000000Z" if rule.since else NOON
-    return _piece(rule, track, place, top_of(rule), later(start, place * hours), f"probe-{place}")
 
 
 def smallest_change(pieces: Sequence[Piece], rule: Rule, decisions: Iterable[Decided] = ()) -> Probe | None:

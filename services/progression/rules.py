@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from services.progression.curriculum import Framework, framework_of
+from services.progression.curriculum.crosswalks import Crosswalk, Links, links, plan
 from services.progression.policy import Policy
 from services.progression.states import KeyState
 from services.progression.telling import Cause, Trigger
@@ -49,6 +50,7 @@ class Rules:
     swept: int = 0
     """All keys of the tenant have been refolded up to this activation."""
     _pins: dict[tuple[str, int], Pin] = dataclasses.field(default_factory=dict)
+    _links: dict[int, Links] = dataclasses.field(default_factory=dict)
 
     @property
     def no(self) -> int:
@@ -90,6 +92,21 @@ class Rules:
             if rank > best:
                 found, best = policy, rank
         return found
+
+    def links_at(self, no: int) -> Links:
+        """Return what credits what after activation `no`: crosswalks in force, and codes renamed by any version up to it."""
+        versions = [activation for activation in self.activations[:no] if activation.graph is not None]
+        last = versions[-1].no if versions else 0
+        if last not in self._links:
+            renamed = [edge for version in versions for edge in self._renamed(version)]
+            self._links[last] = links(list(self.frameworks[last].values()), renamed)
+        return self._links[last]
+
+    def _renamed(self, version: Activation) -> list[Crosswalk]:
+        assert version.graph is not None
+        before = self.frameworks[version.no - 1].get(version.graph.id)
+        moved = plan(before, version.graph).moved if before is not None else ()
+        return [edge for edge in moved if edge.type == "renamed"]
 
     def activate(self, activation: Activation) -> None:
         """Put an activation into force."""

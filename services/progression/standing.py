@@ -36,24 +36,27 @@ def rule_of(policy: Policy | None, state: KeyState) -> Rule | None:
 class Standing(NamedTuple):
     """
     What is told of and built upon: when mastery was shown, None where it is not on the record; when prerequisites and level
-    rules were satisfied (by credit and placement too); whether newer evidence disagrees with an override.
+    rules were satisfied (by credit and placement too); whether newer evidence disagrees with an override; and the role
+    whose sign-off alone is missing.
     """
 
     status: Status
     shown_at: str | None
     satisfied_at: str | None
     contested: bool = False
+    awaits: str = ""
 
 
 def standing_of(state: KeyState, rule: Rule | None) -> Standing:
     """Return the standing that a state has under its pinned policy, aged to its last tick."""
     status = status_of(state, rule)
+    awaits = awaited_role(state.met, rule) if status == "provisional" else ""
     if not state.decided:
         shown = state.crossed_at if status in ON_RECORD else None
-        return Standing(status, shown, shown)
+        return Standing(status, shown, shown, awaits=awaits)
     shown = shown_at(state, status)
     other = latest(state.decided, {"credited": "credit", "presumed": "presume"}.get(status, ""))
-    return Standing(status, shown, shown or (other.at if other is not None else None), is_contested(state))
+    return Standing(status, shown, shown or (other.at if other is not None else None), is_contested(state), awaits)
 
 
 def shown_at(state: KeyState, status: Status) -> str | None:
@@ -108,6 +111,13 @@ def status_was(part: UnshownPart, rule: Rule | None) -> Status:
 def is_open(state: KeyState) -> bool:
     """Tell whether the provisional path was met, or a path that only a sign-off is missing from."""
     return any(state.met)
+
+
+def awaited_role(met: tuple[str, ...], rule: Rule | None) -> str:
+    """Return the role whose sign-off alone is missing from a path; empty where there is none. `met` is that of the state."""
+    if rule is None or not met:
+        return ""
+    return next((route.role for route in rule.routes if route.role and met[route.track]), "")
 
 
 def opened_at(state: KeyState) -> str | None:
@@ -185,7 +195,7 @@ def transitions(before: Standing, after: Standing, state: KeyState) -> list[Tran
 
     Only a change of what lies under the crossing, or a person, takes mastery off the record. The same crossing back again is
     reinstated with its date; another one is shown anew. The provisional path is told once. `moved` changes when something
-    was shown or satisfied: not told by itself.
+    was shown or satisfied, or who is to sign it off: not told by itself.
     """
     found: list[Transition] = []
     was, now = before.shown_at is not None, after.shown_at is not None
@@ -203,7 +213,8 @@ def transitions(before: Standing, after: Standing, state: KeyState) -> list[Tran
         found.append("provisional")
     if after.contested and not before.contested:
         found.append("override_contested")
-    return found or (["moved"] if before[1:3] != after[1:3] else [])
+    moved = before[1:3] != after[1:3] or before.awaits != after.awaits
+    return found or (["moved"] if moved else [])
 
 
 def explain(state: KeyState, rule: Rule | None, status: Status, missing: tuple[str, ...]) -> str:
@@ -214,14 +225,15 @@ def explain(state: KeyState, rule: Rule | None, status: Status, missing: tuple[s
         return f"Still needed: {', '.join(missing)}."
     if status in ("overridden", "credited", "presumed"):
         return _EXPLAINED[status]
+    if status == "reverify_due" and state.crossed_at is None:
+        return "A decision by hand has expired and asks for a re-check."
     assert rule is not None
     policy = rule.policy.id
     if status == "not_yet":
         return f"{state.count} pieces of evidence; the rule of policy {policy} is not met yet."
     if status == "provisional":
         return f"Provisional since {(opened_at(state) or '')[:10]}; for mastery: {'; '.join(missing)}."
-    if state.crossed_at is None:
-        return "A decision by hand has expired and asks for a re-check."
+    assert state.crossed_at is not None
     shown = f"Shown on {state.crossed_at[:10]} by the rule of policy {policy}"
     return f"{shown}; newer evidence asks for a re-check." if status == "reverify_due" else f"{shown}."
 

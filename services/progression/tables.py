@@ -7,12 +7,13 @@ import sqlalchemy as sa
 
 from services.progression.inputs import Key, Learner
 from services.progression.journal import JournalRow
-from shared import consumer, event_log
+from shared import consumer, event_log, reconciliation
 from shared.database import Connection, columns, upsert_rows
 
 metadata = sa.MetaData()
 event_log.define_tables(metadata)
 consumer.define_tables(metadata)
+reconciliation.define_tables(metadata)
 _text = sa.Text(collation="C")
 
 StateRow: TypeAlias = tuple[str, str, str, int, int, bytes, str | None]
@@ -52,6 +53,7 @@ journal = sa.Table(
     sa.Column("learner", _text, nullable=False),
     sa.Column("competency", _text, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("events", sa.Integer, nullable=False),
     sa.Index("journal_key", "learner", "competency"),
 )
 policy = sa.Table(
@@ -229,13 +231,23 @@ async def save_framework(connection: Connection, tenant: str, id: str, version: 
 async def load_activations(connection: Connection, shards: Collection[int]) -> list[Any]:
     """Return the activations of the shards in order, with the bodies of their policies and frameworks."""
     return await connection.fetch(
-        "select a.shard, a.tenant, a.no, a.input_id, a.pos, a.time, a.framework, a.policy, a.time_zone, a.swept,"
-        " p.body as policy_body, f.body as framework_body from activation a"
-        " left join policy p on p.tenant = a.tenant and p.hash = a.policy"
-        " left join framework f on f.tenant = a.tenant and f.id = a.framework and f.version = a.version"
-        " where a.shard = any($1::int[]) order by a.shard, a.tenant, a.no",
-        list(shards),
+        f"{_ACTIVATIONS} where a.shard = any($1::int[]) order by a.shard, a.tenant, a.no", list(shards)
     )
+
+
+async def tenant_activations(connection: Connection, tenant: str, shard: int, framework: str) -> list[Any]:
+    """Return a tenant's activations on a shard in order; of frameworks that are not this one without the body."""
+    return await connection.fetch(
+        f"{_ACTIVATIONS} and f.id = $3 where a.shard = $2 and a.tenant = $1 order by a.no", tenant, shard, framework
+    )
+
+
+_ACTIVATIONS = (
+    "select a.shard, a.tenant, a.no, a.input_id, a.pos, a.time, a.framework, a.policy, a.time_zone, a.swept,"
+    " p.body as policy_body, f.body as framework_body from activation a"
+    " left join policy p on p.tenant = a.tenant and p.hash = a.policy"
+    " left join framework f on f.tenant = a.tenant and f.id = a.framework and f.version = a.version"
+)
 
 
 async def load_documents(connection: Connection, tenant: str, policy: str, framework: str, version: str) -> Any:
@@ -325,6 +337,17 @@ async def standing_of(connection: Connection, tenant: str, learner: str) -> byte
     return state
 
 
+async def standings_behind(
+    connection: Connection, tenant: str, after: str, limit: int, learners: Collection[str] | None
+) -> list[Any]:
+    """Return (learner, state) of a tenant's learners behind one, in order; of these alone where they are named."""
+    return await connection.fetch(
+        "select learner, state from learner_standing where tenant = $1 and learner > $2"
+        " and ($4::text[] is null or learner = any($4)) order by learner limit $3",
+        tenant, after, limit, list(learners) if learners is not None else None,
+    )  # fmt: skip
+
+
 async def all_states(connection: Connection, tenant: str | None, after: Key, limit: int) -> list[Any]:
     """Return (tenant, learner, competency, state) behind a key, in order; of all tenants where `tenant` is None."""
     return await connection.fetch(
@@ -350,32 +373,25 @@ async def policy_body(connection: Connection, tenant: str, digest: str) -> bytes
     return body
 
 
-async def policy_in_force(connection: Connection, tenant: str, framework: str) -> str | None:
-    """Return the hash of the latest policy for a framework (empty: for all), None where there is none."""
-    digest: str | None = await connection.fetchval(
-        "select policy from activation where shard = 0 and tenant = $1 and framework = $2 and policy <> ''"
-        " order by no desc limit 1",
-        tenant,
-        framework,
-    )
-    return digest
-
-
 async def lock_decisions(connection: Connection, tenant: str) -> None:
     """Let no one else decide for a tenant until the caller's transaction ends."""
     await connection.execute("select pg_advisory_xact_lock(hashtext('decisions'), hashtext($1))", tenant)
 
 
-async def last_decision(connection: Connection, tenant: str, type: str, framework: str) -> tuple[bytes, dict[int, int]]:
-    """Return the last decision of a type for a framework, folded or not, and its place in the inbox of every shard."""
+async def last_decision(connection: Connection, tenant: str, type: str, about: bytes) -> tuple[bytes, dict[int, int]]:
+    """
+    Return the last decision of a type, folded or not, and its place in the inbox of every shard.
+
+    `about` is a JSON object that its data contains.
+    """
     rows = await connection.fetch(
         "select distinct on (shard) shard, pos, body from event_log where log = 'decisions' and tenant = $1"
         " and subject = 'decision'"
-        " and convert_from(body, 'UTF8')::jsonb @> jsonb_build_object('type', $2::text,"
-        "   'data', jsonb_build_object('framework', $3::text)) order by shard, pos desc",
+        " and convert_from(body, 'UTF8')::jsonb @> jsonb_build_object('type', $2::text, 'data', $3::text::jsonb)"
+        " order by shard, pos desc",
         tenant,
         type,
-        framework,
+        about.decode(),
     )
     return (rows[0]["body"] if rows else b""), {row["shard"]: row["pos"] for row in rows}
 
@@ -423,3 +439,28 @@ async def count_unswept(connection: Connection) -> int:
     """Return how many activations have not reached all keys of their shard yet."""
     count: int = await connection.fetchval("select count(*) from activation where not swept")
     return count
+
+
+INPUT_ROWS = "select tenant, events as n from journal where shard = k.shard and batch > k.after and batch <= k.until"
+"""The journalled events of the evidence log in a range of journal positions `k`, for a tally."""
+
+
+async def learners_behind(connection: Connection, after: str, limit: int) -> list[str]:
+    """Return learners with journalled inputs, in order behind `after`."""
+    rows = await connection.fetch(
+        "select distinct learner from journal where learner > $1 order by learner limit $2", after, limit
+    )
+    return [row[0] for row in rows]
+
+
+async def journal_of(connection: Connection, learner: str) -> list[Any]:
+    """Return (tenant, competency, body) of a learner's journal rows in all tenants, in order."""
+    return await connection.fetch(
+        "select tenant, competency, body from journal where learner = $1 order by shard, batch, no", learner
+    )
+
+
+async def tenants_where_blocked(connection: Connection, learner: str) -> set[str]:
+    """Return the tenants in which a learner is blocked."""
+    rows = await connection.fetch("select tenant from blocked_learner where learner = $1", learner)
+    return {row[0] for row in rows}

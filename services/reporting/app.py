@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import datetime
 import logging
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -22,6 +21,7 @@ from services.reporting.handlers.people import People
 from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.reading import Reader
 from services.reporting.handlers.rebuilding import Rebuilder
+from services.reporting.handlers.reconciling import ShownCheck
 from services.reporting.handlers.watching import Watcher
 from services.reporting.tables.reads import live_versions, snapshot
 from services.reporting.tables.schema import INPUT_LOGS
@@ -30,10 +30,11 @@ from shared.auth import Authenticator
 from shared.database import Database
 from shared.errors import Unavailable
 from shared.feed import FeedClient
+from shared.reconciliation import Reconciler, reconciliation_router
 from shared.service import Tasks, serve
 from shared.settings import Settings, settings
 from shared.transport import make_broker
-from shared.web import LIVE_S, make_app, operations_router
+from shared.web import make_app, operations_router
 
 log = logging.getLogger(__name__)
 STAGES = {
@@ -106,6 +107,9 @@ class Service:
             )  # fmt: skip
             app.state.rebuilder = Rebuilder(self._database, self._feeds, config)
             stack.push_async_callback(app.state.rebuilder.stop)
+            reconciler = Reconciler({"shown": ShownCheck(self._database, progression).shown}, config.reconcile_s)
+            app.include_router(reconciliation_router(reconciler, self._database, []))
+            self._tasks.start("reconciliation", reconciler.run())
             await stack.enter_async_context(self._consuming())
             yield
 
@@ -150,8 +154,7 @@ class Service:
         return bool(self.consumers) and await self.database.answers()
 
     def _alive(self) -> bool:
-        now = time.monotonic()
-        return self._tasks.alive() and all(now - consumer.ticked_at < LIVE_S for consumer in self.consumers)
+        return self._tasks.progress(self.consumers)
 
     async def _lag(self) -> list[dict[str, Any]]:
         return list(await asyncio.gather(*(self._stage(model) for model in STAGES)))

@@ -1,19 +1,20 @@
-"""From the edge to committed in reporting: through Kafka, through HTTP, and the latency of one advancement."""
+"""From the edge to committed in reporting, through Kafka or HTTP, as fast as it goes."""
 
 import asyncio
 import gzip
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import TypeVar
 
 import httpx
-import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer
 
 from deploy.local.stack import Stack
-from shared.shards import stable_id
+from shared.topics import SUBMITTED
 from tests.bench.figures import Figure, Usage
-from tests.bench.load import FRAMEWORK, SOURCE, Item, evidence, nodes
+from tests.bench.load import FRAMEWORK, Item, evidence, nodes
+from tests.bench.storage import stored
 
 LEARNERS = 4_000
 COMPETENCIES = 12
@@ -22,6 +23,7 @@ HTTP_AT_ONCE = 2
 DRAIN_S = 600
 STREAK_3 = b'{"id": "streak-3", "method": {"type": "streak", "n": 3}, "decision": {"latch": "first_crossing"}}'
 STREAK_1 = b'{"id": "streak-1", "method": {"type": "streak", "n": 1}, "decision": {"latch": "first_crossing"}}'
+T = TypeVar("T")
 SCOPES = "evidence:write records:read policy:write admin service"
 
 
@@ -60,8 +62,8 @@ class Bench:
                 return behind
         return 0
 
-    async def send_kafka(self, items: Iterable[Item]) -> None:
-        """Produce items to the intake topic, keyed by learner so that each one's order is kept."""
+    async def send_kafka(self, items: Sequence[Item], rate: int | None = None) -> None:
+        """Produce to the intake topic, keyed by learner so that each one's order is kept; at a rate or as fast as it goes."""
         producer = AIOKafkaProducer(
             bootstrap_servers=self.stack.kafka, acks="all", linger_ms=5, max_batch_size=512 * 1024
         )
@@ -69,8 +71,8 @@ class Bench:
         headers = [("tenant", self.tenant.encode())]
         try:
             pending = []
-            for learner, item in items:
-                pending.append(await producer.send("attain.evidence.submitted", item, key=learner, headers=headers))
+            async for learner, item in paced(items, rate):
+                pending.append(await producer.send(SUBMITTED.name(), item, key=learner, headers=headers))
                 if len(pending) >= 20_000:
                     await asyncio.gather(*pending)
                     pending = []
@@ -91,6 +93,15 @@ class Bench:
         await asyncio.gather(*(worker() for _ in range(HTTP_AT_ONCE)))
 
 
+async def paced(items: Iterable[T], rate: int | None) -> AsyncIterator[T]:
+    """Yield items at a steady rate, in ticks of 10 ms; without a rate at once."""
+    started = time.perf_counter()
+    for number, item in enumerate(items):
+        if rate is not None and number % max(1, rate // 100) == 0:
+            await asyncio.sleep(max(0.0, started + number / rate - time.perf_counter()))
+        yield item
+
+
 def _batches(items: Iterable[Item], size: int) -> Iterator[list[bytes]]:
     rest = (item for _, item in items)
     while batch := list(islice(rest, size)):
@@ -102,6 +113,7 @@ async def throughput(stack: Stack, way: str, events: int, run: str) -> Figure:
     bench = Bench(stack, f"bench-{way}-{run}")
     await bench.prepare(STREAK_3)
     items = list(evidence(f"{way}{run}", events, learners=LEARNERS, competencies=COMPETENCIES))
+    before = await stored(stack)
     usage = Usage(stack.pids)
     started = time.perf_counter()
     await (bench.send_kafka(items) if way == "kafka" else bench.send_http(items))
@@ -109,67 +121,7 @@ async def throughput(stack: Stack, way: str, events: int, run: str) -> Figure:
     await bench.drained()
     seconds = time.perf_counter() - started
     detail = {"sent_s": round(sent, 1), "seconds": round(seconds, 1), **usage.cpu_us_per_event(events)}
+    detail["other_load"] = usage.other_load()
+    detail |= {f"{name}_bytes": round((size - before[name]) / events) for name, size in (await stored(stack)).items()}
     await bench.http.aclose()
     return Figure(f"end-to-end-{way}", events / seconds, "events/s", {}, detail)
-
-
-async def latency(stack: Stack, rate: int, seconds: int, run: str) -> list[Figure]:
-    """Measure the time from producing evidence to its advancement on the public topic, at an offered rate."""
-    bench = Bench(stack, f"bench-latency-{run}")
-    await bench.prepare(STREAK_1, competencies=1)
-    consumer = AIOKafkaConsumer(
-        "attain.advancement", bootstrap_servers=stack.kafka, auto_offset_reset="latest", fetch_max_wait_ms=10
-    )
-    producer = AIOKafkaProducer(bootstrap_servers=stack.kafka, acks="all")
-    await consumer.start()
-    await producer.start()
-    await consumer.seek_to_end()
-    sent: dict[str, float] = {}
-    took: list[float] = []
-    total = rate * seconds
-    reader = asyncio.create_task(_read_advancements(consumer, sent, took, total))
-    try:
-        await _offer(producer, bench.tenant, rate, total, run, sent)
-        await asyncio.wait_for(reader, 60)
-    finally:
-        reader.cancel()
-        await producer.stop()
-        await consumer.stop()
-        await bench.http.aclose()
-    took.sort()
-    points = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
-    return [
-        Figure(f"latency-{name}", took[int(len(took) * share) - 1] * 1000, "ms", {}, {"offered_per_s": rate})
-        for name, share in points.items()
-    ]
-
-
-async def _offer(
-    producer: AIOKafkaProducer, tenant: str, rate: int, total: int, run: str, sent: dict[str, float]
-) -> None:
-    """Produce at a steady rate, in ticks of 10 ms; every item is a learner of its own, so each one advances."""
-    headers = [("tenant", tenant.encode())]
-    started = time.perf_counter()
-    for number in range(total):
-        due = started + number / rate
-        if due > time.perf_counter() and number % max(1, rate // 100) == 0:
-            await asyncio.sleep(due - time.perf_counter())
-        id = f"latency{run}-{number}"
-        item = {
-            "id": id, "source": SOURCE, "learner": f"l{run}-{number}", "competencies": [f"{FRAMEWORK}:0"],
-            "score": {"raw": 1, "max": 1}, "occurred_at": "2026-03-01T00:00:00Z",
-        }  # fmt: skip
-        sent[stable_id(tenant, SOURCE, id)] = time.perf_counter()
-        await producer.send("attain.evidence.submitted", msgspec.json.encode(item), headers=headers)
-
-
-async def _read_advancements(consumer: AIOKafkaConsumer, sent: dict[str, float], took: list[float], total: int) -> None:
-    """Match advancements to what was sent, by the id of the evidence that caused them."""
-    async for record in consumer:
-        now = time.perf_counter()
-        event = msgspec.json.decode(record.value)
-        at = sent.get(event["causationid"])
-        if at is not None:
-            took.append(now - at)
-        if len(took) == total:
-            return

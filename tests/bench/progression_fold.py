@@ -1,13 +1,14 @@
-"""Progression from a filled topic (journal, state, events, relay) against Quix Streams exactly-once on the same topic."""
+"""Progression as processes of their own on a filled topic: from the first committed batch to the last event relayed."""
 
 import asyncio
+import contextlib
+import dataclasses
 import os
 import secrets
-import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Iterator
+from itertools import islice
 from pathlib import Path
 
 import asyncpg
@@ -22,161 +23,231 @@ from shared.settings import Settings
 from shared.shards import shard_of, stable_id
 from shared.topics import create
 from tests.bench.end_to_end import STREAK_3
-from tests.bench.figures import Figure
+from tests.bench.figures import Usage
 from tests.bench.load import FRAMEWORK, evidence, nodes
 from tests.support.producer import Producer, free_port, running_producer
 from tests.support.servers import Servers
 
-LEARNERS = 4_000
-COMPETENCIES = 12
-SHARDS = 8
 TENANT = "bench-fold"
-QUIX_HOME = Path(".bench/quix")
-QUIX = "quixstreams==3.28.1"
 ROOT = Path(__file__).parents[2]
+APPENDED_AT_ONCE = 5000
+DRAIN_S = 300.0
 
 
-def against_quix(folder: Path, stack: Stack, events: int, rounds: int, say: Callable[[str], None]) -> list[Figure]:
-    """Run both on the same topics, in turn, and return the medians with their ratio."""
-    ours, theirs = [], []
-    python = _quix_python(say)
-    for number in range(rounds):
-        say(f"progression against Quix Streams, round {number + 1} of {rounds}")
-        attain, quix = asyncio.run(_round(folder, Servers.of_home(stack), stack, events, python))
-        ours.append(attain)
-        theirs.append(quix)
-        say(f"  attain {attain:,.0f}/s, quix {quix:,.0f}/s")
-    ratio = statistics.median(a / q for a, q in zip(ours, theirs, strict=True))
-    detail = {"runs": [round(run) for run in ours], "quix_runs": [round(run) for run in theirs]}
-    return [Figure("progression-fold", statistics.median(ours), "events/s", {"quix-exactly-once": ratio}, detail)]
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """What is folded: `events` of `learners` at random; a learner goes to the next competency after `pieces` of one."""
+
+    events: int
+    learners: int = 4_000
+    competencies: int = 12
+    shards: int = 8
+    pieces: int = 10
+    kind: str = "practice"
+    known: bool = False
+    """Whether each learner has a piece before, folded outside the measurement."""
 
 
-def _quix_python(say: Callable[[str], None]) -> Path:
-    """Return the interpreter of an environment with Quix Streams alone, made once."""
-    python = ROOT / QUIX_HOME / "bin" / "python"
-    if not python.exists():
-        say(f"installing {QUIX} into {QUIX_HOME}")
-        subprocess.run([sys.executable, "-m", "venv", ROOT / QUIX_HOME], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", QUIX], check=True)
-    return python
+@dataclasses.dataclass(frozen=True)
+class Folded:
+    """How fast it was: CPU microseconds an event of the replicas together, of PostgreSQL and of Kafka."""
+
+    rate: float
+    cpu: dict[str, float]
+    other_load: float
+
+    def detail(self) -> dict[str, float]:
+        """Return what a figure says beside the rate."""
+        return {**self.cpu, "other_load": self.other_load}
 
 
-async def _round(folder: Path, servers: Servers, stack: Stack, events: int, python: Path) -> tuple[float, float]:
-    run = secrets.token_hex(3)
-    port = free_port()
+class Topic:
+    """A topic of evidence, and a progression installation that reads it."""
+
+    def __init__(self, stack: Stack, settings: Settings, producer: Producer) -> None:
+        self.settings = settings
+        self.name = f"attain.evidence{settings.topic_suffix}"
+        self.stack = stack
+        self._producer = producer
+        self._appended = 0
+
+    async def fill(self, shape: Shape, *, in_turn: bool = False) -> None:
+        """Append the load to the evidence log and wait until all of it is in the topic."""
+        drafts = self._drafts(shape, in_turn)
+        while batch := list(islice(drafts, APPENDED_AT_ONCE)):
+            async with self._producer.database.transaction() as connection:
+                await self._producer.logs["evidence"].append(connection, batch)
+            self._producer.relay.wake()
+            self._appended += len(batch)
+        async with self._producer.database.connection() as connection:
+            while await connection.fetchval("select sum(pos) from relay_cursor") < self._appended:
+                await asyncio.sleep(0.1)
+
+    async def fold(self, events: int) -> Folded:
+        """Fold the last `events` with a replica that is started now."""
+        async with self.replicas() as pids:
+            return await self._measure(events, pids)
+
+    async def fold_shared(self, shape: Shape, replicas: int) -> Folded:
+        """
+        Fill the topic and fold it with so many replicas, which share the shards from the first event on.
+
+        Until all is in the topic their position rows are locked, so that nothing is committed.
+        """
+        connection = await asyncpg.connect(self.settings.progression_database)
+        try:
+            async with self.replicas(replicas) as pids:
+                while await connection.fetchval("select count(distinct owner) from consumer_shard") < replicas:
+                    await asyncio.sleep(0.1)
+                async with connection.transaction():
+                    await connection.fetch("select from consumer_shard order by shard for update")
+                    await self.fill(shape)
+                return await self._measure(shape.events, pids)
+        finally:
+            await connection.close()
+
+    async def advanced(self) -> int:
+        """Return how many (learner, competency) pairs have advanced."""
+        connection = await asyncpg.connect(self.settings.progression_database)
+        try:
+            return int(await connection.fetchval("select count(*) from event_log where log = 'advancement'"))
+        finally:
+            await connection.close()
+
+    @contextlib.asynccontextmanager
+    async def replicas(self, number: int = 1) -> AsyncIterator[dict[str, int]]:
+        """Run replicas and yield their pids once all are ready; they end with the block."""
+        async with contextlib.AsyncExitStack() as running:
+            services = [
+                await running.enter_async_context(_service(self.settings, self._producer.url, slot))
+                for slot in range(number)
+            ]
+            yield {f"progression-{slot}": service.pid for slot, service in enumerate(services)}
+
+    async def decide(self, policy: bytes, competencies: int) -> None:
+        """Put a framework and a policy into force, with a replica that runs as long as it takes."""
+        token = self.stack.token(TENANT, "policy:write admin service")
+        url = f"http://127.0.0.1:{self.settings.port}"
+        async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as client:
+            content = {"id": FRAMEWORK, "nodes": nodes(competencies)}
+            (await client.post("/v1/frameworks", json=content)).raise_for_status()
+            (await client.post("/v1/policies", content=policy)).raise_for_status()
+            await self.swept(client)
+
+    async def swept(self, client: httpx.AsyncClient) -> None:
+        """Wait until every decision is in force and every key refolded."""
+        while True:
+            stages = (await client.get("/v1/lag")).json()["stages"]
+            if not any(stage["behind_events"] for stage in stages if stage["name"] == "decisions"):
+                return
+            await asyncio.sleep(0.01)
+
+    def _drafts(self, shape: Shape, in_turn: bool) -> Iterator[Draft]:
+        load = evidence(
+            "fold", shape.events, learners=shape.learners, competencies=shape.competencies, pieces=shape.pieces,
+            first=self._appended, in_turn=in_turn, kind=shape.kind,
+        )  # fmt: skip
+        for _, item in load:
+            native = msgspec.json.decode(item)
+            learner = stable_id(TENANT, native["learner"])
+            id = stable_id(TENANT, native["source"], native["id"])
+            recorded = EvidenceRecorded(
+                evidence_id=id, source=native["source"], id=native["id"], learner=learner,
+                competencies=tuple(native["competencies"]), score=Score(**native["score"]), kind=native["kind"],
+                occurred_at=native["occurred_at"].replace("Z", ".000000Z"), activity=native["activity"]["id"],
+            )  # fmt: skip
+            body = envelope(id=id, source="evidence", type=EVIDENCE_RECORDED, tenant=TENANT, subject=learner,
+                            time=now(), data=encode_json(recorded))  # fmt: skip
+            yield Draft(shard_of(TENANT, learner, self.settings.shards), TENANT, learner, body)
+
+    async def _measure(self, events: int, pids: dict[str, int]) -> Folded:
+        pids = {name: self.stack.pids[name] for name in ("kafka", "postgres")} | pids
+        connection = await asyncpg.connect(self.settings.progression_database)
+        deadline = time.monotonic() + DRAIN_S
+        before = self._appended - events
+        started, first, usage = 0.0, 0, Usage(pids)
+        try:
+            while time.monotonic() < deadline:
+                folded = await connection.fetchval("select sum(pos)::bigint from consumer_shard")
+                if folded > before and not started:
+                    started, first, usage = time.perf_counter(), folded, Usage(pids)
+                if folded == self._appended and not await connection.fetchval(
+                    "select sum(h.pos - c.pos) from log_head h join relay_cursor c using (log, shard)"
+                    " where log in ('progression', 'advancement')"
+                ):
+                    counted = self._appended - first
+                    cpu = _joined(usage.cpu_us_per_event(counted))
+                    return Folded(counted / (time.perf_counter() - started), cpu, usage.other_load())
+                await asyncio.sleep(0.02)
+        finally:
+            await connection.close()
+        raise TimeoutError(f"progression has folded {folded} of {self._appended} events in {DRAIN_S:.0f} s")
+
+
+@contextlib.asynccontextmanager
+async def prepared_topic(
+    stack: Stack, shape: Shape, policy: bytes = STREAK_3, *, empty: bool = False
+) -> AsyncIterator[Topic]:
+    """Make databases and topics of their own, put the policy into force and fill the topic, unless it is to be empty."""
+    servers = Servers.of_home(stack)
     settings = Settings(
-        kafka=servers.kafka, topic_suffix=f"-bench{run}", shards=SHARDS, token_key_file=stack.token_key_file,
-        progression_database=await servers.create_database("bench"), slot="bench-0", port=port,
+        kafka=servers.kafka, topic_suffix=f"-bench{secrets.token_hex(3)}", shards=shape.shards,
+        token_key_file=stack.token_key_file, progression_database=await servers.create_database("bench"),
+        port=free_port(),
     )  # fmt: skip
     await create(settings)
     await asyncio.to_thread(migrate, "progression", settings.progression_database)
     source = await servers.create_database("bench_source")
     async with running_producer(source, ["evidence"], settings) as producer:
-        service = _Service(settings, producer.url)
-        async with service as running:
-            await running.prepare(stack)
-        await _fill(producer, events, run)
-        async with service as running:
-            attain = await running.rate(events)
-        quix = await asyncio.to_thread(_quix, folder, python, settings, events, run)
-    return attain, quix
+        topic = Topic(stack, settings, producer)
+        async with topic.replicas():
+            await topic.decide(policy, shape.competencies)
+        if shape.known:
+            await topic.fill(dataclasses.replace(shape, events=shape.learners), in_turn=True)
+            await topic.fold(shape.learners)
+        if not empty:
+            await topic.fill(shape)
+        yield topic
 
 
-async def _fill(producer: Producer, events: int, run: str) -> None:
-    """Append the load to the evidence log and wait until all of it is in the topic."""
-    drafts = []
-    for _, item in evidence(run, events, learners=LEARNERS, competencies=COMPETENCIES):
-        native = msgspec.json.decode(item)
-        learner = stable_id(run, native["learner"])
-        id = stable_id(TENANT, native["source"], native["id"])
-        recorded = EvidenceRecorded(
-            evidence_id=id, source=native["source"], id=native["id"], learner=learner,
-            competencies=tuple(native["competencies"]), occurred_at=native["occurred_at"].replace("Z", ".000000Z"),
-            score=Score(raw=native["score"]["raw"], max=native["score"]["max"]), activity=native["activity"]["id"],
-            kind="practice",
-        )  # fmt: skip
-        body = envelope(id=id, source="evidence", type=EVIDENCE_RECORDED, tenant=TENANT, subject=learner, time=now(),
-                        data=encode_json(recorded))  # fmt: skip
-        drafts.append(Draft(shard_of(TENANT, learner, SHARDS), TENANT, learner, body))
-    for start in range(0, len(drafts), 5000):
-        async with producer.database.transaction() as connection:
-            await producer.logs["evidence"].append(connection, drafts[start : start + 5000])
-        producer.relay.wake()
-    async with producer.database.connection() as connection:
-        while await connection.fetchval("select sum(pos) from relay_cursor") < events:
-            await asyncio.sleep(0.1)
+@contextlib.asynccontextmanager
+async def _service(settings: Settings, evidence_url: str, slot: int) -> AsyncIterator[asyncio.subprocess.Process]:
+    port = settings.port if slot == 0 else free_port()
+    environment = os.environ | {
+        "ATTAIN_KAFKA": settings.kafka,
+        "ATTAIN_TOPIC_SUFFIX": settings.topic_suffix,
+        "ATTAIN_SHARDS": str(settings.shards),
+        "ATTAIN_TOKEN_KEY_FILE": str(settings.token_key_file),
+        "ATTAIN_PROGRESSION_DATABASE": settings.progression_database,
+        "ATTAIN_EVIDENCE_URL": evidence_url,
+        "ATTAIN_PORT": str(port),
+        "ATTAIN_SLOT": f"bench-{slot}",
+        "ATTAIN_LOG_LEVEL": "ERROR",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.progression.app", env=environment, cwd=ROOT
+    )
+    try:
+        await _until_ready(f"http://127.0.0.1:{port}")
+        yield process
+    finally:
+        process.terminate()
+        await process.wait()
 
 
-class _Service:
-    """The progression service as a process of its own."""
-
-    def __init__(self, settings: Settings, evidence_url: str) -> None:
-        self._settings = settings
-        self._url = f"http://127.0.0.1:{settings.port}"
-        self._environment = os.environ | {
-            "ATTAIN_KAFKA": settings.kafka,
-            "ATTAIN_TOPIC_SUFFIX": settings.topic_suffix,
-            "ATTAIN_TOKEN_KEY_FILE": str(settings.token_key_file),
-            "ATTAIN_PROGRESSION_DATABASE": settings.progression_database,
-            "ATTAIN_EVIDENCE_URL": evidence_url,
-            "ATTAIN_PORT": str(settings.port),
-            "ATTAIN_SLOT": settings.slot,
-            "ATTAIN_LOG_LEVEL": "WARNING",
-        }
-
-    async def __aenter__(self) -> "_Service":
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.progression.app", env=self._environment, cwd=ROOT
-        )
-        async with httpx.AsyncClient() as client:
-            for _ in range(600):
-                try:
-                    if (await client.get(f"{self._url}/readyz")).status_code == 200:
-                        return self
-                except httpx.HTTPError:
-                    await asyncio.sleep(0.05)
-        raise TimeoutError("the progression service does not start")
-
-    async def __aexit__(self, *_: object) -> None:
-        self._process.terminate()
-        await self._process.wait()
-
-    async def prepare(self, stack: Stack) -> None:
-        """Put the framework and the policy into force."""
-        token = stack.token(TENANT, "policy:write admin service")
-        headers = {"Authorization": f"Bearer {token}"}
-        async with httpx.AsyncClient(base_url=self._url, headers=headers, timeout=60) as client:
-            content = {"id": FRAMEWORK, "nodes": nodes(COMPETENCIES)}
-            (await client.post("/v1/frameworks", json=content)).raise_for_status()
-            (await client.post("/v1/policies", content=STREAK_3)).raise_for_status()
-
-    async def rate(self, events: int) -> float:
-        """Return events a second from the first committed batch to the last event relayed."""
-        connection = await asyncpg.connect(self._settings.progression_database)
-        try:
-            started, before = 0.0, 0
-            while True:
-                folded = await connection.fetchval("select sum(pos) from consumer_shard")
-                if folded and not started:
-                    started, before = time.perf_counter(), folded
-                if folded == events and not await connection.fetchval(
-                    "select sum(h.pos - c.pos) from log_head h join relay_cursor c using (log, shard)"
-                    " where log in ('progression', 'advancement')"
-                ):
-                    return float(events - before) / (time.perf_counter() - started)
-                await asyncio.sleep(0.02)
-        finally:
-            await connection.close()
+async def _until_ready(url: str) -> None:
+    async with httpx.AsyncClient() as client:
+        for _ in range(600):
+            try:
+                if (await client.get(f"{url}/readyz")).status_code == 200:
+                    return
+            except httpx.HTTPError:
+                pass
+            await asyncio.sleep(0.05)
+    raise TimeoutError("the progression service does not start")
 
 
-def _quix(folder: Path, python: Path, settings: Settings, events: int, run: str) -> float:
-    done = subprocess.run(
-        [
-            python, Path(__file__).with_name("quix_fold.py"), settings.kafka, f"attain.evidence{settings.topic_suffix}",
-            f"quix-{run}", folder / f"quix-{run}", str(events),
-        ],
-        capture_output=True, text=True, check=False, timeout=600,
-    )  # fmt: skip
-    if done.returncode != 0:
-        raise RuntimeError(f"Quix Streams ended with {done.returncode}: {done.stderr[-2000:]}")
-    return float(done.stdout.split()[-1])
+def _joined(cpu: dict[str, float]) -> dict[str, float]:
+    """Add up the replicas."""
+    servers = {name: value for name, value in cpu.items() if not name.startswith("progression-")}
+    return {"progression_us": round(sum(cpu.values()) - sum(servers.values()), 1), **servers}

@@ -25,7 +25,7 @@ def test_status_without_a_stack_says_that_nothing_runs(capsys: pytest.CaptureFix
     code, out, _ = _attain(capsys, "status", "--json", "--home", str(tmp_path / "none"))
 
     assert code == 0
-    assert json.loads(out) == {"running": False, "pids": {}, "stages": [], "services": []}
+    assert json.loads(out) == {"running": False, "pids": {}, "stages": [], "services": [], "reconciliation": []}
     assert not (tmp_path / "none").exists()
 
 
@@ -76,8 +76,25 @@ def test_token_carries_what_was_asked_for(capsys: pytest.CaptureFixture[str], tm
     assert claims == {
         "iss": "attain", "aud": "attain", "sub": "t-12", "tenant": "north", "scope": "records:read:self",
         "learner": "x", "source": "https://lms.example.edu",
-        "roles": ["teacher", "counsellor", "registrar", "school_leader"],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("asked", "roles"),
+    [
+        ((), ["teacher", "counsellor", "registrar", "school_leader"]),
+        (("--scope", "decisions:write", "--roles", "registrar"), ["registrar"]),
+        (("--scope", "records:read"), None),
+    ],
+)
+def test_token_has_roles_where_it_may_decide(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, asked: tuple[str, ...], roles: list[str] | None
+) -> None:
+    Home(tmp_path).create()
+    _, out, _ = _attain(capsys, "token", "--json", "--home", str(tmp_path), *asked)
+    claims = jwt.decode(json.loads(out)["token"], options={"verify_signature": False})
+
+    assert claims.get("roles") == roles
 
 
 def test_every_command_takes_the_common_options() -> None:

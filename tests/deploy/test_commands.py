@@ -141,6 +141,37 @@ def test_policy_check_gives_the_version_that_set_gives(attain: Attain, tmp_path:
     assert (checked["policy"], checked["version"]) == (set_["policy"], set_["version"])
 
 
+def test_policy_with_an_error_is_refused_and_nothing_of_it_is_kept(attain: Attain, tmp_path: Path) -> None:
+    _prepare(attain, tmp_path, "unknown")
+    unknown = ONE_IS_ENOUGH | {"advancement": {"require": {"all": ["A", "Z"]}}}
+    (tmp_path / "unknown.json").write_text(json.dumps(unknown))
+    code, refused, _ = attain("policy", "set", tmp_path / "unknown.json", "--tenant", "unknown")
+
+    assert code == 1
+    assert refused["problems"] == [
+        {"severity": "error", "pointer": "/advancement/require/all/1", "text": "no framework has Z"}
+    ]
+    assert attain("policy", "activate", "000000", "--tenant", "unknown")[0] == 1
+
+
+def test_earlier_version_is_put_into_force_again(attain: Attain, tmp_path: Path) -> None:
+    versions = []
+    for n in (1, 2):
+        (tmp_path / "policy.json").write_text(json.dumps(ONE_IS_ENOUGH | {"method": {"type": "streak", "n": n}}))
+        versions.append(attain("policy", "set", tmp_path / "policy.json", "--tenant", "again")[1]["version"])
+    lower, _, _ = attain("policy", "activate", f"one@{versions[0]}", "--tenant", "again")
+    (tmp_path / "policy.json").write_text(
+        json.dumps(ONE_IS_ENOUGH | {"method": {"type": "streak", "n": 3}, "rationale": "Two were luck."})
+    )
+    attain("policy", "set", tmp_path / "policy.json", "--tenant", "again")
+    (tmp_path / "policy.json").write_text(json.dumps({"id": "other", "method": {"type": "highest"}}))
+    attain("policy", "set", tmp_path / "policy.json", "--tenant", "again")
+    code, again, _ = attain("policy", "activate", versions[1], "--tenant", "again")
+
+    assert lower == 1, "a cut that was lowered again needs a reason"
+    assert (code, again["policy"], again["version"]) == (0, "one", versions[1])
+
+
 def test_roster_is_counted_and_its_second_import_changes_nothing(attain: Attain, tmp_path: Path) -> None:
     for name, text in {
         "schools": "school,title,district\ns,School,d\n", "classes": "class,title,school\nc,Class,s\n",

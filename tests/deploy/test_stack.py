@@ -30,6 +30,13 @@ def _gone(pids: dict[str, int]) -> bool:
     return not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in pids.values())
 
 
+def _supervisors(home: Path) -> list[int]:
+    """Return the pids of all that supervise this home or wait to."""
+    command = ["deploy.local.supervisor", "--home", str(home)]
+    found = psutil.process_iter(["cmdline"])
+    return [each.pid for each in found if set(command) <= set(each.info["cmdline"] or [])]
+
+
 def test_given_kafka_is_used_and_not_started(home: Path, servers: Stack) -> None:
     started = _start(home, servers)
 
@@ -101,6 +108,17 @@ def test_starts_at_the_same_time_give_one_stack(new_home: Path, servers: Stack) 
 
     assert len({each.pids["supervisor"] for each in found}) == 1
     assert len(found) == 3
+
+
+def test_start_that_came_second_leaves_no_supervisor_that_would_take_over(
+    home: Path, servers: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = _start(home, servers)
+    live, too_early = stack._live, iter([True])
+    monkeypatch.setattr(stack, "_live", lambda place: None if next(too_early, False) else live(place))
+
+    assert _start(home, servers).pids == first.pids
+    assert _supervisors(home) == [first.pids["supervisor"]]
 
 
 def test_stack_ends_with_its_owner(home: Path, servers: Stack) -> None:

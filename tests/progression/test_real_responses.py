@@ -3,6 +3,7 @@
 import csv
 import gzip
 import itertools
+import json
 import random
 from collections import defaultdict
 
@@ -30,9 +31,17 @@ def policy(name: str) -> Policy:
     return read_policy(shared_file(f"golden/policies/{name}").read_bytes())
 
 
-@pytest.mark.parametrize(
-    "name", ["assist09_builder_train", "statics_train", "algebra05_byuser", "assistments15_byuser", "spanish_byuser"]
-)
+LOGS = (
+    "assist09_builder_train", "statics_train", "algebra05_byuser", "assistments15_byuser",
+    "assistments17_single_attempt_byuser", "spanish_byuser",
+)  # fmt: skip
+
+
+def test_every_log_that_was_counted_is_folded_here():
+    assert set(json.loads(shared_file("data/responses/EXPECTED_COUNTS.json").read_text())) == set(LOGS)
+
+
+@pytest.mark.parametrize("name", LOGS)
 def test_pairs_with_three_in_a_row_are_those_that_were_counted(name: str):
     expected, streak = expected_counts(name), policy("streak-3.json")
     pairs = pieces_by_pair(name)

@@ -1,4 +1,4 @@
-"""Growth, survival, shares, testing load and small numbers, against reference values and the libraries of the field."""
+"""Growth, survival, shares and small numbers, against reference values and the libraries of the field."""
 
 import random
 
@@ -10,7 +10,6 @@ from services.reporting.domain.growth import growth, theil_sen
 from services.reporting.domain.shares import Share, difference, share
 from services.reporting.domain.small_numbers import suppress
 from services.reporting.domain.survival import kaplan_meier
-from services.reporting.domain.testing_load import over_testing, wheel_spin
 
 DAYS, COUNTS = [0.0, 10, 20, 30, 45, 60, 80, 95], [1.0, 2, 3, 5, 6, 9, 10, 14]
 WAITS = [(6.0, True)] * 3 + [(6.0, False), (7.0, True), (9.0, False), (10.0, True), (10.0, False), (11.0, False),
@@ -131,24 +130,6 @@ def test_a_difference_has_newcombes_interval() -> None:
     assert found.share == pytest.approx(0.2, abs=1e-12)
     assert (found.low, found.high) == pytest.approx((0.0524, 0.3339), abs=1e-4)
     assert isinstance(found, Share)
-
-
-def test_surplus_is_what_came_after_confirmation() -> None:
-    assert over_testing([(4, 9)]).surplus == 5
-    assert over_testing([(4, 9)]).index == pytest.approx(5 / 9)
-    assert over_testing([(4, 9), (None, 11), (3, 3)]).index == pytest.approx(5 / 23)
-    assert over_testing([]).index is None
-
-
-@pytest.mark.parametrize(
-    ("correct", "expected"),
-    [
-        ("0111", "mastered"), ("0101100101111", "wheel_spinning"), ("0010", "indeterminate"), ("", "indeterminate"),
-        ("0000000111", "mastered"), ("00000000111", "wheel_spinning"),
-    ],
-)  # fmt: skip
-def test_wheel_spinning_is_ten_opportunities_without_three_in_a_row(correct: str, expected: str) -> None:
-    assert wheel_spin([mark == "1" for mark in correct], 3, 10) == expected
 
 
 def test_a_single_hidden_cell_takes_the_next_smallest_with_it() -> None:

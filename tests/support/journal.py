@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from services.progression.advancement import LearnerState
 from services.progression.curriculum import Framework
-from services.progression.decisions import ClockTicked
+from services.progression.decisions import ClockTicked, CompetencyDecided
 from services.progression.domain import Entry, ShardFold, describe
 from services.progression.inputs import Event, Input, Key, Learner, absorb, input_of
+from services.progression.learner import LearnerState
 from services.progression.mastery import KeyState
 from services.progression.policy import Policy, policy_from
 from services.progression.rules import Activation, Rules
@@ -68,8 +68,10 @@ class Journal:
         self.states: dict[Key, tuple[int, bytes]] = {}
         self.learners: dict[Learner, LearnerState] = {}
         self.told: list[Told] = []
-        self.checked_by_use: list[str] = []
+        self.followed: list[tuple[str, CompetencyDecided]] = []
+        """What follows for other competencies, with its id, and is not folded yet."""
         self._cache: dict[Key, Entry] = {}
+        self._ticked = ""
 
     def fold(self, records: Sequence[Record], *, drop_cache: bool = False) -> "Journal":
         """Fold one batch; decisions come at once, evidence together."""
@@ -85,9 +87,21 @@ class Journal:
                 self._decide(record, Trigger(f"decision-{pos}", pos, _time(pos), "policy"))
             else:
                 id = record.evidence_id if isinstance(record, EvidenceRecorded) else f"input-{pos}"
-                time = record.at if isinstance(record, ClockTicked) else _time(pos)
+                if isinstance(record, ClockTicked):
+                    self._ticked = max(self._ticked, record.at)
+                time = record.at if isinstance(record, ClockTicked) else max(_time(pos), self._ticked)
                 run.append(input_of(TENANT, id, pos, time, record))
         self._fold_run(run)
+        return self
+
+    def settle(self) -> "Journal":
+        """Fold what follows for other competencies until nothing more follows, as the inbox would bring it."""
+        while self.followed:
+            follows, self.followed = self.followed, []
+            for id, decision in follows:
+                self.records.append(decision)
+                pos = len(self.records)
+                self._fold_run([input_of(TENANT, id, pos, max(_time(pos), self._ticked), decision)])
         return self
 
     def sweep(self) -> "Journal":
@@ -167,11 +181,12 @@ class Journal:
             fold.refold_learner(learner, keys)
 
     def _finish(self, fold: ShardFold) -> None:
-        assert not fold.blocked, fold.blocked
         for change in fold.changes:
             self.learners.setdefault((change.tenant, change.learner), LearnerState())
+        fold.describe_touched()
         self.told += fold.tell(self.learners)
-        self.checked_by_use += [competency for _, competency in fold.checked_by_use]
+        self.followed += [(id, decision) for _, id, decision in fold.decided]
+        assert not fold.blocked, fold.blocked
         for key in fold.touched:
             entry = self._cache[key]
             self.states[key] = (entry.rules_no, msgspec.msgpack.encode(entry.state))

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 import msgspec
 import sqlalchemy as sa
 
-from shared import consumer, event_log
+from shared import consumer, event_log, reconciliation
 from shared.consumer import InboxEntry, Settle, ShardBatch, ShardConsumer, Write
 from shared.database import Connection, Database, columns
 from shared.event_log import EventLog
@@ -35,6 +35,7 @@ async def create_recorder_tables(url: str) -> None:
     metadata = sa.MetaData()
     event_log.define_tables(metadata)
     consumer.define_tables(metadata)
+    reconciliation.define_tables(metadata)
     sa.Table(
         "folded",
         metadata,

@@ -1,15 +1,16 @@
-"""Finds the real inputs that lie beside a checkout; tests that need them skip where they are absent."""
+"""Finds the real inputs that lie beside a checkout, or in `ATTAIN_TEST_SHARED`; tests skip where they are absent."""
 
 import csv
 import gzip
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2].parent / "shared"
+ROOT = Path(os.environ.get("ATTAIN_TEST_SHARED") or Path(__file__).parents[2].parent / "shared")
 
 
 def shared_file(name: str) -> Path:

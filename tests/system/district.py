@@ -19,6 +19,7 @@ SOURCE = "urn:test:lms"
 SCOPES = "evidence:write records:read policy:write decisions:write admin service"
 STREAK_3 = b'{"id": "streak-3", "method": {"type": "streak", "n": 3}, "decision": {"latch": "first_crossing"}}'
 ZERO = ("lost", "duplicated", "mismatched_states", "mismatched_read_models", "missing_events", "extra_events")
+SIX = "code,title\n" + "".join(f"c{n},Competency {n}\n" for n in range(6))
 Item = dict[str, Any]
 
 
@@ -31,11 +32,10 @@ class District:
         headers = {"Authorization": f"Bearer {stack.token(self.tenant, SCOPES)}"}
         self.http = httpx.AsyncClient(headers=headers, timeout=60)
 
-    async def open(self, competencies: int = 6) -> "District":
-        """Publish a framework `math` and a policy of three in a row, and wait until every service has them."""
-        nodes = "code,title\n" + "".join(f"c{n},Competency {n}\n" for n in range(competencies))
+    async def open(self, framework: str = "math", nodes: str = SIX) -> "District":
+        """Publish a framework and a policy of three in a row, and wait until every service has them."""
         url = self.stack.urls["progression"]
-        (await self.http.post(f"{url}/v1/frameworks", json={"id": "math", "nodes": nodes})).raise_for_status()
+        (await self.http.post(f"{url}/v1/frameworks", json={"id": framework, "nodes": nodes})).raise_for_status()
         (await self.http.post(f"{url}/v1/policies", content=STREAK_3)).raise_for_status()
         await self.drained()
         return self

@@ -1,5 +1,9 @@
 """`attain policy`: what counts as mastery."""
 
+import json
+import textwrap
+from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +11,20 @@ import click
 import httpx
 
 from deploy.local.commands.asking import patiently, refusal, told
+from deploy.local.commands.text_files import read_text
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
+from services.progression import policy as policies
+from services.progression.curriculum import Framework
+from services.progression.curriculum.importing import read_import
+from services.progression.policy import Policy, lint
+from services.progression.policy.card import card_of
+from services.progression.policy.templates import NAMES, template
+from shared.errors import InvalidEvent
 
 POLICY_BYTES_MAX = 1 << 20
+VERSION_MIN = 6
+"""Digits of a hash that tell versions apart."""
 PolicyFile = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -30,14 +44,92 @@ def set_policy(context: Context, file: Path, framework: str) -> None:
         _answer(context, patiently(lambda: _post(client, text, framework)))
 
 
+@policy.command("activate")
+@click.argument("version")
+@click.option("--framework", default="", help="Framework that it is for; every one if not given.")
+@command_options
+def activate(context: Context, version: str, framework: str) -> None:
+    """Put an earlier VERSION (id@version, or the start of its hash) into force again; returns when it is folded."""
+    name, _, start = version.rpartition("@")
+    with context.client("progression") as client:
+        known = told(patiently(lambda: client.get("/v1/policies"))).json()["items"]
+        found = [each for each in known if each["hash"].startswith(start) and name in ("", each["content"]["id"])]
+        if len(start) < VERSION_MIN or len(found) != 1:
+            many = f"{len(found)} versions begin so" if found else f"tenant {context.tenant} has no such version"
+            raise StackError(f"which policy is {version!r}? {many}; give at least {VERSION_MIN} digits of its hash")
+        text = json.dumps(found[0]["content"]).encode()
+        _answer(context, patiently(lambda: _post(client, text, framework)))
+
+
 @policy.command("check")
 @click.argument("file", type=PolicyFile)
+@click.option("--framework", "frameworks", type=(str, PolicyFile), multiple=True, metavar="ID FILE",
+              help="A framework (nodes.csv, or a CASE package) that it may name competencies of; may be repeated.")  # fmt: skip
+@click.option("--before", type=PolicyFile, help="The version that it takes the place of: is a cut lowered unsaid?")
 @command_options
-def check_policy(context: Context, file: Path) -> None:
-    """Read a policy without storing it, and say what is the matter with it."""
-    text = read_policy(file)
-    with context.client("progression") as client:
-        _answer(context, patiently(lambda: client.post("/v1/policies/check", content=text)))
+def check_policy(context: Context, file: Path, frameworks: tuple[tuple[str, Path], ...], before: Path | None) -> None:
+    """
+    Say what is the matter with a policy; needs no stack.
+
+    An error would be refused by `policy set`, a warning is yours to weigh. Exit code 1 where there is an error.
+    """
+    found, problems = lint.check(
+        read_policy(file),
+        policy_of(before) if before is not None else None,
+        [_framework(*each) for each in frameworks] or None,
+    )
+    named = {"policy": found.id, "version": found.version, "hash": found.hash} if found is not None else _NAMELESS
+    _tell(context, named, [problem._asdict() for problem in problems])
+
+
+@policy.command("new")
+@click.option("--template", "name", type=click.Choice(NAMES), required=True, help="What to begin from.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="File to write; the terminal otherwise.")
+@command_options
+def new_policy(context: Context, name: str, out: Path | None) -> None:
+    """
+    Begin a policy of your own from a template; needs no stack.
+
+    \b
+    k2            observations in the first grades
+    classroom     rubric work and quizzes in grades 3 to 8
+    credit        courses that count for a diploma
+    performance   tasks and portfolios
+    practice      software that gives many short answers
+    canvas-compat the number that Canvas shows by default
+    """
+    text = template(name)
+    if out is not None:
+        try:
+            with out.open("xb") as file:
+                file.write(text)
+        except FileExistsError:
+            raise StackError(f"{out} exists; name another file, or move it away") from None
+        except OSError as error:
+            raise StackError(f"{out} cannot be written: {error.strerror}") from error
+    result = {"template": name, "file": str(out) if out is not None else None, "text": text.decode()}
+    context.emit(result, f"{out}: from template {name}" if out is not None else text.decode().rstrip("\n"))
+
+
+@policy.command("explain")
+@click.argument("file", type=PolicyFile)
+@command_options
+def explain_policy(context: Context, file: Path) -> None:
+    """Say in six plain sentences what a policy does, and what it asks of a learner in a year; needs no stack."""
+    read = policy_of(file)
+    card = card_of(read)
+    effort = card.effort
+    result = {
+        "policy": read.id, "version": read.version, "sentences": card.sentences, "asks": card.asks,
+        "pieces": {
+            "provisional": effort.provisional._asdict() if effort.provisional is not None else None,
+            "mastered": effort.mastered._asdict(),
+        },
+        "signed_by": effort.signed, "rechecks_a_year": round(effort.rechecks_a_year, 2),
+    }  # fmt: skip
+    said = [f"{number}. {sentence}" for number, sentence in enumerate(card.sentences, start=1)]
+    lines = [f"Policy {read.id}, version {read.version}", "", *said, "", *card.asks]
+    context.emit(result, "\n".join(textwrap.fill(line, 100, subsequent_indent="   ") for line in lines))
 
 
 def put_into_force(context: Context, text: bytes) -> dict[str, Any]:
@@ -62,18 +154,58 @@ def read_policy(file: Path) -> bytes:
     return file.read_bytes()
 
 
+def policy_of(file: Path) -> Policy:
+    """Return the policy of a file; raises `StackError` when it is none."""
+    try:
+        return policies.read_policy(read_policy(file))
+    except InvalidEvent as refused:
+        raise StackError(_said(file, refused)) from refused
+
+
+def _framework(framework_id: str, file: Path) -> Framework:
+    text = read_text(file)
+    form = {"format": "case", "package": text} if text.lstrip()[:1] in ("{", "[") else {"nodes": text}
+    try:
+        body = json.dumps({"id": framework_id, **form}).encode()
+        framework, _ = read_import(body, date.today().isoformat())
+    except InvalidEvent as refused:
+        raise StackError(_said(file, refused)) from refused
+    if not framework.competencies:
+        raise StackError(f"{file} has no competencies")
+    return framework
+
+
+def _said(file: Path, refused: InvalidEvent) -> str:
+    return f"{file}: {refused}" + (f" ({refused.pointer})" if refused.pointer else "")
+
+
 def _post(client: httpx.Client, text: bytes, framework: str) -> httpx.Response:
     parameters = {"framework": framework} if framework else {}
     return client.post("/v1/policies", content=text, params=parameters)
 
 
 def _answer(context: Context, answer: httpx.Response) -> None:
-    """Give what a service says of a policy; one that it refuses is a result too, with exit code 1."""
+    """Give what a service says of a policy; one that it refuses is a result too."""
     if answer.status_code != 422:
         result = told(answer).json()
-        context.emit(result, f"policy {result['policy']}, version {result['version']}: no problems")
+        _tell(context, result, result["problems"])
         return
     problem = refusal(answer)
-    where = f"{problem['pointer']}: " if problem["pointer"] else ""
-    context.emit({"policy": None, "version": None, "problems": [problem]}, f"refused: {where}{problem['detail']}")
-    click.get_current_context().exit(1)
+    _tell(context, _NAMELESS, [{"severity": "error", "pointer": problem["pointer"], "text": problem["detail"]}])
+
+
+def _tell(context: Context, named: Mapping[str, Any], problems: list[dict[str, str]]) -> None:
+    """Print a policy's problems, a line each; exit code 1 where one is an error."""
+    lines = [f"{each['severity']}: {each['pointer'] or 'the whole'}: {each['text']}" for each in problems]
+    if named["policy"] is not None:
+        lines.append(f"policy {named['policy']}, version {named['version']}: {_many(problems)}")
+    context.emit({**named, "problems": problems}, "\n".join(lines))
+    if any(each["severity"] == "error" for each in problems):
+        click.get_current_context().exit(1)
+
+
+def _many(problems: list[dict[str, str]]) -> str:
+    return "1 problem" if len(problems) == 1 else f"{len(problems) or 'no'} problems"
+
+
+_NAMELESS: dict[str, None] = {"policy": None, "version": None}

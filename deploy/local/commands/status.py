@@ -1,4 +1,4 @@
-"""`attain status`: what runs, and how far each stage is behind the one before it."""
+"""`attain status`: what runs, how far each stage is behind the one before it, and whether what they count agrees."""
 
 from typing import Any
 
@@ -16,29 +16,57 @@ ANSWER_S_MAX = 10.0
 @click.command()
 @command_options
 def status(context: Context) -> None:
-    """Show what runs, and the lag of each stage in events and seconds."""
+    """
+    Show what runs, the lag of each stage in events and seconds, and whether its counts agree with the stage before.
+
+    Stages of the reconciliation: items received have an outcome; events appended are logged; logged evidence is folded by
+    progression; sampled states are those of a plain fold; states told are shown by reporting. A token that is not for
+    services sees its own tenant.
+    """
     local = None if context.remote else stack.running(context.home)
     pids = {} if local is None else dict(local.pids)
     if local is None and not context.remote:
-        context.emit({"running": False, "pids": pids, "stages": [], "services": []}, f"no stack runs in {context.home}")
+        nothing = {"running": False, "pids": pids, "stages": [], "services": [], "reconciliation": []}
+        context.emit(nothing, f"no stack runs in {context.home}")
         return
     urls = context.urls
     services = [_service(context, service) for service in SERVICES if service in urls]
     stages = [stage for service in services for stage in service.pop("stages")]
-    result = {"running": True, "pids": pids, "stages": stages, "services": services}
-    context.emit(result, _text(services, stages, pids))
+    counts = [item for service in services for item in service.pop("reconciliation")]
+    result = {"running": True, "pids": pids, "stages": stages, "services": services, "reconciliation": counts}
+    context.emit(result, "\n".join([*_text(services, stages, pids), *_agreement(counts)]))
 
 
 def _service(context: Context, service: str) -> dict[str, Any]:
     try:
         with context.client(service, scope="admin service", timeout_s=ANSWER_S_MAX) as client:
             stages = checked(client.get("/v1/lag")).json()["stages"]
+            counts = checked(client.get("/v1/reconciliation")).json()["items"]
     except (httpx.HTTPError, StackError, ValueError, KeyError) as error:
-        return {"name": service, "answers": False, "error": str(error) or type(error).__name__, "stages": []}
-    return {"name": service, "answers": True, "error": None, "stages": stages}
+        return {
+            "name": service, "answers": False, "error": str(error) or type(error).__name__, "stages": [],
+            "reconciliation": [],
+        }  # fmt: skip
+    return {"name": service, "answers": True, "error": None, "stages": stages, "reconciliation": counts}
 
 
-def _text(services: list[dict[str, Any]], stages: list[dict[str, Any]], pids: dict[str, int]) -> str:
+def _agreement(counts: list[dict[str, Any]]) -> list[str]:
+    """Return a line for each difference, or one that says there is none."""
+    if not counts:
+        return ["reconciliation: nothing counted yet"]
+    different = [item for item in counts if item["difference"]]
+    if not different:
+        stages = {item["stage"]: None for item in counts}
+        tenants = {item["tenant"] for item in counts}
+        return [f"reconciliation: {', '.join(stages)} agree for {len(tenants)} tenants"]
+    return [
+        f"reconciliation: {item['tenant']} {item['stage']}: expected {item['expected']:,}, found {item['actual']:,},"
+        f" difference {item['difference']:+,}"
+        for item in different
+    ]
+
+
+def _text(services: list[dict[str, Any]], stages: list[dict[str, Any]], pids: dict[str, int]) -> list[str]:
     lines = [f"{name:<12} pid {pid}" for name, pid in pids.items()]
     lines += [f"{each['name']:<12} does not answer: {each['error']}" for each in services if not each["answers"]]
     if stages:
@@ -48,4 +76,4 @@ def _text(services: list[dict[str, Any]], stages: list[dict[str, Any]], pids: di
             f"{stage['name']:<{width}}  {stage['behind_events']:>13}  {stage['behind_seconds'] or 0:>8.1f}"
             for stage in stages
         ]
-    return "\n".join(lines)
+    return lines

@@ -4,7 +4,7 @@ import click
 
 from deploy.local.home import Home
 from deploy.local.options import Context, command_options
-from deploy.local.tokens import DEFAULT_EXPIRES_S, DEFAULT_ROLES, DEFAULT_SCOPE, DEFAULT_SUBJECT, issue
+from deploy.local.tokens import DECIDES, DEFAULT_EXPIRES_S, DEFAULT_ROLES, DEFAULT_SCOPE, DEFAULT_SUBJECT, issue
 
 
 @click.command()
@@ -14,16 +14,22 @@ from deploy.local.tokens import DEFAULT_EXPIRES_S, DEFAULT_ROLES, DEFAULT_SCOPE,
 @click.option("--learner", help="The learner it stands for (records:read:self).")
 @click.option(
     "--roles",
-    default=DEFAULT_ROLES,
-    show_default=True,
-    help="Roles it may decide in, separated by spaces; the first first.",
+    help="Roles it may decide in, separated by spaces; the first first.  [default: of a token with"
+    f" {DECIDES}: {DEFAULT_ROLES}]",
 )
 @click.option(
     "--expires", type=click.FloatRange(min=1), default=DEFAULT_EXPIRES_S, show_default=True, help="Seconds it is valid."
 )
 @command_options
 def token(
-    context: Context, *, scope: str, sub: str, source: str | None, learner: str | None, roles: str, expires: float
+    context: Context,
+    *,
+    scope: str,
+    sub: str,
+    source: str | None,
+    learner: str | None,
+    roles: str | None,
+    expires: float,
 ) -> None:
     """Print a token of the local stack, which need not run."""
     issued = issue(

@@ -77,7 +77,7 @@ class _Deciding:
                 made.drafts.append(submission.draft)
                 piece = Piece(
                     command.evidence_id, command.tenant, content.source, State.ACCEPTED, command.digest,
-                    submission.learner, submission.shard, None, index, competencies=content.competencies,
+                    submission.learner, submission.shard, None, index, competencies=submission.competencies,
                 )  # fmt: skip
                 pieces[command.evidence_id] = piece
                 made.inserts[command.evidence_id] = Row(piece, submission)
@@ -148,7 +148,7 @@ class _Deciding:
         piece = Piece(
             command.evidence_id, command.tenant, command.content.source, state, command.digest, submission.learner,
             submission.shard, relation=command.relation, target=command.target,
-            competencies=command.content.competencies,
+            competencies=submission.competencies,
         )  # fmt: skip
         rows = self._made.updates if command.evidence_id in self._stored else self._made.inserts
         rows[command.evidence_id] = Row(piece, submission)
@@ -160,8 +160,8 @@ class _Deciding:
         own = [other for other in flipped if other.learner == submission.learner]
         piece.draft = len(self._made.drafts)
         event = recorded(
-            submission.command, submission.learner, submission.shard, self._time, valid=piece.valid,
-            invalidates=_touched(own, valid=False), revalidates=_touched(own, valid=True),
+            submission.command, submission.learner, submission.shard, self._time, alignment=submission.alignment,
+            valid=piece.valid, invalidates=_touched(own, valid=False), revalidates=_touched(own, valid=True),
         )  # fmt: skip
         self._made.drafts.append(event)
         self._tell_others(submission, [other for other in flipped if other.learner != submission.learner])
@@ -201,4 +201,4 @@ class _Deciding:
 
 
 def _touched(pieces: Sequence[Piece], *, valid: bool) -> tuple[Touched, ...]:
-    return tuple(Touched(piece.evidence_id, piece.competencies) for piece in pieces if piece.valid == valid)
+    return tuple(Touched(piece.told_as, piece.competencies) for piece in pieces if piece.valid == valid)

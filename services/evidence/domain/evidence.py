@@ -9,9 +9,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from services.evidence.domain.alignment import Alignment
 from shared.contracts import (
     EVIDENCE_RECORDED,
     EVIDENCE_RETRACTED,
+    Aligned,
     EvidenceRecorded,
     EvidenceRetracted,
     Kind,
@@ -22,7 +24,13 @@ from shared.events import Draft, encode_json, envelope
 from shared.shards import NAMESPACE, stable_id, uuid5_text
 
 Relation = Literal["supersedes", "retracts"]
-ItemStatus = Literal["accepted", "duplicate", "corrected", "parked", "rejected"]
+ItemStatus = Literal["accepted", "duplicate", "corrected", "parked", "acknowledged", "rejected"]
+"""`acknowledged`: valid in its format, understood, and not evidence; it is counted and judges nothing."""
+
+
+NATIVE = "native"
+CONTENT = "content"
+"""The form of a piece that came in another format than the native: its content, encoded."""
 
 
 class State(enum.IntEnum):
@@ -63,6 +71,13 @@ class Evidence(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     activity_name: str | None = None
     activity_kind: str | None = None
     extensions: dict[str, Any] | None = None
+    standard: str | None = None
+    """The id that the alignment map is asked for, where it is not the activity: an outcome, criterion or objective."""
+
+    @property
+    def align_by(self) -> str | None:
+        """The id that names the competencies through the alignment map; None where the item names them itself."""
+        return None if self.competencies or self.retracts is not None else self.standard or self.activity
 
 
 class Private(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -71,6 +86,8 @@ class Private(msgspec.Struct, frozen=True, omit_defaults=True):
     activity_name: str | None = None
     activity_kind: str | None = None
     extensions: dict[str, Any] | None = None
+    dok: int | None = None
+    """The item's own depth, where the alignment map may say another."""
 
 
 class RecordEvidence(msgspec.Struct, frozen=True, gc=False):
@@ -81,6 +98,8 @@ class RecordEvidence(msgspec.Struct, frozen=True, gc=False):
     digest: bytes
     content: Evidence
     original: bytes
+    form: str = NATIVE
+    """How `original` is written."""
 
     @property
     def relation(self) -> Relation | None:
@@ -99,23 +118,31 @@ class RecordEvidence(msgspec.Struct, frozen=True, gc=False):
     def private(self) -> bytes | None:
         """The encoding of `Private`, or None where there is nothing to keep."""
         content = self.content
-        if content.activity_name is None and content.activity_kind is None and not content.extensions:
+        dok = None if content.align_by is None else content.dok
+        if content.activity_name is None and content.activity_kind is None and not content.extensions and dok is None:
             return None
-        return encode_json(Private(content.activity_name, content.activity_kind, content.extensions))
+        return encode_json(Private(content.activity_name, content.activity_kind, content.extensions, dok))
 
 
 class Park(msgspec.Struct, frozen=True):
-    """Why a piece has to wait; `awaits` is the competency that would let it flow, where there is one."""
+    """
+    Why a piece has to wait, and what would let it flow.
+
+    `awaits` is a competency, by id or identifier; `awaits_entry` an id that the alignment map has to name, or name anew:
+    the map was asked in its version `seen`.
+    """
 
     reason: Literal["unknown_competency", "retired_competency", "unaligned"]
     pointer: str
     awaits: str | None
+    awaits_entry: str | None = None
+    seen: int = 0
 
     @property
     def detail(self) -> str:
         """What it waits for, in words."""
-        if self.awaits is None:
-            return "no alignment names a competency for the activity"
+        if self.reason == "unaligned":
+            return f"no alignment names a competency for {self.awaits_entry}"
         if self.reason == "retired_competency":
             return f"{self.awaits} is retired: the framework version in force does not have it"
         return f"no framework has {self.awaits}"
@@ -135,6 +162,20 @@ class Submission(msgspec.Struct, frozen=True, gc=False):
     draft: Draft | None
     received_at: datetime.datetime
     park: Park | None = None
+    alignment: Alignment | None = None
+    """What the alignment map says, where it was asked and knew."""
+
+    @property
+    def competencies(self) -> tuple[str, ...]:
+        """The competencies that the piece counts for."""
+        return self.command.content.competencies if self.alignment is None else self.alignment.competencies
+
+    @property
+    def map_seen(self) -> int | None:
+        """The version of the alignment map that this rests on; None where it was not asked."""
+        if self.alignment is not None:
+            return self.alignment.seen
+        return self.park.seen if self.park is not None and self.park.awaits_entry is not None else None
 
 
 @functools.lru_cache(maxsize=4096)
@@ -149,10 +190,22 @@ def evidence_id(tenant: str, source: str, id: str) -> str:
     return uuid5_text(hasher.hexdigest())
 
 
-def command(tenant: str, content: Evidence, original: bytes) -> RecordEvidence:
-    """Return the command for validated content, with its id and its fingerprint."""
-    digest = hashlib.sha256(encode_json(content)).digest()
-    return RecordEvidence(tenant, evidence_id(tenant, content.source, content.id), digest, content, original)
+def command(tenant: str, content: Evidence, original: bytes | None = None) -> RecordEvidence:
+    """Return the command for validated content, with its id and its fingerprint; `original` is native, if given."""
+    encoded = encode_json(content)
+    digest = hashlib.sha256(encoded).digest()
+    id = evidence_id(tenant, content.source, content.id)
+    if original is None:
+        return RecordEvidence(tenant, id, digest, content, encoded, CONTENT)
+    return RecordEvidence(tenant, id, digest, content, original)
+
+
+_decode_content = msgspec.json.Decoder(Evidence).decode
+
+
+def restored(raw: bytes, tenant: str, _: datetime.datetime) -> RecordEvidence:
+    """Return the command of the form `CONTENT`, as `command` made it."""
+    return command(tenant, _decode_content(raw))
 
 
 def recorded(
@@ -161,6 +214,7 @@ def recorded(
     shard: int,
     time: str,
     *,
+    alignment: Alignment | None = None,
     valid: bool = True,
     invalidates: Sequence[Touched] = (),
     revalidates: Sequence[Touched] = (),
@@ -168,17 +222,42 @@ def recorded(
     """Return the event that a piece was recorded, for its learner's shard."""
     content = command.content
     assert content.score is not None
+    competencies, dok = content.competencies, content.dok
+    targets: tuple[Aligned, ...] = ()
+    if alignment is not None:
+        competencies, dok, targets = alignment.competencies, alignment.dok(content.dok), alignment.targets
     data = EvidenceRecorded(
-        command.evidence_id, content.source, content.id, learner, content.competencies, content.occurred_at,
+        command.evidence_id, content.source, content.id, learner, competencies, content.occurred_at,
         content.score, content.attempt, content.kind, content.activity, content.items, content.assisted,
-        content.accommodations, content.dok, content.assessor, content.assessor_type, valid,
-        tuple(invalidates), tuple(revalidates),
+        content.accommodations, dok, content.assessor, content.assessor_type, valid,
+        tuple(invalidates), tuple(revalidates), targets,
     )  # fmt: skip
+    return _told(data, command.tenant, shard, time)
+
+
+def realigned(
+    told: EvidenceRecorded, own_dok: int | None, tenant: str, shard: int, time: str, to: Alignment
+) -> tuple[str, Draft]:
+    """
+    Return the event that records a piece anew, as `told` but by another alignment, in the place of `told`; and its id.
+
+    The id is a function of the piece's history, so that telling it again is the same event.
+    """
+    anew = stable_id(tenant, told.source, told.id, "alignment", told.evidence_id, str(to.seen))
+    before = (Touched(told.evidence_id, told.competencies),) if told.valid else ()
+    data = msgspec.structs.replace(
+        told, evidence_id=anew, competencies=to.competencies, dok=to.dok(own_dok), invalidates=before, revalidates=(),
+        alignment=to.targets,
+    )  # fmt: skip
+    return anew, _told(data, tenant, shard, time, cause=told.evidence_id)
+
+
+def _told(data: EvidenceRecorded, tenant: str, shard: int, time: str, cause: str = "") -> Draft:
     body = envelope(
-        id=command.evidence_id, source="evidence", type=EVIDENCE_RECORDED, tenant=command.tenant,
-        subject=learner, time=time, data=encode_json(data),
+        id=data.evidence_id, source="evidence", type=EVIDENCE_RECORDED, tenant=tenant, subject=data.learner, time=time,
+        data=encode_json(data), cause=cause,
     )  # fmt: skip
-    return Draft(shard, command.tenant, learner, body)
+    return Draft(shard, tenant, data.learner, body)
 
 
 def retracted(tenant: str, shard: int, time: str, event: EvidenceRetracted) -> Draft:

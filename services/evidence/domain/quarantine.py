@@ -31,6 +31,7 @@ class Refusal(msgspec.Struct, frozen=True):
     pointer: str
     detail: str
     original: bytes
+    form: str = "native"
 
 
 def quarantine_id(topic: str, partition: int, offset: int, value: bytes) -> str:

@@ -43,6 +43,13 @@ class Piece(msgspec.Struct):
     relation: Relation | None = None
     target: str | None = None
     competencies: tuple[str, ...] = ()
+    told: str | None = None
+    """The id under which events tell of it, where it was aligned anew since; else `evidence_id`."""
+
+    @property
+    def told_as(self) -> str:
+        """The id under which events tell of it."""
+        return self.told or self.evidence_id
 
 
 class Forest:

@@ -3,6 +3,7 @@
 import datetime
 import functools
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -76,6 +77,7 @@ class _Peek(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Native).decode
 _encode = msgspec.json.Encoder().encode
 _decode_peek = msgspec.json.Decoder(_Peek).decode
+_ANY_CHARACTERS = b"\\"
 _NO_ACTIVITY = _Activity(id="")
 _NO_ASSESSOR = _Assessor()
 
@@ -101,6 +103,49 @@ def read(raw: bytes, tenant: str, latest: datetime.datetime) -> RecordEvidence:
         raise InvalidEvent(f"cannot be stored: {error}", reason="invalid", pointer="/extensions") from error
     _check_characters(raw, content)
     return made
+
+
+def build(
+    tenant: str,
+    members: Mapping[str, Any],
+    latest: datetime.datetime,
+    *,
+    standard: str | None = None,
+    pointers: Mapping[str, str] | None = None,
+) -> RecordEvidence:
+    """
+    Return the command in the members of a native object that another format was turned into.
+
+    Args:
+        standard: the id that the alignment map is asked for, where it is not the activity's.
+        pointers: where native members stand in the other format, by pointer; for errors.
+
+    Raises:
+        InvalidEvent: as `read` does, with the pointer of the member in the other format.
+    """
+    try:
+        item = msgspec.convert(members, _Native)
+        _check_members(item)
+        content = _content(item, _instant(item.occurred_at, latest))
+        if standard is not None:
+            content = msgspec.structs.replace(content, standard=standard)
+        made = command(tenant, content)
+        _check_characters(_ANY_CHARACTERS, content)
+    except msgspec.ValidationError as error:
+        raise _translated(misfit(str(error)), pointers) from error
+    except EXTENSIONS_NOT_STORABLE as error:
+        raise InvalidEvent(f"cannot be stored: {error}", reason="invalid", pointer="") from error
+    except InvalidEvent as error:
+        raise _translated(error, pointers) from error
+    return made
+
+
+def _translated(error: InvalidEvent, pointers: Mapping[str, str] | None) -> InvalidEvent:
+    native = error.pointer or ""
+    for start, there in (pointers or {}).items():
+        if native == start or native.startswith(f"{start}/"):
+            return InvalidEvent(error.detail, pointer=there + native[len(start) :], **error.members)
+    return InvalidEvent(error.detail, pointer="", **error.members)
 
 
 def peek(raw: bytes) -> tuple[str | None, str | None, str | None]:
@@ -216,6 +261,7 @@ def _check_characters(raw: bytes, content: Evidence) -> None:
         "/id": content.id, "/source": content.source, "/learner": content.learner, "/activity/id": content.activity,
         "/supersedes": content.supersedes, "/retracts": content.retracts, "/assessor/id": content.assessor,
         **{f"/competencies/{place}": text for place, text in enumerate(content.competencies)},
+        "/standard": content.standard,
     }  # fmt: skip
     for pointer, text in named.items():
         if text is not None and any(character < " " or character == "\x7f" for character in text):

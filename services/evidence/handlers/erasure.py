@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from services.evidence.handlers.directory import Learners
-from services.evidence.tables import people, pieces, quarantine
+from services.evidence.tables import people, pieces, quarantine, statements
 from shared.crash_points import reach
 from shared.database import Database
 from shared.errors import NotFound
@@ -28,6 +28,7 @@ async def erase_learner(
         if not sources:
             raise NotFound("no such learner")
         parked = await quarantine.erase(connection, tenant, [(row["source"], row["source_id"]) for row in sources])
+        await statements.erase(connection, tenant, [(row["source"], row["source_id"]) for row in sources])
         erased = await pieces.erase(connection, tenant, learner, parked)
         redacted = 0
         for log in logs:

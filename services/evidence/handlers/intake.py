@@ -11,11 +11,23 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from services.evidence.domain.alignment import Alignment
 from services.evidence.domain.decisions import Outcome
-from services.evidence.domain.evidence import Evidence, ItemStatus, Park, RecordEvidence, Submission, recorded
+from services.evidence.domain.evidence import (
+    CONTENT,
+    NATIVE,
+    Evidence,
+    ItemStatus,
+    Park,
+    RecordEvidence,
+    Submission,
+    recorded,
+    restored,
+)
 from services.evidence.formats import native
+from services.evidence.handlers.alignment import Alignments
 from services.evidence.handlers.directory import Competencies, Learners
-from services.evidence.handlers.writer import ErasedLearner, Writer
+from services.evidence.handlers.writer import ErasedLearner, StaleAlignment, Writer
 from shared.errors import InvalidEvent, Unavailable
 from shared.events import utc
 from shared.observability import metrics
@@ -23,9 +35,13 @@ from shared.settings import Settings
 
 ITEMS_A_SLICE = 250
 """Items validated before other requests get their turn: about 5 ms."""
-ERASURES_MET_MAX = 3
+CHANGES_MET_MAX = 5
 
 Read = Callable[[bytes, str, datetime.datetime], RecordEvidence]
+
+
+READERS: dict[str, Read] = {NATIVE: native.read, CONTENT: restored}
+"""How what is kept for later is read again, by its form."""
 
 
 class Item(msgspec.Struct):
@@ -44,8 +60,11 @@ class Item(msgspec.Struct):
 class Intake:
     """Takes in items of a format, as one tenant, and answers when they are durable."""
 
-    def __init__(self, writer: Writer, learners: Learners, competencies: Competencies, settings: Settings) -> None:
+    def __init__(
+        self, writer: Writer, learners: Learners, competencies: Competencies, alignments: Alignments, settings: Settings
+    ) -> None:
         self._writer = writer
+        self._alignments = alignments
         self._learners = learners
         self._competencies = competencies
         self._settings = settings
@@ -65,23 +84,38 @@ class Intake:
         Raises:
             Unavailable: nothing was stored.
         """
-        received_at = datetime.datetime.now(datetime.UTC)
         results, commands = await self._read(items, tenant, only_source, read)
-        for _ in range(ERASURES_MET_MAX):
+        stored = await self.store(commands, tenant, way=way)
+        self._writer.counts.refused(tenant, len(items) - len(commands))
+        for index, item in stored.items():
+            results[index] = item
+        answered = [item for item in results if item is not None]
+        count(answered, way)
+        return answered
+
+    async def store(self, commands: Mapping[int, RecordEvidence], tenant: str, *, way: str) -> dict[int, Item]:
+        """
+        Return what becomes of commands, by their index; they are taken in the order of the mapping.
+
+        Raises:
+            Unavailable: nothing was stored.
+        """
+        received_at = datetime.datetime.now(datetime.UTC)
+        for _ in range(CHANGES_MET_MAX):
             submissions = await self._prepare(list(commands.values()), tenant, received_at)
             try:
                 outcomes = await self._writer.write(submissions, way)
                 break
             except ErasedLearner as erased:
                 self._learners.forget(erased.learners)
+            except StaleAlignment as stale:
+                self._alignments.forget(stale.tenants)
         else:
-            raise Unavailable("learners are being erased; send it again")
-        for index, command, (outcome, position) in zip(commands, commands.values(), outcomes, strict=True):
-            results[index] = _item(index, command.content.id, outcome, position)
-        answered = [item for item in results if item is not None]
-        for status, count in Counter(item.status for item in answered).items():
-            metrics.received.labels(way=way, status=status).inc(count)
-        return answered
+            raise Unavailable("learners are being erased, or alignments published; send it again")
+        return {
+            index: _item(index, command.content.id, outcome, position)
+            for index, command, (outcome, position) in zip(commands, commands.values(), outcomes, strict=True)
+        }
 
     async def _read(
         self, items: Sequence[bytes], tenant: str, only_source: str | None, read: Read
@@ -115,6 +149,8 @@ class Intake:
     ) -> list[Submission]:
         """Park what is not aligned, identify the learners of the rest, encode their events."""
         parks = await self._parks(commands, tenant)
+        aligned = await self._align(commands, tenant)
+        parks |= {index: found for index, found in aligned.items() if isinstance(found, Park)}
         people = await self._identify(commands, tenant, parks)
         submissions: list[Submission] = []
         time = utc(datetime.datetime.now(datetime.UTC))
@@ -125,8 +161,10 @@ class Intake:
                 submissions.append(Submission(command, None, 0, None, received_at, parks.get(index)))
             else:
                 learner, shard = person
-                draft = recorded(command, learner, shard, time)
-                submissions.append(Submission(command, learner, shard, draft, received_at))
+                found = aligned.get(index)
+                alignment = found if isinstance(found, Alignment) else None
+                draft = recorded(command, learner, shard, time, alignment=alignment)
+                submissions.append(Submission(command, learner, shard, draft, received_at, alignment=alignment))
         return submissions
 
     async def _parks(self, commands: Sequence[RecordEvidence], tenant: str) -> dict[int, Park]:
@@ -136,10 +174,7 @@ class Intake:
             index
             for index, command in enumerate(commands)
             if command.content.retracts is None
-            and (
-                not command.content.competencies
-                or not all((tenant, competency) in known for competency in command.content.competencies)
-            )
+            and not all((tenant, competency) in known for competency in command.content.competencies)
         ]
         if not suspects:
             return {}
@@ -147,6 +182,13 @@ class Intake:
         found = await self._competencies.find(named)
         parks = {index: _park(tenant, commands[index].content, found) for index in suspects}
         return {index: park for index, park in parks.items() if park is not None}
+
+    async def _align(self, commands: Sequence[RecordEvidence], tenant: str) -> dict[int, Alignment | Park]:
+        """Return what the alignment map says of items that name no competency, by index."""
+        contents = {
+            index: command.content for index, command in enumerate(commands) if command.content.align_by is not None
+        }
+        return await self._alignments.align(tenant, contents) if contents else {}
 
     async def _identify(
         self, commands: Sequence[RecordEvidence], tenant: str, parks: dict[int, Park]
@@ -172,10 +214,14 @@ class Intake:
         return people
 
 
+def count(items: Sequence[Item], way: str) -> None:
+    """Count what became of items."""
+    for status, number in Counter(item.status for item in items).items():
+        metrics.received.labels(way=way, status=status).inc(number)
+
+
 def _park(tenant: str, content: Evidence, known: Mapping[tuple[str, str], bool]) -> Park | None:
     """Return why a piece has to wait; one that corrects another does not wait for a retired competency to come back."""
-    if not content.competencies:
-        return Park("unaligned", "/activity", None)
     for place, competency in enumerate(content.competencies):
         retired = known.get((tenant, competency))
         if retired is None:

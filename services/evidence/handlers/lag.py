@@ -6,8 +6,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
-from services.evidence.handlers.parked import FLOW_ROWS
-from services.evidence.tables import quarantine
+from services.evidence.handlers.parked import Releaser
 from shared.consumer import ShardConsumer
 from shared.database import Database
 from shared.errors import Unavailable
@@ -22,9 +21,10 @@ async def evidence_lag(
     logs: Sequence[str],
     curriculum: ShardConsumer,
     feed: FeedClient,
+    releaser: Releaser,
     intake: Callable[[], Awaitable[tuple[int | None, float | None]]],
 ) -> list[dict[str, Any]]:
-    """Return the stages intake, evidence-relay, evidence-curriculum, and what is parked no longer but not taken in yet."""
+    """Return the stages intake, evidence-relay, evidence-curriculum, and what is to be parked no longer."""
     try:
         waiting, waiting_s = await asyncio.wait_for(intake(), KAFKA_ANSWER_S_MAX)
     except (KafkaError, TimeoutError):
@@ -32,7 +32,6 @@ async def evidence_lag(
     unfolded, unfolded_s = None, None
     async with database.connection() as connection:
         relay = await relay_lag(connection, "evidence-relay", logs)
-        flowing = len(await quarantine.flowing(connection, FLOW_ROWS))
         try:
             folding = await shard_lag(connection, curriculum, feed)
             unfolded, unfolded_s = folding["behind_events"], folding["behind_seconds"]
@@ -42,5 +41,5 @@ async def evidence_lag(
         {"name": "intake", "behind_events": waiting, "behind_seconds": waiting_s},
         relay,
         {"name": "evidence-curriculum", "behind_events": unfolded, "behind_seconds": unfolded_s},
-        {"name": "evidence-parked", "behind_events": flowing, "behind_seconds": 0.0},
+        {"name": "evidence-parked", "behind_events": await releaser.behind(), "behind_seconds": 0.0},
     ]

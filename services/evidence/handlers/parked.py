@@ -1,4 +1,4 @@
-"""Parked pieces flow by themselves when a framework brings the competency they wait for."""
+"""Parked pieces flow by themselves when a framework, or the alignment map, brings what they wait for."""
 
 import asyncio
 import contextlib
@@ -6,11 +6,13 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from itertools import groupby
 
+import asyncpg
 import msgspec
 
+from services.evidence.handlers.alignment import Realigner
 from services.evidence.handlers.directory import Competencies
-from services.evidence.handlers.intake import Intake
-from services.evidence.tables import curriculum, quarantine
+from services.evidence.handlers.intake import READERS, Intake
+from services.evidence.tables import alignments, curriculum, quarantine
 from shared.consumer import Settle, ShardBatch, Write
 from shared.contracts import FRAMEWORK_PUBLISHED, FrameworkPublished
 from shared.crash_points import reach
@@ -19,6 +21,8 @@ from shared.errors import Unavailable
 
 log = logging.getLogger(__name__)
 FLOW_ROWS = 2000
+ENTRIES = 500
+"""Entries of the alignment map that one sweep applies."""
 SWEEP_S = 5.0
 """How often to look without being told: a piece may be parked while its framework is being committed."""
 
@@ -43,8 +47,11 @@ class CurriculumHandler:
         async def write(connection: Connection) -> None:
             # Versions one by one, in their order: a later one may bring back what an earlier one retires.
             for tenant, part in told:
-                added = [(tenant, f"{part.framework}:{c.code}", part.version, False) for c in part.competencies]
-                added += [(tenant, f"{part.framework}:{code}", part.version, True) for code in part.retired]
+                framework, version = part.framework, part.version
+                added: list[tuple[str, str, str, bool, str | None]] = [
+                    (tenant, f"{framework}:{c.code}", version, False, c.identifier or c.code) for c in part.competencies
+                ]
+                added += [(tenant, f"{framework}:{code}", version, True, None) for code in part.retired]
                 if added:
                     await curriculum.add(connection, added)
                 if part.part == part.parts:
@@ -68,12 +75,17 @@ class CurriculumHandler:
 
 
 class Releaser:
-    """Takes parked pieces through the normal intake, in order of receipt, once what they wait for is known."""
+    """
+    Takes parked pieces through the normal intake, in order of receipt, once what they wait for is known.
 
-    def __init__(self, database: Database, intake: Intake, competencies: Competencies) -> None:
+    Applies new versions of the alignment map: to what waits for them, then to what stands by an earlier one.
+    """
+
+    def __init__(self, database: Database, intake: Intake, competencies: Competencies, realigner: Realigner) -> None:
         self._database = database
         self._intake = intake
         self._competencies = competencies
+        self._realigner = realigner
         self._awake = asyncio.Event()
 
     def wake(self) -> None:
@@ -90,23 +102,54 @@ class Releaser:
             try:
                 while await self.release():
                     pass
+                await self.apply_alignments()
             except Unavailable as error:
                 log.warning("parked pieces wait: %s", error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._awake.wait(), SWEEP_S)
 
     async def release(self) -> int:
-        """Release one page; return how many pieces it had."""
+        """Release one page of what waited for a competency; return how many pieces it had."""
         async with self._database.connection() as connection:
             rows = await quarantine.flowing(connection, FLOW_ROWS)
-        for tenant, run in groupby(rows, key=lambda row: str(row["tenant"])):
+        await self._take(rows)
+        return len(rows)
+
+    async def apply_alignments(self) -> None:
+        """Apply the entries of the map that are not yet; one whose competencies are unknown waits for a framework."""
+        async with self._database.connection() as connection:
+            entries = await alignments.unapplied(connection, ENTRIES)
+        done = []
+        for tenant, id, source, effective_from, version, targets in entries:
+            while True:
+                async with self._database.connection() as connection:
+                    rows = await quarantine.awaiting(connection, tenant, source, id, version, FLOW_ROWS)
+                if not rows:
+                    break
+                await self._take(rows)
+            if await self._realigner.apply(tenant, source, id, alignments.decode_targets(targets)):
+                done.append((tenant, id, source, effective_from, version))
+        if done:
+            async with self._database.connection() as connection:
+                await alignments.set_applied(connection, done)
+
+    async def behind(self) -> int:
+        """Return how many pieces and entries of the map are ready to be taken in or applied, up to a page of each."""
+        async with self._database.connection() as connection:
+            flowing = len(await quarantine.flowing(connection, FLOW_ROWS))
+            entries = await alignments.unapplied(connection, ENTRIES)
+        for tenant, _, _, _, _, targets in entries:
+            flowing += await self._realigner.is_ready(tenant, alignments.decode_targets(targets))
+        return flowing
+
+    async def _take(self, rows: Sequence[asyncpg.Record]) -> None:
+        for (tenant, form), run in groupby(rows, key=lambda row: (str(row["tenant"]), str(row["form"]))):
             page = list(run)
-            items = await self._intake.take([row["original"] for row in page], tenant, way="parked")
+            items = await self._intake.take([row["original"] for row in page], tenant, way="parked", read=READERS[form])
             reach("parked.taken")
             for row, item in zip(page, items, strict=True):
                 if item.status == "rejected":
                     await self._refuse(str(row["quarantine_id"]), item.reason or "", item.pointer or "", item.detail)
-        return len(rows)
 
     async def _refuse(self, quarantine_id: str, reason: str, pointer: str, detail: str | None) -> None:
         """A parked piece that cannot be used after all is quarantined, or it would come round for ever."""

@@ -1,16 +1,21 @@
 """Quarantine: keep what cannot be used with its reason and bytes, tell of it, and try it again when asked."""
 
 import datetime
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from services.evidence.domain.quarantine import Refusal, quarantined
-from services.evidence.handlers.intake import Intake, Item
+from services.evidence.handlers.intake import READERS, Intake, Item
 from services.evidence.tables import quarantine
 from shared.crash_points import reach
 from shared.database import Database
 from shared.errors import NotFound, Refused
 from shared.event_log import EventLog
 from shared.events import utc
+from shared.observability import metrics
+
+Again = Callable[[bytes, str, str], Awaitable[Sequence[Item]]]
+"""From the original, tenant and source."""
 
 
 class Quarantine:
@@ -20,6 +25,8 @@ class Quarantine:
         self._database = database
         self._log = log
         self._intake = intake
+        self.again: Mapping[str, Again] = {}
+        """How an original of another format is taken in again, by its form."""
 
     async def keep(self, refusals: Sequence[Refusal], way: str) -> None:
         """Store refusals and append their events, once each however often they are delivered."""
@@ -34,6 +41,8 @@ class Quarantine:
                 if refusal.quarantine_id in new
             ]
             await self._log.append(connection, drafts)
+        for reason, count in Counter(one.reason for one in refusals if one.quarantine_id in new).items():
+            metrics.quarantined.labels(reason=reason).inc(count)
 
     async def redrive(self, tenant: str, quarantine_id: str) -> Item:
         """
@@ -49,7 +58,11 @@ class Quarantine:
             raise NotFound("no such piece in quarantine")
         if row["status"] in ("redriven", "released"):
             raise Refused(f"it is {row['status']} already", evidence_id=str(row["evidence_id"]))
-        [item] = await self._intake.take([row["original"]], tenant, way="redrive")
+        if row["form"] in READERS:
+            read = READERS[row["form"]]
+            [item] = await self._intake.take([row["original"]], tenant, way="redrive", read=read)
+        else:
+            [item] = await self.again[row["form"]](row["original"], tenant, row["source"])
         reach("redrive.taken")
         if row["status"] == "quarantined":
             taken_in = item.status != "rejected"

@@ -18,7 +18,8 @@ import asyncpg
 from services.evidence.domain.decisions import Decision, Outcome, Row, decide
 from services.evidence.domain.evidence import State, Submission
 from services.evidence.domain.validity import Piece
-from services.evidence.tables import pieces, quarantine
+from services.evidence.handlers.counting import IntakeCounts
+from services.evidence.tables import alignments, pieces, quarantine
 from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import AttainError, Conflict, Unavailable
@@ -40,6 +41,14 @@ class ErasedLearner(AttainError):
         self.learners = learners
 
 
+class StaleAlignment(AttainError):
+    """The alignment map of `tenants` changed after it was asked: ask again."""
+
+    def __init__(self, tenants: set[str]) -> None:
+        super().__init__("the alignment map changed meanwhile")
+        self.tenants = tenants
+
+
 @dataclasses.dataclass(slots=True)
 class _Waiting:
     submissions: Sequence[Submission]
@@ -59,6 +68,7 @@ class Writer:
         self._work = asyncio.Event()
         self._room = asyncio.Event()
         self._generations: dict[int, int] = {}
+        self.counts = IntakeCounts()
 
     async def prepare(self) -> None:
         """Read the generation of each shard; a restore raises it while the services are stopped."""
@@ -73,6 +83,7 @@ class Writer:
         Raises:
             Unavailable: the database is away, or too much waits already.
             ErasedLearner: nothing was stored; identify again.
+            StaleAlignment: nothing was stored; align again.
         """
         if not submissions:
             return []
@@ -158,10 +169,12 @@ class Writer:
     ) -> list[tuple[Outcome, str | None]]:
         submissions = [submission for waiting in group for submission in waiting.submissions]
         now = datetime.datetime.now(datetime.UTC)
-        async with self._database.transaction() as connection:
+        async with self.counts.storing() as refused, self._database.transaction() as connection:
             await self._refuse_erased(connection, submissions)
+            await self._refuse_stale(connection, submissions)
             known = await _load(connection, submissions, forests)
             decision = decide(submissions, known, utc(now))
+            await self.counts.add(connection, refused, submissions, decision)
             appended = await append_all(connection, [(self._log, decision.drafts)])
             positions = [row[2] for row in appended]
             reach("evidence.appended")
@@ -178,6 +191,17 @@ class Writer:
             erased = await pieces.erased_among(connection, learners)
             if erased:
                 raise ErasedLearner(erased)
+
+    async def _refuse_stale(self, connection: Connection, submissions: Sequence[Submission]) -> None:
+        """Let nobody publish alignments until this transaction ends, and refuse what rests on an earlier map."""
+        seen = {(s.command.tenant, s.map_seen) for s in submissions if s.map_seen is not None}
+        if seen:
+            tenants = {tenant for tenant, _ in seen}
+            await alignments.hold(connection, tenants)
+            now = await alignments.heads(connection, tenants)
+            stale = {tenant for tenant, version in seen if version != now.get(tenant, 0)}
+            if stale:
+                raise StaleAlignment(stale)
 
     def _placed(self, decision: Decision, positions: Sequence[int]) -> list[tuple[Outcome, str | None]]:
         name, generations, drafts = self._log.name, self._generations, decision.drafts
@@ -255,7 +279,8 @@ async def _store(
             command, content = submission.command, submission.command.content
             parked[command.evidence_id] = (
                 command.evidence_id, command.tenant, content.source, content.id, content.learner, park.reason,
-                park.pointer, park.detail, park.awaits, ways[id(submission)], command.original,
+                park.pointer, park.detail, park.awaits, ways[id(submission)], command.original, command.form,
+                park.awaits_entry, park.seen,
             )  # fmt: skip
         await quarantine.park(connection, list(parked.values()), now)
     await quarantine.release(connection, decision.released)
@@ -268,13 +293,13 @@ def _row(row: Row, decision: Decision, positions: Sequence[int]) -> tuple[Any, .
     else:
         shard, pos = decision.drafts[piece.draft].shard, positions[piece.draft]
     if submission is None:
-        id, received_at, private = None, None, None
+        id, received_at, private, align_by = None, None, None, None
     else:
         command, received_at = submission.command, submission.received_at
-        id, private = command.content.id, command.private
+        id, private, align_by = command.content.id, command.private, command.content.align_by
     return (
         piece.evidence_id, piece.tenant, piece.source, id, piece.state, piece.digest, piece.learner, shard, pos,
-        piece.valid, piece.relation, piece.target, received_at, private,
+        piece.valid, piece.relation, piece.target, received_at, private, align_by,
     )  # fmt: skip
 
 

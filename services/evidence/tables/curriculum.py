@@ -1,17 +1,19 @@
 """Statements on the competencies that frameworks have, and had."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from shared.database import Connection, columns
 
 
-async def add(connection: Connection, competencies: Sequence[tuple[str, str, str, bool]]) -> None:
-    """Add (tenant, competency, framework version, retired); a competency that was retired may come back."""
+async def add(connection: Connection, competencies: Sequence[tuple[str, str, str, bool, str | None]]) -> None:
+    """Add (tenant, competency, framework version, retired, identifier); one that was retired may come back."""
     await connection.execute(
-        "insert into competency (tenant, competency, version, retired)"
-        " select * from unnest($1::text[], $2::text[], $3::text[], $4::bool[])"
-        " on conflict (tenant, competency) do update set version = excluded.version, retired = excluded.retired",
-        *columns(sorted(competencies), 4),
+        "insert into competency as c (tenant, competency, version, retired, identifier)"
+        " select * from unnest($1::text[], $2::text[], $3::text[], $4::bool[], $5::text[])"
+        " on conflict (tenant, competency) do update set version = excluded.version, retired = excluded.retired,"
+        "   identifier = coalesce(excluded.identifier, c.identifier)",
+        *columns(sorted(competencies, key=itemgetter(0, 1)), 5),
     )
 
 
@@ -34,3 +36,14 @@ async def among(connection: Connection, competencies: Sequence[tuple[str, str]])
         *columns(competencies, 2),
     )
     return {(row["tenant"], row["competency"]): row["retired"] for row in rows}
+
+
+async def identified(connection: Connection, identifiers: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return the competency of each (tenant, identifier); where frameworks share one, the first that is not retired."""
+    rows = await connection.fetch(
+        "select distinct on (c.tenant, c.identifier) c.tenant, c.identifier, c.competency from competency c"
+        " join unnest($1::text[], $2::text[]) k (tenant, identifier) using (tenant, identifier)"
+        " order by c.tenant, c.identifier, c.retired, c.competency",
+        *columns(identifiers, 2),
+    )
+    return {(row["tenant"], row["identifier"]): row["competency"] for row in rows}

@@ -12,7 +12,7 @@ from shared.database import Connection, columns
 
 _COLUMNS = (
     "evidence_id", "tenant", "source", "id", "state", "digest", "learner", "shard", "pos", "valid", "relation",
-    "target", "received_at", "private",
+    "target", "received_at", "private", "align_by",
 )  # fmt: skip
 ERASURE_LOCK = 0x6174_6572
 FOREST_LOCK = 0x6174_666F
@@ -61,7 +61,7 @@ async def known(connection: Connection, evidence_ids: Sequence[str]) -> list[Pie
     """Return what is stored of the ids."""
     rows = await connection.fetch(
         "select evidence_id, tenant, source, state, digest, learner, shard, pos, valid, relation, target,"
-        " null::bytea body from evidence where evidence_id = any($1::uuid[])",
+        " told, null::bytea body from evidence where evidence_id = any($1::uuid[])",
         evidence_ids,
     )
     return [_piece(row) for row in rows]
@@ -77,7 +77,7 @@ async def known_forest(connection: Connection, evidence_ids: Sequence[str]) -> l
         " wanted as (select evidence_id from chain union select evidence_id from voider"
         "   union select e.evidence_id from evidence e where e.target = any(array(select evidence_id from voider)))"
         " select e.evidence_id, e.tenant, e.source, e.state, e.digest, e.learner, e.shard, e.pos, e.valid, e.relation,"
-        "   e.target, l.body from wanted join evidence e using (evidence_id)"
+        "   e.target, e.told, l.body from wanted join evidence e using (evidence_id)"
         " left join event_log l on l.log = 'evidence' and l.shard = e.shard and l.pos = e.pos",
         evidence_ids,
     )
@@ -85,11 +85,11 @@ async def known_forest(connection: Connection, evidence_ids: Sequence[str]) -> l
 
 
 def _piece(row: asyncpg.Record) -> Piece:
-    evidence_id, tenant, source, state, digest, learner, shard, pos, valid, relation, target, body = row
+    evidence_id, tenant, source, state, digest, learner, shard, pos, valid, relation, target, told, body = row
     return Piece(
         str(evidence_id), tenant, source, State(state), digest, learner and str(learner), shard,
         None if pos is None else Place(shard, pos), None, valid, relation, target and str(target),
-        () if body is None else _decode_body(body).data.competencies,
+        () if body is None else _decode_body(body).data.competencies, told and str(told),
     )  # fmt: skip
 
 
@@ -109,11 +109,12 @@ async def update(connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
         await connection.execute(
             "update evidence e set id = k.id, state = k.state, digest = k.digest, learner = k.learner,"
             " shard = k.shard, pos = k.pos, valid = k.valid, relation = k.relation, target = k.target,"
-            " received_at = coalesce(e.received_at, k.received_at), private = k.private"
+            " received_at = coalesce(e.received_at, k.received_at), private = k.private, align_by = k.align_by"
             " from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bytea[], $7::uuid[],"
-            "   $8::int[], $9::bigint[], $10::bool[], $11::text[], $12::uuid[], $13::timestamptz[], $14::bytea[])"
+            "   $8::int[], $9::bigint[], $10::bool[], $11::text[], $12::uuid[], $13::timestamptz[], $14::bytea[],"
+            "   $15::text[])"
             "   k (evidence_id, tenant, source, id, state, digest, learner, shard, pos, valid, relation, target,"
-            "      received_at, private)"
+            "      received_at, private, align_by)"
             " where e.evidence_id = k.evidence_id",
             *columns(rows, len(_COLUMNS)),
         )
@@ -127,6 +128,33 @@ async def set_validity(connection: Connection, flipped: Mapping[str, bool]) -> N
             " where e.evidence_id = k.evidence_id",
             *columns(flipped.items(), 2),
         )
+
+
+async def to_realign(
+    connection: Connection, tenant: str, source: str, align_by: str, after: str, limit: int
+) -> list[asyncpg.Record]:
+    """Return accepted pieces that follow an id of the alignment map (`source` empty: at any source), with their events."""
+    return await connection.fetch(
+        "select e.evidence_id, e.source, e.learner, e.shard, e.private, l.body from evidence e"
+        " join event_log l on l.log = 'evidence' and l.shard = e.shard and l.pos = e.pos"
+        " where e.tenant = $1 and ($2 = '' or e.source = $2) and e.align_by = $3 and e.evidence_id > $4::uuid"
+        "   and e.state = 2 and coalesce(e.relation, '') <> 'retracts' order by e.evidence_id limit $5",
+        tenant,
+        source,
+        align_by,
+        after,
+        limit,
+    )
+
+
+async def set_told(connection: Connection, told: Sequence[tuple[str, str, int]]) -> None:
+    """Store under which id, and where, events tell of (evidence id, told id, pos) from now on."""
+    await connection.execute(
+        "update evidence e set told = k.told, pos = k.pos"
+        " from unnest($1::uuid[], $2::uuid[], $3::bigint[]) k (evidence_id, told, pos)"
+        " where e.evidence_id = k.evidence_id",
+        *columns(told, 3),
+    )
 
 
 async def find(connection: Connection, tenant: str, evidence_id: str) -> asyncpg.Record | None:
@@ -154,7 +182,8 @@ async def erase(connection: Connection, tenant: str, learner: str, parked: Seque
         "with own as (select evidence_id from evidence where tenant = $1 and learner = $2"
         "   union select unnest($3::uuid[])),"
         " gone as (update evidence e set state = 3, source = '', id = null, digest = null, learner = null,"
-        "   private = null where e.tenant = $1 and e.state <> 0 and (e.evidence_id in (select evidence_id from own)"
+        "   private = null, align_by = null where e.tenant = $1 and e.state <> 0"
+        "   and (e.evidence_id in (select evidence_id from own)"
         "     or e.relation = 'retracts' and e.target in (select evidence_id from own)) returning 1)"
         " select count(*) from gone",
         tenant,

@@ -11,7 +11,7 @@ from shared.database import Connection, columns
 
 _LISTED = (
     "quarantine_id, seq, status, source, item_id, reason, pointer, detail, awaits, way, attempts, received_at,"
-    " evidence_id"
+    " evidence_id, form, awaits_entry"
 )
 
 
@@ -19,18 +19,30 @@ async def add(connection: Connection, refusals: Sequence[Refusal], way: str, rec
     """Store refusals; return the ids of those that were not stored before (a redelivery is)."""
     rows = await connection.fetch(
         "insert into quarantine (quarantine_id, tenant, status, source, item_id, learner_source_id, reason, pointer,"
-        "   detail, original, way, attempts, received_at)"
+        "   detail, original, form, way, attempts, received_at)"
         " select k.quarantine_id, k.tenant, 'quarantined', k.source, k.item_id, k.learner, k.reason, k.pointer,"
-        "   k.detail, k.original, $10, 1, $11"
+        "   k.detail, k.original, k.form, $11, 1, $12"
         " from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],"
-        "   $9::bytea[]) k (quarantine_id, tenant, source, item_id, learner, reason, pointer, detail, original)"
+        "   $9::bytea[], $10::text[])"
+        "   k (quarantine_id, tenant, source, item_id, learner, reason, pointer, detail, original, form)"
         " on conflict do nothing returning quarantine_id",
         *columns(
             [
-                (r.quarantine_id, r.tenant, r.source, r.item_id, r.learner, r.reason, r.pointer, r.detail, r.original)
+                (
+                    r.quarantine_id,
+                    r.tenant,
+                    r.source,
+                    r.item_id,
+                    r.learner,
+                    r.reason,
+                    r.pointer,
+                    r.detail,
+                    r.original,
+                    r.form,
+                )
                 for r in refusals
             ],
-            9,
+            10,
         ),
         way,
         received_at,
@@ -42,21 +54,25 @@ async def park(connection: Connection, rows: Sequence[Sequence[Any]], received_a
     """
     Store parked pieces, or what an already parked one waits for now; they are known by their evidence id.
 
-    Rows: evidence id, tenant, source, id, learner, reason, pointer, detail, awaits, way, original bytes.
+    Rows: evidence id, tenant, source, id, learner, reason, pointer, detail, awaits, way, original bytes,
+    form, the entry of the alignment map that it waits for, the version of the map in which it was not there.
     """
     if rows:
         await connection.execute(
             "insert into quarantine as q (quarantine_id, evidence_id, tenant, status, source, item_id,"
-            "   learner_source_id, reason, pointer, detail, awaits, way, original, attempts, received_at)"
+            "   learner_source_id, reason, pointer, detail, awaits, way, original, form, awaits_entry, seen, attempts,"
+            "   received_at)"
             " select k.evidence_id, k.evidence_id, k.tenant, 'parked', k.source, k.item_id, k.learner, k.reason,"
-            "   k.pointer, k.detail, k.awaits, k.way, k.original, 1, $12"
+            "   k.pointer, k.detail, k.awaits, k.way, k.original, k.form, k.awaits_entry, k.seen, 1, $15"
             " from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],"
-            "   $8::text[], $9::text[], $10::text[], $11::bytea[])"
-            "   k (evidence_id, tenant, source, item_id, learner, reason, pointer, detail, awaits, way, original)"
+            "   $8::text[], $9::text[], $10::text[], $11::bytea[], $12::text[], $13::text[], $14::bigint[])"
+            "   k (evidence_id, tenant, source, item_id, learner, reason, pointer, detail, awaits, way, original, form,"
+            "      awaits_entry, seen)"
             " on conflict (quarantine_id) do update set status = 'parked', reason = excluded.reason,"
             "   pointer = excluded.pointer, detail = excluded.detail, awaits = excluded.awaits,"
+            "   awaits_entry = excluded.awaits_entry, seen = excluded.seen,"
             "   attempts = q.attempts + 1",
-            *columns(rows, 11),
+            *columns(rows, 14),
             received_at,
         )
 
@@ -65,8 +81,8 @@ async def release(connection: Connection, evidence_ids: Sequence[str]) -> None:
     """Mark parked pieces as taken in; their bytes are not needed any more."""
     if evidence_ids:
         await connection.execute(
-            "update quarantine set status = 'released', original = '', awaits = null"
-            " where quarantine_id = any($1::uuid[]) and status = 'parked'",
+            "update quarantine set status = 'released', original = '', awaits = null,"
+            "   awaits_entry = null where quarantine_id = any($1::uuid[]) and status = 'parked'",
             evidence_ids,
         )
 
@@ -85,10 +101,28 @@ async def flowing(connection: Connection, limit: int) -> list[asyncpg.Record]:
         " union all select n.tenant, n.awaits from waiting w cross join lateral (select tenant, awaits from quarantine"
         "   where status = 'parked' and awaits is not null and (tenant, awaits) > (w.tenant, w.awaits)"
         "   order by tenant, awaits limit 1) n)"
-        " select q.quarantine_id, q.tenant, q.original, q.seq from waiting w"
-        " join competency c on c.tenant = w.tenant and c.competency = w.awaits and not c.retired"
+        " select q.quarantine_id, q.tenant, q.original, q.form, q.seq from waiting w"
         " join quarantine q on q.status = 'parked' and q.tenant = w.tenant and q.awaits = w.awaits"
+        " where exists (select from competency c where c.tenant = w.tenant and c.competency = w.awaits"
+        "     and not c.retired)"
+        "   or exists (select from competency c where c.tenant = w.tenant and c.identifier = w.awaits"
+        "     and not c.retired)"
         " order by q.seq limit $1",
+        limit,
+    )
+
+
+async def awaiting(
+    connection: Connection, tenant: str, source: str, entry: str, version: int, limit: int
+) -> list[asyncpg.Record]:
+    """Return pieces that wait for an entry of the alignment map and were parked before a version of it."""
+    return await connection.fetch(
+        "select quarantine_id, tenant, original, form, seq from quarantine where status = 'parked' and tenant = $1"
+        " and awaits_entry = $2 and ($3 = '' or source = $3) and seen < $4 order by seq limit $5",
+        tenant,
+        entry,
+        source,
+        version,
         limit,
     )
 
@@ -96,8 +130,8 @@ async def flowing(connection: Connection, limit: int) -> list[asyncpg.Record]:
 async def refuse(connection: Connection, quarantine_id: str, reason: str, pointer: str, detail: str) -> None:
     """Keep a parked piece as quarantined: now that it could flow, it turns out that it cannot be used."""
     await connection.execute(
-        "update quarantine set status = 'quarantined', attempts = attempts + 1, awaits = null, reason = $2,"
-        " pointer = $3, detail = $4 where quarantine_id = $1 and status = 'parked'",
+        "update quarantine set status = 'quarantined', attempts = attempts + 1, awaits = null,"
+        " awaits_entry = null, reason = $2, pointer = $3, detail = $4 where quarantine_id = $1 and status = 'parked'",
         quarantine_id,
         reason,
         pointer,

@@ -3,11 +3,12 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID
 
-from shared import consumer, event_log
+from shared import consumer, event_log, reconciliation
 
 metadata = sa.MetaData()
 event_log.define_tables(metadata)
 consumer.define_tables(metadata)
+reconciliation.define_tables(metadata)
 
 _TEXT = sa.Text(collation="C")
 _INSTANT = sa.DateTime(timezone=True)
@@ -30,6 +31,15 @@ evidence = sa.Table(
     sa.Column("target", UUID),
     sa.Column("received_at", _INSTANT),
     sa.Column("private", sa.LargeBinary),
+    sa.Column("align_by", _TEXT),
+    sa.Column("told", UUID),
+)
+sa.Index(
+    "evidence_align_by",
+    evidence.c.tenant,
+    evidence.c.align_by,
+    evidence.c.evidence_id,
+    postgresql_where=evidence.c.align_by.isnot(None),
 )
 sa.Index(
     "evidence_target", evidence.c.target, postgresql_where=evidence.c.target.isnot(None)
@@ -68,6 +78,37 @@ competency = sa.Table(
     sa.Column("competency", _TEXT, primary_key=True),
     sa.Column("version", _TEXT, nullable=False, server_default=""),
     sa.Column("retired", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("identifier", _TEXT),
+)
+sa.Index(
+    "competency_identifier",
+    competency.c.tenant,
+    competency.c.identifier,
+    postgresql_where=competency.c.identifier.isnot(None),
+)
+
+alignment = sa.Table(
+    "alignment",
+    metadata,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("id", _TEXT, primary_key=True),
+    sa.Column("source", _TEXT, primary_key=True),
+    sa.Column("effective_from", _TEXT, primary_key=True),
+    sa.Column("version", sa.BigInteger, primary_key=True),
+    sa.Column("kind", _TEXT, nullable=False),
+    sa.Column("targets", sa.LargeBinary, nullable=False),
+    sa.Column("origin", _TEXT, nullable=False),
+    sa.Column("published_by", _TEXT, nullable=False),
+    sa.Column("published_at", _INSTANT, nullable=False),
+    sa.Column("applied", sa.Boolean, nullable=False),
+)
+sa.Index("alignment_unapplied", alignment.c.tenant, alignment.c.version, postgresql_where=sa.not_(alignment.c.applied))
+
+alignment_head = sa.Table(
+    "alignment_head",
+    metadata,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("version", sa.BigInteger, nullable=False),
 )
 
 quarantine = sa.Table(
@@ -89,6 +130,16 @@ quarantine = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("received_at", _INSTANT, nullable=False),
     sa.Column("evidence_id", UUID),
+    sa.Column("form", _TEXT, nullable=False, server_default="native"),
+    sa.Column("awaits_entry", _TEXT),
+    sa.Column("seen", sa.BigInteger, nullable=False, server_default="0"),
+)
+sa.Index(
+    "quarantine_awaits_entry",
+    quarantine.c.tenant,
+    quarantine.c.awaits_entry,
+    quarantine.c.seq,
+    postgresql_where=sa.and_(quarantine.c.status == sa.text("'parked'"), quarantine.c.awaits_entry.isnot(None)),
 )
 sa.Index("quarantine_list", quarantine.c.tenant, quarantine.c.status, quarantine.c.seq)
 sa.Index(
@@ -97,6 +148,17 @@ sa.Index(
     quarantine.c.awaits,
     quarantine.c.seq,
     postgresql_where=sa.and_(quarantine.c.status == sa.text("'parked'"), quarantine.c.awaits.isnot(None)),
+)
+
+intake_count = sa.Table(
+    "intake_count",
+    metadata,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("slot", sa.Integer, primary_key=True),
+    *(
+        sa.Column(name, sa.BigInteger, nullable=False)
+        for name in ("received", "accepted", "duplicate", "corrected", "parked", "rejected", "events")
+    ),
 )
 
 roster_fact = sa.Table(
@@ -116,4 +178,38 @@ roster_group = sa.Table(
     sa.Column("group_id", _TEXT, primary_key=True),
     sa.Column("learner", UUID, primary_key=True),
     sa.Column("value", _TEXT, nullable=False),
+)
+
+xapi_statement = sa.Table(
+    "xapi_statement",
+    metadata,
+    # A hash of (tenant, source, statement id).
+    sa.Column("statement_key", UUID, primary_key=True),
+    sa.Column("tenant", _TEXT, nullable=False),
+    sa.Column("source", _TEXT, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("outcome", _TEXT, nullable=False),
+    sa.Column("received_at", _INSTANT, nullable=False),
+    sa.Column("voids", UUID),
+    # Who and what is said: only of statements that are kept.
+    sa.Column("learner_source_id", _TEXT),
+    sa.Column("body", sa.LargeBinary),
+)
+sa.Index("xapi_statement_voids", xapi_statement.c.voids, postgresql_where=xapi_statement.c.voids.isnot(None))
+sa.Index(
+    "xapi_statement_learner",
+    xapi_statement.c.tenant,
+    xapi_statement.c.source,
+    xapi_statement.c.learner_source_id,
+    postgresql_where=xapi_statement.c.learner_source_id.isnot(None),
+)
+
+revision_group = sa.Table(
+    "revision_group",
+    metadata,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("source", _TEXT, primary_key=True),
+    # A digest: the name of a group may hold a learner's source id, which must be forgettable.
+    sa.Column("group_key", sa.LargeBinary, primary_key=True),
+    sa.Column("state", sa.LargeBinary, nullable=False),
 )

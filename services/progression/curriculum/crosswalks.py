@@ -27,11 +27,15 @@ class Crosswalk(NamedTuple):
     version: str
 
 
-class Support(NamedTuple):
-    """Why a competency is credited: the crosswalk, and which of its ends was shown."""
+class Links(NamedTuple):
+    """
+    The crosswalks that credit in full, in both directions of reading: by what was shown, and by what that credits.
 
-    shown: str
-    crosswalk: Crosswalk
+    What is credited is in force in a framework; what was shown may be retired.
+    """
+
+    gives: Mapping[str, Mapping[str, Crosswalk]]
+    receives: Mapping[str, Mapping[str, Crosswalk]]
 
 
 class Migration(NamedTuple):
@@ -79,29 +83,20 @@ def crosswalks(frameworks: Collection[Framework]) -> tuple[Crosswalk, ...]:
     )
 
 
-def credits(shown: Collection[str], edges: Iterable[Crosswalk]) -> dict[str, tuple[Support, ...]]:
-    """Return what is credited because of what was shown, with every support; what was shown itself needs no credit."""
-    found: dict[str, list[Support]] = {}
-    for edge in edges:
-        if edge.origin in shown and edge.destination not in shown:
-            found.setdefault(edge.destination, []).append(Support(edge.origin, edge))
-        elif edge.type == "exactMatchOf" and edge.destination in shown and edge.origin not in shown:
-            found.setdefault(edge.origin, []).append(Support(edge.destination, edge))
-    return {competency: tuple(sorted(supports)) for competency, supports in found.items()}
-
-
-def undo(credited: Mapping[str, tuple[Support, ...]], edge: Crosswalk) -> dict[str, tuple[Support, ...]]:
-    """Return the credit that remains without a crosswalk: the same as if it had never been."""
-    remaining = {
-        competency: tuple(support for support in supports if support.crosswalk != edge)
-        for competency, supports in credited.items()
-    }
-    return {competency: supports for competency, supports in remaining.items() if supports}
-
-
-def strength_of(supports: Iterable[Support]) -> Strength:
-    """Return the strength of a credit: that of its best support."""
-    return "full" if any(support.crosswalk.strength == "full" for support in supports) else "partial"
+def links(frameworks: Collection[Framework], renamed: Iterable[Crosswalk] = ()) -> Links:
+    """Return what credits what, by the crosswalks that frameworks state and by competencies `renamed` between versions."""
+    here = {competency for framework in frameworks for competency in framework.by_id}
+    gives: dict[str, dict[str, Crosswalk]] = {}
+    receives: dict[str, dict[str, Crosswalk]] = {}
+    for edge in (*crosswalks(frameworks), *renamed):
+        ends = [(edge.origin, edge.destination)] if edge.strength == "full" else []
+        if ends and edge.type == "exactMatchOf":
+            ends.append((edge.destination, edge.origin))
+        for shown, credited in ends:
+            if credited in here and credited != shown:
+                gives.setdefault(shown, {}).setdefault(credited, edge)
+                receives.setdefault(credited, {}).setdefault(shown, edge)
+    return Links(gives, receives)
 
 
 def plan(old: Framework, new: Framework) -> Migration:

@@ -60,6 +60,11 @@ class Framework(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
         return {self.full_id(competency.code): competency for competency in self.competencies}
 
     @functools.cached_property
+    def listed(self) -> frozenset[str]:
+        """The full ids of all that the source lists, retired or not."""
+        return frozenset((*self.by_id, *(self.full_id(competency.code) for competency in self.retired)))
+
+    @functools.cached_property
     def prerequisites(self) -> dict[str, tuple[str, ...]]:
         """The direct prerequisites of every competency that has any, by full id."""
         return self._neighbours((edge.destination, edge.origin) for edge in self._edges("prerequisite"))

@@ -9,14 +9,14 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from services.progression import tables
-from services.progression.advancement import LearnerState
 from services.progression.curriculum.graph import frontier
 from services.progression.domain import describe
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.logs import CONSUMER
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
 from services.progression.journal import in_order
-from services.progression.policy import Policy, policy_from, read_policy
+from services.progression.learner import LearnerState
+from services.progression.policy import Policy, policy_from
 from shared.contracts import MasteryUpdated
 from shared.database import Connection, Database
 from shared.errors import Gone, InvalidEvent, NotFound
@@ -54,11 +54,13 @@ def _decision_routes(router: APIRouter, decisions: Decisions, database: Database
                 "positions": await folded(positions)}  # fmt: skip
 
     @router.post("/v1/policies/check", tags=["policies"])
-    async def check_policy(request: Request, caller: Caller) -> dict[str, Any]:
-        """Read the policy in the body without storing it."""
+    async def check_policy(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
+        """Say what is the matter with the policy in the body, without storing it; an error would be refused."""
         caller.require("policy:write", "records:read")
-        policy = read_policy(await read_body(request, settings))
-        return {"policy": policy.id, "version": policy.version, "hash": policy.hash, "problems": []}
+        body = await read_body(request, settings)
+        policy, problems = await decisions.check_policy(caller.tenant, body, framework)
+        return {"policy": policy.id, "version": policy.version, "hash": policy.hash,
+                "problems": [problem._asdict() for problem in problems]}  # fmt: skip
 
     @router.get("/v1/policies", tags=["policies"])
     async def policies(caller: Caller) -> dict[str, Any]:

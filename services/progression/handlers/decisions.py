@@ -1,19 +1,30 @@
 """What people decide: stored, then told to every shard through the inbox."""
 
+import asyncio
 import uuid
+import zoneinfo
+from collections.abc import Sequence
 
 import msgspec
 
 from services.progression import tables
 from services.progression.curriculum import Framework, parts
 from services.progression.curriculum.crosswalks import Migration, plan
-from services.progression.handlers.logs import CONSUMER, FRAMEWORK_ACTIVATED, POLICY_ACTIVATED, REDRIVEN, Logs
+from services.progression.handlers.logs import (
+    CONSUMER,
+    FRAMEWORK_ACTIVATED,
+    POLICY_ACTIVATED,
+    REDRIVEN,
+    SETTINGS_ACTIVATED,
+    Logs,
+)
 from services.progression.handlers.memory import read_framework
-from services.progression.policy import Policy, read_policy
+from services.progression.policy import Policy, policy_from, read_policy
+from services.progression.policy.lint import Problem, lint
 from shared.contracts import FRAMEWORK_PUBLISHED
 from shared.crash_points import reach
 from shared.database import Connection, Database
-from shared.errors import NotFound, Refused
+from shared.errors import InvalidEvent, NotFound, Refused
 from shared.events import Draft, encode_json, envelope, now
 from shared.settings import Settings
 from shared.shards import shard_of, stable_id
@@ -34,21 +45,47 @@ class Decisions:
         The one that was decided there last is not activated again: the positions are those of the first time.
 
         Raises:
-            InvalidEvent: the policy is not of the language.
+            InvalidEvent: the policy is not of the language, or the lint has an error; with a pointer.
         """
         policy = read_policy(text)
-        body = encode_json(policy.model_dump(mode="json", by_alias=True, exclude_defaults=True))
         async with self._database.transaction() as connection:
-            known, positions = await self._last(connection, tenant, POLICY_ACTIVATED, framework)
+            known, positions = await self._last(connection, tenant, POLICY_ACTIVATED, {"framework": framework})
             if known.get("policy") == policy.hash:
                 return policy, positions
-            await tables.save_policy(connection, tenant, policy.hash, body)
+            _refuse_errors(await self._lint(connection, tenant, policy, framework, known.get("policy", "")))
+            await tables.save_policy(connection, tenant, policy.hash, encode_json(policy.content))
             positions = await self._decide_everywhere(
                 connection, tenant, POLICY_ACTIVATED, {"policy": policy.hash, "framework": framework}
             )
             reach("policy.decided")
         reach("policy.committed")
         return policy, positions
+
+    async def check_policy(self, tenant: str, text: bytes, framework: str) -> tuple[Policy, list[Problem]]:
+        """
+        Read a policy as `set_policy` would, without storing it; return it with its problems.
+
+        Raises:
+            InvalidEvent: the policy is not of the language; with a pointer.
+        """
+        policy = read_policy(text)
+        async with self._database.transaction() as connection:
+            known, _ = await self._last(connection, tenant, POLICY_ACTIVATED, {"framework": framework})
+            return policy, await self._lint(connection, tenant, policy, framework, known.get("policy", ""))
+
+    async def _lint(
+        self, connection: Connection, tenant: str, policy: Policy, framework: str, before: str
+    ) -> list[Problem]:
+        """Hold a policy against the one in its place, by hash, and against the frameworks that it may be for."""
+        body = await tables.policy_body(connection, tenant, before) if before else None
+        predecessor = policy_from(msgspec.json.decode(body)) if body is not None else None
+        if predecessor is not None and predecessor.id != policy.id:
+            predecessor = None
+        known = [read_framework(body) for body in await tables.frameworks_of(connection, tenant)]
+        # Trying what a policy asks for can take a second: requests and heartbeats go on meanwhile.
+        return await asyncio.to_thread(
+            lint, policy, predecessor, [each for each in known if framework in ("", each.id)]
+        )
 
     async def publish_framework(self, tenant: str, framework: Framework) -> tuple[Migration, dict[int, int]]:
         """
@@ -60,7 +97,7 @@ class Decisions:
             Refused: it has no competencies, and the one in force has: all of them would be retired.
         """
         async with self._database.transaction() as connection:
-            known, positions = await self._last(connection, tenant, FRAMEWORK_ACTIVATED, framework.id)
+            known, positions = await self._last(connection, tenant, FRAMEWORK_ACTIVATED, {"framework": framework.id})
             _, body = await tables.load_documents(connection, tenant, "", framework.id, known.get("version", ""))
             before = read_framework(body) if body is not None else Framework(framework.id, "", (), ())
             migration = plan(before, framework)
@@ -78,6 +115,30 @@ class Decisions:
             await self._logs.curriculum.append(connection, self._published(tenant, framework))
         reach("framework.committed")
         return migration, positions
+
+    async def set_time_zone(self, tenant: str, time_zone: str) -> dict[int, int]:
+        """
+        Say in which time zone (IANA name) the tenant's school days lie; return the inbox position in every shard.
+
+        What is on the record stays, and everything else is decided anew. The one that was set last is not set again.
+
+        Raises:
+            InvalidEvent: there is no such time zone.
+        """
+        if time_zone not in zoneinfo.available_timezones():
+            raise InvalidEvent(f"there is no time zone {time_zone[:100]!r}", pointer="/time_zone")
+        async with self._database.transaction() as connection:
+            known, positions = await self._last(connection, tenant, SETTINGS_ACTIVATED, {})
+            if known.get("time_zone") != time_zone:
+                data = {"time_zone": time_zone}
+                positions = await self._decide_everywhere(connection, tenant, SETTINGS_ACTIVATED, data)
+        return positions
+
+    async def time_zone(self, tenant: str) -> str:
+        """Return the time zone that was set last, UTC where none was."""
+        async with self._database.transaction() as connection:
+            known, _ = await self._last(connection, tenant, SETTINGS_ACTIVATED, {})
+        return known.get("time_zone", "UTC")
 
     async def framework(self, tenant: str, id: str) -> Framework:
         """
@@ -120,15 +181,15 @@ class Decisions:
         return dict(enumerate(await self._logs.decisions.append(connection, drafts)))
 
     async def _last(
-        self, connection: Connection, tenant: str, type: str, framework: str
+        self, connection: Connection, tenant: str, type: str, about: dict[str, str]
     ) -> tuple[dict[str, str], dict[int, int]]:
         """
-        Return what was decided last, whether or not it is folded yet, and its inbox positions.
+        Return what was decided last `about` something, whether or not it is folded yet, and its inbox positions.
 
         Whoever asks again, because the answer was lost, decides nothing twice and waits like the first.
         """
         await tables.lock_decisions(connection, tenant)
-        body, positions = await tables.last_decision(connection, tenant, type, framework)
+        body, positions = await tables.last_decision(connection, tenant, type, encode_json(about))
         data: dict[str, str] = msgspec.json.decode(body)["data"] if body else {}
         return data, positions
 
@@ -137,6 +198,12 @@ class Decisions:
         async with self._database.connection() as connection:
             stored = await tables.folded_positions(connection, CONSUMER)
         return all(stored[shard][2] >= position for shard, position in positions.items())
+
+
+def _refuse_errors(problems: Sequence[Problem]) -> None:
+    for problem in problems:
+        if problem.severity == "error":
+            raise InvalidEvent(problem.text, pointer=problem.pointer)
 
 
 def _decision(shard: int, tenant: str, type: str, data: dict[str, str], id: str) -> Draft:

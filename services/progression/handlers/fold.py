@@ -28,6 +28,7 @@ from services.progression.inputs import Input, Key, Learner, decode, input_of
 from services.progression.journal import JournalEntry
 from services.progression.rules import Rules
 from shared.consumer import Settle, ShardBatch, Write
+from shared.contracts import MasteryUpdated
 from shared.database import Connection, Database
 from shared.event_log import LogRow
 from shared.events import Envelope, decode_envelope, encode_json, now
@@ -104,7 +105,9 @@ class MasteryFold:
                 await settle()
                 await self._decide(batch, shard, fold, settle, outcome)
             if batch.events:
+                before = shard.journal_pos
                 runs.append((shard, fold, self._journal(batch.events, shard, outcome, missing)))
+                outcome.events[batch.shard] = set(range(before + 1, shard.journal_pos + 1))
             elif not batch.decisions:
                 await settle()
                 await (self._sweep if shard.sweep else self._tick)(shard, fold, settle, outcome)
@@ -199,12 +202,13 @@ class MasteryFold:
                 affected[change.tenant, change.learner] = shard
         await load_standings(self._database, affected)
         for shard, fold in folds:
+            states = fold.describe_touched()
             told = fold.tell(shard.learners)
             for learner, reason in fold.blocked.items():
                 self._block(shard, learner, reason, outcome)
             outcome.note_told(shard.number, told)
-            outcome.note_checked_by_use(shard.number, fold.checked_by_use)
-            self._note_states(shard, fold, outcome)
+            outcome.note_decided(shard.number, fold.decided)
+            self._note_states(shard, fold, states, outcome)
             await asyncio.sleep(0)
         for learner, shard in affected.items():
             if learner not in shard.blocked:
@@ -214,7 +218,7 @@ class MasteryFold:
                 outcome.standings[learner] = (shard.number, pack(standing), deadline)
 
     @staticmethod
-    def _note_states(shard: Shard, fold: ShardFold, outcome: Outcome) -> None:
+    def _note_states(shard: Shard, fold: ShardFold, states: dict[Key, MasteryUpdated], outcome: Outcome) -> None:
         for key in fold.touched:
             learner = key[:2]
             if shard.blocked and learner in shard.blocked:
@@ -223,7 +227,7 @@ class MasteryFold:
             entry = shard.entries[key]
             deadline = fold.deadline_of(key)
             shard.remember_deadline(deadline)
-            outcome.note_state(shard.number, key, entry.rules_no, pack(entry.state), deadline, fold.updated(key))
+            outcome.note_state(shard.number, key, entry.rules_no, pack(entry.state), deadline, states[key])
         shard.folded |= fold.touched.keys()
 
     async def _decide(self, batch: ShardBatch, shard: Shard, fold: ShardFold, settle: Settle, outcome: Outcome) -> None:

@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
 
 from services.progression import tables
-from services.progression.advancement import LearnerState
 from services.progression.domain import Entry
 from services.progression.handlers.memory import Shard, unpack_key, unpack_learner
 from services.progression.inputs import Input, Key, Learner, absorb, decode
 from services.progression.journal import unpack_entries
+from services.progression.learner import LearnerState
 from shared.consumer import Settle
 from shared.database import Database
 

@@ -7,6 +7,7 @@ from shared.event_log import EventLog
 CONSUMER = "progression"
 POLICY_ACTIVATED = "attain.decision.policy_activated.v1"
 FRAMEWORK_ACTIVATED = "attain.decision.framework_activated.v1"
+SETTINGS_ACTIVATED = "attain.decision.settings_activated.v1"
 REDRIVEN = "attain.decision.redriven.v1"
 
 

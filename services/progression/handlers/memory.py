@@ -2,10 +2,10 @@
 
 import msgspec
 
-from services.progression.advancement import LearnerState
 from services.progression.curriculum import Framework
 from services.progression.domain import Entry
 from services.progression.inputs import Key, Learner
+from services.progression.learner import LearnerState
 from services.progression.mastery import KeyState
 from services.progression.rules import Rules
 

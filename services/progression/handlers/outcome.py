@@ -9,7 +9,7 @@ from services.progression.decisions import COMPETENCY_DECIDED, CompetencyDecided
 from services.progression.handlers.logs import Logs
 from services.progression.inputs import Key, Learner
 from services.progression.journal import JournalEntry, JournalRow, pack_entries
-from services.progression.telling import Change, Told
+from services.progression.telling import Told
 from shared.consumer import ShardBatch
 from shared.contracts import CHECKPOINT, MASTERY_UPDATED, Checkpoint, MasteryUpdated
 from shared.crash_points import reach
@@ -17,7 +17,6 @@ from shared.database import Connection
 from shared.event_log import LogRow, append_all
 from shared.events import Draft, encode_json, envelope, now
 from shared.observability import metrics
-from shared.shards import stable_id
 
 
 class Outcome:
@@ -26,6 +25,8 @@ class Outcome:
     def __init__(self) -> None:
         self.journal: dict[int, dict[Key, list[JournalEntry]]] = {}
         """By shard and key; the competency is empty for what concerns no key, the learner too for decisions."""
+        self.events: dict[int, set[int]] = {}
+        """By shard: the positions in the journal of what came from the evidence log."""
         self.states: dict[Key, tuple[int, int, bytes, str | None]] = {}
         self.standings: dict[Learner, tuple[int, bytes, str | None]] = {}
         self.progression: list[Draft] = []
@@ -54,19 +55,14 @@ class Outcome:
             )  # fmt: skip
             self.advancement.append(Draft(shard, event.tenant, event.learner, body))
 
-    def note_checked_by_use(self, shard: int, checked: Sequence[tuple[Change, str]]) -> None:
-        """Put the re-checks that use has passed into the inbox, where a person's decision would come."""
-        for change, competency in checked:
-            decision = CompetencyDecided(
-                change.learner, competency, "check", "", "", "evidence", f"success on {change.competency}",
-                evidence=change.state.basis,
-            )  # fmt: skip
+    def note_decided(self, shard: int, decided: Sequence[tuple[str, str, CompetencyDecided]]) -> None:
+        """Put what follows for other competencies into the inbox, where a person's decision would come."""
+        for tenant, id, decision in decided:
             body = envelope(
-                id=stable_id(change.tenant, change.learner, "checked", competency, change.trigger.id),
-                source="progression", type=COMPETENCY_DECIDED, tenant=change.tenant, subject=change.learner,
+                id=id, source="progression", type=COMPETENCY_DECIDED, tenant=tenant, subject=decision.learner,
                 time=self._time, data=encode_json(decision),
             )  # fmt: skip
-            self.decisions.append(Draft(shard, change.tenant, change.learner, body))
+            self.decisions.append(Draft(shard, tenant, decision.learner, body))
 
     def note_state(
         self, shard: int, key: Key, rules_no: int, state: bytes, deadline: str | None, updated: MasteryUpdated
@@ -117,14 +113,17 @@ class Outcome:
                 (logs.progression, self.progression),
             ],
         )
-        reach("fold.told")
 
     def _journal_rows(self) -> list[JournalRow]:
         rows = []
         for shard, groups in self.journal.items():
             batch = max([entries[-1].pos for entries in groups.values()])
+            uncounted = self.events.get(shard, set())
             for no, (key, entries) in enumerate(groups.items()):
-                rows.append(JournalRow(shard, batch, no, *key, pack_entries(entries)))
+                before = len(uncounted)
+                for entry in entries:
+                    uncounted.discard(entry.pos)
+                rows.append(JournalRow(shard, batch, no, *key, pack_entries(entries), before - len(uncounted)))
         return rows
 
     async def _save_blocked(self, connection: Connection, blocked_learners_max: int) -> None:

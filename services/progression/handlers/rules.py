@@ -12,7 +12,7 @@ from services.progression.handlers.memory import Shard, read_framework
 from services.progression.policy import Policy, policy_from
 from services.progression.rules import Activation, Rules, cause_of
 from services.progression.telling import Trigger
-from shared.database import Database
+from shared.database import Connection, Database
 from shared.events import Envelope
 
 
@@ -87,3 +87,26 @@ class RuleBook:
         if digest not in self._frameworks:
             self._frameworks[digest] = read_framework(body)
         return self._frameworks[digest]
+
+
+async def activations_of(connection: Connection, tenant: str, shard: int, framework: str) -> list[Activation]:
+    """Return a tenant's activations on a shard in order; the graphs of other frameworks are left out."""
+    rows = await tables.tenant_activations(connection, tenant, shard, framework)
+    bodies = {row["policy"]: row["policy_body"] for row in rows if row["policy_body"] is not None}
+    policies = {digest: policy_from(msgspec.json.decode(body)) for digest, body in bodies.items()}
+    return [
+        Activation(
+            row["no"], Trigger(row["input_id"], row["pos"], row["time"], cause_of(row)), row["framework"],
+            policies.get(row["policy"]), read_framework(row["framework_body"]) if row["framework_body"] else None,
+            row["time_zone"],
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+async def rules_of(connection: Connection, tenant: str, framework: str) -> Rules:
+    """Return what is in force for a framework of a tenant, as its first shard has folded it."""
+    rules = Rules()
+    for activation in await activations_of(connection, tenant, 0, framework):
+        rules.activate(activation)
+    return rules

@@ -5,7 +5,6 @@ What is left out means no such rule. Parts of the language that this version can
 A version of a policy is the SHA-256 of its content in canonical form; every decision pins the version it used.
 """
 
-import datetime
 import functools
 import hashlib
 from typing import Any, Literal
@@ -26,7 +25,6 @@ from services.progression.policy.members import (
     Selector,
     SignOff,
     Sufficiency,
-    Support,
     Upkeep,
     fault,
 )
@@ -57,14 +55,12 @@ class Policy(Part):
     sign_off: SignOff | None = None
     upkeep: Upkeep = Upkeep()
     override: Override | None = None
-    support: Support | None = None
-    gating: Literal["advisory", "soft", "hard"] = "advisory"
+    gating: Literal["advisory"] = "advisory"
     settle: int = Field(0, ge=0, le=14 * 24 * 60, description="minutes that level events wait for an undo")
     applies_to: Selector | None = None
     advancement: Advancement | None = None
     rationale: str = Field("", max_length=4000)
     supersedes: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,100}(@[0-9a-f]{12,64})?$")
-    effective_from: datetime.date | None = None
 
     @model_validator(mode="after")
     def _one_form(self) -> "Policy":
@@ -109,9 +105,11 @@ class Policy(Part):
         for path in self.paths:
             method = path.method.first if isinstance(path.method, Both) else path.method
             if isinstance(method, BayesianKnowledgeTracing):
-                bar = 0.95 if self.decision.at_least is None else self.decision.at_least
-                if bar > 1 - method.p_f:
-                    raise fault("", f"with p_f = {method.p_f} the probability never reaches {bar}")
+                decision = self.decision
+                bars = [bar for bar in (decision.at_least, decision.min_probability) if bar is not None]
+                bar, ceiling = max(bars, default=0.95), max(1 - method.p_f, method.p_t)
+                if bar > ceiling:
+                    raise fault("", f"with p_f = {method.p_f:g} the probability never reaches {bar:g}")
             if self.decision.min_probability is not None and getattr(method, "type", "") not in PROBABLE:
                 raise fault("/decision/min_probability", "the score of this method is no probability; say at_least")
         return self

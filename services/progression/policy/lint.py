@@ -1,18 +1,24 @@
 """What is the matter with a policy that can be read: gates that nobody reaches, latches that let luck through, lowered cuts."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple, get_args
 
+from services.progression.curriculum import Framework
 from services.progression.methods import Both
 from services.progression.policy.language import Policy
 from services.progression.policy.reading import read_policy
 from services.progression.policy.requirements import Require
 from services.progression.policy.rule import Rule, Track
-from services.progression.probing import pieces_to_meet
+from services.progression.probing import pieces_to_meet, pieces_tried
+from shared.contracts import Kind
 from shared.errors import InvalidEvent
 
 LUCK = ("highest", "latest", "latest_at_or_above")
 """Methods that one lucky piece decides: latched at the first crossing, 81 to 84 of 100 declared are not there (simulated)."""
+
+
+SHARES = frozenset(("streak", "n_of_last", "bkt", "cusum", "beta_binomial", "irt_eap", "growth_filter"))
+"""Methods whose score is a share or a probability, whatever the scale."""
 
 
 class Problem(NamedTuple):
@@ -23,23 +29,34 @@ class Problem(NamedTuple):
     text: str
 
 
-def check(text: bytes, predecessor: Policy | None = None) -> tuple[Policy | None, list[Problem]]:
+def check(
+    text: bytes, predecessor: Policy | None = None, frameworks: Sequence[Framework] | None = None
+) -> tuple[Policy | None, list[Problem]]:
     """Read a policy and lint it; None with the one problem where it cannot be read."""
     try:
         policy = read_policy(text)
     except InvalidEvent as refused:
         return None, [Problem("error", refused.pointer or "", str(refused))]
-    return policy, lint(policy, predecessor)
+    return policy, lint(policy, predecessor, frameworks)
 
 
-def lint(policy: Policy, predecessor: Policy | None = None) -> list[Problem]:
-    """Return the problems of a policy, errors first; `predecessor` is the version it takes the place of."""
+def lint(
+    policy: Policy, predecessor: Policy | None = None, frameworks: Sequence[Framework] | None = None
+) -> list[Problem]:
+    """
+    Return the problems of a policy, errors first.
+
+    `predecessor` is the version it takes the place of; `frameworks` are those that it may name competencies of, None where
+    they are not known.
+    """
     rule = policy.rule
     found = [problem for look in _LOOKS for problem in look(policy, rule)]
     if not any(problem.severity == "error" for problem in found):
         found += _unreachable(policy, rule)
     if predecessor is not None:
         found += _lowered(policy, predecessor)
+    if frameworks is not None:
+        found += _unknown(policy, frameworks)
     return sorted(found, key=lambda problem: problem.severity)
 
 
@@ -48,6 +65,7 @@ def _off_the_scale(policy: Policy, rule: Rule) -> Iterator[Problem]:
     low, high = (policy.scale.min, policy.scale.max) if policy.scale is not None else (0.0, 1.0)
     for track in rule.tracks:
         yield from _cuts_off(track.method.model_dump(by_alias=True), f"{track.pointer}/method", low, high)
+    yield from _bar_off(policy, rule, low, high)
     contradiction = policy.upkeep.on_contradiction
     if contradiction is not None and not low < contradiction.below <= high:
         text = f"{contradiction.below:g} lies off the scale {low:g} to {high:g}: no piece can contradict, or every piece does"
@@ -57,6 +75,19 @@ def _off_the_scale(policy: Policy, rule: Rule) -> Iterator[Problem]:
         steps = (scale.mastery - scale.min) / scale.step
         if abs(steps - round(steps)) > 1e-6:
             yield Problem("warning", "/scale/mastery", f"the cut {scale.mastery:g} is no mark of the scale")
+
+
+def _bar_off(policy: Policy, rule: Rule, low: float, high: float) -> Iterator[Problem]:
+    bar = policy.decision.at_least
+    if bar is None:
+        return
+    method = rule.tracks[rule.scored].method
+    kind = (method.first if isinstance(method, Both) else method).type
+    low, high = (0.0, 1.0) if kind in SHARES else (low, high)
+    # An unclipped trend runs beyond the scale.
+    if not low < bar <= high and kind != "power_law":
+        text = f"{bar:g} lies off {low:g} to {high:g}, where the score of {kind} lies: it is never met, or always"
+        yield Problem("error", "/decision/at_least", text)
 
 
 def _cuts_off(method: dict[str, Any], pointer: str, low: float, high: float) -> Iterator[Problem]:
@@ -73,20 +104,22 @@ def _cuts_off(method: dict[str, Any], pointer: str, low: float, high: float) -> 
 
 def _unreachable(policy: Policy, rule: Rule) -> Iterator[Problem]:
     """Yield gates that perfect work of every kind never opens; found by trying."""
-    if rule.kinds is not None and all(weight == 0 for weight in rule.kinds.values()) and len(rule.kinds) == 6:
+    if rule.kinds is not None and all(rule.kinds.get(kind) == 0 for kind in get_args(Kind)):
         yield Problem("error", "/evidence/kinds", "no kind of evidence counts")
         return
-    for track in rule.tracks:
-        for kind in track.kinds:
-            if rule.kinds is not None and rule.kinds.get(kind) == 0:
-                pointer = f"{track.pointer}/sufficiency/kinds_all"
-                yield Problem("error", pointer, f"{kind} is asked for, and never counts (/evidence/kinds/{kind} is 0)")
-    if rule.last and any(track.need.min_evidence > rule.last for track in rule.tracks):
-        yield Problem("error", "/evidence/window/last", f"more pieces are asked for than the last {rule.last}")
-        return
     for number, track in enumerate(rule.tracks):
-        if not track.kinds and pieces_to_meet(rule, number) is None:
-            yield Problem("error", track.pointer or "/method", "no evidence, however good, meets this")
+        never = [kind for kind in track.kinds if rule.kinds is not None and rule.kinds.get(kind) == 0]
+        gate = f"{track.pointer}/sufficiency"
+        if never:
+            text = f"{never[0]} is asked for, and never counts (/evidence/kinds/{never[0]} is 0)"
+            yield Problem("error", f"{gate}/kinds_all", text)
+        elif rule.last and track.need.min_evidence > rule.last:
+            text = f"{track.need.min_evidence} pieces are asked for, and only the last {rule.last} are looked at"
+            yield Problem("error", f"{gate}/min_evidence", text)
+        elif pieces_to_meet(rule, number) is None:
+            tried = pieces_tried(rule, number)
+            text = f"no evidence, however good, meets this: {tried} pieces of perfect work do not"
+            yield Problem("error", f"{track.pointer}/method", text)
 
 
 def _weak(policy: Policy, rule: Rule) -> Iterator[Problem]:
@@ -102,6 +135,11 @@ def _weak(policy: Policy, rule: Rule) -> Iterator[Problem]:
         if kind == "power_law" and track.need.min_evidence < 3:
             text = "a trend through fewer than 3 pieces is no trend; ask for min_evidence 3"
             yield Problem("warning", f"{track.pointer}/sufficiency/min_evidence", text)
+        if kind == "power_law" and method["min_n"] < 3:
+            yield Problem("warning", f"{track.pointer}/method/min_n", "a trend through fewer than 3 pieces is no trend")
+        if kind == "bkt" and method["p_g"] + method["p_s"] >= 1:
+            text = "with p_g + p_s of 1 or more a right answer speaks against knowing"
+            yield Problem("error", f"{track.pointer}/method/p_g", text)
     if rule.kinds is not None and not any(_weighs(track) for track in rule.tracks):
         odd = [kind for kind, weight in rule.kinds.items() if weight not in (0, 1)]
         if odd:
@@ -167,8 +205,10 @@ def _cuts(policy: Policy) -> dict[str, float]:
     """Return the numbers that make a policy harder the higher they are, by pointer; cuts as shares of the scale."""
     low, span = (policy.scale.min, policy.scale.max - policy.scale.min) if policy.scale is not None else (0.0, 1.0)
     found: dict[str, float] = {"/scale/mastery": (policy.rule.cut - low) / span}
-    if policy.decision.at_least is not None:
-        found["/decision/at_least"] = policy.decision.at_least
+    for name in ("at_least", "min_probability"):
+        bar = getattr(policy.decision, name)
+        if bar is not None:
+            found[f"/decision/{name}"] = bar
     for track in policy.rule.tracks:
         method = track.method.model_dump(by_alias=True)
         for name in ("n", "k", "at_or_above", "cut"):
@@ -178,6 +218,33 @@ def _cuts(policy: Policy) -> dict[str, float]:
         for name in ("min_evidence", "min_activities", "min_occasions", "min_assessors", "min_items"):
             found[f"{track.pointer}/sufficiency/{name}"] = getattr(track.need, name)
     return found
+
+
+def _unknown(policy: Policy, frameworks: Sequence[Framework]) -> Iterator[Problem]:
+    """Yield the competencies that a policy names and no framework has; a code without a framework may be of any."""
+    known = {name for each in frameworks for full_id in each.by_id for name in (full_id, full_id.partition(":")[2])}
+    for pointer, codes in _named(policy):
+        yield from (
+            Problem("error", f"{pointer}/{number}", f"no framework has {code}")
+            for number, code in enumerate(codes)
+            if code not in known
+        )
+    chosen = policy.applies_to
+    entries = (entry for each in frameworks for entry in each.by_id.items())
+    if chosen is not None and not chosen.competencies and not any(chosen.fits(*entry) for entry in entries):
+        yield Problem("error", "/applies_to", "no competency of any framework is one of these")
+
+
+def _named(policy: Policy) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if policy.applies_to is not None:
+        yield "/applies_to/competencies", policy.applies_to.competencies
+    if policy.advancement is None:
+        return
+    require = policy.advancement.require
+    at = "/advancement/require"
+    yield from ((f"{at}/all", require.all), (f"{at}/any", require.any))
+    for name in ("k_of", "electives"):
+        yield from ((f"{at}/{name}/{number}/of", group.of) for number, group in enumerate(getattr(require, name)))
 
 
 _LOOKS: tuple[Callable[[Policy, Rule], Iterator[Problem]], ...] = (_off_the_scale, _weak, _level_rule)

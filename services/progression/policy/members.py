@@ -220,20 +220,6 @@ class Override(Part):
     may_lower: bool = False
 
 
-class Support(Part):
-    """
-    When support is suggested: many pieces without the bar, and none of the latest at the cut.
-
-    `respond_days` is the time that the adult who owns it has.
-    """
-
-    after_pieces: int = Field(ge=2, le=200)
-    on_days: int = Field(1, ge=1, le=50)
-    none_of_last: int | None = Field(None, ge=1, le=50)
-    owner: Role = "teacher"
-    respond_days: int = Field(10, ge=1, le=200)
-
-
 class Selector(Part):
     """Which competencies a policy is for: those that fit every member given."""
 

@@ -1,5 +1,6 @@
 """Reads a policy from JSON or YAML; what is wrong is refused with a pointer to it."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,8 @@ POLICY_BYTES_MAX = 64 * 1024
 UNDECIDED = {
     "version": "a policy's version is the hash of its content",
     "compat": "evidence.collapse: canvas_compat is the one that there is",
-    "stuck": "say support",
+    "stuck": "when a learner is stuck is not decided here",
+    "support": "when support is suggested is not decided here",
     "effective_from": "a policy is in force from when it is set",
     "target_policy": "each policy is a file of its own",
     "evidence.window.enrolment": "evidence does not tell the enrolment it belongs to",
@@ -35,11 +37,13 @@ UNDECIDED_VALUES = {
 
 NEVER = frozenset(
     (
-        "age", "demographics", "disability", "duration", "ell", "ethnicity", "frl", "gender", "group", "groups", "iep", "income",
-        "language", "pace", "poverty", "race", "school", "section_504", "sex", "speed", "time_limit", "time_on_task",
+        "age", "birth", "demographic", "demographics", "disability", "disadvantaged", "duration", "ell", "ethnicity", "fast",
+        "frl", "gender", "group", "groups", "hispanic", "iep", "income", "language", "lep", "lunch", "minutes", "pace",
+        "poverty", "race", "school", "schools", "seconds", "sex", "slow", "speed", "ses", "velocity", "zip",
     )
 )  # fmt: skip
-"""Names of members that would let who a learner is, or how fast, decide."""
+"""Words in names of members that would let who a learner is, or how fast, decide."""
+NEVER_PHRASES = ("section_504", "time_limit", "time_on_task", "time_spent", "time_to")
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -121,7 +125,13 @@ def _pointer(content: Any, place: Sequence[str | int], missing: bool) -> str:
 def _said(kind: str, text: str, pointer: str) -> str:
     name = pointer.rpartition("/")[2]
     if kind == "extra_forbidden":
-        if name in NEVER:
+        if _tells_who(name):
             return f"{name}: who a learner is, or how fast, never decides"
         return f"the language has no member {name!r} here"
     return text
+
+
+def _tells_who(name: str) -> bool:
+    """Tell whether a member's name, however it is written, speaks of who a learner is or how fast."""
+    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", name).lower()
+    return not NEVER.isdisjoint(plain.split("_")) or any(phrase in plain for phrase in NEVER_PHRASES)

@@ -185,6 +185,14 @@ def minutes_later(instant: str, minutes: int) -> str:
     return moved.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def weekdays_later(instant: str, days: int) -> str:
+    """Return the instant so many days from Monday to Friday later, in the form that events have."""
+    while days:
+        instant = shifted(instant, 1)
+        days -= datetime.datetime.fromisoformat(instant).weekday() < 5
+    return instant
+
+
 def _leveled(depth: Depth, dok: int | None) -> Depth:
     """Return a depth rule with its level: its own, else the standard's."""
     return depth if depth.level is not None else depth.model_copy(update={"level": dok})

@@ -1,7 +1,6 @@
 """The subscriptions: a consumer a read model, which goes on with the next version once that is live."""
 
 import contextlib
-import time
 
 from faststream.kafka import KafkaBroker
 
@@ -22,7 +21,6 @@ class ModelConsumer(ShardConsumer):
         super().__init__(fold.consumer, INPUT_LOGS[model], database, fold, feed, settings)
         self.model = model
         self.version = version
-        self.ticked_at = time.monotonic()
 
     async def follow(self, version: int) -> None:
         """Go on with another version: its tables, its positions."""
@@ -36,10 +34,6 @@ class ModelConsumer(ShardConsumer):
             self._forget(list(self._owned))
             self._may_claim = dict.fromkeys(self._may_claim, 0.0)
             self._handler, self.name, self.version = fold, fold.consumer, version
-
-    async def _tick_once(self) -> None:
-        self.ticked_at = time.monotonic()
-        await super()._tick_once()
 
 
 def subscribe_model(broker: KafkaBroker, consumer: ModelConsumer, settings: Settings) -> None:

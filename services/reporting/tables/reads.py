@@ -46,6 +46,14 @@ class Snapshot:
         )
         return Head(0, 0) if row is None else Head(row["generation"], row["evidence"])
 
+    async def folded_counts(self) -> list[tuple[int, str, int]]:
+        """Return (shard, tenant, events folded) of the states; without a tenant: see the schema."""
+        rows = await self._connection.fetch(
+            "select shard, tenant, events from folded_count where consumer = $1",
+            consumer_name("mastery", self.live["mastery"]),
+        )
+        return [(row["shard"], row["tenant"], row["events"]) for row in rows]
+
     async def learner_exists(self, tenant: str, learner: str) -> bool:
         """Return whether the tenant has any record or enrolment of the learner."""
         found = await self.rows(

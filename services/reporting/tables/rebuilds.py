@@ -211,5 +211,5 @@ async def _drop(connection: Connection, model: str, version: int) -> None:
         return
     for table in MODELS[model]:
         await connection.execute(f"drop table if exists {table_name(table, version)}")
-    for table in ("consumer_shard", "checkpoint", "unfolded"):
+    for table in ("consumer_shard", "checkpoint", "folded_count", "unfolded"):
         await connection.execute(f"delete from {table} where consumer = $1", consumer_name(model, version))

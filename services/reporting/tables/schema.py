@@ -206,6 +206,15 @@ sa.Table(
     sa.Column("building", sa.Integer, nullable=False, server_default="0"),
 )
 sa.Table(
+    "folded_count",
+    metadata,
+    sa.Column("consumer", _TEXT, primary_key=True),
+    sa.Column("shard", sa.Integer, primary_key=True),
+    # Without a tenant: minus the position that was folded before counting began.
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("events", sa.BigInteger, nullable=False),
+)
+sa.Table(
     "checkpoint",
     metadata,
     sa.Column("consumer", _TEXT, primary_key=True),

@@ -65,6 +65,17 @@ async def move_checkpoints(connection: Connection, consumer: str, rows: Sequence
     )
 
 
+async def count_events(connection: Connection, consumer: str, counts: Mapping[tuple[int, str], int]) -> None:
+    """Add to the number of events folded, by (shard, tenant); a shard has one owner, so nobody waits for these rows."""
+    await connection.execute(
+        "insert into folded_count as c (consumer, shard, tenant, events)"
+        " select $1, k.* from unnest($2::int[], $3::text[], $4::bigint[]) k"
+        " on conflict (consumer, shard, tenant) do update set events = c.events + excluded.events",
+        consumer,
+        *columns([(*key, counts[key]) for key in sorted(counts)], 3),
+    )
+
+
 async def note_unfolded(connection: Connection, consumer: str, rows: Sequence[Unfolded]) -> int:
     """Keep what cannot be folded with its reason; return how many subjects have such an event in the last hour."""
     await connection.execute(

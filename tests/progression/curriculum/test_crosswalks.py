@@ -4,19 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.progression.curriculum import Framework, read_csv
-from services.progression.curriculum.crosswalks import Crosswalk, credits, crosswalks, plan, strength_of, undo
+from services.progression.curriculum.crosswalks import crosswalks, links, plan
 from shared.contracts import Association, Competency
 from tests.progression.curriculum.builders import case_edge, case_item, package, read
 
 CODES = [f"c{n}" for n in range(6)]
-IDS = [f"f:{code}" for code in CODES]
-EDGES = st.lists(
-    st.builds(
-        Crosswalk, st.sampled_from(IDS), st.sampled_from(IDS), st.sampled_from(["exactMatchOf", "replacedBy"]),
-        st.sampled_from(["full", "partial"]), st.just("f"), st.just("v"),
-    ).filter(lambda edge: edge.origin != edge.destination),
-    max_size=12, unique=True,
-)  # fmt: skip
 VERSIONS = st.builds(
     lambda codes, identifiers, edges: Framework(
         "f", "F", tuple(Competency(c, c, n, identifier=i) for n, (c, i) in enumerate(zip(codes, identifiers, strict=False))),
@@ -40,8 +32,14 @@ def test_a_match_credits_both_ways_and_a_replacement_forward():
     there, _ = read(package([case_item("z", "Z")]), "there")
     edges = crosswalks([here, there])
 
-    assert set(credits({"here:A", "here:B"}, edges)) == {"there:Z", "here:C"}
-    assert set(credits({"there:Z", "here:C"}, edges)) == {"here:A"}
+    found = links([here, there])
+
+    assert {shown: set(credited) for shown, credited in found.gives.items()} == {
+        "here:A": {"there:Z"}, "there:Z": {"here:A"}, "here:B": {"here:C"},
+    }  # fmt: skip
+    assert {credited: set(shown) for credited, shown in found.receives.items()} == {
+        "there:Z": {"here:A"}, "here:A": {"there:Z"}, "here:C": {"here:B"},
+    }  # fmt: skip
     assert {edge.strength for edge in edges} == {"full"}
     assert {edge.version for edge in edges} == {here.version}
 
@@ -53,19 +51,7 @@ def test_splits_and_merges_are_partial():
     framework, _ = read(package(items, edges))
 
     assert {edge.strength for edge in crosswalks([framework])} == {"partial"}
-    assert strength_of(credits({"f:a"}, crosswalks([framework]))["f:b"]) == "partial"
-
-
-@given(st.sets(st.sampled_from(IDS)), EDGES)
-def test_credit_undone_is_as_if_the_crosswalk_had_never_been(shown: set[str], edges: list[Crosswalk]):
-    whole = credits(shown, edges)
-
-    for edge in edges:
-        assert undo(whole, edge) == credits(shown, [other for other in edges if other != edge])
-    for competency, supports in whole.items():
-        assert competency not in shown
-        assert supports
-        assert all(support.shown in shown for support in supports)
+    assert links([framework]).gives == {}
 
 
 @given(VERSIONS, VERSIONS)

@@ -1,12 +1,13 @@
 """The fold of the log `progression`: the state of every (tenant, learner, competency), and the checkpoints."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from services.reporting.handlers.folds.base import Fold, set_aside
-from services.reporting.tables.writes import CheckpointRow, Unfolded, move_checkpoints, upsert_states
+from services.reporting.tables.writes import CheckpointRow, Unfolded, count_events, move_checkpoints, upsert_states
 from shared.consumer import Settle, ShardBatch, Write
 from shared.contracts import CHECKPOINT, MASTERY_UPDATED, Checkpoint, Status
 from shared.database import Connection
@@ -60,9 +61,12 @@ class MasteryFold(Fold):
                 checkpoints += _checkpoint(told, unfolded)
         # The key comes first in a row, so rows sort by it and never beyond it.
         rows = sorted(states.values())
+        counts = Counter((batch.shard, event.tenant) for batch in batches for event in batch.events)
 
         async def write(connection: Connection) -> None:
             await upsert_states(connection, self.version, rows)
+            if counts:
+                await count_events(connection, self.consumer, counts)
             if checkpoints:
                 await move_checkpoints(connection, self.consumer, checkpoints)
             await self._keep_aside(connection, unfolded)

@@ -1,0 +1,84 @@
+"""The alignment map by HTTP: publish entries, as JSON or CSV, and read every version of them."""
+
+import base64
+from collections.abc import Callable
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Query, Request, Response
+
+from services.evidence.entrypoints.answers import Limit, Text, answer
+from services.evidence.formats import alignments as form
+from services.evidence.handlers.alignment import Alignments
+from services.evidence.tables import alignments as table
+from shared.database import Database
+from shared.errors import Forbidden, InvalidEvent
+from shared.settings import Settings
+from shared.web import Caller, read_body
+
+_decode_cursor = msgspec.json.Decoder(tuple[str, str, str, int]).decode
+
+
+def alignments_router(
+    database: Database, alignments: Alignments, published: Callable[[], None], settings: Settings
+) -> APIRouter:
+    """Return the routes on the alignment map; `published` is called after each publication."""
+    router = APIRouter(tags=["alignments"])
+
+    @router.post("/v1/alignments")
+    async def publish(request: Request, caller: Caller) -> Response:
+        """
+        Publish entries: what an activity, line item, criterion or outcome says about which competencies.
+
+        JSON (an entry, an array, or `{"items"}`) or `text/csv`. All or nothing; what is said already is no news. What was
+        parked for lack of an entry flows, and what stands by an earlier one is recorded anew.
+        """
+        caller.require("policy:write", "admin")
+        body = await read_body(request, settings)
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() == "text/csv":
+            entries = form.read_csv(_text(body))
+        else:
+            entries = form.read_json(body)
+        for place, entry in enumerate(entries):
+            if caller.source is not None and entry.source != caller.source:
+                raise Forbidden(f"the token may align {caller.source} only", pointer=f"/{place}/source")
+        made = await alignments.publish(caller.tenant, entries, origin="api", by=caller.subject)
+        published()
+        return answer(made)
+
+    @router.get("/v1/alignments")
+    async def page(
+        caller: Caller, source: Text | None = None, id: Text | None = None,
+        after: Annotated[str, Query(max_length=4096)] = "", limit: Limit = 1000,
+    ) -> Response:  # fmt: skip
+        """All versions of the entries, in the order of their ids; `next` is the next `after`."""
+        caller.require("records:read", "policy:write", "admin")
+        async with database.connection() as connection:
+            rows = await table.page(connection, caller.tenant, source=source, id=id, after=_cursor(after), limit=limit)
+        items = [{**dict(row), "competencies": table.decode_targets(row["targets"])} for row in rows]
+        for item in items:
+            del item["targets"]
+        following = after
+        if rows:
+            last = rows[-1]
+            key = (last["id"], last["source"], last["effective_from"], last["version"])
+            following = base64.urlsafe_b64encode(msgspec.json.encode(key)).decode()
+        return answer({"items": items, "next": following})
+
+    return router
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidEvent("the CSV is not UTF-8", reason="malformed_csv", pointer="") from error
+
+
+def _cursor(text: str) -> tuple[str, str, str, int]:
+    if not text:
+        return "", "", "", 0
+    try:
+        return _decode_cursor(base64.urlsafe_b64decode(text))
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise InvalidEvent("not a cursor of this list", pointer="/after") from error

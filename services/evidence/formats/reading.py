@@ -1,0 +1,86 @@
+"""What every adapter is given and what it returns: pure functions from the bytes of one message to commands."""
+
+import datetime
+from collections.abc import Callable, Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from services.evidence.domain.alignment import Entry
+from services.evidence.domain.evidence import RecordEvidence
+from services.evidence.domain.revisions import Revision
+from services.evidence.formats import native
+from shared.errors import InvalidEvent
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Whose message it is: `received_at` stands in for a time that it lacks, `zone` for an offset that it lacks."""
+
+    tenant: str
+    source: str
+    received_at: datetime.datetime
+    latest: datetime.datetime
+    """The end of what may have occurred by now."""
+    zone: ZoneInfo
+    is_strict: bool = True
+    """Whether what many producers write against the letter of a specification is refused."""
+
+    def build(
+        self, members: Mapping[str, Any], *, standard: str | None = None, pointers: Mapping[str, str] | None = None
+    ) -> RecordEvidence:
+        """Return the command in native members, as of this source; raises as `native.build` does."""
+        told = {name: value for name, value in members.items() if value is not None}
+        return native.build(
+            self.tenant, told | {"source": self.source}, self.latest, standard=standard, pointers=pointers
+        )
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What one message comes to: commands, or why it is no evidence; and entries of the alignment map that it states."""
+
+    id: str | None = None
+    commands: tuple[RecordEvidence, ...] = ()
+    revision: Revision | None = None
+    """What the source overwrites, instead of commands."""
+    acknowledged: str | None = None
+    """The reason, where the message is valid and is not evidence: it is counted."""
+    entries: tuple[Entry, ...] = ()
+
+
+DEPTH_MAX = 40
+Reader = Callable[[bytes, Origin], Reading]
+"""Raises `InvalidEvent` with reason and pointer."""
+
+_decode = msgspec.json.Decoder().decode
+
+
+def decode_object(raw: bytes) -> dict[str, Any]:
+    """
+    Return a JSON object.
+
+    Raises:
+        InvalidEvent: not JSON, or not an object.
+    """
+    try:
+        value = _decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidEvent(f"not JSON: {error}", reason="malformed_json", pointer="") from error
+    if not isinstance(value, dict):
+        raise InvalidEvent("is not an object", reason="invalid", pointer="")
+    _check_depth(value)
+    return value
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(DEPTH_MAX):
+        level = [
+            inner
+            for one in level
+            for inner in (one.values() if isinstance(one, dict) else one)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise InvalidEvent(f"is nested deeper than {DEPTH_MAX}", reason="too_deep", pointer="")

@@ -1,0 +1,221 @@
+"""xAPI statements: kept known by their digest, turned into evidence, answered as the specification says."""
+
+import asyncio
+import datetime
+import uuid
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from services.evidence.domain.evidence import RecordEvidence, evidence_id
+from services.evidence.domain.quarantine import Refusal
+from services.evidence.formats import xapi
+from services.evidence.formats.reading import Origin, Reading
+from services.evidence.formats.xapi import Taken
+from services.evidence.formats.xapi_statement import Account, Actor, Statement, Version
+from services.evidence.handlers.intake import ITEMS_A_SLICE, Intake, Item, count
+from services.evidence.handlers.quarantine import Quarantine
+from services.evidence.tables import statements
+from services.evidence.tables.statements import Known, Row
+from shared.crash_points import reach
+from shared.database import Database
+from shared.errors import InvalidEvent, NotFound, Refused
+from shared.events import encode_json, utc
+from shared.settings import Settings
+from shared.shards import stable_id
+
+Id = str
+HOME = "https://attain.invalid/credentials"
+"""The home page of the accounts that statements are attributed to: whoever sent them, as the token says."""
+
+
+class Sender(msgspec.Struct, frozen=True):
+    """Who sends statements, and in which version of the specification."""
+
+    tenant: str
+    source: str
+    subject: str
+    version: Version
+
+
+class Statements:
+    """Takes in statements and gives back those that are kept."""
+
+    def __init__(self, database: Database, intake: Intake, quarantine: Quarantine, settings: Settings) -> None:
+        self._database = database
+        self._intake = intake
+        self._quarantine = quarantine
+        self._settings = settings
+
+    async def take(self, items: Sequence[bytes], sender: Sender) -> list[Taken]:
+        """
+        Take statements in, all or none.
+
+        Raises:
+            InvalidEvent: one is not valid; the pointer begins with its index where there are several.
+            Refused: an id is known with another content; nothing was stored.
+            Unavailable: send it again; what was stored already has no second effect.
+        """
+        several = len(items) > 1
+        taken: list[Taken] = []
+        for index, raw in enumerate(items):
+            await _breathe(index)
+            try:
+                taken.append(self._read(raw, sender))
+            except InvalidEvent as error:
+                at = f"/{index}{error.pointer}" if several else error.pointer
+                raise InvalidEvent(error.detail, pointer=at, **error.members) from error
+        if len({one.id for one in taken}) < len(taken):
+            raise InvalidEvent("an id comes twice in the batch", reason="duplicate_in_batch", pointer="/id")
+        _, known = await self._remember(taken, sender, strict=True)
+        await self._record(taken, known, sender)
+        return taken
+
+    async def take_each(self, items: Sequence[bytes], sender: Sender) -> list[Item]:
+        """Take statements in, each by itself; return one result an item, in order."""
+        results: dict[int, Item] = {}
+        taken: dict[int, Taken] = {}
+        for index, raw in enumerate(items):
+            await _breathe(index)
+            try:
+                taken[index] = self._read(raw, sender)
+            except InvalidEvent as error:
+                results[index] = _refused(index, None, error)
+        first: dict[Id, Taken] = {}
+        for one in taken.values():
+            first.setdefault(one.id, one)
+        in_conflict, known = await self._remember(list(first.values()), sender, strict=False)
+        in_conflict |= {one.id for one in taken.values() if one.fingerprint != first[one.id].fingerprint}
+        recorded = await self._record([one for id, one in first.items() if id not in in_conflict], known, sender)
+        seen: set[Id] = set()
+        for index, one in taken.items():
+            if one.id in in_conflict and known[one.id].digest != one.fingerprint:
+                conflict = InvalidEvent("the id is known with other content", reason="conflict", pointer="/id")
+                results[index] = _refused(index, one.id, conflict)
+            else:
+                item = msgspec.structs.replace(recorded[one.id], index=index)
+                if one.id in seen or (item.status == "acknowledged" and not known[one.id].is_new):
+                    item.status = "duplicate"
+                results[index] = item
+            seen.add(one.id)
+        answered = [results[index] for index in range(len(items))]
+        count(answered, "xapi")
+        return answered
+
+    async def again(self, original: bytes, tenant: str, source: str) -> Sequence[Item]:
+        """Take a quarantined statement in again."""
+        return await self.take_each([original], Sender(tenant, source, "redrive", "2.0.0"))
+
+    async def show(
+        self, tenant: str, source: str, statement_id: str, *, voided: bool
+    ) -> tuple[bytes, datetime.datetime]:
+        """
+        Return a statement that is kept, and when it was stored.
+
+        Raises:
+            NotFound: there is none with that id, voided or not as asked; or it was acknowledged and not kept.
+        """
+        async with self._database.connection() as connection:
+            row = await statements.find(connection, evidence_id(tenant, source, statement_id.lower()))
+        if row is None or row["voided"] != voided:
+            raise NotFound("no such statement")
+        if row["body"] is None:
+            raise NotFound(f"the statement was taken in ({row['outcome']}) and is not kept: see `statements_kept`")
+        return row["body"], row["received_at"]
+
+    async def outcomes(self, tenant: str) -> dict[str, int]:
+        """Return how many distinct statements of a tenant came to what."""
+        async with self._database.connection() as connection:
+            return await statements.outcomes(connection, tenant)
+
+    def _read(self, raw: bytes, sender: Sender) -> Taken:
+        if len(raw) > self._settings.item_bytes_max:
+            raise InvalidEvent(f"over {self._settings.item_bytes_max} bytes", reason="too_large", pointer="")
+        return xapi.take(raw, sender.version, str(uuid.uuid4()))
+
+    async def _remember(
+        self, taken: Sequence[Taken], sender: Sender, *, strict: bool
+    ) -> tuple[set[Id], dict[Id, Known]]:
+        """Store what is new; return the ids that are known with another content, and what is known of each."""
+        now = datetime.datetime.now(datetime.UTC)
+        keys = {evidence_id(sender.tenant, sender.source, one.id): one for one in taken}
+        rows = [self._row(key, one, sender, now) for key, one in keys.items()]
+        async with self._database.transaction() as connection:
+            known = await statements.add(connection, rows)
+            in_conflict = {one.id for key, one in keys.items() if known[key].digest != one.fingerprint}
+            if strict and in_conflict:
+                raise Refused(f"statement {min(in_conflict)} is known with other content", pointer="/id")
+            reach("xapi.remembered")
+        return in_conflict, {one.id: known[key] for key, one in keys.items()}
+
+    def _row(self, key: str, one: Taken, sender: Sender, now: datetime.datetime) -> Row:
+        kept = self._settings.statements_kept
+        keeps = kept == "all" or (kept == "scored" and (one.is_scored or one.voids is not None))
+        voids = None if one.voids is None else evidence_id(sender.tenant, sender.source, one.voids)
+        outcome = "voiding" if one.voids is not None else xapi.why_not(one) or "evidence"
+        return Row(
+            key, sender.tenant, sender.source, one.fingerprint, outcome, now, voids,
+            one.learner if keeps else None, _body(one, sender, now) if keeps else None,
+        )  # fmt: skip
+
+    async def _record(self, taken: Sequence[Taken], known: dict[Id, Known], sender: Sender) -> dict[Id, Item]:
+        """Take the evidence in; what is a valid statement and cannot be evidence is quarantined."""
+        items: dict[Id, Item] = {}
+        commands: dict[int, RecordEvidence] = {}
+        refusals: list[Refusal] = []
+        for index, one in enumerate(taken):
+            await _breathe(index)
+            try:
+                reading = self._reading(one, known[one.id].received_at, sender)
+            except InvalidEvent as error:
+                items[one.id] = _refused(index, one.id, error)
+                refusals.append(_refusal(one, error.members["reason"], error.pointer, error.detail, sender))
+                continue
+            if reading.acknowledged is not None:
+                items[one.id] = Item(index, one.id, "acknowledged", reason=reading.acknowledged)
+            else:
+                [commands[index]] = reading.commands
+        for index, item in (await self._intake.store(commands, sender.tenant, way="xapi")).items():
+            one = taken[index]
+            items[one.id] = item
+            if item.status == "rejected":
+                refusals.append(_refusal(one, item.reason or "", item.pointer, item.detail or "", sender))
+        await self._quarantine.keep(refusals, "xapi")
+        return items
+
+    def _reading(self, one: Taken, received_at: datetime.datetime, sender: Sender) -> Reading:
+        skew = datetime.timedelta(seconds=self._settings.clock_skew_s)
+        latest = datetime.datetime.now(datetime.UTC) + skew
+        zone = ZoneInfo(self._settings.time_zone)
+        return xapi.evidence(one, Origin(sender.tenant, sender.source, received_at, latest, zone))
+
+
+def _body(one: Taken, sender: Sender, now: datetime.datetime) -> bytes:
+    """Return the statement as it is given back: with what the LRS sets."""
+    statement: Statement = msgspec.structs.replace(
+        one.statement,
+        id=one.id,
+        stored=utc(now),
+        timestamp=one.statement.timestamp or utc(now),
+        version=sender.version,
+        authority=Actor("Agent", account=Account(HOME, f"{sender.tenant}/{sender.subject}")),
+    )
+    return encode_json(statement)
+
+
+def _refusal(one: Taken, reason: str, pointer: str | None, detail: str, sender: Sender) -> Refusal:
+    key = stable_id(sender.tenant, sender.source, one.id, "statement")
+    original = encode_json(one.statement)
+    return Refusal(
+        key, sender.tenant, sender.source, one.id, one.learner, reason, pointer or "", detail, original, "xapi"
+    )
+
+
+def _refused(index: int, id: str | None, error: InvalidEvent) -> Item:
+    return Item(index, id, "rejected", None, None, error.members["reason"], error.pointer, error.detail)
+
+
+async def _breathe(index: int) -> None:
+    if index % ITEMS_A_SLICE == ITEMS_A_SLICE - 1:
+        await asyncio.sleep(0)

@@ -1,0 +1,83 @@
+"""Statements on xAPI statements: a digest of each, and the body of those that are kept."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from operator import itemgetter
+from typing import NamedTuple
+
+import asyncpg
+
+from shared.database import Connection, columns
+
+
+class Known(NamedTuple):
+    """What is stored of a statement: the digest it came with first, and when."""
+
+    digest: bytes
+    received_at: datetime
+    is_new: bool
+
+
+class Row(NamedTuple):
+    """A row of the table, in the order of its columns."""
+
+    statement_key: str
+    tenant: str
+    source: str
+    digest: bytes
+    outcome: str
+    received_at: datetime
+    voids: str | None
+    learner_source_id: str | None
+    body: bytes | None
+
+
+async def add(connection: Connection, rows: Sequence[Row]) -> dict[str, Known]:
+    """Store statements whose ids are new, in the order of their keys; return what is stored of each now."""
+    added = await connection.fetch(
+        "insert into xapi_statement (statement_key, tenant, source, digest, outcome, received_at, voids,"
+        "   learner_source_id, body)"
+        " select * from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[],"
+        "   $7::uuid[], $8::text[], $9::bytea[])"
+        " on conflict do nothing returning statement_key",
+        *columns(sorted(rows, key=itemgetter(0)), 9),
+    )
+    new = {str(row["statement_key"]) for row in added}
+    known = {row.statement_key: Known(row.digest, row.received_at, True) for row in rows if row.statement_key in new}
+    others = [row.statement_key for row in rows if row.statement_key not in new]
+    if others:
+        stored = await connection.fetch(
+            "select statement_key, digest, received_at from xapi_statement where statement_key = any($1::uuid[])",
+            others,
+        )
+        for row in stored:
+            known[str(row["statement_key"])] = Known(row["digest"], row["received_at"], False)
+    return known
+
+
+async def find(connection: Connection, statement_key: str) -> asyncpg.Record | None:
+    """Return a statement with its body, and whether it is voided; a voiding statement never is."""
+    return await connection.fetchrow(
+        "select outcome, received_at, body, voids is null and exists (select from xapi_statement v"
+        "   where v.voids = s.statement_key) voided from xapi_statement s where statement_key = $1",
+        statement_key,
+    )
+
+
+async def outcomes(connection: Connection, tenant: str) -> dict[str, int]:
+    """Return how many distinct statements of a tenant came to what."""
+    rows = await connection.fetch(
+        "select outcome, count(*) n from xapi_statement where tenant = $1 group by outcome order by outcome", tenant
+    )
+    return {row["outcome"]: row["n"] for row in rows}
+
+
+async def erase(connection: Connection, tenant: str, people: Sequence[tuple[str, str]]) -> None:
+    """Delete what is said in statements of (source, source id); the ids stay taken."""
+    await connection.execute(
+        "update xapi_statement s set body = null, learner_source_id = null"
+        " from unnest($2::text[], $3::text[]) k (source, source_id)"
+        " where s.tenant = $1 and s.source = k.source and s.learner_source_id = k.source_id",
+        tenant,
+        *columns(people, 2),
+    )

@@ -1,0 +1,197 @@
+"""
+Holding progression against what it is given and against itself: every event of the evidence log is journalled, and the states
+of sampled learners are those that a plain fold of their journal gives.
+"""
+
+import asyncio
+import dataclasses
+import logging
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+import msgspec
+
+from services.progression import tables
+from services.progression.decisions import ClockTicked, CompetencyDecided
+from services.progression.domain import describe
+from services.progression.handlers.logs import CONSUMER, Logs
+from services.progression.handlers.memory import unpack_key
+from services.progression.inputs import Key, absorb, decode, valid_pieces
+from services.progression.journal import unpack_entries
+from services.progression.mastery import KeyState, Piece, replay
+from services.progression.policy import Policy, policy_from
+from services.progression.states import Decided
+from shared.contracts import MasteryUpdated
+from shared.database import Database
+from shared.feed import FeedClient
+from shared.reconciliation import Comparison, Tally, compare, one_instant
+
+log = logging.getLogger(__name__)
+SAMPLED_LEARNERS = 20
+"""Learners refolded in one run."""
+SAMPLED_INPUTS = 5_000
+"""Inputs after which a run refolds no further learner: about 50 ms of work."""
+DIFFERENT_LEARNERS_MAX = 1_000
+"""Learners found different at which no more are looked for: by then it is no matter of single rows."""
+Found: TypeAlias = dict[str, tuple[int, int]]
+"""By tenant: the keys of a learner that were refolded, and those of them that are stored differently."""
+
+
+@dataclasses.dataclass(slots=True)
+class History:
+    """What the journal holds of a key: its set of evidence, its decisions in order, and the last tick of the clock."""
+
+    evidence: dict[str, tuple[Piece | None, bool]] = dataclasses.field(default_factory=dict)
+    decisions: list[Decided] = dataclasses.field(default_factory=list)
+    clock: str = ""
+
+
+class FoldChecks:
+    """The stages of progression; `told` counts what reporting is given."""
+
+    def __init__(self, database: Database, logs: Logs, feed: FeedClient) -> None:
+        self.told = Tally(logs.progression.name)
+        self._inputs = Tally("journal", tables.INPUT_ROWS)
+        self._database = database
+        self._logs = logs
+        self._feed = feed
+
+    async def folded(self) -> list[Comparison]:
+        """Hold the events of the evidence log up to where it is folded against those journalled."""
+        async with self._database.transaction() as connection:
+            await self._inputs.keep(connection, await tables.journal_heads(connection, range(self._shards)))
+            told = await self._logs.progression.heads(connection)
+            await self.told.keep(connection, {shard: head.pos for shard, head in told.items()})
+        async with one_instant(self._database) as connection:
+            positions = await tables.folded_positions(connection, CONSUMER)
+            heads = await tables.journal_heads(connection, range(self._shards))
+            journalled = await self._inputs.at(connection, heads)
+        given = await self._feed.counts("evidence", {shard: place[1] for shard, place in positions.items()})
+        return compare("folded", given, journalled)
+
+    @property
+    def _shards(self) -> int:
+        return self._logs.progression.shards
+
+
+class StateSamples:
+    """
+    The stage that refolds learners, some in each run, in the order of their random ids; when all were, it begins again.
+
+    What is kept does not grow with the learners: counts a tenant, and the learners that differ.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._after = ""
+        self._keys = Counter[str]()
+        """Keys by tenant that this pass over the learners has refolded."""
+        self._passed = Counter[str]()
+        """The same of the last whole pass."""
+        self._different: dict[str, Found] = {}
+
+    async def sampled(self) -> list[Comparison]:
+        """
+        Refold the next learners, and those that differed; return each tenant's refolded keys and those as stored.
+
+        Once very many differ, no more are looked for until some are mended.
+        """
+        for learner in list(self._different)[:SAMPLED_LEARNERS]:
+            await self._check(learner)
+        if len(self._different) < DIFFERENT_LEARNERS_MAX:
+            await self._go_on()
+        keys = Counter({t: max(self._passed[t], self._keys[t]) for t in self._passed.keys() | self._keys.keys()})
+        bad = Counter[str]()
+        for found in self._different.values():
+            bad.update({tenant: different for tenant, (_, different) in found.items()})
+        return compare("sampled", keys, {tenant: keys[tenant] - bad[tenant] for tenant in keys.keys() | bad.keys()})
+
+    async def _go_on(self) -> None:
+        async with self._database.connection() as connection:
+            learners = await tables.learners_behind(connection, self._after, SAMPLED_LEARNERS)
+        inputs = 0
+        for learner in learners:
+            found, read = await self._check(learner)
+            self._keys.update({tenant: keys for tenant, (keys, _) in found.items()})
+            self._after = learner
+            inputs += read
+            if inputs >= SAMPLED_INPUTS:
+                return
+        if len(learners) < SAMPLED_LEARNERS:
+            self._passed, self._keys, self._after = self._keys, Counter(), ""
+
+    async def _check(self, learner: str) -> tuple[Found, int]:
+        """Refold a learner and note whether it differs; return what was found and how many inputs were read."""
+        async with one_instant(self._database) as connection:
+            rows = await tables.journal_of(connection, learner)
+            tenants = {row["tenant"] for row in rows}
+            stored = await tables.load_learner_states(connection, [(tenant, learner) for tenant in tenants])
+            policies = {
+                digest: policy_from(msgspec.json.decode(body))
+                for tenant in tenants
+                for digest, body in await tables.policies_of(connection, tenant)
+            }
+            blocked = await tables.tenants_where_blocked(connection, learner)
+        states = {(row[0], row[1], row[2]): unpack_key(row[4]) for row in stored if row[0] not in blocked}
+        histories, read = await asyncio.to_thread(
+            histories_of, learner, [row for row in rows if row["tenant"] not in blocked]
+        )
+        different = await asyncio.to_thread(differing, histories, states, policies)
+        for key in different:
+            log.error("the state of %s differs from a plain fold of its journal", key)
+        keys = Counter(tenant for tenant, _, _ in histories.keys() | states.keys())
+        found = {tenant: (number, sum(key[0] == tenant for key in different)) for tenant, number in keys.items()}
+        self._different.pop(learner, None)
+        if different:
+            self._different[learner] = found
+        return found, read
+
+
+def histories_of(learner: str, rows: Iterable[Any]) -> tuple[dict[Key, History], int]:
+    """Return the history of every key of a learner, from the journal rows (tenant, competency, body), and the inputs read."""
+    found: dict[Key, History] = {}
+    read = 0
+    for row in rows:
+        competency = row["competency"]
+        if not competency:
+            continue
+        history = found.setdefault((row["tenant"], learner, competency), History())
+        for entry in unpack_entries(row["body"]):
+            read += 1
+            event = decode(entry.type, entry.data)
+            if isinstance(event, CompetencyDecided):
+                history.decisions.append(event.decided(entry.id, entry.time))
+            elif isinstance(event, ClockTicked):
+                history.clock = max(history.clock, event.at)
+            elif event is not None:
+                absorb(history.evidence, competency, event)
+    return found, read
+
+
+def differing(histories: dict[Key, History], states: dict[Key, KeyState], policies: dict[str, Policy]) -> list[Key]:
+    """
+    Return the keys whose stored state is not the value of their history, in order.
+
+    The fold is the definition: a replay of the whole set under the pin that is stored, sharing only the pure domain with
+    what wrote the states. What was told of a key, and its sequence number, are no part of the value.
+    """
+    return sorted(
+        key
+        for key in histories.keys() | states.keys()
+        if key not in states
+        or _value(key, states[key], policies) != _plain(key, histories, states[key].policy, policies)
+    )
+
+
+def _plain(key: Key, histories: dict[Key, History], pin: str, policies: dict[str, Policy]) -> tuple[object, ...]:
+    history = histories.get(key, History())
+    policy = policies.get(pin)
+    rule = policy.rule if policy is not None else None
+    state = replay(KeyState(clock=history.clock), valid_pieces(history.evidence), rule, pin, history.decisions)
+    return _value(key, state, policies)
+
+
+def _value(key: Key, state: KeyState, policies: dict[str, Policy]) -> tuple[object, ...]:
+    shown: MasteryUpdated = describe(key, state, policies)
+    return shown.status, shown.score, shown.evidence_count, shown.last_evidence_at, shown.mastered_at

@@ -1,0 +1,50 @@
+"""What a learner has on the record and was told, over all competencies and levels."""
+
+import msgspec
+
+
+class LearnerState(msgspec.Struct, array_like=True):
+    """What a learner has on the record and was told; mutable like `KeyState`. Ids are those of the events that told it."""
+
+    satisfied: dict[str, str] = {}
+    """Competencies on the record or credited, with since when."""
+    ready: dict[str, str] = {}
+    """Ids by competency, and by level for level.ready."""
+    advanced: dict[str, str] = {}
+    """Ids by level."""
+    opened: dict[str, str] = {}
+    """Competencies that met the provisional path, with when; never taken back."""
+    requested: dict[str, str] = {}
+    signed: dict[str, str] = {}
+    """When a level was signed off."""
+    settling: dict[str, str] = {}
+    """Levels that are complete and still wait for an undo, with until when."""
+    reviews: dict[str, str] = {}
+    """Open reviews, ids by level."""
+    taken_back: dict[str, str] = {}
+    """Advancements that a person took back, ids of the withdrawal by level."""
+    gaps: dict[str, tuple[str, ...]] = {}
+    """What is still open of what was not shown at a placement, by level."""
+    due: dict[str, bool] = {}
+    """Competencies of which a re-check was asked, and whether success on what builds on them is one."""
+    asked: tuple[str, ...] = ()
+    """When re-checks were asked in the last week."""
+    waiting: dict[str, tuple[int, bytes]] = {}
+    """Re-checks that wait because so many were asked this week, with the data of what will be told, as JSON."""
+    presumed: dict[str, str] = {}
+    """Competencies presumed at a placement, with since when: they satisfy prerequisites, and never a level."""
+
+    credited: set[str] = set()
+    """Those of `satisfied` that were not shown."""
+    awaiting: dict[str, tuple[str, str, str]] = {}
+    """What waits for a sign-off: the role that gives it, since when, and for levels when it escalates (empty: it has)."""
+    crosswalked: dict[str, tuple[str, str]] = {}
+    """Competencies credited by a crosswalk: what was shown, and the id of the decision that credits."""
+
+    def shows(self, competency: str) -> bool:
+        """Tell whether mastery of a competency is on the record, and not only credited."""
+        return competency in self.satisfied and competency not in self.credited
+
+    def since(self, competency: str) -> str | None:
+        """Return since when a competency satisfies prerequisites."""
+        return self.satisfied.get(competency) or self.presumed.get(competency)

@@ -1,0 +1,189 @@
+"""
+What a loss does, row by row of the table that subscribers build upon: to the competency, and to a level already advanced.
+
+Rows of re-alignment, of identities taken apart and of a policy applied retroactively belong to parts that are not built.
+"""
+
+from typing import Any
+
+import pytest
+
+from services.progression.curriculum import read_csv
+from services.progression.decisions import ClockTicked, CompetencyDecided, LevelDecided
+from services.progression.policy import Policy, policy_from
+from shared.contracts import EvidenceRecorded, EvidenceRetracted, Touched
+from tests.support.journal import Decided, Journal, Record, piece, restore, retract
+
+NODES = "code,title,level,subject\nadd,Adding,1,math\nsub,Subtracting,1,math\nmul,Multiplying,2,math\n"
+GRAPH, _ = read_csv("math", "Mathematics", NODES, "from,to\nadd,mul\nsub,mul\n")
+LEVEL = "math#math/1"
+UNTIL = "2026-04-20T00:00:00.000000Z"
+
+
+def policy(n: int = 2, **more: Any) -> Policy:
+    """Return a streak that contradiction (two below the cut) and 30 days without work make due for a re-check."""
+    content: dict[str, Any] = {
+        "id": "loss", "method": {"type": "streak", "n": n}, "decision": {"latch": "first_crossing"},
+        "upkeep": {"on_contradiction": {"last": 2, "below": 1}, "reverify_after_days": 30},
+    }  # fmt: skip
+    return policy_from(content | more)
+
+
+def shown(code: str, first: int, *, day: int = 10) -> list[EvidenceRecorded]:
+    return [piece(n, competency=f"math:{code}", day=day) for n in (first, first + 1)]
+
+
+@pytest.fixture
+def advanced() -> Journal:
+    """A learner who has shown level 1 and advanced."""
+    journal = Journal().fold([Decided(framework=GRAPH), Decided(policy())]).fold([*shown("add", 1), *shown("sub", 11)])
+    assert journal.kinds()[-2:] == ["level.advanced", "level.ready"]
+    return journal
+
+
+def told_by(journal: Journal, *records: Record) -> list[dict[str, Any]]:
+    """Fold records; return what they told, the data with the short name as `kind`."""
+    before = len(journal.told)
+    journal.fold(records)
+    kinds = journal.kinds()[before:]
+    return [
+        event.data | {"kind": kind, "id": event.id} for kind, event in zip(kinds, journal.told[before:], strict=True)
+    ]
+
+
+def kinds(told: list[dict[str, Any]]) -> list[str]:
+    return [each["kind"] for each in told]
+
+
+def test_newer_lower_evidence_makes_it_due_for_a_re_check_and_leaves_the_level(advanced: Journal):
+    told = told_by(advanced, piece(21, 0, day=11), piece(22, 0, day=11))
+
+    assert kinds(told) == ["competency.reverify_due"]
+    assert (told[0]["why"], told[0]["before"], told[0]["after"]) == ("contradiction", "mastered", "reverify_due")
+    assert advanced.state().mastered_at == piece(2, day=10).occurred_at, "it stays on the record"
+
+
+def test_age_makes_it_due_for_a_re_check_and_leaves_the_level(advanced: Journal):
+    told = told_by(advanced, ClockTicked("ada", "2026-04-09T12:00:00.000000Z", ("math:add",)))
+
+    assert kinds(told) == ["competency.reverify_due"]
+    assert told[0]["why"] == "age"
+    assert advanced.state().mastered_at is not None
+
+
+def test_an_override_that_expires_makes_it_due_for_a_re_check_and_leaves_the_level():
+    journal = Journal().fold([Decided(framework=GRAPH), Decided(policy())]).fold(shown("sub", 11))
+    override = CompetencyDecided("ada", "math:add", "override", "teacher", "t", "override", "seen", "mastered", UNTIL)
+    assert "level.advanced" in kinds(told_by(journal, override))
+    told = told_by(journal, ClockTicked("ada", "2026-04-20T00:00:01.000000Z", ("math:add",)))
+
+    assert kinds(told) == ["competency.reverify_due"]
+    assert told[0]["why"] == "expiry"
+
+
+def late_wrong() -> EvidenceRecorded:
+    """Build evidence that arrives late and sorts between the two pieces that mastery was shown by."""
+    return piece(31, 0, occurred_at="2026-03-10T10:00:01.500000Z")
+
+
+def corrected() -> EvidenceRecorded:
+    """Build the correction of a piece that mastery was shown by: wrong instead of right, at the same time."""
+    first = piece(1, day=10)
+    return piece(
+        32, 0, occurred_at=first.occurred_at, invalidates=(Touched(first.evidence_id, first.competencies),)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("loss", "cause"),
+    [(retract(piece(1, day=10)), "retraction"), (corrected(), "correction"), (late_wrong(), "evidence")],
+    ids=["a retraction", "a correction", "late evidence that undoes the crossing"],
+)
+def test_what_lay_under_the_crossing_is_gone_so_it_is_withdrawn_at_once_and_the_level_is_to_be_reviewed(
+    advanced: Journal, loss: EvidenceRecorded | EvidenceRetracted, cause: str
+):
+    mastered = next(event for event in advanced.told if event.type == "attain.competency.mastered.v1")
+    told = told_by(advanced, loss)
+
+    assert kinds(told) == ["competency.withdrawn", "level.review_required"]
+    assert (told[0]["cause"]["kind"], told[0]["replaces"]) == (cause, mastered.id)
+    assert (told[1]["scope"]["id"], told[1]["missing"]) == (LEVEL, ["math:add"])
+    assert LEVEL in advanced.learners["school", "ada"].advanced, "advanced until a named person decides"
+
+
+def test_a_stricter_policy_changes_nothing_that_is_on_the_record(advanced: Journal):
+    told = told_by(advanced, Decided(policy(5)))
+    advanced.sweep()
+
+    assert kinds(told) == []
+    assert (advanced.state().status, advanced.state().policy) == ("mastered", policy().reference)
+    assert advanced.kinds()[-2:] == ["level.advanced", "level.ready"]
+    assert LEVEL in advanced.learners["school", "ada"].advanced
+
+
+def test_the_cause_is_undone_so_it_is_reinstated_with_its_date_and_the_review_is_over(advanced: Journal):
+    withdrawn = told_by(advanced, retract(piece(1, day=10)))[0]
+    told = told_by(advanced, restore(piece(1, day=10)))
+
+    assert kinds(told) == ["competency.reinstated"]
+    assert told[0]["effective_at"] == piece(2, day=10).occurred_at, "the original date"
+    assert told[0]["replaces"] == withdrawn["replaces"]
+    assert advanced.learners["school", "ada"].reviews == {}
+    assert kinds(told_by(advanced, retract(piece(2, day=10), by="r3"))) == [
+        "competency.withdrawn", "level.review_required",
+    ], "another loss is another review"  # fmt: skip
+
+
+def test_the_decision_of_a_person_to_take_a_level_back_is_undone_so_it_is_reinstated(advanced: Journal):
+    first = next(event for event in advanced.told if event.type == "attain.level.advanced.v1")
+    told_by(advanced, retract(piece(1, day=10)))
+    by = ("ada", LEVEL)
+    withdrawn = told_by(advanced, LevelDecided(*by, "withdraw", "leader", "p", "reviewed"))
+    told = told_by(advanced, LevelDecided(*by, "reinstate", "leader", "p", "heard again"))
+
+    assert kinds(withdrawn) == ["level.withdrawn"]
+    assert (withdrawn[0]["by"], withdrawn[0]["original"]) == ({"role": "leader", "ref": "p"}, first.id)
+    assert kinds(told) == ["level.reinstated"]
+    assert told[0]["original"] == withdrawn[0]["id"]
+
+
+def test_late_evidence_that_only_moves_the_date_gives_no_second_mastered_and_a_raised_seq(advanced: Journal):
+    seq = advanced.state().seq
+    told = told_by(advanced, piece(41, day=9))
+
+    assert kinds(told) == []
+    assert advanced.state().mastered_at == piece(1, day=10).occurred_at, "one piece earlier than before"
+    moved = advanced.state().seq
+    assert moved > seq
+    assert told_by(advanced, retract(piece(41, day=9), piece(1, day=10)))[0]["seq"] > moved
+
+
+def test_for_one_cause_competency_events_come_before_level_events(advanced: Journal):
+    pieces = (piece(1, day=10), piece(11, day=10, competency="math:sub"))
+    told = told_by(advanced, retract(*pieces))
+
+    assert kinds(told) == ["competency.withdrawn", "competency.withdrawn", "level.review_required"]
+
+
+def test_access_that_provisional_opened_stays_open():
+    two_tiers = policy_from(
+        {
+            "id": "tiers",
+            "provisional": {"method": {"type": "latest_at_or_above", "cut": 1}},
+            "mastered": {"any_of": [{"method": {"type": "streak", "n": 3}}]},
+        }
+    )
+    journal = Journal().fold([Decided(two_tiers)])
+    told = told_by(journal, piece(1)) + told_by(journal, retract(piece(1)))
+
+    assert kinds(told) == ["competency.provisional"]
+    assert "math:add" in journal.learners["school", "ada"].opened
+
+
+def test_what_is_undone_while_a_level_settles_is_never_told():
+    journal = Journal().fold([Decided(framework=GRAPH), Decided(policy(settle=60))])
+    told_by(journal, *shown("add", 1), *shown("sub", 11), retract(piece(1, day=10)))
+    told = told_by(journal, ClockTicked("ada", "2026-04-01T02:00:00.000000Z"))
+
+    assert kinds(told) == []
+    assert not any(kind.startswith("level.") for kind in journal.kinds())

@@ -1,0 +1,42 @@
+"""How the cost of an event grows with learners, evidence a key, partitions and replicas, by progression on a filled topic."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+from deploy.local.stack import Stack
+from tests.bench.figures import Figure
+from tests.bench.progression_fold import Folded, Shape, prepared_topic
+
+LEARNERS = (1_000, 10_000, 100_000)
+PIECES = (10, 1_000, 25_000)
+SHARDS = (1, 8, 32)
+REPLICAS = (1, 2)
+
+
+def cases(events: int) -> Iterator[tuple[str, Shape, int | None]]:
+    """Yield the name and shape of each case, and the replicas where those are the case."""
+    for learners in LEARNERS:
+        yield f"learners-{learners}", Shape(events, learners=learners, competencies=1, pieces=events, known=True), None
+    for pieces in PIECES:
+        # One competency; as many learners as bring each key to so many pieces.
+        yield f"pieces-{pieces}", Shape(max(events, 4 * pieces), max(4, events // pieces), 1, pieces=events), None
+    for shards in SHARDS:
+        yield f"shards-{shards}", Shape(events, shards=shards), None
+    for replicas in REPLICAS:
+        yield f"replicas-{replicas}", Shape(events), replicas
+
+
+def growth(stack: Stack, events: int, chosen: list[str], say: Callable[[str], None]) -> list[Figure]:
+    """Measure the cases whose name begins with one of those chosen."""
+    figures = []
+    for name, shape, replicas in cases(events):
+        if name.startswith(tuple(chosen)):
+            say(f"progression: {name}")
+            folded = asyncio.run(_run(stack, shape, replicas))
+            figures.append(Figure(f"fold-{name}", folded.rate, "events/s", {}, folded.detail()))
+    return figures
+
+
+async def _run(stack: Stack, shape: Shape, replicas: int | None) -> Folded:
+    async with prepared_topic(stack, shape, empty=replicas is not None) as topic:
+        return await (topic.fold(shape.events) if replicas is None else topic.fold_shared(shape, replicas))

@@ -1,0 +1,273 @@
+"""The sections of `docs/performance.md`, each made of figures alone."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from tests.bench import capacity, plots
+from tests.bench.figures import Figure
+from tests.bench.plots import Point
+
+SERVICES = ("evidence", "progression", "reporting")
+PARTS = (*SERVICES, "postgres", "kafka")
+GROWTH = {
+    "pieces": "evidence a key",
+    "learners": "learners known before",
+    "shards": "partitions",
+    "replicas": "replicas of progression",
+}
+GROWTH_NOTE = (
+    "Progression from a filled topic, in time order; the µs are CPU an event. Evidence a key: the state is folded, never"
+    " recomputed, so the cost of one more piece is not to grow with the history. Learners: each has a piece before, and the"
+    " load is spread over them at random, so with many of them few keys are cached and each piece touches a row of its own."
+)
+ANCHORS = (
+    ("mean of the largest known learning app", "11,600/s (1 billion exercises a day)", "Duolingo, IEEE Spectrum 2023", "mean"),
+    ("busiest recorded Open edX Aspects site", "81/s mean (7 million inserts a day)",
+     "Open edX wiki, Aspects large instances, 2026-02", "mean"),
+    ("telemetry extractor of a nation, no scoring", "19,000/s a task manager",
+     "Sunbird, datapipeline-benchmarking.md", "fold"),
+    ("learner-state update of a nation", "3,420 requests/s, p99 132 ms, on 128 cores: 27/s a core",
+     "Sunbird performance tests, 2022-07", "core"),
+    ("migration of enrolment rows, copy only", "412 million in 3.5 h on 16 cores: 32,700/s",
+     "Sunbird migration guide 3.1.0", "refold"),
+    ("freshness of a district's export", "4 h", "Instructure DAP documentation", "latency"),
+)  # fmt: skip
+AIMS = {
+    "end-to-end-kafka": "18,000 events/s",
+    "latency-p99": "150 ms",
+    "refold": "60,000 pieces/s",
+}
+PEERS = {
+    "quix-exactly-once": ("Quix Streams 3.28, exactly-once", "1.2 x"),
+    "kafka-streams-exactly-once-v2": ("Kafka Streams 4.1, exactly_once_v2, one thread, warmed", ""),
+}
+
+
+class Sections:
+    """The sections of the page; one whose figures were not measured is left out."""
+
+    def __init__(self, figures: Mapping[str, Figure], cores: str) -> None:
+        self.figures = figures
+        self.cores = cores
+        self.plots: dict[str, str] = {}
+
+    def all(self) -> Iterator[list[str]]:
+        """Yield the lines of each section, and add its plots."""
+        yield self._end_to_end()
+        yield self._peers()
+        yield self._latency()
+        yield self._anew()
+        yield self._growth()
+        yield self._policies()
+        yield self._memory()
+        yield self._reconciliation()
+        yield self._capacity()
+        yield self._anchors()
+
+    def _end_to_end(self) -> list[str]:
+        found = self._named("end-to-end-kafka", "end-to-end-http")
+        rows = [
+            (one.name.removeprefix("end-to-end-"), _rate(one), AIMS.get(one.name, ""), _runs(one.detail["runs"]),
+             *(f"{one.detail[f'{part}_us']:.1f}" for part in PARTS), _load(one))
+            for one in found
+        ]  # fmt: skip
+        head = ("by", "events/s", "aim", "runs", *(f"{part} µs" for part in PARTS), "other load")
+        note = (
+            "From the edge to committed in reporting: 4,000 learners, ten pieces a (learner, competency), native evidence of"
+            " 300 bytes, policy streak-3. The µs are CPU an event."
+        )
+        return ["## End to end", "", note, "", *table(head, rows)] if rows else []
+
+    def _peers(self) -> list[str]:
+        one = self.figures.get("progression-fold")
+        if one is None:
+            return []
+        rows = [("Attain progression", _rate(one), "", "", _runs(one.detail["runs"]))]
+        middle = {"Attain": one.value}
+        for name, ratio in one.versus.items():
+            title, aim = PEERS[name]
+            runs = one.detail[f"{name}-runs"]
+            middle[title.partition(",")[0]] = sorted(runs)[(len(runs) - 1) // 2]
+            rows.append((title, f"{middle[title.partition(',')[0]]:,.0f}", f"{ratio:.2f} x", aim, _runs(runs)))
+        self.plots["peers.svg"] = plots.bars("The same fold of the same topic", "events/s", middle)
+        note = (
+            "One process each, on the same filled topic, in turn. All keep a streak a (learner, competency) and tell the first"
+            " time that three in a row are right, exactly once. Attain besides journals each piece, keeps the state in"
+            " PostgreSQL with an explanation, and publishes each state and public events with deterministic ids."
+            f" It spends {one.detail['progression_us']:.1f} µs an event in its process, {one.detail['postgres_us']:.1f} in"
+            f" PostgreSQL and {one.detail['kafka_us']:.1f} in Kafka. The ratio is the median of the rounds' ratios."
+        )
+        skipped = one.detail.get("kafka-streams-skipped")
+        notes = [note] if skipped is None else [note, "", f"Kafka Streams was left out: {skipped}."]
+        head = ("", "events/s", "Attain is", "aim", "runs")
+        return ["## Beside its peers", "", *notes, "", *table(head, rows), "", "![peers](performance/peers.svg)"]
+
+    def _latency(self) -> list[str]:
+        set_rate = self._named("latency-p50", "latency-p90", "latency-p99")
+        shares = self._starting("latency-p99-at-")
+        rows = []
+        if len(set_rate) == 3:
+            rate = set_rate[0].detail["offered_per_s"]
+            rows = [(f"{rate}, each a new learner who advances", *(f"{one.value:.0f}" for one in set_rate), "150")]
+        for one in shares:
+            offered, capacity_ = one.detail["offered_per_s"], one.detail["capacity_per_s"]
+            title = f"{offered:,} ({one.name.removeprefix('latency-p99-at-')} of {capacity_:,})"
+            rows.append((title, *(f"{one.detail[f'{point}_ms']:.0f}" for point in ("p50", "p90", "p99")), ""))
+        if not rows:
+            return []
+        lines = [
+            "## Latency",
+            "",
+            "From producing a piece of evidence to its advancement on the public topic, in ms.",
+            "",
+        ]
+        lines += table(("offered events/s", "p50", "p90", "p99", "aim p99"), rows)
+        if len(shares) > 1:
+            series = {
+                point: [
+                    Point(number, one.detail[f"{point}_ms"], one.name.removeprefix("latency-p99-at-"))
+                    for number, one in enumerate(shares)
+                ]
+                for point in ("p50", "p90", "p99")
+            }
+            self.plots["latency.svg"] = plots.lines("Evidence to advancement by share of capacity", "ms", series)
+            lines += ["", "![latency](performance/latency.svg)"]
+        return lines
+
+    def _anew(self) -> list[str]:
+        titles = {
+            "refold": "states under a new policy, from the journal",
+            "rebuild-mastery": "read model of mastery from the feed, compared and switched while it is read",
+        }
+        rows = [(titles[one.name], _rate(one), AIMS.get(one.name, ""), _load(one)) for one in self._named(*titles)]
+        return ["## Made anew", "", *table(("", "a second", "aim", "other load"), rows)] if rows else []
+
+    def _growth(self) -> list[str]:
+        lines = []
+        for prefix, title in GROWTH.items():
+            found = sorted(self._starting(f"fold-{prefix}-"), key=lambda one: int(one.name.rpartition("-")[2]))
+            if not found:
+                continue
+            names = [f"{int(one.name.rpartition('-')[2]):,}" for one in found]
+            head = (title, "events/s", "progression µs", "PostgreSQL µs", "other load")
+            lines += ["", *table(head, [
+                (name, _rate(one), f"{one.detail['progression_us']:.1f}", f"{one.detail['postgres_us']:.1f}", _load(one))
+                for name, one in zip(names, found, strict=True)
+            ])]  # fmt: skip
+            self.plots[f"{prefix}.svg"] = plots.lines(f"CPU an event by {title}", "µs", {
+                part: [Point(number, one.detail[f"{part}_us"], name)
+                       for number, (name, one) in enumerate(zip(names, found, strict=True))]
+                for part in ("progression", "postgres")
+            })  # fmt: skip
+            lines += ["", f"![{title}](performance/{prefix}.svg)"]
+        return ["## How the cost grows", "", GROWTH_NOTE, *lines] if lines else []
+
+    def _policies(self) -> list[str]:
+        lines = []
+        classroom, explained = self.figures.get("policy-classroom"), self.figures.get("explain")
+        if classroom is not None:
+            lines.append(
+                f"Under the classroom template progression folds {classroom.value:,.0f} events/s,"
+                f" {classroom.versus['streak-3']:.2f} times what it does under streak-3 in the same run."
+            )
+        if explained is not None:
+            lines.append(
+                f"A status of {explained.detail['pieces']:.0f} pieces among {explained.detail['standards']} competencies is"
+                f" explained in {explained.detail['p50_ms']:.1f} ms (p50) and {explained.value:.1f} ms (p99)."
+            )
+        return ["## Policies", "", " ".join(lines)] if lines else []
+
+    def _memory(self) -> list[str]:
+        found = self._starting("soak-")
+        if not found:
+            return []
+        detail = found[0].detail
+        rows = [
+            (one.name.removeprefix("soak-"), f"{one.value:.0f}", f"{one.detail['growth_mb']:+.1f}") for one in found
+        ]
+        series = {}
+        for one in found:
+            values = one.detail["series"]["mb"]
+            step = detail["minutes"] / max(1, len(values) - 1)
+            series[one.name.removeprefix("soak-")] = [
+                Point(number * step, value, f"{number * step:.1f} min" if number in (0, len(values) - 1) else "")
+                for number, value in enumerate(values)
+            ]
+        self.plots["memory.svg"] = plots.lines("Resident memory", "MB", series)
+        note = f"{detail['minutes']} minutes, {detail['events']:,} events of 20,000 learners at 2,000 a second."
+        head = ("service", "MB at the end", "MB between the third and the fourth quarter")
+        return ["## Memory", "", note, "", *table(head, rows), "", "![memory](performance/memory.svg)"]
+
+    def _reconciliation(self) -> list[str]:
+        one = self.figures.get("reconciliation-share")
+        if one is None:
+            return []
+        parts = ", ".join(f"{part} {one.detail[f'{part}_ms']:.1f}" for part in (*SERVICES, "postgres"))
+        return [
+            "## Standing reconciliation", "",
+            f"Every {one.detail['every_s']:.0f} s all stages are held against each other and 20 learners are refolded: CPU ms"
+            f" a run over {one.detail['events']:,} events: {parts}. That is {one.value:.2f} % of the machine.",
+        ]  # fmt: skip
+
+    def _capacity(self) -> list[str]:
+        one = self.figures.get("end-to-end-kafka")
+        if one is None:
+            return []
+        cost = capacity.cpu_us(one.detail)
+        stored = (one.detail["postgres_bytes"] + one.detail["kafka_bytes"], one.detail["postgres_bytes"])
+        rows = [
+            (need.name, f"{need.learners:,}", f"{need.mean_per_s:,.0f}", f"{need.burst_per_s:,.0f}",
+             f"{need.cores:,.2f}", f"{need.evidence_a_year * stored[1] / 1e9:,.0f} GB")
+            for need in capacity.needs(cost)
+        ]  # fmt: skip
+        note = (
+            f"Computed, not measured, from {cost:.0f} µs of CPU an event end to end, servers included:"
+            f" {capacity.EVIDENCE_A_DAY} pieces a learner over a school day of {capacity.SCHOOL_DAY_H} h, bursts of"
+            f" {capacity.BURST} times the mean, cores {capacity.BUSY:.0%} busy in the burst, {capacity.SCHOOL_DAYS} school"
+            f" days a year of {stored[1]:,} bytes a piece in PostgreSQL (logs, journal and states; its write-ahead log,"
+            f" replicas and Kafka's {one.detail['kafka_bytes']:,} bytes a piece for seven days are not in it). It supposes"
+            " that cost stays the same over more cores, which the partitions allow and this machine cannot show."
+        )
+        head = ("tier", "learners", "mean events/s", "burst events/s", "cores at the burst", "stored a year")
+        return ["## Capacity", "", note, "", *table(head, rows)]
+
+    def _anchors(self) -> list[str]:
+        found = self.figures.get("end-to-end-kafka")
+        if found is None:
+            return []
+        ours = {
+            "mean": f"{found.value:,.0f}/s end to end on {self.cores} cores with servers",
+            "fold": self._value("progression-fold", "{:,.0f}/s in one process, with scoring"),
+            "core": f"{1e6 / capacity.cpu_us(found.detail):,.0f}/s a core, servers included",
+            "refold": self._value("refold", "{:,.0f} pieces/s replayed in one process"),
+            "latency": self._value("latency-p99", "p99 {:.0f} ms to the public topic at 500/s"),
+        }
+        rows = [(what, number, source, ours[key]) for what, number, source, key in ANCHORS]
+        note = "What others have published does other work on other machines; it shows the order of size."
+        return ["## Beside published figures", "", note, "", *table(("what", "published", "source", "Attain"), rows)]
+
+    def _value(self, name: str, text: str) -> str:
+        return text.format(self.figures[name].value) if name in self.figures else ""
+
+    def _named(self, *names: str) -> list[Figure]:
+        return [self.figures[name] for name in names if name in self.figures]
+
+    def _starting(self, prefix: str) -> list[Figure]:
+        return [figure for name, figure in self.figures.items() if name.startswith(prefix)]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a Markdown table."""
+    lines = ["| " + " | ".join(cells) + " |" for cells in rows]
+    return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *lines]
+
+
+def _rate(figure: Figure) -> str:
+    return f"{figure.value:,.0f}"
+
+
+def _runs(runs: Sequence[float]) -> str:
+    return ", ".join(f"{run:,.0f}" for run in runs)
+
+
+def _load(figure: Figure) -> str:
+    return f"{figure.detail['other_load']:.1f}"

@@ -1,0 +1,274 @@
+"""The Helm chart: what its committed rendering says, that it is valid, and that it is what Helm makes of the chart."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import kubernetes_validate
+import pytest
+import yaml
+
+from shared.settings import Settings
+
+KUBERNETES = Path(__file__).parents[2] / "deploy" / "kubernetes"
+CHART = KUBERNETES / "attain"
+SETS = ("small", "production")
+VERSIONS = ("1.29", "1.30", "1.31", "1.32", "1.33", "1.34")
+SERVICES = ("evidence", "progression", "reporting")
+Document = dict[str, Any]
+
+
+def _documents(name: str) -> list[Document]:
+    text = (KUBERNETES / "plain" / name / "attain.yaml").read_text()
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+def _of_kind(name: str, kind: str) -> dict[str, Document]:
+    return {document["metadata"]["name"]: document for document in _documents(name) if document["kind"] == kind}
+
+
+def _pods(name: str) -> Iterator[tuple[str, Document]]:
+    """Yield the pod specifications of every workload."""
+    for document in _documents(name):
+        if document["kind"] in ("StatefulSet", "Job"):
+            yield document["metadata"]["name"], document["spec"]["template"]["spec"]
+
+
+def _helm() -> str:
+    found = os.environ.get("HELM") or shutil.which("helm")
+    if not found:
+        pytest.skip("needs helm: there is none on the path, nor in HELM")
+    return found
+
+
+def _values(name: str) -> Document:
+    """Return the chart's values with a set of values over them, as Helm merges them."""
+
+    def merged(below: Document, above: Document) -> Document:
+        both = {key: merged(below[key], above[key]) for key in below.keys() & above.keys()
+                if isinstance(below[key], dict) and isinstance(above[key], dict)}  # fmt: skip
+        return below | above | both
+
+    base = yaml.safe_load((CHART / "values.yaml").read_text())
+    return merged(base, yaml.safe_load((CHART / f"values-{name}.yaml").read_text()))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", SETS)
+def test_rendering_is_valid_for_every_supported_kubernetes(name: str, version: str) -> None:
+    documents = _documents(name)
+
+    for document in documents:
+        kubernetes_validate.validate(document, version, strict=True)
+    assert len(documents) >= 18
+
+
+def test_validation_refuses_what_kubernetes_does_not_know() -> None:
+    document = _of_kind("small", "StatefulSet")["attain-evidence"]
+    document["spec"]["replica"] = 2
+
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(document, VERSIONS[-1], strict=True)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_rendering_is_what_helm_makes_of_the_chart(name: str, tmp_path: Path) -> None:
+    environment = os.environ | {"HELM": _helm()}
+    subprocess.run([str(KUBERNETES / "render.sh"), str(tmp_path)], check=True, env=environment, capture_output=True)
+
+    assert (tmp_path / name / "attain.yaml").read_text() == (KUBERNETES / "plain" / name / "attain.yaml").read_text()
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_helm_finds_nothing_wrong(name: str) -> None:
+    command = [_helm(), "lint", "--strict", "--kube-version", "1.34.0", "--values", str(CHART / f"values-{name}.yaml")]
+    done = subprocess.run([*command, str(CHART)], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_values_are_of_their_schema(name: str) -> None:
+    jsonschema.validate(_values(name), json.loads((CHART / "values.schema.json").read_text()))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("kafka", "security"), "SASL"),
+        (("kafka", "server"), "k:9092"),
+        (("kafka", "servers"), "kafka"),
+        (("shards",), 0),
+        (("image", "digest"), "latest"),
+        (("ingress",), {"enabled": True, "host": "a.example.edu", "tlsSecret": ""}),
+        (("kafka",), {"servers": "k:9093", "security": "SSL", "mutualTls": True, "tlsSecret": ""}),
+        (("auth",), {"jwksUrl": "https://id.example.edu/keys", "serviceTokenSecret": ""}),
+        (("auth",), {"jwksUrl": "", "keySecret": ""}),
+        (("settings", "evidence_database"), "postgresql://in-the-clear"),
+        (("evidence", "replicas"), "three"),
+    ],
+)
+def test_wrong_values_are_refused_by_the_schema(path: tuple[str, ...], value: object) -> None:
+    values = _values("small")
+    place = values
+    for part in path[:-1]:
+        place = place[part]
+    place[path[-1]] = value
+
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(values, json.loads((CHART / "values.schema.json").read_text()))
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_pod_meets_the_restricted_standard(name: str) -> None:
+    """The rules are of Kubernetes' Pod Security Standards, profile restricted; and no token, no writable root."""
+    for workload, pod in _pods(name):
+        assert pod["automountServiceAccountToken"] is False, workload
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault"
+        assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & set(pod)
+        assert all(set(volume) & {"emptyDir", "projected", "secret"} for volume in pod["volumes"])
+        for container in pod["containers"]:
+            rights = container["securityContext"]
+            assert rights["allowPrivilegeEscalation"] is False
+            assert rights["readOnlyRootFilesystem"] is True
+            assert rights["capabilities"] == {"drop": ["ALL"]}
+            assert container["resources"]["limits"]["memory"]
+            assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_service_sees_its_own_secret_only_and_none_in_its_environment(name: str) -> None:
+    for workload, pod in _pods(name):
+        mounted = {
+            source["secret"]["name"]
+            for volume in pod["volumes"] if "projected" in volume for source in volume["projected"]["sources"]
+        }  # fmt: skip
+        services = {service for service in SERVICES if f"attain-{service}" in mounted}
+        component = workload.removeprefix("attain-")
+        assert services == {"migrate": set(SERVICES), "topics": {"evidence"}}.get(component, {component})
+        assert "secretKeyRef" not in json.dumps(pod)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_probes_ask_for_what_they_mean(name: str) -> None:
+    for service in SERVICES:
+        pod = _of_kind(name, "StatefulSet")[f"attain-{service}"]["spec"]["template"]["spec"]
+        container = pod["containers"][0]
+        assert container["startupProbe"]["httpGet"]["path"] == "/livez"
+        assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+        assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
+        # The pool waits a minute for PostgreSQL at the start; a restart before that would only start the wait anew.
+        startup = container["startupProbe"]
+        assert startup["periodSeconds"] * startup["failureThreshold"] > 60
+        assert container["lifecycle"]["preStop"]
+        assert pod["terminationGracePeriodSeconds"] >= 45
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_what_names_pods_finds_the_pods_of_one_service(name: str) -> None:
+    sets = _of_kind(name, "StatefulSet")
+    for workload, document in sets.items():
+        labels = document["spec"]["template"]["metadata"]["labels"].items()
+        selectors = [
+            document["spec"]["selector"]["matchLabels"],
+            _of_kind(name, "Service")[workload]["spec"]["selector"],
+            _of_kind(name, "PodDisruptionBudget")[workload]["spec"]["selector"]["matchLabels"],
+            *(rule["labelSelector"]["matchLabels"]
+              for rule in document["spec"]["template"]["spec"]["topologySpreadConstraints"]),
+        ]  # fmt: skip
+        for selector in selectors:
+            assert selector.items() <= labels
+            assert not any(
+                selector.items() <= other["spec"]["template"]["metadata"]["labels"].items()
+                for other_name, other in sets.items() if other_name != workload
+            )  # fmt: skip
+        assert document["spec"]["serviceName"] in _of_kind(name, "Service")
+
+
+def test_every_variable_is_a_setting() -> None:
+    known = {f"ATTAIN_{field.upper()}" for field in Settings.model_fields} | {"ATTAIN_SECRETS_DIR"}
+    used = set(_of_kind("production", "ConfigMap")["attain-settings"]["data"])
+    for _, pod in _pods("production"):
+        used |= {variable["name"] for container in pod["containers"] for variable in container.get("env", [])}
+
+    assert used - known - {"ATTAIN_REPORTING_URL"} == set()
+
+
+def test_production_scales_within_the_shards_and_keeps_replicas_through_a_drain() -> None:
+    for workload, scaler in _of_kind("production", "HorizontalPodAutoscaler").items():
+        assert 2 <= scaler["spec"]["minReplicas"] < scaler["spec"]["maxReplicas"] <= 64
+        assert scaler["spec"]["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": workload}
+        # A number of replicas beside an autoscaler would be set back by every upgrade.
+        assert "replicas" not in _of_kind("production", "StatefulSet")[workload]["spec"]
+        assert _of_kind("production", "PodDisruptionBudget")[workload]["spec"]["maxUnavailable"] == 1
+
+
+def test_ingress_has_no_plain_http() -> None:
+    (ingress,) = _of_kind("production", "Ingress").values()
+    hosts = {rule["host"] for rule in ingress["spec"]["rules"]}
+
+    assert hosts == {host for tls in ingress["spec"]["tls"] for host in tls["hosts"]}
+    assert len(hosts) == len(SERVICES)
+    assert ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/force-ssl-redirect"] == "true"
+
+
+def test_hooks_run_before_the_pods() -> None:
+    jobs = _of_kind("small", "Job")
+
+    assert set(jobs) == {"attain-migrate", "attain-topics"}
+    for job in jobs.values():
+        assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+        assert job["spec"]["activeDeadlineSeconds"] > 60
+
+
+def test_examples_name_what_the_chart_makes() -> None:
+    made = defaultdict(set)
+    for document in _documents("production"):
+        made[document["kind"]].add(document["metadata"]["name"])
+    examples = [document for file in sorted((KUBERNETES / "examples").glob("*.yaml"))
+                for document in yaml.safe_load_all(file.read_text()) if document]  # fmt: skip
+    by_kind = defaultdict(list)
+    for document in examples:
+        by_kind[document["kind"]].append(document)
+
+    assert set(by_kind) >= {"ScaledObject", "ServiceMonitor", "PrometheusRule", "Kafka", "KafkaUser", "Cluster"}
+    for scaled in by_kind["ScaledObject"]:
+        assert scaled["spec"]["scaleTargetRef"]["name"] in made["StatefulSet"]
+    (monitor,) = by_kind["ServiceMonitor"]
+    labels = _of_kind("production", "Service")["attain-evidence"]["metadata"]["labels"]
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert {user["metadata"]["name"] for user in by_kind["KafkaUser"]} == {f"attain-{service}" for service in SERVICES}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_api_server_takes_the_rendering(name: str) -> None:
+    """A dry run on a server sees unknown fields, values out of range, and pods that the namespace's standard forbids."""
+    config = os.environ.get("ATTAIN_TEST_KUBECONFIG")
+    if not config:
+        pytest.skip("needs a Kubernetes API server: ATTAIN_TEST_KUBECONFIG names no configuration")
+    kubectl = [os.environ.get("KUBECTL", "kubectl"), "--kubeconfig", config]
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {
+        "name": "attain", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}  # fmt: skip
+    _apply(kubectl, json.dumps(namespace))
+
+    applied = _apply([*kubectl, "--namespace", "attain"], (KUBERNETES / "plain" / name / "attain.yaml").read_text(),
+                     "--dry-run=server", "--validate=strict")  # fmt: skip
+
+    assert applied.stdout.count("(server dry run)") == len(_documents(name))
+    assert "Warning" not in applied.stderr
+
+
+def _apply(kubectl: list[str], text: str, *options: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*kubectl, "apply", "--server-side", *options, "--filename", "-"],
+        input=text, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done

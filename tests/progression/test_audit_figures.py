@@ -1,0 +1,84 @@
+"""Figures of the audit against worked cases: classification, item bias, surplus work and work without arriving."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.progression.analysis.classification import livingston_lewis
+from services.progression.analysis.item_bias import mantel_haenszel
+from services.progression.analysis.practice import OverTesting, over_testing_index, wheel_spin
+
+
+def test_a_twenty_point_test_with_reliability_three_quarters():
+    """Source: Livingston & Lewis with a two-parameter beta, by scipy."""
+    found = livingston_lewis(mean=13.0, variance=12.0, reliability=0.75, cut=14, low=0, high=20)
+
+    expected = (27.333333, 5.922222, 3.188889, 0.345307, 0.107674, 0.057892, 0.489127, 0.834434, 0.775763, 0.547525)
+    assert list(found) == pytest.approx(list(expected), abs=1e-4)
+
+
+@given(mean=st.floats(4, 16), share=st.floats(0.05, 0.6), reliability=st.floats(0.3, 0.95), cut=st.integers(1, 20))
+def test_the_four_cells_are_shares_of_one_and_consistency_is_no_less_than_chance(
+    mean: float, share: float, reliability: float, cut: int
+):
+    found = livingston_lewis(mean, share * mean * (20 - mean) / 2, reliability, cut, 0, 20)
+    cells = found[3:7]
+
+    assert sum(cells) == pytest.approx(1, abs=1e-6)
+    assert all(-1e-9 <= cell <= 1 + 1e-9 for cell in cells)
+    passed = found.tp + found.fp
+    assert found.consistency >= passed**2 + (1 - passed) ** 2 - 1e-9
+
+
+@pytest.mark.parametrize("wrong", [{"variance": 0.0}, {"reliability": 1.0}, {"cut": 0.0}, {"variance": 200.0}])
+def test_moments_that_no_test_has_are_refused(wrong: dict[str, float]):
+    good = {"mean": 13.0, "variance": 12.0, "reliability": 0.75, "cut": 14.0, "low": 0.0, "high": 20.0}
+
+    with pytest.raises(ValueError):
+        livingston_lewis(**(good | wrong))
+
+
+def test_an_item_that_is_harder_for_the_focal_group_at_equal_totals():
+    """Source: the formulas of Holland & Thayer by hand; three strata of fifty learners a group."""
+    found = mantel_haenszel([(30, 20, 24, 26), (40, 10, 34, 16), (45, 5, 42, 8)])
+
+    assert found is not None
+    assert list(found) == pytest.approx([1.728155, -1.285578, 3.503159, 4.021484, 0.044924], abs=1e-5)
+    assert found.grade == "B"
+
+
+def test_groups_swapped_turn_the_bias_around():
+    one = mantel_haenszel([(30, 20, 24, 26), (40, 10, 34, 16)])
+    other = mantel_haenszel([(24, 26, 30, 20), (34, 16, 40, 10)])
+
+    assert one is not None
+    assert other is not None
+    assert one.delta == pytest.approx(-other.delta)
+    assert one.chi2 == pytest.approx(other.chi2)
+
+
+def test_an_item_that_everybody_has_right_says_nothing():
+    assert mantel_haenszel([(30, 0, 24, 0)]) is None
+    assert mantel_haenszel([]) is None
+
+
+def test_five_of_nine_pieces_came_after_the_confirming_fourth():
+    assert over_testing_index(4, 9) == OverTesting(5, 5 / 9)
+    assert over_testing_index(4, 3) == OverTesting(0, 0)
+    assert over_testing_index(0, 0) == OverTesting(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("answers", "status"),
+    [
+        ([0, 1, 1, 1], "mastered"),
+        ([0, 1, 0, 1, 1, 0, 0, 1, 0, 1, 1, 1, 1], "wheel_spinning"),
+        ([0, 0, 1, 0], "indeterminate"),
+        ([0] * 7 + [1] * 3, "mastered"),
+        ([0] * 10, "wheel_spinning"),
+        ([], "indeterminate"),
+    ],
+)
+def test_three_in_a_row_within_ten_opportunities(answers: list[int], status: str):
+    """Source: Beck & Gong 2013; the second gets there at the twelfth."""
+    assert wheel_spin([bool(answer) for answer in answers], 3, 10) == status

@@ -1,0 +1,153 @@
+"""A policy on a card: six sentences without a word of the language, and figures that folding work gives."""
+
+import re
+
+import pytest
+from hypothesis import given, settings
+
+from services.progression.mastery import KeyState, piece_of, replay
+from services.progression.policy import Policy, policy_from, read_policy
+from services.progression.policy.card import card_of
+from services.progression.policy.effort import Pieces, effort_of
+from services.progression.policy.templates import NAMES, template
+from shared.contracts import Score
+from tests.support.journal import piece
+from tests.support.policies import policies
+
+BASE = {"id": "p", "decision": {"latch": "first_crossing"}}
+STREAK = BASE | {"method": {"type": "streak", "n": 3}}
+
+
+def sentences(policy: Policy) -> tuple[str, ...]:
+    return card_of(policy).sentences
+
+
+def template_of(name: str) -> Policy:
+    return read_policy(template(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_is_six_sentences_in_plain_words(name: str):
+    said = sentences(template_of(name))
+
+    assert len(said) == 6
+    for sentence in said:
+        assert re.fullmatch(r"[A-Z][^.?!_{}/]*(\d\.\d+[^.?!_{}/]*)*\.", sentence), sentence
+
+
+@settings(max_examples=10, deadline=None)
+@given(policy=policies())
+def test_every_policy_has_a_card(policy: Policy):
+    card = card_of(policy)
+
+    assert len(card.sentences) == 6
+    assert all(sentence.endswith(".") and "_" not in sentence for sentence in card.sentences)
+    assert card.asks[-2].startswith("Re-checks a year")
+
+
+def test_the_classroom_card_says_what_the_template_does():
+    said = sentences(template_of("classroom"))
+
+    assert "practice and self-assessments do not" in said[0]
+    assert "accommodation always counts in full" in said[0]
+    assert "fewer than 8 questions is half a piece" in said[1]
+    assert "the latest piece at 3 or above, and 2 of the last 3 pieces at 3 or above" in said[2]
+    assert "once a teacher confirms it, or once the work shows an average of the last 3 pieces at 3 or above" in said[3]
+    assert "two newer pieces below 3 in a row" in said[4]
+    assert "every power standard is mastered and 75 % of the other standards" in said[5]
+
+
+def test_paths_that_differ_in_one_kind_of_work_are_one_way():
+    assert "a test or a performance task" in sentences(template_of("credit"))[3]
+    assert sentences(template_of("credit"))[3].count("once") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "provisional", "mastered", "signed"),
+    [
+        ("k2", 1, 2, ()),
+        ("classroom", 2, 3, ()),
+        ("credit", 2, 3, ("teacher",)),
+        ("performance", 1, 2, ("teacher",)),
+        ("practice", 5, 6, ()),
+        ("canvas-compat", None, 1, ()),
+    ],
+)
+def test_the_fewest_pieces_are_those_of_the_table(
+    name: str, provisional: int | None, mastered: int, signed: tuple[str, ...]
+):
+    effort = effort_of(template_of(name).rule)
+
+    assert (effort.provisional.fewest if effort.provisional is not None else None) == provisional
+    assert (effort.mastered.fewest, effort.signed) == (mastered, signed)
+
+
+def test_typical_pieces_follow_from_the_chance_of_a_right_answer():
+    """At 0.8 right, 3 in a row take 3 pieces in 51 % of the cases, at most 7 in 87 % and at most 8 in 91 %."""
+    assert effort_of(policy_from(STREAK).rule).mastered == Pieces(3, 3, 8)
+
+
+def test_a_stricter_rule_takes_more_pieces():
+    four, eight = (
+        effort_of(policy_from(STREAK | {"method": {"type": "streak", "n": n}}).rule).mastered for n in (4, 8)
+    )
+
+    assert four.typical is not None
+    assert eight.typical is not None
+    assert four.typical < eight.typical
+    assert four.fewest == 4
+
+
+def test_a_confirming_latch_takes_a_piece_more():
+    confirmed = policy_from(STREAK | {"decision": {"latch": "confirm", "confirm_on": 2}})
+
+    assert effort_of(confirmed.rule).mastered.fewest == 5
+    assert "and two further pieces of work agree" in sentences(confirmed)[3]
+
+
+def test_what_is_more_than_is_tried_is_said_so():
+    effort = effort_of(policy_from(STREAK | {"method": {"type": "streak", "n": 60}}).rule)
+
+    assert effort.mastered == Pieces(60, None, None)
+
+
+@pytest.mark.parametrize(
+    ("upkeep", "expected"),
+    [({}, 0.0), ({"reverify_after_days": 400}, 0.0)],
+)
+def test_without_upkeep_nothing_is_re_checked(upkeep: dict[str, int], expected: float):
+    assert effort_of(policy_from(STREAK | {"upkeep": upkeep}).rule).rechecks_a_year == expected
+
+
+def test_re_checks_by_date_are_counted_between_the_pieces_of_a_year():
+    """A piece at the cut every 30 days starts the 29 days anew: all twelve fall due a day before it."""
+    certain = policy_from(
+        BASE
+        | {
+            "scale": {"min": 0, "max": 1, "mastery": 1e-9},
+            "method": {"type": "latest"},
+            "upkeep": {"reverify_after_days": 29},
+        }
+    )
+
+    assert effort_of(certain.rule).rechecks_a_year == pytest.approx(12)
+
+
+def test_a_stricter_contradiction_asks_for_fewer_re_checks():
+    one, two = (
+        effort_of(policy_from(STREAK | {"upkeep": {"on_contradiction": {"last": n, "below": 1}}}).rule).rechecks_a_year
+        for n in (1, 2)
+    )
+
+    assert one == pytest.approx(12 * 0.2, rel=0.15)
+    assert 0 < two < one / 3
+
+
+def test_the_fewest_pieces_of_the_card_are_what_the_fold_takes():
+    policy = template_of("classroom")
+    fewest = effort_of(policy.rule).mastered.fewest
+    assert fewest is not None
+    work = [piece_of(piece(n, day=n, score=Score(level=4.0), activity=f"t-{n}")) for n in range(1, fewest + 1)]
+
+    assert replay(KeyState(), work, policy.rule, "").crossed_at is not None
+    assert replay(KeyState(), work[:-1], policy.rule, "").crossed_at is None

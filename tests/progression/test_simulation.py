@@ -1,0 +1,143 @@
+"""
+What policies do to simulated learners, against published figures of the same model.
+
+Source of the figures: 40,000 learners, 30/40/30 % slow, typical and fast; error variance 0.40 of which 0.25 is the task's; a
+quarter of the pieces are retakes that replace; whole points 1 to 4; asked after each piece, latched.
+"""
+
+import dataclasses
+import math
+import random
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from deploy.local.cli import attain
+from services.progression.analysis.simulation import Model, Outcome, simulate
+from services.progression.policy import Policy, policy_from, read_policy
+from services.progression.policy.templates import NAMES, template
+
+LEARNERS = 10_000
+POINTS = 3.0
+SCALE = {"min": 1, "max": 4, "step": 1, "mastery": 3}
+CANVAS = {
+    "id": "canvas", "scale": SCALE, "evidence": {"reassess": "replace_latest"}, "decision": {"at_least": 3},
+    "method": {"type": "wda", "latest_weight": 0.65},
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A published row: percents held back after 3, 4, 5, 6 and 8 pieces; wrongly through of all, slow, fast; pieces."""
+
+    held: tuple[float, ...]
+    wrong: tuple[float, float, float]
+    pieces: float
+
+
+ROWS = {
+    "provisional": Row((27, 17, 11, 7, 3), (19.1, 37, 6), 4.3),
+    "classroom": Row((33, 21, 14, 9, 4), (11.2, 25, 3), 4.6),
+    "credit": Row((65, 44, 32, 23, 12), (3.3, 11, 0), 5.3),
+    "canvas": Row((16, 18, 18, 16, 10), (30.5, 43, 21), 3.1),
+}
+
+
+def tried(policy: Policy, learners: int = LEARNERS, seed: int = 1) -> dict[str, dict[str, Outcome]]:
+    return simulate(policy.rule, learners=learners, seed=seed)
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> dict[str, dict[str, Outcome]]:
+    classroom = tried(read_policy(template("classroom")))
+    return {
+        "provisional": classroom["provisional"],
+        "classroom": classroom["mastered"],
+        "credit": tried(read_policy(template("credit")))["mastered"],
+        "canvas": tried(policy_from(CANVAS))["mastered"],
+    }
+
+
+def percent(share: float | None) -> float:
+    assert share is not None
+    return 100 * share
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_published_row_comes_out_within_three_points(outcomes, name: str):
+    row, found = ROWS[name], outcomes[name]
+
+    held = [percent(found["all"].false_hold[after]) for after in (3, 4, 5, 6, 8)]
+    wrong = [percent(found[pace].false_advance) for pace in ("all", "slow", "fast")]
+    assert held == pytest.approx(list(row.held), abs=POINTS)
+    assert wrong == pytest.approx(list(row.wrong), abs=POINTS)
+    assert found["all"].pieces == pytest.approx(row.pieces, abs=0.15)
+
+
+def test_a_stricter_rule_holds_more_back_and_lets_fewer_through_wrongly(outcomes):
+    order = ("canvas", "provisional", "classroom", "credit")
+    wrong = [percent(outcomes[name]["all"].false_advance) for name in order]
+    held = [percent(outcomes[name]["all"].false_hold[5]) for name in ("provisional", "classroom", "credit")]
+
+    assert wrong == sorted(wrong, reverse=True)
+    assert held == sorted(held)
+
+
+def test_whoever_comes_through_wrongly_is_mostly_slow(outcomes):
+    for found in outcomes.values():
+        slow, typical, fast = (percent(found[pace].false_advance) for pace in ("slow", "typical", "fast"))
+        assert slow > typical > fast
+
+
+def test_two_fifths_are_clear_masters_at_the_fifth_piece_and_a_third_clear_non_masters():
+    """The base rates that the published figures were made at: 43 % and 32 %."""
+    model, chance = Model(), random.Random(1)
+    levels = [
+        model.level + model.level_sd * chance.gauss()
+        + 4 * rate * math.exp(model.rate_spread * chance.gauss() - model.rate_spread**2 / 2)
+        for rate in chance.choices(model.rates, model.shares, k=20_000)
+    ]  # fmt: skip
+
+    assert sum(level >= model.clear for level in levels) / len(levels) == pytest.approx(0.43, abs=0.02)
+    assert sum(level < 0 for level in levels) / len(levels) == pytest.approx(0.32, abs=0.02)
+
+
+def test_the_same_seed_gives_the_same_figures_and_another_gives_others():
+    policy = policy_from(CANVAS)
+
+    assert tried(policy, 300, seed=7) == tried(policy, 300, seed=7)
+    assert tried(policy, 300, seed=7) != tried(policy, 300, seed=8)
+
+
+def test_a_learner_does_not_depend_on_how_many_are_simulated_or_on_the_policy():
+    few, many = tried(policy_from(CANVAS), 200), tried(policy_from(CANVAS), 400)
+    strict = tried(read_policy(template("credit")), 200)
+
+    assert few["mastered"]["slow"].learners == strict["mastered"]["slow"].learners
+    assert few["mastered"]["slow"].learners < many["mastered"]["slow"].learners
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_template_can_be_tried(name: str):
+    found = tried(read_policy(template(name)), 200)["mastered"]
+
+    assert 0 <= found["all"].through <= 1
+    assert sum(found[pace].learners for pace in ("slow", "typical", "fast")) == found["all"].learners == 200
+
+
+def test_the_command_prints_one_object_and_a_table_for_people(tmp_path):
+    file = tmp_path / "credit.yaml"
+    file.write_bytes(template("credit"))
+    run = CliRunner().invoke(attain, ["policy", "simulate", str(file), "--learners", "300", "--json"])
+    again = CliRunner().invoke(attain, ["policy", "simulate", str(file), "--learners", "300", "--json"])
+    text = CliRunner().invoke(attain, ["policy", "simulate", str(file), "--learners", "300"])
+
+    result = msgspec.json.decode(run.stdout)
+    assert result == msgspec.json.decode(again.stdout)
+    assert result["policy"] == "credit"
+    assert set(result["goals"]) == {"provisional", "mastered"}
+    assert set(result["goals"]["mastered"]) == {"all", "slow", "typical", "fast"}
+    assert set(result["goals"]["mastered"]["all"]["false_hold"]) == {"3", "4", "5", "6", "7", "8"}
+    assert "slow" in text.stdout
+    assert "read directions, not decimals" in text.stdout

@@ -1,0 +1,186 @@
+"""The compose installation: started, used, killed, rolled and taken down as an operator does it."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from deploy.local.tokens import issue
+from tests.support.composed import SERVICES, Composed, composed
+from tests.support.engine import docker, need_engine
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+TENANT = "demo"
+RATE = 1000
+BATCH = 200
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
+    need_engine()
+    with composed(tmp_path_factory.mktemp("compose")) as running:
+        yield running
+
+
+def test_demo_and_verify_run_inside(installation: Composed) -> None:
+    shown = installation.attain("demo")
+    audited = installation.attain("verify")
+
+    assert shown["exit"] == 0
+    assert shown["learners"] == 300
+    assert shown["mastered_pairs"] > 1000
+    _assert_clean(audited, shown["evidence"] - shown["corrected"])
+
+
+def test_everything_is_locked_down(installation: Composed) -> None:
+    for service in (*SERVICES, "migrate", "topics", "postgres", "kafka"):
+        found = installation.inspect(service)
+        host = found["HostConfig"]
+        assert host["CapDrop"] == ["ALL"], service
+        assert "no-new-privileges:true" in host["SecurityOpt"], service
+        assert host["ReadonlyRootfs"] or service == "kafka", service
+        assert not any("postgresql://" in variable or "PASSWORD=" in variable for variable in found["Config"]["Env"])
+    for service in SERVICES:
+        host = installation.inspect(service)["HostConfig"]
+        assert host["RestartPolicy"]["Name"] == "unless-stopped"
+        assert 0 < host["Memory"] <= 512 << 20
+        assert {binding["HostIp"] for bindings in host["PortBindings"].values() for binding in bindings} == {
+            "127.0.0.1"
+        }
+    assert not any(installation.inspect(service)["HostConfig"]["PortBindings"] for service in ("postgres", "kafka"))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_has_its_own_secrets_only(installation: Composed, service: str) -> None:
+    seen = docker("exec", installation.container(service), "ls", "/run/secrets").stdout.split()
+
+    assert sorted(seen) == sorted([f"attain_{service}_database", "token_key"])
+
+
+def test_a_role_reaches_no_other_database(installation: Composed) -> None:
+    url = (installation.secrets / "attain_evidence_database").read_text()
+    other = url.rpartition("/")[0] + "/attain_reporting"
+    postgres = installation.container("postgres")
+
+    own = docker("exec", postgres, "psql", url.replace("@postgres:", "@127.0.0.1:"), "-Atc", "select current_user")
+    refused = docker(
+        "exec", postgres, "psql", other.replace("@postgres:", "@127.0.0.1:"), "-c", "select 1", check=False
+    )
+
+    assert own.stdout.strip() == "attain_evidence"
+    assert refused.returncode != 0
+    assert "permission denied for database" in refused.stderr
+
+
+@pytest.mark.parametrize("service", [*SERVICES, "kafka", "postgres"])
+def test_what_is_killed_comes_back_by_itself(installation: Composed, service: str) -> None:
+    before = installation.inspect(service)["State"]
+    # By its process: what is killed by the engine's own command counts as stopped by hand, and stays so.
+    docker("run", "--rm", "--pid", "host", "--user", "0", "--entrypoint", "sh", "postgres:18",
+           "-c", f"kill -9 {before['Pid']}")  # fmt: skip
+
+    def is_back() -> bool:
+        state = installation.inspect(service)["State"]
+        return bool(state["StartedAt"] != before["StartedAt"] and state["Health"]["Status"] == "healthy")
+
+    _until(is_back, 60)
+
+
+def test_rolling_restart_under_load_loses_nothing(installation: Composed) -> None:
+    load = Load(installation)
+    load.start()
+    for service in SERVICES:
+        time.sleep(2)
+        installation.run("restart", service)
+        _until(lambda service=service: _is_ready(installation, service), 60)  # type: ignore[misc]
+    time.sleep(2)
+    load.stop()
+    audited = installation.attain("verify")
+
+    assert load.sent >= 5 * RATE
+    assert load.statuses == Counter(accepted=load.sent)
+    assert load.refused == []
+    _assert_clean(audited)
+
+
+class Load(threading.Thread):
+    """Sends 1,000 pieces a second in order, each batch again until it is answered; counts what became of each."""
+
+    def __init__(self, installation: Composed) -> None:
+        super().__init__(daemon=True)
+        self._url = f"{installation.urls['evidence']}/v1/evidence"
+        self._token = issue(installation.token_key, tenant=TENANT)
+        self._stopped = threading.Event()
+        self._last: dict[str, str] = {}
+        self.sent = 0
+        self.refused: list[str] = []
+
+    @property
+    def statuses(self) -> Counter[str]:
+        """The first answer to each piece; one that was taken in although its answer was lost is answered as duplicate."""
+        return Counter("accepted" if status == "duplicate" else status for status in self._last.values())
+
+    def run(self) -> None:
+        """Send until stopped."""
+        began = time.monotonic()
+        with httpx.Client(headers={"Authorization": f"Bearer {self._token}"}, timeout=20) as client:
+            while not self._stopped.is_set():
+                self._send(client, [_piece(self.sent + n) for n in range(BATCH)])
+                self.sent += BATCH
+                time.sleep(max(0.0, began + self.sent / RATE - time.monotonic()))
+
+    def stop(self) -> None:
+        """Stop after the batch on its way."""
+        self._stopped.set()
+        self.join(60)
+        assert not self.is_alive()
+
+    def _send(self, client: httpx.Client, pieces: list[dict[str, Any]]) -> None:
+        while True:
+            try:
+                answer = client.post(self._url, json=pieces)
+            except httpx.TransportError:
+                time.sleep(0.1)
+                continue
+            if answer.status_code == 200:
+                self._last |= {item["id"]: item["status"] for item in answer.json()["items"]}
+                return
+            if answer.status_code != 503:
+                self.refused.append(answer.text)
+                return
+            time.sleep(0.1)
+
+
+def _piece(number: int) -> dict[str, Any]:
+    return {
+        "id": f"roll-{number}",
+        "source": "urn:test:rolling",
+        "learner": f"r-{number % 500}",
+        "competencies": [f"river-valley:M1.{1 + number % 3}"],
+        "score": {"raw": number % 3, "max": 2},
+        "occurred_at": f"2026-03-{1 + number % 28:02}T10:{number % 60:02}:00Z",
+    }
+
+
+def _assert_clean(audited: dict[str, Any], evidence: int | None = None) -> None:
+    assert audited["ok"], msgspec.json.encode(audited)
+    assert evidence is None or audited["evidence"] == evidence
+
+
+def _is_ready(installation: Composed, service: str) -> bool:
+    try:
+        return httpx.get(f"{installation.urls[service]}/readyz", timeout=2).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _until(claim: Callable[[], bool], within_s: float) -> None:
+    deadline = time.monotonic() + within_s
+    while not claim():
+        assert time.monotonic() < deadline, f"not within {within_s} s"
+        time.sleep(0.3)

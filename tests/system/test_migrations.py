@@ -1,0 +1,107 @@
+"""A database of the first schema, with data in it, is brought to the next one and reconciles from then on."""
+
+import asyncio
+import importlib
+from pathlib import Path
+
+import asyncpg
+import pytest
+from alembic import command
+from alembic.config import Config
+
+from services.evidence.tables import counts
+from shared.events import encode_json
+from shared.migrate import migrate
+from tests.support.servers import SERVICES, Servers, new_database
+
+
+def migrate_to(service: str, url: str, revision: str) -> None:
+    """Run a service's history up to a revision."""
+    package = importlib.import_module(f"services.{service}")
+    config = Config()
+    config.set_main_option("script_location", str(Path(package.__path__[0]) / "migrations"))
+    config.attributes["url"] = url.replace("postgresql://", "postgresql+asyncpg://", 1)
+    config.attributes["metadata"] = importlib.import_module(f"services.{service}.tables").metadata
+    command.upgrade(config, revision)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_the_history_makes_the_schema_of_the_tables(server_addresses: Servers, service: str) -> None:
+    metadata = importlib.import_module(f"services.{service}.tables").metadata
+    async with new_database(server_addresses.postgres, f"mig_{service}") as url:
+        await asyncio.to_thread(migrate_to, service, url, "0001")
+        await asyncio.to_thread(migrate, service, url)
+        connection = await asyncpg.connect(url)
+        rows = await connection.fetch(
+            "select table_name, column_name from information_schema.columns where table_schema = 'public'"
+            " and table_name <> 'alembic_version'"
+        )
+        await connection.close()
+
+    assert {tuple(row) for row in rows} == {
+        (table.name, column.name) for table in metadata.tables.values() for column in table.columns
+    }
+
+
+async def test_evidence_that_is_there_is_counted_once(server_addresses: Servers) -> None:
+    async with new_database(server_addresses.postgres, "mig_counts") as url:
+        await asyncio.to_thread(migrate_to, "evidence", url, "0001")
+        connection = await asyncpg.connect(url)
+        for tenant, state, relation in (
+            ("a", 2, None), ("a", 2, None), ("a", 3, None), ("a", 2, "supersedes"), ("a", 1, None), ("a", 0, None),
+            ("b", 2, None),
+        ):  # fmt: skip
+            await connection.execute(
+                "insert into evidence (evidence_id, tenant, source, state, relation, valid)"
+                " values (gen_random_uuid(), $1, 's', $2, $3, true)", tenant, state, relation,
+            )  # fmt: skip
+        await connection.execute(
+            "insert into event_log select 'evidence', 0, n, 'a', 's', '' from generate_series(1, 4) n"
+        )
+        await asyncio.to_thread(migrate, "evidence", url)
+        found = await counts.totals(connection)
+        await connection.close()
+
+    assert found == {
+        "a": {"received": 5, "accepted": 3, "duplicate": 0, "corrected": 1, "parked": 1, "rejected": 0, "events": 4},
+        "b": {"received": 1, "accepted": 1, "duplicate": 0, "corrected": 0, "parked": 0, "rejected": 0, "events": 0},
+    }
+
+
+async def test_journal_rows_are_counted_as_the_fold_counts_them(server_addresses: Servers) -> None:
+    """Each event of the evidence log once, however many keys it concerns; decisions and ticks not at all."""
+    recorded, decided, ticked = "attain.evidence.recorded.v1", "attain.decision.competency.v1", "attain.clock.ticked.v1"
+    rows = [
+        (0, 3, 0, "a", [[1, recorded], [2, decided], [3, recorded]]),
+        (0, 3, 1, "b", [[1, recorded]]),
+        (0, 4, 0, "b", [[4, ticked]]),
+        (1, 1, 0, "a", [[1, recorded]]),
+    ]  # fmt: skip
+    async with new_database(server_addresses.postgres, "mig_journal") as url:
+        await asyncio.to_thread(migrate_to, "progression", url, "0003")
+        connection = await asyncpg.connect(url)
+        for shard, batch, no, competency, entries in rows:
+            body = encode_json([(pos, kind, "id", pos, "2026-01-01T00:00:00.000000Z", {}) for pos, kind in entries])
+            await connection.execute(
+                "insert into journal values ($1, $2, $3, 't', 'l', $4, $5)", shard, batch, no, competency, body
+            )
+        await asyncio.to_thread(migrate, "progression", url)
+        found = await connection.fetch("select shard, batch, no, events from journal order by shard, batch, no")
+        await connection.close()
+
+    assert [tuple(row) for row in found] == [(0, 3, 0, 2), (0, 3, 1, 0), (0, 4, 0, 0), (1, 1, 0, 1)]
+
+
+async def test_what_reporting_folded_before_counting_began_is_left_out_of_both_sides(server_addresses: Servers) -> None:
+    async with new_database(server_addresses.postgres, "mig_began") as url:
+        await asyncio.to_thread(migrate_to, "reporting", url, "0001")
+        connection = await asyncpg.connect(url)
+        await connection.execute(
+            "insert into consumer_shard (consumer, shard, log, pos) values ('reporting-mastery-v1', 0, 'progression', 0),"
+            " ('reporting-mastery-v1', 1, 'progression', 7), ('reporting-roster-v1', 1, 'roster', 3)"
+        )
+        await asyncio.to_thread(migrate, "reporting", url)
+        rows = await connection.fetch("select shard, tenant, events from folded_count")
+        await connection.close()
+
+    assert [tuple(row) for row in rows] == [(1, "", -7)]

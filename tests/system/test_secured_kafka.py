@@ -1,0 +1,187 @@
+"""The services against brokers with SASL_SSL and ACLs, each as a user that may do what it needs and nothing else."""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+)
+
+from deploy.local import stack
+from deploy.local.home import Home
+from shared.kafka_security import client_options
+from shared.migrate import migrate
+from shared.topics import ADVANCEMENT, EVIDENCE, TOPICS, create, rights
+from tests.support.producer import free_port
+from tests.support.secured_kafka import ADMIN, SecuredKafka, as_settings, secured_kafka
+
+pytestmark = pytest.mark.timeout(240)
+SERVICES = ("evidence", "progression", "reporting")
+USERS = {name: f"secret-of-{name}" for name in (ADMIN, *SERVICES, "stranger")}
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="attain-test-"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+async def broker(folder: Path) -> AsyncIterator[SecuredKafka]:
+    async with secured_kafka(folder / "home", USERS) as running:
+        await create(as_settings(running.settings(ADMIN)))
+        for service in SERVICES:
+            await running.allow(service, rights(service, ""))
+        yield running
+
+
+async def test_each_service_works_with_its_own_rights_only(broker: SecuredKafka, tmp_path: Path) -> None:
+    shown, audited = await asyncio.to_thread(_load_and_verify, broker, tmp_path)
+
+    assert shown["mastered_pairs"] > 1000
+    assert audited["ok"], audited
+
+
+async def test_a_wrong_password_is_refused(broker: SecuredKafka) -> None:
+    settings = as_settings(broker.settings("evidence", kafka_password="guessed"))
+
+    with pytest.raises(KafkaConnectionError):
+        await _names(client_options(settings))
+
+
+async def test_a_user_without_rights_sees_and_reads_nothing(broker: SecuredKafka) -> None:
+    options = client_options(as_settings(broker.settings("stranger")))
+
+    assert await _names(options) == set()
+    async with _consumer(options) as consumer:
+        consumer.subscribe([EVIDENCE.name()])
+        with pytest.raises(TopicAuthorizationFailedError):
+            await asyncio.wait_for(consumer.getone(), 20)
+
+
+async def test_reporting_cannot_write_and_evidence_cannot_read_advancement(broker: SecuredKafka) -> None:
+    producer = AIOKafkaProducer(**client_options(as_settings(broker.settings("reporting"))), request_timeout_ms=5000)
+    await producer.start()
+    try:
+        with pytest.raises(KafkaError):
+            await producer.send_and_wait(EVIDENCE.name(), b"x", partition=0)
+    finally:
+        await producer.stop()
+
+    assert ADVANCEMENT.name() not in await _names(client_options(as_settings(broker.settings("evidence"))))
+
+
+async def test_mutual_tls_knows_a_client_by_its_certificate(broker: SecuredKafka) -> None:
+    admin = as_settings(broker.mutual_settings(ADMIN))
+    nameless = as_settings(broker.mutual_settings(ADMIN) | {"ATTAIN_KAFKA_CERTIFICATE_FILE": ""}
+                           ).model_copy(update={"kafka_certificate_file": None})  # fmt: skip
+
+    assert await _names(client_options(admin)) >= {topic.name() for topic in TOPICS}
+    assert await _names(client_options(as_settings(broker.mutual_settings("stranger")))) == set()
+    with pytest.raises(KafkaConnectionError):
+        await _names(client_options(nameless))
+
+
+async def test_a_broker_with_another_authority_is_not_trusted(broker: SecuredKafka) -> None:
+    settings = as_settings(broker.settings(ADMIN)).model_copy(update={"kafka_ca_file": None})
+
+    with pytest.raises(KafkaConnectionError):
+        await _names(client_options(settings))
+
+
+async def _names(options: dict[str, Any]) -> set[str]:
+    client = AIOKafkaAdminClient(**options, request_timeout_ms=5000)
+    try:
+        await client.start()
+        return {name for name in await client.list_topics() if name.startswith("attain.")}
+    finally:
+        await client.close()
+
+
+@contextlib.asynccontextmanager
+async def _consumer(options: dict[str, Any]) -> Any:
+    consumer = AIOKafkaConsumer(**options, group_id="stranger", auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+def _load_and_verify(broker: SecuredKafka, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Start PostgreSQL and the services, each with the user of its name; return what demo and verify say."""
+    with pytest.MonkeyPatch.context() as patch, _postgres(patch, broker) as running:
+        ports = {service: free_port() for service in SERVICES}
+        urls = {f"ATTAIN_{service.upper()}_URL": f"http://127.0.0.1:{port}" for service, port in ports.items()}
+        key = {"ATTAIN_TOKEN_KEY_FILE": str(Home(running.home).token_key_file)}
+        programs = []
+        for service in SERVICES:
+            migrate(service, running.databases[service])
+            own = {
+                f"ATTAIN_{service.upper()}_DATABASE": running.databases[service],
+                "ATTAIN_PORT": str(ports[service]),
+                "ATTAIN_SESSION_TIMEOUT_S": "6",
+            }
+            environment = os.environ | urls | key | own | broker.settings(service)
+            log = (folder / f"{service}.log").open("wb")
+            command = [sys.executable, "-m", f"services.{service}.app"]
+            programs.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
+        try:
+            for service in SERVICES:
+                _until_ready(urls[f"ATTAIN_{service.upper()}_URL"], folder / f"{service}.log")
+            return _attain("demo", os.environ | urls | key), _attain("verify", os.environ | urls | key)
+        finally:
+            for program in programs:
+                program.terminate()
+            for program in programs:
+                program.wait(60)
+
+
+@contextlib.contextmanager
+def _postgres(patch: pytest.MonkeyPatch, broker: SecuredKafka) -> Iterator[stack.Stack]:
+    """Run the laptop's PostgreSQL beside the broker."""
+    home = Path(tempfile.mkdtemp(prefix="attain-test-"))
+    home.chmod(0o711)
+    try:
+        yield stack.start(home / "home", services=False, owner=os.getpid(), environment=broker.settings(ADMIN))
+    finally:
+        stack.reset(home / "home")
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _until_ready(url: str, log: Path) -> None:
+    deadline = time.monotonic() + 40
+    while True:
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{url}/readyz").status_code == 200:
+                return
+        assert time.monotonic() < deadline, log.read_text()[-3000:]
+        time.sleep(0.2)
+
+
+def _attain(command: str, environment: dict[str, str]) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.local", command, "--json", "--tenant", "demo"],
+        capture_output=True, text=True, timeout=120, check=False, env=environment,
+    )  # fmt: skip
+    assert done.stdout, done.stderr[-2000:]
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
