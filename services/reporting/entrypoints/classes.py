@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 
 from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Waited, answer, csv_answer, part
-from services.reporting.entrypoints.examples import CLASS, NEEDS, QUEUE, example
+from services.reporting.entrypoints.examples import CLASS, NEEDS, QUEUE, QUEUES, example
 from services.reporting.handlers.classes import ClassReader
 from services.reporting.handlers.queues import QueueReader
 
@@ -44,7 +44,7 @@ async def class_needs(request: Request, caller: Waited, reads: Classes, class_id
     return answer(request, await reads.needs(caller, class_id), fields=fields)
 
 
-@router.get("/v1/queues")
+@router.get("/v1/queues", responses=example(QUEUES))
 async def queues(
     request: Request, caller: Waited, reads: Queues, class_id: str | None = None, school: str | None = None
 ) -> Response:

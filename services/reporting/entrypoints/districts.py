@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from services.reporting.domain.district import HOW_FAR
 from services.reporting.entrypoints.asking import Fields, Format, Waited, answer, csv_answer, part
+from services.reporting.entrypoints.examples import EQUITY, LEVELS, TESTING, WATCH, example
 from services.reporting.handlers.districts import DistrictReader
 from shared.contracts import STATUSES
 
@@ -35,7 +36,7 @@ async def district_mastery(
     return answer(request, found, fields=fields)
 
 
-@router.get("/v1/districts/{district:path}/levels")
+@router.get("/v1/districts/{district:path}/levels", responses=example(LEVELS))
 async def district_levels(
     request: Request, caller: Waited, reads: Districts, district: str, fields: Fields = "", format: Format = "json"
 ) -> Response:
@@ -51,19 +52,19 @@ async def district_levels(
     return answer(request, found, fields=fields, volatile={"as_of": ""})
 
 
-@router.get("/v1/districts/{district:path}/testing")
+@router.get("/v1/districts/{district:path}/testing", responses=example(TESTING))
 async def district_testing(request: Request, caller: Waited, reads: Districts, district: str) -> Response:
     """How much evidence came after mastery was confirmed, and how many pieces a confirmation takes."""
     return answer(request, await reads.testing(caller, district), volatile={"as_of": ""})
 
 
-@router.get("/v1/districts/{district:path}/watch")
+@router.get("/v1/districts/{district:path}/watch", responses=example(WATCH))
 async def district_watch(request: Request, caller: Waited, reads: Districts, district: str) -> Response:
     """By school: whether evidence comes, what is set by hand, and what falls due after it was shown."""
     return answer(request, await reads.watch(caller, district), volatile={"as_of": ""})
 
 
-@router.get("/v1/districts/{district:path}/equity")
+@router.get("/v1/districts/{district:path}/equity", responses=example(EQUITY))
 async def district_equity(
     request: Request, caller: Waited, reads: Districts, district: str, group: str | None = None
 ) -> Response:

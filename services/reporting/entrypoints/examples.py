@@ -56,6 +56,62 @@ NEEDS: dict[str, Any] = {
     ],
 }  # fmt: skip
 QUEUE: dict[str, Any] = {"items": [_WAITS], "next": None}
+QUEUES: dict[str, Any] = {
+    "items": [
+        {
+            "queue": "sign_off", "meaning": "levels that are complete and wait for a signature", "waiting": 3,
+            "overdue": 1, "oldest_days": 6, "owners": {"teacher": 3},
+        }
+    ]
+}  # fmt: skip
+GROWTH: dict[str, Any] = {
+    "points": [["2026-01-12", 1], ["2026-03-04", 9]],
+    "overall": {"per_30_days": 4.5, "low": 3.75, "high": 5.5},
+    "recent": None,
+    "earlier": None,
+    "projection": {"remaining": 6, "least": 33, "most": 48},
+}
+ACCESSES: dict[str, Any] = {
+    "items": [
+        {"id": 812, "at": _AT, "person": "t-12", "role": "teacher", "view": "record", "target": RECORD["learner"]}
+    ],
+    "next": None,
+}
+LEVELS: dict[str, Any] = {
+    "district": "river-valley", "as_of": _AT, "suppressed_below": 10,
+    "levels": [
+        {
+            "framework": "maths", "subject": "Mathematics", "level": "3",
+            "counts": {"none": 120, "begun": 96, "complete": 84},
+            "schools": {"brookside": {"none": 40, "begun": 32, "complete": 28}},
+        }
+    ],
+}  # fmt: skip
+TESTING: dict[str, Any] = {
+    "district": "river-valley", "as_of": _AT, "suppressed_below": 10, "pieces": 9120, "surplus": 1094,
+    "over_testing": 0.12, "median_pieces_to_confirm": 4.0, "pairs_confirmed": 1807,
+}  # fmt: skip
+_SHARE = {"share": 0.93, "low": 0.86, "high": 0.97}
+WATCH: dict[str, Any] = {
+    "district": "river-valley", "as_of": _AT, "suppressed_below": 10,
+    "schools": [
+        {
+            "school": "brookside", "title": "Brookside School", "learners": 100, "with_evidence": _SHARE,
+            "with_evidence_lately": None, "set_by_hand": _SHARE, "due_for_re_check": _SHARE,
+        }
+    ],
+}  # fmt: skip
+_MIDDLE = {"median_days": 21.0, "low": 18.0, "high": 25.0, "cases": 640, "happened": 512}
+EQUITY: dict[str, Any] = {
+    "district": "river-valley", "as_of": _AT, "suppressed_below": 10, "grouping": "home language",
+    "available": ["home language"],
+    "groups": [
+        {
+            "label": "Spanish", "learners": 92, "statuses": {"mastered": 0.61, "not_yet": 0.39}, "time_to_mastery": _MIDDLE,
+            "median_pieces": 4.0, "over_testing": 0.12, "sign_off_wait": None, "overridden": None, "withheld": None,
+        }
+    ],
+}  # fmt: skip
 
 
 def example(body: dict[str, Any]) -> dict[int | str, dict[str, Any]]:

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Reads, Waited, answer, csv_answer
-from services.reporting.entrypoints.examples import PAGE_OF_EVENTS, RECORD, example
+from services.reporting.entrypoints.examples import ACCESSES, GROWTH, PAGE_OF_EVENTS, RECORD, example
 
 router = APIRouter(tags=["records"])
 RECORD_COLUMNS = (
@@ -34,13 +34,13 @@ async def timeline(
     return answer(request, await reads.timeline(caller, learner, after, limit), fields=fields)
 
 
-@router.get("/v1/learners/{learner}/growth")
+@router.get("/v1/learners/{learner}/growth", responses=example(GROWTH))
 async def growth(request: Request, caller: Waited, reads: Reads, learner: str) -> Response:
     """How fast competencies came onto the record, against the learner's own past; a projection is for staff only."""
     return answer(request, await reads.growth(caller, learner))
 
 
-@router.get("/v1/learners/{learner}/accesses")
+@router.get("/v1/learners/{learner}/accesses", responses=example(ACCESSES))
 async def accesses_to(
     request: Request, caller: Waited, reads: Reads, learner: str, after: After = "", limit: Limit = 100
 ) -> Response:
@@ -48,7 +48,7 @@ async def accesses_to(
     return answer(request, await reads.accesses(caller, learner, after, limit))
 
 
-@router.get("/v1/accesses")
+@router.get("/v1/accesses", responses=example(ACCESSES))
 async def accesses(request: Request, caller: Waited, reads: Reads, after: After = "", limit: Limit = 100) -> Response:
     """Who looked at what in the tenant, for auditors; the latest first."""
     return answer(request, await reads.accesses(caller, None, after, limit))
