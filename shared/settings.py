@@ -83,8 +83,8 @@ class Settings(BaseSettings):
     wait_s_max: float = Field(30, description="the longest `?wait=` waits before 503")
 
     small_number: int = Field(10, ge=2, description="counts of people below this are not told in reports")
-    small_numbers: dict[str, int] = Field(
-        {}, description="the same for single tenants, as JSON; never below the former"
+    small_numbers: str = Field(
+        "", pattern=r"^([a-z0-9-]+=[0-9]+( |$))*$", description="more for single tenants, as `north=15 south=20`"
     )
     aggregate_s: float = Field(
         300, description="a district's numbers are computed at most so often; bounds differencing"

@@ -143,7 +143,9 @@ class DistrictReader:
         return await self._cached.get((caller.tenant, district, name), fresh)
 
     def _n_min(self, tenant: str) -> int:
-        return max(self._settings.small_number, self._settings.small_numbers.get(tenant, 0))
+        """Return below which number of people nothing is told in a tenant: its own setting may ask for more, not less."""
+        own = dict(pair.split("=") for pair in self._settings.small_numbers.split())
+        return max(self._settings.small_number, int(own.get(tenant, 0)))
 
 
 async def _sizes(view: Snapshot, tenant: str, schools: list[str]) -> dict[str | None, int]:
