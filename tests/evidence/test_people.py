@@ -164,6 +164,7 @@ async def test_an_assignment_that_is_not_of_its_form_is_refused(service: Running
 
 
 async def test_groups_and_names_are_for_services_alone(service: Running) -> None:
+    await service.client().post("/v1/roster", json=roster())
     emmy = (await service.client().get("/v1/learners", params={"source": SIS, "source_id": "emmy"})).json()["learner"]
     groups = (await service.client("service").get("/v1/roster/groups", params={"tenant": "demo"})).json()
     rest = await service.client("service").get("/v1/roster/groups", params={"tenant": "demo", "after": groups["next"]})

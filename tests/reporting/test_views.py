@@ -245,20 +245,10 @@ async def test_the_examples_of_the_document_have_the_members_of_answers(
     claims = {"scope": "records:read:self", "learner": "ada"} if path.endswith("accesses") else {}
     body = (await reporting.get(path, **claims)).json()
 
-    def shape(value: Any, name: str = "") -> Any:
-        if isinstance(value, list):
-            return [shape(value[0])] if value and isinstance(value[0], dict) else []
-        is_by_key = name in ("counts", "statuses", "titles", "schools", "owners")
-        return (
-            {key: shape(item, key) for key, item in value.items()}
-            if isinstance(value, dict) and not is_by_key
-            else None
-        )
-
     assert set(body) == set(example)
     for name, item in example.items():
-        if isinstance(item, list):
-            assert shape(body[name]) == shape(item) or not body[name], name
+        if isinstance(item, list) and body[name] and isinstance(item[0], dict):
+            assert set(body[name][0]) == set(item[0]), name
 
 
 async def test_rows_of_every_table_are_paged_for_the_audit(reporting: Running) -> None:
