@@ -166,7 +166,10 @@ async def switch(connection: Connection, attempt: Attempt, detail: str) -> None:
     Make the version the live one; the one that was stays for a rollback, and what is older than both goes.
 
     Consumers go on from the same Kafka offsets; those that have not noticed yet write to the old version for a moment.
+    The planner is told about the new tables first: without statistics the first large question takes seconds.
     """
+    for table in MODELS[attempt.model]:
+        await connection.execute(f"analyze {table_name(table, attempt.version)}")
     await connection.execute(
         "update consumer_shard b set next_offset = l.next_offset from consumer_shard l"
         " where b.consumer = $1 and l.consumer = $2 and b.shard = l.shard",
