@@ -101,6 +101,14 @@ class Settings(BaseSettings):
     page_rows_max: int = Field(10_000, description="rows a page of feeds and lists")
     wait_s_max: float = Field(30, description="the longest `?wait=` waits before 503")
 
+    small_number: int = Field(10, ge=2, description="counts of people below this are not told in reports")
+    small_numbers: str = Field(
+        "", pattern=r"^([a-z0-9-]+=[0-9]+( |$))*$", description="more for single tenants, as `north=15 south=20`"
+    )
+    aggregate_s: float = Field(
+        300, description="a district's numbers are computed at most so often; bounds differencing"
+    )
+
     log_level: str = Field("INFO", description="logging level")
     log_format: Literal["text", "json"] = Field("text", description="JSON is one object a line, for log collectors")
 

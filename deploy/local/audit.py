@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from deploy.local.audit_views import audit_read_models
 from deploy.local.options import checked
 from services.progression.curriculum import Framework
 from services.progression.domain import Entry, ShardFold, describe
@@ -127,6 +128,18 @@ class Sources:
             if not lines or not after:
                 return found
 
+    def rows(self, table: str, tenant: str | None) -> Iterator[dict[str, Any]]:
+        """Yield the rows of one of reporting's read-model tables, of one tenant or of all."""
+        after = ""
+        while True:
+            query = {"after": after, "limit": str(PAGE)} | ({"tenant": tenant} if tenant is not None else {})
+            answer = checked(self.reporting.get(f"/v1/rows/{table}", params=query))
+            lines = answer.content.splitlines()
+            if not lines:
+                return
+            yield from map(msgspec.json.decode, lines)
+            after = answer.headers["Attain-Next"]
+
     def identities(self, tenant: str | None) -> dict[tuple[str, str], tuple[str, str]]:
         """Return the smallest (source, source's learner id) of every (tenant, learner)."""
         smallest: dict[tuple[str, str], tuple[str, str]] = {}
@@ -181,6 +194,7 @@ def audit(sources: Sources, tenant: str | None, say: Callable[[str], None]) -> F
         _audit_shard(sources, shard, head, told_heads[shard], tenant, documents, findings, computed)
     _compare(computed, held, "progression", findings)
     _compare(computed, shown, "reporting", findings)
+    audit_read_models(sources, tenant, findings, say)
     findings.state_digest = digest(computed, sources.identities(tenant))
     return findings
 

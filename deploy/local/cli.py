@@ -11,6 +11,7 @@ import httpx
 
 from deploy.local.commands.adopting import approve_policy, compare_policy, propose_policy
 from deploy.local.commands.alignment import alignment
+from deploy.local.commands.class_ import class_
 from deploy.local.commands.demo import demo
 from deploy.local.commands.doctor import doctor
 from deploy.local.commands.drain import drain
@@ -25,6 +26,7 @@ from deploy.local.commands.merging import merge, unmerge
 from deploy.local.commands.policy import policy
 from deploy.local.commands.privacy import erase, export
 from deploy.local.commands.quarantine import quarantine
+from deploy.local.commands.rebuild import rebuild
 from deploy.local.commands.roster import roster
 from deploy.local.commands.settings import settings
 from deploy.local.commands.simulate import simulate_policy
@@ -35,7 +37,7 @@ from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
     demo, up, status, down, reset, framework, roster, policy, settings, alignment, ingest, quarantine, drain, learner,
-    explain, merge, unmerge, export, erase, verify, evaluate, doctor, token, key,
+    class_, explain, merge, unmerge, export, erase, verify, rebuild, evaluate, doctor, token, key,
 )  # fmt: skip
 
 

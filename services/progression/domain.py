@@ -379,4 +379,6 @@ def describe(key: Key, state: KeyState, policies: dict[str, Policy]) -> MasteryU
         state.seq,
         explain(state, rule, status, missing),
         state.basis,
+        state.first_at or None,
+        state.count,
     )

@@ -20,6 +20,7 @@ from shared.web import Caller
 
 SEARCH_ROWS = 50
 LEARNERS_MAX = 10_000
+NAMES_MAX = 1000
 
 
 class References(BaseModel):
@@ -38,6 +39,13 @@ async def _moved_to(database: Database, tenant: str, learner: str) -> Response:
                 headers = {"Location": f"/v1/learners/{row['kept']}"}
                 return answer({"learner": learner, "merged_into": str(row["kept"])}, 308, headers)
     raise NotFound("no such learner")
+
+
+class Asked(BaseModel):
+    """Learners whose names are asked for."""
+
+    tenant: str
+    learners: list[str] = Field(max_length=NAMES_MAX)
 
 
 def learners_router(database: Database, logs: Sequence[EventLog], directory: Learners) -> APIRouter:
@@ -80,6 +88,15 @@ def learners_router(database: Database, logs: Sequence[EventLog], directory: Lea
         """Everything that this service holds of a learner: for a learner's request to see it."""
         caller.require("admin")
         return answer(await holdings_of(database, caller.tenant, as_uuid(learner, "learner")))
+
+    @router.post("/v1/names")
+    async def names(asked: Asked, caller: Caller) -> Response:
+        """The names of learners of a tenant, for a service that has checked who may see them."""
+        caller.require("service")
+        learners = [as_uuid(learner, "learners") for learner in asked.learners]
+        async with database.connection() as connection:
+            rows = await people.names(connection, asked.tenant, learners)
+        return answer({row["learner"]: row["name"] for row in rows})
 
     @router.delete("/v1/learners/{learner}")
     async def erase(learner: Id, caller: Caller) -> Response:
