@@ -66,6 +66,17 @@ class Settings(BaseSettings):
     reconcile_s: float = Field(15, gt=0, description="how often the stages are held against each other; about 50 ms")
     blocked_learners_max: int = Field(100, description="learners blocked in an hour that stop the shard: code is wrong")
 
+    webhooks_max: int = Field(50, description="webhooks a tenant; each is sent one event at a time a shard")
+    webhook_private_addresses: bool = Field(False, description="let webhooks lead to private addresses, by http too")
+    webhook_timeout_s: float = Field(10, description="how long a receiver may take for one event, names and all")
+    webhook_poll_ms: int = Field(250, description="how often the log is looked at for what to send")
+    webhook_attempts_max: int = Field(10, description="failures of one event after which its learner is parked")
+    webhook_failures_max: int = Field(16, description="failures in a row, of any event, that park a webhook")
+    webhook_backoff_s: float = Field(2, description="the first wait after a failure; doubles up to the longest")
+    webhook_backoff_s_max: float = Field(3600, description="the longest wait; 16 failures are about 4 hours")
+    webhook_log_rows: int = Field(10_000, description="deliveries kept in a webhook's log")
+    streams_max: int = Field(200, description="open event streams a process; each looks at the log while it is open")
+
     body_bytes_max: int = Field(8 << 20, description="request body; a batch of 10,000 items is about 4 MiB")
     body_inflated_bytes_max: int = Field(64 << 20, description="body after gzip; refuses decompression bombs")
     batch_items_max: int = Field(10_000, description="items a request; bounds one transaction")
@@ -89,6 +100,14 @@ class Settings(BaseSettings):
     time_zone: str = Field("UTC", description="zone of times that a format gives without one (OneRoster, Ed-Fi, CSV)")
     page_rows_max: int = Field(10_000, description="rows a page of feeds and lists")
     wait_s_max: float = Field(30, description="the longest `?wait=` waits before 503")
+
+    small_number: int = Field(10, ge=2, description="counts of people below this are not told in reports")
+    small_numbers: str = Field(
+        "", pattern=r"^([a-z0-9-]+=[0-9]+( |$))*$", description="more for single tenants, as `north=15 south=20`"
+    )
+    aggregate_s: float = Field(
+        300, description="a district's numbers are computed at most so often; bounds differencing"
+    )
 
     log_level: str = Field("INFO", description="logging level")
     log_format: Literal["text", "json"] = Field("text", description="JSON is one object a line, for log collectors")

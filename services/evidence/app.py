@@ -12,6 +12,7 @@ from services.evidence.entrypoints.formats import formats_router
 from services.evidence.entrypoints.kafka import SubmittedEvidence
 from services.evidence.entrypoints.keys import keys_router
 from services.evidence.entrypoints.learners import learners_router
+from services.evidence.entrypoints.merges import merges_router
 from services.evidence.entrypoints.quarantine import quarantine_router
 from services.evidence.entrypoints.roster import roster_router
 from services.evidence.entrypoints.xapi import xapi_router
@@ -23,6 +24,7 @@ from services.evidence.handlers.intake import Intake
 from services.evidence.handlers.keys import Keys
 from services.evidence.handlers.lag import evidence_lag
 from services.evidence.handlers.limits import BadSources
+from services.evidence.handlers.merging import Merging
 from services.evidence.handlers.parked import CurriculumHandler, Releaser
 from services.evidence.handlers.quarantine import Quarantine
 from services.evidence.handlers.roster import Rosters
@@ -83,18 +85,22 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         names = [event_log.name for event_log in logs]
         return await evidence_lag(database, names, curriculum, feed, releaser, submitted.lag)
 
-    app.include_router(evidence_router(intake, limits, database, config))
-    app.include_router(learners_router(database, logs, learners))
-    app.include_router(alignments_router(database, alignments, releaser.wake, config))
     formats = Formats(database, intake, alignments, quarantine, releaser.wake, config)
     _take_in_formats(app, formats, Statements(database, intake, quarantine, config), quarantine, limits, config)
     _know_keys(app, Keys(database, config))
-    app.include_router(quarantine_router(database, quarantine))
-    app.include_router(roster_router(database, Rosters(database, roster, learners), config))
-    app.include_router(feed_router(database, logs, config))
-    app.include_router(asyncapi_router("evidence", broker, logs, config.topic_suffix))
-    app.include_router(operations_router(ready=database.answers, alive=lambda: tasks.progress([curriculum]), lag=lag))
-    app.include_router(reconciliation_router(reconciler, database, [tally]))
+    for router in (
+        evidence_router(intake, limits, database, config),
+        learners_router(database, logs, learners),
+        merges_router(Merging(database, evidence, learners, writer.counts, relay.hand_over), config),
+        alignments_router(database, alignments, releaser.wake, config),
+        quarantine_router(database, quarantine),
+        roster_router(database, Rosters(database, roster, learners), config),
+        feed_router(database, logs, config),
+        asyncapi_router("evidence", broker, logs, config.topic_suffix),
+        operations_router(ready=database.answers, alive=lambda: tasks.progress([curriculum]), lag=lag),
+        reconciliation_router(reconciler, database, [tally]),
+    ):
+        app.include_router(router)
     tasks.start("writer", writer.run())
     tasks.start("relay", relay.run())
     tasks.start("releaser", releaser.run())

@@ -6,16 +6,24 @@ from typing import Any
 from fastapi import FastAPI
 
 from services.progression import tables
+from services.progression.entrypoints.adopting import adopting_router
 from services.progression.entrypoints.deciding import deciding_router
 from services.progression.entrypoints.explaining import explaining_router
+from services.progression.entrypoints.feeds import feeds_router
 from services.progression.entrypoints.frameworks import frameworks_router
 from services.progression.entrypoints.routes import make_router
 from services.progression.entrypoints.settings import settings_router
+from services.progression.entrypoints.webhooks import webhooks_router
+from services.progression.handlers.adopting import Adoptions
 from services.progression.handlers.decisions import Decisions
+from services.progression.handlers.delivering import Dispatcher
 from services.progression.handlers.fold import MasteryFold
 from services.progression.handlers.judgements import Judgements
 from services.progression.handlers.logs import CONSUMER, DecisionInbox, Logs
+from services.progression.handlers.posting import Poster
 from services.progression.handlers.reconciling import FoldChecks, StateSamples
+from services.progression.handlers.references import References
+from services.progression.handlers.webhooks import Webhooks
 from shared.asyncapi import asyncapi_router
 from shared.consumer import ShardConsumer
 from shared.database import Database
@@ -66,11 +74,17 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     app.include_router(operations_router(ready=database.answers, alive=lambda: tasks.progress([consumer]), lag=lag))
     app.include_router(feed_router(database, logs.relayed(), config))
     app.include_router(asyncapi_router("progression", broker, logs.relayed(), config.topic_suffix))
-    app.include_router(make_router(database, decisions, logs.advancement, config))
+    app.include_router(make_router(database, decisions, config))
     app.include_router(frameworks_router(database, decisions, config))
     app.include_router(settings_router(decisions, config))
     app.include_router(deciding_router(Judgements(database, logs, config), database))
     app.include_router(explaining_router(database, config))
+    app.include_router(adopting_router(Adoptions(database, decisions, config), decisions, config))
+    references, poster = References(config), Poster(config)
+    stack.push_async_callback(references.close)
+    stack.push_async_callback(poster.close)
+    app.include_router(feeds_router(database, logs.advancement, references, config))
+    app.include_router(webhooks_router(Webhooks(database, poster, config), database, logs.advancement))
     app.include_router(reconciliation_router(reconciler, database, [checks.told]))
     stack.push_async_callback(consumer.stop)
     stack.push_async_callback(broker.stop)
@@ -78,6 +92,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     tasks.start("relay", relay.run())
     tasks.start("tick", consumer.tick())
     tasks.start("reconciliation", reconciler.run())
+    tasks.start("webhooks", Dispatcher(database, references, poster, config).run())
     stack.push_async_callback(tasks.stop)
 
 
