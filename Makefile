@@ -5,7 +5,8 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long check format bench bench-peers bench-soak performance fuzz up down clean
+.PHONY: help setup demo test test-long faults faults-each faults-long faults-count check format bench bench-peers
+.PHONY: bench-soak performance fuzz up down clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +29,19 @@ test: setup ## run all tests on real Kafka and PostgreSQL
 
 test-long: setup ## run the tests that take minutes each, such as whole response logs
 	@$(BIN)/python -m pytest -m long
+
+faults: setup ## break a stack at random for 20 s and judge it, once a seed: SEEDS="1 2 3" (default: a new one)
+	@$(BIN)/python -m tests.faults run --seconds 20 --seed $(SEEDS)
+
+faults-each: setup ## every crash point and every fault alone, on one broker and on three (half an hour)
+	@$(BIN)/python -m pytest -v -m "long or not long" tests/faults
+
+faults-long: setup ## ten minutes of random faults at 2,000 events/s, then two of three brokers (SEEDS=7 repeats)
+	@$(BIN)/python -m tests.faults run --seconds 600 --rate 2000 --seed $(SEEDS)
+	@$(BIN)/python -m tests.faults run --seconds 120 --brokers 3 --seed $(SEEDS)
+
+faults-count: setup ## count 300,000 pieces of evidence through repeated kill -9 (SEEDS=7 repeats)
+	@$(BIN)/python -m tests.faults count --seed $(SEEDS)
 
 check: setup ## format, lint, types and architecture rules
 	@$(BIN)/ruff format --check .

@@ -99,6 +99,9 @@ class ShardConsumer(ShardFolder):
             await self._fold_inbox(self._inbox)
         if self._commit is not None and self._commit.done():
             await self._settle()
+        standing = sum(owned.waits_until > 0.0 or owned.missing_to > owned.pos for owned in self._owned.values())
+        metrics.shards_owned.labels(consumer=self.name).set(len(self._owned))
+        metrics.shards_waiting.labels(consumer=self.name).set(standing)
 
     async def _fold_records(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
         runs: dict[int, list[ConsumerRecord[bytes, bytes]]] = {}

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import asyncpg
 
 from shared.errors import Unavailable
+from shared.observability import metrics
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
@@ -57,6 +58,8 @@ class Database:
                     server_settings={"application_name": "attain"},
                     reset=_nothing_to_reset,
                 )
+                metrics.connections.labels(state="open").set_function(pool.get_size)
+                metrics.connections.labels(state="idle").set_function(pool.get_idle_size)
                 return cls(pool)
             except AWAY as error:
                 if isinstance(error, asyncpg.ClientConfigurationError):

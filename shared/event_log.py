@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 import sqlalchemy as sa
 
+from shared.crash_points import reach
 from shared.database import Connection, columns
 from shared.errors import InvalidEvent, Unavailable
 from shared.events import Draft, placed, tombstone
@@ -162,6 +163,7 @@ async def append_all(connection: Connection, logs: Sequence[tuple[EventLog, Sequ
         " returning h.log, h.shard, h.pos - mine.count as pos",
         *columns(((log, shard, count) for (log, shard), count in counts.items()), 3),
     )
+    reach("log.heads_moved")
     heads: dict[Place, int] = {(log, shard): pos for log, shard, pos in moved}
     rows: list[LogRow] = []
     for log, drafts in logs:

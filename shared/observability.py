@@ -1,4 +1,8 @@
-"""Metrics and logs: every metric name in one place, with its meaning and unit."""
+"""
+Metrics and logs: every metric name in one place, with its meaning and unit.
+
+`python -m shared.observability` prints them as the table in docs/metrics.md.
+"""
 
 import datetime
 import json
@@ -6,6 +10,7 @@ import logging
 import sys
 
 from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.metrics import MetricWrapperBase
 
 PLACES = ("tenant", "consumer", "log", "shard", "position")
 """What an entry may be given with `extra`, so that it can be searched for."""
@@ -15,7 +20,16 @@ _SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 class metrics:
     """All metrics of the services; labels never carry tenants, schools or learners (small numbers leak)."""
 
+    requests = Counter(
+        "attain_http_requests_total", "Requests answered, by route and status", ["method", "route", "status"]
+    )
+    request_seconds = Histogram(
+        "attain_http_request_seconds", "From a request to the first byte of its answer", ["route"], buckets=_SECONDS
+    )
     received = Counter("attain_evidence_received_total", "Items by outcome", ["way", "status"])
+    quarantined = Counter(
+        "attain_evidence_quarantined_total", "Records kept aside because they cannot be used", ["reason"]
+    )
     sources_stopped = Counter(
         "attain_sources_stopped_total", "Times a source was stopped because it sent mostly bad items"
     )
@@ -28,16 +42,42 @@ class metrics:
     )
     commit_seconds = Histogram("attain_consumer_commit_seconds", "Committing a batch", ["consumer"], buckets=_SECONDS)
     holes = Counter("attain_consumer_holes_total", "Missing positions fetched from the feed", ["consumer"])
+    shards_owned = Gauge("attain_consumer_shards_owned", "Shards that this process folds", ["consumer"])
+    shards_waiting = Gauge(
+        "attain_consumer_shards_waiting",
+        "Of those, how many wait: for a missing position, a generation, a retry",
+        ["consumer"],
+    )
     fences_lost = Counter(
         "attain_consumer_fences_lost_total", "Compare-and-sets that found another owner", ["consumer"]
     )
     undecodable = Counter("attain_consumer_undecodable_total", "Records whose envelope could not be read", ["consumer"])
     consumer_failures = Counter("attain_consumer_failures_total", "Batches that raised and wait", ["consumer"])
+    behind_events = Gauge(
+        "attain_stage_behind_events", "Events a stage has left to do, asked at each scrape", ["stage"]
+    )
+    behind_seconds = Gauge("attain_stage_behind_seconds", "For how long the oldest of them waits", ["stage"])
+    lag_unknown = Gauge("attain_lag_unknown", "1 where the last scrape could not see how far the stages are")
     blocked = Gauge("attain_blocked_learners", "Learners whose events cannot be folded")
     differences = Gauge(
         "attain_reconciliation_differences", "Rows by which a stage differs from the one before, all tenants", ["stage"]
     )
     reconciled = Gauge("attain_reconciliation_timestamp_seconds", "When a stage was last reconciled", ["stage"])
+    connections = Gauge("attain_database_connections", "Connections of the pool, open and idle", ["state"])
+    loop_delay = Gauge("attain_event_loop_delay_seconds", "How late the event loop woke up at the last scrape")
+
+
+def registry_table() -> str:
+    """Return all metrics as a Markdown table: name, kind, labels, meaning."""
+    rows = ["| metric | kind | labels | meaning |", "|---|---|---|---|"]
+    for metric in vars(metrics).values():
+        if isinstance(metric, MetricWrapperBase):
+            described = next(iter(metric.describe()))
+            name = described.name + ("_total" if described.type == "counter" else "")
+            rows.append(
+                f"| `{name}` | {described.type} | {', '.join(metric._labelnames)} | {described.documentation} |"
+            )
+    return "\n".join(rows) + "\n"
 
 
 class JsonLines(logging.Formatter):
@@ -75,3 +115,7 @@ def configure_logging(level: str, form: str = "text", service: str = "") -> None
 def log_failure(message: str, error: BaseException | None) -> None:
     """Log the end of something that should not end, with its traceback."""
     logging.getLogger("attain").critical(message, exc_info=error)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(registry_table())

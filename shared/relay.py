@@ -84,6 +84,7 @@ class Relay:
                 queue.append(row)
             self._handed_rows += len(rows)
         self._awake.set()
+        reach("relay.handed")
 
     def wake(self) -> None:
         """Tell the relay that rows were committed which it has to read."""
@@ -216,9 +217,10 @@ class Relay:
                     pages = await read_all(connection, rest, limit)
                 self._look = bool(pages)
                 runs |= pages
+        if not runs:
+            return 0
         await asyncio.gather(*(self._send(producer, place, run) for place, run in runs.items()))
-        if runs:
-            reach("relay.sent")
+        reach("relay.sent")
         sent: Counter[str] = Counter()
         for place, run in runs.items():
             self._cursors[place] = run[-1].pos
@@ -291,8 +293,8 @@ class Relay:
             )
         if len(rows) != len(moved):
             raise Conflict("another relay has moved cursors")
+        reach("relay.stored")
         self._stored |= moved
-        reach("relay.moved")
 
     def _topic(self, name: str) -> str:
         return f"attain.{name}{self._settings.topic_suffix}"

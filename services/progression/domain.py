@@ -24,10 +24,10 @@ from services.progression.policy import Policy, Rule
 from services.progression.rules import Activation, Rules
 from services.progression.standing import (
     Standing,
+    awaited_role,
     deadline_of,
     explain,
     is_due,
-    is_open,
     missing_of,
     rule_of,
     score_of,
@@ -73,7 +73,7 @@ class ShardFold:
         self.blocked: dict[Learner, str] = {}
         self.decided: list[tuple[str, str, CompetencyDecided]] = []
         """(tenant, id, decision): what follows for other competencies, to be folded next; filled by `tell`."""
-        self._compiled: dict[tuple[str, str, int], Rule | None] = {}
+        self._compiled: dict[tuple[str, str, int, str], Rule | None] = {}
 
     def needs_evidence(self, inputs: Iterable[Input]) -> set[Key]:
         """Return the keys whose history must be loaded: an input sorts before one folded, joins another, or changes validity."""
@@ -180,8 +180,10 @@ class ShardFold:
         assert piece is not None
         add(state, piece, rule)
         if before is not None:
-            if state.crossed_at is not None or (state.met and not state.opened and is_open(state)):
-                self._change(key, Standing(status_was(before, rule), None, None), item)
+            if state.crossed_at is not None or (state.met and state.met != before[-1]):
+                was = status_was(before, rule)
+                awaited = awaited_role(before[-1], rule) if was == "provisional" else ""
+                self._change(key, Standing(was, None, None, awaits=awaited), item)
         elif state.crossed_at != crossed or (rule is not None and rule.watches):
             self._change(key, Standing("reverify_due" if was_due else "mastered", crossed, crossed), item)
         return True
@@ -203,7 +205,7 @@ class ShardFold:
 
     def _rule(self, state: KeyState) -> Rule | None:
         """Return the compiled policy of a state, None where there is none in force."""
-        pin = (state.policy, state.time_zone, state.dok)
+        pin = (state.policy, state.time_zone, state.dok, state.breaks)
         try:
             return self._compiled[pin]
         except KeyError:
@@ -244,8 +246,9 @@ class ShardFold:
         """
         Bring all keys of a learner up to the rules in force, activation by activation.
 
-        What is on the record stays under the policy it was shown by (grandfathered); everything else is computed anew
-        under the new one. `keys` are all keys of the learner, with their evidence loaded.
+        What is on the record stays under the policy it was shown by, unless the activation is retroactive, but for the
+        breaks in which it does not age; everything else is computed anew under the new one. `keys` are all keys of the
+        learner, with their evidence loaded.
         """
         tenant = learner[0]
         rules = self.rules[tenant]
@@ -265,21 +268,39 @@ class ShardFold:
             entry.rules_no = activation.no
             self.touched[key] = None
             state = entry.state
-            pin = rules.pin_at(key[2], activation.no)
-            if pin == (state.policy, state.time_zone, state.dok) or state.crossed_at is not None:
+            pin = rules.pin_of(state, key[2], activation.no)
+            rule, breaks = self._rule(state), rules.breaks[activation.no]
+            if state.crossed_at is not None and activation.mode != "retroactive":
+                if rule is None or not rule.reverify_days or state.breaks == breaks:
+                    continue
+                before = standing_of(state, rule)
+                state.breaks = breaks
+            elif pin == (state.policy, state.time_zone, state.dok, state.breaks):
                 continue
-            before = standing_of(state, self._rule(state))
-            assert entry.evidence is not None, "the caller loads the evidence of a learner to be refolded"
-            pinned = msgspec.structs.replace(state, policy=pin.policy, time_zone=pin.time_zone, dok=pin.dok)
-            entry.state = replay(pinned, valid_pieces(entry.evidence), self._rule(pinned), pin.policy)
+            else:
+                before = standing_of(state, rule)
+                assert entry.evidence is not None, "the caller loads the evidence of a learner to be refolded"
+                pinned = msgspec.structs.replace(state, **pin._asdict())
+                entry.state = replay(pinned, valid_pieces(entry.evidence), self._rule(pinned), pin.policy)
             self._change(key, before, activation)
 
     def tell(self, learners: dict[Learner, LearnerState]) -> list[Told]:
-        """Fold the changes into the learners' standings; return every public event, competencies before levels."""
+        """
+        Fold the changes into the learners' standings; return every public event, competencies before levels.
+
+        Of a learner whose changes raise nothing is told; its standing in `learners` is then to be dropped.
+        """
         told: list[Told] = []
         for (learner, _), group in groupby(self.changes, lambda c: ((c.tenant, c.learner), c.trigger)):
-            if learner not in self.blocked:
+            if learner in self.blocked:
+                continue
+            try:
                 told += self._tell_one_input(list(group), learners[learner])
+            except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
+                self.blocked[learner] = f"{type(error).__name__}: {error}"[:500]
+        if self.blocked:
+            self.decided = [each for each in self.decided if (each[0], each[2].learner) not in self.blocked]
+            told = [event for event in told if (event.tenant, event.learner) not in self.blocked]
         return told
 
     def _tell_one_input(self, changes: list[Change | LevelStep | Review], standing: LearnerState) -> list[Told]:
@@ -288,7 +309,9 @@ class ShardFold:
         frameworks, links = rules.frameworks[first.rules_no], rules.links_at(first.rules_no)
         told: list[Told] = []
         for change in changes:
-            advancing = Advancing(standing, frameworks, links, lambda code: _terms(rules, code, first.rules_no), change)
+            advancing = Advancing(
+                standing, frameworks, links, lambda code: level_terms(rules, code, first.rules_no), change
+            )
             if isinstance(change, Review):
                 told += advancing.fold_version(change.framework)
             elif isinstance(change, LevelStep):
@@ -300,9 +323,15 @@ class ShardFold:
         told.sort(key=lambda event: event.type.startswith("attain.level."))
         return numbered(told, first.trigger)
 
-    def updated(self, key: Key) -> MasteryUpdated:
-        """Return the state event of a touched key."""
-        return describe(key, self.entries[key].state, self.policies)
+    def describe_touched(self) -> dict[Key, MasteryUpdated]:
+        """Return the state events of the touched keys, to be asked for before `tell`; a learner whose key raises is blocked."""
+        described = {}
+        for key in self.touched:
+            try:
+                described[key] = describe(key, self.entries[key].state, self.policies)
+            except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
+                self.blocked[key[:2]] = f"{type(error).__name__}: {error}"[:500]
+        return described
 
     def deadline_of(self, key: Key) -> str | None:
         """Return the next instant at which time alone changes a key's status."""
@@ -312,7 +341,7 @@ class ShardFold:
         return deadline_of(state, rule) if ages or state.decided else None
 
 
-def _terms(rules: Rules, competency: str, no: int) -> LevelTerms:
+def level_terms(rules: Rules, competency: str, no: int) -> LevelTerms:
     """Return the terms of the level of a competency, under the policy that was in force for it after activation `no`."""
     policy = rules.policy_at(competency, no)
     if policy is None:
@@ -321,7 +350,7 @@ def _terms(rules: Rules, competency: str, no: int) -> LevelTerms:
     if advancement is None:
         return LevelTerms(settle_min=policy.settle)
     role = advancement.sign_off.by if advancement.sign_off is not None else ""
-    return LevelTerms(advancement.require, role, policy.settle)
+    return LevelTerms(advancement.require, role, policy.settle, rules.breaks[no])
 
 
 def _id_of(change: Change) -> str:
@@ -350,4 +379,6 @@ def describe(key: Key, state: KeyState, policies: dict[str, Policy]) -> MasteryU
         state.seq,
         explain(state, rule, status, missing),
         state.basis,
+        state.first_at or None,
+        state.count,
     )

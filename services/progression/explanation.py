@@ -11,7 +11,7 @@ from services.progression.evidence_rules import Counted, composites, value_of, w
 from services.progression.mastery import fold_composites, replay
 from services.progression.policy.rule import Rule, Track
 from services.progression.probing import Probe, smallest_change
-from services.progression.standing import CONTESTED_BY, due_at, missing_of, score_of, status_of
+from services.progression.standing import CONTESTED_BY, awaited_role, due_at, missing_of, score_of, status_of
 from services.progression.states import Decided, KeyState, Piece, latest
 from services.progression.sufficiency import enough, lacks
 from shared.contracts import Status
@@ -155,6 +155,10 @@ def _trace(state: KeyState, rule: Rule, at: str | None) -> tuple[Checked, ...]:
         said = f"{state.doubts} newer pieces disagree with {override.status}, set on {override.at[:10]}"
         asks = f"fewer than {CONTESTED_BY} newer pieces in a row that disagree"
         found.append(Checked("/override", asks, said, state.doubts < CONTESTED_BY))
+    credit = latest(state.decided, "credit")
+    if credit is not None:
+        said = f"credited on {credit.at[:10]} for {credit.basis.replace('_', ' ') or 'what was shown elsewhere'}"
+        found.append(Checked("/credit", "credit for what was shown elsewhere", said, met=True))
     return tuple(found)
 
 
@@ -198,8 +202,8 @@ def _minimal_change(
     if status == "overridden":
         text = f"{CONTESTED_BY} newer pieces in a row that disagree ask the author of the override to look again."
         return MinimalChange(text, pieces=CONTESTED_BY)
-    role = next((r.role for r in rule.routes if r.role and state.met and state.met[r.track]), None)
-    if status == "provisional" and role is not None:
+    role = awaited_role(state.met, rule)
+    if status == "provisional" and role:
         return MinimalChange(f"A sign-off by a {role.replace('_', ' ')} makes it mastered.", "mastered", sign_off=role)
     probe = smallest_change(pieces, rule, decisions)
     if probe is None:

@@ -36,6 +36,8 @@ class LearnerState(msgspec.Struct, array_like=True):
 
     credited: set[str] = set()
     """Those of `satisfied` that were not shown."""
+    awaiting: dict[str, tuple[str, str, str]] = {}
+    """What waits for a sign-off: the role that gives it, since when, and for levels when it escalates (empty: it has)."""
     crosswalked: dict[str, tuple[str, str]] = {}
     """Competencies credited by a crosswalk: what was shown, and the id of the decision that credits."""
 

@@ -8,7 +8,8 @@ Precedence: an override, what was shown, credit, a path towards it, what is pres
 from typing import Literal, NamedTuple, TypeAlias
 
 from services.progression.policy import Policy
-from services.progression.policy.rule import Rule, shifted
+from services.progression.policy.rule import Rule
+from services.progression.school_calendar import days_later
 from services.progression.states import Decided, KeyState, Tally, latest
 from services.progression.sufficiency import enough, lacks
 from shared.contracts import Status
@@ -28,32 +29,35 @@ def rule_of(policy: Policy | None, state: KeyState) -> Rule | None:
     """Return the compiled policy that decides a state, with what is pinned besides."""
     if policy is None:
         return None
-    if not state.time_zone and not state.dok:
+    if not state.time_zone and not state.dok and not state.breaks:
         return policy.rule
-    return policy.rule_in(state.time_zone or "UTC", state.dok or None)
+    return policy.rule_in(state.time_zone or "UTC", state.dok or None, state.breaks)
 
 
 class Standing(NamedTuple):
     """
     What is told of and built upon: when mastery was shown, None where it is not on the record; when prerequisites and level
-    rules were satisfied (by credit and placement too); whether newer evidence disagrees with an override.
+    rules were satisfied (by credit and placement too); whether newer evidence disagrees with an override; and the role
+    whose sign-off alone is missing.
     """
 
     status: Status
     shown_at: str | None
     satisfied_at: str | None
     contested: bool = False
+    awaits: str = ""
 
 
 def standing_of(state: KeyState, rule: Rule | None) -> Standing:
     """Return the standing that a state has under its pinned policy, aged to its last tick."""
     status = status_of(state, rule)
+    awaits = awaited_role(state.met, rule) if status == "provisional" else ""
     if not state.decided:
         shown = state.crossed_at if status in ON_RECORD else None
-        return Standing(status, shown, shown)
+        return Standing(status, shown, shown, awaits=awaits)
     shown = shown_at(state, status)
     other = latest(state.decided, {"credited": "credit", "presumed": "presume"}.get(status, ""))
-    return Standing(status, shown, shown or (other.at if other is not None else None), is_contested(state))
+    return Standing(status, shown, shown or (other.at if other is not None else None), is_contested(state), awaits)
 
 
 def shown_at(state: KeyState, status: Status) -> str | None:
@@ -110,6 +114,13 @@ def is_open(state: KeyState) -> bool:
     return any(state.met)
 
 
+def awaited_role(met: tuple[str, ...], rule: Rule | None) -> str:
+    """Return the role whose sign-off alone is missing from a path; empty where there is none. `met` is that of the state."""
+    if rule is None or not met:
+        return ""
+    return next((route.role for route in rule.routes if route.role and met[route.track]), "")
+
+
 def opened_at(state: KeyState) -> str | None:
     """Return when the first path was met."""
     return min((at for at in state.met if at), default=None)
@@ -145,12 +156,12 @@ def deadline_of(state: KeyState, rule: Rule | None) -> str | None:
 
 
 def due_at(state: KeyState, rule: Rule) -> str | None:
-    """Return when what is on the record falls due by age, None where it never does."""
+    """Return when what is on the record falls due by age, breaks not counted; None where it never does."""
     if not rule.reverify_days or state.crossed_at is None:
         return None
     check = latest(state.decided, "check")
     fresh = max(state.fresh_at or state.crossed_at, check.at if check is not None else "")
-    return shifted(fresh, rule.reverify_days)
+    return days_later(fresh, rule.reverify_days, rule.breaks, rule.time_zone)
 
 
 def is_sufficient(state: KeyState, rule: Rule | None) -> bool:
@@ -185,7 +196,7 @@ def transitions(before: Standing, after: Standing, state: KeyState) -> list[Tran
 
     Only a change of what lies under the crossing, or a person, takes mastery off the record. The same crossing back again is
     reinstated with its date; another one is shown anew. The provisional path is told once. `moved` changes when something
-    was shown or satisfied: not told by itself.
+    was shown or satisfied, or who is to sign it off: not told by itself.
     """
     found: list[Transition] = []
     was, now = before.shown_at is not None, after.shown_at is not None
@@ -203,7 +214,8 @@ def transitions(before: Standing, after: Standing, state: KeyState) -> list[Tran
         found.append("provisional")
     if after.contested and not before.contested:
         found.append("override_contested")
-    return found or (["moved"] if before[1:3] != after[1:3] else [])
+    moved = before[1:3] != after[1:3] or before.awaits != after.awaits
+    return found or (["moved"] if moved else [])
 
 
 def explain(state: KeyState, rule: Rule | None, status: Status, missing: tuple[str, ...]) -> str:
@@ -214,14 +226,15 @@ def explain(state: KeyState, rule: Rule | None, status: Status, missing: tuple[s
         return f"Still needed: {', '.join(missing)}."
     if status in ("overridden", "credited", "presumed"):
         return _EXPLAINED[status]
+    if status == "reverify_due" and state.crossed_at is None:
+        return "A decision by hand has expired and asks for a re-check."
     assert rule is not None
     policy = rule.policy.id
     if status == "not_yet":
         return f"{state.count} pieces of evidence; the rule of policy {policy} is not met yet."
     if status == "provisional":
         return f"Provisional since {(opened_at(state) or '')[:10]}; for mastery: {'; '.join(missing)}."
-    if state.crossed_at is None:
-        return "A decision by hand has expired and asks for a re-check."
+    assert state.crossed_at is not None
     shown = f"Shown on {state.crossed_at[:10]} by the rule of policy {policy}"
     return f"{shown}; newer evidence asks for a re-check." if status == "reverify_due" else f"{shown}."
 

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -30,6 +30,7 @@ from deploy.local.tokens import issue
 from shared.crash_points import VARIABLE as CRASH_AT
 from tests.faults.brokers import Brokers
 from tests.faults.proxy import Proxy
+from tests.faults.target import SCOPE, client_with
 from tests.support.producer import free_port
 
 RESTART_S = 0.2
@@ -39,13 +40,19 @@ SETTINGS = {
     "ATTAIN_HEAD_CHECK_S": "2",
 }
 """Shorter than in production, so that a run has time for many faults."""
+LINKS = {
+    "evidence": ("kafka", "postgres", "progression"),
+    "progression": ("kafka", "postgres", "evidence"),
+    "reporting": ("kafka", "postgres", "evidence", "progression"),
+}
+"""Whom each service calls."""
 Hook = Callable[[], Awaitable[None]]
 
 
 class Cluster:
     """
     A stack in an empty folder. Programs are named kafka (of three: kafka-1, -2, -3), postgres, evidence, progression,
-    reporting, and as replicas join, progression-1 and so on. Links are named <service>-kafka and <service>-postgres.
+    reporting, and as replicas join, progression-1 and so on. Links are named <service>-<whom it calls>.
     """
 
     def __init__(self, folder: Path, *, brokers: int = 1, settings: Mapping[str, str] | None = None) -> None:
@@ -64,9 +71,9 @@ class Cluster:
     async def start(self) -> None:
         """Start everything and return when it is ready."""
         self._state = self.home.create()
-        for service in SERVICES:
-            for server in ("kafka", "postgres"):
-                self.links[f"{service}-{server}"] = proxy = Proxy()
+        for service, others in LINKS.items():
+            for other in others:
+                self.links[f"{service}-{other}"] = proxy = Proxy()
                 await proxy.start()
         services = Services(self.home, self._state.id)
         self.urls = services.urls
@@ -77,7 +84,8 @@ class Cluster:
             program = services.program(name, f"127.0.0.1:{self.links[f'{name}-kafka'].port}", self._linked(name))
             if self._broker_count > 1:
                 program = services.program(name, self.kafka, self._linked(name))
-            self._programs[name] = _with_environment(program, self._settings | {CRASH_AT: str(folder)})
+            environment = self._settings | self._linked_services(name) | {CRASH_AT: str(folder)}
+            self._programs[name] = _with_environment(program, environment)
         await asyncio.gather(*(self._run(self._programs[name]) for name in SERVICES))
 
     async def stop(self) -> None:
@@ -94,14 +102,13 @@ class Cluster:
         if state is not None:
             await asyncio.to_thread(end_orphans, self.home, state, lambda text: None)
 
-    def token(self, tenant: str, scope: str = "evidence:write records:read policy:write admin service") -> str:
+    def token(self, tenant: str) -> str:
         """Return a token that the services accept."""
-        return issue(self.home.token_key_file, tenant=tenant, scope=scope)
+        return issue(self.home.token_key_file, tenant=tenant, scope=SCOPE)
 
     def client(self, tenant: str, timeout_s: float = 60.0) -> httpx.AsyncClient:
         """Return a client for all services, as a tenant; to be closed."""
-        headers = {"Authorization": f"Bearer {self.token(tenant)}"}
-        return httpx.AsyncClient(headers=headers, timeout=timeout_s, trust_env=False)
+        return client_with(self.token(tenant), timeout_s)
 
     def _crash_folder(self, service: str) -> Path:
         """Return the folder in which a service's crash points are armed."""
@@ -186,16 +193,16 @@ class Cluster:
         )  # fmt: skip
 
     @contextlib.asynccontextmanager
-    async def replica(self, service: str, *, command: Sequence[str] = ()) -> AsyncIterator[str]:
+    async def replica(self, service: str, environment: Mapping[str, str] | None = None) -> AsyncIterator[str]:
         """Run a second process of a service, under another slot, on the links of the first; yields its name."""
         name, port = f"{service}-1", free_port()
         url = f"http://127.0.0.1:{port}"
         program = dataclasses.replace(
-            _with_environment(self._programs[service], {"ATTAIN_SLOT": name, "ATTAIN_PORT": str(port)}),
+            _with_environment(
+                self._programs[service], {"ATTAIN_SLOT": name, "ATTAIN_PORT": str(port)} | dict(environment or {})
+            ),
             name=name, title=name, log=self.home.log(name), address=url, answers=lambda: answers(f"{url}/readyz"),
         )  # fmt: skip
-        if command:
-            program = dataclasses.replace(program, command=command)
         await self._run(program)
         try:
             yield name
@@ -234,6 +241,15 @@ class Cluster:
         for service in SERVICES:
             self.links[f"{service}-postgres"].target = int(program.address.rpartition(":")[2])
         await services.migrate(self.databases)
+
+    def _linked_services(self, service: str) -> dict[str, str]:
+        """Return the settings under which a service finds the others through its proxies."""
+        found = {}
+        for other in set(LINKS[service]) & set(SERVICES):
+            link = self.links[f"{service}-{other}"]
+            link.target = int(self.urls[other].rpartition(":")[2])
+            found[f"ATTAIN_{other.upper()}_URL"] = f"http://127.0.0.1:{link.port}"
+        return found
 
     def _linked(self, service: str) -> str:
         """Return the URL of a service's database through its proxy."""

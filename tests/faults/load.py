@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Iterator, Sequence
-from itertools import islice
 from typing import Any, Protocol
 
 import httpx
@@ -11,9 +11,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from shared.topics import SUBMITTED
-from tests.faults.cluster import Cluster
 from tests.faults.history import History
 from tests.faults.items import FRAMEWORK, POLICY, Item, generate
+from tests.faults.target import Target
 
 RETRY_S = 0.2
 ANSWER_S_MAX = 10.0
@@ -35,9 +35,9 @@ class Sender(Protocol):
 class HttpSender:
     """NDJSON to the evidence service."""
 
-    def __init__(self, cluster: Cluster, tenant: str) -> None:
-        self._url = f"{cluster.urls['evidence']}/v1/evidence"
-        self._client = cluster.client(tenant, ANSWER_S_MAX)
+    def __init__(self, target: Target, tenant: str) -> None:
+        self._url = f"{target.urls['evidence']}/v1/evidence"
+        self._client = target.client(tenant, ANSWER_S_MAX)
 
     async def send(self, batch: Sequence[Item]) -> list[Any]:
         body = b"\n".join(item.native() for item in batch)
@@ -52,8 +52,8 @@ class HttpSender:
 class KafkaSender:
     """The topic of submitted evidence, keyed by learner."""
 
-    def __init__(self, cluster: Cluster, tenant: str) -> None:
-        self._servers = cluster.kafka
+    def __init__(self, target: Target, tenant: str) -> None:
+        self._servers = target.kafka
         self._headers = [("tenant", tenant.encode())]
         self._producer: AIOKafkaProducer | None = None
 
@@ -92,12 +92,15 @@ class Load:
     """
 
     def __init__(
-        self, cluster: Cluster, tenant: str, history: History, *, seed: int, rate: int,
+        self, target: Target, tenant: str, history: History, *, seed: int | str, rate: int,
         ways: Sequence[str] = ("http", "http", "kafka"), learners: int = 150, competencies: int = 6,
     ) -> None:  # fmt: skip
         self.tenant = tenant
         self.acknowledged = 0
-        self._cluster = cluster
+        """Different items that were acknowledged."""
+        self.failures = 0
+        """Attempts whose outcome is unknown, each followed by another."""
+        self._target = target
         self._history = history
         self._ways = ways
         self._competencies = competencies
@@ -113,21 +116,22 @@ class Load:
         self._sending_by_kafka = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._batches = 0
-        self._items_left: int | None = None
+        self._left = math.inf
 
     async def prepare(self) -> None:
         """Publish the framework and the policy of the tenant, and wait until evidence knows the competencies."""
         nodes = "code,title\n" + "".join(f"c{n},Competency {n}\n" for n in range(self._competencies))
-        url = self._cluster.urls["progression"]
-        async with self._cluster.client(self.tenant) as client:
+        url = self._target.urls["progression"]
+        async with self._target.client(self.tenant) as client:
             answer = await client.post(f"{url}/v1/frameworks", json={"id": FRAMEWORK, "nodes": nodes})
             answer.raise_for_status()
             (await client.post(f"{url}/v1/policies", content=POLICY)).raise_for_status()
             await self._until_nothing_waits(client, "evidence-curriculum")
 
-    def start(self, *, items: int | None = None) -> None:
-        """Send until `stop` or, as fast as the answers allow, until so many items are sent."""
-        self._items_left = items
+    def start(self, *, items: float = math.inf) -> None:
+        """Send until `stop`, or until so many different items are sent."""
+        self._stopping = False
+        self._left = items
         self._tasks = [
             asyncio.create_task(self._run(f"{way}-{number}", way, items))
             for number, (way, items) in enumerate(zip(self._ways, self._items, strict=True))
@@ -142,6 +146,12 @@ class Load:
         """Return when all is sent and acknowledged."""
         await asyncio.gather(*self._tasks)
 
+    async def cancel(self) -> None:
+        """Let go of what is not acknowledged; for a run that is given up."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     @contextlib.asynccontextmanager
     async def without_kafka(self) -> AsyncIterator[None]:
         """
@@ -153,7 +163,7 @@ class Load:
         try:
             while self._sending_by_kafka:
                 await asyncio.sleep(0.05)
-            async with self._cluster.client(self.tenant) as client:
+            async with self._target.client(self.tenant) as client:
                 await self._until_nothing_waits(client, "intake")
             yield
         finally:
@@ -162,36 +172,40 @@ class Load:
     async def _until_nothing_waits(self, client: httpx.AsyncClient, stage: str) -> None:
         while True:
             with contextlib.suppress(httpx.HTTPError):
-                answer = await client.get(f"{self._cluster.urls['evidence']}/v1/lag")
+                answer = await client.get(f"{self._target.urls['evidence']}/v1/lag")
                 if answer.is_success and {s["name"]: s["behind_events"] for s in answer.json()["stages"]}[stage] == 0:
                     return
             await asyncio.sleep(0.1)
 
-    async def _run(self, process: str, way: str, items: Iterator[Item]) -> None:
+    async def _run(self, process: str, way: str, items: Iterator[tuple[Item, bool]]) -> None:
         loop = asyncio.get_running_loop()
-        sender: Sender = (HttpSender if way == "http" else KafkaSender)(self._cluster, self.tenant)
+        sender: Sender = (HttpSender if way == "http" else KafkaSender)(self._target, self.tenant)
         try:
             while not self._stopping:
                 due = loop.time() + 1 / BATCHES_A_S
                 if way == "kafka":
                     await self._kafka_may_send.wait()
-                batch = self._next(items)
+                batch, fresh = self._next(items)
                 if not batch:
                     return
                 self._sending_by_kafka += way == "kafka"
                 await self._submit(process, sender, batch)
                 self._sending_by_kafka -= way == "kafka"
-                if self._items_left is None:
-                    await asyncio.sleep(due - loop.time())
+                self.acknowledged += fresh
+                await asyncio.sleep(due - loop.time())
         finally:
             await sender.close()
 
-    def _next(self, items: Iterator[Item]) -> list[Item]:
-        size = self._batch
-        if self._items_left is not None:
-            size = min(size, self._items_left)
-            self._items_left -= size
-        return list(islice(items, size))
+    def _next(self, items: Iterator[tuple[Item, bool]]) -> tuple[list[Item], int]:
+        """Return the next batch and how many of it were not sent before."""
+        batch: list[Item] = []
+        fresh = 0
+        while len(batch) < self._batch and self._left > 0:
+            item, is_new = next(items)
+            batch.append(item)
+            fresh += is_new
+            self._left -= is_new
+        return batch, fresh
 
     async def _submit(self, process: str, sender: Sender, batch: Sequence[Item]) -> None:
         number = self._batches = self._batches + 1
@@ -201,8 +215,8 @@ class Load:
                 answers = await sender.send(batch)
             except UNKNOWN as error:
                 self._history.add(process, "info", "submit", [number, f"{type(error).__name__}: {error}"[:200]])
+                self.failures += 1
                 await asyncio.sleep(RETRY_S)
             else:
                 self._history.add(process, "ok", "submit", [number, answers])
-                self.acknowledged += len(batch)
                 return

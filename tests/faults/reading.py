@@ -12,12 +12,12 @@ from typing import Any
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from deploy.local.audit import Sources, audit
+from deploy.local.audit import Findings, Sources, audit
 from deploy.local.services import SERVICES, SHARDS
 from shared.events import decode_envelope
 from shared.topics import ADVANCEMENT, EVIDENCE, PROGRESSION
-from tests.faults.cluster import Cluster
 from tests.faults.history import History
+from tests.faults.target import Target
 
 READER = "reader"
 VERIFY_S_MAX = 600
@@ -25,7 +25,7 @@ ROWS = 20_000
 TOPICS = (EVIDENCE, PROGRESSION, ADVANCEMENT)
 
 
-def read_services(cluster: Cluster, tenant: str, history: History) -> None:
+def read_services(target: Target, tenant: str, history: History) -> None:
     """
     Read the evidence log, the states of progression and reporting, and the public events.
 
@@ -33,7 +33,7 @@ def read_services(cluster: Cluster, tenant: str, history: History) -> None:
     `told` the same with [position, id, type, learner, competency]; `states` [service, [[learner, competency, status, count,
     mastered at], ...]].
     """
-    with _sources(cluster, tenant) as sources:
+    with _sources(target, tenant) as sources:
         for shard, head in sources.heads(sources.evidence, "evidence").items():
             rows = _evidence(sources, shard, head, tenant)
             _add_in_pages(history, "evidence", [shard, head], rows)
@@ -45,25 +45,30 @@ def read_services(cluster: Cluster, tenant: str, history: History) -> None:
             _add_in_pages(history, "states", [service], rows)
 
 
-async def read_topics(cluster: Cluster, history: History) -> None:
+async def read_topics(target: Target, history: History) -> None:
     """Read the topics of the logs, as [log, shard, [[generation, position, event id], ...]] in the order of offsets."""
     for topic in TOPICS:
-        for shard, rows in (await _records(cluster.kafka, topic.name())).items():
+        for shard, rows in (await _records(target.kafka, topic.name())).items():
             _add_in_pages(history, "topic", [topic.log, shard], rows)
 
 
-def audit_here(cluster: Cluster, tenant: str, history: History) -> None:
+def audited(target: Target, tenant: str) -> Findings:
+    """Return what the audit behind `attain verify` finds."""
+    with _sources(target, tenant) as sources:
+        return audit(sources, tenant, lambda text: None)
+
+
+def audit_here(target: Target, tenant: str, history: History) -> None:
     """Note what the audit behind `attain verify` finds."""
-    with _sources(cluster, tenant) as sources:
-        findings = audit(sources, tenant, lambda text: None)
+    findings = audited(target, tenant)
     history.add(READER, "ok", "verify", dataclasses.asdict(findings) | {"ok": findings.ok})
 
 
-def verify(cluster: Cluster, tenant: str, history: History) -> dict[str, Any]:
+def verify(target: Target, tenant: str, history: History) -> dict[str, Any]:
     """Run `attain verify` as a user does, and note what it says."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ATTAIN_")}
-    environment |= {f"ATTAIN_{service.upper()}_URL": url for service, url in cluster.urls.items()}
-    environment["ATTAIN_TOKEN"] = cluster.token(tenant)
+    environment |= {f"ATTAIN_{service.upper()}_URL": url for service, url in target.urls.items()}
+    environment["ATTAIN_TOKEN"] = target.token(tenant)
     done = subprocess.run(
         [sys.executable, "-m", "deploy.local", "verify", "--json", "--tenant", tenant], check=False,
         capture_output=True, text=True, env=environment, timeout=VERIFY_S_MAX,
@@ -74,13 +79,13 @@ def verify(cluster: Cluster, tenant: str, history: History) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _sources(cluster: Cluster, tenant: str) -> Iterator[Sources]:
+def _sources(target: Target, tenant: str) -> Iterator[Sources]:
     with contextlib.ExitStack() as stack:
         evidence, progression, reporting = (
             stack.enter_context(
                 httpx.Client(
-                    base_url=cluster.urls[service], timeout=120, trust_env=False,
-                    headers={"Authorization": f"Bearer {cluster.token(tenant)}"},
+                    base_url=target.urls[service], timeout=120, trust_env=False,
+                    headers={"Authorization": f"Bearer {target.token(tenant)}"},
                 )
             )
             for service in SERVICES

@@ -16,25 +16,34 @@ from tests.faults.checker import Verdict, check
 from tests.faults.cluster import Cluster
 from tests.faults.history import History
 from tests.faults.load import Load
+from tests.faults.target import Target
 
 DRAIN_S_MAX = 120.0
 QUIET_LOOKS = 3
+YOUNG_S = 2.0
 NEMESIS = "nemesis"
 
 
 class Run:
-    """A run on a cluster, as a tenant of its own; `break_with` what is to be broken while the load runs."""
+    """A run on a stack, as a tenant of its own unless one is named; `fault` breaks something while the load runs."""
 
     def __init__(
-        self, cluster: Cluster, folder: Path, name: str, *, seed: int = 1, rate: int = 400,
-        ways: Sequence[str] = ("http", "http", "kafka"), learners: int = 150, say: Callable[[str], None] = print,
+        self, target: Target, folder: Path, name: str, *, tenant: str = "", seed: int | str = 1, rate: int = 400,
+        ways: Sequence[str] = ("http", "http", "kafka"), learners: int = 150,
+        say: Callable[[str], None] = print,
     ) -> None:  # fmt: skip
-        self.cluster = cluster
-        self.tenant = f"{name}-{secrets.token_hex(3)}"
+        self.target = target
+        self.tenant = tenant or f"{name}-{secrets.token_hex(3)}"
         self.history = History(folder / f"{self.tenant}.jsonl")
-        self.load = Load(cluster, self.tenant, self.history, seed=seed, rate=rate, ways=ways, learners=learners)
+        self.load = Load(target, self.tenant, self.history, seed=seed, rate=rate, ways=ways, learners=learners)
         self.say = say
         self._healed_at = time.monotonic()
+
+    @property
+    def cluster(self) -> Cluster:
+        """The target, where this process runs it and may break it."""
+        assert isinstance(self.target, Cluster)
+        return self.target
 
     @contextlib.asynccontextmanager
     async def fault(self, name: str, fault: "contextlib.AbstractAsyncContextManager[object]") -> AsyncIterator[None]:
@@ -46,6 +55,13 @@ class Run:
         self.history.add(NEMESIS, "info", "stop", name)
         self.healed()
 
+    async def goes_on(self) -> None:
+        """Wait until more is acknowledged, and nothing that any stage has before it is old."""
+        before = self.load.acknowledged
+        async with asyncio.timeout(DRAIN_S_MAX), self.target.client(self.tenant, 10) as client:
+            while self.load.acknowledged == before or not await self._is_ahead(client, "behind_seconds", YOUNG_S):
+                await asyncio.sleep(0.1)
+
     def healed(self) -> None:
         """From now on the product has to catch up."""
         self._healed_at = time.monotonic()
@@ -54,41 +70,50 @@ class Run:
         """Stop the load, wait until nothing is left to do, read everything, let `attain verify` look too, and judge."""
         await self.load.stop()
         await self._read(topics=topics)
-        await asyncio.to_thread(reading.verify, self.cluster, self.tenant, self.history)
+        await asyncio.to_thread(reading.verify, self.target, self.tenant, self.history)
         return await self._judge()
 
     async def judge(self) -> Verdict:
         """The same in the middle of a run, with the audit of `attain verify` in this process."""
         await self._read(topics=True)
-        await asyncio.to_thread(reading.audit_here, self.cluster, self.tenant, self.history)
+        await asyncio.to_thread(reading.audit_here, self.target, self.tenant, self.history)
         return await self._judge()
 
     async def _read(self, *, topics: bool) -> None:
         await self.drained()
         self.history.add(NEMESIS, "info", "drained", round(time.monotonic() - self._healed_at, 3))
         self.history.add(reading.READER, "invoke", "read")
-        await asyncio.to_thread(reading.read_services, self.cluster, self.tenant, self.history)
+        await asyncio.to_thread(reading.read_services, self.target, self.tenant, self.history)
         if topics:
-            await reading.read_topics(self.cluster, self.history)
+            await reading.read_topics(self.target, self.history)
 
     async def _judge(self) -> Verdict:
         self.history.flush()
         return await asyncio.to_thread(lambda: check(histories.read(self.history.path)))
 
+    async def close(self) -> None:
+        """End what a failed test has left running, and the history."""
+        await self.load.cancel()
+        self.history.close()
+
     async def drained(self) -> None:
         """Wait until no stage of any service has anything left to do, several looks in a row."""
-        async with asyncio.timeout(DRAIN_S_MAX), self.cluster.client(self.tenant, 10) as client:
+        async with asyncio.timeout(DRAIN_S_MAX), self.target.client(self.tenant, 10) as client:
             quiet = 0
             while quiet < QUIET_LOOKS:
-                quiet = quiet + 1 if await self._is_quiet(client) else 0
+                quiet = quiet + 1 if await self._is_ahead(client, "behind_events", 0) else 0
                 await asyncio.sleep(0.05)
 
-    async def _is_quiet(self, client: httpx.AsyncClient) -> bool:
+    async def _is_ahead(self, client: httpx.AsyncClient, measure: str, at_most: float) -> bool:
         for service in SERVICES:
             try:
-                answer = await client.get(f"{self.cluster.urls[service]}/v1/lag")
+                answer = await client.get(f"{self.target.urls[service]}/v1/lag")
             except httpx.HTTPError:
                 return False
-            if answer.status_code != 200 or any(stage["behind_events"] != 0 for stage in answer.json()["stages"]):
+            if answer.status_code != 200:
+                return False
+            lags = [stage[measure] for stage in answer.json()["stages"]]
+            # Where a service cannot tell yet, it says null.
+            if any(lag is None or lag > at_most for lag in lags):
                 return False
         return True

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 from aiokafka import AIOKafkaProducer
 
+from shared.shards import shard_of
 from shared.topics import SUBMITTED, Topic
 from tests.faults.cluster import Cluster
 from tests.support.disposable import Topics
@@ -47,11 +48,22 @@ class Side:
                         return answer
                 await asyncio.sleep(0.1)
 
+    async def new_framework(self) -> str:
+        """Publish a framework of one competency, c0; return its id."""
+        name = self.fresh()
+        await self._publish(name)
+        return name
+
+    async def learner_with(self, competency: str) -> str:
+        """Return the id of a new learner of whom a right answer is recorded."""
+        name = self.fresh()
+        piece = self._piece(f"l-{name}", competency, learner=name)
+        (await self.ask("POST", "evidence", "/v1/evidence", json=piece)).raise_for_status()
+        return await self._learner(name)
+
     async def publish_framework(self) -> None:
         """A framework, which is told to every shard, to evidence and to reporting."""
-        name = self.fresh()
-        body = {"id": name, "nodes": "code,title\nc0,One\n"}
-        (await self.ask("POST", "progression", "/v1/frameworks", json=body)).raise_for_status()
+        name = await self.new_framework()
         assert await self._activations("framework", name) == 1
         query = {"log": "curriculum", "after": "0"}
         told = 0
@@ -86,12 +98,11 @@ class Side:
         name = self.fresh()
         piece = self._piece(f"p-{name}", f"{name}:c0")
         assert (await self.ask("POST", "evidence", "/v1/evidence", json=piece)).status_code in (202, 200)
-        body = {"id": name, "nodes": "code,title\nc0,One\n"}
-        (await self.ask("POST", "progression", "/v1/frameworks", json=body)).raise_for_status()
+        await self._publish(name)
         async with asyncio.timeout(ANSWERS_S_MAX):
-            while await self._recorded(f"p-{name}") == 0:
+            while await self.recorded(f'"id":"p-{name}"') == 0:
                 await asyncio.sleep(0.2)
-        assert await self._recorded(f"p-{name}") == 1
+        assert await self.recorded(f'"id":"p-{name}"') == 1
 
     async def quarantine(self) -> str:
         """A record that cannot be used; returns its id in quarantine."""
@@ -123,11 +134,10 @@ class Side:
         piece = self._piece(f"e-{name}", "none:c0", learner=name)
         assert (await self.ask("POST", "evidence", "/v1/evidence", json=piece)).status_code in (200, 202)
         await self.ask("POST", "evidence", "/v1/roster", json={"source": SOURCE, "learners": [{"source_id": name}]})
-        who = {"source": SOURCE, "source_id": name}
-        learner = (await self.ask("GET", "evidence", "/v1/learners", params=who)).json()["learner"]
+        learner = await self._learner(name)
         assert (await self.ask("DELETE", "evidence", f"/v1/learners/{learner}")).status_code in (200, 404)
         assert (await self.ask("GET", "evidence", f"/v1/learners/{learner}")).status_code == 404
-        assert (await self.ask("GET", "evidence", "/v1/learners", params=who)).status_code == 404
+        assert (await self.ask("GET", "evidence", "/v1/learners", params=_who(name))).status_code == 404
 
     async def rebuild(self) -> None:
         """A read model is built anew; one that died is begun again without waiting until it counts as dead."""
@@ -150,18 +160,36 @@ class Side:
         await topics.delete(topic.name())
         await self.cluster.create_topics()
 
+    async def _publish(self, framework: str) -> None:
+        body = {"id": framework, "nodes": "code,title\nc0,One\n"}
+        (await self.ask("POST", "progression", "/v1/frameworks", json=body)).raise_for_status()
+
+    async def _learner(self, source_id: str) -> str:
+        """Return the id of a learner, who is met when a piece that waited for its competency is recorded."""
+        async with asyncio.timeout(ANSWERS_S_MAX):
+            while (answer := await self.ask("GET", "evidence", "/v1/learners", params=_who(source_id))).is_error:
+                await asyncio.sleep(0.1)
+        return str(answer.json()["learner"])
+
     def _piece(self, id: str, competency: str, learner: str = "side") -> dict[str, Any]:
         return {
             "id": id, "source": SOURCE, "learner": learner, "competencies": [competency],
             "score": {"raw": 1, "max": 1}, "occurred_at": "2026-03-02T10:00:00Z",
         }  # fmt: skip
 
-    async def _recorded(self, id: str) -> int:
+    async def recorded(self, text: str) -> int:
+        """Return how often the evidence log has a piece of JSON."""
         found = 0
         for shard in range(8):
             query = {"log": "evidence", "shard": str(shard), "after": "0", "limit": "10000"}
-            found += (await self.ask("GET", "evidence", "/v1/feed", params=query)).text.count(f'"id":"{id}"')
+            found += (await self.ask("GET", "evidence", "/v1/feed", params=query)).text.count(text)
         return found
+
+    async def told(self, learner: str) -> list[dict[str, Any]]:
+        """Return the public events of a learner."""
+        query = {"log": "advancement", "shard": str(shard_of(self.tenant, learner, 8)), "after": "0", "limit": "10000"}
+        page = (await self.ask("GET", "progression", "/v1/feed", params=query)).text
+        return [event for event in map(json.loads, page.splitlines()) if event["subject"] == learner]
 
     async def _kept(self, id: str) -> list[dict[str, Any]]:
         answer = await self.ask("GET", "evidence", "/v1/quarantine", params={"limit": "1000"})
@@ -176,6 +204,10 @@ class Side:
                            for row in map(json.loads, rows.text.splitlines()) if row[8]))  # fmt: skip
         assert len(counts) == 1, counts
         return int(counts.pop())
+
+
+def _who(source_id: str) -> dict[str, str]:
+    return {"source": SOURCE, "source_id": source_id}
 
 
 def new_side(cluster: Cluster) -> Side:

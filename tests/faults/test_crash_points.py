@@ -10,6 +10,9 @@ import pytest
 
 from shared.topics import ADVANCEMENT
 from tests.faults.cluster import Cluster
+from tests.faults.formats import align_anew, send_grade, send_statement
+from tests.faults.people import DECISIONS, Deed, credited, expired
+from tests.faults.reading import audited
 from tests.faults.run import Run
 from tests.faults.stimuli import Side, new_side
 
@@ -20,6 +23,8 @@ FILLING = 2_500
 BURST = 90
 EVIDENCE, PROGRESSION, REPORTING = ("evidence",), ("progression",), ("reporting",)
 RELAYS, ALL = EVIDENCE + PROGRESSION, EVIDENCE + PROGRESSION + REPORTING
+DECIDING = ("judgement.decided", "judgement.committed")
+FOLDING = ("consumer.moved", "fold.journalled", "fold.saved", "consumer.committed")
 Stimulus = Callable[[Side], Awaitable[object]]
 
 
@@ -32,6 +37,11 @@ class Point(NamedTuple):
 
 async def _lose_topic(side: Side) -> None:
     await side.lose_topic(ADVANCEMENT)
+
+
+async def _judge(side: Side) -> None:
+    async with credited(side):
+        pass
 
 
 async def _restart(side: Side) -> None:
@@ -47,14 +57,20 @@ POINTS = {
     "intake.taken": Point(EVIDENCE, Side.quarantine),
     "intake.quarantined": Point(EVIDENCE, Side.quarantine),
     "intake.offsets_committed": Point(EVIDENCE),
+    "xapi.remembered": Point(EVIDENCE, send_statement),
+    "formats.revised": Point(EVIDENCE, send_grade),
+    "alignment.stored": Point(EVIDENCE, align_anew),
+    "realign.appended": Point(EVIDENCE, align_anew),
     "parked.taken": Point(EVIDENCE, Side.flow_parked),
     "redrive.taken": Point(EVIDENCE, Side.redrive),
     "roster.appended": Point(EVIDENCE, Side.import_roster),
     "roster.committed": Point(EVIDENCE, Side.import_roster),
     "erasure.redacted": Point(EVIDENCE, Side.erase),
     "erasure.committed": Point(EVIDENCE, Side.erase),
+    "log.heads_moved": Point(RELAYS),
+    "relay.handed": Point(RELAYS),
     "relay.sent": Point(RELAYS),
-    "relay.moved": Point(RELAYS),
+    "relay.stored": Point(RELAYS),
     "relay.lowered": Point(PROGRESSION, _lose_topic),
     "consumer.claimed": Point(ALL, _restart),
     "consumer.moved": Point(ALL, Side.publish_framework),
@@ -65,9 +81,10 @@ POINTS = {
     "policy.committed": Point(PROGRESSION, Side.set_policy),
     "framework.decided": Point(PROGRESSION, Side.publish_framework),
     "framework.committed": Point(PROGRESSION, Side.publish_framework),
+    "judgement.decided": Point(PROGRESSION, _judge),
+    "judgement.committed": Point(PROGRESSION, _judge),
     "fold.journalled": Point(PROGRESSION),
     "fold.saved": Point(PROGRESSION),
-    "fold.told": Point(PROGRESSION),
     "rebuild.begun": Point(REPORTING, Side.rebuild),
     "rebuild.copied": Point(REPORTING, Side.rebuild),
     "rebuild.switched": Point(REPORTING, Side.rebuild),
@@ -76,14 +93,11 @@ POINTS = {
 
 
 @pytest.fixture(scope="module")
-async def run(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
-    """A load that is sent in bursts, so that everything can be judged after each crash."""
-    made = Run(cluster, tmp_path_factory.mktemp("crashes"), "crashes", ways=("http", "kafka"))
-    await made.load.prepare()
-    made.load.start(items=FILLING)
-    await made.load.finished()
-    yield made
-    made.history.close()
+async def filled(run: Run) -> Run:
+    """The load, which has sent enough that a rebuild takes several pages, and goes on in bursts."""
+    run.load.start(items=FILLING)
+    await run.load.finished()
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -101,20 +115,46 @@ def test_every_point_in_the_source_is_in_the_table():
     assert sorted(points) == sorted(POINTS)
 
 
+def test_the_page_names_every_point():
+    page = (TREE / "docs" / "faults.md").read_text()
+
+    assert set(re.findall(r"`([a-z_]+\.[a-z_]+)`", page)) >= set(POINTS)
+
+
 @pytest.mark.parametrize("point", POINTS)
-async def test_killed_at_a_point_nothing_is_lost_or_done_twice(point: str, cluster: Cluster, run: Run, side: Side):
+async def test_killed_at_a_point_nothing_is_lost_or_done_twice(point: str, cluster: Cluster, filled: Run, side: Side):
     services, stimulus = POINTS[point]
     pids = {service: cluster.pids[service] for service in services}
     armed = [cluster.arm(service, point) for service in services]
-    run.load.start(items=BURST)
+    filled.load.start(items=BURST)
     if stimulus is not None:
         await stimulus(side)
-    await run.load.finished()
+    await filled.load.finished()
     async with asyncio.timeout(REACHED_S_MAX):
         while any(file.exists() for file in armed) or any(cluster.pids[s] == pid for s, pid in pids.items()):
             await asyncio.sleep(0.05)
-    run.healed()
+    filled.healed()
     await cluster.ready(*services)
-    verdict = await run.judge()
+    verdict = await filled.judge()
 
     assert verdict.ok, verdict
+
+
+@pytest.mark.parametrize(
+    ("deed", "point"),
+    [
+        *((deed, point) for deed in DECISIONS for point in (*DECIDING, *FOLDING)),
+        *((expired, point) for point in FOLDING),
+    ],
+)
+async def test_what_people_decide_and_time_does_is_told_once(
+    deed: Deed, point: str, cluster: Cluster, run: Run, side: Side
+):  # fmt: skip
+    async with deed(side):
+        pid, armed = cluster.pids["progression"], cluster.arm("progression", point)
+
+    assert not armed.exists()
+    assert cluster.pids["progression"] != pid
+    await run.drained()
+    findings = await asyncio.to_thread(audited, cluster, side.tenant)
+    assert findings.ok, findings

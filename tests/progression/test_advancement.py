@@ -1,8 +1,11 @@
 """What becomes ready, which level is complete, and what a new rule or framework changes."""
 
+import pytest
+
 from services.progression.curriculum import Framework, read_csv
 from services.progression.domain import ShardFold
 from services.progression.inputs import input_of
+from services.progression.learner import LearnerState
 from services.progression.policy import policy_from
 from services.progression.rules import Activation, Rules
 from services.progression.telling import Trigger
@@ -105,3 +108,22 @@ def test_a_learner_whose_input_raises_is_set_apart_and_the_others_go_on():
 
     assert list(fold.blocked) == [("school", "ada")]
     assert ("school", "bob", "math:add") in fold.touched
+
+
+@pytest.mark.parametrize("broken", ["state", "standing"])
+def test_a_learner_whose_state_or_standing_raises_is_set_apart_and_nothing_is_told_of_it(broken: str):
+    rules = Rules()
+    rules.activate(Activation(1, Trigger("d", 1, "", "policy"), "", STREAK_3))
+    fold = ShardFold({}, {"school": rules}, {STREAK_3.hash: STREAK_3})
+    for n, event in enumerate([piece(k, learner=who) for k in (1, 2, 3) for who in ("ada", "bob")], start=1):
+        fold.fold(input_of("school", f"i{n}", n, "", event))
+    standings = {("school", who): LearnerState() for who in ("ada", "bob")}
+    if broken == "state":
+        fold.entries["school", "ada", "math:add"].state = None  # type: ignore[assignment]
+    else:
+        standings["school", "ada"] = None  # type: ignore[assignment]
+    described, told = fold.describe_touched(), fold.tell(standings)
+
+    assert list(fold.blocked) == [("school", "ada")]
+    assert ("school", "bob", "math:add") in described
+    assert {event.learner for event in told} == {"bob"}

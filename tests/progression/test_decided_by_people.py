@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
+from services.progression.advancement import deadline_of
 from services.progression.decisions import ClockTicked, CompetencyDecided, LevelDecided
 from services.progression.policy import policy_from, read_policy
 from services.progression.policy.templates import template
 from shared.contracts import EvidenceRecorded, Score
 from tests.progression.test_advancement import GRAPH
-from tests.support.journal import Decided, Journal, piece, retract
+from tests.support.journal import Decided, Journal, piece, restore, retract
 
 CLASSROOM = read_policy(template("classroom"))
 STREAK = {"id": "s", "method": {"type": "streak", "n": 2}, "decision": {"latch": "first_crossing"}}
@@ -76,6 +77,14 @@ def test_an_override_that_expires_asks_for_a_re_check_by_the_clock_alone():
 
     assert journal.kinds()[1:] == ["competency.reverify_due"]
     assert journal.told[1].data["why"] == "expiry"
+
+
+def test_an_override_expires_also_where_no_policy_is_in_force():
+    until = "2026-06-01T00:00:00.000000Z"
+    journal = Journal().fold([decide("override", status="mastered", until=until)])
+    journal.fold([ClockTicked("ada", "2026-06-02T00:00:00.000000Z", ("math:add",))])
+
+    assert journal.kinds() == ["competency.mastered", "competency.reverify_due"]
 
 
 def test_a_credit_satisfies_prerequisites_without_being_shown_and_never_expires():
@@ -197,6 +206,16 @@ def test_no_more_re_checks_are_asked_than_the_policy_has_for_a_week():
     assert asked == ["math:add", "math:sub"]
 
 
+def test_a_re_check_that_waits_is_asked_even_if_the_date_of_the_crossing_moves_meanwhile():
+    policy = policy_from(STREAK | {"upkeep": {"on_contradiction": {"last": 2, "below": 1}, "max_per_week": 1}})
+    journal = contradicted("math:add", "math:sub", policy=policy)
+    journal.fold([piece(10, competency="math:sub")])
+
+    journal.fold([ClockTicked("ada", "2026-04-08T00:01:00.000000Z")])
+
+    assert journal.kinds().count("competency.reverify_due") == 2
+
+
 def test_success_on_what_builds_on_it_is_a_re_check_passed():
     policy = policy_from(STREAK | {"upkeep": {"on_contradiction": {"last": 2, "below": 1}, "by_use": True}})
     journal = contradicted("math:add", "math:sub", policy=policy)
@@ -208,3 +227,73 @@ def test_success_on_what_builds_on_it_is_a_re_check_passed():
     assert journal.kinds()[-1] == "competency.reverified"
     assert journal.told[-1].data["by_use"] is True
     assert journal.state("math:add").status == "mastered"
+
+
+def waits(journal: Journal) -> dict[str, str]:
+    """Return what waits for a sign-off, with the role that gives it."""
+    return {scope: role for scope, (role, _, _) in journal.learners["school", "ada"].awaiting.items()}
+
+
+def test_what_lacks_nothing_but_a_sign_off_waits_for_it_until_it_is_given_or_not_needed():
+    journal = Journal().fold([Decided(CLASSROOM)]).fold(work(3, 3))
+    assert waits(journal) == {"math:add": "teacher"}
+    journal.fold([retract(work(3, 3)[1])])
+    assert waits(journal) == {}, "no longer provisional"
+    journal.fold([restore(work(3, 3)[1])])
+    assert waits(journal) == {"math:add": "teacher"}
+
+    signed = Journal().fold([Decided(CLASSROOM)]).fold(work(3, 3)).fold([decide("sign_off", "sign_off")])
+    journal.fold(work(3, 3, 3)[2:])
+
+    assert (waits(signed), waits(journal)) == ({}, {})
+
+
+def test_a_path_that_is_met_later_waits_for_its_own_sign_off():
+    """Under the credit template provisional waits for nobody; a test or task on top waits for the teacher."""
+    credit = read_policy(template("credit"))
+    major = [piece(n, day=n, score=Score(level=3.0), activity=f"t{n}", kind="summative") for n in (1, 2, 3)]
+    journal = Journal().fold([Decided(credit)]).fold(major[:2])
+    assert (journal.state().status, waits(journal)) == ("provisional", {})
+
+    journal.fold(major[2:])
+
+    assert (journal.state().status, waits(journal)) == ("provisional", {"math:add": "teacher"})
+
+
+def test_a_level_that_waits_five_school_days_for_its_sign_off_is_a_leaders_to_sign_as_well(signed_levels: Journal):
+    """Asked on Wednesday, 1 April: five days from Monday to Friday later is Wednesday, 8 April."""
+    asked = signed_levels.told[-1]
+    assert asked.data["escalate_at"].startswith("2026-04-08T00:00:0")
+    leader = LevelDecided("ada", LEVEL, "sign_off", "school_leader", "p-1", "reviewed")
+    signed_levels.fold([leader]).fold([ClockTicked("ada", "2026-04-07T23:00:00.000000Z")])
+    assert signed_levels.told[-1] == asked, "not a leader's yet"
+
+    signed_levels.fold([ClockTicked("ada", "2026-04-08T00:01:00.000000Z")])
+    again = signed_levels.told[-1]
+    assert (signed_levels.kinds()[-1], again.data["approver_roles"]) == (
+        "level.sign_off_requested",
+        ["teacher", "school_leader"],
+    )
+    assert (again.data["escalate_at"], again.data["replaces"]) == (None, asked.id)
+    assert deadline_of(signed_levels.learners["school", "ada"]) is None, "it escalates once"
+
+    signed_levels.fold([leader]).fold([ClockTicked("ada", "2026-04-08T02:00:00.000000Z")])
+
+    assert signed_levels.kinds()[-2:] == ["level.advanced", "level.ready"]
+    assert waits(signed_levels) == {}
+
+
+def test_a_sign_off_by_another_role_than_the_level_asks_for_changes_nothing(signed_levels: Journal):
+    signed_levels.fold([LevelDecided("ada", LEVEL, "sign_off", "counsellor", "c-1", "reviewed")])
+    signed_levels.fold([ClockTicked("ada", "2026-04-01T02:00:00.000000Z")])
+
+    assert signed_levels.kinds()[-1] == "level.sign_off_requested"
+
+
+def test_what_is_weakest_of_a_level_is_named_to_whom_signs_it():
+    policy = policy_from(
+        STREAK | {"advancement": {"require": {"supporting": {"share": 0.5}}, "sign_off": {"by": "teacher"}}}
+    )
+    journal = Journal().fold([Decided(framework=GRAPH), Decided(policy)]).fold([piece(1), piece(2)])
+
+    assert journal.told[-1].data["weakest"] == ["math:sub"]

@@ -1,4 +1,5 @@
 import gzip
+import re
 import zlib
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -7,7 +8,7 @@ import httpx
 import msgspec
 import pytest
 import pytest_asyncio
-from fastapi import Query, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 
 from shared.auth import Authenticator, issue_token
 from shared.database import Database
@@ -273,3 +274,70 @@ async def test_the_feed_is_for_services(feed: httpx.AsyncClient, path: str) -> N
     """It holds all tenants."""
     assert (await feed.get(path, headers=token("admin records:read"))).status_code == 403
     assert (await feed.get(path, headers={"Authorization": ""})).status_code == 401
+
+
+async def test_scrape_shows_how_far_the_stages_are(client: httpx.AsyncClient) -> None:
+    shown = (await client.get("/metrics")).text
+
+    assert 'attain_stage_behind_events{stage="x"} 0.0' in shown
+    assert "attain_lag_unknown 0.0" in shown
+    assert re.search(r"^attain_event_loop_delay_seconds \d", shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize("unknown", [Unavailable("the producer is away"), None])
+async def test_scrape_answers_where_lag_cannot_be_seen(unknown: Exception | None) -> None:
+    async def lag() -> list[dict[str, object]]:
+        if unknown is not None:
+            raise unknown
+        return [{"name": "evidence-intake", "behind_events": None, "behind_seconds": None}]
+
+    async def ready() -> bool:
+        return True
+
+    app = FastAPI()
+    app.include_router(operations_router(ready=ready, alive=lambda: True, lag=lag))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        answer = await client.get("/metrics")
+
+    assert answer.status_code == 200
+    assert "attain_lag_unknown 1.0" in answer.text
+
+
+async def test_requests_are_counted_by_route_and_never_by_path(client: httpx.AsyncClient) -> None:
+    await client.get("/raise/Ada")
+    await client.get("/nowhere/Ada")
+    await client.get("/number?n=1")
+    shown = (await client.get("/metrics")).text
+
+    assert 'attain_http_requests_total{method="GET",route="/number",status="200"}' in shown
+    assert 'attain_http_requests_total{method="GET",route="/raise/{name}",status="500"}' in shown
+    assert 'attain_http_requests_total{method="GET",route="unmatched",status="404"}' in shown
+    assert 'attain_http_request_seconds_count{route="/number"}' in shown
+    assert "Ada" not in shown
+    assert 'route="/metrics"' not in shown
+
+
+async def test_every_answer_has_safe_headers(client: httpx.AsyncClient) -> None:
+    for path, status in (("/livez", 200), ("/v1/lag", 401), ("/nowhere", 404), ("/raise/bug", 500)):
+        answer = await client.get(path)
+        assert answer.status_code == status
+        assert answer.headers["X-Content-Type-Options"] == "nosniff", path
+        assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'"), path
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert (await client.get("/v1/lag")).headers["Cache-Control"] == "no-store"
+    assert "script-src 'self' 'unsafe-inline'" in (await client.get("/docs")).headers["Content-Security-Policy"]
+
+
+async def test_who_asks_too_fast_is_told_when_to_come_again(small: Settings) -> None:
+    app = make_app("test", "", Authenticator(small.model_copy(update={"requests_per_s": 1})), None)
+
+    @app.get("/whoami")
+    async def whoami(caller: Caller) -> str:
+        return caller.subject
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        answers = [await client.get("/whoami", headers=token("admin")) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[2].headers["Retry-After"] == "1"
+    assert answers[2].json()["title"] == "Too many requests"

@@ -4,6 +4,7 @@ import datetime
 from typing import Any
 
 from deploy.local.stack import Stack
+from deploy.local.tokens import issue
 from services.progression.policy.templates import template
 from tests.system.district import SOURCE, ZERO, District, Item
 
@@ -73,6 +74,59 @@ async def test_an_override_that_has_expired_asks_for_a_re_check_without_any_requ
     await district.until(lambda told: told[-1:] == ["competency.reverify_due"])
     verified = await district.verify()
 
+    assert [verified[name] for name in ZERO] == [0] * len(ZERO)
+    await district.close()
+
+
+LEVELS = {"id": "lv", "nodes": "code,title,level,subject,power\nA,Adds,1,math,true\nB,Subtracts,1,math,true\n"}
+
+
+async def test_a_class_is_signed_off_at_once_from_the_queue_and_only_by_whom_the_policy_asks(stack: Stack):
+    district = await District(stack, "queue").open()
+    await district.post("progression", "/v1/frameworks", LEVELS)
+    await district.post(
+        "progression", "/v1/policies?framework=lv", template("classroom").replace(b"settle: 60", b"settle: 0")
+    )
+    await district.drained()
+    await district.send([
+        rubric(n, 3, learner) | {"id": f"{learner}-{code}-{n}", "competencies": [f"lv:{code}"]}
+        for learner in ("ada", "ben") for code in "AB" for n in (1, 2)
+    ])  # fmt: skip
+    await district.drained()
+    ada, ben = [await district.learner(name) for name in ("ada", "ben")]
+    queue = await district.get("progression", "/v1/sign-offs?role=teacher")
+    one, other = [await district.get("progression", f"/v1/sign-offs{query}") for query in
+                  (f"?limit=1&learner={ada}", "?role=counsellor")]  # fmt: skip
+    paged = await district.get("progression", "/v1/sign-offs?limit=1")
+    rest = await district.get("progression", f"/v1/sign-offs?after={paged['next']}")
+    items = [{"learner": item["learner"], "competency": item["id"]} for item in queue["items"]]
+    await district.post("progression", "/v1/sign-offs", {"items": items})
+    await district.drained()
+    levels = (await district.get("progression", "/v1/sign-offs"))["items"]
+    wrong = {"role": "counsellor", "items": [{"learner": ada, "level": "lv#math/1"}]}
+    counsellor = issue(stack.token_key_file, tenant=district.tenant, scope="decisions:write", roles="counsellor")
+    url, headers = f"{stack.urls['progression']}/v1/sign-offs", {"Authorization": f"Bearer {counsellor}"}
+    refused = await district.http.post(url, json=wrong, headers=headers)
+    signed = [{"learner": item["learner"], "level": item["id"]} for item in levels]
+    await district.post("progression", "/v1/sign-offs", {"items": signed})
+    verified = await district.verify()
+    told = [event["type"].removeprefix("attain.") for event in await district.advancements()]
+
+    assert sorted((item["learner"], item["id"]) for item in queue["items"]) == sorted(
+        (learner, f"lv:{code}") for learner in (ada, ben) for code in "AB"
+    )
+    assert {(item["kind"], *item["roles"], item["late"]) for item in queue["items"]} == {
+        ("competency", "teacher", False)
+    }
+    assert ({item["learner"] for item in one["items"]}, other["items"]) == ({ada}, [])
+    assert sorted(item["learner"] for item in paged["items"] + rest["items"]) == sorted([ada, ada, ben, ben])
+    assert {(item["kind"], item["id"]) for item in levels} == {("level", "lv#math/1")}
+    assert (refused.status_code, refused.json()["detail"]) == (
+        403, "lv#math/1 is signed off by a teacher, not by a counsellor",
+    )  # fmt: skip
+    assert told.count("competency.mastered.v1") == 4
+    assert told.count("level.advanced.v1") == 2
+    assert (await district.get("progression", "/v1/sign-offs"))["items"] == []
     assert [verified[name] for name in ZERO] == [0] * len(ZERO)
     await district.close()
 

@@ -5,39 +5,30 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, Field
 
 from services.evidence.entrypoints.answers import Id, Limit, Text, answer, as_uuid
-from services.evidence.formats.native import misfit
 from services.evidence.handlers.directory import Learners
 from services.evidence.handlers.erasure import erase_learner
 from services.evidence.handlers.holdings import holdings_of
-from services.evidence.handlers.merging import Merging
 from services.evidence.tables import merges, people
 from shared.database import Database
 from shared.errors import InvalidEvent, NotFound
 from shared.event_log import EventLog
-from shared.settings import Settings
-from shared.web import Caller, read_body
+from shared.web import Caller
 
 SEARCH_ROWS = 50
+LEARNERS_MAX = 10_000
+NAMES_MAX = 1000
 
 
-class _Merge(msgspec.Struct, forbid_unknown_fields=True):
-    into: str
-    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=r"^[^\x00]*\Z")]
+class References(BaseModel):
+    """Learners whose ids at one source are asked for."""
 
-
-_decode_merge = msgspec.json.Decoder(_Merge).decode
-
-
-def _merge(body: bytes) -> _Merge:
-    try:
-        return _decode_merge(body)
-    except msgspec.ValidationError as error:
-        raise misfit(str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidEvent(f"the body is not JSON: {error}", pointer="", reason="malformed_json") from error
+    tenant: str
+    source: str
+    learners: list[str] = Field(max_length=LEARNERS_MAX)
 
 
 async def _moved_to(database: Database, tenant: str, learner: str) -> Response:
@@ -50,9 +41,14 @@ async def _moved_to(database: Database, tenant: str, learner: str) -> Response:
     raise NotFound("no such learner")
 
 
-def learners_router(
-    database: Database, logs: Sequence[EventLog], directory: Learners, merging: Merging, settings: Settings
-) -> APIRouter:
+class Asked(BaseModel):
+    """Learners whose names are asked for."""
+
+    tenant: str
+    learners: list[str] = Field(max_length=NAMES_MAX)
+
+
+def learners_router(database: Database, logs: Sequence[EventLog], directory: Learners) -> APIRouter:
     """Return the routes on learners."""
     router = APIRouter(tags=["learners"])
 
@@ -93,26 +89,32 @@ def learners_router(
         caller.require("admin")
         return answer(await holdings_of(database, caller.tenant, as_uuid(learner, "learner")))
 
-    @router.post("/v1/learners/{learner}/merge")
-    async def merge(learner: Id, request: Request, caller: Caller) -> Response:
-        """Give the identities and evidence of a learner to another, who is the same person; can be undone."""
-        caller.require("admin")
-        learner = as_uuid(learner, "learner")
-        asked = _merge(await read_body(request, settings))
-        into = as_uuid(asked.into, "into")
-        return answer(await merging.merge(caller.tenant, learner, into, reason=asked.reason, by=caller.subject))
-
-    @router.post("/v1/merges/{merge}/undo")
-    async def undo(merge: Id, caller: Caller) -> Response:
-        """Give back what a merge moved, and what came since by the identities that it moved."""
-        caller.require("admin")
-        return answer(await merging.undo(caller.tenant, as_uuid(merge, "merge"), by=caller.subject))
+    @router.post("/v1/names")
+    async def names(asked: Asked, caller: Caller) -> Response:
+        """The names of learners of a tenant, for a service that has checked who may see them."""
+        caller.require("service")
+        learners = [as_uuid(learner, "learners") for learner in asked.learners]
+        async with database.connection() as connection:
+            rows = await people.names(connection, asked.tenant, learners)
+        return answer({row["learner"]: row["name"] for row in rows})
 
     @router.delete("/v1/learners/{learner}")
     async def erase(learner: Id, caller: Caller) -> Response:
         """Forget a learner for good; positions stay, bodies go."""
         caller.require("admin")
         return answer(await erase_learner(database, logs, directory, caller.tenant, as_uuid(learner, "learner")))
+
+    @router.post("/v1/learners/references")
+    async def references(body: References, caller: Caller) -> Response:
+        """One source's own ids of learners, for delivery to that source alone; who it does not know is left out."""
+        caller.require("service")
+        learners = [as_uuid(learner, "learners") for learner in body.learners]
+        async with database.connection() as connection:
+            found = await people.references(connection, body.tenant, body.source, learners)
+        ids: dict[str, list[str]] = {}
+        for learner, source_id in found:
+            ids.setdefault(learner, []).append(source_id)
+        return answer(ids)
 
     @router.get("/v1/identities")
     async def identities(

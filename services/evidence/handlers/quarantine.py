@@ -1,6 +1,7 @@
 """Quarantine: keep what cannot be used with its reason and bytes, tell of it, and try it again when asked."""
 
 import datetime
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from services.evidence.domain.quarantine import Refusal, quarantined
@@ -11,6 +12,7 @@ from shared.database import Database
 from shared.errors import NotFound, Refused
 from shared.event_log import EventLog
 from shared.events import utc
+from shared.observability import metrics
 
 Again = Callable[[bytes, str, str], Awaitable[Sequence[Item]]]
 """From the original, tenant and source."""
@@ -39,6 +41,8 @@ class Quarantine:
                 if refusal.quarantine_id in new
             ]
             await self._log.append(connection, drafts)
+        for reason, count in Counter(one.reason for one in refusals if one.quarantine_id in new).items():
+            metrics.quarantined.labels(reason=reason).inc(count)
 
     async def redrive(self, tenant: str, quarantine_id: str) -> Item:
         """

@@ -63,6 +63,16 @@ async def identities(connection: Connection, tenant: str, learner: str) -> list[
     )
 
 
+async def names(connection: Connection, tenant: str, learners: Sequence[str]) -> list[asyncpg.Record]:
+    """Return the display names of learners, of those that have one."""
+    return await connection.fetch(
+        "select learner::text as learner, min(name) as name from learner_identity"
+        " where tenant = $1 and learner = any($2::uuid[]) and name is not null group by 1",
+        tenant,
+        learners,
+    )
+
+
 async def search(connection: Connection, tenant: str, text: str, limit: int) -> list[asyncpg.Record]:
     """Return learners whose display name, or source id, starts with the text."""
     prefix = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
@@ -99,3 +109,17 @@ async def erase(connection: Connection, lock: int, tenant: str, learner: str) ->
     return await connection.fetch(
         "delete from learner_identity where tenant = $1 and learner = $2 returning source, source_id", tenant, learner
     )
+
+
+async def references(
+    connection: Connection, tenant: str, source: str, learners: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Return (learner, the source's own id) of learners that a source knows, in order."""
+    rows = await connection.fetch(
+        "select learner, source_id from learner_identity"
+        " where tenant = $1 and source = $2 and learner = any($3::uuid[]) order by learner, source_id",
+        tenant,
+        source,
+        list(learners),
+    )
+    return [(str(row["learner"]), row["source_id"]) for row in rows]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from services.evidence.domain.roster import Fact
-from shared.contracts import ROSTER_CLASS
+from shared.contracts import ROSTER_CLASS, ROSTER_ENROLMENT
 from shared.database import Connection, columns
 
 ROSTER_LOCK = 0x6174_726F
@@ -36,6 +36,19 @@ async def set_groups(connection: Connection, tenant: str, groups: Sequence[tuple
     )
 
 
+async def groups(connection: Connection, tenant: str, after: str, limit: int) -> list[asyncpg.Record]:
+    """Return the memberships of the learners behind one, in the order of learners; `limit` bounds the learners."""
+    return await connection.fetch(
+        "select learner::text as learner, group_id, value from roster_group where tenant = $1 and learner in ("
+        "   select distinct learner from roster_group where tenant = $1 and learner::text > $2"
+        "   order by learner limit $3)"
+        " order by learner, group_id",
+        tenant,
+        after,
+        limit,
+    )
+
+
 async def classes(connection: Connection, tenant: str, after: str, limit: int) -> list[asyncpg.Record]:
     """Return classes in the order of their ids."""
     return await connection.fetch(
@@ -46,3 +59,18 @@ async def classes(connection: Connection, tenant: str, after: str, limit: int) -
         after,
         limit,
     )
+
+
+async def schools_of_learners(connection: Connection, tenant: str) -> dict[str, str]:
+    """Return the school of every learner with an active enrolment in a class that has one; the first where several."""
+    rows = await connection.fetch(
+        "select e.subject, min(convert_from(c.data, 'UTF8')::jsonb ->> 'school') from roster_fact e"
+        " join roster_fact c on c.tenant = e.tenant and c.kind = $3"
+        "   and c.key = convert_from(e.data, 'UTF8')::jsonb ->> 'class_id'"
+        " where e.tenant = $1 and e.kind = $2 and convert_from(e.data, 'UTF8')::jsonb @> '{\"active\": true}'"
+        "   and convert_from(c.data, 'UTF8')::jsonb ->> 'school' is not null group by e.subject",
+        tenant,
+        ROSTER_ENROLMENT,
+        ROSTER_CLASS,
+    )
+    return {row[0]: row[1] for row in rows}

@@ -243,3 +243,19 @@ identity_move = sa.Table(
     # How often identities of the tenant went from one learner to another: what is cached of them is of one number.
     sa.Column("moves", sa.BigInteger, nullable=False),
 )
+
+api_key = sa.Table(
+    "api_key",
+    metadata,
+    sa.Column("key_id", _TEXT, primary_key=True),
+    sa.Column("tenant", _TEXT, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("source", _TEXT, nullable=False),
+    sa.Column("scopes", sa.ARRAY(sa.Text), nullable=False),
+    # SHA-256 of the secret; the secret itself is shown once and kept nowhere.
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", _INSTANT, nullable=False),
+    sa.Column("expires_at", _INSTANT),
+    sa.Column("revoked_at", _INSTANT),
+)
+sa.Index("api_key_tenant", api_key.c.tenant)

@@ -4,12 +4,14 @@ import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.progression.decisions import CompetencyDecided, LevelDecided
 from services.progression.handlers.judgements import Judgement, Judgements, Made
+from services.progression.handlers.sign_offs import waiting
 from shared.auth import Identity
+from shared.database import Database
 from shared.errors import Forbidden
 from shared.events import utc
 from shared.web import Caller
@@ -97,8 +99,8 @@ class Goal(BaseModel):
     options: list[Name] = Field(default_factory=list, max_length=50)
 
 
-def deciding_router(judgements: Judgements) -> APIRouter:
-    """Return the routes; each answers with ids and positions once the decisions are durable."""
+def deciding_router(judgements: Judgements, database: Database) -> APIRouter:
+    """Return the routes; each decision answers with ids and positions once it is durable."""
     router = APIRouter(tags=["decisions"])
 
     async def made(caller: Identity, decided: list[Judgement]) -> dict[str, Any]:
@@ -117,6 +119,19 @@ def deciding_router(judgements: Judgements) -> APIRouter:
                     _on_competency(caller, role, item.learner, item.competency, "sign_off", "sign_off", body)
                 )
         return await made(caller, decided)
+
+    @router.get("/v1/sign-offs")
+    async def queue(
+        caller: Caller,
+        role: str | None = None,
+        learner: Annotated[list[Name] | None, Query(max_length=ITEMS_MAX, description="these alone: a class")] = None,
+        after: str = "",
+        limit: Annotated[int, Query(ge=1, le=ITEMS_MAX)] = ITEMS_MAX,
+    ) -> dict[str, Any]:
+        """What waits for a sign-off, learner by learner; `next` goes on from here, null at the end."""
+        caller.require("records:read")
+        found, next_ = await waiting(database, caller.tenant, after, limit, role, learner)
+        return {"items": [msgspec.to_builtins(each) for each in found], "next": next_}
 
     @router.post("/v1/overrides", status_code=201)
     async def override(body: Override, caller: Caller) -> dict[str, Any]:

@@ -26,8 +26,10 @@ from services.progression.handlers.outcome import Outcome
 from services.progression.handlers.rules import RuleBook
 from services.progression.inputs import Input, Key, Learner, decode, input_of
 from services.progression.journal import JournalEntry
+from services.progression.recalculation import Moment, recalculation
 from services.progression.rules import Rules
 from shared.consumer import Settle, ShardBatch, Write
+from shared.contracts import MasteryUpdated
 from shared.database import Connection, Database
 from shared.event_log import LogRow
 from shared.events import Envelope, decode_envelope, encode_json, now
@@ -201,12 +203,13 @@ class MasteryFold:
                 affected[change.tenant, change.learner] = shard
         await load_standings(self._database, affected)
         for shard, fold in folds:
+            states = fold.describe_touched()
             told = fold.tell(shard.learners)
             for learner, reason in fold.blocked.items():
                 self._block(shard, learner, reason, outcome)
             outcome.note_told(shard.number, told)
             outcome.note_decided(shard.number, fold.decided)
-            self._note_states(shard, fold, outcome)
+            self._note_states(shard, fold, states, outcome)
             await asyncio.sleep(0)
         for learner, shard in affected.items():
             if learner not in shard.blocked:
@@ -216,7 +219,7 @@ class MasteryFold:
                 outcome.standings[learner] = (shard.number, pack(standing), deadline)
 
     @staticmethod
-    def _note_states(shard: Shard, fold: ShardFold, outcome: Outcome) -> None:
+    def _note_states(shard: Shard, fold: ShardFold, states: dict[Key, MasteryUpdated], outcome: Outcome) -> None:
         for key in fold.touched:
             learner = key[:2]
             if shard.blocked and learner in shard.blocked:
@@ -225,7 +228,7 @@ class MasteryFold:
             entry = shard.entries[key]
             deadline = fold.deadline_of(key)
             shard.remember_deadline(deadline)
-            outcome.note_state(shard.number, key, entry.rules_no, pack(entry.state), deadline, fold.updated(key))
+            outcome.note_state(shard.number, key, entry.rules_no, pack(entry.state), deadline, states[key])
         shard.folded |= fold.touched.keys()
 
     async def _decide(self, batch: ShardBatch, shard: Shard, fold: ShardFold, settle: Settle, outcome: Outcome) -> None:
@@ -250,6 +253,9 @@ class MasteryFold:
                 await self._redrive(shard, fold, learner, settle, outcome)
             else:
                 outcome.activations.append(await self._rules.decide(shard, decision))
+                await self._note_recalculations(
+                    shard, decision.tenant, "started", shard.rules[decision.tenant].no - 1, outcome
+                )
         await self._fold_loaded(shard, fold, inputs, settle)
 
     async def _fold_loaded(self, shard: Shard, fold: ShardFold, inputs: list[Input], settle: Settle) -> None:
@@ -287,11 +293,26 @@ class MasteryFold:
             names = await tables.stale_learners(connection, shard.number, tenant, rules.no, after, SWEEP_LEARNERS)
         if not names:
             del shard.sweep[tenant]
+            await self._note_recalculations(shard, tenant, "finished", rules.swept, outcome)
             rules.swept = rules.no
             outcome.swept.append((shard.number, tenant, rules.no))
             return
         shard.sweep[tenant] = names[-1]
         await self._refold(shard, fold, [(tenant, name) for name in names], settle)
+
+    async def _note_recalculations(self, shard: Shard, tenant: str, kind: Moment, after: int, outcome: Outcome) -> None:
+        """Tell where the batches of the activations behind `after` begin or end in a shard."""
+        for activation in shard.rules[tenant].activations[after:]:
+            batch = activation.trigger.batch
+            if not batch:
+                continue
+            async with self._database.connection() as connection:
+                proposal = (await tables.proposals_of(connection, tenant, batch))[0]
+            told = recalculation(
+                kind, tenant, activation, proposal, self._rules.policies.get(proposal["replaced"]), shard.number,
+                self._settings.shards,
+            )  # fmt: skip
+            outcome.note_told(shard.number, [told])
 
     def _block(self, shard: Shard, learner: Learner, reason: str, outcome: Outcome) -> None:
         """Set a learner apart: its inputs from this batch on are journalled only, and folded when it is redriven."""

@@ -6,13 +6,17 @@ from collections.abc import Sequence
 import msgspec
 
 from services.progression import tables
-from services.progression.advancement import framework_of_level
 from services.progression.curriculum import Framework, framework_of
 from services.progression.decisions import COMPETENCY_DECIDED, LEVEL_DECIDED, CompetencyDecided, LevelDecided
+from services.progression.domain import level_terms
 from services.progression.handlers.logs import Logs
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
+from services.progression.handlers.rules import rules_of
+from services.progression.learner import LearnerState
+from services.progression.level_fold import framework_of_level, may_sign_off
 from services.progression.policy import Policy, policy_from
 from services.progression.policy.rule import shifted
+from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import Forbidden, InvalidEvent
 from shared.event_log import Head
@@ -57,6 +61,8 @@ class Judgements:
             drafts = [self._draft(tenant, id, judgement) for id, judgement in zip(ids, checked, strict=True)]
             heads: dict[int, Head] = await self._log.heads(connection)
             positions = await self._log.append(connection, drafts)
+            reach("judgement.decided")
+        reach("judgement.committed")
         return [
             Made(id, judgement.learner, str(Position("decisions", heads[draft.shard].generation, draft.shard, pos)))
             for id, judgement, draft, pos in zip(ids, checked, drafts, positions, strict=True)
@@ -95,7 +101,9 @@ class Judgements:
         except ValueError as error:
             raise InvalidEvent("not the opaque id of a learner", pointer=f"{at}/learner") from error
         if isinstance(judgement, LevelDecided):
-            _framework_with(judgement.level, frameworks, f"{at}/level")
+            leveled = _framework_with(judgement.level, frameworks, f"{at}/level")
+            if judgement.kind == "sign_off":
+                await self._check_signer(connection, tenant, judgement, leveled.levels[judgement.level][0])
             if judgement.kind in ("withhold", "withdraw", "reinstate") and not judgement.reason:
                 raise InvalidEvent("a person who decides this gives a reason", pointer=f"{at}/reason")
             return judgement
@@ -106,14 +114,24 @@ class Judgements:
             return _checked_override(judgement, await self._policy(connection, tenant, judgement), at)
         return judgement
 
+    async def _check_signer(self, connection: Connection, tenant: str, signed: LevelDecided, member: str) -> None:
+        """Refuse a role that the level's rule does not ask for; `member` is a competency of the level."""
+        rules = await rules_of(connection, tenant, framework_of(member))
+        asked = level_terms(rules, member, rules.no).role
+        stored = await tables.standing_of(connection, tenant, signed.learner)
+        standing = unpack_learner(stored) if stored is not None else LearnerState()
+        if not may_sign_off(standing, signed.level, asked, signed.role):
+            raise Forbidden(f"{signed.level} is signed off by a {asked}, not by a {signed.role}")
+
     async def _policy(self, connection: Connection, tenant: str, judgement: CompetencyDecided) -> Policy | None:
         """Return the policy that is pinned to the key, or in force for what has no evidence yet."""
         rows = dict(await tables.states_of(connection, tenant, judgement.learner))
         state = rows.get(judgement.competency)
-        digest = unpack_key(state).policy if state is not None else ""
-        for framework in (framework_of(judgement.competency), ""):
-            digest = digest or await tables.policy_in_force(connection, tenant, framework) or ""
-        body = await tables.policy_body(connection, tenant, digest) if digest else None
+        pinned = unpack_key(state).policy if state is not None else ""
+        if not pinned:
+            rules = await rules_of(connection, tenant, framework_of(judgement.competency))
+            return rules.policy_at(judgement.competency, rules.no)
+        body = await tables.policy_body(connection, tenant, pinned)
         return policy_from(msgspec.json.decode(body)) if body is not None else None
 
     def _draft(self, tenant: str, id: str, judgement: Judgement) -> Draft:

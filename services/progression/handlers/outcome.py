@@ -113,7 +113,6 @@ class Outcome:
                 (logs.progression, self.progression),
             ],
         )
-        reach("fold.told")
 
     def _journal_rows(self) -> list[JournalRow]:
         rows = []

@@ -1,0 +1,59 @@
+"""What waits for a sign-off: read from the learners' standings, learner by learner."""
+
+from collections.abc import Collection
+from typing import Literal
+
+import msgspec
+
+from services.progression import tables
+from services.progression.handlers.memory import unpack_learner
+from services.progression.handlers.rules import rules_of
+from services.progression.level_fold import ESCALATES_AFTER, LEADER
+from services.progression.school_calendar import weekdays_later
+from shared.database import Database
+from shared.events import now
+
+LEARNERS_A_PAGE = 5_000
+"""Learners that one request looks at, whether or not anything of them waits: about 0.1 s."""
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """One competency or level that lacks nothing but a sign-off; `roles` may give it, a leader as well once it is late."""
+
+    learner: str
+    kind: Literal["competency", "level"]
+    id: str
+    roles: tuple[str, ...]
+    since: str
+    escalate_at: str
+    late: bool
+
+
+async def waiting(
+    database: Database, tenant: str, after: str, limit: int, role: str | None, learners: Collection[str] | None
+) -> tuple[list[Waiting], str | None]:
+    """
+    Return what waits for learners behind `after`, and the learner to go on behind; None where that was all.
+
+    A learner is given whole: there may be more than `limit`. `role` leaves out what others are to sign.
+    """
+    async with database.connection() as connection:
+        rows = await tables.standings_behind(connection, tenant, after, LEARNERS_A_PAGE, learners)
+        breaks = (await rules_of(connection, tenant, "")).breaks[-1]
+    found: list[Waiting] = []
+    at = now()
+    for learner, state in rows:
+        for scope, (asked, since, _) in unpack_learner(state).awaiting.items():
+            item = _waiting(learner, scope, asked, since, weekdays_later(since, ESCALATES_AFTER, breaks), at)
+            if role is None or role in item.roles:
+                found.append(item)
+        if len(found) >= limit:
+            return found, learner
+    return found, rows[-1]["learner"] if len(rows) == LEARNERS_A_PAGE else None
+
+
+def _waiting(learner: str, scope: str, role: str, since: str, escalate_at: str, at: str) -> Waiting:
+    is_level = "#" in scope.partition(":")[0]
+    late = escalate_at <= at
+    also = (LEADER,) if is_level and late and role != LEADER else ()
+    return Waiting(learner, "level" if is_level else "competency", scope, (role, *also), since, escalate_at, late)

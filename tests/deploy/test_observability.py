@@ -1,0 +1,122 @@
+"""Dashboards and alerts speak of metrics that exist, and each alert has its test and its entry in the runbook."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client.metrics import MetricWrapperBase
+
+from shared.observability import metrics, registry_table
+
+TREE = Path(__file__).parents[2]
+OBSERVABILITY = TREE / "deploy" / "observability"
+NAME = re.compile(r"\battain_[a-z0-9_]+\b")
+PAGES_MAX = 10
+
+
+def _registered() -> set[str]:
+    """Return every name under which the registry's metrics are scraped."""
+    names: set[str] = set()
+    for metric in vars(metrics).values():
+        if isinstance(metric, MetricWrapperBase):
+            described = next(iter(metric.describe()))
+            endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(described.type, ("",))
+            names |= {described.name + ending for ending in endings}
+    return names
+
+
+def _rules() -> list[dict[str, Any]]:
+    return [
+        rule
+        for group in yaml.safe_load((OBSERVABILITY / "alerts.yaml").read_text())["groups"]
+        for rule in group["rules"]
+    ]
+
+
+def _alerts(severity: str | None = None) -> list[dict[str, Any]]:
+    return [rule for rule in _rules() if "alert" in rule and severity in (None, rule["labels"]["severity"])]
+
+
+def _expressions() -> Iterator[tuple[str, str]]:
+    """Yield every query that somebody reads, with where it is."""
+    for rule in _rules():
+        yield str(rule.get("alert", rule.get("record"))), rule["expr"]
+    dashboard = json.loads((OBSERVABILITY / "grafana" / "dashboards" / "attain.json").read_text())
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", []):
+            yield panel["title"], target["expr"]
+    for document in yaml.safe_load_all((TREE / "deploy" / "kubernetes" / "examples" / "keda.yaml").read_text()):
+        for trigger in document["spec"]["triggers"]:
+            yield "keda.yaml", trigger["metadata"]["query"]
+
+
+def test_every_metric_that_is_read_is_in_the_registry() -> None:
+    recorded = {rule["record"] for rule in _rules() if "record" in rule}
+    unknown = [
+        (where, name) for where, query in _expressions() for name in NAME.findall(query) if name not in _registered()
+    ]
+    read = {name for _, query in _expressions() for name in re.findall(r"\battain:[a-z0-9_:]+", query)}
+
+    assert unknown == []
+    assert read <= recorded
+
+
+def test_every_metric_is_read_by_somebody() -> None:
+    read = {name for _, query in _expressions() for name in NAME.findall(query)}
+    unread = {name for name in _registered() if not name.endswith(("_sum", "_count", "_created"))} - read
+
+    assert unread == set()
+
+
+def test_no_label_is_finer_than_a_stage_of_all_tenants() -> None:
+    labels = {
+        label
+        for metric in vars(metrics).values()
+        if isinstance(metric, MetricWrapperBase)
+        for label in metric._labelnames
+    }
+
+    assert not labels & {"tenant", "school", "class", "learner", "source", "subject", "path"}
+
+
+def test_table_of_the_metrics_is_current() -> None:
+    assert (TREE / "docs" / "metrics.md").read_text().endswith(registry_table())
+
+
+def test_few_alerts_wake_somebody_and_each_says_what_to_do() -> None:
+    runbook = (TREE / "deploy" / "runbook.md").read_text()
+    pages = _alerts("page")
+
+    assert 1 <= len(pages) <= PAGES_MAX
+    for alert in pages:
+        assert alert["annotations"]["action"]
+        assert f"### {alert['alert']}\n" in runbook, alert["alert"]
+    assert {alert["labels"]["severity"] for alert in _alerts()} == {"page", "ticket"}
+
+
+@pytest.mark.parametrize("command", [("check", "rules", "alerts.yaml"), ("test", "rules", "alerts_test.yaml"),
+                                     ("check", "config", "prometheus.yaml")])  # fmt: skip
+def test_promtool_finds_nothing_wrong(command: tuple[str, ...]) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("needs promtool (of Prometheus): there is none on the path")
+    done = subprocess.run([promtool, *command], cwd=OBSERVABILITY, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_faults_of_the_unit_test_set_off_every_alert() -> None:
+    """promtool counts what fires by severity; this keeps the counts equal to the rules there are."""
+    tests = yaml.safe_load((OBSERVABILITY / "alerts_test.yaml").read_text())["tests"]
+    (faults,) = [test for test in tests if test["name"] == "faults"]
+    samples = faults["promql_expr_test"][0]["exp_samples"]
+
+    assert {re.search(r'"(\w+)"', sample["labels"])[1]: sample["value"] for sample in samples} == {  # type: ignore[index]
+        severity: len(_alerts(severity)) for severity in ("page", "ticket")
+    }

@@ -1,0 +1,56 @@
+"""What a load is sent to: the stack that is broken here, or one that runs already and that someone else breaks."""
+
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import httpx
+
+from deploy.local.options import Context
+
+SCOPE = "evidence:write records:read policy:write decisions:write admin service"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Target(Protocol):
+    """Where the services and Kafka are, and what a tenant may do there."""
+
+    urls: dict[str, str]
+    kafka: str
+
+    def token(self, tenant: str) -> str:
+        """Return a token that the services accept."""
+
+    def client(self, tenant: str, timeout_s: float = 60.0) -> httpx.AsyncClient:
+        """Return a client for all services, as a tenant; to be closed."""
+
+
+class Given:
+    """
+    A stack that runs: the one that `ATTAIN_EVIDENCE_URL` and so on name, else the local one. `kafka` may be empty.
+
+    Raises:
+        ValueError: a service or broker is not on this machine's loopback, where alone a load is sent.
+    """
+
+    def __init__(self, home: Path, tenant: str, kafka: str) -> None:
+        self._context = Context(home, tenant)
+        self.urls = dict(self._context.urls)
+        self.kafka = kafka
+        servers = [f"kafka://{server}" for server in kafka.split(",") if server]
+        for address in (*self.urls.values(), *servers):
+            if urlsplit(address).hostname not in LOOPBACK:
+                raise ValueError(f"{address} is not on the loopback of this machine; forward a port to it")
+
+    def token(self, tenant: str) -> str:
+        """Return a token of the local stack, or `ATTAIN_TOKEN`."""
+        return self._context.token(SCOPE, tenant=tenant)
+
+    def client(self, tenant: str, timeout_s: float = 60.0) -> httpx.AsyncClient:
+        """Return a client for all services, as a tenant; to be closed."""
+        return client_with(self.token(tenant), timeout_s)
+
+
+def client_with(token: str, timeout_s: float) -> httpx.AsyncClient:
+    """Return a client that sends a token."""
+    return httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=timeout_s, trust_env=False)

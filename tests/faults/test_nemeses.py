@@ -1,0 +1,114 @@
+"""The stack is broken in every way while evidence comes in; once healed, it is found to have kept every promise."""
+
+import asyncio
+import os
+import random
+import re
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.cluster import Cluster
+from tests.faults.nemeses import Nemesis, rage, single_broker, skewed_clock, three_brokers, zombie
+from tests.faults.postgres_faults import can_mount, disk_full
+from tests.faults.run import Run
+
+RAGE_S = 12.0
+HOLD_S = 1.0
+ZOMBIES_MAX = 3
+"""Not each has something in hand when it is stopped."""
+FAULTS = single_broker()
+OF_THREE = three_brokers()
+CHOSEN = (
+    "kill kafka",
+    "kill postgres",
+    "half-open evidence-postgres",
+    "half-open progression-kafka",
+    "slow progression-postgres",
+    "lose the topic evidence",
+    "refuse large records of evidence",
+    "end the sessions of progression",
+    "time out the statements of evidence",
+    "deadlock progression",
+    "keep a transaction open in progression",
+)
+"""One of each kind, where it hurts most: what every change is held to. All together is long."""
+
+
+async def _broken(run: Run, name: str, nemesis: Nemesis, hold_s: float = HOLD_S) -> None:
+    """Break the stack under load, heal it, and judge."""
+    run.load.start()
+    await asyncio.sleep(0.3)
+    async with run.fault(name, nemesis.fault(run)):
+        await asyncio.sleep(hold_s)
+    await run.load.stop()
+    verdict = await run.judge()
+
+    assert verdict.ok, verdict
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in CHOSEN else pytest.mark.long) for name in FAULTS]
+)
+async def test_once_healed_nothing_is_lost_doubled_or_out_of_order(name: str, run: Run):
+    await _broken(run, name, FAULTS[name])
+
+
+@pytest.fixture(scope="module")
+async def run_of_three(cluster_of_three: Cluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
+    """A load on the stack with three brokers."""
+    made = Run(cluster_of_three, Path(tmp_path_factory.mktemp("histories")), "three")
+    await made.load.prepare()
+    yield made
+    await made.close()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", OF_THREE)
+async def test_once_healed_three_brokers_have_kept_all(name: str, run_of_three: Run):
+    await _broken(run_of_three, name, OF_THREE[name], OF_THREE[name].hold_s[0])
+
+
+async def test_a_zombie_is_fenced_and_changes_nothing(cluster: Cluster, run: Run):
+    before = await _fences_lost(cluster, "progression")
+    for _ in range(ZOMBIES_MAX):
+        await _broken(run, "zombie progression", FAULTS["zombie progression"])
+        if await _fences_lost(cluster, "progression") > before:
+            return
+
+    pytest.fail("no zombie was refused a commit")
+
+
+async def test_a_full_disk_refuses_evidence_until_there_is_room(run: Run, tmp_path: Path):
+    if not can_mount(tmp_path):
+        pytest.skip("a small disk can be mounted by root alone, and not in every container")
+    before = run.load.failures
+    await _broken(run, "fill the disk of evidence", Nemesis(lambda run: disk_full(run, "evidence")))
+
+    assert run.load.failures > before
+
+
+@pytest.mark.long
+async def test_a_clock_of_tomorrow_changes_nothing(run: Run):
+    clock = skewed_clock()
+    if clock is None:
+        pytest.skip("libfaketime is not installed (Debian: faketime)")
+    await _broken(run, "skew", Nemesis(lambda run: zombie(run, "progression", clock)))
+
+
+async def test_random_faults(run: Run):
+    seed = os.environ.get("SEED") or secrets.token_hex(4)
+    run.load.start()
+    await rage(run, FAULTS, RAGE_S, random.Random(seed))
+    await run.load.stop()
+    verdict = await run.finish()
+
+    assert verdict.ok, f"SEED={seed}: {verdict}"
+
+
+async def _fences_lost(cluster: Cluster, service: str) -> float:
+    async with cluster.client("any") as client:
+        text = (await client.get(f"{cluster.urls[service]}/metrics")).text
+    return sum(float(value) for value in re.findall(r"^attain_consumer_fences_lost_total\{[^}]*\} (\S+)$", text, re.M))
