@@ -79,13 +79,13 @@ class Statements:
         return taken
 
     async def take_each(self, items: Sequence[bytes], sender: Sender) -> list[Item]:
-        """Take statements in, each by itself; return one result an item, in order."""
+        """Take statements in, each by itself and in its own version; return one result an item, in order."""
         results: dict[int, Item] = {}
         taken: dict[int, Taken] = {}
         for index, raw in enumerate(items):
             await _breathe(index)
             try:
-                taken[index] = self._read(raw, sender)
+                taken[index] = self._read(raw, sender, sniffed(raw))
             except InvalidEvent as error:
                 results[index] = _refused(index, None, error)
         known = await self._known(list(taken.values()), sender)
@@ -132,10 +132,10 @@ class Statements:
         async with self._database.connection() as connection:
             return await statements.outcomes(connection, tenant)
 
-    def _read(self, raw: bytes, sender: Sender) -> Taken:
+    def _read(self, raw: bytes, sender: Sender, version: Version | None = None) -> Taken:
         if len(raw) > self._settings.item_bytes_max:
             raise InvalidEvent(f"over {self._settings.item_bytes_max} bytes", reason="too_large", pointer="")
-        return xapi.take(raw, sender.version, str(uuid.uuid4()))
+        return xapi.take(raw, version or sender.version, str(uuid.uuid4()))
 
     async def _known(self, taken: Sequence[Taken], sender: Sender) -> dict[Id, Known]:
         """Return what is known of the ids of statements."""
@@ -208,6 +208,11 @@ def _body(one: Taken, sender: Sender, now: datetime.datetime) -> bytes:
         authority=Actor("Agent", account=Account(HOME, f"{sender.tenant}/{sender.subject}")),
     )
     return encode_json(statement)
+
+
+def sniffed(raw: bytes) -> Version:
+    """Return the version of a statement that came without negotiation: what only 2.0 has makes it that."""
+    return "2.0.0" if b'"contextAgents"' in raw or b'"contextGroups"' in raw else "1.0.3"
 
 
 def _refusal(one: Taken, reason: str, pointer: str | None, detail: str, sender: Sender) -> Refusal:
