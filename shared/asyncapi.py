@@ -12,8 +12,11 @@ from faststream.specification import AsyncAPI
 
 from shared.contracts import EVENTS
 from shared.event_log import EventLog
+from shared.public_events import ADVANCEMENT_EVENTS
 from shared.topics import TOPICS
 
+DATA = EVENTS | {"advancement": ADVANCEMENT_EVENTS}
+"""The data of every event type that is described, by log."""
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}: events</title>
 <style>body{{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}}
 code,pre{{font-size:.9em}}pre{{background:#8881;padding:1rem;overflow:auto}}</style>
@@ -32,7 +35,7 @@ def document(title: str, broker: KafkaBroker, logs: Sequence[EventLog], suffix: 
     sent = {f"attain.{log.name}{suffix}" for log in logs}
     for address in sorted(received | sent):
         topic = known[address]
-        types = EVENTS.get(topic.log, {})
+        types = DATA.get(topic.log, {})
         channels[address] = {
             "address": address,
             "description": topic.meaning,
@@ -52,7 +55,7 @@ def document(title: str, broker: KafkaBroker, logs: Sequence[EventLog], suffix: 
 
 def _schemas(messages: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Give each message its payload, and return the schemas that they refer to."""
-    data = {name: kind for types in EVENTS.values() for name, kind in types.items() if name in messages}
+    data = {name: kind for types in DATA.values() for name, kind in types.items() if name in messages}
     references, schemas = msgspec.json.schema_components(
         list(data.values()), ref_template="#/components/schemas/{name}"
     )

@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     reporting_database: str = Field("", description="PostgreSQL URL of the reporting service")
     evidence_url: str = Field("http://127.0.0.1:8101", description="where the other services find evidence")
     progression_url: str = Field("http://127.0.0.1:8102", description="where the other services find progression")
+    allow_newer_schema: bool = Field(
+        False, description="run on a schema newer than this version knows: for a rollback, since migrations only add"
+    )
     host: str = Field("127.0.0.1", description="address to listen on; loopback unless told otherwise")
     port: int = Field(8100, description="port to listen on")
     slot: str = Field("", description="stable consumer slot (Kafka static membership); unique per replica")
@@ -40,7 +43,9 @@ class Settings(BaseSettings):
     topic_suffix: str = Field("", description="appended to every topic name, so that installations can share a cluster")
     replication_factor: int = Field(1, ge=1, description="of the topics that `shared.topics create` makes")
 
-    token_key_file: Path | None = Field(None, description="file with the HS256 key, hex; for one machine")
+    token_key_file: Path | None = Field(
+        None, description="file with HS256 keys, hex, one a line; the first signs, all verify"
+    )
     jwks_url: str = Field("", description="where the signing keys of an identity provider are; instead of a key file")
     service_token_file: Path | None = Field(None, description="token for calls between services, with a JWKS")
     token_cache_s: int = Field(60, description="a verified token is believed this long; bounds revocation")
@@ -61,6 +66,17 @@ class Settings(BaseSettings):
     reconcile_s: float = Field(15, gt=0, description="how often the stages are held against each other; about 50 ms")
     blocked_learners_max: int = Field(100, description="learners blocked in an hour that stop the shard: code is wrong")
 
+    webhooks_max: int = Field(50, description="webhooks a tenant; each is sent one event at a time a shard")
+    webhook_private_addresses: bool = Field(False, description="let webhooks lead to private addresses, by http too")
+    webhook_timeout_s: float = Field(10, description="how long a receiver may take for one event, names and all")
+    webhook_poll_ms: int = Field(250, description="how often the log is looked at for what to send")
+    webhook_attempts_max: int = Field(10, description="failures of one event after which its learner is parked")
+    webhook_failures_max: int = Field(16, description="failures in a row, of any event, that park a webhook")
+    webhook_backoff_s: float = Field(2, description="the first wait after a failure; doubles up to the longest")
+    webhook_backoff_s_max: float = Field(3600, description="the longest wait; 16 failures are about 4 hours")
+    webhook_log_rows: int = Field(10_000, description="deliveries kept in a webhook's log")
+    streams_max: int = Field(200, description="open event streams a process; each looks at the log while it is open")
+
     body_bytes_max: int = Field(8 << 20, description="request body; a batch of 10,000 items is about 4 MiB")
     body_inflated_bytes_max: int = Field(64 << 20, description="body after gzip; refuses decompression bombs")
     batch_items_max: int = Field(10_000, description="items a request; bounds one transaction")
@@ -68,6 +84,9 @@ class Settings(BaseSettings):
     bad_share_max: float = Field(0.5, description="share of refused items above which they do stop it")
     bad_pause_s: float = Field(60, description="how long a source is stopped; it gets 429 with the reason")
     item_bytes_max: int = Field(256 << 10, description="one native object; well below Kafka's 1 MiB record limit")
+    requests_per_s: float = Field(
+        1000, ge=0, description="requests a second of one tenant and source, a process; 0 is no limit"
+    )
     clock_skew_s: int = Field(300, description="how far occurred_at may lie ahead of this machine's clock")
     statements_kept: Literal["none", "scored", "all"] = Field(
         "scored", description="which xAPI statements can be read again; of the others an id and a digest are kept"

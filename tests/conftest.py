@@ -35,7 +35,11 @@ def servers() -> Iterator[Servers]:
     folder = Path(tempfile.mkdtemp(prefix="attain-test-"))
     folder.chmod(0o711)
     home = folder / "home"
-    environment = {"ATTAIN_SESSION_TIMEOUT_S": SESSION_TIMEOUT_S, "ATTAIN_RECONCILE_S": "2"}
+    environment = {
+        "ATTAIN_SESSION_TIMEOUT_S": SESSION_TIMEOUT_S,
+        "ATTAIN_RECONCILE_S": "2",
+        "ATTAIN_WEBHOOK_PRIVATE_ADDRESSES": "true",
+    }
     try:
         if MODE == "embedded":
             running = local_stack.start(home, owner=os.getpid(), environment=environment)

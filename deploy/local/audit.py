@@ -30,6 +30,8 @@ from shared.contracts import EVIDENCE_RECORDED, MasteryUpdated
 from shared.events import Envelope, decode_envelope
 
 PAGE = 10_000
+RECALCULATIONS = ("attain.recalculation.started.v1", "attain.recalculation.finished.v1")
+"""They bracket what a policy recomputes, and concern no learner."""
 State = tuple[str, float | None, int, str | None, str | None]
 """(status, score, evidence count, last evidence, mastered at) of a key."""
 
@@ -217,7 +219,7 @@ def _audit_shard(
     told = [
         event.id
         for event in sources.events(sources.progression, "advancement", shard, told_head)
-        if tenant is None or event.tenant == tenant
+        if (tenant is None or event.tenant == tenant) and event.type not in RECALCULATIONS
     ]
     findings.missing_events += len(expected - set(told))
     findings.extra_events += len(told) - len(set(told) & expected)
@@ -290,8 +292,13 @@ def _decide(tenant: str, trigger: Trigger, body: str, rules: dict[str, Rules], d
     framework = data.get("framework", "")
     graph = documents.frameworks[(tenant, framework, data["version"])] if "version" in data else None
     policy = documents.policies[data["policy"]] if "policy" in data else None
-    cause = trigger._replace(cause=cause_of(data))
-    in_force.activate(Activation(in_force.no + 1, cause, framework, policy, graph, data.get("time_zone", "")))
+    cause = trigger._replace(cause=cause_of(data), batch=data.get("batch", ""))
+    in_force.activate(
+        Activation(
+            in_force.no + 1, cause, framework, policy, graph, data.get("time_zone", ""), data.get("breaks", ""),
+            data.get("mode", "grandfathered"),
+        )
+    )  # fmt: skip
 
 
 def _values(fold: ShardFold, documents: _Documents, findings: Findings) -> dict[Key, State]:
@@ -302,7 +309,8 @@ def _values(fold: ShardFold, documents: _Documents, findings: Findings) -> dict[
         policy = documents.policies.get(pin)
         rule = rule_of(policy, entry.state)
         state = entry.state
-        held = KeyState(decided=state.decided, clock=state.clock, time_zone=state.time_zone, dok=state.dok)
+        held = KeyState(decided=state.decided, clock=state.clock, time_zone=state.time_zone, dok=state.dok,
+                        breaks=state.breaks)  # fmt: skip
         plain = replay(held, valid_pieces(entry.evidence or {}), rule, pin)
         values[key] = _state(describe(key, plain, documents.policies))
         if values[key] != _state(describe(key, entry.state, documents.policies)):

@@ -6,24 +6,33 @@ from typing import Any
 from fastapi import FastAPI
 
 from services.progression import tables
+from services.progression.entrypoints.adopting import adopting_router
 from services.progression.entrypoints.deciding import deciding_router
 from services.progression.entrypoints.explaining import explaining_router
+from services.progression.entrypoints.feeds import feeds_router
 from services.progression.entrypoints.frameworks import frameworks_router
 from services.progression.entrypoints.routes import make_router
 from services.progression.entrypoints.settings import settings_router
+from services.progression.entrypoints.webhooks import webhooks_router
+from services.progression.handlers.adopting import Adoptions
 from services.progression.handlers.decisions import Decisions
+from services.progression.handlers.delivering import Dispatcher
 from services.progression.handlers.fold import MasteryFold
 from services.progression.handlers.judgements import Judgements
 from services.progression.handlers.logs import CONSUMER, DecisionInbox, Logs
+from services.progression.handlers.posting import Poster
 from services.progression.handlers.reconciling import FoldChecks, StateSamples
+from services.progression.handlers.references import References
+from services.progression.handlers.webhooks import Webhooks
 from shared.asyncapi import asyncapi_router
 from shared.consumer import ShardConsumer
 from shared.database import Database
 from shared.feed import FeedClient
 from shared.reconciliation import Reconciler, reconciliation_router
 from shared.relay import Relay
-from shared.service import Tasks, make_service, relay_lag, serve, shard_lag
-from shared.settings import Settings, settings
+from shared.service import Tasks, keep_consuming, make_service, relay_lag, serve, shard_lag
+from shared.settings import Settings
+from shared.starting import check_schema, settings_of
 from shared.transport import make_broker, subscribe_consumer
 from shared.web import feed_router, operations_router
 
@@ -65,18 +74,25 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     app.include_router(operations_router(ready=database.answers, alive=lambda: tasks.progress([consumer]), lag=lag))
     app.include_router(feed_router(database, logs.relayed(), config))
     app.include_router(asyncapi_router("progression", broker, logs.relayed(), config.topic_suffix))
-    app.include_router(make_router(database, decisions, logs.advancement, config))
+    app.include_router(make_router(database, decisions, config))
     app.include_router(frameworks_router(database, decisions, config))
     app.include_router(settings_router(decisions, config))
     app.include_router(deciding_router(Judgements(database, logs, config), database))
     app.include_router(explaining_router(database, config))
+    app.include_router(adopting_router(Adoptions(database, decisions, config), decisions, config))
+    references, poster = References(config), Poster(config)
+    stack.push_async_callback(references.close)
+    stack.push_async_callback(poster.close)
+    app.include_router(feeds_router(database, logs.advancement, references, config))
+    app.include_router(webhooks_router(Webhooks(database, poster, config), database, logs.advancement))
     app.include_router(reconciliation_router(reconciler, database, [checks.told]))
-    await broker.start()
     stack.push_async_callback(consumer.stop)
     stack.push_async_callback(broker.stop)
+    tasks.start("broker", keep_consuming(broker))
     tasks.start("relay", relay.run())
     tasks.start("tick", consumer.tick())
     tasks.start("reconciliation", reconciler.run())
+    tasks.start("webhooks", Dispatcher(database, references, poster, config).run())
     stack.push_async_callback(tasks.stop)
 
 
@@ -85,5 +101,12 @@ def create_app(config: Settings) -> FastAPI:
     return make_service("progression", DESCRIPTION, config, _compose)
 
 
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    config = settings_of("progression")
+    check_schema("progression", config)
+    serve(create_app(config), config)
+
+
 if __name__ == "__main__":
-    serve(create_app(settings()), settings())
+    main()

@@ -84,7 +84,26 @@ activation = sa.Table(
     sa.Column("policy", _text, nullable=False),
     sa.Column("version", _text, nullable=False),
     sa.Column("time_zone", _text, nullable=False, server_default=""),
+    sa.Column("breaks", _text, nullable=False, server_default=""),
+    sa.Column("mode", _text, nullable=False, server_default="grandfathered"),
+    sa.Column("batch", _text, nullable=False, server_default=""),
     sa.Column("swept", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+policy_proposal = sa.Table(
+    "policy_proposal",
+    metadata,
+    sa.Column("tenant", _text, primary_key=True),
+    sa.Column("id", _text, primary_key=True),
+    sa.Column("policy", _text, nullable=False),
+    sa.Column("replaced", _text, nullable=False),
+    sa.Column("framework", _text, nullable=False),
+    sa.Column("mode", _text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("expected", sa.LargeBinary, nullable=False),
+    sa.Column("proposed_by", sa.Text, nullable=False),
+    sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Column("approved_by", sa.Text),
+    sa.Column("approved_at", sa.DateTime(timezone=True)),
 )
 blocked_learner = sa.Table(
     "blocked_learner",
@@ -235,16 +254,19 @@ async def load_activations(connection: Connection, shards: Collection[int]) -> l
     )
 
 
-async def tenant_activations(connection: Connection, tenant: str, shard: int, framework: str) -> list[Any]:
-    """Return a tenant's activations on a shard in order; of frameworks that are not this one without the body."""
+async def tenant_activations(connection: Connection, tenant: str, shard: int, framework: str | None) -> list[Any]:
+    """Return a tenant's activations on a shard in order; of frameworks that are not this one (None: any) without the body."""
     return await connection.fetch(
-        f"{_ACTIVATIONS} and f.id = $3 where a.shard = $2 and a.tenant = $1 order by a.no", tenant, shard, framework
+        f"{_ACTIVATIONS} and ($3::text is null or f.id = $3) where a.shard = $2 and a.tenant = $1 order by a.no",
+        tenant,
+        shard,
+        framework,
     )
 
 
 _ACTIVATIONS = (
-    "select a.shard, a.tenant, a.no, a.input_id, a.pos, a.time, a.framework, a.policy, a.time_zone, a.swept,"
-    " p.body as policy_body, f.body as framework_body from activation a"
+    "select a.shard, a.tenant, a.no, a.input_id, a.pos, a.time, a.framework, a.policy, a.time_zone, a.breaks,"
+    " a.swept, a.mode, a.batch, p.body as policy_body, f.body as framework_body from activation a"
     " left join policy p on p.tenant = a.tenant and p.hash = a.policy"
     " left join framework f on f.tenant = a.tenant and f.id = a.framework and f.version = a.version"
 )
@@ -260,10 +282,40 @@ async def load_documents(connection: Connection, tenant: str, policy: str, frame
 
 
 async def save_activations(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Store (shard, tenant, no, input_id, pos, time, framework, policy, version, time_zone)."""
+    """Store (shard, tenant, no, input_id, pos, time, framework, policy, version, time_zone, breaks, mode, batch)."""
     if rows:
-        names = ["shard", "tenant", "no", "input_id", "pos", "time", "framework", "policy", "version", "time_zone"]
+        names = [
+            "shard", "tenant", "no", "input_id", "pos", "time", "framework", "policy", "version", "time_zone", "breaks",
+            "mode", "batch",
+        ]  # fmt: skip
         await connection.copy_records_to_table("activation", records=rows, columns=names)
+
+
+async def add_proposal(connection: Connection, row: Sequence[Any]) -> None:
+    """Store (tenant, id, policy, replaced, framework, mode, reason, expected, proposed_by)."""
+    await connection.execute(
+        "insert into policy_proposal (tenant, id, policy, replaced, framework, mode, reason, expected, proposed_by)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        *row,
+    )
+
+
+async def proposals_of(connection: Connection, tenant: str, id: str | None = None) -> list[Any]:
+    """Return a tenant's proposals, or the one, the latest first."""
+    return await connection.fetch(
+        "select * from policy_proposal where tenant = $1 and ($2::text is null or id = $2) order by proposed_at desc",
+        tenant, id,
+    )  # fmt: skip
+
+
+async def approve_proposal(connection: Connection, tenant: str, id: str, author: str) -> bool:
+    """Note who approved a proposal; return False where that was done before."""
+    done = await connection.execute(
+        "update policy_proposal set approved_by = $3, approved_at = now()"
+        " where tenant = $1 and id = $2 and approved_by is null",
+        tenant, id, author,
+    )  # fmt: skip
+    return bool(done == "UPDATE 1")
 
 
 async def mark_swept(connection: Connection, rows: Iterable[tuple[int, str, int]]) -> None:
@@ -327,6 +379,16 @@ async def states_of(connection: Connection, tenant: str, learner: str) -> list[A
     return await connection.fetch(
         "select competency, state from mastery where tenant = $1 and learner = $2 order by competency", tenant, learner
     )
+
+
+async def states_behind(connection: Connection, tenant: str, after: str, limit: int) -> list[Any]:
+    """Return (learner, competency, state) of the next `limit` learners behind one, in order."""
+    return await connection.fetch(
+        "select learner, competency, state from mastery where tenant = $1 and learner in"
+        " (select distinct learner from mastery where tenant = $1 and learner > $2 order by learner limit $3)"
+        " order by learner, competency",
+        tenant, after, limit,
+    )  # fmt: skip
 
 
 async def standing_of(connection: Connection, tenant: str, learner: str) -> bytes | None:
@@ -415,12 +477,12 @@ async def all_frameworks_of(connection: Connection, tenant: str) -> list[bytes]:
 async def public_events(
     connection: Connection, tenant: str, learner: str | None, after: dict[int, int], limit: int
 ) -> list[Any]:
-    """Return (shard, pos, generation, body) of a tenant's events on the log advancement, behind a vector of positions."""
+    """Return (shard, pos, generation, subject, body) of a tenant's public events behind a vector of positions."""
     return await connection.fetch(
-        "select e.shard, e.pos, h.generation, e.body"
+        "select e.shard, e.pos, h.generation, e.subject, e.body"
         " from unnest($3::int[], $4::bigint[]) c (shard, after)"
         " join log_head h on h.log = 'advancement' and h.shard = c.shard"
-        " cross join lateral (select shard, pos, body from event_log e where e.log = 'advancement'"
+        " cross join lateral (select shard, pos, subject, body from event_log e where e.log = 'advancement'"
         "   and e.shard = c.shard and e.pos > c.after and e.tenant = $1 and ($2::text is null or e.subject = $2)"
         "   order by e.pos limit $5) e order by e.shard, e.pos",
         tenant, learner, *columns(after.items(), 2), limit,

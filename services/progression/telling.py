@@ -15,12 +15,17 @@ SEQ_STEP = 64
 
 
 class Trigger(NamedTuple):
-    """The input that caused something: its id, where it lies in the journal, when it was recorded, and what it is."""
+    """
+    The input that caused something: its id, where it lies in the journal, when it was recorded, and what it is.
+
+    `batch` names the recalculation that it is the cause of; empty for none.
+    """
 
     id: str
     pos: int
     time: str
     cause: Cause
+    batch: str = ""
 
 
 class Change(NamedTuple):
@@ -62,6 +67,20 @@ class Told(NamedTuple):
     data: dict[str, Any]
 
 
+WHY: dict[str, str] = {
+    "competency.ready": "All direct prerequisites are on the record, credited or presumed.",
+    "level.ready": "The level before it is complete.",
+    "level.sign_off_requested": "Everything that the rule computes is complete.",
+    "level.advanced": "Everything that the level asks for is met.",
+    "level.review_required": "A correction removed what the advancement stood on; nothing changes until a person decides.",
+    "level.withheld": "It was asked for and refused.",
+    "level.withdrawn": "A person took the advancement back.",
+    "level.reinstated": "The decision that took it back was undone.",
+    "level.placed_with_gaps": "The learner was placed beyond what is shown.",
+    "level.gaps_cleared": "What was not shown at the placement is shown now.",
+    "goal.chosen": "The learner chose it.",
+}
+"""What an event says of itself where nobody gave a reason; those of transitions have their own."""
 REASONS: dict[str, str] = {
     "provisional": "The provisional path of the policy is met; it opens what follows.",
     "mastered": "The rule of the policy is met.",
@@ -71,6 +90,12 @@ REASONS: dict[str, str] = {
     "reverify_due": "It asks for a re-check; it stays on the record.",
     "reverified": "Newer evidence confirms it again.",
     "override_contested": "Newer evidence disagrees with what was set by hand.",
+}
+
+
+POLICY_REASONS: dict[str, str] = {
+    "withdrawn": "The policy that was adopted for what is on the record too is not met.",
+    "reinstated": "The policy that had undone this mastery was itself replaced.",
 }
 
 
@@ -99,7 +124,10 @@ def tell(change: Change, frameworks: dict[str, Framework]) -> Told:
     kind = f"attain.competency.{change.transition}.v1"
     state, trigger, policy = change.state, change.trigger, change.policy
     decision = change.decision
-    text = decision.reason if decision is not None and decision.reason else REASONS[change.transition]
+    reasons = POLICY_REASONS if trigger.cause == "policy" else {}
+    text = reasons.get(change.transition, REASONS[change.transition])
+    if decision is not None and decision.reason:
+        text = decision.reason
     data = {
         **common(change.learner, competency_scope(change.competency, frameworks), change.trigger),
         "before": change.before.status,
@@ -124,6 +152,7 @@ def common(learner: str, scope: dict[str, Any], trigger: Trigger) -> dict[str, A
         "decided_at": trigger.time,
         "cause": {"kind": trigger.cause, "id": trigger.id},
         "mode": "live",
+        **({"batch": trigger.batch} if trigger.batch else {}),
     }
 
 
@@ -222,3 +251,25 @@ def level_scope(level: str, framework: Framework) -> dict[str, Any]:
         "power": False,
         "external": [],
     }
+
+
+class Teller(NamedTuple):
+    """Tells what follows for a learner from one input, besides the transitions of competencies."""
+
+    tenant: str
+    learner: str
+    trigger: Trigger
+
+    def tell(self, kind: str, framework: Framework, scope: str, reason: str = "", **members: Any) -> Told:
+        """Return an event of a kind, such as `level.advanced`, on a competency or level of a framework."""
+        of_level = not kind.startswith("competency.")
+        described = level_scope(scope, framework) if of_level else competency_scope(scope, {framework.id: framework})
+        type = f"attain.{kind}.v1"
+        told_id = event_id(self.tenant, self.learner, type, scope, framework.version, self.trigger)
+        data = {
+            **common(self.learner, described, self.trigger),
+            "effective_at": self.trigger.time,
+            "reason": {"code": kind.partition(".")[2], "text": reason or WHY[kind]},
+            **members,
+        }
+        return Told(told_id, type, self.tenant, self.learner, self.trigger.time, data)

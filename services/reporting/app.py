@@ -31,8 +31,9 @@ from shared.database import Database
 from shared.errors import Unavailable
 from shared.feed import FeedClient
 from shared.reconciliation import Reconciler, reconciliation_router
-from shared.service import Tasks, serve
-from shared.settings import Settings, settings
+from shared.service import Tasks, keep_consuming, serve
+from shared.settings import Settings
+from shared.starting import check_schema, settings_of
 from shared.transport import make_broker
 from shared.web import make_app, operations_router
 
@@ -47,7 +48,9 @@ FOLLOW_S = 1.0
 
 def main() -> None:
     """Serve until SIGTERM; a background task that dies ends the process."""
-    serve(Service(settings()).app, settings())
+    config = settings_of("reporting")
+    check_schema("reporting", config)
+    serve(Service(config).app, config)
 
 
 class Service:
@@ -126,8 +129,8 @@ class Service:
             await consumer.prepare()
             entrypoints.subscribe_model(broker, consumer, self.settings)
         self.app.include_router(asyncapi_router("reporting", broker, [], self.settings.topic_suffix))
-        await broker.start()
         try:
+            self._tasks.start("broker", keep_consuming(broker))
             for consumer in self.consumers:
                 self._tasks.start(f"tick {consumer.model}", consumer.tick())
             self._tasks.start("follow versions", self._follow_versions())

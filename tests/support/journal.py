@@ -12,9 +12,10 @@ from services.progression.inputs import Event, Input, Key, Learner, absorb, inpu
 from services.progression.learner import LearnerState
 from services.progression.mastery import KeyState
 from services.progression.policy import Policy, policy_from
-from services.progression.rules import Activation, Rules
+from services.progression.rules import Activation, Mode, Rules
 from services.progression.telling import Told, Trigger
 from shared.contracts import EvidenceRecorded, EvidenceRetracted, MasteryUpdated, Score, Touched
+from tests.support.public_events import check_contract
 
 TENANT = "school"
 STREAK_3 = policy_from(
@@ -24,11 +25,15 @@ STREAK_3 = policy_from(
 
 @dataclasses.dataclass(frozen=True)
 class Decided:
-    """A decision in the journal: a policy (for one framework, or all) or a framework version."""
+    """A decision in the journal: a policy (for one framework, or all), a framework version, or settings."""
 
     policy: Policy | None = None
     framework: Framework | None = None
     of: str = ""
+    breaks: str | None = None
+    time_zone: str = "UTC"
+    mode: Mode = "grandfathered"
+    batch: str = ""
 
 
 Record = Event | Decided
@@ -135,10 +140,17 @@ class Journal:
         rules = self.rules[TENANT]
         if decided.policy is not None:
             self.policies[decided.policy.hash] = decided.policy
-            rules.activate(Activation(rules.no + 1, trigger, decided.of, decided.policy))
+            rules.activate(
+                Activation(
+                    rules.no + 1, trigger._replace(batch=decided.batch), decided.of, decided.policy, mode=decided.mode
+                )
+            )
         if decided.framework is not None:
             cause = trigger._replace(cause="framework")
             rules.activate(Activation(rules.no + 1, cause, decided.framework.id, None, decided.framework))
+        if decided.breaks is not None:
+            cause = trigger._replace(cause="setting")
+            rules.activate(Activation(rules.no + 1, cause, "", None, None, decided.time_zone, decided.breaks))
 
     def _fold_run(self, inputs: list[Input]) -> None:
         if not inputs:
@@ -184,7 +196,10 @@ class Journal:
         for change in fold.changes:
             self.learners.setdefault((change.tenant, change.learner), LearnerState())
         fold.describe_touched()
-        self.told += fold.tell(self.learners)
+        told = fold.tell(self.learners)
+        for event in told:
+            check_contract(event.type, event.data)
+        self.told += told
         self.followed += [(id, decision) for _, id, decision in fold.decided]
         assert not fold.blocked, fold.blocked
         for key in fold.touched:

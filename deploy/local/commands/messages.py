@@ -1,6 +1,7 @@
 """The messages of a file of any format, each as it is sent: what a payload holds, split as the service would split it."""
 
 import csv
+import gzip
 import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,12 +10,9 @@ from typing import Any
 import msgspec
 import yaml
 
-from deploy.local.commands.files import ItemFile, with_source
+from deploy.local.commands.files import BYTE_ORDER_MARK, CUT_OFF, GZIP_MAGIC, ItemFile, with_source
 from deploy.local.commands.text_files import read_text
 from deploy.local.errors import StackError
-
-WHOLE = b"<"
-"""What a file begins with that is neither JSON nor lines."""
 
 
 def messages(file: Path, form: str) -> tuple[Iterator[bytes], ItemFile | None]:
@@ -34,8 +32,8 @@ def messages(file: Path, form: str) -> tuple[Iterator[bytes], ItemFile | None]:
             except InvalidEvent:
                 yield payload
 
-    if form == "edfi" and _begins(file).startswith(WHOLE):
-        return split([file.read_bytes()]), None
+    if form == "edfi" and (whole := _whole(file)).lstrip()[:1] == b"<":
+        return split([whole]), None
     content = ItemFile(file)
     return split(content.items()), content
 
@@ -81,6 +79,11 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
         yield from csv.DictReader(io.StringIO(read_text(file)))
 
 
-def _begins(file: Path) -> bytes:
-    with file.open("rb") as opened:
-        return opened.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
+def _whole(file: Path) -> bytes:
+    raw = file.read_bytes()
+    if raw.startswith(GZIP_MAGIC):
+        try:
+            raw = gzip.decompress(raw)
+        except CUT_OFF as error:
+            raise StackError(f"{file} is not whole: {error}") from error
+    return raw.removeprefix(BYTE_ORDER_MARK)

@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.oneroster_files import is_bundle, read_bundle
 from deploy.local.commands.text_files import read_text
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
@@ -47,8 +48,13 @@ def import_roster(context: Context, folder: Path, source: str) -> None:
     """
     Import the CSV files of a folder: schools, classes, staff, learners, enrolments, groups, assignments; each may be missing.
 
+    A folder with users.csv or enrollments.csv is a OneRoster 1.1 or 1.2 bundle.
+
     What the files do not name stays as it is, and the same import again changes nothing.
     """
+    if is_bundle(folder):
+        context.emit(send_roster(context, source, read_bundle(folder)))
+        return
     tables = {name: read_table(name, folder / f"{name}.csv") for name in COLUMNS if (folder / f"{name}.csv").is_file()}
     if not tables:
         raise StackError(f"{folder} has none of {', '.join(f'{name}.csv' for name in COLUMNS)}")

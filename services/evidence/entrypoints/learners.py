@@ -11,14 +11,34 @@ from pydantic import BaseModel, Field
 from services.evidence.entrypoints.answers import Id, Limit, Text, answer, as_uuid
 from services.evidence.handlers.directory import Learners
 from services.evidence.handlers.erasure import erase_learner
-from services.evidence.tables import people
+from services.evidence.handlers.holdings import holdings_of
+from services.evidence.tables import merges, people
 from shared.database import Database
 from shared.errors import InvalidEvent, NotFound
 from shared.event_log import EventLog
 from shared.web import Caller
 
 SEARCH_ROWS = 50
+LEARNERS_MAX = 10_000
 NAMES_MAX = 1000
+
+
+class References(BaseModel):
+    """Learners whose ids at one source are asked for."""
+
+    tenant: str
+    source: str
+    learners: list[str] = Field(max_length=LEARNERS_MAX)
+
+
+async def _moved_to(database: Database, tenant: str, learner: str) -> Response:
+    """Send the reader of a learner who was merged to whom that learner became."""
+    async with database.connection() as connection:
+        for row in await merges.in_force(connection, tenant, [learner]):
+            if str(row["merged"]) == learner:
+                headers = {"Location": f"/v1/learners/{row['kept']}"}
+                return answer({"learner": learner, "merged_into": str(row["kept"])}, 308, headers)
+    raise NotFound("no such learner")
 
 
 class Asked(BaseModel):
@@ -58,10 +78,16 @@ def learners_router(database: Database, logs: Sequence[EventLog], directory: Lea
         async with database.connection() as connection:
             rows = await people.identities(connection, caller.tenant, learner)
         if not rows:
-            raise NotFound("no such learner")
+            return await _moved_to(database, caller.tenant, learner)
         name = next((row["name"] for row in rows if row["name"] is not None), None)
         identities = [{"source": row["source"], "source_id": row["source_id"]} for row in rows]
         return answer({"learner": learner, "name": name, "identities": identities})
+
+    @router.get("/v1/learners/{learner}/holdings")
+    async def holdings(learner: Id, caller: Caller) -> Response:
+        """Everything that this service holds of a learner: for a learner's request to see it."""
+        caller.require("admin")
+        return answer(await holdings_of(database, caller.tenant, as_uuid(learner, "learner")))
 
     @router.post("/v1/names")
     async def names(asked: Asked, caller: Caller) -> Response:
@@ -77,6 +103,18 @@ def learners_router(database: Database, logs: Sequence[EventLog], directory: Lea
         """Forget a learner for good; positions stay, bodies go."""
         caller.require("admin")
         return answer(await erase_learner(database, logs, directory, caller.tenant, as_uuid(learner, "learner")))
+
+    @router.post("/v1/learners/references")
+    async def references(body: References, caller: Caller) -> Response:
+        """One source's own ids of learners, for delivery to that source alone; who it does not know is left out."""
+        caller.require("service")
+        learners = [as_uuid(learner, "learners") for learner in body.learners]
+        async with database.connection() as connection:
+            found = await people.references(connection, body.tenant, body.source, learners)
+        ids: dict[str, list[str]] = {}
+        for learner, source_id in found:
+            ids.setdefault(learner, []).append(source_id)
+        return answer(ids)
 
     @router.get("/v1/identities")
     async def identities(

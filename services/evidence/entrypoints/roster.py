@@ -52,6 +52,13 @@ def roster_router(database: Database, rosters: Rosters, settings: Settings) -> A
                           "subject": told.subject, "source": row["source"]})  # fmt: skip
         return answer({"items": items, "next": rows[-1]["key"] if rows else after})
 
+    @router.get("/v1/roster/schools")
+    async def schools(caller: Caller, tenant: Annotated[str, Query(max_length=63)]) -> Response:
+        """The school of every enrolled learner of a tenant, for figures by school."""
+        caller.require("service")
+        async with database.connection() as connection:
+            return answer(await table.schools_of_learners(connection, tenant))
+
     @router.get("/v1/roster/groups")
     async def groups(
         caller: Caller, tenant: str, after: Annotated[str, Query(max_length=64)] = "", limit: Limit = 1000

@@ -118,7 +118,7 @@ def _student_assessment(one: Mapping[str, Any], maxima: Mapping[str, Any], origi
     if not pieces:
         pieces = _whole(one, common, maxima.get(assessment), origin)
     reason = None if pieces else "no_score"
-    return Reading(group, acknowledged=reason, revision=Revision(group, stamp, stamp, pieces))
+    return Reading(group, acknowledged=reason, revision=Revision(group, stamp, pieces))
 
 
 def _items(

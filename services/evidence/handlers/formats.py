@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from services.evidence.domain.evidence import ItemStatus, RecordEvidence
+from services.evidence.domain.evidence import RecordEvidence
 from services.evidence.domain.quarantine import Refusal
 from services.evidence.domain.revisions import groups_of, revise_all
 from services.evidence.formats import ags, caliper, canvas, edfi, oneroster
@@ -149,8 +149,7 @@ class Formats:
                 results[index] = msgspec.structs.replace(item, index=index)
         for index, (commands, reason) in found.items():
             if not commands:
-                status: ItemStatus = "duplicate" if reason == "unchanged" else "acknowledged"
-                results[index] = Item(index, readings[index].id, status, reason=reason)
+                results[index] = Item(index, readings[index].id, "acknowledged", reason=reason)
         return results
 
     async def _keep(

@@ -109,3 +109,17 @@ async def erase(connection: Connection, lock: int, tenant: str, learner: str) ->
     return await connection.fetch(
         "delete from learner_identity where tenant = $1 and learner = $2 returning source, source_id", tenant, learner
     )
+
+
+async def references(
+    connection: Connection, tenant: str, source: str, learners: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Return (learner, the source's own id) of learners that a source knows, in order."""
+    rows = await connection.fetch(
+        "select learner, source_id from learner_identity"
+        " where tenant = $1 and source = $2 and learner = any($3::uuid[]) order by learner, source_id",
+        tenant,
+        source,
+        list(learners),
+    )
+    return [(str(row["learner"]), row["source_id"]) for row in rows]

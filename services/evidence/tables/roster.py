@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from services.evidence.domain.roster import Fact
-from shared.contracts import ROSTER_CLASS
+from shared.contracts import ROSTER_CLASS, ROSTER_ENROLMENT
 from shared.database import Connection, columns
 
 ROSTER_LOCK = 0x6174_726F
@@ -59,3 +59,18 @@ async def classes(connection: Connection, tenant: str, after: str, limit: int) -
         after,
         limit,
     )
+
+
+async def schools_of_learners(connection: Connection, tenant: str) -> dict[str, str]:
+    """Return the school of every learner with an active enrolment in a class that has one; the first where several."""
+    rows = await connection.fetch(
+        "select e.subject, min(convert_from(c.data, 'UTF8')::jsonb ->> 'school') from roster_fact e"
+        " join roster_fact c on c.tenant = e.tenant and c.kind = $3"
+        "   and c.key = convert_from(e.data, 'UTF8')::jsonb ->> 'class_id'"
+        " where e.tenant = $1 and e.kind = $2 and convert_from(e.data, 'UTF8')::jsonb @> '{\"active\": true}'"
+        "   and convert_from(c.data, 'UTF8')::jsonb ->> 'school' is not null group by e.subject",
+        tenant,
+        ROSTER_ENROLMENT,
+        ROSTER_CLASS,
+    )
+    return {row[0]: row[1] for row in rows}

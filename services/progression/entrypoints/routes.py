@@ -1,6 +1,5 @@
-"""Policies, mastery and advancement over HTTP, and what the audit reads."""
+"""Policies and mastery over HTTP, and what the audit reads."""
 
-import base64
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
@@ -20,8 +19,7 @@ from services.progression.policy import Policy, policy_from
 from shared.contracts import MasteryUpdated
 from shared.database import Connection, Database
 from shared.errors import Gone, InvalidEvent, NotFound
-from shared.event_log import EventLog
-from shared.events import Position, placed
+from shared.events import Position
 from shared.settings import Settings
 from shared.web import Caller, read_body, wait_for
 
@@ -30,12 +28,11 @@ EVIDENCE = "attain.evidence."
 Wait = Annotated[str | None, Query(description="a position that must be folded first")]
 
 
-def make_router(database: Database, decisions: Decisions, advancement: EventLog, settings: Settings) -> APIRouter:
+def make_router(database: Database, decisions: Decisions, settings: Settings) -> APIRouter:
     """Return the routes for people and platforms."""
     router = APIRouter()
     _decision_routes(router, decisions, database, settings)
     _read_routes(router, database, settings)
-    _advancement_routes(router, database, advancement, settings)
     _audit_routes(router, database)
     return router
 
@@ -83,7 +80,7 @@ def _read_routes(router: APIRouter, database: Database, settings: Settings) -> N
     @router.get("/v1/learners/{learner}/mastery", tags=["mastery"])
     async def mastery(learner: str, caller: Caller, wait: Wait = None) -> dict[str, Any]:
         """The learner's mastery of every competency with evidence."""
-        _may_read(caller, learner)
+        may_read(caller, learner)
         await waited(wait)
         async with database.connection() as connection:
             states = await _described(connection, caller.tenant, learner)
@@ -99,7 +96,7 @@ def _read_routes(router: APIRouter, database: Database, settings: Settings) -> N
         `review` needs a re-check; `review_first` is on the record and nothing built on it is; `contradictions` are on
         the record without some prerequisites, which says something about the graph.
         """
-        _may_read(caller, learner)
+        may_read(caller, learner)
         await waited(wait)
         async with database.connection() as connection:
             standing = await tables.standing_of(connection, caller.tenant, learner)
@@ -124,35 +121,6 @@ def _read_routes(router: APIRouter, database: Database, settings: Settings) -> N
                 for competency, missing in found.missing.items()
             ],
         }
-
-
-def _advancement_routes(router: APIRouter, database: Database, log: EventLog, settings: Settings) -> None:
-    async def page(tenant: str, learner: str | None, after: str, limit: int) -> Response:
-        async with database.connection() as connection:
-            heads = await log.heads(connection)
-            generation = max(head.generation for head in heads.values())
-            cursor = _read_cursor(after, generation, settings.shards)
-            rows = await tables.public_events(connection, tenant, learner, cursor, min(limit, settings.page_rows_max))
-        taken = rows[: min(limit, settings.page_rows_max)]
-        for row in taken:
-            cursor[row["shard"]] = row["pos"]
-        items = b",".join(placed(row["body"], row["generation"], row["shard"], row["pos"]) for row in taken)
-        token = _write_cursor(cursor, generation)
-        return Response(b'{"items":[%s],"next":"%s"}' % (items, token.encode()), media_type="application/json")
-
-    @router.get("/v1/advancements", tags=["advancement"])
-    async def advancements(caller: Caller, after: str = "", limit: Annotated[int, Query(ge=1)] = 1000) -> Response:
-        """Public events behind a cursor, each learner's in order; `next` goes on from here."""
-        caller.require("records:read")
-        return await page(caller.tenant, None, after, limit)
-
-    @router.get("/v1/learners/{learner}/advancements", tags=["advancement"])
-    async def advancements_of(
-        learner: str, caller: Caller, after: str = "", limit: Annotated[int, Query(ge=1)] = 1000
-    ) -> Response:
-        """One learner's public events behind a cursor."""
-        _may_read(caller, learner)
-        return await page(caller.tenant, learner, after, limit)
 
 
 def _audit_routes(router: APIRouter, database: Database) -> None:
@@ -190,7 +158,8 @@ def _audit_routes(router: APIRouter, database: Database) -> None:
         return Response(b"\n".join(lines), media_type="application/x-ndjson")
 
 
-def _may_read(caller: Caller, learner: str) -> None:
+def may_read(caller: Caller, learner: str) -> None:
+    """Let who reads records pass, and a learner to the own record; raises `Forbidden`."""
     if caller.learner != learner or "records:read:self" not in caller.scopes:
         caller.require("records:read")
 
@@ -227,21 +196,3 @@ async def _policies(connection: Connection, tenant: str | None) -> dict[str, Pol
     return {
         digest: policy_from(msgspec.json.decode(body)) for digest, body in await tables.policies_of(connection, tenant)
     }
-
-
-def _write_cursor(positions: dict[int, int], generation: int) -> str:
-    content = msgspec.msgpack.encode([generation, [positions[shard] for shard in sorted(positions)]])
-    return base64.urlsafe_b64encode(content).decode().rstrip("=")
-
-
-def _read_cursor(token: str, generation: int, shards: int) -> dict[int, int]:
-    if not token:
-        return dict.fromkeys(range(shards), 0)
-    try:
-        content = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        of, positions = msgspec.msgpack.decode(content, type=tuple[int, list[int]])
-    except (ValueError, msgspec.MsgspecError) as error:
-        raise InvalidEvent("not a cursor of this feed", pointer="/after") from error
-    if of != generation or len(positions) != shards:
-        raise Gone("the cursor is of an earlier generation: start again without one")
-    return dict(enumerate(positions))

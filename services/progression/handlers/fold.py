@@ -26,6 +26,7 @@ from services.progression.handlers.outcome import Outcome
 from services.progression.handlers.rules import RuleBook
 from services.progression.inputs import Input, Key, Learner, decode, input_of
 from services.progression.journal import JournalEntry
+from services.progression.recalculation import Moment, recalculation
 from services.progression.rules import Rules
 from shared.consumer import Settle, ShardBatch, Write
 from shared.contracts import MasteryUpdated
@@ -252,6 +253,9 @@ class MasteryFold:
                 await self._redrive(shard, fold, learner, settle, outcome)
             else:
                 outcome.activations.append(await self._rules.decide(shard, decision))
+                await self._note_recalculations(
+                    shard, decision.tenant, "started", shard.rules[decision.tenant].no - 1, outcome
+                )
         await self._fold_loaded(shard, fold, inputs, settle)
 
     async def _fold_loaded(self, shard: Shard, fold: ShardFold, inputs: list[Input], settle: Settle) -> None:
@@ -289,11 +293,26 @@ class MasteryFold:
             names = await tables.stale_learners(connection, shard.number, tenant, rules.no, after, SWEEP_LEARNERS)
         if not names:
             del shard.sweep[tenant]
+            await self._note_recalculations(shard, tenant, "finished", rules.swept, outcome)
             rules.swept = rules.no
             outcome.swept.append((shard.number, tenant, rules.no))
             return
         shard.sweep[tenant] = names[-1]
         await self._refold(shard, fold, [(tenant, name) for name in names], settle)
+
+    async def _note_recalculations(self, shard: Shard, tenant: str, kind: Moment, after: int, outcome: Outcome) -> None:
+        """Tell where the batches of the activations behind `after` begin or end in a shard."""
+        for activation in shard.rules[tenant].activations[after:]:
+            batch = activation.trigger.batch
+            if not batch:
+                continue
+            async with self._database.connection() as connection:
+                proposal = (await tables.proposals_of(connection, tenant, batch))[0]
+            told = recalculation(
+                kind, tenant, activation, proposal, self._rules.policies.get(proposal["replaced"]), shard.number,
+                self._settings.shards,
+            )  # fmt: skip
+            outcome.note_told(shard.number, [told])
 
     def _block(self, shard: Shard, learner: Learner, reason: str, outcome: Outcome) -> None:
         """Set a learner apart: its inputs from this batch on are journalled only, and folded when it is redriven."""

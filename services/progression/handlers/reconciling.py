@@ -4,7 +4,6 @@ of sampled learners are those that a plain fold of their journal gives.
 """
 
 import asyncio
-import dataclasses
 import logging
 from collections import Counter
 from collections.abc import Iterable
@@ -13,15 +12,15 @@ from typing import Any, TypeAlias
 import msgspec
 
 from services.progression import tables
-from services.progression.decisions import ClockTicked, CompetencyDecided
 from services.progression.domain import describe
+from services.progression.handlers.histories import History
 from services.progression.handlers.logs import CONSUMER, Logs
 from services.progression.handlers.memory import unpack_key
-from services.progression.inputs import Key, absorb, decode, valid_pieces
+from services.progression.inputs import Key, valid_pieces
 from services.progression.journal import unpack_entries
-from services.progression.mastery import KeyState, Piece, replay
+from services.progression.mastery import KeyState, replay
 from services.progression.policy import Policy, policy_from
-from services.progression.states import Decided
+from services.progression.standing import rule_of
 from shared.contracts import MasteryUpdated
 from shared.database import Database
 from shared.feed import FeedClient
@@ -36,15 +35,6 @@ DIFFERENT_LEARNERS_MAX = 1_000
 """Learners found different at which no more are looked for: by then it is no matter of single rows."""
 Found: TypeAlias = dict[str, tuple[int, int]]
 """By tenant: the keys of a learner that were refolded, and those of them that are stored differently."""
-
-
-@dataclasses.dataclass(slots=True)
-class History:
-    """What the journal holds of a key: its set of evidence, its decisions in order, and the last tick of the clock."""
-
-    evidence: dict[str, tuple[Piece | None, bool]] = dataclasses.field(default_factory=dict)
-    decisions: list[Decided] = dataclasses.field(default_factory=list)
-    clock: str = ""
 
 
 class FoldChecks:
@@ -159,13 +149,7 @@ def histories_of(learner: str, rows: Iterable[Any]) -> tuple[dict[Key, History],
         history = found.setdefault((row["tenant"], learner, competency), History())
         for entry in unpack_entries(row["body"]):
             read += 1
-            event = decode(entry.type, entry.data)
-            if isinstance(event, CompetencyDecided):
-                history.decisions.append(event.decided(entry.id, entry.time))
-            elif isinstance(event, ClockTicked):
-                history.clock = max(history.clock, event.at)
-            elif event is not None:
-                absorb(history.evidence, competency, event)
+            history.take(competency, entry)
     return found, read
 
 
@@ -179,16 +163,17 @@ def differing(histories: dict[Key, History], states: dict[Key, KeyState], polici
     return sorted(
         key
         for key in histories.keys() | states.keys()
-        if key not in states
-        or _value(key, states[key], policies) != _plain(key, histories, states[key].policy, policies)
+        if key not in states or _value(key, states[key], policies) != _plain(key, histories, states[key], policies)
     )
 
 
-def _plain(key: Key, histories: dict[Key, History], pin: str, policies: dict[str, Policy]) -> tuple[object, ...]:
+def _plain(
+    key: Key, histories: dict[Key, History], stored: KeyState, policies: dict[str, Policy]
+) -> tuple[object, ...]:
     history = histories.get(key, History())
-    policy = policies.get(pin)
-    rule = policy.rule if policy is not None else None
-    state = replay(KeyState(clock=history.clock), valid_pieces(history.evidence), rule, pin, history.decisions)
+    pinned = KeyState(clock=history.clock, time_zone=stored.time_zone, dok=stored.dok, breaks=stored.breaks)
+    rule = rule_of(policies.get(stored.policy), pinned)
+    state = replay(pinned, valid_pieces(history.evidence), rule, stored.policy, history.decisions)
     return _value(key, state, policies)
 
 

@@ -10,10 +10,17 @@ from services.progression import tables
 from services.progression.curriculum import Framework
 from services.progression.handlers.memory import Shard, read_framework
 from services.progression.policy import Policy, policy_from
-from services.progression.rules import Activation, Rules, cause_of
+from services.progression.rules import Activation, Mode, Rules, cause_of
 from services.progression.telling import Trigger
 from shared.database import Connection, Database
 from shared.events import Envelope
+
+GRANDFATHERED: Mode = "grandfathered"
+
+
+def trigger_of(row: Any) -> Trigger:
+    """Return the cause that a stored activation is."""
+    return Trigger(row["input_id"], row["pos"], row["time"], cause_of(row), row["batch"])
 
 
 class RuleBook:
@@ -30,7 +37,7 @@ class RuleBook:
             rows = await tables.load_activations(connection, shards)
         for row in rows:
             shard = shards[row["shard"]]
-            trigger = Trigger(row["input_id"], row["pos"], row["time"], cause_of(row))
+            trigger = trigger_of(row)
             rules = self._activate(shard, row["tenant"], trigger, row, row["policy_body"], row["framework_body"])
             if row["swept"]:
                 rules.swept = row["no"]
@@ -41,10 +48,11 @@ class RuleBook:
         """Put a decision into force at the shard's journal position; return the row of `tables.save_activations`."""
         data = msgspec.json.decode(decision.data)
         tenant, policy, framework = decision.tenant, data.get("policy", ""), data.get("framework", "")
-        version, time_zone = data.get("version", ""), data.get("time_zone", "")
+        version = data.get("version", "")
         async with self._database.connection() as connection:
             policy_body, framework_body = await tables.load_documents(connection, tenant, policy, framework, version)
-        trigger = Trigger(decision.id, shard.journal_pos, decision.time, cause_of(data))
+        batch = data.get("batch", "")
+        trigger = Trigger(decision.id, shard.journal_pos, decision.time, cause_of(data), batch)
         no = self._activate(shard, tenant, trigger, data, policy_body, framework_body).no
         shard.sweep[tenant] = ""
         return (
@@ -57,7 +65,10 @@ class RuleBook:
             framework,
             policy,
             version,
-            time_zone,
+            data.get("time_zone", ""),
+            data.get("breaks", ""),
+            data.get("mode", GRANDFATHERED),
+            batch,
         )
 
     def _activate(
@@ -72,9 +83,9 @@ class RuleBook:
         rules = shard.rules.setdefault(tenant, Rules())
         graph = self._framework(framework) if framework is not None else None
         document = self._policy(data["policy"], policy) if policy is not None else None
-        rules.activate(
-            Activation(rules.no + 1, trigger, data.get("framework", ""), document, graph, data.get("time_zone", ""))
-        )
+        framework_id, time_zone, breaks = (data.get(name, "") for name in ("framework", "time_zone", "breaks"))
+        mode = data.get("mode", GRANDFATHERED)
+        rules.activate(Activation(rules.no + 1, trigger, framework_id, document, graph, time_zone, breaks, mode))
         return rules
 
     def _policy(self, digest: str, body: bytes) -> Policy:
@@ -89,23 +100,23 @@ class RuleBook:
         return self._frameworks[digest]
 
 
-async def activations_of(connection: Connection, tenant: str, shard: int, framework: str) -> list[Activation]:
-    """Return a tenant's activations on a shard in order; the graphs of other frameworks are left out."""
+async def activations_of(connection: Connection, tenant: str, shard: int, framework: str | None) -> list[Activation]:
+    """Return a tenant's activations on a shard in order; the graphs of other frameworks (None: of none) are left out."""
     rows = await tables.tenant_activations(connection, tenant, shard, framework)
     bodies = {row["policy"]: row["policy_body"] for row in rows if row["policy_body"] is not None}
     policies = {digest: policy_from(msgspec.json.decode(body)) for digest, body in bodies.items()}
     return [
         Activation(
-            row["no"], Trigger(row["input_id"], row["pos"], row["time"], cause_of(row)), row["framework"],
+            row["no"], trigger_of(row), row["framework"],
             policies.get(row["policy"]), read_framework(row["framework_body"]) if row["framework_body"] else None,
-            row["time_zone"],
+            row["time_zone"], row["breaks"], row["mode"],
         )
         for row in rows
     ]  # fmt: skip
 
 
-async def rules_of(connection: Connection, tenant: str, framework: str) -> Rules:
-    """Return what is in force for a framework of a tenant, as its first shard has folded it."""
+async def rules_of(connection: Connection, tenant: str, framework: str | None) -> Rules:
+    """Return what is in force for a framework of a tenant (None: for all), as its first shard has folded it."""
     rules = Rules()
     for activation in await activations_of(connection, tenant, 0, framework):
         rules.activate(activation)

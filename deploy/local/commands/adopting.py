@@ -1,0 +1,75 @@
+"""`attain policy compare`, `propose`, `approve`: changing the rules with open eyes."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.policy import PolicyFile, read_policy
+from deploy.local.options import Context, command_options
+from services.progression.rules import Mode
+
+TIMEOUT_S = 600.0
+for_framework = click.option("--framework", default="", help="Framework that it is for; every one if not given.")
+
+
+@click.command("compare")
+@click.argument("file", type=PolicyFile)
+@for_framework
+@command_options
+def compare_policy(context: Context, file: Path, framework: str) -> None:
+    """Say who would gain and lose under a policy, on all recorded evidence; changes nothing."""
+    text = read_policy(file)
+    context.say("holding all recorded evidence against it")
+    with context.client("progression", timeout_s=TIMEOUT_S) as client:
+        url = "/v1/policies/compare"
+        result = told(patiently(lambda: client.post(url, content=text, params={"framework": framework}))).json()
+    context.emit(result, "\n".join(_lines(result)))
+
+
+@click.command("propose")
+@click.argument("file", type=PolicyFile)
+@for_framework
+@click.option("--mode", type=click.Choice(get_args(Mode)), default="grandfathered", show_default=True,
+              help="For all but what is on the record, for what begins later, or for what is on the record too.")  # fmt: skip
+@click.option("--reason", required=True, help="Why; it is kept with the decision.")
+@command_options
+def propose_policy(context: Context, file: Path, framework: str, mode: str, reason: str) -> None:
+    """Propose a policy; nothing changes until another person approves it."""
+    text = read_policy(file)
+    context.say("holding all recorded evidence against it")
+    query = {"framework": framework, "mode": mode, "reason": reason}
+    with context.client("progression", timeout_s=TIMEOUT_S) as client:
+        result = told(patiently(lambda: client.post("/v1/policies/proposals", content=text, params=query))).json()
+    lines = [*_lines(result | result["comparison"]), "", f"proposal {result['id']}; another person approves it with",
+             f"  attain policy approve {result['id']}"]  # fmt: skip
+    context.emit(result, "\n".join(lines))
+
+
+@click.command("approve")
+@click.argument("proposal")
+@command_options
+def approve_policy(context: Context, proposal: str) -> None:
+    """Put another person's PROPOSAL into force; returns when it is taken up, and recomputes in the background."""
+    with context.client("progression") as client:
+        result = told(patiently(lambda: client.post(f"/v1/policies/proposals/{proposal}/approve"))).json()
+    context.emit(result, f"policy {result['policy']}, version {result['version']} is in force; batch {result['batch']}")
+
+
+def _lines(report: dict[str, Any]) -> list[str]:
+    share = report["decidable"]
+    lines = [
+        f"Policy {report['policy']}, version {report['version']}",
+        f"{report['pairs']} pairs of {report['learners']} learners with evidence",
+        f"{report['gained']} pairs of {report['learners_gaining']} learners would come on the record",
+        f"{report['lost']} pairs of {report['learners_losing']} learners are on the record and would not be shown by it",
+        f"decidable: {share['before']:.0%} of pairs now, {share['after']:.0%} then",
+    ]
+    lines += [f"  undecided for want of {gate}: {part:.0%}" for gate, part in report["undecided_by"]["after"].items()]
+    if report["schools"]:
+        lines += ["", f"{'school':30}{'learners':>10}{'gained':>10}{'lost':>10}"]
+    for row in report["schools"]:
+        cells = "".join(f"{'few' if row[name] is None else row[name]:>10}" for name in ("learners", "gained", "lost"))
+        lines.append(f"{row['school'][:30]:30}{cells}")
+    return lines

@@ -1,0 +1,55 @@
+"""Changing the rules by HTTP: compare, propose, approve."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+
+from services.progression.handlers.adopting import Adoptions
+from services.progression.handlers.decisions import Decisions
+from services.progression.rules import Mode
+from shared.errors import InvalidEvent
+from shared.events import Position
+from shared.settings import Settings
+from shared.web import Caller, read_body, wait_for
+
+Reason = Annotated[str, Query(max_length=1000)]
+
+
+def adopting_router(adoptions: Adoptions, decisions: Decisions, settings: Settings) -> APIRouter:
+    """Return the routes; nothing but an approval changes anything."""
+    router = APIRouter(tags=["policies"])
+
+    @router.post("/v1/policies/compare")
+    async def compare(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
+        """What the policy in the body would do to all recorded evidence; small numbers of schools are null."""
+        caller.require("policy:write")
+        policy, report = await adoptions.compare(caller.tenant, await read_body(request, settings), framework)
+        return {"policy": policy.id, "version": policy.version, "hash": policy.hash, **report}
+
+    @router.post("/v1/policies/proposals", status_code=201)
+    async def propose(
+        request: Request, caller: Caller, mode: Mode, reason: Reason, framework: str = ""
+    ) -> dict[str, Any]:
+        """Propose the policy in the body for what is recorded; answers with what it is foreseen to do."""
+        caller.require("policy:write")
+        if not reason.strip():
+            raise InvalidEvent("who proposes a policy says why", pointer="/reason")
+        body = await read_body(request, settings)
+        return await adoptions.propose(caller.tenant, body, framework, mode, reason, caller.subject)
+
+    @router.get("/v1/policies/proposals")
+    async def proposals(caller: Caller) -> dict[str, Any]:
+        """What was proposed and approved, by whom and when."""
+        caller.require("policy:write", "records:read")
+        return {"items": await adoptions.proposals(caller.tenant)}
+
+    @router.post("/v1/policies/proposals/{id}/approve")
+    async def approve(id: str, caller: Caller) -> dict[str, Any]:
+        """Put a proposal of somebody else into force; answers when all shards have taken it up, and recompute."""
+        caller.require("policy:write")
+        policy, positions = await adoptions.approve(caller.tenant, id, caller.subject)
+        await wait_for(lambda: decisions.folded(positions), settings)
+        return {"policy": policy.id, "version": policy.version, "batch": id,
+                "positions": {str(s): str(Position("decisions", 1, s, pos)) for s, pos in positions.items()}}  # fmt: skip
+
+    return router

@@ -1,0 +1,156 @@
+"""Public events for whoever asks: page by page behind a cursor, as a stream, and standings for who comes late."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import StreamingResponse
+
+from services.progression import tables
+from services.progression.entrypoints.cursors import generation_of, head_cursor, read_cursor, write_cursor
+from services.progression.entrypoints.routes import may_read
+from services.progression.handlers.references import References
+from services.progression.handlers.standings import standings_behind
+from services.progression.subscribing import addressed
+from shared.auth import Identity
+from shared.database import Database
+from shared.errors import Unavailable
+from shared.event_log import EventLog
+from shared.events import placed
+from shared.settings import Settings
+from shared.web import Caller
+
+STREAM_S_MAX = 3600.0
+"""A stream ends after so long: whoever reads it comes back with the last id, and with a token that is still good."""
+STREAM_ROWS = 200
+STREAM_POLL_S = 0.25
+HEARTBEAT_S = 15.0
+After = Annotated[
+    str, Query(max_length=4096, description="a cursor: `next` of a page, or the `id` of a stream's event")
+]
+
+
+class Feed:
+    """The public log as one tenant's pages, each event with the caller's own ids of the learner."""
+
+    def __init__(self, database: Database, log: EventLog, references: References, rows_max: int) -> None:
+        self._database = database
+        self._log = log
+        self._references = references
+        self._rows_max = rows_max
+
+    async def page(
+        self, caller: Identity, learner: str | None, after: str, limit: int
+    ) -> tuple[list[tuple[str, bytes]], str]:
+        """Return up to `limit` events behind a cursor, each with the cursor behind it, and the cursor of the page."""
+        limit = min(limit, self._rows_max)
+        async with self._database.connection() as connection:
+            heads = await self._log.heads(connection)
+            cursor = read_cursor(after, heads)
+            rows = await tables.public_events(connection, caller.tenant, learner, cursor, limit)
+        events, generation, named = [], generation_of(heads), {}
+        taken = rows[:limit]
+        if caller.source:
+            learners = {row["subject"] for row in taken if row["subject"]}
+            named = await self._references.of(caller.tenant, caller.source, learners)
+        for row in taken:
+            cursor[row["shard"]] = row["pos"]
+            body = placed(row["body"], row["generation"], row["shard"], row["pos"])
+            refs = named.get(row["subject"])
+            events.append((write_cursor(cursor, generation), addressed(body, refs) if refs else body))
+        return events, write_cursor(cursor, generation)
+
+
+def feeds_router(database: Database, log: EventLog, references: References, settings: Settings) -> APIRouter:
+    """Return the routes of the public feed."""
+    router = APIRouter(tags=["advancement"])
+    feed = Feed(database, log, references, settings.page_rows_max)
+    open_streams: set[object] = set()
+
+    @router.get("/v1/advancements")
+    async def advancements(caller: Caller, after: After = "", limit: Annotated[int, Query(ge=1)] = 1000) -> Response:
+        """Public events behind a cursor, each learner's in order; `next` goes on from here."""
+        caller.require("records:read")
+        return _page(*await feed.page(caller, None, after, limit))
+
+    @router.get("/v1/learners/{learner}/advancements")
+    async def advancements_of(
+        learner: str, caller: Caller, after: After = "", limit: Annotated[int, Query(ge=1)] = 1000
+    ) -> Response:
+        """One learner's public events behind a cursor."""
+        may_read(caller, learner)
+        return _page(*await feed.page(caller, learner, after, limit))
+
+    @router.get("/v1/advancements/stream", response_class=StreamingResponse)
+    async def stream(
+        caller: Caller, after: After = "", last_event_id: Annotated[str, Header(max_length=4096)] = ""
+    ) -> Response:
+        """The same events as they come (Server-Sent Events); goes on behind `Last-Event-ID`, or `after`."""
+        caller.require("records:read")
+        if len(open_streams) >= settings.streams_max:
+            raise Unavailable(f"{settings.streams_max} streams are open here; come back later")
+        # A cursor that is none is refused before the stream begins.
+        await feed.page(caller, None, last_event_id or after, 1)
+        return StreamingResponse(
+            _stream(feed, caller, last_event_id or after, open_streams),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+
+    @router.get("/v1/standings")
+    async def standings(
+        caller: Caller, after: Annotated[str, Query(max_length=100)] = "", limit: Annotated[int, Query(ge=1)] = 500
+    ) -> dict[str, Any]:
+        """
+        The latest standing of every learner and level, by learner behind `after`.
+
+        `position` is the cursor at which the page is true: go on with the feed behind that of the first page, and drop
+        events whose `seq` is not above that of the standing.
+        """
+        caller.require("records:read")
+        async with database.transaction() as connection:
+            await connection.execute("set transaction isolation level repeatable read, read only")
+            heads = await log.heads(connection)
+            items, following = await standings_behind(connection, caller.tenant, after, min(limit, 5000))
+        return {"items": items, "next": following, "position": head_cursor(heads)}
+
+    return router
+
+
+def _page(events: list[tuple[str, bytes]], following: str) -> Response:
+    items = b",".join(body for _, body in events)
+    return Response(b'{"items":[%s],"next":"%s"}' % (items, following.encode()), media_type="application/json")
+
+
+class _Type(msgspec.Struct):
+    type: str
+
+
+_type_of = msgspec.json.Decoder(_Type).decode
+
+
+async def _stream(feed: Feed, caller: Identity, after: str, open_streams: set[object]) -> AsyncIterator[bytes]:
+    own = object()
+    open_streams.add(own)
+    try:
+        end, spoke = time.monotonic() + STREAM_S_MAX, time.monotonic()
+        yield b"retry: 2000\n\n"
+        while time.monotonic() < end:
+            events, after = await feed.page(caller, None, after, STREAM_ROWS)
+            for cursor, body in events:
+                yield b"id: %s\nevent: %s\ndata: %s\n\n" % (cursor.encode(), _type_of(body).type.encode(), body)
+            if events:
+                spoke = time.monotonic()
+                continue
+            if time.monotonic() - spoke > HEARTBEAT_S:
+                spoke = time.monotonic()
+                yield b": alive\n\n"
+            await asyncio.sleep(STREAM_POLL_S)
+    except Unavailable:
+        # The reader comes back by itself, with the last id.
+        return
+    finally:
+        open_streams.discard(own)

@@ -1,0 +1,129 @@
+"""Webhooks by HTTP: agreements to send public events to a receiver (scope `admin`)."""
+
+import base64
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.progression.entrypoints.cursors import head_cursor, read_cursor
+from services.progression.handlers.webhooks import Webhooks
+from services.progression.subscribing import Subscription
+from shared.database import Database
+from shared.event_log import EventLog
+from shared.web import Caller
+
+Kind = Annotated[str, Field(pattern=r"^[a-z_]+\.(\*|[a-z_]+)$", max_length=100)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+BEGINNING, NOW = "beginning", "now"
+
+
+class Agreement(BaseModel):
+    """
+    What is agreed with a receiver: what for (`purpose`), what of (`types`, `frameworks`; empty is all).
+
+    `source` is the receiver's own source of evidence: its ids of the learners are added to what it is sent. `start` is `now`,
+    `beginning`, or a cursor such as the `position` of /v1/standings.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name
+    url: Annotated[str, Field(max_length=2000)]
+    purpose: Annotated[str, Field(min_length=10, max_length=1000)]
+    types: list[Kind] = Field(default_factory=list, max_length=50)
+    frameworks: list[Name] = Field(default_factory=list, max_length=200)
+    source: Annotated[str, Field(max_length=512)] = ""
+    start: Annotated[str, Field(max_length=4096)] = NOW
+
+
+class Replay(BaseModel):
+    """Where to begin again: `beginning`, or a cursor."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start: Annotated[str, Field(max_length=4096)]
+
+
+def webhooks_router(webhooks: Webhooks, database: Database, log: EventLog) -> APIRouter:
+    """Return the routes; secrets are shown once, when they are made."""
+    router = APIRouter(tags=["webhooks"])
+
+    async def positions(start: str) -> dict[int, int]:
+        async with database.connection() as connection:
+            heads = await log.heads(connection)
+        token = {BEGINNING: "", NOW: head_cursor(heads)}.get(start, start)
+        return read_cursor(token, heads)
+
+    @router.post("/v1/webhooks", status_code=201)
+    async def add(body: Agreement, caller: Caller) -> dict[str, Any]:
+        """Begin a webhook; keep `secret` (base64), it is not shown again."""
+        caller.require("admin")
+        given = Subscription(
+            "", caller.tenant, body.name, body.url, body.purpose, tuple(body.types), tuple(body.frameworks),
+            body.source, "", b"",
+        )  # fmt: skip
+        made = await webhooks.add(given, caller.subject, await positions(body.start))
+        return {"id": made.id, "key": made.key, "secret": base64.b64encode(made.secret).decode()}
+
+    @router.get("/v1/webhooks")
+    async def listed(caller: Caller) -> dict[str, Any]:
+        """The tenant's webhooks: scope, state, how far behind, who waits."""
+        caller.require("admin")
+        return {"items": await webhooks.of_tenant(caller.tenant)}
+
+    @router.delete("/v1/webhooks/{id}", status_code=204)
+    async def remove(id: str, caller: Caller) -> Response:
+        """End a webhook."""
+        caller.require("admin")
+        await webhooks.remove(caller.tenant, id)
+        return Response(status_code=204)
+
+    @router.post("/v1/webhooks/{id}/test")
+    async def test(id: str, caller: Caller) -> dict[str, Any]:
+        """Send an event of type attain.webhook.test.v1, once, and say what came of it."""
+        caller.require("admin")
+        answer = await webhooks.test(caller.tenant, id)
+        return {"taken": answer.failure is None, "status": answer.status, "outcome": answer.outcome, "ms": answer.ms}
+
+    return _further_routes(router, webhooks, positions)
+
+
+def _further_routes(router: APIRouter, webhooks: Webhooks, positions: Any) -> APIRouter:
+    @router.post("/v1/webhooks/{id}/replay")
+    async def replay(id: str, body: Replay, caller: Caller) -> dict[str, str]:
+        """Send everything behind a cursor again, each learner's events in order, with the ids that they had."""
+        caller.require("admin")
+        await webhooks.replay(caller.tenant, id, await positions(body.start))
+        return {"state": "active"}
+
+    @router.post("/v1/webhooks/{id}/rotate")
+    async def rotate(id: str, caller: Caller) -> dict[str, str]:
+        """Sign with a new secret from now on; the key id in the signature tells old from new."""
+        caller.require("admin")
+        key, secret = await webhooks.rotate(caller.tenant, id)
+        return {"key": key, "secret": base64.b64encode(secret).decode()}
+
+    @router.get("/v1/webhooks/{id}/deliveries")
+    async def deliveries(
+        id: str, caller: Caller, before: int | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+    ) -> dict[str, Any]:
+        """The delivery log, the latest first; `before` the `no` of a line goes on."""
+        caller.require("admin")
+        return {"items": await webhooks.deliveries(caller.tenant, id, before, limit)}
+
+    @router.get("/v1/webhooks/{id}/waiting")
+    async def waiting(id: str, caller: Caller) -> dict[str, Any]:
+        """Learners whose events wait behind one that was not taken."""
+        caller.require("admin")
+        return {"items": await webhooks.waiting(caller.tenant, id)}
+
+    @router.post("/v1/webhooks/{id}/{change}")
+    async def change_state(id: str, change: Literal["pause", "resume"], caller: Caller) -> dict[str, str]:
+        """Pause a webhook, or let it go on where it stopped, with those whose events were parked."""
+        caller.require("admin")
+        state = "paused" if change == "pause" else "active"
+        await webhooks.set_state(caller.tenant, id, state)
+        return {"state": state}
+
+    return router

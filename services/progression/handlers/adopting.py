@@ -1,0 +1,123 @@
+"""Changing the rules safely: what a policy would do, proposed by one person, approved by another."""
+
+import asyncio
+import uuid
+from typing import Any
+
+import msgspec
+
+from services.progression import tables
+from services.progression.analysis.comparison import Comparison, Verdict, verdict_of, verdict_under
+from services.progression.handlers.decisions import Decisions
+from services.progression.handlers.histories import History, histories
+from services.progression.handlers.rules import rules_of
+from services.progression.handlers.schools import school_in, schools_of
+from services.progression.inputs import Key, valid_pieces
+from services.progression.policy import Policy, policy_from, read_policy
+from services.progression.rules import Activation, Mode, Rules
+from services.progression.states import KeyState
+from services.progression.telling import Trigger
+from shared.database import Database
+from shared.errors import Forbidden, NotFound
+from shared.settings import Settings
+
+
+class Adoptions:
+    """Compares, proposes and approves policies."""
+
+    def __init__(self, database: Database, decisions: Decisions, settings: Settings) -> None:
+        self._database = database
+        self._decisions = decisions
+        self._settings = settings
+
+    async def compare(self, tenant: str, text: bytes, framework: str) -> tuple[Policy, dict[str, Any]]:
+        """
+        Hold all recorded evidence against a policy; return it with what it would do.
+
+        Raises:
+            InvalidEvent: the policy is not of the language; with a pointer.
+            Unavailable: the roster does not answer.
+        """
+        policy = read_policy(text)
+        schools = await schools_of(self._settings, tenant)
+        async with self._database.connection() as connection:
+            rules = await rules_of(connection, tenant, None)
+            bodies = await tables.policies_of(connection, tenant)
+        policies = {digest: policy_from(msgspec.json.decode(body)) for digest, body in bodies}
+        policies[policy.hash] = policy
+        rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), framework, policy))
+        comparison = Comparison()
+        async for page in histories(self._database, tenant, framework):
+            # A page is some 10 ms of folding: requests and heartbeats go on meanwhile.
+            await asyncio.to_thread(_compare_page, comparison, page, rules, policies, schools)
+        return policy, comparison.report()
+
+    async def propose(
+        self, tenant: str, text: bytes, framework: str, mode: Mode, reason: str, author: str
+    ) -> dict[str, Any]:
+        """Store a policy with what it is foreseen to do; nothing changes until somebody else approves it."""
+        _, report = await self.compare(tenant, text, framework)
+        policy, replaced = await self._decisions.store_policy(tenant, text, framework)
+        id = str(uuid.uuid4())
+        expected = _expected(mode, report)
+        async with self._database.connection() as connection:
+            row = (tenant, id, policy.hash, replaced, framework, mode, reason, msgspec.json.encode(expected), author)
+            await tables.add_proposal(connection, row)
+        return {"id": id, "policy": policy.id, "version": policy.version, "mode": mode, "expected": expected,
+                "comparison": report}  # fmt: skip
+
+    async def approve(self, tenant: str, id: str, author: str) -> tuple[Policy, dict[int, int]]:
+        """
+        Put a proposed policy into force; return it with its inbox positions. Asked again, the positions of the first time.
+
+        Raises:
+            NotFound: there is no such proposal.
+            Forbidden: it is the caller's own.
+        """
+        async with self._database.connection() as connection:
+            found = await tables.proposals_of(connection, tenant, id)
+            if not found:
+                raise NotFound("the tenant has no such proposal")
+            proposal = found[0]
+            if proposal["proposed_by"] == author:
+                raise Forbidden("a second person approves: not the one who proposed it")
+            await tables.approve_proposal(connection, tenant, id, author)
+            body = await tables.policy_body(connection, tenant, proposal["policy"])
+        assert body is not None, "a proposal's policy is stored with it"
+        policy = policy_from(msgspec.json.decode(body))
+        details = {"mode": proposal["mode"], "batch": id, "approved_by": author}
+        _, positions = await self._decisions.adopt(tenant, policy, proposal["framework"], details)
+        return policy, positions
+
+    async def proposals(self, tenant: str) -> list[dict[str, Any]]:
+        """Return what was proposed, and by whom it was approved, the latest first."""
+        async with self._database.connection() as connection:
+            rows = await tables.proposals_of(connection, tenant)
+        return [dict(row) | {"expected": msgspec.json.decode(row["expected"])} for row in rows]
+
+
+def _compare_page(
+    comparison: Comparison,
+    page: list[tuple[Key, KeyState, History]],
+    rules: Rules,
+    policies: dict[str, Policy],
+    schools: dict[str, str],
+) -> None:
+    for (_, learner, competency), state, history in page:
+        before = verdict_of(state, policies.get(state.policy))
+        after = _after(competency, history, rules, policies)
+        comparison.add(learner, competency, school_in(schools, learner), before, after)
+
+
+def _after(competency: str, history: History, rules: Rules, policies: dict[str, Policy]) -> Verdict:
+    pin = rules.pin_at(competency, rules.no)
+    pieces = list(valid_pieces(history.evidence))
+    return verdict_under(policies.get(pin.policy), pin, pieces, history.decisions, history.clock)
+
+
+def _expected(mode: Mode, report: dict[str, Any]) -> dict[str, int]:
+    """Return how many events of a type are foreseen; what is on the record is touched by a retroactive one alone."""
+    if mode == "forward_only":
+        return {}
+    lost = {"attain.competency.withdrawn.v1": report["lost"]} if mode == "retroactive" else {}
+    return {"attain.competency.mastered.v1": report["gained"]} | lost

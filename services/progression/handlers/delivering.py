@@ -1,0 +1,275 @@
+"""
+Delivering public events to webhooks: at least once, each learner's in order, a receiver's trouble its own.
+
+One replica at a time delivers, under an advisory lock. A learner whose event was not taken waits with all that follows, and the
+others go on; failures in a row make the whole webhook wait, and park it after a limit. Parked is not lost: the cursor stays,
+and a person resumes it or replays from another.
+"""
+
+import asyncio
+import contextlib
+import datetime
+import logging
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+
+from services.progression import webhook_tables as tables
+from services.progression.handlers.posting import Answer, Poster
+from services.progression.handlers.references import References
+from services.progression.subscribing import Subscription, addressed, delay_s
+from services.progression.webhook_tables import Attempt, Held
+from shared.database import Connection, Database
+from shared.errors import Unavailable
+from shared.events import placed
+from shared.settings import Settings
+from shared.tasks import raise_if_cancelled
+
+log = logging.getLogger(__name__)
+TAKE_OVER_S = 1.0
+PAGE_ROWS = 100
+TRIES_BEFORE_WAITING = 3
+"""Failures in a row, of different learners, after which it is the receiver that is unwell."""
+
+
+class _Scope(msgspec.Struct):
+    framework: str = ""
+
+
+class _Data(msgspec.Struct):
+    scope: _Scope = msgspec.field(default_factory=_Scope)
+
+
+class _Event(msgspec.Struct):
+    """What of a stored event decides whether it is sent."""
+
+    id: str
+    type: str
+    data: _Data
+
+
+_read = msgspec.json.Decoder(_Event).decode
+
+
+class _Stopped(Exception):
+    """The webhook waits, is parked, or was changed: this round is over."""
+
+
+class Dispatcher:
+    """Runs a delivery for every active webhook; `run` never ends by itself."""
+
+    def __init__(self, database: Database, references: References, poster: Poster, settings: Settings) -> None:
+        self._database = database
+        self._references = references
+        self._poster = poster
+        self._settings = settings
+
+    async def run(self) -> None:
+        """Deliver while this replica holds the lock; wait for it otherwise."""
+        while True:
+            raise_if_cancelled()
+            try:
+                async with self._database.session() as lock:
+                    if await lock.fetchval("select pg_try_advisory_lock(hashtext('webhooks'), 0)"):
+                        await self._supervise(lock)
+            except (Unavailable, OSError) as error:
+                log.warning("webhooks start over: %s", error)
+            await asyncio.sleep(TAKE_OVER_S)
+
+    async def _supervise(self, lock: Connection) -> None:
+        """Keep one task for every active webhook, begun anew when it is changed."""
+        running: dict[tuple[str, int], asyncio.Task[None]] = {}
+        try:
+            while True:
+                raise_if_cancelled()
+                wanted = set((await tables.active(lock)).items())
+                for key in [key for key in running if key not in wanted or running[key].done()]:
+                    running.pop(key).cancel()
+                for key in wanted - running.keys():
+                    running[key] = asyncio.create_task(self._deliver(*key))
+                await asyncio.sleep(self._settings.webhook_poll_ms / 1000)
+        finally:
+            for task in running.values():
+                task.cancel()
+            await asyncio.gather(*running.values(), return_exceptions=True)
+
+    async def _deliver(self, id: str, version: int) -> None:
+        while True:
+            raise_if_cancelled()
+            try:
+                async with self._database.connection() as connection:
+                    row = await tables.load(connection, id)
+                if row is None or row["version"] != version:
+                    return
+                delivery = Delivery(row, self._database, self._references, self._poster, self._settings)
+                await delivery.round()
+            except _Stopped:
+                pass
+            except (Unavailable, OSError) as error:
+                log.warning("webhook %s waits: %s", id, error)
+                await asyncio.sleep(TAKE_OVER_S)
+            await asyncio.sleep(self._settings.webhook_poll_ms / 1000)
+
+
+class Delivery:
+    """One look at what a webhook is to be sent, and the sending of it."""
+
+    def __init__(
+        self, row: Any, database: Database, references: References, poster: Poster, settings: Settings
+    ) -> None:
+        self._to: Subscription = tables.subscription_of(row)
+        self._version: int = row["version"]
+        self._failures: int = row["failures"]
+        self._retry_at: datetime.datetime | None = row["retry_at"]
+        self._database = database
+        self._references = references
+        self._poster = poster
+        self._settings = settings
+        self._held: dict[str, Held] = {}
+
+    async def round(self) -> None:
+        """Send what waits and is due, then what is new, the shards side by side; raises `_Stopped` where it must wait."""
+        if self._retry_at is not None and self._retry_at > _now():
+            return
+        async with self._database.connection() as connection:
+            cursor = await tables.cursor_of(connection, self._to.id)
+            self._held = await tables.held_of(connection, self._to.id)
+            rows = await connection.fetch("select shard, pos from log_head where log = 'advancement'")
+        heads = {row["shard"]: row["pos"] for row in rows}
+        for held in list(self._held.values()):
+            if not held.parked and held.retry_at <= _now():
+                await self._retry(held, cursor[held.shard])
+        await run_all([self._shard(s, pos, heads[s]) for s, pos in cursor.items() if heads.get(s, 0) > pos])
+
+    async def _shard(self, shard: int, pos: int, head: int) -> None:
+        """Send a shard's new events in order up to its head."""
+        while pos < head:
+            rows, refs = await self._page(shard, pos, head, None)
+            for row in rows:
+                await self._new(shard, row, refs)
+            pos = rows[-1]["pos"] if len(rows) == PAGE_ROWS else head
+            async with self._writing() as connection:
+                await tables.set_cursor(connection, self._to.id, {shard: pos})
+
+    async def _new(self, shard: int, row: Any, refs: dict[str, Any]) -> None:
+        """Send a new event, unless it is out of scope or its learner waits; what follows one that fails waits."""
+        learner, event = row["subject"], _event(row["body"])
+        if event is None or learner in self._held or not self._to.wants(event.type, event.data.scope.framework):
+            return
+        answer = await self._send(event, shard, row, refs[learner], attempt=1)
+        async with self._writing() as connection:
+            if answer.failure is not None:
+                self._held[learner] = self._waiting(learner, shard, row["pos"], 1, answer)
+                await tables.hold(connection, self._to.id, self._held[learner])
+            await tables.set_cursor(connection, self._to.id, {shard: row["pos"]})
+        await self._count(answer)
+
+    async def _retry(self, held: Held, until: int) -> None:
+        """Send what waits of one learner, in order; what fails again makes the rest wait on."""
+        pos, more = held.pos - 1, True
+        while more:
+            rows, refs = await self._page(held.shard, pos, until, held.learner)
+            more = len(rows) == PAGE_ROWS
+            for row in rows:
+                pos = row["pos"]
+                event = _event(row["body"])
+                if event is None or not self._to.wants(event.type, event.data.scope.framework):
+                    continue
+                attempt = held.attempts + 1
+                answer = await self._send(event, held.shard, row, refs[held.learner], attempt)
+                if answer.failure is None:
+                    held = held._replace(pos=pos + 1, attempts=0)
+                else:
+                    held = self._waiting(held.learner, held.shard, pos, attempt, answer)
+                self._held[held.learner] = held
+                async with self._writing() as connection:
+                    await tables.hold(connection, self._to.id, held)
+                await self._count(answer)
+                if answer.failure is not None:
+                    return
+        self._held.pop(held.learner, None)
+        async with self._writing() as connection:
+            await tables.let_go(connection, self._to.id, [held.learner])
+
+    @contextlib.asynccontextmanager
+    async def _writing(self) -> AsyncIterator[Connection]:
+        """Lend a transaction in which the webhook stays as it was loaded; raises `_Stopped` where it no longer is."""
+        async with self._database.transaction() as connection:
+            if not await tables.unchanged(connection, self._to.id, self._version):
+                raise _Stopped
+            yield connection
+
+    async def _page(self, shard: int, after: int, until: int, learner: str | None) -> tuple[list[Any], dict[str, Any]]:
+        async with self._database.connection() as connection:
+            rows = await tables.events_of(connection, self._to.tenant, shard, after, until, PAGE_ROWS, learner)
+        learners = {row["subject"] for row in rows if row["subject"]}
+        return rows, await self._references.of(self._to.tenant, self._to.source, learners)
+
+    async def _send(self, event: _Event, shard: int, row: Any, refs: Any, attempt: int) -> Answer:
+        body = addressed(placed(row["body"], row["generation"], shard, row["pos"]), refs)
+        answer = await self._poster.post(self._to, event.id, body, attempt)
+        line = Attempt(event.id, event.type, shard, row["pos"], attempt, answer.status, answer.outcome, answer.ms)
+        async with self._database.connection() as connection:
+            await tables.log_attempt(connection, self._to.id, line, self._settings.webhook_log_rows)
+        return answer
+
+    def _waiting(self, learner: str, shard: int, pos: int, attempts: int, answer: Answer) -> Held:
+        config = self._settings
+        parked = attempts >= config.webhook_attempts_max
+        return Held(learner, shard, pos, attempts, _now() + self._delay(attempts, answer), parked, answer.outcome)
+
+    def _delay(self, failures: int, answer: Answer) -> datetime.timedelta:
+        config = self._settings
+        own = delay_s(failures, config.webhook_backoff_s, config.webhook_backoff_s_max, random.random())
+        asked = min(answer.retry_after_s, config.webhook_backoff_s_max)
+        return datetime.timedelta(seconds=max(own, asked))
+
+    async def _count(self, answer: Answer) -> None:
+        """Count failures in a row; let the webhook wait, or park it, where they say that the receiver is unwell."""
+        if answer.failure is None:
+            if self._failures == 0:
+                return
+            self._failures, self._retry_at = 0, None
+        else:
+            self._failures += 1
+        parked = self._reason_to_park(answer)
+        waits = answer.failure is not None and self._failures >= TRIES_BEFORE_WAITING
+        if waits:
+            self._retry_at = _now() + self._delay(self._failures - TRIES_BEFORE_WAITING + 1, answer)
+        async with self._database.connection() as connection:
+            if parked:
+                await tables.park(connection, self._to.id, self._version, parked)
+            else:
+                await tables.count_failures(connection, self._to.id, self._version, self._failures, self._retry_at)
+        if waits or parked:
+            raise _Stopped
+
+    def _reason_to_park(self, answer: Answer) -> str:
+        if answer.failure == "gone":
+            return "the receiver wants no more (410)"
+        if self._failures >= self._settings.webhook_failures_max:
+            return f"{self._failures} failures in a row, the last: {answer.outcome}"
+        return ""
+
+
+async def run_all(work: list[Any]) -> None:
+    """Run coroutines side by side; the first that raises ends the others."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _event(body: bytes) -> _Event | None:
+    """Return what decides, None for what was erased."""
+    event = _read(body)
+    return None if event.type.endswith(".redacted.v1") else event
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)

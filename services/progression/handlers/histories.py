@@ -1,0 +1,58 @@
+"""What the journal holds of keys: for what is computed beside the fold, and held against it."""
+
+import dataclasses
+from collections.abc import AsyncIterator
+
+from services.progression import tables
+from services.progression.decisions import ClockTicked, CompetencyDecided
+from services.progression.handlers.memory import unpack_key
+from services.progression.inputs import Key, absorb, decode
+from services.progression.journal import JournalEntry, unpack_entries
+from services.progression.states import Decided, KeyState, Piece
+from shared.database import Database
+
+PAGE_KEYS = 1000
+
+
+@dataclasses.dataclass(slots=True)
+class History:
+    """What the journal holds of a key: its set of evidence, its decisions in order, and the last tick of the clock."""
+
+    evidence: dict[str, tuple[Piece | None, bool]] = dataclasses.field(default_factory=dict)
+    decisions: list[Decided] = dataclasses.field(default_factory=list)
+    clock: str = ""
+
+    def take(self, competency: str, entry: JournalEntry) -> None:
+        """Add an input of the key."""
+        event = decode(entry.type, entry.data)
+        if isinstance(event, CompetencyDecided):
+            self.decisions.append(event.decided(entry.id, entry.time))
+        elif isinstance(event, ClockTicked):
+            self.clock = max(self.clock, event.at)
+        elif event is not None:
+            absorb(self.evidence, competency, event)
+
+
+async def histories(
+    database: Database, tenant: str, framework: str = ""
+) -> AsyncIterator[list[tuple[Key, KeyState, History]]]:
+    """Yield every key of a tenant, or of one framework, with its stored state, in pages by learner and competency."""
+    after: Key = (tenant, "", "")
+    while True:
+        async with database.connection() as connection:
+            rows = await tables.all_states(connection, tenant, after, PAGE_KEYS)
+            wanted = {
+                (tenant, row["learner"], row["competency"]): (unpack_key(row["state"]), History())
+                for row in rows
+                if not framework or row["competency"].startswith(f"{framework}:")
+            }
+            bodies = await tables.load_evidence(connection, list(wanted)) if wanted else []
+        for of, learner, competency, body in bodies:
+            _, history = wanted[of, learner, competency]
+            for entry in unpack_entries(body):
+                history.take(competency, entry)
+        if wanted:
+            yield [(key, *found) for key, found in wanted.items()]
+        if len(rows) < PAGE_KEYS:
+            return
+        after = (tenant, rows[-1]["learner"], rows[-1]["competency"])

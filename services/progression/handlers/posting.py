@@ -1,0 +1,130 @@
+"""Sending one event to a receiver that nobody trusts: where it may lie, how long it may take, and what it answered."""
+
+import asyncio
+import ipaddress
+import socket
+import time
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import httpx
+
+from services.progression.subscribing import Failure, Subscription, failure_of, signature
+from shared.errors import InvalidEvent
+from shared.settings import Settings
+
+CONTENT_TYPE = "application/cloudevents+json"
+URL_CHARACTERS_MAX = 2000
+PORTS = {"https": 443, "http": 80}
+TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
+"""IPv6 addresses that stand for IPv4 ones, private ones too."""
+
+
+class Answer(NamedTuple):
+    """What came of sending: `failure` is None where it was taken, `outcome` says it in a word or two."""
+
+    failure: Failure | None
+    status: int | None
+    outcome: str
+    ms: int
+    retry_after_s: float = 0.0
+
+
+class Poster:
+    """Posts signed events; close it after use."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        # Neither a proxy nor a netrc of this machine has any business here.
+        self._client = httpx.AsyncClient(timeout=settings.webhook_timeout_s, trust_env=False, follow_redirects=False)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def check(self, url: str) -> None:
+        """
+        Refuse a URL that events are not sent to.
+
+        Raises:
+            InvalidEvent: it is not HTTPS, carries a password, does not resolve, or leads to a private address.
+        """
+        parts = urlsplit(url)
+        schemes = ("https", "http") if self._settings.webhook_private_addresses else ("https",)
+        if parts.scheme not in schemes or not parts.hostname or len(url) > URL_CHARACTERS_MAX:
+            raise InvalidEvent("a webhook is an https:// URL", pointer="/url")
+        if parts.username or parts.password or parts.fragment:
+            raise InvalidEvent("a webhook's URL has neither user, password nor fragment", pointer="/url")
+        try:
+            await self._address_of(url)
+        except OSError as error:
+            raise InvalidEvent(f"events cannot be sent there: {error}", pointer="/url") from error
+
+    async def post(self, to: Subscription, event: str, body: bytes, attempt: int) -> Answer:
+        """Send a body once; nothing that the receiver does raises."""
+        started = time.monotonic()
+
+        def answer(failure: Failure | None, status: int | None, outcome: str, retry_after_s: float = 0.0) -> Answer:
+            return Answer(failure, status, outcome, round((time.monotonic() - started) * 1000), retry_after_s)
+
+        try:
+            async with asyncio.timeout(self._settings.webhook_timeout_s):
+                address = await self._address_of(to.url)
+                request = self._request(to, address, event, body, attempt)
+                # What it says beyond the status is not read: it may never end.
+                response = await self._client.send(request, stream=True)
+                await response.aclose()
+        except TimeoutError:
+            return answer("unwell", None, "no answer in time")
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+            return answer("unwell", None, str(error)[:200] or type(error).__name__)
+        status = response.status_code
+        outcome = "taken" if response.is_success else f"answered {status}"
+        if response.is_redirect:
+            outcome = f"answered {status}: redirects are not followed"
+        return answer(failure_of(status), status, outcome, _seconds(response.headers.get("retry-after")))
+
+    def _request(self, to: Subscription, address: str, event: str, body: bytes, attempt: int) -> httpx.Request:
+        """Return the request to the address that was checked, so that the name cannot turn to another in between."""
+        url = httpx.URL(to.url)
+        headers = {
+            "Host": url.netloc.decode(),
+            "Content-Type": CONTENT_TYPE,
+            "User-Agent": "attain-webhook/1",
+            "Attain-Event": event,
+            "Attain-Attempt": str(attempt),
+            "Attain-Signature": signature(to.secret, to.key, int(time.time()), body),
+        }
+        return self._client.build_request(
+            "POST", url.copy_with(host=address), content=body, headers=headers, extensions={"sni_hostname": url.host}
+        )
+
+    async def _address_of(self, url: str) -> str:
+        """Return an address of the receiver; raises `OSError` where it has none, or any that is private."""
+        parts = urlsplit(url)
+        port = parts.port or PORTS[parts.scheme]
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise OSError("its name does not resolve") from error
+        addresses = [str(each[4][0]) for each in found]
+        if not self._settings.webhook_private_addresses and not all(map(is_public, addresses)):
+            raise OSError("it leads to a private address")
+        return addresses[0]
+
+
+def is_public(address: str) -> bool:
+    """Tell whether an address is one of the open internet, however it is written."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip in TRANSLATED:
+            return False
+        embedded = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if embedded is not None:
+            return is_public(str(embedded))
+    return ip.is_global and not ip.is_multicast
+
+
+def _seconds(retry_after: str | None) -> float:
+    return float(retry_after) if retry_after and retry_after.isascii() and retry_after.isdigit() else 0.0

@@ -1,0 +1,83 @@
+"""Where every learner stands in every level, for a subscriber that begins after the events were sent."""
+
+from typing import Any
+
+import msgspec
+
+from services.progression import tables
+from services.progression.curriculum import Framework, framework_of, level_id
+from services.progression.domain import describe
+from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
+from services.progression.learner import LearnerState
+from services.progression.policy import policy_from
+from shared.contracts import MasteryUpdated
+from shared.database import Connection
+
+
+async def standings_behind(
+    connection: Connection, tenant: str, after: str, limit: int
+) -> tuple[list[dict[str, Any]], str | None]:
+    """
+    Return the standings of the next `limit` learners behind one, and the learner to go on behind (None at the end).
+
+    Each is {learner, framework, level, status, event, competencies}: `event` is the id of what told the level's status, and the
+    competencies are those of the level with something recorded, each {competency, status, effective_at, seq, policy}.
+    """
+    frameworks = {f.id: f for f in map(read_framework, await tables.frameworks_of(connection, tenant))}
+    policies = {
+        digest: policy_from(msgspec.json.decode(body)) for digest, body in await tables.policies_of(connection, tenant)
+    }
+    rows = await tables.states_behind(connection, tenant, after, limit)
+    by_learner: dict[str, list[MasteryUpdated]] = {}
+    for learner, competency, state in rows:
+        shown = describe((tenant, learner, competency), unpack_key(state), policies)
+        by_learner.setdefault(learner, []).append(shown)
+    stored = await tables.load_standings(connection, [(tenant, learner) for learner in by_learner])
+    known = {learner: unpack_learner(body) for _, learner, body in stored}
+    items = [
+        item
+        for learner, states in by_learner.items()
+        for item in _of_learner(learner, states, known.get(learner, LearnerState()), frameworks)
+    ]
+    return items, (list(by_learner)[-1] if len(by_learner) == limit else None)
+
+
+def _of_learner(
+    learner: str, states: list[MasteryUpdated], standing: LearnerState, frameworks: dict[str, Framework]
+) -> list[dict[str, Any]]:
+    levels: dict[str, list[MasteryUpdated]] = {}
+    for state in states:
+        framework = frameworks.get(framework_of(state.competency))
+        entry = framework.by_id.get(state.competency) if framework is not None else None
+        if framework is not None and entry is not None:
+            levels.setdefault(level_id(framework.id, entry), []).append(state)
+    for level in (*standing.advanced, *standing.requested, *standing.gaps):
+        levels.setdefault(level, [])
+    return [
+        {
+            "learner": learner,
+            "framework": level.partition("#")[0],
+            "level": level,
+            **_status(level, standing),
+            "competencies": [
+                {"competency": s.competency, "status": s.status, "effective_at": s.mastered_at, "seq": s.seq,
+                 "policy": msgspec.to_builtins(s.policy)}
+                for s in held
+            ],
+        }
+        for level, held in sorted(levels.items())
+    ]  # fmt: skip
+
+
+def _status(level: str, standing: LearnerState) -> dict[str, str | None]:
+    """Return what was told of a level last, and the id of the event that told it."""
+    for status, told in (
+        ("review_required", standing.reviews),
+        ("advanced", standing.advanced),
+        ("withdrawn", standing.taken_back),
+        ("sign_off_requested", standing.requested),
+        ("ready", standing.ready),
+    ):
+        if level in told:
+            return {"status": status, "event": told[level]}
+    return {"status": "placed_with_gaps" if level in standing.gaps else "in_progress", "event": None}

@@ -1,0 +1,75 @@
+"""Subscriptions to public events: what each is for, what it is sent, how that is signed, and when it is tried again."""
+
+import hashlib
+import hmac
+from typing import Any, Literal
+
+import msgspec
+
+Failure = Literal["refused", "unwell", "gone"]
+"""The receiver will not take this event; it cannot take any now; it wants no more."""
+RETRY_LATER = (408, 425, 429)
+GONE = 410
+
+
+class Subscription(msgspec.Struct, frozen=True):
+    """
+    An agreement to send events to a receiver.
+
+    `purpose` says what for. `types` are kinds such as `competency.mastered` or `level.*`, `frameworks` ids; empty is all.
+    `source` is whose own learner ids are added to what is sent, and nobody else's. `key` names `secret`.
+    """
+
+    id: str
+    tenant: str
+    name: str
+    url: str
+    purpose: str
+    types: tuple[str, ...]
+    frameworks: tuple[str, ...]
+    source: str
+    key: str
+    secret: bytes
+
+    def wants(self, type: str, framework: str) -> bool:
+        """Tell whether an event of a type (`attain.<kind>.<name>.v1`) on a framework is within the scope."""
+        kind = type.removeprefix("attain.").rpartition(".")[0]
+        of_type = not self.types or any(fits(pattern, kind) for pattern in self.types)
+        return of_type and (not framework or not self.frameworks or framework in self.frameworks)
+
+
+def fits(pattern: str, kind: str) -> bool:
+    """Tell whether a kind is the pattern, or lies under a pattern that ends with `.*`."""
+    return kind == pattern or (pattern.endswith(".*") and kind.startswith(pattern[:-1]))
+
+
+def signature(secret: bytes, key: str, at: int, body: bytes) -> str:
+    """
+    Return the header `Attain-Signature` of a body sent at a Unix second: `t=<second>,k=<key id>,v1=<hex>`.
+
+    The signature is HMAC-SHA256 over `<second>.<key id>.<body>`: a receiver that checks the time refuses replays.
+    """
+    signed = hmac.new(secret, f"{at}.{key}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={at},k={key},v1={signed}"
+
+
+def failure_of(status: int) -> Failure | None:
+    """Return what an HTTP status says of a delivery, None where it was taken; a redirect is never followed."""
+    if 200 <= status < 300:
+        return None
+    if status == GONE:
+        return "gone"
+    return "refused" if 400 <= status < 500 and status not in RETRY_LATER else "unwell"
+
+
+def delay_s(attempts: int, base_s: float, longest_s: float, chance: float) -> float:
+    """Return how long to wait after so many failures: twice as long each time, less up to half of it by `chance` in 0..1."""
+    return float(min(longest_s, base_s * 2 ** min(attempts - 1, 40)) * (1 - chance / 2))
+
+
+def addressed(body: bytes, refs: list[dict[str, str]]) -> bytes:
+    """Return a stored event with the receiver's own ids of the learner in it."""
+    event: dict[str, Any] = msgspec.json.decode(body)
+    if "learner" in event["data"]:
+        event["data"]["learner"]["refs"] = refs
+    return msgspec.json.encode(event)

@@ -1,0 +1,285 @@
+"""The tables of webhooks and every statement over them."""
+
+import datetime
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from services.progression.subscribing import Subscription
+from services.progression.tables import metadata
+from shared.database import Connection, columns
+
+_text = sa.Text(collation="C")
+
+webhook = sa.Table(
+    "webhook",
+    metadata,
+    sa.Column("id", _text, primary_key=True),
+    sa.Column("tenant", _text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("purpose", sa.Text, nullable=False),
+    sa.Column("types", sa.ARRAY(sa.Text), nullable=False),
+    sa.Column("frameworks", sa.ARRAY(sa.Text), nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("key", _text, nullable=False),
+    sa.Column("secret", sa.LargeBinary, nullable=False),
+    sa.Column("state", _text, nullable=False, server_default="active"),
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("retry_at", sa.DateTime(timezone=True)),
+    sa.Column("version", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Index("webhook_tenant", "tenant"),
+)
+webhook_cursor = sa.Table(
+    "webhook_cursor",
+    metadata,
+    sa.Column("webhook", _text, sa.ForeignKey("webhook.id", ondelete="cascade"), primary_key=True),
+    sa.Column("shard", sa.Integer, primary_key=True),
+    sa.Column("pos", sa.BigInteger, nullable=False),
+)
+webhook_held = sa.Table(
+    "webhook_held",
+    metadata,
+    sa.Column("webhook", _text, sa.ForeignKey("webhook.id", ondelete="cascade"), primary_key=True),
+    sa.Column("learner", _text, primary_key=True),
+    sa.Column("shard", sa.Integer, nullable=False),
+    sa.Column("pos", sa.BigInteger, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("retry_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("parked", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+webhook_delivery = sa.Table(
+    "webhook_delivery",
+    metadata,
+    sa.Column("no", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("webhook", _text, sa.ForeignKey("webhook.id", ondelete="cascade"), nullable=False),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Column("event", _text, nullable=False),
+    sa.Column("type", _text, nullable=False),
+    sa.Column("shard", sa.Integer, nullable=False),
+    sa.Column("pos", sa.BigInteger, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("status", sa.Integer),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("ms", sa.Integer, nullable=False),
+    sa.Index("webhook_delivery_of", "webhook", "no"),
+)
+
+
+class Held(NamedTuple):
+    """A learner whose events wait behind one that was not taken, from position `pos` on; `parked` waits for a person."""
+
+    learner: str
+    shard: int
+    pos: int
+    attempts: int
+    retry_at: datetime.datetime
+    parked: bool
+    reason: str
+
+
+class Attempt(NamedTuple):
+    """A line of the delivery log."""
+
+    event: str
+    type: str
+    shard: int
+    pos: int
+    attempt: int
+    status: int | None
+    outcome: str
+    ms: int
+
+
+_SUBSCRIPTION = "id, tenant, name, url, purpose, types, frameworks, source, key, secret"
+
+
+def subscription_of(row: Any) -> Subscription:
+    """Return the subscription of a row of `webhook`."""
+    return Subscription(
+        row["id"], row["tenant"], row["name"], row["url"], row["purpose"], tuple(row["types"]),
+        tuple(row["frameworks"]), row["source"], row["key"], row["secret"],
+    )  # fmt: skip
+
+
+async def add(connection: Connection, given: Subscription, author: str, cursor: dict[int, int]) -> None:
+    """Store a subscription that begins behind a vector of positions."""
+    await connection.execute(
+        f"insert into webhook ({_SUBSCRIPTION}, created_by) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        given.id, given.tenant, given.name, given.url, given.purpose, list(given.types), list(given.frameworks),
+        given.source, given.key, given.secret, author,
+    )  # fmt: skip
+    await set_cursor(connection, given.id, cursor)
+
+
+async def set_cursor(connection: Connection, id: str, cursor: dict[int, int]) -> None:
+    """Go on behind a vector of positions."""
+    await connection.execute(
+        "insert into webhook_cursor select $1, * from unnest($2::int[], $3::bigint[])"
+        " on conflict (webhook, shard) do update set pos = excluded.pos",
+        id, *columns(cursor.items(), 2),
+    )  # fmt: skip
+
+
+async def all_of(connection: Connection, tenant: str) -> list[Any]:
+    """
+    Return the tenant's webhooks with their state, without secrets.
+
+    `behind` are positions of the log not looked at yet, `held` and `parked_learners` learners who wait.
+    """
+    return await connection.fetch(
+        "select w.id, w.tenant, w.name, w.url, w.purpose, w.types, w.frameworks, w.source, w.key, w.state, w.reason,"
+        " w.failures, w.retry_at, w.created_by, w.created_at, w.version,"
+        " (select coalesce(sum(h.pos - c.pos), 0)::bigint from webhook_cursor c join log_head h"
+        "   on h.log = 'advancement' and h.shard = c.shard where c.webhook = w.id) as behind,"
+        " (select count(*) from webhook_held d where d.webhook = w.id and not d.parked) as held,"
+        " (select count(*) from webhook_held d where d.webhook = w.id and d.parked) as parked_learners"
+        " from webhook w where w.tenant = $1 order by w.created_at, w.id",
+        tenant,
+    )
+
+
+async def find(connection: Connection, tenant: str, id: str) -> Any:
+    """Return a tenant's webhook, secret and all, None where there is none."""
+    return await connection.fetchrow("select * from webhook where tenant = $1 and id = $2", tenant, id)
+
+
+async def active(connection: Connection) -> dict[str, int]:
+    """Return the version of every active webhook, of all tenants."""
+    return {row[0]: row[1] for row in await connection.fetch("select id, version from webhook where state = 'active'")}
+
+
+async def load(connection: Connection, id: str) -> Any:
+    """Return a webhook as it is now."""
+    return await connection.fetchrow("select * from webhook where id = $1", id)
+
+
+async def remove(connection: Connection, tenant: str, id: str) -> bool:
+    """Delete a webhook with its log; return whether there was one."""
+    done = await connection.execute("delete from webhook where tenant = $1 and id = $2", tenant, id)
+    return bool(done == "DELETE 1")
+
+
+async def unchanged(connection: Connection, id: str, version: int) -> bool:
+    """Tell whether a webhook is as it was loaded, and keep it so until the caller's transaction ends."""
+    found = await connection.fetchval("select 1 from webhook where id = $1 and version = $2 for share", id, version)
+    return found is not None
+
+
+async def set_state(connection: Connection, id: str, state: str) -> None:
+    """Make a webhook active or paused; what was counted against it is forgotten."""
+    await connection.execute(
+        "update webhook set state = $2, reason = '', failures = 0, retry_at = null, version = version + 1 where id = $1",
+        id, state,
+    )  # fmt: skip
+
+
+async def set_secret(connection: Connection, id: str, key: str, secret: bytes) -> None:
+    """Sign with another secret from now on."""
+    await connection.execute(
+        "update webhook set key = $2, secret = $3, version = version + 1 where id = $1", id, key, secret
+    )
+
+
+async def cursor_of(connection: Connection, id: str) -> dict[int, int]:
+    """Return where a webhook is in each shard."""
+    rows = await connection.fetch("select shard, pos from webhook_cursor where webhook = $1 order by shard", id)
+    return {row[0]: row[1] for row in rows}
+
+
+async def held_of(connection: Connection, id: str) -> dict[str, Held]:
+    """Return who waits, by learner."""
+    rows = await connection.fetch(
+        "select learner, shard, pos, attempts, retry_at, parked, reason from webhook_held where webhook = $1"
+        " order by retry_at, learner",
+        id,
+    )
+    return {row["learner"]: Held(*row) for row in rows}
+
+
+async def hold(connection: Connection, id: str, held: Held) -> None:
+    """Let a learner's events wait."""
+    await connection.execute(
+        "insert into webhook_held (webhook, learner, shard, pos, attempts, retry_at, parked, reason)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (webhook, learner) do update set"
+        " pos = excluded.pos, attempts = excluded.attempts, retry_at = excluded.retry_at, parked = excluded.parked,"
+        " reason = excluded.reason",
+        id, *held,
+    )  # fmt: skip
+
+
+async def let_go(connection: Connection, id: str, learners: Collection[str] | None = None) -> None:
+    """Let learners wait no longer, all of them where none are named."""
+    await connection.execute(
+        "delete from webhook_held where webhook = $1 and ($2::text[] is null or learner = any($2))",
+        id, list(learners) if learners is not None else None,
+    )  # fmt: skip
+
+
+async def retry_parked(connection: Connection, id: str, learner: str | None) -> int:
+    """Try parked learners again from where they stopped; return how many."""
+    done = await connection.execute(
+        "update webhook_held set parked = false, attempts = 0, retry_at = now()"
+        " where webhook = $1 and ($2::text is null or learner = $2)",
+        id, learner,
+    )  # fmt: skip
+    return int(done.rpartition(" ")[2])
+
+
+async def count_failures(
+    connection: Connection, id: str, version: int, failures: int, retry_at: datetime.datetime | None
+) -> None:
+    """Note failures in a row, and until when nothing is sent."""
+    await connection.execute(
+        "update webhook set failures = $3, retry_at = $4 where id = $1 and version = $2",
+        id, version, failures, retry_at,
+    )  # fmt: skip
+
+
+async def park(connection: Connection, id: str, version: int, reason: str) -> None:
+    """Stop a webhook until a person resumes it, unless it was changed meanwhile."""
+    await connection.execute(
+        "update webhook set state = 'parked', reason = $3, version = version + 1 where id = $1 and version = $2",
+        id, version, reason,
+    )  # fmt: skip
+
+
+async def log_attempt(connection: Connection, id: str, attempt: Attempt, rows_max: int) -> None:
+    """Write a line of the delivery log, which keeps the last `rows_max` of each webhook."""
+    no = await connection.fetchval(
+        "insert into webhook_delivery (webhook, event, type, shard, pos, attempt, status, outcome, ms)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning no",
+        id, *attempt,
+    )  # fmt: skip
+    if no % 100 == 0:
+        await connection.execute(
+            "delete from webhook_delivery where webhook = $1 and no <= (select no from webhook_delivery"
+            " where webhook = $1 order by no desc offset $2 limit 1)",
+            id, rows_max,
+        )  # fmt: skip
+
+
+async def deliveries(connection: Connection, id: str, before: int | None, limit: int) -> list[Any]:
+    """Return lines of the delivery log, the latest first."""
+    return await connection.fetch(
+        "select no, at, event, type, shard, pos, attempt, status, outcome, ms from webhook_delivery"
+        " where webhook = $1 and ($2::bigint is null or no < $2) order by no desc limit $3",
+        id, before, limit,
+    )  # fmt: skip
+
+
+async def events_of(
+    connection: Connection, tenant: str, shard: int, after: int, until: int, limit: int, learner: str | None = None
+) -> list[Any]:
+    """Return (pos, subject, body, generation) of a tenant's public events in a range of positions."""
+    return await connection.fetch(
+        "select e.pos, e.subject, e.body, h.generation from event_log e join log_head h using (log, shard)"
+        " where e.log = 'advancement' and e.shard = $2 and e.pos > $3 and e.pos <= $4 and e.tenant = $1"
+        " and ($6::text is null or e.subject = $6) order by e.pos limit $5",
+        tenant, shard, after, until, limit, learner,
+    )  # fmt: skip

@@ -1,0 +1,300 @@
+"""
+The data of the public events on the log `advancement`: the contract with everyone who subscribes.
+
+These names are the wire format. Members are added, never renamed or taken away; a reader ignores those it does not know, and a
+member that an older event lacks has its default. Instants are text in the form of `shared.events.utc`. Learners are opaque;
+`refs` are filled on delivery with the one receiver's own ids, and empty on every topic.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from shared.contracts import Status
+
+
+class Ref(msgspec.Struct, frozen=True):
+    """What the receiver itself calls a learner."""
+
+    source: str
+    id: str
+
+
+class Learner(msgspec.Struct, frozen=True):
+    """Who it is about."""
+
+    id: str
+    refs: tuple[Ref, ...] = ()
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """What it is about: a competency, or a level (`<framework>#<subject>/<level>`) of a framework version."""
+
+    kind: Literal["competency", "level"]
+    id: str
+    framework: str
+    framework_version: str | None = None
+    code: str | None = None
+    title: str = ""
+    subject: str | None = None
+    ordinal: int | None = None
+    power: bool = False
+    external: tuple[dict[str, str], ...] = ()
+
+
+class Cause(msgspec.Struct, frozen=True):
+    """The input that caused it."""
+
+    kind: Literal["evidence", "retraction", "correction", "decision", "clock", "policy", "framework", "setting"]
+    id: str
+
+
+class By(msgspec.Struct, frozen=True):
+    """A person, as the role decided in and the subject of the token."""
+
+    role: str
+    ref: str
+
+
+class Basis(msgspec.Struct, frozen=True, kw_only=True):
+    """What it rests on; at most 20 evidence ids, and a digest over them."""
+
+    kind: Literal[
+        "evidence", "sign_off", "override", "transfer", "test_out", "substitution", "placement", "policy", "identity"
+    ]
+    by: By | None = None
+    pieces: int = 0
+    occasions: int = 0
+    first_at: str | None = None
+    last_at: str | None = None
+    evidence_ids: tuple[str, ...] = ()
+    digest: str | None = None
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """The policy version it was decided by."""
+
+    id: str
+    version: str
+    hash: str
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why, as a code and in words."""
+
+    code: str
+    text: str
+
+
+class PublicEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What every event has. `seq` rises per learner and scope, so that a late delivery can be dropped; `effective_at` is when it was
+    shown, `decided_at` when it was decided. `batch` names the recalculation that it is part of; `replaces` is the id of the
+    event that it takes the place of.
+    """
+
+    learner: Learner
+    scope: Scope
+    seq: int
+    effective_at: str
+    decided_at: str
+    cause: Cause
+    reason: Reason
+    mode: Literal["live", "shadow"] = "live"
+    batch: str | None = None
+    replaces: str | None = None
+
+
+class CompetencyEvent(PublicEvent, frozen=True, kw_only=True):
+    """What every transition of a competency has."""
+
+    before: Status
+    after: Status
+    basis: Basis
+    policy: Policy | None = None
+
+
+class Provisional(CompetencyEvent, frozen=True, kw_only=True):
+    """The provisional path is met: open what follows, record nothing."""
+
+    confirms_by: tuple[str, ...] = ()
+
+
+class Mastered(CompetencyEvent, frozen=True, kw_only=True):
+    """Confirmed by a path of the policy: record it with `effective_at`."""
+
+
+class Credited(CompetencyEvent, frozen=True, kw_only=True):
+    """Shown elsewhere: credit, not shown here; satisfies gates."""
+
+    strength: float = 1.0
+    provenance: str = ""
+
+
+class ReverifyDue(CompetencyEvent, frozen=True, kw_only=True):
+    """Asks for a re-check; what is on the record stays."""
+
+    why: Literal["contradiction", "age", "expiry"]
+    due_by: str | None = None
+    smallest_check: str = ""
+
+
+class Reverified(CompetencyEvent, frozen=True, kw_only=True):
+    """The re-check is passed, `by_use` where success on what builds on it was the check."""
+
+    by_use: bool = False
+
+
+class Withdrawn(CompetencyEvent, frozen=True, kw_only=True):
+    """Evidence under it became invalid: take the entry off, move nobody."""
+
+    removed: tuple[str, ...] = ()
+    levels_affected: tuple[str, ...] = ()
+
+
+class Reinstated(CompetencyEvent, frozen=True, kw_only=True):
+    """What withdrew it was undone: restore it with its original date."""
+
+    original: str | None = None
+
+
+class ByHand(msgspec.Struct, frozen=True):
+    """What was set by hand, and by whom."""
+
+    status: Status | None
+    by: By
+
+
+class OverrideContested(CompetencyEvent, frozen=True, kw_only=True):
+    """Newer evidence disagrees with what was set by hand: queue it to its author."""
+
+    override: ByHand | None = None
+    computed: Literal["mastered", "not_yet"]
+
+
+class Ready(PublicEvent, frozen=True, kw_only=True):
+    """All direct prerequisites are met: offer it, hide nothing."""
+
+    because: tuple[str, ...] = ()
+    unlocks_count: int = 0
+
+
+class LevelReady(PublicEvent, frozen=True, kw_only=True):
+    """All that is needed to begin a level is met."""
+
+    options: tuple[str, ...] = ()
+    waiting_since: str | None = None
+
+
+class SignOffRequested(PublicEvent, frozen=True, kw_only=True):
+    """The computed part of a level is complete: a task for one of the roles."""
+
+    approver_roles: tuple[str, ...] = ()
+    escalate_at: str | None = None
+    weakest: tuple[str, ...] = ()
+
+
+class Advanced(PublicEvent, frozen=True, kw_only=True):
+    """A level is complete, and signed off where the policy asks for it: credit or placement."""
+
+    gaps: tuple[str, ...] = ()
+    credit: dict[str, str | float] | None = None
+    next: tuple[str, ...] = ()
+
+
+class Withheld(PublicEvent, frozen=True, kw_only=True):
+    """Somebody asked for a level and was refused; the placement stays."""
+
+    missing: tuple[str, ...] = ()
+    smallest_change: str | None = None
+    decided_by: By
+    appeal_to: str | None = None
+    review_at: str | None = None
+
+
+class ReviewRequired(PublicEvent, frozen=True, kw_only=True):
+    """A correction removed what an advancement stood on: open a case, change nothing."""
+
+    missing: tuple[str, ...] = ()
+    owner: str
+    decide_by: str
+
+
+class LevelDecision(PublicEvent, frozen=True, kw_only=True):
+    """A named person took an advancement back, or undid that."""
+
+    by: By
+    original: str | None = None
+
+
+class PlacedWithGaps(PublicEvent, frozen=True, kw_only=True):
+    """Placed beyond what is shown: attach support, never undo the placement. `checks` are at most three."""
+
+    not_yet: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+
+
+class GapsCleared(PublicEvent, frozen=True, kw_only=True):
+    """The last gap of a placement is closed."""
+
+
+class GoalChosen(PublicEvent, frozen=True, kw_only=True):
+    """A learner commits to a level, among the options seen."""
+
+    by: By
+    options_seen: tuple[str, ...] = ()
+
+
+class Part(msgspec.Struct, frozen=True):
+    """Which part of the log: one of `of` shards, each with a beginning and an end of its own."""
+
+    shard: int
+    of: int
+
+
+class Recalculation(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A policy is applied to what is recorded: bulk mode, mute notices. It concerns no learner.
+
+    In each part, everything that carries the `batch` comes between the part's start and its end. `expected` counts the events
+    that the comparison before the approval foresaw.
+    """
+
+    batch: str
+    framework: str
+    from_: Policy | None = msgspec.field(name="from", default=None)
+    to: Policy
+    mode: Literal["grandfathered", "forward_only", "retroactive"]
+    expected: dict[str, int] = {}
+    approved_by: str
+    part: Part
+    decided_at: str
+    cause: Cause
+    reason: Reason
+
+
+ADVANCEMENT_EVENTS: dict[str, type[msgspec.Struct]] = {
+    "attain.competency.provisional.v1": Provisional,
+    "attain.competency.mastered.v1": Mastered,
+    "attain.competency.credited.v1": Credited,
+    "attain.competency.ready.v1": Ready,
+    "attain.competency.reverify_due.v1": ReverifyDue,
+    "attain.competency.reverified.v1": Reverified,
+    "attain.competency.withdrawn.v1": Withdrawn,
+    "attain.competency.reinstated.v1": Reinstated,
+    "attain.competency.override_contested.v1": OverrideContested,
+    "attain.level.ready.v1": LevelReady,
+    "attain.level.sign_off_requested.v1": SignOffRequested,
+    "attain.level.advanced.v1": Advanced,
+    "attain.level.withheld.v1": Withheld,
+    "attain.level.review_required.v1": ReviewRequired,
+    "attain.level.withdrawn.v1": LevelDecision,
+    "attain.level.reinstated.v1": LevelDecision,
+    "attain.level.placed_with_gaps.v1": PlacedWithGaps,
+    "attain.level.gaps_cleared.v1": GapsCleared,
+    "attain.goal.chosen.v1": GoalChosen,
+    "attain.recalculation.started.v1": Recalculation,
+    "attain.recalculation.finished.v1": Recalculation,
+}
+"""The data of every public event type that is told."""

@@ -1,0 +1,180 @@
+"""
+A threshold of 75 becomes 80 after results: what each way of adopting it does, and that it can be undone.
+
+Elsewhere the change is silent, forward only, or recomputed on reading without a trace; here it is compared first, then adopted in
+the way that was chosen.
+"""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.progression.analysis.comparison import Comparison, Verdict, verdict_of, verdict_under
+from services.progression.analysis.small_groups import SMALL, hidden_groups
+from services.progression.curriculum import Framework
+from services.progression.mastery import KeyState, piece_of
+from services.progression.policy import Policy, policy_from
+from services.progression.rules import Mode, Pin
+from shared.contracts import Competency, EvidenceRecorded
+from tests.support.journal import Decided, Journal, piece, retract
+
+LEVELS = Framework(
+    "math", "Mathematics", (Competency("add", "Add", 1, level="1"), Competency("sub", "Sub", 2, level="2")), ()
+)
+MARKS = {"ada": 0.78, "bob": 0.9, "cy": 0.6}
+
+
+def threshold(bar: float) -> Policy:
+    return policy_from(
+        {"id": "bar", "method": {"type": "mean"}, "decision": {"at_least": bar, "latch": "first_crossing"},
+         "advancement": {"require": {"all": ["math:add"]}}}
+    )  # fmt: skip
+
+
+def work(marks: dict[str, float], day: int = 1) -> list[EvidenceRecorded]:
+    return [piece(number, mark, learner=name, day=day) for number, (name, mark) in enumerate(marks.items())]
+
+
+@pytest.fixture
+def journal() -> Journal:
+    """Three learners under a bar of 75: ada at 78 and bob at 90 are on the record and advanced, cy at 60 is not."""
+    return Journal().fold([Decided(framework=LEVELS), Decided(threshold(0.75)), *work(MARKS)])
+
+
+def adopt(journal: Journal, bar: float, mode: Mode, batch: str = "b1") -> list[str]:
+    """Adopt a bar and sweep; return who was told what, as `learner kind`."""
+    before = len(journal.told)
+    journal.fold([Decided(threshold(bar), mode=mode, batch=batch)]).sweep()
+    return [
+        f"{event.learner} {event.type.removeprefix('attain.').removesuffix('.v1')}" for event in journal.told[before:]
+    ]
+
+
+def statuses(journal: Journal) -> dict[str, str]:
+    return {name: journal.state(learner=name).status for name in MARKS}
+
+
+def test_threshold_75_to_80_after_results_grandfathered_leaves_the_record(journal: Journal):
+    assert statuses(journal) == {"ada": "mastered", "bob": "mastered", "cy": "not_yet"}
+    assert adopt(journal, 0.8, "grandfathered") == []
+    assert statuses(journal) == {"ada": "mastered", "bob": "mastered", "cy": "not_yet"}
+    journal.fold([piece(9, 0.99, learner="cy", day=2)])
+    assert statuses(journal)["cy"] == "not_yet", "0.795 is not 80"
+
+
+def test_threshold_75_to_80_after_results_forward_only_is_for_who_begins_later(journal: Journal):
+    assert adopt(journal, 0.8, "forward_only") == []
+    journal.fold([piece(9, 0.99, learner="cy", day=2), piece(10, 0.78, learner="dee", day=2)])
+
+    assert statuses(journal)["cy"] == "mastered", "cy began under 75"
+    assert journal.state(learner="dee").status == "not_yet", "dee begins under 80"
+
+
+def test_who_began_before_a_forward_only_policy_stays_through_later_framework_versions(journal: Journal):
+    adopt(journal, 0.8, "forward_only")
+    other = Framework("math", "Mathematics", (*LEVELS.competencies, Competency("mul", "Mul", 3, level="2")), ())
+    journal.fold([Decided(framework=other)]).sweep()
+    journal.fold([piece(9, 0.99, learner="cy", day=2)])
+
+    assert statuses(journal)["cy"] == "mastered"
+
+
+def test_threshold_75_to_80_after_results_retroactive_withdraws_in_a_batch_and_demotes_nobody(journal: Journal):
+    told = adopt(journal, 0.8, "retroactive")
+    withdrawn = journal.told[-1].data
+
+    assert told == ["ada competency.withdrawn"]
+    assert statuses(journal) == {"ada": "not_yet", "bob": "mastered", "cy": "not_yet"}
+    assert (withdrawn["batch"], withdrawn["cause"]["kind"], withdrawn["policy"]["id"]) == ("b1", "policy", "bar")
+    journal.fold([piece(11, 0.1, learner="ada", competency="math:sub", day=3)])
+    assert "level.review_required" not in journal.kinds()
+    assert "level.withdrawn" not in journal.kinds()
+
+
+def test_a_retroactive_policy_that_is_undone_gives_reinstated_with_the_original_date(journal: Journal):
+    original = next(event for event in journal.told if event.learner == "ada" and "mastered" in event.type)
+    adopt(journal, 0.8, "retroactive")
+    told = adopt(journal, 0.75, "retroactive", "b2")
+    back = journal.told[-1].data
+
+    assert told == ["ada competency.reinstated"]
+    assert back["effective_at"] == original.data["effective_at"]
+    assert back["batch"] == "b2"
+    assert journal.state(learner="ada").status == "mastered"
+    assert adopt(journal, 0.75, "retroactive", "b3") == [], "nothing is told twice"
+
+
+def test_a_looser_policy_adopted_for_everything_puts_on_the_record_what_it_shows(journal: Journal):
+    told = adopt(journal, 0.5, "retroactive")
+
+    assert [each for each in told if "competency" in each] == ["cy competency.mastered"]
+
+
+def test_a_retraction_after_a_retroactive_policy_still_asks_for_a_review(journal: Journal):
+    adopt(journal, 0.8, "retroactive")
+    journal.fold([retract(work(MARKS)[1])])
+
+    assert journal.kinds()[-3:] == ["competency.withdrawn", "level.review_required", "level.review_required"]
+
+
+marks = st.lists(
+    st.tuples(st.sampled_from(["ada", "bob", "cy"]), st.sampled_from([0.5, 0.7, 0.78, 0.85, 1.0])), max_size=20
+)
+
+
+@given(drawn=marks, old=st.sampled_from([0.6, 0.75]), new=st.sampled_from([0.7, 0.8, 0.95]), cut=st.integers(0, 20))
+def test_compare_says_what_a_fresh_system_and_a_retroactive_adoption_give(drawn, old, new, cut):
+    pieces = [piece(n, mark, learner=name, day=1 + n % 3) for n, (name, mark) in enumerate(drawn)]
+    gone = [retract(one, by=f"r{one.id}") for one in pieces[cut:]]
+    live = Journal().fold([Decided(threshold(old)), *pieces, *gone])
+    fresh = Journal().fold([Decided(threshold(new)), *pieces, *gone])
+    policy = threshold(new)
+    said = {}
+    for key in live.states:
+        valid = [piece_of(one) for one in pieces[:cut] if one.learner == key[1]]
+        verdict = verdict_under(policy, Pin(policy.hash), valid, (), "")
+        said[key] = (verdict.status, verdict.shown_at)
+    live.fold([Decided(policy, mode="retroactive", batch="b")]).sweep()
+
+    for other in (fresh, live):
+        found = {key: other.state(key[2], key[1]) for key in other.states}
+        assert said == {key: (state.status, state.mastered_at) for key, state in found.items()}
+
+
+def test_a_comparison_counts_who_gains_who_loses_and_what_cannot_be_decided():
+    old = policy_from({"id": "old", "method": {"type": "mean"}, "decision": {"at_least": 0.75}})
+    new = policy_from({"id": "new", "method": {"type": "mean"}, "decision": {"at_least": 0.8},
+                       "sufficiency": {"min_evidence": 2}})  # fmt: skip
+    comparison = Comparison()
+    for number in range(30):
+        school = "north" if number < 24 else "south"
+        pieces = [
+            piece_of(piece(n, 0.78 if number < 12 else 0.85, learner=f"l{number}")) for n in range(1 + number % 2)
+        ]
+        verdicts = [verdict_under(policy, Pin(policy.hash), pieces, (), "") for policy in (old, new)]
+        comparison.add(f"l{number}", "math:add", school, *verdicts)
+    report = comparison.report()
+
+    assert (report["pairs"], report["gained"], report["lost"]) == (30, 0, 21)
+    assert report["decidable"] == {"before": 1.0, "after": 0.5}
+    assert report["undecided_by"]["after"] == {"min_evidence": 0.5}
+    assert report["competencies"] == [{"competency": "math:add", "pairs": 30, "gained": 0, "lost": 21}]
+    assert report["schools"] == [
+        {"school": "north", "learners": None, "gained": None, "lost": None},
+        {"school": "south", "learners": None, "gained": None, "lost": None},
+    ], "six learners of one school would follow from the other and the total"
+
+
+def test_a_key_without_a_policy_is_undecided_for_want_of_one():
+    assert verdict_of(KeyState(pieces=1), None) == Verdict("insufficient_evidence", None, ("no_policy",))
+
+
+@given(counts=st.dictionaries(st.text("abcdef", min_size=1, max_size=2), st.integers(0, 40), max_size=8))
+def test_what_is_hidden_cannot_be_worked_out_from_the_total(counts: dict[str, int]):
+    sizes = {group: max(count, 12) for group, count in counts.items()}
+    hidden = hidden_groups(counts, sizes)
+
+    assert all(group in hidden for group, count in counts.items() if 0 < count < SMALL)
+    if hidden and hidden != set(counts):
+        assert len(hidden) > 1
+        assert sum(counts[group] for group in hidden) >= SMALL

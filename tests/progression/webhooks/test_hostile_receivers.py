@@ -1,0 +1,227 @@
+"""Webhooks against receivers that are slow, fail, reset, redirect, or never end: nothing lost, each learner's in order."""
+
+import asyncio
+import hashlib
+import hmac
+import random
+
+import pytest
+
+from services.progression import webhook_tables as tables
+from services.progression.handlers.posting import Poster
+from shared.errors import NotFound, Refused
+from tests.support.outlet import SHARDS, TENANT, Outlet, until
+from tests.support.receiver import Manner, Receiver, Request, receiving
+
+LEARNERS = [f"learner-{number}" for number in range(24)]
+MANNERS: tuple[Manner, ...] = ("500", "422", "reset", "slow", "drip", "endless", "redirect", "nonsense")
+
+
+def take(_: Request) -> Manner:
+    return "take"
+
+
+def whole(receiver: Receiver, expected: dict[str, list[int]]):
+    async def holds() -> bool:
+        taken = receiver.by_learner()
+        return all(taken.get(learner, [])[-1:] == positions[-1:] for learner, positions in expected.items())
+
+    return holds
+
+
+async def test_through_every_kind_of_trouble_nothing_is_lost_and_each_learners_events_come_in_order(outlet: Outlet):
+    chance = random.Random(3)
+    trap = Receiver(take)
+
+    def moody(_: Request) -> Manner:
+        return chance.choice(MANNERS) if chance.random() < 0.3 else "take"
+
+    hostile, healthy = Receiver(moody), Receiver(take)
+    async with receiving(trap), receiving(hostile), receiving(healthy):
+        hostile.redirect_to = trap.url
+        await outlet.tell(LEARNERS, 5)
+        await outlet.subscribe(hostile.url)
+        await outlet.subscribe(healthy.url)
+        expected = await outlet.positions()
+        async with outlet.dispatching():
+            await until(whole(healthy, expected), within_s=15)
+            troubled = sum(len(positions) for positions in hostile.by_learner().values())
+            await until(whole(hostile, expected), within_s=100)
+
+    assert hostile.by_learner() == healthy.by_learner() == expected
+    assert troubled < sum(map(len, expected.values()))
+    assert len(hostile.seen) > len(healthy.seen) == sum(map(len, expected.values()))
+    assert trap.seen == []
+
+
+async def test_a_learner_whose_event_is_refused_for_good_is_parked_and_the_others_go_on(outlet: Outlet):
+    refusing = True
+
+    def picky(request: Request) -> Manner:
+        return "422" if refusing and request.learner == LEARNERS[0] else "take"
+
+    config = outlet.settings.model_copy(update={"webhook_attempts_max": 3})
+    async with receiving(Receiver(picky)) as receiver:
+        await outlet.tell(LEARNERS, 3)
+        expected = await outlet.positions()
+        agreed = await outlet.subscribe(receiver.url)
+        async with outlet.dispatching(config):
+
+            async def parked() -> bool:
+                return bool((await outlet.state(agreed.id))["parked_learners"] == 1)
+
+            await until(parked)
+            await until(whole(receiver, {learner: expected[learner] for learner in LEARNERS[1:]}))
+            waiting = await outlet.webhooks.waiting(TENANT, agreed.id)
+            attempts = len([request for request in receiver.seen if request.learner == LEARNERS[0]])
+            refusing = False
+            await outlet.webhooks.set_state(TENANT, agreed.id, "active")
+            await until(whole(receiver, expected))
+
+    assert (waiting[0]["learner"], waiting[0]["attempts"], waiting[0]["reason"]) == (LEARNERS[0], 3, "answered 422")
+    assert attempts == 3
+    assert receiver.by_learner() == expected
+
+
+async def test_a_receiver_that_is_down_parks_the_webhook_and_a_resume_loses_nothing(outlet: Outlet):
+    config = outlet.settings.model_copy(update={"webhook_failures_max": 6})
+    receiver = Receiver(take)
+    async with receiving(receiver):
+        pass
+    await outlet.tell(LEARNERS, 3)
+    expected = await outlet.positions()
+    agreed = await outlet.subscribe(receiver.url)
+    async with outlet.dispatching(config):
+
+        async def parked() -> bool:
+            return bool((await outlet.state(agreed.id))["state"] == "parked")
+
+        await until(parked)
+        reason = (await outlet.state(agreed.id))["reason"]
+        async with receiving(receiver):
+            await asyncio.sleep(0.3)
+            before = len(receiver.seen)
+            await outlet.webhooks.set_state(TENANT, agreed.id, "active")
+            await until(whole(receiver, expected))
+
+    assert reason.startswith("6 failures in a row")
+    assert before == 0
+    assert receiver.by_learner() == expected
+
+
+async def test_a_receiver_that_wants_no_more_is_left_alone_at_once(outlet: Outlet):
+    async with receiving(Receiver(lambda _: "410")) as receiver:
+        await outlet.tell(LEARNERS[:1], 3)
+        agreed = await outlet.subscribe(receiver.url)
+        async with outlet.dispatching():
+
+            async def parked() -> bool:
+                return bool((await outlet.state(agreed.id))["state"] == "parked")
+
+            await until(parked)
+            await asyncio.sleep(0.3)
+
+    assert len(receiver.seen) == 1
+
+
+async def test_a_replay_sends_the_same_events_again_and_a_paused_webhook_nothing(outlet: Outlet):
+    async with receiving(Receiver(take)) as receiver:
+        await outlet.tell(LEARNERS[:4], 2)
+        expected = await outlet.positions()
+        agreed = await outlet.subscribe(receiver.url)
+        async with outlet.dispatching():
+            await until(whole(receiver, expected))
+            await outlet.webhooks.set_state(TENANT, agreed.id, "paused")
+            await asyncio.sleep(0.2)
+            await outlet.tell(LEARNERS[:4], 1)
+            await asyncio.sleep(0.3)
+            first = list(receiver.taken)
+            await outlet.webhooks.replay(TENANT, agreed.id, dict.fromkeys(range(SHARDS), 0))
+            await until(whole(receiver, await outlet.positions()))
+    again = receiver.taken[len(first) :]
+    by_id = {request.event["id"]: request.body for request in again}
+
+    assert len(first) == 8
+    assert len(again) == 12
+    assert all(by_id[request.event["id"]] == request.body for request in first)
+
+
+async def test_a_dispatcher_that_is_killed_and_two_at_once_lose_nothing(outlet: Outlet):
+    chance = random.Random(5)
+    async with receiving(Receiver(lambda _: "500" if chance.random() < 0.2 else "take")) as receiver:
+        agreed = await outlet.subscribe(receiver.url)
+        for _ in range(6):
+            await outlet.tell(LEARNERS, 1)
+            async with outlet.dispatching(), outlet.dispatching():
+                await asyncio.sleep(chance.uniform(0.05, 0.3))
+        expected = await outlet.positions()
+        async with outlet.dispatching(), outlet.dispatching():
+            await until(whole(receiver, expected))
+        repeats = len(receiver.taken) - sum(map(len, expected.values()))
+        state = await outlet.state(agreed.id)
+
+    assert receiver.by_learner() == expected
+    # At most what was in flight at each of the six stops is sent twice: one event a shard.
+    assert repeats <= 6 * SHARDS
+    assert state["held"] == state["parked_learners"] == 0
+
+
+async def test_every_delivery_is_signed_with_the_key_of_the_time(outlet: Outlet):
+    async with receiving(Receiver(take)) as receiver:
+        agreed = await outlet.subscribe(receiver.url)
+        tested = await outlet.webhooks.test(TENANT, agreed.id)
+        key, secret = await outlet.webhooks.rotate(TENANT, agreed.id)
+        await outlet.webhooks.test(TENANT, agreed.id)
+    secrets = {agreed.key: agreed.secret, key: secret}
+    signed_by = []
+    for request in receiver.taken:
+        given = dict(part.split("=", 1) for part in request.headers["attain-signature"].split(","))
+        content = f"{given['t']}.{given['k']}.".encode() + request.body
+        assert hmac.new(secrets[given["k"]], content, hashlib.sha256).hexdigest() == given["v1"]
+        signed_by.append(given["k"])
+
+    assert tested.failure is None
+    assert signed_by == [agreed.key, key]
+    assert receiver.taken[0].event["type"] == "attain.webhook.test.v1"
+
+
+async def test_a_name_that_turns_to_a_private_address_later_is_not_connected_to(outlet: Outlet):
+    async with receiving(Receiver(take)) as receiver:
+        agreed = await outlet.subscribe(receiver.url)
+        poster = Poster(outlet.settings.model_copy(update={"webhook_private_addresses": False}))
+        answer = await poster.post(agreed, "e", b"{}", 1)
+        await poster.close()
+
+    assert (answer.failure, answer.outcome) == ("unwell", "it leads to a private address")
+    assert receiver.seen == []
+
+
+async def test_only_what_is_agreed_is_sent_and_the_log_says_what_came_of_it(outlet: Outlet):
+    async with receiving(Receiver(take)) as receiver:
+        await outlet.tell(LEARNERS[:2], 2)
+        await outlet.tell(LEARNERS[:2], 1, "level.advanced")
+        agreed = await outlet.subscribe(receiver.url, types=("level.*",))
+        async with outlet.dispatching():
+
+            async def done() -> bool:
+                return bool((await outlet.state(agreed.id))["behind"] == 0)
+
+            await until(done)
+        log = await outlet.webhooks.deliveries(TENANT, agreed.id, None, 10)
+
+    assert {request.event["type"] for request in receiver.taken} == {"attain.level.advanced.v1"}
+    assert [(line["status"], line["outcome"], line["attempt"]) for line in log] == [(200, "taken", 1)] * 2
+    assert "secret" not in await outlet.state(agreed.id)
+
+
+async def test_a_tenant_sees_and_has_its_own_webhooks_only_and_a_bounded_number(outlet: Outlet):
+    outlet.webhooks._settings = outlet.settings.model_copy(update={"webhooks_max": 1})
+    agreed = await outlet.subscribe("http://127.0.0.1:9/")
+
+    with pytest.raises(Refused):
+        await outlet.subscribe("http://127.0.0.1:9/")
+    with pytest.raises(NotFound):
+        await outlet.webhooks.remove("other", agreed.id)
+    assert await outlet.webhooks.of_tenant("other") == []
+    async with outlet.database.connection() as connection:
+        assert await tables.active(connection) == {agreed.id: 1}

@@ -1,0 +1,85 @@
+"""What is signed, what is in scope, how long is waited, and which addresses are private."""
+
+import hashlib
+import hmac
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.progression.handlers.posting import Poster, is_public
+from services.progression.subscribing import Subscription, delay_s, failure_of, signature
+from shared.errors import InvalidEvent
+from shared.settings import Settings
+
+
+def test_a_signature_is_an_hmac_over_second_key_and_body():
+    given = signature(b"secret", "key-1", 1_800_000_000, b'{"a":1}')
+    expected = hmac.new(b"secret", b'1800000000.key-1.{"a":1}', hashlib.sha256).hexdigest()
+
+    assert given == f"t=1800000000,k=key-1,v1={expected}"
+
+
+@pytest.mark.parametrize(
+    ("types", "frameworks", "wanted"),
+    [
+        ((), (), True),
+        (("competency.mastered",), (), True),
+        (("competency.*",), ("math",), True),
+        (("level.*", "competency.mastered"), (), True),
+        (("level.*",), (), False),
+        (("competency.master",), (), False),
+        (("competency.*",), ("ela",), False),
+    ],
+)
+def test_an_event_is_sent_where_its_type_and_framework_are_agreed(types, frameworks, wanted: bool):
+    agreed = Subscription("1", "school", "sis", "https://sis.example", "credit", types, frameworks, "", "k", b"")
+
+    assert agreed.wants("attain.competency.mastered.v1", "math") is wanted
+
+
+@pytest.mark.parametrize(
+    ("status", "failure"),
+    [(200, None), (204, None), (301, "unwell"), (307, "unwell"), (400, "refused"), (408, "unwell"), (410, "gone"),
+     (422, "refused"), (425, "unwell"), (429, "unwell"), (500, "unwell"), (503, "unwell")],
+)  # fmt: skip
+def test_what_a_status_says(status: int, failure: str | None):
+    assert failure_of(status) == failure
+
+
+@given(attempts=st.integers(1, 500), chance=st.floats(0, 1))
+def test_waits_double_up_to_the_longest_and_jitter_takes_at_most_half(attempts: int, chance: float):
+    longest = delay_s(attempts, 2, 3600, 0)
+
+    assert longest == min(3600, 2 * 2 ** min(attempts - 1, 40))
+    assert longest / 2 <= delay_s(attempts, 2, 3600, chance) <= longest
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
+     "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "ff02::1", "::ffff:10.0.0.1", "64:ff9b::7f00:1",
+     "2002:7f00:1::", "2001:0:0:0:0:0:80ff:fffe"],
+)  # fmt: skip
+def test_no_address_of_an_own_network_is_public(address: str):
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34"])
+def test_addresses_of_the_open_internet_are(address: str):
+    assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://93.184.216.34/", "https://127.0.0.1/", "https://localhost:8443/", "https://[::1]/", "https://2130706433/",
+     "https://user:pw@93.184.216.34/", "ftp://93.184.216.34/", "https:///x", "https://93.184.216.34/#x", "not a url",
+     "https://name.invalid/", "https://0x7f.1/"],
+)  # fmt: skip
+async def test_a_url_that_leads_inside_is_refused_when_it_is_agreed(url: str):
+    poster = Poster(Settings())
+    with pytest.raises(InvalidEvent) as refused:
+        await poster.check(url)
+    await poster.close()
+
+    assert refused.value.pointer == "/url"

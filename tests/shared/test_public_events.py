@@ -1,0 +1,67 @@
+"""The contract of public events: described, and readable by older and newer readers."""
+
+import json
+
+import msgspec
+import pytest
+from faststream.kafka import KafkaBroker
+
+from shared.asyncapi import document
+from shared.event_log import EventLog
+from shared.public_events import ADVANCEMENT_EVENTS, Mastered, PublicEvent
+
+COMMON: dict[str, object] = {
+    "learner": {"id": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "refs": []},
+    "scope": {"kind": "competency", "id": "math:c1", "framework": "math"},
+    "seq": 64, "effective_at": "2026-03-02T10:00:00.000000Z", "decided_at": "2026-03-02T10:00:01.000000Z",
+    "cause": {"kind": "evidence", "id": "e1"}, "reason": {"code": "mastered", "text": "The rule of the policy is met."},
+}  # fmt: skip
+TRANSITION: dict[str, object] = {"before": "not_yet", "after": "mastered", "basis": {"kind": "evidence"}}
+BY = {"role": "teacher", "ref": "t-12"}
+PARTICULAR: dict[str, dict[str, object]] = {
+    "attain.competency.reverify_due.v1": {"why": "age"},
+    "attain.competency.override_contested.v1": {"computed": "not_yet"},
+    "attain.level.withheld.v1": {"decided_by": BY},
+    "attain.level.review_required.v1": {"owner": "teacher", "decide_by": "2026-04-01T00:00:00.000000Z"},
+    "attain.level.withdrawn.v1": {"by": BY},
+    "attain.level.reinstated.v1": {"by": BY},
+    "attain.goal.chosen.v1": {"by": BY},
+}
+
+
+def smallest(type: str) -> dict[str, object]:
+    """Return the least that an event of a type ever had."""
+    return COMMON | TRANSITION | PARTICULAR.get(type, {})
+
+
+@pytest.mark.parametrize("type", ADVANCEMENT_EVENTS)
+def test_an_old_event_is_read_by_new_readers_and_a_new_one_by_old_readers(type: str):
+    kind = ADVANCEMENT_EVENTS[type]
+    old = msgspec.json.encode(smallest(type))
+    new = msgspec.json.encode(smallest(type) | {"a_member_of_2031": {"anything": [1, 2]}})
+
+    read = msgspec.json.decode(old, type=kind)
+    assert isinstance(read, PublicEvent)
+    assert read.mode == "live"
+    assert msgspec.json.decode(new, type=kind) == read
+
+
+@pytest.mark.parametrize("member", [*COMMON, *TRANSITION])
+def test_what_every_event_has_is_never_missing(member: str):
+    content = {name: value for name, value in smallest("attain.competency.mastered.v1").items() if name != member}
+
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(content, Mastered)
+
+
+def test_the_document_describes_every_type_down_to_the_learners_references():
+    content = document("progression", KafkaBroker(), [EventLog("advancement", 4)], "")
+    channel = content["channels"]["attain.advancement"]
+
+    assert set(channel["messages"]) == set(ADVANCEMENT_EVENTS)
+    described = json.dumps(content["components"]["schemas"])
+    for member in ("refs", "effective_at", "evidence_ids", "unlocks_count", "decide_by", "batch"):
+        assert f'"{member}"' in described
+    for name in channel["messages"]:
+        reference = content["components"]["messages"][name]["payload"]["properties"]["data"]["$ref"]
+        assert reference.rpartition("/")[2] in content["components"]["schemas"]

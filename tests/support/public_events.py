@@ -1,0 +1,22 @@
+"""Whether a public event keeps the contract: every member that it has is in the schema of its type."""
+
+from typing import Any
+
+import msgspec
+
+from shared.public_events import ADVANCEMENT_EVENTS
+
+
+def check_contract(type: str, data: dict[str, Any]) -> None:
+    """Fail where the data lacks a member, has one of another kind, or one that the contract does not know."""
+    read = msgspec.convert(msgspec.json.decode(msgspec.json.encode(data)), ADVANCEMENT_EVENTS[type], strict=True)
+    unknown = sorted(_members(data) - _members(msgspec.to_builtins(read)))
+    assert not unknown, f"{type} tells {unknown}, which its contract does not have"
+
+
+def _members(value: Any, path: str = "") -> set[str]:
+    if isinstance(value, dict):
+        return {path} | {member for name, inner in value.items() for member in _members(inner, f"{path}/{name}")}
+    if isinstance(value, list | tuple):
+        return {member for inner in value for member in _members(inner, f"{path}[]")}
+    return {path}

@@ -1,0 +1,100 @@
+"""Adopting a policy on the running stack: compared, proposed, approved by another, recomputed in a batch, verified, undone."""
+
+import httpx
+import msgspec
+
+from deploy.local.stack import Stack
+from tests.system.district import SOURCE, ZERO, District, Item
+
+LEARNERS = 40
+
+
+def bar(at_least: float) -> bytes:
+    return msgspec.json.encode(
+        {"id": "bar", "method": {"type": "mean"}, "decision": {"at_least": at_least, "latch": "first_crossing"}}
+    )
+
+
+def work() -> list[Item]:
+    return [
+        {
+            "id": f"w{number}", "source": SOURCE, "learner": f"l{number}", "competencies": ["math:c1"],
+            "score": {"raw": 70 + number % 4 * 5, "max": 100}, "occurred_at": f"2026-03-02T10:00:{number:02}Z",
+        }
+        for number in range(LEARNERS)
+    ]  # fmt: skip
+
+
+def second(stack: Stack, district: District) -> httpx.AsyncClient:
+    token = stack.token(district.tenant, "policy:write", subject="second")
+    return httpx.AsyncClient(
+        base_url=stack.urls["progression"], headers={"Authorization": f"Bearer {token}"}, timeout=60
+    )
+
+
+async def adopt(stack: Stack, district: District, policy: bytes, mode: str) -> Item:
+    proposal = await district.post(
+        "progression", f"/v1/policies/proposals?mode={mode}&reason=the board decided&framework=math", policy
+    )
+    path = f"/v1/policies/proposals/{proposal['id']}/approve"
+    own = await district.http.post(f"{stack.urls['progression']}{path}")
+    async with second(stack, district) as other:
+        approved = await other.post(path)
+        again = await other.post(path)
+    assert (own.status_code, approved.status_code) == (403, 200)
+    assert again.json() == approved.json()
+    await district.drained()
+    return proposal
+
+
+async def test_a_bar_that_rises_from_75_to_80_is_compared_approved_recomputed_and_undone(stack: Stack):
+    district = await District(stack, "adopted").open()
+    await district.post("progression", "/v1/policies?framework=math", bar(0.75))
+    await district.send(work())
+    await district.drained()
+    said = await district.post("progression", "/v1/policies/compare?framework=math", bar(0.8))
+    before = await district.advancements()
+    proposal = await adopt(stack, district, bar(0.8), "retroactive")
+    told = (await district.advancements())[len(before) :]
+    after = district.shown()
+    verified = await district.verify()
+    await adopt(stack, district, bar(0.75), "retroactive")
+    undone = district.shown()
+    verified_again = await district.verify()
+    kinds = [event["type"].removeprefix("attain.").removesuffix(".v1") for event in told]
+    batch = proposal["id"]
+
+    assert (said["lost"], said["gained"], said["pairs"]) == (10, 0, LEARNERS)
+    assert proposal["expected"] == {"attain.competency.mastered.v1": 0, "attain.competency.withdrawn.v1": 10}
+    assert kinds.count("competency.withdrawn") == 10
+    assert kinds.count("recalculation.started") == kinds.count("recalculation.finished") > 1
+    assert all(event["data"]["batch"] == batch for event in told)
+    for shard in {event["shard"] for event in told}:
+        mine = [kind for event, kind in zip(told, kinds, strict=True) if event["shard"] == shard]
+        assert (mine[0], mine[-1]) == ("recalculation.started", "recalculation.finished")
+    assert sum(state[0] == "mastered" for state in after.values()) == LEARNERS // 2
+    assert sum(state[0] == "mastered" for state in undone.values()) == LEARNERS * 3 // 4
+    assert all(state[4] == before_state[4] for state, before_state in zip(undone.values(), after.values(), strict=True)
+               if before_state[4])  # fmt: skip
+    for found in (verified, verified_again):
+        assert [found[name] for name in ZERO] == [0] * len(ZERO), found["examples"]
+    assert (await district.get("progression", "/v1/policies/proposals"))["items"][1]["approved_by"] == "second"
+    await district.close()
+
+
+async def test_grandfathered_and_forward_only_adoptions_touch_nobody_on_the_record(stack: Stack):
+    district = await District(stack, "kept").open()
+    await district.post("progression", "/v1/policies?framework=math", bar(0.75))
+    await district.send(work())
+    await district.drained()
+    before = district.shown()
+    for mode in ("grandfathered", "forward_only"):
+        await adopt(stack, district, bar(0.8 if mode == "grandfathered" else 0.85), mode)
+    told = {event["type"] for event in await district.advancements()}
+    verified = await district.verify()
+
+    assert district.shown() == before
+    assert told >= {"attain.recalculation.started.v1", "attain.competency.mastered.v1"}
+    assert "attain.competency.withdrawn.v1" not in told
+    assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]
+    await district.close()

@@ -1,0 +1,171 @@
+"""Subscribers of the running stack: a webhook with its own learner ids, a stream, standings, and the example consumer."""
+
+import asyncio
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from deploy.local.stack import Stack
+from deploy.local.tokens import issue
+from tests.support.receiver import Receiver, receiving
+from tests.system.district import SOURCE, District, Item
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "consumer.py"
+
+
+def right(learner: str, n: int, competency: str = "math:c1") -> Item:
+    return {
+        "id": f"{learner}-{competency}-{n}", "source": SOURCE, "learner": learner, "competencies": [competency],
+        "score": {"raw": 1, "max": 1}, "occurred_at": f"2026-03-02T10:00:{n:02}Z",
+    }  # fmt: skip
+
+
+def shown(learner: str, competency: str = "math:c1") -> list[Item]:
+    return [right(learner, n, competency) for n in range(3)]
+
+
+def consuming(environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, str(EXAMPLE)], env=environment)
+
+
+async def until(holds: Any, within_s: float = 20) -> None:
+    async with asyncio.timeout(within_s):
+        while not holds():
+            await asyncio.sleep(0.05)
+
+
+async def test_a_webhook_is_sent_signed_events_with_the_receivers_own_ids_and_no_one_elses(stack: Stack):
+    district = await District(stack, "hooked").open()
+    async with receiving(Receiver(lambda _: "take")) as receiver:
+        agreed = {"name": "sis", "url": receiver.url, "purpose": "placement of learners", "source": SOURCE,
+                  "types": ["competency.*"]}  # fmt: skip
+        made = await district.post("progression", "/v1/webhooks", agreed)
+        tested = await district.post("progression", f"/v1/webhooks/{made['id']}/test", {})
+        await district.send([item for learner in ("ada", "bob") for item in shown(learner)])
+        await until(lambda: len(receiver.taken) == 3)
+        other = await District(stack, "other").open()
+        await other.send(shown("eve"))
+        await other.drained()
+        listed = (await district.get("progression", "/v1/webhooks"))["items"]
+    events = [request.event for request in receiver.taken[1:]]
+    public = await district.advancements()
+
+    assert tested["taken"]
+    assert {event["data"]["learner"]["refs"][0]["id"] for event in events} == {"ada", "bob"}
+    assert all(ref["source"] == SOURCE for event in events for ref in event["data"]["learner"]["refs"])
+    assert [event["data"]["learner"]["refs"] for event in public] == [[], []]
+    assert {event["id"] for event in events} == {event["id"] for event in public}
+    assert all(request.headers["attain-signature"].startswith("t=") for request in receiver.taken)
+    assert (listed[0]["state"], listed[0]["behind"], "secret" in listed[0]) == ("active", 0, False)
+    assert (await other.get("progression", "/v1/webhooks"))["items"] == []
+    await district.close()
+    await other.close()
+
+
+async def test_a_stream_goes_on_behind_the_last_id_and_its_ids_are_the_feeds_cursors(stack: Stack):
+    district = await District(stack, "streamed").open()
+    await district.send([item for learner in ("ada", "bob", "cy") for item in shown(learner)])
+    await district.drained()
+    token = issue(stack.token_key_file, tenant=district.tenant, scope="records:read", source=SOURCE)
+    own = {"Authorization": f"Bearer {token}"}
+    first = await read_stream(district, 2, own)
+    late = asyncio.create_task(read_stream(district, 2, own | {"Last-Event-ID": first[-1][0]}))
+    await asyncio.sleep(0.5)
+    await district.send(shown("dee"))
+    rest = await late
+    page = await district.get("progression", f"/v1/advancements?after={first[0][0]}&limit=1")
+
+    names = [event["data"]["learner"]["refs"][0]["id"] for _, event in (*first, *rest)]
+    assert sorted(names) == ["ada", "bob", "cy", "dee"]
+    assert page["items"][0]["id"] == first[1][1]["id"]
+    await district.close()
+
+
+async def read_stream(district: District, count: int, headers: dict[str, str]) -> list[tuple[str, Item]]:
+    found: list[tuple[str, Item]] = []
+    url = f"{district.stack.urls['progression']}/v1/advancements/stream"
+    async with asyncio.timeout(20), district.http.stream("GET", url, headers=headers) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        async for line in answer.aiter_lines():
+            if line.startswith("id: "):
+                cursor = line[4:]
+            elif line.startswith("data: "):
+                found.append((cursor, msgspec.json.decode(line[6:])))
+                if len(found) == count:
+                    break
+    return found
+
+
+async def test_who_comes_late_reads_standings_and_goes_on_from_their_position(stack: Stack):
+    district = await District(stack, "late").open("math", "code,title,level\nc1,One,1\nc2,Two,1\nc3,Three,2\n")
+    await district.send([item for learner in ("ada", "bob", "cy") for item in shown(learner)])
+    await district.drained()
+    first = await district.get("progression", "/v1/standings?limit=2")
+    second = await district.get("progression", f"/v1/standings?limit=2&after={first['next']}")
+    await district.send(shown("ada", "math:c2"))
+    await district.drained()
+    news = (await district.get("progression", f"/v1/advancements?after={first['position']}"))["items"]
+
+    items = [*first["items"], *second["items"]]
+    assert second["next"] is None
+    assert len({item["learner"] for item in items}) == len(items) == 3
+    assert all(item["competencies"][0]["status"] == "mastered" for item in items)
+    assert {event["subject"] for event in news} == {await district.learner("ada")}
+    assert "attain.competency.mastered.v1" in {event["type"] for event in news}
+    await district.close()
+
+
+async def test_the_example_consumer_survives_kills_and_repeats(stack: Stack, tmp_path: Path):
+    district = await District(stack, "example").open()
+    environment = os.environ | {
+        "ATTAIN_PROGRESSION_URL": stack.urls["progression"], "CONSUMER_DB": str(tmp_path / "c.db"),
+        "ATTAIN_TOKEN": stack.token(district.tenant, "records:read"),
+    }  # fmt: skip
+    assert len(EXAMPLE.read_text().splitlines()) <= 32
+    for turn in range(3):
+        running = consuming(environment)
+        await district.send([item for n in range(4) for item in shown(f"l{turn}-{n}")])
+        await asyncio.sleep(0.6)
+        running.kill()
+        running.wait()
+    await district.drained()
+    running = consuming(environment)
+    public = {(e["data"]["learner"]["id"], e["data"]["scope"]["id"]): e for e in await district.advancements()}
+
+    def same() -> bool:
+        rows = sqlite3.connect(tmp_path / "c.db").execute("select learner, scope, event from standing").fetchall()
+        return {(learner, scope): json.loads(event) for learner, scope, event in rows} == public
+
+    try:
+        await until(same)
+        sqlite3.connect(tmp_path / "c.db").execute("delete from cursor").connection.commit()
+        await asyncio.sleep(1.5)
+        assert same()
+    finally:
+        running.kill()
+        running.wait()
+    assert len(public) == 12
+    await district.close()
+
+
+async def test_webhooks_need_the_scope_admin_and_a_public_url(stack: Stack):
+    district = await District(stack, "guarded").open()
+    agreed = {"name": "sis", "url": "http://127.0.0.1:9/", "purpose": "placement of learners"}
+    headers = {"Authorization": f"Bearer {stack.token(district.tenant, 'records:read policy:write')}"}
+    url = f"{stack.urls['progression']}/v1/webhooks"
+    async with httpx.AsyncClient(headers=headers) as http:
+        refused = [(await http.post(url, json=agreed)).status_code, (await http.get(url)).status_code]
+    wrong = await district.http.post(url, json=agreed | {"types": ["everything"]})
+    short = await district.http.post(url, json=agreed | {"purpose": "x"})
+    unknown = await district.http.post(f"{url}/none/pause")
+
+    assert refused == [403, 403]
+    assert (wrong.status_code, short.status_code, unknown.status_code) == (422, 422, 404)
+    await district.close()
