@@ -11,6 +11,7 @@ import httpx
 
 from deploy.local.commands.adopting import approve_policy, compare_policy, propose_policy
 from deploy.local.commands.alignment import alignment
+from deploy.local.commands.correct import correct
 from deploy.local.commands.demo import demo
 from deploy.local.commands.drain import drain
 from deploy.local.commands.evaluate import evaluate
@@ -29,8 +30,8 @@ from deploy.local.commands.verify import verify
 from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
-    demo, up, status, down, reset, framework, roster, policy, settings, alignment, ingest, drain, learner, explain, verify,
-    evaluate, token,
+    demo, up, status, down, reset, framework, roster, policy, settings, alignment, ingest, correct, drain, learner,
+    explain, verify, evaluate, token,
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from services.progression import tables
 from services.progression.entrypoints.adopting import adopting_router
+from services.progression.entrypoints.correcting import correcting_router
 from services.progression.entrypoints.deciding import deciding_router
 from services.progression.entrypoints.explaining import explaining_router
 from services.progression.entrypoints.feeds import feeds_router
@@ -79,6 +80,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     app.include_router(deciding_router(Judgements(database, logs, config), database))
     app.include_router(explaining_router(database, config))
     app.include_router(adopting_router(Adoptions(database, decisions, config), decisions, config))
+    app.include_router(correcting_router(database, config))
     references, poster = References(config), Poster(config)
     stack.push_async_callback(references.close)
     stack.push_async_callback(poster.close)
