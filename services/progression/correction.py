@@ -66,7 +66,8 @@ def foresee(
     Return what comes of taking back a learner's selected pieces, one after the other; None where there are none.
 
     Of the orders in which it can be done, it is one in which the least is told on the way: in another, something may be
-    withdrawn, reinstated and withdrawn again. `held` are all keys of the learner, with their evidence; nothing that is given is changed.
+    withdrawn, reinstated and withdrawn again. `held` are all keys of the learner, with their evidence; nothing that is
+    given is changed.
     """
     pieces: dict[str, Piece] = {}
     speaks_to: dict[str, list[str]] = {}
