@@ -9,7 +9,7 @@ from typing import NoReturn
 import click
 import httpx
 
-from deploy.local.commands.adopting import approve_policy, compare_policy, propose_policy
+from deploy.local.commands.adopting import approve_policy, audit_policies, compare_policy, propose_policy
 from deploy.local.commands.alignment import alignment
 from deploy.local.commands.correct import correct
 from deploy.local.commands.demo import demo
@@ -62,7 +62,7 @@ def attain(home: str | None, tenant: str | None) -> None:
 
 for _command in COMMANDS:
     attain.add_command(_command)
-for _command in (simulate_policy, compare_policy, propose_policy, approve_policy):
+for _command in (simulate_policy, compare_policy, propose_policy, approve_policy, audit_policies):
     policy.add_command(_command)
 
 

@@ -107,7 +107,7 @@ def _changing_and_telling(
     references, poster, shadows = References(config), Poster(config), Shadows(database, decisions, config)
     stack.push_async_callback(references.close)
     stack.push_async_callback(poster.close)
-    app.include_router(adopting_router(Adoptions(database, decisions, config), decisions, config))
+    app.include_router(adopting_router(Adoptions(database, decisions, config), decisions, database, config))
     app.include_router(shadowing_router(shadows, config))
     app.include_router(correcting_router(database, config))
     app.include_router(supporting_router(database))

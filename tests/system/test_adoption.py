@@ -55,6 +55,7 @@ async def test_a_bar_that_rises_from_75_to_80_is_compared_approved_recomputed_an
     await district.send(work())
     await district.drained()
     said = await district.post("progression", "/v1/policies/compare?framework=math", bar(0.8))
+    audited = (await district.get("progression", "/v1/policies/audit?framework=math"))["items"]
     before = await district.advancements()
     proposal = await adopt(stack, district, bar(0.8), "retroactive")
     told = (await district.advancements())[len(before) :]
@@ -67,6 +68,7 @@ async def test_a_bar_that_rises_from_75_to_80_is_compared_approved_recomputed_an
     batch = proposal["id"]
 
     assert (said["lost"], said["gained"], said["pairs"]) == (10, 0, LEARNERS)
+    assert [(item["policy"], item["shown"]) for item in audited] == [("bar", LEARNERS * 3 // 4)]
     assert proposal["expected"] == {"attain.competency.mastered.v1": 0, "attain.competency.withdrawn.v1": 10}
     assert kinds.count("competency.withdrawn") == 10
     assert kinds.count("recalculation.started") == kinds.count("recalculation.finished") > 1
