@@ -9,9 +9,10 @@ from typing import NoReturn
 import click
 import httpx
 
-from deploy.local.commands.adopting import approve_policy, compare_policy, propose_policy
+from deploy.local.commands.adopting import approve_policy, audit_policies, compare_policy, propose_policy
 from deploy.local.commands.alignment import alignment
 from deploy.local.commands.class_ import class_
+from deploy.local.commands.correct import correct
 from deploy.local.commands.demo import demo
 from deploy.local.commands.doctor import doctor
 from deploy.local.commands.drain import drain
@@ -36,8 +37,8 @@ from deploy.local.commands.verify import verify
 from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
-    demo, up, status, down, reset, framework, roster, policy, settings, alignment, ingest, quarantine, drain, learner,
-    class_, explain, merge, unmerge, export, erase, verify, rebuild, evaluate, doctor, token, key,
+    demo, up, status, down, reset, framework, roster, policy, settings, alignment, ingest, correct, quarantine, drain,
+    learner, class_, explain, merge, unmerge, export, erase, verify, rebuild, evaluate, doctor, token, key,
 )  # fmt: skip
 
 
@@ -68,7 +69,7 @@ def attain(home: str | None, tenant: str | None) -> None:
 
 for _command in COMMANDS:
     attain.add_command(_command)
-for _command in (simulate_policy, compare_policy, propose_policy, approve_policy):
+for _command in (simulate_policy, compare_policy, propose_policy, approve_policy, audit_policies):
     policy.add_command(_command)
 
 

@@ -7,12 +7,15 @@ from fastapi import FastAPI
 
 from services.progression import tables
 from services.progression.entrypoints.adopting import adopting_router
+from services.progression.entrypoints.correcting import correcting_router
 from services.progression.entrypoints.deciding import deciding_router
 from services.progression.entrypoints.explaining import explaining_router
 from services.progression.entrypoints.feeds import feeds_router
 from services.progression.entrypoints.frameworks import frameworks_router
 from services.progression.entrypoints.routes import make_router
 from services.progression.entrypoints.settings import settings_router
+from services.progression.entrypoints.shadowing import shadowing_router
+from services.progression.entrypoints.supporting import supporting_router
 from services.progression.entrypoints.webhooks import webhooks_router
 from services.progression.handlers.adopting import Adoptions
 from services.progression.handlers.decisions import Decisions
@@ -23,6 +26,7 @@ from services.progression.handlers.logs import CONSUMER, DecisionInbox, Logs
 from services.progression.handlers.posting import Poster
 from services.progression.handlers.reconciling import FoldChecks, StateSamples
 from services.progression.handlers.references import References
+from services.progression.handlers.shadowing import Shadows
 from services.progression.handlers.webhooks import Webhooks
 from shared.asyncapi import asyncapi_router
 from shared.consumer import ShardConsumer
@@ -79,12 +83,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     app.include_router(settings_router(decisions, config))
     app.include_router(deciding_router(Judgements(database, logs, config), database))
     app.include_router(explaining_router(database, config))
-    app.include_router(adopting_router(Adoptions(database, decisions, config), decisions, config))
-    references, poster = References(config), Poster(config)
-    stack.push_async_callback(references.close)
-    stack.push_async_callback(poster.close)
-    app.include_router(feeds_router(database, logs.advancement, references, config))
-    app.include_router(webhooks_router(Webhooks(database, poster, config), database, logs.advancement))
+    shadows, dispatcher = _changing_and_telling(app, database, decisions, logs, config, stack)
     app.include_router(reconciliation_router(reconciler, database, [checks.told]))
     stack.push_async_callback(consumer.stop)
     stack.push_async_callback(broker.stop)
@@ -92,8 +91,30 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     tasks.start("relay", relay.run())
     tasks.start("tick", consumer.tick())
     tasks.start("reconciliation", reconciler.run())
-    tasks.start("webhooks", Dispatcher(database, references, poster, config).run())
+    tasks.start("shadows", shadows.run())
+    tasks.start("webhooks", dispatcher.run())
     stack.push_async_callback(tasks.stop)
+
+
+def _changing_and_telling(
+    app: FastAPI,
+    database: Database,
+    decisions: Decisions,
+    logs: Logs,
+    config: Settings,
+    stack: contextlib.AsyncExitStack,
+) -> tuple[Shadows, Dispatcher]:
+    """Add what changes rules and evidence safely, and what subscribers are told by; return what is to run."""
+    references, poster, shadows = References(config), Poster(config), Shadows(database, decisions, config)
+    stack.push_async_callback(references.close)
+    stack.push_async_callback(poster.close)
+    app.include_router(adopting_router(Adoptions(database, decisions, config), decisions, database, config))
+    app.include_router(shadowing_router(shadows, config))
+    app.include_router(correcting_router(database, config))
+    app.include_router(supporting_router(database))
+    app.include_router(feeds_router(database, logs.advancement, references, config))
+    app.include_router(webhooks_router(Webhooks(database, poster, config), database, logs.advancement))
+    return shadows, Dispatcher(database, references, poster, config)
 
 
 def create_app(config: Settings) -> FastAPI:

@@ -1,12 +1,26 @@
 """Figures of the audit against worked cases: classification, item bias, surplus work and work without arriving."""
 
+import random
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.progression.analysis.audit import Audit
 from services.progression.analysis.classification import livingston_lewis
 from services.progression.analysis.item_bias import mantel_haenszel
 from services.progression.analysis.practice import OverTesting, over_testing_index, wheel_spin
+from services.progression.mastery import piece_of
+from services.progression.policy import policy_from
+from services.progression.policy.rule import Rule
+from tests.support.journal import piece
+
+SHARE: dict[str, Any] = {"id": "share", "scale": {"max": 1, "mastery": 0.7}, "method": {"type": "mean"}}
+MEAN_OF_3 = policy_from(
+    {"id": "three", "method": {"type": "mean_of_last", "k": 3, "at_or_above": 1}, "sufficiency": {"min_evidence": 3},
+     "decision": {"latch": "first_crossing"}}
+)  # fmt: skip
 
 
 def test_a_twenty_point_test_with_reliability_three_quarters():
@@ -82,3 +96,44 @@ def test_five_of_nine_pieces_came_after_the_confirming_fourth():
 def test_three_in_a_row_within_ten_opportunities(answers: list[int], status: str):
     """Source: Beck & Gong 2013; the second gets there at the twelfth."""
     assert wheel_spin([bool(answer) for answer in answers], 3, 10) == status
+
+
+def audited(marks: list[list[float]], rule: Rule = MEAN_OF_3.rule) -> dict[str, Any]:
+    audit = Audit()
+    for number, values in enumerate(marks):
+        audit.add(rule, [piece_of(piece(n, mark, learner=f"l{number}")) for n, mark in enumerate(values)])
+    return audit.report()
+
+
+def test_evidence_that_says_the_same_twice_is_consistent_and_reliable():
+    report = audited([[1.0] * 4, [0.0] * 4] * 20)
+
+    assert report["split_half"] == {"agreement": 1.0, "kappa": 1.0, "reliability": 1.0}
+    assert report["classification"] is None, "without error nothing is to be classified"
+    assert report["fragile"] is None, "twenty on the record are too few"
+
+
+def test_evidence_by_chance_agrees_no_more_than_chance():
+    chance = random.Random(4)
+    report = audited([[float(chance.random() < 0.5) for _ in range(8)] for _ in range(400)])
+
+    assert abs(report["split_half"]["kappa"]) < 0.15
+    assert report["split_half"]["reliability"] < 0.3
+
+
+def test_a_level_and_an_error_give_the_accuracy_that_a_simulation_of_the_truth_has():
+    chance = random.Random(6)
+    truths = [chance.betavariate(6, 3) for _ in range(1500)]
+    marks = [[float(chance.random() < truth) for _ in range(20)] for truth in truths]
+    report = audited(marks, policy_from(SHARE | {"decision": {"at_least": 0.7}}).rule)
+    right = sum((sum(values) / 20 >= 0.7) == (truth >= 0.7) for values, truth in zip(marks, truths, strict=True)) / 1500
+
+    assert report["classification"]["accuracy"] == pytest.approx(right, abs=0.04)
+
+
+def test_what_hangs_on_a_single_piece_is_fragile_and_what_comes_after_the_verdict_is_surplus():
+    three = audited([[1.0] * 3] * 40)
+    six = audited([[1.0] * 6] * 40)
+
+    assert (three["shown"], three["fragile"], three["over_testing_index"]) == (40, 1.0, 0.0)
+    assert (six["fragile"], six["over_testing_index"]) == (0.0, 0.5)

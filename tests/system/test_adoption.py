@@ -1,5 +1,7 @@
 """Adopting a policy on the running stack: compared, proposed, approved by another, recomputed in a batch, verified, undone."""
 
+import asyncio
+
 import httpx
 import msgspec
 
@@ -53,6 +55,7 @@ async def test_a_bar_that_rises_from_75_to_80_is_compared_approved_recomputed_an
     await district.send(work())
     await district.drained()
     said = await district.post("progression", "/v1/policies/compare?framework=math", bar(0.8))
+    audited = (await district.get("progression", "/v1/policies/audit?framework=math"))["items"]
     before = await district.advancements()
     proposal = await adopt(stack, district, bar(0.8), "retroactive")
     told = (await district.advancements())[len(before) :]
@@ -65,6 +68,7 @@ async def test_a_bar_that_rises_from_75_to_80_is_compared_approved_recomputed_an
     batch = proposal["id"]
 
     assert (said["lost"], said["gained"], said["pairs"]) == (10, 0, LEARNERS)
+    assert [(item["policy"], item["shown"]) for item in audited] == [("bar", LEARNERS * 3 // 4)]
     assert proposal["expected"] == {"attain.competency.mastered.v1": 0, "attain.competency.withdrawn.v1": 10}
     assert kinds.count("competency.withdrawn") == 10
     assert kinds.count("recalculation.started") == kinds.count("recalculation.finished") > 1
@@ -97,4 +101,34 @@ async def test_grandfathered_and_forward_only_adoptions_touch_nobody_on_the_reco
     assert told >= {"attain.recalculation.started.v1", "attain.competency.mastered.v1"}
     assert "attain.competency.withdrawn.v1" not in told
     assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]
+    await district.close()
+
+
+async def test_a_policy_in_shadow_says_where_it_differs_and_tells_nobody(stack: Stack):
+    district = await District(stack, "shadowed").open()
+    await district.post("progression", "/v1/policies?framework=math", bar(0.75))
+    await district.send(work()[: LEARNERS // 2])
+    await district.drained()
+    started = await district.post("progression", "/v1/policies/shadows?framework=math", bar(0.8))
+    await district.send(work()[LEARNERS // 2 :])
+    await district.drained()
+
+    async def followed() -> Item:
+        while True:
+            (shadow,) = (await district.get("progression", "/v1/policies/shadows"))["items"]
+            if shadow["behind"] == 0:
+                return dict(shadow)
+            await asyncio.sleep(0.1)
+
+    async with asyncio.timeout(30):
+        shadow = await followed()
+    listed = await district.get("progression", f"/v1/policies/shadows/{started['hash']}/differences")
+    said = await district.post("progression", "/v1/policies/compare?framework=math", bar(0.8))
+    told = await district.advancements()
+    gone = await district.http.delete(f"{stack.urls['progression']}/v1/policies/shadows/{started['hash']}")
+
+    assert shadow["differences"] == [{"live": "mastered", "shadow": "not_yet", "pairs": LEARNERS // 4}]
+    assert len(listed["items"]) == said["lost"] == LEARNERS // 4
+    assert {event["type"] for event in told} == {"attain.competency.mastered.v1"}
+    assert (gone.status_code, (await district.get("progression", "/v1/policies/shadows"))["items"]) == (204, [])
     await district.close()

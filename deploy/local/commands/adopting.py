@@ -57,6 +57,33 @@ def approve_policy(context: Context, proposal: str) -> None:
     context.emit(result, f"policy {result['policy']}, version {result['version']} is in force; batch {result['batch']}")
 
 
+@click.command("audit")
+@for_framework
+@command_options
+def audit_policies(context: Context, framework: str) -> None:
+    """Say how far the verdicts of the policies in force can be trusted, from the evidence that is held already."""
+    with context.client("progression", timeout_s=TIMEOUT_S) as client:
+        url = "/v1/policies/audit"
+        result = told(patiently(lambda: client.get(url, params={"framework": framework}))).json()
+    context.emit(result, "\n\n".join(_audited(item) for item in result["items"]) or "no policy decides anything yet")
+
+
+def _audited(item: dict[str, Any]) -> str:
+    lines = [f"Policy {item['policy']}, version {item['version']}"]
+    split, sure = item["split_half"], item["classification"]
+    if split is not None:
+        lines.append(f"  halves of the evidence agree on {split['agreement']:.0%} of {item['pairs_in_halves']} pairs"
+                     f" (kappa {split['kappa']:.2f}, reliability {split['reliability']:.2f})")  # fmt: skip
+    if sure is not None:
+        lines.append(f"  the cut is right for {sure['accuracy']:.0%}; {sure['false_advance']:.0%} pass and should not,"
+                     f" {sure['false_hold']:.0%} should and do not")  # fmt: skip
+    if item["fragile"] is not None:
+        lines.append(f"  {item['fragile']:.0%} of {item['shown']} on the record hang on a single piece")
+    if item["over_testing_index"] is not None:
+        lines.append(f"  {item['over_testing_index']:.0%} of the pieces came after what they could decide")
+    return "\n".join(lines if len(lines) > 1 else [*lines, "  too few pairs to say"])
+
+
 def _lines(report: dict[str, Any]) -> list[str]:
     share = report["decidable"]
     lines = [

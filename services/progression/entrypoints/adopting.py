@@ -5,8 +5,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from services.progression.handlers.adopting import Adoptions
+from services.progression.handlers.auditing import audit_policies
 from services.progression.handlers.decisions import Decisions
 from services.progression.rules import Mode
+from shared.database import Database
 from shared.errors import InvalidEvent
 from shared.events import Position
 from shared.settings import Settings
@@ -15,7 +17,7 @@ from shared.web import Caller, read_body, wait_for
 Reason = Annotated[str, Query(max_length=1000)]
 
 
-def adopting_router(adoptions: Adoptions, decisions: Decisions, settings: Settings) -> APIRouter:
+def adopting_router(adoptions: Adoptions, decisions: Decisions, database: Database, settings: Settings) -> APIRouter:
     """Return the routes; nothing but an approval changes anything."""
     router = APIRouter(tags=["policies"])
 
@@ -25,6 +27,12 @@ def adopting_router(adoptions: Adoptions, decisions: Decisions, settings: Settin
         caller.require("policy:write")
         policy, report = await adoptions.compare(caller.tenant, await read_body(request, settings), framework)
         return {"policy": policy.id, "version": policy.version, "hash": policy.hash, **report}
+
+    @router.get("/v1/policies/audit")
+    async def audit(caller: Caller, framework: str = "") -> dict[str, Any]:
+        """How far the verdicts of the policies in force can be trusted, from the evidence that is held."""
+        caller.require("policy:write", "records:read")
+        return {"items": await audit_policies(database, caller.tenant, framework)}
 
     @router.post("/v1/policies/proposals", status_code=201)
     async def propose(

@@ -105,11 +105,12 @@ def _compare_page(
 ) -> None:
     for (_, learner, competency), state, history in page:
         before = verdict_of(state, policies.get(state.policy))
-        after = _after(competency, history, rules, policies)
+        after = verdict_then(competency, history, rules, policies)
         comparison.add(learner, competency, school_in(schools, learner), before, after)
 
 
-def _after(competency: str, history: History, rules: Rules, policies: dict[str, Policy]) -> Verdict:
+def verdict_then(competency: str, history: History, rules: Rules, policies: dict[str, Policy]) -> Verdict:
+    """Return what the rules in force after their last activation say of a key, as if they had been from the beginning."""
     pin = rules.pin_at(competency, rules.no)
     pieces = list(valid_pieces(history.evidence))
     return verdict_under(policies.get(pin.policy), pin, pieces, history.decisions, history.clock)

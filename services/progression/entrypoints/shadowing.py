@@ -1,0 +1,47 @@
+"""Shadow mode by HTTP: policies that run beside the live ones and are told to nobody."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from services.progression.handlers.shadowing import Shadows
+from shared.settings import Settings
+from shared.web import Caller, read_body
+
+
+def shadowing_router(shadows: Shadows, settings: Settings) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter(tags=["policies"])
+
+    @router.post("/v1/policies/shadows", status_code=201)
+    async def start(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
+        """Let the policy in the body run beside the live one, on what is recorded and on what comes."""
+        caller.require("policy:write")
+        policy = await shadows.start(caller.tenant, await read_body(request, settings), framework, caller.subject)
+        return {"policy": policy.id, "version": policy.version, "hash": policy.hash}
+
+    @router.get("/v1/policies/shadows")
+    async def listed(caller: Caller) -> dict[str, Any]:
+        """The policies in shadow: how far behind, and how many pairs differ by the two statuses."""
+        caller.require("policy:write", "records:read")
+        return {"items": await shadows.of_tenant(caller.tenant)}
+
+    @router.get("/v1/policies/shadows/{policy}/differences")
+    async def differences(
+        policy: str,
+        caller: Caller,
+        after: Annotated[str, Query(max_length=100)] = "",
+        limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+    ) -> dict[str, Any]:
+        """Where a policy (its hash) and the live one disagree, by learner behind `after`, and since when."""
+        caller.require("policy:write")
+        return {"items": await shadows.differences(caller.tenant, policy, after, limit)}
+
+    @router.delete("/v1/policies/shadows/{policy}", status_code=204)
+    async def stop(policy: str, caller: Caller) -> Response:
+        """End a shadow and drop its log."""
+        caller.require("policy:write")
+        await shadows.stop(caller.tenant, policy)
+        return Response(status_code=204)
+
+    return router

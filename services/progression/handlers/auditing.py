@@ -1,0 +1,35 @@
+"""Auditing the policies in force on a tenant's evidence."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from services.progression import tables
+from services.progression.analysis.audit import Audit
+from services.progression.handlers.histories import histories
+from services.progression.inputs import valid_pieces
+from services.progression.policy import policy_from
+from services.progression.standing import rule_of
+from shared.database import Database
+
+
+async def audit_policies(database: Database, tenant: str, framework: str) -> list[dict[str, Any]]:
+    """Return the figures of every policy that decides a pair, by its pin."""
+    async with database.connection() as connection:
+        bodies = await tables.policies_of(connection, tenant)
+    policies = {digest: policy_from(msgspec.json.decode(body)) for digest, body in bodies}
+    audits: dict[str, Audit] = {}
+    async for page in histories(database, tenant, framework):
+
+        def count(page: Any = page) -> None:
+            for _, state, history in page:
+                rule = rule_of(policies.get(state.policy), state)
+                if rule is not None:
+                    audits.setdefault(state.policy, Audit()).add(rule, list(valid_pieces(history.evidence)))
+
+        await asyncio.to_thread(count)
+    return [
+        {"policy": policies[digest].id, "version": policies[digest].version, **audit.report()}
+        for digest, audit in sorted(audits.items())
+    ]

@@ -1,0 +1,149 @@
+"""
+Shadow mode: a policy beside the live one on live evidence, with a log of where they differ. Nothing of it is told to anybody.
+
+It follows the log of states: each key that changes is computed under the shadow policy as well. One replica at a time does it,
+under an advisory lock; a crash repeats a page, which changes nothing.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+import msgspec
+
+from services.progression import shadow_tables as tables
+from services.progression import tables as progression
+from services.progression.analysis.comparison import Verdict, verdict_of
+from services.progression.handlers.adopting import verdict_then
+from services.progression.handlers.decisions import Decisions
+from services.progression.handlers.histories import History
+from services.progression.handlers.memory import unpack_key
+from services.progression.handlers.rules import rules_of
+from services.progression.inputs import Key
+from services.progression.journal import unpack_entries
+from services.progression.policy import Policy, policy_from
+from services.progression.rules import Activation, Rules
+from services.progression.shadow import Difference, difference
+from services.progression.states import KeyState
+from services.progression.telling import Trigger
+from shared.contracts import MASTERY_UPDATED
+from shared.database import Connection, Database
+from shared.errors import NotFound, Unavailable
+from shared.settings import Settings
+from shared.tasks import raise_if_cancelled
+
+log = logging.getLogger(__name__)
+PAGE_ROWS = 500
+POLL_S = 1.0
+
+
+class _Key(msgspec.Struct):
+    learner: str = ""
+    competency: str = ""
+
+
+class _Updated(msgspec.Struct):
+    type: str
+    data: _Key
+
+
+_read = msgspec.json.Decoder(_Updated).decode
+
+
+class Shadows:
+    """The shadow policies of all tenants; `run` never ends by itself."""
+
+    def __init__(self, database: Database, decisions: Decisions, settings: Settings) -> None:
+        self._database = database
+        self._decisions = decisions
+        self._settings = settings
+
+    async def start(self, tenant: str, text: bytes, framework: str, author: str) -> Policy:
+        """
+        Let a policy run beside the live one, over what is recorded first; the same again goes on.
+
+        Raises:
+            InvalidEvent: the policy is not of the language, or the lint has an error; with a pointer.
+        """
+        policy, _ = await self._decisions.store_policy(tenant, text, framework)
+        async with self._database.transaction() as connection:
+            await tables.start(connection, tenant, policy.hash, framework, author, self._settings.shards)
+        return policy
+
+    async def stop(self, tenant: str, policy: str) -> None:
+        """End a shadow and drop its log; raises `NotFound` where there is none."""
+        async with self._database.connection() as connection:
+            if not await tables.stop(connection, tenant, policy):
+                raise NotFound("no such policy runs in shadow")
+
+    async def of_tenant(self, tenant: str) -> list[dict[str, Any]]:
+        """Return the tenant's shadows, with how far behind they are and how many keys differ, by the two statuses."""
+        async with self._database.connection() as connection:
+            shadows = [dict(row) for row in await tables.of_tenant(connection, tenant)]
+            for shadow in shadows:
+                rows = await tables.count(connection, tenant, shadow["policy"])
+                shadow["differences"] = [dict(row) for row in rows]
+        return shadows
+
+    async def differences(self, tenant: str, policy: str, after: str, limit: int) -> list[dict[str, Any]]:
+        """Return the log of differences by learner behind one."""
+        async with self._database.connection() as connection:
+            return [dict(row) for row in await tables.differences(connection, tenant, policy, after, limit)]
+
+    async def run(self) -> None:
+        """Follow the log while this replica holds the lock; wait for it otherwise."""
+        while True:
+            raise_if_cancelled()
+            try:
+                async with self._database.session() as lock:
+                    if await lock.fetchval("select pg_try_advisory_lock(hashtext('shadows'), 0)"):
+                        await self._follow(lock)
+            except (Unavailable, OSError) as error:
+                log.warning("shadows start over: %s", error)
+            await asyncio.sleep(POLL_S)
+
+    async def _follow(self, lock: Connection) -> None:
+        """Do page after page of every shadow and shard that is behind."""
+        while True:
+            raise_if_cancelled()
+            behind = await tables.behind(lock)
+            for row in behind:
+                await self._page(row["tenant"], row["policy"], row["framework"], row["shard"], row["pos"], row["head"])
+            if not behind:
+                await asyncio.sleep(POLL_S)
+
+    async def _page(self, tenant: str, digest: str, framework: str, shard: int, pos: int, head: int) -> None:
+        async with self._database.connection() as connection:
+            rows = await tables.states_told(connection, tenant, shard, pos, head, PAGE_ROWS)
+            keys = {(tenant, u.learner, u.competency) for u in map(_updated, rows) if u is not None}
+            keys = {key for key in keys if not framework or key[2].startswith(f"{framework}:")}
+            states = await progression.load_states(connection, keys) if keys else []
+            bodies = await progression.load_evidence(connection, list(keys)) if keys else []
+            rules = await rules_of(connection, tenant, None)
+            stored = await progression.policies_of(connection, tenant)
+        policies = {known: policy_from(msgspec.json.decode(body)) for known, body in stored}
+        rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), framework, policies[digest]))
+        held = {key: History() for key in keys}
+        for of, learner, competency, body in bodies:
+            for entry in unpack_entries(body):
+                held[of, learner, competency].take(competency, entry)
+        live = {(row["tenant"], row["learner"], row["competency"]): unpack_key(row["state"]) for row in states}
+        found = await asyncio.to_thread(_differences, live, held, rules, policies)
+        reached = rows[-1]["pos"] if len(rows) == PAGE_ROWS else head
+        async with self._database.transaction() as connection:
+            await tables.save(connection, tenant, digest, sorted(live), [each for each in found if each is not None])
+            await tables.advance(connection, tenant, digest, shard, reached)
+
+
+def _differences(
+    live: dict[Key, KeyState], held: dict[Key, History], rules: Rules, policies: dict[str, Policy]
+) -> list[Difference | None]:
+    def both(key: Key) -> tuple[Verdict, Verdict]:
+        return verdict_of(live[key], policies.get(live[key].policy)), verdict_then(key[2], held[key], rules, policies)
+
+    return [difference(key[1], key[2], *both(key)) for key in sorted(live)]
+
+
+def _updated(row: Any) -> _Key | None:
+    event = _read(row["body"])
+    return event.data if event.type == MASTERY_UPDATED else None

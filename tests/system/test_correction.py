@@ -1,0 +1,48 @@
+"""The correction drill on the running stack: dry run, then the same for real, verified."""
+
+from collections import Counter
+
+from deploy.local.stack import Stack
+from tests.system.conftest import Attain
+from tests.system.district import SOURCE, ZERO, District, Item
+
+LEARNERS = 400
+
+
+def work(number: int) -> list[Item]:
+    """Three right answers; of every second learner one is of the faulty quiz, of every tenth all are."""
+    return [
+        {
+            "id": f"l{number}-{n}", "source": SOURCE, "learner": f"l{number}", "competencies": ["math:c1"],
+            "activity": {"id": "faulty" if number % 10 == 0 or (n == 2 and number % 2) else f"quiz-{n}"},
+            "score": {"raw": 1, "max": 1}, "occurred_at": f"2026-03-02T10:0{n}:00Z",
+        }
+        for n in range(3)
+    ]  # fmt: skip
+
+
+async def test_the_report_of_a_drill_equals_what_then_happens(stack: Stack, attain: Attain):
+    district = await District(stack, "drill").open()
+    await district.send([item for number in range(LEARNERS) for item in work(number)])
+    await district.drained()
+    before = await district.advancements()
+    said = attain("correct", "--source", SOURCE, "--activity", "faulty", tenant=district.tenant)
+    unchanged = await district.advancements()
+    done = attain("correct", "--source", SOURCE, "--activity", "faulty", "--apply", tenant=district.tenant)
+    await district.drained()
+    told = Counter(event["type"] for event in (await district.advancements())[len(before) :])
+    again = attain("correct", "--source", SOURCE, "--activity", "faulty", "--apply", tenant=district.tenant)
+    statuses = Counter(state[0] for state in district.shown().values())
+    verified = await district.verify()
+
+    assert unchanged == before
+    assert {name: said[name] for name in ("pieces", "learners", "events")} == {
+        name: done[name] for name in ("pieces", "learners", "events")
+    }
+    assert said["pieces"] == LEARNERS // 2 + 3 * LEARNERS // 10
+    assert said["events"] == dict(told) == {"attain.competency.withdrawn.v1": LEARNERS * 6 // 10}
+    assert done["sent"]["corrected"] + done["sent"]["accepted"] == said["pieces"]
+    assert (again["pieces"], again["events"]) == (0, {})
+    assert statuses["no_evidence"] == LEARNERS // 10
+    assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]
+    await district.close()
