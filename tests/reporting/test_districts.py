@@ -30,7 +30,7 @@ async def told(reporting: Running) -> None:
     await reporting.told(
         "roster", school("north", "d"), school("south", "d"), class_("c1", "north"), class_("c2", "south"),
         *(enrolment("c1", learner) for learner in NORTH), *(enrolment("c2", learner) for learner in SOUTH),
-        assignment("boss", "leader", "district", "d"),
+        assignment("boss", "leader", "district", "d"), assignment("head", "leader", "school", "north"),
     )  # fmt: skip
     await reporting.told(
         "progression",
@@ -85,6 +85,24 @@ async def test_a_table_hides_the_same_as_the_answer(reporting: Running, what: st
             name: "" if count is None else str(count) for name, count in counts.items()
         }
     assert any(None in counts.values() for counts in told)
+
+
+async def test_a_school_is_told_as_its_district_tells_it(reporting: Running) -> None:
+    async def asked(path: str) -> Any:
+        return await reporting.get(path, "records:read:classes", subject="head")
+
+    mastery_, levels = [(await asked(f"/v1/schools/north/{what}")).json() for what in ("mastery", "levels")]
+    of_district = await district(reporting, "mastery"), await district(reporting, "levels")
+
+    assert mastery_["learners"] == 30
+    assert [row["counts"] for row in mastery_["competencies"]] == [
+        row["schools"]["north"] for row in of_district[0]["competencies"]
+    ]
+    assert [row["counts"] for row in levels["levels"]] == [row["schools"]["north"] for row in of_district[1]["levels"]]
+    assert levels["levels"][1]["counts"]["begun"] is None
+    for path, status in (("/v1/schools/south/levels", 403), ("/v1/districts/d/levels", 403)):
+        assert (await asked(path)).status_code == status
+    assert (await reporting.get("/v1/schools/nowhere/levels")).status_code == 404
 
 
 async def test_testing_is_what_came_after_confirmation(reporting: Running) -> None:

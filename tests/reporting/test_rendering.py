@@ -13,6 +13,8 @@ from services.reporting.domain.district import (
     DistrictLevels,
     DistrictTesting,
     DistrictWatch,
+    SchoolLevel,
+    SchoolLevels,
     SchoolWatch,
 )
 from services.reporting.domain.equity import Group, Middle
@@ -50,7 +52,8 @@ def context(template: str) -> dict[str, Any]:
         "sign_in.html": {"refused": True, "to": "/", "signed_in": False, "may_find": False},
         "problem.html": {"kind": "404"},
         "home.html": {
-            "queues": queues, "children": [("ada", EVIL)], "districts": [{"district": "d", "title": EVIL, "schools": 2}],
+            "queues": queues, "places": [("/schools/s", EVIL)], "children": [("ada", EVIL)],
+            "districts": [{"district": "d", "title": EVIL, "schools": 2}],
             "classes": [{"class": "c", "title": EVIL, "subject": None, "school_title": EVIL, "school": "s", "learners": 1}],
         },
         "find.html": {"q": EVIL, "found": [{"learner": "ada", "name": EVIL, "source_id": "1", "source": EVIL}]},
@@ -72,6 +75,12 @@ def context(template: str) -> dict[str, Any]:
             "needs": class_needs("c", EVIL, {"ada": {}}, [Standard("m", "a", EVIL, 1, "1", "M")], {}, [waiting]),
             "shown": {"m:a": 1}, "names": {"ada": EVIL}, "live": "/live?class_id=c",
         },
+        "school.html": {
+            "queues": queues,
+            "levels": SchoolLevels("s", EVIL, "d", SHOWN_AT, 10, [
+                SchoolLevel("m", EVIL, "1", {"none": 0, "begun": None, "complete": None})
+            ]),
+        },
         "district.html": {
             "district": "d", "title": EVIL, "learners": 100, "queues": queues,
             "levels": DistrictLevels("d", SHOWN_AT, 10, []),
@@ -90,7 +99,7 @@ def context(template: str) -> dict[str, Any]:
 
 
 PAGES = ("sign_in.html", "problem.html", "home.html", "find.html", "learner.html", "family.html", "why.html", "class.html",
-         "district.html")  # fmt: skip
+         "district.html", "school.html")  # fmt: skip
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -6,9 +6,11 @@ from typing import NamedTuple
 import msgspec
 
 from services.reporting.domain.continuum import Standard, level_order
+from services.reporting.domain.counting import DistrictMastery
 from services.reporting.domain.equity import Group
 from services.reporting.domain.shares import Share, share
 from services.reporting.domain.suppression import Cell, hidden_cells, hidden_totals
+from shared.contracts import Status
 
 HOW_FAR = ("none", "begun", "complete")
 """No evidence in the level, some, and all of it on the record."""
@@ -43,6 +45,45 @@ class DistrictLevels(msgspec.Struct, frozen=True):
     as_of: str
     suppressed_below: int
     levels: list[LevelRow]
+
+
+class SchoolLevel(msgspec.Struct, frozen=True):
+    """A level in one school: learners by how far they are; None is suppressed, which is not zero."""
+
+    framework: str
+    subject: str | None
+    level: str
+    counts: dict[str, int | None]
+
+
+class SchoolLevels(msgspec.Struct, frozen=True):
+    """A school's distribution over the levels of each subject."""
+
+    school: str
+    title: str
+    district: str
+    as_of: str
+    suppressed_below: int
+    levels: list[SchoolLevel]
+
+
+class SchoolCompetency(msgspec.Struct, frozen=True):
+    """A competency in one school: learners by status; None is suppressed, which is not zero."""
+
+    competency: str
+    title: str | None
+    counts: dict[Status, int | None]
+
+
+class SchoolMastery(msgspec.Struct, frozen=True):
+    """A school in numbers that do not tell about single learners."""
+
+    school: str
+    title: str
+    district: str
+    suppressed_below: int
+    learners: int | None
+    competencies: list[SchoolCompetency]
 
 
 class DistrictEquity(msgspec.Struct, frozen=True):
@@ -158,6 +199,31 @@ def _level_row(
         return {how_far: None if (how_far, school) in secret else table[how_far, school] for how_far in HOW_FAR}
 
     return LevelRow(*key, shown(None), {school: shown(school) for school in sizes if school is not None})
+
+
+def levels_of_school(told: DistrictLevels, school: str, title: str) -> SchoolLevels:
+    """
+    Return a school's column as the district tells it, and no more.
+
+    What is hidden there to protect another school stays hidden here: else the two tables together would give it away.
+    """
+    levels = [
+        SchoolLevel(row.framework, row.subject, row.level, row.schools[school])
+        for row in told.levels
+        if school in row.schools
+    ]
+    return SchoolLevels(school, title, told.district, told.as_of, told.suppressed_below, levels)
+
+
+def mastery_of_school(told: DistrictMastery, school: str, title: str) -> SchoolMastery:
+    """Return a school's column as the district tells it, and no more; see `levels_of_school`."""
+    learners = next((each.learners for each in told.schools if each.school == school), None)
+    competencies = [
+        SchoolCompetency(row.competency, row.title, row.schools[school])
+        for row in told.competencies
+        if school in row.schools
+    ]
+    return SchoolMastery(school, title, told.district, told.suppressed_below, learners, competencies)
 
 
 def school_watch(counts: Sequence[SchoolCount], titles: Mapping[str, str], n_min: int) -> list[SchoolWatch]:

@@ -70,3 +70,30 @@ async def district_equity(
 ) -> Response:
     """How the groups of a grouping fare: time to mastery, statuses, pieces, waits and judgements, with intervals."""
     return answer(request, await reads.equity(caller, district, group), volatile={"as_of": ""})
+
+
+@router.get("/v1/schools/{school:path}/mastery")
+async def school_mastery(
+    request: Request, caller: Waited, reads: Districts, school: str, fields: Fields = "", format: Format = "json"
+) -> Response:
+    """A school: counts by status and competency, hidden where its district's table hides them."""
+    found = await reads.school_mastery(caller, school)
+    if format == "csv":
+        rows = (
+            (row.competency, row.title, *(row.counts.get(status, 0) for status in STATUSES))
+            for row in found.competencies
+        )
+        return csv_answer("school", (("competency", "title", *STATUSES), rows))
+    return answer(request, found, fields=fields)
+
+
+@router.get("/v1/schools/{school:path}/levels")
+async def school_levels(
+    request: Request, caller: Waited, reads: Districts, school: str, fields: Fields = "", format: Format = "json"
+) -> Response:
+    """A school's distribution over the levels of each subject, hidden where its district's table hides it."""
+    found = await reads.school_levels(caller, school)
+    if format == "csv":
+        rows = ((row.framework, row.subject, row.level, *row.counts.values()) for row in found.levels)
+        return csv_answer("levels", (("framework", "subject", "level", *HOW_FAR), rows))
+    return answer(request, found, fields=fields, volatile={"as_of": ""})

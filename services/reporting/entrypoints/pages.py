@@ -121,6 +121,12 @@ async def district(
     return await _shown(request, caller, words, "district.html", make)
 
 
+@router.get("/schools/{school:path}")
+async def school(request: Request, caller: Who, words: In, shows: Shows, school: str) -> Response:
+    """A school for its leaders: levels, and what waits."""
+    return await _shown(request, caller, words, "school.html", functools.partial(shows.school, school=school))
+
+
 @router.get("/find")
 async def find(request: Request, caller: Who, words: In, shows: Shows, q: str = "") -> Response:
     """Learners by name or source id."""

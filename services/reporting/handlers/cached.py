@@ -4,34 +4,51 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Any
+from typing import Any, NamedTuple
 
 KEPT = 256
 """Answers kept; a district has a handful."""
+STALE = 12
+"""An answer this many times as old as it should be is not given any more: whoever asks then waits."""
+
+
+class _Held(NamedTuple):
+    began: float
+    task: asyncio.Task[Any]
+    before: asyncio.Task[Any] | None
+    """The answer that is given while this one is computed."""
 
 
 class Cached:
     """
-    Keeps the last answer by key for `seconds`; then the first who asks waits for a new one, and all others with them.
+    Keeps the last answer by key for `seconds`; after that it is given while a new one is computed, so that only the first
+    who ever asks waits. An error is told to those who wait for it, and not kept.
 
     It also bounds what the difference of two answers tells about one learner: in between, many things have changed.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._held: OrderedDict[Hashable, tuple[float, asyncio.Task[Any]]] = OrderedDict()
+        self._held: OrderedDict[Hashable, _Held] = OrderedDict()
 
     async def get(self, key: Hashable, compute: Callable[[], Awaitable[Any]]) -> Any:
-        """Return the answer of a key; an error is told to all who waited, and not kept."""
-        held = self._held.get(key)
-        if held is None or (held[1].done() and (held[0] + self._seconds <= time.monotonic() or held[1].exception())):
-            held = (time.monotonic(), asyncio.create_task(_run(compute)))
+        """Return the answer of a key."""
+        held, now = self._held.get(key), time.monotonic()
+        if held is None or (held.task.done() and (now >= held.began + self._seconds or held.task.exception())):
+            held = _Held(now, asyncio.create_task(_run(compute)), self._still_good(held, now))
             self._held[key] = held
             self._held.move_to_end(key)
             if len(self._held) > KEPT:
                 self._held.popitem(last=False)
+        if held.before is not None and not held.task.done():
+            return held.before.result()
         # Whoever stops waiting must not stop it for the others.
-        return await asyncio.shield(held[1])
+        return await asyncio.shield(held.task)
+
+    def _still_good(self, held: _Held | None, now: float) -> asyncio.Task[Any] | None:
+        if held is None or held.task.exception() or now >= held.began + STALE * self._seconds:
+            return None
+        return held.task
 
 
 async def _run(compute: Callable[[], Awaitable[Any]]) -> Any:

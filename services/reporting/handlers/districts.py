@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from services.reporting.domain import district as domain
+from services.reporting.domain.access import View
 from services.reporting.domain.counting import Count, DistrictMastery, district_mastery
 from services.reporting.domain.equity import Counts, Times, by_group
 from services.reporting.handlers.access import check_school, check_tenant
@@ -39,7 +40,26 @@ class DistrictReader:
 
     async def mastery(self, caller: Identity, district: str) -> DistrictMastery:
         """Return the counts of a district by competency, status and school; raises `NotFound` or `Forbidden`."""
-        tenant, small = caller.tenant, self._n_min(caller.tenant)
+        await self._check(caller, district, "aggregate")
+        return await self._mastery(caller.tenant, district)
+
+    async def levels(self, caller: Identity, district: str) -> domain.DistrictLevels:
+        """Return the distribution over levels; raises `NotFound` or `Forbidden`."""
+        await self._check(caller, district, "aggregate")
+        return await self._levels(caller.tenant, district)
+
+    async def school_mastery(self, caller: Identity, school: str) -> domain.SchoolMastery:
+        """Return a school's column of its district's counts; raises `NotFound` or `Forbidden`."""
+        district, title = await self._school(caller, school)
+        return domain.mastery_of_school(await self._mastery(caller.tenant, district), school, title)
+
+    async def school_levels(self, caller: Identity, school: str) -> domain.SchoolLevels:
+        """Return a school's column of its district's distribution over levels; raises `NotFound` or `Forbidden`."""
+        district, title = await self._school(caller, school)
+        return domain.levels_of_school(await self._levels(caller.tenant, district), school, title)
+
+    async def _mastery(self, tenant: str, district: str) -> DistrictMastery:
+        small = self._n_min(tenant)
 
         async def compute(view: Snapshot, schools: list[tuple[str, str]]) -> Any:
             ids = [school for school, _ in schools]
@@ -52,12 +72,11 @@ class DistrictReader:
                 sizes=sizes, counts=counts, titles=titles, small=small,
             )  # fmt: skip
 
-        found: DistrictMastery = await self._of(caller, district, "mastery", compute, "aggregate")
+        found: DistrictMastery = await self._computed(tenant, district, "mastery", compute)
         return found
 
-    async def levels(self, caller: Identity, district: str) -> domain.DistrictLevels:
-        """Return the distribution over levels; raises `NotFound` or `Forbidden`."""
-        tenant, small = caller.tenant, self._n_min(caller.tenant)
+    async def _levels(self, tenant: str, district: str) -> domain.DistrictLevels:
+        small = self._n_min(tenant)
 
         async def compute(view: Snapshot, schools: list[tuple[str, str]]) -> Any:
             ids = [school for school, _ in schools]
@@ -66,11 +85,12 @@ class DistrictReader:
             rows = await asyncio.to_thread(domain.level_rows, counts, sizes, small)
             return domain.DistrictLevels(district, now(), small, rows)
 
-        found: domain.DistrictLevels = await self._of(caller, district, "levels", compute, "aggregate")
+        found: domain.DistrictLevels = await self._computed(tenant, district, "levels", compute)
         return found
 
     async def watch(self, caller: Identity, district: str) -> domain.DistrictWatch:
         """Return completeness and expectations by school; raises `NotFound` or `Forbidden`."""
+        await self._check(caller, district, "analysis")
         tenant, small = caller.tenant, self._n_min(caller.tenant)
 
         async def compute(view: Snapshot, schools: list[tuple[str, str]]) -> Any:
@@ -78,11 +98,12 @@ class DistrictReader:
             counts = [domain.SchoolCount(*row) for row in await analysis.school_watch(view, tenant, ids)]
             return domain.DistrictWatch(district, now(), small, domain.school_watch(counts, dict(schools), small))
 
-        found: domain.DistrictWatch = await self._of(caller, district, "watch", compute, "analysis")
+        found: domain.DistrictWatch = await self._computed(tenant, district, "watch", compute)
         return found
 
     async def testing(self, caller: Identity, district: str) -> domain.DistrictTesting:
         """Return how much evidence came after mastery was confirmed; raises `NotFound` or `Forbidden`."""
+        await self._check(caller, district, "analysis")
         tenant, small = caller.tenant, self._n_min(caller.tenant)
 
         async def compute(view: Snapshot, schools: list[tuple[str, str]]) -> Any:
@@ -97,7 +118,7 @@ class DistrictReader:
                 district, now(), small, row["pieces"], row["surplus"], share, row["median_pieces"], row["confirmed"]
             )
 
-        found: domain.DistrictTesting = await self._of(caller, district, "testing", compute, "analysis")
+        found: domain.DistrictTesting = await self._computed(tenant, district, "testing", compute)
         return found
 
     async def equity(self, caller: Identity, district: str, grouping: str | None) -> domain.DistrictEquity:
@@ -109,8 +130,7 @@ class DistrictReader:
             InvalidEvent: no such grouping.
         """
         tenant, small = caller.tenant, self._n_min(caller.tenant)
-        async with snapshot(self._database) as view:
-            await check_school(view, caller, district, "analysis")
+        await self._check(caller, district, "analysis")
         memberships = await self._groups.of(tenant)
         available = sorted(memberships)
         if grouping is not None and grouping not in memberships:
@@ -125,22 +145,33 @@ class DistrictReader:
                 groups = await asyncio.to_thread(by_group, await _group_counts(view, of), small)
             return domain.DistrictEquity(district, now(), small, chosen, available, groups)
 
-        found: domain.DistrictEquity = await self._of(caller, district, f"equity {chosen}", compute, "analysis")
+        found: domain.DistrictEquity = await self._computed(tenant, district, f"equity {chosen}", compute)
         return found
 
-    async def _of(self, caller: Identity, district: str, name: str, compute: Computed, what: Any) -> Any:
-        """Check the caller's right, then return what is computed for all who have it."""
+    async def _check(self, caller: Identity, district: str, what: View) -> None:
         async with snapshot(self._database) as view:
             await check_school(view, caller, district, what)
 
+    async def _school(self, caller: Identity, school: str) -> tuple[str, str]:
+        """Return the district and title of a school that the caller may see in numbers."""
+        async with snapshot(self._database) as view:
+            await check_school(view, caller, school, "aggregate")
+            found = await view.school_of(caller.tenant, school)
+        if found is None:
+            raise NotFound(f"no school {school[:100]!r}")
+        return found["district"] or school, found["title"]
+
+    async def _computed(self, tenant: str, district: str, name: str, compute: Computed) -> Any:
+        """Return what is computed for all who may see it, anew at most so often; raises `NotFound`."""
+
         async def fresh() -> Any:
             async with snapshot(self._database) as view:
-                if district not in {row["district"] for row in await view.districts(caller.tenant)}:
+                if district not in {row["district"] for row in await view.districts(tenant)}:
                     raise NotFound(f"no district {district[:100]!r}")
-                rows = await view.district_schools(caller.tenant, district)
+                rows = await view.district_schools(tenant, district)
                 return await compute(view, [(row["school"], row["title"]) for row in rows])
 
-        return await self._cached.get((caller.tenant, district, name), fresh)
+        return await self._cached.get((tenant, district, name), fresh)
 
     def _n_min(self, tenant: str) -> int:
         """Return below which number of people nothing is told in a tenant: its own setting may ask for more, not less."""

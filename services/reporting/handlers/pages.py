@@ -13,7 +13,7 @@ from services.reporting.handlers.people import People
 from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.reading import Reader
 from services.reporting.tables.reads import snapshot
-from services.reporting.tables.rights import learners_of
+from services.reporting.tables.rights import learners_of, schools_of
 from shared.auth import Identity, service_token
 from shared.database import Database
 from shared.errors import Forbidden, NotFound, Unavailable
@@ -46,12 +46,15 @@ class Pages:
         if not caller.scopes & {TENANT, CLASSES} and caller.learner is not None:
             return {"redirect": f"/learners/{quote(caller.learner, safe='')}"}
         children: list[str] = []
+        places: list[Any] = []
         if caller.scopes & {CLASSES, SELF}:
             async with snapshot(self._database) as view:
                 children = await learners_of(view, caller.tenant, caller.subject)
+                places = list(await schools_of(view, caller.tenant, caller.subject)) if CLASSES in caller.scopes else []
         names = await self._people.names(caller.tenant, children)
         is_tenant = TENANT in caller.scopes
         return {
+            "places": [(f"/{place['kind']}s/{quote(place['target'], safe='')}", place["title"]) for place in places],
             "children": [(learner, names.get(learner, learner)) for learner in children],
             "classes": await self._classes.classes(caller),
             "districts": await self._districts.districts(caller) if is_tenant else [],
@@ -124,6 +127,12 @@ class Pages:
             "equity": await self._districts.equity(caller, district, group),
             "queues": await self._queues.summary(caller, class_id=None, school=district),
         }
+
+    async def school(self, caller: Identity, *, school: str) -> dict[str, Any]:
+        """Return a school for those who lead it."""
+        levels = await self._districts.school_levels(caller, school)
+        queues = await self._optional(self._queues.summary(caller, class_id=None, school=school))
+        return {"levels": levels, "queues": queues or []}
 
     async def find(self, caller: Identity, *, q: str, token: str) -> dict[str, Any]:
         """Return learners by name or source id, or one by opaque id; for those who may see the tenant, in their name."""

@@ -153,6 +153,11 @@ class Snapshot:
             tenant,
         )
 
+    async def school_of(self, tenant: str, school: str) -> asyncpg.Record | None:
+        """Return (title, district or None) of a school of the tenant."""
+        rows = await self.rows("select title, district from {school} where tenant = $1 and school = $2", tenant, school)
+        return rows[0] if rows else None
+
     async def district_schools(self, tenant: str, district: str) -> Rows:
         """Return the schools of a district, itself among them where it is one."""
         return await self.rows(

@@ -71,6 +71,17 @@ async def classes_of(view: Snapshot, tenant: str, person: str | None) -> Rows:
     )
 
 
+async def schools_of(view: Snapshot, tenant: str, person: str) -> Rows:
+    """Return (kind, target, title) of the schools and districts that a person is assigned to."""
+    return await view.rows(
+        "select distinct a.kind, a.target, coalesce(s.title, a.target) as title from {assignment} a"
+        " left join {school} s on s.tenant = a.tenant and s.school = a.target where a.tenant = $1 and a.person = $2"
+        f" and a.kind in ('school', 'district') and {_ASSIGNED_NOW} order by 1, 3",
+        tenant,
+        person,
+    )
+
+
 async def learners_of(view: Snapshot, tenant: str, person: str) -> list[str]:
     """Return the learners whom a person is assigned to by name: a guardian's children, a case manager's cases."""
     rows = await view.rows(
