@@ -12,6 +12,7 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
     "reporting": ("services.reporting.app",),
     "migrate": ("shared.migrate",),
     "topics": ("shared.topics", "create"),
+    "restored": ("shared.restored",),
     "attain": ("deploy.local",),
 }
 USAGE = f"""usage: attain {"|".join(PROGRAMS)}|health [arguments]
@@ -19,6 +20,7 @@ USAGE = f"""usage: attain {"|".join(PROGRAMS)}|health [arguments]
   evidence, progression, reporting   serve until SIGTERM
   migrate [SERVICE...]               bring the databases that are set to the schema of this version
   topics                             create the topics that are missing
+  restored                           after a restore of the databases, before the services start
   attain ...                         the command line (attain --help)
   health                             succeed if the service in this container is ready
 """

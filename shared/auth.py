@@ -4,10 +4,11 @@ Who asks, and what for: bearer tokens (JWT) signed with the laptop's HS256 key o
 Claims: `iss attain`, `aud attain`, `sub`, `exp`, `tenant`, `scope` (space-separated), optional `source`, `learner`, `roles`.
 """
 
+import contextlib
 import functools
 import re
 import time
-from typing import Any
+from typing import Any, Protocol
 
 import jwt
 import msgspec
@@ -30,6 +31,8 @@ SCOPES = frozenset(
     )
 )
 SERVICE_TOKEN_S = 300
+KEY_PREFIX = "atk_"
+"""By it an API key is told from a token; a service that has no keys refuses it as a bad token."""
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -53,11 +56,24 @@ class Identity(msgspec.Struct, frozen=True):
             raise Forbidden(f"needs scope {' or '.join(scopes)}")
 
 
+class ApiKeys(Protocol):
+    """Who knows the API keys of learning systems."""
+
+    async def identify(self, text: str) -> Identity:
+        """Return who sends a key; raises `Unauthorized` where it is not good."""
+
+
+def api_key_of(authorization: str | None) -> str | None:
+    """Return the API key in an `Authorization: Bearer` header; None where it holds anything else."""
+    scheme, _, text = (authorization or "").partition(" ")
+    return text if scheme.lower() == "bearer" and text.startswith(KEY_PREFIX) else None
+
+
 class Authenticator:
     """Verifies bearer tokens; a verified one is believed for `token_cache_s`, never beyond its `exp`."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._jwks = jwt.PyJWKClient(settings.jwks_url, cache_keys=True) if settings.jwks_url else None
         self._verified: dict[str, tuple[float, Identity]] = {}
 
@@ -78,27 +94,32 @@ class Authenticator:
         identity = _identity(claims)
         if len(self._verified) > 10_000:
             self._verified.clear()
-        self._verified[token] = (min(float(claims["exp"]), time.time() + self._settings.token_cache_s), identity)
+        self._verified[token] = (min(float(claims["exp"]), time.time() + self.settings.token_cache_s), identity)
         return identity
 
     def _claims(self, token: str) -> dict[str, Any]:
         try:
             if self._jwks is not None:
-                key: Any = self._jwks.get_signing_key_from_jwt(token).key
-                algorithms = ["RS256", "ES256", "EdDSA"]
-            else:
-                key, algorithms = signing_key(self._settings), ["HS256"]
-            claims: dict[str, Any] = jwt.decode(
-                token,
-                key,
-                algorithms=algorithms,
-                audience=AUDIENCE,
-                issuer=ISSUER,
-                options={"require": ["exp", "sub", "iss", "aud", "tenant"]},
-            )
+                return _decoded(token, self._jwks.get_signing_key_from_jwt(token).key, ["RS256", "ES256", "EdDSA"])
+            *others, last = signing_keys(self.settings)
+            for key in others:
+                with contextlib.suppress(jwt.InvalidSignatureError):
+                    return _decoded(token, key, ["HS256"])
+            return _decoded(token, last, ["HS256"])
         except jwt.PyJWTError as error:
             raise Unauthorized(f"token refused: {error}") from error
-        return claims
+
+
+def _decoded(token: str, key: Any, algorithms: list[str]) -> dict[str, Any]:
+    claims: dict[str, Any] = jwt.decode(
+        token,
+        key,
+        algorithms=algorithms,
+        audience=AUDIENCE,
+        issuer=ISSUER,
+        options={"require": ["exp", "sub", "iss", "aud", "tenant"]},
+    )
+    return claims
 
 
 def _identity(claims: dict[str, Any]) -> Identity:
@@ -119,12 +140,25 @@ def _identity(claims: dict[str, Any]) -> Identity:
     )
 
 
-@functools.lru_cache(maxsize=4)
 def signing_key(settings: Settings) -> bytes:
-    """Return the HS256 key of the setting `token_key_file`."""
+    """Return the HS256 key that signs: the first of the setting `token_key_file`."""
+    return signing_keys(settings)[0]
+
+
+@functools.lru_cache(maxsize=4)
+def signing_keys(settings: Settings) -> tuple[bytes, ...]:
+    """Return all HS256 keys of the setting `token_key_file`; each verifies, so that they can be rotated."""
     if settings.token_key_file is None:
         raise Unauthorized("this service has neither a token key nor a JWKS URL")
-    return bytes.fromhex(settings.token_key_file.read_text().strip())
+    return read_keys(settings.token_key_file.read_text())
+
+
+def read_keys(text: str) -> tuple[bytes, ...]:
+    """Return the keys in a key file, hexadecimal, one a line; raises `ValueError` where there is none or one is not."""
+    keys = tuple(bytes.fromhex(line) for line in text.split())
+    if not keys:
+        raise ValueError("there is no key in it")
+    return keys
 
 
 def issue_token(

@@ -16,6 +16,7 @@ ROSTER_SCHOOL = "attain.roster.school.v1"
 ROSTER_CLASS = "attain.roster.class.v1"
 ROSTER_ENROLMENT = "attain.roster.enrolment.v1"
 ROSTER_STAFF = "attain.roster.staff.v1"
+ROSTER_ASSIGNMENT = "attain.roster.assignment.v1"
 QUARANTINED = "attain.evidence.quarantined.v1"
 MASTERY_UPDATED = "attain.mastery.updated.v1"
 CHECKPOINT = "attain.progression.checkpoint.v1"
@@ -172,12 +173,33 @@ class RosterClass(msgspec.Struct, frozen=True):
 
 
 class RosterStaff(msgspec.Struct, frozen=True):
-    """Who teaches a class: `staff` equals the `sub` of their tokens; data of `ROSTER_STAFF`, subject = roster source."""
+    """
+    Who teaches a class: `staff` equals the `sub` of their tokens; data of `ROSTER_STAFF`, subject = roster source.
+
+    `starts` and `ends` are the first and last day, as of a substitute; None is open.
+    """
 
     class_id: str
     staff: str
     role: str = "teacher"
     active: bool = True
+    starts: str | None = None
+    ends: str | None = None
+
+
+class RosterAssignment(msgspec.Struct, frozen=True):
+    """
+    What else a person is to a learner, school or district; data of `ROSTER_ASSIGNMENT`, subject = the learner, else the
+    roster source. `person` equals the `sub` of their tokens.
+    """
+
+    person: str
+    role: str
+    kind: Literal["learner", "school", "district"]
+    target: str
+    active: bool = True
+    starts: str | None = None
+    ends: str | None = None
 
 
 class RosterEnrolment(msgspec.Struct, frozen=True):
@@ -200,7 +222,8 @@ class MasteryUpdated(msgspec.Struct, frozen=True, gc=False):
     The state of one (learner, competency) after a batch; data of `MASTERY_UPDATED`, subject = learner.
 
     Only a key's last state in a batch is sent; `seq` rises with every change of the standing. `why` says in plain words
-    why the status is what it is; `basis` are the evidence ids under the crossing, at most 20.
+    why the status is what it is; `basis` are the evidence ids under the crossing, at most 20. `counted` of the pieces count
+    towards the verdict: practice, for one, may not; `first_evidence_at` is when the first of those was.
     """
 
     learner: str
@@ -216,6 +239,8 @@ class MasteryUpdated(msgspec.Struct, frozen=True, gc=False):
     seq: int
     why: str
     basis: tuple[str, ...] = ()
+    first_evidence_at: str | None = None
+    counted: int = 0
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -238,6 +263,7 @@ EVENTS: dict[str, dict[str, type[msgspec.Struct]]] = {
         ROSTER_SCHOOL: RosterSchool,
         ROSTER_CLASS: RosterClass,
         ROSTER_STAFF: RosterStaff,
+        ROSTER_ASSIGNMENT: RosterAssignment,
         ROSTER_ENROLMENT: RosterEnrolment,
     },
 }

@@ -75,6 +75,24 @@ class TooLarge(Refused):
     title = "Too large"
 
 
+class TooManyRequests(Refused):
+    """The caller sends faster than it may; there is room again after `retry_after_s`."""
+
+    status = 429
+    title = "Too many requests"
+
+    def __init__(self, detail: str, retry_after_s: float) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class TooManyBad(Refused):
+    """Most of what a source sends is refused: it has to wait."""
+
+    status = 429
+    title = "Too many bad items"
+
+
 class Conflict(AttainError):
     """Another owner moved the shards in `shards` first."""
 

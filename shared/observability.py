@@ -30,6 +30,9 @@ class metrics:
     quarantined = Counter(
         "attain_evidence_quarantined_total", "Records kept aside because they cannot be used", ["reason"]
     )
+    sources_stopped = Counter(
+        "attain_sources_stopped_total", "Times a source was stopped because it sent mostly bad items"
+    )
     relayed = Counter("attain_relay_sent_total", "Log rows sent to Kafka and acknowledged", ["log"])
     relay_restarts = Counter("attain_relay_restarts_total", "Times the relay dropped its producer and started over")
     relay_lowered = Counter("attain_relay_lowered_total", "Times a partition's tail lay behind the relay's cursor")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import datetime
 import gc
+import logging
 import os
 import signal
 import time
@@ -11,7 +12,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from typing import Any, TypeAlias
 
 import uvicorn
+from aiokafka.errors import KafkaError
 from fastapi import FastAPI
+from faststream.kafka import KafkaBroker
 
 from shared.auth import Authenticator
 from shared.consumer import ShardConsumer
@@ -21,7 +24,10 @@ from shared.observability import configure_logging, log_failure
 from shared.settings import Settings
 from shared.web import make_app
 
+log = logging.getLogger(__name__)
 GRACEFUL_STOP_S = 10
+BROKER_RETRY_S = 1.0
+BROKER_RETRY_S_MAX = 10.0
 LIVE_S = 60.0
 """Longer than any statement or request to a dependency may take: those that are away must not look like a stuck loop."""
 
@@ -60,6 +66,22 @@ def _end_process_unless_cancelled(task: asyncio.Task[None]) -> None:
     if not task.cancelled():
         log_failure(f"background task {task.get_name()} ended", task.exception())
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def keep_consuming(broker: KafkaBroker) -> None:
+    """Consume until cancelled; while Kafka is away at the start, HTTP is served already and Kafka asked again."""
+    wait_s = BROKER_RETRY_S
+    while True:
+        try:
+            await broker.start()
+        except (KafkaError, OSError) as error:
+            log.warning("Kafka does not answer yet: %s", type(error).__name__)
+            with contextlib.suppress(KafkaError, OSError):
+                await broker.stop()
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 1.5, BROKER_RETRY_S_MAX)
+        else:
+            await asyncio.Event().wait()
 
 
 def serve(app: FastAPI, settings: Settings) -> None:

@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     reporting_database: str = Field("", description="PostgreSQL URL of the reporting service")
     evidence_url: str = Field("http://127.0.0.1:8101", description="where the other services find evidence")
     progression_url: str = Field("http://127.0.0.1:8102", description="where the other services find progression")
+    allow_newer_schema: bool = Field(
+        False, description="run on a schema newer than this version knows: for a rollback, since migrations only add"
+    )
     host: str = Field("127.0.0.1", description="address to listen on; loopback unless told otherwise")
     port: int = Field(8100, description="port to listen on")
     slot: str = Field("", description="stable consumer slot (Kafka static membership); unique per replica")
@@ -40,7 +43,9 @@ class Settings(BaseSettings):
     topic_suffix: str = Field("", description="appended to every topic name, so that installations can share a cluster")
     replication_factor: int = Field(1, ge=1, description="of the topics that `shared.topics create` makes")
 
-    token_key_file: Path | None = Field(None, description="file with the HS256 key, hex; for one machine")
+    token_key_file: Path | None = Field(
+        None, description="file with HS256 keys, hex, one a line; the first signs, all verify"
+    )
     jwks_url: str = Field("", description="where the signing keys of an identity provider are; instead of a key file")
     service_token_file: Path | None = Field(None, description="token for calls between services, with a JWKS")
     token_cache_s: int = Field(60, description="a verified token is believed this long; bounds revocation")
@@ -75,10 +80,19 @@ class Settings(BaseSettings):
     body_bytes_max: int = Field(8 << 20, description="request body; a batch of 10,000 items is about 4 MiB")
     body_inflated_bytes_max: int = Field(64 << 20, description="body after gzip; refuses decompression bombs")
     batch_items_max: int = Field(10_000, description="items a request; bounds one transaction")
+    bad_items_max: int = Field(1000, ge=1, description="refused items of a source in a minute that may stop it")
+    bad_share_max: float = Field(0.5, description="share of refused items above which they do stop it")
+    bad_pause_s: float = Field(60, description="how long a source is stopped; it gets 429 with the reason")
     item_bytes_max: int = Field(256 << 10, description="one native object; well below Kafka's 1 MiB record limit")
+    requests_per_s: float = Field(
+        1000, ge=0, description="requests a second of one tenant and source, a process; 0 is no limit"
+    )
     clock_skew_s: int = Field(300, description="how far occurred_at may lie ahead of this machine's clock")
     statements_kept: Literal["none", "scored", "all"] = Field(
         "scored", description="which xAPI statements can be read again; of the others an id and a digest are kept"
+    )
+    canvas_jwks_url: str = Field(
+        "", description="where Canvas' signing keys are; set, unsigned live events are refused"
     )
     caliper_strict: bool = Field(
         True, description="refuse whole numbers where Caliper 1.2 has decimals; producers in JavaScript need False"
@@ -86,6 +100,14 @@ class Settings(BaseSettings):
     time_zone: str = Field("UTC", description="zone of times that a format gives without one (OneRoster, Ed-Fi, CSV)")
     page_rows_max: int = Field(10_000, description="rows a page of feeds and lists")
     wait_s_max: float = Field(30, description="the longest `?wait=` waits before 503")
+
+    small_number: int = Field(10, ge=2, description="counts of people below this are not told in reports")
+    small_numbers: str = Field(
+        "", pattern=r"^([a-z0-9-]+=[0-9]+( |$))*$", description="more for single tenants, as `north=15 south=20`"
+    )
+    aggregate_s: float = Field(
+        300, description="a district's numbers are computed at most so often; bounds differencing"
+    )
 
     log_level: str = Field("INFO", description="logging level")
     log_format: Literal["text", "json"] = Field("text", description="JSON is one object a line, for log collectors")

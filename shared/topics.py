@@ -36,7 +36,9 @@ class Topic:
 SUBMITTED = Topic("evidence.submitted", "learning systems", ("evidence",), "native evidence to be taken in; free key")
 EVIDENCE = Topic("evidence", "evidence", ("progression",), "what was observed; key tenant|learner")
 PROGRESSION = Topic("progression", "progression", ("reporting",), "what it means; key tenant|learner")
-ADVANCEMENT = Topic("advancement", "progression", ("district platforms",), "public events; key tenant|learner")
+ADVANCEMENT = Topic(
+    "advancement", "progression", ("district platforms", "reporting"), "public events; key tenant|learner"
+)
 SUPPORT = Topic("support", "progression", ("reporting",), "restricted events; key tenant|learner")
 CURRICULUM = Topic("curriculum", "progression", ("evidence", "reporting"), "frameworks; key tenant|framework")
 ROSTER = Topic("roster", "evidence", ("reporting",), "classes, staff, enrolments; key tenant|learner or tenant|source")

@@ -1,6 +1,7 @@
 """What every service's HTTP has in common: identity, problem+json, bounded bodies, health, metrics, feed, documents."""
 
 import asyncio
+import math
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
@@ -13,13 +14,14 @@ from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
-from shared.auth import Authenticator, Identity
+from shared.auth import ApiKeys, Authenticator, Identity, api_key_of
 from shared.database import Database
-from shared.errors import AttainError, Gone, InvalidEvent, TooLarge, Unavailable
+from shared.errors import AttainError, Gone, InvalidEvent, TooLarge, TooManyRequests, Unavailable
 from shared.event_log import EventLog
 from shared.events import Position
+from shared.every_request import EveryRequest, secure
 from shared.observability import metrics as measured
-from shared.request_metrics import RequestMetrics
+from shared.rate_limit import RateLimit
 from shared.settings import Settings
 
 PROBLEM = "application/problem+json"
@@ -41,7 +43,8 @@ def make_app(title: str, description: str, authenticator: Authenticator, lifespa
         lifespan=lifespan,
     )
     app.state.authenticator = authenticator
-    app.add_middleware(RequestMetrics)
+    app.state.rate_limit = RateLimit(authenticator.settings.requests_per_s)
+    app.add_middleware(EveryRequest)
     app.add_exception_handler(AttainError, _attain_problem)
     app.add_exception_handler(RequestValidationError, _validation_problem)
     app.add_exception_handler(HTTPException, _http_problem)
@@ -53,7 +56,7 @@ def problem(status: int, title: str, detail: str, **members: object) -> Response
     """Return an RFC 9457 problem; members that are None are left out."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     body |= {name: member for name, member in members.items() if member is not None}
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status in (429, 503) else {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return Response(msgspec.json.encode(body), status, headers, PROBLEM)
@@ -61,7 +64,10 @@ def problem(status: int, title: str, detail: str, **members: object) -> Response
 
 async def _attain_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, AttainError)
-    return problem(error.status, error.title, error.detail, pointer=error.pointer, **error.members)
+    answer = problem(error.status, error.title, error.detail, pointer=error.pointer, **error.members)
+    if isinstance(error, TooManyRequests):
+        answer.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    return answer
 
 
 async def _validation_problem(_: Request, error: Exception) -> Response:
@@ -78,14 +84,22 @@ async def _http_problem(_: Request, error: Exception) -> Response:
     return answer
 
 
-async def _bug_problem(_: Request, error: Exception) -> Response:
-    return problem(500, "Internal error", f"{type(error).__name__}; the log of the service has the rest")
+async def _bug_problem(request: Request, error: Exception) -> Response:
+    answer = problem(500, "Internal error", f"{type(error).__name__}; the log of the service has the rest")
+    # Bugs are answered outside of all middleware.
+    secure(answer.headers, request.url.path)
+    return answer
 
 
 async def identify(request: Request, authorization: Annotated[str | None, Header()] = None) -> Identity:
-    """Return the caller, or refuse with 401; every route but health, metrics and documents depends on it."""
+    """Return the caller, or refuse with 401 or 429; every route but health, metrics and documents depends on it."""
     authenticator: Authenticator = request.app.state.authenticator
-    return authenticator.identify(authorization)
+    keys: ApiKeys | None = getattr(request.app.state, "api_keys", None)
+    api_key = api_key_of(authorization)
+    caller = authenticator.identify(authorization) if keys is None or api_key is None else await keys.identify(api_key)
+    rate_limit: RateLimit = request.app.state.rate_limit
+    rate_limit.check(caller)
+    return caller
 
 
 Caller = Annotated[Identity, Depends(identify)]

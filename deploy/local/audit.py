@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from deploy.local.audit_views import audit_read_models
 from deploy.local.options import checked
 from services.progression.curriculum import Framework
 from services.progression.domain import Entry, ShardFold, describe
@@ -127,6 +128,18 @@ class Sources:
             if not lines or not after:
                 return found
 
+    def rows(self, table: str, tenant: str | None) -> Iterator[dict[str, Any]]:
+        """Yield the rows of one of reporting's read-model tables, of one tenant or of all."""
+        after = ""
+        while True:
+            query = {"after": after, "limit": str(PAGE)} | ({"tenant": tenant} if tenant is not None else {})
+            answer = checked(self.reporting.get(f"/v1/rows/{table}", params=query))
+            lines = answer.content.splitlines()
+            if not lines:
+                return
+            yield from map(msgspec.json.decode, lines)
+            after = answer.headers["Attain-Next"]
+
     def identities(self, tenant: str | None) -> dict[tuple[str, str], tuple[str, str]]:
         """Return the smallest (source, source's learner id) of every (tenant, learner)."""
         smallest: dict[tuple[str, str], tuple[str, str]] = {}
@@ -181,6 +194,7 @@ def audit(sources: Sources, tenant: str | None, say: Callable[[str], None]) -> F
         _audit_shard(sources, shard, head, told_heads[shard], tenant, documents, findings, computed)
     _compare(computed, held, "progression", findings)
     _compare(computed, shown, "reporting", findings)
+    audit_read_models(sources, tenant, findings, say)
     findings.state_digest = digest(computed, sources.identities(tenant))
     return findings
 
@@ -281,7 +295,7 @@ def _decide(tenant: str, trigger: Trigger, body: str, rules: dict[str, Rules], d
     cause = trigger._replace(cause=cause_of(data), batch=data.get("batch", ""))
     in_force.activate(
         Activation(
-            in_force.no + 1, cause, framework, policy, graph, data.get("time_zone", ""),
+            in_force.no + 1, cause, framework, policy, graph, data.get("time_zone", ""), data.get("breaks", ""),
             data.get("mode", "grandfathered"),
         )
     )  # fmt: skip
@@ -295,7 +309,8 @@ def _values(fold: ShardFold, documents: _Documents, findings: Findings) -> dict[
         policy = documents.policies.get(pin)
         rule = rule_of(policy, entry.state)
         state = entry.state
-        held = KeyState(decided=state.decided, clock=state.clock, time_zone=state.time_zone, dok=state.dok)
+        held = KeyState(decided=state.decided, clock=state.clock, time_zone=state.time_zone, dok=state.dok,
+                        breaks=state.breaks)  # fmt: skip
         plain = replay(held, valid_pieces(entry.evidence or {}), rule, pin)
         values[key] = _state(describe(key, plain, documents.policies))
         if values[key] != _state(describe(key, entry.state, documents.policies)):

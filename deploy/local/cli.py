@@ -11,16 +11,23 @@ import httpx
 
 from deploy.local.commands.adopting import approve_policy, audit_policies, compare_policy, propose_policy
 from deploy.local.commands.alignment import alignment
+from deploy.local.commands.class_ import class_
 from deploy.local.commands.correct import correct
 from deploy.local.commands.demo import demo
+from deploy.local.commands.doctor import doctor
 from deploy.local.commands.drain import drain
 from deploy.local.commands.evaluate import evaluate
 from deploy.local.commands.explain import explain
 from deploy.local.commands.framework import framework
 from deploy.local.commands.ingest import ingest
+from deploy.local.commands.key import key
 from deploy.local.commands.learner import learner
 from deploy.local.commands.lifecycle import down, reset, up
+from deploy.local.commands.merging import merge, unmerge
 from deploy.local.commands.policy import policy
+from deploy.local.commands.privacy import erase, export
+from deploy.local.commands.quarantine import quarantine
+from deploy.local.commands.rebuild import rebuild
 from deploy.local.commands.roster import roster
 from deploy.local.commands.settings import settings
 from deploy.local.commands.simulate import simulate_policy
@@ -30,8 +37,8 @@ from deploy.local.commands.verify import verify
 from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
-    demo, up, status, down, reset, framework, roster, policy, settings, alignment, ingest, correct, drain, learner,
-    explain, verify, evaluate, token,
+    demo, up, status, down, reset, framework, roster, policy, settings, alignment, ingest, correct, quarantine, drain,
+    learner, class_, explain, merge, unmerge, export, erase, verify, rebuild, evaluate, doctor, token, key,
 )  # fmt: skip
 
 

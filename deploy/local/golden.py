@@ -32,12 +32,13 @@ from services.progression.policy.requirements import Require
 from services.progression.rounding import round_half_up_repr
 from services.progression.standing import status_of
 from services.progression.sufficiency import lacks
+from services.reporting.domain.small_numbers import suppress
 from shared.contracts import EvidenceRecorded, Score
 
 Json = dict[str, Any]
 Answer = Callable[[Json, Json], Json]
 
-LATER = frozenset(("suppress",))
+LATER: frozenset[str] = frozenset()
 """Names that nothing answers yet."""
 QUIZ = "Quizzes::Quiz"
 
@@ -266,6 +267,12 @@ def _wheel_spin(params: Json, given: Json) -> Json:
     return {"status": [wheel_spin(answers, params["n"], params["limit"]) for answers in given["sequences"]]}
 
 
+def _suppress(params: Json, given: Json) -> Json:
+    if sum(given["cells"].values()) != given["total"]:
+        raise ValueError("the cells do not sum to the total")
+    return {"published": suppress(given["cells"], params["n_min"], guard_sum=False), "total": given["total"]}
+
+
 ANSWERS: dict[str, Answer] = {
     "advancement_rule": _advancement_rule,
     "aggregate": _aggregate,
@@ -290,6 +297,7 @@ ANSWERS: dict[str, Answer] = {
     "p_run_by_chance": lambda params, _: {"prob": p_run_by_chance(params["n"], params["trials"], params["p"])},
     "power_law": _power_law,
     "round_half_up_repr": lambda params, given: {"y": [round_half_up_repr(x, params["ndigits"]) for x in given["x"]]},
+    "suppress": _suppress,
     "wheel_spin": _wheel_spin,
     "wilson_lower": lambda params, given: {"lower": wilson_lower(given["correct"], given["n"], params["z"])},
 }

@@ -29,7 +29,7 @@ def issue(
         StackError: there is no key, or no such scope.
     """
     # Imported here: it takes longer than most commands.
-    from shared.auth import SCOPES, issue_token
+    from shared.auth import SCOPES, issue_token, read_keys
 
     if roles is None:
         roles = DEFAULT_ROLES if DECIDES in scope.split() else ""
@@ -37,7 +37,7 @@ def issue(
     if unknown:
         raise StackError(f"no such scope: {', '.join(unknown)}; there are {', '.join(sorted(SCOPES))}")
     try:
-        key = bytes.fromhex(key_file.read_text().strip())
+        key = read_keys(key_file.read_text())[0]
     except FileNotFoundError as error:
         raise StackError(f"no stack has been started in {key_file.parent}; start one with `attain up`") from error
     return issue_token(

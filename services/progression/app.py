@@ -34,8 +34,9 @@ from shared.database import Database
 from shared.feed import FeedClient
 from shared.reconciliation import Reconciler, reconciliation_router
 from shared.relay import Relay
-from shared.service import Tasks, make_service, relay_lag, serve, shard_lag
-from shared.settings import Settings, settings
+from shared.service import Tasks, keep_consuming, make_service, relay_lag, serve, shard_lag
+from shared.settings import Settings
+from shared.starting import check_schema, settings_of
 from shared.transport import make_broker, subscribe_consumer
 from shared.web import feed_router, operations_router
 
@@ -84,9 +85,9 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     app.include_router(explaining_router(database, config))
     shadows, dispatcher = _changing_and_telling(app, database, decisions, logs, config, stack)
     app.include_router(reconciliation_router(reconciler, database, [checks.told]))
-    await broker.start()
     stack.push_async_callback(consumer.stop)
     stack.push_async_callback(broker.stop)
+    tasks.start("broker", keep_consuming(broker))
     tasks.start("relay", relay.run())
     tasks.start("tick", consumer.tick())
     tasks.start("reconciliation", reconciler.run())
@@ -121,5 +122,12 @@ def create_app(config: Settings) -> FastAPI:
     return make_service("progression", DESCRIPTION, config, _compose)
 
 
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    config = settings_of("progression")
+    check_schema("progression", config)
+    serve(create_app(config), config)
+
+
 if __name__ == "__main__":
-    serve(create_app(settings()), settings())
+    main()

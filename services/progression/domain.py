@@ -73,7 +73,7 @@ class ShardFold:
         self.blocked: dict[Learner, str] = {}
         self.decided: list[tuple[str, str, CompetencyDecided]] = []
         """(tenant, id, decision): what follows for other competencies, to be folded next; filled by `tell`."""
-        self._compiled: dict[tuple[str, str, int], Rule | None] = {}
+        self._compiled: dict[tuple[str, str, int, str], Rule | None] = {}
 
     def needs_evidence(self, inputs: Iterable[Input]) -> set[Key]:
         """Return the keys whose history must be loaded: an input sorts before one folded, joins another, or changes validity."""
@@ -205,7 +205,7 @@ class ShardFold:
 
     def _rule(self, state: KeyState) -> Rule | None:
         """Return the compiled policy of a state, None where there is none in force."""
-        pin = (state.policy, state.time_zone, state.dok)
+        pin = (state.policy, state.time_zone, state.dok, state.breaks)
         try:
             return self._compiled[pin]
         except KeyError:
@@ -246,8 +246,9 @@ class ShardFold:
         """
         Bring all keys of a learner up to the rules in force, activation by activation.
 
-        What is on the record stays under the policy it was shown by, unless the activation is retroactive; everything else is
-        computed anew under the new one. `keys` are all keys of the learner, with their evidence loaded.
+        What is on the record stays under the policy it was shown by, unless the activation is retroactive, but for the
+        breaks in which it does not age; everything else is computed anew under the new one. `keys` are all keys of the
+        learner, with their evidence loaded.
         """
         tenant = learner[0]
         rules = self.rules[tenant]
@@ -268,13 +269,19 @@ class ShardFold:
             self.touched[key] = None
             state = entry.state
             pin = rules.pin_of(state, key[2], activation.no)
-            stays = state.crossed_at is not None and activation.mode != "retroactive"
-            if stays or pin == (state.policy, state.time_zone, state.dok):
+            rule, breaks = self._rule(state), rules.breaks[activation.no]
+            if state.crossed_at is not None and activation.mode != "retroactive":
+                if rule is None or not rule.reverify_days or state.breaks == breaks:
+                    continue
+                before = standing_of(state, rule)
+                state.breaks = breaks
+            elif pin == (state.policy, state.time_zone, state.dok, state.breaks):
                 continue
-            before = standing_of(state, self._rule(state))
-            assert entry.evidence is not None, "the caller loads the evidence of a learner to be refolded"
-            pinned = msgspec.structs.replace(state, policy=pin.policy, time_zone=pin.time_zone, dok=pin.dok)
-            entry.state = replay(pinned, valid_pieces(entry.evidence), self._rule(pinned), pin.policy)
+            else:
+                before = standing_of(state, rule)
+                assert entry.evidence is not None, "the caller loads the evidence of a learner to be refolded"
+                pinned = msgspec.structs.replace(state, **pin._asdict())
+                entry.state = replay(pinned, valid_pieces(entry.evidence), self._rule(pinned), pin.policy)
             self._change(key, before, activation)
 
     def tell(self, learners: dict[Learner, LearnerState]) -> list[Told]:
@@ -343,7 +350,7 @@ def level_terms(rules: Rules, competency: str, no: int) -> LevelTerms:
     if advancement is None:
         return LevelTerms(settle_min=policy.settle)
     role = advancement.sign_off.by if advancement.sign_off is not None else ""
-    return LevelTerms(advancement.require, role, policy.settle)
+    return LevelTerms(advancement.require, role, policy.settle, rules.breaks[no])
 
 
 def _id_of(change: Change) -> str:
@@ -372,4 +379,6 @@ def describe(key: Key, state: KeyState, policies: dict[str, Policy]) -> MasteryU
         state.seq,
         explain(state, rule, status, missing),
         state.basis,
+        state.first_at or None,
+        state.count,
     )

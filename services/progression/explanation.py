@@ -155,6 +155,10 @@ def _trace(state: KeyState, rule: Rule, at: str | None) -> tuple[Checked, ...]:
         said = f"{state.doubts} newer pieces disagree with {override.status}, set on {override.at[:10]}"
         asks = f"fewer than {CONTESTED_BY} newer pieces in a row that disagree"
         found.append(Checked("/override", asks, said, state.doubts < CONTESTED_BY))
+    credit = latest(state.decided, "credit")
+    if credit is not None:
+        said = f"credited on {credit.at[:10]} for {credit.basis.replace('_', ' ') or 'what was shown elsewhere'}"
+        found.append(Checked("/credit", "credit for what was shown elsewhere", said, met=True))
     return tuple(found)
 
 

@@ -9,11 +9,15 @@ LevelStatus = Literal["not_eligible", "eligible_pending_sign_off", "complete", "
 
 
 class LevelTerms(NamedTuple):
-    """What decides a level: its requirement (None: all of its competencies), who signs it off, minutes it settles."""
+    """
+    What decides a level: its requirement (None: all of its competencies), who signs it off, minutes it settles, and the
+    breaks in which nobody is late to sign.
+    """
 
     require: Require | None = None
     role: str = ""
     settle_min: int = 0
+    breaks: str = ""
 
 
 class Shown(NamedTuple):

@@ -61,6 +61,7 @@ def replay(
         clock=standing.clock,
         time_zone=standing.time_zone,
         dok=standing.dok,
+        breaks=standing.breaks,
         decided=standing.decided if decisions is None else in_force(tuple(decisions)),
     )
     ordered = sorted(pieces, key=_order)

@@ -20,7 +20,7 @@ The last takes back what is on the record and not shown by it, in a batch that a
 
 
 class Activation(NamedTuple):
-    """A policy, framework or time zone put into force at a journal position; `no` counts them in a tenant and shard."""
+    """A policy, framework or settings put into force at a journal position; `no` counts them in a tenant and shard."""
 
     no: int
     trigger: Trigger
@@ -29,6 +29,8 @@ class Activation(NamedTuple):
     policy: Policy | None = None
     graph: Framework | None = None
     time_zone: str = ""
+    """Empty where no setting is activated."""
+    breaks: str = ""
     mode: Mode = "grandfathered"
 
 
@@ -44,6 +46,8 @@ class Pin(NamedTuple):
     time_zone: str = ""
     dok: int = 0
     """The competency's own depth of knowledge, where the policy asks for it."""
+    breaks: str = ""
+    """Where the policy ages."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -55,6 +59,7 @@ class Rules:
     """The framework versions in force after each activation, by id; the last is now."""
     zones: list[str] = dataclasses.field(default_factory=lambda: [""])
     """The time zone after each activation, empty for UTC."""
+    breaks: list[str] = dataclasses.field(default_factory=lambda: [""])
     swept: int = 0
     """All keys of the tenant have been refolded up to this activation."""
     _pins: dict[tuple[str, int], Pin] = dataclasses.field(default_factory=dict)
@@ -67,8 +72,8 @@ class Rules:
 
     def new_state(self, competency: str) -> KeyState:
         """Return the state of a key without evidence, pinned to what is in force."""
-        policy, time_zone, dok = self.pin_at(competency, self.no)
-        return KeyState(policy=policy, time_zone=time_zone, dok=dok)
+        policy, time_zone, dok, breaks = self.pin_at(competency, self.no)
+        return KeyState(policy=policy, time_zone=time_zone, dok=dok, breaks=breaks)
 
     def pin_at(self, competency: str, no: int) -> Pin:
         """Return what decides a competency after activation `no`."""
@@ -77,8 +82,10 @@ class Rules:
             policy = self.policy_at(competency, no)
             entry = self._entry(competency, no)
             dok = entry.dok if policy is not None and policy.asks_dok and entry is not None else None
-            zone = self.zones[no] if policy is not None and policy.knows_days else ""
-            known = self._pins[competency, no] = Pin(policy.hash if policy is not None else "", zone, dok or 0)
+            breaks = self.breaks[no] if policy is not None and policy.ages else ""
+            zone = self.zones[no] if policy is not None and (policy.knows_days or breaks) else ""
+            digest = policy.hash if policy is not None else ""
+            known = self._pins[competency, no] = Pin(digest, zone, dok or 0, breaks)
         return known
 
     def pin_of(self, state: KeyState, competency: str, no: int) -> Pin:
@@ -135,6 +142,7 @@ class Rules:
         graph = activation.graph
         self.frameworks.append(self.frameworks[-1] | ({graph.id: graph} if graph is not None else {}))
         self.zones.append(activation.time_zone or self.zones[-1])
+        self.breaks.append(activation.breaks if activation.time_zone else self.breaks[-1])
 
     def _entry(self, competency: str, no: int) -> Competency | None:
         framework = self.frameworks[no].get(framework_of(competency))

@@ -8,7 +8,8 @@ Precedence: an override, what was shown, credit, a path towards it, what is pres
 from typing import Literal, NamedTuple, TypeAlias
 
 from services.progression.policy import Policy
-from services.progression.policy.rule import Rule, shifted
+from services.progression.policy.rule import Rule
+from services.progression.school_calendar import days_later
 from services.progression.states import Decided, KeyState, Tally, latest
 from services.progression.sufficiency import enough, lacks
 from shared.contracts import Status
@@ -28,9 +29,9 @@ def rule_of(policy: Policy | None, state: KeyState) -> Rule | None:
     """Return the compiled policy that decides a state, with what is pinned besides."""
     if policy is None:
         return None
-    if not state.time_zone and not state.dok:
+    if not state.time_zone and not state.dok and not state.breaks:
         return policy.rule
-    return policy.rule_in(state.time_zone or "UTC", state.dok or None)
+    return policy.rule_in(state.time_zone or "UTC", state.dok or None, state.breaks)
 
 
 class Standing(NamedTuple):
@@ -155,12 +156,12 @@ def deadline_of(state: KeyState, rule: Rule | None) -> str | None:
 
 
 def due_at(state: KeyState, rule: Rule) -> str | None:
-    """Return when what is on the record falls due by age, None where it never does."""
+    """Return when what is on the record falls due by age, breaks not counted; None where it never does."""
     if not rule.reverify_days or state.crossed_at is None:
         return None
     check = latest(state.decided, "check")
     fresh = max(state.fresh_at or state.crossed_at, check.at if check is not None else "")
-    return shifted(fresh, rule.reverify_days)
+    return days_later(fresh, rule.reverify_days, rule.breaks, rule.time_zone)
 
 
 def is_sufficient(state: KeyState, rule: Rule | None) -> bool:

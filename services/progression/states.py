@@ -111,6 +111,8 @@ class KeyState(msgspec.Struct, array_like=True):
     """The tenant's, pinned with the policy where its days matter; empty for UTC."""
     dok: int = 0
     """The competency's own depth, pinned with the policy where that asks for it; 0 for none."""
+    breaks: str = ""
+    """The tenant's, pinned where the policy ages; unlike the rest they follow the tenant's also on the record."""
     clock: str = ""
     """The last tick that reached the key: the instant up to which it has aged."""
 

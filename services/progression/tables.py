@@ -84,6 +84,7 @@ activation = sa.Table(
     sa.Column("policy", _text, nullable=False),
     sa.Column("version", _text, nullable=False),
     sa.Column("time_zone", _text, nullable=False, server_default=""),
+    sa.Column("breaks", _text, nullable=False, server_default=""),
     sa.Column("mode", _text, nullable=False, server_default="grandfathered"),
     sa.Column("batch", _text, nullable=False, server_default=""),
     sa.Column("swept", sa.Boolean, nullable=False, server_default=sa.false()),
@@ -264,8 +265,8 @@ async def tenant_activations(connection: Connection, tenant: str, shard: int, fr
 
 
 _ACTIVATIONS = (
-    "select a.shard, a.tenant, a.no, a.input_id, a.pos, a.time, a.framework, a.policy, a.time_zone, a.swept,"
-    " a.mode, a.batch, p.body as policy_body, f.body as framework_body from activation a"
+    "select a.shard, a.tenant, a.no, a.input_id, a.pos, a.time, a.framework, a.policy, a.time_zone, a.breaks,"
+    " a.swept, a.mode, a.batch, p.body as policy_body, f.body as framework_body from activation a"
     " left join policy p on p.tenant = a.tenant and p.hash = a.policy"
     " left join framework f on f.tenant = a.tenant and f.id = a.framework and f.version = a.version"
 )
@@ -281,22 +282,12 @@ async def load_documents(connection: Connection, tenant: str, policy: str, frame
 
 
 async def save_activations(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Store (shard, tenant, no, input_id, pos, time, framework, policy, version, time_zone, mode, batch)."""
+    """Store (shard, tenant, no, input_id, pos, time, framework, policy, version, time_zone, breaks, mode, batch)."""
     if rows:
         names = [
-            "shard",
-            "tenant",
-            "no",
-            "input_id",
-            "pos",
-            "time",
-            "framework",
-            "policy",
-            "version",
-            "time_zone",
-            "mode",
-            "batch",
-        ]
+            "shard", "tenant", "no", "input_id", "pos", "time", "framework", "policy", "version", "time_zone", "breaks",
+            "mode", "batch",
+        ]  # fmt: skip
         await connection.copy_records_to_table("activation", records=rows, columns=names)
 
 

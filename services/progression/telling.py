@@ -67,6 +67,20 @@ class Told(NamedTuple):
     data: dict[str, Any]
 
 
+WHY: dict[str, str] = {
+    "competency.ready": "All direct prerequisites are on the record, credited or presumed.",
+    "level.ready": "The level before it is complete.",
+    "level.sign_off_requested": "Everything that the rule computes is complete.",
+    "level.advanced": "Everything that the level asks for is met.",
+    "level.review_required": "A correction removed what the advancement stood on; nothing changes until a person decides.",
+    "level.withheld": "It was asked for and refused.",
+    "level.withdrawn": "A person took the advancement back.",
+    "level.reinstated": "The decision that took it back was undone.",
+    "level.placed_with_gaps": "The learner was placed beyond what is shown.",
+    "level.gaps_cleared": "What was not shown at the placement is shown now.",
+    "goal.chosen": "The learner chose it.",
+}
+"""What an event says of itself where nobody gave a reason; those of transitions have their own."""
 REASONS: dict[str, str] = {
     "provisional": "The provisional path of the policy is met; it opens what follows.",
     "mastered": "The rule of the policy is met.",
@@ -237,3 +251,25 @@ def level_scope(level: str, framework: Framework) -> dict[str, Any]:
         "power": False,
         "external": [],
     }
+
+
+class Teller(NamedTuple):
+    """Tells what follows for a learner from one input, besides the transitions of competencies."""
+
+    tenant: str
+    learner: str
+    trigger: Trigger
+
+    def tell(self, kind: str, framework: Framework, scope: str, reason: str = "", **members: Any) -> Told:
+        """Return an event of a kind, such as `level.advanced`, on a competency or level of a framework."""
+        of_level = not kind.startswith("competency.")
+        described = level_scope(scope, framework) if of_level else competency_scope(scope, {framework.id: framework})
+        type = f"attain.{kind}.v1"
+        told_id = event_id(self.tenant, self.learner, type, scope, framework.version, self.trigger)
+        data = {
+            **common(self.learner, described, self.trigger),
+            "effective_at": self.trigger.time,
+            "reason": {"code": kind.partition(".")[2], "text": reason or WHY[kind]},
+            **members,
+        }
+        return Told(told_id, type, self.tenant, self.learner, self.trigger.time, data)

@@ -12,9 +12,17 @@ from fastapi import FastAPI
 
 from services.reporting import entrypoints
 from services.reporting.entrypoints import PEOPLE_TIMEOUT_S, ModelConsumer
+from services.reporting.handlers.access import AccessLog
+from services.reporting.handlers.classes import ClassReader
+from services.reporting.handlers.districts import DistrictReader
+from services.reporting.handlers.groups import Groups
+from services.reporting.handlers.pages import Pages
+from services.reporting.handlers.people import People
+from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.reading import Reader
 from services.reporting.handlers.rebuilding import Rebuilder
 from services.reporting.handlers.reconciling import ShownCheck
+from services.reporting.handlers.watching import Watcher
 from services.reporting.tables.reads import live_versions, snapshot
 from services.reporting.tables.schema import INPUT_LOGS
 from shared.asyncapi import asyncapi_router
@@ -23,20 +31,26 @@ from shared.database import Database
 from shared.errors import Unavailable
 from shared.feed import FeedClient
 from shared.reconciliation import Reconciler, reconciliation_router
-from shared.service import Tasks, serve
-from shared.settings import Settings, settings
+from shared.service import Tasks, keep_consuming, serve
+from shared.settings import Settings
+from shared.starting import check_schema, settings_of
 from shared.transport import make_broker
 from shared.web import make_app, operations_router
 
 log = logging.getLogger(__name__)
-STAGES = {"mastery": "reporting", "curriculum": "reporting-curriculum", "roster": "reporting-roster"}
+STAGES = {
+    "mastery": "reporting", "curriculum": "reporting-curriculum", "roster": "reporting-roster",
+    "advancement": "reporting-advancement",
+}  # fmt: skip
 FOLLOW_S = 1.0
 """How often a process looks whether another version of a read model is live."""
 
 
 def main() -> None:
     """Serve until SIGTERM; a background task that dies ends the process."""
-    serve(Service(settings()).app, settings())
+    config = settings_of("reporting")
+    check_schema("reporting", config)
+    serve(Service(config).app, config)
 
 
 class Service:
@@ -54,7 +68,7 @@ class Service:
             Authenticator(config),
             self._lifespan,
         )
-        for router in (entrypoints.records, entrypoints.operations, entrypoints.page):
+        for router in entrypoints.ROUTERS:
             self.app.include_router(router)
         self.app.include_router(operations_router(ready=self._ready, alive=self._alive, lag=self._lag))
 
@@ -75,12 +89,25 @@ class Service:
             evidence = FeedClient(config.evidence_url, config)
             stack.push_async_callback(progression.close)
             stack.push_async_callback(evidence.close)
-            self._feeds = {"mastery": progression, "curriculum": progression, "roster": evidence}
+            self._feeds = {model: evidence if log == "roster" else progression for model, log in INPUT_LOGS.items()}
             app.state.settings = config
             app.state.evidence = await stack.enter_async_context(
                 httpx.AsyncClient(base_url=config.evidence_url, timeout=PEOPLE_TIMEOUT_S)
             )
-            app.state.reader = Reader(self._database, config)
+            looks = AccessLog(self._database)
+            app.state.reader = Reader(self._database, config, looks)
+            app.state.classes = ClassReader(self._database, looks)
+            app.state.queues = QueueReader(self._database, config, looks)
+            app.state.districts = DistrictReader(self._database, Groups(app.state.evidence, config), config)
+            progression_http = await stack.enter_async_context(
+                httpx.AsyncClient(base_url=config.progression_url, timeout=PEOPLE_TIMEOUT_S)
+            )
+            app.state.watcher = Watcher(self._database)
+            app.state.pages = Pages(
+                self._database, config, records=app.state.reader, classes=app.state.classes, queues=app.state.queues,
+                districts=app.state.districts, people=People(app.state.evidence, config), evidence=app.state.evidence,
+                progression=progression_http,
+            )  # fmt: skip
             app.state.rebuilder = Rebuilder(self._database, self._feeds, config)
             stack.push_async_callback(app.state.rebuilder.stop)
             reconciler = Reconciler({"shown": ShownCheck(self._database, progression).shown}, config.reconcile_s)
@@ -102,8 +129,8 @@ class Service:
             await consumer.prepare()
             entrypoints.subscribe_model(broker, consumer, self.settings)
         self.app.include_router(asyncapi_router("reporting", broker, [], self.settings.topic_suffix))
-        await broker.start()
         try:
+            self._tasks.start("broker", keep_consuming(broker))
             for consumer in self.consumers:
                 self._tasks.start(f"tick {consumer.model}", consumer.tick())
             self._tasks.start("follow versions", self._follow_versions())

@@ -22,6 +22,7 @@ from tests.bench.policy_cost import classroom_against_simple, explain
 from tests.bench.rebuild import rebuild, refold
 from tests.bench.reconciling import reconciliation_share
 from tests.bench.soak import soak
+from tests.bench.statements import statements
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +59,10 @@ def _growth(chosen: str) -> Callable[[Run], list[Figure]]:
 SECTIONS: dict[str, tuple[str, Callable[[Run], list[Figure]]]] = {
     "kafka": ("end to end through Kafka", lambda run: run.several("kafka")),
     "http": ("end to end through HTTP", lambda run: run.several("http")),
+    "xapi": (
+        "xAPI statements through HTTP",
+        lambda run: asyncio.run(statements(run.stack, run.events // 2, secrets.token_hex(3))),
+    ),
     "latency": (
         "evidence to advancement at 500/s",
         lambda run: asyncio.run(latency(run.stack, 500, 20, secrets.token_hex(3))),

@@ -120,7 +120,12 @@ async def throughput(stack: Stack, way: str, events: int, run: str) -> Figure:
     sent = time.perf_counter() - started
     await bench.drained()
     seconds = time.perf_counter() - started
-    detail = {"sent_s": round(sent, 1), "seconds": round(seconds, 1), **usage.cpu_us_per_event(events)}
+    detail = {
+        "events": events,
+        "sent_s": round(sent, 1),
+        "seconds": round(seconds, 1),
+        **usage.cpu_us_per_event(events),
+    }
     detail["other_load"] = usage.other_load()
     detail |= {f"{name}_bytes": round((size - before[name]) / events) for name, size in (await stored(stack)).items()}
     await bench.http.aclose()

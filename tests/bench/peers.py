@@ -47,6 +47,7 @@ def against_peers(folder: Path, stack: Stack, events: int, rounds: int, say: Cal
 class Round:
     """What one topic was folded with."""
 
+    events: int
     attain: Folded
     rates: dict[str, float]
     """Events a second of each peer."""
@@ -65,7 +66,7 @@ async def one_round(folder: Path, stack: Stack, events: int, peers: dict[str, Pe
             theirs, rates[name] = await asyncio.to_thread(peer, topic, folder, events)
             if theirs != advanced:
                 raise RuntimeError(f"{name} did other work: {theirs} advanced, with Attain {advanced}")
-        return Round(attain, rates)
+        return Round(events, attain, rates)
 
 
 def summary(done: Sequence[Round], skipped: dict[str, str]) -> Figure:
@@ -74,7 +75,13 @@ def summary(done: Sequence[Round], skipped: dict[str, str]) -> Figure:
     ratios = {name: statistics.median(one.attain.rate / one.rates[name] for one in done) for name in names}
     middle = sorted((one.attain for one in done), key=lambda one: one.rate)[(len(done) - 1) // 2]
     runs = {f"{name}-runs": [round(one.rates[name]) for one in done] for name in names}
-    detail = {"runs": [round(one.attain.rate) for one in done], **runs, **middle.detail(), **skipped}
+    detail = {
+        "events": done[0].events,
+        "runs": [round(one.attain.rate) for one in done],
+        **runs,
+        **middle.detail(),
+        **skipped,
+    }
     return Figure("progression-fold", middle.rate, "events/s", ratios, detail)
 
 

@@ -67,10 +67,11 @@ class Sections:
         found = self._named("end-to-end-kafka", "end-to-end-http")
         rows = [
             (one.name.removeprefix("end-to-end-"), _rate(one), AIMS.get(one.name, ""), _runs(one.detail["runs"]),
+             f"{one.detail['events']:,}",
              *(f"{one.detail[f'{part}_us']:.1f}" for part in PARTS), _load(one))
             for one in found
         ]  # fmt: skip
-        head = ("by", "events/s", "aim", "runs", *(f"{part} µs" for part in PARTS), "other load")
+        head = ("by", "events/s", "aim", "runs", "events a run", *(f"{part} µs" for part in PARTS), "other load")
         note = (
             "From the edge to committed in reporting: 4,000 learners, ten pieces a (learner, competency), native evidence of"
             " 300 bytes, policy streak-3. The µs are CPU an event."
@@ -90,9 +91,10 @@ class Sections:
             rows.append((title, f"{middle[title.partition(',')[0]]:,.0f}", f"{ratio:.2f} x", aim, _runs(runs)))
         self.plots["peers.svg"] = plots.bars("The same fold of the same topic", "events/s", middle)
         note = (
-            "One process each, on the same filled topic, in turn. All keep a streak a (learner, competency) and tell the first"
-            " time that three in a row are right, exactly once. Attain besides journals each piece, keeps the state in"
-            " PostgreSQL with an explanation, and publishes each state and public events with deterministic ids."
+            f"One process each, on the same topic filled with {one.detail['events']:,} events, in turn. All keep a streak a"
+            " (learner, competency) and tell the first time that three in a row are right, exactly once. Attain besides"
+            " journals each piece, keeps the state in PostgreSQL with an explanation, and publishes each state and public"
+            " events with deterministic ids."
             f" It spends {one.detail['progression_us']:.1f} µs an event in its process, {one.detail['postgres_us']:.1f} in"
             f" PostgreSQL and {one.detail['kafka_us']:.1f} in Kafka. The ratio is the median of the rounds' ratios."
         )

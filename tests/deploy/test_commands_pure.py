@@ -236,20 +236,70 @@ def test_record_as_text_uses_the_words_of_people() -> None:
     assert not any(word in page for word in ("failed", "stuck", "behind"))
 
 
+def _dry_run(capsys: pytest.CaptureFixture[str], path: Path, form: str, *more: str) -> dict[str, Any]:
+    _, out, err = _attain(capsys, "ingest", str(path), "--format", form, "--dry-run", "--json", *more)
+    result: dict[str, Any] = json.loads(out)
+    assert "error" not in result, err
+    return result
+
+
+def test_dry_run_checks_every_format(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    statement = {"actor": {"mbox": "mailto:a@x.org"}, "verb": {"id": "x:y"}, "object": {"id": "x:q"}}
+    score = {"userId": "u", "timestamp": "2025-01-01T00:00:00Z", "activityProgress": "Completed", "lineItem": "l",
+             "gradingProgress": "FullyGraded", "scoreGiven": 1, "scoreMaximum": 2}  # fmt: skip
+    event = {"metadata": {"event_name": "quiz_submitted", "event_time": "2025-01-01T00:00:00Z"}, "body": {}}
+    result = {"sourcedId": "r", "status": "tobedeleted", "dateLastModified": "2025-01-01T00:00:00Z"}
+    given: dict[str, list[Any]] = {
+        "xapi": [statement, {}], "ags": [score, {}], "canvas": [event, {}], "oneroster": [{"results": [result, {}]}],
+        "caliper": [{"type": "Person", "id": "x:a"}, {}],
+        "edfi": [{"assessmentItems": [{"assessmentReference": {"assessmentIdentifier": "a"}, "identificationCode": "1"},
+                                      {"identificationCode": "2"}]}],
+    }  # fmt: skip
+    for form, payloads in given.items():
+        path = tmp_path / f"{form}.json"
+        path.write_text(json.dumps(payloads))
+        found = _dry_run(capsys, path, form)
+
+        assert (found["accepted"] + found["acknowledged"], found["rejected"]) == (1, 1), form
+        assert found["items"][0]["pointer"].startswith("/"), form
+        assert found["reasons"][-1]["count"] == 1, form
+
+
+def test_rows_become_items_by_a_mapping(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text(
+        "student,quiz,points,day,codes\nann,q1,3,2025-01-01,f:1;f:2\nbob,q1,9,2025-01-02,f:1\n,q1,9,2025-01-02,f:1\n"
+    )
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text(
+        "source: {constant: 'urn:s'}\nid: '{student}-{quiz}'\nlearner: student\noccurred_at: day\n"
+        "competencies: codes\nscore: {raw: points, max: {constant: 5}}\nactivity: {id: quiz}\n"
+    )
+
+    found = _dry_run(capsys, rows, "csv", "--mapping", str(mapping))
+
+    assert (found["accepted"], found["rejected"]) == (2, 1)
+    assert (found["items"][0]["id"], found["items"][0]["pointer"]) == ("-q1", "/learner")
+
+
 @pytest.mark.parametrize(
-    ("arguments", "name"),
+    ("mapping", "why"),
     [
-        (["ingest", "FILE", "--format", "xapi"], "xapi"),
+        ("colour: x\n", "/colour"), ("score: {rew: x}\n", "/score/rew"), ("id: 5\n", "/id"), ("- 1\n", "an object"),
+        ("id: {constant: 1, x: 2}\n", "/id"), ("time_zone: Moon\n", "/time_zone"), ("a: [\n", "not YAML"),
+        ("id: nowhere\n", "/nowhere there is no such column"),
     ],
-)
-def test_format_that_is_not_built_is_refused_by_name(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], name: str
+)  # fmt: skip
+def test_a_bad_mapping_is_refused_by_its_member(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, mapping: str, why: str
 ) -> None:
-    path = str(_file(tmp_path, b"{}"))
-    code, _, err = _attain(capsys, *(path if argument == "FILE" else argument for argument in arguments))
+    rows, file = tmp_path / "rows.csv", tmp_path / "mapping.yaml"
+    rows.write_text("a,b\n1,2\n")
+    file.write_text(mapping)
+    code, _, err = _attain(capsys, "ingest", str(rows), "--format", "csv", "--mapping", str(file), "--dry-run")
 
     assert code == 1
-    assert err == f"attain: format {name} is not built yet; there is native\n"
+    assert why in err
 
 
 def test_dry_run_needs_no_stack_and_names_what_is_missing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -103,6 +103,11 @@ def test_roster_names_only_what_it_has() -> None:
     classes = {row["class"] for row in roster["classes"]}
 
     assert classes == {row["class"] for row in roster["enrolments"]} == {row["class"] for row in roster["staff"]}
+    assert {row["learner"] for row in roster["groups"]} == {row["source_id"] for row in roster["learners"]}
+    assert len({row["value"] for row in roster["groups"]}) == 3
+    assert {row["target"] for row in roster["assignments"]} == (
+        {row["source_id"] for row in roster["learners"]} | {row["school"] for row in roster["schools"]}
+    )
     assert {row["school"] for row in roster["classes"]} <= {row["school"] for row in roster["schools"]}
     assert len(make_classes()) == 12
 

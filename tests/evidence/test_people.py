@@ -135,3 +135,47 @@ async def test_an_erased_learner_who_comes_back_is_someone_new(service: Running)
     assert result["status"] == "accepted"
     learner = (await service.rows("select learner from evidence where id = 'new'"))[0]["learner"]
     assert not await service.rows("select from erased_learner where learner = $1", learner)
+
+
+async def test_guardians_and_dated_staff_are_published_with_opaque_learners(service: Running) -> None:
+    assignments = [
+        {"person": "g-1", "role": "guardian", "kind": "learner", "target": "emmy"},
+        {"person": "h-1", "role": "leader", "kind": "school", "target": "s1", "ends": "2027-06-30"},
+    ]
+    staff = [{"class": "c2", "staff": "t-9", "role": "substitute", "starts": "2026-03-01", "ends": "2026-03-14"}]
+    body = {"source": SIS, "assignments": assignments, "staff": staff}
+    answer = await service.client().post("/v1/roster", json=body)
+    emmy = (await service.client().get("/v1/learners", params={"source": SIS, "source_id": "emmy"})).json()["learner"]
+    told = [event for event in await service.feed("roster") if event["type"] == "attain.roster.assignment.v1"]
+    dated = [event["data"] for event in await service.feed("roster") if event["data"].get("staff") == "t-9"]
+
+    assert answer.json()["changed"] == 3
+    assert {(event["subject"], event["data"]["person"], event["data"]["target"]) for event in told} == {
+        (emmy, "g-1", emmy), (SIS, "h-1", "s1")
+    }  # fmt: skip
+    assert (dated[0]["starts"], dated[0]["ends"]) == ("2026-03-01", "2026-03-14")
+
+
+@pytest.mark.parametrize("wrong", [{"starts": "March"}, {"kind": "planet"}, {"who": "x"}])
+async def test_an_assignment_that_is_not_of_its_form_is_refused(service: Running, wrong: dict[str, str]) -> None:
+    row = {"person": "p", "role": "leader", "kind": "school", "target": "s1"} | wrong
+
+    assert (await service.client().post("/v1/roster", json={"source": SIS, "assignments": [row]})).status_code == 422
+
+
+async def test_groups_and_names_are_for_services_alone(service: Running) -> None:
+    await service.client().post("/v1/roster", json=roster())
+    emmy = (await service.client().get("/v1/learners", params={"source": SIS, "source_id": "emmy"})).json()["learner"]
+    groups = (await service.client("service").get("/v1/roster/groups", params={"tenant": "demo"})).json()
+    rest = await service.client("service").get("/v1/roster/groups", params={"tenant": "demo", "after": groups["next"]})
+    names = await service.client("service").post("/v1/names", json={"tenant": "demo", "learners": [emmy]})
+    other = await service.client("service").post("/v1/names", json={"tenant": "other", "learners": [emmy]})
+
+    assert groups["items"] == [{"learner": emmy, "group": "g1", "value": "a"}]
+    assert rest.json()["items"] == []
+    assert (names.json(), other.json()) == ({emmy: "Emmy Noether"}, {})
+    for call in (
+        service.client("records:read admin").get("/v1/roster/groups", params={"tenant": "demo"}),
+        service.client("records:read admin").post("/v1/names", json={"tenant": "demo", "learners": []}),
+    ):
+        assert (await call).status_code == 403

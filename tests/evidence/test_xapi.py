@@ -99,7 +99,9 @@ async def test_put_takes_the_id_of_the_query_and_get_gives_it_back(service: Runn
     assert none.status_code == 404
 
 
-async def test_the_same_id_with_other_content_is_refused_and_nothing_of_the_batch_is_stored(service: Running) -> None:
+async def test_trap_2_the_same_id_with_other_content_is_refused_and_nothing_of_the_batch_is_stored(
+    service: Running,
+) -> None:
     one, new = statement(), statement()
     await client(service).post(STATEMENTS, json=one)
 
@@ -191,7 +193,7 @@ async def test_cmi5_mastery_is_a_claim(service: Running) -> None:
     }  # fmt: skip
 
 
-async def test_an_unaligned_activity_waits_and_flows(service: Running) -> None:
+async def test_trap_15_an_unaligned_activity_waits_and_flows(service: Running) -> None:
     one = statement(object={"id": "http://example.com/unaligned"})
     answer = await client(service).post(STATEMENTS, json=one)
     entry = {"id": "http://example.com/unaligned", "competencies": [{"competency": "x:2"}]}

@@ -1,13 +1,18 @@
 """What is a valid statement, by the cases of the public conformance suite; and when two statements are the same."""
 
+import datetime
 import gzip
 import json
+import uuid
 from collections.abc import Iterator
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from services.evidence.formats import xapi
 from services.evidence.formats.lexical import is_duration, is_language
+from services.evidence.formats.reading import Origin, Reading
 from services.evidence.formats.xapi import fingerprint
 from services.evidence.formats.xapi_statement import Version, read_statement
 from shared.errors import InvalidEvent
@@ -74,6 +79,60 @@ def test_a_fault_is_named_by_its_pointer(changes: dict[str, Any], pointer: str) 
         read_statement(json.dumps(MINE | changes).encode(), "1.0.3")
 
     assert caught.value.pointer == pointer
+
+
+ORIGIN = Origin(
+    "demo", "urn:x", datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC), datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC),
+    ZoneInfo("UTC"),
+)  # fmt: skip
+
+
+def comes_to(**changes: Any) -> Reading:
+    one = {name: value for name, value in (MINE | changes).items() if value is not None}
+    return xapi.read(json.dumps(one).encode(), ORIGIN, "1.0.3", str(uuid.uuid4()))
+
+
+@pytest.mark.parametrize(
+    ("score", "kept"),
+    [
+        ({"scaled": -0.25}, (None, None, 0.0, -0.25)),
+        ({"scaled": 0.5, "raw": 5, "max": 10}, (None, None, 0.0, 0.5)),
+        ({"raw": 5, "min": 1, "max": 10}, (5.0, 10.0, 1.0, None)),
+        ({"raw": -1, "min": -2, "max": 2}, (-1.0, 2.0, -2.0, None)),
+    ],
+)
+def test_trap_3_a_scaled_score_may_be_negative_or_absent(
+    score: dict[str, float], kept: tuple[float | None, ...]
+) -> None:
+    [made] = comes_to(actor={"mbox": "mailto:a@x.org"}, result={"score": score}).commands
+
+    found = made.content.score
+    assert found is not None
+    assert (found.raw, found.max, found.min, found.scaled) == kept
+
+
+def test_trap_13_a_group_is_no_single_learner() -> None:
+    member = [{"mbox": "mailto:a@x.org"}]
+    named = {"objectType": "Group", "mbox": "mailto:team@x.org", "member": member}
+
+    assert comes_to().acknowledged == "group_actor"
+    assert comes_to(actor=named).acknowledged == "group_actor"
+    assert comes_to(actor={"objectType": "Group", "member": member}).acknowledged == "group_actor"
+
+
+@pytest.mark.parametrize(
+    ("actor", "learner"),
+    [
+        ({"mbox": "mailto:a@x.org", "name": "Ada"}, "mailto:a@x.org"),
+        ({"mbox_sha1sum": "A" * 40}, f"mbox_sha1sum:{'a' * 40}"),
+        ({"openid": "https://id.x.org/ada"}, "https://id.x.org/ada"),
+        ({"account": {"homePage": "https://x.org", "name": "ada"}}, "https://x.org|ada"),
+    ],
+)
+def test_a_learner_is_known_by_the_one_identifier(actor: dict[str, Any], learner: str) -> None:
+    [made] = comes_to(actor=actor).commands
+
+    assert made.content.learner == learner
 
 
 def digest(**changes: Any) -> bytes:

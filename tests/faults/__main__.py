@@ -24,7 +24,7 @@ from tests.faults.target import Given
 
 LEARNERS_PER_RATE = 4
 """So that a learner has a piece every few seconds, whatever the rate."""
-COUNT_RATE = 5_000
+COUNT_RATE = 2_500
 KILL_EVERY_S = 5.0
 
 
@@ -48,6 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="random faults under load, then healing and the verdict")
     run.add_argument("--seconds", type=float, default=20.0, help="of faults (default 20)")
     run.add_argument("--rate", type=int, default=400, help="pieces of evidence a second (default 400)")
+    run.add_argument(
+        "--session", type=int, default=6, help="seconds until a silent process loses its shards (default 6)"
+    )
     run.add_argument("--brokers", type=int, default=1, choices=[1, 3], help="of Kafka (default 1)")
     count = commands.add_parser(
         "count", help="every piece of a number counted, while anything is killed again and again"
@@ -78,7 +81,8 @@ def _parser() -> argparse.ArgumentParser:
 async def _on_own_stack(arguments: argparse.Namespace, seeds: list[str]) -> bool:
     """Run once a seed, each as a tenant of its own on the same stack; return whether every promise was kept."""
     folder = new_folder()
-    cluster = Cluster(folder / "home", brokers=getattr(arguments, "brokers", 1))
+    settings = {"ATTAIN_SESSION_TIMEOUT_S": str(arguments.session)} if arguments.command == "run" else {}
+    cluster = Cluster(folder / "home", brokers=getattr(arguments, "brokers", 1), settings=settings)
     kept = False
     try:
         await cluster.start()

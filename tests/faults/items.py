@@ -66,8 +66,8 @@ def instant(at_s: int) -> str:
     return (BEGIN + datetime.timedelta(seconds=at_s)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def generate(seed: str, *, first: int, step: int, learners: range, competencies: int) -> Iterator[Item]:
-    """Yield items without end, numbered from `first` by `step`; the same seed gives the same items."""
+def generate(seed: str, *, first: int, step: int, learners: range, competencies: int) -> Iterator[tuple[Item, bool]]:
+    """Yield items and whether each is new, without end, numbered from `first` by `step`; the same seed gives the same."""
     chance = random.Random(seed)
     recent: deque[Item] = deque(maxlen=RECENT)
     live: deque[Item] = deque(maxlen=RECENT)
@@ -81,7 +81,7 @@ def generate(seed: str, *, first: int, step: int, learners: range, competencies:
                 break
             draw -= share
         if kind == "again":
-            yield chance.choice(recent)
+            yield chance.choice(recent), False
             continue
         item = _piece(chance, number, chance.choice(learners), chance.randrange(competencies))
         if kind:
@@ -94,7 +94,7 @@ def generate(seed: str, *, first: int, step: int, learners: range, competencies:
             live.append(item)
         recent.append(item)
         number += step
-        yield item
+        yield item, True
 
 
 def _piece(chance: random.Random, number: int, learner: int, competency: int) -> Item:

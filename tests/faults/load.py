@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Iterator, Sequence
-from itertools import islice
 from typing import Any, Protocol
 
 import httpx
@@ -97,6 +97,7 @@ class Load:
     ) -> None:  # fmt: skip
         self.tenant = tenant
         self.acknowledged = 0
+        """Different items that were acknowledged."""
         self.failures = 0
         """Attempts whose outcome is unknown, each followed by another."""
         self._target = target
@@ -115,7 +116,7 @@ class Load:
         self._sending_by_kafka = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._batches = 0
-        self._items_left: int | None = None
+        self._left = math.inf
 
     async def prepare(self) -> None:
         """Publish the framework and the policy of the tenant, and wait until evidence knows the competencies."""
@@ -127,10 +128,10 @@ class Load:
             (await client.post(f"{url}/v1/policies", content=POLICY)).raise_for_status()
             await self._until_nothing_waits(client, "evidence-curriculum")
 
-    def start(self, *, items: int | None = None) -> None:
-        """Send until `stop` or, as fast as the answers allow, until so many items are sent."""
+    def start(self, *, items: float = math.inf) -> None:
+        """Send until `stop`, or until so many different items are sent."""
         self._stopping = False
-        self._items_left = items
+        self._left = items
         self._tasks = [
             asyncio.create_task(self._run(f"{way}-{number}", way, items))
             for number, (way, items) in enumerate(zip(self._ways, self._items, strict=True))
@@ -176,7 +177,7 @@ class Load:
                     return
             await asyncio.sleep(0.1)
 
-    async def _run(self, process: str, way: str, items: Iterator[Item]) -> None:
+    async def _run(self, process: str, way: str, items: Iterator[tuple[Item, bool]]) -> None:
         loop = asyncio.get_running_loop()
         sender: Sender = (HttpSender if way == "http" else KafkaSender)(self._target, self.tenant)
         try:
@@ -184,23 +185,27 @@ class Load:
                 due = loop.time() + 1 / BATCHES_A_S
                 if way == "kafka":
                     await self._kafka_may_send.wait()
-                batch = self._next(items)
+                batch, fresh = self._next(items)
                 if not batch:
                     return
                 self._sending_by_kafka += way == "kafka"
                 await self._submit(process, sender, batch)
                 self._sending_by_kafka -= way == "kafka"
-                if self._items_left is None:
-                    await asyncio.sleep(due - loop.time())
+                self.acknowledged += fresh
+                await asyncio.sleep(due - loop.time())
         finally:
             await sender.close()
 
-    def _next(self, items: Iterator[Item]) -> list[Item]:
-        size = self._batch
-        if self._items_left is not None:
-            size = min(size, self._items_left)
-            self._items_left -= size
-        return list(islice(items, size))
+    def _next(self, items: Iterator[tuple[Item, bool]]) -> tuple[list[Item], int]:
+        """Return the next batch and how many of it were not sent before."""
+        batch: list[Item] = []
+        fresh = 0
+        while len(batch) < self._batch and self._left > 0:
+            item, is_new = next(items)
+            batch.append(item)
+            fresh += is_new
+            self._left -= is_new
+        return batch, fresh
 
     async def _submit(self, process: str, sender: Sender, batch: Sequence[Item]) -> None:
         number = self._batches = self._batches + 1
@@ -214,5 +219,4 @@ class Load:
                 await asyncio.sleep(RETRY_S)
             else:
                 self._history.add(process, "ok", "submit", [number, answers])
-                self.acknowledged += len(batch)
                 return

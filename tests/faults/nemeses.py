@@ -21,6 +21,12 @@ SESSION_S = 6.0
 SLOW_S = 0.1
 LIBFAKETIME = ("*/faketime/libfaketimeMT.so.1", "faketime/libfaketimeMT.so.1")
 STORM_S = 2.0
+TAKEN_OVER_S_MAX = 30.0
+TAKEN_OVER = """
+    select bool_and(owned = all_of) from (
+        select count(*) filter (where owner = $1) as owned, count(*) as all_of from consumer_shard group by consumer
+    ) counts where owned > 0
+"""
 
 
 class Nemesis(NamedTuple):
@@ -62,12 +68,20 @@ async def paused(run: Run, name: str) -> AsyncIterator[None]:
 @contextlib.asynccontextmanager
 async def zombie(run: Run, service: str, clock: Mapping[str, str] | None = None) -> AsyncIterator[None]:
     """A replica takes over from a stopped process, which then goes on as if it still owned its shards."""
-    async with run.cluster.replica(service, clock):
+    async with run.cluster.replica(service, clock) as replica:
         async with paused(run, service):
             await asyncio.sleep(SESSION_S)
+            await _taken_over(run, service, replica)
             yield
         # Both live for a moment, so that the first can try to write what it had in hand.
         await asyncio.sleep(1)
+
+
+async def _taken_over(run: Run, service: str, slot: str) -> None:
+    """Wait until a process owns all shards of whatever it has begun to own."""
+    async with run.cluster.admin(service) as admin, asyncio.timeout(TAKEN_OVER_S_MAX):
+        while not await admin.fetchval(TAKEN_OVER, slot):
+            await asyncio.sleep(0.1)
 
 
 def skewed_clock() -> dict[str, str] | None:

@@ -100,9 +100,9 @@ class Side:
         assert (await self.ask("POST", "evidence", "/v1/evidence", json=piece)).status_code in (202, 200)
         await self._publish(name)
         async with asyncio.timeout(ANSWERS_S_MAX):
-            while await self._recorded(f"p-{name}") == 0:
+            while await self.recorded(f'"id":"p-{name}"') == 0:
                 await asyncio.sleep(0.2)
-        assert await self._recorded(f"p-{name}") == 1
+        assert await self.recorded(f'"id":"p-{name}"') == 1
 
     async def quarantine(self) -> str:
         """A record that cannot be used; returns its id in quarantine."""
@@ -165,7 +165,10 @@ class Side:
         (await self.ask("POST", "progression", "/v1/frameworks", json=body)).raise_for_status()
 
     async def _learner(self, source_id: str) -> str:
-        answer = await self.ask("GET", "evidence", "/v1/learners", params=_who(source_id))
+        """Return the id of a learner, who is met when a piece that waited for its competency is recorded."""
+        async with asyncio.timeout(ANSWERS_S_MAX):
+            while (answer := await self.ask("GET", "evidence", "/v1/learners", params=_who(source_id))).is_error:
+                await asyncio.sleep(0.1)
         return str(answer.json()["learner"])
 
     def _piece(self, id: str, competency: str, learner: str = "side") -> dict[str, Any]:
@@ -174,11 +177,12 @@ class Side:
             "score": {"raw": 1, "max": 1}, "occurred_at": "2026-03-02T10:00:00Z",
         }  # fmt: skip
 
-    async def _recorded(self, id: str) -> int:
+    async def recorded(self, text: str) -> int:
+        """Return how often the evidence log has a piece of JSON."""
         found = 0
         for shard in range(8):
             query = {"log": "evidence", "shard": str(shard), "after": "0", "limit": "10000"}
-            found += (await self.ask("GET", "evidence", "/v1/feed", params=query)).text.count(f'"id":"{id}"')
+            found += (await self.ask("GET", "evidence", "/v1/feed", params=query)).text.count(text)
         return found
 
     async def told(self, learner: str) -> list[dict[str, Any]]:

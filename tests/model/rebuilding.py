@@ -99,7 +99,7 @@ class Statements:
         await connection.lock(self.model)
         if self.model.building and not self.model.stale:
             raise Refused("it is being rebuilt")
-        attempt = Attempt(model, self.model.live + 1, self.model.attempt + 1)
+        attempt = Attempt(model, self.model.live + 1, self.model.live, self.model.attempt + 1)
 
         def change() -> None:
             self.model.attempt, self.model.building, self.model.stale = attempt.number, True, False
@@ -139,7 +139,7 @@ class Statements:
         """Tell whether a row is where the builder thinks."""
         return connection.moved.get(id(row), row.pos) == old
 
-    async def row_counts(self, connection: Session, attempt: Attempt) -> dict[str, tuple[int, int]]:
+    async def fingerprints(self, connection: Session, attempt: Attempt) -> dict[str, Any]:
         """Nothing: what is in the rows is held against the log below."""
         return {}
 
@@ -240,7 +240,7 @@ class RebuildProtocol(RuleBasedStateMachine):
         self.read = [0] * SHARDS
         self.switches = 0
         statements = Statements(self.store, self.model)
-        for name in ("begin", "hold", "progress", "move", "row_counts", "switch", "fail", "status"):
+        for name in ("begin", "hold", "progress", "move", "fingerprints", "switch", "fail", "status"):
             setattr(rebuilds, name, getattr(statements, name))
         for name in ("claim", "places", "move"):
             setattr(ownership, name, getattr(self.store, name))

@@ -7,14 +7,14 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from services.reporting.handlers import rebuilding
-from services.reporting.handlers.folding import FOLDS
+from services.reporting.handlers.folds import FOLDS
 from services.reporting.handlers.rebuilding import Rebuilder
 from services.reporting.tables import rebuilds
 from services.reporting.tables.rebuilds import Attempt
 from shared import consumer, folding, ownership
 from tests.model.rebuilding import MODEL, RebuildProtocol, Shown, Statements
 
-STATEMENTS = ("begin", "hold", "progress", "move", "row_counts", "switch", "fail", "status")
+STATEMENTS = ("begin", "hold", "progress", "move", "fingerprints", "switch", "fail", "status")
 
 
 @pytest.fixture(autouse=True)

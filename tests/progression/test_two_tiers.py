@@ -204,3 +204,12 @@ def test_an_explanation_shows_each_piece_with_what_it_counted_for_and_each_rule_
         "/mastered/any_of/1/sufficiency/min_evidence", "/mastered/any_of/0/sign_off", "/decision/latch",
     ]  # fmt: skip
     assert (shown.status, shown.missing) == ("provisional", ("a sign-off by a teacher, or 0.5 more piece of evidence",))
+
+
+def test_an_explanation_says_what_a_credit_is_for():
+    shown = explain_key([], CLASSROOM.rule, [Decided("d1", "credit", LATER, by="registrar", basis="test_out")])
+
+    assert shown.status == "credited"
+    assert [(check.rule, check.found) for check in shown.trace if check.met] == [
+        ("/credit", "credited on 2026-06-01 for test out")
+    ]

@@ -7,6 +7,7 @@ from shared.contracts import (
     CHECKPOINT,
     FRAMEWORK_PUBLISHED,
     MASTERY_UPDATED,
+    ROSTER_ASSIGNMENT,
     ROSTER_CLASS,
     ROSTER_ENROLMENT,
     ROSTER_SCHOOL,
@@ -17,6 +18,7 @@ from shared.contracts import (
     FrameworkPublished,
     MasteryUpdated,
     PolicyRef,
+    RosterAssignment,
     RosterClass,
     RosterEnrolment,
     RosterSchool,
@@ -46,6 +48,21 @@ def state(learner: str, competency: str, status: Status = "mastered", **members:
 def mastery(learner: str, competency: str, status: Status = "mastered", **members: Any) -> Event:
     """Return the event of a state."""
     return MASTERY_UPDATED, learner, state(learner, competency, status, **members)
+
+
+def happened(learner: str, kind: str, scope: str, **members: Any) -> Event:
+    """Return a public event as progression would tell it; a scope with # is a level."""
+    of_level = "#" in scope
+    data: dict[str, Any] = {
+        "learner": {"id": learner, "refs": []},
+        "scope": {
+            "kind": "level" if of_level else "competency", "framework": scope.partition("#" if of_level else ":")[0],
+            "id": scope, "title": f"Title of {scope}",
+        },
+        "seq": 64, "effective_at": SHOWN_AT, "decided_at": SHOWN_AT, "reason": {"code": kind, "text": "Because."},
+        "mode": "live",
+    }  # fmt: skip
+    return f"attain.{kind}.v1", learner, data | members
 
 
 def checkpoint(learner: str, evidence: int) -> Event:
@@ -86,9 +103,15 @@ def class_(name: str, in_school: str | None = None) -> Event:
     return ROSTER_CLASS, "sis", RosterClass(name, f"Class {name}", in_school, "Mathematics")
 
 
-def staff(in_class: str, person: str, *, active: bool = True) -> Event:
+def staff(in_class: str, person: str, role: str = "teacher", **members: Any) -> Event:
     """Return a person's place as teacher of a class."""
-    return ROSTER_STAFF, "sis", RosterStaff(in_class, person, active=active)
+    return ROSTER_STAFF, "sis", RosterStaff(in_class, person, role, **members)
+
+
+def assignment(person: str, role: str, kind: Any, target: str, **members: Any) -> Event:
+    """Return what a person is to a learner, school or district."""
+    subject = target if kind == "learner" else "sis"
+    return ROSTER_ASSIGNMENT, subject, RosterAssignment(person, role, kind, target, **members)
 
 
 def enrolment(in_class: str, learner: str, *, active: bool = True) -> Event:
@@ -97,9 +120,10 @@ def enrolment(in_class: str, learner: str, *, active: bool = True) -> Event:
 
 
 def authorization(
-    config: Settings, scope: str, tenant: str = "demo", subject: str = "someone", learner: str | None = None
-) -> dict[str, str]:
+    config: Settings, scope: str, tenant: str = "demo", subject: str = "someone", learner: str | None = None,
+    roles: list[str] | None = None,
+) -> dict[str, str]:  # fmt: skip
     """Return the header of a caller with a scope."""
     key = signing_key(config)
-    token = issue_token(key, subject=subject, tenant=tenant, scope=scope, expires_s=600, learner=learner)
+    token = issue_token(key, subject=subject, tenant=tenant, scope=scope, expires_s=600, learner=learner, roles=roles)
     return {"Authorization": f"Bearer {token}"}

@@ -22,7 +22,7 @@ from tests.support.producer import Producer, free_port, running_producer
 from tests.support.servers import new_database
 
 WAIT_S = 20.0
-LOGS = ("progression", "curriculum", "roster")
+LOGS = ("progression", "curriculum", "roster", "advancement")
 
 
 @contextlib.asynccontextmanager
@@ -100,12 +100,24 @@ def evidence_app(producer: Producer, people: Sequence[dict[str, str]]) -> FastAP
         Authenticator(producer.settings).identify(request.headers.get("authorization")).require("records:read")
         return [person for person in people if person["name"].startswith(q)]
 
+    @app.get("/v1/roster/groups")
+    async def groups(request: Request, tenant: str, after: str = "", limit: int = 1000) -> dict[str, object]:
+        Authenticator(producer.settings).identify(request.headers.get("authorization")).require("service")
+        items = [item for item in producer.groups if item["learner"] > after] if tenant == "demo" else []
+        return {"items": items, "next": items[-1]["learner"] if items else after}
+
+    @app.post("/v1/names")
+    async def names(request: Request) -> dict[str, str]:
+        Authenticator(producer.settings).identify(request.headers.get("authorization")).require("service")
+        asked = (await request.json())["learners"]
+        return {learner: f"Name of {learner[:4]}" for learner in asked}
+
     return app
 
 
 @contextlib.asynccontextmanager
 async def running_reporting(server: str, name: str, config: Settings) -> AsyncIterator[Running]:
-    """Run reporting with producers of its three logs."""
+    """Run reporting with producers of its logs."""
     people = [{"learner": "ada", "name": "Ada L.", "source": "sis", "source_id": "17"}]
     async with contextlib.AsyncExitStack() as stack:
         database = await stack.enter_async_context(new_schema(server, name))

@@ -15,7 +15,7 @@ from shared.database import Database
 from shared.feed import FeedClient
 from shared.settings import Settings
 from shared.shards import shard_of
-from tests.reporting.builders import Event, checkpoint, competency, framework, mastery
+from tests.reporting.builders import SHOWN_AT, Event, checkpoint, competency, framework, happened, mastery
 from tests.reporting.running import LOGS, new_schema, until
 from tests.support.producer import Producer, running_producer
 from tests.support.servers import new_database
@@ -219,3 +219,33 @@ async def test_a_framework_version_is_current_with_its_last_part(bench: Bench) -
 
     assert (before, after) == ([], [("v1",)])
     assert await bench.rows(current, bench.tenant) == [("v2",)]
+
+
+WAITING = "select scope, queue, opened_at, closed_at, owner, detail from {} where tenant = $1 order by scope, queue"
+
+
+async def test_what_happened_and_what_waits_are_the_same_in_one_batch_as_in_many(bench: Bench) -> None:
+    consumer = await bench.run("advancement")
+    level, other = "m#Maths/1", "m#Maths/2"
+    events = [
+        happened(LEARNER, "competency.ready", "m:a", because=["m:b", "m:c"]),
+        happened(LEARNER, "level.sign_off_requested", level, approver_roles=["counsellor"]),
+        happened(LEARNER, "competency.mastered", "m:a", decided_at="2026-03-05T00:00:00.000000Z"),
+        happened(LEARNER, "level.advanced", level, decided_at="2026-03-06T00:00:00.000000Z"),
+        happened(LEARNER, "level.ready", other, waiting_since=SHOWN_AT),
+        happened(LEARNER, "competency.mastered", "m:a", decided_at="2026-03-07T00:00:00.000000Z"),
+    ]
+    await bench.deliver(await bench.told(*events, log="advancement"), consumer)
+    at_once = await bench.rows(WAITING.format("waiting_v1"), bench.tenant)
+    log = await bench.rows("select kind, scope from advancement_v1 where tenant = $1 order by position", bench.tenant)
+    bench.tenant, bench.shard = f"{bench.tenant}x", shard_of(f"{bench.tenant}x", LEARNER, bench.config.shards)
+    for event in events:
+        await bench.deliver(await bench.told(event, log="advancement"), consumer)
+
+    assert at_once == [
+        (level, "sign_off", SHOWN_AT, "2026-03-06T00:00:00.000000Z", "counsellor", ""),
+        (other, "ready", SHOWN_AT, None, "teacher", ""),
+        ("m:a", "ready", SHOWN_AT, "2026-03-05T00:00:00.000000Z", "teacher", "m:b\nm:c"),
+    ]
+    assert log == [(kind.removeprefix("attain.").removesuffix(".v1"), data["scope"]["id"]) for kind, _, data in events]  # type: ignore[index]
+    assert await bench.rows(WAITING.format("waiting_v1"), bench.tenant) == at_once

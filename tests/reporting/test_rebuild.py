@@ -3,7 +3,9 @@
 import asyncio
 from typing import Any
 
-from tests.reporting.builders import class_, competency, enrolment, framework, mastery, school, staff
+import pytest
+
+from tests.reporting.builders import class_, competency, enrolment, framework, happened, mastery, school, staff
 from tests.reporting.running import Running, until
 
 COLUMNS = "tenant, learner, competency, status, score, evidence_count, last_evidence_at, mastered_at, seq, data"
@@ -15,9 +17,9 @@ async def rows(reporting: Running, query: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in await connection.fetch(query)]
 
 
-async def rebuilt(reporting: Running, model: str) -> dict[str, Any]:
-    """Begin a rebuild, wait for its end, and return its status."""
-    answer = await reporting.post(f"/v1/rebuild/{model}")
+async def rebuilt(reporting: Running, model: str, how: str = "") -> dict[str, Any]:
+    """Begin a rebuild or rollback, wait for its end, and return its status."""
+    answer = await reporting.post(f"/v1/rebuild/{model}{how}")
     assert answer.status_code == 202, answer.text
     status: dict[str, Any] = answer.json()
 
@@ -109,6 +111,39 @@ async def test_a_version_with_other_numbers_of_rows_does_not_become_live_unless_
     assert "'school': (2, 1)" in refused["detail"]
 
 
+async def test_other_contents_in_the_same_number_of_rows_are_a_difference(reporting: Running) -> None:
+    await reporting.told("advancement", happened("x", "level.ready", "m#Maths/2"))
+    live = (await reporting.get("/v1/rebuild/advancement", "admin")).json()["live"]
+    async with reporting.service.database.connection() as connection:
+        await connection.execute(f"update waiting_v{live} set owner = 'nobody'")
+    refused = await rebuilt(reporting, "advancement")
+
+    assert (refused["state"], refused["live"]) == ("failed", live)
+    assert "contents of waiting differ" in refused["detail"]
+
+
+async def test_a_rollback_goes_back_to_the_version_before_with_all_that_came_since(reporting: Running) -> None:
+    await reporting.told("advancement", happened("back", "level.ready", "m#Maths/2"))
+    await reporting.post("/v1/rebuild/advancement", accept_differences=True)
+    before = (await reporting.get("/v1/rebuild/advancement", "admin")).json()["live"]
+
+    async def is_live() -> bool:
+        return bool((await reporting.get("/v1/rebuild/advancement", "admin")).json()["state"] == "live")
+
+    await until(is_live)
+    built = (await reporting.get("/v1/rebuild/advancement", "admin")).json()["live"]
+    await reporting.told("advancement", happened("back", "level.advanced", "m#Maths/2"))
+    back = await rebuilt(reporting, "advancement", "/rollback")
+    kinds = await rows(reporting, f"select kind from advancement_v{before} where learner = 'back' order by position")
+    await reporting.told("advancement", happened("back", "level.ready", "m#Maths/3"))
+    further = await reporting.post("/v1/rebuild/advancement/rollback")
+
+    assert (built, back["live"], back["state"]) == (before + 1, before, "live")
+    assert kinds == [("level.ready",), ("level.advanced",)]
+    assert further.status_code == 409
+    assert "no version before" in further.json()["detail"]
+
+
 async def test_one_rebuild_of_a_model_at_a_time(reporting: Running) -> None:
     async with reporting.service.database.connection() as connection:
         await connection.execute(
@@ -127,3 +162,42 @@ async def test_one_rebuild_of_a_model_at_a_time(reporting: Running) -> None:
 
 async def test_an_unknown_read_model_is_not_found(reporting: Running) -> None:
     assert (await reporting.post("/v1/rebuild/nothing")).status_code == 404
+
+
+@pytest.mark.parametrize("how", ["", "/rollback"])
+async def test_whoever_polls_during_a_switch_sees_no_position_go_back_and_nobody_vanish(
+    reporting: Running, how: str
+) -> None:
+    learner = "poll"
+    await reporting.told("progression", mastery(learner, "m:0"))
+    await rebuilt(reporting, "mastery")
+    seen: list[tuple[int, int, int]] = []
+    stop = asyncio.Event()
+
+    async def keep_telling() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            await reporting.tell("progression", mastery(learner, f"m:{number % 40}", seq=number))
+            await asyncio.sleep(0.02)
+
+    async def keep_polling() -> None:
+        while not stop.is_set():
+            answer = await reporting.get(f"/v1/learners/{learner}/record")
+            body = answer.json()
+            position = int(body["position"].rsplit(".", 1)[1]) if answer.status_code == 200 else -1
+            seen.append((answer.status_code, position, len(body.get("items", ()))))
+            await asyncio.sleep(0.01)
+
+    tasks = [asyncio.create_task(keep_telling()), asyncio.create_task(keep_polling())]
+    await asyncio.sleep(0.5)
+    status = await rebuilt(reporting, "mastery", how)
+    await asyncio.sleep(1.5)
+    stop.set()
+    await asyncio.gather(*tasks)
+
+    assert status["state"] == "live"
+    assert {code for code, _, _ in seen} == {200}
+    assert [position for _, position, _ in seen] == sorted(position for _, position, _ in seen)
+    assert [items for _, _, items in seen] == sorted(items for _, _, items in seen)
+    assert seen[-1][1] > seen[0][1]

@@ -3,6 +3,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -134,3 +135,19 @@ def test_with_an_identity_provider_nothing_else_is_believed(jwks_url: str, key: 
     ):
         with pytest.raises(Unauthorized):
             authenticator.identify(f"Bearer {token}")
+
+
+def test_every_key_of_the_file_verifies_and_the_first_signs(tmp_path: Path) -> None:
+    old, new, foreign = (bytes([number]) * 32 for number in (1, 2, 3))
+    file = tmp_path / "keys"
+    file.write_text(f"{new.hex()}\n{old.hex()}\n")
+    settings = Settings(token_key_file=file)
+    authenticator = Authenticator(settings)
+
+    for key in (old, new):
+        assert authenticator.identify(f"Bearer {jwt.encode(GOOD, key, algorithm='HS256')}").subject == "me"
+    with pytest.raises(Unauthorized, match="Signature verification failed"):
+        authenticator.identify(f"Bearer {jwt.encode(GOOD, foreign, algorithm='HS256')}")
+    with pytest.raises(Unauthorized, match="expired"):
+        authenticator.identify(f"Bearer {jwt.encode(GOOD | {'exp': 1}, old, algorithm='HS256')}")
+    assert jwt.decode(service_token(settings), new, ["HS256"], audience="attain")["scope"] == "service"

@@ -315,3 +315,29 @@ async def test_requests_are_counted_by_route_and_never_by_path(client: httpx.Asy
     assert 'attain_http_request_seconds_count{route="/number"}' in shown
     assert "Ada" not in shown
     assert 'route="/metrics"' not in shown
+
+
+async def test_every_answer_has_safe_headers(client: httpx.AsyncClient) -> None:
+    for path, status in (("/livez", 200), ("/v1/lag", 401), ("/nowhere", 404), ("/raise/bug", 500)):
+        answer = await client.get(path)
+        assert answer.status_code == status
+        assert answer.headers["X-Content-Type-Options"] == "nosniff", path
+        assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'"), path
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert (await client.get("/v1/lag")).headers["Cache-Control"] == "no-store"
+    assert "script-src 'self' 'unsafe-inline'" in (await client.get("/docs")).headers["Content-Security-Policy"]
+
+
+async def test_who_asks_too_fast_is_told_when_to_come_again(small: Settings) -> None:
+    app = make_app("test", "", Authenticator(small.model_copy(update={"requests_per_s": 1})), None)
+
+    @app.get("/whoami")
+    async def whoami(caller: Caller) -> str:
+        return caller.subject
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        answers = [await client.get("/whoami", headers=token("admin")) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[2].headers["Retry-After"] == "1"
+    assert answers[2].json()["title"] == "Too many requests"

@@ -46,6 +46,8 @@ class Producer:
         self.relay = Relay(database, logs, settings)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.groups: list[dict[str, str]] = []
+        """Group memberships that the stand-in for evidence answers, in the order of learners."""
 
     async def append(self, log: str, tenant: str, events: Sequence[tuple[str, str, object]]) -> list[tuple[int, int]]:
         """Append (type, subject, data) of a tenant in one transaction; return (shard, position) of each."""

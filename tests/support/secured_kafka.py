@@ -164,8 +164,13 @@ def as_settings(environment: Mapping[str, str]) -> Settings:
     return Settings.model_validate({name.removeprefix("ATTAIN_").lower(): value for name, value in environment.items()})
 
 
+def certificate_pem(name: str, *, days: int) -> bytes:
+    """Return a certificate that signs itself and ends in so many days."""
+    return _certificate(name, None, days)[1].public_bytes(serialization.Encoding.PEM)
+
+
 def _certificate(
-    name: str, signer: tuple[ec.EllipticCurvePrivateKey, x509.Certificate] | None
+    name: str, signer: tuple[ec.EllipticCurvePrivateKey, x509.Certificate] | None, days: int = 30
 ) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -174,7 +179,7 @@ def _certificate(
     built = (
         x509.CertificateBuilder()
         .subject_name(subject).issuer_name(issuer).public_key(key.public_key())
-        .serial_number(x509.random_serial_number()).not_valid_before(now - _DAY).not_valid_after(now + _DAY)
+        .serial_number(x509.random_serial_number()).not_valid_before(now - _DAY).not_valid_after(now + days * _DAY)
         .add_extension(x509.BasicConstraints(ca=signer is None, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
     )  # fmt: skip

@@ -11,11 +11,14 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
+from deploy.local import kafka as local_kafka
+from deploy.local import postgres as local_postgres
 from deploy.local.home import Home
 from deploy.local.postgres import SUPERUSER
 from deploy.local.stack import Stack
 from tests.support.producer import free_port
 
+CONTAINERS_S_MAX = 120
 SERVICES = ("evidence", "progression", "reporting")
 
 
@@ -90,12 +93,11 @@ def use_given() -> Servers:
 def start_containers() -> Iterator[Servers]:
     """Run Kafka and PostgreSQL in containers for the session."""
     from testcontainers.core.container import DockerContainer
-    from testcontainers.core.waiting_utils import wait_for_logs
 
-    port = free_port()
+    port, postgres_port, password = free_port(), free_port(), secrets.token_hex(8)
     kafka = (
         DockerContainer("apache/kafka:4.1.1")
-        .with_bind_ports(port, port)
+        .with_bind_ports(port, ("127.0.0.1", port))  # type: ignore[arg-type]  # the engine takes an address too
         .with_env("KAFKA_NODE_ID", "1")
         .with_env("KAFKA_PROCESS_ROLES", "broker,controller")
         .with_env("KAFKA_CONTROLLER_QUORUM_VOTERS", "1@localhost:9093")
@@ -107,10 +109,19 @@ def start_containers() -> Iterator[Servers]:
         .with_env("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0")
         .with_env("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false")
     )
-    password = secrets.token_hex(8)
-    postgres = DockerContainer("postgres:18").with_exposed_ports(5432).with_env("POSTGRES_PASSWORD", password)
+    postgres = (
+        DockerContainer("postgres:18")
+        .with_bind_ports(5432, ("127.0.0.1", postgres_port))  # type: ignore[arg-type]
+        .with_env("POSTGRES_PASSWORD", password)
+    )
+    url = f"postgresql://postgres:{password}@127.0.0.1:{postgres_port}/postgres"
     with kafka, postgres:
-        wait_for_logs(kafka, "Kafka Server started", timeout=120)
-        wait_for_logs(postgres, "ready to accept connections.*ready to accept connections", timeout=120)
-        url = f"postgresql://postgres:{password}@127.0.0.1:{postgres.get_exposed_port(5432)}/postgres"
+        asyncio.run(_until_answering(f"127.0.0.1:{port}", url))
         yield _with_databases(f"127.0.0.1:{port}", url)
+
+
+async def _until_answering(kafka: str, postgres: str) -> None:
+    """Wait until both serve; while PostgreSQL makes its data it listens on no port yet."""
+    async with asyncio.timeout(CONTAINERS_S_MAX):
+        while not (await local_kafka.answers(kafka) and await local_postgres.answers(postgres)):
+            await asyncio.sleep(0.3)

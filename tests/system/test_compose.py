@@ -37,6 +37,54 @@ def test_demo_and_verify_run_inside(installation: Composed) -> None:
     _assert_clean(audited, shown["evidence"] - shown["corrected"])
 
 
+def test_doctor_finds_an_installation_well(installation: Composed) -> None:
+    found = installation.attain("doctor")
+
+    assert found["ok"], [check for check in found["checks"] if not check["ok"]]
+    assert {"topics", "schema of progression", "clock of reporting", "evidence end to end"} <= {
+        check["name"] for check in found["checks"]
+    }
+
+
+def test_all_of_kafka_may_be_lost(installation: Composed) -> None:
+    before = installation.attain("verify")
+    began = time.monotonic()
+    installation.run("rm", "--force", "--stop", "--volumes", "kafka")
+    docker("volume", "rm", f"{installation.name}_kafka")
+    installation.run("up", "--wait", "--wait-timeout", "120")
+    after = installation.attain("verify")
+    print(f"all of Kafka lost: verified again after {time.monotonic() - began:.0f} s")
+
+    _assert_clean(after, before["evidence"])
+    assert after["state_digest"] == before["state_digest"]
+    assert installation.attain("doctor")["ok"]
+
+
+def test_token_key_is_rotated_without_refusing_anybody(installation: Composed) -> None:
+    old, new = installation.token_key.read_text(), "cd" * 32
+    of_old = issue(installation.token_key, tenant=TENANT)
+    for keys in (f"{old}\n{new}\n", f"{new}\n{old}\n"):
+        _rewrite(installation, keys)
+        assert _lag_status(installation, of_old) == 200
+    of_new = issue(installation.token_key, tenant=TENANT)
+    _rewrite(installation, f"{new}\n")
+
+    assert _lag_status(installation, of_new) == 200
+    assert _lag_status(installation, of_old) == 401
+
+
+def _rewrite(installation: Composed, keys: str) -> None:
+    # In place: compose mounts the file itself, and would not see another of its name.
+    installation.token_key.write_text(keys)
+    installation.run("restart", *SERVICES)
+    _until(lambda: all(_is_ready(installation, service) for service in SERVICES), 60)
+
+
+def _lag_status(installation: Composed, token: str) -> int:
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx.get(f"{installation.urls['evidence']}/v1/lag", headers=headers).status_code
+
+
 def test_everything_is_locked_down(installation: Composed) -> None:
     for service in (*SERVICES, "migrate", "topics", "postgres", "kafka"):
         found = installation.inspect(service)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import shutil
 import subprocess
@@ -17,17 +16,14 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import (
-    KafkaConnectionError,
-    KafkaError,
-    TopicAuthorizationFailedError,
-)
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaConnectionError, KafkaError
 
 from deploy.local import stack
 from deploy.local.home import Home
 from shared.kafka_security import client_options
 from shared.migrate import migrate
 from shared.topics import ADVANCEMENT, EVIDENCE, TOPICS, create, rights
+from tests.support.command import attain
 from tests.support.producer import free_port
 from tests.support.secured_kafka import ADMIN, SecuredKafka, as_settings, secured_kafka
 
@@ -54,10 +50,12 @@ async def broker(folder: Path) -> AsyncIterator[SecuredKafka]:
 
 
 async def test_each_service_works_with_its_own_rights_only(broker: SecuredKafka, tmp_path: Path) -> None:
-    shown, audited = await asyncio.to_thread(_load_and_verify, broker, tmp_path)
+    shown, audited, examined = await asyncio.to_thread(_load_and_verify, broker, tmp_path)
 
     assert shown["mastered_pairs"] > 1000
     assert audited["ok"], audited
+    assert examined["ok"], [check for check in examined["checks"] if not check["ok"]]
+    assert {"topics", "kafka_ca_file", "evidence end to end"} <= {check["name"] for check in examined["checks"]}
 
 
 async def test_a_wrong_password_is_refused(broker: SecuredKafka) -> None:
@@ -73,7 +71,7 @@ async def test_a_user_without_rights_sees_and_reads_nothing(broker: SecuredKafka
     assert await _names(options) == set()
     async with _consumer(options) as consumer:
         consumer.subscribe([EVIDENCE.name()])
-        with pytest.raises(TopicAuthorizationFailedError):
+        with pytest.raises(GroupAuthorizationFailedError):
             await asyncio.wait_for(consumer.getone(), 20)
 
 
@@ -126,8 +124,8 @@ async def _consumer(options: dict[str, Any]) -> Any:
         await consumer.stop()
 
 
-def _load_and_verify(broker: SecuredKafka, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Start PostgreSQL and the services, each with the user of its name; return what demo and verify say."""
+def _load_and_verify(broker: SecuredKafka, folder: Path) -> tuple[dict[str, Any], ...]:
+    """Start PostgreSQL and the services, each with the user of its name; return what demo, verify and doctor say."""
     with pytest.MonkeyPatch.context() as patch, _postgres(patch, broker) as running:
         ports = {service: free_port() for service in SERVICES}
         urls = {f"ATTAIN_{service.upper()}_URL": f"http://127.0.0.1:{port}" for service, port in ports.items()}
@@ -147,7 +145,9 @@ def _load_and_verify(broker: SecuredKafka, folder: Path) -> tuple[dict[str, Any]
         try:
             for service in SERVICES:
                 _until_ready(urls[f"ATTAIN_{service.upper()}_URL"], folder / f"{service}.log")
-            return _attain("demo", os.environ | urls | key), _attain("verify", os.environ | urls | key)
+            databases = {f"ATTAIN_{service.upper()}_DATABASE": running.databases[service] for service in SERVICES}
+            operator = urls | key | databases | broker.settings(ADMIN)
+            return attain("demo", urls | key), attain("verify", urls | key), attain("doctor", operator)
         finally:
             for program in programs:
                 program.terminate()
@@ -175,13 +175,3 @@ def _until_ready(url: str, log: Path) -> None:
                 return
         assert time.monotonic() < deadline, log.read_text()[-3000:]
         time.sleep(0.2)
-
-
-def _attain(command: str, environment: dict[str, str]) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "deploy.local", command, "--json", "--tenant", "demo"],
-        capture_output=True, text=True, timeout=120, check=False, env=environment,
-    )  # fmt: skip
-    assert done.stdout, done.stderr[-2000:]
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer

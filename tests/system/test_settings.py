@@ -1,5 +1,7 @@
 """A tenant's time zone on the running stack: decided once, for what is not on the record, and never before it was set."""
 
+import datetime
+
 from deploy.local.stack import Stack
 from services.progression.policy.templates import template
 from tests.system.conftest import Attain
@@ -28,10 +30,16 @@ async def test_an_evening_in_chicago_is_one_school_day_once_the_district_says_so
              ((), ("--time-zone", "America/Chicago"), ("--time-zone", "America/Chicago"), ())]  # fmt: skip
     await district.drained()
     now, then = await district.get("progression", path), await district.get("progression", f"{path}?as_of={told[0]}")
+    out = attain("settings", "--break", "2026-06-10/2026-08-20", tenant=district.tenant)
+    none = attain("settings", "--no-breaks", tenant=district.tenant)
+    backwards = attain("settings", "--break", "2026-08-20/2026-06-10", tenant=district.tenant)
     unknown = attain("settings", "--time-zone", "Mars/Olympus", tenant=district.tenant)
     verified = await district.verify()
 
     assert [each["time_zone"] for each in shown] == ["UTC"] + ["America/Chicago"] * 3
+    assert (out["time_zone"], out["breaks"]) == ("America/Chicago", [{"first": "2026-06-10", "last": "2026-08-20"}])
+    assert none["breaks"] == []
+    assert (backwards["exit"], "/breaks/0" in backwards["error"]) == (1, True)
     assert unknown["exit"] == 1
     assert "(/time_zone)" in unknown["error"]
     assert (at_first["status"], then["status"], now["status"]) == (
@@ -41,5 +49,27 @@ async def test_an_evening_in_chicago_is_one_school_day_once_the_district_says_so
     )
     assert now["missing"] == ["1 more other day"]
     assert len(await district.advancements()) == 1, "what provisional has opened stays open"
+    assert [verified[name] for name in ZERO] == [0] * len(ZERO)
+    await district.close()
+
+
+async def test_what_is_due_by_age_is_not_while_school_is_out(stack: Stack):
+    """Shown twenty days ago under a policy of ten: due at once; a break since then clears it."""
+    district = await District(stack, "break").open()
+    policy = {"id": "ages", "method": {"type": "streak", "n": 1}, "decision": {"latch": "first_crossing"},
+              "upkeep": {"reverify_after_days": 10}}  # fmt: skip
+    await district.post("progression", "/v1/policies?framework=math", policy)
+    today = datetime.datetime.now(datetime.UTC)
+    shown = (today - datetime.timedelta(days=20)).isoformat()
+    await district.send([rubric(1, shown) | {"score": {"raw": 1, "max": 1}}])
+    await district.until(lambda told: told == ["competency.mastered", "competency.reverify_due"])
+    first, last = (today - datetime.timedelta(days=15)).date(), (today + datetime.timedelta(days=5)).date()
+    answer = await district.http.put(
+        f"{stack.urls['progression']}/v1/settings", json={"breaks": [{"first": str(first), "last": str(last)}]}
+    )
+    assert answer.is_success, answer.text
+    await district.until(lambda told: told[2:] == ["competency.reverified"])
+    verified = await district.verify()
+
     assert [verified[name] for name in ZERO] == [0] * len(ZERO)
     await district.close()

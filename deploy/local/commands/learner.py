@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.drawing import sparkline, steps_of
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
 
@@ -35,7 +36,13 @@ def learner(context: Context, learner: str, source_id: str | None) -> None:
     if answer.status_code == 404:
         raise StackError(f"tenant {context.tenant} has no record of learner {opaque}")
     record = told(answer).json()
-    context.emit(record, None if context.json else text(record, _name(context, opaque)))
+    if context.json:
+        context.emit(record)
+        return
+    with context.client("reporting") as client:
+        grown = patiently(lambda: client.get(f"/v1/learners/{opaque}/growth"))
+    lines = [text(record, _name(context, opaque)), *(growth_lines(grown.json()) if grown.is_success else [])]
+    context.emit(record, "\n".join(lines))
 
 
 def resolve(context: Context, source: str, source_id: str) -> str:
@@ -70,6 +77,24 @@ def text(record: dict[str, Any], name: str | None) -> str:
     if record.get("stale"):
         lines += ["", "An event about this learner waits to be looked at; what is shown may be older."]
     return "\n".join(lines)
+
+
+def growth_lines(grown: dict[str, Any]) -> list[str]:
+    """Return a learner's growth as a sparkline of competencies on the record, with the pace of late and before."""
+    points = grown["points"]
+    if len(points) < 2:
+        return []
+    first, last = points[0][0], points[-1][0]
+    lines = ["", f"growth: {sparkline(steps_of(points))}  {points[-1][1]} on the record, {first} to {last}"]
+    if grown["overall"] is not None:
+        pace = grown["overall"]
+        line = f"  {pace['per_30_days']:g} in 30 days ({pace['low']:g} to {pace['high']:g})"
+        if grown["recent"] is not None and grown["earlier"] is not None:
+            line += (
+                f"; in the last 90 days {grown['recent']['per_30_days']:g}, before {grown['earlier']['per_30_days']:g}"
+            )
+        lines.append(line)
+    return lines
 
 
 def _subject(subject: dict[str, Any], items: list[dict[str, Any]]) -> list[str]:

@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.oneroster_files import is_bundle, read_bundle
 from deploy.local.commands.text_files import read_text
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
@@ -25,10 +26,11 @@ Tables = Mapping[str, Sequence[Row]]
 COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "schools": (("school", "title"), ("district",)),
     "classes": (("class", "title"), ("school", "subject")),
-    "staff": (("class", "staff"), ("role", "status")),
+    "staff": (("class", "staff"), ("role", "status", "starts", "ends")),
     "learners": (("source_id",), ("source", "name")),
     "enrolments": (("class", "learner"), ("status", "source")),
     "groups": (("group", "learner"), ("value", "source")),
+    "assignments": (("person", "role", "kind", "target"), ("status", "starts", "ends", "source")),
 }
 """The files, with the columns that a row needs and those that it may have."""
 
@@ -44,10 +46,15 @@ def roster() -> None:
 @command_options
 def import_roster(context: Context, folder: Path, source: str) -> None:
     """
-    Import the CSV files of a folder: schools, classes, staff, learners, enrolments, groups; each may be missing.
+    Import the CSV files of a folder: schools, classes, staff, learners, enrolments, groups, assignments; each may be missing.
+
+    A folder with users.csv or enrollments.csv is a OneRoster 1.1 or 1.2 bundle.
 
     What the files do not name stays as it is, and the same import again changes nothing.
     """
+    if is_bundle(folder):
+        context.emit(send_roster(context, source, read_bundle(folder)))
+        return
     tables = {name: read_table(name, folder / f"{name}.csv") for name in COLUMNS if (folder / f"{name}.csv").is_file()}
     if not tables:
         raise StackError(f"{folder} has none of {', '.join(f'{name}.csv' for name in COLUMNS)}")
@@ -102,6 +109,11 @@ def requests(source: str, tables: Tables) -> Iterator[dict[str, object]]:
     for name in COLUMNS:
         rows = iter(tables.get(name, ()))
         while page := list(itertools.islice(rows, ROWS_A_REQUEST)):
-            if name in ("enrolments", "groups"):
+            if name == "assignments":
+                page = [
+                    {"source": sources.get(row["target"], source)} | row if row["kind"] == "learner" else row
+                    for row in page
+                ]
+            elif name in ("enrolments", "groups"):
                 page = [{"source": sources.get(row["learner"], source)} | row for row in page]
             yield {"source": source, name: page}

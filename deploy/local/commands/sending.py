@@ -20,7 +20,9 @@ BATCH_BYTES = 7 << 20
 LANES = 2
 # Level 1 takes 10 ms for 5,000 items and sends an eighth; more is slower than the network of a laptop.
 ZIP_LEVEL = 1
-STATUSES = ("accepted", "duplicate", "corrected", "parked", "rejected")
+STATUSES = ("accepted", "duplicate", "corrected", "parked", "rejected", "acknowledged")
+UNREMARKABLE = frozenset(("accepted", "acknowledged"))
+NATIVE = "/v1/evidence"
 
 
 class Item(msgspec.Struct):
@@ -37,9 +39,11 @@ class Item(msgspec.Struct):
 class Tally:
     """What became of all items: the counts, and the items that are listed."""
 
-    def __init__(self, lists: Callable[[Item], bool] = lambda item: item.status != "accepted") -> None:
+    def __init__(self, lists: Callable[[Item], bool] = lambda item: item.status not in UNREMARKABLE) -> None:
         self._lists = lists
         self.counts: Counter[str] = Counter(dict.fromkeys(STATUSES, 0))
+        self.reasons: Counter[tuple[str, str]] = Counter()
+        """How many of a status had which reason."""
         self.items: list[Item] = []
 
     @property
@@ -56,6 +60,8 @@ class Tally:
         """Count the items of one answer; they have these indexes in the file."""
         for item, index in zip(items, indexes, strict=True):
             self.counts[item.status] += 1
+            if item.reason:
+                self.reasons[item.status, item.reason] += 1
             if self._lists(item):
                 item.index = index
                 self.items.append(item)
@@ -79,6 +85,7 @@ def send(
     tally: Tally,
     *,
     lines: bool = True,
+    path: str = NATIVE,
     sent: Callable[[int], None] = lambda count: None,
 ) -> None:
     """
@@ -90,6 +97,7 @@ def send(
     Args:
         items: native objects, encoded; each on one line where `lines`.
         tally: takes what became of them; lists items in their order.
+        path: where they are sent, with its query.
         lines: send NDJSON, in which an item that is not JSON harms no other; else an array.
         sent: told how many items have been answered so far, after each batch.
 
@@ -97,7 +105,7 @@ def send(
         StackError: refused as a whole, or the service stayed away; what was answered so far is durable.
     """
     with context.client("evidence", scope="evidence:write") as client, ThreadPoolExecutor(LANES) as threads:
-        lanes = [_Lane(client, threads, tally, lines) for _ in range(LANES)]
+        lanes = [_Lane(client, threads, tally, lines, path) for _ in range(LANES)]
         answered = 0
         try:
             for index, item in enumerate(items):
@@ -127,11 +135,12 @@ def lane_of(item: bytes) -> int:
 class _Lane:
     """One request at a time: a batch that fills while the one before is on its way."""
 
-    def __init__(self, client: httpx.Client, threads: ThreadPoolExecutor, tally: Tally, lines: bool) -> None:
+    def __init__(self, client: httpx.Client, threads: ThreadPoolExecutor, tally: Tally, lines: bool, path: str) -> None:
         self._client = client
         self._threads = threads
         self._tally = tally
         self._lines = lines
+        self._path = path
         self._indexes: list[int] = []
         self._items: list[bytes] = []
         self._size = 0
@@ -155,24 +164,27 @@ class _Lane:
             self._tally.add(future.result(), indexes)
             answered, self._waiting = len(indexes), None
         if self._items:
-            self._waiting = self._indexes, self._threads.submit(post, self._client, self._items, self._lines)
+            self._waiting = (
+                self._indexes,
+                self._threads.submit(post, self._client, self._items, self._lines, self._path),
+            )
             self._indexes, self._items, self._size = [], [], 0
         return answered
 
 
-def post(client: httpx.Client, items: Sequence[bytes], lines: bool) -> list[Item]:
+def post(client: httpx.Client, items: Sequence[bytes], lines: bool, path: str = NATIVE) -> list[Item]:
     """Send one batch and return what became of each item; a service with lower limits gets it in halves."""
     body = b"\n".join(items) if lines else b"[%s]" % b",".join(items)
     kind = "application/x-ndjson" if lines else "application/json"
     headers = {"Content-Type": kind, "Content-Encoding": "gzip"}
     zipper = zlib.compressobj(ZIP_LEVEL, wbits=31)
     body = zipper.compress(body) + zipper.flush()
-    answer = patiently(functools.partial(client.post, "/v1/evidence", content=body, headers=headers))
+    answer = patiently(functools.partial(client.post, path, content=body, headers=headers))
     if answer.status_code == 413:
         if len(items) == 1:
             return [Item(0, None, "rejected", "too_large", "", refusal(answer)["detail"])]
         half = len(items) // 2
-        return [*post(client, items[:half], lines), *post(client, items[half:], lines)]
+        return [*post(client, items[:half], lines, path), *post(client, items[half:], lines, path)]
     found = _decode_answer(told(answer).content).items
     if len(found) != len(items):
         raise StackError(f"{len(items)} items were sent and {len(found)} answered")

@@ -1,4 +1,7 @@
-"""The people of the sample district: three schools, twelve classes of 25 learners, their teachers. All invented."""
+"""
+The people of the sample district: three schools, twelve classes of 25 learners, their teachers,
+guardians and leaders. All invented.
+"""
 
 import random
 from typing import NamedTuple
@@ -8,6 +11,9 @@ DISTRICT = ("river-valley", "River Valley District")
 BANDS = ("A", "B", "C", "D")
 """Classes of a school, from the youngest to the oldest."""
 CLASS_SIZE = 25
+HOME_LANGUAGE = "home language"
+HOME_LANGUAGES = ("English",) * 7 + ("Spanish",) * 4 + ("another",) * 2
+"""Their shares, in the order in which ids take turns."""
 FIRST_NAMES = (
     "Ada", "Amara", "Anouk", "Arjun", "Beno", "Bilal", "Carla", "Chidi", "Dalia", "Daria", "Eamon", "Elif",
     "Emeka", "Esra", "Farid", "Fenja", "Gita", "Goran", "Hana", "Hugo", "Ines", "Ivo", "Jamila", "Jonas",
@@ -75,4 +81,15 @@ def make_roster(people: list[Person]) -> dict[str, list[dict[str, str]]]:
         "staff": [{"class": each.id, "staff": each.teacher, "role": "teacher", "status": "active"} for each in classes],
         "learners": [{"source_id": person.id, "name": person.name} for person in people],
         "enrolments": [{"class": person.home.id, "learner": person.id, "status": "active"} for person in people],
+        "groups": [{"group": HOME_LANGUAGE, "learner": p.id, "value": home_language(p)} for p in people],
+        "assignments": [
+            {"person": "d-leader", "role": "leader", "kind": "district", "target": district},
+            *({"person": f"h-{id}", "role": "leader", "kind": "school", "target": id} for id, _ in SCHOOLS),
+            *({"person": f"g-{p.id}", "role": "guardian", "kind": "learner", "target": p.id} for p in people),
+        ],
     }
+
+
+def home_language(person: Person) -> str:
+    """Return the language spoken at a learner's home; it plays no part in what the learner shows."""
+    return HOME_LANGUAGES[int(person.id.removeprefix("L-")) * 7 % len(HOME_LANGUAGES)]

@@ -165,6 +165,9 @@ class Submission(msgspec.Struct, frozen=True, gc=False):
     alignment: Alignment | None = None
     """What the alignment map says, where it was asked and knew."""
 
+    moves: int = 0
+    """How often identities of the tenant had moved when the learner was looked up."""
+
     @property
     def competencies(self) -> tuple[str, ...]:
         """The competencies that the piece counts for."""
@@ -250,6 +253,22 @@ def realigned(
         alignment=to.targets,
     )  # fmt: skip
     return anew, _told(data, tenant, shard, time, cause=told.evidence_id)
+
+
+def moved_in(
+    told: EvidenceRecorded, tenant: str, learner: str, shard: int, time: str, by: str, *, valid: bool
+) -> tuple[str, Draft]:
+    """Return the event that records a piece, as `told`, for another learner; and its id, by which `by` moved it."""
+    anew = stable_id(tenant, told.source, told.id, "moved", told.evidence_id, by)
+    data = msgspec.structs.replace(
+        told, evidence_id=anew, learner=learner, valid=valid, invalidates=(), revalidates=()
+    )  # fmt: skip
+    return anew, _told(data, tenant, shard, time, cause=told.evidence_id)
+
+
+def moved_away(tenant: str, learner: str, shard: int, time: str, by: str, gone: Sequence[Touched]) -> Draft:
+    """Return the event that takes pieces which went to another learner back from this one."""
+    return retracted(tenant, shard, time, EvidenceRetracted(learner, by, "retracts", tuple(gone)))
 
 
 def _told(data: EvidenceRecorded, tenant: str, shard: int, time: str, cause: str = "") -> Draft:

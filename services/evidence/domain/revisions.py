@@ -14,19 +14,23 @@ import msgspec
 from services.evidence.domain.evidence import Evidence, RecordEvidence, command
 from shared.events import encode_json
 
+CHAIN_ITEMS = 100
+"""Items of a member that replace each other; then a new chain begins, well below the limit of the forest."""
+
 
 class Held(msgspec.Struct, frozen=True):
     """
-    What a group holds of one member: the item that counts, and what the item of the same stamp replaced.
+    What a group holds of one member since the message with this stamp; items are known by the stamps that made them.
 
-    `item` is None after the member was taken back; `taken_back` names the retraction that did it.
+    Unless `counts`, the member was taken back. `chain` are the earlier items, each replaced by the next and the last by
+    this one; `retired` are those of the chain before. No name is kept here: a group's may hold a learner's.
     """
 
     stamp: str
     digest: str
-    item: str | None
-    before: str | None
-    taken_back: str | None = None
+    counts: bool = True
+    chain: tuple[str, ...] = ()
+    retired: tuple[str, ...] = ()
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -38,15 +42,16 @@ class Group(msgspec.Struct, frozen=True):
 
 class Revision(msgspec.Struct, frozen=True):
     """
-    One message: `stamp` sorts as text, `members` are the pieces by a name within the group.
+    One message: `stamp`, an instant in the form of `shared.events.utc`, and the pieces by a name within the group.
 
-    `at` is the time of a retraction, in the form of `shared.events.utc`. The ids of the pieces are given by `revise`.
+    The ids of the pieces are given by `revise`. `is_undated`: their source does not tell when the work was done, so a
+    piece is of the stamp that first told of it.
     """
 
     group: str
     stamp: str
-    at: str
     members: dict[str, RecordEvidence]
+    is_undated: bool = False
 
 
 class Revised(NamedTuple):
@@ -58,41 +63,70 @@ class Revised(NamedTuple):
 
 
 def revise(group: Group | None, said: Revision, tenant: str, source: str) -> Revised:
-    """Return what a message changes; the newest message again gives the same commands again."""
+    """
+    Return what a message changes.
+
+    All that its members have been is commanded again: these are duplicates, unless a message was noted here and the
+    service stopped before its evidence was stored.
+    """
     if group is not None and said.stamp < group.stamp:
         return Revised(None, (), "older_revision")
     held = {} if group is None else group.members
+    is_again = group is not None and group.stamp == said.stamp
     members: dict[str, Held] = {}
     commands: list[RecordEvidence] = []
     for name, piece in said.members.items():
-        digest = _digest(piece.content)
-        old = held.get(name)
-        if old is None or old.digest != digest or old.item is None:
-            before = None if old is None else old.item
-            old = Held(said.stamp, digest, _item(said, name), before)
-        members[name] = old
-        if old.stamp == said.stamp:
-            content = msgspec.structs.replace(piece.content, id=old.item or "", supersedes=old.before)
-            commands.append(command(tenant, content))
+        now = members[name] = _replaced(held.get(name), said, _digest(piece.content, said.is_undated))
+        commands += _retractions((*now.retired, *now.chain[:-1]), said.group, name, tenant, source)
+        commands.append(_recorded(now, said, name, piece.content, tenant))
     for name, old in held.items():
-        if name in said.members:
-            continue
-        if old.item is not None:
-            old = Held(said.stamp, old.digest, None, old.item, f"{_item(said, name)}-")  # noqa: PLW2901
-        members[name] = old
-        if old.stamp == said.stamp and old.taken_back is not None:
-            commands.append(command(tenant, Evidence(source, old.taken_back, said.at, retracts=old.before)))
-    reason = None if commands else "unchanged" if said.members else "nothing_to_take_back"
+        if name not in said.members:
+            now = members[name] = old if is_again or not old.counts else _taken_back(old, said)
+            if not now.counts:
+                commands += _retractions(now.retired, said.group, name, tenant, source)
+    reason = None if commands else "nothing_to_take_back"
     return Revised(Group(said.stamp, members), tuple(commands), reason)
 
 
-def _item(said: Revision, name: str) -> str:
-    return f"{said.group}|{name}@{said.stamp}" if name else f"{said.group}@{said.stamp}"
+def _replaced(old: Held | None, said: Revision, digest: str) -> Held:
+    if old is None:
+        return Held(said.stamp, digest)
+    if not old.counts:
+        return Held(said.stamp, digest, retired=old.retired)
+    if old.digest == digest or old.stamp == said.stamp:
+        # The same stamp with other content keeps the id, and is refused as a conflict where it is stored.
+        return old
+    chain = (*old.chain, old.stamp)
+    if len(chain) < CHAIN_ITEMS:
+        return Held(said.stamp, digest, chain=chain, retired=old.retired)
+    return Held(said.stamp, digest, retired=chain)
 
 
-def _digest(content: Evidence) -> str:
-    """Return a digest of what is said, without the ids that revisions give."""
-    same = msgspec.structs.replace(content, id="", supersedes=None)
+def _taken_back(old: Held, said: Revision) -> Held:
+    """Take back what counts, and before that the items it replaced, or they would count again."""
+    return Held(said.stamp, old.digest, counts=False, retired=(*old.retired, *old.chain, old.stamp)[-CHAIN_ITEMS:])
+
+
+def _recorded(held: Held, said: Revision, name: str, content: Evidence, tenant: str) -> RecordEvidence:
+    replaced = _item(said.group, name, held.chain[-1]) if held.chain else None
+    at = held.stamp if said.is_undated else content.occurred_at
+    own = _item(said.group, name, held.stamp)
+    return command(tenant, msgspec.structs.replace(content, id=own, supersedes=replaced, occurred_at=at))
+
+
+def _retractions(stamps: Sequence[str], group: str, name: str, tenant: str, source: str) -> list[RecordEvidence]:
+    items = [(stamp, _item(group, name, stamp)) for stamp in stamps]
+    return [command(tenant, Evidence(source, f"{item}-", stamp, retracts=item)) for stamp, item in items]
+
+
+def _item(group: str, name: str, stamp: str) -> str:
+    return f"{group}|{name}@{stamp}" if name else f"{group}@{stamp}"
+
+
+def _digest(content: Evidence, is_undated: bool) -> str:
+    """Return a digest of what is said, without what `revise` gives."""
+    at = "" if is_undated else content.occurred_at
+    same = msgspec.structs.replace(content, id="", supersedes=None, occurred_at=at)
     return hashlib.sha256(encode_json(same)).hexdigest()[:32]
 
 

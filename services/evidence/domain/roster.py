@@ -1,16 +1,18 @@
 """The roster: what an import says, which rows of it are news, and the events that tell them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 from shared.contracts import (
+    ROSTER_ASSIGNMENT,
     ROSTER_CLASS,
     ROSTER_ENROLMENT,
     ROSTER_SCHOOL,
     ROSTER_STAFF,
+    RosterAssignment,
     RosterClass,
     RosterEnrolment,
     RosterSchool,
@@ -21,6 +23,7 @@ from shared.shards import shard_of
 
 Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
 Title = Annotated[str, Meta(max_length=512, pattern=r"^[^\x00]*\Z")]
+Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}\Z")]
 
 
 class School(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,12 +61,31 @@ class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
 
 
 class Staff(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"class_id": "class"}):
-    """Who teaches a class."""
+    """Who teaches a class, from its first to its last day where these are given, as of a substitute."""
 
     class_id: Name
     staff: Name
     role: Name = "teacher"
     status: Name = "active"
+    starts: Day | None = None
+    ends: Day | None = None
+
+
+class Assignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """
+    What a person is to a learner (a guardian, a case manager), a school or a district (a leader, a registrar).
+
+    `target` is a school or district id, or the source id of a learner.
+    """
+
+    person: Name
+    role: Name
+    kind: Literal["learner", "school", "district"]
+    target: Name
+    status: Name = "active"
+    starts: Day | None = None
+    ends: Day | None = None
+    source: Name | None = None
 
 
 class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,6 +107,7 @@ class Roster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     enrolments: tuple[Enrolment, ...] = ()
     staff: tuple[Staff, ...] = ()
     groups: tuple[Group, ...] = ()
+    assignments: tuple[Assignment, ...] = ()
 
     def learner_source(self) -> dict[str, str]:
         """Return the source that each source id of a learner belongs to, as the import's own learners say."""
@@ -111,13 +134,23 @@ def facts(roster: Roster, learner_of: Mapping[tuple[str, str], str]) -> list[Fac
         told = RosterClass(row.class_id, row.title, row.school, row.subject)
         said.append(Fact(ROSTER_CLASS, row.class_id, roster.source, encode_json(told)))
     for member in roster.staff:
-        teaches = RosterStaff(member.class_id, member.staff, member.role, member.status == "active")
+        teaches = RosterStaff(member.class_id, member.staff, member.role, member.status == "active",
+                              member.starts, member.ends)  # fmt: skip
         said.append(Fact(ROSTER_STAFF, f"{member.class_id}\x1f{member.staff}", roster.source, encode_json(teaches)))
     for place in roster.enrolments:
         source = place.source or sources.get(place.learner, roster.source)
         learner = learner_of[source, place.learner]
         enrolled = RosterEnrolment(place.class_id, learner, place.status == "active")
         said.append(Fact(ROSTER_ENROLMENT, f"{place.class_id}\x1f{learner}", learner, encode_json(enrolled)))
+    for each in roster.assignments:
+        target, subject = each.target, roster.source
+        if each.kind == "learner":
+            target = subject = learner_of[each.source or sources.get(each.target, roster.source), each.target]
+        assigned = RosterAssignment(
+            each.person, each.role, each.kind, target, each.status == "active", each.starts, each.ends
+        )
+        key = "\x1f".join((each.person, each.role, each.kind, target))
+        said.append(Fact(ROSTER_ASSIGNMENT, key, subject, encode_json(assigned)))
     return list({(fact.kind, fact.key): fact for fact in said}.values())
 
 

@@ -6,10 +6,12 @@ from typing import Annotated
 import msgspec
 from fastapi import Path, Query, Response
 
-from shared.errors import InvalidEvent
+from services.evidence.handlers.intake import Item
+from shared.errors import Forbidden, InvalidEvent, TooLarge
 
 Limit = Annotated[int, Query(ge=1, le=10_000)]
 Text = Annotated[str, Query(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f]*$")]
+STATUS = {"accepted": 201, "corrected": 201, "duplicate": 200, "acknowledged": 200, "parked": 202}
 Id = Annotated[str, Path(description="a UUID")]
 
 
@@ -29,3 +31,19 @@ def as_uuid(text: str, name: str) -> str:
         return str(uuid.UUID(text))
     except ValueError as error:
         raise InvalidEvent(f"{name} is not a UUID", pointer=f"/{name}") from error
+
+
+def answer_one(item: Item) -> Response:
+    """
+    Answer for one item by its status.
+
+    Raises:
+        Forbidden, TooLarge: the item was refused for its source or size.
+    """
+    if item.reason == "forbidden_source":
+        raise Forbidden(item.detail or "", pointer=item.pointer)
+    if item.reason == "too_large":
+        raise TooLarge(f"the item is {item.detail}")
+    if item.status == "rejected":
+        return answer(item, 409 if item.reason == "conflict" else 422)
+    return answer(item, STATUS[item.status])

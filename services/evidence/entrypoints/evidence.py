@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from services.evidence.entrypoints.answers import Id, answer, as_uuid
+from services.evidence.entrypoints.answers import Id, answer, answer_one, as_uuid
 from services.evidence.handlers import reading
-from services.evidence.handlers.intake import Intake, Item
+from services.evidence.handlers.intake import Intake
+from services.evidence.handlers.limits import BadSources
 from shared.database import Database
-from shared.errors import Forbidden, InvalidEvent, TooLarge
+from shared.errors import InvalidEvent, TooLarge
 from shared.settings import Settings
 from shared.web import Caller, read_body
 
@@ -18,7 +19,7 @@ _decode_object = msgspec.json.Decoder(msgspec.Raw).decode
 _NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines")
 
 
-def evidence_router(intake: Intake, database: Database, settings: Settings) -> APIRouter:
+def evidence_router(intake: Intake, limits: BadSources, database: Database, settings: Settings) -> APIRouter:
     """Return the routes on evidence."""
     router = APIRouter(tags=["evidence"])
 
@@ -28,15 +29,19 @@ def evidence_router(intake: Intake, database: Database, settings: Settings) -> A
         Take in native evidence: one object, an array, or NDJSON.
 
         One object answers 201 accepted or corrected, 200 duplicate, 202 parked, 409 same id with other content, 422
-        rejected. A batch answers 200 with one status an item; a bad item harms no other.
+        rejected. A batch answers 200 with one status an item; a bad item harms no other. 429 stops a source of mostly bad
+        items for a while.
         """
         caller.require("evidence:write")
+        sender = caller.source or caller.subject
+        limits.check(caller.tenant, sender)
         body = await read_body(request, settings)
         items, is_batch = split(body, request.headers.get("content-type", ""))
         if len(items) > settings.batch_items_max:
             raise TooLarge(f"{len(items)} items are over {settings.batch_items_max}; send smaller batches")
         results = await intake.take(items, caller.tenant, way="http", only_source=caller.source)
-        return answer({"items": results}) if is_batch else _answer_one(results[0])
+        limits.note(caller.tenant, sender, results)
+        return answer({"items": results}) if is_batch else answer_one(results[0])
 
     @router.get("/v1/evidence/{evidence_id}")
     async def show(evidence_id: Id, caller: Caller) -> Response:
@@ -76,13 +81,3 @@ def split(body: bytes, content_type: str) -> tuple[Sequence[bytes], bool]:
 
 def _lines(body: bytes) -> list[bytes]:
     return [line for line in body.split(b"\n") if line and not line.isspace()]
-
-
-def _answer_one(item: Item) -> Response:
-    if item.reason == "forbidden_source":
-        raise Forbidden(item.detail or "", pointer=item.pointer)
-    if item.reason == "too_large":
-        raise TooLarge(f"the item is {item.detail}")
-    if item.status == "rejected":
-        return answer(item, 409 if item.reason == "conflict" else 422)
-    return answer(item, {"accepted": 201, "corrected": 201, "duplicate": 200, "parked": 202}[item.status])

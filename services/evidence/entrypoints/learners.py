@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field
 from services.evidence.entrypoints.answers import Id, Limit, Text, answer, as_uuid
 from services.evidence.handlers.directory import Learners
 from services.evidence.handlers.erasure import erase_learner
-from services.evidence.tables import people
+from services.evidence.handlers.holdings import holdings_of
+from services.evidence.tables import merges, people
 from shared.database import Database
 from shared.errors import InvalidEvent, NotFound
 from shared.event_log import EventLog
@@ -19,6 +20,7 @@ from shared.web import Caller
 
 SEARCH_ROWS = 50
 LEARNERS_MAX = 10_000
+NAMES_MAX = 1000
 
 
 class References(BaseModel):
@@ -27,6 +29,23 @@ class References(BaseModel):
     tenant: str
     source: str
     learners: list[str] = Field(max_length=LEARNERS_MAX)
+
+
+async def _moved_to(database: Database, tenant: str, learner: str) -> Response:
+    """Send the reader of a learner who was merged to whom that learner became."""
+    async with database.connection() as connection:
+        for row in await merges.in_force(connection, tenant, [learner]):
+            if str(row["merged"]) == learner:
+                headers = {"Location": f"/v1/learners/{row['kept']}"}
+                return answer({"learner": learner, "merged_into": str(row["kept"])}, 308, headers)
+    raise NotFound("no such learner")
+
+
+class Asked(BaseModel):
+    """Learners whose names are asked for."""
+
+    tenant: str
+    learners: list[str] = Field(max_length=NAMES_MAX)
 
 
 def learners_router(database: Database, logs: Sequence[EventLog], directory: Learners) -> APIRouter:
@@ -59,10 +78,25 @@ def learners_router(database: Database, logs: Sequence[EventLog], directory: Lea
         async with database.connection() as connection:
             rows = await people.identities(connection, caller.tenant, learner)
         if not rows:
-            raise NotFound("no such learner")
+            return await _moved_to(database, caller.tenant, learner)
         name = next((row["name"] for row in rows if row["name"] is not None), None)
         identities = [{"source": row["source"], "source_id": row["source_id"]} for row in rows]
         return answer({"learner": learner, "name": name, "identities": identities})
+
+    @router.get("/v1/learners/{learner}/holdings")
+    async def holdings(learner: Id, caller: Caller) -> Response:
+        """Everything that this service holds of a learner: for a learner's request to see it."""
+        caller.require("admin")
+        return answer(await holdings_of(database, caller.tenant, as_uuid(learner, "learner")))
+
+    @router.post("/v1/names")
+    async def names(asked: Asked, caller: Caller) -> Response:
+        """The names of learners of a tenant, for a service that has checked who may see them."""
+        caller.require("service")
+        learners = [as_uuid(learner, "learners") for learner in asked.learners]
+        async with database.connection() as connection:
+            rows = await people.names(connection, asked.tenant, learners)
+        return answer({row["learner"]: row["name"] for row in rows})
 
     @router.delete("/v1/learners/{learner}")
     async def erase(learner: Id, caller: Caller) -> Response:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import asyncpg
 from fastapi import APIRouter, Query, Response
 
+from services.evidence.domain.reasons import ACKNOWLEDGED, REFUSED, WAITING
 from services.evidence.entrypoints.answers import Id, Limit, Text, answer, as_uuid
 from services.evidence.handlers.quarantine import Quarantine
 from services.evidence.tables import quarantine as table
@@ -34,6 +35,11 @@ def quarantine_router(database: Database, quarantine: Quarantine) -> APIRouter:
                 connection, caller.tenant, status=status, reason=reason, source=source, after=after, limit=limit
             )
         return answer({"items": [_listed(row) for row in rows], "next": rows[-1]["seq"] if rows else after})
+
+    @router.get("/v1/quarantine/reasons")
+    async def reasons(caller: Caller) -> Response:
+        """Every reason code of intake, with its meaning; the codes are stable."""
+        return answer({"refused": REFUSED, "waiting": WAITING, "acknowledged": ACKNOWLEDGED})
 
     @router.get("/v1/quarantine/{quarantine_id}")
     async def show(quarantine_id: Id, caller: Caller) -> Response:

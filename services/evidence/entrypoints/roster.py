@@ -59,4 +59,15 @@ def roster_router(database: Database, rosters: Rosters, settings: Settings) -> A
         async with database.connection() as connection:
             return answer(await table.schools_of_learners(connection, tenant))
 
+    @router.get("/v1/roster/groups")
+    async def groups(
+        caller: Caller, tenant: str, after: Annotated[str, Query(max_length=64)] = "", limit: Limit = 1000
+    ) -> Response:
+        """The group memberships of a tenant's learners, for reporting; `next` is the next `after`, and bounds learners."""
+        caller.require("service")
+        async with database.connection() as connection:
+            rows = await table.groups(connection, tenant, after, limit)
+        items = [{"learner": row["learner"], "group": row["group_id"], "value": row["value"]} for row in rows]
+        return answer({"items": items, "next": items[-1]["learner"] if items else after})
+
     return router

@@ -66,13 +66,13 @@ def _result(thing: Mapping[str, Any], origin: Origin) -> Reading:
     score, maximum = m.optional_number(thing, "resultScore"), m.optional_number(thing, "resultMaximum")
     stamp = utc(origin.received_at)
     if score is None:
-        return Reading(id, revision=Revision(id, stamp, stamp, {}))
+        return Reading(id, revision=Revision(id, stamp, {}))
     native = {
         "id": id, "learner": user, "occurred_at": origin.received_at,
         "score": {"raw": score, "max": 1.0 if maximum is None else maximum}, "activity": {"id": item},
         "assessor": _assessor(thing),
     }  # fmt: skip
-    return Reading(id, revision=Revision(id, stamp, stamp, {"": origin.build(native, pointers=RESULT)}))
+    return Reading(id, revision=Revision(id, stamp, {"": origin.build(native, pointers=RESULT)}, is_undated=True))
 
 
 def _assessor(thing: Mapping[str, Any]) -> dict[str, str] | None:

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from services.evidence.domain.alignment import KEY_CHARS_MAX, TARGETS_MAX, Entry, Target
-from services.evidence.formats.caliper_data import CONTEXT, check_decimals, check_entity, check_event, is_1_2
+from services.evidence.formats.caliper_data import check_decimals, check_entity, check_event, is_1_2
+from services.evidence.formats.caliper_terms import CONTEXT
 from services.evidence.formats.lexical import instant
 from services.evidence.formats.native import NAME_CHARS_MAX
 from services.evidence.formats.reading import Origin, Reading, decode_object

@@ -58,7 +58,7 @@ def _result(metadata: Mapping[str, Any], body: Mapping[str, Any], origin: Origin
     at = _time(body, shown, "/body", origin) if shown else stamp
     score, possible = m.optional_number(body, "score", "/body"), m.optional_number(body, "possible", "/body")
     if score is None:
-        return Reading(group, revision=Revision(group, stamp, stamp, {}))
+        return Reading(group, revision=Revision(group, stamp, {}))
     if not possible:
         return Reading(group, acknowledged="no_points_possible")
     kind = m.optional_text(body, "artifact_type", "/body")
@@ -69,7 +69,7 @@ def _result(metadata: Mapping[str, Any], body: Mapping[str, Any], origin: Origin
         "assessor": {"type": assessed} if assessed else None,
     }  # fmt: skip
     piece = origin.build(native, standard=f"outcome:{outcome}", pointers=RESULT)
-    return Reading(group, revision=Revision(group, stamp, stamp, {"": piece}))
+    return Reading(group, revision=Revision(group, stamp, {"": piece}))
 
 
 def _grade(metadata: Mapping[str, Any], body: Mapping[str, Any], origin: Origin) -> Reading:
@@ -77,7 +77,7 @@ def _grade(metadata: Mapping[str, Any], body: Mapping[str, Any], origin: Origin)
     stamp = _time(metadata, "event_time", "/metadata", origin)
     score = m.optional_number(body, "score", "/body")
     if score is None:
-        return Reading(group, revision=Revision(group, stamp, stamp, {}))
+        return Reading(group, revision=Revision(group, stamp, {}))
     if body.get("grading_complete") is False:
         return Reading(group, acknowledged="not_final")
     possible = m.optional_number(body, "points_possible", "/body")
@@ -91,7 +91,7 @@ def _grade(metadata: Mapping[str, Any], body: Mapping[str, Any], origin: Origin)
         "assessor": {"type": "human", "id": grader} if grader else {"type": "auto"},
     }  # fmt: skip
     piece = origin.build(native, pointers=GRADE)
-    return Reading(group, revision=Revision(group, stamp, stamp, {"": piece}))
+    return Reading(group, revision=Revision(group, stamp, {"": piece}))
 
 
 def _outcome(metadata: Mapping[str, Any], body: Mapping[str, Any], origin: Origin) -> Reading:

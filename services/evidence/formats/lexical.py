@@ -64,7 +64,7 @@ def is_language(text: str) -> bool:
 
 def instant(text: str, pointer: str, *, zone: ZoneInfo | None = None) -> datetime.datetime:
     """
-    Return an instant of ISO 8601; one without an offset is in `zone`, and refused where that is None.
+    Return an instant of ISO 8601, in UTC; one without an offset is in `zone`, and refused where that is None.
 
     A date alone is its noon in the zone: the day is what is known, and noon is that day in most zones.
 
@@ -82,8 +82,11 @@ def instant(text: str, pointer: str, *, zone: ZoneInfo | None = None) -> datetim
         raise InvalidEvent("has the offset -00, which ISO 8601 forbids", reason="invalid_time", pointer=pointer)
     if is_date:
         moment = moment.replace(hour=12)
-    if moment.tzinfo is not None:
-        return moment
-    if zone is None:
-        raise InvalidEvent("has no time zone", reason="no_time_zone", pointer=pointer)
-    return moment.replace(tzinfo=zone)
+    if moment.tzinfo is None:
+        if zone is None:
+            raise InvalidEvent("has no time zone", reason="no_time_zone", pointer=pointer)
+        moment = moment.replace(tzinfo=zone)
+    try:
+        return moment.astimezone(datetime.UTC)
+    except OverflowError as error:
+        raise InvalidEvent("lies outside the calendar", reason="invalid_time", pointer=pointer) from error

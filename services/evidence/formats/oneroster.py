@@ -83,11 +83,11 @@ def read(raw: bytes, origin: Origin) -> Reading:
     group = f"{single}:{m.text(result, 'sourcedId', at)}"
     stamp = utc(instant(m.text(result, "dateLastModified", at), f"{at}/dateLastModified", zone=origin.zone))
     if m.one_of(result, "status", ("active", "tobedeleted"), at) == "tobedeleted":
-        return Reading(group, revision=Revision(group, stamp, stamp, {}))
+        return Reading(group, revision=Revision(group, stamp, {}))
     reason = _why_not(result, at)
     if reason is not None:
-        return Reading(group, acknowledged=reason, revision=Revision(group, stamp, stamp, {}))
-    return Reading(group, revision=Revision(group, stamp, stamp, _pieces(result, at, group, origin)))
+        return Reading(group, acknowledged=reason, revision=Revision(group, stamp, {}))
+    return Reading(group, revision=Revision(group, stamp, _pieces(result, at, group, origin)))
 
 
 def _why_not(result: Mapping[str, Any], at: str) -> str | None:

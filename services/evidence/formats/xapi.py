@@ -14,9 +14,8 @@ from msgspec import UNSET
 
 from services.evidence.formats.lexical import instant
 from services.evidence.formats.reading import Origin, Reading
-from services.evidence.formats.xapi_statement import (
-    UTC,
-    VOIDED,
+from services.evidence.formats.xapi_statement import UTC, VOIDED, Version, read_statement
+from services.evidence.formats.xapi_types import (
     Activity,
     Actor,
     Context,
@@ -25,8 +24,6 @@ from services.evidence.formats.xapi_statement import (
     Score,
     Statement,
     Verb,
-    Version,
-    read_statement,
 )
 from shared.events import encode_json, utc
 

@@ -18,7 +18,8 @@ from cryptography.x509 import load_der_x509_certificate
 from msgspec import UNSET
 
 from services.evidence.formats.xapi import fingerprint
-from services.evidence.formats.xapi_statement import SIGNATURE, Attachment, Statement, Version, read_statement
+from services.evidence.formats.xapi_statement import SIGNATURE, Version, read_statement
+from services.evidence.formats.xapi_types import Attachment, Statement
 from shared.errors import InvalidEvent
 
 PARTS_MAX = 1000

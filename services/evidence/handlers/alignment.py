@@ -8,6 +8,7 @@ import msgspec
 
 from services.evidence.domain.alignment import Alignment, Dated, Entry, Target, check_source, in_force, named
 from services.evidence.domain.evidence import Evidence, Park, Private, realigned
+from services.evidence.handlers.counting import IntakeCounts
 from services.evidence.handlers.directory import Competencies
 from services.evidence.tables import alignments, pieces
 from shared.contracts import Aligned, EvidenceRecorded
@@ -118,12 +119,13 @@ class Realigner:
 
     def __init__(
         self, database: Database, evidence_log: EventLog, map: Alignments, competencies: Competencies,
-        written: Callable[[Sequence[LogRow]], None],
+        counts: IntakeCounts, written: Callable[[Sequence[LogRow]], None],
     ) -> None:  # fmt: skip
         self._database = database
         self._log = evidence_log
         self._map = map
         self._competencies = competencies
+        self._counts = counts
         self._written = written
 
     async def is_ready(self, tenant: str, targets: Sequence[Target]) -> bool:
@@ -181,6 +183,7 @@ class Realigner:
             anew, draft = realigned(told, dok, tenant, row["shard"], time, to)
             drafts.append(draft)
             changed.append((evidence_id, anew))
+        await self._counts.add_events(connection, tenant, len(drafts))
         appended = await append_all(connection, [(self._log, drafts)])
         await pieces.set_told(connection, [(*ids, row[2]) for ids, row in zip(changed, appended, strict=True)])
         return str(found[-1]["evidence_id"]), appended

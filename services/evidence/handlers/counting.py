@@ -55,6 +55,11 @@ class IntakeCounts:
             found[draft.tenant]["events"] += 1
         await counts.add(connection, self._slot, found)
 
+    async def add_events(self, connection: Connection, tenant: str, events: int) -> None:
+        """Count events that no new item brought: pieces that were recorded anew."""
+        if events:
+            await counts.add(connection, self._slot, {tenant: Counter(events=events)})
+
     async def store_refused(self, database: Database) -> None:
         """Store what was refused while nothing else came; raises `Unavailable`."""
         if self._refused:

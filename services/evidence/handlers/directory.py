@@ -1,7 +1,7 @@
 """Who is meant, and what is meant: identities of learners and known competencies, each with a bounded cache."""
 
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from services.evidence.tables import curriculum, people
 from services.evidence.tables.people import Key
@@ -24,6 +24,7 @@ class Learners:
         self._keys_max = settings.cache_identities
         self.known: dict[Key, tuple[str, int]] = {}
         """The cache, to be read by the hot loop; what is missing is asked of `identify`."""
+        self._moves: dict[str, int] = {}
 
     async def identify(self, keys: Collection[Key]) -> dict[Key, tuple[str, int]]:
         """
@@ -46,6 +47,20 @@ class Learners:
             raise Unavailable("identities are being changed by another process; send it again")
         self._remember(found)
         return found
+
+    def moves(self, tenant: str) -> int:
+        """Return how often identities of the tenant had moved when they were read, as far as anyone told."""
+        return self._moves.get(tenant, 0)
+
+    def refresh(self, moves: Mapping[str, int]) -> None:
+        """Drop what is cached of tenants whose identities moved this often by now."""
+        self.forget_tenants(moves.keys())
+        self._moves |= moves
+
+    def forget_tenants(self, tenants: Collection[str]) -> None:
+        """Drop tenants from the cache."""
+        for key in [key for key in self.known if key[0] in tenants]:
+            del self.known[key]
 
     def forget(self, learners: Collection[str]) -> None:
         """Drop learners from the cache."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from services.evidence.handlers.directory import Learners
-from services.evidence.tables import people, pieces, quarantine, statements
+from services.evidence.tables import merges, people, pieces, quarantine, statements
 from shared.crash_points import reach
 from shared.database import Database
 from shared.errors import NotFound
@@ -30,9 +30,12 @@ async def erase_learner(
         parked = await quarantine.erase(connection, tenant, [(row["source"], row["source_id"]) for row in sources])
         await statements.erase(connection, tenant, [(row["source"], row["source_id"]) for row in sources])
         erased = await pieces.erase(connection, tenant, learner, parked)
+        # What was merged into the learner has its events under its own id still.
+        merged = [str(row["merged"]) for row in await merges.in_force(connection, tenant, [learner])]
         redacted = 0
         for log in logs:
-            redacted += await log.redact(connection, shard_of(tenant, learner, log.shards), tenant, learner)
+            for one in dict.fromkeys((learner, *merged)):
+                redacted += await log.redact(connection, shard_of(tenant, one, log.shards), tenant, one)
         reach("erasure.redacted")
     reach("erasure.committed")
     learners.forget({learner})

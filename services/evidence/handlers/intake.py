@@ -27,7 +27,7 @@ from services.evidence.domain.evidence import (
 from services.evidence.formats import native
 from services.evidence.handlers.alignment import Alignments
 from services.evidence.handlers.directory import Competencies, Learners
-from services.evidence.handlers.writer import ErasedLearner, StaleAlignment, Writer
+from services.evidence.handlers.writer import ErasedLearner, MovedLearners, StaleAlignment, Writer
 from shared.errors import InvalidEvent, Unavailable
 from shared.events import utc
 from shared.observability import metrics
@@ -108,6 +108,8 @@ class Intake:
                 break
             except ErasedLearner as erased:
                 self._learners.forget(erased.learners)
+            except MovedLearners as moved:
+                self._learners.refresh(moved.moves)
             except StaleAlignment as stale:
                 self._alignments.forget(stale.tenants)
         else:
@@ -148,6 +150,7 @@ class Intake:
         self, commands: Sequence[RecordEvidence], tenant: str, received_at: datetime.datetime
     ) -> list[Submission]:
         """Park what is not aligned, identify the learners of the rest, encode their events."""
+        moves = self._learners.moves(tenant)
         parks = await self._parks(commands, tenant)
         aligned = await self._align(commands, tenant)
         parks |= {index: found for index, found in aligned.items() if isinstance(found, Park)}
@@ -158,13 +161,15 @@ class Intake:
             if index % ITEMS_A_SLICE == ITEMS_A_SLICE - 1:
                 await asyncio.sleep(0)
             if person is None:
-                submissions.append(Submission(command, None, 0, None, received_at, parks.get(index)))
+                submissions.append(Submission(command, None, 0, None, received_at, parks.get(index), moves=moves))
             else:
                 learner, shard = person
                 found = aligned.get(index)
                 alignment = found if isinstance(found, Alignment) else None
                 draft = recorded(command, learner, shard, time, alignment=alignment)
-                submissions.append(Submission(command, learner, shard, draft, received_at, alignment=alignment))
+                submissions.append(
+                    Submission(command, learner, shard, draft, received_at, alignment=alignment, moves=moves)
+                )
         return submissions
 
     async def _parks(self, commands: Sequence[RecordEvidence], tenant: str) -> dict[int, Park]:

@@ -48,8 +48,8 @@ class CurriculumHandler:
             # Versions one by one, in their order: a later one may bring back what an earlier one retires.
             for tenant, part in told:
                 framework, version = part.framework, part.version
-                added = [
-                    (tenant, f"{framework}:{c.code}", version, False, c.identifier or None) for c in part.competencies
+                added: list[tuple[str, str, str, bool, str | None]] = [
+                    (tenant, f"{framework}:{c.code}", version, False, c.identifier or c.code) for c in part.competencies
                 ]
                 added += [(tenant, f"{framework}:{code}", version, True, None) for code in part.retired]
                 if added:

@@ -2,7 +2,7 @@
 
 import datetime
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from services.evidence.domain.quarantine import Refusal, quarantined
 from services.evidence.handlers.intake import READERS, Intake, Item
@@ -14,6 +14,9 @@ from shared.event_log import EventLog
 from shared.events import utc
 from shared.observability import metrics
 
+Again = Callable[[bytes, str, str], Awaitable[Sequence[Item]]]
+"""From the original, tenant and source."""
+
 
 class Quarantine:
     """What cannot be used, of all ways in that have nobody to answer to."""
@@ -22,6 +25,8 @@ class Quarantine:
         self._database = database
         self._log = log
         self._intake = intake
+        self.again: Mapping[str, Again] = {}
+        """How an original of another format is taken in again, by its form."""
 
     async def keep(self, refusals: Sequence[Refusal], way: str) -> None:
         """Store refusals and append their events, once each however often they are delivered."""
@@ -53,7 +58,11 @@ class Quarantine:
             raise NotFound("no such piece in quarantine")
         if row["status"] in ("redriven", "released"):
             raise Refused(f"it is {row['status']} already", evidence_id=str(row["evidence_id"]))
-        [item] = await self._intake.take([row["original"]], tenant, way="redrive", read=READERS[row["form"]])
+        if row["form"] in READERS:
+            read = READERS[row["form"]]
+            [item] = await self._intake.take([row["original"]], tenant, way="redrive", read=read)
+        else:
+            [item] = await self.again[row["form"]](row["original"], tenant, row["source"])
         reach("redrive.taken")
         if row["status"] == "quarantined":
             taken_in = item.status != "rejected"

@@ -40,6 +40,9 @@ class Rosters:
         members: tuple[Enrolment | Group, ...] = (*given.enrolments, *given.groups)
         for row in members:
             keys.add((tenant, row.source or sources.get(row.learner, given.source), row.learner))
+        for each in given.assignments:
+            if each.kind == "learner":
+                keys.add((tenant, each.source or sources.get(each.target, given.source), each.target))
         found = await self._learners.identify(keys)
         learner_of = {(source, source_id): learner for (_, source, source_id), (learner, _) in found.items()}
         said = facts(given, learner_of)

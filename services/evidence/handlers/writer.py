@@ -19,7 +19,7 @@ from services.evidence.domain.decisions import Decision, Outcome, Row, decide
 from services.evidence.domain.evidence import State, Submission
 from services.evidence.domain.validity import Piece
 from services.evidence.handlers.counting import IntakeCounts
-from services.evidence.tables import alignments, pieces, quarantine
+from services.evidence.tables import alignments, merges, pieces, quarantine
 from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import AttainError, Conflict, Unavailable
@@ -39,6 +39,14 @@ class ErasedLearner(AttainError):
     def __init__(self, learners: set[str]) -> None:
         super().__init__("a learner was erased meanwhile")
         self.learners = learners
+
+
+class MovedLearners(AttainError):
+    """Identities moved between learners after they were looked up: `moves` says how often by now, by tenant."""
+
+    def __init__(self, moves: dict[str, int]) -> None:
+        super().__init__("identities moved meanwhile")
+        self.moves = moves
 
 
 class StaleAlignment(AttainError):
@@ -83,7 +91,7 @@ class Writer:
         Raises:
             Unavailable: the database is away, or too much waits already.
             ErasedLearner: nothing was stored; identify again.
-            StaleAlignment: nothing was stored; align again.
+            MovedLearners, StaleAlignment: nothing was stored; identify, or align, again.
         """
         if not submissions:
             return []
@@ -170,7 +178,7 @@ class Writer:
         submissions = [submission for waiting in group for submission in waiting.submissions]
         now = datetime.datetime.now(datetime.UTC)
         async with self.counts.storing() as refused, self._database.transaction() as connection:
-            await self._refuse_erased(connection, submissions)
+            has_moved = await self._refuse_erased(connection, submissions)
             await self._refuse_stale(connection, submissions)
             known = await _load(connection, submissions, forests)
             decision = decide(submissions, known, utc(now))
@@ -179,18 +187,28 @@ class Writer:
             positions = [row[2] for row in appended]
             reach("evidence.appended")
             await _store(connection, decision, positions, group, now)
+            if has_moved:
+                await merges.set_homes(connection, _people(decision))
             reach("evidence.stored")
         reach("evidence.committed")
         self._written(appended)
         return self._placed(decision, positions)
 
-    async def _refuse_erased(self, connection: Connection, submissions: Sequence[Submission]) -> None:
-        await pieces.lock_against_erasure(connection, {submission.command.tenant for submission in submissions})
-        if await pieces.has_erased(connection):
+    async def _refuse_erased(self, connection: Connection, submissions: Sequence[Submission]) -> bool:
+        """Let no learner be erased or moved until this transaction ends; return whether any was moved before."""
+        seen = {submission.command.tenant: submission.moves for submission in submissions}
+        await pieces.lock_against_erasure(connection, seen)
+        has_erased, moves = await merges.changes(connection, list(seen))
+        stale = {tenant: now for tenant, now in moves.items() if any(
+            s.moves != now for s in submissions if s.command.tenant == tenant)}  # fmt: skip
+        if stale:
+            raise MovedLearners(stale)
+        if has_erased:
             learners = list({submission.learner for submission in submissions if submission.learner is not None})
             erased = await pieces.erased_among(connection, learners)
             if erased:
                 raise ErasedLearner(erased)
+        return bool(moves)
 
     async def _refuse_stale(self, connection: Connection, submissions: Sequence[Submission]) -> None:
         """Let nobody publish alignments until this transaction ends, and refuse what rests on an earlier map."""
@@ -284,6 +302,16 @@ async def _store(
             )  # fmt: skip
         await quarantine.park(connection, list(parked.values()), now)
     await quarantine.release(connection, decision.released)
+
+
+def _people(decision: Decision) -> list[tuple[str, str, str, str]]:
+    """Return whose the pieces of a batch are, as their sources know them."""
+    return [
+        (row.piece.evidence_id, row.piece.tenant, row.piece.source, row.submission.command.content.learner)
+        for rows in (decision.inserts, decision.updates)
+        for row in rows.values()
+        if row.submission is not None and row.submission.command.content.learner is not None
+    ]
 
 
 def _row(row: Row, decision: Decision, positions: Sequence[int]) -> tuple[Any, ...]:

@@ -13,7 +13,8 @@ from services.evidence.domain.quarantine import Refusal
 from services.evidence.formats import xapi
 from services.evidence.formats.reading import Origin, Reading
 from services.evidence.formats.xapi import Taken
-from services.evidence.formats.xapi_statement import Account, Actor, Statement, Version
+from services.evidence.formats.xapi_statement import Version
+from services.evidence.formats.xapi_types import Account, Actor, Statement
 from services.evidence.handlers.intake import ITEMS_A_SLICE, Intake, Item, count
 from services.evidence.handlers.quarantine import Quarantine
 from services.evidence.tables import statements
@@ -82,26 +83,28 @@ class Statements:
                 taken[index] = self._read(raw, sender)
             except InvalidEvent as error:
                 results[index] = _refused(index, None, error)
-        first: dict[Id, Taken] = {}
+        first = {one.id: one for one in reversed(taken.values())}
+        _, known = await self._remember(list(first.values()), sender, strict=False)
+        right: dict[Id, Taken] = {}
         for one in taken.values():
-            first.setdefault(one.id, one)
-        in_conflict, known = await self._remember(list(first.values()), sender, strict=False)
-        in_conflict |= {one.id for one in taken.values() if one.fingerprint != first[one.id].fingerprint}
-        recorded = await self._record([one for id, one in first.items() if id not in in_conflict], known, sender)
-        seen: set[Id] = set()
+            if known[one.id].digest == one.fingerprint:
+                right.setdefault(one.id, one)
+        recorded = await self._record(list(right.values()), known, sender)
         for index, one in taken.items():
-            if one.id in in_conflict and known[one.id].digest != one.fingerprint:
+            if known[one.id].digest != one.fingerprint:
                 conflict = InvalidEvent("the id is known with other content", reason="conflict", pointer="/id")
                 results[index] = _refused(index, one.id, conflict)
-            else:
-                item = msgspec.structs.replace(recorded[one.id], index=index)
-                if one.id in seen or (item.status == "acknowledged" and not known[one.id].is_new):
-                    item.status = "duplicate"
-                results[index] = item
-            seen.add(one.id)
+                continue
+            item = results[index] = msgspec.structs.replace(recorded[one.id], index=index)
+            if one is not right[one.id] or (item.status == "acknowledged" and not known[one.id].is_new):
+                item.status = "duplicate"
         answered = [results[index] for index in range(len(items))]
         count(answered, "xapi")
         return answered
+
+    async def again(self, original: bytes, tenant: str, source: str) -> Sequence[Item]:
+        """Take a quarantined statement in again."""
+        return await self.take_each([original], Sender(tenant, source, "redrive", "2.0.0"))
 
     async def show(
         self, tenant: str, source: str, statement_id: str, *, voided: bool

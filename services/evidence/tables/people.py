@@ -63,6 +63,16 @@ async def identities(connection: Connection, tenant: str, learner: str) -> list[
     )
 
 
+async def names(connection: Connection, tenant: str, learners: Sequence[str]) -> list[asyncpg.Record]:
+    """Return the display names of learners, of those that have one."""
+    return await connection.fetch(
+        "select learner::text as learner, min(name) as name from learner_identity"
+        " where tenant = $1 and learner = any($2::uuid[]) and name is not null group by 1",
+        tenant,
+        learners,
+    )
+
+
 async def search(connection: Connection, tenant: str, text: str, limit: int) -> list[asyncpg.Record]:
     """Return learners whose display name, or source id, starts with the text."""
     prefix = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"

@@ -42,11 +42,6 @@ async def erased_among(connection: Connection, learners: Sequence[str]) -> set[s
     return {str(row["learner"]) for row in rows}
 
 
-async def has_erased(connection: Connection) -> bool:
-    """Tell whether any learner was ever erased: spares most installations the question a batch."""
-    return bool(await connection.fetchval("select exists (select from erased_learner)"))
-
-
 async def lock_forests(connection: Connection, sources: Iterable[tuple[str, str]]) -> None:
     """Let no one else change what voids what in these (tenant, source); targets never cross sources."""
     await connection.execute(

@@ -36,6 +36,19 @@ async def set_groups(connection: Connection, tenant: str, groups: Sequence[tuple
     )
 
 
+async def groups(connection: Connection, tenant: str, after: str, limit: int) -> list[asyncpg.Record]:
+    """Return the memberships of the learners behind one, in the order of learners; `limit` bounds the learners."""
+    return await connection.fetch(
+        "select learner::text as learner, group_id, value from roster_group where tenant = $1 and learner in ("
+        "   select distinct learner from roster_group where tenant = $1 and learner::text > $2"
+        "   order by learner limit $3)"
+        " order by learner, group_id",
+        tenant,
+        after,
+        limit,
+    )
+
+
 async def classes(connection: Connection, tenant: str, after: str, limit: int) -> list[asyncpg.Record]:
     """Return classes in the order of their ids."""
     return await connection.fetch(

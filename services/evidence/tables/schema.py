@@ -33,6 +33,7 @@ evidence = sa.Table(
     sa.Column("private", sa.LargeBinary),
     sa.Column("align_by", _TEXT),
     sa.Column("told", UUID),
+    sa.Column("home", UUID),
 )
 sa.Index(
     "evidence_align_by",
@@ -53,6 +54,8 @@ learner_identity = sa.Table(
     sa.Column("source_id", _TEXT, primary_key=True),
     sa.Column("learner", UUID, nullable=False),
     sa.Column("name", _TEXT),
+    # The learner that it was of before a merge that is in force.
+    sa.Column("home", UUID),
 )
 sa.Index("learner_identity_learner", learner_identity.c.tenant, learner_identity.c.learner)
 sa.Index("learner_identity_source_id", learner_identity.c.tenant, learner_identity.c.source_id)
@@ -203,3 +206,56 @@ sa.Index(
     xapi_statement.c.learner_source_id,
     postgresql_where=xapi_statement.c.learner_source_id.isnot(None),
 )
+
+revision_group = sa.Table(
+    "revision_group",
+    metadata,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("source", _TEXT, primary_key=True),
+    # A digest: the name of a group may hold a learner's source id, which must be forgettable.
+    sa.Column("group_key", sa.LargeBinary, primary_key=True),
+    sa.Column("state", sa.LargeBinary, nullable=False),
+)
+
+learner_merge = sa.Table(
+    "learner_merge",
+    metadata,
+    sa.Column("merge_id", UUID, primary_key=True),
+    sa.Column("tenant", _TEXT, nullable=False),
+    sa.Column("merged", UUID, nullable=False),
+    sa.Column("kept", UUID, nullable=False),
+    sa.Column("reason", _TEXT, nullable=False),
+    sa.Column("merged_by", _TEXT, nullable=False),
+    sa.Column("merged_at", _INSTANT, nullable=False),
+    sa.Column("undone_by", _TEXT),
+    sa.Column("undone_at", _INSTANT),
+)
+_IN_FORCE = learner_merge.c.undone_at.is_(None)
+sa.Index(
+    "learner_merge_merged", learner_merge.c.tenant, learner_merge.c.merged, unique=True, postgresql_where=_IN_FORCE
+)
+sa.Index("learner_merge_kept", learner_merge.c.tenant, learner_merge.c.kept, postgresql_where=_IN_FORCE)
+
+identity_move = sa.Table(
+    "identity_move",
+    metadata,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    # How often identities of the tenant went from one learner to another: what is cached of them is of one number.
+    sa.Column("moves", sa.BigInteger, nullable=False),
+)
+
+api_key = sa.Table(
+    "api_key",
+    metadata,
+    sa.Column("key_id", _TEXT, primary_key=True),
+    sa.Column("tenant", _TEXT, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("source", _TEXT, nullable=False),
+    sa.Column("scopes", sa.ARRAY(sa.Text), nullable=False),
+    # SHA-256 of the secret; the secret itself is shown once and kept nowhere.
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", _INSTANT, nullable=False),
+    sa.Column("expires_at", _INSTANT),
+    sa.Column("revoked_at", _INSTANT),
+)
+sa.Index("api_key_tenant", api_key.c.tenant)

@@ -1,21 +1,43 @@
 """What a tenant sets for all of its policies."""
 
-from typing import Annotated
+import datetime
+from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.progression.handlers.decisions import Decisions
+from services.progression.school_calendar import BREAKS_MAX, breaks_of, days_of
 from shared.settings import Settings
 from shared.web import Caller, wait_for
 
 
-class TenantSettings(BaseModel):
-    """The settings of a tenant; `time_zone` (IANA name) is where its school days begin and end."""
+class Break(BaseModel):
+    """Days without school, the first and the last among them."""
 
     model_config = ConfigDict(extra="forbid")
 
-    time_zone: Annotated[str, Field(min_length=1, max_length=100)]
+    first: datetime.date
+    last: datetime.date
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Break":
+        if self.last < self.first:
+            raise ValueError("a break ends on its first day or later")
+        return self
+
+
+class TenantSettings(BaseModel):
+    """
+    The settings of a tenant; what is left out stays as it is.
+
+    `time_zone` (IANA name) is where its school days begin and end. In `breaks` nothing ages and nobody is late.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    time_zone: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    breaks: Annotated[list[Break], Field(max_length=BREAKS_MAX)] | None = None
 
 
 def settings_router(decisions: Decisions, settings: Settings) -> APIRouter:
@@ -23,17 +45,23 @@ def settings_router(decisions: Decisions, settings: Settings) -> APIRouter:
     router = APIRouter(tags=["settings"])
 
     @router.get("/v1/settings")
-    async def read(caller: Caller) -> TenantSettings:
+    async def read(caller: Caller) -> dict[str, Any]:
         """What is set, or its default."""
         caller.require("records:read", "policy:write", "admin")
-        return TenantSettings(time_zone=await decisions.time_zone(caller.tenant))
+        return _shown(await decisions.settings(caller.tenant))
 
     @router.put("/v1/settings")
-    async def put(body: TenantSettings, caller: Caller) -> TenantSettings:
-        """Set them; answers when all shards have folded it. What is on the record stays as it was decided."""
+    async def put(body: TenantSettings, caller: Caller) -> dict[str, Any]:
+        """Set some; answers with all when every shard has folded it. What is on the record stays as it was decided."""
         caller.require("policy:write", "admin")
-        positions = await decisions.set_time_zone(caller.tenant, body.time_zone)
+        breaks = breaks_of((each.first, each.last) for each in body.breaks) if body.breaks is not None else None
+        known, positions = await decisions.set_settings(caller.tenant, body.time_zone, breaks)
         await wait_for(lambda: decisions.folded(positions), settings)
-        return body
+        return _shown(known)
 
     return router
+
+
+def _shown(known: dict[str, str]) -> dict[str, Any]:
+    breaks = [{"first": str(first), "last": str(last)} for first, last in days_of(known["breaks"])]
+    return {"time_zone": known["time_zone"], "breaks": breaks}

@@ -29,6 +29,8 @@ from shared.events import Draft, encode_json, envelope, now
 from shared.settings import Settings
 from shared.shards import shard_of, stable_id
 
+DEFAULT_SETTINGS = {"time_zone": "UTC", "breaks": ""}
+
 
 class Decisions:
     """What people decide: stored, then told to every shard through the inbox in the same transaction."""
@@ -145,29 +147,34 @@ class Decisions:
         reach("framework.committed")
         return migration, positions
 
-    async def set_time_zone(self, tenant: str, time_zone: str) -> dict[int, int]:
+    async def set_settings(
+        self, tenant: str, time_zone: str | None, breaks: str | None
+    ) -> tuple[dict[str, str], dict[int, int]]:
         """
-        Say in which time zone (IANA name) the tenant's school days lie; return the inbox position in every shard.
+        Say in which time zone (IANA name) the tenant's school days lie, and when school is out; None leaves it as it is.
 
-        What is on the record stays, and everything else is decided anew. The one that was set last is not set again.
+        Return all that is set, with the inbox position in every shard. What is on the record stays, and ages by the new
+        breaks; everything else is decided anew. What is set already is not set again.
 
         Raises:
             InvalidEvent: there is no such time zone.
         """
-        if time_zone not in zoneinfo.available_timezones():
+        if time_zone is not None and time_zone not in zoneinfo.available_timezones():
             raise InvalidEvent(f"there is no time zone {time_zone[:100]!r}", pointer="/time_zone")
         async with self._database.transaction() as connection:
             known, positions = await self._last(connection, tenant, SETTINGS_ACTIVATED, {})
-            if known.get("time_zone") != time_zone:
-                data = {"time_zone": time_zone}
-                positions = await self._decide_everywhere(connection, tenant, SETTINGS_ACTIVATED, data)
-        return positions
+            before = DEFAULT_SETTINGS | known
+            given = {"time_zone": time_zone, "breaks": breaks}
+            after = before | {name: value for name, value in given.items() if value is not None}
+            if after != before:
+                positions = await self._decide_everywhere(connection, tenant, SETTINGS_ACTIVATED, after)
+        return after, positions
 
-    async def time_zone(self, tenant: str) -> str:
-        """Return the time zone that was set last, UTC where none was."""
+    async def settings(self, tenant: str) -> dict[str, str]:
+        """Return what was set last, or its defaults."""
         async with self._database.transaction() as connection:
             known, _ = await self._last(connection, tenant, SETTINGS_ACTIVATED, {})
-        return known.get("time_zone", "UTC")
+        return DEFAULT_SETTINGS | known
 
     async def framework(self, tenant: str, id: str) -> Framework:
         """

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import msgspec
 
 from services.progression import tables
-from services.progression.advancement import framework_of_level, may_sign_off
 from services.progression.curriculum import Framework, framework_of
 from services.progression.decisions import COMPETENCY_DECIDED, LEVEL_DECIDED, CompetencyDecided, LevelDecided
 from services.progression.domain import level_terms
@@ -14,6 +13,7 @@ from services.progression.handlers.logs import Logs
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
 from services.progression.handlers.rules import rules_of
 from services.progression.learner import LearnerState
+from services.progression.level_fold import framework_of_level, may_sign_off
 from services.progression.policy import Policy, policy_from
 from services.progression.policy.rule import shifted
 from shared.crash_points import reach

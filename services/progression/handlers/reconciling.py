@@ -20,6 +20,7 @@ from services.progression.inputs import Key, valid_pieces
 from services.progression.journal import unpack_entries
 from services.progression.mastery import KeyState, replay
 from services.progression.policy import Policy, policy_from
+from services.progression.standing import rule_of
 from shared.contracts import MasteryUpdated
 from shared.database import Database
 from shared.feed import FeedClient
@@ -162,16 +163,17 @@ def differing(histories: dict[Key, History], states: dict[Key, KeyState], polici
     return sorted(
         key
         for key in histories.keys() | states.keys()
-        if key not in states
-        or _value(key, states[key], policies) != _plain(key, histories, states[key].policy, policies)
+        if key not in states or _value(key, states[key], policies) != _plain(key, histories, states[key], policies)
     )
 
 
-def _plain(key: Key, histories: dict[Key, History], pin: str, policies: dict[str, Policy]) -> tuple[object, ...]:
+def _plain(
+    key: Key, histories: dict[Key, History], stored: KeyState, policies: dict[str, Policy]
+) -> tuple[object, ...]:
     history = histories.get(key, History())
-    policy = policies.get(pin)
-    rule = policy.rule if policy is not None else None
-    state = replay(KeyState(clock=history.clock), valid_pieces(history.evidence), rule, pin, history.decisions)
+    pinned = KeyState(clock=history.clock, time_zone=stored.time_zone, dok=stored.dok, breaks=stored.breaks)
+    rule = rule_of(policies.get(stored.policy), pinned)
+    state = replay(pinned, valid_pieces(history.evidence), rule, stored.policy, history.decisions)
     return _value(key, state, policies)
 
 

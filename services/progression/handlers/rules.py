@@ -48,7 +48,7 @@ class RuleBook:
         """Put a decision into force at the shard's journal position; return the row of `tables.save_activations`."""
         data = msgspec.json.decode(decision.data)
         tenant, policy, framework = decision.tenant, data.get("policy", ""), data.get("framework", "")
-        version, time_zone = data.get("version", ""), data.get("time_zone", "")
+        version = data.get("version", "")
         async with self._database.connection() as connection:
             policy_body, framework_body = await tables.load_documents(connection, tenant, policy, framework, version)
         batch = data.get("batch", "")
@@ -65,7 +65,8 @@ class RuleBook:
             framework,
             policy,
             version,
-            time_zone,
+            data.get("time_zone", ""),
+            data.get("breaks", ""),
             data.get("mode", GRANDFATHERED),
             batch,
         )
@@ -82,17 +83,9 @@ class RuleBook:
         rules = shard.rules.setdefault(tenant, Rules())
         graph = self._framework(framework) if framework is not None else None
         document = self._policy(data["policy"], policy) if policy is not None else None
-        rules.activate(
-            Activation(
-                rules.no + 1,
-                trigger,
-                data.get("framework", ""),
-                document,
-                graph,
-                data.get("time_zone", ""),
-                data.get("mode", GRANDFATHERED),
-            )
-        )
+        framework_id, time_zone, breaks = (data.get(name, "") for name in ("framework", "time_zone", "breaks"))
+        mode = data.get("mode", GRANDFATHERED)
+        rules.activate(Activation(rules.no + 1, trigger, framework_id, document, graph, time_zone, breaks, mode))
         return rules
 
     def _policy(self, digest: str, body: bytes) -> Policy:
@@ -116,7 +109,7 @@ async def activations_of(connection: Connection, tenant: str, shard: int, framew
         Activation(
             row["no"], trigger_of(row), row["framework"],
             policies.get(row["policy"]), read_framework(row["framework_body"]) if row["framework_body"] else None,
-            row["time_zone"], row["mode"],
+            row["time_zone"], row["breaks"], row["mode"],
         )
         for row in rows
     ]  # fmt: skip

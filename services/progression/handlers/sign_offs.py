@@ -6,9 +6,10 @@ from typing import Literal
 import msgspec
 
 from services.progression import tables
-from services.progression.advancement import ESCALATES_AFTER, LEADER
 from services.progression.handlers.memory import unpack_learner
-from services.progression.policy.rule import weekdays_later
+from services.progression.handlers.rules import rules_of
+from services.progression.level_fold import ESCALATES_AFTER, LEADER
+from services.progression.school_calendar import weekdays_later
 from shared.database import Database
 from shared.events import now
 
@@ -38,11 +39,12 @@ async def waiting(
     """
     async with database.connection() as connection:
         rows = await tables.standings_behind(connection, tenant, after, LEARNERS_A_PAGE, learners)
+        breaks = (await rules_of(connection, tenant, "")).breaks[-1]
     found: list[Waiting] = []
     at = now()
     for learner, state in rows:
         for scope, (asked, since, _) in unpack_learner(state).awaiting.items():
-            item = _waiting(learner, scope, asked, since, at)
+            item = _waiting(learner, scope, asked, since, weekdays_later(since, ESCALATES_AFTER, breaks), at)
             if role is None or role in item.roles:
                 found.append(item)
         if len(found) >= limit:
@@ -50,9 +52,8 @@ async def waiting(
     return found, rows[-1]["learner"] if len(rows) == LEARNERS_A_PAGE else None
 
 
-def _waiting(learner: str, scope: str, role: str, since: str, at: str) -> Waiting:
+def _waiting(learner: str, scope: str, role: str, since: str, escalate_at: str, at: str) -> Waiting:
     is_level = "#" in scope.partition(":")[0]
-    escalate_at = weekdays_later(since, ESCALATES_AFTER)
     late = escalate_at <= at
     also = (LEADER,) if is_level and late and role != LEADER else ()
     return Waiting(learner, "level" if is_level else "competency", scope, (role, *also), since, escalate_at, late)

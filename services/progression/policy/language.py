@@ -155,6 +155,11 @@ class Policy(Part):
         """Whether it matters where a school day begins."""
         return self.evidence.collapse != "none" or any(path.sufficiency.min_occasions > 1 for path in self.paths)
 
+    @property
+    def ages(self) -> bool:
+        """Whether it matters when school is out: time alone makes what is on the record due for a re-check."""
+        return self.upkeep.reverify_after_days is not None
+
     @functools.cached_property
     def reference(self) -> PolicyRef:
         """How events name the policy."""
@@ -165,18 +170,18 @@ class Policy(Part):
         """The policy compiled for a tenant in UTC and a competency without a depth of its own."""
         return self.rule_in()
 
-    def rule_in(self, time_zone: str = "UTC", dok: int | None = None) -> Rule:
+    def rule_in(self, time_zone: str = "UTC", dok: int | None = None, breaks: str = "") -> Rule:
         """
-        Return the policy compiled for a tenant's time zone (IANA name) and a competency's depth of knowledge.
+        Return the policy compiled for a tenant's time zone (IANA name) and breaks, and a competency's depth of knowledge.
 
         Raises:
             ValueError: there is no such time zone.
         """
-        place = (time_zone, dok)
+        place = (time_zone, dok, breaks)
         if place not in self._rules:
-            self._rules[place] = compile_rule(self, time_zone, dok)
+            self._rules[place] = compile_rule(self, time_zone, dok, breaks)
         return self._rules[place]
 
     @functools.cached_property
-    def _rules(self) -> dict[tuple[str, int | None], Rule]:
+    def _rules(self) -> dict[tuple[str, int | None, str], Rule]:
         return {}

@@ -74,14 +74,15 @@ class Rule:
     """
 
     __slots__ = (
-        "activities", "age", "assessors", "assisted", "below", "below_last", "bottom", "collapse", "confirm_on", "cut",
+        "activities", "age", "assessors", "assisted", "below", "below_last", "bottom", "breaks", "collapse", "confirm_on", "cut",
         "day", "follows", "gap_s", "groups", "halving", "kinds", "last", "levels", "min_items", "missing_counts", "place",
         "plain", "policy", "provisional", "reassess", "reverify_days", "routes", "scored", "since", "single", "starts", "steps",
-        "tallies", "tracks", "watches", "window",
+        "tallies", "time_zone", "tracks", "watches", "window",
     )  # fmt: skip
 
-    def __init__(self, policy: "Policy", time_zone: str, dok: int | None) -> None:
+    def __init__(self, policy: "Policy", time_zone: str, dok: int | None, breaks: str) -> None:
         self.policy = policy
+        self.time_zone, self.breaks = time_zone, breaks
         self._take_evidence(policy, time_zone)
         self._take_paths(policy, dok)
         decision, upkeep = policy.decision, policy.upkeep
@@ -147,9 +148,9 @@ class Rule:
         self.steps = not self.last and not self.age
 
 
-def compile_rule(policy: "Policy", time_zone: str, dok: int | None) -> Rule:
-    """Return a policy compiled for a time zone and a competency's depth; raises `ValueError` for an unknown zone."""
-    return Rule(policy, time_zone, dok)
+def compile_rule(policy: "Policy", time_zone: str, dok: int | None, breaks: str) -> Rule:
+    """Return a policy compiled for a time zone, a competency's depth and breaks; `ValueError` for an unknown zone."""
+    return Rule(policy, time_zone, dok, breaks)
 
 
 def day_in(time_zone: str) -> Callable[[str], str] | None:
@@ -183,14 +184,6 @@ def minutes_later(instant: str, minutes: int) -> str:
     """Return the instant so many minutes later, in the form that events have."""
     moved = datetime.datetime.fromisoformat(instant) + datetime.timedelta(minutes=minutes)
     return moved.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def weekdays_later(instant: str, days: int) -> str:
-    """Return the instant so many days from Monday to Friday later, in the form that events have."""
-    while days:
-        instant = shifted(instant, 1)
-        days -= datetime.datetime.fromisoformat(instant).weekday() < 5
-    return instant
 
 
 def _leveled(depth: Depth, dok: int | None) -> Depth:

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -14,6 +14,18 @@ NEXT_MAX = 10
 """What is next in a subject; more would be a list, not a next step."""
 _NUMBER = re.compile(r"\D{0,6}?(\d+)")
 _BEFORE_ONE = {"PK": -1, "PREK": -1, "PRE-K": -1, "TK": -0.5, "K": 0, "KG": 0, "KINDERGARTEN": 0}
+
+
+class Standing(Protocol):
+    """What of a state decides a place on the continuum."""
+
+    @property
+    def status(self) -> Status:
+        """The status of the competency."""
+
+    @property
+    def mastered_at(self) -> str | None:
+        """When it was shown, None where it was not."""
 
 
 class Standard(NamedTuple):
@@ -123,7 +135,7 @@ def learner_record(
     """
     by_id = {state.competency: state for state in states}
     groups: dict[tuple[str, str | None], list[Standard]] = {}
-    for standard in _sorted(standards):
+    for standard in in_continuum(standards):
         own = standard.level is not None or standard.competency in prerequisites or standard.competency in by_id
         if own or not standard.group:
             groups.setdefault((standard.framework, standard.subject), []).append(standard)
@@ -141,6 +153,22 @@ def learner_record(
         review=[step for subject in subjects for step in subject.review],
         stale=stale,
     )
+
+
+def remaining_of(standards: Sequence[Standard], states: Mapping[str, Standing]) -> int:
+    """Return how many competencies of the learner's current levels are not on the record, over all subjects begun."""
+    groups: dict[tuple[str, str | None], dict[str | None, list[Standard]]] = {}
+    for standard in in_continuum(standards):
+        if not standard.group:
+            levels = groups.setdefault((standard.framework, standard.subject), {})
+            levels.setdefault(standard.level, []).append(standard)
+    left = 0
+    for levels in groups.values():
+        progress = [_level(level, members, states) for level, members in levels.items()]
+        if any(level.counts.get(NO_EVIDENCE, 0) < level.total for level in progress):
+            current = _current_level(progress)
+            left += sum(level.total - level.mastered for level in progress if level.level == current)
+    return left
 
 
 def level_order(standards: Iterable[Standard]) -> dict[str | None, tuple[int, float]]:
@@ -166,8 +194,8 @@ def _level_key(level: str | None, ordinal: int) -> tuple[int, float]:
     return (1, ordinal) if number is None else (0, int(number[1]))
 
 
-def _sorted(standards: Sequence[Standard]) -> list[Standard]:
-    """Sort by framework, subject, level, ordinal."""
+def in_continuum(standards: Sequence[Standard]) -> list[Standard]:
+    """Sort by framework, subject, level and ordinal: the order in which a continuum is walked."""
     by_subject: dict[tuple[str, str | None], list[Standard]] = {}
     for standard in standards:
         by_subject.setdefault((standard.framework, standard.subject), []).append(standard)
@@ -185,7 +213,7 @@ def _subject(
     for standard in group:
         levels.setdefault(standard.level, []).append(standard)
     progress = [_level(level, members, states) for level, members in levels.items()]
-    following = [s for s in group if _is_next(s.competency, states, prerequisites)]
+    following = [s for s in group if is_next(s.competency, states, prerequisites)]
     review = [s for s in group if _status(states, s.competency) == "reverify_due"]
     return Subject(
         subject=group[0].subject,
@@ -199,7 +227,7 @@ def _subject(
     )
 
 
-def _level(level: str | None, members: Sequence[Standard], states: Mapping[str, MasteryUpdated]) -> Level:
+def _level(level: str | None, members: Sequence[Standard], states: Mapping[str, Standing]) -> Level:
     counts = Counter(_status(states, standard.competency) for standard in members)
     mastered = sum(_on_record(states, standard.competency) for standard in members)
     return Level(level, len(members), mastered, in_order(counts))
@@ -216,9 +244,8 @@ def _current_level(levels: Sequence[Level]) -> str | None:
     return (open_levels or levels[-1:])[0].level
 
 
-def _is_next(
-    competency: str, states: Mapping[str, MasteryUpdated], prerequisites: Mapping[str, Collection[str]]
-) -> bool:
+def is_next(competency: str, states: Mapping[str, Standing], prerequisites: Mapping[str, Collection[str]]) -> bool:
+    """Tell whether all direct prerequisites are satisfied and the competency is not."""
     if _satisfies(states, competency):
         return False
     return all(_satisfies(states, before) for before in prerequisites.get(competency, ()))
@@ -249,16 +276,16 @@ def _step(standard: Standard, states: Mapping[str, MasteryUpdated]) -> Step:
     return Step(standard.competency, standard.title, standard.framework, standard.subject, standard.level, status)
 
 
-def _status(states: Mapping[str, MasteryUpdated], competency: str) -> Status:
+def _status(states: Mapping[str, Standing], competency: str) -> Status:
     state = states.get(competency)
     return NO_EVIDENCE if state is None else state.status
 
 
-def _on_record(states: Mapping[str, MasteryUpdated], competency: str) -> bool:
+def _on_record(states: Mapping[str, Standing], competency: str) -> bool:
     state = states.get(competency)
     return state is not None and on_record(state.status, state.mastered_at)
 
 
-def _satisfies(states: Mapping[str, MasteryUpdated], competency: str) -> bool:
+def _satisfies(states: Mapping[str, Standing], competency: str) -> bool:
     state = states.get(competency)
     return state is not None and satisfies(state.status, state.mastered_at)

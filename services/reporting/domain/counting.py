@@ -112,6 +112,7 @@ def district_mastery(
     sizes: Mapping[str | None, int],
     counts: Iterable[Count],
     titles: Mapping[str, str],
+    small: int = SMALL,
 ) -> DistrictMastery:
     """
     Return a district's counts with small numbers suppressed, also those that could be worked out from the others.
@@ -119,20 +120,21 @@ def district_mastery(
     Args:
         schools: (id, title).
         sizes: learners by school; None is the district, each learner once.
+        small: numbers below this are not told.
     """
     totals = {school: sizes.get(school, 0) for school in [*(school for school, _ in schools), None]}
-    hidden = hidden_totals(totals)
+    hidden = hidden_totals(totals, small)
     by_competency: dict[str, list[Count]] = {}
     for count in counts:
         by_competency.setdefault(count.competency, []).append(count)
     return DistrictMastery(
         district=district,
         title=title,
-        suppressed_below=SMALL,
+        suppressed_below=small,
         learners=None if None in hidden else totals[None],
         schools=[SchoolSize(s, name, None if s in hidden else totals[s]) for s, name in schools],
         competencies=[
-            _competency_counts(competency, titles.get(competency), by_competency[competency], totals, hidden)
+            _competency_counts(competency, titles.get(competency), by_competency[competency], totals, hidden, small)
             for competency in sorted(by_competency)
         ],
     )
@@ -144,6 +146,7 @@ def _competency_counts(
     counts: Sequence[Count],
     totals: Mapping[str | None, int],
     hidden: set[str | None],
+    small: int,
 ) -> CompetencyCounts:
     cells: dict[Cell, int] = {(count.status, count.school): count.learners for count in counts}
     statuses = [status for status in STATUSES if (status, None) in cells or status == NO_EVIDENCE]
@@ -151,7 +154,7 @@ def _competency_counts(
         told = sum(cells.get((status, school), 0) for status in statuses)
         cells[NO_EVIDENCE, school] = cells.get((NO_EVIDENCE, school), 0) + total - told
     table: dict[Cell, int] = {(s, school): cells.get((s, school), 0) for s in statuses for school in totals}
-    secret = hidden_cells(table, totals, hidden)
+    secret = hidden_cells(table, totals, hidden, small)
 
     def shown(school: str | None) -> dict[Status, int | None]:
         return {s: None if (s, school) in secret else table[s, school] for s in statuses}

@@ -11,8 +11,10 @@ Source: Gusfield 1988, "A graph theoretic approach to statistical data security"
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
-SMALL = 10
-"""Counts below this are not told: the usual minimum cell size of public education reports."""
+from services.reporting.domain.small_numbers import N_MIN
+
+SMALL = N_MIN
+"""Counts below this are not told by default; a tenant may set more."""
 
 Column: TypeAlias = "str | None"
 """A school; None is the district."""
@@ -21,23 +23,25 @@ TOTAL = ""
 """The row of the totals."""
 
 
-def hidden_totals(totals: Mapping[Column, int]) -> set[Column]:
+def hidden_totals(totals: Mapping[Column, int], small: int = SMALL) -> set[Column]:
     """Return the columns whose number of learners is not told; the same for all competencies."""
     cells = {(TOTAL, column): count for column, count in totals.items()}
-    hidden = {cell for cell, count in cells.items() if 0 < count < SMALL}
+    hidden = {cell for cell, count in cells.items() if 0 < count < small}
     while True:
         shown_inner = {cell: n for cell, n in cells.items() if cell[1] is not None and cell not in hidden}
         inner = [cells[cell] for cell in hidden if cell[1] is not None]
         if (TOTAL, None) in hidden:
             # A district this small: nothing of it is told.
             return set(totals)
-        if not inner or (len(inner) > 1 and sum(inner) >= SMALL):
+        if not inner or (len(inner) > 1 and sum(inner) >= small):
             return {column for _, column in hidden}
         candidates = {cell: n for cell, n in shown_inner.items() if n} or {(TOTAL, None): 0}
         hidden.add(_smallest(candidates))
 
 
-def hidden_cells(cells: Mapping[Cell, int], totals: Mapping[Column, int], hidden_columns: set[Column]) -> set[Cell]:
+def hidden_cells(
+    cells: Mapping[Cell, int], totals: Mapping[Column, int], hidden_columns: set[Column], small: int = SMALL
+) -> set[Cell]:
     """
     Return the cells of (status, school or None) that are not told.
 
@@ -46,12 +50,12 @@ def hidden_cells(cells: Mapping[Cell, int], totals: Mapping[Column, int], hidden
         hidden_columns: where that total is not told.
     """
     table = dict(cells) | {(TOTAL, column): count for column, count in totals.items()}
-    small_groups = {column for column in hidden_columns if totals[column] < SMALL}
+    small_groups = {column for column in hidden_columns if totals[column] < small}
     hidden = {(TOTAL, column) for column in hidden_columns}
-    hidden |= {cell for cell, count in cells.items() if cell[1] in small_groups or 0 < count < SMALL}
+    hidden |= {cell for cell, count in cells.items() if cell[1] in small_groups or 0 < count < small}
     lines = _lines(table)
     while True:
-        more = _too_few(table, lines, hidden) or _determined(table, lines, hidden)
+        more = _too_few(table, lines, hidden, small) or _determined(table, lines, hidden)
         if not more:
             return {cell for cell in hidden if cell[0] != TOTAL}
         hidden |= more
@@ -74,7 +78,9 @@ def _is_margin(cell: Cell, line: tuple[str, Column]) -> bool:
     return cell[1] is None if line[0] == "row" else cell[0] == TOTAL
 
 
-def _too_few(table: Mapping[Cell, int], lines: Mapping[tuple[str, Column], list[Cell]], hidden: set[Cell]) -> set[Cell]:
+def _too_few(
+    table: Mapping[Cell, int], lines: Mapping[tuple[str, Column], list[Cell]], hidden: set[Cell], small: int
+) -> set[Cell]:
     """Hide one more in lines with a single hidden cell, or with hidden ones so small that their sum gives them away."""
     more: set[Cell] = set()
     for line, cells in lines.items():
@@ -83,7 +89,7 @@ def _too_few(table: Mapping[Cell, int], lines: Mapping[tuple[str, Column], list[
         gone = [cell for cell in cells if cell in hidden]
         inner = [table[cell] for cell in gone if not _is_margin(cell, line)]
         sum_is_told = len(inner) == len(gone)
-        if len(gone) == 1 or (gone and sum_is_told and sum(inner) < SMALL and any(inner)):
+        if len(gone) == 1 or (gone and sum_is_told and sum(inner) < small and any(inner)):
             more |= _one_more(table, cells, hidden)
     return more
 

@@ -1,31 +1,35 @@
 """
-Answers to reads: what the caller may see, from one snapshot of the read models.
-
-`records:read` sees the tenant, `records:read:classes` the classes that the roster lists the caller as active staff of,
-and the learners in them, `records:read:self` one learner. What is not in the tenant is not found, whoever asks.
+Answers about one learner, and the rows of the read models for the audit; each from one snapshot of the read models.
 """
 
-import asyncio
-import base64
-import binascii
 from typing import Any
 
 import msgspec
 
-from services.reporting.domain.continuum import Record, Standard, learner_record
-from services.reporting.domain.counting import ClassMastery, Count, DistrictMastery, class_mastery, district_mastery
+from services.reporting.domain.access import PERMISSIONS
+from services.reporting.domain.continuum import Record, Standard, learner_record, remaining_of
+from services.reporting.domain.growth import Growth, growth
+from services.reporting.domain.needs import Stands
+from services.reporting.domain.timeline import Row, events_of
+from services.reporting.handlers.access import AccessLog, check_class, check_learner, check_tenant
+from services.reporting.handlers.classes import prerequisites_of
+from services.reporting.handlers.cursors import Page, read_cursor, write_cursor
+from services.reporting.tables import happened
 from services.reporting.tables.reads import Snapshot, snapshot
+from services.reporting.tables.rights import accesses
+from services.reporting.tables.schema import INPUT_LOGS, MODELS, key_columns
 from shared.auth import Identity
 from shared.contracts import MasteryUpdated
 from shared.database import Database
-from shared.errors import Forbidden, Gone, InvalidEvent, NotFound
+from shared.errors import Gone, InvalidEvent, NotFound
 from shared.event_log import Head
-from shared.events import Position
+from shared.events import Position, utc
 from shared.settings import Settings
 from shared.shards import shard_of
 
-READ_SCOPES = TENANT, CLASSES, SELF = "records:read", "records:read:classes", "records:read:self"
-MODEL_OF_LOG = {"progression": "mastery", "curriculum": "curriculum", "roster": "roster"}
+MODEL_OF_LOG = {log: model for model, log in INPUT_LOGS.items()}
+LATEST = ("~", "~", 2**62)
+"""Sorts behind every (decided at, learner, position)."""
 _decode_state = msgspec.json.Decoder(MasteryUpdated).decode
 
 
@@ -44,85 +48,113 @@ class StateRow(msgspec.Struct, frozen=True):
 
 
 class Reader:
-    """Answers the read routes."""
+    """Answers about one learner, and what the audit reads."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, database: Database, settings: Settings, log: AccessLog) -> None:
         self._database = database
         self._settings = settings
+        self._log = log
 
     async def record(self, caller: Identity, learner: str) -> Record:
         """Return the record of a learner; raises `NotFound` or `Forbidden`."""
         tenant, shard = caller.tenant, shard_of(caller.tenant, learner, self._settings.shards)
         async with snapshot(self._database) as view:
-            await _check_learner(view, caller, learner)
+            role = await check_learner(view, caller, learner, "record")
             states = [_decode_state(data) for data in await view.states(tenant, learner)]
             # Where nothing is known of a learner yet, every framework may be the one to start with.
             frameworks = sorted({state.framework for state in states}) or None
             standards = [Standard(*row) for row in await view.competencies(tenant, frameworks)]
-            prerequisites: dict[str, list[str]] = {}
-            for framework, origin, destination in await view.prerequisites(tenant, frameworks):
-                prerequisites.setdefault(f"{framework}:{destination}", []).append(f"{framework}:{origin}")
+            prerequisites = await prerequisites_of(view, tenant, frameworks)
             present = {standard.competency for standard in standards}
             titles = await view.titles(tenant, [s.competency for s in states if s.competency not in present])
             head = await view.position("mastery", shard)
             stale = await view.is_stale(tenant, learner)
+        await self._log.note(caller, role, "record", learner, [learner])
         position = str(Position("progression", head.generation, shard, head.pos))
         return learner_record(learner, states, standards, prerequisites, position=position, titles=titles, stale=stale)
 
-    async def classes(self, caller: Identity) -> list[dict[str, Any]]:
-        """Return the classes that the caller may see."""
-        caller.require(*READ_SCOPES)
-        if not caller.scopes & {TENANT, CLASSES}:
-            return []
+    async def growth(self, caller: Identity, learner: str) -> Growth:
+        """Return how a learner's record grew; the projection is for staff only. Raises `NotFound` or `Forbidden`."""
         async with snapshot(self._database) as view:
-            staff = None if TENANT in caller.scopes else caller.subject
-            return [dict(row) for row in await view.classes(caller.tenant, staff)]
+            role = await check_learner(view, caller, learner, "growth")
+            rows = await view.statuses(caller.tenant, [learner])
+            frameworks = sorted({row["competency"].partition(":")[0] for row in rows})
+            standards = [Standard(*row) for row in await view.competencies(caller.tenant, frameworks)]
+        await self._log.note(caller, role, "growth", learner, [learner])
+        held = {row["competency"]: Stands(row["status"], row["mastered_at"]) for row in rows}
+        found = growth([at for _, at in held.values() if at is not None], remaining_of(standards, held))
+        return found if "projection" in PERMISSIONS[role] else msgspec.structs.replace(found, projection=None)
 
-    async def class_mastery(self, caller: Identity, class_id: str) -> ClassMastery:
-        """Return the grid and counts of a class; raises `NotFound` or `Forbidden`."""
-        tenant = caller.tenant
+    async def timeline(self, caller: Identity, learner: str, after: str, limit: int) -> Page:
+        """Return a page of what happened to a learner, the latest first; raises `NotFound` or `Forbidden`."""
         async with snapshot(self._database) as view:
-            title = await _check_class(view, caller, class_id)
-            learners = await view.class_learners(tenant, class_id)
-            states = await view.statuses(tenant, learners)
-            competencies = {row["competency"] for row in states}
-            frameworks = {competency.partition(":")[0] for competency in competencies}
-            order = [Standard(*row).competency for row in await view.competencies(tenant, frameworks)]
-            titles = await view.titles(tenant, competencies)
-        statuses = [(row["learner"], row["competency"], row["status"]) for row in states]
-        return class_mastery(class_id, title, learners, statuses, order=order, titles=titles)
+            role = await check_learner(view, caller, learner, "timeline")
+            page = await happened_page(view, caller.tenant, [learner], None, after, self._limit(limit))
+        await self._log.note(caller, role, "timeline", learner, [learner])
+        return page
 
-    async def districts(self, caller: Identity) -> list[dict[str, Any]]:
-        """Return the districts of the tenant."""
-        caller.require(TENANT)
+    async def happened(
+        self, caller: Identity, *, class_id: str | None, kinds: list[str] | None, after: str, limit: int
+    ) -> Page:
+        """Return a page of what happened in a class, or in the tenant; raises `NotFound` or `Forbidden`."""
         async with snapshot(self._database) as view:
-            return [dict(row) for row in await view.districts(caller.tenant)]
+            if class_id is None:
+                learners, role = None, check_tenant(caller, "timeline")
+            else:
+                _, role = await check_class(view, caller, class_id, "timeline")
+                learners = await view.class_learners(caller.tenant, class_id)
+            page = await happened_page(view, caller.tenant, learners, kinds, after, self._limit(limit))
+        seen = sorted({item.learner for item in page.items})
+        await self._log.note(caller, role, "timeline", class_id or caller.tenant, seen)
+        return page
 
-    async def district_mastery(self, caller: Identity, district: str) -> DistrictMastery:
-        """Return the counts of a district with small numbers suppressed; raises `NotFound` or `Forbidden`."""
-        caller.require(TENANT)
-        tenant = caller.tenant
+    async def accesses(self, caller: Identity, learner: str | None, after: str, limit: int) -> Page:
+        """Return a page of who looked at a learner, or with None at anything, the latest first."""
+        before = (read_cursor(after, tuple[int]) or (2**62,))[0]
         async with snapshot(self._database) as view:
-            title = {row["district"]: row["title"] for row in await view.districts(tenant)}.get(district)
-            if title is None:
-                raise NotFound(f"no district {district[:100]!r}")
-            schools = [(row["school"], row["title"]) for row in await view.district_schools(tenant, district)]
-            ids = [school for school, _ in schools]
-            sizes = {row["school"]: row["learners"] for row in await view.school_sizes(tenant, ids)}
-            counts = [Count(*row) for row in await view.school_counts(tenant, ids)]
-            titles = await view.titles(tenant, {count.competency for count in counts})
-        # A large district takes a while to protect; other requests go on meanwhile.
-        return await asyncio.to_thread(
-            district_mastery, district, title, schools, sizes=sizes, counts=counts, titles=titles
-        )
+            if learner is None:
+                check_tenant(caller, "access_log")
+            else:
+                await check_learner(view, caller, learner, "own_access_log")
+        async with self._database.connection() as connection:
+            rows = await accesses(connection, caller.tenant, learner, before, self._limit(limit) + 1)
+        items = [dict(row) | {"at": utc(row["at"])} for row in rows[: self._limit(limit)]]
+        return Page(items, write_cursor(items[-1]["id"]) if len(rows) > len(items) else None)
+
+    def _limit(self, asked: int) -> int:
+        return min(asked, self._settings.page_rows_max)
 
     async def states(self, caller: Identity, tenant: str | None, after: str, limit: int) -> tuple[list[StateRow], str]:
         """Return a page of all states in key order, and the cursor behind it; an empty page is the end."""
         caller.require("service")
         limit = min(limit, self._settings.page_rows_max)
         async with snapshot(self._database) as view:
-            rows = [StateRow(*row) for row in await view.all_states(tenant, _parse_cursor(after), limit)]
-        return rows, _cursor(rows[-1]) if rows else after
+            rows = [
+                StateRow(*row)
+                for row in await view.all_states(
+                    tenant, read_cursor(after, tuple[str, str, str]) or ("", "", ""), limit
+                )
+            ]
+        return rows, write_cursor(rows[-1].tenant, rows[-1].learner, rows[-1].competency) if rows else after
+
+    async def rows(
+        self, caller: Identity, table: str, tenant: str | None, after: str, limit: int
+    ) -> tuple[list[dict[str, Any]], str]:
+        """
+        Return a page of the rows of a read-model table in key order, without what lies in `data`, and the cursor behind it.
+
+        Raises:
+            NotFound: no read model has such a table.
+        """
+        caller.require("service")
+        if table not in {name for tables in MODELS.values() for name in tables}:
+            raise NotFound(f"no table {table[:60]!r} in a read model")
+        key = [column.name for column in key_columns(table)]
+        start = read_cursor(after, list[str | int])
+        async with snapshot(self._database) as view:
+            page = await view.all_rows(table, key, tenant, start, self._limit(limit))
+        found = [msgspec.json.decode(row["row"]) for row in page]
+        return found, write_cursor(*(found[-1][name] for name in key)) if found else after
 
     async def reached(self, position: Position) -> bool:
         """
@@ -150,40 +182,13 @@ async def _head(view: Snapshot, position: Position) -> Head:
     return await view.position(model, position.shard)
 
 
-async def _check_learner(view: Snapshot, caller: Identity, learner: str) -> None:
-    caller.require(*READ_SCOPES)
-    if not await view.learner_exists(caller.tenant, learner):
-        raise NotFound(f"no learner {learner[:100]!r}")
-    if TENANT in caller.scopes or (SELF in caller.scopes and caller.learner == learner):
-        return
-    if CLASSES in caller.scopes and await view.staff_sees_learner(caller.tenant, caller.subject, learner):
-        return
-    raise Forbidden(
-        "this learner is not in a class of yours" if CLASSES in caller.scopes else "this is not your record"
-    )
-
-
-async def _check_class(view: Snapshot, caller: Identity, class_id: str) -> str:
-    """Return the title of a class that the caller may see."""
-    caller.require(*READ_SCOPES)
-    found = await view.class_of(caller.tenant, class_id)
-    if found is None:
-        raise NotFound(f"no class {class_id[:100]!r}")
-    if TENANT not in caller.scopes:
-        mine = CLASSES in caller.scopes and await view.staff_sees_class(caller.tenant, caller.subject, class_id)
-        if not mine:
-            raise Forbidden("the roster does not list you as active staff of this class")
-    return str(found["title"])
-
-
-def _cursor(row: StateRow) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode((row.tenant, row.learner, row.competency))).decode()
-
-
-def _parse_cursor(text: str) -> tuple[str, str, str]:
-    if not text:
-        return "", "", ""
-    try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(text), type=tuple[str, str, str])
-    except (binascii.Error, msgspec.DecodeError, ValueError) as error:
-        raise InvalidEvent("the cursor is not one of Attain-Next", pointer="/after") from error
+async def happened_page(
+    view: Snapshot, tenant: str, learners: list[str] | None, kinds: list[str] | None, after: str, limit: int
+) -> Page:
+    """Return a page of what happened to some learners, or with None to all of the tenant."""
+    before = read_cursor(after, tuple[str, str, int]) or LATEST
+    found = await happened.happened(view, tenant, learners=learners, kinds=kinds, before=before, limit=limit + 1)
+    rows = [Row(*row) for row in found[:limit]]
+    titles = await view.titles(tenant, {row.scope for row in rows if row.scope_kind == "competency"})
+    last = rows[-1] if len(found) > limit else None
+    return Page(events_of(rows, titles), write_cursor(last.decided_at, last.learner, last.position) if last else None)

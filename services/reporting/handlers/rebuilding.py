@@ -9,7 +9,7 @@ import asyncio
 import logging
 from typing import Any
 
-from services.reporting.handlers.folding import FOLDS, Fold
+from services.reporting.handlers.folds import FOLDS, Fold
 from services.reporting.tables import rebuilds
 from services.reporting.tables.rebuilds import Attempt, Progress
 from services.reporting.tables.schema import INPUT_LOGS
@@ -43,29 +43,45 @@ class Rebuilder:
         Begin a rebuild and return its status.
 
         Args:
-            accept_differences: switch although the versions differ in their number of rows, as after an erasure.
+            accept_differences: switch although the versions differ in content, as after an erasure.
 
         Raises:
             NotFound: no such read model.
             Refused: it is being rebuilt already.
         """
-        if model not in FOLDS:
-            raise NotFound(f"no read model {model[:60]!r}; there are {', '.join(FOLDS)}")
+        _check(model)
         async with self._database.transaction() as connection:
             attempt = await rebuilds.begin(connection, model)
         reach("rebuild.begun")
+        return await self._start(attempt, accept_differences)
+
+    async def roll_back(self, model: str) -> dict[str, Any]:
+        """
+        Begin to go back to the version before, and return the status.
+
+        That version is brought to where the live one is before it is switched to, so that no reader sees a position go
+        back; it takes as long as what came since the last switch. Differences are accepted: they are the reason.
+
+        Raises:
+            NotFound: no such read model.
+            Refused: it is being rebuilt, or has no version before.
+        """
+        _check(model)
+        async with self._database.transaction() as connection:
+            attempt = await rebuilds.begin_rollback(connection, model)
+        return await self._start(attempt, accept_differences=True)
+
+    async def _start(self, attempt: Attempt, accept_differences: bool) -> dict[str, Any]:
         task = asyncio.create_task(self._run(attempt, accept_differences))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return await self.status(model)
+        return await self.status(attempt.model)
 
     async def status(self, model: str) -> dict[str, Any]:
         """Return the state of a read model and how far its rebuild is; raises `NotFound`."""
+        _check(model)
         async with self._database.connection() as connection:
-            row = await rebuilds.status(connection, model)
-        if row is None:
-            raise NotFound(f"no read model {model[:60]!r}; there are {', '.join(FOLDS)}")
-        status = dict(row)
+            status = dict(await rebuilds.status(connection, model) or {})
         if status["state"] == "live":
             status["folded"] = status["target"]
         return status
@@ -150,16 +166,23 @@ class Rebuilder:
         Verify the build and return what was found, in words.
 
         Raises:
-            Refused: a shard stands before the live one, or the number of rows differs and that was not accepted.
+            Refused: a shard stands before the live one, or rows differ and that was not accepted.
         """
         behind = [shard for shard in await rebuilds.progress(connection, attempt) if shard.pos < shard.target]
         if behind:
             raise Refused(f"shards {[shard.shard for shard in behind]} are behind the live version")
-        counts = await rebuilds.row_counts(connection, attempt)
-        different = {table: pair for table, pair in counts.items() if pair[0] != pair[1]}
+        found = await rebuilds.fingerprints(connection, attempt)
+        counts = {table: (live.rows, other.rows) for table, (live, other) in found.items()}
+        different = [table for table, (live, other) in found.items() if live != other]
         if different and not accept_differences:
-            raise Refused(f"rows differ (table: live, built): {different}")
-        return f"rows (table: live, built): {counts}"
+            raise Refused(f"the contents of {', '.join(different)} differ; rows (table: live, built): {counts}")
+        equal = f"differs in {', '.join(different)}" if different else "equal in content"
+        return f"{equal}; rows (table: live, built): {counts}"
+
+
+def _check(model: str) -> None:
+    if model not in FOLDS:
+        raise NotFound(f"no read model {model[:60]!r}; there are {', '.join(FOLDS)}")
 
 
 async def _nothing_in_flight() -> None:

@@ -64,24 +64,6 @@ class Snapshot:
         )
         return bool(found)
 
-    async def staff_sees_learner(self, tenant: str, staff: str, learner: str) -> bool:
-        """Return whether an active enrolment puts the learner into a class that the person actively teaches."""
-        found = await self.rows(
-            "select 1 from {staff} s join {enrolment} e on e.tenant = s.tenant and e.class = s.class and e.active"
-            " where s.tenant = $1 and s.staff = $2 and s.active and e.learner = $3 limit 1",
-            tenant,
-            staff,
-            learner,
-        )
-        return bool(found)
-
-    async def staff_sees_class(self, tenant: str, staff: str, class_id: str) -> bool:
-        """Return whether the roster lists the person as active staff of the class."""
-        found = await self.rows(
-            "select 1 from {staff} where tenant = $1 and class = $2 and staff = $3 and active", tenant, class_id, staff
-        )
-        return bool(found)
-
     async def states(self, tenant: str, learner: str) -> list[bytes]:
         """Return the data of every state of a learner."""
         rows = await self.rows(
@@ -90,9 +72,9 @@ class Snapshot:
         return [row["data"] for row in rows]
 
     async def statuses(self, tenant: str, learners: Collection[str]) -> Rows:
-        """Return (learner, competency, status) of the learners."""
+        """Return (learner, competency, status, mastered at) of the learners."""
         return await self.rows(
-            "select learner, competency, status from {mastery} where tenant = $1 and learner = any($2::text[])",
+            "select learner, competency, status, mastered_at from {mastery} where tenant = $1 and learner = any($2::text[])",
             tenant,
             list(learners),
         )
@@ -146,19 +128,6 @@ class Snapshot:
             list(competencies),
         )
         return {row["id"]: row["title"] for row in rows}
-
-    async def classes(self, tenant: str, staff: str | None) -> Rows:
-        """Return the classes of the tenant, or those that a person actively teaches, with their number of learners."""
-        return await self.rows(
-            "select c.class, c.title, c.school, c.subject, s.title as school_title, (select count(*) from {enrolment} e"
-            "   where e.tenant = c.tenant and e.class = c.class and e.active) as learners"
-            " from {class} c left join {school} s on s.tenant = c.tenant and s.school = c.school"
-            " where c.tenant = $1 and ($2::text is null or exists (select 1 from {staff} t"
-            "   where t.tenant = c.tenant and t.class = c.class and t.staff = $2 and t.active))"
-            " order by s.title, c.title, c.class",
-            tenant,
-            staff,
-        )
 
     async def class_of(self, tenant: str, class_id: str) -> asyncpg.Record | None:
         """Return a class of the tenant."""
@@ -220,6 +189,20 @@ class Snapshot:
             *after,
             tenant,
             limit,
+        )
+
+    async def all_rows(
+        self, table: str, key: Sequence[str], tenant: str | None, after: Sequence[object] | None, limit: int
+    ) -> Rows:
+        """Return the rows of a read-model table of all tenants, or of one, behind a key in key order, without `data`."""
+        names = ", ".join(f'"{name}"' for name in key)
+        where = "" if after is None else f" and ({names}) > ({', '.join(f'${n + 3}' for n in range(len(key)))})"
+        return await self.rows(
+            f"select to_jsonb(t) - 'data' as row from {{{table}}} t"
+            f" where ($1::text is null or tenant = $1){where} order by {names} limit $2",
+            tenant,
+            limit,
+            *(after or ()),
         )
 
 

@@ -1,4 +1,4 @@
-"""Rebuilding: the tables of the next version, its positions, and the switch."""
+"""Rebuilding and rolling back: the tables of another version, its positions, and the switch."""
 
 from typing import NamedTuple
 
@@ -13,21 +13,29 @@ STALE_S = 60
 
 
 class Attempt(NamedTuple):
-    """One run of a rebuild: it builds `version`, and only while no other attempt has begun."""
+    """One run: it brings `version` to where the version `live` is, and only while no other attempt has begun."""
 
     model: str
     version: int
+    live: int
     number: int
 
     @property
     def consumer(self) -> str:
-        """The consumer whose positions say how far the build is."""
+        """The consumer whose positions say how far the version is."""
         return consumer_name(self.model, self.version)
 
     @property
     def live_consumer(self) -> str:
         """The consumer of the version that readers use meanwhile."""
-        return consumer_name(self.model, self.version - 1)
+        return consumer_name(self.model, self.live)
+
+
+class Fingerprint(NamedTuple):
+    """What a table holds, in short; the order of its rows is no part of it."""
+
+    rows: int
+    content: str
 
 
 class Progress(NamedTuple):
@@ -46,16 +54,7 @@ async def begin(connection: Connection, model: str) -> Attempt:
     Raises:
         Refused: another attempt is at work.
     """
-    row = await connection.fetchrow(
-        "update read_model set state = 'building', attempt = attempt + 1, started_at = now(), heartbeat_at = now(),"
-        " finished_at = null, detail = '' where name = $1 and (state <> 'building'"
-        "   or heartbeat_at < now() - make_interval(secs => $2)) returning live, attempt",
-        model,
-        STALE_S,
-    )
-    if row is None:
-        raise Refused(f"{model} is being rebuilt already")
-    attempt = Attempt(model, row["live"] + 1, row["attempt"])
+    attempt = await _attempt(connection, model, 1)
     await _drop(connection, model, attempt.version)
     for statement in create_statements(model, attempt.version):
         await connection.execute(statement)
@@ -66,6 +65,34 @@ async def begin(connection: Connection, model: str) -> Attempt:
         attempt.live_consumer,
     )
     return attempt
+
+
+async def begin_rollback(connection: Connection, model: str) -> Attempt:
+    """
+    Take up the version before the live one again, in the caller's transaction; it goes on from where it was left.
+
+    Raises:
+        Refused: another attempt is at work, or there is no version before.
+    """
+    attempt = await _attempt(connection, model, -1)
+    kept = await connection.fetchval("select count(*) from consumer_shard where consumer = $1", attempt.consumer)
+    if not kept:
+        raise Refused(f"{model} has no version before {attempt.live} to go back to")
+    return attempt
+
+
+async def _attempt(connection: Connection, model: str, step: int) -> Attempt:
+    row = await connection.fetchrow(
+        "update read_model set state = 'building', building = live + $3, attempt = attempt + 1, started_at = now(),"
+        " heartbeat_at = now(), finished_at = null, detail = '' where name = $1 and (state <> 'building'"
+        "   or heartbeat_at < now() - make_interval(secs => $2)) returning live, building, attempt",
+        model,
+        STALE_S,
+        step,
+    )
+    if row is None:
+        raise Refused(f"{model} is being rebuilt already")
+    return Attempt(model, row["building"], row["live"], row["attempt"])
 
 
 async def hold(connection: Connection, attempt: Attempt) -> None:
@@ -115,22 +142,34 @@ async def move(connection: Connection, attempt: Attempt, shard: int, old: int, n
         raise Conflict(f"shard {shard} of {attempt.consumer} was moved by someone else")
 
 
-async def row_counts(connection: Connection, attempt: Attempt) -> dict[str, tuple[int, int]]:
-    """Return by table how many rows the live and the built version have."""
-    counts = {}
-    for table in MODELS[attempt.model]:
-        live = await connection.fetchval(f"select count(*) from {table_name(table, attempt.version - 1)}")
-        built = await connection.fetchval(f"select count(*) from {table_name(table, attempt.version)}")
-        counts[table] = (live, built)
-    return counts
+async def fingerprints(connection: Connection, attempt: Attempt) -> dict[str, tuple[Fingerprint, Fingerprint]]:
+    """Return by table the number of rows and a sum over their contents, of the live version and of the other one."""
+    return {
+        table: (
+            await _fingerprint(connection, table_name(table, attempt.live)),
+            await _fingerprint(connection, table_name(table, attempt.version)),
+        )
+        for table in MODELS[attempt.model]
+    }
+
+
+async def _fingerprint(connection: Connection, table: str) -> Fingerprint:
+    row = await connection.fetchrow(
+        f"select count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text from {table} t"
+    )
+    assert row is not None
+    return Fingerprint(*row)
 
 
 async def switch(connection: Connection, attempt: Attempt, detail: str) -> None:
     """
-    Make the built version the live one; its predecessor stays, the one before that goes.
+    Make the version the live one; the one that was stays for a rollback, and what is older than both goes.
 
     Consumers go on from the same Kafka offsets; those that have not noticed yet write to the old version for a moment.
+    The planner is told about the new tables first: without statistics the first large question takes seconds.
     """
+    for table in MODELS[attempt.model]:
+        await connection.execute(f"analyze {table_name(table, attempt.version)}")
     await connection.execute(
         "update consumer_shard b set next_offset = l.next_offset from consumer_shard l"
         " where b.consumer = $1 and l.consumer = $2 and b.shard = l.shard",
@@ -143,7 +182,7 @@ async def switch(connection: Connection, attempt: Attempt, detail: str) -> None:
         attempt.version,
         detail,
     )
-    await _drop(connection, attempt.model, attempt.version - 2)
+    await _drop(connection, attempt.model, min(attempt.version, attempt.live) - 1)
 
 
 async def fail(connection: Connection, attempt: Attempt, detail: str) -> None:
@@ -158,13 +197,13 @@ async def fail(connection: Connection, attempt: Attempt, detail: str) -> None:
 
 
 async def status(connection: Connection, model: str) -> asyncpg.Record | None:
-    """Return the state of a read model and, while one is built, the events folded and those to be folded."""
+    """Return the state of a read model and, while a version is built, the events folded and those to be folded."""
     return await connection.fetchrow(
-        "select name, live, state, attempt, started_at, finished_at, detail,"
+        "select name, live, building, state, attempt, started_at, finished_at, detail,"
         " (select coalesce(sum(pos), 0)::bigint from consumer_shard"
         "   where consumer = 'reporting-' || name || '-v' || live) as target,"
         " (select coalesce(sum(pos), 0)::bigint from consumer_shard"
-        "   where consumer = 'reporting-' || name || '-v' || (live + 1)) as folded"
+        "   where consumer = 'reporting-' || name || '-v' || building) as folded"
         " from read_model where name = $1",
         model,
     )

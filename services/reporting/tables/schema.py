@@ -19,11 +19,14 @@ FIRST_VERSION = 1
 MODELS: dict[str, tuple[str, ...]] = {
     "mastery": ("mastery",),
     "curriculum": ("framework", "competency", "association"),
-    "roster": ("school", "class", "staff", "enrolment"),
+    "roster": ("school", "class", "staff", "enrolment", "assignment"),
+    "advancement": ("advancement", "waiting"),
 }
 """The tables of every read model; each model folds one input log."""
 
-INPUT_LOGS = {"mastery": "progression", "curriculum": "curriculum", "roster": "roster"}
+INPUT_LOGS = {
+    "mastery": "progression", "curriculum": "curriculum", "roster": "roster", "advancement": "advancement",
+}  # fmt: skip
 _TEXT = sa.Text(collation="C")
 metadata = sa.MetaData()
 
@@ -87,12 +90,50 @@ def define_models(target: sa.MetaData, version: int) -> dict[str, sa.Table]:
             target, "staff", version, ("tenant", "class", "staff"),
             sa.Column("role", sa.Text, nullable=False),
             sa.Column("active", sa.Boolean, nullable=False),
+            sa.Column("starts", sa.Text),
+            sa.Column("ends", sa.Text),
+        ),
+        "assignment": _table(
+            target, "assignment", version, ("tenant", "person", "role", "kind", "target"),
+            sa.Column("active", sa.Boolean, nullable=False),
+            sa.Column("starts", sa.Text),
+            sa.Column("ends", sa.Text),
         ),
         "enrolment": _table(
             target, "enrolment", version, ("tenant", "class", "learner"),
             sa.Column("active", sa.Boolean, nullable=False),
         ),
+        "advancement": _table(
+            target, "advancement", version, ("tenant", "learner"),
+            # A learner is in one shard, so positions order what happened to the learner.
+            sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("id", sa.Text, nullable=False),
+            sa.Column("kind", _TEXT, nullable=False),
+            sa.Column("scope_kind", sa.Text, nullable=False),
+            sa.Column("scope", _TEXT, nullable=False),
+            sa.Column("framework", sa.Text, nullable=False),
+            sa.Column("seq", sa.BigInteger, nullable=False),
+            sa.Column("effective_at", sa.Text, nullable=False),
+            sa.Column("decided_at", _TEXT, nullable=False),
+            sa.Column("data", BYTEA, nullable=False),
+        ),
+        "waiting": _table(
+            target, "waiting", version, ("tenant", "learner", "scope", "queue"),
+            sa.Column("opened_at", _TEXT, nullable=False),
+            sa.Column("closed_at", sa.Text),
+            sa.Column("due_by", sa.Text),
+            sa.Column("owner", sa.Text, nullable=False),
+            sa.Column("detail", sa.Text, nullable=False),
+        ),
     }  # fmt: skip
+    waiting, happened = tables["waiting"], tables["advancement"]
+    sa.Index(
+        f"ix_{waiting.name}_open", waiting.c.tenant, waiting.c.queue, waiting.c.opened_at,
+        postgresql_where=waiting.c.closed_at.is_(None),
+    )  # fmt: skip
+    sa.Index(
+        f"ix_{happened.name}_at", happened.c.tenant, happened.c.decided_at, happened.c.learner, happened.c.position
+    )
     for table, column in (("class", "school"), ("staff", "staff"), ("enrolment", "learner")):
         of_version = tables[table]
         sa.Index(f"ix_{of_version.name}_{column}", of_version.c.tenant, of_version.c[column])
@@ -114,6 +155,12 @@ def create_statements(model: str, version: int) -> tuple[str, ...]:
         statements.append(str(CreateTable(tables[name]).compile(dialect=dialect)))
         statements += [str(CreateIndex(i).compile(dialect=dialect)) for i in sorted(tables[name].indexes, key=str)]
     return tuple(statements)
+
+
+@functools.lru_cache(maxsize=64)
+def key_columns(table: str) -> tuple[sa.Column[Any], ...]:
+    """Return the columns of a read-model table's key."""
+    return tuple(define_models(sa.MetaData(), FIRST_VERSION)[table].primary_key.columns)
 
 
 @functools.lru_cache(maxsize=64)
@@ -156,6 +203,7 @@ sa.Table(
     sa.Column("heartbeat_at", sa.DateTime(timezone=True)),
     sa.Column("finished_at", sa.DateTime(timezone=True)),
     sa.Column("detail", sa.Text, nullable=False, server_default=""),
+    sa.Column("building", sa.Integer, nullable=False, server_default="0"),
 )
 sa.Table(
     "folded_count",
@@ -186,4 +234,18 @@ sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("data", BYTEA, nullable=False),
     sa.Column("noted_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()")),
+)
+sa.Table(
+    "access_log",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("tenant", _TEXT, nullable=False),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()")),
+    sa.Column("person", _TEXT, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("view", sa.Text, nullable=False),
+    sa.Column("target", _TEXT, nullable=False),
+    sa.Column("learners", postgresql.ARRAY(sa.Text), nullable=False),
+    sa.Index("ix_access_log_tenant", "tenant", "id"),
+    sa.Index("ix_access_log_learners", "learners", postgresql_using="gin"),
 )

@@ -1,0 +1,140 @@
+"""
+The part of the audit on read models: every table computed again from its log by a plain fold, and compared row by row.
+
+States are compared by `audit`, with what the evidence gives. Of the services this shares the contracts and the pure rule of
+what opens and closes an entry of a queue.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import msgspec
+
+from services.reporting.domain.told import Told, kind_of
+from services.reporting.domain.waiting import waits
+from shared.contracts import (
+    FRAMEWORK_PUBLISHED,
+    ROSTER_ASSIGNMENT,
+    ROSTER_CLASS,
+    ROSTER_ENROLMENT,
+    ROSTER_SCHOOL,
+    ROSTER_STAFF,
+    FrameworkPublished,
+    RosterAssignment,
+    RosterClass,
+    RosterEnrolment,
+    RosterSchool,
+    RosterStaff,
+)
+from shared.events import Envelope
+
+if TYPE_CHECKING:
+    from deploy.local.audit import Findings, Sources
+
+Rows = dict[tuple[Any, ...], dict[str, Any]]
+"""The rows of a table by their keys."""
+Tables = dict[str, Rows]
+KEYS: dict[str, tuple[str, ...]] = {
+    "school": ("tenant", "school"),
+    "class": ("tenant", "class"),
+    "staff": ("tenant", "class", "staff"),
+    "enrolment": ("tenant", "class", "learner"),
+    "assignment": ("tenant", "person", "role", "kind", "target"),
+    "framework": ("tenant", "framework"),
+    "competency": ("tenant", "framework", "version", "code"),
+    "association": ("tenant", "framework", "version", "origin", "destination", "type"),
+    "advancement": ("tenant", "learner", "position"),
+    "waiting": ("tenant", "learner", "scope", "queue"),
+}
+_ROSTER: dict[str, tuple[str, type[msgspec.Struct]]] = {
+    ROSTER_SCHOOL: ("school", RosterSchool),
+    ROSTER_CLASS: ("class", RosterClass),
+    ROSTER_STAFF: ("staff", RosterStaff),
+    ROSTER_ENROLMENT: ("enrolment", RosterEnrolment),
+    ROSTER_ASSIGNMENT: ("assignment", RosterAssignment),
+}
+
+
+def audit_read_models(sources: "Sources", tenant: str | None, findings: "Findings", say: Callable[[str], None]) -> None:
+    """Compare every read-model table but that of states with its log, of one tenant or of all."""
+    say("recomputing the read models from their logs")
+    computed: Tables = {table: {} for table in KEYS}
+    for client, log, fold in (
+        (sources.evidence, "roster", fold_roster),
+        (sources.progression, "curriculum", fold_curriculum),
+        (sources.progression, "advancement", fold_advancement),
+    ):
+        for event in _events(sources, client, log):
+            if tenant is None or event.tenant == tenant:
+                fold(event, computed)
+    for table, keys in KEYS.items():
+        held = {tuple(row[key] for key in keys): row for row in sources.rows(table, tenant)}
+        _compare(table, computed[table], held, findings)
+
+
+def _events(sources: "Sources", client: httpx.Client, log: str) -> Iterable[Envelope]:
+    for shard, head in sorted(sources.heads(client, log).items()):
+        yield from sources.events(client, log, shard, head)
+
+
+def fold_roster(event: Envelope, tables: Tables) -> None:
+    """Fold an event of the roster: the last word on a key rules."""
+    if event.type not in _ROSTER:
+        return
+    table, of = _ROSTER[event.type]
+    members = msgspec.to_builtins(msgspec.json.decode(event.data, type=of))
+    row = {"tenant": event.tenant} | {("class" if name == "class_id" else name): v for name, v in members.items()}
+    tables[table][tuple(row[key] for key in KEYS[table])] = row
+
+
+def fold_curriculum(event: Envelope, tables: Tables) -> None:
+    """Fold a part of a framework: its version is current once the last part has come."""
+    if event.type != FRAMEWORK_PUBLISHED:
+        return
+    part = msgspec.json.decode(event.data, type=FrameworkPublished)
+    place = {"tenant": event.tenant, "framework": part.framework, "version": part.version}
+    for each in part.competencies:
+        members = {
+            name: getattr(each, name) for name in ("title", "ordinal", "level", "subject", "parent", "dok", "power")
+        }
+        row = place | {"code": each.code} | members | {"position": event.position}
+        tables["competency"][(*place.values(), each.code)] = row
+    for edge in part.associations:
+        ends = {"origin": edge.origin, "destination": edge.destination, "type": edge.type}
+        tables["association"][(*place.values(), *ends.values())] = place | ends
+    if part.part == part.parts:
+        tables["framework"][event.tenant, part.framework] = {
+            "tenant": event.tenant, "framework": part.framework, "title": part.title, "version": part.version
+        }  # fmt: skip
+
+
+def fold_advancement(event: Envelope, tables: Tables) -> None:
+    """Fold a public event: a row of the log, and what it opens and closes."""
+    kind = kind_of(event.type)
+    if kind is None:
+        return
+    told = msgspec.json.decode(event.data, type=Told)
+    learner, scope = told.learner.id, told.scope
+    tables["advancement"][event.tenant, learner, event.position] = {
+        "tenant": event.tenant, "learner": learner, "position": event.position, "id": event.id, "kind": kind,
+        "scope_kind": scope.kind, "scope": scope.id, "framework": scope.framework, "seq": told.seq,
+        "effective_at": told.effective_at or told.decided_at, "decided_at": told.decided_at,
+    }  # fmt: skip
+    waiting = tables["waiting"]
+    for queue, entry in waits(kind, told):
+        key = (event.tenant, learner, scope.id, queue)
+        if entry is not None:
+            waiting[key] = dict(zip(KEYS["waiting"], key, strict=True)) | {
+                "opened_at": entry.opened_at, "closed_at": None, "due_by": entry.due_by, "owner": entry.owner,
+                "detail": "\n".join(entry.detail),
+            }  # fmt: skip
+        elif key in waiting and waiting[key]["closed_at"] is None:
+            waiting[key]["closed_at"] = told.decided_at
+
+
+def _compare(table: str, computed: Rows, held: Rows, findings: "Findings") -> None:
+    different = [key for key in computed.keys() | held.keys() if computed.get(key) != held.get(key)]
+    for key in different[:3]:
+        findings.note(f"reporting {table} {key}: holds {held.get(key)}, computed {computed.get(key)}")
+    findings.mismatched_read_models += len(different)

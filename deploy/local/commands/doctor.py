@@ -1,0 +1,57 @@
+"""`attain doctor`: is this installation well, and what to do where it is not."""
+
+import asyncio
+import dataclasses
+import sys
+from typing import Any
+
+import click
+
+from deploy.local.options import Context, command_options
+from deploy.local.services import SERVICES
+
+
+@click.command()
+@click.option(
+    "--before", is_flag=True, help="Only what must stand before an installation: databases, Kafka, certificates."
+)
+@command_options
+def doctor(context: Context, before: bool) -> None:
+    """
+    Look at servers, schema, topics, clocks, certificates and services, and send one piece of evidence through.
+
+    Databases and Kafka are those of `ATTAIN_*`, or of the local stack. The piece goes to a tenant of its own.
+    """
+    # Imported here: its clients take longer than most commands.
+    from deploy.local import diagnosis
+    from shared.settings import Settings, settings
+
+    if context.remote or before:
+        known = settings()
+    else:
+        named = {name.removeprefix("ATTAIN_").lower(): value for name, value in context.stack().environment().items()}
+        known = Settings.model_validate(named)
+
+    async def servers() -> list[diagnosis.Check]:
+        found = [
+            await diagnosis.check_database(service, url, known)
+            for service, url in diagnosis.known_services(known).items()
+        ]
+        return [check for checks in [*found, await diagnosis.check_kafka(known)] for check in checks]
+
+    checks = [*asyncio.run(servers()), *diagnosis.check_certificates(known)]
+    if not before:
+        checks += [check for service in SERVICES for check in diagnosis.check_service(context, service)]
+        if all(check.ok for check in checks):
+            context.say("sending one piece of evidence through")
+            checks.append(diagnosis.check_round_trip(context))
+    ok = all(check.ok for check in checks)
+    result: dict[str, Any] = {"ok": ok, "checks": [dataclasses.asdict(check) for check in checks]}
+    context.emit(result, "\n".join(_line(check) for check in checks))
+    if not ok:
+        sys.exit(1)
+
+
+def _line(check: Any) -> str:
+    text = f"{'ok  ' if check.ok else 'BAD '} {check.name}: {check.detail}"
+    return text if check.ok or not check.advice else f"{text}\n     → {check.advice}"

@@ -1,0 +1,72 @@
+"""`attain key`: API keys of learning systems, of the tenant in use."""
+
+from typing import Any
+
+import click
+
+from deploy.local.options import Context, checked, command_options
+
+DEFAULT_OVERLAP_H = 24.0
+
+
+@click.group()
+def key() -> None:
+    """API keys: what a learning system sends instead of a token, for one source of one tenant."""
+
+
+@key.command()
+@click.argument("source")
+@click.option("--name", default="", help="What people know it by.")
+@click.option("--scope", default="evidence:write", show_default=True, help="Scopes, separated by spaces.")
+@click.option("--expires-at", help="ISO time at which it ends; without it never.")
+@command_options
+def create(context: Context, source: str, name: str, scope: str, expires_at: str | None) -> None:
+    """Make a key for SOURCE (a URI); it is shown this once."""
+    wanted = {"source": source, "name": name, "scopes": scope.split(), "expires_at": expires_at}
+    with context.client("evidence", scope="admin") as client:
+        _emit_new(context, checked(client.post("/v1/keys", json=wanted)).json())
+
+
+@key.command("list")
+@command_options
+def listed(context: Context) -> None:
+    """List the keys, also those that are no longer good."""
+    with context.client("evidence", scope="admin") as client:
+        items = checked(client.get("/v1/keys")).json()["items"]
+    lines = [
+        f"{one['key_id']}  {one['source']}  {' '.join(one['scopes'])}  {_state(one)}  {one['name']}" for one in items
+    ]
+    context.emit({"items": items}, "\n".join(lines) or "no keys")
+
+
+@key.command()
+@click.argument("key_id")
+@click.option("--overlap", type=click.FloatRange(min=0), default=DEFAULT_OVERLAP_H, show_default=True,
+              help="Hours for which the old one is still good.")  # fmt: skip
+@command_options
+def rotate(context: Context, key_id: str, overlap: float) -> None:
+    """Make a key that takes the place of KEY_ID, which ends after the overlap."""
+    with context.client("evidence", scope="admin") as client:
+        answer = client.post(f"/v1/keys/{key_id}/rotate", json={"overlap_s": int(overlap * 3600)})
+        _emit_new(context, checked(answer).json())
+
+
+@key.command()
+@click.argument("key_id")
+@command_options
+def revoke(context: Context, key_id: str) -> None:
+    """Revoke KEY_ID; within a minute nobody believes it any more."""
+    with context.client("evidence", scope="admin") as client:
+        revoked = checked(client.delete(f"/v1/keys/{key_id}")).json()
+    context.emit(revoked, f"revoked {key_id}")
+
+
+def _emit_new(context: Context, made: dict[str, Any]) -> None:
+    context.emit(made, made["key"])
+    context.say(f"key {made['key_id']} of {made['source']}; it is not shown again")
+
+
+def _state(one: dict[str, Any]) -> str:
+    if one["revoked_at"]:
+        return f"revoked {one['revoked_at']}"
+    return f"until {one['expires_at']}" if one["expires_at"] else "good"

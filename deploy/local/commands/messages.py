@@ -1,0 +1,89 @@
+"""The messages of a file of any format, each as it is sent: what a payload holds, split as the service would split it."""
+
+import csv
+import gzip
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from deploy.local.commands.files import BYTE_ORDER_MARK, CUT_OFF, GZIP_MAGIC, ItemFile, with_source
+from deploy.local.commands.text_files import read_text
+from deploy.local.errors import StackError
+
+
+def messages(file: Path, form: str) -> tuple[Iterator[bytes], ItemFile | None]:
+    """
+    Return the messages of a file, and the file where they come as it is read.
+
+    A payload that cannot be split is a message itself: the service says what is wrong with it.
+    """
+    # Imported here: only this needs the service's own rules, and other commands start faster without.
+    from services.evidence.handlers.formats import FORMS
+    from shared.errors import InvalidEvent
+
+    def split(payloads: Iterable[bytes]) -> Iterator[bytes]:
+        for payload in payloads:
+            try:
+                yield from FORMS[form].split(payload) if form in FORMS else [payload]
+            except InvalidEvent:
+                yield payload
+
+    if form == "edfi" and (whole := _whole(file)).lstrip()[:1] == b"<":
+        return split([whole]), None
+    content = ItemFile(file)
+    return split(content.items()), content
+
+
+def mapped(file: Path, mapping_file: Path | None, source: str | None) -> Iterator[bytes]:
+    """
+    Return the rows of a CSV or NDJSON file as native items.
+
+    A row that cannot be mapped becomes an item without its members, which the service refuses by name.
+
+    Raises:
+        StackError: there is no mapping, or it is not of its form.
+    """
+    from services.evidence.formats.rows import native_item, read_mapping
+    from shared.errors import InvalidEvent
+
+    if mapping_file is None:
+        raise StackError("--format csv needs --mapping FILE: where each member of the evidence comes from")
+    try:
+        mapping = read_mapping(yaml.safe_load(read_text(mapping_file)))
+    except yaml.YAMLError as error:
+        raise StackError(f"{mapping_file} is not YAML or JSON: {str(error).splitlines()[0]}") from error
+    except InvalidEvent as error:
+        raise StackError(f"{mapping_file}: {error.pointer} {error.detail}") from error
+    for number, row in enumerate(_rows(file), start=1):
+        try:
+            item = native_item(row, mapping)
+        except InvalidEvent as error:
+            raise StackError(
+                f"{file}, row {number}: {error.pointer} {error.detail}; nothing behind it was sent"
+            ) from error
+        yield item if source is None else with_source(item, source)
+
+
+def _rows(file: Path) -> Iterator[dict[str, Any]]:
+    if file.name.lower().removesuffix(".gz").endswith((".ndjson", ".jsonl", ".json")):
+        for item in ItemFile(file).items():
+            try:
+                yield msgspec.json.decode(item, type=dict[str, Any])
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                raise StackError(f"{file} has an item that is no object: {error}") from error
+    else:
+        yield from csv.DictReader(io.StringIO(read_text(file)))
+
+
+def _whole(file: Path) -> bytes:
+    raw = file.read_bytes()
+    if raw.startswith(GZIP_MAGIC):
+        try:
+            raw = gzip.decompress(raw)
+        except CUT_OFF as error:
+            raise StackError(f"{file} is not whole: {error}") from error
+    return raw.removeprefix(BYTE_ORDER_MARK)

@@ -1,0 +1,114 @@
+"""OneRoster 1.1 and 1.2 CSV bundles as the tables of a roster import."""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from deploy.local.commands.text_files import read_text
+from deploy.local.errors import StackError
+
+Row = dict[str, str]
+NEEDED: dict[str, tuple[str, ...]] = {
+    "orgs": ("sourcedId", "name", "type"),
+    "classes": ("sourcedId", "title", "schoolSourcedId"),
+    "users": ("sourcedId",),
+    "enrollments": ("classSourcedId", "userSourcedId", "role"),
+    "demographics": (),
+    "roles": ("userSourcedId", "role"),
+}
+LEARNER_ROLES = frozenset(("student", "learner"))
+RACES = (
+    "americanIndianOrAlaskaNative", "asian", "blackOrAfricanAmerican", "nativeHawaiianOrOtherPacificIslander", "white",
+    "demographicRaceTwoOrMoreRaces", "hispanicOrLatinoEthnicity",
+)  # fmt: skip
+
+
+def is_bundle(folder: Path) -> bool:
+    """Tell whether a folder holds a OneRoster bundle and not native roster files."""
+    return (folder / "users.csv").is_file() or (folder / "enrollments.csv").is_file()
+
+
+def read_bundle(folder: Path) -> dict[str, list[Row]]:
+    """
+    Return the tables of a bundle: schools, classes, staff, learners, enrolments, groups.
+
+    What is `tobedeleted` ends an enrolment; other rows of that status are left out. Demographics become groups, which
+    are kept for reports on equity alone.
+
+    Raises:
+        StackError: a column that is needed is missing.
+    """
+    files = {name: list(_rows(folder / f"{name}.csv", needed)) for name, needed in NEEDED.items()}
+    live = {name: [row for row in rows if not _is_deleted(row)] for name, rows in files.items()}
+    roles = {row["userSourcedId"]: row["role"] for row in live["roles"]}
+    students = [row for row in live["users"] if (row.get("role") or roles.get(row["sourcedId"], "")) in LEARNER_ROLES]
+    known = {row["sourcedId"] for row in students}
+    return {
+        "schools": [_school(row) for row in live["orgs"] if row["type"] == "school"],
+        "classes": [
+            _filled({"class": row["sourcedId"], "title": row["title"], "school": row["schoolSourcedId"],
+                     "subject": row.get("subjects", "")}, "title")
+            for row in live["classes"]
+        ],
+        "staff": [
+            {"class": row["classSourcedId"], "staff": row["userSourcedId"], "role": row["role"], "status": _status(row)}
+            for row in files["enrollments"]
+            if row["role"] not in LEARNER_ROLES
+        ],
+        "learners": [_filled({"source_id": row["sourcedId"], "name": _name(row)}) for row in students],
+        "enrolments": [
+            {"class": row["classSourcedId"], "learner": row["userSourcedId"], "status": _status(row)}
+            for row in files["enrollments"]
+            if row["role"] in LEARNER_ROLES
+        ],
+        "groups": [group for row in live["demographics"] for group in _groups(row, known)],
+    }  # fmt: skip
+
+
+def _rows(file: Path, needed: tuple[str, ...]) -> Iterator[Row]:
+    if not file.is_file():
+        return
+    reader = csv.DictReader(io.StringIO(read_text(file)))
+    header = [name.strip() for name in reader.fieldnames or ()]
+    reader.fieldnames = header
+    for name in needed:
+        if name not in header:
+            raise StackError(f"{file} lacks column {name}")
+    for line in reader:
+        row = {name: (cell or "").strip() for name, cell in line.items() if name is not None}
+        if any(row.values()):
+            yield row
+
+
+def _is_deleted(row: Row) -> bool:
+    return row.get("status", "").lower() == "tobedeleted"
+
+
+def _status(row: Row) -> str:
+    return "inactive" if _is_deleted(row) else "active"
+
+
+def _school(row: Row) -> Row:
+    return _filled(
+        {"school": row["sourcedId"], "title": row["name"], "district": row.get("parentSourcedId", "")}, "title"
+    )
+
+
+def _name(row: Row) -> str:
+    return " ".join(filter(None, (row.get("givenName"), row.get("familyName"))))
+
+
+def _groups(row: Row, known: set[str]) -> Iterator[Row]:
+    learner = row.get("userSourcedId") or row.get("sourcedId", "")
+    if learner not in known:
+        return
+    if row.get("sex"):
+        yield {"group": "sex", "learner": learner, "value": row["sex"]}
+    for race in RACES:
+        if row.get(race, "").lower() == "true":
+            yield {"group": f"race:{race}", "learner": learner, "value": "true"}
+
+
+def _filled(row: Row, *kept: str) -> Row:
+    return {name: cell for name, cell in row.items() if cell or name in kept}

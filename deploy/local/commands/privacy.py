@@ -1,0 +1,85 @@
+"""`attain export learner` and `attain erase learner`: see everything that is held of a learner, and forget it."""
+
+import datetime
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.learner import resolve
+from deploy.local.errors import StackError
+from deploy.local.options import Context, command_options
+
+HELD = {
+    "evidence.json": ("evidence", "/v1/learners/{}/holdings"),
+    "mastery.json": ("progression", "/v1/learners/{}/mastery"),
+    "advancements.json": ("progression", "/v1/learners/{}/advancements"),
+    "record.json": ("reporting", "/v1/learners/{}/record"),
+}
+"""The files of an export: the service that holds it, and where."""
+
+
+@click.group()
+def export() -> None:
+    """Exports: everything that is held of a learner."""
+
+
+@click.group()
+def erase() -> None:
+    """Forgetting: a learner, for good."""
+
+
+@export.command("learner")
+@click.argument("learner", metavar="[SOURCE] ID")
+@click.argument("source_id", metavar="", required=False)
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="The ZIP to write; default by the id.")
+@command_options
+def export_learner(context: Context, learner: str, source_id: str | None, output: Path | None) -> None:
+    """Write one ZIP with everything that is held of a learner: evidence and its originals, mastery, advancements, record."""
+    opaque = learner if source_id is None else resolve(context, learner, source_id)
+    file = output or Path(f"learner-{opaque}.zip")
+    sizes = {}
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as bundle:
+        for name, (service, path) in HELD.items():
+            content = _held(context, service, path.format(opaque))
+            bundle.writestr(name, content)
+            sizes[name] = len(content)
+    context.emit({"learner": opaque, "file": str(file), "bytes": sizes})
+
+
+@erase.command("learner")
+@click.argument("learner", metavar="[SOURCE] ID")
+@click.argument("source_id", metavar="", required=False)
+@click.option("--yes", is_flag=True, help="Do not ask; it cannot be undone.")
+@command_options
+def erase_learner(context: Context, learner: str, source_id: str | None, yes: bool) -> None:
+    """
+    Forget a learner for good: names, source ids, evidence and originals; events lose their bodies and keep their places.
+
+    What a source sends again of the erased evidence is refused. The answer is a certificate.
+    """
+    opaque = learner if source_id is None else resolve(context, learner, source_id)
+    if not yes and not click.confirm(
+        f"Forget learner {opaque} of tenant {context.tenant}? This cannot be undone", err=True
+    ):
+        raise StackError("nothing was erased")
+    with context.client("evidence", scope="admin") as client:
+        counts: dict[str, int] = told(patiently(lambda: client.delete(f"/v1/learners/{opaque}"))).json()
+    certificate: dict[str, Any] = {
+        "tenant": context.tenant, "learner": opaque, **counts,
+        "erased_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }  # fmt: skip
+    digest = hashlib.sha256(json.dumps(certificate, sort_keys=True).encode()).hexdigest()
+    context.emit(certificate | {"certificate": digest})
+
+
+def _held(context: Context, service: str, path: str) -> bytes:
+    with context.client(service, scope="admin records:read") as client:
+        answer = patiently(lambda: client.get(path))
+    if answer.status_code == 404 and service != "evidence":
+        return b"{}"
+    return told(answer).content

@@ -1,0 +1,101 @@
+"""`attain quarantine`: what cannot be used, or not yet; show it with its original bytes, and try it again."""
+
+import functools
+from collections import Counter
+from typing import Any
+
+import click
+
+from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.progress import Progress
+from deploy.local.errors import StackError
+from deploy.local.options import Context, command_options
+
+PAGE = 1_000
+LISTED = 50
+STATUSES = ("quarantined", "parked", "redriven", "released")
+
+
+@click.group()
+def quarantine() -> None:
+    """Quarantine: evidence that cannot be used, and parked evidence with what it waits for."""
+
+
+@quarantine.command("list")
+@click.option("--status", type=click.Choice(STATUSES), default="quarantined", show_default=True)
+@click.option("--reason", help="Only with this reason.")
+@click.option("--source", help="Only of this source.")
+@command_options
+def list_kept(context: Context, status: str, reason: str | None, source: str | None) -> None:
+    """List what is kept, with counts by source and reason, and what parked evidence waits for."""
+    items = _pages(context, status, reason, source)
+    counts = Counter((item["source"] or "", item["reason"]) for item in items)
+    told_counts = [{"source": s, "reason": r, "count": n} for (s, r), n in counts.most_common()]
+    context.emit({"items": items, "counts": told_counts}, None if context.json else _text(items, counts))
+
+
+@quarantine.command("show")
+@click.argument("id")
+@command_options
+def show(context: Context, id: str) -> None:
+    """Show one piece with its reason, the pointer of the member at fault, and its original bytes."""
+    with context.client("evidence", scope="admin") as client:
+        item = told(patiently(functools.partial(client.get, f"/v1/quarantine/{id}"))).json()
+    text = [
+        f"{name}: {value}" for name, value in item.items() if name not in ("original", "text") and value is not None
+    ]
+    context.emit(item, None if context.json else "\n".join([*text, "", item["text"] or "(not text; --json has it)"]))
+
+
+@quarantine.command("redrive")
+@click.argument("ids", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All that is quarantined, of the source and reason given.")
+@click.option("--reason", help="With --all: only with this reason.")
+@click.option("--source", help="With --all: only of this source.")
+@command_options
+def redrive(context: Context, ids: tuple[str, ...], everything: bool, reason: str | None, source: str | None) -> None:
+    """Take pieces in again, by the rules, frameworks and alignments of today; what fails stays, with its new reason."""
+    if everything == bool(ids):
+        raise StackError("give ids, or --all")
+    wanted = [item["quarantine_id"] for item in _pages(context, "quarantined", reason, source)] if everything else ids
+    counts: Counter[str] = Counter()
+    items = []
+    progress = Progress()
+    with context.client("evidence", scope="admin") as client:
+        for number, id in enumerate(wanted, start=1):
+            answer = patiently(functools.partial(client.post, f"/v1/quarantine/{id}/redrive"))
+            item = {"quarantine_id": id} | told(answer).json()
+            counts[item["status"]] += 1
+            items.append(item)
+            progress.show(f"{number:,} of {len(wanted):,}")
+    progress.clear()
+    text = ", ".join(f"{count:,} {status}" for status, count in counts.most_common()) or "nothing to redrive"
+    context.emit({"items": items, "counts": dict(counts)}, None if context.json else text)
+
+
+def _pages(context: Context, status: str, reason: str | None, source: str | None) -> list[dict[str, Any]]:
+    asked = {"status": status, "reason": reason, "source": source, "limit": str(PAGE)}
+    query = {name: value for name, value in asked.items() if value is not None}
+    items: list[dict[str, Any]] = []
+    after = 0
+    with context.client("evidence", scope="admin") as client:
+        while True:
+            call = functools.partial(client.get, "/v1/quarantine", params=query | {"after": str(after)})
+            page = told(patiently(call)).json()
+            items += page["items"]
+            if len(page["items"]) < PAGE:
+                return items
+            after = page["next"]
+
+
+def _text(items: list[dict[str, Any]], counts: Counter[tuple[str, str]]) -> str:
+    lines = [f"{count:,} {reason}  {source or '(no source)'}" for (source, reason), count in counts.most_common()]
+    for item in items[:LISTED]:
+        waits = item["awaits"] or item["awaits_entry"]
+        lines.append(
+            f"  {item['quarantine_id']}  id {item['id']}: {item['reason']} {item['pointer']} {item['detail']}"
+            + (f" [waits for {waits}]" if waits else "")
+        )
+    if len(items) > LISTED:
+        lines.append(f"  and {len(items) - LISTED:,} more; --json lists all")
+    return "\n".join(lines) or "nothing is kept"

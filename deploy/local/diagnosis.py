@@ -1,0 +1,174 @@
+"""
+What `attain doctor` looks at, each as a `Check`: databases, Kafka, certificates, services, and one piece of evidence end to end.
+
+The servers can be looked at before anything of Attain runs; nothing here changes them.
+"""
+
+import dataclasses
+import datetime
+import email.utils
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import httpx
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from cryptography import x509
+
+from deploy.local.errors import StackError
+from deploy.local.options import Context, checked
+from deploy.local.services import SERVICES
+from shared.kafka_security import client_options
+from shared.settings import Settings
+from shared.starting import schema_fault
+from shared.topics import TOPICS
+
+POSTGRES_MIN = 15
+SKEW_S_MAX = 5.0
+"""`occurred_at` may lie `clock_skew_s` ahead; far less is wrong with a synchronised clock already."""
+CERTIFICATE_DAYS_MIN = 14
+BEHIND_S_MAX = 60.0
+ANSWER_S_MAX = 10.0
+PROBE = "attain-doctor"
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """What was looked at, whether it is well, what was seen, and what to do where it is not."""
+
+    name: str
+    ok: bool
+    detail: str
+    advice: str = ""
+
+
+async def check_database(service: str, url: str, settings: Settings) -> list[Check]:
+    """Look at a service's database: does it answer, its version, schema, shards and clock."""
+    name = f"database of {service}"
+    try:
+        connection = await asyncpg.connect(url, timeout=ANSWER_S_MAX)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        return [Check(name, False, f"{type(error).__name__}: {error}", f"look at ATTAIN_{service.upper()}_DATABASE")]
+    try:
+        version = connection.get_server_version()
+        size = await connection.fetchval("select pg_size_pretty(pg_database_size(current_database()))")
+        skew = abs(time.time() - await connection.fetchval("select extract(epoch from clock_timestamp())::float8"))
+        revision = shards = None
+        if await connection.fetchval("select to_regclass('alembic_version')"):
+            revision = await connection.fetchval("select version_num from alembic_version")
+            shards = await connection.fetchval("select max(shard) + 1 from consumer_shard")
+    finally:
+        await connection.close()
+    fault = schema_fault(service, revision, allow_newer=settings.allow_newer_schema)
+    return [
+        Check(name, version.major >= POSTGRES_MIN, f"PostgreSQL {version.major}.{version.minor}, {size}",
+              f"use PostgreSQL {POSTGRES_MIN} or newer"),
+        Check(f"schema of {service}", not fault, fault or f"revision {revision}", f"run migrate {service}"),
+        Check(f"shards of {service}", shards in (None, settings.shards), f"{shards or 'none yet'}, the setting says "
+              f"{settings.shards}", "set ATTAIN_SHARDS to what was installed: it is fixed"),
+        Check(f"clock of the {name}", skew < SKEW_S_MAX, f"{skew:.1f} s from here", "synchronise the clocks (NTP)"),
+    ]  # fmt: skip
+
+
+async def check_kafka(settings: Settings) -> list[Check]:
+    """Look at Kafka: does it answer, and has every topic a partition a shard."""
+    client = AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=int(ANSWER_S_MAX * 1000))
+    try:
+        await client.start()
+        partitions = {topic["topic"]: len(topic["partitions"]) for topic in await client.describe_topics()}
+    except (KafkaError, OSError) as error:
+        return [
+            Check("Kafka", False, f"{settings.kafka}: {type(error).__name__}", "look at ATTAIN_KAFKA and its security")
+        ]
+    finally:
+        await client.close()
+    wrong = {
+        topic.name(settings.topic_suffix): partitions.get(topic.name(settings.topic_suffix), 0) for topic in TOPICS
+    }
+    wrong = {name: count for name, count in wrong.items() if count != settings.shards}
+    seen = (
+        ", ".join(f"{name}: {count}" for name, count in wrong.items())
+        or f"{len(TOPICS)} with {settings.shards} partitions"
+    )
+    return [
+        Check("Kafka", True, settings.kafka),
+        Check("topics", not wrong, seen, "run topics; one with another number of partitions must be deleted first"),
+    ]
+
+
+def check_certificates(settings: Settings) -> Iterator[Check]:
+    """Look at how long the certificates of the settings are valid."""
+    for name in ("kafka_ca_file", "kafka_certificate_file"):
+        path: Path | None = getattr(settings, name)
+        if path is None:
+            continue
+        try:
+            ends = min(one.not_valid_after_utc for one in x509.load_pem_x509_certificates(path.read_bytes()))
+        except (OSError, ValueError) as error:
+            yield Check(name, False, f"{path}: {type(error).__name__}", f"look at ATTAIN_{name.upper()}")
+            continue
+        days = (ends - datetime.datetime.now(datetime.UTC)).days
+        yield Check(name, days >= CERTIFICATE_DAYS_MIN, f"valid for {days} days", "renew it; the runbook says how")
+
+
+def check_service(context: Context, service: str) -> list[Check]:
+    """Look at a running service: alive, ready, in step with this clock, and not behind."""
+    try:
+        with context.client(service, scope="admin service", timeout_s=ANSWER_S_MAX) as client:
+            alive, ready = client.get("/livez"), client.get("/readyz")
+            answer = client.get("/v1/lag")
+            stages = checked(answer).json()["stages"]
+    except (httpx.HTTPError, StackError) as error:
+        return [
+            Check(service, False, str(error) or type(error).__name__, "see its log; a last line names what it lacks")
+        ]
+    at = email.utils.parsedate_to_datetime(answer.headers["date"])
+    skew = abs((datetime.datetime.now(datetime.UTC) - at).total_seconds())
+    behind = [one for one in stages if one["behind_events"] is None or (one["behind_seconds"] or 0.0) > BEHIND_S_MAX]
+    told = ", ".join(f"{one['name']} {one['behind_events']}" for one in behind or stages)
+    return [
+        Check(service, alive.is_success and ready.is_success, f"livez {alive.status_code}, readyz {ready.status_code}",
+              "see its log"),
+        Check(f"clock of {service}", skew < SKEW_S_MAX + 1, f"{skew:.0f} s from here", "synchronise the clocks (NTP)"),
+        Check(f"stages of {service}", not behind, f"events behind: {told}", "see AttainStageBehind in the runbook"),
+    ]  # fmt: skip
+
+
+def check_round_trip(context: Context) -> Check:
+    """Send one piece of evidence in a tenant of its own and wait until reporting shows it; the piece stays."""
+    # Imported here: commands import this module.
+    from deploy.local.commands.demo import check_tenant
+    from deploy.local.commands.framework import publish
+
+    began, name = time.monotonic(), "evidence end to end"
+    now = datetime.datetime.now(datetime.UTC)
+    piece = {
+        "id": f"probe-{now.timestamp():.6f}", "source": "urn:attain:doctor", "learner": "probe",
+        "competencies": [f"{PROBE}:probe"], "score": {"raw": 1, "max": 1}, "occurred_at": now.isoformat(),
+    }  # fmt: skip
+    inside = Context(context.home, PROBE, json=context.json)
+    try:
+        check_tenant(inside)
+    except StackError as error:
+        return Check(name, True, f"not looked at: {error}; ATTAIN_TOKEN_KEY_FILE would do")
+    try:
+        publish(inside, PROBE, "Probe of attain doctor", "code,title\nprobe,Probe\n", "")
+        with inside.client("evidence") as evidence, inside.client("reporting") as reporting:
+            sent = checked(evidence.post("/v1/evidence", json=piece)).json()
+            query = {"source": str(piece["source"]), "source_id": str(piece["learner"])}
+            learner = checked(evidence.get("/v1/learners", params=query)).json()["learner"]
+            # Answered when the piece is on the record, and with 503 after the longest wait.
+            shown = checked(reporting.get(f"/v1/learners/{learner}/record", params={"wait": sent["position"]})).json()
+            if not any(item["competency"] == f"{PROBE}:probe" for item in shown["items"]):
+                return Check(name, False, "taken in, and not on the record", "run attain verify")
+    except (httpx.HTTPError, StackError, KeyError) as error:
+        return Check(name, False, f"{type(error).__name__}: {error}", "run attain status")
+    return Check(name, True, f"on the record after {time.monotonic() - began:.2f} s")
+
+
+def known_services(settings: Settings) -> dict[str, str]:
+    """Return the databases that these settings name, by service."""
+    found = {service: getattr(settings, f"{service}_database") for service in SERVICES}
+    return {service: url for service, url in found.items() if url}

@@ -1,0 +1,148 @@
+"""Other formats by HTTP: each at its own address, and all at `/v1/intake/{form}` with one status a message."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import jwt
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from services.evidence.entrypoints.answers import answer, answer_one
+from services.evidence.entrypoints.evidence import split
+from services.evidence.formats import ags
+from services.evidence.formats.reading import Origin, Reader, Reading
+from services.evidence.handlers.formats import FORMS, Formats
+from services.evidence.handlers.intake import Item
+from services.evidence.handlers.limits import BadSources
+from services.evidence.handlers.xapi import Sender, Statements
+from shared.auth import Identity
+from shared.errors import Forbidden, NotFound, TooLarge, Unauthorized
+from shared.settings import Settings
+from shared.web import Caller, read_body
+
+Source = Annotated[str | None, Query(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+LineItem = Annotated[str, Path(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+$")]
+XML = ("application/xml", "text/xml")
+
+
+def formats_router(formats: Formats, statements: Statements, limits: BadSources, settings: Settings) -> APIRouter:
+    """Return the routes of the other formats; all need scope evidence:write."""
+    router = APIRouter(tags=["formats"])
+
+    async def take(
+        request: Request, caller: Identity, form: str, asked: str | None, read: Reader | None = None
+    ) -> list[Item]:
+        caller.require("evidence:write")
+        source = _source(caller, asked, form)
+        limits.check(caller.tenant, source)
+        payloads = await _payloads(request, settings)
+        if form == "canvas":
+            payloads = [_verified(one, settings) for one in payloads]
+        if form == "xapi":
+            sender = Sender(caller.tenant, source, caller.subject, "1.0.3")
+            items = await statements.take_each(payloads, sender)
+        else:
+            items = await formats.take(payloads, form, caller.tenant, source, read=read)
+        limits.note(caller.tenant, source, items)
+        return items
+
+    @router.post("/v1/intake/{form}")
+    async def intake(form: str, request: Request, caller: Caller, source: Source = None) -> Response:
+        """
+        Take in messages of a format: xapi, caliper, canvas, ags, oneroster, edfi; JSON, an array, NDJSON or, Ed-Fi, XML.
+
+        Answers 200 with one status a message, which may hold several pieces; a bad one harms no other.
+        """
+        if form not in ("xapi", *FORMS):
+            raise NotFound(f"no format {form[:40]!r}; there are xapi, {', '.join(FORMS)}")
+        return answer({"items": await take(request, caller, form, source)})
+
+    @router.post("/caliper/v1p1/events")
+    @router.post("/caliper/v1p2/events")
+    async def caliper(request: Request, caller: Caller, source: Source = None) -> Response:
+        """Caliper 1.1 and 1.2 envelopes, events and entities."""
+        return _answer(await take(request, caller, "caliper", source))
+
+    @router.post("/canvas/events")
+    async def canvas(request: Request, caller: Caller, source: Source = None) -> Response:
+        """Canvas Live Events, as JSON or as a signed token; what is refused is quarantined, since nobody reads answers."""
+        return _answer(await take(request, caller, "canvas", source))
+
+    @router.post("/lti/lineitems/{line_item:path}/scores")
+    async def scores(line_item: LineItem, request: Request, caller: Caller, source: Source = None) -> Response:
+        """One LTI AGS score of a line item."""
+
+        def read(raw: bytes, origin: Origin) -> Reading:
+            return ags.read(raw, origin, line_item)
+
+        return _answer(await take(request, caller, "ags", source, read))
+
+    @router.post("/oneroster/v1p2/results")
+    async def results(request: Request, caller: Caller, source: Source = None) -> Response:
+        """OneRoster 1.2 results and assessment results, with the line items whose maximum they need."""
+        return _answer(await take(request, caller, "oneroster", source))
+
+    @router.put("/oneroster/v1p2/results/{sourced_id}")
+    async def result(sourced_id: LineItem, request: Request, caller: Caller, source: Source = None) -> Response:
+        """One OneRoster 1.2 result."""
+        return _answer(await take(request, caller, "oneroster", source))
+
+    @router.post("/edfi/studentAssessments")
+    async def student_assessments(request: Request, caller: Caller, source: Source = None) -> Response:
+        """Ed-Fi student assessments, and the metadata that they need, as JSON of the API or interchange XML."""
+        return _answer(await take(request, caller, "edfi", source))
+
+    return router
+
+
+async def _payloads(request: Request, settings: Settings) -> Sequence[bytes]:
+    """Return the payloads of a request: XML and tokens whole, of JSON each element or line."""
+    body = await read_body(request, settings)
+    content_type = request.headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() in (*XML, "application/jwt") or body.lstrip()[:1] == b"<":
+        return [body]
+    payloads, _ = split(body, content_type)
+    if len(payloads) > settings.batch_items_max:
+        raise TooLarge(f"{len(payloads)} messages are over {settings.batch_items_max}; send smaller batches")
+    return payloads
+
+
+def _source(caller: Identity, asked: str | None, form: str) -> str:
+    """
+    Return the source that messages are of: the token's, the one asked for, else one of the token's subject.
+
+    Raises:
+        Forbidden: the token is bound to another source.
+    """
+    if caller.source is None:
+        return asked or f"urn:attain:{form}:{caller.subject}"
+    if asked not in (None, caller.source):
+        raise Forbidden(f"the token may write as {caller.source} only", pointer="/source")
+    return caller.source
+
+
+def _answer(items: Sequence[Item]) -> Response:
+    """Answer one message by its status, several with one status each."""
+    return answer_one(items[0]) if len(items) == 1 else answer({"items": items})
+
+
+def _verified(payload: bytes, settings: Settings) -> bytes:
+    """
+    Return the event in a signed token, or what is not signed as it is.
+
+    Raises:
+        Unauthorized: the signature is missing where it is required, expired, or not of the configured keys.
+    """
+    token = payload.strip().strip(b'"')
+    if token.count(b".") != 2 or not token.startswith(b"ey"):
+        if settings.canvas_jwks_url:
+            raise Unauthorized("events of this installation are signed; this one is not", reason="unsigned")
+        return payload
+    if not settings.canvas_jwks_url:
+        raise Unauthorized("a signed event came, and no canvas_jwks_url is set", reason="signature_not_configured")
+    try:
+        key = jwt.PyJWKClient(settings.canvas_jwks_url, cache_keys=True).get_signing_key_from_jwt(token.decode()).key
+        return jwt.PyJWS().decode(token, key, algorithms=["RS256", "ES256"])  # type: ignore[no-any-return]
+    except jwt.ExpiredSignatureError as error:
+        raise Unauthorized("the signature is expired", reason="expired_signature") from error
+    except (jwt.PyJWTError, UnicodeDecodeError) as error:
+        raise Unauthorized(f"the signature is refused: {error}", reason="bad_signature") from error

@@ -1,0 +1,78 @@
+"""API keys by HTTP: an administrator of a tenant gives them to its learning systems."""
+
+import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.evidence.domain.keys import ApiKey
+from services.evidence.entrypoints.answers import answer
+from services.evidence.handlers.keys import Keys
+from shared.web import Caller
+
+KeyId = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
+_TEXT = r"^[^\x00-\x1f]+$"
+
+
+class NewKey(BaseModel):
+    """What a key is for: one source, for which alone it may write."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: str = Field(max_length=512, pattern=_TEXT)
+    name: str = Field("", max_length=100, pattern=r"^[^\x00-\x1f]*$")
+    scopes: tuple[str, ...] = ("evidence:write",)
+    expires_at: datetime.datetime | None = None
+
+
+class Rotation(BaseModel):
+    """For how long the old key is good beside the new one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    overlap_s: int = Field(24 * 3600, ge=0, le=90 * 24 * 3600)
+
+
+def keys_router(keys: Keys) -> APIRouter:
+    """Return the routes on a tenant's API keys; all need scope admin."""
+    router = APIRouter(tags=["keys"])
+
+    @router.post("/v1/keys", status_code=201)
+    async def give(caller: Caller, wanted: NewKey) -> Response:
+        """Make a key. The answer is the only place where it is ever shown."""
+        caller.require("admin")
+        expires_at = wanted.expires_at
+        if expires_at is not None and expires_at.tzinfo is None:
+            expires_at = expires_at.replace(tzinfo=datetime.UTC)
+        text, key = await keys.give(caller.tenant, wanted.name, wanted.source, wanted.scopes, expires_at)
+        return answer({"key": text} | _shown(key), 201)
+
+    @router.get("/v1/keys")
+    async def listed(caller: Caller) -> Response:
+        """All keys of the tenant, without what is secret of them."""
+        caller.require("admin")
+        return answer({"items": [_shown(key) for key in await keys.of_tenant(caller.tenant)]})
+
+    @router.post("/v1/keys/{key_id}/rotate", status_code=201)
+    async def rotate(caller: Caller, key_id: KeyId, rotation: Rotation | None = None) -> Response:
+        """Make a key that follows another of the same source and scopes; the old one ends after the overlap."""
+        caller.require("admin")
+        overlap = datetime.timedelta(seconds=(rotation or Rotation()).overlap_s)
+        text, key = await keys.rotate(caller.tenant, key_id, overlap)
+        return answer({"key": text} | _shown(key), 201)
+
+    @router.delete("/v1/keys/{key_id}")
+    async def revoke(caller: Caller, key_id: KeyId) -> Response:
+        """Revoke a key; other processes may believe it for `token_cache_s` yet."""
+        caller.require("admin")
+        return answer(_shown(await keys.revoke(caller.tenant, key_id)))
+
+    return router
+
+
+def _shown(key: ApiKey) -> dict[str, Any]:
+    return {
+        "key_id": key.key_id, "name": key.name, "source": key.source, "scopes": list(key.scopes),
+        "created_at": key.created_at, "expires_at": key.expires_at, "revoked_at": key.revoked_at,
+    }  # fmt: skip

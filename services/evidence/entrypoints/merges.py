@@ -1,0 +1,52 @@
+"""Learners who turn out to be one person, and who turn out not to be."""
+
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from services.evidence.entrypoints.answers import Id, answer, as_uuid
+from services.evidence.formats.native import misfit
+from services.evidence.handlers.merging import Merging
+from shared.errors import InvalidEvent
+from shared.settings import Settings
+from shared.web import Caller, read_body
+
+
+class _Merge(msgspec.Struct, forbid_unknown_fields=True):
+    into: str
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=r"^[^\x00]*\Z")]
+
+
+_decode_merge = msgspec.json.Decoder(_Merge).decode
+
+
+def _merge(body: bytes) -> _Merge:
+    try:
+        return _decode_merge(body)
+    except msgspec.ValidationError as error:
+        raise misfit(str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidEvent(f"the body is not JSON: {error}", pointer="", reason="malformed_json") from error
+
+
+def merges_router(merging: Merging, settings: Settings) -> APIRouter:
+    """Return the routes that merge learners and undo it."""
+    router = APIRouter(tags=["learners"])
+
+    @router.post("/v1/learners/{learner}/merge")
+    async def merge(learner: Id, request: Request, caller: Caller) -> Response:
+        """Give the identities and evidence of a learner to another, who is the same person; can be undone."""
+        caller.require("admin")
+        learner = as_uuid(learner, "learner")
+        asked = _merge(await read_body(request, settings))
+        into = as_uuid(asked.into, "into")
+        return answer(await merging.merge(caller.tenant, learner, into, reason=asked.reason, by=caller.subject))
+
+    @router.post("/v1/merges/{merge}/undo")
+    async def undo(merge: Id, caller: Caller) -> Response:
+        """Give back what a merge moved, and what came since by the identities that it moved."""
+        caller.require("admin")
+        return answer(await merging.undo(caller.tenant, as_uuid(merge, "merge"), by=caller.subject))
+
+    return router

@@ -1,0 +1,185 @@
+"""Other formats than the native: messages are read by an adapter, and what they come to goes the way of all evidence."""
+
+import asyncio
+import datetime
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from services.evidence.domain.evidence import RecordEvidence
+from services.evidence.domain.quarantine import Refusal
+from services.evidence.domain.revisions import groups_of, revise_all
+from services.evidence.formats import ags, caliper, canvas, edfi, oneroster
+from services.evidence.formats.reading import Origin, Reader, Reading
+from services.evidence.handlers.alignment import Alignments
+from services.evidence.handlers.intake import ITEMS_A_SLICE, Intake, Item, count
+from services.evidence.handlers.quarantine import Quarantine
+from services.evidence.tables import revisions
+from shared.crash_points import reach
+from shared.database import Database
+from shared.errors import InvalidEvent
+from shared.settings import Settings
+
+Splitter = Callable[[bytes], Sequence[bytes]]
+RANK = {"acknowledged": 0, "duplicate": 1, "accepted": 2, "corrected": 3, "parked": 4, "rejected": 5}
+"""What a message with several pieces is said to be: the highest of them."""
+
+
+class Form(msgspec.Struct, frozen=True):
+    """A format: how a payload is split into messages, how one is read, and whether refused ones are kept."""
+
+    split: Splitter
+    read: Reader
+    keeps_refused: bool = False
+    """Where nobody reads the answer."""
+
+
+def _whole(raw: bytes) -> Sequence[bytes]:
+    return [raw]
+
+
+FORMS: dict[str, Form] = {
+    "caliper": Form(caliper.split, caliper.read),
+    "canvas": Form(_whole, canvas.read, keeps_refused=True),
+    "ags": Form(_whole, ags.read),
+    "oneroster": Form(oneroster.split, oneroster.read),
+    "edfi": Form(edfi.split, edfi.read),
+}
+
+
+class Formats:
+    """Takes in messages of a format, as one source of one tenant; `aligned` is called where they state alignments."""
+
+    def __init__(
+        self, database: Database, intake: Intake, alignments: Alignments, quarantine: Quarantine,
+        aligned: Callable[[], None], settings: Settings,
+    ) -> None:  # fmt: skip
+        self._database = database
+        self._intake = intake
+        self._alignments = alignments
+        self._quarantine = quarantine
+        self._aligned = aligned
+        self._settings = settings
+
+    async def take(
+        self,
+        payloads: Sequence[bytes],
+        form: str,
+        tenant: str,
+        source: str,
+        *,
+        read: Reader | None = None,
+        keep: bool = True,
+    ) -> list[Item]:
+        """
+        Return one result a message, in order; a bad one harms no other.
+
+        Raises:
+            Unavailable: send it again; what was stored already has no second effect.
+        """
+        kind = FORMS[form]
+        messages, results = _split(payloads, kind.split)
+        readings: dict[int, Reading] = {}
+        origin = self._origin(tenant, source)
+        for index, raw in messages.items():
+            if index % ITEMS_A_SLICE == ITEMS_A_SLICE - 1:
+                await asyncio.sleep(0)
+            try:
+                if len(raw) > self._settings.item_bytes_max:
+                    raise InvalidEvent(f"over {self._settings.item_bytes_max} bytes", reason="too_large", pointer="")
+                readings[index] = (read or kind.read)(raw, origin)
+            except InvalidEvent as error:
+                results[index] = _refused(index, error)
+        await self._align(readings, tenant, form, source)
+        commands = await self._revise(readings, tenant, source)
+        results |= await self._store(readings, commands, tenant, form)
+        answered = [results[index] for index in sorted(results)]
+        if kind.keeps_refused and keep:
+            await self._keep(answered, messages, payloads, form, tenant, source)
+        count(answered, form)
+        return answered
+
+    async def again(self, form: str, original: bytes, tenant: str, source: str) -> Sequence[Item]:
+        """Take a quarantined message in again, without keeping it once more."""
+        return await self.take([original], form, tenant, source, keep=False)
+
+    def _origin(self, tenant: str, source: str) -> Origin:
+        now = datetime.datetime.now(datetime.UTC)
+        latest = now + datetime.timedelta(seconds=self._settings.clock_skew_s)
+        zone = ZoneInfo(self._settings.time_zone)
+        return Origin(tenant, source, now, latest, zone, self._settings.caliper_strict)
+
+    async def _align(self, readings: Mapping[int, Reading], tenant: str, form: str, source: str) -> None:
+        entries = [entry for reading in readings.values() for entry in reading.entries]
+        if entries:
+            await self._alignments.publish(tenant, entries, origin=form, by=source)
+            self._aligned()
+
+    async def _revise(
+        self, readings: Mapping[int, Reading], tenant: str, source: str
+    ) -> dict[int, tuple[Sequence[RecordEvidence], str | None]]:
+        """Return the commands of each message, and why there are none."""
+        found: dict[int, tuple[Sequence[RecordEvidence], str | None]] = {
+            index: (reading.commands, reading.acknowledged) for index, reading in readings.items()
+        }
+        said = {index: reading.revision for index, reading in readings.items() if reading.revision is not None}
+        if not said:
+            return found
+        async with self._database.transaction() as connection:
+            groups = await revisions.lock(connection, tenant, source, groups_of(list(said.values())))
+            changed, revised = revise_all(groups, list(said.values()), tenant, source)
+            await revisions.store(connection, tenant, source, changed)
+            reach("formats.revised")
+        for index, result in zip(said, revised, strict=True):
+            found[index] = result.commands, found[index][1] or result.reason
+        return found
+
+    async def _store(
+        self, readings: Mapping[int, Reading], found: Mapping[int, tuple[Sequence[RecordEvidence], str | None]],
+        tenant: str, form: str,
+    ) -> dict[int, Item]:  # fmt: skip
+        flat = [(index, command) for index, (commands, _) in found.items() for command in commands]
+        stored = await self._intake.store({place: command for place, (_, command) in enumerate(flat)}, tenant, way=form)
+        results: dict[int, Item] = {}
+        for place, (index, _) in enumerate(flat):
+            item, before = stored[place], results.get(index)
+            if before is None or RANK[item.status] > RANK[before.status]:
+                results[index] = msgspec.structs.replace(item, index=index)
+        for index, (commands, reason) in found.items():
+            if not commands:
+                results[index] = Item(index, readings[index].id, "acknowledged", reason=reason)
+        return results
+
+    async def _keep(
+        self, answered: Sequence[Item], messages: Mapping[int, bytes], payloads: Sequence[bytes], form: str,
+        tenant: str, source: str,
+    ) -> None:  # fmt: skip
+        refusals = [
+            Refusal(
+                str(uuid.uuid4()), tenant, source, item.id, None, item.reason or "", item.pointer or "",
+                item.detail or "", messages.get(item.index, b""), form,
+            )
+            for item in answered
+            if item.status == "rejected"
+        ]  # fmt: skip
+        await self._quarantine.keep(refusals, form)
+
+
+def _split(payloads: Sequence[bytes], split: Splitter) -> tuple[dict[int, bytes], dict[int, Item]]:
+    """Return the messages of payloads by their index, and the results of payloads that are not of their form."""
+    messages: dict[int, bytes] = {}
+    results: dict[int, Item] = {}
+    for payload in payloads:
+        index = len(messages) + len(results)
+        try:
+            for place, message in enumerate(split(payload)):
+                messages[index + place] = message
+        except InvalidEvent as error:
+            results[index] = _refused(index, error)
+    return messages, results
+
+
+def _refused(index: int, error: InvalidEvent) -> Item:
+    return Item(index, None, "rejected", None, None, error.members["reason"], error.pointer, error.detail)

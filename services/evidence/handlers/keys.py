@@ -1,0 +1,88 @@
+"""Giving, rotating, revoking and checking the API keys of learning systems."""
+
+import datetime
+import secrets
+import time
+from collections import OrderedDict
+
+from services.evidence.domain.keys import ApiKey, check, check_scopes, digest_of, parse, text_of
+from services.evidence.tables import keys
+from shared.auth import Identity
+from shared.database import Database
+from shared.errors import NotFound
+from shared.settings import Settings
+
+CHECKED_MAX = 10_000
+
+
+class Keys:
+    """
+    The keys of all tenants. One that was good is believed for `token_cache_s`, so that is how long a revocation may take
+    in another process; in this one it holds at once.
+    """
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._believed_s = settings.token_cache_s
+        self._good: OrderedDict[str, tuple[float, Identity]] = OrderedDict()
+
+    async def identify(self, text: str) -> Identity:
+        """Return who sends a key; raises `Unauthorized` where it is unknown, wrong, revoked or past its end."""
+        known = self._good.get(text)
+        if known is not None and known[0] > time.monotonic():
+            return known[1]
+        key_id, secret = parse(text)
+        async with self._database.connection() as connection:
+            kept = await keys.find(connection, key_id)
+        now = datetime.datetime.now(datetime.UTC)
+        identity = check(kept, secret, now)
+        believed_s = float(self._believed_s)
+        if kept is not None and kept.expires_at is not None:
+            believed_s = min(believed_s, (kept.expires_at - now).total_seconds())
+        self._good[text] = (time.monotonic() + believed_s, identity)
+        if len(self._good) > CHECKED_MAX:
+            self._good.popitem(last=False)
+        return identity
+
+    async def give(
+        self, tenant: str, name: str, source: str, scopes: tuple[str, ...], expires_at: datetime.datetime | None
+    ) -> tuple[str, ApiKey]:
+        """
+        Make a key; its text is returned this once and kept nowhere.
+
+        Raises:
+            InvalidEvent: a scope that keys do not have.
+        """
+        check_scopes(scopes)
+        secret = secrets.token_bytes(32)
+        key = ApiKey(
+            secrets.token_hex(8), tenant, name, source, scopes, digest_of(secret),
+            datetime.datetime.now(datetime.UTC), expires_at,
+        )  # fmt: skip
+        async with self._database.connection() as connection:
+            await keys.add(connection, key)
+        return text_of(key.key_id, secret), key
+
+    async def rotate(self, tenant: str, key_id: str, overlap: datetime.timedelta) -> tuple[str, ApiKey]:
+        """Make a key that follows another, which ends after `overlap`; raises `NotFound` where it is not, or is revoked."""
+        at = datetime.datetime.now(datetime.UTC) + overlap
+        async with self._database.connection() as connection:
+            old = await keys.end(connection, tenant, key_id, at)
+        if old is None:
+            raise NotFound("no such API key that is not revoked")
+        self._good.clear()
+        return await self.give(tenant, old.name, old.source, old.scopes, None)
+
+    async def revoke(self, tenant: str, key_id: str) -> ApiKey:
+        """Revoke a key; raises `NotFound` where the tenant has none of this id."""
+        async with self._database.connection() as connection:
+            revoked = await keys.revoke(connection, tenant, key_id, datetime.datetime.now(datetime.UTC))
+        if revoked is None:
+            raise NotFound("no such API key")
+        self._good.clear()
+        return revoked
+
+    async def of_tenant(self, tenant: str) -> list[ApiKey]:
+        """Return the keys of a tenant, also those that are no longer good."""
+        async with self._database.connection() as connection:
+            return await keys.of_tenant(connection, tenant)

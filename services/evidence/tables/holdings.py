@@ -1,0 +1,56 @@
+"""Statements on everything that is held of one learner."""
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from shared.database import Connection, columns
+
+People = Sequence[tuple[str, str]]
+"""(source, source id) of a learner."""
+
+
+async def evidence(connection: Connection, tenant: str, learner: str) -> list[asyncpg.Record]:
+    """Return a learner's pieces with their events, in the order of the log."""
+    return await connection.fetch(
+        "select e.evidence_id, e.source, e.id, e.valid, e.relation, e.target, e.received_at, e.private, l.body"
+        " from evidence e left join event_log l on l.log = 'evidence' and l.shard = e.shard and l.pos = e.pos"
+        " where e.tenant = $1 and e.learner = $2 order by e.shard, e.pos",
+        tenant,
+        learner,
+    )
+
+
+async def kept(connection: Connection, tenant: str, people: People) -> list[asyncpg.Record]:
+    """Return what is quarantined or parked of a learner, with the original bytes."""
+    return await connection.fetch(
+        "select q.quarantine_id, q.status, q.source, q.item_id as id, q.reason, q.pointer, q.detail, q.received_at,"
+        "   q.form, q.original from quarantine q join unnest($2::text[], $3::text[]) k (source, source_id)"
+        "   on q.source = k.source and q.learner_source_id = k.source_id where q.tenant = $1 order by q.seq",
+        tenant,
+        *columns(people, 2),
+    )
+
+
+async def statements(connection: Connection, tenant: str, people: People) -> list[asyncpg.Record]:
+    """Return the xAPI statements of a learner that are kept."""
+    return await connection.fetch(
+        "select s.source, s.received_at, s.body from xapi_statement s"
+        " join unnest($2::text[], $3::text[]) k (source, source_id)"
+        "   on s.source = k.source and s.learner_source_id = k.source_id where s.tenant = $1 order by s.received_at",
+        tenant,
+        *columns(people, 2),
+    )
+
+
+async def roster(connection: Connection, tenant: str, learner: str) -> tuple[list[bytes], list[asyncpg.Record]]:
+    """Return what the roster tells of a learner, and the groups that the learner is in."""
+    facts = await connection.fetch(
+        "select data from roster_fact where tenant = $1 and subject = $2 order by kind, key", tenant, learner
+    )
+    groups = await connection.fetch(
+        'select group_id as "group", value from roster_group where tenant = $1 and learner = $2 order by 1',
+        tenant,
+        learner,
+    )
+    return [row["data"] for row in facts], groups

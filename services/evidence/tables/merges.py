@@ -1,0 +1,115 @@
+"""Statements on merges of learners: who became whom, and what moved."""
+
+import json
+from collections.abc import Sequence
+
+import asyncpg
+
+from shared.database import Connection, columns
+
+
+async def changes(connection: Connection, tenants: Sequence[str]) -> tuple[bool, dict[str, int]]:
+    """Return whether any learner was ever erased, and how often identities moved in each tenant where they did."""
+    row = await connection.fetchrow(
+        "select exists (select from erased_learner) erased,"
+        " (select json_object_agg(tenant, moves) from identity_move where tenant = any($1)) moves",
+        tenants,
+    )
+    assert row is not None
+    return row["erased"], {} if row["moves"] is None else json.loads(row["moves"])
+
+
+async def lock(connection: Connection, key: int, tenant: str) -> None:
+    """Wait for the batches that know the tenant's learners, and let no other begin until this transaction ends."""
+    await connection.execute("select pg_advisory_xact_lock($1, hashtext($2))", key, tenant)
+
+
+async def moved(connection: Connection, tenant: str) -> None:
+    """Note that identities moved, so that every replica looks them up again."""
+    await connection.execute(
+        "insert into identity_move as m (tenant, moves) values ($1, 1)"
+        " on conflict (tenant) do update set moves = m.moves + 1",
+        tenant,
+    )
+
+
+async def in_force(connection: Connection, tenant: str, learners: Sequence[str]) -> list[asyncpg.Record]:
+    """Return the merges in force that concern any of the learners."""
+    return await connection.fetch(
+        "select merge_id, merged, kept, reason, merged_by, merged_at from learner_merge"
+        " where tenant = $1 and undone_at is null and (merged = any($2::uuid[]) or kept = any($2::uuid[]))"
+        " order by merged_at",
+        tenant,
+        learners,
+    )
+
+
+async def add(connection: Connection, merge_id: str, tenant: str, merged: str, into: str, reason: str, by: str) -> None:
+    """Store a merge, and give the identities of one learner to another."""
+    await connection.execute(
+        "insert into learner_merge (merge_id, tenant, merged, kept, reason, merged_by, merged_at)"
+        " values ($1, $2, $3, $4, $5, $6, now())",
+        merge_id,
+        tenant,
+        merged,
+        into,
+        reason,
+        by,
+    )
+    await connection.execute(
+        "update learner_identity set home = $2, learner = $3 where tenant = $1 and learner = $2", tenant, merged, into
+    )
+
+
+async def undo(connection: Connection, tenant: str, merge_id: str, by: str) -> asyncpg.Record | None:
+    """Mark a merge in force as undone and give the identities back; return who was merged into whom."""
+    row = await connection.fetchrow(
+        "update learner_merge set undone_by = $3, undone_at = now()"
+        " where tenant = $1 and merge_id = $2 and undone_at is null returning merged, kept",
+        tenant,
+        merge_id,
+        by,
+    )
+    if row is not None:
+        await connection.execute(
+            "update learner_identity set home = null, learner = $2 where tenant = $1 and learner = $3 and home = $2",
+            tenant,
+            row["merged"],
+            row["kept"],
+        )
+    return row
+
+
+async def pieces_to_move(connection: Connection, tenant: str, learner: str, home: str | None) -> list[asyncpg.Record]:
+    """Return a learner's accepted pieces with their events, in the order of the log; with `home` those that came from there."""
+    return await connection.fetch(
+        "select e.evidence_id, e.shard, e.pos, e.valid, e.relation, l.body from evidence e"
+        " left join event_log l on l.log = 'evidence' and l.shard = e.shard and l.pos = e.pos"
+        " where e.tenant = $1 and e.learner = $2 and e.state = 2 and ($3::uuid is null or e.home = $3)"
+        " order by e.shard, e.pos",
+        tenant,
+        learner,
+        home,
+    )
+
+
+async def move(connection: Connection, rows: Sequence[tuple[str, str, str | None, int, int, str | None]]) -> None:
+    """Store of (evidence id, learner, id it is told as, shard, pos, home) what they are now; told as None: as before."""
+    await connection.execute(
+        "update evidence e set learner = k.learner, told = coalesce(k.told, e.told), shard = k.shard, pos = k.pos,"
+        "   home = k.home"
+        " from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::bigint[], $6::uuid[])"
+        "   k (evidence_id, learner, told, shard, pos, home) where e.evidence_id = k.evidence_id",
+        *columns(rows, 6),
+    )
+
+
+async def set_homes(connection: Connection, people: Sequence[tuple[str, str, str, str]]) -> None:
+    """Note on new pieces, (evidence id, tenant, source, source id), whose they would be without a merge."""
+    await connection.execute(
+        "update evidence e set home = i.home"
+        " from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) k (evidence_id, tenant, source, source_id)"
+        " join learner_identity i on i.tenant = k.tenant and i.source = k.source and i.source_id = k.source_id"
+        " where e.evidence_id = k.evidence_id and i.home is not null",
+        *columns(people, 4),
+    )

@@ -1,0 +1,76 @@
+"""
+Who may see what: the published permission matrix, and the roles in which a caller stands to a learner, class or school.
+
+A role gives views; the roster gives the rows. A token's claims alone open no row of a person, except the scope for the
+whole tenant, which whoever issues tokens gives to leaders, auditors and integrations.
+"""
+
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+Role = Literal[
+    "learner", "guardian", "teacher", "substitute", "case_manager", "counsellor", "registrar", "leader", "auditor",
+    "integration",
+]  # fmt: skip
+View = Literal[
+    "record", "timeline", "growth", "projection", "why", "class", "queues", "aggregate", "analysis", "own_access_log",
+    "access_log", "names",
+]  # fmt: skip
+ROLES: tuple[Role, ...] = get_args(Role)
+VIEWS: tuple[View, ...] = get_args(View)
+
+_LEARNER: tuple[View, ...] = ("record", "timeline", "growth", "why", "own_access_log")
+_TEACHING: tuple[View, ...] = ("record", "timeline", "growth", "projection", "why", "class", "queues", "names")
+PERMISSIONS: dict[Role, frozenset[View]] = {
+    "learner": frozenset(_LEARNER),
+    "guardian": frozenset((*_LEARNER, "names")),
+    "teacher": frozenset(_TEACHING),
+    "substitute": frozenset(("record", "why", "class", "queues", "names")),
+    "case_manager": frozenset(_TEACHING) - {"class"},
+    "counsellor": frozenset((*_TEACHING, "aggregate")),
+    "registrar": frozenset(("record", "timeline", "queues", "aggregate", "names")),
+    "leader": frozenset((*_TEACHING, "aggregate", "analysis")),
+    "auditor": frozenset(("aggregate", "analysis", "access_log")),
+    "integration": frozenset(("record", "timeline", "class", "queues", "aggregate", "names")),
+}
+"""What each role sees of the rows that the roster gives it; the table in the documents and its test are made of this."""
+
+_ALSO = {
+    "co_teacher": "teacher", "coteacher": "teacher", "aide": "teacher", "school_leader": "leader",
+    "district_leader": "leader", "principal": "leader", "parent": "guardian", "counselor": "counsellor",
+}  # fmt: skip
+"""Other names that rosters and identity providers use."""
+
+
+def role_of(name: str) -> Role | None:
+    """Return the role that a roster or token means by a name; None where it is none of ours."""
+    named = name.strip().lower().replace("-", "_").replace(" ", "_")
+    named = _ALSO.get(named, named)
+    return next((role for role in ROLES if role == named), None)
+
+
+def staff_role(name: str) -> Role:
+    """Return the role of a person whom the roster lists as staff of a class; an unknown name teaches."""
+    return role_of(name) or "teacher"
+
+
+def tenant_roles(names: Iterable[str]) -> set[Role]:
+    """Return the roles of a caller who may read the tenant: leader and integration, and those that the token names."""
+    roles: set[Role] = {"leader", "integration"}
+    roles.update(role for name in names if (role := role_of(name)) is not None)
+    return roles
+
+
+def may(roles: Iterable[Role], view: View) -> Role | None:
+    """Return the role that lets one see a view, the first in the order of `ROLES`; None where none does."""
+    held = set(roles)
+    return next((role for role in ROLES if role in held and view in PERMISSIONS[role]), None)
+
+
+def matrix() -> str:
+    """Return the permission matrix as a Markdown table: a row a role, a column a view."""
+    lines = [f"| role | {' | '.join(view.replace('_', ' ') for view in VIEWS)} |", "|---" * (len(VIEWS) + 1) + "|"]
+    for role in ROLES:
+        cells = ("yes" if view in PERMISSIONS[role] else "-" for view in VIEWS)
+        lines.append(f"| {role.replace('_', ' ')} | {' | '.join(cells)} |")
+    return "\n".join(lines)

@@ -1,0 +1,184 @@
+"""A district by level and by school, in numbers that tell nothing about single learners."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from services.reporting.domain.continuum import Standard, level_order
+from services.reporting.domain.equity import Group
+from services.reporting.domain.shares import Share, share
+from services.reporting.domain.suppression import Cell, hidden_cells, hidden_totals
+
+HOW_FAR = ("none", "begun", "complete")
+"""No evidence in the level, some, and all of it on the record."""
+
+
+class LevelCount(NamedTuple):
+    """Learners who got so far in a level, in a school, or with None in all."""
+
+    framework: str
+    subject: str | None
+    level: str
+    ordinal: int
+    school: str | None
+    how_far: str
+    learners: int
+
+
+class LevelRow(msgspec.Struct, frozen=True):
+    """A level: learners by how far they are, in all and by school; None is suppressed, which is not zero."""
+
+    framework: str
+    subject: str | None
+    level: str
+    counts: dict[str, int | None]
+    schools: dict[str, dict[str, int | None]]
+
+
+class DistrictLevels(msgspec.Struct, frozen=True):
+    """A district's distribution over the levels of each subject."""
+
+    district: str
+    as_of: str
+    suppressed_below: int
+    levels: list[LevelRow]
+
+
+class DistrictEquity(msgspec.Struct, frozen=True):
+    """
+    The groups of one grouping, or of none where the district has sent no groups: then it is not available, not equal.
+
+    `available` are the groupings that there are; the label of an unknown group is empty.
+    """
+
+    district: str
+    as_of: str
+    suppressed_below: int
+    grouping: str | None
+    available: list[str]
+    groups: list[Group]
+
+
+class SchoolCount(NamedTuple):
+    """What was counted of a school; see `SchoolWatch`."""
+
+    school: str
+    learners: int
+    with_evidence: int
+    lately: int
+    recorded: int
+    by_hand: int
+    due: int
+
+
+class SchoolWatch(msgspec.Struct, frozen=True):
+    """
+    A school: whether evidence comes, and what is set by hand or falls due after it was shown.
+
+    Shares of learners are None where the numbers are too small to be told; shares of what is on the record are of pairs
+    of learner and competency, and None with fewer than the smallest number of learners.
+    """
+
+    school: str
+    title: str
+    learners: int | None
+    with_evidence: Share | None
+    with_evidence_lately: Share | None
+    set_by_hand: Share | None
+    due_for_re_check: Share | None
+
+
+class DistrictWatch(msgspec.Struct, frozen=True):
+    """Completeness and expectations by school; never by teacher, and no ground for judging one."""
+
+    district: str
+    as_of: str
+    suppressed_below: int
+    schools: list[SchoolWatch]
+
+
+class DistrictTesting(msgspec.Struct, frozen=True):
+    """Evidence in all of a district: pieces that count, those after confirmation, and their share."""
+
+    district: str
+    as_of: str
+    suppressed_below: int
+    pieces: int | None
+    surplus: int | None
+    over_testing: float | None
+    median_pieces_to_confirm: float | None
+    pairs_confirmed: int | None
+
+
+def level_rows(counts: Iterable[LevelCount], sizes: Mapping[str | None, int], n_min: int) -> list[LevelRow]:
+    """
+    Return the levels in the order of each continuum with small numbers suppressed, also those that could be worked out.
+
+    Args:
+        sizes: learners by school; None is the district, each learner once.
+    """
+    by_level: dict[tuple[str, str | None, str], list[LevelCount]] = {}
+    for count in counts:
+        by_level.setdefault((count.framework, count.subject, count.level), []).append(count)
+    hidden = hidden_totals(sizes, n_min)
+    rows = {key: _level_row(key, of_level, sizes, hidden, n_min) for key, of_level in by_level.items()}
+    return [rows[key] for key in _in_order(by_level)]
+
+
+def _in_order(
+    by_level: Mapping[tuple[str, str | None, str], Sequence[LevelCount]],
+) -> list[tuple[str, str | None, str]]:
+    subjects: dict[tuple[str, str | None], list[Standard]] = {}
+    for (framework, subject, level), counts in by_level.items():
+        first = min(count.ordinal for count in counts)
+        subjects.setdefault((framework, subject), []).append(Standard(framework, "", "", first, level, subject))
+    found = []
+    for framework, subject in sorted(subjects, key=lambda key: (key[0], key[1] or "")):
+        order = level_order(subjects[framework, subject])
+        found += [(framework, subject, level) for level in sorted(order, key=order.__getitem__) if level is not None]
+    return found
+
+
+def _level_row(
+    key: tuple[str, str | None, str],
+    counts: Sequence[LevelCount],
+    sizes: Mapping[str | None, int],
+    hidden: set[str | None],
+    n_min: int,
+) -> LevelRow:
+    table: dict[Cell, int] = {(how_far, school): 0 for how_far in HOW_FAR for school in sizes}
+    table |= {(count.how_far, count.school): count.learners for count in counts if count.school in sizes}
+    for school, size in sizes.items():
+        # One in two schools of the district may be complete by what neither alone shows; never below nobody.
+        table["none", school] = max(0, size - table["begun", school] - table["complete", school])
+    secret = hidden_cells(table, sizes, hidden, n_min)
+
+    def shown(school: str | None) -> dict[str, int | None]:
+        return {how_far: None if (how_far, school) in secret else table[how_far, school] for how_far in HOW_FAR}
+
+    return LevelRow(*key, shown(None), {school: shown(school) for school in sizes if school is not None})
+
+
+def school_watch(counts: Sequence[SchoolCount], titles: Mapping[str, str], n_min: int) -> list[SchoolWatch]:
+    """Return the schools; what is too small to be told, or would tell it, is None."""
+    total: dict[str | None, int] = {count.school: count.learners for count in counts}
+    total[None] = sum(count.learners for count in counts)
+    hidden = hidden_totals(total, n_min)
+    return [_watch(count, titles.get(count.school, count.school), count.school in hidden, n_min) for count in counts]
+
+
+def _watch(count: SchoolCount, title: str, is_hidden: bool, n_min: int) -> SchoolWatch:
+    if is_hidden:
+        return SchoolWatch(count.school, title, None, None, None, None, None)
+
+    def people(part: int) -> Share | None:
+        return None if 0 < part < n_min or 0 < count.learners - part < n_min else share(part, count.learners)
+
+    enough = count.learners >= n_min
+    return SchoolWatch(
+        school=count.school, title=title, learners=count.learners, with_evidence=people(count.with_evidence),
+        with_evidence_lately=people(count.lately),
+        set_by_hand=share(count.by_hand, count.recorded) if enough else None,
+        due_for_re_check=share(count.due, count.recorded) if enough else None,
+    )  # fmt: skip

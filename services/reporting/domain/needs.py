@@ -1,0 +1,154 @@
+"""Who needs what today: of each learner what is next and what to re-check, of each competency who is ready for it."""
+
+import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from services.reporting.domain.continuum import Standard, in_continuum, is_next
+from services.reporting.domain.waiting import Queue, still_waits
+from shared.contracts import Status
+
+NEXT_MAX = 3
+"""What is next for a learner in a class list; more is on the learner's page."""
+URGENCY: tuple[Queue, ...] = ("review", "sign_off", "contested", "reverify", "confirm", "withheld", "gaps", "ready")
+"""What needs attention first: what people have to decide, then what asks for a look, last what may be begun."""
+
+
+class Stands(NamedTuple):
+    """Where a learner stands with a competency."""
+
+    status: Status
+    mastered_at: str | None
+
+
+class OpenRow(NamedTuple):
+    """An open entry of a queue with the present state of what it is about."""
+
+    learner: str
+    scope: str
+    queue: Queue
+    opened_at: str
+    due_by: str | None
+    owner: str
+    detail: str
+    status: Status | None
+    mastered_at: str | None
+    begun: bool
+    missing: int
+
+
+class Waits(msgspec.Struct, frozen=True):
+    """Something that waits for somebody; `age_days` are whole days since it was opened."""
+
+    learner: str
+    queue: Queue
+    scope: str
+    title: str | None
+    opened_at: str
+    age_days: int
+    due_by: str | None
+    overdue: bool
+    owner: str
+    detail: tuple[str, ...]
+
+
+class LearnerNeeds(msgspec.Struct, frozen=True):
+    """What a learner needs: competency ids in the order of the continuum."""
+
+    learner: str
+    next: list[str]
+    review: list[str]
+
+
+class CompetencyNeeds(msgspec.Struct, frozen=True):
+    """Who is ready for a competency, and who needs a re-check of it."""
+
+    competency: str
+    title: str
+    next: list[str]
+    review: list[str]
+
+
+class ClassNeeds(msgspec.Struct, frozen=True):
+    """A class today; `attention` is what waits, the most urgent first."""
+
+    class_: str = msgspec.field(name="class")
+    title: str
+    attention: list[Waits]
+    learners: list[LearnerNeeds]
+    competencies: list[CompetencyNeeds]
+
+
+def class_needs(
+    class_id: str,
+    title: str,
+    states: Mapping[str, Mapping[str, Stands]],
+    standards: Sequence[Standard],
+    prerequisites: Mapping[str, Collection[str]],
+    waiting: Iterable[Waits],
+) -> ClassNeeds:
+    """
+    Return who needs what.
+
+    Args:
+        states: of each learner of the class, by competency.
+        prerequisites: the direct ones, by full id.
+        waiting: what waits for these learners.
+    """
+    line = [standard for standard in in_continuum(standards) if not standard.group]
+    learners = []
+    ready: dict[str, list[str]] = {}
+    due: dict[str, list[str]] = {}
+    for learner, held in states.items():
+        following = [s.competency for s in line if is_next(s.competency, held, prerequisites)][:NEXT_MAX]
+        review = [s.competency for s in line if s.competency in held and held[s.competency].status == "reverify_due"]
+        learners.append(LearnerNeeds(learner, following, review))
+        for competency in following:
+            ready.setdefault(competency, []).append(learner)
+        for competency in review:
+            due.setdefault(competency, []).append(learner)
+    competencies = [
+        CompetencyNeeds(s.competency, s.title, ready.get(s.competency, []), due.get(s.competency, []))
+        for s in line
+        if s.competency in ready or s.competency in due
+    ]
+    return ClassNeeds(class_id, title, by_urgency(waiting), learners, competencies)
+
+
+def by_urgency(waiting: Iterable[Waits]) -> list[Waits]:
+    """Sort what waits: overdue first, then by queue, then the oldest."""
+    return sorted(waiting, key=lambda each: (not each.overdue, URGENCY.index(each.queue), each.opened_at, each.learner))
+
+
+def waits_of(row: OpenRow, titles: Mapping[str, str], now: datetime.datetime) -> Waits | None:
+    """Return an open entry as the queues tell it, None where it is no longer so."""
+    if not still_waits(row.queue, row.status, row.mastered_at, begun=row.begun, missing=row.missing):
+        return None
+    return Waits(
+        learner=row.learner, queue=row.queue, scope=row.scope, title=titles.get(row.scope) or level_title(row.scope),
+        opened_at=row.opened_at, age_days=age_days(row.opened_at, now), due_by=row.due_by,
+        overdue=row.due_by is not None and row.due_by[:10] < now.date().isoformat(), owner=row.owner,
+        detail=tuple(line for line in row.detail.split("\n") if line),
+    )  # fmt: skip
+
+
+def level_title(scope: str) -> str | None:
+    """Return a level's id in words, None for a competency: `m#Mathematics/2` is `Mathematics, level 2`."""
+    framework, mark, place = scope.partition("#")
+    if not mark:
+        return None
+    subject, _, level = place.rpartition("/")
+    return f"{subject or framework}, level {level}"
+
+
+def age_days(instant: str, now: datetime.datetime) -> int:
+    """Return the whole days since an instant, none for one to come or that cannot be read."""
+    try:
+        then = datetime.datetime.fromisoformat(instant)
+    except ValueError:
+        return 0
+    if then.tzinfo is None:
+        then = then.replace(tzinfo=datetime.UTC)
+    return max(0, (now - then).days)

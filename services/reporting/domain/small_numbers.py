@@ -1,0 +1,31 @@
+"""
+Small numbers in one row of counts whose total is told: what is not told, so that nothing about single people is.
+
+Tables of two dimensions are in `suppression`; this is for rows of groups.
+"""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+N_MIN = 10
+"""Counts of 1 to 9 are not told by default: the usual minimum cell size of public education reports in the US."""
+Name = TypeVar("Name")
+
+
+def suppress(cells: Mapping[Name, int], n_min: int = N_MIN, *, guard_sum: bool = True) -> dict[Name, int | None]:
+    """
+    Return the cells with None where a number is not told: suppressed, which is not zero.
+
+    Counts above 0 and below `n_min` are hidden. The total is told, so a single hidden cell could be worked out: then the
+    next smallest is hidden too, zeros last. With `guard_sum` so many are hidden that also their sum is not below `n_min`.
+    """
+    hidden = {name for name, count in cells.items() if 0 < count < n_min}
+    while hidden:
+        hidden_sum = sum(cells[name] for name in hidden)
+        if len(hidden) > 1 and (not guard_sum or hidden_sum >= n_min):
+            break
+        told = [name for name in cells if name not in hidden]
+        if not told:
+            break
+        hidden.add(min(told, key=lambda name: (cells[name] == 0, cells[name], str(name))))
+    return {name: None if name in hidden else count for name, count in cells.items()}

@@ -1,0 +1,134 @@
+"""What the routes have in common: whom they ask, `?wait=`, known parameters only, sparse fields, ETags and CSV."""
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from fastapi import Depends, Header, Query, Request, Response
+from fastapi.dependencies.models import Dependant
+
+from services.reporting.handlers.reading import Reader
+from shared.auth import Identity
+from shared.errors import InvalidEvent
+from shared.events import Position
+from shared.web import identify, wait_for
+
+COOKIE = "attain"
+"""Where the pages keep the token of who has signed in."""
+After = Annotated[str, Query(max_length=512, description="the `next` of the page before; empty for the first")]
+Limit = Annotated[int, Query(ge=1, description="items a page, at most the setting page_rows_max")]
+Fields = Annotated[
+    str, Query(max_length=2000, description="members to answer, comma-separated; `items.status` reaches into a list")
+]
+Format = Annotated[str, Query(pattern="^(json|csv)$", description="json, or csv for the table")]
+Part = TypeVar("Part")
+Table = tuple[Sequence[str], Iterable[Sequence[object]]]
+"""Column names and rows."""
+
+
+def part(name: str) -> Any:
+    """Return the dependency that lends a part of the running service, by its name in the application's state."""
+
+    def lend(request: Request) -> Any:
+        return getattr(request.app.state, name)
+
+    return Depends(lend)
+
+
+async def _identify(request: Request, authorization: Annotated[str | None, Header()] = None) -> Identity:
+    """Return the caller of a read: by the header, or by the cookie of the pages, which other sites cannot send."""
+    if authorization is None and COOKIE in request.cookies:
+        authorization = f"Bearer {request.cookies[COOKIE]}"
+    return await identify(request, authorization)
+
+
+async def _caller_after_wait(
+    request: Request,
+    caller: Annotated[Identity, Depends(_identify)],
+    wait: Annotated[str | None, Query(description="a position to be folded first")] = None,
+) -> Identity:
+    known = _parameters(request.scope["route"].dependant)
+    unknown = sorted(set(request.query_params) - known)
+    if unknown:
+        # A filter that is mistyped and passed over would show more than was asked for.
+        raise InvalidEvent(f"no parameter {unknown[0][:60]!r}; there are {', '.join(sorted(known))}",
+                           pointer=f"/{unknown[0][:60]}")  # fmt: skip
+    if wait is not None:
+        position = Position.parse(wait)
+        reader: Reader = request.app.state.reader
+        await wait_for(lambda: reader.reached(position), request.app.state.settings)
+    return caller
+
+
+def _parameters(dependant: Dependant) -> set[str]:
+    """Return the query parameters of a route and of what it depends on."""
+    own = {field.alias for field in dependant.query_params}
+    return own.union(*(_parameters(each) for each in dependant.dependencies))
+
+
+Waited = Annotated[Identity, Depends(_caller_after_wait)]
+Reads = Annotated[Reader, part("reader")]
+
+
+def answer(
+    request: Request, body: object, *, fields: str = "", volatile: Mapping[str, object] | None = None
+) -> Response:
+    """
+    Return a body as JSON with an ETag, or 304 where the caller has it.
+
+    Args:
+        fields: as in `Fields`.
+        volatile: members with values of no weight, that are no part of what a client has cached: they move with others.
+
+    Raises:
+        InvalidEvent: a field that is not there.
+    """
+    told = msgspec.to_builtins(body)
+    chosen = _only(told, fields) if fields else told
+    content = msgspec.json.encode(chosen)
+    weighed = msgspec.json.encode(chosen | volatile) if volatile else content
+    etag = f'W/"{hashlib.blake2b(weighed, digest_size=16).hexdigest()}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    if _is_known(request, etag):
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type="application/json")
+
+
+def _is_known(request: Request, etag: str) -> bool:
+    known = {tag.strip() for tag in request.headers.get("if-none-match", "").split(",")}
+    return bool(known & {etag, etag[2:], "*"})
+
+
+def _only(body: Any, fields: str) -> Any:
+    wanted: dict[str, list[str]] = {}
+    for path in filter(None, (path.strip() for path in fields.split(","))):
+        first, _, rest = path.partition(".")
+        wanted.setdefault(first, []).append(rest)
+    if isinstance(body, list):
+        return [_only(item, fields) for item in body]
+    unknown = [name for name in wanted if not isinstance(body, dict) or name not in body]
+    if unknown:
+        raise InvalidEvent(f"no member {unknown[0][:60]!r} in the answer", pointer="/fields")
+    return {name: body[name] if "" in rests else _only(body[name], ",".join(rests)) for name, rests in wanted.items()}
+
+
+def csv_answer(name: str, table: Table) -> Response:
+    """Return a table as a CSV download; a cell that a spreadsheet would take for a formula is told as text."""
+    columns, rows = table
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    writer.writerows([_cell(cell) for cell in row] for row in rows)
+    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"', "Cache-Control": "private, no-cache"}
+    return Response(text.getvalue(), headers=headers, media_type="text/csv; charset=utf-8")
+
+
+def _cell(cell: object) -> str:
+    if cell is None:
+        return ""
+    text = str(cell)
+    is_text = isinstance(cell, str)
+    return f"'{text}" if is_text and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

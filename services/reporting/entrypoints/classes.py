@@ -1,0 +1,67 @@
+"""Routes on classes and on what waits."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+
+from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Waited, answer, csv_answer, part
+from services.reporting.entrypoints.examples import CLASS, NEEDS, QUEUE, QUEUES, example
+from services.reporting.handlers.classes import ClassReader
+from services.reporting.handlers.queues import QueueReader
+
+router = APIRouter(tags=["classes"])
+Classes = Annotated[ClassReader, part("classes")]
+Queues = Annotated[QueueReader, part("queues")]
+QUEUE_COLUMNS = (
+    "learner", "queue", "scope", "title", "opened_at", "age_days", "due_by", "overdue", "owner", "detail",
+)  # fmt: skip
+
+
+@router.get("/v1/classes")
+async def classes(request: Request, caller: Waited, reads: Classes) -> Response:
+    """The classes that the caller may see."""
+    return answer(request, {"items": await reads.classes(caller)})
+
+
+@router.get("/v1/classes/{class_id:path}/mastery", responses=example(CLASS))
+async def class_mastery(
+    request: Request, caller: Waited, reads: Classes, class_id: str, fields: Fields = "", format: Format = "json"
+) -> Response:
+    """A class: learners by competencies, and counts by status; a learner without a state counts as no_evidence."""
+    found = await reads.mastery(caller, class_id)
+    if format == "csv":
+        rows = (
+            (row.learner, *(row.statuses.get(competency, "no_evidence") for competency in found.competencies))
+            for row in found.rows
+        )
+        return csv_answer("class", (("learner", *found.competencies), rows))
+    return answer(request, found, fields=fields)
+
+
+@router.get("/v1/classes/{class_id:path}/needs", responses=example(NEEDS))
+async def class_needs(request: Request, caller: Waited, reads: Classes, class_id: str, fields: Fields = "") -> Response:
+    """Who of a class needs what today: what waits, what is next for each learner, who is ready for each competency."""
+    return answer(request, await reads.needs(caller, class_id), fields=fields)
+
+
+@router.get("/v1/queues", responses=example(QUEUES))
+async def queues(
+    request: Request, caller: Waited, reads: Queues, class_id: str | None = None, school: str | None = None
+) -> Response:
+    """How much waits in every queue of a class, a school or district, or the tenant; for how long, and for whom."""
+    return answer(request, {"items": await reads.summary(caller, class_id=class_id, school=school)})
+
+
+@router.get("/v1/queues/{queue}", responses=example(QUEUE))
+async def queue(
+    request: Request, caller: Waited, reads: Queues, queue: str, class_id: str | None = None,
+    school: str | None = None, after: After = "", limit: Limit = 100, fields: Fields = "", format: Format = "json",
+) -> Response:  # fmt: skip
+    """What waits in a queue, the oldest first, with its age and owner."""
+    page = await reads.entries(caller, queue, class_id=class_id, school=school, after=after, limit=limit)
+    if format == "csv":
+        rows = (
+            [getattr(item, column) for column in QUEUE_COLUMNS[:-1]] + ["; ".join(item.detail)] for item in page.items
+        )
+        return csv_answer(f"queue-{queue}", (QUEUE_COLUMNS, rows))
+    return answer(request, page, fields=fields)

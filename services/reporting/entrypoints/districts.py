@@ -1,0 +1,72 @@
+"""Routes on districts and schools: numbers that tell nothing about single learners."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+
+from services.reporting.domain.district import HOW_FAR
+from services.reporting.entrypoints.asking import Fields, Format, Waited, answer, csv_answer, part
+from services.reporting.entrypoints.examples import EQUITY, LEVELS, TESTING, WATCH, example
+from services.reporting.handlers.districts import DistrictReader
+from shared.contracts import STATUSES
+
+router = APIRouter(tags=["districts"])
+Districts = Annotated[DistrictReader, part("districts")]
+
+
+@router.get("/v1/districts")
+async def districts(request: Request, caller: Waited, reads: Districts) -> Response:
+    """The districts of the tenant."""
+    return answer(request, {"items": await reads.districts(caller)})
+
+
+@router.get("/v1/districts/{district:path}/mastery")
+async def district_mastery(
+    request: Request, caller: Waited, reads: Districts, district: str, fields: Fields = "", format: Format = "json"
+) -> Response:
+    """A district: counts by status, competency and school; null where a number is too small to be told."""
+    found = await reads.mastery(caller, district)
+    if format == "csv":
+        rows = (
+            (row.competency, row.title, school, *(told.get(status, 0) for status in STATUSES))
+            for row in found.competencies
+            for school, told in (("", row.counts), *row.schools.items())
+        )
+        return csv_answer("district", (("competency", "title", "school", *STATUSES), rows))
+    return answer(request, found, fields=fields)
+
+
+@router.get("/v1/districts/{district:path}/levels", responses=example(LEVELS))
+async def district_levels(
+    request: Request, caller: Waited, reads: Districts, district: str, fields: Fields = "", format: Format = "json"
+) -> Response:
+    """A district's distribution over the levels of each subject, in all and by school."""
+    found = await reads.levels(caller, district)
+    if format == "csv":
+        rows = (
+            (row.framework, row.subject, row.level, school, *told.values())
+            for row in found.levels
+            for school, told in (("", row.counts), *row.schools.items())
+        )
+        return csv_answer("levels", (("framework", "subject", "level", "school", *HOW_FAR), rows))
+    return answer(request, found, fields=fields, volatile={"as_of": ""})
+
+
+@router.get("/v1/districts/{district:path}/testing", responses=example(TESTING))
+async def district_testing(request: Request, caller: Waited, reads: Districts, district: str) -> Response:
+    """How much evidence came after mastery was confirmed, and how many pieces a confirmation takes."""
+    return answer(request, await reads.testing(caller, district), volatile={"as_of": ""})
+
+
+@router.get("/v1/districts/{district:path}/watch", responses=example(WATCH))
+async def district_watch(request: Request, caller: Waited, reads: Districts, district: str) -> Response:
+    """By school: whether evidence comes, what is set by hand, and what falls due after it was shown."""
+    return answer(request, await reads.watch(caller, district), volatile={"as_of": ""})
+
+
+@router.get("/v1/districts/{district:path}/equity", responses=example(EQUITY))
+async def district_equity(
+    request: Request, caller: Waited, reads: Districts, district: str, group: str | None = None
+) -> Response:
+    """How the groups of a grouping fare: time to mastery, statuses, pieces, waits and judgements, with intervals."""
+    return answer(request, await reads.equity(caller, district, group), volatile={"as_of": ""})

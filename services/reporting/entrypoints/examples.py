@@ -1,0 +1,119 @@
+"""Worked examples of answers, for the OpenAPI document; a test holds their members against real answers."""
+
+from typing import Any
+
+_AT = "2026-03-04T10:15:00.000000Z"
+_STEP = {
+    "competency": "maths:3.NF.2", "title": "Place fractions on a number line", "framework": "maths",
+    "subject": "Mathematics", "level": "3", "status": "no_evidence",
+}  # fmt: skip
+RECORD: dict[str, Any] = {
+    "learner": "0b9c6e0e-6f0c-5d0a-9e57-3c1d0a1f2b3c",
+    "position": "progression.1.3.1207",
+    "items": [
+        {
+            "competency": "maths:3.NF.1", "framework": "maths", "title": "Understand unit fractions",
+            "subject": "Mathematics", "level": "3", "status": "mastered", "score": 3.25, "evidence_count": 4,
+            "last_evidence_at": _AT, "mastered_at": _AT, "policy": {"id": "classroom", "version": "5f1c09ab77d2"},
+            "missing": [], "why": "Shown on 2026-03-04 by the rule of policy classroom.", "basis": [], "seq": 77312,
+        }
+    ],
+    "subjects": [
+        {
+            "subject": "Mathematics", "framework": "maths",
+            "levels": [{"level": "3", "total": 2, "mastered": 1, "counts": {"no_evidence": 1, "mastered": 1}}],
+            "current_level": "3", "mastered": 1, "total": 2, "next": [_STEP], "review": [],
+        }
+    ],
+    "next": [_STEP],
+    "review": [],
+    "stale": False,
+}  # fmt: skip
+PAGE_OF_EVENTS: dict[str, Any] = {
+    "items": [
+        {
+            "id": "3c0e7f9a-7a44-5f0e-9b67-0c8f5b0d9a11", "learner": RECORD["learner"], "kind": "competency.mastered",
+            "scope": "maths:3.NF.1", "title": "Understand unit fractions", "effective_at": _AT, "decided_at": _AT,
+            "reason": "The rule of the policy is met.", "seq": 77312,
+        }
+    ],
+    "next": None,
+}  # fmt: skip
+CLASS: dict[str, Any] = {
+    "class": "room-3", "title": "Room 3", "learners": [RECORD["learner"]], "competencies": ["maths:3.NF.1"],
+    "titles": {"maths:3.NF.1": "Understand unit fractions"}, "counts": {"maths:3.NF.1": {"mastered": 1}},
+    "rows": [{"learner": RECORD["learner"], "statuses": {"maths:3.NF.1": "mastered"}}],
+}  # fmt: skip
+_WAITS = {
+    "learner": RECORD["learner"], "queue": "sign_off", "scope": "maths#Mathematics/3", "title": "Mathematics, level 3",
+    "opened_at": _AT, "age_days": 6, "due_by": None, "overdue": False, "owner": "teacher", "detail": [],
+}  # fmt: skip
+NEEDS: dict[str, Any] = {
+    "class": "room-3", "title": "Room 3", "attention": [_WAITS],
+    "learners": [{"learner": RECORD["learner"], "next": ["maths:3.NF.2"], "review": []}],
+    "competencies": [
+        {"competency": "maths:3.NF.2", "title": _STEP["title"], "next": [RECORD["learner"]], "review": []}
+    ],
+}  # fmt: skip
+QUEUE: dict[str, Any] = {"items": [_WAITS], "next": None}
+QUEUES: dict[str, Any] = {
+    "items": [
+        {
+            "queue": "sign_off", "meaning": "levels that are complete and wait for a signature", "waiting": 3,
+            "overdue": 1, "oldest_days": 6, "owners": {"teacher": 3},
+        }
+    ]
+}  # fmt: skip
+GROWTH: dict[str, Any] = {
+    "points": [["2026-01-12", 1], ["2026-03-04", 9]],
+    "overall": {"per_30_days": 4.5, "low": 3.75, "high": 5.5},
+    "recent": None,
+    "earlier": None,
+    "projection": {"remaining": 6, "least": 33, "most": 48},
+}
+ACCESSES: dict[str, Any] = {
+    "items": [
+        {"id": 812, "at": _AT, "person": "t-12", "role": "teacher", "view": "record", "target": RECORD["learner"]}
+    ],
+    "next": None,
+}
+LEVELS: dict[str, Any] = {
+    "district": "river-valley", "as_of": _AT, "suppressed_below": 10,
+    "levels": [
+        {
+            "framework": "maths", "subject": "Mathematics", "level": "3",
+            "counts": {"none": 120, "begun": 96, "complete": 84},
+            "schools": {"brookside": {"none": 40, "begun": 32, "complete": 28}},
+        }
+    ],
+}  # fmt: skip
+TESTING: dict[str, Any] = {
+    "district": "river-valley", "as_of": _AT, "suppressed_below": 10, "pieces": 9120, "surplus": 1094,
+    "over_testing": 0.12, "median_pieces_to_confirm": 4.0, "pairs_confirmed": 1807,
+}  # fmt: skip
+_SHARE = {"share": 0.93, "low": 0.86, "high": 0.97}
+WATCH: dict[str, Any] = {
+    "district": "river-valley", "as_of": _AT, "suppressed_below": 10,
+    "schools": [
+        {
+            "school": "brookside", "title": "Brookside School", "learners": 100, "with_evidence": _SHARE,
+            "with_evidence_lately": None, "set_by_hand": _SHARE, "due_for_re_check": _SHARE,
+        }
+    ],
+}  # fmt: skip
+_MIDDLE = {"median_days": 21.0, "low": 18.0, "high": 25.0, "cases": 640, "happened": 512}
+EQUITY: dict[str, Any] = {
+    "district": "river-valley", "as_of": _AT, "suppressed_below": 10, "grouping": "home language",
+    "available": ["home language"],
+    "groups": [
+        {
+            "label": "Spanish", "learners": 92, "statuses": {"mastered": 0.61, "not_yet": 0.39}, "time_to_mastery": _MIDDLE,
+            "median_pieces": 4.0, "over_testing": 0.12, "sign_off_wait": None, "overridden": None, "withheld": None,
+        }
+    ],
+}  # fmt: skip
+
+
+def example(body: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that answers such a body."""
+    return {200: {"description": "as asked", "content": {"application/json": {"example": body}}}}

@@ -1,0 +1,42 @@
+"""Live updates: a stream that says when what a page shows has changed, and nothing about what it is."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+
+from services.reporting.entrypoints.asking import Waited, part
+from services.reporting.handlers.watching import Watcher
+
+KEEP_ALIVE_S = 15.0
+"""How often a comment is sent, so that proxies keep the stream and a reader that is gone is noticed."""
+STREAM_S = 15 * 60.0
+"""A stream ends after so long; the browser opens another, and its rights are looked at again."""
+router = APIRouter(tags=["live"])
+Watches = Annotated[Watcher, part("watcher")]
+
+
+@router.get("/live")
+async def live(
+    request: Request, caller: Waited, watches: Watches, learner: str | None = None, class_id: str | None = None
+) -> StreamingResponse:
+    """Server-sent events `changed` for a learner or a class."""
+    seen = await watches.begin(caller, learner=learner, class_id=class_id)
+
+    async def stream() -> AsyncIterator[str]:
+        version, quiet, total = await watches.version(seen), 0.0, 0.0
+        yield "retry: 2000\n\n"
+        while total < STREAM_S and not await request.is_disconnected():
+            await asyncio.sleep(watches.every_s)
+            quiet, total = quiet + watches.every_s, total + watches.every_s
+            now = await watches.version(seen)
+            if now != version:
+                version, quiet = now, 0.0
+                yield f"event: changed\nid: {now}\ndata: {{}}\n\n"
+            elif quiet >= KEEP_ALIVE_S:
+                quiet = 0.0
+                yield ": still here\n\n"
+
+    return StreamingResponse(stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})

@@ -1,0 +1,68 @@
+"""Routes on one learner: record, timeline, who looked."""
+
+from fastapi import APIRouter, Request, Response
+
+from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Reads, Waited, answer, csv_answer
+from services.reporting.entrypoints.examples import ACCESSES, GROWTH, PAGE_OF_EVENTS, RECORD, example
+
+router = APIRouter(tags=["records"])
+RECORD_COLUMNS = (
+    "competency", "title", "subject", "level", "status", "score", "evidence_count", "last_evidence_at", "mastered_at",
+    "why",
+)  # fmt: skip
+EVENT_COLUMNS = ("decided_at", "effective_at", "learner", "kind", "scope", "title", "reason", "id")
+
+
+@router.get("/v1/learners/{learner}/record", responses=example(RECORD))
+async def learner_record(
+    request: Request, caller: Waited, reads: Reads, learner: str, fields: Fields = "", format: Format = "json"
+) -> Response:
+    """A learner's record: every competency, the place on the continuum, what is next, what needs a re-check."""
+    record = await reads.record(caller, learner)
+    if format == "csv":
+        rows = ([getattr(item, column) for column in RECORD_COLUMNS] for item in record.items)
+        return csv_answer("record", (RECORD_COLUMNS, rows))
+    return answer(request, record, fields=fields, volatile={"position": ""})
+
+
+@router.get("/v1/learners/{learner}/timeline", responses=example(PAGE_OF_EVENTS))
+async def timeline(
+    request: Request, caller: Waited, reads: Reads, learner: str, after: After = "", limit: Limit = 100,
+    fields: Fields = "",
+) -> Response:  # fmt: skip
+    """What happened to a learner, the latest first."""
+    return answer(request, await reads.timeline(caller, learner, after, limit), fields=fields)
+
+
+@router.get("/v1/learners/{learner}/growth", responses=example(GROWTH))
+async def growth(request: Request, caller: Waited, reads: Reads, learner: str) -> Response:
+    """How fast competencies came onto the record, against the learner's own past; a projection is for staff only."""
+    return answer(request, await reads.growth(caller, learner))
+
+
+@router.get("/v1/learners/{learner}/accesses", responses=example(ACCESSES))
+async def accesses_to(
+    request: Request, caller: Waited, reads: Reads, learner: str, after: After = "", limit: Limit = 100
+) -> Response:
+    """Who looked at what of a learner, for the learner and the guardians; the latest first."""
+    return answer(request, await reads.accesses(caller, learner, after, limit))
+
+
+@router.get("/v1/accesses", responses=example(ACCESSES))
+async def accesses(request: Request, caller: Waited, reads: Reads, after: After = "", limit: Limit = 100) -> Response:
+    """Who looked at what in the tenant, for auditors; the latest first."""
+    return answer(request, await reads.accesses(caller, None, after, limit))
+
+
+@router.get("/v1/advancements", responses=example(PAGE_OF_EVENTS))
+async def advancements(
+    request: Request, caller: Waited, reads: Reads, class_id: str | None = None, kind: str = "", after: After = "",
+    limit: Limit = 100, fields: Fields = "", format: Format = "json",
+) -> Response:  # fmt: skip
+    """The advancement log of a class or of the tenant, the latest first; `kind` is as `level.advanced,level.ready`."""
+    kinds = [name.strip() for name in kind.split(",") if name.strip()] or None
+    page = await reads.happened(caller, class_id=class_id, kinds=kinds, after=after, limit=limit)
+    if format == "csv":
+        rows = ([getattr(item, column) for column in EVENT_COLUMNS] for item in page.items)
+        return csv_answer("advancements", (EVENT_COLUMNS, rows))
+    return answer(request, page, fields=fields)

@@ -1,0 +1,113 @@
+"""
+Rights on rows, from the roster, and the log of their use.
+
+What is not in the tenant, and a learner whom the caller has nothing to do with, are not found: both look the same.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
+
+from services.reporting.domain.access import Role, View, may, role_of, staff_role, tenant_roles
+from services.reporting.tables import rights
+from services.reporting.tables.reads import Rows, Snapshot
+from shared.auth import Identity
+from shared.database import Database
+from shared.errors import Forbidden, NotFound
+
+READ_SCOPES = TENANT, CLASSES, SELF = "records:read", "records:read:classes", "records:read:self"
+AGAIN_S = 60.0
+"""The same person looking at the same again within this time is one entry of the log."""
+REMEMBERED = 10_000
+
+
+async def check_learner(view: Snapshot, caller: Identity, learner: str, what: View) -> Role:
+    """
+    Return the role in which the caller may see something of a learner.
+
+    Raises:
+        NotFound: there is no such learner in the tenant, or the caller has nothing to do with the learner.
+        Forbidden: the caller's roles do not see this.
+    """
+    caller.require(*READ_SCOPES)
+    roles: set[Role] = set()
+    if await view.learner_exists(caller.tenant, learner):
+        roles = await _roles_towards(view, caller, learner)
+    if not roles:
+        raise NotFound(f"no learner {learner[:100]!r}")
+    return _permitted(roles, what)
+
+
+async def check_class(view: Snapshot, caller: Identity, class_id: str, what: View = "class") -> tuple[str, Role]:
+    """Return the title of a class and the role in which the caller may see it; raises `NotFound` or `Forbidden`."""
+    caller.require(*READ_SCOPES)
+    found = await view.class_of(caller.tenant, class_id)
+    if found is None:
+        raise NotFound(f"no class {class_id[:100]!r}")
+    roles = tenant_roles(caller.roles) if TENANT in caller.scopes else set()
+    if CLASSES in caller.scopes:
+        roles |= _roles(await rights.roles_towards_class(view, caller.tenant, caller.subject, class_id))
+    if not roles:
+        raise Forbidden("the roster does not list you as active staff of this class")
+    return str(found["title"]), _permitted(roles, what)
+
+
+async def check_school(view: Snapshot, caller: Identity, school: str, what: View = "aggregate") -> Role:
+    """Return the role in which the caller may see a school or district; raises `Forbidden`."""
+    caller.require(TENANT, CLASSES)
+    roles = tenant_roles(caller.roles) if TENANT in caller.scopes else set()
+    if CLASSES in caller.scopes:
+        roles |= _roles(await rights.roles_towards_school(view, caller.tenant, caller.subject, school))
+    if not roles:
+        raise Forbidden("the roster does not list you for this school or district")
+    return _permitted(roles, what)
+
+
+def check_tenant(caller: Identity, what: View) -> Role:
+    """Return the role in which the caller may see something of the whole tenant; raises `Forbidden`."""
+    caller.require(TENANT)
+    return _permitted(tenant_roles(caller.roles), what)
+
+
+async def _roles_towards(view: Snapshot, caller: Identity, learner: str) -> set[Role]:
+    roles = tenant_roles(caller.roles) if TENANT in caller.scopes else set()
+    if SELF in caller.scopes and caller.learner == learner:
+        roles.add("learner")
+    if caller.scopes & {CLASSES, SELF}:
+        found = _roles(await rights.roles_towards_learner(view, caller.tenant, caller.subject, learner))
+        roles |= found if CLASSES in caller.scopes else found & {"guardian"}
+    return roles
+
+
+def _roles(rows: Rows) -> set[Role]:
+    """Return our roles of (role, via): an unknown name teaches a class, and gives nothing elsewhere."""
+    found = {staff_role(row["role"]) if row["via"] == "class" else role_of(row["role"]) for row in rows}
+    return {role for role in found if role is not None}
+
+
+def _permitted(roles: Collection[Role], what: View) -> Role:
+    role = may(roles, what)
+    if role is None:
+        held = ", ".join(sorted(roles)).replace("_", " ")
+        raise Forbidden(f"as {held} you do not see this ({what.replace('_', ' ')})")
+    return role
+
+
+class AccessLog:
+    """Who looked at what; one entry for the same look within a minute."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._seen: OrderedDict[tuple[str, str, str, str], float] = OrderedDict()
+
+    async def note(self, caller: Identity, role: Role, view: str, target: str, learners: Sequence[str]) -> None:
+        """Log a look, before what was looked for is answered; a learner's own looks count too."""
+        key, now = (caller.tenant, caller.subject, view, target), time.monotonic()
+        if self._seen.get(key, -AGAIN_S) > now - AGAIN_S:
+            return
+        async with self._database.connection() as connection:
+            await rights.note_access(connection, caller.tenant, caller.subject, role, view, target, learners)
+        self._seen[key] = now
+        self._seen.move_to_end(key)
+        if len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)

@@ -1,0 +1,174 @@
+"""Answers about districts, in numbers that tell nothing about single learners; each from one snapshot, computed for all."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from services.reporting.domain import district as domain
+from services.reporting.domain.counting import Count, DistrictMastery, district_mastery
+from services.reporting.domain.equity import Counts, Times, by_group
+from services.reporting.handlers.access import check_school, check_tenant
+from services.reporting.handlers.cached import Cached
+from services.reporting.handlers.groups import Groups
+from services.reporting.tables import analysis
+from services.reporting.tables.reads import Rows, Snapshot, snapshot
+from shared.auth import Identity
+from shared.database import Database
+from shared.errors import InvalidEvent, NotFound
+from shared.events import now
+from shared.settings import Settings
+
+Computed = Callable[[Snapshot, list[tuple[str, str]]], Awaitable[Any]]
+"""Computes an answer from a snapshot and the schools of a district, as (id, title)."""
+
+
+class DistrictReader:
+    """Answers about districts and their schools."""
+
+    def __init__(self, database: Database, groups: Groups, settings: Settings) -> None:
+        self._database = database
+        self._groups = groups
+        self._settings = settings
+        self._cached = Cached(settings.aggregate_s)
+
+    async def districts(self, caller: Identity) -> list[dict[str, Any]]:
+        """Return the districts of the tenant."""
+        check_tenant(caller, "aggregate")
+        async with snapshot(self._database) as view:
+            return [dict(row) for row in await view.districts(caller.tenant)]
+
+    async def mastery(self, caller: Identity, district: str) -> DistrictMastery:
+        """Return the counts of a district by competency, status and school; raises `NotFound` or `Forbidden`."""
+        tenant, small = caller.tenant, self._n_min(caller.tenant)
+
+        async def compute(view: Snapshot, schools: list[tuple[str, str]]) -> Any:
+            ids = [school for school, _ in schools]
+            sizes = await _sizes(view, tenant, ids)
+            counts = [Count(*row) for row in await view.school_counts(tenant, ids)]
+            titles = await view.titles(tenant, {count.competency for count in counts})
+            # A large district takes a while to protect; other requests go on meanwhile.
+            return await asyncio.to_thread(
+                district_mastery, district, dict(schools).get(district, district), schools,
+                sizes=sizes, counts=counts, titles=titles, small=small,
+            )  # fmt: skip
+
+        found: DistrictMastery = await self._of(caller, district, "mastery", compute, "aggregate")
+        return found
+
+    async def levels(self, caller: Identity, district: str) -> domain.DistrictLevels:
+        """Return the distribution over levels; raises `NotFound` or `Forbidden`."""
+        tenant, small = caller.tenant, self._n_min(caller.tenant)
+
+        async def compute(view: Snapshot, schools: list[tuple[str, str]]) -> Any:
+            ids = [school for school, _ in schools]
+            sizes = dict.fromkeys(ids, 0) | await _sizes(view, tenant, ids)
+            counts = [domain.LevelCount(*row) for row in await analysis.level_counts(view, tenant, ids)]
+            rows = await asyncio.to_thread(domain.level_rows, counts, sizes, small)
+            return domain.DistrictLevels(district, now(), small, rows)
+
+        found: domain.DistrictLevels = await self._of(caller, district, "levels", compute, "aggregate")
+        return found
+
+    async def watch(self, caller: Identity, district: str) -> domain.DistrictWatch:
+        """Return completeness and expectations by school; raises `NotFound` or `Forbidden`."""
+        tenant, small = caller.tenant, self._n_min(caller.tenant)
+
+        async def compute(view: Snapshot, schools: list[tuple[str, str]]) -> Any:
+            ids = [school for school, _ in schools]
+            counts = [domain.SchoolCount(*row) for row in await analysis.school_watch(view, tenant, ids)]
+            return domain.DistrictWatch(district, now(), small, domain.school_watch(counts, dict(schools), small))
+
+        found: domain.DistrictWatch = await self._of(caller, district, "watch", compute, "analysis")
+        return found
+
+    async def testing(self, caller: Identity, district: str) -> domain.DistrictTesting:
+        """Return how much evidence came after mastery was confirmed; raises `NotFound` or `Forbidden`."""
+        tenant, small = caller.tenant, self._n_min(caller.tenant)
+
+        async def compute(view: Snapshot, schools: list[tuple[str, str]]) -> Any:
+            of = analysis.Grouping(tenant, [school for school, _ in schools], {})
+            learners = sum(row["learners"] for row in await analysis.sizes(view, of))
+            rows = await analysis.burden(view, of)
+            if learners < small or not rows:
+                return domain.DistrictTesting(district, now(), small, None, None, None, None, None)
+            row = rows[0]
+            share = row["surplus"] / row["pieces"] if row["pieces"] else None
+            return domain.DistrictTesting(
+                district, now(), small, row["pieces"], row["surplus"], share, row["median_pieces"], row["confirmed"]
+            )
+
+        found: domain.DistrictTesting = await self._of(caller, district, "testing", compute, "analysis")
+        return found
+
+    async def equity(self, caller: Identity, district: str, grouping: str | None) -> domain.DistrictEquity:
+        """
+        Return how groups fare, the groups of one grouping.
+
+        Raises:
+            NotFound, Forbidden: of the district.
+            InvalidEvent: no such grouping.
+        """
+        tenant, small = caller.tenant, self._n_min(caller.tenant)
+        async with snapshot(self._database) as view:
+            await check_school(view, caller, district, "analysis")
+        memberships = await self._groups.of(tenant)
+        available = sorted(memberships)
+        if grouping is not None and grouping not in memberships:
+            raise InvalidEvent(f"no grouping {grouping[:60]!r}; there are {', '.join(available) or 'none'}",
+                               pointer="/group")  # fmt: skip
+        chosen = grouping if grouping is not None else next(iter(available), None)
+
+        async def compute(view: Snapshot, schools: list[tuple[str, str]]) -> Any:
+            groups = []
+            if chosen is not None:
+                of = analysis.Grouping(tenant, [school for school, _ in schools], memberships[chosen])
+                groups = await asyncio.to_thread(by_group, await _group_counts(view, of), small)
+            return domain.DistrictEquity(district, now(), small, chosen, available, groups)
+
+        found: domain.DistrictEquity = await self._of(caller, district, f"equity {chosen}", compute, "analysis")
+        return found
+
+    async def _of(self, caller: Identity, district: str, name: str, compute: Computed, what: Any) -> Any:
+        """Check the caller's right, then return what is computed for all who have it."""
+        async with snapshot(self._database) as view:
+            await check_school(view, caller, district, what)
+
+        async def fresh() -> Any:
+            async with snapshot(self._database) as view:
+                if district not in {row["district"] for row in await view.districts(caller.tenant)}:
+                    raise NotFound(f"no district {district[:100]!r}")
+                rows = await view.district_schools(caller.tenant, district)
+                return await compute(view, [(row["school"], row["title"]) for row in rows])
+
+        return await self._cached.get((caller.tenant, district, name), fresh)
+
+    def _n_min(self, tenant: str) -> int:
+        """Return below which number of people nothing is told in a tenant: its own setting may ask for more, not less."""
+        own = dict(pair.split("=") for pair in self._settings.small_numbers.split())
+        return max(self._settings.small_number, int(own.get(tenant, 0)))
+
+
+async def _sizes(view: Snapshot, tenant: str, schools: list[str]) -> dict[str | None, int]:
+    return {row["school"]: row["learners"] for row in await view.school_sizes(tenant, schools)}
+
+
+async def _group_counts(view: Snapshot, of: analysis.Grouping) -> Counts:
+    statuses: dict[str, dict[Any, int]] = {}
+    for label, status, pairs in await analysis.status_counts(view, of):
+        statuses.setdefault(label, {})[status] = pairs
+    burden, judged = await analysis.burden(view, of), await analysis.judgements(view, of)
+    return Counts(
+        learners=_column(await analysis.sizes(view, of), "learners"),
+        statuses=statuses,
+        mastery=[Times(*row) for row in await analysis.times_to_mastery(view, of)],
+        pieces=_column(burden, "pieces"),
+        surplus=_column(burden, "surplus"),
+        median_pieces=_column(burden, "median_pieces"),
+        sign_offs=[Times(*row) for row in await analysis.sign_off_waits(view, of)],
+        overridden=_column(judged, "overridden"),
+        withheld=_column(judged, "withheld"),
+    )
+
+
+def _column(rows: Rows, name: str) -> dict[str, Any]:
+    return {row["label"]: row[name] for row in rows}

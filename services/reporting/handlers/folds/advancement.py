@@ -1,0 +1,54 @@
+"""The fold of the log `advancement`: what happened to every learner, and what waits for somebody."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from services.reporting.domain.told import Told, kind_of
+from services.reporting.domain.waiting import Entry, waits
+from services.reporting.handlers.folds.base import Fold, set_aside
+from services.reporting.tables.advancement import WaitingKey, save_waiting
+from services.reporting.tables.writes import Unfolded, upsert
+from shared.consumer import Settle, ShardBatch, Write
+from shared.database import Connection, columns
+
+_decode = msgspec.json.Decoder(Told).decode
+
+
+class AdvancementFold(Fold):
+    """Folds the public events: a row each into the advancement log, and the last word on each entry of a queue."""
+
+    model = "advancement"
+
+    async def fold(self, batches: Sequence[ShardBatch], settle: Settle) -> Write:
+        """Fold a batch in memory."""
+        rows: list[tuple[Any, ...]] = []
+        waiting: dict[WaitingKey, list[tuple[str, Entry | None]]] = {}
+        unfolded: list[Unfolded] = []
+        for batch in batches:
+            for event in batch.events:
+                kind = kind_of(event.type)
+                if kind is None:
+                    continue
+                try:
+                    told = _decode(event.data)
+                except msgspec.DecodeError as error:
+                    unfolded.append(set_aside(event, error))
+                    continue
+                learner, scope = told.learner.id, told.scope
+                rows.append(
+                    (event.tenant, learner, event.position, event.id, kind, scope.kind, scope.id, scope.framework,
+                     told.seq, told.effective_at or told.decided_at, told.decided_at, bytes(event.data))
+                )  # fmt: skip
+                for queue, entry in waits(kind, told):
+                    key = (event.tenant, learner, scope.id, queue)
+                    waiting.setdefault(key, []).append((told.decided_at, entry))
+        rows.sort()
+
+        async def write(connection: Connection) -> None:
+            await upsert(connection, "advancement", self.version, columns(rows, 12))
+            await save_waiting(connection, self.version, waiting)
+            await self._keep_aside(connection, unfolded)
+
+        return write

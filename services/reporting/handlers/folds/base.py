@@ -1,0 +1,87 @@
+"""
+What the folds of the input logs into read models have in common: decode, keep a key's last word, set aside what cannot be read.
+
+A read model is a function of its log alone, and what an event says replaces what an earlier one said of the same key;
+so batches of any size, and a rebuild, give the same rows.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from services.reporting.tables.schema import consumer_name
+from services.reporting.tables.writes import Unfolded, note_unfolded
+from shared.consumer import Settle, ShardBatch, Write
+from shared.database import Connection
+from shared.events import Envelope
+from shared.observability import metrics
+
+log = logging.getLogger(__name__)
+Data = TypeVar("Data")
+
+
+class Fold:
+    """What the folds have in common: no cache, so nothing to forget; what cannot be read is kept aside and counted."""
+
+    model: str
+
+    def __init__(self, version: int, blocked_max: int) -> None:
+        self.version = version
+        self.consumer = consumer_name(self.model, version)
+        self._blocked_max = blocked_max
+
+    async def fold(self, batches: Sequence[ShardBatch], settle: Settle) -> Write:
+        """Fold a batch in memory; see `shared.consumer.Handler`."""
+        raise NotImplementedError
+
+    def forget(self, shards: Collection[int]) -> None:
+        """Nothing is cached."""
+
+    async def claimed(self, shards: Collection[int]) -> None:
+        """Nothing is to be loaded."""
+
+    def committed(self) -> None:
+        """Nothing waits for the commit."""
+
+    def pending(self, shards: Collection[int]) -> list[int]:
+        """Nothing is to be done but what the log says."""
+        return []
+
+    async def _keep_aside(self, connection: Connection, unfolded: Sequence[Unfolded]) -> None:
+        """
+        Keep what cannot be folded, and go on with the others.
+
+        Raises:
+            RuntimeError: so many subjects an hour that our code is wrong, not the events; the shard waits.
+        """
+        if not unfolded:
+            return
+        blocked = await note_unfolded(connection, self.consumer, unfolded)
+        metrics.blocked.set(blocked)
+        log.error("%s set %s events aside: %s", self.consumer, len(unfolded), unfolded[0].reason)
+        if blocked > self._blocked_max:
+            raise RuntimeError(f"{self.consumer}: events of {blocked} subjects cannot be read")
+
+
+def decoded(
+    batches: Sequence[ShardBatch], decoders: dict[str, Callable[[msgspec.Raw], Any]], unfolded: list[Unfolded]
+) -> Iterator[tuple[Envelope, Any]]:
+    """Yield the events of the types that have a decoder, with their data; other types are not for this read model."""
+    for batch in batches:
+        for event in batch.events:
+            decode = decoders.get(event.type)
+            if decode is None:
+                continue
+            try:
+                data = decode(event.data)
+            except msgspec.DecodeError as error:
+                unfolded.append(set_aside(event, error))
+                continue
+            yield event, data
+
+
+def set_aside(event: Envelope, error: Exception) -> Unfolded:
+    """Return the row that keeps an event which cannot be read."""
+    return Unfolded(event.shard, event.position, event.tenant, event.subject, str(error)[:500], bytes(event.data))

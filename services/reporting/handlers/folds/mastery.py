@@ -1,0 +1,83 @@
+"""The fold of the log `progression`: the state of every (tenant, learner, competency), and the checkpoints."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from services.reporting.handlers.folds.base import Fold, set_aside
+from services.reporting.tables.writes import CheckpointRow, Unfolded, count_events, move_checkpoints, upsert_states
+from shared.consumer import Settle, ShardBatch, Write
+from shared.contracts import CHECKPOINT, MASTERY_UPDATED, Checkpoint, Status
+from shared.database import Connection
+from shared.events import Envelope
+
+
+class _State(msgspec.Struct, frozen=True, gc=False):
+    """The members of `MasteryUpdated` that queries select and count by; the data is stored whole beside them."""
+
+    learner: str
+    competency: str
+    status: Status
+    evidence_count: int
+    seq: int
+    score: float | None = None
+    last_evidence_at: str | None = None
+    mastered_at: str | None = None
+
+
+_decode_state = msgspec.json.Decoder(_State).decode
+_decode_checkpoint = msgspec.json.Decoder(Checkpoint).decode
+
+
+class MasteryFold(Fold):
+    """Folds the log `progression`: the state of every (tenant, learner, competency), and the checkpoints."""
+
+    model = "mastery"
+
+    async def fold(self, batches: Sequence[ShardBatch], settle: Settle) -> Write:
+        """Fold a batch in memory; the last state of a key is written."""
+        states: dict[tuple[str, str, str], tuple[Any, ...]] = {}
+        checkpoints: list[CheckpointRow] = []
+        unfolded: list[Unfolded] = []
+        for batch in batches:
+            told: Envelope | None = None
+            for event in batch.events:
+                if event.type == MASTERY_UPDATED:
+                    try:
+                        state = _decode_state(event.data)
+                    except msgspec.DecodeError as error:
+                        unfolded.append(set_aside(event, error))
+                        continue
+                    tenant, learner, competency = event.tenant, state.learner, state.competency
+                    states[tenant, learner, competency] = (
+                        tenant, learner, competency, state.status, state.score, state.evidence_count,
+                        state.last_evidence_at, state.mastered_at, state.seq, event.data,
+                    )  # fmt: skip
+                elif event.type == CHECKPOINT:
+                    told = event
+            if told is not None:
+                checkpoints += _checkpoint(told, unfolded)
+        # The key comes first in a row, so rows sort by it and never beyond it.
+        rows = sorted(states.values())
+        counts = Counter((batch.shard, event.tenant) for batch in batches for event in batch.events)
+
+        async def write(connection: Connection) -> None:
+            await upsert_states(connection, self.version, rows)
+            if counts:
+                await count_events(connection, self.consumer, counts)
+            if checkpoints:
+                await move_checkpoints(connection, self.consumer, checkpoints)
+            await self._keep_aside(connection, unfolded)
+
+        return write
+
+
+def _checkpoint(event: Envelope, unfolded: list[Unfolded]) -> list[CheckpointRow]:
+    try:
+        told = _decode_checkpoint(event.data)
+    except msgspec.DecodeError as error:
+        unfolded.append(set_aside(event, error))
+        return []
+    return [CheckpointRow(event.shard, told.evidence_generation, told.evidence, told.decisions)]

@@ -1,0 +1,56 @@
+"""The fold of the log `roster`: schools, classes, staff, enrolments, and what else people are to them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from services.reporting.handlers.folds.base import Fold, decoded
+from services.reporting.tables.writes import Unfolded, upsert
+from shared.consumer import Settle, ShardBatch, Write
+from shared.contracts import (
+    ROSTER_ASSIGNMENT,
+    ROSTER_CLASS,
+    ROSTER_ENROLMENT,
+    ROSTER_SCHOOL,
+    ROSTER_STAFF,
+    RosterAssignment,
+    RosterClass,
+    RosterEnrolment,
+    RosterSchool,
+    RosterStaff,
+)
+from shared.database import Connection, columns
+
+_ROSTER: dict[str, tuple[str, int, Callable[[msgspec.Raw], Any]]] = {
+    ROSTER_SCHOOL: ("school", 2, msgspec.json.Decoder(RosterSchool).decode),
+    ROSTER_CLASS: ("class", 2, msgspec.json.Decoder(RosterClass).decode),
+    ROSTER_STAFF: ("staff", 3, msgspec.json.Decoder(RosterStaff).decode),
+    ROSTER_ASSIGNMENT: ("assignment", 5, msgspec.json.Decoder(RosterAssignment).decode),
+    ROSTER_ENROLMENT: ("enrolment", 3, msgspec.json.Decoder(RosterEnrolment).decode),
+}
+"""By event type: the table, how many leading columns are its key, and the decoder; members are in column order."""
+
+
+class RosterFold(Fold):
+    """Folds the log `roster`: schools, classes, staff and enrolments, each with its last word."""
+
+    model = "roster"
+
+    async def fold(self, batches: Sequence[ShardBatch], settle: Settle) -> Write:
+        """Fold a batch in memory."""
+        rows: dict[str, dict[tuple[str, ...], tuple[Any, ...]]] = {}
+        unfolded: list[Unfolded] = []
+        decoders = {type_: decode for type_, (_, _, decode) in _ROSTER.items()}
+        for event, data in decoded(batches, decoders, unfolded):
+            table, key_length, _ = _ROSTER[event.type]
+            row = (event.tenant, *msgspec.structs.astuple(data))
+            rows.setdefault(table, {})[row[:key_length]] = row
+
+        async def write(connection: Connection) -> None:
+            for table, by_key in rows.items():
+                in_order = [by_key[key] for key in sorted(by_key)]
+                await upsert(connection, table, self.version, columns(in_order, 0))
+            await self._keep_aside(connection, unfolded)
+
+        return write

@@ -1,0 +1,157 @@
+"""What the pages show: the answers of the readers, put together for one screen, with names for those who may see them."""
+
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from services.reporting.domain.access import PERMISSIONS, Role
+from services.reporting.handlers.access import CLASSES, SELF, TENANT, check_learner, check_school
+from services.reporting.handlers.classes import ClassReader
+from services.reporting.handlers.districts import DistrictReader
+from services.reporting.handlers.people import People
+from services.reporting.handlers.queues import QueueReader
+from services.reporting.handlers.reading import Reader
+from services.reporting.tables.reads import snapshot
+from services.reporting.tables.rights import learners_of
+from shared.auth import Identity, service_token
+from shared.database import Database
+from shared.errors import Forbidden, NotFound, Unavailable
+from shared.settings import Settings
+
+FAMILY: tuple[Role, ...] = ("learner", "guardian")
+EVENTS_SHOWN = 40
+LOOKS_SHOWN = 20
+
+
+class Pages:
+    """Makes the context of each page; raises what the readers raise."""
+
+    def __init__(
+        self, database: Database, settings: Settings, *, records: Reader, classes: ClassReader, queues: QueueReader,
+        districts: DistrictReader, people: People, evidence: httpx.AsyncClient, progression: httpx.AsyncClient,
+    ) -> None:  # fmt: skip
+        self._database = database
+        self._settings = settings
+        self._records = records
+        self._classes = classes
+        self._queues = queues
+        self._districts = districts
+        self._people = people
+        self._evidence = evidence
+        self._progression = progression
+
+    async def home(self, caller: Identity) -> dict[str, Any]:
+        """Return the start: a learner's own page, or what the caller may see."""
+        if not caller.scopes & {TENANT, CLASSES} and caller.learner is not None:
+            return {"redirect": f"/learners/{quote(caller.learner, safe='')}"}
+        children: list[str] = []
+        if caller.scopes & {CLASSES, SELF}:
+            async with snapshot(self._database) as view:
+                children = await learners_of(view, caller.tenant, caller.subject)
+        names = await self._people.names(caller.tenant, children)
+        is_tenant = TENANT in caller.scopes
+        return {
+            "children": [(learner, names.get(learner, learner)) for learner in children],
+            "classes": await self._classes.classes(caller),
+            "districts": await self._districts.districts(caller) if is_tenant else [],
+            "queues": await self._queues.summary(caller, class_id=None, school=None) if is_tenant else [],
+        }
+
+    async def learner(self, caller: Identity, *, learner: str, as_family: bool) -> dict[str, Any]:
+        """Return a learner's page, for family in plain words and without what is for staff."""
+        role = await self._role(caller, learner)
+        record = await self._records.record(caller, learner)
+        grown = await self._optional(self._records.growth(caller, learner))
+        live = f"/live?learner={quote(learner, safe='')}"
+        shown: dict[str, Any] = {
+            "record": record, "grown": grown, "name": await self._name(caller, role, learner), "live": live
+        }  # fmt: skip
+        if as_family or role in FAMILY:
+            looks = await self._optional(self._records.accesses(caller, learner, "", LOOKS_SHOWN))
+            others = [look for look in looks.items if look["person"] != caller.subject] if looks else []
+            items = {item.competency: item for item in record.items}
+            return shown | {"template": "family.html", "looks": others, "items": items}
+        page = await self._optional(self._records.timeline(caller, learner, "", EVENTS_SHOWN))
+        return shown | {"happened": page.items if page else []}
+
+    async def why(self, caller: Identity, *, learner: str, competency: str) -> dict[str, Any]:
+        """Return why a competency stands where it does, asked of progression once the caller's right is checked."""
+        async with snapshot(self._database) as view:
+            role = await check_learner(view, caller, learner, "why")
+            titles = await view.titles(caller.tenant, [competency])
+        path = f"/v1/learners/{quote(learner, safe='')}/competencies/{quote(competency, safe='')}/explanation"
+        headers = {"Authorization": f"Bearer {service_token(self._settings)}"}
+        try:
+            answer = await self._progression.get(path, params={"tenant": caller.tenant}, headers=headers)
+        except httpx.HTTPError as error:
+            raise Unavailable(f"progression does not answer: {type(error).__name__}") from error
+        if answer.status_code == 404:
+            raise NotFound("nothing is recorded of this competency")
+        if not answer.is_success:
+            raise Unavailable(f"progression answered {answer.status_code}")
+        return {
+            "found": answer.json(), "learner": learner, "name": await self._name(caller, role, learner),
+            "title": titles.get(competency, competency), "staff": role not in FAMILY,
+        }  # fmt: skip
+
+    async def class_(self, caller: Identity, *, class_id: str) -> dict[str, Any]:
+        """Return a class: the grid, what each needs, and names."""
+        grid = await self._classes.mastery(caller, class_id)
+        needs = await self._classes.needs(caller, class_id)
+        on_record = ("mastered", "credited", "reverify_due")
+        shown = {
+            competency: sum(counts.get(status, 0) for status in on_record)  # type: ignore[call-overload]
+            for competency, counts in grid.counts.items()
+        }
+        return {
+            "grid": grid, "needs": needs, "shown": shown, "live": f"/live?class_id={quote(class_id, safe='')}",
+            "names": await self._people.names(caller.tenant, grid.learners),
+        }  # fmt: skip
+
+    async def district(self, caller: Identity, *, district: str, group: str | None) -> dict[str, Any]:
+        """Return a district for those who lead it."""
+        async with snapshot(self._database) as view:
+            await check_school(view, caller, district, "analysis")
+        mastery = await self._districts.mastery(caller, district)
+        return {
+            "district": district,
+            "title": mastery.title,
+            "learners": mastery.learners,
+            "levels": await self._districts.levels(caller, district),
+            "testing": await self._districts.testing(caller, district),
+            "watch": await self._districts.watch(caller, district),
+            "equity": await self._districts.equity(caller, district, group),
+            "queues": await self._queues.summary(caller, class_id=None, school=district),
+        }
+
+    async def find(self, caller: Identity, *, q: str, token: str) -> dict[str, Any]:
+        """Return learners by name or source id, or one by opaque id; for those who may see the tenant, in their name."""
+        caller.require(TENANT)
+        headers = {"Authorization": f"Bearer {token}"}
+        found: list[dict[str, Any]] = []
+        if q:
+            try:
+                answer = await self._evidence.get("/v1/learners", params={"q": q}, headers=headers)
+                found = answer.json() if answer.is_success else []
+            except httpx.HTTPError as error:
+                raise Unavailable(f"evidence does not answer: {type(error).__name__}") from error
+        if len(found) == 1:
+            return {"redirect": f"/learners/{quote(found[0]['learner'], safe='')}"}
+        return {"q": q, "found": found}
+
+    async def _role(self, caller: Identity, learner: str) -> Role:
+        async with snapshot(self._database) as view:
+            return await check_learner(view, caller, learner, "record")
+
+    async def _name(self, caller: Identity, role: Role, learner: str) -> str:
+        if "names" not in PERMISSIONS[role] and role != "learner":
+            return learner
+        return (await self._people.names(caller.tenant, [learner])).get(learner, learner)
+
+    async def _optional(self, asked: Any) -> Any:
+        """Return a part of a page, None where this role does not see it."""
+        try:
+            return await asked
+        except Forbidden:
+            return None

@@ -1,0 +1,46 @@
+"""SQL of the read model `advancement`: the log of what happened, and the queues of what waits."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from services.reporting.domain.waiting import Entry
+from services.reporting.tables.schema import table_name
+from services.reporting.tables.writes import upsert
+from shared.database import Connection, columns
+
+WaitingKey = tuple[str, str, str, str]
+"""Tenant, learner, scope, queue."""
+
+
+async def save_waiting(
+    connection: Connection, version: int, said: Mapping[WaitingKey, Sequence[tuple[str, Entry | None]]]
+) -> None:
+    """
+    Write what a batch says of the queues, each entry's words in order: when, and what waits or None where it is done.
+
+    A closed entry keeps what it was opened with, so that the wait can be told; closing what was never opened is nothing.
+    """
+    opened: list[tuple[Any, ...]] = []
+    closed: list[tuple[str, ...]] = []
+    for key in sorted(said):
+        entry, closed_at = None, None
+        for at, word in said[key]:
+            if word is not None:
+                entry, closed_at = word, None
+            elif closed_at is None:
+                closed_at = at
+        if entry is not None:
+            opened.append((*key, entry.opened_at, closed_at, entry.due_by, entry.owner, list(entry.detail)))
+        elif closed_at is not None:
+            closed.append((*key, closed_at))
+    rows = [(*row[:-1], "\n".join(row[-1])) for row in opened]
+    await upsert(connection, "waiting", version, columns(rows, 9))
+    if closed:
+        await connection.execute(
+            f"update {table_name('waiting', version)} w set closed_at = k.at"
+            " from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])"
+            "   k (tenant, learner, scope, queue, at)"
+            " where (w.tenant, w.learner, w.scope, w.queue) = (k.tenant, k.learner, k.scope, k.queue)"
+            "   and w.closed_at is null",
+            *columns(closed, 5),
+        )

@@ -1,0 +1,140 @@
+"""
+What the analyses of a district count: grouped in the database, so that what is read does not grow with its learners.
+
+A member is a learner with an active enrolment in a school of the district; with groups, `label` is the learner's value of the
+grouping. What a state's columns do not have is read from its stored data.
+"""
+
+from collections.abc import Collection, Sequence
+
+from services.reporting.tables.reads import Rows, Snapshot
+
+ON_RECORD = (
+    "(m.status in ('mastered', 'credited', 'reverify_due') or (m.status = 'overridden' and m.mastered_at is not null))"
+)
+_MEMBER = (
+    "with member as (select distinct c.school, e.learner from {class} c"
+    " join {enrolment} e on e.tenant = c.tenant and e.class = c.class and e.active"
+    " where c.tenant = $1 and c.school = any($2::text[]))"
+)
+_LABELLED = (
+    _MEMBER + ", labelled as (select distinct member.learner, coalesce(k.label, '') as label from member"
+    " left join unnest($3::text[], $4::text[]) k (learner, label) on k.learner = member.learner)"
+)
+_CONFIRMED = (
+    "(select distinct on (a.learner, a.scope) a.learner, a.scope,"
+    "   (convert_from(a.data, 'UTF8')::jsonb #>> '{{basis,pieces}}')::int as pieces from {advancement} a"
+    " where a.tenant = $1 and a.kind = 'competency.mastered' order by a.learner, a.scope, a.position desc)"
+)
+_COUNTED = "coalesce((convert_from(m.data, 'UTF8')::jsonb ->> 'counted')::int, m.evidence_count)"
+
+
+class Grouping:
+    """The arguments of a query over the members of some schools, each learner with a label."""
+
+    def __init__(self, tenant: str, schools: Collection[str], labels: dict[str, str]) -> None:
+        self.arguments: Sequence[object] = (tenant, list(schools), list(labels), list(labels.values()))
+
+
+async def sizes(view: Snapshot, of: Grouping) -> Rows:
+    """Return (label, learners)."""
+    return await view.rows(
+        f"{_LABELLED} select label, count(*) as learners from labelled group by label", *of.arguments
+    )
+
+
+async def status_counts(view: Snapshot, of: Grouping) -> Rows:
+    """Return (label, status, pairs of learner and competency)."""
+    return await view.rows(
+        f"{_LABELLED} select l.label, m.status, count(*) as pairs from labelled l"
+        " join {mastery} m on m.tenant = $1 and m.learner = l.learner group by 1, 2",
+        *of.arguments,
+    )
+
+
+async def times_to_mastery(view: Snapshot, of: Grouping) -> Rows:
+    """
+    Return (label, days, whether it was shown then, pairs): days from the first piece to mastery, else to the latest day
+    on which the district has any evidence.
+    """
+    return await view.rows(
+        f"{_LABELLED}, piece as (select l.label, m.mastered_at, m.last_evidence_at,"
+        "   convert_from(m.data, 'UTF8')::jsonb ->> 'first_evidence_at' as first_at from labelled l"
+        "   join {mastery} m on m.tenant = $1 and m.learner = l.learner and m.last_evidence_at is not null)"
+        " select label, greatest(0, coalesce(mastered_at, last)::date - first_at::date) as days,"
+        "   mastered_at is not null as happened, count(*) as pairs"
+        " from piece, (select max(last_evidence_at) as last from piece) k where first_at is not null group by 1, 2, 3",
+        *of.arguments,
+    )
+
+
+async def burden(view: Snapshot, of: Grouping) -> Rows:
+    """Return (label, pieces, surplus, median pieces at confirmation, pairs confirmed)."""
+    return await view.rows(
+        f"{_LABELLED} select l.label, coalesce(sum({_COUNTED}), 0)::bigint as pieces,"
+        f" coalesce(sum(greatest(0, {_COUNTED} - k.pieces)) filter (where {ON_RECORD}), 0)::bigint as surplus,"
+        " percentile_cont(0.5) within group (order by k.pieces) as median_pieces, count(k.pieces) as confirmed"
+        " from labelled l join {mastery} m on m.tenant = $1 and m.learner = l.learner"
+        f" left join {_CONFIRMED} k on k.learner = m.learner and k.scope = m.competency group by 1",
+        *of.arguments,
+    )
+
+
+async def sign_off_waits(view: Snapshot, of: Grouping) -> Rows:
+    """Return (label, days, whether it was signed or refused then, entries) of requests for a signature."""
+    return await view.rows(
+        f"{_LABELLED} select l.label, greatest(0, coalesce(w.closed_at::timestamptz, now())::date"
+        "   - w.opened_at::timestamptz::date) as days, w.closed_at is not null as happened, count(*) as pairs"
+        " from labelled l join {waiting} w on w.tenant = $1 and w.learner = l.learner and w.queue = 'sign_off'"
+        " group by 1, 2, 3",
+        *of.arguments,
+    )
+
+
+async def judgements(view: Snapshot, of: Grouping) -> Rows:
+    """Return (label, learners with an override, learners who were refused a level)."""
+    return await view.rows(
+        f"{_LABELLED} select l.label, count(*) filter (where exists (select 1 from {{mastery}} m where m.tenant = $1"
+        "   and m.learner = l.learner and m.status = 'overridden')) as overridden,"
+        " count(*) filter (where exists (select 1 from {waiting} w where w.tenant = $1 and w.learner = l.learner"
+        "   and w.queue = 'withheld')) as withheld from labelled l group by 1",
+        *of.arguments,
+    )
+
+
+async def level_counts(view: Snapshot, tenant: str, schools: Collection[str]) -> Rows:
+    """Return (framework, subject, level, first ordinal, school or None for all, how far, learners), without those at 0."""
+    return await view.rows(
+        f"{_MEMBER}, standard as (select f.framework, c.subject, c.level, f.framework || ':' || c.code as competency,"
+        "   min(c.ordinal) over w as ordinal, count(*) over w as size from {framework} f"
+        "   join {competency} c using (tenant, framework, version) where f.tenant = $1 and c.level is not null"
+        "   window w as (partition by f.framework, c.subject, c.level)),"
+        " place as (select member.school, member.learner, s.framework, s.subject, s.level, min(s.ordinal) as ordinal,"
+        f"   case when count(*) filter (where {ON_RECORD}) >= min(s.size) then 'complete' else 'begun' end as how_far"
+        "   from member join {mastery} m on m.tenant = $1 and m.learner = member.learner and m.evidence_count > 0"
+        "   join standard s on s.competency = m.competency group by 1, 2, 3, 4, 5)"
+        " select framework, subject, level, min(ordinal) as ordinal, school, how_far, count(distinct learner) as learners"
+        " from place group by grouping sets ((framework, subject, level, how_far, school),"
+        "   (framework, subject, level, how_far))",
+        tenant,
+        list(schools),
+    )
+
+
+async def school_watch(view: Snapshot, tenant: str, schools: Collection[str]) -> Rows:
+    """
+    Return by school: learners, those with any evidence, those with some in the last 30 days that the district has any of,
+    pairs on the record, of these set by hand, and of these due for a re-check.
+    """
+    return await view.rows(
+        f"{_MEMBER}, seen as (select member.school, member.learner, max(m.last_evidence_at) as last,"
+        f"   count(*) filter (where {ON_RECORD}) as recorded, count(*) filter (where m.status = 'overridden') as by_hand,"
+        "   count(*) filter (where m.status = 'reverify_due') as due"
+        "   from member left join {mastery} m on m.tenant = $1 and m.learner = member.learner group by 1, 2)"
+        " select school, count(*) as learners, count(last) as with_evidence,"
+        "   count(*) filter (where last::timestamptz > latest::timestamptz - interval '30 days') as lately,"
+        "   sum(recorded)::bigint as recorded, sum(by_hand)::bigint as by_hand, sum(due)::bigint as due"
+        " from seen, (select max(last) as latest from seen) k group by school order by school",
+        tenant,
+        list(schools),
+    )

@@ -1,0 +1,115 @@
+"""SQL on rights and their use: what the roster says a person is to a learner, class, school or district; who looked."""
+
+from collections.abc import Sequence
+
+from services.reporting.tables.reads import Rows, Snapshot
+from shared.database import Connection
+
+_NOW = (
+    "{0}.active and ({0}.starts is null or {0}.starts <= current_date::text)"
+    " and ({0}.ends is null or {0}.ends >= current_date::text)"
+)
+_STAFF_NOW, _ASSIGNED_NOW = _NOW.format("s"), _NOW.format("a")
+_OF_SCHOOL = (
+    "((a.kind = 'school' and a.target = c.school) or (a.kind = 'district' and (a.target = c.school or exists"
+    "   (select 1 from {school} o where o.tenant = c.tenant and o.school = c.school and o.district = a.target))))"
+)
+
+
+async def roles_towards_learner(view: Snapshot, tenant: str, person: str, learner: str) -> Rows:
+    """Return (role, via) by which a person stands to a learner today: through a class, or assigned."""
+    return await view.rows(
+        "select s.role, 'class' as via from {staff} s join {enrolment} e using (tenant, class)"
+        f" where s.tenant = $1 and s.staff = $2 and e.learner = $3 and e.active and {_STAFF_NOW}"
+        " union select a.role, a.kind from {assignment} a where a.tenant = $1 and a.person = $2"
+        f" and {_ASSIGNED_NOW} and ((a.kind = 'learner' and a.target = $3) or exists (select 1 from {{enrolment}} e"
+        f"   join {{class}} c using (tenant, class) where e.tenant = $1 and e.learner = $3 and e.active and {_OF_SCHOOL}))",
+        tenant,
+        person,
+        learner,
+    )
+
+
+async def roles_towards_class(view: Snapshot, tenant: str, person: str, class_id: str) -> Rows:
+    """Return (role, via) by which a person stands to a class today."""
+    return await view.rows(
+        "select s.role, 'class' as via from {staff} s where s.tenant = $1 and s.staff = $2 and s.class = $3"
+        f" and {_STAFF_NOW} union select a.role, a.kind from {{assignment}} a join {{class}} c on c.tenant = a.tenant"
+        f" where a.tenant = $1 and a.person = $2 and c.class = $3 and {_ASSIGNED_NOW} and {_OF_SCHOOL}",
+        tenant,
+        person,
+        class_id,
+    )
+
+
+async def roles_towards_school(view: Snapshot, tenant: str, person: str, school: str) -> Rows:
+    """Return (role, via) by which a person stands to a school or district today."""
+    return await view.rows(
+        "select a.role, a.kind as via from {assignment} a where a.tenant = $1 and a.person = $2"
+        f" and {_ASSIGNED_NOW} and a.kind in ('school', 'district') and (a.target = $3 or exists (select 1"
+        "   from {school} o where o.tenant = $1 and o.school = $3 and o.district = a.target and a.kind = 'district'))",
+        tenant,
+        person,
+        school,
+    )
+
+
+async def classes_of(view: Snapshot, tenant: str, person: str | None) -> Rows:
+    """Return the classes of the tenant, or those that a person stands to, with their number of learners."""
+    return await view.rows(
+        "select c.class, c.title, c.school, c.subject, s.title as school_title, (select count(*) from {enrolment} e"
+        "   where e.tenant = c.tenant and e.class = c.class and e.active) as learners"
+        " from {class} c left join {school} s on s.tenant = c.tenant and s.school = c.school"
+        " where c.tenant = $1 and ($2::text is null"
+        "   or exists (select 1 from {staff} s where s.tenant = c.tenant and s.class = c.class and s.staff = $2"
+        f"     and {_STAFF_NOW})"
+        f"   or exists (select 1 from {{assignment}} a where a.tenant = c.tenant and a.person = $2 and {_ASSIGNED_NOW}"
+        f"     and {_OF_SCHOOL}))"
+        " order by s.title, c.title, c.class",
+        tenant,
+        person,
+    )
+
+
+async def learners_of(view: Snapshot, tenant: str, person: str) -> list[str]:
+    """Return the learners whom a person is assigned to by name: a guardian's children, a case manager's cases."""
+    rows = await view.rows(
+        "select distinct a.target from {assignment} a where a.tenant = $1 and a.person = $2 and a.kind = 'learner'"
+        f" and {_ASSIGNED_NOW} order by 1",
+        tenant,
+        person,
+    )
+    return [row["target"] for row in rows]
+
+
+async def note_access(
+    connection: Connection, tenant: str, person: str, role: str, view: str, target: str, learners: Sequence[str]
+) -> None:
+    """
+    Log that a person looked at something about these learners.
+
+    It does not wait for the disk: a crash of PostgreSQL may lose the last half second, a crash of this process nothing.
+    """
+    await connection.execute(
+        "with soon as (select set_config('synchronous_commit', 'off', true))"
+        " insert into access_log (tenant, person, role, view, target, learners)"
+        " select $1, $2, $3, $4, $5, $6::text[] from soon",
+        tenant,
+        person,
+        role,
+        view,
+        target,
+        list(learners),
+    )
+
+
+async def accesses(connection: Connection, tenant: str, learner: str | None, before: int, limit: int) -> Rows:
+    """Return who looked, the latest first, below an id; at one learner, or with None at anything of the tenant."""
+    return await connection.fetch(
+        "select id, at, person, role, view, target from access_log where tenant = $1 and id < $2"
+        " and ($3::text is null or learners @> array[$3::text]) order by id desc limit $4",
+        tenant,
+        before,
+        learner,
+        limit,
+    )

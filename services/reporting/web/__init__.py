@@ -1,0 +1,1 @@
+"""The pages: templates, message catalogues, and the little script they need."""

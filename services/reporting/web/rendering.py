@@ -1,0 +1,100 @@
+"""Pages from templates, in the reader's language: all texts come from the message catalogues, all data is escaped."""
+
+import datetime
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+WEB = Path(__file__).parent
+STATIC = WEB / "static"
+LANGUAGES = {"en": "English", "es": "Español"}
+DEFAULT_LANGUAGE = "en"
+KINDS = {
+    "no_evidence": "none", "insufficient_evidence": "none", "not_yet": "open", "provisional": "shown", "mastered": "shown",
+    "credited": "shown", "presumed": "open", "reverify_due": "check", "overridden": "open",
+}  # fmt: skip
+"""The look of a status; words and a mark say it too, so colour is never alone."""
+MARKS = {"shown": "●", "check": "◐", "open": "○", "none": "·", "ready": "→"}
+MONTHS = {
+    "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+    "es": ("ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sep", "oct", "nov", "dic"),
+}
+
+
+@functools.cache
+def catalogue(language: str) -> dict[str, str]:
+    """Return the messages of a language by key."""
+    found: dict[str, str] = json.loads((WEB / "catalogues" / f"{language}.json").read_text(encoding="utf-8"))
+    return found
+
+
+class Words:
+    """The messages of one language: `words("key", name=...)`; `count(key, n)` takes `key.one` or `key.many`."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self._texts = catalogue(language)
+
+    def __call__(self, key: str, **values: object) -> str:
+        """Return a message with its places filled; raises `KeyError` for a key that no catalogue has."""
+        return self._texts[key].format(**values)
+
+    def get(self, key: str, otherwise: str) -> str:
+        """Return a message without places, or another text where there is none of this key."""
+        return self._texts.get(key, otherwise)
+
+    def count(self, key: str, number: int) -> str:
+        """Return a message about so many."""
+        return self(f"{key}.{'one' if number == 1 else 'many'}", n=number)
+
+    def day(self, instant: str | None) -> str:
+        """Return the day of an instant as people write it; empty without one."""
+        if not instant:
+            return ""
+        day = datetime.date.fromisoformat(instant[:10])
+        return f"{day.day} {MONTHS[self.language][day.month - 1]} {day.year}"
+
+    def level(self, level: str | None) -> str:
+        """Return the name of a level."""
+        if level is None:
+            return self("level.none")
+        return self("level.numbered", level=level) if level[:1].isdigit() else level
+
+
+def choose_language(asked: str | None, kept: str | None, accepted: str | None) -> str:
+    """Return the language of a page: what was asked for, what was kept, what the browser accepts, else English."""
+    for name in (asked, kept, *((part.split(";")[0].strip()[:2].lower()) for part in (accepted or "").split(","))):
+        if name in LANGUAGES:
+            return name
+    return DEFAULT_LANGUAGE
+
+
+@functools.cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(WEB / "templates"), autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.globals |= {"KINDS": KINDS, "MARKS": MARKS, "LANGUAGES": LANGUAGES}
+    environment.filters["line"] = line_points
+    return environment
+
+
+def render(template: str, words: Words, **context: Any) -> str:
+    """Return a page as HTML."""
+    return _environment().get_template(template).render(words=words, **context)
+
+
+def line_points(points: list[tuple[str, int]], width: int = 300, height: int = 80) -> str:
+    """Return the points of a polyline for (day, number) in a box, for a drawing of growth."""
+    if not points:
+        return ""
+    days = [datetime.date.fromisoformat(day).toordinal() for day, _ in points]
+    first, span, top = days[0], max(days[-1] - days[0], 1), max(number for _, number in points)
+    return " ".join(
+        f"{(at - first) / span * width:.1f},{height - number / top * height:.1f}"
+        for at, (_, number) in zip(days, points, strict=True)
+    )

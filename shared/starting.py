@@ -1,0 +1,129 @@
+"""
+What must hold before a service serves: its settings are whole and agree, and its schema is the one of this version.
+
+Where it does not, the process ends with one line that names the setting or says what to do.
+"""
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+from alembic.script import ScriptDirectory
+from pydantic import ValidationError
+
+from shared.auth import read_keys
+from shared.database import Database
+from shared.errors import Unavailable
+from shared.kafka_security import security
+from shared.migrate import configuration
+from shared.settings import Settings, settings
+
+KEY_BYTES_MIN = 32
+FILES = ("token_key_file", "service_token_file", "kafka_ca_file", "kafka_certificate_file", "kafka_key_file")
+
+
+def settings_of(service: str) -> Settings:
+    """Return the settings of this process; raises `SystemExit` with the line to read where they cannot be used."""
+    try:
+        read = settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = _variable(str(first["loc"][0])) if first["loc"] else "settings"
+        raise SystemExit(f"{service}: {name}: {first['msg'].removeprefix('Value error, ')}") from None
+    fault = fault_of(read, service)
+    if fault:
+        raise SystemExit(f"{service}: {fault}")
+    return read
+
+
+def fault_of(read: Settings, service: str) -> str:
+    """Return what is missing or contradicts itself, by the name of the setting; empty where a service can start."""
+    if not getattr(read, f"{service}_database"):
+        return f"{_variable(f'{service}_database')} is not set: give the URL of its PostgreSQL database"
+    if read.jwks_url and read.token_key_file is not None:
+        return "ATTAIN_JWKS_URL and ATTAIN_TOKEN_KEY_FILE are both set: tokens are signed by one or by the other"
+    if not read.jwks_url and read.token_key_file is None:
+        return "ATTAIN_TOKEN_KEY_FILE is not set: give it, or an identity provider in ATTAIN_JWKS_URL"
+    if read.jwks_url and read.service_token_file is None:
+        return "ATTAIN_SERVICE_TOKEN_FILE is not set: with ATTAIN_JWKS_URL the services need a token of that provider"
+    named = {"kafka_username": read.kafka_username, "kafka_password": read.kafka_password.get_secret_value()}
+    sasl = read.kafka_security.startswith("SASL")
+    for name, value in named.items():
+        if sasl and not value:
+            return f"{_variable(name)} is not set: ATTAIN_KAFKA_SECURITY is {read.kafka_security}"
+    if read.kafka_username and not sasl:
+        return f"ATTAIN_KAFKA_USERNAME is set, but ATTAIN_KAFKA_SECURITY is {read.kafka_security}, which has no users"
+    if read.kafka_certificate_file is not None and not read.kafka_security.endswith("SSL"):
+        return f"ATTAIN_KAFKA_CERTIFICATE_FILE is set, but ATTAIN_KAFKA_SECURITY is {read.kafka_security}, without TLS"
+    return _fault_of_files(read)
+
+
+def _fault_of_files(read: Settings) -> str:
+    for name in FILES:
+        path: Path | None = getattr(read, name)
+        try:
+            text = "" if path is None else path.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            return f"{_variable(name)}: {path} cannot be read ({type(error).__name__})"
+        if name == "token_key_file" and path is not None:
+            try:
+                shortest = min(len(key) for key in read_keys(text))
+            except ValueError:
+                return f"{_variable(name)}: {path} does not hold keys in hexadecimal, one a line"
+            if shortest < KEY_BYTES_MIN:
+                return f"{_variable(name)}: a key has {shortest} bytes, fewer than {KEY_BYTES_MIN}"
+    try:
+        security(read)
+    except OSError as error:
+        return f"ATTAIN_KAFKA_CA_FILE or ATTAIN_KAFKA_CERTIFICATE_FILE: not usable for TLS ({error})"
+    return ""
+
+
+def check_schema(service: str, read: Settings) -> None:
+    """
+    Wait for the service's database, and raise `SystemExit` unless its schema is the one of this version.
+
+    A newer one is accepted only where `allow_newer_schema` says so: migrations add and never take away, so after a
+    rollback an older version runs on it.
+    """
+    try:
+        fault = asyncio.run(_fault_of_schema(service, read))
+    except Unavailable as error:
+        raise SystemExit(f"{service}: {error}") from None
+    except asyncpg.PostgresError as error:
+        raise SystemExit(f"{service}: {_variable(f'{service}_database')}: {error}") from None
+    if fault:
+        raise SystemExit(f"{service}: {fault}")
+
+
+async def _fault_of_schema(service: str, read: Settings) -> str:
+    database = await Database.connect(getattr(read, f"{service}_database"), connections=2)
+    try:
+        async with database.connection() as connection:
+            there = None
+            if await connection.fetchval("select to_regclass('alembic_version')"):
+                there = await connection.fetchval("select version_num from alembic_version")
+    finally:
+        await database.close()
+    return schema_fault(service, there, allow_newer=read.allow_newer_schema)
+
+
+def schema_fault(service: str, there: str | None, *, allow_newer: bool) -> str:
+    """Return what is wrong with a database whose schema has this revision, and what to do; empty where nothing is."""
+    history = ScriptDirectory.from_config(configuration(service))
+    wanted = history.get_current_head()
+    known = {script.revision for script in history.walk_revisions()}
+    if there == wanted or (allow_newer and there is not None and there not in known):
+        return ""
+    if there is None:
+        return f"its database has no schema: run `migrate {service}` first"
+    if there in known:
+        return f"its database has schema {there}, this version needs {wanted}: run `migrate {service}` of this version first"
+    return (
+        f"its database has schema {there}, which is newer than this version ({wanted}): run the newer version,"
+        " or, to roll back, set ATTAIN_ALLOW_NEWER_SCHEMA=true"
+    )
+
+
+def _variable(name: str) -> str:
+    return f"ATTAIN_{name.upper()}"

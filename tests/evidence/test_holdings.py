@@ -1,0 +1,35 @@
+"""What is held of a learner can be seen whole, and after erasure there is nothing to be seen."""
+
+import uuid
+
+from tests.evidence.builders import SOURCE, item
+from tests.evidence.running import Running
+
+
+async def test_everything_that_is_held_of_a_learner_is_shown(service: Running) -> None:
+    await service.publish_framework("h", "1")
+    admin = service.client("admin records:read evidence:write")
+    roster = {"source": SOURCE, "classes": [{"class": "c", "title": "C"}], "learners": [{"source_id": "hal", "name": "Hal"}],
+              "enrolments": [{"class": "c", "learner": "hal"}], "groups": [{"group": "EL", "learner": "hal"}]}  # fmt: skip
+    assert (await admin.post("/v1/roster", json=roster)).status_code == 200
+    mine = item("h1", learner="hal", competencies=["h:1"], extensions={"note": "mine"})
+    waits = item("h2", learner="hal", competencies=None, activity={"id": "unaligned"})
+    await service.submit(mine, waits, item("h3", learner="other", competencies=["h:1"]))
+    learner = (await admin.get("/v1/learners", params={"source": SOURCE, "source_id": "hal"})).json()["learner"]
+
+    held = (await admin.get(f"/v1/learners/{learner}/holdings")).json()
+    unasked = await service.client("records:read").get(f"/v1/learners/{learner}/holdings")
+    await admin.delete(f"/v1/learners/{learner}")
+    gone = await admin.get(f"/v1/learners/{learner}/holdings")
+    never = await admin.get(f"/v1/learners/{uuid.uuid4()}/holdings")
+
+    assert held["identities"] == [{"source": SOURCE, "source_id": "hal", "name": "Hal"}]
+    assert [(one["id"], one["private"]["extensions"], one["body"]["data"]["id"]) for one in held["evidence"]] == [
+        ("h1", {"note": "mine"}, "h1")
+    ]
+    assert [(one["id"], one["reason"], '"h2"' in one["original"]) for one in held["kept"]] == [
+        ("h2", "unaligned", True)
+    ]
+    assert [one["class_id"] for one in held["roster"]] == ["c"]
+    assert held["groups"] == [{"group": "EL", "value": ""}]
+    assert (unasked.status_code, gone.status_code, never.status_code) == (403, 404, 404)

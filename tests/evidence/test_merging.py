@@ -1,0 +1,186 @@
+"""Two learners that are one person: their evidence moves, later evidence follows, and undoing brings all of it back."""
+
+import asyncio
+import uuid
+from typing import Any
+
+import pytest
+
+from tests.evidence.builders import SOURCE, item
+from tests.evidence.running import Running, second_replica
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def frameworks(service: Running) -> None:
+    await service.publish_framework("m", "1", "2")
+
+
+def piece(id: str, learner: str, **changes: Any) -> dict[str, Any]:
+    return item(id, learner=learner, competencies=["m:1"], **changes)
+
+
+async def learner_of(service: Running, source_id: str) -> str:
+    found = await service.client().get("/v1/learners", params={"source": SOURCE, "source_id": source_id})
+    learner: str = found.json()["learner"]
+    return learner
+
+
+async def merge(service: Running, one: str, into: str) -> dict[str, Any]:
+    answer = await service.client().post(f"/v1/learners/{one}/merge", json={"into": into, "reason": "same person"})
+    assert answer.status_code == 200, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+async def undo(service: Running, merge_id: str) -> dict[str, Any]:
+    answer = await service.client().post(f"/v1/merges/{merge_id}/undo")
+    assert answer.status_code == 200, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+async def counting(service: Running, *learners: str) -> dict[str, set[str]]:
+    """Return the ids that count for each learner, as a reader of the log sees it."""
+    known: dict[str, dict[str, tuple[str, bool]]] = {}
+    for event in sorted(await service.feed(), key=lambda one: (one["shard"], one["position"])):
+        data = event["data"]
+        own = known.setdefault(data.get("learner", ""), {})
+        if "id" in data:
+            assert data["evidence_id"] not in own, "told twice under one id"
+            own[data["evidence_id"]] = (data["id"], data.get("valid", True))
+        for name, valid in (("invalidates", False), ("revalidates", True)):
+            for touched in data.get(name, ()):
+                own[touched["evidence_id"]] = (own[touched["evidence_id"]][0], valid)
+    return {learner: {id for id, valid in known.get(learner, {}).values() if valid} for learner in learners}
+
+
+async def test_evidence_moves_later_evidence_follows_and_undoing_brings_it_back(service: Running) -> None:
+    await service.submit(piece("a1", "ann"), piece("a2", "ann"), piece("b1", "ann-2"))
+    await service.submit(piece("a2-fix", "ann", supersedes="a2"))
+    ann, other = await learner_of(service, "ann"), await learner_of(service, "ann-2")
+
+    made = await merge(service, ann, other)
+    merged = await counting(service, ann, other)
+    redirect = await service.client().get(f"/v1/learners/{ann}")
+    [again, later] = await service.submit(piece("a1", "ann"), piece("a3", "ann"))
+    await service.submit(piece("b2", "ann-2"))
+    followed = await counting(service, ann, other)
+    undone = await undo(service, made["merge"])
+    back = await counting(service, ann, other)
+    [after] = await service.submit(piece("a4", "ann"))
+
+    assert made["pieces"] == 2
+    assert merged == {ann: set(), other: {"a1", "a2-fix", "b1"}}
+    assert (redirect.status_code, redirect.headers["Location"]) == (308, f"/v1/learners/{other}")
+    assert (again["status"], later["status"]) == ("duplicate", "accepted")
+    assert followed == {ann: set(), other: {"a1", "a2-fix", "a3", "b1", "b2"}}
+    assert undone["pieces"] == 3
+    assert back == {ann: {"a1", "a2-fix", "a3"}, other: {"b1", "b2"}}
+    assert after["status"] == "accepted"
+    assert (await counting(service, ann))[ann] == {"a1", "a2-fix", "a3", "a4"}
+    assert (await learner_of(service, "ann"), await learner_of(service, "ann-2")) == (ann, other)
+
+
+async def test_trap_16_one_person_by_two_identifiers_of_xapi(service: Running) -> None:
+    sender = service.client(source=SOURCE)
+    sender.headers["X-Experience-API-Version"] = "1.0.3"
+    entry = {"id": "x:trap16", "competencies": [{"competency": "m:1"}]}
+    assert (await service.client("policy:write").post("/v1/alignments", json=entry)).status_code == 200
+    actors = [{"mbox": "mailto:pat@x.org"}, {"account": {"homePage": "https://x.org", "name": "pat"}}]
+    ids = [str(uuid.uuid4()) for _ in actors]
+    for id, actor in zip(ids, actors, strict=True):
+        one = {"id": id, "actor": actor, "verb": {"id": "x:did"}, "object": {"id": "x:trap16"},
+               "timestamp": "2026-03-04T10:15:00Z", "result": {"score": {"scaled": 1}}}  # fmt: skip
+        assert (await sender.post("/xapi/statements", json=one)).status_code == 200
+    mailbox, account = await learner_of(service, "mailto:pat@x.org"), await learner_of(service, "https://x.org|pat")
+
+    await merge(service, mailbox, account)
+
+    assert mailbox != account
+    assert await counting(service, mailbox, account) == {mailbox: set(), account: set(ids)}
+
+
+async def test_corrections_reach_what_moved(service: Running) -> None:
+    await service.submit(piece("c1", "cy"), piece("d1", "cy-2"))
+    cy, other = await learner_of(service, "cy"), await learner_of(service, "cy-2")
+    made = await merge(service, cy, other)
+
+    await service.submit(piece("c1-fix", "cy", supersedes="c1"))
+    corrected = await counting(service, cy, other)
+    await service.submit(
+        {"id": "c1-gone", "source": SOURCE, "retracts": "c1-fix", "occurred_at": "2026-03-05T00:00:00Z"}
+    )
+    retracted = await counting(service, cy, other)
+    await undo(service, made["merge"])
+
+    assert corrected == {cy: set(), other: {"c1-fix", "d1"}}
+    assert retracted == {cy: set(), other: {"c1", "d1"}}
+    assert await counting(service, cy, other) == {cy: {"c1"}, other: {"d1"}}
+
+
+async def test_a_replica_that_knows_an_identity_from_before_asks_again(service: Running) -> None:
+    async with second_replica(service) as replica:
+        await replica.submit(piece("e1", "eve"), piece("f1", "eve-2"))
+        eve, other = await learner_of(service, "eve"), await learner_of(service, "eve-2")
+        made = await merge(service, eve, other)
+        await replica.submit(piece("e2", "eve"))
+        merged = await counting(service, eve, other)
+        await undo(service, made["merge"])
+        await replica.submit(piece("e3", "eve"))
+
+    assert merged == {eve: set(), other: {"e1", "e2", "f1"}}
+    assert await counting(service, eve, other) == {eve: {"e1", "e2", "e3"}, other: {"f1"}}
+
+
+async def test_evidence_that_comes_in_meanwhile_ends_with_one_learner(service: Running) -> None:
+    await service.submit(piece("g0", "gus"), piece("h0", "gus-2"))
+    gus, other = await learner_of(service, "gus"), await learner_of(service, "gus-2")
+
+    async def submit(batch: int) -> None:
+        await service.submit(*(piece(f"g{batch}-{n}", "gus") for n in range(20)))
+
+    made, *_ = await asyncio.gather(merge(service, gus, other), *(submit(batch) for batch in range(8)))
+    merged = await counting(service, gus, other)
+    await asyncio.gather(undo(service, made["merge"]), *(submit(batch) for batch in range(8, 12)))
+    back = await counting(service, gus, other)
+
+    assert (len(merged[gus]), len(merged[other])) == (0, 162)
+    assert (len(back[gus]), back[other]) == (241, {"h0"})
+
+
+async def test_what_cannot_be_merged_is_refused(service: Running) -> None:
+    await service.submit(piece("i1", "ida"), piece("j1", "jo"), piece("k1", "kit"))
+    ida, jo, kit = [await learner_of(service, name) for name in ("ida", "jo", "kit")]
+    client = service.client()
+    await merge(service, ida, jo)
+
+    async def refused(one: str, into: str) -> int:
+        return (await client.post(f"/v1/learners/{one}/merge", json={"into": into, "reason": "x"})).status_code
+
+    assert [
+        await refused(ida, kit), await refused(jo, kit), await refused(kit, kit), await refused(kit, str(uuid.uuid4())),
+    ] == [404, 409, 422, 404]  # fmt: skip
+    assert (await client.post(f"/v1/merges/{uuid.uuid4()}/undo")).status_code == 404
+    assert (await service.client("records:read").post(f"/v1/learners/{kit}/merge", json={})).status_code == 403
+    assert (await client.post(f"/v1/learners/{kit}/merge", json={"into": jo})).status_code == 422
+
+
+async def test_erasing_a_learner_erases_what_was_merged_into_it(service: Running) -> None:
+    await service.submit(piece("l1", "lou"), piece("n1", "lou-2"))
+    lou, other = await learner_of(service, "lou"), await learner_of(service, "lou-2")
+    await merge(service, lou, other)
+
+    answer = await service.client().delete(f"/v1/learners/{other}")
+
+    rows = await service.rows("select from event_log where body like $1 or body like $2", b'%"l1"%', b'%"n1"%')
+    assert answer.status_code == 200
+    assert rows == []
+    assert await counting(service, lou, other) == {lou: set(), other: set()}
+
+
+async def test_the_counts_of_intake_still_agree_with_the_log(service: Running) -> None:
+    """Recorded anew, moved and corrected: every event is counted once."""
+    rows = await service.rows("select sum(events)::bigint n from intake_count")
+    heads = await service.rows("select sum(pos)::bigint n from log_head where log = 'evidence'")
+
+    assert rows[0]["n"] == heads[0]["n"]

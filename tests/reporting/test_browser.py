@@ -1,0 +1,165 @@
+"""The pages in real Chromium: each person's main way, by keyboard, on a phone, live, and without faults that axe sees."""
+
+import shutil
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid5
+
+import pytest
+
+from shared.contracts import Status
+from tests.reporting.builders import (
+    assignment,
+    authorization,
+    class_,
+    competency,
+    enrolment,
+    framework,
+    happened,
+    mastery,
+    school,
+    staff,
+)
+from tests.reporting.running import Running
+
+playwright_api = pytest.importorskip(
+    "playwright.async_api", reason="Playwright is not installed (pip install playwright)"
+)
+BINARY = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(BINARY is None, reason="no Chromium on the path")
+PEOPLE = [str(uuid5(UUID(int=0), f"learner {n}")) for n in range(25)]
+PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def told(reporting: Running) -> None:
+    """Tell of a class of 25 and 20 competencies in a district."""
+    codes = [competency(f"c{n:02}", n, str(1 + n // 10)) for n in range(20)]
+    await reporting.told("curriculum", *framework("m", codes, [("c00", "c01")]))
+    await reporting.told(
+        "roster", school("s", "d"), class_("k", "s"), *(enrolment("k", learner) for learner in PEOPLE), staff("k", "tea"),
+        assignment("mum", "guardian", "learner", PEOPLE[0]), assignment("head", "leader", "district", "d"),
+    )  # fmt: skip
+    statuses: tuple[Status, ...] = ("mastered", "not_yet", "provisional", "reverify_due", "insufficient_evidence")
+    await reporting.told(
+        "progression",
+        *(mastery(learner, f"m:c{n:02}", statuses[(i + n) % 5]) for i, learner in enumerate(PEOPLE) for n in range(12)),
+    )
+    await reporting.told("advancement", happened(PEOPLE[3], "level.sign_off_requested", "m#Mathematics/1"))
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Any]:
+    """Run Chromium."""
+    async with playwright_api.async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=BINARY, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+async def opened(reporting: Running, browser: Any, path: str, viewport: dict[str, int] = DESKTOP, **claims: Any) -> Any:
+    """Return a page that has been signed in by a link, as the commands print it."""
+    claims = dict(claims)
+    scope, scheme = claims.pop("scope", "records:read:classes"), claims.pop("color_scheme", "light")
+    token = authorization(reporting.config, scope, **claims)["Authorization"].removeprefix("Bearer ")
+    context = await browser.new_context(viewport=viewport, color_scheme=scheme, base_url=str(reporting.client.base_url))
+    page = await context.new_page()
+    page.set_default_timeout(10_000)
+    await page.goto(f"/#token={token}&view={path.lstrip('/')}")
+    await page.wait_for_selector("h1:not(:text('Learner records'))")
+    return page
+
+
+VIEWS = [
+    ("/classes/k", {"subject": "tea"}),
+    (f"/learners/{PEOPLE[0]}", {"subject": "tea"}),
+    (f"/learners/{PEOPLE[0]}", {"subject": "mum", "scope": "records:read:self"}),
+    ("/districts/d", {"subject": "head"}),
+    ("/", {"subject": "x", "scope": "records:read"}),
+]
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize(("path", "claims"), VIEWS)
+async def test_axe_finds_no_fault_and_nothing_is_wider_than_the_screen(
+    reporting: Running, browser: Any, path: str, claims: dict[str, Any], viewport: dict[str, int]
+) -> None:
+    axe = pytest.importorskip(
+        "axe_playwright_python", reason="axe is not installed (pip install axe-playwright-python)"
+    )
+    script = (Path(axe.__file__).parent / "axe.min.js").read_text()
+    page = await opened(reporting, browser, path, viewport, **claims)
+    # The page forbids scripts of others; axe is run by the browser itself, apart from the page.
+    await page.evaluate(script)
+    found = await page.evaluate(
+        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
+    )
+    wider = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+
+    assert [(fault["id"], [node["html"][:120] for node in fault["nodes"][:3]]) for fault in found["violations"]] == []
+    assert wider <= 0
+    await page.context.close()
+
+
+async def test_a_teacher_goes_from_the_class_to_the_learner_by_keyboard_alone(reporting: Running, browser: Any) -> None:
+    page = await opened(reporting, browser, "/", subject="tea")
+    await page.keyboard.press("Tab")
+    first = await page.evaluate("document.activeElement.className")
+    for _ in range(12):
+        await page.keyboard.press("Tab")
+        if await page.evaluate("document.activeElement.getAttribute('href')") == "/classes/k":
+            break
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector("table.heat")
+    await page.evaluate("document.querySelector('table.heat tbody tr:nth-child(2) th a').focus()")
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector("h2:text('Growth')")
+
+    assert first == "skip"
+    assert page.url.rsplit("/", 1)[1] in PEOPLE
+    await page.context.close()
+
+
+async def test_the_token_does_not_stay_in_the_address_or_in_reach_of_scripts(reporting: Running, browser: Any) -> None:
+    page = await opened(reporting, browser, "/classes/k", subject="tea")
+
+    assert "token" not in page.url
+    assert await page.evaluate("document.cookie") == ""
+    assert await page.evaluate("sessionStorage.length + localStorage.length") == 0
+    await page.context.close()
+
+
+async def test_a_class_updates_itself_within_two_seconds(reporting: Running, browser: Any) -> None:
+    page = await opened(reporting, browser, "/classes/k", subject="tea")
+    cell = f"table.heat tr:has(a[href='/learners/{PEOPLE[1]}']) td:nth-child(14)"
+    assert await page.locator(cell).count() == 0
+    began = time.monotonic()
+    await reporting.told("progression", mastery(PEOPLE[1], "m:c12", "mastered", seq=9))
+    await page.wait_for_selector(f"{cell}.shown", timeout=5000)
+
+    assert time.monotonic() - began < 2
+    await page.context.close()
+
+
+async def test_the_first_paint_is_within_a_second(reporting: Running, browser: Any) -> None:
+    page = await opened(reporting, browser, "/classes/k", subject="tea")
+    await page.reload()
+    paint = await page.evaluate(
+        "new Promise(done => new PerformanceObserver(list => done(list.getEntriesByName('first-contentful-paint')[0].startTime))"
+        ".observe({type: 'paint', buffered: true}))"
+    )
+
+    assert paint < 1000
+    await page.context.close()
+
+
+async def test_dark_is_dark(reporting: Running, browser: Any) -> None:
+    page = await opened(reporting, browser, "/classes/k", subject="tea", color_scheme="dark")
+    red, green, blue = await page.evaluate(
+        "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number).slice(0, 3)"
+    )
+
+    assert max(red, green, blue) < 60
+    await page.context.close()

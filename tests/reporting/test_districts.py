@@ -1,0 +1,141 @@
+"""Districts in numbers: levels, testing, watch and groups, none of them about few people."""
+
+import csv
+import io
+from typing import Any
+
+import pytest
+
+from tests.reporting.builders import (
+    assignment,
+    class_,
+    competency,
+    enrolment,
+    framework,
+    happened,
+    mastery,
+    school,
+)
+from tests.reporting.running import Running
+
+NORTH, SOUTH = [f"n{n:02}" for n in range(30)], [f"s{n:02}" for n in range(20)]
+FIRST = "2026-03-01T10:00:00.000000Z"
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def told(reporting: Running) -> None:
+    """Tell of two schools: all of one have shown both competencies of level 1, half of the other the first."""
+    codes = [competency("a", 1, "1"), competency("b", 2, "1"), competency("c", 3, "2")]
+    await reporting.told("curriculum", *framework("m", codes, []))
+    await reporting.told(
+        "roster", school("north", "d"), school("south", "d"), class_("c1", "north"), class_("c2", "south"),
+        *(enrolment("c1", learner) for learner in NORTH), *(enrolment("c2", learner) for learner in SOUTH),
+        assignment("boss", "leader", "district", "d"),
+    )  # fmt: skip
+    await reporting.told(
+        "progression",
+        *(mastery(x, code, counted=6, first_evidence_at=FIRST) for x in NORTH for code in ("m:a", "m:b")),
+        *(mastery(x, "m:a", counted=4, first_evidence_at=FIRST) for x in SOUTH[:10]),
+        *(mastery(x, "m:a", "not_yet", counted=2, first_evidence_at=FIRST) for x in SOUTH[10:]),
+        mastery(NORTH[0], "m:c", "overridden", mastered_at=None),
+    )
+    await reporting.told(
+        "advancement",
+        *(happened(x, "competency.mastered", "m:a", basis={"pieces": 4}) for x in (*NORTH, *SOUTH[:10])),
+        *(happened(x, "level.sign_off_requested", "m#Mathematics/1") for x in SOUTH),
+    )
+    reporting.producer.groups += sorted(
+        [{"learner": x, "group": "language", "value": "home" if x < "n20" else "school"} for x in NORTH]
+        + [{"learner": x, "group": "language", "value": "home"} for x in SOUTH[:15]]
+        + [{"learner": x, "group": "club", "value": "chess"} for x in SOUTH[:3]],
+        key=lambda item: item["learner"],
+    )
+
+
+async def district(reporting: Running, what: str, **parameters: Any) -> dict[str, Any]:
+    answer = await reporting.get(
+        f"/v1/districts/d/{what}", "records:read:classes", subject="boss", parameters=parameters
+    )
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+async def test_levels_count_how_far_learners_are(reporting: Running) -> None:
+    levels = {row["level"]: row for row in (await district(reporting, "levels"))["levels"]}
+
+    assert levels["1"]["counts"] == {"none": 0, "begun": 20, "complete": 30}
+    assert levels["1"]["schools"]["south"] == {"none": 0, "begun": 20, "complete": 0}
+    # One learner of north has begun level 2: not told, and neither is what would give it away.
+    assert levels["2"]["schools"]["north"]["begun"] is None
+    assert list(levels["2"]["schools"]["north"].values()).count(None) >= 2
+
+
+@pytest.mark.parametrize("what", ["mastery", "levels"])
+async def test_a_table_hides_the_same_as_the_answer(reporting: Running, what: str) -> None:
+    body = await district(reporting, what)
+    answer = await reporting.get(f"/v1/districts/d/{what}", parameters={"format": "csv"})
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    answers = body["competencies" if what == "mastery" else "levels"]
+    told = [counts for row in answers for counts in (row["counts"], *row["schools"].values())]
+
+    assert len(rows) == len(told)
+    for row, counts in zip(rows, told, strict=True):
+        assert {name: row[name] for name in counts} == {
+            name: "" if count is None else str(count) for name, count in counts.items()
+        }
+    assert any(None in counts.values() for counts in told)
+
+
+async def test_testing_is_what_came_after_confirmation(reporting: Running) -> None:
+    body = await district(reporting, "testing")
+
+    # North: 30 pairs with 6 of which 4 confirmed, 30 without a confirmation told; south: 10 with 4 of 4, 10 with 2.
+    assert (body["pieces"], body["surplus"], body["median_pieces_to_confirm"]) == (30 * 12 + 40 + 20, 60, 4.0)
+    assert body["over_testing"] == pytest.approx(60 / 420)
+
+
+async def test_watch_tells_shares_of_schools_and_leaves_out_the_few(reporting: Running) -> None:
+    schools = {row["school"]: row for row in (await district(reporting, "watch"))["schools"]}
+
+    assert schools["north"]["with_evidence"]["share"] == 1
+    assert schools["south"]["due_for_re_check"]["share"] == 0
+    assert schools["north"]["learners"] == 30
+
+
+async def test_groups_are_told_with_intervals(reporting: Running) -> None:
+    body = await district(reporting, "equity", group="language")
+    groups = {group["label"]: group for group in body["groups"]}
+
+    assert body["available"] == ["club", "language"]
+    assert {label: group["learners"] for label, group in groups.items()} == {"home": 35, "school": None, "": None}
+    assert groups["school"]["time_to_mastery"] is None
+    assert groups["home"]["time_to_mastery"] == {
+        "median_days": 3.0, "low": 3.0, "high": 3.0, "cases": 55, "happened": 50,
+    }  # fmt: skip
+    assert groups["home"]["sign_off_wait"]["happened"] == 0
+    assert groups["home"]["overridden"] is None
+
+
+async def test_a_group_of_three_is_not_told(reporting: Running) -> None:
+    groups = {group["label"]: group for group in (await district(reporting, "equity", group="club"))["groups"]}
+
+    assert {group["learners"] for group in groups.values()} == {None}
+
+
+async def test_an_unknown_grouping_is_a_problem(reporting: Running) -> None:
+    answer = await reporting.get("/v1/districts/d/equity", parameters={"group": "none"})
+
+    assert (answer.status_code, answer.json()["pointer"]) == (422, "/group")
+
+
+async def test_growth_tells_a_projection_to_staff_only(reporting: Running) -> None:
+    shown = [mastery("gil", f"m:{n}", mastered_at=f"2026-0{n}-01T00:00:00.000000Z") for n in range(1, 8)]
+    await reporting.told("roster", enrolment("c1", "gil"))
+    await reporting.told("progression", mastery("gil", "m:a", "not_yet"), *shown)
+    staff = (await reporting.get("/v1/learners/gil/growth")).json()
+    own = (await reporting.get("/v1/learners/gil/growth", "records:read:self", learner="gil")).json()
+
+    assert staff["projection"]["remaining"] == 2
+    assert own["projection"] is None
+    assert own["overall"] == staff["overall"] is not None

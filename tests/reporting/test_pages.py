@@ -1,0 +1,194 @@
+"""The pages over HTTP: signing in, what each role sees, and live updates."""
+
+import asyncio
+import time
+from typing import Any
+from uuid import UUID, uuid5
+
+import httpx
+import pytest
+
+from tests.reporting.builders import (
+    assignment,
+    authorization,
+    class_,
+    competency,
+    enrolment,
+    framework,
+    happened,
+    mastery,
+    school,
+    staff,
+)
+from tests.reporting.running import Running
+
+ADA = str(uuid5(UUID(int=0), "ada"))
+BO = str(uuid5(UUID(int=0), "bo"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def told(reporting: Running) -> None:
+    """Tell of a class of two, their teacher, a guardian and a leader."""
+    await reporting.told(
+        "curriculum", *framework("m", [competency("a", 1, "1"), competency("b", 2, "1")], [("a", "b")])
+    )
+    await reporting.told(
+        "roster", school("s", "d"), class_("k", "s"), enrolment("k", ADA), enrolment("k", BO), staff("k", "tea"),
+        assignment("mum", "guardian", "learner", ADA), assignment("head", "leader", "district", "d"),
+    )  # fmt: skip
+    await reporting.told("progression", mastery(ADA, "m:a"), mastery(BO, "m:a", "reverify_due"))
+    await reporting.told("advancement", happened(BO, "competency.reverify_due", "m:a", why="contradiction"))
+
+
+def browser(reporting: Running, scope: str, **claims: Any) -> httpx.AsyncClient:
+    token = authorization(reporting.config, scope, **claims)["Authorization"].removeprefix("Bearer ")
+    return httpx.AsyncClient(base_url=str(reporting.client.base_url), cookies={"attain": token})
+
+
+async def page(reporting: Running, path: str, scope: str, **claims: Any) -> httpx.Response:
+    async with browser(reporting, scope, **claims) as client:
+        return await client.get(path)
+
+
+async def test_a_token_is_kept_in_a_cookie_that_scripts_and_other_sites_do_not_get(reporting: Running) -> None:
+    token = authorization(reporting.config, "records:read")["Authorization"].removeprefix("Bearer ")
+    answer = await reporting.client.post("/sign-in", data={"token": token, "to": "/classes/k"})
+    cookie = answer.headers["set-cookie"].lower()
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/classes/k")
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    reporting.client.cookies.clear()
+
+
+async def test_a_bad_token_is_refused_in_words(reporting: Running) -> None:
+    answer = await reporting.client.post("/sign-in", data={"token": "nonsense"})
+
+    assert answer.status_code == 401
+    assert "set-cookie" not in answer.headers
+    assert "not valid" in answer.text
+
+
+@pytest.mark.parametrize("to", ["//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"])
+async def test_signing_in_leads_nowhere_else(reporting: Running, to: str) -> None:
+    token = authorization(reporting.config, "records:read")["Authorization"].removeprefix("Bearer ")
+    answer = await reporting.client.post("/sign-in", data={"token": token, "to": to})
+
+    assert answer.headers["location"] == "/"
+    reporting.client.cookies.clear()
+
+
+async def test_a_form_of_another_site_is_refused(reporting: Running) -> None:
+    answer = await reporting.client.post("/sign-in", data={"token": "x"}, headers={"Origin": "https://evil.example"})
+
+    assert answer.status_code == 403
+
+
+async def test_without_a_token_every_page_asks_for_one(reporting: Running) -> None:
+    for path in ("/", f"/learners/{ADA}", "/classes/k", "/districts/d", "/find?q=a"):
+        answer = await reporting.client.get(path)
+        assert "sign-in" in answer.text
+        assert ADA not in answer.text.replace(path, "")
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "unsafe" not in answer.headers["content-security-policy"]
+
+
+async def test_a_teacher_sees_the_class_with_names_and_what_needs_attention(reporting: Running) -> None:
+    home = await page(reporting, "/", "records:read:classes", subject="tea")
+    found = await page(reporting, "/classes/k", "records:read:classes", subject="tea")
+
+    assert "/classes/k" in home.text
+    assert f"Name of {ADA[:4]}" in found.text
+    assert found.text.index("Needs attention") < found.text.index(f"Name of {BO[:4]}")
+    assert "re-check" in found.text
+
+
+async def test_a_learner_and_a_guardian_see_plain_words(reporting: Running) -> None:
+    own = await page(reporting, "/", "records:read:self", subject="ada", learner=ADA)
+    plain = await page(reporting, f"/learners/{ADA}", "records:read:self", subject="ada", learner=ADA)
+    child = await page(reporting, "/", "records:read:self", subject="mum")
+    guarded = await page(reporting, f"/learners/{ADA}", "records:read:self", subject="mum")
+
+    assert own.headers["location"] == f"/learners/{ADA}"
+    assert f"/learners/{ADA}" in child.text
+    for answer in (plain, guarded):
+        assert answer.status_code == 200
+        assert "What comes next" in answer.text
+        assert "For staff only" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "scope", "subject", "status"),
+    [
+        (f"/learners/{BO}", "records:read:self", "mum", 404),
+        ("/classes/k", "records:read:self", "mum", 403),
+        ("/classes/none", "records:read", "x", 404),
+        ("/districts/d", "records:read:classes", "tea", 403),
+        ("/districts/d", "records:read:classes", "head", 200),
+        ("/districts/d?group=none", "records:read:classes", "head", 422),
+        ("/districts/nowhere", "records:read", "x", 404),
+    ],
+)
+async def test_a_page_that_is_not_ones_own_is_refused_in_words(
+    reporting: Running, path: str, scope: str, subject: str, status: int
+) -> None:
+    answer = await page(reporting, path, scope, subject=subject)
+
+    assert answer.status_code == status
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+async def test_pages_come_in_spanish_when_asked(reporting: Running) -> None:
+    async with browser(reporting, "records:read") as client:
+        first = await client.get("/classes/k?lang=es")
+        kept = await client.get("/")
+
+    assert '<html lang="es">' in first.text
+    assert "Pide atención" in first.text
+    assert '<html lang="es">' in kept.text
+
+
+async def test_the_cookie_reads_and_does_not_write(reporting: Running) -> None:
+    async with browser(reporting, "records:read admin") as client:
+        table = await client.get("/v1/classes/k/mastery?format=csv")
+        rebuild = await client.post("/v1/rebuild/mastery")
+
+    assert table.status_code == 200
+    assert rebuild.status_code == 401
+
+
+async def test_a_change_is_told_within_two_seconds_and_says_nothing_itself(reporting: Running) -> None:
+    lines: list[str] = []
+    async with (
+        browser(reporting, "records:read:classes", subject="tea") as client,
+        client.stream("GET", "/live?class_id=k", timeout=20) as stream,
+    ):
+
+        async def read() -> None:
+            async for line in stream.aiter_lines():
+                lines.append(line)
+                if line.startswith("event: changed"):
+                    return
+
+        reading = asyncio.create_task(read())
+        await asyncio.sleep(0.7)
+        began = time.monotonic()
+        await reporting.told("progression", mastery(ADA, "m:b", "not_yet"))
+        await asyncio.wait_for(reading, 10)
+        took = time.monotonic() - began
+
+    assert took < 2
+    assert ADA not in "".join(lines)
+
+
+@pytest.mark.parametrize(("path", "status"), [("/live?class_id=k", 403), (f"/live?learner={BO}", 404), ("/live", 422)])
+async def test_only_who_may_see_it_may_watch_it(reporting: Running, path: str, status: int) -> None:
+    assert (await page(reporting, path, "records:read:self", subject="mum")).status_code == status
+
+
+async def test_the_files_of_the_pages_are_few(reporting: Running) -> None:
+    for name, kind in (("page.js", "text/javascript"), ("style.css", "text/css")):
+        answer = await reporting.client.get(f"/web/{name}")
+        assert answer.headers["content-type"].startswith(kind)
+    assert (await reporting.client.get("/web/../rendering.py")).status_code == 404
+    assert (await reporting.client.get("/web/base.html")).status_code == 404

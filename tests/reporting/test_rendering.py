@@ -1,0 +1,208 @@
+"""Pages from templates: every text in every language, plain words for families, and data that stays data."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.reporting.domain.continuum import Standard, learner_record
+from services.reporting.domain.counting import class_mastery
+from services.reporting.domain.district import (
+    DistrictEquity,
+    DistrictLevels,
+    DistrictTesting,
+    DistrictWatch,
+    SchoolWatch,
+)
+from services.reporting.domain.equity import Group, Middle
+from services.reporting.domain.growth import growth
+from services.reporting.domain.needs import Waits, class_needs
+from services.reporting.domain.shares import Share
+from services.reporting.domain.timeline import Happened
+from services.reporting.domain.waiting import QUEUES
+from services.reporting.web.rendering import LANGUAGES, WEB, Words, catalogue, choose_language, line_points, render
+from shared.contracts import STATUSES
+from tests.reporting.builders import SHOWN_AT, state
+
+EVIL = "<script>alert(1)</script>"
+TEMPLATES = "".join(file.read_text() for file in (WEB / "templates").glob("*.html"))
+SHOWN_DAYS = [f"2026-0{month}-03T10:00:00.000000Z" for month in range(1, 8)]
+
+
+def record() -> Any:
+    standards = [Standard("m", code, f"Title of {code} {EVIL}", n, "1", "Mathematics") for n, code in enumerate("abc")]
+    states = [state("ada", "m:a"), state("ada", "m:b", "not_yet"), state("ada", "m:c", "reverify_due")]
+    return learner_record("ada", states, standards, {"m:b": ["m:a"]}, titles={})
+
+
+def context(template: str) -> dict[str, Any]:
+    around: dict[str, Any] = {"signed_in": True, "may_find": True}
+    waiting = Waits("ada", "review", "m#Maths/1", EVIL, SHOWN_AT, 3, "2026-03-01", True, "leader", ())
+    queues: list[dict[str, Any]] = [
+        {"queue": queue, "waiting": n, "overdue": n % 2, "oldest_days": n, "owners": {}}
+        for n, queue in enumerate(QUEUES)
+    ]
+    found = record()
+    learner = {"record": found, "grown": growth(SHOWN_DAYS, 5), "name": EVIL, "live": "/live?learner=ada"}
+    event = Happened("e", "ada", "level.advanced", "m#Maths/1", EVIL, SHOWN_AT, SHOWN_AT, EVIL, 1)
+    more: dict[str, dict[str, Any]] = {
+        "sign_in.html": {"refused": True, "to": "/", "signed_in": False, "may_find": False},
+        "problem.html": {"kind": "404"},
+        "home.html": {
+            "queues": queues, "children": [("ada", EVIL)], "districts": [{"district": "d", "title": EVIL, "schools": 2}],
+            "classes": [{"class": "c", "title": EVIL, "subject": None, "school_title": EVIL, "school": "s", "learners": 1}],
+        },
+        "find.html": {"q": EVIL, "found": [{"learner": "ada", "name": EVIL, "source_id": "1", "source": EVIL}]},
+        "learner.html": learner | {"happened": [event]},
+        "family.html": learner | {
+            "items": {item.competency: item for item in found.items},
+            "looks": [{"at": SHOWN_AT, "role": "teacher", "person": EVIL}],
+        },
+        "why.html": {
+            "learner": "ada", "name": EVIL, "title": EVIL, "staff": True,
+            "found": {
+                "status": "mastered", "competency": "m:a", "policy": {"id": EVIL, "version": "1"}, "missing": [EVIL],
+                "evidence": [{"occurred_at": SHOWN_AT, "value": 3.0, "counted": False, "why_not": EVIL}],
+                "trace": [{"met": True, "asks": EVIL, "found": EVIL}], "minimal_change": {"text": EVIL},
+            },
+        },
+        "class.html": {
+            "grid": class_mastery("c", EVIL, ["ada"], [("ada", "m:a", "mastered")], order=["m:a"], titles={"m:a": EVIL}),
+            "needs": class_needs("c", EVIL, {"ada": {}}, [Standard("m", "a", EVIL, 1, "1", "M")], {}, [waiting]),
+            "shown": {"m:a": 1}, "names": {"ada": EVIL}, "live": "/live?class_id=c",
+        },
+        "district.html": {
+            "district": "d", "title": EVIL, "learners": 100, "queues": queues,
+            "levels": DistrictLevels("d", SHOWN_AT, 10, []),
+            "testing": DistrictTesting("d", SHOWN_AT, 10, 100, 20, 0.2, 3.0, 30),
+            "watch": DistrictWatch(
+                "d", SHOWN_AT, 10, [SchoolWatch("s", EVIL, 20, Share(0.5, 0.4, 0.6), None, None, None)]
+            ),
+            "equity": DistrictEquity("d", SHOWN_AT, 10, "g", ["g"], [
+                Group(EVIL, 20, {"mastered": 0.5}, Middle(9, 8, None, 40, 30), 3.0, 0.1, Middle(None, None, None, 4, 1), None,
+                      None),
+                Group("", None, None, None, None, None, None, None, None),
+            ]),
+        },
+    }  # fmt: skip
+    return around | more[template]
+
+
+PAGES = ("sign_in.html", "problem.html", "home.html", "find.html", "learner.html", "family.html", "why.html", "class.html",
+         "district.html")  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("template", PAGES)
+def test_every_page_is_made_in_every_language_and_data_never_becomes_markup(template: str, language: str) -> None:
+    page = render(template, Words(language), **context(template))
+
+    assert f'<html lang="{language}">' in page
+    assert page.count("<main") == page.count("</main>") == 1
+    assert "<h1>" in page
+    assert EVIL not in page
+    assert not re.search(r"\son\w+=|style=|javascript:", page)
+
+
+def test_the_catalogues_have_the_same_keys_and_places() -> None:
+    english, spanish = catalogue("en"), catalogue("es")
+
+    assert english.keys() == spanish.keys()
+    for key, text in english.items():
+        assert sorted(re.findall(r"{\w+}", text)) == sorted(re.findall(r"{\w+}", spanish[key])), key
+
+
+def test_every_key_that_templates_and_domain_name_is_there() -> None:
+    named = set(re.findall(r"words\('([\w.]+)'[,)]", TEMPLATES))
+    counted = {
+        f"{key}.{number}" for key in re.findall(r"words\.count\('([\w.]+)'", TEMPLATES) for number in ("one", "many")
+    }
+    made = {f"status.{status}" for status in STATUSES} | {f"queue.{queue}" for queue in QUEUES}
+    made |= {f"queue.short.{queue}" for queue in QUEUES}
+
+    assert (named | counted | made) - catalogue("en").keys() == set()
+
+
+def test_texts_are_in_the_catalogues_and_not_in_the_templates() -> None:
+    without = re.sub(r"{%.*?%}|{{.*?}}|<[^>]*>|&\w+;", " ", TEMPLATES, flags=re.DOTALL)
+    words = set(re.findall(r"[A-Za-zÁ-ú]{3,}", without)) - {"Attain", "doctype", "html", "CSV"}
+
+    assert words == set()
+
+
+@pytest.mark.parametrize(
+    ("language", "never"),
+    [
+        ("en", "fail stuck behind cannot weak rank average probab percent slow"),
+        ("es", "fracas atascad atrás rank promedio probab suspend"),
+    ],
+)
+def test_families_never_read_words_that_judge_or_compare(language: str, never: str) -> None:
+    plain = " ".join(
+        text for key, text in catalogue(language).items() if key.startswith(("family.", "status."))
+    ).lower()
+
+    assert not [word for word in never.split() if word in plain]
+
+
+def test_the_family_page_tells_no_projection_score_or_policy() -> None:
+    page = render("family.html", Words("en"), **context("family.html"))
+
+    assert "classroom" not in page
+    assert "0.9" not in page
+    assert "For staff only" not in page
+
+
+def test_the_family_texts_read_at_grade_six() -> None:
+    """Flesch & Kincaid 1975: 0.39 words a sentence + 11.8 syllables a word - 15.59, over all texts of the page."""
+    texts = [re.sub(r"{\w+}", "it", text) for key, text in catalogue("en").items() if key.startswith("family.")]
+    text = " ".join(text if text.endswith((".", ":")) else f"{text}." for text in texts)
+    words = re.findall(r"[a-z']+", text.lower())
+    sentences = len(re.findall(r"[.:]", text))
+    syllables = sum(max(1, len(re.findall(r"[aeiouy]+", re.sub(r"e\b", "", word)))) for word in words)
+
+    assert 0.39 * len(words) / sentences + 11.8 * syllables / len(words) - 15.59 <= 6
+
+
+def test_the_language_is_asked_for_kept_or_accepted() -> None:
+    assert choose_language("es", "en", "en") == "es"
+    assert choose_language("xx", "es", "en") == "es"
+    assert choose_language(None, None, "fr;q=0.9, es-MX;q=0.8") == "es"
+    assert choose_language(None, None, None) == "en"
+
+
+def test_a_drawing_of_growth_begins_and_ends_at_its_corners() -> None:
+    assert line_points([("2026-01-01", 1), ("2026-01-11", 4)], 100, 40) == "0.0,30.0 100.0,0.0"
+    assert line_points([]) == ""
+
+
+def test_the_script_makes_no_markup_of_data() -> None:
+    script = Path(WEB / "static" / "page.js").read_text().lower()
+
+    assert not [
+        word for word in ("innerhtml", "outerhtml", "insertadjacenthtml", "document.write", "eval(") if word in script
+    ]
+
+
+def test_colours_of_statuses_have_enough_contrast_in_light_and_dark() -> None:
+    """WCAG 2.2, 1.4.3: 4.5 to 1 for every pair of a status's ink and ground, and for text on ground and card."""
+    style = (WEB / "static" / "style.css").read_text()
+    light, dark = re.findall(r":root {([^}]*)}", style)[:2]
+    for block in (light, dark):
+        colour = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
+        pairs = [(name, f"{name}-back") for name in ("shown", "check", "open", "none", "next")]
+        pairs += [("ink", "ground"), ("ink", "card"), ("soft", "ground"), ("soft", "card"), ("brand", "card"),
+                  ("on-brand", "brand"), ("brand", "ground")]  # fmt: skip
+        assert {pair: contrast(colour[pair[0]], colour[pair[1]]) for pair in pairs if
+                contrast(colour[pair[0]], colour[pair[1]]) < 4.5} == {}  # fmt: skip
+
+
+def contrast(one: str, other: str) -> float:
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)

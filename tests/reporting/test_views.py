@@ -1,0 +1,267 @@
+"""Timeline, advancement log, queues and needs; pages, fields, CSV and ETags of every route."""
+
+import csv
+import io
+from typing import Any
+
+import pytest
+
+from services.reporting.entrypoints.examples import (
+    ACCESSES,
+    CLASS,
+    EQUITY,
+    GROWTH,
+    LEVELS,
+    NEEDS,
+    PAGE_OF_EVENTS,
+    QUEUE,
+    QUEUES,
+    RECORD,
+    TESTING,
+    WATCH,
+)
+from tests.reporting.builders import class_, competency, enrolment, framework, happened, mastery, school
+from tests.reporting.running import Running
+
+LEVEL_1, LEVEL_2 = "m#Mathematics/1", "m#Mathematics/2"
+
+
+def at(day: int) -> dict[str, str]:
+    return {"decided_at": f"2026-03-{day:02}T10:00:00.000000Z", "effective_at": f"2026-03-{day:02}T09:00:00.000000Z"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def told(reporting: Running) -> None:
+    """Tell of a class of three in which something waits in most queues."""
+    codes = [competency("a", 1, "1"), competency("b", 2, "1"), competency("c", 3, "2")]
+    await reporting.told("curriculum", *framework("m", codes, [("a", "b"), ("b", "c")]))
+    await reporting.told(
+        "roster", school("s", "d"), class_("k", "s"), class_("other", "s"),
+        *(enrolment("k", learner) for learner in ("ada", "bo", "cy")), enrolment("other", "dee"),
+    )  # fmt: skip
+    await reporting.told(
+        "progression", mastery("ada", "m:a"), mastery("ada", "m:b", "provisional", mastered_at=None),
+        mastery("bo", "m:a", "reverify_due"), mastery("bo", "m:b", "not_yet"), mastery("dee", "m:a"),
+    )  # fmt: skip
+    await reporting.told(
+        "advancement",
+        happened("ada", "competency.mastered", "m:a", **at(1)),
+        happened("ada", "competency.ready", "m:b", because=["m:a"], **at(2)),
+        happened("ada", "competency.provisional", "m:b", confirms_by=["one more piece"], **at(3)),
+        happened("bo", "competency.provisional", "m:b", confirms_by=["one more piece"], **at(4)),
+        happened("bo", "competency.reverify_due", "m:a", why="contradiction", smallest_check="one piece", **at(5)),
+        happened("cy", "level.sign_off_requested", LEVEL_1, approver_roles=["counsellor"], **at(6)),
+        happened("cy", "level.review_required", LEVEL_1, missing=["m:a"], owner="leader", decide_by="2026-03-20", **at(7)),
+        happened("dee", "level.ready", LEVEL_2, **at(8)),
+        happened("dee", "level.advanced", LEVEL_1, **at(8)),
+    )  # fmt: skip
+
+
+async def items(reporting: Running, path: str, **parameters: Any) -> list[dict[str, Any]]:
+    answer = await reporting.get(path, parameters=parameters)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["items"]
+    return found
+
+
+async def test_a_timeline_has_what_happened_the_latest_first(reporting: Running) -> None:
+    found = await items(reporting, "/v1/learners/ada/timeline")
+
+    assert [(item["kind"], item["scope"], item["title"]) for item in found] == [
+        ("competency.provisional", "m:b", "Title of b"), ("competency.ready", "m:b", "Title of b"),
+        ("competency.mastered", "m:a", "Title of a"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "count"), [("/v1/advancements", 9), ("/v1/learners/ada/timeline", 3)])
+async def test_pages_put_together_are_the_whole_list(reporting: Running, path: str, count: int) -> None:
+    whole = await items(reporting, path)
+    pages: list[dict[str, Any]] = []
+    after: str | None = ""
+    while after is not None:
+        body = (await reporting.get(path, parameters={"after": after, "limit": 2})).json()
+        pages += body["items"]
+        after = body["next"]
+
+    assert pages == whole
+    assert len(whole) == count
+
+
+async def test_the_advancement_log_is_filtered_by_class_and_kind(reporting: Running) -> None:
+    found = await items(reporting, "/v1/advancements", class_id="k", kind="competency.provisional,level.advanced")
+
+    assert [(item["learner"], item["kind"]) for item in found] == [
+        ("bo", "competency.provisional"), ("ada", "competency.provisional")
+    ]  # fmt: skip
+
+
+async def test_a_queue_leaves_out_what_is_no_longer_so(reporting: Running) -> None:
+    confirm = await items(reporting, "/v1/queues/confirm", class_id="k")
+    review = await items(reporting, "/v1/queues/review", school="s")
+    ready = await items(reporting, "/v1/queues/ready")
+
+    assert [(item["learner"], item["scope"], item["owner"], item["detail"]) for item in confirm] == [
+        ("ada", "m:b", "teacher", ["one more piece"])
+    ]
+    assert [(item["learner"], item["title"], item["owner"], item["overdue"]) for item in review] == [
+        ("cy", "Mathematics, level 1", "leader", True)
+    ]
+    assert [(item["learner"], item["scope"]) for item in ready] == [("dee", LEVEL_2)]
+    assert all(item["age_days"] > 0 for item in (*confirm, *review, *ready))
+
+
+async def test_what_is_begun_is_ready_no_more_and_what_is_shown_again_needs_no_review(reporting: Running) -> None:
+    async def waiting_for(learner: str, queue: str) -> int:
+        return sum(item["learner"] == learner for item in await items(reporting, f"/v1/queues/{queue}"))
+
+    await reporting.told("advancement", happened("eve", "level.ready", LEVEL_2),
+                         happened("eve", "level.review_required", LEVEL_1, missing=["m:a"]))  # fmt: skip
+    await reporting.told("progression", mastery("eve", "m:a", "no_evidence", evidence_count=0))
+    before = [await waiting_for("eve", queue) for queue in ("ready", "review")]
+    await reporting.told("progression", mastery("eve", "m:a"), mastery("eve", "m:c", "insufficient_evidence"))
+    after = [await waiting_for("eve", queue) for queue in ("ready", "review")]
+
+    assert before == [1, 1]
+    assert after == [0, 0]
+
+
+async def test_the_summary_tells_how_much_waits_for_whom(reporting: Running) -> None:
+    found = {item["queue"]: item for item in await items(reporting, "/v1/queues", class_id="k")}
+
+    assert {queue: item["waiting"] for queue, item in found.items()} == {
+        "sign_off": 1, "confirm": 1, "ready": 0, "review": 1, "withheld": 0, "reverify": 1, "contested": 0, "gaps": 0,
+    }  # fmt: skip
+    assert found["sign_off"]["owners"] == {"counsellor": 1}
+    assert (found["review"]["overdue"], found["ready"]["oldest_days"]) == (1, None)
+
+
+async def test_a_class_shows_who_needs_what(reporting: Running) -> None:
+    body = (await reporting.get("/v1/classes/k/needs")).json()
+
+    assert [(item["learner"], item["queue"]) for item in body["attention"]] == [
+        ("cy", "review"), ("cy", "sign_off"), ("bo", "reverify"), ("ada", "confirm"),
+    ]  # fmt: skip
+    assert body["learners"] == [
+        {"learner": "ada", "next": ["m:b"], "review": []},
+        {"learner": "bo", "next": ["m:b"], "review": ["m:a"]},
+        {"learner": "cy", "next": ["m:a"], "review": []},
+    ]
+    assert {row["competency"]: row["next"] for row in body["competencies"]} == {"m:a": ["cy"], "m:b": ["ada", "bo"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "pointer"),
+    [
+        ("/v1/queues/nothing", "/queue"),
+        ("/v1/queues/ready?after=!!", "/after"),
+        ("/v1/queues/ready?after=WzFd", "/after"),
+        ("/v1/queues/ready?limit=0", "/limit"),
+        ("/v1/queues/ready?limit=many", "/limit"),
+        ("/v1/queues?clas=k", "/clas"),
+        ("/v1/queues?class_id=k&school=s", "/school"),
+        ("/v1/learners/ada/record?fields=nothing", "/fields"),
+        ("/v1/learners/ada/record?format=pdf", "/format"),
+        ("/v1/advancements?after=%7B%7D", "/after"),
+    ],
+)
+async def test_broken_queries_are_problems_with_a_pointer(reporting: Running, path: str, pointer: str) -> None:
+    answer = await reporting.get(path)
+
+    assert answer.status_code == 422, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["pointer"] == pointer
+
+
+async def test_sparse_fields_reach_into_lists(reporting: Running) -> None:
+    body = (
+        await reporting.get("/v1/learners/ada/record", parameters={"fields": "learner,items.competency,items.status"})
+    ).json()
+
+    assert body == {
+        "learner": "ada",
+        "items": [{"competency": "m:a", "status": "mastered"}, {"competency": "m:b", "status": "provisional"}],
+    }
+
+
+PATHS = ("/v1/learners/ada/record", "/v1/learners/ada/timeline", "/v1/advancements", "/v1/classes", "/v1/classes/k/mastery",
+         "/v1/classes/k/needs", "/v1/queues", "/v1/queues/confirm", "/v1/districts", "/v1/districts/d/mastery")  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_every_read_has_an_etag(reporting: Running, path: str) -> None:
+    tag = (await reporting.get(path)).headers["etag"]
+    again = await reporting.get(path, headers={"If-None-Match": tag})
+
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/learners/ada/record",
+        "/v1/advancements",
+        "/v1/classes/k/mastery",
+        "/v1/queues/confirm",
+        "/v1/districts/d/mastery",
+    ],
+)
+async def test_tables_come_as_csv(reporting: Running, path: str) -> None:
+    answer = await reporting.get(path, parameters={"format": "csv"})
+    head, *rows = csv.reader(io.StringIO(answer.text))
+
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert rows
+    assert all(len(row) == len(head) for row in rows)
+
+
+async def test_a_csv_cell_is_no_formula(reporting: Running) -> None:
+    await reporting.told("roster", enrolment("k2", "=cmd()"), class_("k2", "s"))
+    await reporting.told("progression", mastery("=cmd()", "m:a"))
+    answer = await reporting.get("/v1/classes/k2/mastery", parameters={"format": "csv"})
+
+    assert answer.text.splitlines()[1].startswith("'=cmd()")
+
+
+@pytest.mark.parametrize(
+    ("path", "example"),
+    [
+        ("/v1/learners/ada/record", RECORD),
+        ("/v1/learners/ada/timeline", PAGE_OF_EVENTS),
+        ("/v1/classes/k/mastery", CLASS),
+        ("/v1/classes/k/needs", NEEDS),
+        ("/v1/queues/confirm", QUEUE),
+        ("/v1/queues", QUEUES),
+        ("/v1/learners/ada/growth", GROWTH),
+        ("/v1/learners/ada/accesses", ACCESSES),
+        ("/v1/districts/d/levels", LEVELS),
+        ("/v1/districts/d/testing", TESTING),
+        ("/v1/districts/d/watch", WATCH),
+        ("/v1/districts/d/equity", EQUITY),
+    ],
+)
+async def test_the_examples_of_the_document_have_the_members_of_answers(
+    reporting: Running, path: str, example: dict[str, Any]
+) -> None:
+    claims = {"scope": "records:read:self", "learner": "ada"} if path.endswith("accesses") else {}
+    body = (await reporting.get(path, **claims)).json()
+
+    assert set(body) == set(example)
+    for name, item in example.items():
+        if isinstance(item, list) and body[name] and isinstance(item[0], dict):
+            assert set(body[name][0]) == set(item[0]), name
+
+
+async def test_rows_of_every_table_are_paged_for_the_audit(reporting: Running) -> None:
+    rows: list[str] = []
+    after = ""
+    while True:
+        answer = await reporting.get("/v1/rows/advancement", "service", parameters={"after": after, "limit": 4})
+        if not answer.content:
+            break
+        rows += answer.text.splitlines()
+        after = answer.headers["attain-next"]
+
+    assert len(rows) == len(set(rows)) >= 9
+    assert (await reporting.get("/v1/rows/class", "service", parameters={"tenant": "demo"})).status_code == 200
+    assert (await reporting.get("/v1/rows/access_log", "service")).status_code == 404
+    assert (await reporting.get("/v1/rows/class", "records:read")).status_code == 403

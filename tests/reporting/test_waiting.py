@@ -1,0 +1,99 @@
+"""What waits for somebody: opened and closed by what happened, and told apart from what is no longer so."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from services.reporting.domain.told import Told, kind_of
+from services.reporting.domain.waiting import Entry, Queue, still_waits, waits
+from shared.contracts import Status
+from tests.reporting.builders import SHOWN_AT, happened
+
+LEVEL, COMPETENCY = "m#Maths/2", "m:a"
+
+
+def said(kind: str, scope: str, **members: Any) -> dict[Queue, Entry | None]:
+    type_, _, data = happened("ada", kind, scope, **members)
+    told = msgspec.json.decode(msgspec.json.encode(data), type=Told)
+    assert kind_of(type_) == kind
+    return dict(waits(kind, told))
+
+
+def test_a_request_for_a_signature_waits_for_the_role_that_may_give_it() -> None:
+    found = said("level.sign_off_requested", LEVEL, approver_roles=["counsellor", "teacher"])
+
+    assert found["sign_off"] == Entry(SHOWN_AT, None, "counsellor", ())
+
+
+@pytest.mark.parametrize(
+    ("kind", "members", "queue", "entry"),
+    [
+        ("competency.provisional", {"confirms_by": ["a sign-off"]}, "confirm", (None, "teacher", ("a sign-off",))),
+        ("competency.ready", {"because": ["m:b"]}, "ready", (None, "teacher", ("m:b",))),
+        ("competency.reverify_due", {"why": "age", "smallest_check": "one piece", "due_by": "2026-05"},
+         "reverify", ("2026-05", "teacher", ("age", "one piece"))),
+        ("competency.override_contested", {"override": {"by": {"role": "registrar", "ref": "r-1"}}},
+         "contested", (None, "registrar", ())),
+        ("level.ready", {"waiting_since": SHOWN_AT}, "ready", (None, "teacher", ())),
+        ("level.review_required", {"missing": ["m:a"], "owner": "leader", "decide_by": "2026-04"},
+         "review", ("2026-04", "leader", ("m:a",))),
+        ("level.withheld", {"missing": ["m:a"], "decided_by": {"role": "leader"}, "review_at": "2026-04"},
+         "withheld", ("2026-04", "leader", ("m:a",))),
+        ("level.placed_with_gaps", {"not_yet": ["m:a"], "unknown": ["m:b"]}, "gaps", (None, "teacher", ("m:a", "m:b"))),
+    ],
+)  # fmt: skip
+def test_what_opens_an_entry(
+    kind: str, members: dict[str, Any], queue: Queue, entry: tuple[str | None, str, tuple[str, ...]]
+) -> None:
+    scope = LEVEL if kind.startswith("level.") else COMPETENCY
+
+    assert said(kind, scope, **members)[queue] == Entry(SHOWN_AT, *entry)
+
+
+@pytest.mark.parametrize(
+    ("kind", "closed"),
+    [
+        ("competency.mastered", {"confirm", "ready", "reverify", "contested"}),
+        ("competency.credited", {"confirm", "ready", "reverify", "contested"}),
+        ("competency.reverified", {"reverify", "contested"}),
+        ("competency.withdrawn", {"confirm", "reverify", "contested"}),
+        ("level.advanced", {"sign_off", "ready", "review", "withheld"}),
+        ("level.withdrawn", {"review"}),
+        ("level.gaps_cleared", {"gaps"}),
+        ("goal.chosen", {"ready"}),
+    ],
+)
+def test_what_closes_entries(kind: str, closed: set[str]) -> None:
+    found = said(kind, LEVEL if not kind.startswith("competency.") else COMPETENCY)
+
+    assert found == dict.fromkeys(closed)
+
+
+def test_events_on_no_learner_are_no_part_of_it() -> None:
+    assert [kind_of(f"attain.{kind}.v1") for kind in ("learner.erased", "snapshot.closed", "support.suggested")] == [
+        None, None, None
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("queue", "status", "begun", "missing", "waiting"),
+    [
+        ("confirm", "provisional", True, 0, True),
+        ("confirm", "not_yet", True, 0, False),
+        ("ready", None, False, 0, True),
+        ("ready", "insufficient_evidence", True, 0, False),
+        ("ready", "credited", False, 0, False),
+        ("review", None, False, 1, True),
+        ("review", None, False, 0, False),
+        ("reverify", "reverify_due", True, 0, True),
+        ("reverify", "mastered", True, 0, False),
+        ("contested", "overridden", True, 0, True),
+        ("contested", "mastered", True, 0, False),
+        ("sign_off", None, True, 0, True),
+    ],
+)
+def test_what_is_lost_without_an_event_no_longer_waits(
+    queue: Queue, status: Status | None, begun: bool, missing: int, waiting: bool
+) -> None:
+    assert still_waits(queue, status, SHOWN_AT, begun=begun, missing=missing) is waiting

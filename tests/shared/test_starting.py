@@ -1,0 +1,110 @@
+"""What stops a service at its start: one line that names the setting, or says what to do with the schema."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared.settings import Settings
+from shared.starting import fault_of, schema_fault
+
+DATABASE = "postgresql://attain@127.0.0.1:1/attain_evidence"
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    file = tmp_path / "key"
+    file.write_text("ab" * 32)
+    return file
+
+
+@pytest.fixture
+def whole(key: Path) -> Settings:
+    return Settings(evidence_database=DATABASE, token_key_file=key)
+
+
+def test_whole_settings_have_no_fault(whole: Settings) -> None:
+    assert fault_of(whole, "evidence") == ""
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"evidence_database": ""}, "ATTAIN_EVIDENCE_DATABASE is not set"),
+        ({"token_key_file": None}, "ATTAIN_TOKEN_KEY_FILE is not set"),
+        ({"jwks_url": "https://id.example.edu/keys"}, "ATTAIN_JWKS_URL and ATTAIN_TOKEN_KEY_FILE are both set"),
+        ({"jwks_url": "https://id.example.edu/keys", "token_key_file": None}, "ATTAIN_SERVICE_TOKEN_FILE is not set"),
+        ({"token_key_file": Path("/nowhere/key")}, "ATTAIN_TOKEN_KEY_FILE: /nowhere/key cannot be read"),
+        ({"kafka_security": "SASL_SSL"}, "ATTAIN_KAFKA_USERNAME is not set"),
+        ({"kafka_security": "SASL_SSL", "kafka_username": "attain"}, "ATTAIN_KAFKA_PASSWORD is not set"),
+        ({"kafka_username": "attain"}, "ATTAIN_KAFKA_USERNAME is set, but ATTAIN_KAFKA_SECURITY is PLAINTEXT"),
+        ({"kafka_certificate_file": Path("/x")}, "ATTAIN_KAFKA_CERTIFICATE_FILE is set, but"),
+        ({"kafka_security": "SSL", "kafka_ca_file": Path("/nowhere/ca")}, "ATTAIN_KAFKA_CA_FILE: /nowhere/ca"),
+    ],
+)
+def test_what_is_missing_or_contradicts_itself_is_named(
+    whole: Settings, changed: dict[str, object], named: str
+) -> None:
+    assert fault_of(whole.model_copy(update=changed), "evidence").startswith(named)
+
+
+@pytest.mark.parametrize(("text", "fault"), [("xyz", "hexadecimal"), ("ab" * 8, "8 bytes, fewer than 32")])
+def test_a_weak_or_broken_key_is_refused(whole: Settings, key: Path, text: str, fault: str) -> None:
+    key.write_text(text)
+
+    assert fault in fault_of(whole, "evidence")
+
+
+def test_a_certificate_that_is_none_is_named(whole: Settings, key: Path) -> None:
+    changed = whole.model_copy(update={"kafka_security": "SSL", "kafka_ca_file": key})
+
+    assert fault_of(changed, "evidence").startswith("ATTAIN_KAFKA_CA_FILE or ATTAIN_KAFKA_CERTIFICATE_FILE: not usable")
+
+
+@pytest.mark.parametrize("service", ["evidence", "progression", "reporting"])
+@pytest.mark.parametrize(
+    ("variables", "line"),
+    [
+        ({}, "{service}: ATTAIN_{SERVICE}_DATABASE is not set: give the URL of its PostgreSQL database"),
+        ({"ATTAIN_SHARDS": "many"}, "{service}: ATTAIN_SHARDS: Input should be a valid integer, unable to parse string"
+                                    " as an integer"),
+        ({"ATTAIN_KAFKA_SECURITY": "TLS"}, "{service}: ATTAIN_KAFKA_SECURITY: Input should be 'PLAINTEXT', 'SSL',"
+                                           " 'SASL_PLAINTEXT' or 'SASL_SSL'"),
+    ],
+)  # fmt: skip
+def test_a_service_that_cannot_start_says_why_in_one_line(service: str, variables: dict[str, str], line: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ATTAIN_")} | variables
+    done = subprocess.run(
+        [sys.executable, "-m", f"services.{service}.app"],
+        env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert done.stderr == line.format(service=service, SERVICE=service.upper()) + "\n"
+
+
+def test_schema_of_this_version_is_right() -> None:
+    assert schema_fault("evidence", _newest("evidence"), allow_newer=False) == ""
+
+
+@pytest.mark.parametrize(
+    ("there", "allow_newer", "fault"),
+    [
+        (None, True, "its database has no schema: run `migrate evidence` first"),
+        ("0001", True, "its database has schema 0001, this version needs"),
+        ("9999", False, "its database has schema 9999, which is newer than this version"),
+        ("9999", True, ""),
+    ],
+)
+def test_another_schema_is_refused_with_what_to_do(there: str | None, allow_newer: bool, fault: str) -> None:
+    found = schema_fault("evidence", there, allow_newer=allow_newer)
+
+    assert found.startswith(fault)
+    assert bool(found) == bool(fault)
+
+
+def _newest(service: str) -> str:
+    versions = Path(__file__).parents[2] / "services" / service / "migrations" / "versions"
+    return max(file.name for file in versions.glob("[0-9]*.py")).partition("_")[0]

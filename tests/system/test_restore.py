@@ -1,0 +1,185 @@
+"""Backup under load, restore to that moment with Kafka left ahead of it or lost, and going on in a new generation."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from deploy.local import stack
+from deploy.local.home import Home
+from deploy.local.postgres import SUPERUSER
+from deploy.local.postgres_files import locate
+from deploy.local.stack import Stack
+from tests.support.command import attain
+
+pytestmark = pytest.mark.timeout(240)
+BATCH = 100
+PIECES_BEFORE, PIECES_AFTER = 3000, 3000
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="attain-test-"))
+    folder.chmod(0o711)
+    yield folder / "home"
+    stack.reset(folder / "home")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize("kafka_lost", [False, True])
+def test_backup_under_load_is_restored_and_caught_up(home: Path, tmp_path: Path, kafka_lost: bool) -> None:
+    running = stack.start(home, owner=os.getpid())
+    _prepare(running)
+    load = Load(running)
+    load.start()
+    load.until(PIECES_BEFORE)
+    asyncio.run(_back_up(running, tmp_path / "backup"))
+    backed_up = load.sent
+    load.until(backed_up + PIECES_AFTER)
+    load.stop()
+    attain("drain", running.environment())
+    stack.stop(home)
+
+    began = time.monotonic()
+    _put_back(home, tmp_path / "backup")
+    if kafka_lost:
+        shutil.rmtree(Home(home).kafka / "data")
+    _raise_generation(home)
+    running = stack.start(home, owner=os.getpid())
+    restored = attain("verify", running.environment())
+    # What was acknowledged after the backup is gone with the disk; its senders have it, and send it again.
+    again = Load(running)
+    again.send_all(load.sent)
+    caught_up = attain("verify", running.environment())
+    print(f"restored and verified in {time.monotonic() - began:.1f} s")
+
+    assert restored["ok"], restored
+    assert PIECES_BEFORE <= restored["evidence"] < load.sent
+    assert caught_up["ok"], caught_up
+    assert caught_up["evidence"] == load.sent
+    assert again.refused == load.refused == []
+
+
+class Load(threading.Thread):
+    """Posts pieces in order, each batch until it is acknowledged."""
+
+    def __init__(self, running: Stack) -> None:
+        super().__init__(daemon=True)
+        self._stopped = threading.Event()
+        self._http = httpx.Client(
+            base_url=running.urls["evidence"], timeout=30,
+            headers={"Authorization": f"Bearer {running.token('demo', 'evidence:write')}"},
+        )  # fmt: skip
+        self.sent = 0
+        self.refused: list[str] = []
+
+    def run(self) -> None:
+        """Send until stopped, about 2,000 pieces a second."""
+        while not self._stopped.is_set():
+            self._send()
+            time.sleep(BATCH / 2000)
+
+    def send_all(self, count: int) -> None:
+        """Send all pieces up to a number, again or for the first time."""
+        while self.sent < count:
+            self._send()
+
+    def until(self, count: int) -> None:
+        """Wait until so many are acknowledged."""
+        deadline = time.monotonic() + 60
+        while self.sent < count:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Stop after the batch on its way."""
+        self._stopped.set()
+        self.join(30)
+
+    def _send(self) -> None:
+        answer = self._http.post("/v1/evidence", json=[_piece(self.sent + n) for n in range(BATCH)])
+        if answer.status_code != 200:
+            self.refused.append(answer.text)
+            return
+        self.refused += [
+            item["id"] for item in answer.json()["items"] if item["status"] not in ("accepted", "duplicate")
+        ]
+        self.sent += BATCH
+
+
+def _piece(number: int) -> dict[str, Any]:
+    return {
+        "id": f"p-{number}", "source": "urn:test:restore", "learner": f"l-{number % 97}",
+        "competencies": [f"math:c{number % 3}"], "score": {"raw": number % 4 > 0, "max": 1},
+        "occurred_at": f"2026-03-{1 + number % 28:02}T10:{number % 60:02}:00Z",
+    }  # fmt: skip
+
+
+def _prepare(running: Stack) -> None:
+    headers = {"Authorization": f"Bearer {running.token('demo', 'policy:write admin')}"}
+    nodes = "code,title\nc0,Zero\nc1,One\nc2,Two\n"
+    policy = {"id": "streak-3", "method": {"type": "streak", "n": 3}, "decision": {"latch": "first_crossing"}}
+    with httpx.Client(base_url=running.urls["progression"], headers=headers, timeout=60) as client:
+        client.post("/v1/frameworks", json={"id": "math", "nodes": nodes}).raise_for_status()
+        client.post("/v1/policies", json=policy).raise_for_status()
+    attain("drain", running.environment())
+
+
+async def _back_up(running: Stack, target: Path) -> None:
+    """Copy the running server's files between the two calls that make the copy whole (PostgreSQL manual, 25.3.4)."""
+    home = Home(running.home)
+    data = _data(home)
+    url = f"postgresql://{SUPERUSER}:{home.password(SUPERUSER)}@{running.postgres}/postgres"
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute("select pg_backup_start('test', true)")
+        await asyncio.to_thread(_copy, data, target)
+        label = await connection.fetchval("select labelfile from pg_backup_stop(wait_for_archive => false)")
+        await asyncio.to_thread((target / "backup_label").write_text, label)
+        # The log up to the stop makes the copy whole; an archive has it where the server keeps one.
+        await asyncio.to_thread(_copy, data / "pg_wal", target / "pg_wal")
+    finally:
+        await connection.close()
+
+
+def _copy(source: Path, target: Path) -> None:
+    skipped = shutil.ignore_patterns("postmaster.pid", "postmaster.opts", "pg_wal" if source.name != "pg_wal" else "")
+    shutil.copytree(source, target, ignore=skipped, dirs_exist_ok=True)
+
+
+def _data(home: Home) -> Path:
+    state = home.state()
+    assert state is not None
+    return locate(home, state, lambda text: None).data
+
+
+def _put_back(home: Path, backup: Path) -> None:
+    data = _data(Home(home))
+    owner = data.stat()
+    shutil.rmtree(data)
+    shutil.copytree(backup, data)
+    for place in (data, *data.rglob("*")):
+        os.chown(place, owner.st_uid, owner.st_gid)
+    data.chmod(0o700)
+
+
+def _raise_generation(home: Path) -> None:
+    running = stack.start(home, services=False, owner=os.getpid())
+    done = subprocess.run(
+        [sys.executable, "-m", "shared.restored"],
+        env=os.environ | running.environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    stack.stop(home)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "all logs go on in generation 2; start the services\n"
