@@ -81,7 +81,9 @@ def foresee(
     tried: list[Outcome] = []
     for ordered in _orders(list(pieces.values())):
         tried.append(_take_back(learner, held, standing, rules, policies, ordered, speaks_to))
-        if len(tried[-1].told) <= 1:
+        scopes = [event.data["scope"]["id"] for event in tried[-1].told]
+        if len(scopes) == len(set(scopes)):
+            # Nothing is told twice of anything: no order can do better.
             break
     return min(tried, key=lambda outcome: len(outcome.told))
 

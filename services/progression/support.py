@@ -20,6 +20,7 @@ from services.progression.evidence_rules import composites
 from services.progression.mastery import replay
 from services.progression.policy.rule import Rule
 from services.progression.probing import later, top_of
+from services.progression.school_calendar import days_of
 from services.progression.standing import ON_RECORD, score_of, status_of
 from services.progression.states import Decided, KeyState, Piece
 from shared.contracts import Score
@@ -52,14 +53,14 @@ class Suggestion(NamedTuple):
 
 
 class Calendar(NamedTuple):
-    """A school year: when it ends, and the days without school besides weekends (YYYY-MM-DD)."""
+    """A school year: the day after its last (YYYY-MM-DD), and the tenant's breaks as `school_calendar` writes them."""
 
     ends: str
-    holidays: frozenset[str] = frozenset()
+    breaks: str = ""
 
     def is_school_day(self, day: datetime.date) -> bool:
-        """Tell whether there is school."""
-        return day.weekday() < 5 and day.isoformat() not in self.holidays
+        """Tell whether there is school: Monday to Friday, and in no break."""
+        return day.weekday() < 5 and not any(first <= day <= last for first, last in days_of(self.breaks))
 
     def school_days(self, since: str, until: str) -> int:
         """Return the school days after one day up to another."""

@@ -14,9 +14,12 @@ from services.progression.analysis.small_groups import SMALL, hidden_groups
 from services.progression.curriculum import Framework
 from services.progression.mastery import KeyState, piece_of
 from services.progression.policy import Policy, policy_from
-from services.progression.rules import Mode, Pin
+from services.progression.recalculation import Moment, recalculation
+from services.progression.rules import Activation, Mode, Pin
+from services.progression.telling import Trigger
 from shared.contracts import Competency, EvidenceRecorded
-from tests.support.journal import Decided, Journal, piece, retract
+from tests.support.journal import TENANT, Decided, Journal, piece, retract
+from tests.support.public_events import check_contract
 
 LEVELS = Framework(
     "math", "Mathematics", (Competency("add", "Add", 1, level="1"), Competency("sub", "Sub", 2, level="2")), ()
@@ -102,6 +105,19 @@ def test_a_retroactive_policy_that_is_undone_gives_reinstated_with_the_original_
     assert back["batch"] == "b2"
     assert journal.state(learner="ada").status == "mastered"
     assert adopt(journal, 0.75, "retroactive", "b3") == [], "nothing is told twice"
+
+
+def test_what_brackets_a_recalculation_keeps_the_contract_and_has_the_same_id_on_every_run():
+    activation = Activation(2, Trigger("d1", 9, "2026-04-01T00:00:00.000000Z", "policy", "b1"), "math", threshold(0.8),
+                            mode="retroactive")  # fmt: skip
+    proposal = {"expected": b'{"attain.competency.withdrawn.v1":1}', "approved_by": "p-2"}
+    moments: tuple[Moment, Moment] = ("started", "finished")
+    told = [recalculation(moment, TENANT, activation, proposal, threshold(0.75), 3, 8) for moment in moments]
+
+    for event in told:
+        check_contract(event.type, event.data)
+    assert told == [recalculation(moment, TENANT, activation, proposal, threshold(0.75), 3, 8) for moment in moments]
+    assert len({event.id for event in told}) == 2
 
 
 def test_a_looser_policy_adopted_for_everything_puts_on_the_record_what_it_shows(journal: Journal):

@@ -12,7 +12,7 @@ from tests.support.journal import piece
 
 CLASSROOM = read_policy(template("classroom")).rule
 PRACTICE = read_policy(template("practice")).rule
-YEAR = Calendar("2026-06-20", frozenset({"2026-03-16"}))
+YEAR = Calendar("2026-06-20", "2026-03-16/2026-03-16")
 TODAY = "2026-03-13"
 
 
@@ -98,7 +98,7 @@ def test_adults_who_let_wait_are_asked_after_so_many_school_days(wait, cause: st
     assert found.weakest_prerequisite is None
 
 
-def test_weekends_and_holidays_are_no_school_days():
+def test_weekends_and_breaks_are_no_school_days():
     assert YEAR.school_days("2026-03-13", "2026-03-17") == 1
     assert YEAR.after("2026-03-13", 1) == "2026-03-17"
 

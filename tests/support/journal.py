@@ -75,6 +75,8 @@ class Journal:
         self.told: list[Told] = []
         self.followed: list[tuple[str, CompetencyDecided]] = []
         """What follows for other competencies, with its id, and is not folded yet."""
+        self._of: dict[str, list[tuple[int, Event]]] = {}
+        """Records of each learner, with their positions."""
         self._cache: dict[Key, Entry] = {}
         self._ticked = ""
 
@@ -86,6 +88,8 @@ class Journal:
         for record in records:
             self.records.append(record)
             pos = len(self.records)
+            if not isinstance(record, Decided):
+                self._of.setdefault(record.learner, []).append((pos, record))
             if isinstance(record, Decided):
                 self._fold_run(run)
                 run = []
@@ -176,13 +180,16 @@ class Journal:
             rules = self.rules[key[0]]
             self._cache[key] = Entry(rules.new_state(key[2]), rules.no)
         history = self._cache[key].evidence = {}
-        for record in self.records[:until]:
-            if not isinstance(record, Decided) and record.learner == key[1]:
+        for pos, record in self._of.get(key[1], ()):
+            if pos <= until:
                 absorb(history, key[2], record)
 
     def _refold(self, fold: ShardFold, learners: set[Learner]) -> None:
+        keys_of: dict[Learner, list[Key]] = {}
+        for key in self.states:
+            keys_of.setdefault((key[0], key[1]), []).append(key)
         for learner in sorted(learners):
-            keys = [key for key in self.states if (key[0], key[1]) == learner]
+            keys = keys_of.get(learner, [])
             for key in keys:
                 self._load(key)
             old = [key for key in keys if self._cache[key].rules_no < self.rules[key[0]].no]

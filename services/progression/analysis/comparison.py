@@ -34,7 +34,7 @@ def verdict_under(
     policy: Policy | None, pin: Pin, pieces: Iterable[Piece], decisions: Sequence[Decided], clock: str
 ) -> Verdict:
     """Return what a policy says of a key's evidence and decisions, as a system that had it from the beginning would."""
-    fresh = KeyState(policy=pin.policy, time_zone=pin.time_zone, dok=pin.dok, clock=clock)
+    fresh = KeyState(policy=pin.policy, time_zone=pin.time_zone, dok=pin.dok, clock=clock, breaks=pin.breaks)
     rule = rule_of(policy, fresh)
     return verdict_of(replay(fresh, pieces, rule, pin.policy, decisions), policy)
 

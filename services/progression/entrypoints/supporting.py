@@ -6,12 +6,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from services.progression.handlers.supporting import support_of
-from services.progression.support import Calendar
 from shared.database import Database
 from shared.web import Caller
 
 Role = Annotated[str, Query(pattern=r"^[a-z][a-z_]{0,39}$")]
-HOLIDAYS_MAX = 200
 
 
 def supporting_router(database: Database) -> APIRouter:
@@ -25,16 +23,14 @@ def supporting_router(database: Database) -> APIRouter:
         ends: Annotated[
             datetime.date | None, Query(description="last day of the school year, else the next 30 June")
         ] = None,
-        holidays: Annotated[list[datetime.date] | None, Query(max_length=HOLIDAYS_MAX)] = None,
         owner: Role = "teacher",
     ) -> dict[str, Any]:
         """What the record asks of adults now: side, cause, owner, date, weakest prerequisite; enough evidence; what is next."""
         caller.require("decisions:write")
         today = datetime.datetime.now(datetime.UTC).date()
         last = ends or datetime.date(today.year + (today.month > 6), 6, 30)
-        days = frozenset(day.isoformat() for day in holidays or ())
-        calendar = Calendar((last + datetime.timedelta(days=1)).isoformat(), days)
-        found = await support_of(database, caller.tenant, learner, today.isoformat(), calendar, owner)
+        over = (last + datetime.timedelta(days=1)).isoformat()
+        found = await support_of(database, caller.tenant, learner, today.isoformat(), over, owner)
         return {"learner": learner, "as_of": today.isoformat(), **found}
 
     return router

@@ -9,6 +9,7 @@ from services.progression import tables
 from services.progression.curriculum import framework_of
 from services.progression.handlers.histories import History
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
+from services.progression.handlers.rules import rules_of
 from services.progression.inputs import Key, valid_pieces
 from services.progression.journal import unpack_entries
 from services.progression.learner import LearnerState
@@ -24,7 +25,7 @@ OPEN_MAX = 50
 
 
 async def support_of(
-    database: Database, tenant: str, learner: str, today: str, calendar: Calendar, owner: str
+    database: Database, tenant: str, learner: str, today: str, year_ends: str, owner: str
 ) -> dict[str, Any]:
     """Return `suggestions`, `enough` (competencies of which no single test changes the verdict) and `next` evidence."""
     async with database.connection() as connection:
@@ -37,6 +38,7 @@ async def support_of(
             digest: policy_from(msgspec.json.decode(body))
             for digest, body in await tables.policies_of(connection, tenant)
         }
+        calendar = Calendar(year_ends, (await rules_of(connection, tenant, "")).breaks[-1])
     held = {key: History() for key in states}
     for of, name, competency, body in bodies:
         for entry in unpack_entries(body):
