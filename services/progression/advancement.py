@@ -15,7 +15,6 @@ from services.progression.following import Following
 from services.progression.learner import LearnerState
 from services.progression.level_fold import LevelFold, Terms, framework_of_level
 from services.progression.rechecks import Rechecks, next_asked_at
-from services.progression.standing import opened_at
 from services.progression.telling import Change, Teller, Told, Trigger, tell
 
 
@@ -100,11 +99,10 @@ class Advancing:
 
     def _await(self, change: Change) -> None:
         """Note whether a sign-off alone is missing from a competency."""
+        before = self._standing.awaiting.pop(change.competency, None)
         if change.after.awaits:
-            since = opened_at(change.state) or change.trigger.time
+            since = before[1] if before is not None else change.trigger.time
             self._standing.awaiting[change.competency] = (change.after.awaits, since, "")
-        else:
-            self._standing.awaiting.pop(change.competency, None)
 
     def fold_version(self, framework: Framework) -> Iterator[Told]:
         """Yield what a new framework version makes ready or complete; hold credit against its crosswalks."""

@@ -16,7 +16,7 @@ from tests.bench.figures import Figure, Usage
 from tests.bench.load import FRAMEWORK, nodes
 
 BATCH = 100
-AT_ONCE = 6
+AT_ONCE = 24
 PEER_STATEMENTS_S = 325
 """What a peer published (lrsql, PR 172, 2021: 1,000 statements in 3.07 s on PostgreSQL); other hardware."""
 VERSION = {"X-Experience-API-Version": "1.0.3"}

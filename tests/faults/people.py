@@ -72,7 +72,6 @@ async def expired(side: Side) -> AsyncIterator[None]:
 
 
 Deed = Callable[[Side], AbstractAsyncContextManager[None]]
-DECISIONS: tuple[Deed, ...] = (signed_off, overridden, credited)
 
 
 async def _decide(side: Side, kind: str, **body: object) -> None:

@@ -11,7 +11,7 @@ import pytest
 from shared.topics import ADVANCEMENT
 from tests.faults.cluster import Cluster
 from tests.faults.formats import align_anew, send_grade, send_statement
-from tests.faults.people import DECISIONS, Deed, credited, expired
+from tests.faults.people import Deed, credited, expired, overridden, signed_off
 from tests.faults.reading import audited
 from tests.faults.run import Run
 from tests.faults.stimuli import Side, new_side
@@ -143,8 +143,14 @@ async def test_killed_at_a_point_nothing_is_lost_or_done_twice(point: str, clust
 @pytest.mark.parametrize(
     ("deed", "point"),
     [
-        *((deed, point) for deed in DECISIONS for point in (*DECIDING, *FOLDING)),
+        *((signed_off, point) for point in (*DECIDING, *FOLDING)),
         *((expired, point) for point in FOLDING),
+        *(
+            # They take the way of a sign-off.
+            pytest.param(deed, point, marks=pytest.mark.long)
+            for deed in (overridden, credited)
+            for point in (*DECIDING, *FOLDING)
+        ),
     ],
 )
 async def test_what_people_decide_and_time_does_is_told_once(

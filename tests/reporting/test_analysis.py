@@ -134,6 +134,7 @@ def test_a_difference_has_newcombes_interval() -> None:
 
 def test_a_single_hidden_cell_takes_the_next_smallest_with_it() -> None:
     assert suppress({"A": 42, "B": 7, "C": 15}) == {"A": 42, "B": None, "C": None}
+    assert suppress({"A": 42, "B": 7, "C": 15}, guard_sum=False) == {"A": 42, "B": None, "C": None}
     assert suppress({"A": 42, "B": 0, "C": 15}) == {"A": 42, "B": 0, "C": 15}
     assert suppress({"A": 42, "B": 7, "C": 0}) == {"A": None, "B": None, "C": 0}
     assert suppress({"A": 42, "B": 2, "C": 3, "D": 20}) == {"A": 42, "B": None, "C": None, "D": None}

@@ -84,6 +84,21 @@ def test_no_hidden_number_is_determined_by_the_told_ones(seed: int) -> None:
     assert not {cell for cell in free if table[cell] and not _lies_on_a_cycle(cell, free)}
 
 
+def test_a_cell_between_two_groups_of_hidden_ones_is_not_worked_out_from_their_totals() -> None:
+    """A and B in 1 and 2, C and D in 3 and 4, and A in 3: the rows A and B less the columns 1 and 2 give A in 3."""
+    small = {*itertools.product("AB", "12"), *itertools.product("CD", "34"), ("A", "3")}
+    inner: dict[tuple[str, str | None], int] = {
+        (row, column): 6 if (row, column) in small else 50 for row in "ABCD" for column in "1234"
+    }
+    totals: dict[str | None, int] = {column: sum(inner[row, column] for row in "ABCD") for column in "1234"}
+    totals[None] = sum(totals.values())
+    cells = inner | {(row, None): sum(inner[row, column] for column in "1234") for row in "ABCD"}
+    hidden = hidden_cells(cells, totals, hidden_totals(totals))
+
+    assert hidden > small
+    assert all(_lies_on_a_cycle(cell, hidden) for cell in hidden)
+
+
 def _lies_on_a_cycle(cell: tuple[str, str | None], free: set[tuple[str, str | None]]) -> bool:
     """Tell whether hidden cells can move along a closed way through this one, rows and columns by turns."""
     rest = free - {cell}

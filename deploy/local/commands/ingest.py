@@ -79,6 +79,7 @@ def check(items: Iterator[bytes], tally: Tally, form: str = "native", source: st
     from services.evidence.formats import native, xapi
     from services.evidence.formats.reading import Origin
     from services.evidence.handlers.formats import FORMS
+    from services.evidence.handlers.xapi import sniffed
     from shared.errors import InvalidEvent
 
     now = datetime.datetime.now(datetime.UTC)
@@ -89,7 +90,7 @@ def check(items: Iterator[bytes], tally: Tally, form: str = "native", source: st
             if form in OWN_ITEMS:
                 native.read(item, "check", origin.latest)
             elif form == "xapi":
-                reason = xapi.read(item, origin, "1.0.3", "00000000-0000-4000-8000-000000000000").acknowledged
+                reason = xapi.read(item, origin, sniffed(item), "00000000-0000-4000-8000-000000000000").acknowledged
             else:
                 reason = FORMS[form].read(item, origin).acknowledged
             tally.add([Item(index, None, "accepted" if reason is None else "acknowledged", reason)], [index])

@@ -77,7 +77,6 @@ class _Peek(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Native).decode
 _encode = msgspec.json.Encoder().encode
 _decode_peek = msgspec.json.Decoder(_Peek).decode
-_ANY_CHARACTERS = b"\\"
 _NO_ACTIVITY = _Activity(id="")
 _NO_ASSESSOR = _Assessor()
 
@@ -130,7 +129,7 @@ def build(
         if standard is not None:
             content = msgspec.structs.replace(content, standard=standard)
         made = command(tenant, content)
-        _check_characters(_ANY_CHARACTERS, content)
+        _check_characters(made.original, content)
     except msgspec.ValidationError as error:
         raise _translated(misfit(str(error)), pointers) from error
     except EXTENSIONS_NOT_STORABLE as error:
@@ -264,10 +263,11 @@ def _check_characters(raw: bytes, content: Evidence) -> None:
         "/standard": content.standard,
     }  # fmt: skip
     for pointer, text in named.items():
-        if text is not None and any(character < " " or character == "\x7f" for character in text):
+        if text is not None and _CONTROL.search(text):
             raise InvalidEvent("contains a control character", reason="invalid", pointer=pointer)
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
 _STEP = re.compile(r"\.([A-Za-z_0-9]+)|\[(\d+|\.\.\.)\]")

@@ -28,6 +28,7 @@ from services.evidence.formats import native
 from services.evidence.handlers.alignment import Alignments
 from services.evidence.handlers.directory import Competencies, Learners
 from services.evidence.handlers.writer import ErasedLearner, MovedLearners, StaleAlignment, Writer
+from services.evidence.tables.statements import Row as StatementRow
 from shared.errors import InvalidEvent, Unavailable
 from shared.events import utc
 from shared.observability import metrics
@@ -93,9 +94,13 @@ class Intake:
         count(answered, way)
         return answered
 
-    async def store(self, commands: Mapping[int, RecordEvidence], tenant: str, *, way: str) -> dict[int, Item]:
+    async def store(
+        self, commands: Mapping[int, RecordEvidence], tenant: str, *, way: str, statements: Sequence[StatementRow] = ()
+    ) -> dict[int, Item]:
         """
         Return what becomes of commands, by their index; they are taken in the order of the mapping.
+
+        `statements` are stored with them: all or nothing.
 
         Raises:
             Unavailable: nothing was stored.
@@ -104,7 +109,7 @@ class Intake:
         for _ in range(CHANGES_MET_MAX):
             submissions = await self._prepare(list(commands.values()), tenant, received_at)
             try:
-                outcomes = await self._writer.write(submissions, way)
+                outcomes = await self._writer.write(submissions, way, statements)
                 break
             except ErasedLearner as erased:
                 self._learners.forget(erased.learners)

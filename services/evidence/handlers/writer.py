@@ -19,7 +19,8 @@ from services.evidence.domain.decisions import Decision, Outcome, Row, decide
 from services.evidence.domain.evidence import State, Submission
 from services.evidence.domain.validity import Piece
 from services.evidence.handlers.counting import IntakeCounts
-from services.evidence.tables import alignments, merges, pieces, quarantine
+from services.evidence.tables import alignments, merges, pieces, quarantine, statements
+from services.evidence.tables.statements import Row as StatementRow
 from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import AttainError, Conflict, Unavailable
@@ -61,6 +62,7 @@ class StaleAlignment(AttainError):
 class _Waiting:
     submissions: Sequence[Submission]
     way: str
+    statements: Sequence[StatementRow]
     answer: "asyncio.Future[list[tuple[Outcome, str | None]]]"
 
 
@@ -84,16 +86,18 @@ class Writer:
             heads = await self._log.heads(connection)
         self._generations = {shard: head.generation for shard, head in heads.items()}
 
-    async def write(self, submissions: Sequence[Submission], way: str) -> list[tuple[Outcome, str | None]]:
+    async def write(
+        self, submissions: Sequence[Submission], way: str, rows: Sequence[StatementRow] = ()
+    ) -> list[tuple[Outcome, str | None]]:
         """
-        Return the outcome and the position of each submission, once they are durable.
+        Return the outcome and the position of each submission, once they are durable, with the rows of statements.
 
         Raises:
             Unavailable: the database is away, or too much waits already.
             ErasedLearner: nothing was stored; identify again.
             MovedLearners, StaleAlignment: nothing was stored; identify, or align, again.
         """
-        if not submissions:
+        if not submissions and not rows:
             return []
         try:
             async with asyncio.timeout(WAIT_FOR_ROOM_S_MAX):
@@ -102,7 +106,7 @@ class Writer:
                     await self._room.wait()
         except TimeoutError as error:
             raise Unavailable("too much evidence waits to be stored") from error
-        waiting = _Waiting(submissions, way, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(submissions, way, rows, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._items += len(submissions)
         self._work.set()
@@ -180,6 +184,7 @@ class Writer:
         async with self.counts.storing() as refused, self._database.transaction() as connection:
             has_moved = await self._refuse_erased(connection, submissions)
             await self._refuse_stale(connection, submissions)
+            await statements.add(connection, [row for waiting in group for row in waiting.statements])
             known = await _load(connection, submissions, forests)
             decision = decide(submissions, known, utc(now))
             await self.counts.add(connection, refused, submissions, decision)

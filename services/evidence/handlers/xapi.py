@@ -11,7 +11,7 @@ import msgspec
 from services.evidence.domain.evidence import RecordEvidence, evidence_id
 from services.evidence.domain.quarantine import Refusal
 from services.evidence.formats import xapi
-from services.evidence.formats.reading import Origin, Reading
+from services.evidence.formats.reading import Origin
 from services.evidence.formats.xapi import Taken
 from services.evidence.formats.xapi_statement import Version
 from services.evidence.formats.xapi_types import Account, Actor, Statement
@@ -19,7 +19,6 @@ from services.evidence.handlers.intake import ITEMS_A_SLICE, Intake, Item, count
 from services.evidence.handlers.quarantine import Quarantine
 from services.evidence.tables import statements
 from services.evidence.tables.statements import Known, Row
-from shared.crash_points import reach
 from shared.database import Database
 from shared.errors import InvalidEvent, NotFound, Refused
 from shared.events import encode_json, utc
@@ -69,34 +68,39 @@ class Statements:
                 raise InvalidEvent(error.detail, pointer=at, **error.members) from error
         if len({one.id for one in taken}) < len(taken):
             raise InvalidEvent("an id comes twice in the batch", reason="duplicate_in_batch", pointer="/id")
-        _, known = await self._remember(taken, sender, strict=True)
-        await self._record(taken, known, sender)
+        known = await self._known(taken, sender)
+        in_conflict = [one.id for one in taken if one.id in known and known[one.id].digest != one.fingerprint]
+        if in_conflict:
+            raise Refused(f"statement {min(in_conflict)} is known with other content", pointer="/id")
+        became = await self._record(taken, known, sender)
+        lost = [item.id for item in became.values() if item.reason == "conflict"]
+        if lost:
+            raise Refused(f"statement {lost[0]} is known with other content", pointer="/id")
         return taken
 
     async def take_each(self, items: Sequence[bytes], sender: Sender) -> list[Item]:
-        """Take statements in, each by itself; return one result an item, in order."""
+        """Take statements in, each by itself and in its own version; return one result an item, in order."""
         results: dict[int, Item] = {}
         taken: dict[int, Taken] = {}
         for index, raw in enumerate(items):
             await _breathe(index)
             try:
-                taken[index] = self._read(raw, sender)
+                taken[index] = self._read(raw, sender, sniffed(raw))
             except InvalidEvent as error:
                 results[index] = _refused(index, None, error)
-        first = {one.id: one for one in reversed(taken.values())}
-        _, known = await self._remember(list(first.values()), sender, strict=False)
+        known = await self._known(list(taken.values()), sender)
         right: dict[Id, Taken] = {}
         for one in taken.values():
-            if known[one.id].digest == one.fingerprint:
+            if one.id not in known or known[one.id].digest == one.fingerprint:
                 right.setdefault(one.id, one)
         recorded = await self._record(list(right.values()), known, sender)
         for index, one in taken.items():
-            if known[one.id].digest != one.fingerprint:
+            if one.id not in right or right[one.id].fingerprint != one.fingerprint:
                 conflict = InvalidEvent("the id is known with other content", reason="conflict", pointer="/id")
                 results[index] = _refused(index, one.id, conflict)
                 continue
             item = results[index] = msgspec.structs.replace(recorded[one.id], index=index)
-            if one is not right[one.id] or (item.status == "acknowledged" and not known[one.id].is_new):
+            if one is not right[one.id] or (item.status == "acknowledged" and one.id in known):
                 item.status = "duplicate"
         answered = [results[index] for index in range(len(items))]
         count(answered, "xapi")
@@ -128,25 +132,17 @@ class Statements:
         async with self._database.connection() as connection:
             return await statements.outcomes(connection, tenant)
 
-    def _read(self, raw: bytes, sender: Sender) -> Taken:
+    def _read(self, raw: bytes, sender: Sender, version: Version | None = None) -> Taken:
         if len(raw) > self._settings.item_bytes_max:
             raise InvalidEvent(f"over {self._settings.item_bytes_max} bytes", reason="too_large", pointer="")
-        return xapi.take(raw, sender.version, str(uuid.uuid4()))
+        return xapi.take(raw, version or sender.version, str(uuid.uuid4()))
 
-    async def _remember(
-        self, taken: Sequence[Taken], sender: Sender, *, strict: bool
-    ) -> tuple[set[Id], dict[Id, Known]]:
-        """Store what is new; return the ids that are known with another content, and what is known of each."""
-        now = datetime.datetime.now(datetime.UTC)
-        keys = {evidence_id(sender.tenant, sender.source, one.id): one for one in taken}
-        rows = [self._row(key, one, sender, now) for key, one in keys.items()]
-        async with self._database.transaction() as connection:
-            known = await statements.add(connection, rows)
-            in_conflict = {one.id for key, one in keys.items() if known[key].digest != one.fingerprint}
-            if strict and in_conflict:
-                raise Refused(f"statement {min(in_conflict)} is known with other content", pointer="/id")
-            reach("xapi.remembered")
-        return in_conflict, {one.id: known[key] for key, one in keys.items()}
+    async def _known(self, taken: Sequence[Taken], sender: Sender) -> dict[Id, Known]:
+        """Return what is known of the ids of statements."""
+        keys = {evidence_id(sender.tenant, sender.source, one.id): one.id for one in taken}
+        async with self._database.connection() as connection:
+            found = await statements.known(connection, list(keys))
+        return {keys[key]: known for key, known in found.items()}
 
     def _row(self, key: str, one: Taken, sender: Sender, now: datetime.datetime) -> Row:
         kept = self._settings.statements_kept
@@ -159,14 +155,21 @@ class Statements:
         )  # fmt: skip
 
     async def _record(self, taken: Sequence[Taken], known: dict[Id, Known], sender: Sender) -> dict[Id, Item]:
-        """Take the evidence in; what is a valid statement and cannot be evidence is quarantined."""
+        """
+        Take the evidence in and note the statements; a valid one that cannot be evidence is quarantined.
+
+        A known one goes the same way again, as of the time when it came first: it is a duplicate.
+        """
+        now = datetime.datetime.now(datetime.UTC)
+        origin = self._origin(sender, now)
         items: dict[Id, Item] = {}
         commands: dict[int, RecordEvidence] = {}
         refusals: list[Refusal] = []
         for index, one in enumerate(taken):
             await _breathe(index)
             try:
-                reading = self._reading(one, known[one.id].received_at, sender)
+                at = known[one.id].received_at if one.id in known else now
+                reading = xapi.evidence(one, msgspec.structs.replace(origin, received_at=at))
             except InvalidEvent as error:
                 items[one.id] = _refused(index, one.id, error)
                 refusals.append(_refusal(one, error.members["reason"], error.pointer, error.detail, sender))
@@ -175,19 +178,23 @@ class Statements:
                 items[one.id] = Item(index, one.id, "acknowledged", reason=reading.acknowledged)
             else:
                 [commands[index]] = reading.commands
-        for index, item in (await self._intake.store(commands, sender.tenant, way="xapi")).items():
+        rows = [
+            self._row(evidence_id(sender.tenant, sender.source, one.id), one, sender, now)
+            for one in taken
+            if one.id not in known
+        ]
+        stored = await self._intake.store(commands, sender.tenant, way="xapi", statements=rows)
+        for index, item in stored.items():
             one = taken[index]
             items[one.id] = item
-            if item.status == "rejected":
+            if item.status == "rejected" and item.reason != "conflict":
                 refusals.append(_refusal(one, item.reason or "", item.pointer, item.detail or "", sender))
         await self._quarantine.keep(refusals, "xapi")
         return items
 
-    def _reading(self, one: Taken, received_at: datetime.datetime, sender: Sender) -> Reading:
-        skew = datetime.timedelta(seconds=self._settings.clock_skew_s)
-        latest = datetime.datetime.now(datetime.UTC) + skew
-        zone = ZoneInfo(self._settings.time_zone)
-        return xapi.evidence(one, Origin(sender.tenant, sender.source, received_at, latest, zone))
+    def _origin(self, sender: Sender, now: datetime.datetime) -> Origin:
+        latest = now + datetime.timedelta(seconds=self._settings.clock_skew_s)
+        return Origin(sender.tenant, sender.source, now, latest, ZoneInfo(self._settings.time_zone))
 
 
 def _body(one: Taken, sender: Sender, now: datetime.datetime) -> bytes:
@@ -201,6 +208,11 @@ def _body(one: Taken, sender: Sender, now: datetime.datetime) -> bytes:
         authority=Actor("Agent", account=Account(HOME, f"{sender.tenant}/{sender.subject}")),
     )
     return encode_json(statement)
+
+
+def sniffed(raw: bytes) -> Version:
+    """Return the version of a statement that came without negotiation: what only 2.0 has makes it that."""
+    return "2.0.0" if b'"contextAgents"' in raw or b'"contextGroups"' in raw else "1.0.3"
 
 
 def _refusal(one: Taken, reason: str, pointer: str | None, detail: str, sender: Sender) -> Refusal:

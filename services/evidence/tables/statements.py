@@ -11,11 +11,10 @@ from shared.database import Connection, columns
 
 
 class Known(NamedTuple):
-    """What is stored of a statement: the digest it came with first, and when."""
+    """What is stored of a statement: the digest that it came with first, and when."""
 
     digest: bytes
     received_at: datetime
-    is_new: bool
 
 
 class Row(NamedTuple):
@@ -32,27 +31,25 @@ class Row(NamedTuple):
     body: bytes | None
 
 
-async def add(connection: Connection, rows: Sequence[Row]) -> dict[str, Known]:
-    """Store statements whose ids are new, in the order of their keys; return what is stored of each now."""
-    added = await connection.fetch(
-        "insert into xapi_statement (statement_key, tenant, source, digest, outcome, received_at, voids,"
-        "   learner_source_id, body)"
-        " select * from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[],"
-        "   $7::uuid[], $8::text[], $9::bytea[])"
-        " on conflict do nothing returning statement_key",
-        *columns(sorted(rows, key=itemgetter(0)), 9),
+async def known(connection: Connection, statement_keys: Sequence[str]) -> dict[str, Known]:
+    """Return what is stored of statements."""
+    rows = await connection.fetch(
+        "select statement_key, digest, received_at from xapi_statement where statement_key = any($1::uuid[])",
+        statement_keys,
     )
-    new = {str(row["statement_key"]) for row in added}
-    known = {row.statement_key: Known(row.digest, row.received_at, True) for row in rows if row.statement_key in new}
-    others = [row.statement_key for row in rows if row.statement_key not in new]
-    if others:
-        stored = await connection.fetch(
-            "select statement_key, digest, received_at from xapi_statement where statement_key = any($1::uuid[])",
-            others,
+    return {str(row["statement_key"]): Known(row["digest"], row["received_at"]) for row in rows}
+
+
+async def add(connection: Connection, rows: Sequence[Row]) -> None:
+    """Store statements whose ids are new, in the order of their keys so that writers of the same ids cannot deadlock."""
+    if rows:
+        await connection.execute(
+            "insert into xapi_statement (statement_key, tenant, source, digest, outcome, received_at, voids,"
+            "   learner_source_id, body)"
+            " select * from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[],"
+            "   $7::uuid[], $8::text[], $9::bytea[]) on conflict do nothing",
+            *columns(sorted(rows, key=itemgetter(0)), 9),
         )
-        for row in stored:
-            known[str(row["statement_key"])] = Known(row["digest"], row["received_at"], False)
-    return known
 
 
 async def find(connection: Connection, statement_key: str) -> asyncpg.Record | None:

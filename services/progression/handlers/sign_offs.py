@@ -43,8 +43,9 @@ async def waiting(
     found: list[Waiting] = []
     at = now()
     for learner, state in rows:
-        for scope, (asked, since, _) in unpack_learner(state).awaiting.items():
-            item = _waiting(learner, scope, asked, since, weekdays_later(since, ESCALATES_AFTER, breaks), at)
+        for scope, (asked, since, escalates) in unpack_learner(state).awaiting.items():
+            escalate_at = escalates or weekdays_later(since, ESCALATES_AFTER, breaks)
+            item = _waiting(learner, scope, asked, since, escalate_at, at)
             if role is None or role in item.roles:
                 found.append(item)
         if len(found) >= limit:

@@ -153,6 +153,12 @@ async def sign_out(request: Request) -> Response:
     return answer
 
 
+@router.get("/favicon.ico")
+async def icon() -> Response:
+    """No icon: the mark is drawn by the style."""
+    return Response(status_code=204, headers={"Cache-Control": "public, max-age=86400"})
+
+
 @router.get("/web/{name}")
 async def web_file(name: str) -> Response:
     """The script and the style of the pages."""

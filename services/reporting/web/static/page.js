@@ -7,8 +7,9 @@ if (token) {
   const view = new URLSearchParams(location.hash.slice(1)).get("view") ?? "";
   history.replaceState(null, "", location.pathname);
   const body = new URLSearchParams({ token, to: `/${view}` });
-  fetch("/sign-in", { method: "POST", body }).then((answer) => {
-    if (answer.ok) location.replace(answer.url);
+  // The answer sends on where the token is good; what is there may be anything, so it is not asked for twice.
+  fetch("/sign-in", { method: "POST", body, redirect: "manual" }).then((answer) => {
+    if (answer.type === "opaqueredirect") location.replace(`/${view}`);
     else form?.querySelector("[role=alert]")?.removeAttribute("hidden");
   });
 }
