@@ -97,7 +97,6 @@ def start_containers() -> Iterator[Servers]:
     port, postgres_port, password = free_port(), free_port(), secrets.token_hex(8)
     kafka = (
         DockerContainer("apache/kafka:4.1.1")
-        .with_bind_ports(port, ("127.0.0.1", port))  # type: ignore[arg-type]  # the engine takes an address too
         .with_env("KAFKA_NODE_ID", "1")
         .with_env("KAFKA_PROCESS_ROLES", "broker,controller")
         .with_env("KAFKA_CONTROLLER_QUORUM_VOTERS", "1@localhost:9093")
@@ -109,11 +108,10 @@ def start_containers() -> Iterator[Servers]:
         .with_env("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0")
         .with_env("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false")
     )
-    postgres = (
-        DockerContainer("postgres:18")
-        .with_bind_ports(5432, ("127.0.0.1", postgres_port))  # type: ignore[arg-type]
-        .with_env("POSTGRES_PASSWORD", password)
-    )
+    postgres = DockerContainer("postgres:18").with_env("POSTGRES_PASSWORD", password)
+    # The engine takes an address too, which the method of this library for ports does not.
+    kafka.ports[str(port)] = ("127.0.0.1", port)  # type: ignore[assignment]
+    postgres.ports["5432"] = ("127.0.0.1", postgres_port)  # type: ignore[assignment]
     url = f"postgresql://postgres:{password}@127.0.0.1:{postgres_port}/postgres"
     with kafka, postgres:
         asyncio.run(_until_answering(f"127.0.0.1:{port}", url))
