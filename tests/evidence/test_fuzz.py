@@ -9,10 +9,12 @@ import os
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.evidence.domain.alignment import Entry
 from services.evidence.domain.evidence import Evidence, restored
 from services.evidence.domain.revisions import revise
 from services.evidence.formats import native, xapi
@@ -42,6 +44,8 @@ def check(reading: Reading) -> None:
         revised = revise(None, reading.revision, "demo", "urn:x")
         commands += revised.commands
         assert revised.group is not None
+    for entry in reading.entries:
+        msgspec.convert(msgspec.to_builtins(entry), Entry)
     assert commands or reading.acknowledged or reading.revision is not None
     for command in commands:
         content: Evidence = command.content

@@ -240,6 +240,17 @@ async def test_versions_are_negotiated(service: Running) -> None:
     assert (bare.status_code, bare.json()["reason"]) == (400, "version_missing")
 
 
+async def test_basic_credentials_carry_an_api_key(service: Running) -> None:
+    made = (await service.client().post("/v1/keys", json={"source": SOURCE})).json()
+    one = statement()
+    headers = {"X-Experience-API-Version": "1.0.3"}
+    async with httpx.AsyncClient(base_url=service.url, headers=headers, auth=("lms", made["key"])) as lrs_client:
+        answer = await lrs_client.post(STATEMENTS, json=one)
+
+    assert (answer.status_code, answer.json()) == (200, [one["id"]])
+    assert [data["source"] for data in await told(service, one["id"])] == [SOURCE]
+
+
 async def test_basic_credentials_carry_the_token(service: Running) -> None:
     bearer = token(service.config, "evidence:write", source=SOURCE)["Authorization"].removeprefix("Bearer ")
     basic = base64.b64encode(f"lms:{bearer}".encode()).decode()

@@ -18,11 +18,11 @@ from services.evidence.formats.xapi import Taken
 from services.evidence.formats.xapi_attachments import Part, check_parts, split_parts, split_statements
 from services.evidence.formats.xapi_statement import Version, read_statement
 from services.evidence.handlers.xapi import Sender, Statements
-from shared.auth import Authenticator, Identity
+from shared.auth import Identity
 from shared.errors import InvalidEvent, TooLarge
 from shared.events import utc
 from shared.settings import Settings
-from shared.web import read_body
+from shared.web import identify, read_body
 
 VERSION_HEADER = "X-Experience-API-Version"
 VERSIONS: tuple[Version, ...] = ("1.0.3", "2.0.0")
@@ -37,9 +37,8 @@ class BadRequest(InvalidEvent):
     title = "Bad request"
 
 
-def identify(request: Request) -> Identity:
-    """Return the caller: Bearer, or Basic with the token as password, as LRS clients send it."""
-    authenticator: Authenticator = request.app.state.authenticator
+async def identify_lrs_client(request: Request) -> Identity:
+    """Return the caller: Bearer, or Basic with the token or API key as password, as LRS clients send it."""
     header = request.headers.get("authorization", "")
     scheme, _, credentials = header.partition(" ")
     if scheme.lower() == "basic":
@@ -48,10 +47,10 @@ def identify(request: Request) -> Identity:
         except (binascii.Error, UnicodeDecodeError):
             password = ""
         header = f"Bearer {password}"
-    return authenticator.identify(header)
+    return await identify(request, header)
 
 
-XapiCaller = Annotated[Identity, Depends(identify)]
+XapiCaller = Annotated[Identity, Depends(identify_lrs_client)]
 
 
 def xapi_router(statements: Statements, settings: Settings) -> APIRouter:

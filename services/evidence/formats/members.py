@@ -1,10 +1,13 @@
 """Reading members of decoded JSON, each refused by its pointer where it is not of its type."""
 
 import math
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from shared.errors import InvalidEvent
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def fault(pointer: str, detail: str, reason: str = "invalid") -> InvalidEvent:
@@ -23,6 +26,8 @@ def optional_text(thing: Mapping[str, Any], name: str, at: str = "", chars_max: 
         raise fault(f"{at}/{name}", "is not a text")
     if len(value) > chars_max:
         raise fault(f"{at}/{name}", f"is over {chars_max} characters", "too_large")
+    if CONTROL.search(value):
+        raise fault(f"{at}/{name}", "contains a control character")
     return value
 
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET
 
 from services.evidence.formats.lexical import instant
+from services.evidence.formats.members import CONTROL
 from services.evidence.formats.reading import Origin, Reading
 from services.evidence.formats.xapi_statement import UTC, VOIDED, Version, read_statement
 from services.evidence.formats.xapi_types import (
@@ -25,6 +26,7 @@ from services.evidence.formats.xapi_types import (
     Statement,
     Verb,
 )
+from shared.errors import InvalidEvent
 from shared.events import encode_json, utc
 
 WAIVED = "https://w3id.org/xapi/adl/verbs/waived"
@@ -61,7 +63,10 @@ def take(raw: bytes, version: Version, fresh_id: str) -> Taken:
     statement = read_statement(raw, version)
     id = fresh_id if statement.id is UNSET else statement.id.lower()
     voids = statement.object.id.lower() if statement.verb.id == VOIDED and statement.object.id else None
-    return Taken(id, fingerprint(statement), statement, voids, learner_of(statement.actor))
+    learner = learner_of(statement.actor)
+    if learner is not None and CONTROL.search(learner):
+        raise InvalidEvent("contains a control character", reason="invalid", pointer="/actor")
+    return Taken(id, fingerprint(statement), statement, voids, learner)
 
 
 def fingerprint(statement: Statement) -> bytes:
