@@ -1,23 +1,9 @@
 """What comes in by other formats and is aligned: sent until it is answered, and found recorded once."""
 
 import asyncio
-import uuid
 from collections.abc import Mapping
 
 from tests.faults.stimuli import ANSWERS_S_MAX, SOURCE, Side
-
-
-async def send_statement(side: Side) -> None:
-    """An xAPI statement of an activity that is aligned."""
-    activity, id = f"https://activity.example/{await _aligned(side, 'https://activity.example/')}", str(uuid.uuid4())
-    statement = {
-        "id": id, "timestamp": "2026-03-04T10:15:00Z",
-        "actor": {"account": {"homePage": "https://school.example", "name": "ada"}},
-        "verb": {"id": "http://adlnet.gov/expapi/verbs/scored"}, "object": {"id": activity},
-        "result": {"score": {"raw": 3, "min": 0, "max": 4}, "success": True},
-    }  # fmt: skip
-    await _send(side, "xapi", statement)
-    await _recorded(side, f'"id":"{id}"', 1)
 
 
 async def send_grade(side: Side) -> None:

@@ -139,6 +139,18 @@ class Side:
         assert (await self.ask("GET", "evidence", f"/v1/learners/{learner}")).status_code == 404
         assert (await self.ask("GET", "evidence", "/v1/learners", params=_who(name))).status_code == 404
 
+    async def merge(self) -> None:
+        """Two learners become one, and two again."""
+        competency = f"{await self.new_framework()}:c0"
+        merged, kept = [await self.learner_with(competency) for _ in range(2)]
+        asked = {"into": kept, "reason": "the same person"}
+        answer = await self.ask("POST", "evidence", f"/v1/learners/{merged}/merge", json=asked)
+        assert answer.status_code == 200, answer.text
+        undone = await self.ask("POST", "evidence", f"/v1/merges/{answer.json()['merge']}/undo")
+        assert undone.status_code in (200, 404), undone.text
+        shown = await self.ask("GET", "evidence", f"/v1/learners/{merged}", follow_redirects=False)
+        assert shown.status_code == 200, shown.text
+
     async def rebuild(self) -> None:
         """A read model is built anew; one that died is begun again without waiting until it counts as dead."""
         before = (await self.ask("GET", "reporting", "/v1/rebuild/mastery")).json()["live"]

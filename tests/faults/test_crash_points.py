@@ -10,7 +10,7 @@ import pytest
 
 from shared.topics import ADVANCEMENT
 from tests.faults.cluster import Cluster
-from tests.faults.formats import align_anew, send_grade, send_statement
+from tests.faults.formats import align_anew, send_grade
 from tests.faults.people import Deed, credited, expired, overridden, signed_off
 from tests.faults.reading import audited
 from tests.faults.run import Run
@@ -57,10 +57,11 @@ POINTS = {
     "intake.taken": Point(EVIDENCE, Side.quarantine),
     "intake.quarantined": Point(EVIDENCE, Side.quarantine),
     "intake.offsets_committed": Point(EVIDENCE),
-    "xapi.remembered": Point(EVIDENCE, send_statement),
     "formats.revised": Point(EVIDENCE, send_grade),
     "alignment.stored": Point(EVIDENCE, align_anew),
     "realign.appended": Point(EVIDENCE, align_anew),
+    "merge.appended": Point(EVIDENCE, Side.merge),
+    "merge.undone": Point(EVIDENCE, Side.merge),
     "parked.taken": Point(EVIDENCE, Side.flow_parked),
     "redrive.taken": Point(EVIDENCE, Side.redrive),
     "roster.appended": Point(EVIDENCE, Side.import_roster),
