@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from typing import Any
 
 import httpx
@@ -196,13 +197,15 @@ async def test_trap_15_edfi_results_wait_for_their_metadata_and_flow(service: Ru
     await sender.post("/v1/intake/edfi", content=metadata, headers={"Content-Type": "application/xml"})
 
     async def names_its_standard() -> list[Any]:
-        return await service.rows(
+        rows = await service.rows(
             "select awaits, count(*) n from quarantine where tenant = 'edfi' and reason = 'unknown_competency'"
             " group by awaits order by awaits"
         )
+        return rows if sum(row["n"] for row in rows) == 3680 else []
 
-    waiting = await until(names_its_standard)
-    codes = [row["awaits"] for row in waiting]
+    # A piece of two standards awaits the first that is not known.
+    waiting = [row["awaits"] for row in await until(names_its_standard)]
+    codes = sorted({code.decode() for code in re.findall(rb">(111\.15\.[0-9A-Z.]+)<", metadata)})
     await service.publish_framework("teks", *codes, tenant="edfi")
 
     async def all_flowed() -> bool:
@@ -211,7 +214,7 @@ async def test_trap_15_edfi_results_wait_for_their_metadata_and_flow(service: Ru
 
     await until(all_flowed)
     assert statuses == {"parked"}
-    assert codes[0].startswith("111.15.3")
+    assert set(waiting) <= set(codes)
 
 
 async def test_xapi_statements_are_answered_one_by_one_at_the_intake(service: Running) -> None:

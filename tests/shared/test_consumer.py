@@ -84,10 +84,13 @@ class Scene:
         return {row["shard"]: row["pos"] for row in rows}
 
     async def all_folded(self) -> bool:
-        """Tell whether the stored positions are at the producer's heads."""
-        async with self.producer.database.connection() as connection:
-            heads = await self.log.heads(connection)
-        return await self.stored() == {shard: head.pos for shard, head in heads.items()}
+        """Tell whether the stored positions are at the producer's heads; not while the server cuts connections."""
+        try:
+            async with self.producer.database.connection() as connection:
+                heads = await self.log.heads(connection)
+            return await self.stored() == {shard: head.pos for shard, head in heads.items()}
+        except Unavailable:
+            return False
 
     async def reached(self, shard: int, pos: int) -> None:
         """Wait until a shard is folded up to a position."""
