@@ -93,7 +93,7 @@ def two_attempts_write_the_same_version(patch: pytest.MonkeyPatch) -> None:
 def test_without_a_rule_a_promise_breaks(mutant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     mutant(monkeypatch)
     profile = settings(
-        max_examples=600, stateful_step_count=50, deadline=None, database=None, derandomize=True, print_blob=False,
+        max_examples=2500, stateful_step_count=50, deadline=None, database=None, derandomize=True, print_blob=False,
         phases=[Phase.generate], suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
     )  # fmt: skip
     with pytest.raises(AssertionError):
