@@ -157,14 +157,16 @@ class Side:
         pid = self.cluster.pids["reporting"]
         await self.ask("POST", "reporting", "/v1/rebuild/mastery")
         async with asyncio.timeout(ANSWERS_S_MAX):
-            while (status := (await self.ask("GET", "reporting", "/v1/rebuild/mastery")).json())["live"] == before:
+            while True:
+                status = (await self.ask("GET", "reporting", "/v1/rebuild/mastery")).json()
+                if status["live"] > before and status["state"] == "live":
+                    return
                 await asyncio.sleep(0.3)
                 if status["state"] == "failed" or pid != self.cluster.pids["reporting"]:
                     pid = self.cluster.pids["reporting"]
                     async with self.cluster.admin("reporting") as admin:
                         await admin.execute("update read_model set heartbeat_at = now() - interval '1 hour'")
                     await self.ask("POST", "reporting", "/v1/rebuild/mastery")
-        assert (status["live"], status["state"]) == (before + 1, "live")
 
     async def lose_topic(self, topic: Topic) -> None:
         """A topic is deleted, and created again, empty."""
