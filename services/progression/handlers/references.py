@@ -30,7 +30,7 @@ class References:
         if not source or not refs:
             return refs
         body = msgspec.json.encode({"tenant": tenant, "source": source, "learners": sorted(refs)})
-        headers = {"Authorization": f"Bearer {service_token(self._settings)}"}
+        headers = {"Authorization": f"Bearer {service_token(self._settings)}", "Content-Type": "application/json"}
         try:
             answer = await self._client.post("/v1/learners/references", content=body, headers=headers)
         except (httpx.HTTPError, OSError) as error:
