@@ -71,6 +71,7 @@ async def test_once_healed_three_brokers_have_kept_all(name: str, run_of_three: 
     await _broken(run_of_three, name, OF_THREE[name], OF_THREE[name].hold_s[0])
 
 
+@pytest.mark.long
 async def test_a_zombie_is_fenced_and_changes_nothing(cluster: Cluster, run: Run):
     before = await _fences_lost(cluster, "progression")
     for _ in range(ZOMBIES_MAX):

@@ -23,7 +23,7 @@ from deploy.local.postgres_files import locate
 from deploy.local.stack import Stack
 from tests.support.command import attain
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 BATCH = 100
 PIECES_BEFORE, PIECES_AFTER = 3000, 3000
 
