@@ -76,11 +76,11 @@ async def test_a_stream_goes_on_behind_the_last_id_and_its_ids_are_the_feeds_cur
     token = issue(stack.token_key_file, tenant=district.tenant, scope="records:read", source=SOURCE)
     own = {"Authorization": f"Bearer {token}"}
     first = await read_stream(district, 2, own)
+    page = await district.get("progression", f"/v1/advancements?after={first[0][0]}&limit=1")
     late = asyncio.create_task(read_stream(district, 2, own | {"Last-Event-ID": first[-1][0]}))
     await asyncio.sleep(0.5)
     await district.send(shown("dee"))
     rest = await late
-    page = await district.get("progression", f"/v1/advancements?after={first[0][0]}&limit=1")
 
     names = [event["data"]["learner"]["refs"][0]["id"] for _, event in (*first, *rest)]
     assert sorted(names) == ["ada", "bob", "cy", "dee"]
