@@ -2,24 +2,20 @@
 
 from collections.abc import Mapping
 
-import httpx
 import msgspec
 
-from shared.auth import service_token
 from shared.errors import Unavailable
 from shared.event_log import Head
 from shared.events import Envelope, decode_envelope
+from shared.peer import Peer
 from shared.settings import Settings
-
-TIMEOUT_S = 10.0
 
 
 class FeedClient:
     """A client of one producer's `/v1/feed` and `/v1/heads`."""
 
     def __init__(self, base_url: str, settings: Settings) -> None:
-        self._settings = settings
-        self._client = httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT_S)
+        self._peer = Peer(base_url, settings)
 
     async def read(self, log: str, shard: int, after: int, limit: int) -> list[Envelope]:
         """
@@ -33,7 +29,7 @@ class FeedClient:
         try:
             return [decode_envelope(line) for line in body.split(b"\n") if line]
         except msgspec.MsgspecError as error:
-            raise Unavailable(f"feed {self._client.base_url} sent no events: {error}") from error
+            raise Unavailable(f"feed {self._peer.url} sent no events: {error}") from error
 
     async def heads(self, log: str) -> dict[int, Head]:
         """Return the producer's head of every shard; raises `Unavailable` as `read` does."""
@@ -41,7 +37,7 @@ class FeedClient:
         try:
             heads = msgspec.json.decode(body, type=dict[int, tuple[int, int]])
         except msgspec.MsgspecError as error:
-            raise Unavailable(f"feed {self._client.base_url} sent no heads: {error}") from error
+            raise Unavailable(f"feed {self._peer.url} sent no heads: {error}") from error
         return {shard: Head(*head) for shard, head in heads.items()}
 
     async def counts(self, log: str, positions: Mapping[int, int]) -> dict[str, int]:
@@ -51,18 +47,11 @@ class FeedClient:
         try:
             return msgspec.json.decode(body, type=dict[str, int])
         except msgspec.MsgspecError as error:
-            raise Unavailable(f"feed {self._client.base_url} sent no counts: {error}") from error
+            raise Unavailable(f"feed {self._peer.url} sent no counts: {error}") from error
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._peer.close()
 
     async def _get(self, path: str, parameters: dict[str, str | int]) -> bytes:
-        try:
-            headers = {"Authorization": f"Bearer {service_token(self._settings)}"}
-            answer = await self._client.get(path, params=parameters, headers=headers)
-        except (httpx.HTTPError, OSError) as error:
-            raise Unavailable(f"feed {self._client.base_url}: {type(error).__name__}") from error
-        if answer.status_code != 200:
-            raise Unavailable(f"feed {self._client.base_url}{path} answered {answer.status_code}")
-        return answer.content
+        return (await self._peer.ask(path, parameters)).content

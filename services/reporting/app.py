@@ -30,6 +30,7 @@ from shared.auth import Authenticator
 from shared.database import Database
 from shared.errors import Unavailable
 from shared.feed import FeedClient
+from shared.peer import Peer
 from shared.reconciliation import Reconciler, reconciliation_router
 from shared.service import Tasks, keep_consuming, serve
 from shared.settings import Settings
@@ -94,19 +95,21 @@ class Service:
             app.state.evidence = await stack.enter_async_context(
                 httpx.AsyncClient(base_url=config.evidence_url, timeout=PEOPLE_TIMEOUT_S)
             )
+            evidence_peer, progression_peer = (
+                Peer(url, config, timeout_s=PEOPLE_TIMEOUT_S) for url in (config.evidence_url, config.progression_url)
+            )
+            stack.push_async_callback(evidence_peer.close)
+            stack.push_async_callback(progression_peer.close)
             looks = AccessLog(self._database)
             app.state.reader = Reader(self._database, config, looks)
             app.state.classes = ClassReader(self._database, looks)
             app.state.queues = QueueReader(self._database, config, looks)
-            app.state.districts = DistrictReader(self._database, Groups(app.state.evidence, config), config)
-            progression_http = await stack.enter_async_context(
-                httpx.AsyncClient(base_url=config.progression_url, timeout=PEOPLE_TIMEOUT_S)
-            )
+            app.state.districts = DistrictReader(self._database, Groups(evidence_peer, config), config)
             app.state.watcher = Watcher(self._database)
             app.state.pages = Pages(
-                self._database, config, records=app.state.reader, classes=app.state.classes, queues=app.state.queues,
-                districts=app.state.districts, people=People(app.state.evidence, config), evidence=app.state.evidence,
-                progression=progression_http,
+                self._database, records=app.state.reader, classes=app.state.classes, queues=app.state.queues,
+                districts=app.state.districts, people=People(evidence_peer), evidence=app.state.evidence,
+                progression=progression_peer,
             )  # fmt: skip
             app.state.rebuilder = Rebuilder(self._database, self._feeds, config)
             stack.push_async_callback(app.state.rebuilder.stop)

@@ -2,22 +2,17 @@
 
 from collections.abc import Collection
 
-import httpx
 import msgspec
 
-from shared.auth import service_token
-from shared.errors import Unavailable
+from shared.peer import Peer
 from shared.settings import Settings
-
-TIMEOUT_S = 10.0
 
 
 class References:
     """A client of the identity table; close it after use."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._client = httpx.AsyncClient(base_url=settings.evidence_url, timeout=TIMEOUT_S, trust_env=False)
+        self._evidence = Peer(settings.evidence_url, settings)
 
     async def of(self, tenant: str, source: str, learners: Collection[str]) -> dict[str, list[dict[str, str]]]:
         """
@@ -29,18 +24,12 @@ class References:
         refs: dict[str, list[dict[str, str]]] = {learner: [] for learner in learners}
         if not source or not refs:
             return refs
-        body = msgspec.json.encode({"tenant": tenant, "source": source, "learners": sorted(refs)})
-        headers = {"Authorization": f"Bearer {service_token(self._settings)}", "Content-Type": "application/json"}
-        try:
-            answer = await self._client.post("/v1/learners/references", content=body, headers=headers)
-        except (httpx.HTTPError, OSError) as error:
-            raise Unavailable(f"identities: {type(error).__name__}") from error
-        if answer.status_code != 200:
-            raise Unavailable(f"identities answered {answer.status_code}")
+        body = {"tenant": tenant, "source": source, "learners": sorted(refs)}
+        answer = await self._evidence.ask("/v1/learners/references", body=body)
         for learner, ids in msgspec.json.decode(answer.content, type=dict[str, list[str]]).items():
             refs[learner] = [{"source": source, "id": id} for id in ids]
         return refs
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._evidence.close()

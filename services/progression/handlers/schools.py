@@ -1,11 +1,9 @@
 """Which school a learner goes to, asked of the service that keeps the roster."""
 
-import httpx
 import msgspec
 
 from services.progression.analysis.comparison import NO_SCHOOL
-from shared.auth import service_token
-from shared.errors import Unavailable
+from shared.peer import Peer
 from shared.settings import Settings
 
 TIMEOUT_S = 60.0
@@ -18,14 +16,11 @@ async def schools_of(settings: Settings, tenant: str) -> dict[str, str]:
     Raises:
         Unavailable: the service does not answer.
     """
-    headers = {"Authorization": f"Bearer {service_token(settings)}"}
+    evidence = Peer(settings.evidence_url, settings, timeout_s=TIMEOUT_S)
     try:
-        async with httpx.AsyncClient(base_url=settings.evidence_url, timeout=TIMEOUT_S, trust_env=False) as client:
-            answer = await client.get("/v1/roster/schools", params={"tenant": tenant}, headers=headers)
-    except (httpx.HTTPError, OSError) as error:
-        raise Unavailable(f"roster: {type(error).__name__}") from error
-    if answer.status_code != 200:
-        raise Unavailable(f"roster answered {answer.status_code}")
+        answer = await evidence.ask("/v1/roster/schools", {"tenant": tenant})
+    finally:
+        await evidence.close()
     return msgspec.json.decode(answer.content, type=dict[str, str])
 
 

@@ -1,10 +1,7 @@
 """Group memberships, asked of evidence: they are in no event and in no read model, and kept here in memory only."""
 
-import httpx
-
 from services.reporting.handlers.cached import Cached
-from shared.auth import service_token
-from shared.errors import Unavailable
+from shared.peer import Peer
 from shared.settings import Settings
 
 PAGE = 10_000
@@ -13,9 +10,8 @@ PAGE = 10_000
 class Groups:
     """The groupings of a tenant's learners: by grouping, the value of each learner that has one."""
 
-    def __init__(self, evidence: httpx.AsyncClient, settings: Settings) -> None:
+    def __init__(self, evidence: Peer, settings: Settings) -> None:
         self._evidence = evidence
-        self._settings = settings
         self._cached = Cached(settings.aggregate_s)
 
     async def of(self, tenant: str) -> dict[str, dict[str, str]]:
@@ -31,14 +27,7 @@ class Groups:
         found: dict[str, dict[str, str]] = {}
         after = ""
         while True:
-            headers = {"Authorization": f"Bearer {service_token(self._settings)}"}
-            query: dict[str, str | int] = {"tenant": tenant, "after": after, "limit": PAGE}
-            try:
-                answer = await self._evidence.get("/v1/roster/groups", params=query, headers=headers)
-            except httpx.HTTPError as error:
-                raise Unavailable(f"evidence does not answer: {type(error).__name__}") from error
-            if not answer.is_success:
-                raise Unavailable(f"evidence answered {answer.status_code} to a question on groups")
+            answer = await self._evidence.ask("/v1/roster/groups", {"tenant": tenant, "after": after, "limit": PAGE})
             body = answer.json()
             for item in body["items"]:
                 found.setdefault(item["group"], {})[item["learner"]] = item["value"] or item["group"]

@@ -14,10 +14,10 @@ from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.reading import Reader
 from services.reporting.tables.reads import snapshot
 from services.reporting.tables.rights import learners_of, schools_of
-from shared.auth import Identity, service_token
+from shared.auth import Identity
 from shared.database import Database
 from shared.errors import Forbidden, NotFound, Unavailable
-from shared.settings import Settings
+from shared.peer import Peer
 
 FAMILY: tuple[Role, ...] = ("learner", "guardian")
 EVENTS_SHOWN = 40
@@ -28,11 +28,10 @@ class Pages:
     """Makes the context of each page; raises what the readers raise."""
 
     def __init__(
-        self, database: Database, settings: Settings, *, records: Reader, classes: ClassReader, queues: QueueReader,
-        districts: DistrictReader, people: People, evidence: httpx.AsyncClient, progression: httpx.AsyncClient,
+        self, database: Database, *, records: Reader, classes: ClassReader, queues: QueueReader,
+        districts: DistrictReader, people: People, evidence: httpx.AsyncClient, progression: Peer,
     ) -> None:  # fmt: skip
         self._database = database
-        self._settings = settings
         self._records = records
         self._classes = classes
         self._queues = queues
@@ -84,15 +83,9 @@ class Pages:
             role = await check_learner(view, caller, learner, "why")
             titles = await view.titles(caller.tenant, [competency])
         path = f"/v1/learners/{quote(learner, safe='')}/competencies/{quote(competency, safe='')}/explanation"
-        headers = {"Authorization": f"Bearer {service_token(self._settings)}"}
-        try:
-            answer = await self._progression.get(path, params={"tenant": caller.tenant}, headers=headers)
-        except httpx.HTTPError as error:
-            raise Unavailable(f"progression does not answer: {type(error).__name__}") from error
+        answer = await self._progression.ask(path, {"tenant": caller.tenant}, expected=(200, 404))
         if answer.status_code == 404:
             raise NotFound("nothing is recorded of this competency")
-        if not answer.is_success:
-            raise Unavailable(f"progression answered {answer.status_code}")
         return {
             "found": answer.json(), "learner": learner, "name": await self._name(caller, role, learner),
             "title": titles.get(competency, competency), "staff": role not in FAMILY,

@@ -4,10 +4,8 @@ import time
 from collections.abc import Collection
 from uuid import UUID
 
-import httpx
-
-from shared.auth import service_token
-from shared.settings import Settings
+from shared.errors import Unavailable
+from shared.peer import Peer
 
 KEPT_S = 30.0
 KEPT = 20_000
@@ -17,9 +15,8 @@ ASKED_AT_ONCE = 1000
 class People:
     """The names of learners; a record is readable without one, so evidence being away is no error."""
 
-    def __init__(self, evidence: httpx.AsyncClient, settings: Settings) -> None:
+    def __init__(self, evidence: Peer) -> None:
         self._evidence = evidence
-        self._settings = settings
         self._known: dict[tuple[str, str], tuple[float, str]] = {}
 
     async def names(self, tenant: str, learners: Collection[str]) -> dict[str, str]:
@@ -39,12 +36,10 @@ class People:
         return {learner: name for learner, name in known.items() if name}
 
     async def _ask(self, tenant: str, learners: list[str]) -> dict[str, str]:
-        headers = {"Authorization": f"Bearer {service_token(self._settings)}"}
         try:
-            body = {"tenant": tenant, "learners": learners}
-            answer = await self._evidence.post("/v1/names", json=body, headers=headers)
-            found: dict[str, str] = answer.json() if answer.is_success else {}
-        except (httpx.HTTPError, ValueError):
+            answer = await self._evidence.ask("/v1/names", body={"tenant": tenant, "learners": learners})
+            found: dict[str, str] = answer.json()
+        except (Unavailable, ValueError):
             return {}
         return found
 
