@@ -42,11 +42,7 @@ class LogProtocol(RuleBasedStateMachine):
 
     def do(self, place: int, step: Coroutine[Any, Any, Any]) -> None:
         """Let a process take a step, unless its last one is stuck behind an open commit."""
-        process = self.processes[place]
-        if process.stuck:
-            step.close()
-        else:
-            self.loop.run_until_complete(process.do(step))
+        self.processes[place].attempt(self.loop, step)
 
     @initialize()
     def first_assignment(self) -> None:

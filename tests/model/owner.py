@@ -120,6 +120,13 @@ class Process:
         """Whether the last step has not ended."""
         return self.step is not None and not self.step.done()
 
+    def attempt(self, loop: asyncio.AbstractEventLoop, step: Coroutine[Any, Any, Any]) -> None:
+        """Take a step, unless the last one is stuck."""
+        if self.stuck:
+            step.close()
+        else:
+            loop.run_until_complete(self.do(step))
+
     async def do(self, step: Coroutine[Any, Any, Any]) -> None:
         """Begin a step and run everything until nothing goes on by itself."""
         self.step = asyncio.create_task(step)

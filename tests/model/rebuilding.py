@@ -247,11 +247,7 @@ class RebuildProtocol(RuleBasedStateMachine):
 
     def do(self, place: int, step: Any) -> None:
         """Let a process take a step, unless its last one waits for the builder's locks."""
-        process = self.processes[place]
-        if process.stuck:
-            step.close()
-        else:
-            self.loop.run_until_complete(process.do(step))
+        self.processes[place].attempt(self.loop, step)
 
     @initialize()
     def first_assignment(self) -> None:

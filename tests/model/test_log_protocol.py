@@ -33,7 +33,7 @@ def test_every_promise_holds_in_every_interleaving() -> None:
 def test_without_a_rule_a_promise_breaks(mutant: mutants.Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
     mutant(monkeypatch)
     profile = settings(
-        max_examples=600, stateful_step_count=STEPS, deadline=None, database=None, derandomize=True, print_blob=False,
+        max_examples=2500, stateful_step_count=STEPS, deadline=None, database=None, derandomize=True, print_blob=False,
         phases=[Phase.generate], suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
     )  # fmt: skip
     with pytest.raises(AssertionError) as found:
