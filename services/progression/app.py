@@ -5,7 +5,6 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from services.progression import tables
 from services.progression.entrypoints.adopting import adopting_router
 from services.progression.entrypoints.correcting import correcting_router
 from services.progression.entrypoints.deciding import deciding_router
@@ -28,6 +27,7 @@ from services.progression.handlers.reconciling import FoldChecks, StateSamples
 from services.progression.handlers.references import References
 from services.progression.handlers.shadowing import Shadows
 from services.progression.handlers.webhooks import Webhooks
+from services.progression.tables import published, rulebook
 from shared.asyncapi import asyncapi_router
 from shared.consumer import ShardConsumer
 from shared.database import Database
@@ -63,9 +63,9 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     async def lag() -> list[dict[str, Any]]:
         async with database.connection() as connection:
             inbox = {shard: head.pos for shard, head in (await logs.decisions.heads(connection)).items()}
-            folded = await tables.folded_positions(connection, CONSUMER)
+            folded = await published.folded_positions(connection, CONSUMER)
             waiting = sum(max(0, inbox[shard] - folded[shard][2]) for shard in inbox)
-            sweeping = await tables.count_unswept(connection)
+            sweeping = await rulebook.count_unswept(connection)
             return [
                 await shard_lag(connection, consumer, feed),
                 {"name": "decisions", "behind_events": waiting + sweeping, "behind_seconds": 0.0},

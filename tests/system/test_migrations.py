@@ -2,7 +2,6 @@
 
 import asyncio
 import importlib
-import pkgutil
 from pathlib import Path
 
 import asyncpg
@@ -29,9 +28,6 @@ def migrate_to(service: str, url: str, revision: str) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 async def test_the_history_makes_the_schema_of_the_tables(server_addresses: Servers, service: str) -> None:
     metadata = importlib.import_module(f"services.{service}.tables").metadata
-    for module in pkgutil.iter_modules(importlib.import_module(f"services.{service}").__path__):
-        if module.name.endswith("_tables"):
-            importlib.import_module(f"services.{service}.{module.name}")
     async with new_database(server_addresses.postgres, f"mig_{service}") as url:
         await asyncio.to_thread(migrate_to, service, url, "0001")
         await asyncio.to_thread(migrate, service, url)

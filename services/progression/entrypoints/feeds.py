@@ -9,12 +9,12 @@ import msgspec
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
-from services.progression import tables
 from services.progression.entrypoints.cursors import generation_of, head_cursor, read_cursor, write_cursor
 from services.progression.entrypoints.routes import may_read
 from services.progression.handlers.references import References
 from services.progression.handlers.standings import standings_behind
 from services.progression.subscribing import addressed
+from services.progression.tables import published
 from shared.auth import Identity
 from shared.database import Database
 from shared.errors import Unavailable
@@ -50,7 +50,7 @@ class Feed:
         async with self._database.connection() as connection:
             heads = await self._log.heads(connection)
             cursor = read_cursor(after, heads)
-            rows = await tables.public_events(connection, caller.tenant, learner, cursor, limit)
+            rows = await published.public_events(connection, caller.tenant, learner, cursor, limit)
         events, generation, named = [], generation_of(heads), {}
         taken = rows[:limit]
         if caller.source:

@@ -6,7 +6,6 @@ from typing import Any, Literal
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from services.progression import tables
 from services.progression.curriculum import Framework
 from services.progression.curriculum.importing import (
     FrameworkImport,
@@ -16,6 +15,7 @@ from services.progression.curriculum.importing import (
     read_levels_import,
 )
 from services.progression.handlers.decisions import Decisions
+from services.progression.tables import rulebook
 from shared.database import Database
 from shared.events import now
 from shared.settings import Settings
@@ -51,7 +51,7 @@ def frameworks_router(database: Database, decisions: Decisions, settings: Settin
     async def frameworks(caller: Caller, versions: Literal["current", "all"] = "current") -> Response:
         """The framework versions in force, or all that ever were, whole."""
         caller.require("records:read", "policy:write", "admin")
-        read = tables.frameworks_of if versions == "current" else tables.all_frameworks_of
+        read = rulebook.frameworks_of if versions == "current" else rulebook.all_frameworks_of
         async with database.connection() as connection:
             bodies = await read(connection, caller.tenant)
         return Response(b'{"items":[%s]}' % b",".join(bodies), media_type="application/json")

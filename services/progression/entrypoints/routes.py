@@ -7,7 +7,6 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from services.progression import tables
 from services.progression.curriculum.graph import frontier
 from services.progression.domain import describe
 from services.progression.handlers.decisions import Decisions
@@ -16,6 +15,7 @@ from services.progression.handlers.memory import read_framework, unpack_key, unp
 from services.progression.journal import in_order
 from services.progression.learner import LearnerState
 from services.progression.policy import Policy, policy_from
+from services.progression.tables import journals, key_states, published, rulebook
 from shared.contracts import MasteryUpdated
 from shared.database import Connection, Database
 from shared.errors import Gone, InvalidEvent, NotFound
@@ -64,7 +64,7 @@ def _decision_routes(router: APIRouter, decisions: Decisions, database: Database
         """Every policy version of the tenant."""
         caller.require("records:read", "policy:write")
         async with database.connection() as connection:
-            rows = await tables.policies_of(connection, caller.tenant)
+            rows = await rulebook.policies_of(connection, caller.tenant)
         return {"items": [{"hash": digest, "content": msgspec.json.decode(body)} for digest, body in rows]}
 
     @router.post("/v1/learners/{learner}/redrive", tags=["operations"])
@@ -99,8 +99,8 @@ def _read_routes(router: APIRouter, database: Database, settings: Settings) -> N
         may_read(caller, learner)
         await waited(wait)
         async with database.connection() as connection:
-            standing = await tables.standing_of(connection, caller.tenant, learner)
-            bodies = await tables.frameworks_of(connection, caller.tenant)
+            standing = await key_states.standing_of(connection, caller.tenant, learner)
+            bodies = await rulebook.frameworks_of(connection, caller.tenant)
             states = await _described(connection, caller.tenant, learner)
         known = unpack_learner(standing) if standing is not None else LearnerState()
         around = [
@@ -131,7 +131,7 @@ def _audit_routes(router: APIRouter, database: Database) -> None:
         start = [*after.split("\t"), "", "", ""][:3]
         async with database.connection() as connection:
             policies = await _policies(connection, tenant)
-            rows = await tables.all_states(connection, tenant, (start[0], start[1], start[2]), min(limit, 10_000))
+            rows = await key_states.all_states(connection, tenant, (start[0], start[1], start[2]), min(limit, 10_000))
         lines = []
         for row in rows:
             key = (row["tenant"], row["learner"], row["competency"])
@@ -146,7 +146,7 @@ def _audit_routes(router: APIRouter, database: Database) -> None:
         input id and position, time, and the body of decisions."""
         caller.require("service")
         async with database.connection() as connection:
-            rows = await tables.read_journal(connection, shard, after, min(limit, 50_000))
+            rows = await journals.read_journal(connection, shard, after, min(limit, 50_000))
         lines = [
             msgspec.json.encode(
                 [entry.pos, tenant, learner, competencies, entry.type, entry.id, entry.input_pos, entry.time,
@@ -176,7 +176,7 @@ def _waiter(database: Database, settings: Settings) -> Callable[[str | None], Aw
 
         async def reached() -> bool:
             async with database.connection() as connection:
-                generation, pos, inbox = (await tables.folded_positions(connection, CONSUMER))[position.shard]
+                generation, pos, inbox = (await published.folded_positions(connection, CONSUMER))[position.shard]
             if position.log == "evidence" and generation != position.generation:
                 raise Gone(f"the position is of generation {position.generation}, this is {generation}")
             return (pos if position.log == "evidence" else inbox) >= position.pos
@@ -188,11 +188,12 @@ def _waiter(database: Database, settings: Settings) -> Callable[[str | None], Aw
 
 async def _described(connection: Connection, tenant: str, learner: str) -> list[MasteryUpdated]:
     policies = await _policies(connection, tenant)
-    rows = await tables.states_of(connection, tenant, learner)
+    rows = await key_states.states_of(connection, tenant, learner)
     return [describe((tenant, learner, competency), unpack_key(state), policies) for competency, state in rows]
 
 
 async def _policies(connection: Connection, tenant: str | None) -> dict[str, Policy]:
     return {
-        digest: policy_from(msgspec.json.decode(body)) for digest, body in await tables.policies_of(connection, tenant)
+        digest: policy_from(msgspec.json.decode(body))
+        for digest, body in await rulebook.policies_of(connection, tenant)
     }

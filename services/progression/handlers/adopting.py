@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from services.progression import tables
 from services.progression.analysis.comparison import Comparison, Verdict, verdict_of, verdict_under
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.histories import History, histories
@@ -16,6 +15,7 @@ from services.progression.inputs import Key, valid_pieces
 from services.progression.policy import Policy, policy_from, read_policy
 from services.progression.rules import Activation, Mode, Rules
 from services.progression.states import KeyState
+from services.progression.tables import rulebook
 from services.progression.telling import Trigger
 from shared.database import Database
 from shared.errors import Forbidden, NotFound
@@ -42,7 +42,7 @@ class Adoptions:
         schools = await schools_of(self._settings, tenant)
         async with self._database.connection() as connection:
             rules = await rules_of(connection, tenant, None)
-            bodies = await tables.policies_of(connection, tenant)
+            bodies = await rulebook.policies_of(connection, tenant)
         policies = {digest: policy_from(msgspec.json.decode(body)) for digest, body in bodies}
         policies[policy.hash] = policy
         rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), framework, policy))
@@ -62,7 +62,7 @@ class Adoptions:
         expected = _expected(mode, report)
         async with self._database.connection() as connection:
             row = (tenant, id, policy.hash, replaced, framework, mode, reason, msgspec.json.encode(expected), author)
-            await tables.add_proposal(connection, row)
+            await rulebook.add_proposal(connection, row)
         return {"id": id, "policy": policy.id, "version": policy.version, "mode": mode, "expected": expected,
                 "comparison": report}  # fmt: skip
 
@@ -75,14 +75,14 @@ class Adoptions:
             Forbidden: it is the caller's own.
         """
         async with self._database.connection() as connection:
-            found = await tables.proposals_of(connection, tenant, id)
+            found = await rulebook.proposals_of(connection, tenant, id)
             if not found:
                 raise NotFound("the tenant has no such proposal")
             proposal = found[0]
             if proposal["proposed_by"] == author:
                 raise Forbidden("a second person approves: not the one who proposed it")
-            await tables.approve_proposal(connection, tenant, id, author)
-            body = await tables.policy_body(connection, tenant, proposal["policy"])
+            await rulebook.approve_proposal(connection, tenant, id, author)
+            body = await rulebook.policy_body(connection, tenant, proposal["policy"])
         assert body is not None, "a proposal's policy is stored with it"
         policy = policy_from(msgspec.json.decode(body))
         details = {"mode": proposal["mode"], "batch": id, "approved_by": author}
@@ -92,7 +92,7 @@ class Adoptions:
     async def proposals(self, tenant: str) -> list[dict[str, Any]]:
         """Return what was proposed, and by whom it was approved, the latest first."""
         async with self._database.connection() as connection:
-            rows = await tables.proposals_of(connection, tenant)
+            rows = await rulebook.proposals_of(connection, tenant)
         return [dict(row) | {"expected": msgspec.json.decode(row["expected"])} for row in rows]
 
 

@@ -5,19 +5,19 @@ from typing import Any
 
 import msgspec
 
-from services.progression import tables
 from services.progression.analysis.audit import Audit
 from services.progression.handlers.histories import histories
 from services.progression.inputs import valid_pieces
 from services.progression.policy import policy_from
 from services.progression.standing import rule_of
+from services.progression.tables import rulebook
 from shared.database import Database
 
 
 async def audit_policies(database: Database, tenant: str, framework: str) -> list[dict[str, Any]]:
     """Return the figures of every policy that decides a pair, by its pin."""
     async with database.connection() as connection:
-        bodies = await tables.policies_of(connection, tenant)
+        bodies = await rulebook.policies_of(connection, tenant)
     policies = {digest: policy_from(msgspec.json.decode(body)) for digest, body in bodies}
     audits: dict[str, Audit] = {}
     async for page in histories(database, tenant, framework):

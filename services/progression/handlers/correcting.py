@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 
-from services.progression import tables
 from services.progression.correction import Forecast, Selection, foresee
 from services.progression.handlers.histories import History, histories
 from services.progression.handlers.memory import unpack_learner
@@ -16,6 +15,7 @@ from services.progression.learner import LearnerState
 from services.progression.policy import Policy, policy_from
 from services.progression.rules import Rules
 from services.progression.states import KeyState
+from services.progression.tables import key_states, rulebook
 from shared.database import Database
 from shared.settings import Settings
 
@@ -32,7 +32,7 @@ async def forecast(database: Database, settings: Settings, tenant: str, selectio
     schools = await schools_of(settings, tenant)
     async with database.connection() as connection:
         rules = await rules_of(connection, tenant, None)
-        bodies = await tables.policies_of(connection, tenant)
+        bodies = await rulebook.policies_of(connection, tenant)
     policies = {digest: policy_from(msgspec.json.decode(body)) for digest, body in bodies}
     found = Forecast()
     held: dict[str, Held] = {}
@@ -61,7 +61,7 @@ async def _add(
     if not affected:
         return
     async with database.connection() as connection:
-        rows = await tables.load_standings(connection, [(tenant, learner) for learner in affected])
+        rows = await key_states.load_standings(connection, [(tenant, learner) for learner in affected])
     standings = {learner: unpack_learner(state) for _, learner, state in rows}
 
     def count() -> None:

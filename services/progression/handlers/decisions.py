@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from services.progression import tables
 from services.progression.curriculum import Framework, parts
 from services.progression.curriculum.crosswalks import Migration, plan
 from services.progression.handlers.logs import (
@@ -21,6 +20,7 @@ from services.progression.handlers.logs import (
 from services.progression.handlers.memory import read_framework
 from services.progression.policy import Policy, policy_from, read_policy
 from services.progression.policy.lint import Problem, lint
+from services.progression.tables import published, rulebook
 from shared.contracts import FRAMEWORK_PUBLISHED
 from shared.crash_points import reach
 from shared.database import Connection, Database
@@ -55,7 +55,7 @@ class Decisions:
             if known.get("policy") == policy.hash:
                 return policy, positions
             _refuse_errors(await self._lint(connection, tenant, policy, framework, known.get("policy", "")))
-            await tables.save_policy(connection, tenant, policy.hash, encode_json(policy.content))
+            await rulebook.save_policy(connection, tenant, policy.hash, encode_json(policy.content))
             positions = await self._decide_everywhere(
                 connection, tenant, POLICY_ACTIVATED, {"policy": policy.hash, "framework": framework}
             )
@@ -89,7 +89,7 @@ class Decisions:
         async with self._database.transaction() as connection:
             known, _ = await self._last(connection, tenant, POLICY_ACTIVATED, {"framework": framework})
             _refuse_errors(await self._lint(connection, tenant, policy, framework, known.get("policy", "")))
-            await tables.save_policy(connection, tenant, policy.hash, encode_json(policy.content))
+            await rulebook.save_policy(connection, tenant, policy.hash, encode_json(policy.content))
         return policy, known.get("policy", "")
 
     async def check_policy(self, tenant: str, text: bytes, framework: str) -> tuple[Policy, list[Problem]]:
@@ -108,11 +108,11 @@ class Decisions:
         self, connection: Connection, tenant: str, policy: Policy, framework: str, before: str
     ) -> list[Problem]:
         """Hold a policy against the one in its place, by hash, and against the frameworks that it may be for."""
-        body = await tables.policy_body(connection, tenant, before) if before else None
+        body = await rulebook.policy_body(connection, tenant, before) if before else None
         predecessor = policy_from(msgspec.json.decode(body)) if body is not None else None
         if predecessor is not None and predecessor.id != policy.id:
             predecessor = None
-        known = [read_framework(body) for body in await tables.frameworks_of(connection, tenant)]
+        known = [read_framework(body) for body in await rulebook.frameworks_of(connection, tenant)]
         # Trying what a policy asks for can take a second: requests and heartbeats go on meanwhile.
         return await asyncio.to_thread(
             lint, policy, predecessor, [each for each in known if framework in ("", each.id)]
@@ -129,14 +129,14 @@ class Decisions:
         """
         async with self._database.transaction() as connection:
             known, positions = await self._last(connection, tenant, FRAMEWORK_ACTIVATED, {"framework": framework.id})
-            _, body = await tables.load_documents(connection, tenant, "", framework.id, known.get("version", ""))
+            _, body = await rulebook.load_documents(connection, tenant, "", framework.id, known.get("version", ""))
             before = read_framework(body) if body is not None else Framework(framework.id, "", (), ())
             migration = plan(before, framework)
             if known.get("version") == framework.version:
                 return migration, positions
             if before.competencies and not framework.competencies:
                 raise Refused(f"it has no competencies, and {framework.id} has: all of them would be retired")
-            await tables.save_framework(
+            await rulebook.save_framework(
                 connection, tenant, framework.id, framework.version, msgspec.json.encode(framework)
             )
             positions = await self._decide_everywhere(
@@ -184,7 +184,7 @@ class Decisions:
             NotFound: there is none.
         """
         async with self._database.connection() as connection:
-            bodies = await tables.frameworks_of(connection, tenant)
+            bodies = await rulebook.frameworks_of(connection, tenant)
         for body in bodies:
             known = read_framework(body)
             if known.id == id:
@@ -224,15 +224,15 @@ class Decisions:
 
         Whoever asks again, because the answer was lost, decides nothing twice and waits like the first.
         """
-        await tables.lock_decisions(connection, tenant)
-        body, positions = await tables.last_decision(connection, tenant, type, encode_json(about))
+        await rulebook.lock_decisions(connection, tenant)
+        body, positions = await rulebook.last_decision(connection, tenant, type, encode_json(about))
         data: dict[str, str] = msgspec.json.decode(body)["data"] if body else {}
         return data, positions
 
     async def folded(self, positions: dict[int, int]) -> bool:
         """Tell whether every shard has folded its decision."""
         async with self._database.connection() as connection:
-            stored = await tables.folded_positions(connection, CONSUMER)
+            stored = await published.folded_positions(connection, CONSUMER)
         return all(stored[shard][2] >= position for shard, position in positions.items())
 
 

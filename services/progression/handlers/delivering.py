@@ -16,11 +16,11 @@ from typing import Any
 
 import msgspec
 
-from services.progression import webhook_tables as tables
 from services.progression.handlers.posting import Answer, Poster
 from services.progression.handlers.references import References
 from services.progression.subscribing import Subscription, addressed, delay_s
-from services.progression.webhook_tables import Attempt, Held
+from services.progression.tables import webhooks as tables
+from services.progression.tables.webhooks import Attempt, Held
 from shared.database import Connection, Database
 from shared.errors import Unavailable
 from shared.events import placed

@@ -2,12 +2,12 @@
 
 from itertools import chain
 
-from services.progression import tables
 from services.progression.as_of import Explained, explain_as_of
 from services.progression.curriculum import framework_of
 from services.progression.handlers.rules import activations_of
 from services.progression.inputs import Key, decode, input_of
 from services.progression.journal import unpack_entries
+from services.progression.tables import journals
 from shared.database import Database
 from shared.shards import shard_of
 
@@ -16,7 +16,7 @@ async def explain(database: Database, shards: int, key: Key, as_of: str | None) 
     """Explain a key's status; see `explain_as_of`."""
     tenant, learner, competency = key
     async with database.connection() as connection:
-        rows = await tables.load_evidence(connection, [key])
+        rows = await journals.load_evidence(connection, [key])
         shard = shard_of(tenant, learner, shards)
         activations = await activations_of(connection, tenant, shard, framework_of(competency))
     inputs = []

@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
-from services.progression import tables
 from services.progression.advancement import deadline_of
 from services.progression.decisions import CLOCK_TICKED, ClockTicked
 from services.progression.domain import Entry, ShardFold
@@ -28,6 +27,7 @@ from services.progression.inputs import Input, Key, Learner, decode, input_of
 from services.progression.journal import JournalEntry
 from services.progression.recalculation import Moment, recalculation
 from services.progression.rules import Rules
+from services.progression.tables import journals, key_states, rulebook, set_apart
 from shared.consumer import Settle, ShardBatch, Write
 from shared.contracts import MasteryUpdated
 from shared.database import Connection, Database
@@ -61,9 +61,9 @@ class MasteryFold:
     async def claimed(self, shards: Collection[int]) -> None:
         """Load the rules and blocked learners of the shards."""
         async with self._database.connection() as connection:
-            heads = await tables.journal_heads(connection, shards)
-            blocked = await tables.load_blocked(connection, shards)
-            deadlines = await tables.next_deadlines(connection, shards, "")
+            heads = await journals.journal_heads(connection, shards)
+            blocked = await set_apart.load_blocked(connection, shards)
+            deadlines = await key_states.next_deadlines(connection, shards, "")
         mine = {number: Shard(number, heads[number]) for number in shards}
         await self._rules.load(mine)
         for number, tenant, learner, pos in blocked:
@@ -269,8 +269,8 @@ class MasteryFold:
         """Let the clock tick for what is due: the only way in which time enters."""
         time = now()
         async with self._database.connection() as connection:
-            due = await tables.load_due(connection, shard.number, time, DUE_KEYS)
-            later = await tables.next_deadlines(connection, [shard.number], time)
+            due = await key_states.load_due(connection, shard.number, time, DUE_KEYS)
+            later = await key_states.next_deadlines(connection, [shard.number], time)
         shard.deadline = time if len(due) == DUE_KEYS else later.get(shard.number)
         by_learner: dict[Learner, list[str]] = {}
         for tenant, learner, competency in due:
@@ -290,7 +290,7 @@ class MasteryFold:
         tenant, after = next(iter(shard.sweep.items()))
         rules = shard.rules[tenant]
         async with self._database.connection() as connection:
-            names = await tables.stale_learners(connection, shard.number, tenant, rules.no, after, SWEEP_LEARNERS)
+            names = await key_states.stale_learners(connection, shard.number, tenant, rules.no, after, SWEEP_LEARNERS)
         if not names:
             del shard.sweep[tenant]
             await self._note_recalculations(shard, tenant, "finished", rules.swept, outcome)
@@ -307,7 +307,7 @@ class MasteryFold:
             if not batch:
                 continue
             async with self._database.connection() as connection:
-                proposal = (await tables.proposals_of(connection, tenant, batch))[0]
+                proposal = (await rulebook.proposals_of(connection, tenant, batch))[0]
             told = recalculation(
                 kind, tenant, activation, proposal, self._rules.policies.get(proposal["replaced"]), shard.number,
                 self._settings.shards,

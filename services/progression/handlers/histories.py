@@ -3,12 +3,12 @@
 import dataclasses
 from collections.abc import AsyncIterator
 
-from services.progression import tables
 from services.progression.decisions import ClockTicked, CompetencyDecided
 from services.progression.handlers.memory import unpack_key
 from services.progression.inputs import Key, absorb, decode
 from services.progression.journal import JournalEntry, unpack_entries
 from services.progression.states import Decided, KeyState, Piece
+from services.progression.tables import journals, key_states
 from shared.database import Database
 
 PAGE_KEYS = 1000
@@ -40,13 +40,13 @@ async def histories(
     after: Key = (tenant, "", "")
     while True:
         async with database.connection() as connection:
-            rows = await tables.all_states(connection, tenant, after, PAGE_KEYS)
+            rows = await key_states.all_states(connection, tenant, after, PAGE_KEYS)
             wanted = {
                 (tenant, row["learner"], row["competency"]): (unpack_key(row["state"]), History())
                 for row in rows
                 if not framework or row["competency"].startswith(f"{framework}:")
             }
-            bodies = await tables.load_evidence(connection, list(wanted)) if wanted else []
+            bodies = await journals.load_evidence(connection, list(wanted)) if wanted else []
         for of, learner, competency, body in bodies:
             _, history = wanted[of, learner, competency]
             for entry in unpack_entries(body):

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from services.progression import tables
 from services.progression.curriculum import Framework, framework_of
 from services.progression.decisions import COMPETENCY_DECIDED, LEVEL_DECIDED, CompetencyDecided, LevelDecided
 from services.progression.domain import level_terms
@@ -16,6 +15,7 @@ from services.progression.learner import LearnerState
 from services.progression.level_fold import framework_of_level, may_sign_off
 from services.progression.policy import Policy, policy_from
 from services.progression.policy.rule import shifted
+from services.progression.tables import key_states, rulebook
 from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import Forbidden, InvalidEvent
@@ -52,7 +52,7 @@ class Judgements:
             Forbidden: the role may not do this under the policy.
         """
         async with self._database.transaction() as connection:
-            frameworks = {f.id: f for f in map(read_framework, await tables.frameworks_of(connection, tenant))}
+            frameworks = {f.id: f for f in map(read_framework, await rulebook.frameworks_of(connection, tenant))}
             checked = [
                 await self._checked(connection, tenant, judgement, frameworks, f"/items/{number}")
                 for number, judgement in enumerate(judgements)
@@ -76,9 +76,9 @@ class Judgements:
             InvalidEvent: no framework has the level.
         """
         async with self._database.connection() as connection:
-            bodies = await tables.frameworks_of(connection, tenant)
-            states = await tables.states_of(connection, tenant, placed.learner)
-            standing = await tables.standing_of(connection, tenant, placed.learner)
+            bodies = await rulebook.frameworks_of(connection, tenant)
+            states = await key_states.states_of(connection, tenant, placed.learner)
+            standing = await key_states.standing_of(connection, tenant, placed.learner)
         frameworks = {framework.id: framework for framework in map(read_framework, bodies)}
         framework = _framework_with(placed.level, frameworks, "/level")
         satisfied = unpack_learner(standing).satisfied if standing is not None else {}
@@ -118,20 +118,20 @@ class Judgements:
         """Refuse a role that the level's rule does not ask for; `member` is a competency of the level."""
         rules = await rules_of(connection, tenant, framework_of(member))
         asked = level_terms(rules, member, rules.no).role
-        stored = await tables.standing_of(connection, tenant, signed.learner)
+        stored = await key_states.standing_of(connection, tenant, signed.learner)
         standing = unpack_learner(stored) if stored is not None else LearnerState()
         if not may_sign_off(standing, signed.level, asked, signed.role):
             raise Forbidden(f"{signed.level} is signed off by a {asked}, not by a {signed.role}")
 
     async def _policy(self, connection: Connection, tenant: str, judgement: CompetencyDecided) -> Policy | None:
         """Return the policy that is pinned to the key, or in force for what has no evidence yet."""
-        rows = dict(await tables.states_of(connection, tenant, judgement.learner))
+        rows = dict(await key_states.states_of(connection, tenant, judgement.learner))
         state = rows.get(judgement.competency)
         pinned = unpack_key(state).policy if state is not None else ""
         if not pinned:
             rules = await rules_of(connection, tenant, framework_of(judgement.competency))
             return rules.policy_at(judgement.competency, rules.no)
-        body = await tables.policy_body(connection, tenant, pinned)
+        body = await rulebook.policy_body(connection, tenant, pinned)
         return policy_from(msgspec.json.decode(body)) if body is not None else None
 
     def _draft(self, tenant: str, id: str, judgement: Judgement) -> Draft:

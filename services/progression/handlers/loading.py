@@ -8,12 +8,12 @@ one of their keys is in flight: the journal of the batch in flight is not visibl
 from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
 
-from services.progression import tables
 from services.progression.domain import Entry
 from services.progression.handlers.memory import Shard, unpack_key, unpack_learner
 from services.progression.inputs import Input, Key, Learner, absorb, decode
 from services.progression.journal import unpack_entries
 from services.progression.learner import LearnerState
+from services.progression.tables import journals, key_states
 from shared.consumer import Settle
 from shared.database import Database
 
@@ -23,7 +23,7 @@ async def load_states(database: Database, wanted: Mapping[Key, Shard]) -> None:
     if not wanted:
         return
     async with database.connection() as connection:
-        rows = await tables.load_states(connection, wanted)
+        rows = await key_states.load_states(connection, wanted)
     for tenant, learner, competency, rules_no, state in rows:
         key = (tenant, learner, competency)
         wanted[key].entries[key] = Entry(unpack_key(state), rules_no)
@@ -32,7 +32,7 @@ async def load_states(database: Database, wanted: Mapping[Key, Shard]) -> None:
 async def load_states_of(database: Database, shard: Shard, learners: Collection[Learner]) -> dict[Learner, list[Key]]:
     """Read all states of learners; return their keys."""
     async with database.connection() as connection:
-        rows = await tables.load_learner_states(connection, learners)
+        rows = await key_states.load_learner_states(connection, learners)
     keys: dict[Learner, list[Key]] = {}
     for tenant, name, competency, rules_no, state in rows:
         key = (tenant, name, competency)
@@ -55,7 +55,7 @@ async def load_histories(
     if not shard.in_flight.isdisjoint(keys):
         await settle()
     async with database.connection() as connection:
-        rows = await tables.load_evidence(connection, keys)
+        rows = await journals.load_evidence(connection, keys)
     for key in keys:
         entry = shard.entries.get(key)
         if entry is None:
@@ -84,7 +84,7 @@ async def load_standings(database: Database, wanted: Mapping[Learner, Shard]) ->
     if not missing:
         return
     async with database.connection() as connection:
-        rows = await tables.load_standings(connection, missing)
+        rows = await key_states.load_standings(connection, missing)
     for tenant, name, state in rows:
         wanted[(tenant, name)].learners[(tenant, name)] = unpack_learner(state)
     for learner in missing:
@@ -94,6 +94,6 @@ async def load_standings(database: Database, wanted: Mapping[Learner, Shard]) ->
 async def load_inputs(database: Database, shard: Shard, learner: Learner) -> list[tuple[int, str, str, str, bytes]]:
     """Read (position, type, id, time, data) of all journalled inputs of a learner, in order."""
     async with database.connection() as connection:
-        bodies = await tables.load_journal_of(connection, shard.number, *learner)
+        bodies = await journals.load_journal_of(connection, shard.number, *learner)
     entries = {entry.pos: entry for entry in chain.from_iterable(map(unpack_entries, bodies))}
     return [(pos, entry.type, entry.id, entry.time, bytes(entry.data)) for pos, entry in sorted(entries.items())]

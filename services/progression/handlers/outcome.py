@@ -4,11 +4,11 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from services.progression import tables
 from services.progression.decisions import COMPETENCY_DECIDED, CompetencyDecided
 from services.progression.handlers.logs import Logs
 from services.progression.inputs import Key, Learner
 from services.progression.journal import JournalEntry, JournalRow, pack_entries
+from services.progression.tables import journals, key_states, rulebook, set_apart
 from services.progression.telling import Told
 from shared.consumer import ShardBatch
 from shared.contracts import CHECKPOINT, MASTERY_UPDATED, Checkpoint, MasteryUpdated
@@ -93,15 +93,15 @@ class Outcome:
         Raises:
             RuntimeError: more learners were blocked in an hour than data could explain.
         """
-        await tables.append_journal(connection, self._journal_rows())
+        await journals.append_journal(connection, self._journal_rows())
         reach("fold.journalled")
-        await tables.save_states(connection, sorted([(*key, *row) for key, row in self.states.items()]))
-        await tables.save_standings(connection, [(*key, *row) for key, row in self.standings.items()])
-        await tables.save_activations(connection, self.activations)
+        await key_states.save_states(connection, sorted([(*key, *row) for key, row in self.states.items()]))
+        await key_states.save_standings(connection, [(*key, *row) for key, row in self.standings.items()])
+        await rulebook.save_activations(connection, self.activations)
         if self.swept:
-            await tables.mark_swept(connection, self.swept)
+            await rulebook.mark_swept(connection, self.swept)
         if self.unblocked:
-            await tables.delete_blocked(connection, self.unblocked)
+            await set_apart.delete_blocked(connection, self.unblocked)
         if self.blocked:
             await self._save_blocked(connection, blocked_learners_max)
         reach("fold.saved")
@@ -127,8 +127,8 @@ class Outcome:
         return rows
 
     async def _save_blocked(self, connection: Connection, blocked_learners_max: int) -> None:
-        await tables.save_blocked(connection, self.blocked)
-        total, in_last_hour = await tables.count_blocked(connection)
+        await set_apart.save_blocked(connection, self.blocked)
+        total, in_last_hour = await set_apart.count_blocked(connection)
         metrics.blocked.set(total)
         if in_last_hour > blocked_learners_max:
             raise RuntimeError(f"{in_last_hour} learners blocked within an hour: the code is wrong, not the data")

@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from services.progression import tables
 from services.progression.domain import describe
 from services.progression.handlers.histories import History
 from services.progression.handlers.logs import CONSUMER, Logs
@@ -21,6 +20,7 @@ from services.progression.journal import unpack_entries
 from services.progression.mastery import KeyState, replay
 from services.progression.policy import Policy, policy_from
 from services.progression.standing import rule_of
+from services.progression.tables import journals, key_states, published, rulebook, set_apart
 from shared.contracts import MasteryUpdated
 from shared.database import Database
 from shared.feed import FeedClient
@@ -42,7 +42,7 @@ class FoldChecks:
 
     def __init__(self, database: Database, logs: Logs, feed: FeedClient) -> None:
         self.told = Tally(logs.progression.name)
-        self._inputs = Tally("journal", tables.INPUT_ROWS)
+        self._inputs = Tally("journal", journals.INPUT_ROWS)
         self._database = database
         self._logs = logs
         self._feed = feed
@@ -50,12 +50,12 @@ class FoldChecks:
     async def folded(self) -> list[Comparison]:
         """Hold the events of the evidence log up to where it is folded against those journalled."""
         async with self._database.transaction() as connection:
-            await self._inputs.keep(connection, await tables.journal_heads(connection, range(self._shards)))
+            await self._inputs.keep(connection, await journals.journal_heads(connection, range(self._shards)))
             told = await self._logs.progression.heads(connection)
             await self.told.keep(connection, {shard: head.pos for shard, head in told.items()})
         async with one_instant(self._database) as connection:
-            positions = await tables.folded_positions(connection, CONSUMER)
-            heads = await tables.journal_heads(connection, range(self._shards))
+            positions = await published.folded_positions(connection, CONSUMER)
+            heads = await journals.journal_heads(connection, range(self._shards))
             journalled = await self._inputs.at(connection, heads)
         given = await self._feed.counts("evidence", {shard: place[1] for shard, place in positions.items()})
         return compare("folded", given, journalled)
@@ -99,7 +99,7 @@ class StateSamples:
 
     async def _go_on(self) -> None:
         async with self._database.connection() as connection:
-            learners = await tables.learners_behind(connection, self._after, SAMPLED_LEARNERS)
+            learners = await journals.learners_behind(connection, self._after, SAMPLED_LEARNERS)
         inputs = 0
         for learner in learners:
             found, read = await self._check(learner)
@@ -114,15 +114,15 @@ class StateSamples:
     async def _check(self, learner: str) -> tuple[Found, int]:
         """Refold a learner and note whether it differs; return what was found and how many inputs were read."""
         async with one_instant(self._database) as connection:
-            rows = await tables.journal_of(connection, learner)
+            rows = await journals.journal_of(connection, learner)
             tenants = {row["tenant"] for row in rows}
-            stored = await tables.load_learner_states(connection, [(tenant, learner) for tenant in tenants])
+            stored = await key_states.load_learner_states(connection, [(tenant, learner) for tenant in tenants])
             policies = {
                 digest: policy_from(msgspec.json.decode(body))
                 for tenant in tenants
-                for digest, body in await tables.policies_of(connection, tenant)
+                for digest, body in await rulebook.policies_of(connection, tenant)
             }
-            blocked = await tables.tenants_where_blocked(connection, learner)
+            blocked = await set_apart.tenants_where_blocked(connection, learner)
         states = {(row[0], row[1], row[2]): unpack_key(row[4]) for row in stored if row[0] not in blocked}
         histories, read = await asyncio.to_thread(
             histories_of, learner, [row for row in rows if row["tenant"] not in blocked]

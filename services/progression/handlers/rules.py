@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-from services.progression import tables
 from services.progression.curriculum import Framework
 from services.progression.handlers.memory import Shard, read_framework
 from services.progression.policy import Policy, policy_from
 from services.progression.rules import Activation, Mode, Rules, cause_of
+from services.progression.tables import rulebook
 from services.progression.telling import Trigger
 from shared.database import Connection, Database
 from shared.events import Envelope
@@ -34,7 +34,7 @@ class RuleBook:
     async def load(self, shards: Mapping[int, Shard]) -> None:
         """Put into force what the shards have activated; note the tenants whose sweep is not finished."""
         async with self._database.connection() as connection:
-            rows = await tables.load_activations(connection, shards)
+            rows = await rulebook.load_activations(connection, shards)
         for row in rows:
             shard = shards[row["shard"]]
             trigger = trigger_of(row)
@@ -45,12 +45,12 @@ class RuleBook:
             shard.sweep = {tenant: "" for tenant, rules in shard.rules.items() if rules.swept < rules.no}
 
     async def decide(self, shard: Shard, decision: Envelope) -> tuple[Any, ...]:
-        """Put a decision into force at the shard's journal position; return the row of `tables.save_activations`."""
+        """Put a decision into force at the shard's journal position; return the row of `rulebook.save_activations`."""
         data = msgspec.json.decode(decision.data)
         tenant, policy, framework = decision.tenant, data.get("policy", ""), data.get("framework", "")
         version = data.get("version", "")
         async with self._database.connection() as connection:
-            policy_body, framework_body = await tables.load_documents(connection, tenant, policy, framework, version)
+            policy_body, framework_body = await rulebook.load_documents(connection, tenant, policy, framework, version)
         batch = data.get("batch", "")
         trigger = Trigger(decision.id, shard.journal_pos, decision.time, cause_of(data), batch)
         no = self._activate(shard, tenant, trigger, data, policy_body, framework_body).no
@@ -102,7 +102,7 @@ class RuleBook:
 
 async def activations_of(connection: Connection, tenant: str, shard: int, framework: str | None) -> list[Activation]:
     """Return a tenant's activations on a shard in order; the graphs of other frameworks (None: of none) are left out."""
-    rows = await tables.tenant_activations(connection, tenant, shard, framework)
+    rows = await rulebook.tenant_activations(connection, tenant, shard, framework)
     bodies = {row["policy"]: row["policy_body"] for row in rows if row["policy_body"] is not None}
     policies = {digest: policy_from(msgspec.json.decode(body)) for digest, body in bodies.items()}
     return [

@@ -11,8 +11,6 @@ from typing import Any
 
 import msgspec
 
-from services.progression import shadow_tables as tables
-from services.progression import tables as progression
 from services.progression.analysis.comparison import Verdict, verdict_of
 from services.progression.handlers.adopting import verdict_then
 from services.progression.handlers.decisions import Decisions
@@ -25,6 +23,8 @@ from services.progression.policy import Policy, policy_from
 from services.progression.rules import Activation, Rules
 from services.progression.shadow import Difference, difference
 from services.progression.states import KeyState
+from services.progression.tables import journals, key_states, rulebook
+from services.progression.tables import shadows as tables
 from services.progression.telling import Trigger
 from shared.contracts import MASTERY_UPDATED
 from shared.database import Connection, Database
@@ -117,10 +117,10 @@ class Shadows:
             rows = await tables.states_told(connection, tenant, shard, pos, head, PAGE_ROWS)
             keys = {(tenant, u.learner, u.competency) for u in map(_updated, rows) if u is not None}
             keys = {key for key in keys if not framework or key[2].startswith(f"{framework}:")}
-            states = await progression.load_states(connection, keys) if keys else []
-            bodies = await progression.load_evidence(connection, list(keys)) if keys else []
+            states = await key_states.load_states(connection, keys) if keys else []
+            bodies = await journals.load_evidence(connection, list(keys)) if keys else []
             rules = await rules_of(connection, tenant, None)
-            stored = await progression.policies_of(connection, tenant)
+            stored = await rulebook.policies_of(connection, tenant)
         policies = {known: policy_from(msgspec.json.decode(body)) for known, body in stored}
         rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), framework, policies[digest]))
         held = {key: History() for key in keys}

@@ -5,11 +5,11 @@ from typing import Literal
 
 import msgspec
 
-from services.progression import tables
 from services.progression.handlers.memory import unpack_learner
 from services.progression.handlers.rules import rules_of
 from services.progression.level_fold import ESCALATES_AFTER, LEADER
 from services.progression.school_calendar import weekdays_later
+from services.progression.tables import key_states
 from shared.database import Database
 from shared.events import now
 
@@ -38,7 +38,7 @@ async def waiting(
     A learner is given whole: there may be more than `limit`. `role` leaves out what others are to sign.
     """
     async with database.connection() as connection:
-        rows = await tables.standings_behind(connection, tenant, after, LEARNERS_A_PAGE, learners)
+        rows = await key_states.standings_behind(connection, tenant, after, LEARNERS_A_PAGE, learners)
         breaks = (await rules_of(connection, tenant, "")).breaks[-1]
     found: list[Waiting] = []
     at = now()

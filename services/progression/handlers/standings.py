@@ -4,12 +4,12 @@ from typing import Any
 
 import msgspec
 
-from services.progression import tables
 from services.progression.curriculum import Framework, framework_of, level_id
 from services.progression.domain import describe
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
 from services.progression.learner import LearnerState
 from services.progression.policy import policy_from
+from services.progression.tables import key_states, rulebook
 from shared.contracts import MasteryUpdated
 from shared.database import Connection
 
@@ -23,16 +23,17 @@ async def standings_behind(
     Each is {learner, framework, level, status, event, competencies}: `event` is the id of what told the level's status, and the
     competencies are those of the level with something recorded, each {competency, status, effective_at, seq, policy}.
     """
-    frameworks = {f.id: f for f in map(read_framework, await tables.frameworks_of(connection, tenant))}
+    frameworks = {f.id: f for f in map(read_framework, await rulebook.frameworks_of(connection, tenant))}
     policies = {
-        digest: policy_from(msgspec.json.decode(body)) for digest, body in await tables.policies_of(connection, tenant)
+        digest: policy_from(msgspec.json.decode(body))
+        for digest, body in await rulebook.policies_of(connection, tenant)
     }
-    rows = await tables.states_behind(connection, tenant, after, limit)
+    rows = await key_states.states_behind(connection, tenant, after, limit)
     by_learner: dict[str, list[MasteryUpdated]] = {}
     for learner, competency, state in rows:
         shown = describe((tenant, learner, competency), unpack_key(state), policies)
         by_learner.setdefault(learner, []).append(shown)
-    stored = await tables.load_standings(connection, [(tenant, learner) for learner in by_learner])
+    stored = await key_states.load_standings(connection, [(tenant, learner) for learner in by_learner])
     known = {learner: unpack_learner(body) for _, learner, body in stored}
     items = [
         item

@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 
-from services.progression import tables
 from services.progression.curriculum import framework_of
 from services.progression.handlers.histories import History
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
@@ -18,6 +17,7 @@ from services.progression.probing import smallest_change
 from services.progression.standing import rule_of
 from services.progression.states import KeyState
 from services.progression.support import Calendar, is_settled, learning_support, running_score, school_support
+from services.progression.tables import journals, key_states, rulebook
 from shared.database import Database
 
 OPEN_MAX = 50
@@ -29,14 +29,14 @@ async def support_of(
 ) -> dict[str, Any]:
     """Return `suggestions`, `enough` (competencies of which no single test changes the verdict) and `next` evidence."""
     async with database.connection() as connection:
-        rows = await tables.states_of(connection, tenant, learner)
+        rows = await key_states.states_of(connection, tenant, learner)
         states = {(tenant, learner, competency): unpack_key(state) for competency, state in rows}
-        bodies = await tables.load_evidence(connection, list(states)) if states else []
-        stored = await tables.standing_of(connection, tenant, learner)
-        graphs = [read_framework(body) for body in await tables.frameworks_of(connection, tenant)]
+        bodies = await journals.load_evidence(connection, list(states)) if states else []
+        stored = await key_states.standing_of(connection, tenant, learner)
+        graphs = [read_framework(body) for body in await rulebook.frameworks_of(connection, tenant)]
         policies = {
             digest: policy_from(msgspec.json.decode(body))
-            for digest, body in await tables.policies_of(connection, tenant)
+            for digest, body in await rulebook.policies_of(connection, tenant)
         }
         calendar = Calendar(year_ends, (await rules_of(connection, tenant, "")).breaks[-1])
     held = {key: History() for key in states}

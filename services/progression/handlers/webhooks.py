@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from services.progression import webhook_tables as tables
 from services.progression.handlers.posting import Answer, Poster
 from services.progression.subscribing import Subscription
+from services.progression.tables import webhooks as tables
 from shared.database import Connection, Database
 from shared.errors import NotFound, Refused
 from shared.events import encode_json, envelope, now

@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from services.progression import webhook_tables as tables
 from services.progression.handlers.posting import Poster
+from services.progression.tables import webhooks as tables
 from shared.errors import NotFound, Refused
 from tests.support.outlet import SHARDS, TENANT, Outlet, until
 from tests.support.receiver import Manner, Receiver, Request, receiving

@@ -1,74 +1,11 @@
-"""The tables of webhooks and every statement over them."""
+"""Statements over webhooks."""
 
 import datetime
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-import sqlalchemy as sa
-
 from services.progression.subscribing import Subscription
-from services.progression.tables import metadata
 from shared.database import Connection, columns
-
-_text = sa.Text(collation="C")
-
-webhook = sa.Table(
-    "webhook",
-    metadata,
-    sa.Column("id", _text, primary_key=True),
-    sa.Column("tenant", _text, nullable=False),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("url", sa.Text, nullable=False),
-    sa.Column("purpose", sa.Text, nullable=False),
-    sa.Column("types", sa.ARRAY(sa.Text), nullable=False),
-    sa.Column("frameworks", sa.ARRAY(sa.Text), nullable=False),
-    sa.Column("source", sa.Text, nullable=False),
-    sa.Column("key", _text, nullable=False),
-    sa.Column("secret", sa.LargeBinary, nullable=False),
-    sa.Column("state", _text, nullable=False, server_default="active"),
-    sa.Column("reason", sa.Text, nullable=False, server_default=""),
-    sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("retry_at", sa.DateTime(timezone=True)),
-    sa.Column("version", sa.Integer, nullable=False, server_default="1"),
-    sa.Column("created_by", sa.Text, nullable=False),
-    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
-    sa.Index("webhook_tenant", "tenant"),
-)
-webhook_cursor = sa.Table(
-    "webhook_cursor",
-    metadata,
-    sa.Column("webhook", _text, sa.ForeignKey("webhook.id", ondelete="cascade"), primary_key=True),
-    sa.Column("shard", sa.Integer, primary_key=True),
-    sa.Column("pos", sa.BigInteger, nullable=False),
-)
-webhook_held = sa.Table(
-    "webhook_held",
-    metadata,
-    sa.Column("webhook", _text, sa.ForeignKey("webhook.id", ondelete="cascade"), primary_key=True),
-    sa.Column("learner", _text, primary_key=True),
-    sa.Column("shard", sa.Integer, nullable=False),
-    sa.Column("pos", sa.BigInteger, nullable=False),
-    sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("retry_at", sa.DateTime(timezone=True), nullable=False),
-    sa.Column("parked", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Column("reason", sa.Text, nullable=False),
-)
-webhook_delivery = sa.Table(
-    "webhook_delivery",
-    metadata,
-    sa.Column("no", sa.BigInteger, sa.Identity(always=True), primary_key=True),
-    sa.Column("webhook", _text, sa.ForeignKey("webhook.id", ondelete="cascade"), nullable=False),
-    sa.Column("at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
-    sa.Column("event", _text, nullable=False),
-    sa.Column("type", _text, nullable=False),
-    sa.Column("shard", sa.Integer, nullable=False),
-    sa.Column("pos", sa.BigInteger, nullable=False),
-    sa.Column("attempt", sa.Integer, nullable=False),
-    sa.Column("status", sa.Integer),
-    sa.Column("outcome", sa.Text, nullable=False),
-    sa.Column("ms", sa.Integer, nullable=False),
-    sa.Index("webhook_delivery_of", "webhook", "no"),
-)
 
 
 class Held(NamedTuple):

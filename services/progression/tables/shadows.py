@@ -1,50 +1,11 @@
-"""The tables of shadow mode and every statement over them."""
+"""Statements over shadow mode."""
 
 from collections.abc import Sequence
 from typing import Any
 
-import sqlalchemy as sa
-
 from services.progression.inputs import Key
 from services.progression.shadow import Difference
-from services.progression.tables import metadata
 from shared.database import Connection, columns
-
-_text = sa.Text(collation="C")
-
-shadow_policy = sa.Table(
-    "shadow_policy",
-    metadata,
-    sa.Column("tenant", _text, primary_key=True),
-    sa.Column("policy", _text, primary_key=True),
-    sa.Column("framework", _text, nullable=False),
-    sa.Column("started_by", sa.Text, nullable=False),
-    sa.Column("started_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
-)
-_OF_SHADOW = ["shadow_policy.tenant", "shadow_policy.policy"]
-shadow_cursor = sa.Table(
-    "shadow_cursor",
-    metadata,
-    sa.Column("tenant", _text, primary_key=True),
-    sa.Column("policy", _text, primary_key=True),
-    sa.Column("shard", sa.Integer, primary_key=True),
-    sa.Column("pos", sa.BigInteger, nullable=False, server_default="0"),
-    sa.ForeignKeyConstraint(["tenant", "policy"], _OF_SHADOW, ondelete="cascade"),
-)
-shadow_difference = sa.Table(
-    "shadow_difference",
-    metadata,
-    sa.Column("tenant", _text, primary_key=True),
-    sa.Column("policy", _text, primary_key=True),
-    sa.Column("learner", _text, primary_key=True),
-    sa.Column("competency", _text, primary_key=True),
-    sa.Column("live", _text, nullable=False),
-    sa.Column("shadow", _text, nullable=False),
-    sa.Column("live_shown_at", _text),
-    sa.Column("shadow_shown_at", _text),
-    sa.Column("since", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
-    sa.ForeignKeyConstraint(["tenant", "policy"], _OF_SHADOW, ondelete="cascade"),
-)
 
 
 async def start(connection: Connection, tenant: str, policy: str, framework: str, author: str, shards: int) -> None:

@@ -1,0 +1,71 @@
+"""Statements over the journal: the inputs of every key, in the order folded."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from services.progression.inputs import Key
+from services.progression.journal import JournalRow
+from shared.database import Connection, columns
+
+
+async def journal_heads(connection: Connection, shards: Collection[int]) -> dict[int, int]:
+    """Return the last journal position of each shard."""
+    rows = await connection.fetch(
+        "select s, coalesce((select max(batch) from journal where shard = s), 0) from unnest($1::int[]) s", list(shards)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def append_journal(connection: Connection, rows: Sequence[JournalRow]) -> None:
+    """Append rows whose positions the shard's owner has given."""
+    if rows:
+        await connection.copy_records_to_table("journal", records=rows)
+
+
+async def load_evidence(connection: Connection, keys: Collection[Key]) -> list[Any]:
+    """Return (tenant, learner, competency, body) of every journal row of the keys, in journal order."""
+    return await connection.fetch(
+        "select j.tenant, j.learner, j.competency, j.body"
+        " from unnest($1::text[], $2::text[], $3::text[]) k (tenant, learner, competency)"
+        " join journal j on j.learner = k.learner and j.competency = k.competency and j.tenant = k.tenant"
+        " order by j.shard, j.batch",
+        *columns(keys, 3),
+    )
+
+
+async def load_journal_of(connection: Connection, shard: int, tenant: str, learner: str) -> list[bytes]:
+    """Return the bodies of a learner's journal rows in order."""
+    rows = await connection.fetch(
+        "select body from journal where learner = $1 and tenant = $2 and shard = $3 order by batch, no",
+        learner, tenant, shard,
+    )  # fmt: skip
+    return [row[0] for row in rows]
+
+
+async def read_journal(connection: Connection, shard: int, after: int, limit: int) -> list[Any]:
+    """Return the rows of the next whole batches behind a position, `limit` rows or a batch more, in order."""
+    return await connection.fetch(
+        "select * from journal where shard = $1 and batch > $2 and batch <= (select max(batch) from"
+        "   (select batch from journal where shard = $1 and batch > $2 order by batch, no limit $3) page)"
+        " order by batch, no",
+        shard, after, limit,
+    )  # fmt: skip
+
+
+INPUT_ROWS = "select tenant, events as n from journal where shard = k.shard and batch > k.after and batch <= k.until"
+"""The journalled events of the evidence log in a range of journal positions `k`, for a tally."""
+
+
+async def learners_behind(connection: Connection, after: str, limit: int) -> list[str]:
+    """Return learners with journalled inputs, in order behind `after`."""
+    rows = await connection.fetch(
+        "select distinct learner from journal where learner > $1 order by learner limit $2", after, limit
+    )
+    return [row[0] for row in rows]
+
+
+async def journal_of(connection: Connection, learner: str) -> list[Any]:
+    """Return (tenant, competency, body) of a learner's journal rows in all tenants, in order."""
+    return await connection.fetch(
+        "select tenant, competency, body from journal where learner = $1 order by shard, batch, no", learner
+    )

@@ -1,0 +1,48 @@
+"""Statements over the learners who are set apart because an input of theirs raised."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from services.progression.inputs import Learner
+from shared.database import Connection, columns
+
+
+async def load_blocked(connection: Connection, shards: Collection[int]) -> list[Any]:
+    """Return (shard, tenant, learner, pos) of the blocked learners; `pos` is the first input that is not folded."""
+    return await connection.fetch(
+        "select shard, tenant, learner, pos from blocked_learner where shard = any($1::int[])", list(shards)
+    )
+
+
+async def save_blocked(connection: Connection, rows: Sequence[tuple[str, str, int, int, str]]) -> None:
+    """Store (tenant, learner, shard, pos, reason); a learner blocked before keeps the first position."""
+    await connection.execute(
+        "insert into blocked_learner (tenant, learner, shard, pos, reason)"
+        " select * from unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::text[])"
+        " on conflict (tenant, learner) do update set reason = excluded.reason",
+        *columns(rows, 5),
+    )
+
+
+async def delete_blocked(connection: Connection, learners: Collection[Learner]) -> None:
+    """Take learners off the list of blocked ones."""
+    await connection.execute(
+        "delete from blocked_learner b using unnest($1::text[], $2::text[]) k (tenant, learner)"
+        " where b.tenant = k.tenant and b.learner = k.learner",
+        *columns(learners, 2),
+    )
+
+
+async def count_blocked(connection: Connection) -> tuple[int, int]:
+    """Return how many learners are blocked, and how many of them since less than an hour."""
+    row = await connection.fetchrow(
+        "select count(*), count(*) filter (where since > now() - interval '1 hour') from blocked_learner"
+    )
+    assert row is not None
+    return row[0], row[1]
+
+
+async def tenants_where_blocked(connection: Connection, learner: str) -> set[str]:
+    """Return the tenants in which a learner is blocked."""
+    rows = await connection.fetch("select tenant from blocked_learner where learner = $1", learner)
+    return {row[0] for row in rows}
