@@ -345,12 +345,12 @@ def level_terms(rules: Rules, competency: str, no: int) -> LevelTerms:
     """Return the terms of the level of a competency, under the policy that was in force for it after activation `no`."""
     policy = rules.policy_at(competency, no)
     if policy is None:
-        return LevelTerms()
+        return LevelTerms(breaks=rules.breaks[no], time_zone=rules.zones[no])
     advancement = policy.advancement
     if advancement is None:
-        return LevelTerms(settle_min=policy.settle)
+        return LevelTerms(None, "", policy.settle, rules.breaks[no], rules.zones[no])
     role = advancement.sign_off.by if advancement.sign_off is not None else ""
-    return LevelTerms(advancement.require, role, policy.settle, rules.breaks[no])
+    return LevelTerms(advancement.require, role, policy.settle, rules.breaks[no], rules.zones[no])
 
 
 def _id_of(change: Change) -> str:

@@ -13,16 +13,14 @@ from services.progression.decisions import LevelDecided
 from services.progression.learner import LearnerState
 from services.progression.levels import LevelTerms, Shown, level_status, unmet_of
 from services.progression.policy.rule import minutes_later
-from services.progression.school_calendar import weekdays_later
 from services.progression.telling import Teller, Told
 
 Terms = Callable[[str], LevelTerms]
 """The terms of the level that a competency lies in."""
 REVIEW_DAYS = 20
-"""A review is to be decided within so many days."""
-
+"""School days within which a review is to be decided."""
 ESCALATES_AFTER = 5
-"""Days from Monday to Friday, but for breaks, that a level waits for its sign-off before a leader may give it as well."""
+"""School days that a sign-off waits before a leader may give it as well."""
 LEADER = "school_leader"
 WEAKEST = 3
 
@@ -108,7 +106,7 @@ class LevelFold:
     def _request(self, framework: Framework, level: str, terms: LevelTerms) -> Iterator[Told]:
         """Let a level wait for its sign-off; it is asked for once."""
         standing, now, role = self._standing, self._teller.trigger.time, terms.role
-        escalate_at = weekdays_later(now, ESCALATES_AFTER, terms.breaks) if role != LEADER else ""
+        escalate_at = terms.days_later(now, ESCALATES_AFTER) if role != LEADER else ""
         standing.awaiting.setdefault(level, (role, now, escalate_at))
         if level not in standing.requested:
             yield self._ask_for_sign_off(framework, level, [role], escalate_at)
@@ -146,10 +144,10 @@ class LevelFold:
             and level not in standing.reviews
             and self._teller.trigger.cause not in ("policy", "framework", "clock")
         ):
-            decide_by = minutes_later(self._teller.trigger.time, REVIEW_DAYS * 24 * 60)
+            terms = self._terms(framework.levels[level][0])
             told = self._teller.tell(
                 "level.review_required", framework, level, missing=list(unmet),
-                owner=self._terms(framework.levels[level][0]).role or "teacher", decide_by=decide_by,
+                owner=terms.role or "teacher", decide_by=terms.days_later(self._teller.trigger.time, REVIEW_DAYS),
             )  # fmt: skip
             standing.reviews[level] = told.id
             yield told

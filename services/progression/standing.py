@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from services.progression.policy import Policy
 from services.progression.policy.rule import Rule
-from services.progression.school_calendar import days_later
+from services.progression.school_calendar import school_days_later
 from services.progression.states import Decided, KeyState, Tally, latest
 from services.progression.sufficiency import enough, lacks
 from shared.contracts import Status
@@ -156,12 +156,12 @@ def deadline_of(state: KeyState, rule: Rule | None) -> str | None:
 
 
 def due_at(state: KeyState, rule: Rule) -> str | None:
-    """Return when what is on the record falls due by age, breaks not counted; None where it never does."""
+    """Return when what is on the record falls due by age in school days; None where it never does."""
     if not rule.reverify_days or state.crossed_at is None:
         return None
     check = latest(state.decided, "check")
     fresh = max(state.fresh_at or state.crossed_at, check.at if check is not None else "")
-    return days_later(fresh, rule.reverify_days, rule.breaks, rule.time_zone)
+    return school_days_later(fresh, rule.reverify_days, rule.breaks, rule.time_zone)
 
 
 def is_sufficient(state: KeyState, rule: Rule | None) -> bool:

@@ -120,13 +120,13 @@ def test_without_upkeep_nothing_is_re_checked(upkeep: dict[str, int], expected: 
 
 
 def test_re_checks_by_date_are_counted_between_the_pieces_of_a_year():
-    """A piece at the cut every 30 days starts the 29 days anew: all twelve fall due a day before it."""
+    """A piece at the cut every 30 days starts the 20 school days anew: all twelve fall due before it."""
     certain = policy_from(
         BASE
         | {
             "scale": {"min": 0, "max": 1, "mastery": 1e-9},
             "method": {"type": "latest"},
-            "upkeep": {"reverify_after_days": 29},
+            "upkeep": {"reverify_after_days": 20},
         }
     )
 

@@ -8,7 +8,7 @@ import msgspec
 from services.progression.handlers.memory import unpack_learner
 from services.progression.handlers.rules import rules_of
 from services.progression.level_fold import ESCALATES_AFTER, LEADER
-from services.progression.school_calendar import weekdays_later
+from services.progression.school_calendar import school_days_later
 from services.progression.tables import key_states
 from shared.database import Database
 from shared.events import now
@@ -39,12 +39,13 @@ async def waiting(
     """
     async with database.connection() as connection:
         rows = await key_states.standings_behind(connection, tenant, after, LEARNERS_A_PAGE, learners)
-        breaks = (await rules_of(connection, tenant, "")).breaks[-1]
+        rules = await rules_of(connection, tenant, "")
+    breaks, zone = rules.breaks[-1], rules.zones[-1] or "UTC"
     found: list[Waiting] = []
     at = now()
     for learner, state in rows:
         for scope, (asked, since, escalates) in unpack_learner(state).awaiting.items():
-            escalate_at = escalates or weekdays_later(since, ESCALATES_AFTER, breaks)
+            escalate_at = escalates or school_days_later(since, ESCALATES_AFTER, breaks, zone)
             item = _waiting(learner, scope, asked, since, escalate_at, at)
             if role is None or role in item.roles:
                 found.append(item)

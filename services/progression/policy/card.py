@@ -125,7 +125,7 @@ def _keeps(policy: Policy) -> str:
         many = f"{_count(rule.below_last, 'newer piece')} below {rule.below:g}"
         asks.append(f"{many}{' in a row' if rule.below_last > 1 else ''}")
     if rule.reverify_days:
-        asks.append(f"{rule.reverify_days} days without newer work at the goal")
+        asks.append(f"{rule.reverify_days} school days without newer work at the goal")
     stays = "What is on the record stays there unless the work it rests on turns out to be wrong"
     if not asks:
         return f"{stays}, and newer work asks for no re-check."

@@ -157,7 +157,7 @@ class Policy(Part):
 
     @property
     def ages(self) -> bool:
-        """Whether it matters when school is out: time alone makes what is on the record due for a re-check."""
+        """Whether it matters when there is school: time alone makes what is on the record due for a re-check."""
         return self.upkeep.reverify_after_days is not None
 
     @functools.cached_property
