@@ -12,6 +12,7 @@ import msgspec
 from services.progression.advancement import deadline_of
 from services.progression.decisions import CLOCK_TICKED, ClockTicked
 from services.progression.domain import Entry, ShardFold
+from services.progression.handlers.clock import Clock
 from services.progression.handlers.loading import (
     load_histories,
     load_inputs,
@@ -48,9 +49,15 @@ class MasteryFold:
     """Folds evidence and decisions into mastery: the handler of the consumer `progression`."""
 
     def __init__(
-        self, database: Database, logs: Logs, settings: Settings, committed: Callable[[Sequence[LogRow]], None]
+        self,
+        database: Database,
+        logs: Logs,
+        settings: Settings,
+        clock: Clock,
+        committed: Callable[[Sequence[LogRow]], None],
     ) -> None:
         self._database = database
+        self._clock = clock
         self._logs = logs
         self._settings = settings
         self._tell_committed = committed
@@ -86,7 +93,7 @@ class MasteryFold:
 
     def pending(self, shards: Collection[int]) -> list[int]:
         """Return the shards with a sweep to go on with, or a deadline that has passed."""
-        time = now()
+        time = now() if self._clock.believed else ""
         mine = [self._shards[number] for number in shards if number in self._shards]
         return [s.number for s in mine if s.sweep or (s.deadline is not None and s.deadline <= time)]
 
@@ -267,8 +274,10 @@ class MasteryFold:
 
     async def _tick(self, shard: Shard, fold: ShardFold, settle: Settle, outcome: Outcome) -> None:
         """Let the clock tick for what is due: the only way in which time enters."""
-        time = now()
         async with self._database.connection() as connection:
+            time = await self._clock.look(connection)
+            if time is None:
+                return
             due = await key_states.load_due(connection, shard.number, time, DUE_KEYS)
             later = await key_states.next_deadlines(connection, [shard.number], time)
         shard.deadline = time if len(due) == DUE_KEYS else later.get(shard.number)

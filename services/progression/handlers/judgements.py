@@ -8,6 +8,7 @@ import msgspec
 from services.progression.curriculum import Framework, framework_of
 from services.progression.decisions import COMPETENCY_DECIDED, LEVEL_DECIDED, CompetencyDecided, LevelDecided
 from services.progression.domain import level_terms
+from services.progression.handlers.clock import Clock
 from services.progression.handlers.logs import Logs
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
 from services.progression.handlers.rules import rules_of
@@ -38,8 +39,9 @@ class Made(msgspec.Struct, frozen=True):
 class Judgements:
     """Puts decisions on learners into the inbox."""
 
-    def __init__(self, database: Database, logs: Logs, settings: Settings) -> None:
+    def __init__(self, database: Database, logs: Logs, settings: Settings, clock: Clock) -> None:
         self._database = database
+        self._clock = clock
         self._log = logs.decisions
         self._shards = settings.shards
 
@@ -50,7 +52,9 @@ class Judgements:
         Raises:
             InvalidEvent: of something that no framework has, or without what the policy asks for; with a pointer.
             Forbidden: the role may not do this under the policy.
+            Unavailable: the clock that would date them is not believed.
         """
+        self._clock.require()
         async with self._database.transaction() as connection:
             frameworks = {f.id: f for f in map(read_framework, await rulebook.frameworks_of(connection, tenant))}
             checked = [
