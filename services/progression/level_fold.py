@@ -13,6 +13,7 @@ from services.progression.decisions import LevelDecided
 from services.progression.learner import LearnerState
 from services.progression.levels import LevelTerms, Shown, level_status, unmet_of
 from services.progression.policy.rule import minutes_later
+from services.progression.support_fold import LEADER, SupportFold
 from services.progression.telling import Teller, Told
 
 Terms = Callable[[str], LevelTerms]
@@ -21,18 +22,25 @@ REVIEW_DAYS = 20
 """School days within which a review is to be decided."""
 ESCALATES_AFTER = 5
 """School days that a sign-off waits before a leader may give it as well."""
-LEADER = "school_leader"
 WEAKEST = 3
 
 
 class LevelFold:
     """One learner's levels; the methods yield what is to be told."""
 
-    def __init__(self, standing: LearnerState, frameworks: dict[str, Framework], terms: Terms, teller: Teller) -> None:
+    def __init__(
+        self,
+        standing: LearnerState,
+        frameworks: dict[str, Framework],
+        terms: Terms,
+        teller: Teller,
+        support: SupportFold,
+    ) -> None:
         self._standing = standing
         self._frameworks = frameworks
         self._terms = terms
         self._teller = teller
+        self._support = support
 
     def settle(self, at: str) -> Iterator[Told]:
         """Yield the levels that no undo has kept from being complete until an instant."""
@@ -73,6 +81,7 @@ class LevelFold:
                 del standing.taken_back[level]
                 yield told
             case "place":
+                yield from self._support.over(level, "ready_not_placed")
                 gaps = (*event.not_yet, *event.unknown)
                 if gaps:
                     standing.gaps[level] = gaps
@@ -81,6 +90,7 @@ class LevelFold:
                         unknown=list(event.unknown), checks=list(gaps[:3]),
                     )  # fmt: skip
             case "choose":
+                yield from self._support.over(level, "ready_not_placed")
                 yield self._teller.tell(
                     "goal.chosen", framework, level, event.reason, by=by, options_seen=list(event.options)
                 )
@@ -92,6 +102,7 @@ class LevelFold:
         status = level_status(unmet, terms.role, signed=level in standing.signed, advanced=level in standing.advanced)
         if status != "eligible_pending_sign_off":
             standing.awaiting.pop(level, None)
+            yield from self._support.over(level, "sign_off")
         if status == "advanced":
             yield from self._hold(framework, level, unmet, lost)
         elif status == "not_eligible":
@@ -108,6 +119,7 @@ class LevelFold:
         standing, now, role = self._standing, self._teller.trigger.time, terms.role
         escalate_at = terms.days_later(now, ESCALATES_AFTER) if role != LEADER else ""
         standing.awaiting.setdefault(level, (role, now, escalate_at))
+        self._support.wait(level, "sign_off")
         if level not in standing.requested:
             yield self._ask_for_sign_off(framework, level, [role], escalate_at)
 
@@ -165,12 +177,14 @@ class LevelFold:
         standing.advanced[level] = told.id
         standing.settling.pop(level, None)
         yield told
+        yield from self._support.over(level, "ready_not_placed")
         for other in following:
             if other not in standing.ready and other not in standing.advanced:
                 ready = self._teller.tell(
                     "level.ready", framework, other, options=[other], waiting_since=self._teller.trigger.time
                 )
                 standing.ready[other] = ready.id
+                self._support.wait(other, "ready_not_placed")
                 yield ready
 
     def close_gap(self, framework: Framework, competency: str) -> Iterator[Told]:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
+from services.progression.policy.members import Support
 from services.progression.policy.requirements import Group, Require, Supporting, Tier
 from services.progression.school_calendar import school_days_later
 
@@ -12,7 +13,7 @@ LevelStatus = Literal["not_eligible", "eligible_pending_sign_off", "complete", "
 class LevelTerms(NamedTuple):
     """
     What decides a level: its requirement (None: all of its competencies), who signs it off, minutes it settles, and the
-    breaks and time zone by which the days are counted that people have.
+    breaks and time zone by which the days are counted that people have, and when a wait asks for support.
     """
 
     require: Require | None = None
@@ -20,6 +21,7 @@ class LevelTerms(NamedTuple):
     settle_min: int = 0
     breaks: str = ""
     time_zone: str = ""
+    support: Support | None = None
 
     def days_later(self, instant: str, days: int) -> str:
         """Return the instant so many school days later."""

@@ -23,6 +23,7 @@ from services.progression.methods import Value
 from services.progression.policy.rule import Rule, shifted
 from services.progression.states import Decided, KeyState, Order, Piece, in_force, latest, piece_of
 from services.progression.sufficiency import enough, tally_up
+from services.progression.work import noted, work_of
 
 __all__ = ["KeyState", "Order", "Piece", "add", "fold_composites", "piece_of", "replay", "stands_alone"]
 
@@ -38,6 +39,8 @@ def add(state: KeyState, piece: Piece, rule: Rule | None) -> None:
     if rule is None:
         return
     value = value_of(rule, piece)
+    if rule.support is not None:
+        state.work = noted(state.work, rule, piece, value)
     if value is not None:
         _count(state, rule, piece, value, rule.halving and is_half(rule, piece))
         _judge(state, rule, piece, value)
@@ -70,7 +73,10 @@ def replay(
             add(state, piece, rule)
     elif ordered:
         state.pieces, state.last = len(ordered), ordered[-1].order
-        fold_composites(state, rule, composites(rule, ordered))
+        units = composites(rule, ordered)
+        if rule.support is not None:
+            state.work = work_of(rule, ordered, units)
+        fold_composites(state, rule, units)
     return state
 
 

@@ -69,6 +69,12 @@ def local_day(instant: str, time_zone: str) -> datetime.date:
     return datetime.datetime.fromisoformat(instant).astimezone(zoneinfo.ZoneInfo(time_zone)).date()
 
 
+def midnight_after(day: datetime.date, time_zone: str) -> str:
+    """Return the instant at which a local day is over."""
+    over = datetime.datetime.combine(day + DAY, datetime.time(), zoneinfo.ZoneInfo(time_zone))
+    return over.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 def _weekdays_to(day: datetime.date) -> int:
     """Return the days from Monday to Friday since the beginning of the calendar, the day itself among them."""
     weeks, place = divmod(day.toordinal() - 1, 7)

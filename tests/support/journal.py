@@ -125,6 +125,10 @@ class Journal:
         key = (TENANT, learner, competency)
         return describe(key, msgspec.msgpack.decode(self.states[key][1], type=KeyState), self.policies)
 
+    def held(self, competency: str = "math:add", learner: str = "ada") -> KeyState:
+        """Return a state as it is kept."""
+        return msgspec.msgpack.decode(self.states[TENANT, learner, competency][1], type=KeyState)
+
     def values(self) -> dict[Key, tuple[object, ...]]:
         """Return what must not depend on the order of arrival, of every key."""
         found: dict[Key, tuple[object, ...]] = {}
@@ -203,6 +207,9 @@ class Journal:
         for change in fold.changes:
             self.learners.setdefault((change.tenant, change.learner), LearnerState())
         fold.describe_touched()
+        for key in fold.unread:
+            if key in self.states:
+                fold.read(key, msgspec.msgpack.decode(self.states[key][1], type=KeyState))
         told = fold.tell(self.learners)
         for event in told:
             check_contract(event.type, event.data)

@@ -16,6 +16,7 @@ from services.progression.handlers.clock import Clock
 from services.progression.handlers.loading import (
     load_histories,
     load_inputs,
+    load_prerequisites,
     load_standings,
     load_states,
     load_states_of,
@@ -209,6 +210,7 @@ class MasteryFold:
             for change in fold.changes:
                 affected[change.tenant, change.learner] = shard
         await load_standings(self._database, affected)
+        await load_prerequisites(self._database, [fold for _, fold in folds])
         for shard, fold in folds:
             states = fold.describe_touched()
             told = fold.tell(shard.learners)

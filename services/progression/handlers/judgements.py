@@ -5,9 +5,16 @@ from collections.abc import Sequence
 
 import msgspec
 
+from services.progression.advancement import level_terms
 from services.progression.curriculum import Framework, framework_of
-from services.progression.decisions import COMPETENCY_DECIDED, LEVEL_DECIDED, CompetencyDecided, LevelDecided
-from services.progression.domain import level_terms
+from services.progression.decisions import (
+    COMPETENCY_DECIDED,
+    LEVEL_DECIDED,
+    SUPPORT_DECIDED,
+    CompetencyDecided,
+    LevelDecided,
+    SupportDecided,
+)
 from services.progression.handlers.clock import Clock
 from services.progression.handlers.logs import Logs
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
@@ -16,16 +23,22 @@ from services.progression.learner import LearnerState
 from services.progression.level_fold import framework_of_level, may_sign_off
 from services.progression.policy import Policy, policy_from
 from services.progression.policy.rule import shifted
+from services.progression.support_fold import LEADER
 from services.progression.tables import key_states, rulebook
 from shared.crash_points import reach
 from shared.database import Connection, Database
-from shared.errors import Forbidden, InvalidEvent
+from shared.errors import Forbidden, InvalidEvent, NotFound
 from shared.event_log import Head
 from shared.events import Draft, Position, encode_json, envelope, now
 from shared.settings import Settings
 from shared.shards import shard_of
 
-Judgement = CompetencyDecided | LevelDecided
+Judgement = CompetencyDecided | LevelDecided | SupportDecided
+TYPES: dict[type[Judgement], str] = {
+    CompetencyDecided: COMPETENCY_DECIDED,
+    LevelDecided: LEVEL_DECIDED,
+    SupportDecided: SUPPORT_DECIDED,
+}
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -104,6 +117,10 @@ class Judgements:
             uuid.UUID(judgement.learner)
         except ValueError as error:
             raise InvalidEvent("not the opaque id of a learner", pointer=f"{at}/learner") from error
+        if isinstance(judgement, SupportDecided):
+            if judgement.scope not in (await self._standing(connection, tenant, judgement.learner)).support:
+                raise NotFound(f"no support is suggested on {judgement.scope[:100]!r}")
+            return judgement
         if isinstance(judgement, LevelDecided):
             leveled = _framework_with(judgement.level, frameworks, f"{at}/level")
             if judgement.kind == "sign_off":
@@ -116,16 +133,24 @@ class Judgements:
             raise InvalidEvent(f"no framework has {judgement.competency}", pointer=f"{at}/competency")
         if judgement.kind == "override":
             return _checked_override(judgement, await self._policy(connection, tenant, judgement), at)
+        if judgement.kind == "sign_off" and judgement.role == LEADER:
+            asked, _, late = (await self._standing(connection, tenant, judgement.learner)).awaiting.get(
+                judgement.competency, ("", "", "")
+            )
+            return msgspec.structs.replace(judgement, instead_of=asked if not late else "")
         return judgement
 
     async def _check_signer(self, connection: Connection, tenant: str, signed: LevelDecided, member: str) -> None:
         """Refuse a role that the level's rule does not ask for; `member` is a competency of the level."""
         rules = await rules_of(connection, tenant, framework_of(member))
         asked = level_terms(rules, member, rules.no).role
-        stored = await key_states.standing_of(connection, tenant, signed.learner)
-        standing = unpack_learner(stored) if stored is not None else LearnerState()
+        standing = await self._standing(connection, tenant, signed.learner)
         if not may_sign_off(standing, signed.level, asked, signed.role):
             raise Forbidden(f"{signed.level} is signed off by a {asked}, not by a {signed.role}")
+
+    async def _standing(self, connection: Connection, tenant: str, learner: str) -> LearnerState:
+        stored = await key_states.standing_of(connection, tenant, learner)
+        return unpack_learner(stored) if stored is not None else LearnerState()
 
     async def _policy(self, connection: Connection, tenant: str, judgement: CompetencyDecided) -> Policy | None:
         """Return the policy that is pinned to the key, or in force for what has no evidence yet."""
@@ -139,9 +164,8 @@ class Judgements:
         return policy_from(msgspec.json.decode(body)) if body is not None else None
 
     def _draft(self, tenant: str, id: str, judgement: Judgement) -> Draft:
-        type = COMPETENCY_DECIDED if isinstance(judgement, CompetencyDecided) else LEVEL_DECIDED
         body = envelope(
-            id=id, source="progression", type=type, tenant=tenant, subject=judgement.learner, time=now(),
+            id=id, source="progression", type=TYPES[type(judgement)], tenant=tenant, subject=judgement.learner, time=now(),
             data=encode_json(judgement),
         )  # fmt: skip
         return Draft(shard_of(tenant, judgement.learner, self._shards), tenant, judgement.learner, body)

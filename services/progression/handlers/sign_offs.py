@@ -7,9 +7,11 @@ import msgspec
 
 from services.progression.handlers.memory import unpack_learner
 from services.progression.handlers.rules import rules_of
-from services.progression.level_fold import ESCALATES_AFTER, LEADER
+from services.progression.level_fold import ESCALATES_AFTER
 from services.progression.school_calendar import school_days_later
+from services.progression.support_fold import LEADER
 from services.progression.tables import key_states
+from services.progression.telling import is_level
 from shared.database import Database
 from shared.events import now
 
@@ -55,7 +57,8 @@ async def waiting(
 
 
 def _waiting(learner: str, scope: str, role: str, since: str, escalate_at: str, at: str) -> Waiting:
-    is_level = "#" in scope.partition(":")[0]
     late = escalate_at <= at
-    also = (LEADER,) if is_level and late and role != LEADER else ()
-    return Waiting(learner, "level" if is_level else "competency", scope, (role, *also), since, escalate_at, late)
+    also = (LEADER,) if late and role != LEADER else ()
+    return Waiting(
+        learner, "level" if is_level(scope) else "competency", scope, (role, *also), since, escalate_at, late
+    )
