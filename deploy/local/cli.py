@@ -30,15 +30,17 @@ from deploy.local.commands.quarantine import quarantine
 from deploy.local.commands.rebuild import rebuild
 from deploy.local.commands.roster import roster
 from deploy.local.commands.settings import settings
+from deploy.local.commands.shadow import shadow_policy
 from deploy.local.commands.simulate import simulate_policy
 from deploy.local.commands.status import status
 from deploy.local.commands.token import token
 from deploy.local.commands.verify import verify
+from deploy.local.commands.webhook import webhook
 from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
     demo, up, status, down, reset, framework, roster, policy, settings, alignment, ingest, correct, quarantine, drain,
-    learner, class_, explain, merge, unmerge, export, erase, verify, rebuild, evaluate, doctor, token, key,
+    learner, class_, explain, webhook, merge, unmerge, export, erase, verify, rebuild, evaluate, doctor, token, key,
 )  # fmt: skip
 
 
@@ -69,7 +71,7 @@ def attain(home: str | None, tenant: str | None) -> None:
 
 for _command in COMMANDS:
     attain.add_command(_command)
-for _command in (simulate_policy, compare_policy, propose_policy, approve_policy, audit_policies):
+for _command in (simulate_policy, compare_policy, propose_policy, approve_policy, audit_policies, shadow_policy):
     policy.add_command(_command)
 
 

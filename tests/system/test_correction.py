@@ -2,11 +2,11 @@
 
 from collections import Counter
 
+import pytest
+
 from deploy.local.stack import Stack
 from tests.system.conftest import Attain
 from tests.system.district import SOURCE, ZERO, District, Item
-
-LEARNERS = 400
 
 
 def work(number: int) -> list[Item]:
@@ -21,9 +21,12 @@ def work(number: int) -> list[Item]:
     ]  # fmt: skip
 
 
-async def test_the_report_of_a_drill_equals_what_then_happens(stack: Stack, attain: Attain):
+@pytest.mark.parametrize("learners", [400, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
+async def test_the_report_of_a_drill_equals_what_then_happens(stack: Stack, attain: Attain, learners: int):
     district = await District(stack, "drill").open()
-    await district.send([item for number in range(LEARNERS) for item in work(number)])
+    items = [item for number in range(learners) for item in work(number)]
+    for start in range(0, len(items), 5000):
+        await district.send(items[start : start + 5000])
     await district.drained()
     before = await district.advancements()
     said = attain("correct", "--source", SOURCE, "--activity", "faulty", tenant=district.tenant)
@@ -40,10 +43,10 @@ async def test_the_report_of_a_drill_equals_what_then_happens(stack: Stack, atta
     assert {name: said[name] for name in ("pieces", "learners", "events")} == {
         name: done[name] for name in ("pieces", "learners", "events")
     }
-    assert said["pieces"] == LEARNERS // 2 + 3 * LEARNERS // 10
-    assert said["events"] == dict(told) == {"attain.competency.withdrawn.v1": LEARNERS * 6 // 10}
+    assert said["pieces"] == learners // 2 + 3 * learners // 10
+    assert said["events"] == dict(told) == {"attain.competency.withdrawn.v1": learners * 6 // 10}
     assert done["sent"]["corrected"] + done["sent"]["accepted"] == said["pieces"]
     assert (again["pieces"], again["events"]) == (0, {})
-    assert statuses["no_evidence"] == LEARNERS // 10
+    assert statuses["no_evidence"] == learners // 10
     assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]
     await district.close()

@@ -3,8 +3,6 @@
 import datetime
 import json
 
-import httpx
-
 from deploy.local.stack import Stack
 from tests.system.district import SOURCE, ZERO, District, Item
 
@@ -54,7 +52,7 @@ async def test_support_is_suggested_read_by_staff_and_closed_by_work_and_by_a_pe
     read = await district.get("progression", f"/v1/learners/{ada}/support")
     queue = await district.get("progression", "/v1/support?owner=teacher")
     family = stack.token(district.tenant, "records:read records:read:self")
-    refused = httpx.get(f"{url}/v1/learners/{ada}/support", headers={"Authorization": f"Bearer {family}"})
+    refused = await district.http.get(f"{url}/v1/learners/{ada}/support", headers={"Authorization": f"Bearer {family}"})
     [open_] = read["suggestions"]
 
     assert (open_["scope"], open_["cause"], open_["owner"]) == ("math:c2", "work_below_the_cut", "teacher")
@@ -65,12 +63,12 @@ async def test_support_is_suggested_read_by_staff_and_closed_by_work_and_by_a_pe
 
     await district.send([marked("ada", 20, 3)])
     teacher = stack.token(district.tenant, "decisions:write", subject="t-1")
-    closed = httpx.post(
+    closed = await district.http.post(
         f"{url}/v1/learners/{bob}/support/close", json={"scope": "math:c2", "outcome": "plan_changed"},
         headers={"Authorization": f"Bearer {teacher}"},
     )  # fmt: skip
     await district.drained()
-    again = httpx.post(
+    again = await district.http.post(
         f"{url}/v1/learners/{bob}/support/close", json={"scope": "math:c2", "outcome": "plan_changed"},
         headers={"Authorization": f"Bearer {teacher}"},
     )  # fmt: skip
