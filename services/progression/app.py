@@ -118,7 +118,7 @@ def _changing_and_telling(
     stack.push_async_callback(poster.close)
     app.include_router(adopting_router(Adoptions(database, decisions, config), decisions, database, config))
     app.include_router(shadowing_router(shadows, config))
-    app.include_router(correcting_router(database, config))
+    app.include_router(correcting_router(database, references, config))
     app.include_router(feeds_router(database, logs.advancement, references, config))
     app.include_router(webhooks_router(Webhooks(database, poster, config), database, logs.advancement))
     return shadows, Dispatcher(database, references, poster, config)
