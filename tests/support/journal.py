@@ -194,6 +194,9 @@ class Journal:
             keys_of.setdefault((key[0], key[1]), []).append(key)
         for learner in sorted(learners):
             keys = keys_of.get(learner, [])
+            # As a shard's owner does: only learners older than the rules in force are loaded whole.
+            if all(self.states[key][0] == self.rules[key[0]].no for key in keys):
+                continue
             for key in keys:
                 self._load(key)
             old = [key for key in keys if self._cache[key].rules_no < self.rules[key[0]].no]
