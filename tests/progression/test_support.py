@@ -176,16 +176,14 @@ def test_a_set_of_twelve_practice_items_beside_class_work_is_no_prompt():
 
 def test_the_weakest_prerequisite_is_that_of_the_moment_however_the_batches_fall():
     """In one batch with what comes after it, in batches of one with empty caches: the same name."""
-    records = [
-        *work(1, 1, competency="math:add"),
-        *work(2, 2, 2, 2, 2, start=10),
-        *work(1, competency="math:sub", start=20),
-    ]
+    before = [*work(2, 2, competency="math:add"), *work(1, 1, competency="math:sub", start=5)]
+    after = [*work(1, 1, competency="math:add", start=20), *work(3, 3, competency="math:sub", start=25)]
+    records = [*before, *work(2, 2, 2, 2, 2, start=10), *after]
     together, apart = begun().fold(records), begun()
     for record in records:
         apart.fold([record], drop_cache=True)
 
-    assert told(together, "suggested")[0]["weakest_prerequisite"] == "math:add"
+    assert told(together, "suggested")[0]["weakest_prerequisite"] == "math:sub"
     assert [(event.id, event.data) for event in apart.told] == [(event.id, event.data) for event in together.told]
 
 
