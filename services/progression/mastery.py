@@ -7,6 +7,7 @@ attempt, source, id): nothing depends on arrival. A piece that sorts after the l
 """
 
 from collections.abc import Iterable
+from operator import attrgetter
 
 from services.progression.evidence_rules import (
     SEEN_BYTES_MAX,
@@ -26,6 +27,8 @@ from services.progression.sufficiency import enough, tally_up
 from services.progression.work import noted, work_of
 
 __all__ = ["KeyState", "Order", "Piece", "add", "fold_composites", "piece_of", "replay", "stands_alone"]
+
+_order_of = attrgetter("order")
 
 
 def add(state: KeyState, piece: Piece, rule: Rule | None) -> None:
@@ -67,7 +70,7 @@ def replay(
         breaks=standing.breaks,
         decided=standing.decided if decisions is None else in_force(tuple(decisions)),
     )
-    ordered = sorted(pieces, key=_order)
+    ordered = sorted(pieces, key=_order_of)
     if rule is None or rule.plain:
         for piece in ordered:
             add(state, piece, rule)
@@ -214,7 +217,3 @@ def _hold_against(state: KeyState, at: str, value: Value) -> None:
         state.doubts = 0 if agrees else state.doubts + 1
     if not value.correct and latest(state.decided, "presume") is not None:
         state.low = True
-
-
-def _order(piece: Piece) -> Order:
-    return piece.order

@@ -9,13 +9,19 @@ import pytest
 import pytest_asyncio
 from aiokafka import ConsumerRecord, TopicPartition
 
+from services.progression.curriculum import Framework
+from services.progression.decisions import CompetencyDecided
 from services.progression.handlers.clock import Clock
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.fold import MasteryFold
+from services.progression.handlers.judgements import Judgements
 from services.progression.handlers.logs import CONSUMER, DecisionInbox, Logs
+from services.progression.handlers.memory import pack
+from services.progression.learner import LearnerState
 from services.progression.tables import clock as tables
+from services.progression.tables import key_states
 from shared.consumer import ShardConsumer
-from shared.contracts import EVIDENCE_RECORDED
+from shared.contracts import EVIDENCE_RECORDED, Competency
 from shared.database import Database
 from shared.errors import Unavailable
 from shared.events import encode_json, envelope, now, placed
@@ -33,6 +39,10 @@ AGEING = {
     "id": "a", "method": {"type": "streak", "n": 1}, "decision": {"latch": "first_crossing"},
     "upkeep": {"reverify_after_days": 10},
 }  # fmt: skip
+
+
+class _Stored(msgspec.Struct):
+    data: CompetencyDecided
 
 
 class Hand:
@@ -146,6 +156,34 @@ async def test_when_the_database_too_stands_years_ahead_it_is_seen_by_what_was_b
         assert (await tables.read(connection)).seen == long_ago, "a doubted clock moves nothing"
         await connection.execute("update clock_seen set at = $1", long_ago + datetime.timedelta(days=2))
     await eventually(lambda: _true(progression.clock.believed))
+
+
+async def test_a_leader_signs_off_in_place_of_a_teacher_only_once_that_has_waited_long_enough(
+    progression: Progression,
+) -> None:
+    """Two competencies wait for a teacher; one of them has escalated."""
+    await eventually(lambda: _true(progression.clock.believed))
+    learner = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+    graph = Framework("math", "Mathematics", (Competency("a", "A", 1), Competency("b", "B", 2)), ())
+    standing = LearnerState(awaiting={"math:a": ("teacher", now(), ""), "math:b": ("teacher", now(), FAR)})
+    decisions = Decisions(progression.database, progression.logs, progression.settings)
+    _, positions = await decisions.publish_framework(TENANT, graph)
+    await eventually(lambda: decisions.folded(positions))
+    async with progression.database.connection() as connection:
+        await key_states.save_standings(connection, [(TENANT, learner, 0, pack(standing), None)])
+    judgements = Judgements(progression.database, progression.logs, progression.settings, progression.clock)
+    signed = [
+        CompetencyDecided(learner, f"math:{code}", "sign_off", "school_leader", "l-1", "sign_off") for code in "ab"
+    ]
+    await judgements.decide(TENANT, signed)
+    async with progression.database.connection() as connection:
+        rows = await connection.fetch(
+            "select body from event_log where log = 'decisions' and subject = $1 order by pos", learner
+        )
+    made = [msgspec.json.decode(row["body"], type=_Stored).data for row in rows]
+
+    assert [(each.role, each.instead_of) for each in made] == [("school_leader", "teacher"), ("school_leader", "")]
+    assert [each.decided("d", "t").by for each in made] == ["teacher", "school_leader"]
 
 
 async def _true(holds: bool) -> bool:

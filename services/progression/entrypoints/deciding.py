@@ -1,6 +1,7 @@
 """Decisions of people on learners: sign-offs, overrides, credits, placements, levels and goals."""
 
 import datetime
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -19,6 +20,7 @@ from shared.web import Caller
 ITEMS_MAX = 1000
 Text = Annotated[str, Field(max_length=2000)]
 Name = Annotated[str, Field(min_length=1, max_length=300)]
+Decide = Callable[[Identity, Sequence[Judgement]], Awaitable[dict[str, Any]]]
 
 
 class Body(BaseModel):
@@ -103,7 +105,7 @@ def deciding_router(judgements: Judgements, database: Database) -> APIRouter:
     """Return the routes; each decision answers with ids and positions once it is durable."""
     router = APIRouter(tags=["decisions"])
 
-    async def made(caller: Identity, decided: list[Judgement]) -> dict[str, Any]:
+    async def made(caller: Identity, decided: Sequence[Judgement]) -> dict[str, Any]:
         return _answer(await judgements.decide(caller.tenant, decided))
 
     @router.post("/v1/sign-offs", status_code=201)
@@ -160,6 +162,14 @@ def deciding_router(judgements: Judgements, database: Database) -> APIRouter:
         )
         return await made(caller, [msgspec.structs.replace(decided, undoes=id)])
 
+    return _level_routes(router, judgements, made)
+
+
+def _level_routes(
+    router: APIRouter,
+    judgements: Judgements,
+    made: Callable[[Identity, Sequence[Judgement]], Awaitable[dict[str, Any]]],
+) -> APIRouter:
     @router.post("/v1/placements", status_code=201)
     async def place(body: Placement, caller: Caller) -> dict[str, Any]:
         """Place a learner on a level; what lies below without evidence is presumed until evidence speaks."""

@@ -20,9 +20,10 @@ from services.progression.handlers.logs import Logs
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
 from services.progression.handlers.rules import rules_of
 from services.progression.learner import LearnerState
-from services.progression.level_fold import framework_of_level, may_sign_off
+from services.progression.level_fold import REVIEW_DAYS, framework_of_level, may_sign_off
 from services.progression.policy import Policy, policy_from
 from services.progression.policy.rule import shifted
+from services.progression.school_calendar import local_day, school_day_after
 from services.progression.support_fold import LEADER
 from services.progression.tables import key_states, rulebook
 from shared.crash_points import reach
@@ -127,6 +128,8 @@ class Judgements:
                 await self._check_signer(connection, tenant, judgement, leveled.levels[judgement.level][0])
             if judgement.kind in ("withhold", "withdraw", "reinstate") and not judgement.reason:
                 raise InvalidEvent("a person who decides this gives a reason", pointer=f"{at}/reason")
+            if judgement.kind == "withhold":
+                return await self._reviewed(connection, tenant, judgement, at)
             return judgement
         framework = frameworks.get(framework_of(judgement.competency))
         if framework is None or judgement.competency not in framework.by_id:
@@ -139,6 +142,19 @@ class Judgements:
             )
             return msgspec.structs.replace(judgement, instead_of=asked if not late else "")
         return judgement
+
+    async def _reviewed(self, connection: Connection, tenant: str, withheld: LevelDecided, at: str) -> LevelDecided:
+        """Return a refusal with the day of its review, which lies within 20 school days: the last of them if none is named."""
+        rules = await rules_of(connection, tenant, "")
+        zone = rules.zones[-1] or "UTC"
+        today = local_day(now(), zone)
+        latest = school_day_after(today, REVIEW_DAYS, rules.breaks[-1]).isoformat()
+        review_at = withheld.review_at or latest
+        if not today.isoformat() <= review_at <= latest:
+            raise InvalidEvent(
+                f"it is reviewed within {REVIEW_DAYS} school days, by {latest}", pointer=f"{at}/review_at"
+            )
+        return msgspec.structs.replace(withheld, review_at=review_at)
 
     async def _check_signer(self, connection: Connection, tenant: str, signed: LevelDecided, member: str) -> None:
         """Refuse a role that the level's rule does not ask for; `member` is a competency of the level."""
