@@ -151,3 +151,15 @@ def test_the_fewest_pieces_of_the_card_are_what_the_fold_takes():
 
     assert replay(KeyState(), work, policy.rule, "").crossed_at is not None
     assert replay(KeyState(), work[:-1], policy.rule, "").crossed_at is None
+
+
+def test_a_card_says_when_an_adult_is_asked_to_help():
+    found = [line for line in card_of(read_policy(template("classroom"))).asks if line.startswith("An adult")]
+    plain = card_of(policy_from(STREAK)).asks
+
+    assert found == [
+        "An adult is asked to help after five pieces of work of which none of the last three is at the goal, 10 items of"
+        " practice on two days without the goal, five school days without a confirmation that alone is missing or ten school"
+        " days without a place on a level that is ready."
+    ]
+    assert not [line for line in plain if "adult" in line]
