@@ -13,6 +13,7 @@ from services.progression.evidence_rules import (
     SEEN_BYTES_MAX,
     Counted,
     activity_of,
+    all_alone,
     composites,
     is_half,
     mark,
@@ -71,7 +72,7 @@ def replay(
         decided=standing.decided if decisions is None else in_force(tuple(decisions)),
     )
     ordered = sorted(pieces, key=_order_of)
-    if rule is None or rule.plain:
+    if rule is None or rule.plain or (rule.steps and all_alone(ordered)):
         for piece in ordered:
             add(state, piece, rule)
     elif ordered:

@@ -217,7 +217,9 @@ def _helps(support: Support) -> str:
         pieces, below = support.class_work.pieces, support.class_work.below
         when.append(f"{_count(pieces, 'piece')} of work of which none of the last {_count(below, '')} is at the goal")
     if support.practice is not None:
-        when.append(f"{support.practice.items} items of practice on {_count(support.practice.days, 'day')} without the goal")
+        when.append(
+            f"{support.practice.items} items of practice on {_count(support.practice.days, 'day')} without the goal"
+        )
     if support.waits.sign_off is not None:
         when.append(f"{_count(support.waits.sign_off, 'school day')} without a confirmation that alone is missing")
     if support.waits.placement is not None:
