@@ -73,7 +73,7 @@ async def _refolded(district: Bench) -> float:
         stages = (await district.http.get(f"{url}/v1/lag")).json()["stages"]
         if not next(stage["behind_events"] for stage in stages if stage["name"] == "decisions"):
             return time.perf_counter() - started
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.25)
 
 
 def main() -> None:

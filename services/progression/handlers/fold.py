@@ -40,7 +40,7 @@ from shared.settings import Settings
 from shared.shards import stable_id
 
 SWEEP_S = 0.06
-"""How long the refolding of one batch after new rules is to take: evidence that arrives meanwhile waits for it."""
+"""CPU seconds that the refolding of one batch after new rules is to take: evidence that arrives meanwhile waits for it."""
 SWEEP_LEARNERS, SWEEP_LEARNERS_MAX = 20, 500
 """Learners of the first such batch, and of the largest."""
 DUE_KEYS = 1000
@@ -327,9 +327,9 @@ class MasteryFold:
             outcome.swept.append((shard.number, tenant, rules.no))
             return
         shard.sweep[tenant] = names[-1]
-        started = time.perf_counter()
+        started = time.thread_time()
         await self._refold(shard, fold, [(tenant, name) for name in names], settle)
-        fitting = len(names) * SWEEP_S / max(time.perf_counter() - started, 0.001)
+        fitting = len(names) * SWEEP_S / max(time.thread_time() - started, 0.001)
         self._sweep_learners = max(1, min(round(fitting), 2 * self._sweep_learners, SWEEP_LEARNERS_MAX))
 
     async def _note_recalculations(self, shard: Shard, tenant: str, kind: Moment, after: int, outcome: Outcome) -> None:
