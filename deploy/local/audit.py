@@ -18,7 +18,8 @@ import msgspec
 from deploy.local.audit_views import audit_read_models
 from deploy.local.options import checked
 from services.progression.curriculum import Framework
-from services.progression.domain import Entry, ShardFold, describe
+from services.progression.describing import describe
+from services.progression.domain import Entry, ShardFold
 from services.progression.inputs import Key, decode, input_of, valid_pieces
 from services.progression.learner import LearnerState
 from services.progression.mastery import KeyState, replay

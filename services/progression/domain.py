@@ -15,6 +15,7 @@ import msgspec
 from services.progression.advancement import LevelStep, Review, fold_changes
 from services.progression.curriculum import framework_of
 from services.progression.decisions import ClockTicked, CompetencyDecided, LevelDecided, SupportDecided
+from services.progression.describing import describe
 from services.progression.evidence_rules import activity_of, mark
 from services.progression.inputs import Input, Key, Learner, absorb, valid_pieces
 from services.progression.learner import LearnerState
@@ -25,15 +26,11 @@ from services.progression.standing import (
     Standing,
     awaited_role,
     deadline_of,
-    explain,
     is_due,
-    missing_of,
     needs_of,
     rule_of,
     score_of,
-    shown_at,
     standing_of,
-    status_of,
     status_was,
     transitions,
     unshown_part,
@@ -373,29 +370,3 @@ class ShardFold:
 def _id_of(change: Change) -> str:
     kind = f"attain.competency.{change.transition}.v1"
     return event_id(change.tenant, change.learner, kind, change.competency, change.policy_hash, change.trigger)
-
-
-def describe(key: Key, state: KeyState, policies: dict[str, Policy]) -> MasteryUpdated:
-    """Return a state as others see it."""
-    policy = policies.get(state.policy)
-    rule = rule_of(policy, state)
-    status = status_of(state, rule)
-    shown = shown_at(state, status)
-    missing = missing_of(state, rule) if shown is None else ()
-    return MasteryUpdated(
-        key[1],
-        key[2],
-        framework_of(key[2]),
-        status,
-        score_of(state, rule),
-        state.pieces,
-        state.last[0] if state.last is not None else None,
-        shown,
-        policy.reference if policy is not None else None,
-        missing,
-        state.seq,
-        explain(state, rule, status, missing),
-        state.basis,
-        state.first_at or None,
-        state.count,
-    )
