@@ -39,7 +39,7 @@ from shared.events import Envelope, decode_envelope, encode_json, now
 from shared.settings import Settings
 from shared.shards import stable_id
 
-SWEEP_S = 0.06
+SWEEP_S = 0.03
 """CPU seconds that the refolding of one batch after new rules is to take: evidence that arrives meanwhile waits for it."""
 SWEEP_LEARNERS, SWEEP_LEARNERS_MAX = 20, 500
 """Learners of the first such batch, and of the largest."""
