@@ -16,7 +16,7 @@ def streak(n: int) -> dict[str, object]:
         "id": "s",
         "method": {"type": "streak", "n": n},
         "decision": {"latch": "first_crossing"},
-        "rationale": "fewer",
+        "rationale": f"{n} are enough",
     }
 
 
