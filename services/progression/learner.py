@@ -1,6 +1,10 @@
 """What a learner has on the record and was told, over all competencies and levels."""
 
+from typing import Literal
+
 import msgspec
+
+Wait = Literal["sign_off", "ready_not_placed"]
 
 
 class Suggestion(msgspec.Struct, array_like=True, frozen=True):
@@ -60,7 +64,7 @@ class LearnerState(msgspec.Struct, array_like=True):
     """Competencies credited by a crosswalk: what was shown, and the id of the decision that credits."""
     support: dict[str, Suggestion] = {}
     """Open suggestions, by competency or level."""
-    waits: dict[str, tuple[str, str, str]] = {}
+    waits: dict[str, tuple[Wait, str, str]] = {}
     """Waits for adults, by competency or level: which, since when, and when it asks for support."""
 
     def shows(self, competency: str) -> bool:

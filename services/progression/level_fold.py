@@ -124,15 +124,18 @@ class LevelFold:
             yield self._ask_for_sign_off(framework, level, [role], escalate_at)
 
     def escalate(self, at: str) -> Iterator[Told]:
-        """Ask a leader as well for the sign-offs that have waited long enough."""
+        """Ask a leader as well for the sign-offs that have waited long enough, by the breaks that are known by now."""
         standing = self._standing
         for scope, (role, since, escalate_at) in list(standing.awaiting.items()):
-            if escalate_at and escalate_at <= at:
-                standing.awaiting[scope] = (role, since, "")
-                framework = self._frameworks.get(framework_of_level(scope))
-                if framework is not None and scope in framework.levels:
-                    first = standing.requested.get(scope)
-                    yield self._ask_for_sign_off(framework, scope, [role, LEADER], "", replaces=first)
+            if not escalate_at or escalate_at > at:
+                continue
+            framework = self._frameworks.get(framework_of_level(scope))
+            members = framework.levels.get(scope) if framework is not None else None
+            late = self._terms(members[0] if members else scope).days_later(since, ESCALATES_AFTER)
+            standing.awaiting[scope] = (role, since, late if late > at else "")
+            if framework is not None and members and late <= at:
+                first = standing.requested.get(scope)
+                yield self._ask_for_sign_off(framework, scope, [role, LEADER], "", replaces=first)
 
     def _ask_for_sign_off(
         self, framework: Framework, level: str, roles: list[str], escalate_at: str, **members: Any

@@ -8,18 +8,17 @@ with the school year. Nothing is compared with other learners.
 
 import datetime
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from services.progression.curriculum import Framework, framework_of
 from services.progression.decisions import SupportDecided
-from services.progression.learner import LearnerState, Suggestion
+from services.progression.learner import LearnerState, Suggestion, Wait
 from services.progression.levels import LevelTerms
 from services.progression.policy.members import Support
 from services.progression.school_calendar import local_day, midnight_after, school_days_between
 from services.progression.telling import Cause, Change, Teller, Told, is_level
 from services.progression.work import school_year
 
-Wait = Literal["sign_off", "ready_not_placed"]
 WAITS: dict[Wait, str] = {"sign_off": "sign_off_waits", "ready_not_placed": "ready_and_waiting"}
 """The cause that each wait for adults is."""
 TEXTS: dict[str, str] = {
@@ -71,14 +70,18 @@ class SupportFold:
 
     def wait(self, scope: str, wait: Wait) -> None:
         """Note that a learner waits for adults from now on; where the rule asks for support, it is due after some days."""
-        standing, terms = self._standing, self._terms_of(scope)
-        if terms.support is None or scope in standing.waits or scope in standing.support:
-            return
-        waits, since = terms.support.waits, self._teller.trigger.time
-        days = waits.sign_off if wait == "sign_off" else waits.placement
-        if days is None:
-            return
-        standing.waits[scope] = (wait, since, terms.days_later(since, days))
+        standing, since = self._standing, self._teller.trigger.time
+        due = self._due(scope, wait, since)
+        if due and scope not in standing.waits and scope not in standing.support:
+            standing.waits[scope] = (wait, since, due)
+
+    def _due(self, scope: str, wait: Wait, since: str) -> str:
+        """Return when a wait has lasted too long; empty where the rule does not ask."""
+        terms = self._terms_of(scope)
+        if terms.support is None:
+            return ""
+        days = terms.support.waits.sign_off if wait == "sign_off" else terms.support.waits.placement
+        return terms.days_later(since, days) if days is not None else ""
 
     def over(self, scope: str, wait: Wait) -> Iterator[Told]:
         """Yield what ends where a wait is over."""
@@ -93,8 +96,11 @@ class SupportFold:
             if due > at:
                 continue
             del standing.waits[scope]
-            support = self._terms_of(scope).support
-            if support is not None and wait in WAITS:
+            support, later = self._terms_of(scope).support, self._due(scope, wait, since)
+            if later > at:
+                # Breaks were set meanwhile.
+                standing.waits[scope] = (wait, since, later)
+            elif later and support is not None:
                 yield from self._suggest(scope, "school", WAITS[wait], LEADER, support, since=since)
         for scope, open_ in list(standing.support.items()):
             if open_.ends <= at:

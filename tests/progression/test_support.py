@@ -233,6 +233,17 @@ def test_days_without_school_are_not_waited():
     assert outcomes(journal) == ["sign_off_waits"]
 
 
+def test_a_break_that_is_set_while_somebody_waits_counts_as_well():
+    journal = signable().fold([Decided(breaks="2026-04-06/2026-04-10")])
+    journal.fold([ClockTicked("ada", "2026-04-08T12:00:00.000000Z")])
+    assert told(journal) == []
+    assert journal.learners["school", "ada"].awaiting["math:add"][2].startswith("2026-04-15")
+
+    journal.fold([ClockTicked("ada", "2026-04-15T12:00:00.000000Z")])
+    assert outcomes(journal) == ["sign_off_waits"]
+    assert journal.learners["school", "ada"].awaiting["math:add"][2] == ""
+
+
 def test_where_the_work_itself_can_still_show_it_nobody_waits_for_adults_alone():
     journal = begun().fold(work(3, 3, competency="math:add"))
     journal.fold([ClockTicked("ada", "2026-05-01T12:00:00.000000Z")])
