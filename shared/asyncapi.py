@@ -12,7 +12,8 @@ from faststream.specification import AsyncAPI
 
 from shared.contracts import EVENTS
 from shared.event_log import EventLog
-from shared.public_events import ADVANCEMENT_EVENTS, SUPPORT_EVENTS
+from shared.public_events import ADVANCEMENT_EVENTS
+from shared.support_events import SUPPORT_EVENTS
 from shared.topics import TOPICS
 
 DATA = EVENTS | {"advancement": ADVANCEMENT_EVENTS, "support": SUPPORT_EVENTS}

@@ -65,8 +65,7 @@ class ShardConsumer(ShardFolder):
         self._feed = feed
         self._inbox = inbox
         self._behind = asyncio.Event()
-        self._has_more = False
-        """Whether the handler had work of its own left when it was last asked."""
+        self._has_more = False  # whether the handler had work of its own left when it was last asked
         self.ticked_at = time.monotonic()
         """When the loop last went round, on this process's clock; a dependency that is away does not stop it."""
 

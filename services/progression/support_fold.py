@@ -14,7 +14,7 @@ from services.progression.curriculum import Framework, framework_of
 from services.progression.decisions import SupportDecided
 from services.progression.learner import LearnerState, Suggestion, Wait
 from services.progression.levels import LevelTerms
-from services.progression.policy.members import Support
+from services.progression.policy.support import Support
 from services.progression.school_calendar import local_day, midnight_after, school_days_between
 from services.progression.telling import Cause, Change, Teller, Told, is_level
 from services.progression.work import school_year

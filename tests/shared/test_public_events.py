@@ -8,7 +8,8 @@ from faststream.kafka import KafkaBroker
 
 from shared.asyncapi import document
 from shared.event_log import EventLog
-from shared.public_events import ADVANCEMENT_EVENTS, SUPPORT_EVENTS, Mastered, PublicEvent
+from shared.public_events import ADVANCEMENT_EVENTS, Mastered, PublicEvent
+from shared.support_events import SUPPORT_EVENTS
 
 COMMON: dict[str, object] = {
     "learner": {"id": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "refs": []},

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from services.progression.policy.effort import AT_THE_CUT, PIECES_MAX, STANDARDS, Effort, Pieces, effort_of
 from services.progression.policy.language import Policy
-from services.progression.policy.members import Sufficiency, Support
+from services.progression.policy.members import Sufficiency
 from services.progression.policy.requirements import Group, Require
+from services.progression.policy.support import Support
 from shared.contracts import Kind
 
 KINDS: dict[Kind, str] = {

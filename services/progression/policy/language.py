@@ -25,12 +25,12 @@ from services.progression.policy.members import (
     Selector,
     SignOff,
     Sufficiency,
-    Support,
     Upkeep,
     fault,
 )
 from services.progression.policy.requirements import Advancement
 from services.progression.policy.rule import Rule, compile_rule
+from services.progression.policy.support import Support
 from shared.contracts import PolicyRef
 
 PROBABLE = frozenset(("bkt", "beta_binomial", "irt_eap", "growth_filter"))
