@@ -31,6 +31,9 @@ class Settings(BaseSettings):
     evidence_database: str = Field("", description="PostgreSQL URL of the evidence service")
     progression_database: str = Field("", description="PostgreSQL URL of the progression service")
     reporting_database: str = Field("", description="PostgreSQL URL of the reporting service")
+    evidence_owner_database: str = Field("", description="the same as its owner, to migrate it; else the service's own")
+    progression_owner_database: str = Field("", description="the same as its owner, to migrate it")
+    reporting_owner_database: str = Field("", description="the same as its owner, to migrate it")
     evidence_url: str = Field("http://127.0.0.1:8101", description="where the other services find evidence")
     progression_url: str = Field("http://127.0.0.1:8102", description="where the other services find progression")
     allow_newer_schema: bool = Field(

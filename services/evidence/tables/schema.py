@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID
 
 from shared import consumer, event_log, reconciliation
+from shared.row_security import keep_rows_apart
 
 metadata = sa.MetaData()
 event_log.define_tables(metadata)
@@ -34,7 +35,9 @@ evidence = sa.Table(
     sa.Column("align_by", _TEXT),
     sa.Column("told", UUID),
     sa.Column("home", UUID),
+    postgresql_partition_by="RANGE (evidence_id)",
 )
+keep_rows_apart(evidence)
 sa.Index(
     "evidence_align_by",
     evidence.c.tenant,
