@@ -23,7 +23,7 @@ _OF_TENANT = f"(select current_setting('{TENANT_SETTING}', true))"
 """A subselect is evaluated once a statement, a bare call once a row."""
 _SHARED_WRITES = {"log_head": "update"}
 """What a request may change in tables that no tenant owns: appending moves heads."""
-_HIDDEN = ("alembic_version", "relay_cursor")
+_HIDDEN = ("alembic_version",)
 _HAS_TENANT = (
     "exists(select from pg_attribute a where a.attrelid = {}.oid and a.attname = 'tenant' and not a.attisdropped)"
 )

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     reporting_owner_database: str = Field("", description="the same as its owner, to migrate it")
     evidence_url: str = Field("http://127.0.0.1:8101", description="where the other services find evidence")
     progression_url: str = Field("http://127.0.0.1:8102", description="where the other services find progression")
+    reporting_url: str = Field("http://127.0.0.1:8103", description="where evidence asks whether a piece is shown")
     allow_newer_schema: bool = Field(
         False, description="run on a schema newer than this version knows: for a rollback, since migrations only add"
     )

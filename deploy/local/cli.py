@@ -32,13 +32,14 @@ from deploy.local.commands.roster import roster
 from deploy.local.commands.settings import settings
 from deploy.local.commands.simulate import simulate_policy
 from deploy.local.commands.status import status
+from deploy.local.commands.tenant import tenant
 from deploy.local.commands.token import token
 from deploy.local.commands.verify import verify
 from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
     demo, up, status, down, reset, framework, roster, policy, settings, alignment, ingest, correct, quarantine, drain,
-    learner, class_, explain, merge, unmerge, export, erase, verify, rebuild, evaluate, doctor, token, key,
+    learner, class_, explain, merge, unmerge, export, erase, verify, rebuild, evaluate, doctor, token, key, tenant,
 )  # fmt: skip
 
 

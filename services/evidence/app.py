@@ -28,6 +28,7 @@ from services.evidence.handlers.merging import Merging
 from services.evidence.handlers.parked import CurriculumHandler, Releaser
 from services.evidence.handlers.quarantine import Quarantine
 from services.evidence.handlers.roster import Rosters
+from services.evidence.handlers.tracing import Tracing
 from services.evidence.handlers.writer import Writer
 from services.evidence.handlers.xapi import Statements
 from shared.asyncapi import asyncapi_router
@@ -35,6 +36,7 @@ from shared.consumer import ShardConsumer
 from shared.database import Database
 from shared.event_log import EventLog
 from shared.feed import FeedClient
+from shared.peer import Peer
 from shared.reconciliation import Reconciler, Tally, reconciliation_router
 from shared.relay import Relay
 from shared.service import Tasks, keep_consuming, make_service, serve
@@ -89,7 +91,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     _take_in_formats(app, formats, Statements(database, intake, quarantine, config), quarantine, limits, config)
     _know_keys(app, Keys(database, config))
     for router in (
-        evidence_router(intake, limits, database, config),
+        evidence_router(intake, limits, database, _tracing(database, config, stack), config),
         learners_router(database, logs, learners),
         merges_router(Merging(database, evidence, learners, writer.counts, relay.hand_over), config),
         alignments_router(database, alignments, releaser.wake, config),
@@ -109,6 +111,13 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     tasks.start("broker", keep_consuming(broker))
     for stop in (tasks.stop, writer.drain, curriculum.stop, broker.stop):
         stack.push_async_callback(stop)
+
+
+def _tracing(database: Database, config: Settings, stack: contextlib.AsyncExitStack) -> Tracing:
+    progression, reporting = (Peer(url, config, timeout_s=2) for url in (config.progression_url, config.reporting_url))
+    stack.push_async_callback(progression.close)
+    stack.push_async_callback(reporting.close)
+    return Tracing(database, progression, reporting)
 
 
 def _know_keys(app: FastAPI, keys: Keys) -> None:

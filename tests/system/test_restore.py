@@ -99,6 +99,8 @@ class Load(threading.Thread):
         """Wait until so many are acknowledged."""
         deadline = time.monotonic() + 60
         while self.sent < count:
+            assert self.is_alive()
+            assert self.refused == []
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
@@ -121,7 +123,7 @@ class Load(threading.Thread):
 def _piece(number: int) -> dict[str, Any]:
     return {
         "id": f"p-{number}", "source": "urn:test:restore", "learner": f"l-{number % 97}",
-        "competencies": [f"math:c{number % 3}"], "score": {"raw": number % 4 > 0, "max": 1},
+        "competencies": [f"math:c{number % 3}"], "score": {"raw": int(number % 4 > 0), "max": 1},
         "occurred_at": f"2026-03-{1 + number % 28:02}T10:{number % 60:02}:00Z",
     }  # fmt: skip
 

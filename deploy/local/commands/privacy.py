@@ -45,7 +45,7 @@ def export_learner(context: Context, learner: str, source_id: str | None, output
     sizes = {}
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name, (service, path) in HELD.items():
-            content = _held(context, service, path.format(opaque))
+            content = held(context, service, path.format(opaque))
             bundle.writestr(name, content)
             sizes[name] = len(content)
     context.emit({"learner": opaque, "file": str(file), "bytes": sizes})
@@ -77,7 +77,8 @@ def erase_learner(context: Context, learner: str, source_id: str | None, yes: bo
     context.emit(certificate | {"certificate": digest})
 
 
-def _held(context: Context, service: str, path: str) -> bytes:
+def held(context: Context, service: str, path: str) -> bytes:
+    """Return what a service holds of a learner, as JSON; empty where it knows nothing."""
     with context.client(service, scope="admin records:read") as client:
         answer = patiently(lambda: client.get(path))
     if answer.status_code == 404 and service != "evidence":

@@ -9,6 +9,7 @@ from services.evidence.entrypoints.answers import Id, answer, answer_one, as_uui
 from services.evidence.handlers import reading
 from services.evidence.handlers.intake import Intake
 from services.evidence.handlers.limits import BadSources
+from services.evidence.handlers.tracing import Tracing
 from shared.database import Database
 from shared.errors import InvalidEvent, TooLarge
 from shared.settings import Settings
@@ -19,7 +20,9 @@ _decode_object = msgspec.json.Decoder(msgspec.Raw).decode
 _NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines")
 
 
-def evidence_router(intake: Intake, limits: BadSources, database: Database, settings: Settings) -> APIRouter:
+def evidence_router(
+    intake: Intake, limits: BadSources, database: Database, tracing: Tracing, settings: Settings
+) -> APIRouter:
     """Return the routes on evidence."""
     router = APIRouter(tags=["evidence"])
 
@@ -51,9 +54,9 @@ def evidence_router(intake: Intake, limits: BadSources, database: Database, sett
 
     @router.get("/v1/evidence/{evidence_id}/trace")
     async def trace(evidence_id: Id, caller: Caller) -> Response:
-        """What happened to a piece here: received, accepted, what it corrects, what voids it, what it waits for."""
+        """Where a piece is between here and the read models, what it corrects, what voids it, what it waits for."""
         caller.require("records:read")
-        return answer(await reading.trace(database, caller.tenant, as_uuid(evidence_id, "evidence_id")))
+        return answer(await tracing.trace(caller.tenant, as_uuid(evidence_id, "evidence_id")))
 
     return router
 
