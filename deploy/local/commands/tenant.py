@@ -24,7 +24,6 @@ WHOLE = {
     "webhooks.json": ("progression", "/v1/webhooks"),
     "keys.json": ("evidence", "/v1/keys"),
     "classes.json": ("evidence", "/v1/roster/classes"),
-    "schools.json": ("evidence", "/v1/roster/schools"),
     "alignments.json": ("evidence", "/v1/alignments"),
 }
 """What an export has beside its learners: the service that answers, and where."""
@@ -130,8 +129,23 @@ def learners_of(context: Context) -> list[str]:
 def _whole(context: Context) -> Iterator[tuple[str, Any]]:
     for name, (service, path) in WHOLE.items():
         with context.client(service, scope="admin records:read policy:write") as client:
-            answer = patiently(lambda client=client, path=path: client.get(path))  # type: ignore[misc]
-        yield name, told(answer).json()
+            yield name, _all_pages(client, path)
+
+
+def _all_pages(client: httpx.Client, path: str) -> Any:
+    """Return an answer, with the items of all its pages where it has such."""
+    whole: Any = None
+    after = ""
+    while True:
+        query = {"after": after} if after else {}
+        answer = told(patiently(lambda query=query: client.get(path, params=query))).json()  # type: ignore[misc]
+        if whole is None:
+            whole = answer
+        else:
+            whole["items"] += answer["items"]
+        if not isinstance(answer, dict) or not answer.get("items") or not answer.get("next"):
+            return whole
+        after = answer["next"]
 
 
 def _revoke_keys(context: Context) -> int:
