@@ -28,7 +28,7 @@ Event = EvidenceRecorded | EvidenceRetracted | CompetencyDecided | LevelDecided 
 
 
 class Input(msgspec.Struct, frozen=True, gc=False):
-    """An event at its place in the journal; `piece` is there when it adds one and changes nothing else."""
+    """An event at its place in the journal; `piece` is there when it adds one, the same for all keys, and nothing else."""
 
     learner: Learner
     keys: tuple[Key, ...]
@@ -51,9 +51,8 @@ def input_of(tenant: str, id: str, pos: int, time: str, event: Event) -> Input:
     if isinstance(event, EvidenceRecorded) and not event.invalidates and not event.revalidates:
         named = event.competencies
         keys = ((tenant, learner, named[0]),) if len(named) == 1 else tuple([(tenant, learner, c) for c in named])
-        return Input(
-            (tenant, learner), keys, id, pos, time, "evidence", event, piece_of(event) if event.valid else None
-        )
+        piece = _one_piece(event) if event.valid else None
+        return Input((tenant, learner), keys, id, pos, time, "evidence", event, piece)
     cause: Cause
     if isinstance(event, CompetencyDecided):
         touched, cause = {event.competency: None}, "decision"
@@ -69,6 +68,16 @@ def input_of(tenant: str, id: str, pos: int, time: str, event: Event) -> Input:
         cause = "retraction" if is_retraction else "correction"
     keys = tuple([(tenant, learner, competency) for competency in touched])
     return Input((tenant, learner), keys, id, pos, time, cause, event, None)
+
+
+def _one_piece(event: EvidenceRecorded) -> Piece | None:
+    """Return the piece that an event is for all its competencies; None where their alignments weigh it differently."""
+    named = event.competencies
+    if len(named) > 1 and event.alignment:
+        said = {(one.weight, one.strength) for one in event.alignment if one.strength != "hint"}
+        if len(said) > 1:
+            return None
+    return piece_of(event, named[0] if named else "")
 
 
 def decode(type: str, data: msgspec.Raw | bytes) -> Event | None:
@@ -93,7 +102,7 @@ def absorb(evidence: dict[str, tuple[Piece | None, bool]], competency: str, even
     if not isinstance(event, EvidenceRecorded | EvidenceRetracted):
         return
     if isinstance(event, EvidenceRecorded) and competency in event.competencies:
-        evidence[event.evidence_id] = (piece_of(event), event.valid)
+        evidence[event.evidence_id] = (piece_of(event, competency), event.valid)
     for changed, valid in ((event.invalidates, False), (event.revalidates, True)):
         for piece in changed:
             if competency in piece.competencies:

@@ -39,7 +39,7 @@ def add(state: KeyState, piece: Piece, rule: Rule | None) -> None:
         return
     value = value_of(rule, piece)
     if value is not None:
-        _count(state, rule, piece, value, rule.halving and is_half(rule, piece))
+        _count(state, rule, piece, value, (rule.halving or piece.partial) and is_half(rule, piece))
         _judge(state, rule, piece, value)
 
 
