@@ -7,10 +7,11 @@ Sources: xAPI 1.0.3 Part Two, 2.3.1 and 2.3.2; cmi5 (Quartz), 9.3 and 9.6.
 """
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from services.evidence.formats.lexical import instant
 from services.evidence.formats.members import CONTROL
@@ -53,15 +54,15 @@ class Taken(msgspec.Struct, frozen=True):
         return _score(self.statement) is not None
 
 
-def take(raw: bytes, version: Version, fresh_id: str) -> Taken:
+def take(raw: bytes, version: Version, fresh_id: Callable[[], str]) -> Taken:
     """
-    Read and validate a statement; one without an id gets `fresh_id`.
+    Read and validate a statement; one without an id gets a `fresh_id`.
 
     Raises:
         InvalidEvent: with the reason and the pointer of the member.
     """
     statement = read_statement(raw, version)
-    id = fresh_id if statement.id is UNSET else statement.id.lower()
+    id = fresh_id() if statement.id is UNSET else statement.id.lower()
     voids = statement.object.id.lower() if statement.verb.id == VOIDED and statement.object.id else None
     learner = learner_of(statement.actor)
     if learner is not None and CONTROL.search(learner):
@@ -119,13 +120,7 @@ def _comparable_object(target: Object) -> Object:
 def _comparable_context(context: Context) -> Context:
     around = context.contextActivities
     if around is not UNSET:
-        around = ContextActivities(
-            **{
-                name: tuple(Activity(activity.id) for activity in activities)
-                for name, activities in msgspec.structs.asdict(around).items()
-                if activities is not UNSET
-            }
-        )
+        around = ContextActivities(*map(_ids_alone, (around.parent, around.grouping, around.category, around.other)))
     instructor, team = context.instructor, context.team
     return msgspec.structs.replace(
         context,
@@ -133,6 +128,10 @@ def _comparable_context(context: Context) -> Context:
         instructor=UNSET if instructor is UNSET else _comparable_actor(instructor),
         team=UNSET if team is UNSET else _comparable_actor(team),
     )
+
+
+def _ids_alone(activities: tuple[Activity, ...] | UnsetType) -> tuple[Activity, ...] | UnsetType:
+    return UNSET if activities is UNSET else tuple(Activity(activity.id) for activity in activities)
 
 
 def evidence(taken: Taken, origin: Origin) -> Reading:
@@ -160,7 +159,7 @@ def evidence(taken: Taken, origin: Origin) -> Reading:
     return Reading(taken.id, (origin.build(members, pointers=POINTERS),))
 
 
-def read(raw: bytes, origin: Origin, version: Version, fresh_id: str) -> Reading:
+def read(raw: bytes, origin: Origin, version: Version, fresh_id: Callable[[], str]) -> Reading:
     """Read a statement and return what it comes to; raises as `take` and `evidence` do."""
     return evidence(take(raw, version, fresh_id), origin)
 

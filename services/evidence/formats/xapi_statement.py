@@ -20,7 +20,6 @@ from services.evidence.formats.xapi_types import (
     Attachment,
     Component,
     Context,
-    ContextActivities,
     Definition,
     Object,
     Result,
@@ -56,7 +55,9 @@ _OF_TYPE: dict[str, frozenset[str]] = {
         ("objectType", "actor", "verb", "object", "result", "context", "timestamp", "attachments")
     ),
 }  # fmt: skip
-_OBJECT_MEMBERS = Object.__struct_fields__
+_NOT_OF_TYPE = {
+    kind: tuple(name for name in Object.__struct_fields__ if name not in members) for kind, members in _OF_TYPE.items()
+}
 
 
 def read_statement(raw: bytes, version: Version) -> Statement:
@@ -169,9 +170,8 @@ def _check_authority(authority: Actor) -> None:
 
 def _check_object(target: Object, at: str, version: Version, *, is_sub: bool) -> None:
     kind = "Activity" if target.objectType is UNSET else target.objectType
-    allowed = _OF_TYPE[kind]
-    for name in _OBJECT_MEMBERS:
-        if name not in allowed and getattr(target, name) is not UNSET:
+    for name in _NOT_OF_TYPE[kind]:
+        if getattr(target, name) is not UNSET:
             raise _fault(f"{at}/{name}", f"an object of type {kind} has no such member", "unknown_member")
     if kind in ("Agent", "Group"):
         _check_identity(target, at, is_group=kind == "Group")
@@ -248,7 +248,9 @@ def _check_context(context: Context, at: str, version: Version, *, is_activity: 
     around = context.contextActivities
     if around is not UNSET:
         for name in around.__struct_fields__:
-            _check_context_activities(around, name, f"{at}/contextActivities/{name}")
+            given = getattr(around, name)
+            if given is not UNSET:
+                setattr(around, name, _checked_activities(given, f"{at}/contextActivities/{name}"))
     _check_context_actors(context, at, version)
 
 
@@ -266,25 +268,24 @@ def _check_context_actors(context: Context, at: str, version: Version) -> None:
         _check_relevant(group.relevantTypes, f"{at}/contextGroups/{place}/relevantTypes")
 
 
-def _check_context_activities(around: ContextActivities, name: str, at: str) -> None:
-    """Check the activities of one key, and give them their types."""
-    given = getattr(around, name)
-    if given is UNSET:
-        return
-    several = given if isinstance(given, list) else [given]
-    typed = []
-    for place, one in enumerate(several):
-        here = f"{at}/{place}" if isinstance(given, list) else at
-        try:
-            activity = msgspec.convert(one, Activity)
-        except msgspec.ValidationError as error:
-            wrong = misfit(str(error))
-            raise InvalidEvent(wrong.detail, pointer=f"{here}{wrong.pointer}", **wrong.members) from error
-        _need(is_iri(activity.id), f"{here}/id", "is not an IRI")
-        if activity.definition is not UNSET:
-            _check_definition(activity.definition, f"{here}/definition")
-        typed.append(activity)
-    setattr(around, name, tuple(typed))
+def _checked_activities(given: Any, at: str) -> tuple[Activity, ...]:
+    """Return the activities of one key with their types; raises as `read_statement` does."""
+    if not isinstance(given, list):
+        return (_checked_activity(given, at),)
+    return tuple(_checked_activity(one, f"{at}/{place}") for place, one in enumerate(given))
+
+
+def _checked_activity(given: Any, at: str) -> Activity:
+    try:
+        activity = msgspec.convert(given, Activity)
+    except msgspec.ValidationError as error:
+        wrong = misfit(str(error))
+        raise InvalidEvent(wrong.detail, pointer=f"{at}{wrong.pointer}", **wrong.members) from error
+    if not is_iri(activity.id):
+        raise _fault(f"{at}/id", "is not an IRI")
+    if activity.definition is not UNSET:
+        _check_definition(activity.definition, f"{at}/definition")
+    return activity
 
 
 def _check_relevant(types: tuple[str, ...] | UnsetType, at: str) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -135,7 +135,7 @@ class Statements:
     def _read(self, raw: bytes, sender: Sender, version: Version | None = None) -> Taken:
         if len(raw) > self._settings.item_bytes_max:
             raise InvalidEvent(f"over {self._settings.item_bytes_max} bytes", reason="too_large", pointer="")
-        return xapi.take(raw, version or sender.version, str(uuid.uuid4()))
+        return xapi.take(raw, version or sender.version, _fresh_id)
 
     async def _known(self, taken: Sequence[Taken], sender: Sender) -> dict[Id, Known]:
         """Return what is known of the ids of statements."""
@@ -144,15 +144,21 @@ class Statements:
             found = await statements.known(connection, list(keys))
         return {keys[key]: known for key, known in found.items()}
 
-    def _row(self, key: str, one: Taken, sender: Sender, now: datetime.datetime) -> Row:
+    def _rows(self, taken: Iterable[Taken], sender: Sender, now: datetime.datetime) -> list[Row]:
         kept = self._settings.statements_kept
-        keeps = kept == "all" or (kept == "scored" and (one.is_scored or one.voids is not None))
-        voids = None if one.voids is None else evidence_id(sender.tenant, sender.source, one.voids)
-        outcome = "voiding" if one.voids is not None else xapi.why_not(one) or "evidence"
-        return Row(
-            key, sender.tenant, sender.source, one.fingerprint, outcome, now, voids,
-            one.learner if keeps else None, _body(one, sender, now) if keeps else None,
-        )  # fmt: skip
+        stored = utc(now)
+        authority = Actor("Agent", account=Account(HOME, f"{sender.tenant}/{sender.subject}"))
+        rows = []
+        for one in taken:
+            keeps = kept == "all" or (kept == "scored" and (one.is_scored or one.voids is not None))
+            voids = None if one.voids is None else evidence_id(sender.tenant, sender.source, one.voids)
+            outcome = "voiding" if one.voids is not None else xapi.why_not(one) or "evidence"
+            rows.append(Row(
+                evidence_id(sender.tenant, sender.source, one.id), sender.tenant, sender.source, one.fingerprint,
+                outcome, now, voids, one.learner if keeps else None,
+                _body(one, stored, sender.version, authority) if keeps else None,
+            ))  # fmt: skip
+        return rows
 
     async def _record(self, taken: Sequence[Taken], known: dict[Id, Known], sender: Sender) -> dict[Id, Item]:
         """
@@ -168,8 +174,9 @@ class Statements:
         for index, one in enumerate(taken):
             await _breathe(index)
             try:
-                at = known[one.id].received_at if one.id in known else now
-                reading = xapi.evidence(one, msgspec.structs.replace(origin, received_at=at))
+                came = known.get(one.id)
+                as_of = origin if came is None else msgspec.structs.replace(origin, received_at=came.received_at)
+                reading = xapi.evidence(one, as_of)
             except InvalidEvent as error:
                 items[one.id] = _refused(index, one.id, error)
                 refusals.append(_refusal(one, error.members["reason"], error.pointer, error.detail, sender))
@@ -178,11 +185,7 @@ class Statements:
                 items[one.id] = Item(index, one.id, "acknowledged", reason=reading.acknowledged)
             else:
                 [commands[index]] = reading.commands
-        rows = [
-            self._row(evidence_id(sender.tenant, sender.source, one.id), one, sender, now)
-            for one in taken
-            if one.id not in known
-        ]
+        rows = self._rows((one for one in taken if one.id not in known), sender, now)
         stored = await self._intake.store(commands, sender.tenant, way="xapi", statements=rows)
         for index, item in stored.items():
             one = taken[index]
@@ -197,17 +200,17 @@ class Statements:
         return Origin(sender.tenant, sender.source, now, latest, ZoneInfo(self._settings.time_zone))
 
 
-def _body(one: Taken, sender: Sender, now: datetime.datetime) -> bytes:
+def _body(one: Taken, stored: str, version: Version, authority: Actor) -> bytes:
     """Return the statement as it is given back: with what the LRS sets."""
     statement: Statement = msgspec.structs.replace(
-        one.statement,
-        id=one.id,
-        stored=utc(now),
-        timestamp=one.statement.timestamp or utc(now),
-        version=sender.version,
-        authority=Actor("Agent", account=Account(HOME, f"{sender.tenant}/{sender.subject}")),
-    )
+        one.statement, id=one.id, stored=stored, timestamp=one.statement.timestamp or stored, version=version,
+        authority=authority,
+    )  # fmt: skip
     return encode_json(statement)
+
+
+def _fresh_id() -> Id:
+    return str(uuid.uuid4())
 
 
 def sniffed(raw: bytes) -> Version:
