@@ -39,6 +39,9 @@ class Draft(NamedTuple):
     body: bytes
 
 
+EMPTY = msgspec.Raw(b"{}")
+"""The data of what was emptied."""
+
 decode_envelope = msgspec.json.Decoder(Envelope).decode
 
 

@@ -45,7 +45,9 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 class Cause(msgspec.Struct, frozen=True):
     """The input that caused it."""
 
-    kind: Literal["evidence", "retraction", "correction", "decision", "clock", "policy", "framework", "setting"]
+    kind: Literal[
+        "evidence", "retraction", "correction", "decision", "clock", "policy", "framework", "setting", "identity"
+    ]
     id: str
 
 
@@ -274,6 +276,31 @@ class Recalculation(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason
 
 
+class Identified(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The learner `from` turned out to be the learner `into`, or not to be: key anew. It concerns no scope.
+
+    It comes before what is withdrawn from `from` because its evidence went away, and what is shown by `into` has its own events.
+    """
+
+    learner: Learner
+    from_: str = msgspec.field(name="from")
+    into: str
+    decided_at: str
+    cause: Cause
+    reason: Reason
+
+
+class Erased(msgspec.Struct, frozen=True, kw_only=True):
+    """A learner is forgotten: delete what is held of the learner, and confirm by the certificate. The learner's last event."""
+
+    learner: Learner
+    certificate: str
+    decided_at: str
+    cause: Cause
+    reason: Reason
+
+
 ADVANCEMENT_EVENTS: dict[str, type[msgspec.Struct]] = {
     "attain.competency.provisional.v1": Provisional,
     "attain.competency.mastered.v1": Mastered,
@@ -294,6 +321,9 @@ ADVANCEMENT_EVENTS: dict[str, type[msgspec.Struct]] = {
     "attain.level.placed_with_gaps.v1": PlacedWithGaps,
     "attain.level.gaps_cleared.v1": GapsCleared,
     "attain.goal.chosen.v1": GoalChosen,
+    "attain.learner.merged.v1": Identified,
+    "attain.learner.unmerged.v1": Identified,
+    "attain.learner.erased.v1": Erased,
     "attain.recalculation.started.v1": Recalculation,
     "attain.recalculation.finished.v1": Recalculation,
 }

@@ -15,10 +15,12 @@ from typing import Any
 import httpx
 import msgspec
 
+from deploy.local.audit_erasures import look_for_erased
 from deploy.local.audit_views import audit_read_models
 from deploy.local.options import checked
 from services.progression.curriculum import Framework
 from services.progression.domain import Entry, ShardFold, describe
+from services.progression.identities import told_of
 from services.progression.inputs import Key, decode, input_of, valid_pieces
 from services.progression.learner import LearnerState
 from services.progression.mastery import KeyState, replay
@@ -32,13 +34,15 @@ from shared.events import Envelope, decode_envelope
 PAGE = 10_000
 RECALCULATIONS = ("attain.recalculation.started.v1", "attain.recalculation.finished.v1")
 """They bracket what a policy recomputes, and concern no learner."""
+REDACTED = ".redacted.v1"
+"""How the types end that stand for what was erased."""
 State = tuple[str, float | None, int, str | None, str | None]
 """(status, score, evidence count, last evidence, mastered at) of a key."""
 
 
 @dataclasses.dataclass
 class Findings:
-    """What the audit counted; everything but `evidence` is to be zero."""
+    """What the audit counted; everything but `evidence` and `erased` is to be zero."""
 
     evidence: int = 0
     lost: int = 0
@@ -47,6 +51,9 @@ class Findings:
     mismatched_read_models: int = 0
     missing_events: int = 0
     extra_events: int = 0
+    erased: int = 0
+    """Learners who are forgotten; nothing of them is to be found."""
+    erased_found: int = 0
     state_digest: str = ""
     examples: list[str] = dataclasses.field(default_factory=list)
 
@@ -55,7 +62,7 @@ class Findings:
         """Whether nothing is lost, doubled or different."""
         return not any(
             (self.lost, self.duplicated, self.mismatched_states, self.mismatched_read_models, self.missing_events,
-             self.extra_events)
+             self.extra_events, self.erased_found)
         )  # fmt: skip
 
     def note(self, text: str) -> None:
@@ -156,6 +163,11 @@ class Sources:
             if not lines or not after:
                 return smallest
 
+    def erasures(self, tenant: str | None) -> set[tuple[str, str]]:
+        """Return (tenant, learner) of everyone who is erased, as the ledger and the database of evidence say."""
+        found = checked(self.evidence.get("/v1/erasures")).json()
+        return {(row["tenant"], row["learner"]) for row in found if tenant is None or row["tenant"] == tenant}
+
 
 class _Documents:
     """Policies and frameworks by tenant, fetched once."""
@@ -195,6 +207,7 @@ def audit(sources: Sources, tenant: str | None, say: Callable[[str], None]) -> F
     _compare(computed, held, "progression", findings)
     _compare(computed, shown, "reporting", findings)
     audit_read_models(sources, tenant, findings, say)
+    look_for_erased(sources, tenant, [*held, *shown], findings)
     findings.state_digest = digest(computed, sources.identities(tenant))
     return findings
 
@@ -215,11 +228,13 @@ def _audit_shard(
     _check_density(shard, head, journal, events, findings)
     fold = _fold_journal(journal, events, tenant, documents)
     learners = {(change.tenant, change.learner): LearnerState() for change in fold.changes}
-    expected = {told.id for told in fold.tell(learners)}
+    expected = {told.id for told in fold.tell(learners)} | _identities(journal, events, tenant)
     told = [
         event.id
         for event in sources.events(sources.progression, "advancement", shard, told_head)
-        if (tenant is None or event.tenant == tenant) and event.type not in RECALCULATIONS
+        if (tenant is None or event.tenant == tenant)
+        and event.type not in RECALCULATIONS
+        and not event.type.endswith(REDACTED)
     ]
     findings.missing_events += len(expected - set(told))
     findings.extra_events += len(told) - len(set(told) & expected)
@@ -231,6 +246,16 @@ def _audit_shard(
     computed |= _values(fold, documents, findings)
 
 
+def _identities(journal: list[list[Any]], events: dict[int, Envelope], tenant: str | None) -> set[str]:
+    """Return the ids of the public events on who learners are."""
+    found = (
+        told_of(kind, of, learner, input_id, recorded_at, events[input_pos].data)
+        for _, of, learner, _, kind, input_id, input_pos, recorded_at, body in journal
+        if body is None and input_pos in events and (tenant is None or of == tenant)
+    )
+    return {told.id for told in found if told is not None}
+
+
 def _check_density(
     shard: int, head: int, journal: list[list[Any]], events: dict[int, Envelope], findings: Findings
 ) -> None:
@@ -240,7 +265,9 @@ def _check_density(
     findings.lost += len(lost)
     findings.duplicated += sum(count - 1 for count in folded.values() if count > 1)
     findings.mismatched_states += sum(
-        1 for row in journal if row[8] is None and row[6] in events and events[row[6]].id != row[5]
+        1
+        for row in journal
+        if row[8] is None and row[6] in events and not row[4].endswith(REDACTED) and events[row[6]].id != row[5]
     )
     ids = Counter(e.id for e in events.values() if e.type == EVIDENCE_RECORDED)
     findings.duplicated += sum(count - 1 for count in ids.values() if count > 1)
@@ -261,7 +288,7 @@ def _fold_journal(
     fold = ShardFold(entries, rules, documents.policies)
     keys_of: dict[tuple[str, str], set[Key]] = {}
     for pos, of, learner, _, kind, input_id, input_pos, recorded_at, body in journal:
-        if tenant is not None and of != tenant:
+        if (tenant is not None and of != tenant) or kind.endswith(REDACTED):
             continue
         if not learner:
             documents.fetch(of)
@@ -339,10 +366,12 @@ def digest(states: dict[Key, State], identities: dict[tuple[str, str], tuple[str
     Return the SHA-256 over the sorted, tab-separated lines of all states, without opaque ids, positions or clocks.
 
     A line is tenant, source, source's learner id (the smallest pair), competency, status, score (12 significant digits),
-    evidence count, mastered_at.
+    evidence count, mastered_at. A key of which nothing is left is as one of which there never was anything.
     """
     lines = []
     for (tenant, learner, competency), (status, score, count, _, mastered_at) in states.items():
+        if status == "no_evidence":
+            continue
         source, source_id = identities.get((tenant, learner), ("", ""))
         shown = "" if score is None else f"{score:.12g}"
         lines.append("\t".join((tenant, source, source_id, competency, status, shown, str(count), mastered_at or "")))

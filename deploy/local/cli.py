@@ -24,6 +24,8 @@ from deploy.local.commands.key import key
 from deploy.local.commands.learner import learner
 from deploy.local.commands.lifecycle import down, reset, up
 from deploy.local.commands.merging import merge, unmerge
+from deploy.local.commands.onboard import onboard
+from deploy.local.commands.passback import passback
 from deploy.local.commands.policy import policy
 from deploy.local.commands.privacy import erase, export
 from deploy.local.commands.quarantine import quarantine
@@ -37,8 +39,8 @@ from deploy.local.commands.verify import verify
 from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
-    demo, up, status, down, reset, framework, roster, policy, settings, alignment, ingest, correct, quarantine, drain,
-    learner, class_, explain, merge, unmerge, export, erase, verify, rebuild, evaluate, doctor, token, key,
+    demo, up, status, down, reset, framework, roster, policy, settings, alignment, onboard, ingest, correct, quarantine,
+    drain, learner, class_, explain, passback, merge, unmerge, export, erase, verify, rebuild, evaluate, doctor, token, key,
 )  # fmt: skip
 
 

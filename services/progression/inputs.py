@@ -51,8 +51,8 @@ def input_of(tenant: str, id: str, pos: int, time: str, event: Event) -> Input:
     if isinstance(event, EvidenceRecorded) and not event.invalidates and not event.revalidates:
         named = event.competencies
         keys = ((tenant, learner, named[0]),) if len(named) == 1 else tuple([(tenant, learner, c) for c in named])
-        piece = _one_piece(event) if event.valid else None
-        return Input((tenant, learner), keys, id, pos, time, "evidence", event, piece)
+        own = _one_piece(event) if event.valid else None
+        return Input((tenant, learner), keys, id, pos, time, "evidence", event, own)
     cause: Cause
     if isinstance(event, CompetencyDecided):
         touched, cause = {event.competency: None}, "decision"

@@ -19,9 +19,9 @@ BY_KIND = policy_from(
 )  # fmt: skip
 
 
-def aligned(n: int, score: float, *targets: Aligned, **more: object) -> EvidenceRecorded:
+def aligned(n: int, score: float, *targets: Aligned, day: int = 1, kind: str | None = None) -> EvidenceRecorded:
     named = tuple(target.competency for target in targets if target.strength != "hint")
-    return piece(n, score, competencies=named, alignment=targets, activity=f"quiz-{n}", **more)
+    return piece(n, score, competencies=named, alignment=targets, activity=f"quiz-{n}", day=day, kind=kind)
 
 
 def add(weight: float = 1.0, strength: str = "full") -> Aligned:

@@ -13,9 +13,14 @@ from services.evidence.domain.alignment import Alignment
 from shared.contracts import (
     EVIDENCE_RECORDED,
     EVIDENCE_RETRACTED,
+    IDENTITY_ERASED,
+    IDENTITY_MERGED,
+    IDENTITY_UNMERGED,
     Aligned,
     EvidenceRecorded,
     EvidenceRetracted,
+    IdentityErased,
+    IdentityMerged,
     Kind,
     Score,
     Touched,
@@ -269,6 +274,25 @@ def moved_in(
 def moved_away(tenant: str, learner: str, shard: int, time: str, by: str, gone: Sequence[Touched]) -> Draft:
     """Return the event that takes pieces which went to another learner back from this one."""
     return retracted(tenant, shard, time, EvidenceRetracted(learner, by, "retracts", tuple(gone)))
+
+
+def merged(tenant: str, shard: int, time: str, event: IdentityMerged, *, undone: bool) -> Draft:
+    """Return the event that a learner was merged into another, or that this was undone, for the learner's shard."""
+    type = IDENTITY_UNMERGED if undone else IDENTITY_MERGED
+    body = envelope(
+        id=stable_id(event.merge, type), source="evidence", type=type, tenant=tenant, subject=event.learner, time=time,
+        data=encode_json(event),
+    )  # fmt: skip
+    return Draft(shard, tenant, event.learner, body)
+
+
+def erased(tenant: str, learner: str, shard: int, time: str, certificate: str) -> Draft:
+    """Return the event that a learner is forgotten, for the learner's shard."""
+    body = envelope(
+        id=stable_id(tenant, learner, IDENTITY_ERASED), source="evidence", type=IDENTITY_ERASED, tenant=tenant,
+        subject=learner, time=time, data=encode_json(IdentityErased(learner, certificate)),
+    )  # fmt: skip
+    return Draft(shard, tenant, learner, body)
 
 
 def _told(data: EvidenceRecorded, tenant: str, shard: int, time: str, cause: str = "") -> Draft:

@@ -70,6 +70,7 @@ ACKNOWLEDGED: dict[str, str] = {
     "attempt_not_described": "a grade whose attempt names neither learner nor activity",
     "entity": "a Caliper entity; its learning objectives state alignments",
     "endpoint_configuration": "a Caliper endpoint configuration",
+    "own_passback": "of an activity that Attain itself passes standings back to: its own word, which is no evidence",
     "outcome": "a Canvas outcome; its vendor guid states an alignment",
     "scale": "a Canvas proficiency scale",
     "other_event": "a Canvas event that tells nothing of learning",

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from services.evidence.entrypoints.answers import Id, answer, answer_one, as_uuid
 from services.evidence.handlers import reading
+from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.intake import Intake
 from services.evidence.handlers.limits import BadSources
 from shared.database import Database
@@ -19,7 +20,9 @@ _decode_object = msgspec.json.Decoder(msgspec.Raw).decode
 _NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines")
 
 
-def evidence_router(intake: Intake, limits: BadSources, database: Database, settings: Settings) -> APIRouter:
+def evidence_router(
+    intake: Intake, limits: BadSources, accesses: Accesses, database: Database, settings: Settings
+) -> APIRouter:
     """Return the routes on evidence."""
     router = APIRouter(tags=["evidence"])
 
@@ -39,6 +42,7 @@ def evidence_router(intake: Intake, limits: BadSources, database: Database, sett
         items, is_batch = split(body, request.headers.get("content-type", ""))
         if len(items) > settings.batch_items_max:
             raise TooLarge(f"{len(items)} items are over {settings.batch_items_max}; send smaller batches")
+        await accesses.note_sender(caller.tenant, caller.subject, "native", caller.source)
         results = await intake.take(items, caller.tenant, way="http", only_source=caller.source)
         limits.note(caller.tenant, sender, results)
         return answer({"items": results}) if is_batch else answer_one(results[0])

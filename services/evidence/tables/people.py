@@ -111,6 +111,11 @@ async def erase(connection: Connection, lock: int, tenant: str, learner: str) ->
     )
 
 
+async def erased(connection: Connection) -> list[asyncpg.Record]:
+    """Return all learners of all tenants that are erased."""
+    return await connection.fetch("select tenant, learner, erased_at from erased_learner order by erased_at, learner")
+
+
 async def references(
     connection: Connection, tenant: str, source: str, learners: Sequence[str]
 ) -> list[tuple[str, str]]:
