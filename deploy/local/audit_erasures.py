@@ -11,7 +11,8 @@ from shared.contracts import IDENTITY_ERASED
 from shared.events import Envelope
 
 if TYPE_CHECKING:
-    from deploy.local.audit import Findings, Sources
+    from deploy.local.audit import Findings
+    from deploy.local.audit_sources import Sources
 
 Learners = set[tuple[str, str]]
 SAID = (IDENTITY_ERASED, "attain.learner.erased.v1")

@@ -30,6 +30,7 @@ from deploy.local.commands.policy import policy
 from deploy.local.commands.privacy import erase, export
 from deploy.local.commands.quarantine import quarantine
 from deploy.local.commands.rebuild import rebuild
+from deploy.local.commands.rollover import rollover
 from deploy.local.commands.roster import roster
 from deploy.local.commands.settings import settings
 from deploy.local.commands.simulate import simulate_policy
@@ -39,7 +40,7 @@ from deploy.local.commands.verify import verify
 from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
-    demo, up, status, down, reset, framework, roster, policy, settings, alignment, onboard, ingest, correct, quarantine,
+    demo, up, status, down, reset, framework, roster, rollover, policy, settings, alignment, onboard, ingest, correct, quarantine,
     drain, learner, class_, explain, passback, merge, unmerge, export, erase, verify, rebuild, evaluate, doctor, token, key,
 )  # fmt: skip
 

@@ -16,7 +16,7 @@ from services.evidence.entrypoints.merges import merges_router
 from services.evidence.entrypoints.own_activities import own_activities_router
 from services.evidence.entrypoints.privacy import privacy_router
 from services.evidence.entrypoints.quarantine import quarantine_router
-from services.evidence.entrypoints.roster import roster_router
+from services.evidence.entrypoints.roster import rollover_router, roster_router
 from services.evidence.entrypoints.xapi import xapi_router
 from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.alignment import Alignments, Realigner
@@ -32,6 +32,7 @@ from services.evidence.handlers.limits import BadSources
 from services.evidence.handlers.merging import Merging
 from services.evidence.handlers.parked import CurriculumHandler, Releaser
 from services.evidence.handlers.quarantine import Quarantine
+from services.evidence.handlers.rollover import Rollovers
 from services.evidence.handlers.roster import Rosters
 from services.evidence.handlers.writer import Writer
 from services.evidence.handlers.xapi import Statements
@@ -106,6 +107,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         alignments_router(database, alignments, releaser.wake, config),
         quarantine_router(database, quarantine),
         roster_router(database, Rosters(database, roster, learners), config),
+        rollover_router(Rollovers(database, roster)),
         feed_router(database, logs, config),
         asyncapi_router("evidence", broker, logs, config.topic_suffix),
         operations_router(ready=database.answers, alive=lambda: tasks.progress([curriculum]), lag=lag),

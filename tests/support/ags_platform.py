@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 CLIENT = "attain-tool"
 PAGE = 2
 """Results a page, so that reading them needs several."""
-Fault = Literal["busy", "lost", "refuses"]
-"""Answers 503; takes the score and breaks off before the answer; answers 422."""
+Fault = Literal["busy", "lost", "refuses", "none"]
+"""Answers 503; takes the score and breaks off before the answer; answers 422; takes it as it should."""
 
 
 @dataclasses.dataclass

@@ -198,7 +198,7 @@ async def test_standings_are_passed_back_once_through_faults_and_again(
     leveled: District, attain: Attain, platform: AgsPlatform, tmp_path: Path
 ) -> None:
     file = target(tmp_path, platform)
-    platform.faults = ["busy", "lost", "refuses"]
+    platform.faults = ["busy", "lost", "none", "refuses"]
 
     dry = attain("passback", file, "--dry-run", tenant=leveled.tenant)
     first = attain("passback", file, tenant=leveled.tenant)

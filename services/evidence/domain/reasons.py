@@ -47,6 +47,8 @@ REFUSED: dict[str, str] = {
     "expired_signature": "a signature whose time is over",
     "bad_signature": "a signature that the configured keys did not make",
     "mostly_bad": "most of what the source sent in a minute was refused; it is stopped for a while",
+    "large_change": "more enrolments would end than a rollover may end unasked",
+    "session_has_begun": "the rollover of the session was done before",
     "is_merged": "the learner is part of a merge that has to be undone first",
 }
 WAITING: dict[str, str] = {

@@ -285,3 +285,15 @@ own_activity = sa.Table(
     sa.Column("noted_by", _TEXT, nullable=False),
     sa.Column("noted_at", _INSTANT, nullable=False, server_default=sa.text("now()")),
 )
+
+rollover = sa.Table(
+    "rollover",
+    metadata,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("session", _TEXT, primary_key=True),
+    # JSON: the (kind, key) of each fact of the roster that it ended.
+    sa.Column("ended", sa.LargeBinary, nullable=False),
+    sa.Column("done_by", _TEXT, nullable=False),
+    sa.Column("done_at", _INSTANT, nullable=False, server_default=sa.text("now()")),
+    sa.Column("undone_at", _INSTANT),
+)
