@@ -35,6 +35,10 @@ STATUSES: tuple[Status, ...] = (
 )  # fmt: skip
 
 
+WAIVED = "waived"
+"""The level of a score that is none: its source gives credit instead, for the reason that the scale names."""
+
+
 class Score(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What was scored, as one of: `raw` with `max` (and `min`), `scaled` in -1..1, `level` on the named `scale`."""
 

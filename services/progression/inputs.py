@@ -18,7 +18,7 @@ from services.progression.decisions import (
 )
 from services.progression.states import Piece, piece_of
 from services.progression.telling import Cause, Trigger
-from shared.contracts import EVIDENCE_RECORDED, EVIDENCE_RETRACTED, EvidenceRecorded, EvidenceRetracted
+from shared.contracts import EVIDENCE_RECORDED, EVIDENCE_RETRACTED, WAIVED, EvidenceRecorded, EvidenceRetracted
 
 Key = tuple[str, str, str]
 """(tenant, learner, competency)."""
@@ -71,8 +71,14 @@ def input_of(tenant: str, id: str, pos: int, time: str, event: Event) -> Input:
 
 
 def _one_piece(event: EvidenceRecorded) -> Piece | None:
-    """Return the piece that an event is for all its competencies; None where their alignments weigh it differently."""
+    """
+    Return the piece that an event is for all its competencies.
+
+    None where their alignments weigh it differently, or it gives credit: each key is folded from its history then.
+    """
     named = event.competencies
+    if event.score.level == WAIVED:
+        return None
     if len(named) > 1 and event.alignment:
         said = {(one.weight, one.strength) for one in event.alignment if one.strength != "hint"}
         if len(said) > 1:

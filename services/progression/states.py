@@ -1,10 +1,11 @@
 """What is kept of one competency of one learner: pieces of evidence as the fold sees them, decisions, and the state."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
-from shared.contracts import Aligned, EvidenceRecorded, Score, Status
+from shared.contracts import WAIVED, Aligned, EvidenceRecorded, Score, Status
 
 Order = tuple[str, int, str, str]
 MethodState = tuple[Any, ...]
@@ -53,6 +54,10 @@ class Decided(msgspec.Struct, array_like=True, frozen=True):
     undoes: str = ""
     basis: str = ""
     author: str = ""
+
+
+WAIVER = "waiver"
+"""The author of a decision that a piece of evidence stands for."""
 
 
 class Tally(msgspec.Struct, array_like=True, frozen=True):
@@ -148,6 +153,20 @@ def piece_of(recorded: EvidenceRecorded, competency: str = "") -> Piece:
 
 
 _UNWEIGHED = Aligned("")
+
+
+def waivers(decisions: tuple[Decided, ...], ordered: Sequence[Piece]) -> tuple[Decided, ...]:
+    """
+    Return decisions with the credit that the evidence gives, which holds as long as its piece is valid and nobody credits.
+
+    A piece that is waived has no score; the first of several counts. Source: cmi5 (Quartz), 9.3.6 and 9.5.5.2.
+    """
+    own = tuple(decision for decision in decisions if decision.author != WAIVER)
+    waived = next((piece for piece in ordered if piece.score.level == WAIVED), None)
+    if waived is None or any(decision.kind == "credit" for decision in own):
+        return own
+    basis = "test_out" if (waived.score.scale or "").casefold().endswith("tested out") else "substitution"
+    return (*own, Decided(waived.evidence_id, "credit", waived.order[0], basis=basis, author=WAIVER))
 
 
 def in_force(decisions: tuple[Decided, ...]) -> tuple[Decided, ...]:

@@ -165,7 +165,7 @@ async def test_statements_that_are_no_evidence_say_why(service: Running) -> None
     outcomes = (await sender.get("/xapi/counts")).json()["outcomes"]
 
     assert outcomes == {
-        "evidence": 1, "group_actor": 1, "no_score": 1, "object_is_no_activity": 1, "score_without_max": 1, "waived": 1,
+        "evidence": 2, "group_actor": 1, "no_score": 1, "object_is_no_activity": 1, "score_without_max": 1,
     }  # fmt: skip
 
 
@@ -177,6 +177,21 @@ async def test_a_valid_statement_from_the_future_is_accepted_and_quarantined(ser
 
     assert answer.status_code == 200
     assert [(item["id"], item["pointer"]) for item in listed] == [(one["id"], "/timestamp")]
+
+
+async def test_what_cmi5_waives_is_evidence_that_says_why(service: Running) -> None:
+    await service.publish_framework("w", "1")
+    entry = {"id": "x:waived", "competencies": [{"competency": "w:1"}]}
+    assert (await service.client("policy:write").post("/v1/alignments", json=entry)).status_code == 200
+    reason = {"https://w3id.org/xapi/cmi5/result/extensions/reason": "Tested Out"}
+    one = statement(verb={"id": "https://w3id.org/xapi/adl/verbs/waived"}, object={"id": "x:waived"},
+                    result={"success": True, "completion": True, "extensions": reason})  # fmt: skip
+
+    await client(service).post(STATEMENTS, json=one)
+    [told] = [event["data"] for event in await service.feed() if event["data"].get("id") == one["id"]]
+
+    assert told["score"] == {"level": "waived", "scale": "cmi5 Tested Out"}
+    assert told["competencies"] == ["w:1"]
 
 
 async def test_cmi5_mastery_is_a_claim(service: Running) -> None:

@@ -62,7 +62,6 @@ ACKNOWLEDGED: dict[str, str] = {
     "no_points_possible": "a score out of nothing",
     "group_actor": "a group did it: no single learner",
     "object_is_no_activity": "the xAPI object is no activity",
-    "waived": "cmi5 waived: credit without a score, which a person decides on",
     "not_final": "not graded to the end yet",
     "pending_manual": "a person has still to grade it",
     "exempt": "the learner is exempt",
