@@ -236,10 +236,12 @@ async def test_own_passback_is_no_evidence_in_any_format(
                      "points_possible": 1, "grader_id": None},
         }  # fmt: skip
 
-    result = {"result": {"sourcedId": "r1", "status": "active", "dateLastModified": "2026-03-05T10:00:00Z", "score": 1,
-                         "lineItem": {"sourcedId": "li-77"}, "student": {"sourcedId": "ada"}, "scoreStatus": "fully graded",
-                         "scoreDate": "2026-03-05"},
-              "lineItem": {"sourcedId": "li-77", "resultValueMax": 1}}  # fmt: skip
+    result = {
+        "results": [{"sourcedId": "r1", "status": "active", "dateLastModified": "2026-03-05T10:00:00Z", "score": 1,
+                     "lineItem": {"sourcedId": "li-77"}, "student": {"sourcedId": "ada"}, "scoreStatus": "fully graded",
+                     "scoreDate": "2026-03-05"}],
+        "lineItems": [{"sourcedId": "li-77", "resultValueMax": 1}],
+    }  # fmt: skip
     answers = {}
     for form, message in (
         ("ags", score),
@@ -255,7 +257,7 @@ async def test_own_passback_is_no_evidence_in_any_format(
 
     assert answers["ags"] == [("acknowledged", "own_passback")]
     assert answers["canvas"] == [("acknowledged", "own_passback")]
-    assert ("acknowledged", "own_passback") in answers["oneroster"]
+    assert answers["oneroster"] == [("acknowledged", "own_passback")]
     assert answers["canvas-other"] == [("accepted", None)], "another assignment's grade is evidence"
     counts = {item["competency"]: item["evidence_count"] for item in mastery["items"]}
     assert counts == {"math:c0": 3, "math:c1": 1}

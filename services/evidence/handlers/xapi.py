@@ -57,18 +57,9 @@ class Statements:
             Refused: an id is known with another content; nothing was stored.
             Unavailable: send it again; what was stored already has no second effect.
         """
-        several = len(items) > 1
-        taken: list[Taken] = []
-        for index, raw in enumerate(items):
-            await _breathe(index)
-            try:
-                taken.append(self._read(raw, sender))
-            except InvalidEvent as error:
-                at = f"/{index}{error.pointer}" if several else error.pointer
-                raise InvalidEvent(error.detail, pointer=at, **error.members) from error
-        if len({one.id for one in taken}) < len(taken):
-            raise InvalidEvent("an id comes twice in the batch", reason="duplicate_in_batch", pointer="/id")
-        known = await self._known(taken, sender)
+        with self._intake.expecting():
+            taken = await self._read_all(items, sender)
+            known = await self._known(taken, sender)
         in_conflict = [one.id for one in taken if one.id in known and known[one.id].digest != one.fingerprint]
         if in_conflict:
             raise Refused(f"statement {min(in_conflict)} is known with other content", pointer="/id")
@@ -131,6 +122,20 @@ class Statements:
         """Return how many distinct statements of a tenant came to what."""
         async with self._database.connection() as connection:
             return await statements.outcomes(connection, tenant)
+
+    async def _read_all(self, items: Sequence[bytes], sender: Sender) -> list[Taken]:
+        """Read statements that are taken in together; raises `InvalidEvent` as `take` does."""
+        taken: list[Taken] = []
+        for index, raw in enumerate(items):
+            await _breathe(index)
+            try:
+                taken.append(self._read(raw, sender))
+            except InvalidEvent as error:
+                at = f"/{index}{error.pointer}" if len(items) > 1 else error.pointer
+                raise InvalidEvent(error.detail, pointer=at, **error.members) from error
+        if len({one.id for one in taken}) < len(taken):
+            raise InvalidEvent("an id comes twice in the batch", reason="duplicate_in_batch", pointer="/id")
+        return taken
 
     def _read(self, raw: bytes, sender: Sender, version: Version | None = None) -> Taken:
         if len(raw) > self._settings.item_bytes_max:
