@@ -19,7 +19,7 @@ async def test_everything_that_is_held_of_a_learner_is_shown(service: Running) -
 
     held = (await admin.get(f"/v1/learners/{learner}/holdings")).json()
     unasked = await service.client("records:read").get(f"/v1/learners/{learner}/holdings")
-    await admin.delete(f"/v1/learners/{learner}")
+    certificates = [(await admin.delete(f"/v1/learners/{learner}")).json() for _ in range(2)]
     gone = await admin.get(f"/v1/learners/{learner}/holdings")
     never = await admin.get(f"/v1/learners/{uuid.uuid4()}/holdings")
 
@@ -32,6 +32,8 @@ async def test_everything_that_is_held_of_a_learner_is_shown(service: Running) -
     ]
     assert [one["class_id"] for one in held["roster"]] == ["c"]
     assert held["groups"] == [{"group": "EL", "value": ""}]
+    assert len({one["certificate"] for one in certificates}) == 1
+    assert [one["identities"] for one in certificates] == [1, 0]
     assert (unasked.status_code, gone.status_code, never.status_code) == (403, 404, 404)
 
 

@@ -1,12 +1,14 @@
 """The service's own OpenAPI, asked at random: no request is a fault of the service, and nothing that was taken in is lost."""
 
 import asyncio
+import contextlib
 import os
 from collections import Counter
 from typing import Any
 
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
 from schemathesis.core.result import Ok
 from schemathesis.generation.modes import GenerationMode
 
@@ -39,7 +41,9 @@ def ask(url: str, headers: dict[str, str]) -> Counter[int]:
                         f"{case.method} {case.formatted_path} {case.query}: {answer.status_code} {answer.text[:300]}"
                     )
 
-            request()
+            # A route without parameters cannot be asked wrongly.
+            with contextlib.suppress(Unsatisfiable):
+                request()
     assert not faults, "\n".join(faults[:5])
     return answers
 

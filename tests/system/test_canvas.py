@@ -219,11 +219,15 @@ async def test_standings_are_passed_back_once_through_faults_and_again(
 async def test_own_passback_is_no_evidence_in_any_format(
     leveled: District, stack: Stack, attain: Attain, platform: AgsPlatform, tmp_path: Path
 ) -> None:
-    attain("passback", target(tmp_path, platform, also={LEVEL_1: ["assignment:77", "li-77"]}), tenant=leveled.tenant)
+    attain(
+        "passback",
+        target(tmp_path, platform, also={LEVEL_1: ["assignment:77", "lineItem:li-77"]}),
+        tenant=leveled.tenant,
+    )
     [line_item] = platform.line_items
     entries = [
         {"id": id, "competencies": [{"competency": "math:c1"}]}
-        for id in (line_item, "assignment:77", "li-77", "assignment:78")
+        for id in (line_item, "assignment:77", "lineItem:li-77", "assignment:78")
     ]
     await leveled.post("evidence", "/v1/alignments", entries)  # type: ignore[arg-type]
     score = {"userId": "ada", "scoreGiven": 1, "scoreMaximum": 1, "timestamp": "2026-03-05T10:00:00Z", "lineItem": line_item,

@@ -128,6 +128,8 @@ async def test_an_erased_learner_is_found_nowhere(district: District, stack: Sta
     said = {"evidence.erased_learner", "evidence.event_log", "progression.event_log", "progression.journal"}
     assert {table for table, rows in after.items() if learner in rows} == said
     await _nothing_in_topics(stack, learner)
+    for file in Home(stack.home).logs.iterdir():
+        assert not any(mark in file.read_text(errors="replace") for mark in (NAME, ID, MARK, learner)), file
     for service in ("evidence", "progression", "reporting"):
         metrics = (await district.http.get(f"{stack.urls[service]}/metrics")).text
         assert not any(mark in metrics for mark in (NAME, ID, MARK, learner))

@@ -78,6 +78,7 @@ def test_who_was_erased_since_the_backup_is_erased_again_after_the_restore(home:
     attain("drain", running.environment())
     asyncio.run(_back_up(running, tmp_path / "backup"))
     erased = attain("erase", running.environment(), "learner", "urn:test:restore", "l-5", "--yes")
+    assert "learner" in erased, erased
     before = attain("verify", running.environment())
     stack.stop(home)
 
@@ -89,7 +90,7 @@ def test_who_was_erased_since_the_backup_is_erased_again_after_the_restore(home:
     url = f"{running.urls['evidence']}/v1/learners/{erased['learner']}"
     shown = httpx.get(url, headers=headers)
 
-    assert erased["in_ledger"]
+    assert erased["in_ledger"], erased
     for verified in (before, restored):
         assert verified["ok"], verified
         assert (verified["erased"], verified["erased_found"]) == (1, 0)

@@ -37,7 +37,8 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     A file that says where standings go. `source` is whose own ids of learners the platform's user ids are.
 
     `on`: what a score of 1 stands for. `levels` and `competencies` are ids; no levels are all that learners stand in. `also` are
-    names under which the platform tells of a line item elsewhere (`assignment:<id>` of Canvas' events), by level or competency.
+    names under which the platform tells of a line item elsewhere, by level or competency: `assignment:<id>` in Canvas' events,
+    `lineItem:<id>` in OneRoster.
     """
 
     line_items: Url

@@ -53,14 +53,20 @@ class Erasing:
         Erase a learner in one transaction, told by an event each to who reads the logs.
 
         Batches that identified the learner before either commit first, and are erased with the rest, or start over and
-        meet a new learner. The ids of the evidence stay taken, so a source that sends it again is refused.
+        meet a new learner. The ids of the evidence stay taken, so a source that sends it again is refused. Again it gives the
+        same certificate and erases nothing.
 
         Raises:
-            NotFound: the tenant has no such learner.
+            NotFound: the tenant never had such a learner.
         """
         async with self._database.connection() as connection:
-            if not await people.identities(connection, tenant, learner):
-                raise NotFound("no such learner")
+            is_known = bool(await people.identities(connection, tenant, learner))
+            erased_at = None if is_known else await people.erased_at(connection, tenant, learner)
+        if erased_at is not None:
+            certificate = stable_id(tenant, learner, "erasure")
+            return Certificate(tenant, learner, certificate, utc(erased_at), 0, 0, 0, self._ledger.is_kept)
+        if not is_known:
+            raise NotFound("no such learner")
         time = utc(datetime.datetime.now(datetime.UTC))
         entry = Erasure(tenant, learner, stable_id(tenant, learner, "erasure"), time, by)
         # First: what is erased and not in the ledger would come back with a restore.
