@@ -1,5 +1,6 @@
 """xAPI over HTTP: the statement resource, and what statements come to."""
 
+import asyncio
 import base64
 import gzip
 import hashlib
@@ -177,6 +178,25 @@ async def test_a_valid_statement_from_the_future_is_accepted_and_quarantined(ser
 
     assert answer.status_code == 200
     assert [(item["id"], item["pointer"]) for item in listed] == [(one["id"], "/timestamp")]
+
+
+async def test_the_same_statements_from_many_at_once_are_stored_once(service: Running) -> None:
+    sender = client(service, tenant="at-once")
+    batch = [statement() for _ in range(20)]
+    changed = [{**batch[0], "verb": {"id": "x:changed"}}, statement()]
+
+    answers = await asyncio.gather(*(sender.post(STATEMENTS, json=batch) for _ in range(10)))
+    each = await asyncio.gather(*(sender.post("/v1/intake/xapi", json=batch) for _ in range(4)))
+    conflict = await sender.post(STATEMENTS, json=changed)
+    counts = (await sender.get("/xapi/counts")).json()
+    evidence = await service.rows("select count(*) n from evidence where tenant = 'at-once'")
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert all(answer.json() == [one["id"] for one in batch] for answer in answers)
+    assert {item["status"] for answer in each for item in answer.json()["items"]} <= {"duplicate", "parked"}
+    assert conflict.status_code == 409
+    assert counts == {"statements": 20, "outcomes": {"evidence": 20}}, "of a batch with a conflict nothing is stored"
+    assert evidence[0]["n"] == 20
 
 
 async def test_what_cmi5_waives_is_evidence_that_says_why(service: Running) -> None:

@@ -110,6 +110,7 @@ class Intake:
 
         Raises:
             Unavailable: nothing was stored.
+            KnownStatements: nothing was stored; one of them is not new.
         """
         received_at = datetime.datetime.now(datetime.UTC)
         for _ in range(CHANGES_MET_MAX):

@@ -52,6 +52,13 @@ class MovedLearners(AttainError):
         self.moves = moves
 
 
+class KnownStatements(AttainError):
+    """Statements that were taken for new are known: look them up."""
+
+    def __init__(self) -> None:
+        super().__init__("statements are known already")
+
+
 class StaleAlignment(AttainError):
     """The alignment map of `tenants` changed after it was asked: ask again."""
 
@@ -111,6 +118,7 @@ class Writer:
             Unavailable: the database is away, or too much waits already.
             ErasedLearner: nothing was stored; identify again.
             MovedLearners, StaleAlignment: nothing was stored; identify, or align, again.
+            KnownStatements: nothing was stored; one of `rows` is not new.
         """
         if not submissions and not rows:
             return []
@@ -208,7 +216,8 @@ class Writer:
         async with self.counts.storing() as refused, self._database.transaction() as connection:
             has_moved = await self._refuse_erased(connection, submissions)
             await self._refuse_stale(connection, submissions)
-            await statements.add(connection, [row for waiting in group for row in waiting.statements])
+            if not await statements.add(connection, [row for waiting in group for row in waiting.statements]):
+                raise KnownStatements
             known = await load(connection, submissions, forests)
             decision = decide(submissions, known, utc(now))
             await self.counts.add(connection, refused, submissions, decision)

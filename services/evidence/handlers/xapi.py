@@ -1,6 +1,7 @@
 """xAPI statements: kept known by their digest, turned into evidence, answered as the specification says."""
 
 import asyncio
+import contextlib
 import datetime
 import uuid
 from collections.abc import Iterable, Sequence
@@ -15,12 +16,13 @@ from services.evidence.formats.reading import Origin
 from services.evidence.formats.xapi import Taken
 from services.evidence.formats.xapi_statement import Version
 from services.evidence.formats.xapi_types import Account, Actor, Statement
-from services.evidence.handlers.intake import ITEMS_A_SLICE, Intake, Item, count
+from services.evidence.handlers.intake import CHANGES_MET_MAX, ITEMS_A_SLICE, Intake, Item, count
 from services.evidence.handlers.quarantine import Quarantine
+from services.evidence.handlers.writer import KnownStatements
 from services.evidence.tables import statements
 from services.evidence.tables.statements import Known, Row
 from shared.database import Database
-from shared.errors import InvalidEvent, NotFound, Refused
+from shared.errors import InvalidEvent, NotFound, Refused, Unavailable
 from shared.events import encode_json, utc
 from shared.settings import Settings
 from shared.shards import stable_id
@@ -59,11 +61,9 @@ class Statements:
         """
         with self._intake.expecting():
             taken = await self._read_all(items, sender)
-            known = await self._known(taken, sender)
-        in_conflict = [one.id for one in taken if one.id in known and known[one.id].digest != one.fingerprint]
-        if in_conflict:
-            raise Refused(f"statement {min(in_conflict)} is known with other content", pointer="/id")
-        became = await self._record(taken, known, sender)
+        became = await self._record_new(taken, sender)
+        if became is None:
+            became = await self._record_known(taken, sender)
         lost = [item.id for item in became.values() if item.reason == "conflict"]
         if lost:
             raise Refused(f"statement {lost[0]} is known with other content", pointer="/id")
@@ -79,12 +79,7 @@ class Statements:
                 taken[index] = self._read(raw, sender, sniffed(raw))
             except InvalidEvent as error:
                 results[index] = _refused(index, None, error)
-        known = await self._known(list(taken.values()), sender)
-        right: dict[Id, Taken] = {}
-        for one in taken.values():
-            if one.id not in known or known[one.id].digest == one.fingerprint:
-                right.setdefault(one.id, one)
-        recorded = await self._record(list(right.values()), known, sender)
+        right, known, recorded = await self._record_right(list(taken.values()), sender)
         for index, one in taken.items():
             if one.id not in right or right[one.id].fingerprint != one.fingerprint:
                 conflict = InvalidEvent("the id is known with other content", reason="conflict", pointer="/id")
@@ -96,6 +91,20 @@ class Statements:
         answered = [results[index] for index in range(len(items))]
         count(answered, "xapi")
         return answered
+
+    async def _record_right(
+        self, taken: Sequence[Taken], sender: Sender
+    ) -> tuple[dict[Id, Taken], dict[Id, Known], dict[Id, Item]]:
+        """Record those that are new or known with the same content, the first of an id; return them, and what was known."""
+        for _ in range(CHANGES_MET_MAX):
+            known = await self._known(taken, sender)
+            right: dict[Id, Taken] = {}
+            for one in taken:
+                if one.id not in known or known[one.id].digest == one.fingerprint:
+                    right.setdefault(one.id, one)
+            with contextlib.suppress(KnownStatements):
+                return right, known, await self._record(list(right.values()), known, sender)
+        raise _sent_by_others()
 
     async def again(self, original: bytes, tenant: str, source: str) -> Sequence[Item]:
         """Take a quarantined statement in again."""
@@ -122,6 +131,30 @@ class Statements:
         """Return how many distinct statements of a tenant came to what."""
         async with self._database.connection() as connection:
             return await statements.outcomes(connection, tenant)
+
+    async def _record_new(self, taken: Sequence[Taken], sender: Sender) -> dict[Id, Item] | None:
+        """Record statements as new ones, which spares asking for them; None, and nothing is stored, where one is not."""
+        try:
+            return await self._record(taken, {}, sender)
+        except KnownStatements:
+            return None
+
+    async def _record_known(self, taken: Sequence[Taken], sender: Sender) -> dict[Id, Item]:
+        """
+        Record statements of which some are known.
+
+        Raises:
+            Refused: one is known with another content; nothing was stored.
+            Unavailable: others keep sending the same.
+        """
+        for _ in range(CHANGES_MET_MAX):
+            known = await self._known(taken, sender)
+            in_conflict = [one.id for one in taken if one.id in known and known[one.id].digest != one.fingerprint]
+            if in_conflict:
+                raise Refused(f"statement {min(in_conflict)} is known with other content", pointer="/id")
+            with contextlib.suppress(KnownStatements):
+                return await self._record(taken, known, sender)
+        raise _sent_by_others()
 
     async def _read_all(self, items: Sequence[bytes], sender: Sender) -> list[Taken]:
         """Read statements that are taken in together; raises `InvalidEvent` as `take` does."""
@@ -212,6 +245,10 @@ def _body(one: Taken, stored: str, version: Version, authority: Actor) -> bytes:
         authority=authority,
     )  # fmt: skip
     return encode_json(statement)
+
+
+def _sent_by_others() -> Unavailable:
+    return Unavailable("the same statements are being sent by others; send them again")
 
 
 def _fresh_id() -> Id:
