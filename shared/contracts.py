@@ -117,11 +117,7 @@ class EvidenceRetracted(msgspec.Struct, frozen=True, omit_defaults=True, gc=Fals
 
 
 class IdentityMerged(msgspec.Struct, frozen=True, gc=False):
-    """
-    Two learners turned out to be one person, or not to be; data of `IDENTITY_MERGED` and `IDENTITY_UNMERGED`.
-
-    It stands in the shard of `learner`, whose evidence went to `into`, or came back from there, in the same transaction.
-    """
+    """`learner` turned out to be `into`, or not to be; data of `IDENTITY_MERGED` and `IDENTITY_UNMERGED`."""
 
     learner: str
     into: str
@@ -129,11 +125,7 @@ class IdentityMerged(msgspec.Struct, frozen=True, gc=False):
 
 
 class IdentityErased(msgspec.Struct, frozen=True, gc=False):
-    """
-    A learner is forgotten: whoever reads this deletes what it holds of the learner; data of `IDENTITY_ERASED`.
-
-    It is the last event of the learner. What the log had of the learner before it are tombstones.
-    """
+    """The last event of a learner: whoever reads it deletes what it holds of the learner; data of `IDENTITY_ERASED`."""
 
     learner: str
     certificate: str

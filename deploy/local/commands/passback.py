@@ -1,6 +1,7 @@
 """`attain passback`: standings to the gradebook of a learning system, as scores of line items that gate its modules."""
 
 import datetime
+import functools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -141,7 +142,7 @@ def _standings(context: Context) -> Iterator[dict[str, Any]]:
     with context.client("progression") as client:
         while after is not None:
             query: dict[str, Any] = {"after": after, "limit": PAGE}
-            page = told(patiently(lambda query=query: client.get("/v1/standings", params=query))).json()  # type: ignore[misc]
+            page = told(patiently(functools.partial(client.get, "/v1/standings", params=query))).json()
             yield from page["items"]
             after = page["next"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from services.evidence.domain.evidence import erased
+from services.evidence.domain.telling import erased
 from services.evidence.handlers.counting import IntakeCounts
 from services.evidence.handlers.directory import Learners
 from services.evidence.handlers.ledger import Erasure, Ledger

@@ -22,9 +22,9 @@ from services.evidence.domain.evidence import (
     Park,
     RecordEvidence,
     Submission,
-    recorded,
     restored,
 )
+from services.evidence.domain.telling import recorded
 from services.evidence.formats import native
 from services.evidence.handlers.alignment import Alignments
 from services.evidence.handlers.directory import Competencies, Learners

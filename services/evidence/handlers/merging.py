@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 import asyncpg
 import msgspec
 
-from services.evidence.domain.evidence import merged, moved_away, moved_in
 from services.evidence.domain.roster import Fact, enrolment, events
+from services.evidence.domain.telling import merged, moved_away, moved_in
 from services.evidence.handlers.counting import IntakeCounts
 from services.evidence.handlers.directory import Learners
 from services.evidence.tables import merges, people, roster
