@@ -1,10 +1,8 @@
 """What a learner, or who answers for one, may ask of this service: everything held, to be forgotten, and who did what."""
 
-from typing import Annotated
+from fastapi import APIRouter, Response
 
-from fastapi import APIRouter, Query, Response
-
-from services.evidence.entrypoints.answers import Id, Limit, answer, as_uuid
+from services.evidence.entrypoints.answers import After, Id, Limit, answer, as_uuid
 from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.erasure import Erasing
 from services.evidence.handlers.holdings import holdings_of
@@ -40,7 +38,7 @@ def privacy_router(database: Database, erasing: Erasing, accesses: Accesses) -> 
         return answer(await erasing.erasures())
 
     @router.get("/v1/accesses")
-    async def log(caller: Caller, after: Annotated[int, Query(ge=0)] = 0, limit: Limit = 100) -> Response:
+    async def log(caller: Caller, after: After = 0, limit: Limit = 100) -> Response:
         """Who sent evidence, took a learner's data out, or had a learner forgotten: `{items, next}` in order of time."""
         caller.require("admin")
         items = await accesses.page(caller.tenant, after, limit)
