@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from typing import Any
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
@@ -15,6 +16,8 @@ from schemathesis.generation.modes import GenerationMode
 from tests.evidence.builders import item, token
 from tests.evidence.running import Running
 
+# Schemathesis draws by `random` inside its strategies, which Hypothesis warns of.
+pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")
 REQUESTS = int(os.environ.get("ATTAIN_TEST_OPENAPI", "400"))
 """Requests in all; `make fuzz` asks for more."""
 SCOPES = "evidence:write records:read policy:write admin service"
