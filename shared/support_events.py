@@ -8,7 +8,8 @@ from typing import Literal
 
 import msgspec
 
-from shared.public_events import By, PublicEvent
+from shared.public_events import PublicEvent
+from shared.public_members import By
 
 
 class SupportSuggested(PublicEvent, frozen=True, kw_only=True):

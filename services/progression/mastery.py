@@ -23,7 +23,7 @@ from services.progression.evidence_rules import (
 )
 from services.progression.methods import Value
 from services.progression.policy.rule import Rule, shifted
-from services.progression.states import Decided, KeyState, Order, Piece, in_force, latest, piece_of
+from services.progression.states import Decided, KeyState, Order, Piece, in_force, latest, piece_of, waivers
 from services.progression.sufficiency import enough, tally_up
 from services.progression.work import noted, work_of
 
@@ -46,7 +46,7 @@ def add(state: KeyState, piece: Piece, rule: Rule | None) -> None:
     if rule.support is not None:
         state.work = noted(state.work, rule, piece, value)
     if value is not None:
-        _count(state, rule, piece, value, rule.halving and is_half(rule, piece))
+        _count(state, rule, piece, value, (rule.halving or piece.partial) and is_half(rule, piece))
         _judge(state, rule, piece, value)
 
 
@@ -72,6 +72,7 @@ def replay(
         decided=standing.decided if decisions is None else in_force(tuple(decisions)),
     )
     ordered = sorted(pieces, key=_order_of)
+    state.decided = waivers(state.decided, ordered)
     if rule is None or rule.plain or (rule.steps and all_alone(ordered)):
         for piece in ordered:
             add(state, piece, rule)
