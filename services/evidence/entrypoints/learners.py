@@ -12,7 +12,7 @@ from services.evidence.entrypoints.answers import Id, Limit, Text, answer, as_uu
 from services.evidence.handlers.directory import Learners
 from services.evidence.handlers.erasure import erase_learner
 from services.evidence.handlers.holdings import holdings_of
-from services.evidence.tables import merges, people
+from services.evidence.tables import merges, people, pieces
 from shared.database import Database
 from shared.errors import InvalidEvent, NotFound
 from shared.event_log import EventLog
@@ -89,6 +89,19 @@ def learners_router(database: Database, logs: Sequence[EventLog], directory: Lea
         caller.require("admin")
         return answer(await holdings_of(database, caller.tenant, as_uuid(learner, "learner")))
 
+    @router.delete("/v1/learners/{learner}")
+    async def erase(learner: Id, caller: Caller) -> Response:
+        """Forget a learner for good; positions stay, bodies go."""
+        caller.require("admin")
+        return answer(await erase_learner(database, logs, directory, caller.tenant, as_uuid(learner, "learner")))
+
+    _for_services(router, database)
+    return router
+
+
+def _for_services(router: APIRouter, database: Database) -> None:
+    """Add the routes by which the other services ask who is who."""
+
     @router.post("/v1/names")
     async def names(asked: Asked, caller: Caller) -> Response:
         """The names of learners of a tenant, for a service that has checked who may see them."""
@@ -97,12 +110,6 @@ def learners_router(database: Database, logs: Sequence[EventLog], directory: Lea
         async with database.connection() as connection:
             rows = await people.names(connection, asked.tenant, learners)
         return answer({row["learner"]: row["name"] for row in rows})
-
-    @router.delete("/v1/learners/{learner}")
-    async def erase(learner: Id, caller: Caller) -> Response:
-        """Forget a learner for good; positions stay, bodies go."""
-        caller.require("admin")
-        return answer(await erase_learner(database, logs, directory, caller.tenant, as_uuid(learner, "learner")))
 
     @router.post("/v1/learners/references")
     async def references(body: References, caller: Caller) -> Response:
@@ -116,6 +123,15 @@ def learners_router(database: Database, logs: Sequence[EventLog], directory: Lea
             ids.setdefault(learner, []).append(source_id)
         return answer(ids)
 
+    @router.post("/v1/learners/named-by-id")
+    async def named_by_id(body: References, caller: Caller) -> Response:
+        """Let a source that the installation is itself name these learners by their opaque ids; returns those that are."""
+        caller.require("service")
+        learners = [as_uuid(learner, "learners") for learner in body.learners]
+        async with database.transaction() as connection:
+            known = await people.know_by_id(connection, pieces.ERASURE_LOCK, body.tenant, body.source, learners)
+        return answer(known)
+
     @router.get("/v1/identities")
     async def identities(
         caller: Caller, after: Annotated[str, Query(max_length=4096)] = "", limit: Limit = 1000
@@ -127,8 +143,6 @@ def learners_router(database: Database, logs: Sequence[EventLog], directory: Lea
         body = b"".join(msgspec.json.encode(dict(row)) + b"\n" for row in rows)
         cursor = _cursor((rows[-1]["tenant"], rows[-1]["source"], rows[-1]["source_id"])) if rows else after
         return Response(body, headers={"Attain-Next": cursor}, media_type="application/x-ndjson")
-
-    return router
 
 
 def _cursor(key: people.Key) -> str:

@@ -1,0 +1,80 @@
+"""Correcting a mistake: a piece of evidence, what taking it back would change, and taking it back."""
+
+from typing import Any
+from urllib.parse import quote
+
+from services.reporting.domain.access import Role
+from services.reporting.handlers.access import AccessLog, check_learner
+from services.reporting.handlers.on_behalf import OnBehalf
+from services.reporting.handlers.people import People
+from services.reporting.tables.reads import snapshot
+from shared.auth import Identity
+from shared.database import Database
+from shared.errors import Forbidden, InvalidEvent, NotFound
+from shared.events import now
+from shared.peer import Peer
+
+REASON_MAX = 1000
+
+
+class Correcting:
+    """Shows what a correction would change, and makes it in the name of the caller."""
+
+    def __init__(
+        self, database: Database, *, progression: Peer, in_evidence: OnBehalf, people: People, log: AccessLog
+    ) -> None:
+        self._database = database
+        self._progression = progression
+        self._in_evidence = in_evidence
+        self._people = people
+        self._log = log
+
+    async def page(self, caller: Identity, *, learner: str, evidence_id: str) -> dict[str, Any]:
+        """
+        Return a piece with every status and event that would change without it.
+
+        Raises:
+            NotFound: the learner has no such piece, or it does not count any more.
+            Forbidden: it is not the caller's to correct: a teacher corrects what the teacher has assessed.
+        """
+        piece, role = await self._piece(caller, learner, evidence_id)
+        path = f"/v1/learners/{quote(learner, safe='')}/corrections/preview"
+        chosen = {"source": piece["source"], "id": piece["id"]}
+        answer = await self._progression.ask(path, {"tenant": caller.tenant}, body=chosen, expected=(200, 404))
+        if answer.status_code == 404:
+            raise NotFound("this piece does not count any more")
+        found = answer.json()
+        competencies = [each["competency"] for each in found["statuses"]]
+        async with snapshot(self._database) as view:
+            titles = await view.titles(caller.tenant, competencies)
+        await self._log.note(caller, role, "correction", learner, [learner])
+        return {
+            "learner": learner, "evidence_id": evidence_id, "piece": piece, "found": found, "titles": titles,
+            "name": (await self._people.names(caller.tenant, [learner])).get(learner, learner),
+        }  # fmt: skip
+
+    async def take_back(self, caller: Identity, *, learner: str, evidence_id: str, reason: str) -> None:
+        """Retract a piece with a reason; asked again, it stays so. Raises what `page` raises, and `InvalidEvent`."""
+        if not reason:
+            raise InvalidEvent("a correction gives its reason", pointer="/reason")
+        piece, role = await self._piece(caller, learner, evidence_id)
+        await self._log.note_change(caller, role, "corrected", evidence_id, [learner])
+        await self._in_evidence.ask(
+            caller, "/v1/evidence", "evidence:write", source=piece["source"],
+            body={
+                "id": f"undo-{evidence_id}", "source": piece["source"], "retracts": piece["id"],
+                "occurred_at": piece["content"].get("occurred_at") or now(),
+                "assessor": {"id": caller.subject, "type": "human"}, "extensions": {"reason": reason[:REASON_MAX]},
+            },
+        )  # fmt: skip
+
+    async def _piece(self, caller: Identity, learner: str, evidence_id: str) -> tuple[dict[str, Any], Role]:
+        async with snapshot(self._database) as view:
+            role = await check_learner(view, caller, learner, "correct")
+        path = f"/v1/evidence/{quote(evidence_id, safe='')}"
+        piece: dict[str, Any] = await self._in_evidence.ask(caller, path, "records:read")
+        if piece["learner"] != learner:
+            raise NotFound("the learner has no such piece")
+        if role != "leader" and piece["content"].get("assessor") != caller.subject:
+            raise Forbidden("somebody else, or a learning system, has assessed this: it is corrected there")
+        return piece, role
