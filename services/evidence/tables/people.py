@@ -117,7 +117,7 @@ async def know_by_id(connection: Connection, lock: int, tenant: str, source: str
     rows = await connection.fetch(
         "with known as (select distinct learner from learner_identity where tenant = $1::text and learner = any($3::uuid[])),"
         " added as (insert into learner_identity (tenant, source, source_id, learner)"
-        "   select $1::text, $2::text, learner::text, learner from known order by learner on conflict do nothing)"
+        "   select $1::text, $2::text, k.learner::text, k.learner from known k order by k.learner on conflict do nothing)"
         " select learner::text as learner from known",
         tenant,
         source,
