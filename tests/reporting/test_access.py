@@ -1,8 +1,10 @@
 """The published permission matrix: what each role sees."""
 
+from pathlib import Path
+
 import pytest
 
-from services.reporting.domain.access import PERMISSIONS, ROLES, VIEWS, Role, may, role_of, tenant_roles
+from services.reporting.domain.access import PERMISSIONS, ROLES, VIEWS, Role, matrix, may, role_of, tenant_roles
 
 SEEN = """
             record timeline growth projection why class queues aggregate analysis own_access_log access_log names
@@ -46,6 +48,7 @@ def test_the_permission_matrix_is_as_published() -> None:
     assert heads == list(VIEWS)
     assert list(published) == list(ROLES)
     assert published == {role: set(views) for role, views in PERMISSIONS.items()}
+    assert matrix() in (Path(__file__).parents[2] / "docs" / "permissions.md").read_text()
 
 
 def test_no_learner_or_guardian_sees_a_projection_or_somebody_elses_numbers() -> None:

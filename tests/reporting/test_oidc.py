@@ -14,6 +14,7 @@ from shared.auth import seal
 from shared.settings import Settings
 from tests.reporting.builders import class_, enrolment, mastery, staff
 from tests.reporting.running import Running, served
+from tests.support.chromium import chromium, faults, needs_chromium, tab_to
 from tests.support.oidc_provider import CLIENT, SECRET, OidcProvider
 from tests.support.producer import free_port
 
@@ -258,3 +259,34 @@ async def test_a_provider_that_is_away_or_another_one_is_told_in_words(
     assert (away.status_code, other.status_code) == (401, 401)
     assert "does not answer" in away.text
     assert "does not answer" in other.text
+
+
+@needs_chromium
+async def test_a_person_signs_in_and_out_by_keyboard_in_a_browser_that_comes_from_another_site(
+    reporting: Running, provider: OidcProvider
+) -> None:
+    """`localhost` and `127.0.0.1` are two sites to a browser, so cookies and policies are as they are in the world."""
+    issuer = provider.issuer
+    provider.issuer = issuer.replace("127.0.0.1", "localhost")
+    provider.claims["iss"] = issuer
+    reporting.service.app.state.provider._found = None
+    try:
+        async with chromium() as browser:
+            page = await browser.new_page(base_url=reporting.config.public_url)
+            page.set_default_timeout(10_000)
+            await page.goto("/classes/k")
+            wrong = await faults(page)
+            await tab_to(page, "Sign in")
+            await page.keyboard.press("Enter")
+            await page.wait_for_selector("h1:text('Class k')")
+            reachable = await page.evaluate("document.cookie")
+            await tab_to(page, "Sign out")
+            await page.keyboard.press("Enter")
+            await page.wait_for_selector("#sign-in", state="attached")
+            cookies = {cookie["name"] for cookie in await page.context.cookies()}
+    finally:
+        provider.issuer = issuer
+        reporting.service.app.state.provider._found = None
+
+    assert (wrong, reachable) == ([], "")
+    assert not cookies & {"attain", "attain-session", "attain-sign-in"}

@@ -51,20 +51,21 @@ class Pages:
 
     async def home(self, caller: Identity) -> dict[str, Any]:
         """Return the start: a learner's own page, or what the caller may see."""
-        if not caller.scopes & {TENANT, CLASSES} and caller.learner is not None:
-            return {"redirect": f"/learners/{quote(caller.learner, safe='')}"}
         children: list[str] = []
         places: list[Any] = []
         if caller.scopes & {CLASSES, SELF}:
             async with snapshot(self._database) as view:
                 children = await learners_of(view, caller.tenant, caller.subject)
                 places = list(await schools_of(view, caller.tenant, caller.subject)) if CLASSES in caller.scopes else []
+        classes = await self._classes.classes(caller)
+        if caller.learner is not None and not (classes or children or places):
+            return {"redirect": f"/learners/{quote(caller.learner, safe='')}"}
         names = await self._people.names(caller.tenant, children)
         is_tenant = TENANT in caller.scopes
         return {
             "places": [(f"/{place['kind']}s/{quote(place['target'], safe='')}", place["title"]) for place in places],
             "children": [(learner, names.get(learner, learner)) for learner in children],
-            "classes": await self._classes.classes(caller),
+            "classes": classes,
             "districts": await self._districts.districts(caller) if is_tenant else [],
             "queues": await self._queues.summary(caller, class_id=None, school=None) if is_tenant else [],
         }
