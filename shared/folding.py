@@ -30,6 +30,8 @@ RETRY_S = 1.0
 CAREFUL_S = 30.0
 """After a failure shards are folded one by one for so long."""
 REVOKE_S = 20.0
+CLAIM_S = 5.0
+"""So long a claim waits for the batch that an earlier owner is just committing; then that owner's session is ended."""
 
 
 class InboxEntry(NamedTuple):
@@ -246,7 +248,7 @@ class ShardFolder(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         wanted = sorted(s for s in shards if s not in self._owned and self._may_claim.get(s, float("inf")) <= now)
         if not wanted:
             return set()
-        async with self._database.connection() as connection:
+        async with self._database.impatient(CLAIM_S) as connection:
             places = await ownership.claim(connection, self.name, wanted, self._settings.slot)
         reach("consumer.claimed")
         await self._adopt(places)
