@@ -6,12 +6,21 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from fastapi.routing import APIRoute
 
 from deploy.local.stack import Stack
+from services.reporting.entrypoints import doing, pages, signing_in
 from services.reporting.web.rendering import catalogue
 from tests.system.district import SOURCE, ZERO, Item
 from tests.system.room import Room, open_room
 
+POSTS = [
+    route.path.replace("{class_id:path}", "room").replace("{learner}", "x").replace("{evidence_id}", "y")
+    for router in (doing.router, pages.router, signing_in.router)
+    for route in router.routes
+    if isinstance(route, APIRoute) and "POST" in (route.methods or ()) and route.path != "/sign-in"
+]
+"""Every form of the pages, but that to sign in: whoever sends it is nobody yet."""
 CAPTURE, SIGN_OFFS = "/classes/room/capture", "/classes/room/sign-offs"
 
 
@@ -128,14 +137,14 @@ async def test_only_who_observed_undoes_it(room: Room):
 async def test_a_form_without_the_key_of_the_session_or_from_elsewhere_does_nothing(room: Room):
     async with room.browser("tea") as teacher, room.browser("second") as second:
         foreign = await second.key()
-        posts = [CAPTURE, f"{CAPTURE}/undo", SIGN_OFFS, f"{SIGN_OFFS}/undo", "/learners/x/evidence/y", "/sign-out"]
         without = [
-            (await teacher.post(path, [("a", "b")], key=key)).status_code for path in posts for key in ("", foreign)
+            (await teacher.post(path, [("a", "b")], key=key)).status_code for path in POSTS for key in ("", foreign)
         ]
         headers = {"Sec-Fetch-Site": "cross-site"}
         body = {"form": await teacher.key()}
-        elsewhere = [(await teacher.client.post(path, data=body, headers=headers)).status_code for path in posts]
+        elsewhere = [(await teacher.client.post(path, data=body, headers=headers)).status_code for path in POSTS]
 
+    assert len(POSTS) == 6
     assert {*without, *elsewhere} == {403}
 
 
@@ -228,6 +237,10 @@ async def test_what_others_assessed_is_corrected_where_it_was_assessed(room: Roo
     async with room.browser("tea") as teacher:
         assert (await teacher.client.get(f"/learners/{room.learners['l1']}/evidence/{piece}")).status_code == 403
         assert (await teacher.client.get(f"/learners/{room.learners['l2']}/evidence/{piece}")).status_code == 404
+    async with room.browser("head") as leader:
+        assert (await leader.client.get(f"/learners/{room.learners['l1']}/evidence/{piece}")).status_code == 200
+        assert (await leader.client.get(SIGN_OFFS)).status_code == 200
+        assert (await leader.client.get(CAPTURE)).status_code == 403
     async with room.browser("neighbour") as neighbour:
         assert (await neighbour.client.get(f"/learners/{room.learners['l1']}/evidence/{piece}")).status_code == 404
 

@@ -12,6 +12,7 @@ from services.reporting.handlers.sessions import Sessions
 from services.reporting.web.rendering import Words, choose_language, render
 from shared.auth import Authenticator, Identity
 from shared.errors import AttainError, Unauthorized
+from shared.rate_limit import RateLimit
 
 LANGUAGE = "attain-language"
 YEAR_S = 365 * 24 * 3600
@@ -39,12 +40,16 @@ async def caller_of(request: Request) -> Identity | None:
     """Return who has signed in with this browser; None where nobody has, or for too long."""
     authenticator: Authenticator = request.app.state.authenticator
     sessions: Sessions = request.app.state.sessions
+    rate_limit: RateLimit = request.app.state.rate_limit
     try:
         if SESSION in request.cookies:
-            return await sessions.identify(request.cookies[SESSION])
-        return authenticator.identify(f"Bearer {request.cookies.get(COOKIE, '')}")
+            caller = await sessions.identify(request.cookies[SESSION])
+        else:
+            caller = authenticator.identify(f"Bearer {request.cookies.get(COOKIE, '')}")
     except Unauthorized:
         return None
+    rate_limit.check(caller)
+    return caller
 
 
 In = Annotated[Words, Depends(words_of)]
