@@ -111,7 +111,7 @@ class Service:
             app.state.classes = ClassReader(self._database, looks)
             app.state.queues = QueueReader(self._database, config, looks)
             app.state.districts = DistrictReader(self._database, Groups(evidence_peer, config), config)
-            app.state.watcher = Watcher(self._database)
+            app.state.watcher = Watcher(self._database, app.state.districts)
             app.state.pages = Pages(
                 self._database, records=app.state.reader, classes=app.state.classes, queues=app.state.queues,
                 districts=app.state.districts, people=people, evidence=app.state.evidence,

@@ -127,7 +127,7 @@ def context(template: str) -> dict[str, Any]:
             ]),
         },
         "district.html": {
-            "district": "d", "title": EVIL, "learners": 100, "queues": queues,
+            "district": "d", "live": "/live?district=d", "title": EVIL, "learners": 100, "queues": queues,
             "levels": DistrictLevels("d", SHOWN_AT, 10, []),
             "testing": DistrictTesting("d", SHOWN_AT, 10, 100, 20, 0.2, 3.0, 30),
             "watch": DistrictWatch(

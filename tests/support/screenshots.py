@@ -34,9 +34,9 @@ async def take(home: Path, folder: Path, url: str, tenant: str, learner_id: str,
         ("learner", f"learners/{learner}", room.teacher, rows),
         ("family", f"learners/{learner}", f"g-{learner_id}", own),
         ("district", f"districts/{DISTRICT[0]}", "d-leader", rows),
+        ("teacher", "", room.teacher, rows),
         ("start", "", "laptop", "records:read"),
         ("capture", f"classes/{room.id}/capture", room.teacher, rows),
-        ("sign-offs", f"classes/{room.id}/sign-offs", room.teacher, rows),
         ("policies", "policies", "d-leader", rows),
         ("correction", f"learners/{learner}", room.teacher, rows),
     ]
@@ -68,16 +68,13 @@ async def _go_on(page: Any, name: str) -> None:
     if name == "capture":
         await page.select_option("#competency", index=CAPTURED)
         await page.click(".pick button")
-        await page.wait_for_selector(".mark")
+        await page.wait_for_selector(".point")
         for _ in range(3):
-            await page.locator("form:not(:has([aria-pressed=true])) .mark:nth-child(3)").first.click()
+            await page.locator("form:not(:has([aria-pressed=true])) .point:nth-child(3)").first.click()
             await page.wait_for_timeout(400)
-    if name == "sign-offs" and await page.locator("fieldset").count():
-        await page.click("main button[type=submit]")
-        await page.wait_for_selector("button[name=step]")
     if name == "correction":
         await page.click(".record tbody tr:first-child .why a")
-        await page.click("a[href*='/evidence/']")
+        await page.locator("a[href*='/evidence/']").last.click()
         await page.wait_for_selector("#changes")
 
 

@@ -75,11 +75,11 @@ async def test_25_learners_are_marked_by_keyboard_in_under_a_minute_and_the_last
     await page.keyboard.type("Taking")
     await tab_to(page, "Show")
     await page.keyboard.press("Enter")
-    await page.wait_for_selector(".mark")
-    await tab_to(page, lambda it: "mark" in it["class"].split())
+    await page.wait_for_selector(".point")
+    await tab_to(page, lambda it: "point" in it["class"].split())
     for _ in range(25):
         await page.keyboard.press("3")
-    pressed = page.locator(".mark[aria-pressed=true]")
+    pressed = page.locator(".point[aria-pressed=true]")
     await pressed.nth(24).wait_for()
     took = time.monotonic() - began
     await page.keyboard.press("u")
@@ -109,7 +109,7 @@ async def test_an_observation_is_on_the_class_page_of_a_colleague_within_two_sec
     cell = f"a[href='/learners/{room.learners['l9']}/why/math%3Ac2']"
     assert await seen.locator(cell).count() == 0
     page = await opened(room, browser, "/classes/room/capture?competency=math%3Ac2")
-    await page.locator("tr", has_text="Learner 09").locator(".mark").first.focus()
+    await page.locator("tr", has_text="Learner 09").locator(".point").first.focus()
     began = time.monotonic()
     await page.keyboard.press("4")
     await seen.wait_for_selector(cell, timeout=5000)
@@ -124,12 +124,12 @@ async def test_a_tap_that_is_not_saved_says_so_and_can_be_tapped_again(room: Roo
     page = await opened(room, browser, "/classes/room/capture?competency=math%3Ac2", PHONE)
     row = page.locator("tr", has_text="Learner 11")
     await page.context.set_offline(True)
-    await row.locator(".mark").nth(1).click()
+    await row.locator(".point").nth(1).click()
     await page.wait_for_selector("form.unsaved")
     said = await row.locator(".now").text_content()
     await page.context.set_offline(False)
-    await row.locator(".mark").nth(1).click()
-    await row.locator(".mark[aria-pressed=true]").wait_for()
+    await row.locator(".point").nth(1).click()
+    await row.locator(".point[aria-pressed=true]").wait_for()
     left = await page.locator("form.unsaved").count()
     await page.context.close()
 

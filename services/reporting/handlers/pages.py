@@ -136,6 +136,7 @@ class Pages:
         mastery = await self._districts.mastery(caller, district)
         return {
             "district": district,
+            "live": f"/live?district={quote(district, safe='')}",
             "title": mastery.title,
             "learners": mastery.learners,
             "levels": await self._districts.levels(caller, district),

@@ -61,7 +61,7 @@ class SigningOff:
             shows = await _shows(view, caller.tenant, items)
         await self._log.note(caller, role, "sign-offs", class_id, learners)
         return {
-            "class_id": class_id, "title": title, "items": items, "shows": shows,
+            "class_id": class_id, "title": title, "role": role, "items": items, "shows": shows,
             "names": await self._people.names(caller.tenant, learners),
         }  # fmt: skip
 
@@ -70,7 +70,7 @@ class SigningOff:
         if not 1 <= len(chosen) <= ITEMS_MAX:
             raise InvalidEvent(f"choose 1 to {ITEMS_MAX}", pointer="/item")
         shown = await self.page(caller, class_id=class_id, chosen=chosen)
-        role = await self._role(caller, class_id)
+        role: Role = shown["role"]
         signed = [Signature(each["learner"], each["kind"], each["id"]) for each in shown["items"]]
         await self._log.note_change(caller, role, "signed off", class_id, sorted({each.learner for each in signed}))
         signs_as = SIGNS_AS.get(role, role)
@@ -96,7 +96,8 @@ class SigningOff:
         made = unseal(self._settings, "undo", undo)
         if (made["by"], made["tenant"], made["class"]) != (caller.subject, caller.tenant, class_id):
             raise Forbidden("somebody else has signed this")
-        role = await self._role(caller, class_id)
+        async with snapshot(self._database) as view:
+            _, role = await check_class(view, caller, class_id, "sign_off")
         signs_as = SIGNS_AS.get(role, role)
         learners = sorted({learner for learner, *_ in made["made"]})
         await self._log.note_change(caller, role, "undid a sign-off", class_id, learners)
@@ -105,11 +106,6 @@ class SigningOff:
             path = "/v1/level-decisions" if kind == "level" else f"/v1/decisions/{quote(decision, safe='')}/lift"
             body |= {"kind": "lift"} if kind == "level" else {}
             await self._in_progression.ask(caller, path, "decisions:write", roles=[signs_as], body=body)
-
-    async def _role(self, caller: Identity, class_id: str) -> Role:
-        async with snapshot(self._database) as view:
-            _, role = await check_class(view, caller, class_id, "sign_off")
-        return role
 
     async def _waiting(self, caller: Identity, learners: Sequence[str], role: Role) -> list[dict[str, Any]]:
         if not learners:

@@ -5,7 +5,7 @@ const said = document.getElementById("said");
 const made = new Map(); // Of each form what it has sent, the latest last.
 let order = []; // The forms in the order in which they were marked, for undo by key.
 
-const marksOf = (form) => [...form.querySelectorAll(".mark")];
+const marksOf = (form) => [...form.querySelectorAll(".point")];
 
 function press(form) {
   const last = made.get(form)?.at(-1);
@@ -43,7 +43,7 @@ async function mark(form, button) {
   form.elements.id.value = answer.next;
   press(form);
   const text = button.lastChild.textContent.trim();
-  form.querySelector(".now").textContent = text;
+  form.querySelector(".now").textContent = grid.dataset.written;
   said.textContent = `${form.querySelector("[role=group]").getAttribute("aria-label")}: ${text}`;
 }
 
