@@ -48,7 +48,8 @@ class Settings(BaseSettings):
     )
     jwks_url: str = Field("", description="where the signing keys of an identity provider are; instead of a key file")
     page_key_file: Path | None = Field(
-        None, description="with a JWKS: HS256 keys that the pages sign sessions with, and what they do for people"
+        None,
+        description="with a JWKS: HS256 keys by which the pages sign sessions and act for people; the same for all",
     )
     jwks_issuer: str = Field("attain", description="`iss` of the tokens that the provider signs")
     jwks_audience: str = Field("attain", description="`aud` of the tokens that the provider signs")

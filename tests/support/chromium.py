@@ -30,6 +30,7 @@ async def faults(page: Any) -> list[tuple[str, list[str]]]:
     """Return what axe finds wrong with a page: rule and places; and whether it is wider than the screen."""
     import axe_playwright_python
 
+    await page.wait_for_load_state("load")
     # The page forbids scripts of others; axe is run by the browser itself, apart from the page.
     await page.evaluate((Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text())
     found = await page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)

@@ -10,14 +10,9 @@ NEVER = frozenset(("service", "admin", "records:read", "policy:write"))
 """What no session of the pages can do: rows come from the roster, and the rest is not done on pages."""
 
 
-def identity_of(
-    claims: Mapping[str, Any], *, subject_claim: str, tenant: str, scopes: Collection[str], learner: str | None
-) -> Identity:
+def identity_of(claims: Mapping[str, Any], *, subject_claim: str, tenant: str, scopes: Collection[str]) -> Identity:
     """
-    Return the identity of a session.
-
-    `tenant` is that of the installation; where it is empty, the claim `tenant` says it. `learner` is the opaque id of the
-    learner that the person is, if any.
+    Return the identity of a session; `tenant` is that of all who sign in, or empty where the claim `tenant` says it.
 
     Raises:
         Unauthorized: the claims name no person, or no tenant of its form.
@@ -29,4 +24,4 @@ def identity_of(
         raise Unauthorized("the provider has not verified this address")
     if not isinstance(of, str) or not TENANT.fullmatch(of):
         raise Unauthorized("the provider names no tenant")
-    return Identity(subject=subject, tenant=of, scopes=(frozenset(scopes) & SCOPES) - NEVER, learner=learner)
+    return Identity(subject=subject, tenant=of, scopes=(frozenset(scopes) & SCOPES) - NEVER)

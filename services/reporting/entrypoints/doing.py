@@ -1,7 +1,7 @@
 """What teachers and leaders do on the pages: quick capture, signing off, correcting a mistake."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -14,6 +14,7 @@ from services.reporting.entrypoints.page_answers import PAGE_HEADERS, In, Who, s
 from services.reporting.handlers.capturing import Capturing
 from services.reporting.handlers.correcting import Correcting
 from services.reporting.handlers.signing_off import SigningOff
+from services.reporting.web.rendering import Words
 from shared.auth import Identity
 from shared.errors import AttainError, InvalidEvent, Unauthorized
 from shared.web import problem
@@ -118,7 +119,7 @@ async def correct(
 
 
 async def _done(
-    request: Request, caller: Identity | None, words: In, write: Callable[[Identity], Any],
+    request: Request, caller: Identity | None, words: Words, write: Callable[[Identity], Awaitable[dict[str, Any]]],
     back: Callable[[dict[str, Any]], str],
 ) -> Response:  # fmt: skip
     """Answer scripts with JSON, a plain form by going on."""

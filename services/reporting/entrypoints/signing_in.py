@@ -3,6 +3,7 @@
 import logging
 from typing import Annotated
 
+import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
@@ -66,7 +67,7 @@ async def finish(request: Request, words: In, provider: Asks, sessions: Keeps, i
         done = await provider.finish(request.cookies.get(FLOW, ""), request.query_params)
         identity = identity_of(
             done.claims, subject_claim=settings.oidc_subject_claim, tenant=settings.oidc_tenant,
-            scopes=settings.oidc_scope.split(), learner=None,
+            scopes=settings.oidc_scope.split(),
         )  # fmt: skip
         if not await sessions.use_up(done.state, FLOW_S + LEEWAY_S):
             raise Unauthorized("this sign-in was used before")
@@ -106,7 +107,7 @@ async def _with_learner(identity: Identity, settings: Settings, in_evidence: OnB
         found = await in_evidence.ask(identity, "/v1/learners", "records:read", query=query)
     except NotFound:
         return identity
-    return Identity(identity.subject, identity.tenant, identity.scopes, learner=found["learner"])
+    return msgspec.structs.replace(identity, learner=found["learner"])
 
 
 def _is_secure(request: Request) -> bool:

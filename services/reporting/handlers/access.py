@@ -127,13 +127,16 @@ class AccessLog:
         key, now = (caller.tenant, caller.subject, view, target), time.monotonic()
         if self._seen.get(key, -AGAIN_S) > now - AGAIN_S:
             return
-        await self.note_change(caller, role, view, target, learners)
+        await self._write(caller, role, view, target, learners)
         self._seen[key] = now
         self._seen.move_to_end(key)
         if len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
 
     async def note_change(self, caller: Identity, role: Role, view: str, target: str, learners: Sequence[str]) -> None:
-        """Log that something was changed, each time."""
+        """Log that something is changed, each time, before it is."""
+        await self._write(caller, role, view, target, learners)
+
+    async def _write(self, caller: Identity, role: Role, view: str, target: str, learners: Sequence[str]) -> None:
         async with self._database.connection() as connection:
             await rights.note_access(connection, caller.tenant, caller.subject, role, view, target, learners)
