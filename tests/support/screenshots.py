@@ -74,8 +74,11 @@ async def _go_on(page: Any, name: str) -> None:
             await page.wait_for_timeout(400)
     if name == "correction":
         await page.click(".record tbody tr:first-child .why a")
-        await page.locator("a[href*='/evidence/']").last.click()
-        await page.wait_for_selector("#changes")
+        pieces = await page.locator("a[href*='/evidence/']").evaluate_all("links => links.map(link => link.href)")
+        for piece in reversed(pieces):
+            await page.goto(piece)
+            if await page.locator("#changes").count():
+                break
 
 
 def main() -> None:

@@ -235,7 +235,11 @@ async def test_what_others_assessed_is_corrected_where_it_was_assessed(room: Roo
     explanation = f"/v1/learners/{room.learners['l1']}/competencies/math:c0/explanation"
     piece = (await room.district.get("progression", explanation))["evidence"][0]["evidence_id"]
     async with room.browser("tea") as teacher:
-        assert (await teacher.client.get(f"/learners/{room.learners['l1']}/evidence/{piece}")).status_code == 403
+        page = await teacher.client.get(f"/learners/{room.learners['l1']}/evidence/{piece}")
+        assert catalogue("en")["correction.theirs"] in page.text
+        assert 'name="reason"' not in page.text
+        reason = [("reason", "not mine")]
+        assert (await teacher.post(f"/learners/{room.learners['l1']}/evidence/{piece}", reason)).status_code == 403
         assert (await teacher.client.get(f"/learners/{room.learners['l2']}/evidence/{piece}")).status_code == 404
     async with room.browser("head") as leader:
         assert (await leader.client.get(f"/learners/{room.learners['l1']}/evidence/{piece}")).status_code == 200

@@ -33,11 +33,20 @@ class Correcting:
         """
         Return a piece with every status and event that would change without it.
 
+        A teacher corrects what the teacher has assessed; of another piece `found` is None: it is corrected where it was.
+
         Raises:
             NotFound: the learner has no such piece, or it does not count any more.
-            Forbidden: it is not the caller's to correct: a teacher corrects what the teacher has assessed.
         """
         piece, role = await self._piece(caller, learner, evidence_id)
+        shown = {
+            "learner": learner, "evidence_id": evidence_id, "piece": piece, "found": None,
+            "name": (await self._people.names(caller.tenant, [learner])).get(learner, learner),
+        }  # fmt: skip
+        if not _may_correct(caller, role, piece):
+            async with snapshot(self._database) as view:
+                titles = await view.titles(caller.tenant, piece["content"].get("competencies", ()))
+            return shown | {"titles": titles}
         path = f"/v1/learners/{quote(learner, safe='')}/corrections/preview"
         chosen = {"source": piece["source"], "id": piece["id"]}
         answer = await self._progression.ask(path, {"tenant": caller.tenant}, body=chosen, expected=(200, 404))
@@ -48,16 +57,22 @@ class Correcting:
         async with snapshot(self._database) as view:
             titles = await view.titles(caller.tenant, competencies)
         await self._log.note(caller, role, "correction", learner, [learner])
-        return {
-            "learner": learner, "evidence_id": evidence_id, "piece": piece, "found": found, "titles": titles,
-            "name": (await self._people.names(caller.tenant, [learner])).get(learner, learner),
-        }  # fmt: skip
+        return shown | {"found": found, "titles": titles}
 
     async def take_back(self, caller: Identity, *, learner: str, evidence_id: str, reason: str) -> None:
-        """Retract a piece with a reason; asked again, it stays so. Raises what `page` raises, and `InvalidEvent`."""
+        """
+        Retract a piece with a reason; asked again, it stays so.
+
+        Raises:
+            InvalidEvent: there is no reason.
+            NotFound: the learner has no such piece.
+            Forbidden: it is not the caller's to correct.
+        """
         if not reason:
             raise InvalidEvent("a correction gives its reason", pointer="/reason")
         piece, role = await self._piece(caller, learner, evidence_id)
+        if not _may_correct(caller, role, piece):
+            raise Forbidden("somebody else, or a learning system, has assessed this: it is corrected there")
         await self._log.note_change(caller, role, "corrected", evidence_id, [learner])
         await self._in_evidence.ask(
             caller, "/v1/evidence", "evidence:write", source=piece["source"],
@@ -75,6 +90,8 @@ class Correcting:
         piece: dict[str, Any] = await self._in_evidence.ask(caller, path, "records:read")
         if piece["learner"] != learner:
             raise NotFound("the learner has no such piece")
-        if role != "leader" and piece["content"].get("assessor") != caller.subject:
-            raise Forbidden("somebody else, or a learning system, has assessed this: it is corrected there")
         return piece, role
+
+
+def _may_correct(caller: Identity, role: Role, piece: dict[str, Any]) -> bool:
+    return role == "leader" or piece["content"].get("assessor") == caller.subject
