@@ -31,8 +31,12 @@ class Settings(BaseSettings):
     evidence_database: str = Field("", description="PostgreSQL URL of the evidence service")
     progression_database: str = Field("", description="PostgreSQL URL of the progression service")
     reporting_database: str = Field("", description="PostgreSQL URL of the reporting service")
+    evidence_owner_database: str = Field("", description="the same as its owner, to migrate it; else the service's own")
+    progression_owner_database: str = Field("", description="the same as its owner, to migrate it")
+    reporting_owner_database: str = Field("", description="the same as its owner, to migrate it")
     evidence_url: str = Field("http://127.0.0.1:8101", description="where the other services find evidence")
     progression_url: str = Field("http://127.0.0.1:8102", description="where the other services find progression")
+    reporting_url: str = Field("http://127.0.0.1:8103", description="where evidence asks whether a piece is shown")
     allow_newer_schema: bool = Field(
         False, description="run on a schema newer than this version knows: for a rollback, since migrations only add"
     )
@@ -122,6 +126,9 @@ class Settings(BaseSettings):
         True, description="refuse whole numbers where Caliper 1.2 has decimals; producers in JavaScript need False"
     )
     time_zone: str = Field("UTC", description="zone of times that a format gives without one (OneRoster, Ed-Fi, CSV)")
+    erasure_ledger: Path | None = Field(
+        None, description="file of erased learners, kept outside every backup; a restore is made to forget them again"
+    )
     page_rows_max: int = Field(10_000, description="rows a page of feeds and lists")
     wait_s_max: float = Field(30, description="the longest `?wait=` waits before 503")
 

@@ -9,6 +9,7 @@ from services.reporting.entrypoints import (
     operations,
     pages,
     people,
+    positions,
     records,
     signing_in,
 )
@@ -17,6 +18,6 @@ from services.reporting.entrypoints.people import PEOPLE_TIMEOUT_S
 
 __all__ = ["PEOPLE_TIMEOUT_S", "ROUTERS", "ModelConsumer", "subscribe_model"]
 
-_WAYS = (records, classes, districts, people, audit, live, operations, signing_in, doing, pages)
+_WAYS = (records, classes, districts, people, audit, live, operations, positions, signing_in, doing, pages)
 ROUTERS = tuple(each.router for each in _WAYS)
 """In the order in which paths are tried: what is done in a class comes before the class, whose id may have slashes."""

@@ -15,7 +15,7 @@ from services.reporting.handlers.sessions import Sessions
 from shared.auth import Identity
 from shared.errors import InvalidEvent
 from shared.events import Position
-from shared.web import identify, wait_for
+from shared.web import confined, identify, wait_for
 
 COOKIE = "attain"
 """Where the pages keep the token of who has signed in with one."""
@@ -47,7 +47,7 @@ async def _identify(request: Request, authorization: Annotated[str | None, Heade
         sessions: Sessions = request.app.state.sessions
         caller = await sessions.identify(request.cookies[SESSION])
         request.app.state.rate_limit.check(caller)
-        return caller
+        return confined(caller)
     if authorization is None and COOKIE in request.cookies:
         authorization = f"Bearer {request.cookies[COOKIE]}"
     return await identify(request, authorization)

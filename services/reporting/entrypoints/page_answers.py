@@ -13,6 +13,7 @@ from services.reporting.web.rendering import Words, choose_language, render
 from shared.auth import Authenticator, Identity
 from shared.errors import AttainError, Unauthorized
 from shared.rate_limit import RateLimit
+from shared.web import confined
 
 LANGUAGE = "attain-language"
 YEAR_S = 365 * 24 * 3600
@@ -49,7 +50,7 @@ async def caller_of(request: Request) -> Identity | None:
     except Unauthorized:
         return None
     rate_limit.check(caller)
-    return caller
+    return confined(caller)
 
 
 In = Annotated[Words, Depends(words_of)]
