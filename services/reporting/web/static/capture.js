@@ -3,7 +3,8 @@
 const grid = document.querySelector("[data-grid]");
 const said = document.getElementById("said");
 const made = new Map(); // Of each form what it has sent, the latest last.
-let order = []; // The forms in the order in which they were marked, for undo by key.
+const sending = new Map(); // The forms that wait for an answer.
+const order = []; // The forms in the order in which they were marked, for undo by key.
 
 const marksOf = (form) => [...form.querySelectorAll(".point")];
 
@@ -16,9 +17,13 @@ function press(form) {
   form.elements.replaces.value = last?.id ?? "";
 }
 
-async function send(form, url, name, value) {
-  if (form.dataset.busy) return null;
-  form.dataset.busy = "1";
+function send(form, url, name, value) {
+  if (sending.has(form)) return Promise.resolve(null);
+  sending.set(form, transmit(form, url, name, value).finally(() => sending.delete(form)));
+  return sending.get(form);
+}
+
+async function transmit(form, url, name, value) {
   const body = new URLSearchParams(new FormData(form));
   body.set(name, value);
   try {
@@ -30,16 +35,17 @@ async function send(form, url, name, value) {
     form.classList.add("unsaved");
     said.textContent = form.querySelector(".now").textContent = grid.dataset.failed;
     return null;
-  } finally {
-    delete form.dataset.busy;
   }
 }
 
 async function mark(form, button) {
-  const answer = await send(form, form.action, "mark", button.value);
-  if (!answer) return;
-  made.set(form, [...(made.get(form) ?? []), { ...answer, mark: button.value }]);
   order.push(form);
+  const answer = await send(form, form.action, "mark", button.value);
+  if (!answer) {
+    order.splice(order.lastIndexOf(form), 1);
+    return;
+  }
+  made.set(form, [...(made.get(form) ?? []), { ...answer, mark: button.value }]);
   form.elements.id.value = answer.next;
   press(form);
   const text = button.lastChild.textContent.trim();
@@ -48,6 +54,7 @@ async function mark(form, button) {
 }
 
 async function undo(form) {
+  await sending.get(form);
   const last = made.get(form)?.at(-1);
   if (!last || !(await send(form, form.querySelector(".undo").formAction, "evidence_id", last.evidence_id))) return;
   made.get(form).pop();
