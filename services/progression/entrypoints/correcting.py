@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from services.progression.correction import Selection
-from services.progression.handlers.correcting import forecast
+from services.progression.handlers.correcting import forecast, forecast_of
 from services.progression.handlers.references import References
 from shared.contracts import Score
 from shared.database import Database
@@ -63,6 +63,15 @@ class Selected(BaseModel):
     scores: Annotated[list[Rescored], Field(min_length=1, max_length=SCORES_MAX)] | None = None
 
 
+class Chosen(BaseModel):
+    """One piece, by its id at its source."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: Annotated[str, Field(min_length=1, max_length=512)]
+    id: Annotated[str, Field(min_length=1, max_length=512)]
+
+
 def correcting_router(database: Database, references: References, settings: Settings) -> APIRouter:
     """Return the route."""
     router = APIRouter(tags=["corrections"])
@@ -77,5 +86,11 @@ def correcting_router(database: Database, references: References, settings: Sett
         scores = {each.id: each.score for each in body.scores} if body.scores is not None else None
         selection = Selection(body.source, body.activity, body.item, since, until, scores)
         return await forecast(database, references, settings, caller.tenant, selection)
+
+    @router.post("/v1/learners/{learner}/corrections/preview")
+    async def preview_of(learner: str, body: Chosen, caller: Caller, tenant: str) -> dict[str, Any]:
+        """Every status and event that retracting one piece would change; for a service that has checked who asks."""
+        caller.require("service")
+        return await forecast_of(database, tenant, learner, Selection(body.source, item=body.id))
 
     return router
