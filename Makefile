@@ -66,8 +66,8 @@ performance: setup ## measure everything (50 minutes) and write docs/performance
 	@$(BIN)/python -m tests.bench --all
 	@$(BIN)/python -m tests.bench.report bench.json
 
-fuzz: setup ## read 100,000 broken payloads of all formats; some ten minutes
-	@ATTAIN_TEST_FUZZ=100000 $(BIN)/python -m pytest tests/evidence/test_fuzz.py
+fuzz: setup ## read 100,000 broken payloads of all formats, ask the API 5,000 times; some ten minutes
+	@ATTAIN_TEST_FUZZ=100000 ATTAIN_TEST_OPENAPI=5000 $(BIN)/python -m pytest tests/evidence/test_fuzz.py tests/evidence/test_openapi.py
 
 sbom: setup ## write the bill of materials of the image, CycloneDX, to build/sbom.json
 	@$(BIN)/python -m deploy.supply_chain sbom build/sbom.json

@@ -102,6 +102,9 @@ class Settings(BaseSettings):
         True, description="refuse whole numbers where Caliper 1.2 has decimals; producers in JavaScript need False"
     )
     time_zone: str = Field("UTC", description="zone of times that a format gives without one (OneRoster, Ed-Fi, CSV)")
+    erasure_ledger: Path | None = Field(
+        None, description="file of erased learners, kept outside every backup; a restore is made to forget them again"
+    )
     page_rows_max: int = Field(10_000, description="rows a page of feeds and lists")
     wait_s_max: float = Field(30, description="the longest `?wait=` waits before 503")
 

@@ -78,6 +78,8 @@ class Services:
             "ATTAIN_HOST": "127.0.0.1",
             "ATTAIN_PORT": str(self._ports[service]),
         }
+        if service == "evidence":
+            own["ATTAIN_ERASURE_LEDGER"] = str(self._home.erasure_ledger)
         return Program(
             name=service,
             title=service,

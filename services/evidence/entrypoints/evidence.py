@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from services.evidence.entrypoints.answers import Id, answer, answer_one, as_uuid
 from services.evidence.handlers import reading
+from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.intake import Intake
 from services.evidence.handlers.limits import BadSources
 from services.evidence.handlers.tracing import Tracing
@@ -21,7 +22,7 @@ _NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "a
 
 
 def evidence_router(
-    intake: Intake, limits: BadSources, database: Database, tracing: Tracing, settings: Settings
+    intake: Intake, limits: BadSources, accesses: Accesses, database: Database, tracing: Tracing, settings: Settings
 ) -> APIRouter:
     """Return the routes on evidence."""
     router = APIRouter(tags=["evidence"])
@@ -42,6 +43,7 @@ def evidence_router(
         items, is_batch = split(body, request.headers.get("content-type", ""))
         if len(items) > settings.batch_items_max:
             raise TooLarge(f"{len(items)} items are over {settings.batch_items_max}; send smaller batches")
+        await accesses.note_sender(caller.tenant, caller.subject, "native", caller.source)
         results = await intake.take(items, caller.tenant, way="http", only_source=caller.source)
         limits.note(caller.tenant, sender, results)
         return answer({"items": results}) if is_batch else answer_one(results[0])

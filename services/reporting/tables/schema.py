@@ -26,6 +26,12 @@ MODELS: dict[str, tuple[str, ...]] = {
 }
 """The tables of every read model; each model folds one input log."""
 
+OF_LEARNERS = (
+    ("mastery", "learner"), ("advancement", "learner"), ("waiting", "learner"), ("enrolment", "learner"),
+    ("assignment", "target"),
+)  # fmt: skip
+"""The tables that hold rows of learners, and the column that names them."""
+
 INPUT_LOGS = {
     "mastery": "progression", "curriculum": "curriculum", "roster": "roster", "advancement": "advancement",
 }  # fmt: skip
