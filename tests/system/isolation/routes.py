@@ -55,6 +55,7 @@ EVIDENCE: dict[str, Case] = {
     "POST /v1/roster/rollovers/{session}/undo": NONE,
     "POST /v1/own-activities": ({"activities": ["beehive-activity-0"]}, ""),
     "GET /v1/erasures": NONE,
+    "GET /v1/accesses": NONE,
     "GET /v1/roster/classes": NONE,
     "GET /v1/roster/schools": NONE,
     "GET /v1/roster/groups": (None, "tenant={tenant}"),
