@@ -247,6 +247,13 @@ sa.Table(
     sa.Column("noted_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()")),
 )
 sa.Table(
+    "spent",
+    metadata,
+    sa.Column("id", _TEXT, primary_key=True),
+    sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("ix_spent_until", "until"),
+)
+sa.Table(
     "access_log",
     metadata,
     sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
