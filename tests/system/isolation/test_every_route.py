@@ -200,7 +200,13 @@ async def _key(client: httpx.AsyncClient, stack: Stack, tenant: str, source: str
 def _own_traces(who: str) -> set[str]:
     """Return the tables in which a key of the tenant leaves what it was refused for, and the key itself."""
     return (
-        {"evidence.api_key", "evidence.quarantine", "evidence.intake_count", "evidence.event_log"}
+        {
+            "evidence.api_key",
+            "evidence.access_log",
+            "evidence.quarantine",
+            "evidence.intake_count",
+            "evidence.event_log",
+        }
         if who == "key of a source"
         else set()
     )

@@ -1,0 +1,42 @@
+"""What is told of who learners are keeps the contract, and its id does not depend on when it is told."""
+
+import pytest
+
+from services.progression.identities import told_of
+from shared.contracts import (
+    EVIDENCE_RETRACTED,
+    IDENTITY_ERASED,
+    IDENTITY_MERGED,
+    IDENTITY_UNMERGED,
+    IdentityErased,
+    IdentityMerged,
+)
+from shared.events import encode_json
+from tests.support.public_events import check_contract
+
+MERGED = encode_json(IdentityMerged("l1", "l2", "m1"))
+ERASED = encode_json(IdentityErased("l1", "c1"))
+
+
+@pytest.mark.parametrize(
+    ("type", "data", "public", "says"),
+    [
+        (IDENTITY_MERGED, MERGED, "attain.learner.merged.v1", {"from": "l1", "into": "l2"}),
+        (IDENTITY_UNMERGED, MERGED, "attain.learner.unmerged.v1", {"from": "l1", "into": "l2"}),
+        (IDENTITY_ERASED, ERASED, "attain.learner.erased.v1", {"certificate": "c1"}),
+    ],
+)
+def test_an_identity_that_is_decided_is_told(type: str, data: bytes, public: str, says: dict[str, str]) -> None:
+    told = told_of(type, "school", "l1", "i1", "2026-03-02T10:00:00.000000Z", data)
+    later = told_of(type, "school", "l1", "i1", "2027-03-02T10:00:00.000000Z", data)
+
+    assert told is not None
+    assert later is not None
+    assert (told.type, told.learner, told.id) == (public, "l1", later.id)
+    assert told.data.items() >= says.items()
+    assert (told.data["learner"], told.data["cause"]) == ({"id": "l1", "refs": []}, {"kind": "identity", "id": "i1"})
+    check_contract(told.type, told.data)
+
+
+def test_other_events_decide_on_no_identity() -> None:
+    assert told_of(EVIDENCE_RETRACTED, "school", "l1", "i1", "2026-03-02T10:00:00.000000Z", b"{}") is None
