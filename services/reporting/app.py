@@ -14,6 +14,7 @@ from services.reporting import entrypoints
 from services.reporting.entrypoints import PEOPLE_TIMEOUT_S, ModelConsumer
 from services.reporting.handlers.access import AccessLog
 from services.reporting.handlers.classes import ClassReader
+from services.reporting.handlers.credentials import CredentialReader
 from services.reporting.handlers.districts import DistrictReader
 from services.reporting.handlers.groups import Groups
 from services.reporting.handlers.pages import Pages
@@ -105,10 +106,12 @@ class Service:
             app.state.classes = ClassReader(self._database, looks)
             app.state.queues = QueueReader(self._database, config, looks)
             app.state.districts = DistrictReader(self._database, Groups(evidence_peer, config), config)
+            people = People(evidence_peer)
+            app.state.credentials = CredentialReader(self._database, config, people, looks)
             app.state.watcher = Watcher(self._database)
             app.state.pages = Pages(
                 self._database, records=app.state.reader, classes=app.state.classes, queues=app.state.queues,
-                districts=app.state.districts, people=People(evidence_peer), evidence=app.state.evidence,
+                districts=app.state.districts, people=people, evidence=app.state.evidence,
                 progression=progression_peer,
             )  # fmt: skip
             app.state.rebuilder = Rebuilder(self._database, self._feeds, config)

@@ -5,17 +5,17 @@ import pytest
 from services.reporting.domain.access import PERMISSIONS, ROLES, VIEWS, Role, may, role_of, tenant_roles
 
 PUBLISHED = """
-                record timeline growth projection why class queues aggregate analysis own_access_log access_log names
-learner            yes      yes    yes         no yes    no     no        no       no            yes         no    no
-guardian           yes      yes    yes         no yes    no     no        no       no            yes         no   yes
-teacher            yes      yes    yes        yes yes   yes    yes        no       no             no         no   yes
-substitute         yes       no     no         no yes   yes    yes        no       no             no         no   yes
-case_manager       yes      yes    yes        yes yes    no    yes        no       no             no         no   yes
-counsellor         yes      yes    yes        yes yes   yes    yes       yes       no             no         no   yes
-registrar          yes      yes     no         no  no    no    yes       yes       no             no         no   yes
-leader             yes      yes    yes        yes yes   yes    yes       yes      yes             no         no   yes
-auditor             no       no     no         no  no    no     no       yes      yes             no        yes    no
-integration        yes      yes     no         no  no   yes    yes       yes       no             no         no   yes
+                record timeline growth projection why class queues aggregate analysis own_access_log access_log names credential
+learner            yes      yes    yes         no yes    no     no        no       no            yes         no    no        yes
+guardian           yes      yes    yes         no yes    no     no        no       no            yes         no   yes        yes
+teacher            yes      yes    yes        yes yes   yes    yes        no       no             no         no   yes         no
+substitute         yes       no     no         no yes   yes    yes        no       no             no         no   yes         no
+case_manager       yes      yes    yes        yes yes    no    yes        no       no             no         no   yes         no
+counsellor         yes      yes    yes        yes yes   yes    yes       yes       no             no         no   yes        yes
+registrar          yes      yes     no         no  no    no    yes       yes       no             no         no   yes        yes
+leader             yes      yes    yes        yes yes   yes    yes       yes      yes             no         no   yes        yes
+auditor             no       no     no         no  no    no     no       yes      yes             no        yes    no         no
+integration        yes      yes     no         no  no   yes    yes       yes       no             no         no   yes         no
 """
 
 

@@ -1,6 +1,12 @@
 """The correction drill on the running stack: dry run, then the same for real, verified."""
 
+import base64
+import gzip
+import json
 from collections import Counter
+from pathlib import Path
+
+import httpx
 
 from deploy.local.stack import Stack
 from tests.system.conftest import Attain
@@ -21,11 +27,27 @@ def work(number: int) -> list[Item]:
     ]  # fmt: skip
 
 
-async def test_the_report_of_a_drill_equals_what_then_happens(stack: Stack, attain: Attain):
+def revoked(file: Path) -> bool:
+    """Tell whether a signed record is revoked, as anybody can see."""
+    status = json.loads(file.read_text())["credentialStatus"]
+    document = httpx.get(status["statusListCredential"], trust_env=False).raise_for_status().json()
+    text = document["credentialSubject"]["encodedList"][1:]
+    bits = gzip.decompress(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    index = int(status["statusListIndex"])
+    return bool(bits[index // 8] & 0x80 >> index % 8)
+
+
+async def test_the_report_of_a_drill_equals_what_then_happens(stack: Stack, attain: Attain, tmp_path: Path):
     district = await District(stack, "drill").open()
     await district.send([item for number in range(LEARNERS) for item in work(number)])
     await district.drained()
     before = await district.advancements()
+    files = {number: tmp_path / f"l{number}.json" for number in (1, 2)}
+    written = {
+        number: attain("learner", SOURCE, f"l{number}", "--credential", str(file), "--transcript",
+                       str(tmp_path / "t.pdf"), tenant=district.tenant)
+        for number, file in files.items()
+    }  # fmt: skip
     said = attain("correct", "--source", SOURCE, "--activity", "faulty", tenant=district.tenant)
     unchanged = await district.advancements()
     done = attain("correct", "--source", SOURCE, "--activity", "faulty", "--apply", tenant=district.tenant)
@@ -33,6 +55,7 @@ async def test_the_report_of_a_drill_equals_what_then_happens(stack: Stack, atta
     known = {event["id"] for event in before}
     told = Counter(event["type"] for event in await district.advancements() if event["id"] not in known)
     again = attain("correct", "--source", SOURCE, "--activity", "faulty", "--apply", tenant=district.tenant)
+    gone = {number: revoked(file) for number, file in files.items()}
     statuses = Counter(state[0] for state in district.shown().values())
     verified = await district.verify()
 
@@ -44,6 +67,10 @@ async def test_the_report_of_a_drill_equals_what_then_happens(stack: Stack, atta
     assert said["events"] == dict(told) == {"attain.competency.withdrawn.v1": LEARNERS * 6 // 10}
     assert done["sent"]["corrected"] + done["sent"]["accepted"] == said["pieces"]
     assert (again["pieces"], again["events"]) == (0, {})
+    assert {each["learner"] for each in said["credentials"]} == {written[1]["learner"]}
+    assert sorted(each["whole_record"] for each in said["credentials"]) == [False, True]
+    assert gone == {1: True, 2: False}
+    assert (tmp_path / "t.pdf").read_bytes().startswith(b"%PDF-")
     assert statuses["no_evidence"] == LEARNERS // 10
     assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]
     await district.close()

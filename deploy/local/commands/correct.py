@@ -1,6 +1,7 @@
 """`attain correct`: take back many pieces of evidence at once; says first what would come of it."""
 
 import datetime
+import functools
 from typing import Any
 
 import click
@@ -14,6 +15,8 @@ from shared.shards import stable_id
 
 TIMEOUT_S = 600.0
 SCOPE = "admin evidence:write"
+ASKED_AT_ONCE = 5000
+CREDENTIALS_SHOWN = 10
 
 
 @click.command()
@@ -30,18 +33,33 @@ def correct(
     """
     Take back the evidence of an activity, an id or a time, such as a test with a wrong key.
 
-    Without --apply nothing changes: it says which learners, statuses and advancements would, by school. Doing it again
-    changes nothing more, and what was cut off is done by doing it again.
+    Without --apply nothing changes: it says which learners, statuses, advancements and signed records would, by school.
+    Doing it again changes nothing more, and what was cut off is done by doing it again.
     """
     asked = {"source": source, "activity": activity, "item": item, "since": since, "until": until}
     context.say("holding it against what is recorded")
     with context.client("progression", scope=SCOPE, timeout_s=TIMEOUT_S) as client:
         report = told(patiently(lambda: client.post("/v1/corrections/preview", json=asked))).json()
     items = report.pop("items")
+    report["credentials"] = _credentials(context, report.pop("withdrawn"))
     counts: dict[str, int] = {}
     if apply:
         counts = _retract(context, items)
     context.emit(report | {"applied": apply, "sent": counts}, "\n".join(_lines(report, apply, counts)))
+
+
+def _credentials(context: Context, withdrawn: list[dict[str, str]]) -> list[dict[str, Any]]:
+    """Return the signed records and badges that the withdrawals revoke."""
+    found: dict[str, dict[str, Any]] = {}
+    with context.client("reporting", scope="admin", timeout_s=TIMEOUT_S) as client:
+        for start in range(0, len(withdrawn), ASKED_AT_ONCE):
+            body = {"items": withdrawn[start : start + ASKED_AT_ONCE]}
+            ask = functools.partial(client.post, "/v1/credentials/affected", json=body)
+            for each in told(patiently(ask)).json()["items"]:
+                # A learner's withdrawals may be asked about in two parts.
+                scopes = found.get(each["id"], each)["scopes"]
+                found[each["id"]] = each | {"scopes": sorted({*scopes, *each["scopes"]})}
+    return list(found.values())
 
 
 def _retract(context: Context, items: list[dict[str, str]]) -> dict[str, int]:
@@ -72,7 +90,23 @@ def _lines(report: dict[str, Any], applied: bool, counts: dict[str, int]) -> lis
     for row in report["schools"]:
         cells = [("few" if row[name] is None else row[name]) for name in ("learners", "withdrawn", "reviews")]
         lines.append(f"{row['school'][:30]:30}{cells[0]:>10}{cells[1]:>11}{cells[2]:>10}")
+    lines += _credential_lines(report["credentials"], applied)
     refused = counts.get("rejected", 0) + counts.get("parked", 0)
     if refused:
         lines += ["", f"{refused} retractions were not taken; do it again"]
     return lines if applied else [*lines, "", "nothing was changed; --apply does it"]
+
+
+def _credential_lines(credentials: list[dict[str, Any]], applied: bool) -> list[str]:
+    if not credentials:
+        return []
+    verb = "are revoked" if applied else "would be revoked"
+    learners = len({each["learner"] for each in credentials})
+    lines = ["", f"{len(credentials)} signed records and badges of {learners} learners {verb}:"]
+    for each in credentials[:CREDENTIALS_SHOWN]:
+        what = "record" if each["whole_record"] else "badge"
+        lines.append(
+            f"  {what} {each['id']} of {each['learner']}, issued {each['issued_at'][:10]}: {', '.join(each['scopes'])}"
+        )
+    left = len(credentials) - CREDENTIALS_SHOWN
+    return [*lines, f"  and {left} more (--json lists them)"] if left > 0 else lines

@@ -24,7 +24,8 @@ Held = dict[Key, tuple[KeyState, History]]
 
 async def forecast(database: Database, settings: Settings, tenant: str, selection: Selection) -> dict[str, Any]:
     """
-    Return the report of `Forecast`, and `items`: what is to be retracted, in the order in which to do it.
+    Return the report of `Forecast`; `items`: what is to be retracted, in the order in which to do it; and `withdrawn`: the
+    learners' competencies that would go.
 
     Raises:
         Unavailable: the roster does not answer.
@@ -46,7 +47,8 @@ async def forecast(database: Database, settings: Settings, tenant: str, selectio
         held = {last: held[last]}
     await _add(database, found, tenant, held, rules, policies, schools, selection)
     items = [{"source": source, "id": id} for source, id in found.pieces]
-    return found.report() | {"items": items}
+    withdrawn = [{"learner": learner, "scope": scope} for learner, scope in found.taken]
+    return found.report() | {"items": items, "withdrawn": withdrawn}
 
 
 async def _add(

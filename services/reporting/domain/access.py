@@ -14,12 +14,12 @@ Role = Literal[
 ]  # fmt: skip
 View = Literal[
     "record", "timeline", "growth", "projection", "why", "class", "queues", "aggregate", "analysis", "own_access_log",
-    "access_log", "names",
+    "access_log", "names", "credential",
 ]  # fmt: skip
 ROLES: tuple[Role, ...] = get_args(Role)
 VIEWS: tuple[View, ...] = get_args(View)
 
-_LEARNER: tuple[View, ...] = ("record", "timeline", "growth", "why", "own_access_log")
+_LEARNER: tuple[View, ...] = ("record", "timeline", "growth", "why", "own_access_log", "credential")
 _TEACHING: tuple[View, ...] = ("record", "timeline", "growth", "projection", "why", "class", "queues", "names")
 PERMISSIONS: dict[Role, frozenset[View]] = {
     "learner": frozenset(_LEARNER),
@@ -27,9 +27,9 @@ PERMISSIONS: dict[Role, frozenset[View]] = {
     "teacher": frozenset(_TEACHING),
     "substitute": frozenset(("record", "why", "class", "queues", "names")),
     "case_manager": frozenset(_TEACHING) - {"class"},
-    "counsellor": frozenset((*_TEACHING, "aggregate")),
-    "registrar": frozenset(("record", "timeline", "queues", "aggregate", "names")),
-    "leader": frozenset((*_TEACHING, "aggregate", "analysis")),
+    "counsellor": frozenset((*_TEACHING, "aggregate", "credential")),
+    "registrar": frozenset(("record", "timeline", "queues", "aggregate", "names", "credential")),
+    "leader": frozenset((*_TEACHING, "aggregate", "analysis", "credential")),
     "auditor": frozenset(("aggregate", "analysis", "access_log")),
     "integration": frozenset(("record", "timeline", "class", "queues", "aggregate", "names")),
 }

@@ -112,6 +112,14 @@ EQUITY: dict[str, Any] = {
         }
     ],
 }  # fmt: skip
+AFFECTED: dict[str, Any] = {
+    "items": [
+        {
+            "id": "9e0c1b52-1f0b-5d7e-8a55-0c8f3b6d2a11", "learner": "0b9c6e0e-6f0c-5d0a-9e57-3c1d0a1f2b3c",
+            "issued_at": _AT, "scopes": ["maths:3.NF.1"], "whole_record": True,
+        }
+    ]
+}  # fmt: skip
 
 
 def example(body: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
