@@ -16,6 +16,7 @@ from services.reporting.handlers.access import AccessLog
 from services.reporting.handlers.classes import ClassReader
 from services.reporting.handlers.credentials import CredentialReader
 from services.reporting.handlers.districts import DistrictReader
+from services.reporting.handlers.exporting import Exporter
 from services.reporting.handlers.groups import Groups
 from services.reporting.handlers.pages import Pages
 from services.reporting.handlers.people import People
@@ -108,6 +109,7 @@ class Service:
             app.state.districts = DistrictReader(self._database, Groups(evidence_peer, config), config)
             people = People(evidence_peer)
             app.state.credentials = CredentialReader(self._database, config, people, looks)
+            app.state.exporter = Exporter(self._database, config, evidence_peer, looks)
             app.state.watcher = Watcher(self._database)
             app.state.pages = Pages(
                 self._database, records=app.state.reader, classes=app.state.classes, queues=app.state.queues,

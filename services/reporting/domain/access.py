@@ -15,6 +15,7 @@ Role = Literal[
 View = Literal[
     "record", "timeline", "growth", "projection", "why", "class", "queues", "aggregate", "analysis", "own_access_log",
     "access_log", "names", "credential",
+    "export",
 ]  # fmt: skip
 ROLES: tuple[Role, ...] = get_args(Role)
 VIEWS: tuple[View, ...] = get_args(View)
@@ -28,10 +29,10 @@ PERMISSIONS: dict[Role, frozenset[View]] = {
     "substitute": frozenset(("record", "why", "class", "queues", "names")),
     "case_manager": frozenset(_TEACHING) - {"class"},
     "counsellor": frozenset((*_TEACHING, "aggregate", "credential")),
-    "registrar": frozenset(("record", "timeline", "queues", "aggregate", "names", "credential")),
+    "registrar": frozenset(("record", "timeline", "queues", "aggregate", "names", "credential", "export")),
     "leader": frozenset((*_TEACHING, "aggregate", "analysis", "credential")),
     "auditor": frozenset(("aggregate", "analysis", "access_log")),
-    "integration": frozenset(("record", "timeline", "class", "queues", "aggregate", "names")),
+    "integration": frozenset(("record", "timeline", "class", "queues", "aggregate", "names", "export")),
 }
 """What each role sees of the rows that the roster gives it; the table in the documents and its test are made of this."""
 

@@ -5,6 +5,7 @@ from services.reporting.entrypoints import (
     classes,
     credentials,
     districts,
+    exports,
     live,
     operations,
     pages,
@@ -17,5 +18,5 @@ from services.reporting.entrypoints.people import PEOPLE_TIMEOUT_S
 __all__ = ["PEOPLE_TIMEOUT_S", "ROUTERS", "ModelConsumer", "subscribe_model"]
 
 ROUTERS = tuple(
-    each.router for each in (records, credentials, classes, districts, people, audit, live, operations, pages)
+    each.router for each in (records, credentials, classes, districts, exports, people, audit, live, operations, pages)
 )

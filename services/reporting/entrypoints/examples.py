@@ -120,6 +120,35 @@ AFFECTED: dict[str, Any] = {
         }
     ]
 }  # fmt: skip
+EXPORT: dict[str, Any] = {
+    "items": [{"school": "river-1", "title": "River School", "district": "river-valley"}],
+    "next": "WyJkZW1vIiwicml2ZXItMSJd",
+}
+ONEROSTER: dict[str, Any] = {
+    "assessmentLineItems": [
+        {"sourcedId": "maths:3.NF.1", "status": "active", "dateLastModified": "2026-03-04T10:15:00.000Z",
+         "title": "Understand unit fractions"}
+    ],
+    "assessmentResults": [
+        {
+            "sourcedId": "5d0a7f8e-2a5b-5a0e-9d55-0a6d6a1a7c21", "status": "active",
+            "dateLastModified": "2026-03-04T10:15:00.000Z", "textScore": "mastered",
+            "assessmentLineItem": {
+                "href": "https://records.example.org/v1/exports/oneroster/assessmentLineItems/maths%3A3.NF.1",
+                "sourcedId": "maths:3.NF.1", "type": "assessmentLineItem",
+            },
+            "student": {
+                "href": "https://records.example.org/v1/exports/oneroster/users/17", "sourcedId": "17", "type": "user"
+            },
+            "scoreDate": "2026-03-04", "scoreStatus": "fully graded",
+            "learningObjectiveSet": [
+                {"source": "unknown", "learningObjectiveResults": [
+                    {"learningObjectiveId": "maths:3.NF.1", "textScore": "mastered"}
+                ]}
+            ],
+        }
+    ],
+}  # fmt: skip
 
 
 def example(body: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
