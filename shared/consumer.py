@@ -20,7 +20,8 @@ from shared.database import Database
 from shared.errors import Unavailable
 from shared.events import Envelope, decode_envelope
 from shared.feed import FeedClient
-from shared.folding import RETRY_S, Handler, Inbox, InboxEntry, Owned, Settle, ShardBatch, ShardFolder, Write
+from shared.folding import RETRY_S, Owned, ShardFolder
+from shared.handling import Handler, Inbox, InboxEntry, Settle, ShardBatch, Write
 from shared.observability import metrics
 from shared.ownership import accept_generation, define_tables
 from shared.settings import Settings

@@ -33,6 +33,14 @@ AWAY = (
 """What is over sooner or later by itself; any other error of a statement is a fault of its caller."""
 CONNECT_TIMEOUT_S = 10
 STATEMENT_TIMEOUT_S = 60
+SESSION_SETTINGS = {
+    "application_name": "attain",
+    "idle_in_transaction_session_timeout": "15s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+"""A process that is stopped, or whose machine is gone, gives back what its sessions hold within half a minute."""
 ARRAY_ROWS_MAX = 200
 """Up to so many rows one statement over arrays costs less than the three of a COPY through a temporary table."""
 
@@ -55,7 +63,7 @@ class Database:
                     max_size=connections,
                     timeout=CONNECT_TIMEOUT_S,
                     command_timeout=STATEMENT_TIMEOUT_S,
-                    server_settings={"application_name": "attain"},
+                    server_settings=SESSION_SETTINGS,
                     reset=_nothing_to_reset,
                 )
                 metrics.connections.labels(state="open").set_function(pool.get_size)
@@ -101,6 +109,28 @@ class Database:
         """
         async with self.connection() as connection, connection.transaction():
             yield connection
+
+    @contextlib.asynccontextmanager
+    async def impatient(self, after_s: float) -> AsyncIterator[Connection]:
+        """
+        Lend a connection outside any transaction; sessions of this service that block its statements for so long are ended.
+
+        For what must not wait for a process that is stopped in the middle of a COPY: the server knows no limit for that.
+        """
+        async with self.connection() as connection:
+            ending = asyncio.create_task(self._end_blockers(connection.get_server_pid(), after_s))
+            try:
+                yield connection
+            finally:
+                ending.cancel()
+                await asyncio.wait([ending])
+
+    async def _end_blockers(self, pid: int, after_s: float) -> None:
+        while True:
+            await asyncio.sleep(after_s)
+            with contextlib.suppress(Unavailable):
+                async with self.connection() as other:
+                    await other.execute("select pg_terminate_backend(p) from unnest(pg_blocking_pids($1)) p", pid)
 
     async def answers(self) -> bool:
         """Tell whether the server answers."""

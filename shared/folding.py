@@ -12,15 +12,14 @@ import dataclasses
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from typing import NamedTuple, Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from shared import ownership
 from shared.crash_points import reach
-from shared.database import Connection, Database
+from shared.database import Database
 from shared.errors import Conflict, Unavailable
-from shared.events import Envelope
+from shared.handling import Handler, ShardBatch, Write
 from shared.observability import metrics
 from shared.ownership import Move, Place
 from shared.settings import Settings
@@ -30,61 +29,8 @@ RETRY_S = 1.0
 CAREFUL_S = 30.0
 """After a failure shards are folded one by one for so long."""
 REVOKE_S = 20.0
-
-
-class InboxEntry(NamedTuple):
-    """A decision that waits in a shard's inbox: its dense position and its JSON."""
-
-    shard: int
-    pos: int
-    body: bytes
-
-
-class Inbox(Protocol):
-    """The second input of a consumer: decisions with their own dense positions."""
-
-    async def read(self, connection: Connection, after: dict[int, int], limit: int) -> list[InboxEntry]:
-        """Return the entries behind the given positions, in shard and position order."""
-
-
-@dataclasses.dataclass(slots=True)
-class ShardBatch:
-    """What one shard has to fold, in this order: decisions, then events with consecutive positions."""
-
-    shard: int
-    decisions: list[InboxEntry]
-    events: list[Envelope]
-    last: int
-    """The position of the producer's log that is folded once this batch is."""
-    generation: int
-
-
-Settle = Callable[[], Awaitable[None]]
-Write = Callable[[Connection], Awaitable[None]]
-
-
-class Handler(Protocol):
-    """Folds batches; may cache state, because a shard has one owner."""
-
-    async def fold(self, batches: Sequence[ShardBatch], settle: Settle) -> Write:
-        """
-        Fold in memory and return what writes the outcome, inside the transaction, after the compare-and-set.
-
-        Must call `settle` before it reads the database: the previous batch may still be committing. Touches nothing
-        outside; when the write fails, `forget` follows and the same records come again.
-        """
-
-    def forget(self, shards: Collection[int]) -> None:
-        """Drop everything cached for the shards: another owner may have moved them, or a commit failed."""
-
-    async def claimed(self, shards: Collection[int]) -> None:
-        """Load what is needed to fold the shards; called after they became ours and before their first batch."""
-
-    def committed(self) -> None:
-        """The last write is durable."""
-
-    def pending(self, shards: Collection[int]) -> list[int]:
-        """Return the shards with work of their own to go on with: each is given an empty batch."""
+CLAIM_S = 5.0
+"""So long a claim waits for the batch that an earlier owner is just committing; then that owner's session is ended."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -246,7 +192,7 @@ class ShardFolder(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         wanted = sorted(s for s in shards if s not in self._owned and self._may_claim.get(s, float("inf")) <= now)
         if not wanted:
             return set()
-        async with self._database.connection() as connection:
+        async with self._database.impatient(CLAIM_S) as connection:
             places = await ownership.claim(connection, self.name, wanted, self._settings.slot)
         reach("consumer.claimed")
         await self._adopt(places)

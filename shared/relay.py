@@ -9,18 +9,20 @@ cursors with the partitions and lowers them where records are lost, never raises
 import asyncio
 import contextlib
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from shared import partition_tails
 from shared.crash_points import reach
 from shared.database import Connection, Database, columns
 from shared.errors import Conflict, Unavailable
 from shared.event_log import Entry, EventLog, LogRow, Place, read_all
 from shared.events import placed
+from shared.handed_over import HandedOver
 from shared.kafka_security import client_options
 from shared.observability import metrics
 from shared.settings import Settings
@@ -33,21 +35,9 @@ RECORD_BYTES_MAX = 900 * 1024
 RUN_ROWS_MIN = 250
 RETRY_S = 1.0
 TAKE_OVER_S = 1.0
-TAILS_S = 20.0
 STOP_S = 5.0
 STORE_S = 0.05
 """How far the stored cursors may lag: what a relay that takes over sends again."""
-HANDED_ROWS_MAX = 40_000
-"""Rows handed over and not sent yet, about 1 KiB each; beyond it they are read from the log when their turn comes."""
-
-
-class _Place(msgspec.Struct):
-    generation: int
-    shard: int
-    position: int
-
-
-_decode_place = msgspec.json.Decoder(_Place).decode
 
 
 class Relay:
@@ -66,23 +56,14 @@ class Relay:
         """What is acknowledged of the places that this relay holds; stored a little later, which may repeat a run."""
         self._stored: dict[Place, int] = {}
         self._generations: dict[Place, int] = {}
-        self._handed: dict[Place, deque[LogRow]] = {}
-        self._handed_rows = 0
+        self._handed = HandedOver()
         self._look = True
         """The logs may hold rows that were not handed over."""
 
     def hand_over(self, rows: Sequence[LogRow]) -> None:
         """Take rows that this process has just committed, in the order of their positions a place."""
-        if self._handed_rows + len(rows) > HANDED_ROWS_MAX:
-            self._drop_handed()
-        else:
-            for row in rows:
-                place = row[:2]
-                queue = self._handed.get(place)
-                if queue is None:
-                    queue = self._handed[place] = deque()
-                queue.append(row)
-            self._handed_rows += len(rows)
+        if not self._handed.add(rows):
+            self._look = True
         self._awake.set()
         reach("relay.handed")
 
@@ -152,7 +133,13 @@ class Relay:
 
     async def _lower(self, name: str, cursors: dict[int, int]) -> dict[int, int]:
         """Lower the cursors that are ahead of what the partitions hold; return those."""
-        lost = await self._lost(name, {shard: pos for shard, pos in cursors.items() if pos})
+        sent = {shard: pos for shard, pos in cursors.items() if pos}
+        if not sent:
+            return {}
+        async with self._database.connection() as connection:
+            heads = await self._logs[name].heads(connection)
+        generations = {shard: head.generation for shard, head in heads.items()}
+        lost = await partition_tails.lost(self._settings, self._topic(name), sent, generations)
         if lost:
             metrics.relay_lowered.inc(len(lost))
             log.warning(
@@ -166,26 +153,6 @@ class Relay:
                     *columns(lost.items(), 2),
                 )
             reach("relay.lowered")
-        return lost
-
-    async def _lost(self, name: str, cursors: dict[int, int]) -> dict[int, int]:
-        """Return how far the partitions are filled, for those that do not hold what was sent to them."""
-        if not cursors:
-            return {}
-        async with self._database.connection() as connection:
-            heads = await self._logs[name].heads(connection)
-        partitions = [TopicPartition(self._topic(name), shard) for shard in cursors]
-        async with asyncio.timeout(TAILS_S), self._consumer() as consumer:
-            begins = await consumer.beginning_offsets(partitions)
-            ends = await consumer.end_offsets(partitions)
-            # Each position was sent at least once: a partition with fewer records ever is another one, refilled or not.
-            lost = {p.partition: 0 for p, end in ends.items() if end < cursors[p.partition]}
-            # One that retention has emptied is not lost: its offsets go on.
-            filled = {p: end - 1 for p, end in ends.items() if p.partition not in lost and end > begins[p]}
-            for shard, value in (await _values_at(consumer, filled)).items():
-                tail = _position(value, heads[shard].generation)
-                if tail < cursors[shard]:
-                    lost[shard] = tail
         return lost
 
     async def _send_all(self, producer: AIOKafkaProducer) -> None:
@@ -208,7 +175,7 @@ class Relay:
     async def _round(self, producer: AIOKafkaProducer) -> int:
         """Send what is next of every place and wait for the acknowledgements. Return how many rows were sent."""
         limit = max(RUN_ROWS_MIN, self._settings.relay_rows // max(1, len(self._cursors)))
-        runs = {place: run for place in list(self._handed) if (run := self._take_handed(place, limit))}
+        runs = {place: run for place in self._handed.places() if (run := self._take_handed(place, limit))}
         if self._look:
             self._look = False
             rest = {place: pos for place, pos in self._cursors.items() if place not in runs}
@@ -230,29 +197,16 @@ class Relay:
         return sum(sent.values())
 
     def _take_handed(self, place: Place, limit: int) -> list[Entry]:
-        """Return the next rows of a place that were handed over; where they do not follow the cursor, let them be read."""
-        queue = self._handed[place]
+        """Return the next entries of a place that were handed over; where they do not follow the cursor, let them be read."""
         cursor = self._cursors.get(place)
-        run: list[Entry] = []
-        while queue and len(run) < limit:
-            _, shard, pos, tenant, subject, body = queue[0]
-            if cursor is None or pos > cursor + 1:
-                # Another process sends this place, or appended to it before this one.
-                self._look = self._look or cursor is not None
-                self._handed_rows -= len(queue)
-                queue.clear()
-                break
-            queue.popleft()
-            self._handed_rows -= 1
-            if pos == cursor + 1:
-                cursor = pos
-                run.append(Entry(shard, pos, f"{tenant}|{subject}", placed(body, self._generations[place], shard, pos)))
-        return run
-
-    def _drop_handed(self) -> None:
-        self._handed.clear()
-        self._handed_rows = 0
-        self._look = True
+        rows, follow = self._handed.take(place, cursor, limit)
+        if not follow:
+            self._look = self._look or cursor is not None
+        generation = self._generations.get(place, 0)
+        return [
+            Entry(shard, pos, f"{tenant}|{subject}", placed(body, generation, shard, pos))
+            for _, shard, pos, tenant, subject, body in rows
+        ]
 
     async def _send(self, producer: AIOKafkaProducer, place: Place, run: list[Entry]) -> None:
         """Send a run of one place in as few batches as hold it, and wait until all are acknowledged."""
@@ -264,7 +218,7 @@ class Relay:
             if len(value) > RECORD_BYTES_MAX:
                 log.error("%s: position %s is too large for a record, readers get it by the feed", topic, entry.pos,
                           extra={"log": place[0], "shard": shard, "position": entry.pos})  # fmt: skip
-                value = msgspec.json.encode(_decode_place(value))
+                value = msgspec.json.encode(partition_tails.decode_placed(value))
             if batch.append(key=key, value=value, timestamp=None) is None:
                 futures.append(await producer.send_batch(batch, topic, partition=shard))
                 batch = producer.create_batch()
@@ -316,35 +270,3 @@ class Relay:
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(STOP_S):
                     await producer.stop()
-
-    @contextlib.asynccontextmanager
-    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
-        consumer = AIOKafkaConsumer(**client_options(self._settings), enable_auto_commit=False)
-        try:
-            await consumer.start()
-            yield consumer
-        finally:
-            await consumer.stop()
-
-
-async def _values_at(consumer: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> dict[int, bytes | None]:
-    """Return the value at an offset of each partition, by shard; waits until all are there."""
-    values: dict[int, bytes | None] = {}
-    if not offsets:
-        return values
-    consumer.assign(list(offsets))
-    for partition, offset in offsets.items():
-        consumer.seek(partition, offset)
-    while len(values) < len(offsets):
-        for partition, records in (await consumer.getmany(timeout_ms=500)).items():
-            values.setdefault(partition.partition, records[0].value)
-    return values
-
-
-def _position(value: bytes | None, generation: int) -> int:
-    """Return the position in a record; 0 for one that is of no or another generation's log."""
-    try:
-        place = _decode_place(value or b"")
-    except msgspec.MsgspecError:
-        return 0
-    return place.position if place.generation == generation else 0

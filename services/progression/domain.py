@@ -15,7 +15,7 @@ import msgspec
 from services.progression.advancement import Advancing, LevelStep, Review
 from services.progression.curriculum import framework_of
 from services.progression.decisions import ClockTicked, CompetencyDecided, LevelDecided
-from services.progression.evidence_rules import mark
+from services.progression.evidence_rules import activity_of, mark
 from services.progression.inputs import Input, Key, Learner, absorb, valid_pieces
 from services.progression.learner import LearnerState
 from services.progression.levels import LevelTerms
@@ -50,6 +50,28 @@ class Entry:
     state: KeyState
     rules_no: int
     evidence: dict[str, tuple[Piece | None, bool]] | None = None
+    _activities: set[tuple[str, str]] | None = None
+
+    def absorb(self, competency: str, item: Input) -> None:
+        """Take an input into the evidence in memory."""
+        assert self.evidence is not None
+        absorb(self.evidence, competency, item.event)
+        if self._activities is not None and item.piece is not None:
+            self._activities.add(activity_of(item.piece))
+
+    def drop_evidence(self) -> None:
+        """Keep the state alone."""
+        self.evidence = self._activities = None
+
+    def alone(self, rule: Rule | None, piece: Piece) -> bool:
+        """Tell whether a piece that sorts last can be folded in one step: evidence in memory knows more than the state."""
+        if rule is None or rule.plain or stands_alone(rule, self.state, piece):
+            return True
+        if self.evidence is None or not rule.steps:
+            return False
+        if self._activities is None:
+            self._activities = {activity_of(held) for held, _ in self.evidence.values() if held is not None}
+        return activity_of(piece) not in self._activities
 
 
 class ShardFold:
@@ -124,9 +146,7 @@ class ShardFold:
     def absorb(self, item: Input) -> None:
         """Take an input into the loaded histories of its keys without folding it: what it did is in the states."""
         for key in item.keys:
-            evidence = self.entries[key].evidence
-            assert evidence is not None
-            absorb(evidence, key[2], item.event)
+            self.entries[key].absorb(key[2], item)
 
     def _fold(self, item: Input) -> bool:
         """Fold an input; False, and nothing is done, where it lacks a history."""
@@ -158,10 +178,10 @@ class ShardFold:
         one_step = (
             piece is not None
             and (last is None or piece.order > last)
-            and (rule is None or rule.plain or stands_alone(rule, state, piece))
+            and (rule is None or rule.plain or entry.alone(rule, piece))
         )
         if entry.evidence is not None:
-            absorb(entry.evidence, key[2], item.event)
+            entry.absorb(key[2], item)
         elif not one_step:
             return False
         elif last is None:

@@ -16,7 +16,7 @@ from services.progression.policy.values import mark_of
 from services.progression.states import KeyState, Piece
 
 SEEN_BYTES_MAX = 1024
-"""Marks of 256 activities of one competency; beyond them every piece is folded from the history."""
+"""Marks of 256 activities of one competency; beyond them the history says whether an activity is new."""
 MARKS_CACHED = 50_000
 _new_tuple = tuple.__new__
 

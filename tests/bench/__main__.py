@@ -83,6 +83,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Run], list[Figure]]]] = {
         lambda run: [asyncio.run(rebuild(run.stack, run.events, secrets.token_hex(3)))],
     ),
     "learners": ("cost against learners", _growth("learners")),
+    "competencies": ("cost against competencies", _growth("competencies")),
     "pieces": ("cost against evidence a key", _growth("pieces")),
     "shards": ("cost against partitions", _growth("shards")),
     "replicas": ("replicas of progression", _growth("replicas")),

@@ -1,4 +1,4 @@
-"""How the cost of an event grows with learners, evidence a key, partitions and replicas, by progression on a filled topic."""
+"""How the cost of an event grows by learners, competencies, evidence a key, partitions and replicas, on a filled topic."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -7,16 +7,19 @@ from deploy.local.stack import Stack
 from tests.bench.figures import Figure
 from tests.bench.progression_fold import Folded, Shape, prepared_topic
 
-LEARNERS = (1_000, 10_000, 100_000)
+LEARNERS = (1_000, 10_000, 100_000, 1_000_000)
+COMPETENCIES = (10, 100, 1_000)
 PIECES = (10, 1_000, 25_000)
 SHARDS = (1, 8, 32)
-REPLICAS = (1, 2)
+REPLICAS = (1, 2, 4)
 
 
 def cases(events: int) -> Iterator[tuple[str, Shape, int | None]]:
     """Yield the name and shape of each case, and the replicas where those are the case."""
     for learners in LEARNERS:
         yield f"learners-{learners}", Shape(events, learners=learners, competencies=1, pieces=events, known=True), None
+    for competencies in COMPETENCIES:
+        yield f"competencies-{competencies}", Shape(events, learners=1_000, competencies=competencies, pieces=1), None
     for pieces in PIECES:
         # One competency; as many learners as bring each key to so many pieces.
         yield f"pieces-{pieces}", Shape(max(events, 4 * pieces), max(4, events // pieces), 1, pieces=events), None

@@ -9,7 +9,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from shared.errors import Unavailable
 from shared.event_log import Head
 from shared.events import Envelope, decode_envelope, encode_json, envelope, placed
-from shared.relay import _position
+from shared.partition_tails import position_in
 
 TOPIC = "attain.test"
 SHARDS = 2
@@ -96,7 +96,7 @@ class Topic:
         values = self.values[shard]
         if not values:
             return 0
-        return _position(values[-1], generation) if len(values) > self.begins[shard] else None
+        return position_in(values[-1], generation) if len(values) > self.begins[shard] else None
 
 
 class Relay:

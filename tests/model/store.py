@@ -155,6 +155,10 @@ class Database:
         finally:
             session.end(happened=False)
 
+    def impatient(self, after_s: float) -> contextlib.AbstractAsyncContextManager[Session]:
+        """Lend a connection: nothing blocks for long here."""
+        return self.connection()
+
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
         """Lend a connection inside a transaction."""

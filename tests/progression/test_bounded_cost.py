@@ -1,6 +1,6 @@
 """
 One more piece costs the same however long the history is, by lines of Python executed and by bytes of state, under every
-method; a policy that may count an activity twice replays the key once it has seen 256 of them.
+method, and where the policy may count an activity twice.
 """
 
 import sys
@@ -10,13 +10,22 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from services.progression import evidence_rules, mastery
+from services.progression.domain import Entry, ShardFold
+from services.progression.inputs import input_of
 from services.progression.mastery import KeyState, add, piece_of
-from services.progression.policy import policy_from
+from services.progression.policy import Policy, policy_from
 from services.progression.policy.rule import Rule
+from services.progression.rules import Activation, Rules
+from services.progression.telling import Trigger
 from shared.contracts import Score
+from tests.progression.test_any_policy import batches, journalled, replayed
 from tests.progression.test_method_properties import PARAMETERS
 from tests.support.journal import piece
+from tests.support.policies import policies, random_work
 
 FEW, MANY = 60, 6_000
 
@@ -68,3 +77,44 @@ def test_a_step_costs_no_more_after_thousands_of_pieces(rule: Rule):
     assert 0 < lines_many <= lines_few * 1.5
     # Digits grow, and the ids of the last few pieces; lists do not.
     assert len(msgspec.msgpack.encode(many)) <= len(msgspec.msgpack.encode(few)) + 100
+
+
+def after_activities(count: int) -> tuple[Entry, int]:
+    """Return a key after so many activities under a policy that one may count twice in, and the lines of the last."""
+    policy = policy_from({"id": "collapsing", "scale": {"min": 0, "max": 4, "mastery": 3}, "method": {"type": "mean"},
+                          "evidence": {"collapse": "activity_occasion"}})  # fmt: skip
+    rules = Rules()
+    rules.activate(Activation(1, Trigger("decision", 1, "2026-01-01T00:00:00.000000Z", "policy"), "", policy))
+    key = ("school", "ada", "math:add")
+    fold = ShardFold({key: Entry(rules.new_state(key[2]), rules.no, {})}, {"school": rules}, {policy.hash: policy})
+    lines = 0
+    for n in range(1, count + 1):
+        made = piece(n, day=1 + n // 300, score=Score(level=3.0), activity=f"a{n}", kind="performance")
+        item = input_of("school", made.evidence_id, n, made.occurred_at, made)
+        if n == count:
+            lines = lines_of(lambda item=item: fold.fold(item))  # type: ignore[misc]
+        else:
+            fold.fold(item)
+    return fold.entries[key], lines
+
+
+def test_a_policy_that_may_count_an_activity_twice_costs_no_more_after_thousands_of_them():
+    few, lines_few = after_activities(FEW)
+    many, lines_many = after_activities(MANY)
+
+    assert few.state.pieces == FEW
+    assert many.state.pieces == MANY
+    assert 0 < lines_many <= lines_few * 1.5
+
+
+@pytest.mark.parametrize("forgetful", [False, True])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(policy=policies(), seed=st.integers(0, 10_000), count=st.integers(1, 22), sizes=batches)
+def test_beyond_the_marks_that_a_state_keeps_stepping_equals_the_replay(
+    policy: Policy, seed: int, count: int, sizes: list[int], forgetful: bool, monkeypatch: pytest.MonkeyPatch
+):
+    for module in (evidence_rules, mastery):
+        monkeypatch.setattr(module, "SEEN_BYTES_MAX", 8)
+    evidence = random_work(seed, count)
+
+    assert journalled(policy, evidence, sizes, forgetful=forgetful) == replayed(policy, evidence)

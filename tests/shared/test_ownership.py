@@ -75,6 +75,40 @@ async def owners(database: Database, local: Settings, monkeypatch: pytest.Monkey
     await made.feed.close()
 
 
+async def test_a_stopped_owner_in_the_middle_of_a_copy_does_not_stop_the_next(
+    owners: Owners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "CLAIM_S", 0.2)
+    owner = await owners.one()
+    stuck, ended = asyncio.Event(), asyncio.Event()
+
+    async def rows() -> AsyncIterator[tuple[int]]:
+        stuck.set()
+        await ended.wait()
+        yield (1,)
+
+    async def stop_within_a_batch() -> None:
+        async with owners.database.transaction() as connection:
+            await connection.execute("create temporary table slow (n int) on commit drop")
+            await connection.fetch("select from consumer_shard for update")
+            await connection.copy_records_to_table("slow", records=rows())
+
+    stopped = asyncio.create_task(stop_within_a_batch())
+    await stuck.wait()
+    async with asyncio.timeout(5):
+        await claim(owner, 0, 1, 2, 3)
+    ended.set()
+
+    assert sorted(owner.owned()) == [0, 1, 2, 3]
+    with pytest.raises(Unavailable):
+        await stopped
+
+
+async def test_a_session_that_stops_in_a_transaction_is_ended_by_the_server(owners: Owners) -> None:
+    async with owners.database.connection() as connection:
+        assert await connection.fetchval("show idle_in_transaction_session_timeout") == "15s"
+
+
 async def test_a_shard_is_folded_by_its_owner_alone(owners: Owners) -> None:
     """The zombie still holds the shard in memory, and every batch of it fails."""
     zombie, owner = await owners.one(), await owners.one()

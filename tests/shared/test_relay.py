@@ -112,7 +112,7 @@ async def test_what_is_handed_over_arrives_as_the_log_has_it_without_being_read(
 async def test_rows_handed_over_out_of_line_are_read_from_the_log(outgoing: Outgoing) -> None:
     """Another process appends in between, and more is handed over than is kept: nothing is stepped over."""
     async with outgoing.relaying():
-        with patch("shared.relay.HANDED_ROWS_MAX", 50):
+        with patch("shared.handed_over.ROWS_MAX", 50):
             for number in range(1, 30):
                 await outgoing.append(2, 3, wake=False)
                 await outgoing.append(2, number * 3, hand_over=True)

@@ -164,10 +164,10 @@ class Journal:
             for key in item.keys:
                 self._load(key)
         self._refold(fold, {item.learner for item in inputs})
-        for key in fold.needs_evidence(inputs):
-            self._load_history(key, inputs[0].trigger.pos - 1)
-        for item in inputs:
-            fold.fold(item)
+        done = 0
+        while (done := fold.fold_run(inputs, done, len(inputs))) < len(inputs):
+            for key in fold.needs_evidence(inputs[done:]):
+                self._load_history(key, inputs[done].trigger.pos - 1)
         self._finish(fold)
 
     def _load(self, key: Key) -> None:

@@ -56,7 +56,7 @@ class Shard:
             self.learners.clear()
         if sum(len(self.entries[key].evidence or ()) for key in self.histories) > pieces_max:
             for key in self.histories:
-                self.entries[key].evidence = None
+                self.entries[key].drop_evidence()
             self.histories.clear()
 
     def remember_deadline(self, deadline: str | None) -> None:

@@ -1,0 +1,83 @@
+"""What partitions hold of a log: whether they have lost records that were sent to them."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from shared.kafka_security import client_options
+from shared.settings import Settings
+
+ANSWER_S_MAX = 20.0
+
+
+class Placed(msgspec.Struct):
+    """Where an event is in its log: all that a reader needs to fetch it."""
+
+    generation: int
+    shard: int
+    position: int
+
+
+decode_placed = msgspec.json.Decoder(Placed).decode
+
+
+async def lost(
+    settings: Settings, topic: str, cursors: Mapping[int, int], generations: Mapping[int, int]
+) -> dict[int, int]:
+    """
+    Return how far the partitions are filled, for those that do not hold what was sent to them up to the cursors.
+
+    Raises:
+        KafkaError, TimeoutError: nobody could say.
+    """
+    if not cursors:
+        return {}
+    partitions = [TopicPartition(topic, shard) for shard in cursors]
+    async with asyncio.timeout(ANSWER_S_MAX), _consumer(settings) as consumer:
+        begins = await consumer.beginning_offsets(partitions)
+        ends = await consumer.end_offsets(partitions)
+        # Each position was sent at least once: a partition with fewer records ever is another one, refilled or not.
+        found = {p.partition: 0 for p, end in ends.items() if end < cursors[p.partition]}
+        # One that retention has emptied is not lost: its offsets go on.
+        filled = {p: end - 1 for p, end in ends.items() if p.partition not in found and end > begins[p]}
+        for shard, value in (await _values_at(consumer, filled)).items():
+            tail = position_in(value, generations[shard])
+            if tail < cursors[shard]:
+                found[shard] = tail
+    return found
+
+
+@contextlib.asynccontextmanager
+async def _consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False)
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def _values_at(consumer: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> dict[int, bytes | None]:
+    """Return the value at an offset of each partition, by shard; waits until all are there."""
+    values: dict[int, bytes | None] = {}
+    if not offsets:
+        return values
+    consumer.assign(list(offsets))
+    for partition, offset in offsets.items():
+        consumer.seek(partition, offset)
+    while len(values) < len(offsets):
+        for partition, records in (await consumer.getmany(timeout_ms=500)).items():
+            values.setdefault(partition.partition, records[0].value)
+    return values
+
+
+def position_in(value: bytes | None, generation: int) -> int:
+    """Return the position in a record; 0 for one that is of no or another generation's log."""
+    try:
+        place = decode_placed(value or b"")
+    except msgspec.MsgspecError:
+        return 0
+    return place.position if place.generation == generation else 0
