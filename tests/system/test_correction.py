@@ -55,6 +55,7 @@ async def test_the_report_of_a_drill_equals_what_then_happens(stack: Stack, atta
     known = {event["id"] for event in before}
     told = Counter(event["type"] for event in await district.advancements() if event["id"] not in known)
     again = attain("correct", "--source", SOURCE, "--activity", "faulty", "--apply", tenant=district.tenant)
+    tables = attain("export", "tables", str(tmp_path / "tables"), tenant=district.tenant)
     gone = {number: revoked(file) for number, file in files.items()}
     statuses = Counter(state[0] for state in district.shown().values())
     verified = await district.verify()
@@ -71,6 +72,8 @@ async def test_the_report_of_a_drill_equals_what_then_happens(stack: Stack, atta
     assert sorted(each["whole_record"] for each in said["credentials"]) == [False, True]
     assert gone == {1: True, 2: False}
     assert (tmp_path / "t.pdf").read_bytes().startswith(b"%PDF-")
+    assert tables["rows"]["mastery"] == LEARNERS
+    assert len((tmp_path / "tables" / "mastery.csv").read_text().splitlines()) == LEARNERS + 1
     assert statuses["no_evidence"] == LEARNERS // 10
     assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]
     await district.close()

@@ -48,10 +48,16 @@ async def export(
     request: Request, caller: Waited, exports: Exports, table: str, after: After = "", limit: Rows = 10_000,
     format: Kind = "json",
 ) -> Response:  # fmt: skip
-    """A page of a table in key order; the header Attain-Next is the next `after`, and absent on the last page."""
+    """
+    A page of a table in key order.
+
+    The header Attain-Next is the next `after`, and absent on the last page; with CSV, Attain-Rows says how many rows it has.
+    """
     page = await exports.table(caller, table, after, limit)
     if format == "csv":
-        return _with_next(csv_answer(table, (list(page.columns), table_rows(page))), page.next)
+        answered = _with_next(csv_answer(table, (list(page.columns), table_rows(page))), page.next)
+        answered.headers["Attain-Rows"] = str(len(page.rows))
+        return answered
     if format == "parquet":
         headers = {
             "Content-Disposition": f'attachment; filename="{table}.parquet"',
