@@ -11,9 +11,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from services.reporting.domain.credentials import BADGE_CONTEXT, CLR_CONTEXT, VC_CONTEXT
 from services.reporting.entrypoints.examples import AFFECTED
+from services.reporting.handlers.access import AccessLog
+from services.reporting.handlers.credentials import CredentialReader
+from services.reporting.handlers.people import People
 from services.reporting.handlers.signing import _context, did_key, keys_of, method_of, signed
 from shared.contracts import Competency
 from shared.errors import Refused
+from shared.peer import Peer
 from shared.settings import Settings
 from tests.reporting.builders import assignment, authorization, class_, enrolment, framework, happened, mastery, staff
 from tests.reporting.running import Running
@@ -220,6 +224,38 @@ async def test_a_new_key_signs_and_what_the_old_one_signed_stays_good(reporting:
 
     assert before["issuer"]["id"] != after["issuer"]["id"]
     assert [each["digitalbazaar"] for each in said.values()] == ["verified", "verified"]
+
+
+async def test_a_did_web_keeps_its_name_through_keys(
+    reporting: Running, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, did = reporting.service, "did:web:records.example.org:demo"
+    config = service.settings.model_copy(update={"credential_did": did.removesuffix(":demo")})
+    people = People(Peer(config.evidence_url, config))
+    reader = CredentialReader(service.database, config, people, AccessLog(service.database))
+    monkeypatch.setattr(service.app.state, "credentials", reader)
+    before, old = await record(reporting), (folder / "issuer.pem").read_bytes()
+    write_keys(folder / "issuer.pem", Ed25519PrivateKey.generate())
+    (folder / "issuer.pem").write_bytes((folder / "issuer.pem").read_bytes() + old)
+    after = await record(reporting)
+    keys = (await reporting.client.get("/demo/did.json")).json()
+    found = await documents(reporting, before, after) | {did: keys, "https://records.example.org/demo/did.json": keys}
+    said = verdicts(found, {"before": before, "after": after})
+
+    assert before["issuer"]["id"] == after["issuer"]["id"] == keys["id"] == did
+    assert before["proof"]["verificationMethod"] != after["proof"]["verificationMethod"]
+    for each in said.values():
+        assert each["digitalbazaar"] == "verified"
+        assert each["verifierCore"] | {"schemas": None} == GOOD | {"schemas": None}
+
+
+async def test_who_comes_when_too_many_wait_is_told_to_come_again(
+    reporting: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.reporting.handlers.credentials.WAITING_MAX", 0)
+    answer = await reporting.get(f"/v1/learners/{ADA}/credential")
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
 
 
 async def test_which_credentials_a_withdrawal_would_revoke(reporting: Running) -> None:

@@ -44,7 +44,7 @@ def export_tables(context: Context, folder: Path, format: str, only: tuple[str, 
 def _pages(client: httpx.Client, table: str, format: str) -> Iterator[httpx.Response]:
     after = ""
     while True:
-        query = {"format": format, "limit": PAGE_ROWS, "after": after}
+        query = {"format": format, "limit": str(PAGE_ROWS), "after": after}
         answer = told(patiently(functools.partial(client.get, f"/v1/exports/{table}", params=query)))
         yield answer
         after = answer.headers.get("Attain-Next", "")

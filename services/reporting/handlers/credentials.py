@@ -1,9 +1,10 @@
 """Issuing signed records, and saying which of them are revoked; see `domain.credentials` for what is in one."""
 
 import asyncio
+import contextlib
 import datetime
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -31,12 +32,14 @@ from services.reporting.tables.credentials import Issued
 from services.reporting.tables.reads import Snapshot, snapshot
 from shared.auth import Identity
 from shared.database import Database
-from shared.errors import InvalidEvent, NotFound, Refused
+from shared.errors import InvalidEvent, NotFound, Refused, Unavailable
 from shared.events import utc
 from shared.settings import Settings
 
 SIGNING_AT_ONCE = 1
 """Records signed at the same time in a process: some 20 ms of computing an achievement."""
+WAITING_MAX = 20
+"""Who comes when so many wait for a signature is told to come again."""
 SCOPES_MAX = 10_000
 
 
@@ -79,8 +82,10 @@ class CredentialReader:
         self._settings = settings
         self._people = people
         self._log = log
-        self._lists = Cached(settings.status_list_s)
+        # What is revoked is not to be told late, so nobody is given an older list meanwhile.
+        self._lists = Cached(settings.status_list_s, stale=1)
         self._signing = asyncio.Semaphore(SIGNING_AT_ONCE)
+        self._waiting = 0
 
     async def record(self, caller: Identity, learner: str, framework: str | None) -> Document:
         """
@@ -89,6 +94,7 @@ class CredentialReader:
         Raises:
             NotFound, Forbidden: of the learner.
             Refused: nothing is achieved yet, or nobody signs here.
+            Unavailable: too many wait for a signature.
         """
         tenant = caller.tenant
         async with snapshot(self._database) as view:
@@ -107,7 +113,7 @@ class CredentialReader:
         at = {each: Place(self._list_url(tenant, signer.issuer.id, number), i) for each, (number, i) in places.items()}
         holder = await self._holder(tenant, learner)
         await self._log.note(caller, role, "credential", learner, [learner])
-        async with self._signing:
+        async with self._turn():
             return await asyncio.to_thread(
                 _signed_record, signer, holder, id, found, targets, at, self._settings.credential_days,
                 whole=framework is None,
@@ -139,7 +145,7 @@ class CredentialReader:
             indexes = [row["index"] for row in rows if gone & set(row["events"])]
             url, at = self._list_url(tenant, signer.issuer.id, number), _now()
             document = status_credential(signer.issuer, url, encoded(indexes), at, self._settings.status_list_s)
-            async with self._signing:
+            async with self._turn():
                 return await asyncio.to_thread(signer.sign, document, at)
 
         found: Document = await self._lists.get((tenant, issuer, number), make)
@@ -175,6 +181,18 @@ class CredentialReader:
             if named:
                 found.append(Affected(id, learner, utc(issued_at), named, [id] != events))
         return found
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Lend the right to sign; raises `Unavailable` where too many wait for it."""
+        if self._waiting >= WAITING_MAX:
+            raise Unavailable("many records are being signed; come again in a moment")
+        self._waiting += 1
+        try:
+            async with self._signing:
+                yield
+        finally:
+            self._waiting -= 1
 
     async def _holder(self, tenant: str, learner: str) -> Holder:
         return Holder(learner, (await self._people.names(tenant, [learner])).get(learner))

@@ -31,6 +31,11 @@ async function documentLoader(url) {
     const whole = {'@context': context, id: did, verificationMethod: [method], assertionMethod: [method.id]};
     return {documentUrl: url, document: fragment ? method : whole};
   }
+  if(url.startsWith('did:web:') && url.includes('#')) {
+    const {document: whole} = await documentLoader(url.split('#')[0]);
+    const method = whole.verificationMethod.find(each => each.id === url);
+    return {documentUrl: url, document: {'@context': 'https://w3id.org/security/multikey/v1', ...method}};
+  }
   const document = input.documents[url];
   if(document === undefined) {
     throw new Error(`${url} is not here`);
