@@ -1,6 +1,7 @@
 """The correction drill on the running stack: dry run, then the same for real, verified."""
 
 import base64
+import datetime
 import gzip
 import json
 from collections import Counter
@@ -49,12 +50,16 @@ async def test_the_report_of_a_drill_equals_what_then_happens(stack: Stack, atta
         for number, file in files.items()
     }  # fmt: skip
     said = attain("correct", "--source", SOURCE, "--activity", "faulty", tenant=district.tenant)
+    then = datetime.datetime.now(datetime.UTC).isoformat()
     unchanged = await district.advancements()
     done = attain("correct", "--source", SOURCE, "--activity", "faulty", "--apply", tenant=district.tenant)
     await district.drained()
     known = {event["id"] for event in before}
     told = Counter(event["type"] for event in await district.advancements() if event["id"] not in known)
     again = attain("correct", "--source", SOURCE, "--activity", "faulty", "--apply", tenant=district.tenant)
+    was, now = (
+        attain("learner", SOURCE, "l1", *when, tenant=district.tenant)["items"] for when in (("--as-of", then), ())
+    )
     tables = attain("export", "tables", str(tmp_path / "tables"), tenant=district.tenant)
     gone = {number: revoked(file) for number, file in files.items()}
     statuses = Counter(state[0] for state in district.shown().values())
@@ -72,6 +77,8 @@ async def test_the_report_of_a_drill_equals_what_then_happens(stack: Stack, atta
     assert sorted(each["whole_record"] for each in said["credentials"]) == [False, True]
     assert gone == {1: True, 2: False}
     assert (tmp_path / "t.pdf").read_bytes().startswith(b"%PDF-")
+    assert [item["status"] for item in was] == ["mastered"]
+    assert [item["status"] for item in now] != ["mastered"]
     assert tables["rows"]["mastery"] == LEARNERS
     assert len((tmp_path / "tables" / "mastery.csv").read_text().splitlines()) == LEARNERS + 1
     assert statuses["no_evidence"] == LEARNERS // 10

@@ -30,6 +30,7 @@ NEXT_SHOWN = 5
 @click.command()
 @click.argument("learner", metavar="[SOURCE] ID")
 @click.argument("source_id", metavar="", required=False)
+@click.option("--as-of", metavar="TIME", help="As it was then, such as 2026-03-04T10:15:00Z.")
 @click.option("--credential", type=click.Path(path_type=Path), metavar="FILE",
               help="Write the signed record (CLR 2.0 with Open Badges 3.0) to FILE.")  # fmt: skip
 @click.option(
@@ -37,26 +38,30 @@ NEXT_SHOWN = 5
 )
 @command_options
 def learner(
-    context: Context, learner: str, source_id: str | None, credential: Path | None, transcript: Path | None
-) -> None:
+    context: Context, learner: str, source_id: str | None, as_of: str | None, credential: Path | None,
+    transcript: Path | None,
+) -> None:  # fmt: skip
     """Show the record of a learner: by opaque ID, or by SOURCE and that source's own ID."""
     opaque = learner if source_id is None else resolve(context, learner, source_id)
     if credential is not None or transcript is not None:
         _write(context, opaque, credential, transcript)
         return
-    record = _ask(context, opaque, "record").json()
+    query = {"as_of": as_of} if as_of else {}
+    record = _ask(context, opaque, "record", **query).json()
     if context.json:
         context.emit(record)
         return
-    with context.client("reporting") as client:
-        grown = patiently(lambda: client.get(f"/v1/learners/{opaque}/growth"))
-    lines = [text(record, _name(context, opaque)), *(growth_lines(grown.json()) if grown.is_success else [])]
+    lines = [text(record, _name(context, opaque))]
+    if not as_of:
+        with context.client("reporting") as client:
+            grown = patiently(lambda: client.get(f"/v1/learners/{opaque}/growth"))
+        lines += growth_lines(grown.json()) if grown.is_success else []
     context.emit(record, "\n".join(lines))
 
 
-def _ask(context: Context, opaque: str, what: str) -> httpx.Response:
+def _ask(context: Context, opaque: str, what: str, **query: str) -> httpx.Response:
     with context.client("reporting") as client:
-        answer = patiently(lambda: client.get(f"/v1/learners/{opaque}/{what}"))
+        answer = patiently(lambda: client.get(f"/v1/learners/{opaque}/{what}", params=query))
     if answer.status_code == 404:
         raise StackError(f"tenant {context.tenant} has no record of learner {opaque}")
     return told(answer)
