@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-long faults faults-each faults-long faults-count check format bench bench-peers
-.PHONY: bench-soak performance fuzz up down clean
+.PHONY: bench-soak performance fuzz sbom audit up down clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,8 +66,14 @@ performance: setup ## measure everything (50 minutes) and write docs/performance
 	@$(BIN)/python -m tests.bench --all
 	@$(BIN)/python -m tests.bench.report bench.json
 
-fuzz: setup ## read 100,000 broken payloads of all formats; some ten minutes
-	@ATTAIN_TEST_FUZZ=100000 $(BIN)/python -m pytest tests/evidence/test_fuzz.py
+fuzz: setup ## read 100,000 broken payloads of all formats, ask the API 5,000 times; some ten minutes
+	@ATTAIN_TEST_FUZZ=100000 ATTAIN_TEST_OPENAPI=5000 $(BIN)/python -m pytest tests/evidence/test_fuzz.py tests/evidence/test_openapi.py
+
+sbom: setup ## write the bill of materials of the image, CycloneDX, to build/sbom.json
+	@$(BIN)/python -m deploy.supply_chain sbom build/sbom.json
+
+audit: setup ## ask OSV for known vulnerabilities of what is in the image; fails where there is no answer
+	@$(BIN)/python -m deploy.supply_chain audit
 
 up: setup ## start Kafka, PostgreSQL and the services in the background
 	@$(BIN)/attain up --detach

@@ -11,6 +11,9 @@ import msgspec
 
 EVIDENCE_RECORDED = "attain.evidence.recorded.v1"
 EVIDENCE_RETRACTED = "attain.evidence.retracted.v1"
+IDENTITY_MERGED = "attain.evidence.learner_merged.v1"
+IDENTITY_UNMERGED = "attain.evidence.learner_unmerged.v1"
+IDENTITY_ERASED = "attain.evidence.learner_erased.v1"
 FRAMEWORK_PUBLISHED = "attain.framework.published.v1"
 ROSTER_SCHOOL = "attain.roster.school.v1"
 ROSTER_CLASS = "attain.roster.class.v1"
@@ -30,6 +33,10 @@ STATUSES: tuple[Status, ...] = (
     "no_evidence", "insufficient_evidence", "not_yet", "provisional", "mastered", "credited", "presumed",
     "reverify_due", "overridden",
 )  # fmt: skip
+
+
+WAIVED = "waived"
+"""The level of a score that is none: its source gives credit instead, for the reason that the scale names."""
 
 
 class Score(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -107,6 +114,21 @@ class EvidenceRetracted(msgspec.Struct, frozen=True, omit_defaults=True, gc=Fals
     relation: Literal["retracts", "supersedes"]
     invalidates: tuple[Touched, ...] = ()
     revalidates: tuple[Touched, ...] = ()
+
+
+class IdentityMerged(msgspec.Struct, frozen=True, gc=False):
+    """`learner` turned out to be `into`, or not to be; data of `IDENTITY_MERGED` and `IDENTITY_UNMERGED`."""
+
+    learner: str
+    into: str
+    merge: str
+
+
+class IdentityErased(msgspec.Struct, frozen=True, gc=False):
+    """The last event of a learner: whoever reads it deletes what it holds of the learner; data of `IDENTITY_ERASED`."""
+
+    learner: str
+    certificate: str
 
 
 class Competency(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -256,8 +278,14 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
 
 EVENTS: dict[str, dict[str, type[msgspec.Struct]]] = {
-    "evidence": {EVIDENCE_RECORDED: EvidenceRecorded, EVIDENCE_RETRACTED: EvidenceRetracted},
-    "progression": {MASTERY_UPDATED: MasteryUpdated, CHECKPOINT: Checkpoint},
+    "evidence": {
+        EVIDENCE_RECORDED: EvidenceRecorded,
+        EVIDENCE_RETRACTED: EvidenceRetracted,
+        IDENTITY_MERGED: IdentityMerged,
+        IDENTITY_UNMERGED: IdentityMerged,
+        IDENTITY_ERASED: IdentityErased,
+    },
+    "progression": {MASTERY_UPDATED: MasteryUpdated, CHECKPOINT: Checkpoint, IDENTITY_ERASED: IdentityErased},
     "curriculum": {FRAMEWORK_PUBLISHED: FrameworkPublished},
     "roster": {
         ROSTER_SCHOOL: RosterSchool,
@@ -265,6 +293,7 @@ EVENTS: dict[str, dict[str, type[msgspec.Struct]]] = {
         ROSTER_STAFF: RosterStaff,
         ROSTER_ASSIGNMENT: RosterAssignment,
         ROSTER_ENROLMENT: RosterEnrolment,
+        IDENTITY_ERASED: IdentityErased,
     },
 }
 """The data of every event type by log, where this module defines it."""

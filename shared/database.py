@@ -8,12 +8,14 @@ a batch is one statement a table and SQLAlchemy has no COPY for asyncpg.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import asyncpg
 
 from shared.errors import Unavailable
 from shared.observability import metrics
+from shared.row_security import TENANT_ROLE, TENANT_SETTING
+from shared.tenancy import current_tenant
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
@@ -45,11 +47,31 @@ ARRAY_ROWS_MAX = 200
 """Up to so many rows one statement over arrays costs less than the three of a COPY through a temporary table."""
 
 
-class Database:
-    """A bounded pool of connections to one service's own database."""
+class Session(asyncpg.Connection):  # not generic at run time
+    """A connection that remembers for which tenant it speaks."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    _tenant: str | None = None
+
+    async def speak_for(self, tenant: str) -> None:
+        """Show the rows of a tenant from now on, and no others; a statement only where it showed another's."""
+        if self._tenant != tenant:
+            await self.execute(f"select set_config('{TENANT_SETTING}', $1, false)", tenant)
+            self._tenant = tenant
+
+
+class Database:
+    """
+    Bounded pools of connections to one service's own database: the service's own, and those of requests.
+
+    A task that is bound to a tenant (`shared.tenancy`) is lent a connection that can reach the rows of no other.
+    """
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", of_tenants: "asyncpg.Pool[asyncpg.Record]") -> None:
         self.pool = pool
+        self._of_tenants = of_tenants
+        pools = (pool, of_tenants)
+        metrics.connections.labels(state="open").set_function(lambda: sum(p.get_size() for p in pools))
+        metrics.connections.labels(state="idle").set_function(lambda: sum(p.get_idle_size() for p in pools))
 
     @classmethod
     async def connect(cls, url: str, *, connections: int = 10) -> "Database":
@@ -57,18 +79,9 @@ class Database:
         deadline = asyncio.get_running_loop().time() + 60
         while True:
             try:
-                pool = await asyncpg.create_pool(
-                    url,
-                    min_size=2,
-                    max_size=connections,
-                    timeout=CONNECT_TIMEOUT_S,
-                    command_timeout=STATEMENT_TIMEOUT_S,
-                    server_settings=SESSION_SETTINGS,
-                    reset=_nothing_to_reset,
-                )
-                metrics.connections.labels(state="open").set_function(pool.get_size)
-                metrics.connections.labels(state="idle").set_function(pool.get_idle_size)
-                return cls(pool)
+                pool = await _pool(url, 2, connections)
+                of_tenants = await _pool(url, 0, connections, connection_class=Session, init=_become_tenant)
+                return cls(pool, of_tenants)
             except AWAY as error:
                 if isinstance(error, asyncpg.ClientConfigurationError):
                     raise
@@ -84,9 +97,15 @@ class Database:
         Raises:
             Unavailable: the server is away or gave up on the statement; nothing of the statement happened.
         """
+        tenant = current_tenant()
         try:
-            async with self.pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
-                yield connection
+            if tenant is None:
+                async with self.pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
+                    yield connection
+            else:
+                async with self._of_tenants.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
+                    await cast(Session, connection).speak_for(tenant)
+                    yield connection
         except AWAY as error:
             raise Unavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
 
@@ -142,8 +161,26 @@ class Database:
         return True
 
     async def close(self) -> None:
-        """Close the pool, waiting for lent connections."""
+        """Close the pools, waiting for lent connections."""
+        await self._of_tenants.close()
         await self.pool.close()
+
+
+async def _pool(url: str, least: int, most: int, **options: Any) -> "asyncpg.Pool[asyncpg.Record]":
+    return await asyncpg.create_pool(
+        url,
+        min_size=least,
+        max_size=most,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=STATEMENT_TIMEOUT_S,
+        server_settings=SESSION_SETTINGS,
+        reset=_nothing_to_reset,
+        **options,
+    )
+
+
+async def _become_tenant(connection: Connection) -> None:
+    await connection.execute(f"set role {TENANT_ROLE}")
 
 
 async def _nothing_to_reset(_: object) -> None:

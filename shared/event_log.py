@@ -17,6 +17,8 @@ from shared.crash_points import reach
 from shared.database import Connection, columns
 from shared.errors import InvalidEvent, Unavailable
 from shared.events import Draft, placed, tombstone
+from shared.row_security import keep_rows_apart, rows_of
+from shared.tenancy import current_tenant
 
 PAGE_BYTES = 4 << 20
 """A page of a shard ends with the row that reaches this size, whatever its limit of rows."""
@@ -49,7 +51,7 @@ class Entry(NamedTuple):
 def define_tables(metadata: sa.MetaData) -> None:
     """Add the tables of the shard log to a service's schema."""
     text = sa.Text(collation="C")
-    sa.Table(
+    event_log = sa.Table(
         "event_log",
         metadata,
         sa.Column("log", text, primary_key=True),
@@ -58,7 +60,9 @@ def define_tables(metadata: sa.MetaData) -> None:
         sa.Column("tenant", text, nullable=False),
         sa.Column("subject", text, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
+        postgresql_partition_by="RANGE (shard)",
     )
+    keep_rows_apart(event_log)
     sa.Table(
         "log_head",
         metadata,
@@ -171,7 +175,14 @@ async def append_all(connection: Connection, logs: Sequence[tuple[EventLog, Sequ
         for shard, tenant, subject, body in drafts:
             heads[name, shard] = pos = heads[name, shard] + 1
             rows.append((name, shard, pos, tenant, subject, body))
-    await connection.copy_records_to_table("event_log", records=rows)
+    if current_tenant() is None:
+        await connection.copy_records_to_table(rows_of("event_log"), records=rows)
+    else:
+        await connection.execute(
+            "insert into event_log select * from"
+            " unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::bytea[])",
+            *columns(rows, 6),
+        )
     return rows
 
 

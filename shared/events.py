@@ -39,6 +39,9 @@ class Draft(NamedTuple):
     body: bytes
 
 
+EMPTY = msgspec.Raw(b"{}")
+"""The data of what was emptied."""
+
 decode_envelope = msgspec.json.Decoder(Envelope).decode
 
 
@@ -72,7 +75,8 @@ def tombstone(type: str, tenant: str, digest: str) -> bytes:
 
 def utc(moment: datetime.datetime) -> str:
     """Return an instant in the one form that sorts as text: UTC, microseconds, `Z`."""
-    return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # A third of the cost of strftime; an offset of UTC is written in six characters.
+    return moment.astimezone(datetime.UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def now() -> str:

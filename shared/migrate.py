@@ -30,12 +30,15 @@ def migrate(service: str, url: str) -> None:
 
 def databases(config: Settings, services: list[str]) -> dict[str, str]:
     """
-    Return the databases to migrate by service: of those named, else of all that are set.
+    Return the databases to migrate by service, with their owner where it is set: of those named, else of all that are.
 
     Raises:
         SystemExit: a named one is not set, or none is.
     """
-    found = {service: getattr(config, f"{service}_database") for service in services or SERVICES}
+    found = {
+        service: getattr(config, f"{service}_owner_database") or getattr(config, f"{service}_database")
+        for service in services or SERVICES
+    }
     missing = [f"ATTAIN_{service.upper()}_DATABASE" for service, url in found.items() if not url]
     if missing and (services or len(missing) == len(SERVICES)):
         raise SystemExit(f"{' and '.join(missing)} not set: say which database to migrate")

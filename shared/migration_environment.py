@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from alembic import context
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from shared.row_security import protect
+
 
 def run() -> None:
     """Run the migrations of the configuration that `shared.migrate` made."""
@@ -24,3 +26,4 @@ def _migrate(connection: sa.Connection, metadata: sa.MetaData) -> None:
     context.configure(connection=connection, target_metadata=metadata)
     with context.begin_transaction():
         context.run_migrations()
+        protect(connection)

@@ -11,79 +11,7 @@ from typing import Literal
 import msgspec
 
 from shared.contracts import Status
-
-
-class Ref(msgspec.Struct, frozen=True):
-    """What the receiver itself calls a learner."""
-
-    source: str
-    id: str
-
-
-class Learner(msgspec.Struct, frozen=True):
-    """Who it is about."""
-
-    id: str
-    refs: tuple[Ref, ...] = ()
-
-
-class Scope(msgspec.Struct, frozen=True, kw_only=True):
-    """What it is about: a competency, or a level (`<framework>#<subject>/<level>`) of a framework version."""
-
-    kind: Literal["competency", "level"]
-    id: str
-    framework: str
-    framework_version: str | None = None
-    code: str | None = None
-    title: str = ""
-    subject: str | None = None
-    ordinal: int | None = None
-    power: bool = False
-    external: tuple[dict[str, str], ...] = ()
-
-
-class Cause(msgspec.Struct, frozen=True):
-    """The input that caused it."""
-
-    kind: Literal["evidence", "retraction", "correction", "decision", "clock", "policy", "framework", "setting"]
-    id: str
-
-
-class By(msgspec.Struct, frozen=True):
-    """A person, as the role decided in and the subject of the token."""
-
-    role: str
-    ref: str
-
-
-class Basis(msgspec.Struct, frozen=True, kw_only=True):
-    """What it rests on; at most 20 evidence ids, and a digest over them."""
-
-    kind: Literal[
-        "evidence", "sign_off", "override", "transfer", "test_out", "substitution", "placement", "policy", "identity"
-    ]
-    by: By | None = None
-    pieces: int = 0
-    occasions: int = 0
-    first_at: str | None = None
-    last_at: str | None = None
-    evidence_ids: tuple[str, ...] = ()
-    digest: str | None = None
-
-
-class Policy(msgspec.Struct, frozen=True):
-    """The policy version it was decided by."""
-
-    id: str
-    version: str
-    hash: str
-
-
-class Reason(msgspec.Struct, frozen=True):
-    """Why, as a code and in words."""
-
-    code: str
-    text: str
+from shared.public_members import Basis, By, Cause, Learner, Policy, Reason, Scope
 
 
 class PublicEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -274,6 +202,31 @@ class Recalculation(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason
 
 
+class Identified(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The learner `from` turned out to be the learner `into`, or not to be: key anew. It concerns no scope.
+
+    It comes before what is withdrawn from `from` because its evidence went away, and what is shown by `into` has its own events.
+    """
+
+    learner: Learner
+    from_: str = msgspec.field(name="from")
+    into: str
+    decided_at: str
+    cause: Cause
+    reason: Reason
+
+
+class Erased(msgspec.Struct, frozen=True, kw_only=True):
+    """A learner is forgotten: delete what is held of the learner, and confirm by the certificate. The learner's last event."""
+
+    learner: Learner
+    certificate: str
+    decided_at: str
+    cause: Cause
+    reason: Reason
+
+
 ADVANCEMENT_EVENTS: dict[str, type[msgspec.Struct]] = {
     "attain.competency.provisional.v1": Provisional,
     "attain.competency.mastered.v1": Mastered,
@@ -294,6 +247,9 @@ ADVANCEMENT_EVENTS: dict[str, type[msgspec.Struct]] = {
     "attain.level.placed_with_gaps.v1": PlacedWithGaps,
     "attain.level.gaps_cleared.v1": GapsCleared,
     "attain.goal.chosen.v1": GoalChosen,
+    "attain.learner.merged.v1": Identified,
+    "attain.learner.unmerged.v1": Identified,
+    "attain.learner.erased.v1": Erased,
     "attain.recalculation.started.v1": Recalculation,
     "attain.recalculation.finished.v1": Recalculation,
 }

@@ -22,6 +22,7 @@ from shared.database import Connection, Database, columns
 from shared.errors import InvalidEvent, Unavailable
 from shared.observability import metrics
 from shared.tasks import raise_if_cancelled
+from shared.tenancy import bound_to
 from shared.web import Caller
 
 log = logging.getLogger(__name__)
@@ -139,8 +140,12 @@ class Tally:
             self.name,
             *columns(blocks, 2),
         )
-        rows = [(self.name, row["shard"], row["after"] // BLOCK, row["tenant"], row["rows"]) for row in found]
-        await connection.copy_records_to_table("counted_block", records=rows)
+        rows = [(row["shard"], row["after"] // BLOCK, row["tenant"], row["rows"]) for row in found]
+        await connection.execute(
+            "insert into counted_block select $1, * from unnest($2::int[], $3::bigint[], $4::text[], $5::bigint[])",
+            self.name,
+            *columns(rows, 4),
+        )
 
     async def _counted(self, connection: Connection) -> dict[int, int]:
         """Return how many blocks of each shard are counted; those without a row of any tenant do not show."""
@@ -169,15 +174,19 @@ class Reconciler:
     async def check(self) -> None:
         """Check all stages now; one whose other end is away keeps what was found before."""
         async with self._checking:
-            for stage, check in self._checks.items():
-                try:
-                    found = await check()
-                except Unavailable as error:
-                    log.warning("stage %s cannot be reconciled now: %s", stage, error)
-                except Exception:
-                    log.exception("stage %s cannot be reconciled", stage)
-                else:
-                    self._keep(stage, found)
+            with bound_to(None):
+                await self._check_all()
+
+    async def _check_all(self) -> None:
+        for stage, check in self._checks.items():
+            try:
+                found = await check()
+            except Unavailable as error:
+                log.warning("stage %s cannot be reconciled now: %s", stage, error)
+            except Exception:
+                log.exception("stage %s cannot be reconciled", stage)
+            else:
+                self._keep(stage, found)
 
     def _keep(self, stage: str, found: list[Comparison]) -> None:
         self._found[stage] = (time.time(), found)

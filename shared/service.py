@@ -7,8 +7,11 @@ import gc
 import logging
 import os
 import signal
+import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from types import FrameType
 from typing import Any, TypeAlias
 
 import uvicorn
@@ -26,6 +29,9 @@ from shared.web import make_app
 
 log = logging.getLogger(__name__)
 GRACEFUL_STOP_S = 10
+STOP_S_MAX = 25
+"""From SIGTERM to the end of the process, whatever hangs: below the 30 s that Compose and Kubernetes wait."""
+STARTUP_FAILED = 3
 BROKER_RETRY_S = 1.0
 BROKER_RETRY_S_MAX = 10.0
 LIVE_S = 60.0
@@ -90,16 +96,39 @@ def serve(app: FastAPI, settings: Settings) -> None:
     # Batches make many short-lived tuples beside large caches: with the default thresholds the collector walks the
     # caches again and again (measured: a third of the time).
     gc.set_threshold(200_000, 20, 50)
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http="httptools",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=GRACEFUL_STOP_S,
+    server = _Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            loop="uvloop",
+            http="httptools",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=GRACEFUL_STOP_S,
+        )
     )
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILED)
+
+
+class _Server(uvicorn.Server):
+    """A server whose process ends in time."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop, and end the process where that takes too long."""
+        last = threading.Timer(STOP_S_MAX, _end_process)
+        last.daemon = True
+        last.start()
+        super().handle_exit(sig, frame)
+
+
+def _end_process() -> None:
+    """End as if killed: what was answered is durable, and what was not is sent or folded again."""
+    log_failure(f"did not stop within {STOP_S_MAX} s; the process ends", None)
+    os._exit(1)
 
 
 def make_service(title: str, description: str, settings: Settings, compose: Compose) -> FastAPI:

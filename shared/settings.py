@@ -31,8 +31,12 @@ class Settings(BaseSettings):
     evidence_database: str = Field("", description="PostgreSQL URL of the evidence service")
     progression_database: str = Field("", description="PostgreSQL URL of the progression service")
     reporting_database: str = Field("", description="PostgreSQL URL of the reporting service")
+    evidence_owner_database: str = Field("", description="the same as its owner, to migrate it; else the service's own")
+    progression_owner_database: str = Field("", description="the same as its owner, to migrate it")
+    reporting_owner_database: str = Field("", description="the same as its owner, to migrate it")
     evidence_url: str = Field("http://127.0.0.1:8101", description="where the other services find evidence")
     progression_url: str = Field("http://127.0.0.1:8102", description="where the other services find progression")
+    reporting_url: str = Field("http://127.0.0.1:8103", description="where evidence asks whether a piece is shown")
     allow_newer_schema: bool = Field(
         False, description="run on a schema newer than this version knows: for a rollback, since migrations only add"
     )
@@ -50,6 +54,9 @@ class Settings(BaseSettings):
     service_token_file: Path | None = Field(None, description="token for calls between services, with a JWKS")
     token_cache_s: int = Field(60, description="a verified token is believed this long; bounds revocation")
 
+    public_url: str = Field(
+        "", pattern=r"^(https?://[^/?#]+)?$", description="where browsers reach the pages; https makes cookies secure"
+    )
     session_timeout_s: float = Field(15, description="Kafka session; recovery after kill -9 waits at most this long")
     batch_records: int = Field(8000, description="records a poll; about 200 ms of work, well below the session")
     batch_wait_ms: int = Field(500, description="how long a poll waits for the first record; it returns when one comes")
@@ -98,6 +105,9 @@ class Settings(BaseSettings):
         True, description="refuse whole numbers where Caliper 1.2 has decimals; producers in JavaScript need False"
     )
     time_zone: str = Field("UTC", description="zone of times that a format gives without one (OneRoster, Ed-Fi, CSV)")
+    erasure_ledger: Path | None = Field(
+        None, description="file of erased learners, kept outside every backup; a restore is made to forget them again"
+    )
     page_rows_max: int = Field(10_000, description="rows a page of feeds and lists")
     wait_s_max: float = Field(30, description="the longest `?wait=` waits before 503")
 
@@ -109,7 +119,6 @@ class Settings(BaseSettings):
         300, description="a district's numbers are computed at most so often; bounds differencing"
     )
 
-    reporting_url: str = Field("", description="where people and verifiers reach reporting; stands in signed records")
     credential_keys: Path | None = Field(
         None, description="folder of Ed25519 keys, PEM: <tenant>.pem, else issuer.pem; in a file the first signs"
     )

@@ -12,10 +12,11 @@ from alembic.script import ScriptDirectory
 from pydantic import ValidationError
 
 from shared.auth import read_keys
-from shared.database import Database
+from shared.database import Connection, Database
 from shared.errors import Unavailable
 from shared.kafka_security import security
 from shared.migrate import configuration
+from shared.row_security import SERVICE_ROLE, TENANT_ROLE
 from shared.settings import Settings, settings
 
 KEY_BYTES_MIN = 32
@@ -100,12 +101,24 @@ async def _fault_of_schema(service: str, read: Settings) -> str:
     database = await Database.connect(getattr(read, f"{service}_database"), connections=2)
     try:
         async with database.connection() as connection:
-            there = None
+            there, fault = None, ""
             if await connection.fetchval("select to_regclass('alembic_version')"):
-                there = await connection.fetchval("select version_num from alembic_version")
+                fault = await _fault_of_roles(connection)
+                there = None if fault else await connection.fetchval("select version_num from alembic_version")
     finally:
         await database.close()
-    return schema_fault(service, there, allow_newer=read.allow_newer_schema)
+    return fault or schema_fault(service, there, allow_newer=read.allow_newer_schema)
+
+
+async def _fault_of_roles(connection: Connection) -> str:
+    """Return what keeps this user from serving requests of tenants; empty where it is a member of both roles."""
+    user = await connection.fetchval("select current_user")
+    for role in (SERVICE_ROLE, TENANT_ROLE):
+        if not await connection.fetchval("select 1 from pg_roles where rolname = $1", role):
+            return f"its database has no role {role}: run `migrate` of this version first"
+        if not await connection.fetchval("select pg_has_role($1, 'member')", role):
+            return f"its user {user} is no member of {role}: have an administrator run `grant {role} to {user}`"
+    return ""
 
 
 def schema_fault(service: str, there: str | None, *, allow_newer: bool) -> str:

@@ -18,6 +18,7 @@ from shared.consumer import ShardConsumer
 from shared.kafka_security import security
 from shared.settings import Settings
 
+BATCH_STOP_S = 8
 OnRecords = Callable[[Sequence[ConsumerRecord[bytes, bytes]]], Awaitable[None]]
 
 
@@ -35,7 +36,8 @@ def make_broker(settings: Settings) -> KafkaBroker:
         consumer_only=True,
         # Members notice by their metadata alone that a topic which was lost is there again: the default is five minutes.
         metadata_max_age_ms=int(settings.session_timeout_s * 1000),
-        graceful_timeout=30,
+        # A poll that is being handled when the service stops; one that waits for Kafka or PostgreSQL is polled again.
+        graceful_timeout=BATCH_STOP_S,
         logger=None,
     )
 

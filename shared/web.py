@@ -23,6 +23,7 @@ from shared.every_request import EveryRequest, secure
 from shared.observability import metrics as measured
 from shared.rate_limit import RateLimit
 from shared.settings import Settings
+from shared.tenancy import bind, bound_to
 
 PROBLEM = "application/problem+json"
 RETRY_AFTER_S = 2
@@ -92,13 +93,24 @@ async def _bug_problem(request: Request, error: Exception) -> Response:
 
 
 async def identify(request: Request, authorization: Annotated[str | None, Header()] = None) -> Identity:
-    """Return the caller, or refuse with 401 or 429; every route but health, metrics and documents depends on it."""
+    """
+    Return the caller, or refuse with 401 or 429; every route but health, metrics and documents depends on it.
+
+    From then on the request is confined.
+    """
     authenticator: Authenticator = request.app.state.authenticator
     keys: ApiKeys | None = getattr(request.app.state, "api_keys", None)
     api_key = api_key_of(authorization)
     caller = authenticator.identify(authorization) if keys is None or api_key is None else await keys.identify(api_key)
     rate_limit: RateLimit = request.app.state.rate_limit
     rate_limit.check(caller)
+    return confined(caller)
+
+
+def confined(caller: Identity) -> Identity:
+    """Let the rest of the request reach rows of the caller's tenant only, unless another service asks; return the caller."""
+    if "service" not in caller.scopes:
+        bind(caller.tenant)
     return caller
 
 
@@ -164,7 +176,9 @@ def operations_router(
     async def stages(caller: Caller) -> dict[str, Any]:
         """How far each stage of this service is behind, in events and seconds."""
         caller.require("service", "admin")
-        return {"stages": await lag()}
+        # Of all tenants: stages are not any tenant's.
+        with bound_to(None):
+            return {"stages": await lag()}
 
     return router
 

@@ -15,5 +15,6 @@ make postgres_password "$(random)"
 make grafana_password "$(random)"
 for service in evidence progression reporting; do
   make "attain_${service}_database" "postgresql://attain_$service:$(random)@postgres:5432/attain_$service"
+  make "attain_${service}_owner_database" "postgresql://attain_${service}_owner:$(random)@postgres:5432/attain_$service"
 done
 echo "secrets are in $folder"

@@ -9,16 +9,18 @@ incremental fold is checked against the definition.
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
-import httpx
 import msgspec
 
+from deploy.local.audit_erasures import look_for_erased
+from deploy.local.audit_sources import Sources, State
 from deploy.local.audit_views import audit_read_models
 from deploy.local.options import checked
 from services.progression.curriculum import Framework
 from services.progression.domain import Entry, ShardFold, describe
+from services.progression.identities import told_of
 from services.progression.inputs import Key, decode, input_of, valid_pieces
 from services.progression.learner import LearnerState
 from services.progression.mastery import KeyState, replay
@@ -27,18 +29,17 @@ from services.progression.rules import Activation, Rules, cause_of
 from services.progression.standing import rule_of
 from services.progression.telling import Trigger
 from shared.contracts import EVIDENCE_RECORDED, MasteryUpdated
-from shared.events import Envelope, decode_envelope
+from shared.events import Envelope
 
-PAGE = 10_000
 RECALCULATIONS = ("attain.recalculation.started.v1", "attain.recalculation.finished.v1")
 """They bracket what a policy recomputes, and concern no learner."""
-State = tuple[str, float | None, int, str | None, str | None]
-"""(status, score, evidence count, last evidence, mastered at) of a key."""
+REDACTED = ".redacted.v1"
+"""How the types end that stand for what was erased."""
 
 
 @dataclasses.dataclass
 class Findings:
-    """What the audit counted; everything but `evidence` is to be zero."""
+    """What the audit counted; everything but `evidence` and `erased` is to be zero."""
 
     evidence: int = 0
     lost: int = 0
@@ -47,6 +48,9 @@ class Findings:
     mismatched_read_models: int = 0
     missing_events: int = 0
     extra_events: int = 0
+    erased: int = 0
+    """Learners who are forgotten; nothing of them is to be found."""
+    erased_found: int = 0
     state_digest: str = ""
     examples: list[str] = dataclasses.field(default_factory=list)
 
@@ -55,106 +59,13 @@ class Findings:
         """Whether nothing is lost, doubled or different."""
         return not any(
             (self.lost, self.duplicated, self.mismatched_states, self.mismatched_read_models, self.missing_events,
-             self.extra_events)
+             self.extra_events, self.erased_found)
         )  # fmt: skip
 
     def note(self, text: str) -> None:
         """Keep the first few faults in words."""
         if len(self.examples) < 20:
             self.examples.append(text)
-
-
-class Sources:
-    """What the audit reads, over HTTP with scope `service`; `of_tenant` gives a client for one tenant's documents."""
-
-    def __init__(
-        self,
-        evidence: httpx.Client,
-        progression: httpx.Client,
-        reporting: httpx.Client,
-        of_tenant: Callable[[str], httpx.Client],
-    ) -> None:
-        self.evidence = evidence
-        self.progression = progression
-        self.reporting = reporting
-        self.of_tenant = of_tenant
-
-    def events(self, client: httpx.Client, log: str, shard: int, head: int) -> Iterator[Envelope]:
-        """Yield the events of a shard up to a position."""
-        after = 0
-        while after < head:
-            query: dict[str, str | int] = {"log": log, "shard": shard, "after": after, "limit": PAGE}
-            page = checked(client.get("/v1/feed", params=query)).content.splitlines()
-            if not page:
-                return
-            for line in page:
-                event = decode_envelope(line)
-                if event.position > head:
-                    return
-                after = event.position
-                yield event
-
-    def heads(self, client: httpx.Client, log: str) -> dict[int, int]:
-        """Return the last position of every shard of a log."""
-        return {int(s): head[1] for s, head in checked(client.get("/v1/heads", params={"log": log})).json().items()}
-
-    def journal(self, shard: int) -> Iterator[list[Any]]:
-        """Yield the rows of progression's journal of a shard."""
-        after = 0
-        while True:
-            answer = checked(
-                self.progression.get("/v1/journal", params={"shard": shard, "after": after, "limit": PAGE})
-            )
-            rows = [msgspec.json.decode(line) for line in answer.content.splitlines()]
-            if not rows:
-                return
-            yield from rows
-            after = rows[-1][0]
-
-    def states(self, client: httpx.Client, tenant: str | None) -> dict[Key, State]:
-        """Return every state that a service holds, of one tenant or all."""
-        found: dict[Key, State] = {}
-        after = ""
-        while True:
-            query = {"after": after, "limit": str(PAGE)} | ({"tenant": tenant} if tenant is not None else {})
-            answer = checked(client.get("/v1/states", params=query))
-            lines = answer.content.splitlines()
-            for line in lines:
-                row = msgspec.json.decode(line)
-                found[(row["tenant"], row["learner"], row["competency"])] = (
-                    row["status"], row["score"], row["evidence_count"], row["last_evidence_at"], row["mastered_at"]
-                )  # fmt: skip
-            after = answer.headers.get("Attain-Next", "")
-            if not lines or not after:
-                return found
-
-    def rows(self, table: str, tenant: str | None) -> Iterator[dict[str, Any]]:
-        """Yield the rows of one of reporting's read-model tables, of one tenant or of all."""
-        after = ""
-        while True:
-            query = {"after": after, "limit": str(PAGE)} | ({"tenant": tenant} if tenant is not None else {})
-            answer = checked(self.reporting.get(f"/v1/rows/{table}", params=query))
-            lines = answer.content.splitlines()
-            if not lines:
-                return
-            yield from map(msgspec.json.decode, lines)
-            after = answer.headers["Attain-Next"]
-
-    def identities(self, tenant: str | None) -> dict[tuple[str, str], tuple[str, str]]:
-        """Return the smallest (source, source's learner id) of every (tenant, learner)."""
-        smallest: dict[tuple[str, str], tuple[str, str]] = {}
-        after = ""
-        while True:
-            answer = checked(self.evidence.get("/v1/identities", params={"after": after, "limit": str(PAGE)}))
-            lines = answer.content.splitlines()
-            for line in lines:
-                row = msgspec.json.decode(line)
-                if tenant is None or row["tenant"] == tenant:
-                    key, pair = (row["tenant"], row["learner"]), (row["source"], row["source_id"])
-                    smallest[key] = min(smallest.get(key, pair), pair)
-            after = answer.headers.get("Attain-Next", "")
-            if not lines or not after:
-                return smallest
 
 
 class _Documents:
@@ -195,6 +106,7 @@ def audit(sources: Sources, tenant: str | None, say: Callable[[str], None]) -> F
     _compare(computed, held, "progression", findings)
     _compare(computed, shown, "reporting", findings)
     audit_read_models(sources, tenant, findings, say)
+    look_for_erased(sources, tenant, [*held, *shown], findings)
     findings.state_digest = digest(computed, sources.identities(tenant))
     return findings
 
@@ -215,11 +127,13 @@ def _audit_shard(
     _check_density(shard, head, journal, events, findings)
     fold = _fold_journal(journal, events, tenant, documents)
     learners = {(change.tenant, change.learner): LearnerState() for change in fold.changes}
-    expected = {told.id for told in fold.tell(learners)}
+    expected = {told.id for told in fold.tell(learners)} | _identities(journal, events, tenant)
     told = [
         event.id
         for event in sources.events(sources.progression, "advancement", shard, told_head)
-        if (tenant is None or event.tenant == tenant) and event.type not in RECALCULATIONS
+        if (tenant is None or event.tenant == tenant)
+        and event.type not in RECALCULATIONS
+        and not event.type.endswith(REDACTED)
     ]
     findings.missing_events += len(expected - set(told))
     findings.extra_events += len(told) - len(set(told) & expected)
@@ -231,6 +145,16 @@ def _audit_shard(
     computed |= _values(fold, documents, findings)
 
 
+def _identities(journal: list[list[Any]], events: dict[int, Envelope], tenant: str | None) -> set[str]:
+    """Return the ids of the public events on who learners are."""
+    found = (
+        told_of(kind, of, learner, input_id, recorded_at, events[input_pos].data)
+        for _, of, learner, _, kind, input_id, input_pos, recorded_at, body in journal
+        if body is None and input_pos in events and (tenant is None or of == tenant)
+    )
+    return {told.id for told in found if told is not None}
+
+
 def _check_density(
     shard: int, head: int, journal: list[list[Any]], events: dict[int, Envelope], findings: Findings
 ) -> None:
@@ -240,7 +164,9 @@ def _check_density(
     findings.lost += len(lost)
     findings.duplicated += sum(count - 1 for count in folded.values() if count > 1)
     findings.mismatched_states += sum(
-        1 for row in journal if row[8] is None and row[6] in events and events[row[6]].id != row[5]
+        1
+        for row in journal
+        if row[8] is None and row[6] in events and not row[4].endswith(REDACTED) and events[row[6]].id != row[5]
     )
     ids = Counter(e.id for e in events.values() if e.type == EVIDENCE_RECORDED)
     findings.duplicated += sum(count - 1 for count in ids.values() if count > 1)
@@ -261,7 +187,7 @@ def _fold_journal(
     fold = ShardFold(entries, rules, documents.policies)
     keys_of: dict[tuple[str, str], set[Key]] = {}
     for pos, of, learner, _, kind, input_id, input_pos, recorded_at, body in journal:
-        if tenant is not None and of != tenant:
+        if (tenant is not None and of != tenant) or kind.endswith(REDACTED):
             continue
         if not learner:
             documents.fetch(of)
@@ -339,10 +265,12 @@ def digest(states: dict[Key, State], identities: dict[tuple[str, str], tuple[str
     Return the SHA-256 over the sorted, tab-separated lines of all states, without opaque ids, positions or clocks.
 
     A line is tenant, source, source's learner id (the smallest pair), competency, status, score (12 significant digits),
-    evidence count, mastered_at.
+    evidence count, mastered_at. A key of which nothing is left is as one of which there never was anything.
     """
     lines = []
     for (tenant, learner, competency), (status, score, count, _, mastered_at) in states.items():
+        if status == "no_evidence":
+            continue
         source, source_id = identities.get((tenant, learner), ("", ""))
         shown = "" if score is None else f"{score:.12g}"
         lines.append("\t".join((tenant, source, source_id, competency, status, shown, str(count), mastered_at or "")))

@@ -30,7 +30,8 @@ from shared.contracts import (
 from shared.events import Envelope
 
 if TYPE_CHECKING:
-    from deploy.local.audit import Findings, Sources
+    from deploy.local.audit import Findings
+    from deploy.local.audit_sources import Sources
 
 Rows = dict[tuple[Any, ...], dict[str, Any]]
 """The rows of a table by their keys."""

@@ -25,21 +25,26 @@ from deploy.local.commands.key import key
 from deploy.local.commands.learner import learner
 from deploy.local.commands.lifecycle import down, reset, up
 from deploy.local.commands.merging import merge, unmerge
+from deploy.local.commands.onboard import onboard
+from deploy.local.commands.passback import passback
 from deploy.local.commands.policy import policy
 from deploy.local.commands.privacy import erase, export
 from deploy.local.commands.quarantine import quarantine
 from deploy.local.commands.rebuild import rebuild
+from deploy.local.commands.rollover import rollover
 from deploy.local.commands.roster import roster
 from deploy.local.commands.settings import settings
 from deploy.local.commands.simulate import simulate_policy
 from deploy.local.commands.status import status
+from deploy.local.commands.tenant import tenant
 from deploy.local.commands.token import token
 from deploy.local.commands.verify import verify
 from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
-    demo, up, status, down, reset, framework, roster, policy, settings, alignment, ingest, correct, quarantine, drain,
-    learner, class_, explain, merge, unmerge, export, erase, verify, rebuild, evaluate, doctor, token, key,
+    demo, up, status, down, reset, framework, roster, rollover, policy, settings, alignment, onboard, ingest, correct, quarantine,
+    drain, learner, class_, explain, passback, merge, unmerge, export, erase, verify, rebuild, evaluate, doctor, token, key,
+    tenant,
 )  # fmt: skip
 
 

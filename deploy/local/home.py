@@ -68,6 +68,7 @@ class Home:
         self.postgres = self.folder / "postgres"
         self.token_key_file = self.folder / "token.key"
         self.credential_keys = self.folder / "credentials"
+        self.erasure_ledger = self.folder / "erasures.ndjson"
         self.supervisor_log = self.logs / "supervisor.log"
         self._state_file = self.folder / "state.json"
         self._run_file = self.folder / "run.json"

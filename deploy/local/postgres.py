@@ -18,6 +18,7 @@ from deploy.local import processes
 from deploy.local.child import Program, Say, finish, inherited
 from deploy.local.home import Home, State
 from deploy.local.postgres_files import Files, locate
+from shared.row_security import SERVICE_ROLE, TENANT_ROLE
 
 SUPERUSER = "attain_admin"
 # For a laptop, but as safe as in production: what was answered survives a power cut.
@@ -77,11 +78,12 @@ async def answers(url: str) -> bool:
     return True
 
 
-async def provision(home: Home, program: Program, services: tuple[str, ...]) -> dict[str, str]:
+async def provision(home: Home, program: Program, services: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
     """
-    Make a database and a role for each service where they are missing; return the URLs by service.
+    Make a database, its owner and a role for each service where they are missing; return the URLs by service.
 
-    A role owns its database and cannot connect to any other. Idempotent.
+    The first are the services' own, the second those of the owners, who migrate. Neither can connect to any other
+    database. Idempotent.
     """
     port = urlsplit(f"//{program.address}").port or 0
     admin = await asyncpg.connect(_url(SUPERUSER, home.password(SUPERUSER), port, "postgres"))
@@ -90,20 +92,39 @@ async def provision(home: Home, program: Program, services: tuple[str, ...]) -> 
         await admin.execute("SET log_min_error_statement = panic")
         await admin.execute("REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC")
         roles = {row["rolname"] for row in await admin.fetch("SELECT rolname FROM pg_roles")}
-        databases = {row["datname"] for row in await admin.fetch("SELECT datname FROM pg_database")}
-        urls = {}
+        found = await admin.fetch("SELECT datname, pg_get_userbyid(datdba) AS owner FROM pg_database")
+        owner_of = {row["datname"]: row["owner"] for row in found}
+        # The names are ours and the passwords are url-safe text: nothing here needs quoting.
+        for role in {SERVICE_ROLE, TENANT_ROLE} - roles:
+            await admin.execute(f"CREATE ROLE {role} NOLOGIN")
+        urls: dict[str, str] = {}
+        owners: dict[str, str] = {}
         for service in services:
             name = f"attain_{service}"
-            password = home.password(name)
-            # The names are ours and the passwords are url-safe text: nothing here needs quoting.
-            await admin.execute(f"{'ALTER' if name in roles else 'CREATE'} ROLE {name} LOGIN PASSWORD '{password}'")
-            if name not in databases:
-                await admin.execute(f"CREATE DATABASE {name} OWNER {name}")
+            for role, address_of in ((name, urls), (f"{name}_owner", owners)):
+                password = home.password(role)
+                await admin.execute(f"{'ALTER' if role in roles else 'CREATE'} ROLE {role} LOGIN PASSWORD '{password}'")
+                await admin.execute(f"GRANT {SERVICE_ROLE}, {TENANT_ROLE} TO {role}")
+                address_of[service] = _url(role, password, port, name)
+            if name not in owner_of:
+                await admin.execute(f"CREATE DATABASE {name} OWNER {name}_owner")
+            elif owner_of[name] == name:
+                await _give_to_owner(_url(SUPERUSER, home.password(SUPERUSER), port, name), name)
             await admin.execute(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
-            urls[service] = _url(name, password, port, name)
-        return urls
+            await admin.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {name} TO {name}")
+        return urls, owners
     finally:
         await admin.close()
+
+
+async def _give_to_owner(url: str, name: str) -> None:
+    """Give a database that the service's own role made to its owner."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(f"ALTER DATABASE {name} OWNER TO {name}_owner")
+        await connection.execute(f"REASSIGN OWNED BY {name} TO {name}_owner")
+    finally:
+        await connection.close()
 
 
 async def _initialise(home: Home, state: State, files: Files, password: str) -> None:

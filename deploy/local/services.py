@@ -19,7 +19,7 @@ TREE = Path(__file__).parents[2]
 # Set by us for each service, or meant for the command line: not to be passed on as the user set it.
 OURS = frozenset(
     {"ATTAIN_HOME", "ATTAIN_TENANT", "ATTAIN_TOKEN", "ATTAIN_DEBUG", "ATTAIN_KAFKA_HEAP_MB"}
-    | {f"ATTAIN_{service.upper()}_{part}" for service in SERVICES for part in ("URL", "DATABASE")}
+    | {f"ATTAIN_{service.upper()}_{part}" for service in SERVICES for part in ("URL", "DATABASE", "OWNER_DATABASE")}
 )
 
 
@@ -78,6 +78,8 @@ class Services:
             "ATTAIN_HOST": "127.0.0.1",
             "ATTAIN_PORT": str(self._ports[service]),
         }
+        if service == "evidence":
+            own["ATTAIN_ERASURE_LEDGER"] = str(self._home.erasure_ledger)
         return Program(
             name=service,
             title=service,

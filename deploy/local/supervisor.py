@@ -134,10 +134,12 @@ class Supervisor:
             program = await postgres.prepare(self._home, state, self._say)
             await self._child(program).start()
             self._run.postgres = program.address
-            given |= await postgres.provision(self._home, program, local)
-        self._run.databases = given
+            urls, owners = await postgres.provision(self._home, program, local)
+            self._run.databases = given | urls
+        else:
+            owners, self._run.databases = {}, given
         if services is not None:
-            await services.migrate(given)
+            await services.migrate(self._run.databases | owners)
 
     async def _given(self, title: str, address: str, answers: Callable[[], Awaitable[bool]]) -> None:
         deadline = time.monotonic() + GIVEN_S_MAX

@@ -13,21 +13,28 @@ from services.evidence.entrypoints.kafka import SubmittedEvidence
 from services.evidence.entrypoints.keys import keys_router
 from services.evidence.entrypoints.learners import learners_router
 from services.evidence.entrypoints.merges import merges_router
+from services.evidence.entrypoints.own_activities import own_activities_router
+from services.evidence.entrypoints.privacy import privacy_router
 from services.evidence.entrypoints.quarantine import quarantine_router
-from services.evidence.entrypoints.roster import roster_router
+from services.evidence.entrypoints.roster import rollover_router, roster_router
 from services.evidence.entrypoints.xapi import xapi_router
+from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.alignment import Alignments, Realigner
 from services.evidence.handlers.counting import IntakeChecks
 from services.evidence.handlers.directory import Competencies, Learners
+from services.evidence.handlers.erasure import Erasing
 from services.evidence.handlers.formats import FORMS, Formats
 from services.evidence.handlers.intake import Intake
 from services.evidence.handlers.keys import Keys
 from services.evidence.handlers.lag import evidence_lag
+from services.evidence.handlers.ledger import Ledger
 from services.evidence.handlers.limits import BadSources
 from services.evidence.handlers.merging import Merging
 from services.evidence.handlers.parked import CurriculumHandler, Releaser
 from services.evidence.handlers.quarantine import Quarantine
+from services.evidence.handlers.rollover import Rollovers
 from services.evidence.handlers.roster import Rosters
+from services.evidence.handlers.tracing import Tracing
 from services.evidence.handlers.writer import Writer
 from services.evidence.handlers.xapi import Statements
 from shared.asyncapi import asyncapi_router
@@ -35,6 +42,7 @@ from shared.consumer import ShardConsumer
 from shared.database import Database
 from shared.event_log import EventLog
 from shared.feed import FeedClient
+from shared.peer import Peer
 from shared.reconciliation import Reconciler, Tally, reconciliation_router
 from shared.relay import Relay
 from shared.service import Tasks, keep_consuming, make_service, serve
@@ -59,6 +67,8 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     writer = Writer(database, evidence, relay.hand_over)
     await writer.prepare()
     learners = Learners(database, config)
+    erasing = Erasing(database, logs, learners, writer.counts, Ledger(config.erasure_ledger), relay.hand_over)
+    await erasing.erase_again()
     competencies = Competencies(database)
     limits = BadSources(config)
     alignments = Alignments(database, competencies)
@@ -86,15 +96,20 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         return await evidence_lag(database, names, curriculum, feed, releaser, submitted.lag)
 
     formats = Formats(database, intake, alignments, quarantine, releaser.wake, config)
-    _take_in_formats(app, formats, Statements(database, intake, quarantine, config), quarantine, limits, config)
+    accesses = Accesses(database)
+    statements = Statements(database, intake, quarantine, config)
+    _take_in_formats(app, formats, statements, quarantine, limits, accesses, config)
     _know_keys(app, Keys(database, config))
     for router in (
-        evidence_router(intake, limits, database, config),
-        learners_router(database, logs, learners),
-        merges_router(Merging(database, evidence, learners, writer.counts, relay.hand_over), config),
+        evidence_router(intake, limits, accesses, database, _tracing(database, config, stack), config),
+        learners_router(database),
+        privacy_router(database, erasing, accesses),
+        merges_router(Merging(database, evidence, roster, learners, writer.counts, relay.hand_over), config),
+        own_activities_router(database),
         alignments_router(database, alignments, releaser.wake, config),
         quarantine_router(database, quarantine),
         roster_router(database, Rosters(database, roster, learners), config),
+        rollover_router(Rollovers(database, roster)),
         feed_router(database, logs, config),
         asyncapi_router("evidence", broker, logs, config.topic_suffix),
         operations_router(ready=database.answers, alive=lambda: tasks.progress([curriculum]), lag=lag),
@@ -111,17 +126,25 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         stack.push_async_callback(stop)
 
 
+def _tracing(database: Database, config: Settings, stack: contextlib.AsyncExitStack) -> Tracing:
+    progression, reporting = (Peer(url, config, timeout_s=2) for url in (config.progression_url, config.reporting_url))
+    stack.push_async_callback(progression.close)
+    stack.push_async_callback(reporting.close)
+    return Tracing(database, progression, reporting)
+
+
 def _know_keys(app: FastAPI, keys: Keys) -> None:
     app.state.api_keys = keys
     app.include_router(keys_router(keys))
 
 
 def _take_in_formats(
-    app: FastAPI, formats: Formats, statements: Statements, quarantine: Quarantine, limits: BadSources, config: Settings
-) -> None:
+    app: FastAPI, formats: Formats, statements: Statements, quarantine: Quarantine, limits: BadSources,
+    accesses: Accesses, config: Settings,
+) -> None:  # fmt: skip
     quarantine.again = {"xapi": statements.again} | {form: functools.partial(formats.again, form) for form in FORMS}
-    app.include_router(xapi_router(statements, config))
-    app.include_router(formats_router(formats, statements, limits, config))
+    app.include_router(xapi_router(statements, accesses, config))
+    app.include_router(formats_router(formats, statements, limits, accesses, config))
 
 
 def create_app(config: Settings) -> FastAPI:

@@ -11,6 +11,7 @@ from services.progression.entrypoints.deciding import deciding_router
 from services.progression.entrypoints.explaining import explaining_router
 from services.progression.entrypoints.feeds import feeds_router
 from services.progression.entrypoints.frameworks import frameworks_router
+from services.progression.entrypoints.positions import positions_router
 from services.progression.entrypoints.routes import make_router
 from services.progression.entrypoints.settings import settings_router
 from services.progression.entrypoints.shadowing import shadowing_router
@@ -77,6 +78,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     decisions = Decisions(database, logs, config)
     app.include_router(operations_router(ready=database.answers, alive=lambda: tasks.progress([consumer]), lag=lag))
     app.include_router(feed_router(database, logs.relayed(), config))
+    app.include_router(positions_router(database, config))
     app.include_router(asyncapi_router("progression", broker, logs.relayed(), config.topic_suffix))
     app.include_router(make_router(database, decisions, config))
     app.include_router(frameworks_router(database, decisions, config))

@@ -35,11 +35,12 @@ def value_of(rule: Rule, piece: Piece) -> Value | None:
     order, assisted = piece.order, piece.assisted
     if (assisted and rule.assisted == "exclude") or order[0] < rule.since:
         return None
-    weight = 1.0
+    weight = piece.weight
     if rule.kinds is not None:
-        weight = rule.kinds.get(piece.kind, 1.0)
-        if weight == 0:
+        of_kind = rule.kinds.get(piece.kind, 1.0)
+        if of_kind == 0:
             return None
+        weight *= of_kind
     value = rule.place(piece.score)
     if value is None:
         if not rule.missing_counts or mark_of(piece.score) != "missing":
@@ -48,16 +49,19 @@ def value_of(rule: Rule, piece: Piece) -> Value | None:
     correct = value >= rule.cut
     if assisted and rule.assisted == "incorrect":
         value, correct = rule.bottom, False
-    if rule.halving and is_half(rule, piece):
+    if (rule.halving or piece.partial) and is_half(rule, piece):
         weight *= 0.5
     # As Value(...) would, without the call of its constructor: half of what a piece costs here.
     return _new_tuple(Value, (value, correct, weight, order[1] == 1, piece.judged, piece.activity))
 
 
 def is_half(rule: Rule, piece: Piece) -> bool:
-    """Tell whether a counted piece is half a piece: a short quiz, or work with assistance that counts half."""
+    """
+    Tell whether a counted piece is half a piece: work that speaks to a part of the competency only, a short quiz, or work
+    with assistance that counts half.
+    """
     short = piece.items is not None and piece.items < rule.min_items
-    return short or (piece.assisted and rule.assisted == "half")
+    return piece.partial or short or (piece.assisted and rule.assisted == "half")
 
 
 def why_not(rule: Rule, piece: Piece) -> str:

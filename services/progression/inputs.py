@@ -18,7 +18,7 @@ from services.progression.decisions import (
 )
 from services.progression.states import Piece, piece_of
 from services.progression.telling import Cause, Trigger
-from shared.contracts import EVIDENCE_RECORDED, EVIDENCE_RETRACTED, EvidenceRecorded, EvidenceRetracted
+from shared.contracts import EVIDENCE_RECORDED, EVIDENCE_RETRACTED, WAIVED, EvidenceRecorded, EvidenceRetracted
 
 Key = tuple[str, str, str]
 """(tenant, learner, competency)."""
@@ -28,7 +28,7 @@ Event = EvidenceRecorded | EvidenceRetracted | CompetencyDecided | LevelDecided 
 
 
 class Input(msgspec.Struct, frozen=True, gc=False):
-    """An event at its place in the journal; `piece` is there when it adds one and changes nothing else."""
+    """An event at its place in the journal; `piece` is there when it adds one, the same for all keys, and nothing else."""
 
     learner: Learner
     keys: tuple[Key, ...]
@@ -51,9 +51,8 @@ def input_of(tenant: str, id: str, pos: int, time: str, event: Event) -> Input:
     if isinstance(event, EvidenceRecorded) and not event.invalidates and not event.revalidates:
         named = event.competencies
         keys = ((tenant, learner, named[0]),) if len(named) == 1 else tuple([(tenant, learner, c) for c in named])
-        return Input(
-            (tenant, learner), keys, id, pos, time, "evidence", event, piece_of(event) if event.valid else None
-        )
+        own = _one_piece(event) if event.valid else None
+        return Input((tenant, learner), keys, id, pos, time, "evidence", event, own)
     cause: Cause
     if isinstance(event, CompetencyDecided):
         touched, cause = {event.competency: None}, "decision"
@@ -69,6 +68,22 @@ def input_of(tenant: str, id: str, pos: int, time: str, event: Event) -> Input:
         cause = "retraction" if is_retraction else "correction"
     keys = tuple([(tenant, learner, competency) for competency in touched])
     return Input((tenant, learner), keys, id, pos, time, cause, event, None)
+
+
+def _one_piece(event: EvidenceRecorded) -> Piece | None:
+    """
+    Return the piece that an event is for all its competencies.
+
+    None where their alignments weigh it differently, or it gives credit: each key is folded from its history then.
+    """
+    named = event.competencies
+    if event.score.level == WAIVED:
+        return None
+    if len(named) > 1 and event.alignment:
+        said = {(one.weight, one.strength) for one in event.alignment if one.strength != "hint"}
+        if len(said) > 1:
+            return None
+    return piece_of(event, named[0] if named else "")
 
 
 def decode(type: str, data: msgspec.Raw | bytes) -> Event | None:
@@ -93,7 +108,7 @@ def absorb(evidence: dict[str, tuple[Piece | None, bool]], competency: str, even
     if not isinstance(event, EvidenceRecorded | EvidenceRetracted):
         return
     if isinstance(event, EvidenceRecorded) and competency in event.competencies:
-        evidence[event.evidence_id] = (piece_of(event), event.valid)
+        evidence[event.evidence_id] = (piece_of(event, competency), event.valid)
     for changed, valid in ((event.invalidates, False), (event.revalidates, True)):
         for piece in changed:
             if competency in piece.competencies:

@@ -21,7 +21,7 @@ from services.progression.evidence_rules import (
 )
 from services.progression.methods import Value
 from services.progression.policy.rule import Rule, shifted
-from services.progression.states import Decided, KeyState, Order, Piece, in_force, latest, piece_of
+from services.progression.states import Decided, KeyState, Order, Piece, in_force, latest, piece_of, waivers
 from services.progression.sufficiency import enough, tally_up
 
 __all__ = ["KeyState", "Order", "Piece", "add", "fold_composites", "piece_of", "replay", "stands_alone"]
@@ -39,7 +39,7 @@ def add(state: KeyState, piece: Piece, rule: Rule | None) -> None:
         return
     value = value_of(rule, piece)
     if value is not None:
-        _count(state, rule, piece, value, rule.halving and is_half(rule, piece))
+        _count(state, rule, piece, value, (rule.halving or piece.partial) and is_half(rule, piece))
         _judge(state, rule, piece, value)
 
 
@@ -65,6 +65,7 @@ def replay(
         decided=standing.decided if decisions is None else in_force(tuple(decisions)),
     )
     ordered = sorted(pieces, key=_order)
+    state.decided = waivers(state.decided, ordered)
     if rule is None or rule.plain:
         for piece in ordered:
             add(state, piece, rule)

@@ -1,17 +1,22 @@
 """What is kept of one competency of one learner: pieces of evidence as the fold sees them, decisions, and the state."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
-from shared.contracts import EvidenceRecorded, Score, Status
+from shared.contracts import WAIVED, Aligned, EvidenceRecorded, Score, Status
 
 Order = tuple[str, int, str, str]
 MethodState = tuple[Any, ...]
 
 
 class Piece(msgspec.Struct, frozen=True, gc=False):
-    """A piece of evidence as the fold sees it; `order[0]` is when it occurred. Accommodations are not part of it."""
+    """
+    A piece of evidence as the fold of one competency sees it; `order[0]` is when it occurred.
+
+    `weight` and `partial` are what the alignment map says of the piece and the competency. Accommodations are not part of it.
+    """
 
     order: Order
     evidence_id: str
@@ -23,6 +28,9 @@ class Piece(msgspec.Struct, frozen=True, gc=False):
     dok: int | None = None
     assessor: str | None = None
     judged: bool = False
+    weight: float = 1.0
+    partial: bool = False
+    """Whether it speaks to a part of the competency only: half a piece."""
 
 
 DecidedKind = Literal["sign_off", "override", "credit", "presume", "check", "lift"]
@@ -46,6 +54,10 @@ class Decided(msgspec.Struct, array_like=True, frozen=True):
     undoes: str = ""
     basis: str = ""
     author: str = ""
+
+
+WAIVER = "waiver"
+"""The author of a decision that a piece of evidence stands for."""
 
 
 class Tally(msgspec.Struct, array_like=True, frozen=True):
@@ -117,8 +129,13 @@ class KeyState(msgspec.Struct, array_like=True):
     """The last tick that reached the key: the instant up to which it has aged."""
 
 
-def piece_of(recorded: EvidenceRecorded) -> Piece:
-    """Return the piece that a recorded event makes; evidence without an activity is an activity of its own."""
+def piece_of(recorded: EvidenceRecorded, competency: str = "") -> Piece:
+    """
+    Return the piece that a recorded event makes for a competency; evidence without an activity is an activity of its own.
+
+    Without a competency the alignment map is taken to say nothing but which: full strength, weight 1.
+    """
+    aligned = next((one for one in recorded.alignment if one.competency == competency), _UNWEIGHED)
     return Piece(
         (recorded.occurred_at, recorded.attempt, recorded.source, recorded.id),
         recorded.evidence_id,
@@ -130,7 +147,26 @@ def piece_of(recorded: EvidenceRecorded) -> Piece:
         recorded.dok,
         recorded.assessor,
         recorded.assessor_type == "human",
+        aligned.weight,
+        aligned.strength == "partial",
     )
+
+
+_UNWEIGHED = Aligned("")
+
+
+def waivers(decisions: tuple[Decided, ...], ordered: Sequence[Piece]) -> tuple[Decided, ...]:
+    """
+    Return decisions with the credit that the evidence gives, which holds as long as its piece is valid and nobody credits.
+
+    A piece that is waived has no score; the first of several counts. Source: cmi5 (Quartz), 9.3.6 and 9.5.5.2.
+    """
+    own = tuple(decision for decision in decisions if decision.author != WAIVER)
+    waived = next((piece for piece in ordered if piece.score.level == WAIVED), None)
+    if waived is None or any(decision.kind == "credit" for decision in own):
+        return own
+    basis = "test_out" if (waived.score.scale or "").casefold().endswith("tested out") else "substitution"
+    return (*own, Decided(waived.evidence_id, "credit", waived.order[0], basis=basis, author=WAIVER))
 
 
 def in_force(decisions: tuple[Decided, ...]) -> tuple[Decided, ...]:

@@ -1,6 +1,7 @@
 """xAPI statements through HTTP: batches of 100 as fast as it goes, and single ones at a set rate."""
 
 import asyncio
+import datetime
 import json
 import random
 import time
@@ -13,28 +14,54 @@ import httpx
 from deploy.local.stack import Stack
 from tests.bench.end_to_end import STREAK_3, Bench, paced
 from tests.bench.figures import Figure, Usage
-from tests.bench.load import FRAMEWORK, nodes
+from tests.bench.load import FRAMEWORK, evidence, nodes
 
 BATCH = 100
 AT_ONCE = 24
 PEER_STATEMENTS_S = 325
 """What a peer published (lrsql, PR 172, 2021: 1,000 statements in 3.07 s on PostgreSQL); other hardware."""
+BEGIN = datetime.datetime(2026, 3, 1, tzinfo=datetime.UTC)
 VERSION = {"X-Experience-API-Version": "1.0.3"}
 
 
 async def statements(stack: Stack, count: int, run: str) -> list[Figure]:
-    """Measure scored statements of 2,000 learners on 12 aligned activities; all of them become evidence."""
+    """
+    Measure scored statements of 2,000 learners on 12 aligned activities; all of them become evidence.
+
+    The same number of native items goes the same way first, by as many callers in batches of the same size.
+    """
     bench = Bench(stack, f"bench-xapi-{run}")
     await bench.prepare(STREAK_3)
     codes = [line.split(",")[0] for line in nodes(12).splitlines()[1:]]
     entries = [{"id": f"http://x.example/quiz/{n}", "competencies": [{"competency": f"{FRAMEWORK}:{code}"}]}
                for n, code in enumerate(codes)]  # fmt: skip
     (await bench.http.post(f"{stack.urls['evidence']}/v1/alignments", json=entries)).raise_for_status()
-    usage = Usage(stack.pids)
-    made = list(_made(count, len(codes), run))
-    bodies = iter([b"[" + b",".join(made[at : at + BATCH]) + b"]" for at in range(0, count, BATCH)])
     url = f"{stack.urls['evidence']}/xapi/statements"
     headers = VERSION | {"Content-Type": "application/json"}
+    items = [item for _, item in evidence(f"native{run}", count, learners=2000, competencies=len(codes))]
+    native = await _rate(bench, f"{stack.urls['evidence']}/v1/evidence", {"Content-Type": "application/json"}, items)
+    await bench.drained()
+    made = list(_made(count, len(codes), run))
+    usage = Usage(stack.pids)
+    rate = await _rate(bench, url, headers, made)
+    detail = {"statements": count, "native_s": round(native), "other_load": usage.other_load()}
+    detail |= usage.cpu_us_per_event(count)
+    await bench.drained()
+    counts = (await bench.http.get(f"{stack.urls['evidence']}/xapi/counts")).json()
+    assert counts["outcomes"] == {"evidence": count}, counts
+    took = await _single(bench, url, headers, list(_made(2000, len(codes), f"{run}-one", first=count)))
+    await bench.http.aclose()
+    versus = {"native intake": rate / native, "lrsql (published)": rate / PEER_STATEMENTS_S}
+    return [
+        Figure("xapi-batches-of-100", rate, "statements/s", versus, detail),
+        Figure("xapi-single-p99", took[int(len(took) * 0.99)] * 1000, "ms", {}, {
+            "offered_per_s": 200, "p50_ms": round(took[len(took) // 2] * 1000, 1), "statements": len(took)}),
+    ]  # fmt: skip
+
+
+async def _rate(bench: Bench, url: str, headers: dict[str, str], made: list[bytes]) -> float:
+    """Post everything in batches, several at once; return items a second."""
+    bodies = iter([b"[" + b",".join(made[at : at + BATCH]) + b"]" for at in range(0, len(made), BATCH)])
 
     async def worker() -> None:
         for body in bodies:
@@ -42,19 +69,7 @@ async def statements(stack: Stack, count: int, run: str) -> list[Figure]:
 
     started = time.perf_counter()
     await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
-    rate = count / (time.perf_counter() - started)
-    detail = {"statements": count, "other_load": usage.other_load()} | usage.cpu_us_per_event(count)
-    await bench.drained()
-    counts = (await bench.http.get(f"{stack.urls['evidence']}/xapi/counts")).json()
-    assert counts["outcomes"] == {"evidence": count}, counts
-    took = await _single(bench, url, headers, list(_made(2000, len(codes), f"{run}-one")))
-    await bench.http.aclose()
-    versus = {"lrsql (published)": rate / PEER_STATEMENTS_S}
-    return [
-        Figure("xapi-batches-of-100", rate, "statements/s", versus, detail),
-        Figure("xapi-single-p99", took[int(len(took) * 0.99)] * 1000, "ms", {}, {
-            "offered_per_s": 200, "p50_ms": round(took[len(took) // 2] * 1000, 1), "statements": len(took)}),
-    ]  # fmt: skip
+    return len(made) / (time.perf_counter() - started)
 
 
 async def _single(bench: Bench, url: str, headers: dict[str, str], made: list[bytes]) -> list[float]:
@@ -73,9 +88,9 @@ async def _single(bench: Bench, url: str, headers: dict[str, str], made: list[by
     return sorted(took)
 
 
-def _made(count: int, activities: int, run: str) -> Iterator[bytes]:
+def _made(count: int, activities: int, run: str, first: int = 0) -> Iterator[bytes]:
     chosen = random.Random(run)
-    for number in range(count):
+    for number in range(first, first + count):
         statement: dict[str, Any] = {
             "id": str(uuid.UUID(int=chosen.getrandbits(128), version=4)),
             "actor": {"account": {"homePage": "https://school.example", "name": f"s{chosen.randrange(2000)}"}},
@@ -84,6 +99,7 @@ def _made(count: int, activities: int, run: str) -> Iterator[bytes]:
                        "definition": {"type": "http://adlnet.gov/expapi/activities/assessment", "name": {"en": "Quiz"}}},
             "result": {"score": {"raw": chosen.randrange(2), "min": 0, "max": 1}, "success": True, "completion": True},
             "context": {"contextActivities": {"parent": [{"id": "http://x.example/course"}]}},
-            "timestamp": f"2026-03-{number % 28 + 1:02}T10:{number % 60:02}:00Z",
+            # In the order of time, as the native items are and as a learning system sends.
+            "timestamp": (BEGIN + datetime.timedelta(seconds=number)).isoformat(),
         }  # fmt: skip
         yield json.dumps(statement).encode()

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from services.evidence.domain.decisions import Decision, decide
-from services.evidence.domain.evidence import Evidence, Park, Submission, command, recorded
+from services.evidence.domain.evidence import Evidence, Park, Submission, command
+from services.evidence.domain.telling import recorded
 from services.evidence.domain.validity import Piece, Place
 from shared.auth import issue_token, signing_key
 from shared.contracts import EVIDENCE_RECORDED, EvidenceRecorded, EvidenceRetracted, Score

@@ -33,7 +33,7 @@ def read(form: str, payload: bytes) -> list[Reading]:
     if form == "native":
         return [Reading(None, (native.read(payload, "demo", NOW),))]
     if form == "xapi":
-        return [xapi.read(payload, ORIGIN, version, FRESH) for version in ("1.0.3", "2.0.0")]
+        return [xapi.read(payload, ORIGIN, version, lambda: FRESH) for version in ("1.0.3", "2.0.0")]
     return [FORMS[form].read(message, ORIGIN) for message in FORMS[form].split(payload)]
 
 

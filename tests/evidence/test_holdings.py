@@ -19,7 +19,7 @@ async def test_everything_that_is_held_of_a_learner_is_shown(service: Running) -
 
     held = (await admin.get(f"/v1/learners/{learner}/holdings")).json()
     unasked = await service.client("records:read").get(f"/v1/learners/{learner}/holdings")
-    await admin.delete(f"/v1/learners/{learner}")
+    certificates = [(await admin.delete(f"/v1/learners/{learner}")).json() for _ in range(2)]
     gone = await admin.get(f"/v1/learners/{learner}/holdings")
     never = await admin.get(f"/v1/learners/{uuid.uuid4()}/holdings")
 
@@ -32,4 +32,32 @@ async def test_everything_that_is_held_of_a_learner_is_shown(service: Running) -
     ]
     assert [one["class_id"] for one in held["roster"]] == ["c"]
     assert held["groups"] == [{"group": "EL", "value": ""}]
+    assert len({one["certificate"] for one in certificates}) == 1
+    assert [one["identities"] for one in certificates] == [1, 0]
     assert (unasked.status_code, gone.status_code, never.status_code) == (403, 404, 404)
+
+
+async def test_who_sends_takes_out_or_has_erased_is_noted(service: Running) -> None:
+    await service.publish_framework("n", "1")
+    admin = service.client("admin records:read evidence:write", tenant="noted")
+    sender = service.client("evidence:write", tenant="noted", source=SOURCE)
+    await service.publish_framework("n", "1", tenant="noted")
+    for n in range(3):
+        assert (
+            await sender.post("/v1/evidence", json=item(f"n{n}", learner="ned", competencies=["n:1"]))
+        ).status_code == 201
+    learner = (await admin.get("/v1/learners", params={"source": SOURCE, "source_id": "ned"})).json()["learner"]
+
+    await admin.get(f"/v1/learners/{learner}/holdings")
+    [sent, taken] = (await admin.get("/v1/accesses")).json()["items"]
+    certificate = (await admin.delete(f"/v1/learners/{learner}")).json()
+    page = (await admin.get("/v1/accesses")).json()
+    unasked = await sender.get("/v1/accesses")
+
+    assert (sent["person"], sent["act"], sent["target"]) == ("tester", "intake", f"native {SOURCE}")
+    assert (taken["person"], taken["act"], taken["target"]) == ("tester", "export", learner)
+    assert [(one["act"], one["target"]) for one in page["items"]] == [
+        ("intake", f"native {SOURCE}"), ("export", ""), ("erasure", certificate["certificate"])
+    ]  # fmt: skip
+    assert (await admin.get("/v1/accesses", params={"after": page["next"]})).json()["items"] == []
+    assert unasked.status_code == 403

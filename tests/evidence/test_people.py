@@ -116,9 +116,15 @@ async def test_erasing_a_learner_leaves_positions_and_nothing_else(service: Runn
 
     after = {log: await service.feed(log) for log in ("evidence", "roster")}
     places = {log: [(event["shard"], event["position"]) for event in before[log]] for log in before}
-    assert erased == {"identities": 1, "evidence": 5, "events": 5}
-    assert {log: [(event["shard"], event["position"]) for event in after[log]] for log in after} == places
-    assert learner not in json.dumps(after)
+    told = {log: [event for event in after[log] if event["type"].endswith("learner_erased.v1")] for log in after}
+    kept = {log: [event for event in after[log] if event not in told[log]] for log in after}
+    assert {name: erased[name] for name in ("identities", "evidence", "events")} == {
+        "identities": 1, "evidence": 5, "events": 5
+    }  # fmt: skip
+    assert {log: [(event["shard"], event["position"]) for event in kept[log]] for log in kept} == places
+    said = [{"learner": learner, "certificate": erased["certificate"]}]
+    assert {log: [one["data"] for one in events] for log, events in told.items()} == {"evidence": said, "roster": said}
+    assert learner not in json.dumps(kept)
     assert sum(event["type"] == "attain.evidence.redacted.v1" for event in after["evidence"]) == 4
     for table in ("evidence", "learner_identity", "quarantine", "roster_fact", "roster_group"):
         text = str([tuple(row) for row in await service.rows(f"select * from {table}")])

@@ -1,5 +1,6 @@
 """xAPI over HTTP: the statement resource, and what statements come to."""
 
+import asyncio
 import base64
 import gzip
 import hashlib
@@ -165,7 +166,7 @@ async def test_statements_that_are_no_evidence_say_why(service: Running) -> None
     outcomes = (await sender.get("/xapi/counts")).json()["outcomes"]
 
     assert outcomes == {
-        "evidence": 1, "group_actor": 1, "no_score": 1, "object_is_no_activity": 1, "score_without_max": 1, "waived": 1,
+        "evidence": 2, "group_actor": 1, "no_score": 1, "object_is_no_activity": 1, "score_without_max": 1,
     }  # fmt: skip
 
 
@@ -177,6 +178,40 @@ async def test_a_valid_statement_from_the_future_is_accepted_and_quarantined(ser
 
     assert answer.status_code == 200
     assert [(item["id"], item["pointer"]) for item in listed] == [(one["id"], "/timestamp")]
+
+
+async def test_the_same_statements_from_many_at_once_are_stored_once(service: Running) -> None:
+    sender = client(service, tenant="at-once")
+    batch = [statement() for _ in range(20)]
+    changed = [{**batch[0], "verb": {"id": "x:changed"}}, statement()]
+
+    answers = await asyncio.gather(*(sender.post(STATEMENTS, json=batch) for _ in range(10)))
+    each = await asyncio.gather(*(sender.post("/v1/intake/xapi", json=batch) for _ in range(4)))
+    conflict = await sender.post(STATEMENTS, json=changed)
+    counts = (await sender.get("/xapi/counts")).json()
+    evidence = await service.rows("select count(*) n from evidence where tenant = 'at-once'")
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert all(answer.json() == [one["id"] for one in batch] for answer in answers)
+    assert {item["status"] for answer in each for item in answer.json()["items"]} <= {"duplicate", "parked"}
+    assert conflict.status_code == 409
+    assert counts == {"statements": 20, "outcomes": {"evidence": 20}}, "of a batch with a conflict nothing is stored"
+    assert evidence[0]["n"] == 20
+
+
+async def test_what_cmi5_waives_is_evidence_that_says_why(service: Running) -> None:
+    await service.publish_framework("w", "1")
+    entry = {"id": "x:waived", "competencies": [{"competency": "w:1"}]}
+    assert (await service.client("policy:write").post("/v1/alignments", json=entry)).status_code == 200
+    reason = {"https://w3id.org/xapi/cmi5/result/extensions/reason": "Tested Out"}
+    one = statement(verb={"id": "https://w3id.org/xapi/adl/verbs/waived"}, object={"id": "x:waived"},
+                    result={"success": True, "completion": True, "extensions": reason})  # fmt: skip
+
+    await client(service).post(STATEMENTS, json=one)
+    [told] = [event["data"] for event in await service.feed() if event["data"].get("id") == one["id"]]
+
+    assert (told["score"]["level"], told["score"]["scale"]) == ("waived", "cmi5 Tested Out")
+    assert told["competencies"] == ["w:1"]
 
 
 async def test_cmi5_mastery_is_a_claim(service: Running) -> None:

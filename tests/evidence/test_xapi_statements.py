@@ -89,7 +89,7 @@ ORIGIN = Origin(
 
 def comes_to(**changes: Any) -> Reading:
     one = {name: value for name, value in (MINE | changes).items() if value is not None}
-    return xapi.read(json.dumps(one).encode(), ORIGIN, "1.0.3", str(uuid.uuid4()))
+    return xapi.read(json.dumps(one).encode(), ORIGIN, "1.0.3", lambda: str(uuid.uuid4()))
 
 
 @pytest.mark.parametrize(

@@ -237,10 +237,10 @@ class Cluster:
         program = await postgres.prepare(self.home, self._state, lambda text: None)
         self._programs["postgres"] = program
         await self._run(program)
-        self.databases = await postgres.provision(self.home, program, SERVICES)
+        self.databases, owners = await postgres.provision(self.home, program, SERVICES)
         for service in SERVICES:
             self.links[f"{service}-postgres"].target = int(program.address.rpartition(":")[2])
-        await services.migrate(self.databases)
+        await services.migrate(owners)
 
     def _linked_services(self, service: str) -> dict[str, str]:
         """Return the settings under which a service finds the others through its proxies."""

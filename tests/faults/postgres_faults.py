@@ -81,14 +81,14 @@ async def disk_full(run: Run, service: str) -> AsyncIterator[None]:
             data = await admin.fetchval("show data_directory")
             os.chown(folder, os.stat(data).st_uid, -1)
             await admin.execute(f"create tablespace small location '{folder}'")
-            await admin.execute("alter table event_log set tablespace small")
+            await admin.execute("alter table event_log_rows set tablespace small")
             ballast = folder / "ballast"
             try:
                 _fill(ballast)
                 yield
             finally:
                 ballast.unlink()
-                await admin.execute("alter table event_log set tablespace pg_default")
+                await admin.execute("alter table event_log_rows set tablespace pg_default")
                 await admin.execute("drop tablespace small")
 
 

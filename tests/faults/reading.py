@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from deploy.local.audit import Findings, Sources, audit
+from deploy.local.audit import Findings, audit
+from deploy.local.audit_sources import Sources
 from deploy.local.services import SERVICES, SHARDS
 from shared.events import decode_envelope
 from shared.topics import ADVANCEMENT, EVIDENCE, PROGRESSION

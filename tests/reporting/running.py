@@ -50,7 +50,7 @@ class Running:
         token = authorization(self.config, scope, **rest)
         return await self.client.get(path, params=parameters, headers=token | headers)
 
-    async def post(self, path: str, scope: str = "admin", **parameters: Any) -> httpx.Response:
+    async def post(self, path: str, scope: str = "service", **parameters: Any) -> httpx.Response:
         """Post with a token of the scope."""
         return await self.client.post(path, params=parameters, headers=authorization(self.config, scope))
 

@@ -50,7 +50,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def config(config: Settings, folder: Path) -> Settings:
-    return config.model_copy(update={"credential_keys": folder, "status_list_s": 0})
+    return config.model_copy(
+        update={"credential_keys": folder, "status_list_s": 0, "public_url": f"http://127.0.0.1:{config.port}"}
+    )
 
 
 @pytest.fixture(scope="module", autouse=True)

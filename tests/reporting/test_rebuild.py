@@ -25,7 +25,7 @@ async def rebuilt(reporting: Running, model: str, how: str = "") -> dict[str, An
 
     async def ended() -> bool:
         nonlocal status
-        status = (await reporting.get(f"/v1/rebuild/{model}", "admin")).json()
+        status = (await reporting.get(f"/v1/rebuild/{model}", "service")).json()
         return bool(status["state"] != "building")
 
     await until(ended)
@@ -94,7 +94,7 @@ async def test_curriculum_and_roster_are_rebuilt_too(reporting: Running) -> None
 
 
 async def test_a_version_with_other_numbers_of_rows_does_not_become_live_unless_accepted(reporting: Running) -> None:
-    live = (await reporting.get("/v1/rebuild/roster", "admin")).json()["live"]
+    live = (await reporting.get("/v1/rebuild/roster", "service")).json()["live"]
     async with reporting.service.database.connection() as connection:
         await connection.execute(
             f"insert into school_v{live} (tenant, school, title) values ('demo', 'ghost', 'Ghost')"
@@ -103,7 +103,7 @@ async def test_a_version_with_other_numbers_of_rows_does_not_become_live_unless_
     await reporting.post("/v1/rebuild/roster", accept_differences=True)
 
     async def switched() -> bool:
-        return bool((await reporting.get("/v1/rebuild/roster", "admin")).json()["live"] == live + 1)
+        return bool((await reporting.get("/v1/rebuild/roster", "service")).json()["live"] == live + 1)
 
     await until(switched)
 
@@ -113,7 +113,7 @@ async def test_a_version_with_other_numbers_of_rows_does_not_become_live_unless_
 
 async def test_other_contents_in_the_same_number_of_rows_are_a_difference(reporting: Running) -> None:
     await reporting.told("advancement", happened("x", "level.ready", "m#Maths/2"))
-    live = (await reporting.get("/v1/rebuild/advancement", "admin")).json()["live"]
+    live = (await reporting.get("/v1/rebuild/advancement", "service")).json()["live"]
     async with reporting.service.database.connection() as connection:
         await connection.execute(f"update waiting_v{live} set owner = 'nobody'")
     refused = await rebuilt(reporting, "advancement")
@@ -125,13 +125,13 @@ async def test_other_contents_in_the_same_number_of_rows_are_a_difference(report
 async def test_a_rollback_goes_back_to_the_version_before_with_all_that_came_since(reporting: Running) -> None:
     await reporting.told("advancement", happened("back", "level.ready", "m#Maths/2"))
     await reporting.post("/v1/rebuild/advancement", accept_differences=True)
-    before = (await reporting.get("/v1/rebuild/advancement", "admin")).json()["live"]
+    before = (await reporting.get("/v1/rebuild/advancement", "service")).json()["live"]
 
     async def is_live() -> bool:
-        return bool((await reporting.get("/v1/rebuild/advancement", "admin")).json()["state"] == "live")
+        return bool((await reporting.get("/v1/rebuild/advancement", "service")).json()["state"] == "live")
 
     await until(is_live)
-    built = (await reporting.get("/v1/rebuild/advancement", "admin")).json()["live"]
+    built = (await reporting.get("/v1/rebuild/advancement", "service")).json()["live"]
     await reporting.told("advancement", happened("back", "level.advanced", "m#Maths/2"))
     back = await rebuilt(reporting, "advancement", "/rollback")
     kinds = await rows(reporting, f"select kind from advancement_v{before} where learner = 'back' order by position")

@@ -36,10 +36,20 @@ RECALCULATION: dict[str, object] = {
 }  # fmt: skip
 
 
+IDENTITY: dict[str, object] = {
+    "learner": COMMON["learner"], "decided_at": "2026-03-02T10:00:01.000000Z", "cause": {"kind": "identity", "id": "i1"},
+    "reason": {"code": "merged", "text": "They are the same person."},
+}  # fmt: skip
+
+
 def smallest(type: str) -> dict[str, object]:
     """Return the least that an event of a type ever had."""
     if type.startswith("attain.recalculation."):
         return RECALCULATION
+    if type.startswith("attain.learner."):
+        return IDENTITY | (
+            {"certificate": "c1"} if type == "attain.learner.erased.v1" else {"from": "l1", "into": "l2"}
+        )
     return COMMON | TRANSITION | PARTICULAR.get(type, {})
 
 

@@ -12,7 +12,8 @@ import httpx
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from deploy.local.audit import Sources, State, audit, digest
+from deploy.local.audit import audit, digest
+from deploy.local.audit_sources import Sources, State
 from deploy.local.stack import Stack
 
 SOURCE = "urn:test:lms"

@@ -71,6 +71,33 @@ def test_backup_under_load_is_restored_and_caught_up(home: Path, tmp_path: Path,
     assert again.refused == load.refused == []
 
 
+def test_who_was_erased_since_the_backup_is_erased_again_after_the_restore(home: Path, tmp_path: Path) -> None:
+    running = stack.start(home, owner=os.getpid())
+    _prepare(running)
+    Load(running).send_all(10 * BATCH)
+    attain("drain", running.environment())
+    asyncio.run(_back_up(running, tmp_path / "backup"))
+    erased = attain("erase", running.environment(), "learner", "urn:test:restore", "l-5", "--yes")
+    assert "learner" in erased, erased
+    before = attain("verify", running.environment())
+    stack.stop(home)
+
+    _put_back(home, tmp_path / "backup")
+    _raise_generation(home)
+    running = stack.start(home, owner=os.getpid())
+    restored = attain("verify", running.environment())
+    headers = {"Authorization": f"Bearer {running.token('demo', 'records:read')}"}
+    url = f"{running.urls['evidence']}/v1/learners/{erased['learner']}"
+    shown = httpx.get(url, headers=headers)
+
+    assert erased["in_ledger"], erased
+    for verified in (before, restored):
+        assert verified["ok"], verified
+        assert (verified["erased"], verified["erased_found"]) == (1, 0)
+    assert restored["state_digest"] == before["state_digest"]
+    assert shown.status_code == 404
+
+
 class Load(threading.Thread):
     """Posts pieces in order, each batch until it is acknowledged."""
 
@@ -99,6 +126,8 @@ class Load(threading.Thread):
         """Wait until so many are acknowledged."""
         deadline = time.monotonic() + 60
         while self.sent < count:
+            assert self.is_alive()
+            assert self.refused == []
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
@@ -121,7 +150,7 @@ class Load(threading.Thread):
 def _piece(number: int) -> dict[str, Any]:
     return {
         "id": f"p-{number}", "source": "urn:test:restore", "learner": f"l-{number % 97}",
-        "competencies": [f"math:c{number % 3}"], "score": {"raw": number % 4 > 0, "max": 1},
+        "competencies": [f"math:c{number % 3}"], "score": {"raw": int(number % 4 > 0), "max": 1},
         "occurred_at": f"2026-03-{1 + number % 28:02}T10:{number % 60:02}:00Z",
     }  # fmt: skip
 

@@ -20,6 +20,8 @@ OWN_ITEMS = frozenset(("native", "csv"))
 """Formats that end in native items here already."""
 LISTED = 20
 CLOCK_SKEW = datetime.timedelta(minutes=5)
+FRESH = "00000000-0000-4000-8000-000000000000"
+"""The id of a statement that has none, where nothing is sent."""
 
 
 @click.command()
@@ -90,7 +92,7 @@ def check(items: Iterator[bytes], tally: Tally, form: str = "native", source: st
             if form in OWN_ITEMS:
                 native.read(item, "check", origin.latest)
             elif form == "xapi":
-                reason = xapi.read(item, origin, sniffed(item), "00000000-0000-4000-8000-000000000000").acknowledged
+                reason = xapi.read(item, origin, sniffed(item), lambda: FRESH).acknowledged
             else:
                 reason = FORMS[form].read(item, origin).acknowledged
             tally.add([Item(index, None, "accepted" if reason is None else "acknowledged", reason)], [index])

@@ -1,8 +1,5 @@
 """`attain export learner` and `attain erase learner`: see everything that is held of a learner, and forget it."""
 
-import datetime
-import hashlib
-import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,9 +7,14 @@ from typing import Any
 import click
 
 from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.drain import wait_until_drained
 from deploy.local.commands.learner import resolve
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
+from deploy.local.topic_cleaning import clean_topics
+from shared.settings import settings
+
+DRAIN_S = 600.0
 
 HELD = {
     "evidence.json": ("evidence", "/v1/learners/{}/holdings"),
@@ -45,7 +47,7 @@ def export_learner(context: Context, learner: str, source_id: str | None, output
     sizes = {}
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name, (service, path) in HELD.items():
-            content = _held(context, service, path.format(opaque))
+            content = held(context, service, path.format(opaque))
             bundle.writestr(name, content)
             sizes[name] = len(content)
     context.emit({"learner": opaque, "file": str(file), "bytes": sizes})
@@ -55,12 +57,16 @@ def export_learner(context: Context, learner: str, source_id: str | None, output
 @click.argument("learner", metavar="[SOURCE] ID")
 @click.argument("source_id", metavar="", required=False)
 @click.option("--yes", is_flag=True, help="Do not ask; it cannot be undone.")
+@click.option(
+    "--topics", is_flag=True, help="Empty Kafka's topics of logs too; they would keep what they hold for 7 days."
+)
 @command_options
-def erase_learner(context: Context, learner: str, source_id: str | None, yes: bool) -> None:
+def erase_learner(context: Context, learner: str, source_id: str | None, yes: bool, topics: bool) -> None:
     """
     Forget a learner for good: names, source ids, evidence and originals; events lose their bodies and keep their places.
 
-    What a source sends again of the erased evidence is refused. The answer is a certificate.
+    What a source sends again of the erased evidence is refused. The answer is a certificate. Progression and reporting forget
+    the learner as soon as they read of it.
     """
     opaque = learner if source_id is None else resolve(context, learner, source_id)
     if not yes and not click.confirm(
@@ -68,16 +74,18 @@ def erase_learner(context: Context, learner: str, source_id: str | None, yes: bo
     ):
         raise StackError("nothing was erased")
     with context.client("evidence", scope="admin") as client:
-        counts: dict[str, int] = told(patiently(lambda: client.delete(f"/v1/learners/{opaque}"))).json()
-    certificate: dict[str, Any] = {
-        "tenant": context.tenant, "learner": opaque, **counts,
-        "erased_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }  # fmt: skip
-    digest = hashlib.sha256(json.dumps(certificate, sort_keys=True).encode()).hexdigest()
-    context.emit(certificate | {"certificate": digest})
+        certificate: dict[str, Any] = told(patiently(lambda: client.delete(f"/v1/learners/{opaque}"))).json()
+    if not certificate["in_ledger"]:
+        context.say("no ledger of erasures is kept here: a restore of an earlier backup would bring the learner back")
+    if topics:
+        wait_until_drained(context, DRAIN_S)
+        config = settings() if context.remote else settings().model_copy(update={"kafka": context.stack().kafka})
+        certificate["records_deleted"] = clean_topics(config)
+    context.emit(certificate)
 
 
-def _held(context: Context, service: str, path: str) -> bytes:
+def held(context: Context, service: str, path: str) -> bytes:
+    """Return what a service holds of a learner, as JSON; empty where it knows nothing."""
     with context.client(service, scope="admin records:read") as client:
         answer = patiently(lambda: client.get(path))
     if answer.status_code == 404 and service != "evidence":

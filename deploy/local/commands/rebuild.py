@@ -29,7 +29,7 @@ def rebuild(context: Context, name: str, rollback: bool, accept_differences: boo
         raise click.UsageError("a rollback compares nothing: leave --accept-differences out")
     started = time.monotonic()
     path = f"/v1/rebuild/{name}"
-    with context.client("reporting", scope="admin") as client:
+    with context.client("reporting", scope="service") as client:
         query = {"accept_differences": "true"} if accept_differences else {}
         status = told(client.post(f"{path}/rollback" if rollback else path, params=query)).json()
         progress = Progress(only_terminal=True)

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.evidence.domain.evidence import ItemStatus, Park, State, Submission, recorded, retracted
+from services.evidence.domain.evidence import ItemStatus, Park, State, Submission
+from services.evidence.domain.telling import recorded, retracted
 from services.evidence.domain.validity import Forest, Piece, Place
 from shared.contracts import EvidenceRetracted, Touched
 from shared.events import Draft

@@ -4,24 +4,17 @@ import datetime
 import enum
 import functools
 import hashlib
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from services.evidence.domain.alignment import Alignment
 from shared.contracts import (
-    EVIDENCE_RECORDED,
-    EVIDENCE_RETRACTED,
-    Aligned,
-    EvidenceRecorded,
-    EvidenceRetracted,
     Kind,
     Score,
-    Touched,
 )
-from shared.events import Draft, encode_json, envelope
-from shared.shards import NAMESPACE, stable_id, uuid5_text
+from shared.events import Draft, encode_json
+from shared.shards import NAMESPACE, uuid5_text
 
 Relation = Literal["supersedes", "retracts"]
 ItemStatus = Literal["accepted", "duplicate", "corrected", "parked", "acknowledged", "rejected"]
@@ -209,80 +202,3 @@ _decode_content = msgspec.json.Decoder(Evidence).decode
 def restored(raw: bytes, tenant: str, _: datetime.datetime) -> RecordEvidence:
     """Return the command of the form `CONTENT`, as `command` made it."""
     return command(tenant, _decode_content(raw))
-
-
-def recorded(
-    command: RecordEvidence,
-    learner: str,
-    shard: int,
-    time: str,
-    *,
-    alignment: Alignment | None = None,
-    valid: bool = True,
-    invalidates: Sequence[Touched] = (),
-    revalidates: Sequence[Touched] = (),
-) -> Draft:
-    """Return the event that a piece was recorded, for its learner's shard."""
-    content = command.content
-    assert content.score is not None
-    competencies, dok = content.competencies, content.dok
-    targets: tuple[Aligned, ...] = ()
-    if alignment is not None:
-        competencies, dok, targets = alignment.competencies, alignment.dok(content.dok), alignment.targets
-    data = EvidenceRecorded(
-        command.evidence_id, content.source, content.id, learner, competencies, content.occurred_at,
-        content.score, content.attempt, content.kind, content.activity, content.items, content.assisted,
-        content.accommodations, dok, content.assessor, content.assessor_type, valid,
-        tuple(invalidates), tuple(revalidates), targets,
-    )  # fmt: skip
-    return _told(data, command.tenant, shard, time)
-
-
-def realigned(
-    told: EvidenceRecorded, own_dok: int | None, tenant: str, shard: int, time: str, to: Alignment
-) -> tuple[str, Draft]:
-    """
-    Return the event that records a piece anew, as `told` but by another alignment, in the place of `told`; and its id.
-
-    The id is a function of the piece's history, so that telling it again is the same event.
-    """
-    anew = stable_id(tenant, told.source, told.id, "alignment", told.evidence_id, str(to.seen))
-    before = (Touched(told.evidence_id, told.competencies),) if told.valid else ()
-    data = msgspec.structs.replace(
-        told, evidence_id=anew, competencies=to.competencies, dok=to.dok(own_dok), invalidates=before, revalidates=(),
-        alignment=to.targets,
-    )  # fmt: skip
-    return anew, _told(data, tenant, shard, time, cause=told.evidence_id)
-
-
-def moved_in(
-    told: EvidenceRecorded, tenant: str, learner: str, shard: int, time: str, by: str, *, valid: bool
-) -> tuple[str, Draft]:
-    """Return the event that records a piece, as `told`, for another learner; and its id, by which `by` moved it."""
-    anew = stable_id(tenant, told.source, told.id, "moved", told.evidence_id, by)
-    data = msgspec.structs.replace(
-        told, evidence_id=anew, learner=learner, valid=valid, invalidates=(), revalidates=()
-    )  # fmt: skip
-    return anew, _told(data, tenant, shard, time, cause=told.evidence_id)
-
-
-def moved_away(tenant: str, learner: str, shard: int, time: str, by: str, gone: Sequence[Touched]) -> Draft:
-    """Return the event that takes pieces which went to another learner back from this one."""
-    return retracted(tenant, shard, time, EvidenceRetracted(learner, by, "retracts", tuple(gone)))
-
-
-def _told(data: EvidenceRecorded, tenant: str, shard: int, time: str, cause: str = "") -> Draft:
-    body = envelope(
-        id=data.evidence_id, source="evidence", type=EVIDENCE_RECORDED, tenant=tenant, subject=data.learner, time=time,
-        data=encode_json(data), cause=cause,
-    )  # fmt: skip
-    return Draft(shard, tenant, data.learner, body)
-
-
-def retracted(tenant: str, shard: int, time: str, event: EvidenceRetracted) -> Draft:
-    """Return the event that pieces of a learner changed validity by an item that is not a new piece of that learner."""
-    body = envelope(
-        id=stable_id(event.by, event.learner, event.relation), source="evidence", type=EVIDENCE_RETRACTED,
-        tenant=tenant, subject=event.learner, time=time, data=encode_json(event), cause=event.by,
-    )  # fmt: skip
-    return Draft(shard, tenant, event.learner, body)

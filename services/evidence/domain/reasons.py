@@ -47,6 +47,8 @@ REFUSED: dict[str, str] = {
     "expired_signature": "a signature whose time is over",
     "bad_signature": "a signature that the configured keys did not make",
     "mostly_bad": "most of what the source sent in a minute was refused; it is stopped for a while",
+    "large_change": "more enrolments would end than a rollover may end unasked",
+    "session_has_begun": "the rollover of the session was done before",
     "is_merged": "the learner is part of a merge that has to be undone first",
 }
 WAITING: dict[str, str] = {
@@ -60,7 +62,6 @@ ACKNOWLEDGED: dict[str, str] = {
     "no_points_possible": "a score out of nothing",
     "group_actor": "a group did it: no single learner",
     "object_is_no_activity": "the xAPI object is no activity",
-    "waived": "cmi5 waived: credit without a score, which a person decides on",
     "not_final": "not graded to the end yet",
     "pending_manual": "a person has still to grade it",
     "exempt": "the learner is exempt",
@@ -70,6 +71,7 @@ ACKNOWLEDGED: dict[str, str] = {
     "attempt_not_described": "a grade whose attempt names neither learner nor activity",
     "entity": "a Caliper entity; its learning objectives state alignments",
     "endpoint_configuration": "a Caliper endpoint configuration",
+    "own_passback": "of an activity that Attain itself passes standings back to: its own word, which is no evidence",
     "outcome": "a Canvas outcome; its vendor guid states an alignment",
     "scale": "a Canvas proficiency scale",
     "other_event": "a Canvas event that tells nothing of learning",

@@ -139,9 +139,7 @@ def facts(roster: Roster, learner_of: Mapping[tuple[str, str], str]) -> list[Fac
         said.append(Fact(ROSTER_STAFF, f"{member.class_id}\x1f{member.staff}", roster.source, encode_json(teaches)))
     for place in roster.enrolments:
         source = place.source or sources.get(place.learner, roster.source)
-        learner = learner_of[source, place.learner]
-        enrolled = RosterEnrolment(place.class_id, learner, place.status == "active")
-        said.append(Fact(ROSTER_ENROLMENT, f"{place.class_id}\x1f{learner}", learner, encode_json(enrolled)))
+        said.append(enrolment(place.class_id, learner_of[source, place.learner], active=place.status == "active"))
     for each in roster.assignments:
         target, subject = each.target, roster.source
         if each.kind == "learner":
@@ -152,6 +150,12 @@ def facts(roster: Roster, learner_of: Mapping[tuple[str, str], str]) -> list[Fac
         key = "\x1f".join((each.person, each.role, each.kind, target))
         said.append(Fact(ROSTER_ASSIGNMENT, key, subject, encode_json(assigned)))
     return list({(fact.kind, fact.key): fact for fact in said}.values())
+
+
+def enrolment(class_id: str, learner: str, *, active: bool) -> Fact:
+    """Return the fact that a learner is in a class, or is no longer."""
+    told = RosterEnrolment(class_id, learner, active)
+    return Fact(ROSTER_ENROLMENT, f"{class_id}\x1f{learner}", learner, encode_json(told))
 
 
 def events(tenant: str, news: Sequence[Fact], ids: Sequence[str], time: str, shards: int) -> list[Draft]:

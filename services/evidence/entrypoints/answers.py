@@ -10,6 +10,7 @@ from services.evidence.handlers.intake import Item
 from shared.errors import Forbidden, InvalidEvent, TooLarge
 
 Limit = Annotated[int, Query(ge=1, le=10_000)]
+After = Annotated[int, Query(ge=0, le=(1 << 63) - 1, description="`next` of the page before")]
 Text = Annotated[str, Query(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f]*$")]
 STATUS = {"accepted": 201, "corrected": 201, "duplicate": 200, "acknowledged": 200, "parked": 202}
 Id = Annotated[str, Path(description="a UUID")]

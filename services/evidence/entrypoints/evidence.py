@@ -7,8 +7,10 @@ from fastapi import APIRouter, Request, Response
 
 from services.evidence.entrypoints.answers import Id, answer, answer_one, as_uuid
 from services.evidence.handlers import reading
+from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.intake import Intake
 from services.evidence.handlers.limits import BadSources
+from services.evidence.handlers.tracing import Tracing
 from shared.database import Database
 from shared.errors import InvalidEvent, TooLarge
 from shared.settings import Settings
@@ -19,7 +21,9 @@ _decode_object = msgspec.json.Decoder(msgspec.Raw).decode
 _NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines")
 
 
-def evidence_router(intake: Intake, limits: BadSources, database: Database, settings: Settings) -> APIRouter:
+def evidence_router(
+    intake: Intake, limits: BadSources, accesses: Accesses, database: Database, tracing: Tracing, settings: Settings
+) -> APIRouter:
     """Return the routes on evidence."""
     router = APIRouter(tags=["evidence"])
 
@@ -39,6 +43,7 @@ def evidence_router(intake: Intake, limits: BadSources, database: Database, sett
         items, is_batch = split(body, request.headers.get("content-type", ""))
         if len(items) > settings.batch_items_max:
             raise TooLarge(f"{len(items)} items are over {settings.batch_items_max}; send smaller batches")
+        await accesses.note_sender(caller.tenant, caller.subject, "native", caller.source)
         results = await intake.take(items, caller.tenant, way="http", only_source=caller.source)
         limits.note(caller.tenant, sender, results)
         return answer({"items": results}) if is_batch else answer_one(results[0])
@@ -51,9 +56,9 @@ def evidence_router(intake: Intake, limits: BadSources, database: Database, sett
 
     @router.get("/v1/evidence/{evidence_id}/trace")
     async def trace(evidence_id: Id, caller: Caller) -> Response:
-        """What happened to a piece here: received, accepted, what it corrects, what voids it, what it waits for."""
+        """Where a piece is between here and the read models, what it corrects, what voids it, what it waits for."""
         caller.require("records:read")
-        return answer(await reading.trace(database, caller.tenant, as_uuid(evidence_id, "evidence_id")))
+        return answer(await tracing.trace(caller.tenant, as_uuid(evidence_id, "evidence_id")))
 
     return router
 

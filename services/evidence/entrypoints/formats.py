@@ -10,6 +10,7 @@ from services.evidence.entrypoints.answers import answer, answer_one
 from services.evidence.entrypoints.evidence import split
 from services.evidence.formats import ags
 from services.evidence.formats.reading import Origin, Reader, Reading
+from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.formats import FORMS, Formats
 from services.evidence.handlers.intake import Item
 from services.evidence.handlers.limits import BadSources
@@ -24,7 +25,9 @@ LineItem = Annotated[str, Path(min_length=1, max_length=512, pattern=r"^[^\x00-\
 XML = ("application/xml", "text/xml")
 
 
-def formats_router(formats: Formats, statements: Statements, limits: BadSources, settings: Settings) -> APIRouter:
+def formats_router(
+    formats: Formats, statements: Statements, limits: BadSources, accesses: Accesses, settings: Settings
+) -> APIRouter:
     """Return the routes of the other formats; all need scope evidence:write."""
     router = APIRouter(tags=["formats"])
 
@@ -34,6 +37,7 @@ def formats_router(formats: Formats, statements: Statements, limits: BadSources,
         caller.require("evidence:write")
         source = _source(caller, asked, form)
         limits.check(caller.tenant, source)
+        await accesses.note_sender(caller.tenant, caller.subject, form, source)
         payloads = await _payloads(request, settings)
         if form == "canvas":
             payloads = [_verified(one, settings) for one in payloads]

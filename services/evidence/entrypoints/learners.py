@@ -1,7 +1,6 @@
-"""Learners by HTTP: who is meant by a source's id, and forgetting one."""
+"""Learners by HTTP: who is meant by a source's id."""
 
 import base64
-from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -9,13 +8,9 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from services.evidence.entrypoints.answers import Id, Limit, Text, answer, as_uuid
-from services.evidence.handlers.directory import Learners
-from services.evidence.handlers.erasure import erase_learner
-from services.evidence.handlers.holdings import holdings_of
 from services.evidence.tables import merges, people
 from shared.database import Database
 from shared.errors import InvalidEvent, NotFound
-from shared.event_log import EventLog
 from shared.web import Caller
 
 SEARCH_ROWS = 50
@@ -48,7 +43,7 @@ class Asked(BaseModel):
     learners: list[str] = Field(max_length=NAMES_MAX)
 
 
-def learners_router(database: Database, logs: Sequence[EventLog], directory: Learners) -> APIRouter:
+def learners_router(database: Database) -> APIRouter:
     """Return the routes on learners."""
     router = APIRouter(tags=["learners"])
 
@@ -83,12 +78,6 @@ def learners_router(database: Database, logs: Sequence[EventLog], directory: Lea
         identities = [{"source": row["source"], "source_id": row["source_id"]} for row in rows]
         return answer({"learner": learner, "name": name, "identities": identities})
 
-    @router.get("/v1/learners/{learner}/holdings")
-    async def holdings(learner: Id, caller: Caller) -> Response:
-        """Everything that this service holds of a learner: for a learner's request to see it."""
-        caller.require("admin")
-        return answer(await holdings_of(database, caller.tenant, as_uuid(learner, "learner")))
-
     @router.post("/v1/names")
     async def names(asked: Asked, caller: Caller) -> Response:
         """The names of learners of a tenant, for a service that has checked who may see them."""
@@ -97,12 +86,6 @@ def learners_router(database: Database, logs: Sequence[EventLog], directory: Lea
         async with database.connection() as connection:
             rows = await people.names(connection, asked.tenant, learners)
         return answer({row["learner"]: row["name"] for row in rows})
-
-    @router.delete("/v1/learners/{learner}")
-    async def erase(learner: Id, caller: Caller) -> Response:
-        """Forget a learner for good; positions stay, bodies go."""
-        caller.require("admin")
-        return answer(await erase_learner(database, logs, directory, caller.tenant, as_uuid(learner, "learner")))
 
     @router.post("/v1/learners/references")
     async def references(body: References, caller: Caller) -> Response:

@@ -1,13 +1,13 @@
 """Quarantine by HTTP: list, show with the original bytes, try again."""
 
 import base64
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import asyncpg
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
 from services.evidence.domain.reasons import ACKNOWLEDGED, REFUSED, WAITING
-from services.evidence.entrypoints.answers import Id, Limit, Text, answer, as_uuid
+from services.evidence.entrypoints.answers import After, Id, Limit, Text, answer, as_uuid
 from services.evidence.handlers.quarantine import Quarantine
 from services.evidence.tables import quarantine as table
 from shared.database import Database
@@ -25,7 +25,7 @@ def quarantine_router(database: Database, quarantine: Quarantine) -> APIRouter:
         status: Literal["quarantined", "parked", "redriven", "released"] = "quarantined",
         reason: Text | None = None,
         source: Text | None = None,
-        after: Annotated[int, Query(ge=0)] = 0,
+        after: After = 0,
         limit: Limit = 100,
     ) -> Response:
         """What is kept, in order of receipt, without the bytes; `next` is the next `after`."""

@@ -3,11 +3,13 @@
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, Field
 
 from services.evidence.domain.roster import Roster
 from services.evidence.entrypoints.answers import Limit, answer
 from services.evidence.formats.native import misfit
+from services.evidence.handlers.rollover import Rollovers
 from services.evidence.handlers.roster import Rosters
 from services.evidence.tables import roster as table
 from shared.contracts import RosterClass
@@ -16,8 +18,46 @@ from shared.errors import InvalidEvent
 from shared.settings import Settings
 from shared.web import Caller, read_body
 
+SESSION_FORM = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+Session = Annotated[str, Field(pattern=SESSION_FORM)]
+SessionPath = Annotated[str, Path(pattern=SESSION_FORM)]
 _decode_roster = msgspec.json.Decoder(Roster).decode
 _decode_class = msgspec.json.Decoder(RosterClass).decode
+
+
+class Rollover(BaseModel):
+    """A school year that begins: its name, the classes that go on, and the share of the enrolments that may end."""
+
+    session: Session
+    goes_on: list[str] = Field(max_length=1_000_000)
+    share_max: float = Field(0.1, ge=0, le=1)
+
+
+def rollover_router(rollovers: Rollovers) -> APIRouter:
+    """Return the routes that begin a school year and undo it."""
+    router = APIRouter(tags=["roster"])
+
+    @router.post("/v1/roster/rollovers")
+    async def begin(body: Rollover, caller: Caller, dry_run: bool = False) -> Response:
+        """
+        End who is in classes that do not go on, learners and staff; with `dry_run` only say how many.
+
+        409 `large_change` where more than `share_max` of the enrolments would end.
+        """
+        caller.require("admin")
+        ended = await rollovers.end(
+            caller.tenant, body.session, frozenset(body.goes_on), share_max=body.share_max, by=caller.subject,
+            dry_run=dry_run,
+        )  # fmt: skip
+        return answer(ended)
+
+    @router.post("/v1/roster/rollovers/{session}/undo")
+    async def undo(session: SessionPath, caller: Caller) -> Response:
+        """Let what the begin of a session ended go on again."""
+        caller.require("admin")
+        return answer(await rollovers.undo(caller.tenant, session))
+
+    return router
 
 
 def roster_router(database: Database, rosters: Rosters, settings: Settings) -> APIRouter:

@@ -17,6 +17,7 @@ from services.evidence.formats.lexical import is_uuid
 from services.evidence.formats.xapi import Taken
 from services.evidence.formats.xapi_attachments import Part, check_parts, split_parts, split_statements
 from services.evidence.formats.xapi_statement import Version, read_statement
+from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.xapi import Sender, Statements
 from shared.auth import Identity
 from shared.errors import InvalidEvent, TooLarge
@@ -53,7 +54,7 @@ async def identify_lrs_client(request: Request) -> Identity:
 XapiCaller = Annotated[Identity, Depends(identify_lrs_client)]
 
 
-def xapi_router(statements: Statements, settings: Settings) -> APIRouter:
+def xapi_router(statements: Statements, accesses: Accesses, settings: Settings) -> APIRouter:
     """Return the routes of the statement resource."""
     router = APIRouter(tags=["xapi"], prefix="/xapi")
 
@@ -73,6 +74,7 @@ def xapi_router(statements: Statements, settings: Settings) -> APIRouter:
         caller.require("evidence:write")
         sender = _sender(request, caller)
         _only(request)
+        await accesses.note_sender(sender.tenant, sender.subject, "xapi", sender.source)
         items, _ = await _read(request, sender.version, settings)
         taken = await _take(statements, items, sender)
         return _answer([one.id for one in taken], sender.version)
@@ -84,6 +86,7 @@ def xapi_router(statements: Statements, settings: Settings) -> APIRouter:
         sender = _sender(request, caller)
         _only(request, "statementId")
         id = _statement_id(request, "statementId")
+        await accesses.note_sender(sender.tenant, sender.subject, "xapi", sender.source)
         items, is_array = await _read(request, sender.version, settings)
         if is_array:
             raise BadRequest("PUT takes one statement", reason="invalid", pointer="")

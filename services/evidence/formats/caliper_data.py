@@ -26,7 +26,7 @@ from services.evidence.formats.caliper_terms import (
     TYPES,
 )
 from services.evidence.formats.lexical import instant, is_duration, is_iri, is_uuid
-from services.evidence.formats.xapi_statement import escaped
+from services.evidence.formats.members import escaped
 from shared.errors import InvalidEvent
 
 

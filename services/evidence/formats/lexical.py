@@ -29,10 +29,19 @@ _GRANDFATHERED = frozenset((
     "no-nyn", "zh-guoyu", "zh-hakka", "zh-min", "zh-min-nan", "zh-xiang",
 ))  # fmt: skip
 _DATE_CHARS = len("2026-01-01")
+CACHED = 4096
+CACHED_CHARS_MAX = 256
+"""Longer texts are looked at each time, so that what is cached stays small."""
 
 
 def is_iri(text: str) -> bool:
     """Tell whether a text is an absolute IRI (RFC 3987), with a scheme and something behind it."""
+    return _is_iri(text) if len(text) <= CACHED_CHARS_MAX else _IRI.fullmatch(text) is not None
+
+
+@functools.lru_cache(maxsize=CACHED)
+def _is_iri(text: str) -> bool:
+    """Verbs, activities and their types come again and again."""
     return _IRI.fullmatch(text) is not None
 
 
@@ -71,22 +80,31 @@ def instant(text: str, pointer: str, *, zone: ZoneInfo | None = None) -> datetim
     Raises:
         InvalidEvent: with the reason `invalid_time`, or `no_time_zone`.
     """
+    try:
+        return _instant(text, zone) if len(text) <= CACHED_CHARS_MAX else _instant.__wrapped__(text, zone)
+    except InvalidEvent as error:
+        raise InvalidEvent(error.detail, pointer=pointer, **error.members) from error
+
+
+@functools.lru_cache(maxsize=256)
+def _instant(text: str, zone: ZoneInfo | None) -> datetime.datetime:
+    """A message's own time is asked for when it is checked, compared and read: one after the other."""
     is_date = len(text) == _DATE_CHARS
     try:
         if not is_date and _INSTANT.fullmatch(text) is None:
             raise ValueError(text[:40])
         moment = datetime.datetime.fromisoformat(text)
     except ValueError as error:
-        raise InvalidEvent("is not an instant of ISO 8601", reason="invalid_time", pointer=pointer) from error
+        raise InvalidEvent("is not an instant of ISO 8601", reason="invalid_time") from error
     if _NEGATIVE_ZERO.search(text) and not is_date:
-        raise InvalidEvent("has the offset -00, which ISO 8601 forbids", reason="invalid_time", pointer=pointer)
+        raise InvalidEvent("has the offset -00, which ISO 8601 forbids", reason="invalid_time")
     if is_date:
         moment = moment.replace(hour=12)
     if moment.tzinfo is None:
         if zone is None:
-            raise InvalidEvent("has no time zone", reason="no_time_zone", pointer=pointer)
+            raise InvalidEvent("has no time zone", reason="no_time_zone")
         moment = moment.replace(tzinfo=zone)
     try:
         return moment.astimezone(datetime.UTC)
     except OverflowError as error:
-        raise InvalidEvent("lies outside the calendar", reason="invalid_time", pointer=pointer) from error
+        raise InvalidEvent("lies outside the calendar", reason="invalid_time") from error

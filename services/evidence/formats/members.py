@@ -113,3 +113,8 @@ def several(thing: Mapping[str, Any], name: str, at: str = "") -> list[Mapping[s
         if not isinstance(one, dict):
             raise fault(f"{at}/{name}/{place}", "is not an object")
     return value
+
+
+def escaped(name: str) -> str:
+    """Return a member name as a step of a JSON Pointer (RFC 6901), bounded."""
+    return name[:200].replace("~", "~0").replace("/", "~1")

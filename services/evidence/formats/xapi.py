@@ -2,15 +2,16 @@
 xAPI statements: those with a score are evidence, a voiding one retracts, all others are acknowledged.
 
 `success`, `completion` and cmi5's `passed`, `failed` and `masteryScore` are claims: they are kept and judge nothing.
-cmi5's `waived` gives credit without a score, which is for a person to decide.
-Sources: xAPI 1.0.3 Part Two, 2.3.1 and 2.3.2; cmi5 (Quartz), 9.3 and 9.6.
+cmi5's `waived` is evidence without a score, which credits what it is aligned to.
+Sources: xAPI 1.0.3 Part Two, 2.3.1 and 2.3.2; cmi5 (Quartz), 9.3, 9.5.5.2 and 9.6.
 """
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from services.evidence.formats.lexical import instant
 from services.evidence.formats.members import CONTROL
@@ -26,12 +27,15 @@ from services.evidence.formats.xapi_types import (
     Statement,
     Verb,
 )
+from shared.contracts import WAIVED
 from shared.errors import InvalidEvent
 from shared.events import encode_json, utc
 
-WAIVED = "https://w3id.org/xapi/adl/verbs/waived"
+WAIVED_VERB = "https://w3id.org/xapi/adl/verbs/waived"
+WAIVED_REASON = "https://w3id.org/xapi/cmi5/result/extensions/reason"
 MASTERY_SCORE = "https://w3id.org/xapi/cmi5/context/extensions/masteryscore"
 ATTEMPT = "http://id.tincanapi.com/extension/attempt-id"
+SCALE_CHARS_MAX = 200
 POINTERS = {
     "/id": "/id", "/learner": "/actor", "/score": "/result/score", "/occurred_at": "/timestamp",
     "/activity/id": "/object/id", "/activity": "/object", "/assessor": "/context/instructor",
@@ -49,19 +53,19 @@ class Taken(msgspec.Struct, frozen=True):
 
     @property
     def is_scored(self) -> bool:
-        """Whether it has a score that says how much of how much."""
-        return _score(self.statement) is not None
+        """Whether it has a score that says how much of how much, or credits instead of one."""
+        return self.statement.verb.id == WAIVED_VERB or _score(self.statement) is not None
 
 
-def take(raw: bytes, version: Version, fresh_id: str) -> Taken:
+def take(raw: bytes, version: Version, fresh_id: Callable[[], str]) -> Taken:
     """
-    Read and validate a statement; one without an id gets `fresh_id`.
+    Read and validate a statement; one without an id gets a `fresh_id`.
 
     Raises:
         InvalidEvent: with the reason and the pointer of the member.
     """
     statement = read_statement(raw, version)
-    id = fresh_id if statement.id is UNSET else statement.id.lower()
+    id = fresh_id() if statement.id is UNSET else statement.id.lower()
     voids = statement.object.id.lower() if statement.verb.id == VOIDED and statement.object.id else None
     learner = learner_of(statement.actor)
     if learner is not None and CONTROL.search(learner):
@@ -119,13 +123,7 @@ def _comparable_object(target: Object) -> Object:
 def _comparable_context(context: Context) -> Context:
     around = context.contextActivities
     if around is not UNSET:
-        around = ContextActivities(
-            **{
-                name: tuple(Activity(activity.id) for activity in activities)
-                for name, activities in msgspec.structs.asdict(around).items()
-                if activities is not UNSET
-            }
-        )
+        around = ContextActivities(*map(_ids_alone, (around.parent, around.grouping, around.category, around.other)))
     instructor, team = context.instructor, context.team
     return msgspec.structs.replace(
         context,
@@ -133,6 +131,10 @@ def _comparable_context(context: Context) -> Context:
         instructor=UNSET if instructor is UNSET else _comparable_actor(instructor),
         team=UNSET if team is UNSET else _comparable_actor(team),
     )
+
+
+def _ids_alone(activities: tuple[Activity, ...] | UnsetType) -> tuple[Activity, ...] | UnsetType:
+    return UNSET if activities is UNSET else tuple(Activity(activity.id) for activity in activities)
 
 
 def evidence(taken: Taken, origin: Origin) -> Reading:
@@ -153,14 +155,15 @@ def evidence(taken: Taken, origin: Origin) -> Reading:
     context = statement.context
     instructor = UNSET if context is UNSET else context.instructor
     members = {
-        "id": taken.id, "learner": taken.learner, "occurred_at": at, "score": _score(statement),
+        "id": taken.id, "learner": taken.learner, "occurred_at": at,
+        "score": _waived(statement) if statement.verb.id == WAIVED_VERB else _score(statement),
         "attempt": _attempt(statement), "activity": {"id": statement.object.id},
         "assessor": None if instructor is UNSET else _assessor(instructor), "extensions": _claims(statement),
     }  # fmt: skip
     return Reading(taken.id, (origin.build(members, pointers=POINTERS),))
 
 
-def read(raw: bytes, origin: Origin, version: Version, fresh_id: str) -> Reading:
+def read(raw: bytes, origin: Origin, version: Version, fresh_id: Callable[[], str]) -> Reading:
     """Read a statement and return what it comes to; raises as `take` and `evidence` do."""
     return evidence(take(raw, version, fresh_id), origin)
 
@@ -179,17 +182,27 @@ def learner_of(actor: Actor | Object) -> str | None:
 def why_not(taken: Taken) -> str | None:
     """Return why a statement that voids none is no evidence; None where it is."""
     statement = taken.statement
-    if statement.verb.id == WAIVED:
-        return "waived"
+    if statement.verb.id == WAIVED_VERB:
+        return _why_nobodys(taken)
     if statement.result is UNSET or statement.result.score is UNSET:
         return "no_score"
     if _score(statement) is None:
         return "score_without_max"
+    return _why_nobodys(taken)
+
+
+def _why_nobodys(taken: Taken) -> str | None:
+    """Return why a statement is of no learner's work; None where it is."""
     if taken.learner is None:
         return "group_actor"
-    if statement.object.objectType not in (UNSET, "Activity"):
-        return "object_is_no_activity"
-    return None
+    return None if taken.statement.object.objectType in (UNSET, "Activity") else "object_is_no_activity"
+
+
+def _waived(statement: Statement) -> dict[str, str]:
+    """Return the score of a statement that waives: none, with the reason that it gives."""
+    extensions = UNSET if statement.result is UNSET else statement.result.extensions
+    reason = None if extensions is UNSET else extensions.get(WAIVED_REASON)
+    return {"level": WAIVED, "scale": f"cmi5 {reason}"[:SCALE_CHARS_MAX] if isinstance(reason, str) else "cmi5"}
 
 
 def _score(statement: Statement) -> dict[str, float] | None:

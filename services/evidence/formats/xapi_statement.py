@@ -5,25 +5,28 @@ Sources: xAPI 1.0.3 Part Two (Data), 2.2 to 4.6; IEEE 9274.1.1-2023 (xAPI 2.0) f
 """
 
 import re
-from collections.abc import Mapping
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from services.evidence.formats.lexical import instant, is_duration, is_iri, is_language, is_uuid
+from services.evidence.formats.lexical import instant, is_iri, is_language, is_uuid
 from services.evidence.formats.native import misfit
+from services.evidence.formats.xapi_parts import (
+    check_attachment,
+    check_definition,
+    check_extensions,
+    check_languages,
+    check_result,
+    fault,
+    need,
+)
 from services.evidence.formats.xapi_types import (
     Activity,
     Actor,
-    Attachment,
-    Component,
     Context,
-    ContextActivities,
-    Definition,
     Object,
-    Result,
     Statement,
     Verb,
 )
@@ -35,15 +38,8 @@ SIGNATURE = "http://adlnet.gov/expapi/attachments/signature"
 UTC = ZoneInfo("UTC")
 _MBOX = re.compile(r"mailto:[^@\s]+@[^@\s]+")
 _SHA1 = re.compile(r"[0-9a-fA-F]{40}")
-_SHA2 = re.compile(r"[0-9a-fA-F]{56,128}")
-_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+\-]+/[A-Za-z0-9!#$&^_.+\-]+(?:\s*;.*)?")
 _STATEMENT_VERSION = re.compile(r"1\.0(?:\.\d+)?|2\.0(?:\.\d+)?")
 _IDENTIFIERS = ("mbox", "mbox_sha1sum", "openid", "account")
-_BY_INTERACTION = {
-    "choice": ("choices",), "sequencing": ("choices",), "likert": ("scale",), "matching": ("source", "target"),
-    "performance": ("steps",),
-}  # fmt: skip
-_COMPONENTS = ("choices", "scale", "source", "target", "steps")
 
 _decode = msgspec.json.Decoder(Statement).decode
 _AGENT_MEMBERS = ("name", *_IDENTIFIERS)
@@ -56,7 +52,9 @@ _OF_TYPE: dict[str, frozenset[str]] = {
         ("objectType", "actor", "verb", "object", "result", "context", "timestamp", "attachments")
     ),
 }  # fmt: skip
-_OBJECT_MEMBERS = Object.__struct_fields__
+_NOT_OF_TYPE = {
+    kind: tuple(name for name in Object.__struct_fields__ if name not in members) for kind, members in _OF_TYPE.items()
+}
 
 
 def read_statement(raw: bytes, version: Version) -> Statement:
@@ -79,42 +77,33 @@ def read_statement(raw: bytes, version: Version) -> Statement:
 def check(statement: Statement, version: Version) -> None:
     """Walk a statement; raises as `read_statement` does."""
     if statement.id is not UNSET:
-        _need(is_uuid(statement.id), "/id", "is not a UUID")
+        need(is_uuid(statement.id), "/id", "is not a UUID")
     if statement.version is not UNSET:
-        _need(_STATEMENT_VERSION.fullmatch(statement.version) is not None, "/version", "is not 1.0.x or 2.0.x")
+        need(_STATEMENT_VERSION.fullmatch(statement.version) is not None, "/version", "is not 1.0.x or 2.0.x")
     if statement.stored is not UNSET:
         instant(statement.stored, "/stored", zone=UTC)
     if statement.authority is not UNSET:
         _check_authority(statement.authority)
     _check_core(statement, "", version)
     if statement.verb.id == VOIDED:
-        _need(statement.object.objectType == "StatementRef", "/object/objectType", "voiding names a StatementRef")
-
-
-def _fault(pointer: str, detail: str, reason: str = "invalid") -> InvalidEvent:
-    return InvalidEvent(detail, reason=reason, pointer=pointer)
-
-
-def _need(holds: bool, pointer: str, detail: str) -> None:
-    if not holds:
-        raise _fault(pointer, detail)
+        need(statement.object.objectType == "StatementRef", "/object/objectType", "voiding names a StatementRef")
 
 
 def _check_core(statement: Statement | Object, at: str, version: Version) -> None:
     """Check what statements and sub-statements have in common."""
     for name in ("actor", "verb", "object"):
         if getattr(statement, name) is UNSET:
-            raise _fault(f"{at}/{name}", "required", "missing_member")
+            raise fault(f"{at}/{name}", "required", "missing_member")
     actor, verb, target = statement.actor, statement.verb, statement.object
     assert isinstance(actor, Actor)
     assert isinstance(verb, Verb)
     assert isinstance(target, Object)
     _check_actor(actor, f"{at}/actor")
-    _need(is_iri(verb.id), f"{at}/verb/id", "is not an IRI")
-    _check_languages(verb.display, f"{at}/verb/display")
+    need(is_iri(verb.id), f"{at}/verb/id", "is not an IRI")
+    check_languages(verb.display, f"{at}/verb/display")
     _check_object(target, f"{at}/object", version, is_sub=bool(at))
     if statement.result is not UNSET:
-        _check_result(statement.result, f"{at}/result")
+        check_result(statement.result, f"{at}/result")
     if statement.context is not UNSET:
         is_activity = target.objectType is UNSET or target.objectType == "Activity"
         _check_context(statement.context, f"{at}/context", version, is_activity=is_activity)
@@ -122,133 +111,94 @@ def _check_core(statement: Statement | Object, at: str, version: Version) -> Non
         instant(statement.timestamp, f"{at}/timestamp", zone=UTC if version == "1.0.3" else None)
     if statement.attachments is not UNSET:
         for place, attachment in enumerate(statement.attachments):
-            _check_attachment(attachment, f"{at}/attachments/{place}")
+            check_attachment(attachment, f"{at}/attachments/{place}")
 
 
 def _check_actor(actor: Actor, at: str, *, only: str | None = None) -> None:
     is_group = actor.objectType == "Group"
     if only is not None and is_group != (only == "Group"):
-        raise _fault(f"{at}/objectType", f"must be of type {only}")
+        raise fault(f"{at}/objectType", f"must be of type {only}")
     _check_identity(actor, at, is_group=is_group)
 
 
 def _check_identity(actor: Actor | Object, at: str, *, is_group: bool) -> None:
     found = [name for name in _IDENTIFIERS if getattr(actor, name) is not UNSET]
     if len(found) > 1:
-        raise _fault(f"{at}/{found[1]}", f"stands beside {found[0]}; one identifier is allowed", "two_identifiers")
+        raise fault(f"{at}/{found[1]}", f"stands beside {found[0]}; one identifier is allowed", "two_identifiers")
     if not is_group:
         if actor.member is not UNSET:
-            raise _fault(f"{at}/member", "only a Group has members", "unknown_member")
+            raise fault(f"{at}/member", "only a Group has members", "unknown_member")
         if not found:
-            raise _fault(at, f"one of {', '.join(_IDENTIFIERS)} is required", "missing_member")
+            raise fault(at, f"one of {', '.join(_IDENTIFIERS)} is required", "missing_member")
     elif actor.member is UNSET:
         if not found:
-            raise _fault(f"{at}/member", "required in an anonymous Group", "missing_member")
+            raise fault(f"{at}/member", "required in an anonymous Group", "missing_member")
     else:
         for place, member in enumerate(actor.member):
             _check_actor(member, f"{at}/member/{place}", only="Agent")
     if actor.mbox is not UNSET:
-        _need(_MBOX.fullmatch(actor.mbox) is not None, f"{at}/mbox", "is not mailto: and an address")
+        need(_MBOX.fullmatch(actor.mbox) is not None, f"{at}/mbox", "is not mailto: and an address")
     elif actor.mbox_sha1sum is not UNSET:
-        _need(_SHA1.fullmatch(actor.mbox_sha1sum) is not None, f"{at}/mbox_sha1sum", "is not a SHA-1 in hex")
+        need(_SHA1.fullmatch(actor.mbox_sha1sum) is not None, f"{at}/mbox_sha1sum", "is not a SHA-1 in hex")
     elif actor.openid is not UNSET:
-        _need(is_iri(actor.openid), f"{at}/openid", "is not a URI")
+        need(is_iri(actor.openid), f"{at}/openid", "is not a URI")
     elif actor.account is not UNSET:
-        _need(is_iri(actor.account.homePage), f"{at}/account/homePage", "is not an IRL")
+        need(is_iri(actor.account.homePage), f"{at}/account/homePage", "is not an IRL")
 
 
 def _check_authority(authority: Actor) -> None:
     _check_actor(authority, "/authority")
     if authority.objectType == "Group":
         members = () if authority.member is UNSET else authority.member
-        _need(len(members) == 2, "/authority/member", "a Group as authority has exactly two Agents")
+        need(len(members) == 2, "/authority/member", "a Group as authority has exactly two Agents")
         named = [name for name in _IDENTIFIERS if getattr(authority, name) is not UNSET]
         if named:
-            raise _fault(f"/authority/{named[0]}", "a Group as authority is anonymous")
+            raise fault(f"/authority/{named[0]}", "a Group as authority is anonymous")
 
 
 def _check_object(target: Object, at: str, version: Version, *, is_sub: bool) -> None:
     kind = "Activity" if target.objectType is UNSET else target.objectType
-    allowed = _OF_TYPE[kind]
-    for name in _OBJECT_MEMBERS:
-        if name not in allowed and getattr(target, name) is not UNSET:
-            raise _fault(f"{at}/{name}", f"an object of type {kind} has no such member", "unknown_member")
+    for name in _NOT_OF_TYPE[kind]:
+        if getattr(target, name) is not UNSET:
+            raise fault(f"{at}/{name}", f"an object of type {kind} has no such member", "unknown_member")
     if kind in ("Agent", "Group"):
         _check_identity(target, at, is_group=kind == "Group")
     elif kind == "SubStatement":
         if is_sub:
-            raise _fault(f"{at}/objectType", "a SubStatement has no SubStatement")
+            raise fault(f"{at}/objectType", "a SubStatement has no SubStatement")
         _check_core(target, at, version)
     elif target.id is UNSET:
-        raise _fault(f"{at}/id", "required", "missing_member")
+        raise fault(f"{at}/id", "required", "missing_member")
     elif kind == "StatementRef":
-        _need(is_uuid(target.id), f"{at}/id", "is not a UUID")
+        need(is_uuid(target.id), f"{at}/id", "is not a UUID")
     else:
-        _need(is_iri(target.id), f"{at}/id", "is not an IRI")
+        need(is_iri(target.id), f"{at}/id", "is not an IRI")
         if target.definition is not UNSET:
-            _check_definition(target.definition, f"{at}/definition")
-
-
-def _check_definition(definition: Definition, at: str) -> None:
-    _check_languages(definition.name, f"{at}/name")
-    _check_languages(definition.description, f"{at}/description")
-    for name in ("type", "moreInfo"):
-        text = getattr(definition, name)
-        _need(text is UNSET or is_iri(text), f"{at}/{name}", "is not an IRI")
-    _check_extensions(definition.extensions, f"{at}/extensions")
-    kind = definition.interactionType
-    if kind is UNSET:
-        for name in ("correctResponsesPattern", *_COMPONENTS):
-            if getattr(definition, name) is not UNSET:
-                raise _fault(f"{at}/interactionType", f"required with {name}", "missing_member")
-        return
-    for name in _COMPONENTS:
-        components: tuple[Component, ...] | UnsetType = getattr(definition, name)
-        if components is UNSET:
-            continue
-        if name not in _BY_INTERACTION.get(kind, ()):
-            raise _fault(f"{at}/{name}", f"an interaction of type {kind} has none", "unknown_member")
-        if len({component.id for component in components}) < len(components):
-            raise _fault(f"{at}/{name}", "an id comes twice")
-        for place, component in enumerate(components):
-            _check_languages(component.description, f"{at}/{name}/{place}/description")
-
-
-def _check_result(result: Result, at: str) -> None:
-    if result.duration is not UNSET:
-        _need(is_duration(result.duration), f"{at}/duration", "is not an ISO 8601 duration")
-    _check_extensions(result.extensions, f"{at}/extensions")
-    score = result.score
-    if score is UNSET:
-        return
-    low, high, raw = score.min, score.max, score.raw
-    if low is not UNSET and high is not UNSET:
-        _need(low < high, f"{at}/score/min", f"{low:g} is not below max {high:g}")
-    if raw is not UNSET:
-        _need(low is UNSET or raw >= low, f"{at}/score/raw", f"{raw:g} is below min")
-        _need(high is UNSET or raw <= high, f"{at}/score/raw", f"{raw:g} is above max")
+            check_definition(target.definition, f"{at}/definition")
 
 
 def _check_context(context: Context, at: str, version: Version, *, is_activity: bool) -> None:
     if context.registration is not UNSET:
-        _need(is_uuid(context.registration), f"{at}/registration", "is not a UUID")
+        need(is_uuid(context.registration), f"{at}/registration", "is not a UUID")
     if context.instructor is not UNSET:
         _check_actor(context.instructor, f"{at}/instructor")
     if context.team is not UNSET:
         _check_actor(context.team, f"{at}/team", only="Group")
     if context.language is not UNSET:
-        _need(is_language(context.language), f"{at}/language", "is not a language tag of RFC 5646")
+        need(is_language(context.language), f"{at}/language", "is not a language tag of RFC 5646")
     if context.statement is not UNSET:
-        _need(is_uuid(context.statement.id), f"{at}/statement/id", "is not a UUID")
+        need(is_uuid(context.statement.id), f"{at}/statement/id", "is not a UUID")
     if not is_activity:
         for name in ("revision", "platform"):
             if getattr(context, name) is not UNSET:
-                raise _fault(f"{at}/{name}", "goes with an Activity as object only")
-    _check_extensions(context.extensions, f"{at}/extensions")
+                raise fault(f"{at}/{name}", "goes with an Activity as object only")
+    check_extensions(context.extensions, f"{at}/extensions")
     around = context.contextActivities
     if around is not UNSET:
         for name in around.__struct_fields__:
-            _check_context_activities(around, name, f"{at}/contextActivities/{name}")
+            given = getattr(around, name)
+            if given is not UNSET:
+                setattr(around, name, _checked_activities(given, f"{at}/contextActivities/{name}"))
     _check_context_actors(context, at, version)
 
 
@@ -256,7 +206,7 @@ def _check_context_actors(context: Context, at: str, version: Version) -> None:
     if version == "1.0.3":
         for name in ("contextAgents", "contextGroups"):
             if getattr(context, name) is not UNSET:
-                raise _fault(f"{at}/{name}", "came with version 2.0", "unknown_member")
+                raise fault(f"{at}/{name}", "came with version 2.0", "unknown_member")
         return
     for place, agent in enumerate(context.contextAgents or ()):
         _check_actor(agent.agent, f"{at}/contextAgents/{place}/agent", only="Agent")
@@ -266,57 +216,28 @@ def _check_context_actors(context: Context, at: str, version: Version) -> None:
         _check_relevant(group.relevantTypes, f"{at}/contextGroups/{place}/relevantTypes")
 
 
-def _check_context_activities(around: ContextActivities, name: str, at: str) -> None:
-    """Check the activities of one key, and give them their types."""
-    given = getattr(around, name)
-    if given is UNSET:
-        return
-    several = given if isinstance(given, list) else [given]
-    typed = []
-    for place, one in enumerate(several):
-        here = f"{at}/{place}" if isinstance(given, list) else at
-        try:
-            activity = msgspec.convert(one, Activity)
-        except msgspec.ValidationError as error:
-            wrong = misfit(str(error))
-            raise InvalidEvent(wrong.detail, pointer=f"{here}{wrong.pointer}", **wrong.members) from error
-        _need(is_iri(activity.id), f"{here}/id", "is not an IRI")
-        if activity.definition is not UNSET:
-            _check_definition(activity.definition, f"{here}/definition")
-        typed.append(activity)
-    setattr(around, name, tuple(typed))
+def _checked_activities(given: Any, at: str) -> tuple[Activity, ...]:
+    """Return the activities of one key with their types; raises as `read_statement` does."""
+    if not isinstance(given, list):
+        return (_checked_activity(given, at),)
+    return tuple(_checked_activity(one, f"{at}/{place}") for place, one in enumerate(given))
+
+
+def _checked_activity(given: Any, at: str) -> Activity:
+    try:
+        activity = msgspec.convert(given, Activity)
+    except msgspec.ValidationError as error:
+        wrong = misfit(str(error))
+        raise InvalidEvent(wrong.detail, pointer=f"{at}{wrong.pointer}", **wrong.members) from error
+    if not is_iri(activity.id):
+        raise fault(f"{at}/id", "is not an IRI")
+    if activity.definition is not UNSET:
+        check_definition(activity.definition, f"{at}/definition")
+    return activity
 
 
 def _check_relevant(types: tuple[str, ...] | UnsetType, at: str) -> None:
     if types is not UNSET:
-        _need(len(types) > 0, at, "is empty")
+        need(len(types) > 0, at, "is empty")
         for place, text in enumerate(types):
-            _need(is_iri(text), f"{at}/{place}", "is not an IRI")
-
-
-def _check_attachment(attachment: Attachment, at: str) -> None:
-    _need(is_iri(attachment.usageType), f"{at}/usageType", "is not an IRI")
-    _need(_MEDIA_TYPE.fullmatch(attachment.contentType) is not None, f"{at}/contentType", "is not a media type")
-    _need(_SHA2.fullmatch(attachment.sha2) is not None, f"{at}/sha2", "is not a SHA-2 in hex")
-    _need(attachment.length >= 0, f"{at}/length", "is negative")
-    if attachment.fileUrl is not UNSET:
-        _need(is_iri(attachment.fileUrl), f"{at}/fileUrl", "is not an IRL")
-    _check_languages(attachment.display, f"{at}/display")
-    _check_languages(attachment.description, f"{at}/description")
-
-
-def _check_languages(texts: Mapping[str, str] | UnsetType, at: str) -> None:
-    if texts is not UNSET:
-        for tag in texts:
-            _need(is_language(tag), f"{at}/{escaped(tag)}", "is not a language tag of RFC 5646")
-
-
-def _check_extensions(extensions: Mapping[str, Any] | UnsetType, at: str) -> None:
-    if extensions is not UNSET:
-        for key in extensions:
-            _need(is_iri(key), f"{at}/{escaped(key)}", "is not an IRI")
-
-
-def escaped(name: str) -> str:
-    """Return a member name as a step of a JSON Pointer (RFC 6901), bounded."""
-    return name[:200].replace("~", "~0").replace("/", "~1")
+            need(is_iri(text), f"{at}/{place}", "is not an IRI")

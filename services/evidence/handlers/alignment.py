@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import msgspec
 
 from services.evidence.domain.alignment import Alignment, Dated, Entry, Target, check_source, in_force, named
-from services.evidence.domain.evidence import Evidence, Park, Private, realigned
+from services.evidence.domain.evidence import Evidence, Park, Private
+from services.evidence.domain.telling import realigned
 from services.evidence.handlers.counting import IntakeCounts
 from services.evidence.handlers.directory import Competencies
 from services.evidence.tables import alignments, pieces

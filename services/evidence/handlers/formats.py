@@ -16,7 +16,7 @@ from services.evidence.formats.reading import Origin, Reader, Reading
 from services.evidence.handlers.alignment import Alignments
 from services.evidence.handlers.intake import ITEMS_A_SLICE, Intake, Item, count
 from services.evidence.handlers.quarantine import Quarantine
-from services.evidence.tables import revisions
+from services.evidence.tables import own_activities, revisions
 from shared.crash_points import reach
 from shared.database import Database
 from shared.errors import InvalidEvent
@@ -25,6 +25,10 @@ from shared.settings import Settings
 Splitter = Callable[[bytes], Sequence[bytes]]
 RANK = {"acknowledged": 0, "duplicate": 1, "accepted": 2, "corrected": 3, "parked": 4, "rejected": 5}
 """What a message with several pieces is said to be: the highest of them."""
+
+
+OWN = "attain:"
+"""How the resource ids begin that Attain gives to what it writes to."""
 
 
 class Form(msgspec.Struct, frozen=True):
@@ -92,6 +96,7 @@ class Formats:
                 readings[index] = (read or kind.read)(raw, origin)
             except InvalidEvent as error:
                 results[index] = _refused(index, error)
+        await self._set_own_apart(readings, tenant)
         await self._align(readings, tenant, form, source)
         commands = await self._revise(readings, tenant, source)
         results |= await self._store(readings, commands, tenant, form)
@@ -110,6 +115,18 @@ class Formats:
         latest = now + datetime.timedelta(seconds=self._settings.clock_skew_s)
         zone = ZoneInfo(self._settings.time_zone)
         return Origin(tenant, source, now, latest, zone, self._settings.caliper_strict)
+
+    async def _set_own_apart(self, readings: dict[int, Reading], tenant: str) -> None:
+        """Acknowledge what tells of activities that Attain itself writes to: its own word is no evidence for it."""
+        activities = {index: activities_of(reading) for index, reading in readings.items()}
+        named = sorted(set().union(*activities.values()))
+        if not named:
+            return
+        async with self._database.connection() as connection:
+            own = await own_activities.among(connection, tenant, named)
+        for index, of_message in activities.items():
+            if of_message and all(activity in own or activity.startswith(OWN) for activity in of_message):
+                readings[index] = Reading(readings[index].id, acknowledged="own_passback")
 
     async def _align(self, readings: Mapping[int, Reading], tenant: str, form: str, source: str) -> None:
         entries = [entry for reading in readings.values() for entry in reading.entries]
@@ -165,6 +182,12 @@ class Formats:
             if item.status == "rejected"
         ]  # fmt: skip
         await self._quarantine.keep(refusals, form)
+
+
+def activities_of(reading: Reading) -> set[str]:
+    """Return the activities that a message has pieces of."""
+    pieces = [*reading.commands, *(reading.revision.members.values() if reading.revision is not None else ())]
+    return {piece.content.activity for piece in pieces if piece.content.activity is not None}
 
 
 def _split(payloads: Sequence[bytes], split: Splitter) -> tuple[dict[int, bytes], dict[int, Item]]:

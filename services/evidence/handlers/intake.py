@@ -5,6 +5,7 @@ Everything up to the writer is done while an earlier batch commits. Nothing here
 """
 
 import asyncio
+import contextlib
 import datetime
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -21,9 +22,9 @@ from services.evidence.domain.evidence import (
     Park,
     RecordEvidence,
     Submission,
-    recorded,
     restored,
 )
+from services.evidence.domain.telling import recorded
 from services.evidence.formats import native
 from services.evidence.handlers.alignment import Alignments
 from services.evidence.handlers.directory import Competencies, Learners
@@ -85,7 +86,8 @@ class Intake:
         Raises:
             Unavailable: nothing was stored.
         """
-        results, commands = await self._read(items, tenant, only_source, read)
+        with self.expecting():
+            results, commands = await self._read(items, tenant, only_source, read)
         stored = await self.store(commands, tenant, way=way)
         self._writer.counts.refused(tenant, len(items) - len(commands))
         for index, item in stored.items():
@@ -93,6 +95,10 @@ class Intake:
         answered = [item for item in results if item is not None]
         count(answered, way)
         return answered
+
+    def expecting(self) -> contextlib.AbstractContextManager[None]:
+        """Tell that items are being read which `store` will be given; see `Writer.expecting`."""
+        return self._writer.expecting()
 
     async def store(
         self, commands: Mapping[int, RecordEvidence], tenant: str, *, way: str, statements: Sequence[StatementRow] = ()
@@ -104,10 +110,12 @@ class Intake:
 
         Raises:
             Unavailable: nothing was stored.
+            KnownStatements: nothing was stored; one of them is not new.
         """
         received_at = datetime.datetime.now(datetime.UTC)
         for _ in range(CHANGES_MET_MAX):
-            submissions = await self._prepare(list(commands.values()), tenant, received_at)
+            with self.expecting():
+                submissions = await self._prepare(list(commands.values()), tenant, received_at)
             try:
                 outcomes = await self._writer.write(submissions, way, statements)
                 break

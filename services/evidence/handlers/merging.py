@@ -2,7 +2,8 @@
 Two learners that are one person: their evidence goes to one of them, and comes back when that turns out wrong.
 
 Each piece is recorded anew for the learner it goes to, under another event id, and taken back from the one it leaves, in
-one transaction over both shards. Evidence that comes later by an identity that moved, moves back with it.
+one transaction over both shards; enrolments go the same way. Evidence that comes later by an identity that moved, moves
+back with it.
 """
 
 import datetime
@@ -12,12 +13,13 @@ from collections.abc import Callable, Sequence
 import asyncpg
 import msgspec
 
-from services.evidence.domain.evidence import moved_away, moved_in
+from services.evidence.domain.roster import Fact, enrolment, events
+from services.evidence.domain.telling import merged, moved_away, moved_in
 from services.evidence.handlers.counting import IntakeCounts
 from services.evidence.handlers.directory import Learners
-from services.evidence.tables import merges, people
+from services.evidence.tables import merges, people, roster
 from services.evidence.tables.pieces import ERASURE_LOCK
-from shared.contracts import EVIDENCE_RECORDED, EvidenceRecorded, Touched
+from shared.contracts import EVIDENCE_RECORDED, EvidenceRecorded, IdentityMerged, Touched
 from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import InvalidEvent, NotFound, Refused
@@ -42,11 +44,12 @@ class Merging:
     """Merges learners of a tenant and undoes it."""
 
     def __init__(
-        self, database: Database, log: EventLog, learners: Learners, counts: IntakeCounts,
+        self, database: Database, log: EventLog, roster_log: EventLog, learners: Learners, counts: IntakeCounts,
         written: Callable[[Sequence[LogRow]], None],
     ) -> None:  # fmt: skip
         self._database = database
         self._log = log
+        self._roster_log = roster_log
         self._learners = learners
         self._counts = counts
         self._written = written
@@ -71,7 +74,9 @@ class Merging:
             for other in await merges.in_force(connection, tenant, [merged]):
                 raise Refused(f"undo merge {other['merge_id']} first", reason="is_merged")
             await merges.add(connection, merge_id, tenant, merged, into, reason, by)
-            moved, appended = await self._move(connection, tenant, merge_id, merged, into, home=None)
+            facts = await _enrol(connection, tenant, merge_id, merged, into)
+            told = IdentityMerged(merged, into, merge_id)
+            moved, appended = await self._move(connection, tenant, told, facts, undone=False)
             reach("merge.appended")
         self._done(tenant, appended)
         return Merged(merge_id, merged, into, moved)
@@ -89,15 +94,27 @@ class Merging:
             if row is None:
                 raise NotFound("no such merge in force")
             merged, into = str(row["merged"]), str(row["kept"])
-            moved, appended = await self._move(connection, tenant, f"{merge_id}-undone", into, merged, home=merged)
+            facts = [
+                *(enrolment(class_id, into, active=False) for class_id in row["joined_classes"]),
+                *(enrolment(class_id, merged, active=True) for class_id in row["left_classes"]),
+            ]
+            told = IdentityMerged(merged, into, merge_id)
+            moved, appended = await self._move(connection, tenant, told, facts, undone=True)
             reach("merge.undone")
         self._done(tenant, appended)
         return Merged(merge_id, merged, into, moved)
 
     async def _move(
-        self, connection: Connection, tenant: str, by: str, away: str, to: str, *, home: str | None
+        self, connection: Connection, tenant: str, told_as: IdentityMerged, facts: Sequence[Fact], *, undone: bool
     ) -> tuple[int, Sequence[LogRow]]:
-        """Move all pieces, or those with a home, between learners; return how many count and the rows appended."""
+        """
+        Move all pieces to whom a learner is merged into, or back those that have their home there, and what the roster says.
+
+        Returns how many pieces count, and the rows appended.
+        """
+        by, away, to, home = told_as.merge, told_as.learner, told_as.into, None
+        if undone:
+            by, away, to, home = f"{told_as.merge}-undone", told_as.into, told_as.learner, told_as.learner
         await merges.moved(connection, tenant)
         found = await merges.pieces_to_move(connection, tenant, away, home)
         time = utc(datetime.datetime.now(datetime.UTC))
@@ -120,9 +137,14 @@ class Merging:
                        gone[at : at + AWAY_PIECES])
             for at in range(0, len(gone), AWAY_PIECES)
         ]  # fmt: skip
-        everything: list[Draft] = [*drafts, *away_drafts]
+        # The learners' own event stands before those that take the pieces back: readers know why they go.
+        identity = merged(tenant, shard_of(tenant, told_as.learner, self._log.shards), time, told_as, undone=undone)
+        everything: list[Draft] = [*drafts, identity, *away_drafts]
         await self._counts.add_events(connection, tenant, len(everything))
-        appended = await append_all(connection, [(self._log, everything)])
+        changed = await roster.upsert(connection, tenant, facts)
+        news = [fact for fact in facts if (fact.kind, fact.key) in changed]
+        enrolled = events(tenant, news, [stable_id(by, fact.key) for fact in news], time, self._roster_log.shards)
+        appended = await append_all(connection, [(self._log, everything), (self._roster_log, enrolled)])
         for (evidence_id, anew), placed in zip(told, appended, strict=False):
             rows.append((evidence_id, to, anew, shard, placed[2], now_home))
         await merges.move(connection, rows)
@@ -131,6 +153,18 @@ class Merging:
     def _done(self, tenant: str, appended: Sequence[LogRow]) -> None:
         self._learners.forget_tenants({tenant})
         self._written(appended)
+
+
+async def _enrol(connection: Connection, tenant: str, merge_id: str, merged: str, into: str) -> list[Fact]:
+    """Note which enrolments go from one learner to another, and return the facts."""
+    left = await roster.classes_of(connection, tenant, merged)
+    own = await roster.classes_of(connection, tenant, into)
+    joined = [class_id for class_id in left if class_id not in own]
+    await merges.note_enrolments(connection, merge_id, left, joined)
+    return [
+        *(enrolment(class_id, merged, active=False) for class_id in left),
+        *(enrolment(class_id, into, active=True) for class_id in joined),
+    ]
 
 
 class _Body(msgspec.Struct):

@@ -1,8 +1,8 @@
 """
 The one writer of this process: commits everything that waits in one transaction, while the next is being validated.
 
-Callers queue submissions and wait for their outcomes. When nothing waits, an item is committed at once; under load many
-requests share a commit.
+Callers queue submissions and wait for their outcomes. When nothing else is on its way, an item is committed at once; under
+load many requests share a commit.
 """
 
 import asyncio
@@ -10,16 +10,15 @@ import contextlib
 import dataclasses
 import datetime
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import asyncpg
 
-from services.evidence.domain.decisions import Decision, Outcome, Row, decide
-from services.evidence.domain.evidence import State, Submission
-from services.evidence.domain.validity import Piece
+from services.evidence.domain.decisions import Decision, Outcome, decide
+from services.evidence.domain.evidence import Submission
 from services.evidence.handlers.counting import IntakeCounts
-from services.evidence.tables import alignments, merges, pieces, quarantine, statements
+from services.evidence.handlers.storing import ForestNotLocked, load, people_of, store
+from services.evidence.tables import alignments, merges, pieces, statements
 from services.evidence.tables.statements import Row as StatementRow
 from shared.crash_points import reach
 from shared.database import Connection, Database
@@ -32,6 +31,9 @@ WAITING_ITEMS_MAX = 40_000
 WAIT_FOR_ROOM_S_MAX = 20.0
 ATTEMPTS_MAX = 6
 DRAIN_S_MAX = 10.0
+GATHER_S = 0.01
+"""How long a small group waits for requests that are being read, to share its commit: a commit costs about as much."""
+GATHER_ITEMS = 1_000
 
 
 class ErasedLearner(AttainError):
@@ -48,6 +50,13 @@ class MovedLearners(AttainError):
     def __init__(self, moves: dict[str, int]) -> None:
         super().__init__("identities moved meanwhile")
         self.moves = moves
+
+
+class KnownStatements(AttainError):
+    """Statements that were taken for new are known: look them up."""
+
+    def __init__(self) -> None:
+        super().__init__("statements are known already")
 
 
 class StaleAlignment(AttainError):
@@ -78,6 +87,9 @@ class Writer:
         self._work = asyncio.Event()
         self._room = asyncio.Event()
         self._generations: dict[int, int] = {}
+        self._coming = 0
+        """Requests that are being read, and will be written."""
+        self._came = asyncio.Event()
         self.counts = IntakeCounts()
 
     async def prepare(self) -> None:
@@ -85,6 +97,16 @@ class Writer:
         async with self._database.connection() as connection:
             heads = await self._log.heads(connection)
         self._generations = {shard: head.generation for shard, head in heads.items()}
+
+    @contextlib.contextmanager
+    def expecting(self) -> Iterator[None]:
+        """Tell that a request is being read, for as long as it is; what waits in its stead waits a little for it."""
+        self._coming += 1
+        try:
+            yield
+        finally:
+            self._coming -= 1
+            self._came.set()
 
     async def write(
         self, submissions: Sequence[Submission], way: str, rows: Sequence[StatementRow] = ()
@@ -96,6 +118,7 @@ class Writer:
             Unavailable: the database is away, or too much waits already.
             ErasedLearner: nothing was stored; identify again.
             MovedLearners, StaleAlignment: nothing was stored; identify, or align, again.
+            KnownStatements: nothing was stored; one of `rows` is not new.
         """
         if not submissions and not rows:
             return []
@@ -116,6 +139,7 @@ class Writer:
         """Write until cancelled."""
         while True:
             await self._work.wait()
+            await self._gather()
             group = self._take()
             try:
                 await self._answer(group)
@@ -133,6 +157,14 @@ class Writer:
                 while self._items:
                     self._room.clear()
                     await self._room.wait()
+
+    async def _gather(self) -> None:
+        """Wait, for a bounded time, for the requests that are being read, unless a commit is worth it already."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_S):
+                while self._coming and self._items < GATHER_ITEMS:
+                    self._came.clear()
+                    await self._came.wait()
 
     def _take(self) -> list[_Waiting]:
         group = [self._waiting.popleft()]
@@ -172,7 +204,7 @@ class Writer:
                 return await self._write(group, forests)
             except asyncpg.UniqueViolationError:
                 continue  # another replica was first with an id: read it, and decide again
-            except _ForestNotLocked as error:
+            except ForestNotLocked as error:
                 forests |= error.sources
         raise Unavailable("other writers kept changing the same evidence; send it again")
 
@@ -184,16 +216,18 @@ class Writer:
         async with self.counts.storing() as refused, self._database.transaction() as connection:
             has_moved = await self._refuse_erased(connection, submissions)
             await self._refuse_stale(connection, submissions)
-            await statements.add(connection, [row for waiting in group for row in waiting.statements])
-            known = await _load(connection, submissions, forests)
+            if not await statements.add(connection, [row for waiting in group for row in waiting.statements]):
+                raise KnownStatements
+            known = await load(connection, submissions, forests)
             decision = decide(submissions, known, utc(now))
             await self.counts.add(connection, refused, submissions, decision)
             appended = await append_all(connection, [(self._log, decision.drafts)])
             positions = [row[2] for row in appended]
             reach("evidence.appended")
-            await _store(connection, decision, positions, group, now)
+            ways = {id(submission): waiting.way for waiting in group for submission in waiting.submissions}
+            await store(connection, decision, positions, ways, now)
             if has_moved:
-                await merges.set_homes(connection, _people(decision))
+                await merges.set_homes(connection, people_of(decision))
             reach("evidence.stored")
         reach("evidence.committed")
         self._written(appended)
@@ -241,101 +275,7 @@ class Writer:
         return answers
 
 
-class _ForestNotLocked(Exception):
-    def __init__(self, sources: set[tuple[str, str]]) -> None:
-        self.sources = sources
-
-
 def _fail(group: Sequence[_Waiting], error: Exception) -> None:
     for waiting in group:
         if not waiting.answer.done():
             waiting.answer.set_exception(error)
-
-
-async def _load(
-    connection: Connection, submissions: Sequence[Submission], forests: set[tuple[str, str]]
-) -> list[Piece]:
-    """
-    Return what is known of the batch. Plain new evidence needs its own ids only, and no lock.
-
-    What changes rows that exist (targets, awaited or parked ids) needs the lock of its source first.
-    """
-    ids = []
-    targets = []
-    needed = set(forests)
-    for submission in submissions:
-        command = submission.command
-        ids.append(command.evidence_id)
-        if submission.draft is None or command.content.supersedes is not None:
-            needed.add((command.tenant, command.content.source))
-            if command.target is not None:
-                targets.append(command.target)
-    if needed:
-        await pieces.lock_forests(connection, needed)
-    if targets:
-        known = await pieces.known_forest(connection, ids + targets)
-    else:
-        known = await pieces.known(connection, ids)
-    waiting = {
-        (piece.tenant, piece.source): None for piece in known if piece.state in (State.AWAITED, State.PARKED)
-    }.keys()
-    if not waiting:
-        return known
-    if not waiting <= needed:
-        raise _ForestNotLocked(set(waiting))
-    return known if targets else await pieces.known_forest(connection, ids)
-
-
-async def _store(
-    connection: Connection, decision: Decision, positions: Sequence[int], group: Sequence[_Waiting],
-    now: datetime.datetime,
-) -> None:  # fmt: skip
-    rows = [_row(row, decision, positions) for row in decision.inserts.values()]
-    rows.sort(key=_first)
-    await pieces.insert(connection, rows)
-    await pieces.update(connection, [_row(row, decision, positions) for row in decision.updates.values()])
-    await pieces.set_validity(connection, decision.flipped)
-    if decision.parked:
-        ways = {id(submission): waiting.way for waiting in group for submission in waiting.submissions}
-        parked = {}
-        for submission, park in decision.parked:
-            command, content = submission.command, submission.command.content
-            parked[command.evidence_id] = (
-                command.evidence_id, command.tenant, content.source, content.id, content.learner, park.reason,
-                park.pointer, park.detail, park.awaits, ways[id(submission)], command.original, command.form,
-                park.awaits_entry, park.seen,
-            )  # fmt: skip
-        await quarantine.park(connection, list(parked.values()), now)
-    await quarantine.release(connection, decision.released)
-
-
-def _people(decision: Decision) -> list[tuple[str, str, str, str]]:
-    """Return whose the pieces of a batch are, as their sources know them."""
-    return [
-        (row.piece.evidence_id, row.piece.tenant, row.piece.source, row.submission.command.content.learner)
-        for rows in (decision.inserts, decision.updates)
-        for row in rows.values()
-        if row.submission is not None and row.submission.command.content.learner is not None
-    ]
-
-
-def _row(row: Row, decision: Decision, positions: Sequence[int]) -> tuple[Any, ...]:
-    piece, submission = row
-    if piece.draft is None:
-        shard, pos = None, None
-    else:
-        shard, pos = decision.drafts[piece.draft].shard, positions[piece.draft]
-    if submission is None:
-        id, received_at, private, align_by = None, None, None, None
-    else:
-        command, received_at = submission.command, submission.received_at
-        id, private, align_by = command.content.id, command.private, command.content.align_by
-    return (
-        piece.evidence_id, piece.tenant, piece.source, id, piece.state, piece.digest, piece.learner, shard, pos,
-        piece.valid, piece.relation, piece.target, received_at, private, align_by,
-    )  # fmt: skip
-
-
-def _first(row: tuple[Any, ...]) -> str:
-    evidence_id: str = row[0]
-    return evidence_id

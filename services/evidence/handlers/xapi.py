@@ -1,9 +1,10 @@
 """xAPI statements: kept known by their digest, turned into evidence, answered as the specification says."""
 
 import asyncio
+import contextlib
 import datetime
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -15,12 +16,13 @@ from services.evidence.formats.reading import Origin
 from services.evidence.formats.xapi import Taken
 from services.evidence.formats.xapi_statement import Version
 from services.evidence.formats.xapi_types import Account, Actor, Statement
-from services.evidence.handlers.intake import ITEMS_A_SLICE, Intake, Item, count
+from services.evidence.handlers.intake import CHANGES_MET_MAX, ITEMS_A_SLICE, Intake, Item, count
 from services.evidence.handlers.quarantine import Quarantine
+from services.evidence.handlers.writer import KnownStatements
 from services.evidence.tables import statements
 from services.evidence.tables.statements import Known, Row
 from shared.database import Database
-from shared.errors import InvalidEvent, NotFound, Refused
+from shared.errors import InvalidEvent, NotFound, Refused, Unavailable
 from shared.events import encode_json, utc
 from shared.settings import Settings
 from shared.shards import stable_id
@@ -57,22 +59,11 @@ class Statements:
             Refused: an id is known with another content; nothing was stored.
             Unavailable: send it again; what was stored already has no second effect.
         """
-        several = len(items) > 1
-        taken: list[Taken] = []
-        for index, raw in enumerate(items):
-            await _breathe(index)
-            try:
-                taken.append(self._read(raw, sender))
-            except InvalidEvent as error:
-                at = f"/{index}{error.pointer}" if several else error.pointer
-                raise InvalidEvent(error.detail, pointer=at, **error.members) from error
-        if len({one.id for one in taken}) < len(taken):
-            raise InvalidEvent("an id comes twice in the batch", reason="duplicate_in_batch", pointer="/id")
-        known = await self._known(taken, sender)
-        in_conflict = [one.id for one in taken if one.id in known and known[one.id].digest != one.fingerprint]
-        if in_conflict:
-            raise Refused(f"statement {min(in_conflict)} is known with other content", pointer="/id")
-        became = await self._record(taken, known, sender)
+        with self._intake.expecting():
+            taken = await self._read_all(items, sender)
+        became = await self._record_new(taken, sender)
+        if became is None:
+            became = await self._record_known(taken, sender)
         lost = [item.id for item in became.values() if item.reason == "conflict"]
         if lost:
             raise Refused(f"statement {lost[0]} is known with other content", pointer="/id")
@@ -88,12 +79,7 @@ class Statements:
                 taken[index] = self._read(raw, sender, sniffed(raw))
             except InvalidEvent as error:
                 results[index] = _refused(index, None, error)
-        known = await self._known(list(taken.values()), sender)
-        right: dict[Id, Taken] = {}
-        for one in taken.values():
-            if one.id not in known or known[one.id].digest == one.fingerprint:
-                right.setdefault(one.id, one)
-        recorded = await self._record(list(right.values()), known, sender)
+        right, known, recorded = await self._record_right(list(taken.values()), sender)
         for index, one in taken.items():
             if one.id not in right or right[one.id].fingerprint != one.fingerprint:
                 conflict = InvalidEvent("the id is known with other content", reason="conflict", pointer="/id")
@@ -105,6 +91,20 @@ class Statements:
         answered = [results[index] for index in range(len(items))]
         count(answered, "xapi")
         return answered
+
+    async def _record_right(
+        self, taken: Sequence[Taken], sender: Sender
+    ) -> tuple[dict[Id, Taken], dict[Id, Known], dict[Id, Item]]:
+        """Record those that are new or known with the same content, the first of an id; return them, and what was known."""
+        for _ in range(CHANGES_MET_MAX):
+            known = await self._known(taken, sender)
+            right: dict[Id, Taken] = {}
+            for one in taken:
+                if one.id not in known or known[one.id].digest == one.fingerprint:
+                    right.setdefault(one.id, one)
+            with contextlib.suppress(KnownStatements):
+                return right, known, await self._record(list(right.values()), known, sender)
+        raise _sent_by_others()
 
     async def again(self, original: bytes, tenant: str, source: str) -> Sequence[Item]:
         """Take a quarantined statement in again."""
@@ -132,10 +132,48 @@ class Statements:
         async with self._database.connection() as connection:
             return await statements.outcomes(connection, tenant)
 
+    async def _record_new(self, taken: Sequence[Taken], sender: Sender) -> dict[Id, Item] | None:
+        """Record statements as new ones, which spares asking for them; None, and nothing is stored, where one is not."""
+        try:
+            return await self._record(taken, {}, sender)
+        except KnownStatements:
+            return None
+
+    async def _record_known(self, taken: Sequence[Taken], sender: Sender) -> dict[Id, Item]:
+        """
+        Record statements of which some are known.
+
+        Raises:
+            Refused: one is known with another content; nothing was stored.
+            Unavailable: others keep sending the same.
+        """
+        for _ in range(CHANGES_MET_MAX):
+            known = await self._known(taken, sender)
+            in_conflict = [one.id for one in taken if one.id in known and known[one.id].digest != one.fingerprint]
+            if in_conflict:
+                raise Refused(f"statement {min(in_conflict)} is known with other content", pointer="/id")
+            with contextlib.suppress(KnownStatements):
+                return await self._record(taken, known, sender)
+        raise _sent_by_others()
+
+    async def _read_all(self, items: Sequence[bytes], sender: Sender) -> list[Taken]:
+        """Read statements that are taken in together; raises `InvalidEvent` as `take` does."""
+        taken: list[Taken] = []
+        for index, raw in enumerate(items):
+            await _breathe(index)
+            try:
+                taken.append(self._read(raw, sender))
+            except InvalidEvent as error:
+                at = f"/{index}{error.pointer}" if len(items) > 1 else error.pointer
+                raise InvalidEvent(error.detail, pointer=at, **error.members) from error
+        if len({one.id for one in taken}) < len(taken):
+            raise InvalidEvent("an id comes twice in the batch", reason="duplicate_in_batch", pointer="/id")
+        return taken
+
     def _read(self, raw: bytes, sender: Sender, version: Version | None = None) -> Taken:
         if len(raw) > self._settings.item_bytes_max:
             raise InvalidEvent(f"over {self._settings.item_bytes_max} bytes", reason="too_large", pointer="")
-        return xapi.take(raw, version or sender.version, str(uuid.uuid4()))
+        return xapi.take(raw, version or sender.version, _fresh_id)
 
     async def _known(self, taken: Sequence[Taken], sender: Sender) -> dict[Id, Known]:
         """Return what is known of the ids of statements."""
@@ -144,15 +182,21 @@ class Statements:
             found = await statements.known(connection, list(keys))
         return {keys[key]: known for key, known in found.items()}
 
-    def _row(self, key: str, one: Taken, sender: Sender, now: datetime.datetime) -> Row:
+    def _rows(self, taken: Iterable[Taken], sender: Sender, now: datetime.datetime) -> list[Row]:
         kept = self._settings.statements_kept
-        keeps = kept == "all" or (kept == "scored" and (one.is_scored or one.voids is not None))
-        voids = None if one.voids is None else evidence_id(sender.tenant, sender.source, one.voids)
-        outcome = "voiding" if one.voids is not None else xapi.why_not(one) or "evidence"
-        return Row(
-            key, sender.tenant, sender.source, one.fingerprint, outcome, now, voids,
-            one.learner if keeps else None, _body(one, sender, now) if keeps else None,
-        )  # fmt: skip
+        stored = utc(now)
+        authority = Actor("Agent", account=Account(HOME, f"{sender.tenant}/{sender.subject}"))
+        rows = []
+        for one in taken:
+            keeps = kept == "all" or (kept == "scored" and (one.is_scored or one.voids is not None))
+            voids = None if one.voids is None else evidence_id(sender.tenant, sender.source, one.voids)
+            outcome = "voiding" if one.voids is not None else xapi.why_not(one) or "evidence"
+            rows.append(Row(
+                evidence_id(sender.tenant, sender.source, one.id), sender.tenant, sender.source, one.fingerprint,
+                outcome, now, voids, one.learner if keeps else None,
+                _body(one, stored, sender.version, authority) if keeps else None,
+            ))  # fmt: skip
+        return rows
 
     async def _record(self, taken: Sequence[Taken], known: dict[Id, Known], sender: Sender) -> dict[Id, Item]:
         """
@@ -168,8 +212,9 @@ class Statements:
         for index, one in enumerate(taken):
             await _breathe(index)
             try:
-                at = known[one.id].received_at if one.id in known else now
-                reading = xapi.evidence(one, msgspec.structs.replace(origin, received_at=at))
+                came = known.get(one.id)
+                as_of = origin if came is None else msgspec.structs.replace(origin, received_at=came.received_at)
+                reading = xapi.evidence(one, as_of)
             except InvalidEvent as error:
                 items[one.id] = _refused(index, one.id, error)
                 refusals.append(_refusal(one, error.members["reason"], error.pointer, error.detail, sender))
@@ -178,11 +223,7 @@ class Statements:
                 items[one.id] = Item(index, one.id, "acknowledged", reason=reading.acknowledged)
             else:
                 [commands[index]] = reading.commands
-        rows = [
-            self._row(evidence_id(sender.tenant, sender.source, one.id), one, sender, now)
-            for one in taken
-            if one.id not in known
-        ]
+        rows = self._rows((one for one in taken if one.id not in known), sender, now)
         stored = await self._intake.store(commands, sender.tenant, way="xapi", statements=rows)
         for index, item in stored.items():
             one = taken[index]
@@ -197,17 +238,21 @@ class Statements:
         return Origin(sender.tenant, sender.source, now, latest, ZoneInfo(self._settings.time_zone))
 
 
-def _body(one: Taken, sender: Sender, now: datetime.datetime) -> bytes:
+def _body(one: Taken, stored: str, version: Version, authority: Actor) -> bytes:
     """Return the statement as it is given back: with what the LRS sets."""
     statement: Statement = msgspec.structs.replace(
-        one.statement,
-        id=one.id,
-        stored=utc(now),
-        timestamp=one.statement.timestamp or utc(now),
-        version=sender.version,
-        authority=Actor("Agent", account=Account(HOME, f"{sender.tenant}/{sender.subject}")),
-    )
+        one.statement, id=one.id, stored=stored, timestamp=one.statement.timestamp or stored, version=version,
+        authority=authority,
+    )  # fmt: skip
     return encode_json(statement)
+
+
+def _sent_by_others() -> Unavailable:
+    return Unavailable("the same statements are being sent by others; send them again")
+
+
+def _fresh_id() -> Id:
+    return str(uuid.uuid4())
 
 
 def sniffed(raw: bytes) -> Version:

@@ -58,12 +58,17 @@ async def publish(
         tenant,
         version,
     )
-    await connection.copy_records_to_table(
-        "alignment",
-        records=[
-            (tenant, e.id, e.source, e.effective_from, version, e.kind, targets, origin, by, now, False)
-            for e, targets in news
-        ],
+    added = [(e.id, e.source, e.effective_from, e.kind, targets) for e, targets in news]
+    await connection.execute(
+        "insert into alignment select $1, k.id, k.source, k.effective_from, $2, k.kind, k.targets, $3, $4, $5, false"
+        " from unnest($6::text[], $7::text[], $8::text[], $9::text[], $10::bytea[])"
+        "   k (id, source, effective_from, kind, targets)",
+        tenant,
+        version,
+        origin,
+        by,
+        now,
+        *columns(added, 5),
     )
     return version, len(news)
 

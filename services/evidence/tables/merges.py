@@ -61,11 +61,18 @@ async def add(connection: Connection, merge_id: str, tenant: str, merged: str, i
     )
 
 
+async def note_enrolments(connection: Connection, merge_id: str, left: Sequence[str], joined: Sequence[str]) -> None:
+    """Store which classes a merge took the one learner out of, and put the other into."""
+    await connection.execute(
+        "update learner_merge set left_classes = $2, joined_classes = $3 where merge_id = $1", merge_id, left, joined
+    )
+
+
 async def undo(connection: Connection, tenant: str, merge_id: str, by: str) -> asyncpg.Record | None:
     """Mark a merge in force as undone and give the identities back; return who was merged into whom."""
     row = await connection.fetchrow(
         "update learner_merge set undone_by = $3, undone_at = now()"
-        " where tenant = $1 and merge_id = $2 and undone_at is null returning merged, kept",
+        " where tenant = $1 and merge_id = $2 and undone_at is null returning merged, kept, left_classes, joined_classes",
         tenant,
         merge_id,
         by,

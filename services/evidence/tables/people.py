@@ -1,5 +1,6 @@
 """Statements on learners: the only place where names and source ids are kept."""
 
+import datetime
 from collections.abc import Sequence
 
 import asyncpg
@@ -109,6 +110,19 @@ async def erase(connection: Connection, lock: int, tenant: str, learner: str) ->
     return await connection.fetch(
         "delete from learner_identity where tenant = $1 and learner = $2 returning source, source_id", tenant, learner
     )
+
+
+async def erased(connection: Connection) -> list[asyncpg.Record]:
+    """Return all learners of all tenants that are erased."""
+    return await connection.fetch("select tenant, learner, erased_at from erased_learner order by erased_at, learner")
+
+
+async def erased_at(connection: Connection, tenant: str, learner: str) -> datetime.datetime | None:
+    """Return when a learner was erased, if ever."""
+    found: datetime.datetime | None = await connection.fetchval(
+        "select erased_at from erased_learner where tenant = $1 and learner = $2", tenant, learner
+    )
+    return found
 
 
 async def references(

@@ -9,6 +9,7 @@ import msgspec
 from services.evidence.domain.evidence import State
 from services.evidence.domain.validity import Piece, Place
 from shared.database import Connection, columns
+from shared.row_security import rows_of
 
 _COLUMNS = (
     "evidence_id", "tenant", "source", "id", "state", "digest", "learner", "shard", "pos", "valid", "relation",
@@ -95,7 +96,7 @@ async def insert(connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
     COPY costs half of an insert; where another replica was first with an id it raises `asyncpg.UniqueViolationError`.
     """
     if rows:
-        await connection.copy_records_to_table("evidence", records=rows, columns=_COLUMNS)
+        await connection.copy_records_to_table(rows_of("evidence"), records=rows, columns=_COLUMNS)
 
 
 async def update(connection: Connection, rows: Sequence[Sequence[Any]]) -> None:

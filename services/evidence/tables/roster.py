@@ -36,6 +36,18 @@ async def set_groups(connection: Connection, tenant: str, groups: Sequence[tuple
     )
 
 
+async def classes_of(connection: Connection, tenant: str, learner: str) -> list[str]:
+    """Return the classes in which a learner is enrolled now, in order."""
+    rows = await connection.fetch(
+        "select convert_from(data, 'UTF8')::jsonb ->> 'class_id' from roster_fact where tenant = $1 and kind = $2"
+        "   and subject = $3 and convert_from(data, 'UTF8')::jsonb @> '{\"active\": true}' order by 1",
+        tenant,
+        ROSTER_ENROLMENT,
+        learner,
+    )
+    return [row[0] for row in rows]
+
+
 async def groups(connection: Connection, tenant: str, after: str, limit: int) -> list[asyncpg.Record]:
     """Return the memberships of the learners behind one, in the order of learners; `limit` bounds the learners."""
     return await connection.fetch(

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID
 
 from shared import consumer, event_log, reconciliation
+from shared.row_security import keep_rows_apart
 
 metadata = sa.MetaData()
 event_log.define_tables(metadata)
@@ -34,7 +35,9 @@ evidence = sa.Table(
     sa.Column("align_by", _TEXT),
     sa.Column("told", UUID),
     sa.Column("home", UUID),
+    postgresql_partition_by="RANGE (evidence_id)",
 )
+keep_rows_apart(evidence)
 sa.Index(
     "evidence_align_by",
     evidence.c.tenant,
@@ -229,6 +232,9 @@ learner_merge = sa.Table(
     sa.Column("merged_at", _INSTANT, nullable=False),
     sa.Column("undone_by", _TEXT),
     sa.Column("undone_at", _INSTANT),
+    # Which enrolments it moved.
+    sa.Column("left_classes", sa.ARRAY(_TEXT), nullable=False, server_default="{}"),
+    sa.Column("joined_classes", sa.ARRAY(_TEXT), nullable=False, server_default="{}"),
 )
 _IN_FORCE = learner_merge.c.undone_at.is_(None)
 sa.Index(
@@ -259,3 +265,38 @@ api_key = sa.Table(
     sa.Column("revoked_at", _INSTANT),
 )
 sa.Index("api_key_tenant", api_key.c.tenant)
+
+access_log = sa.Table(
+    "access_log",
+    metadata,
+    sa.Column("no", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("tenant", _TEXT, nullable=False),
+    sa.Column("at", _INSTANT, nullable=False, server_default=sa.text("now()")),
+    sa.Column("person", _TEXT, nullable=False),
+    sa.Column("act", _TEXT, nullable=False),
+    # The way and source of intake, the learner of an export until that is erased, the certificate of an erasure.
+    sa.Column("target", _TEXT, nullable=False),
+)
+sa.Index("access_log_tenant", access_log.c.tenant, access_log.c.no)
+
+own_activity = sa.Table(
+    "own_activity",
+    metadata,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    # As evidence would name it: the address of a line item, `assignment:<id>`, the id of a line item of OneRoster.
+    sa.Column("activity", _TEXT, primary_key=True),
+    sa.Column("noted_by", _TEXT, nullable=False),
+    sa.Column("noted_at", _INSTANT, nullable=False, server_default=sa.text("now()")),
+)
+
+rollover = sa.Table(
+    "rollover",
+    metadata,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("session", _TEXT, primary_key=True),
+    # JSON: the (kind, key) of each fact of the roster that it ended.
+    sa.Column("ended", sa.LargeBinary, nullable=False),
+    sa.Column("done_by", _TEXT, nullable=False),
+    sa.Column("done_at", _INSTANT, nullable=False, server_default=sa.text("now()")),
+    sa.Column("undone_at", _INSTANT),
+)

@@ -40,16 +40,22 @@ async def known(connection: Connection, statement_keys: Sequence[str]) -> dict[s
     return {str(row["statement_key"]): Known(row["digest"], row["received_at"]) for row in rows}
 
 
-async def add(connection: Connection, rows: Sequence[Row]) -> None:
-    """Store statements whose ids are new, in the order of their keys so that writers of the same ids cannot deadlock."""
-    if rows:
-        await connection.execute(
-            "insert into xapi_statement (statement_key, tenant, source, digest, outcome, received_at, voids,"
-            "   learner_source_id, body)"
-            " select * from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[],"
-            "   $7::uuid[], $8::text[], $9::bytea[]) on conflict do nothing",
-            *columns(sorted(rows, key=itemgetter(0)), 9),
-        )
+async def add(connection: Connection, rows: Sequence[Row]) -> bool:
+    """
+    Store statements, in the order of their keys so that writers of the same ids cannot deadlock.
+
+    False where an id is known already, or comes twice.
+    """
+    if not rows:
+        return True
+    done = await connection.execute(
+        "insert into xapi_statement (statement_key, tenant, source, digest, outcome, received_at, voids,"
+        "   learner_source_id, body)"
+        " select * from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[],"
+        "   $7::uuid[], $8::text[], $9::bytea[]) on conflict do nothing",
+        *columns(sorted(rows, key=itemgetter(0)), 9),
+    )
+    return int(done.rpartition(" ")[2]) == len(rows)
 
 
 async def find(connection: Connection, statement_key: str) -> asyncpg.Record | None:

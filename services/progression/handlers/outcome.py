@@ -1,17 +1,18 @@
 """What one batch writes: the journal, states and standings as they are at its end, and what is told."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 from services.progression.decisions import COMPETENCY_DECIDED, CompetencyDecided
 from services.progression.handlers.logs import Logs
+from services.progression.identities import ERASED, told_of
 from services.progression.inputs import Key, Learner
 from services.progression.journal import JournalEntry, JournalRow, pack_entries
-from services.progression.tables import journals, key_states, rulebook, set_apart
+from services.progression.tables import erasing, journals, key_states, rulebook, set_apart
 from services.progression.telling import Told
 from shared.consumer import ShardBatch
-from shared.contracts import CHECKPOINT, MASTERY_UPDATED, Checkpoint, MasteryUpdated
+from shared.contracts import CHECKPOINT, IDENTITY_ERASED, MASTERY_UPDATED, Checkpoint, IdentityErased, MasteryUpdated
 from shared.crash_points import reach
 from shared.database import Connection
 from shared.event_log import LogRow, append_all
@@ -93,6 +94,7 @@ class Outcome:
         Raises:
             RuntimeError: more learners were blocked in an hour than data could explain.
         """
+        erased = self._note_identities()
         await journals.append_journal(connection, self._journal_rows())
         reach("fold.journalled")
         await key_states.save_states(connection, sorted([(*key, *row) for key, row in self.states.items()]))
@@ -104,6 +106,8 @@ class Outcome:
             await set_apart.delete_blocked(connection, self.unblocked)
         if self.blocked:
             await self._save_blocked(connection, blocked_learners_max)
+        for shard, tenant, learner in erased:
+            await erasing.erase(connection, shard, tenant, learner, [*logs.relayed(), logs.decisions])
         reach("fold.saved")
         self.appended = await append_all(
             connection,
@@ -113,6 +117,50 @@ class Outcome:
                 (logs.progression, self.progression),
             ],
         )
+
+    def _note_identities(self) -> list[tuple[int, str, str]]:
+        """
+        Tell what the batch decides on who learners are; return (shard, tenant, learner) of those to be erased.
+
+        Of an erased learner nothing is told any more but that: what the batch had to say before is left out.
+        """
+        told: list[tuple[int, Told]] = []
+        for shard, groups in self.journal.items():
+            for (tenant, learner, competency), entries in groups.items():
+                for entry in entries if learner and not competency else ():
+                    event = told_of(entry.type, tenant, learner, entry.id, entry.time, entry.data)
+                    if event is not None:
+                        told.append((shard, event))
+        if not told:
+            return []
+        gone = {(event.tenant, event.learner): shard for shard, event in told if event.type == ERASED}
+        self._leave_out(gone.keys())
+        others, self.advancement = self.advancement, []
+        for shard, event in told:
+            self.note_told(shard, [event])
+            if event.type == ERASED:
+                self.progression.append(self._forgotten(shard, event))
+        # First: who a learner is explains why evidence comes and goes.
+        self.advancement += others
+        return [(shard, *learner) for learner, shard in gone.items()]
+
+    def _leave_out(self, learners: Set[Learner]) -> None:
+        """Drop what the batch was to write of learners, but for the journal."""
+        if learners:
+            for drafts in (self.progression, self.advancement, self.decisions):
+                drafts[:] = [draft for draft in drafts if (draft.tenant, draft.subject) not in learners]
+            self.states = {key: row for key, row in self.states.items() if key[:2] not in learners}
+            self.standings = {learner: row for learner, row in self.standings.items() if learner not in learners}
+            self.blocked = [row for row in self.blocked if row[:2] not in learners]
+
+    def _forgotten(self, shard: int, event: Told) -> Draft:
+        """Return what tells the readers of states that a learner is erased."""
+        body = envelope(
+            id=f"{self._id}.{event.id}", source="progression", type=IDENTITY_ERASED, tenant=event.tenant,
+            subject=event.learner, time=event.time,
+            data=encode_json(IdentityErased(event.learner, event.data["certificate"])), cause=event.data["cause"]["id"],
+        )  # fmt: skip
+        return Draft(shard, event.tenant, event.learner, body)
 
     def _journal_rows(self) -> list[JournalRow]:
         rows = []

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Literal
 
 from services.progression.policy.members import Normalise, Scale
-from shared.contracts import Score
+from shared.contracts import WAIVED, Score
 
 Place = Callable[[Score], float | None]
 MISSING = frozenset(("missing", "not submitted", "not_submitted"))
-EXEMPT = frozenset(("exempt", "excused"))
+EXEMPT = frozenset(("exempt", "excused", WAIVED))
 
 
 def mark_of(score: Score) -> Literal["missing", "exempt"] | None:

@@ -6,6 +6,7 @@ from typing import Any
 from services.progression.inputs import Key
 from services.progression.journal import JournalRow
 from shared.database import Connection, columns
+from shared.row_security import rows_of
 
 
 async def journal_heads(connection: Connection, shards: Collection[int]) -> dict[int, int]:
@@ -19,7 +20,7 @@ async def journal_heads(connection: Connection, shards: Collection[int]) -> dict
 async def append_journal(connection: Connection, rows: Sequence[JournalRow]) -> None:
     """Append rows whose positions the shard's owner has given."""
     if rows:
-        await connection.copy_records_to_table("journal", records=rows)
+        await connection.copy_records_to_table(rows_of("journal"), records=rows)
 
 
 async def load_evidence(connection: Connection, keys: Collection[Key]) -> list[Any]:

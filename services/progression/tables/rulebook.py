@@ -57,12 +57,12 @@ async def load_documents(connection: Connection, tenant: str, policy: str, frame
 
 async def save_activations(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Store (shard, tenant, no, input_id, pos, time, framework, policy, version, time_zone, breaks, mode, batch)."""
-    if rows:
-        names = [
-            "shard", "tenant", "no", "input_id", "pos", "time", "framework", "policy", "version", "time_zone", "breaks",
-            "mode", "batch",
-        ]  # fmt: skip
-        await connection.copy_records_to_table("activation", records=rows, columns=names)
+    names = (
+        "shard", "tenant", "no", "input_id", "pos", "time", "framework", "policy", "version", "time_zone", "breaks",
+        "mode", "batch",
+    )  # fmt: skip
+    values = ", ".join(f"${number}" for number in range(1, len(names) + 1))
+    await connection.executemany(f"insert into activation ({', '.join(names)}) values ({values})", rows)
 
 
 async def add_proposal(connection: Connection, row: Sequence[Any]) -> None:

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 
 from shared import consumer, event_log, reconciliation
+from shared.row_security import keep_rows_apart
 
 metadata = sa.MetaData()
 event_log.define_tables(metadata)
@@ -45,7 +46,9 @@ journal = sa.Table(
     sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Column("events", sa.Integer, nullable=False),
     sa.Index("journal_key", "learner", "competency"),
+    postgresql_partition_by="RANGE (shard)",
 )
+keep_rows_apart(journal)
 policy = sa.Table(
     "policy",
     metadata,

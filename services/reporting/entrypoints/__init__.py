@@ -10,6 +10,7 @@ from services.reporting.entrypoints import (
     operations,
     pages,
     people,
+    positions,
     records,
 )
 from services.reporting.entrypoints.consuming import ModelConsumer, subscribe_model
@@ -18,5 +19,8 @@ from services.reporting.entrypoints.people import PEOPLE_TIMEOUT_S
 __all__ = ["PEOPLE_TIMEOUT_S", "ROUTERS", "ModelConsumer", "subscribe_model"]
 
 ROUTERS = tuple(
-    each.router for each in (records, credentials, classes, districts, exports, people, audit, live, operations, pages)
-)
+    each.router
+    for each in (
+        records, credentials, classes, districts, exports, people, audit, live, operations, positions, pages
+    )
+)  # fmt: skip

@@ -33,7 +33,7 @@ async def oneroster(
     """Every state as a OneRoster 1.2 result, by the ids that `source` has of its learners; whom it does not know is left out."""
     page = await exports.results(caller, source, after, limit)
     settings: Settings = request.app.state.settings
-    base = f"{settings.reporting_url.rstrip('/')}/v1/exports/oneroster"
+    base = f"{(settings.public_url or settings.reporting_url).rstrip('/')}/v1/exports/oneroster"
     results = [result(state, student, base) for state in page.states for student in page.students[state.learner]]
     if format == "csv":
         answered = csv_answer("results", (CSV_COLUMNS, (csv_row(one) for one in results)))

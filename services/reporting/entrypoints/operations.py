@@ -1,4 +1,4 @@
-"""Routes on the read models themselves: rebuild, go back, how far it is."""
+"""Routes on the read models themselves, which are of all tenants: rebuild, go back, how far it is."""
 
 from typing import Annotated, Any
 
@@ -20,19 +20,19 @@ async def rebuild(
     accept_differences: Annotated[bool, Query(description="switch although the contents differ")] = False,
 ) -> dict[str, Any]:
     """Rebuild a read model from its log beside the live one, then switch."""
-    caller.require("admin")
+    caller.require("service")
     return await rebuilds.begin(model, accept_differences=accept_differences)
 
 
 @router.post("/v1/rebuild/{model}/rollback", status_code=202)
 async def roll_back(caller: Caller, rebuilds: Rebuilds, model: str) -> dict[str, Any]:
     """Go back to the version before the live one, once it is brought to the same positions."""
-    caller.require("admin")
+    caller.require("service")
     return await rebuilds.roll_back(model)
 
 
 @router.get("/v1/rebuild/{model}")
 async def rebuild_status(caller: Caller, rebuilds: Rebuilds, model: str) -> dict[str, Any]:
     """The live version of a read model, and how far a rebuild is."""
-    caller.require("admin")
+    caller.require("service")
     return await rebuilds.status(model)

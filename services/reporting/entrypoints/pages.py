@@ -13,7 +13,7 @@ from services.reporting.handlers.pages import Pages
 from services.reporting.web.rendering import STATIC, Words, choose_language, render
 from shared.auth import Authenticator, Identity
 from shared.errors import AttainError, Forbidden, Unauthorized
-from shared.web import read_body
+from shared.web import confined, read_body
 
 LANGUAGE = "attain-language"
 YEAR_S = 365 * 24 * 3600
@@ -35,11 +35,11 @@ def _words(request: Request, lang: str | None = None) -> Words:
     return Words(choose_language(lang, kept, accepted))
 
 
-def _caller(request: Request) -> Identity | None:
+async def _caller(request: Request) -> Identity | None:
     """Return who has signed in with this browser; None where nobody has, or for too long."""
     authenticator: Authenticator = request.app.state.authenticator
     try:
-        return authenticator.identify(f"Bearer {request.cookies.get(COOKIE, '')}")
+        return confined(authenticator.identify(f"Bearer {request.cookies.get(COOKIE, '')}"))
     except Unauthorized:
         return None
 

@@ -211,7 +211,7 @@ class CredentialReader:
         return f"{self._settings.credential_did}:{tenant}"
 
     def _list_url(self, tenant: str, issuer: str, number: int) -> str:
-        base = self._settings.reporting_url or f"http://{self._settings.host}:{self._settings.port}"
+        base = self._settings.public_url or self._settings.reporting_url
         return f"{base.rstrip('/')}/v1/credentials/status/{tenant}/{_short(issuer)}/{number}"
 
 

@@ -186,6 +186,11 @@ class Reader:
             raise Gone(f"the position is of generation {position.generation}, the log is in {head.generation}")
         return head.generation == position.generation and head.pos >= position.pos
 
+    async def evidence_position(self, shard: int) -> Head:
+        """Return up to which position of the evidence log everything that follows from it is shown."""
+        async with snapshot(self._database) as view:
+            return await view.evidence_position(shard)
+
 
 async def _head(view: Snapshot, position: Position) -> Head:
     if position.log == "evidence":

@@ -19,6 +19,7 @@ from shared.database import Connection, Database
 from shared.errors import AttainError, NotFound, Refused, Unavailable
 from shared.feed import FeedClient
 from shared.settings import Settings
+from shared.tenancy import bound_to
 
 log = logging.getLogger(__name__)
 CLOSE_EVENTS = 2000
@@ -50,10 +51,11 @@ class Rebuilder:
             Refused: it is being rebuilt already.
         """
         _check(model)
-        async with self._database.transaction() as connection:
-            attempt = await rebuilds.begin(connection, model)
-        reach("rebuild.begun")
-        return await self._start(attempt, accept_differences)
+        with bound_to(None):
+            async with self._database.transaction() as connection:
+                attempt = await rebuilds.begin(connection, model)
+            reach("rebuild.begun")
+            return await self._start(attempt, accept_differences)
 
     async def roll_back(self, model: str) -> dict[str, Any]:
         """
@@ -67,9 +69,10 @@ class Rebuilder:
             Refused: it is being rebuilt, or has no version before.
         """
         _check(model)
-        async with self._database.transaction() as connection:
-            attempt = await rebuilds.begin_rollback(connection, model)
-        return await self._start(attempt, accept_differences=True)
+        with bound_to(None):
+            async with self._database.transaction() as connection:
+                attempt = await rebuilds.begin_rollback(connection, model)
+            return await self._start(attempt, accept_differences=True)
 
     async def _start(self, attempt: Attempt, accept_differences: bool) -> dict[str, Any]:
         task = asyncio.create_task(self._run(attempt, accept_differences))

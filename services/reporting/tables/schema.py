@@ -13,7 +13,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from shared import row_security
 from shared.consumer import define_tables
+from shared.row_security import SERVICE_ROLE, Guarded
 
 FIRST_VERSION = 1
 MODELS: dict[str, tuple[str, ...]] = {
@@ -23,6 +25,12 @@ MODELS: dict[str, tuple[str, ...]] = {
     "advancement": ("advancement", "waiting"),
 }
 """The tables of every read model; each model folds one input log."""
+
+OF_LEARNERS = (
+    ("mastery", "learner"), ("advancement", "learner"), ("waiting", "learner"), ("enrolment", "learner"),
+    ("assignment", "target"),
+)  # fmt: skip
+"""The tables that hold rows of learners, and the column that names them."""
 
 INPUT_LOGS = {
     "mastery": "progression", "curriculum": "curriculum", "roster": "roster", "advancement": "advancement",
@@ -152,13 +160,16 @@ def _table(target: sa.MetaData, name: str, version: int, key: tuple[str, ...], *
 
 @functools.lru_cache(maxsize=64)
 def create_statements(model: str, version: int) -> tuple[str, ...]:
-    """Return what creates the tables and indexes of a read model in a version."""
+    """Return what creates the tables and indexes of a read model in a version, guarded by tenant."""
     tables = define_models(sa.MetaData(), version)
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     statements: list[str] = []
     for name in MODELS[model]:
         statements.append(str(CreateTable(tables[name]).compile(dialect=dialect)))
         statements += [str(CreateIndex(i).compile(dialect=dialect)) for i in sorted(tables[name].indexes, key=str)]
+        statements += row_security.statements([Guarded(table_name(name, version), has_tenant=True)])
+        # Migrations and later rebuilds change it too, whoever made it.
+        statements.append(f"alter table {table_name(name, version)} owner to {SERVICE_ROLE}")
     return tuple(statements)
 
 

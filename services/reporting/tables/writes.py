@@ -1,9 +1,9 @@
 """What the folds write: one statement a table and batch, inside the consumer's transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from services.reporting.tables.schema import table_name, upsert_from, upsert_statement
+from services.reporting.tables.schema import MODELS, OF_LEARNERS, table_name, upsert_from, upsert_statement
 from shared.database import Connection, columns
 
 Rows = Sequence[Sequence[Any]]
@@ -51,6 +51,41 @@ async def upsert_states(connection: Connection, version: int, rows: Rows) -> Non
     )
     await connection.copy_records_to_table(incoming, records=rows)
     await connection.execute(upsert_from(incoming, "mastery", version))
+
+
+async def forget(connection: Connection, model: str, consumer: str, learners: Collection[tuple[str, str]]) -> None:
+    """
+    Delete the rows of (tenant, learner) from every version of a read model, also from those that are kept for a rollback;
+    from what could not be folded; and from the log of who looked at whom, which keeps its entries.
+    """
+    if not learners:
+        return
+    tenants, names = columns(learners, 2)
+    for table, column in (one for one in OF_LEARNERS if one[0] in MODELS[model]):
+        for version in await connection.fetch(
+            "select relname from pg_class where relkind in ('r', 'p') and relname ~ ('^' || $1 || '_v[0-9]+$')", table
+        ):
+            await connection.execute(
+                f"delete from {version[0]} t using unnest($1::text[], $2::text[]) k (tenant, learner)"
+                f" where t.tenant = k.tenant and t.{column} = k.learner",
+                tenants,
+                names,
+            )
+    await connection.execute(
+        "delete from unfolded u using unnest($1::text[], $2::text[]) k (tenant, learner)"
+        " where u.consumer = $3 and u.tenant = k.tenant and u.subject = k.learner",
+        tenants,
+        names,
+        consumer,
+    )
+    await connection.execute(
+        "update access_log l set learners = array_remove(l.learners, k.learner),"
+        "   target = case when l.target = k.learner then '' else l.target end"
+        " from unnest($1::text[], $2::text[]) k (tenant, learner)"
+        " where l.tenant = k.tenant and (l.learners @> array[k.learner] or l.target = k.learner)",
+        tenants,
+        names,
+    )
 
 
 async def move_checkpoints(connection: Connection, consumer: str, rows: Sequence[CheckpointRow]) -> None:

@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 
-from services.reporting.domain.told import Told, kind_of
+from services.reporting.domain.told import ERASED, Told, kind_of
 from services.reporting.domain.waiting import Entry, waits
 from services.reporting.handlers.folds.base import Fold, set_aside
 from services.reporting.tables.advancement import WaitingKey, save_waiting
-from services.reporting.tables.writes import Unfolded, upsert
+from services.reporting.tables.writes import Unfolded, forget, upsert
 from shared.consumer import Settle, ShardBatch, Write
 from shared.database import Connection, columns
 
@@ -26,9 +26,12 @@ class AdvancementFold(Fold):
         rows: list[tuple[Any, ...]] = []
         waiting: dict[WaitingKey, list[tuple[str, Entry | None]]] = {}
         unfolded: list[Unfolded] = []
+        erased: set[tuple[str, str]] = set()
         for batch in batches:
             for event in batch.events:
                 kind = kind_of(event.type)
+                if event.type == ERASED:
+                    erased.add((event.tenant, event.subject))
                 if kind is None:
                     continue
                 try:
@@ -49,6 +52,7 @@ class AdvancementFold(Fold):
         async def write(connection: Connection) -> None:
             await upsert(connection, "advancement", self.version, columns(rows, 12))
             await save_waiting(connection, self.version, waiting)
+            await forget(connection, self.model, self.consumer, erased)
             await self._keep_aside(connection, unfolded)
 
         return write

@@ -7,9 +7,16 @@ from typing import Any
 import msgspec
 
 from services.reporting.handlers.folds.base import Fold, set_aside
-from services.reporting.tables.writes import CheckpointRow, Unfolded, count_events, move_checkpoints, upsert_states
+from services.reporting.tables.writes import (
+    CheckpointRow,
+    Unfolded,
+    count_events,
+    forget,
+    move_checkpoints,
+    upsert_states,
+)
 from shared.consumer import Settle, ShardBatch, Write
-from shared.contracts import CHECKPOINT, MASTERY_UPDATED, Checkpoint, Status
+from shared.contracts import CHECKPOINT, IDENTITY_ERASED, MASTERY_UPDATED, Checkpoint, Status
 from shared.database import Connection
 from shared.events import Envelope
 
@@ -39,6 +46,7 @@ class MasteryFold(Fold):
     async def fold(self, batches: Sequence[ShardBatch], settle: Settle) -> Write:
         """Fold a batch in memory; the last state of a key is written."""
         states: dict[tuple[str, str, str], tuple[Any, ...]] = {}
+        erased: set[tuple[str, str]] = set()
         checkpoints: list[CheckpointRow] = []
         unfolded: list[Unfolded] = []
         for batch in batches:
@@ -57,14 +65,17 @@ class MasteryFold(Fold):
                     )  # fmt: skip
                 elif event.type == CHECKPOINT:
                     told = event
+                elif event.type == IDENTITY_ERASED:
+                    erased.add((event.tenant, event.subject))
             if told is not None:
                 checkpoints += _checkpoint(told, unfolded)
         # The key comes first in a row, so rows sort by it and never beyond it.
-        rows = sorted(states.values())
+        rows = sorted(row for key, row in states.items() if not erased or key[:2] not in erased)
         counts = Counter((batch.shard, event.tenant) for batch in batches for event in batch.events)
 
         async def write(connection: Connection) -> None:
             await upsert_states(connection, self.version, rows)
+            await forget(connection, self.model, self.consumer, erased)
             if counts:
                 await count_events(connection, self.consumer, counts)
             if checkpoints:

@@ -6,14 +6,16 @@ from typing import Any
 import msgspec
 
 from services.reporting.handlers.folds.base import Fold, decoded
-from services.reporting.tables.writes import Unfolded, upsert
+from services.reporting.tables.writes import Unfolded, forget, upsert
 from shared.consumer import Settle, ShardBatch, Write
 from shared.contracts import (
+    IDENTITY_ERASED,
     ROSTER_ASSIGNMENT,
     ROSTER_CLASS,
     ROSTER_ENROLMENT,
     ROSTER_SCHOOL,
     ROSTER_STAFF,
+    IdentityErased,
     RosterAssignment,
     RosterClass,
     RosterEnrolment,
@@ -32,6 +34,9 @@ _ROSTER: dict[str, tuple[str, int, Callable[[msgspec.Raw], Any]]] = {
 """By event type: the table, how many leading columns are its key, and the decoder; members are in column order."""
 
 
+_decode_erased = msgspec.json.Decoder(IdentityErased).decode
+
+
 class RosterFold(Fold):
     """Folds the log `roster`: schools, classes, staff and enrolments, each with its last word."""
 
@@ -41,8 +46,12 @@ class RosterFold(Fold):
         """Fold a batch in memory."""
         rows: dict[str, dict[tuple[str, ...], tuple[Any, ...]]] = {}
         unfolded: list[Unfolded] = []
-        decoders = {type_: decode for type_, (_, _, decode) in _ROSTER.items()}
+        erased: set[tuple[str, str]] = set()
+        decoders = {type_: decode for type_, (_, _, decode) in _ROSTER.items()} | {IDENTITY_ERASED: _decode_erased}
         for event, data in decoded(batches, decoders, unfolded):
+            if event.type == IDENTITY_ERASED:
+                erased.add((event.tenant, event.subject))
+                continue
             table, key_length, _ = _ROSTER[event.type]
             row = (event.tenant, *msgspec.structs.astuple(data))
             rows.setdefault(table, {})[row[:key_length]] = row
@@ -51,6 +60,7 @@ class RosterFold(Fold):
             for table, by_key in rows.items():
                 in_order = [by_key[key] for key in sorted(by_key)]
                 await upsert(connection, table, self.version, columns(in_order, 0))
+            await forget(connection, self.model, self.consumer, erased)
             await self._keep_aside(connection, unfolded)
 
         return write

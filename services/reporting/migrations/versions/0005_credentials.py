@@ -6,8 +6,6 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 revision = "0005"
 down_revision = "0004"
-branch_labels = None
-depends_on = None
 
 TEXT = sa.Text(collation="C")
 

@@ -1,0 +1,113 @@
+"""What the audit reads of the three services, over HTTP."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import msgspec
+
+from deploy.local.options import checked
+from services.progression.inputs import Key
+from shared.events import Envelope, decode_envelope
+
+PAGE = 10_000
+State = tuple[str, float | None, int, str | None, str | None]
+"""(status, score, evidence count, last evidence, mastered at) of a key."""
+
+
+class Sources:
+    """What the audit reads, over HTTP with scope `service`; `of_tenant` gives a client for one tenant's documents."""
+
+    def __init__(
+        self,
+        evidence: httpx.Client,
+        progression: httpx.Client,
+        reporting: httpx.Client,
+        of_tenant: Callable[[str], httpx.Client],
+    ) -> None:
+        self.evidence = evidence
+        self.progression = progression
+        self.reporting = reporting
+        self.of_tenant = of_tenant
+
+    def events(self, client: httpx.Client, log: str, shard: int, head: int) -> Iterator[Envelope]:
+        """Yield the events of a shard up to a position."""
+        after = 0
+        while after < head:
+            query: dict[str, str | int] = {"log": log, "shard": shard, "after": after, "limit": PAGE}
+            page = checked(client.get("/v1/feed", params=query)).content.splitlines()
+            if not page:
+                return
+            for line in page:
+                event = decode_envelope(line)
+                if event.position > head:
+                    return
+                after = event.position
+                yield event
+
+    def heads(self, client: httpx.Client, log: str) -> dict[int, int]:
+        """Return the last position of every shard of a log."""
+        return {int(s): head[1] for s, head in checked(client.get("/v1/heads", params={"log": log})).json().items()}
+
+    def journal(self, shard: int) -> Iterator[list[Any]]:
+        """Yield the rows of progression's journal of a shard."""
+        after = 0
+        while True:
+            answer = checked(
+                self.progression.get("/v1/journal", params={"shard": shard, "after": after, "limit": PAGE})
+            )
+            rows = [msgspec.json.decode(line) for line in answer.content.splitlines()]
+            if not rows:
+                return
+            yield from rows
+            after = rows[-1][0]
+
+    def states(self, client: httpx.Client, tenant: str | None) -> dict[Key, State]:
+        """Return every state that a service holds, of one tenant or all."""
+        found: dict[Key, State] = {}
+        after = ""
+        while True:
+            query = {"after": after, "limit": str(PAGE)} | ({"tenant": tenant} if tenant is not None else {})
+            answer = checked(client.get("/v1/states", params=query))
+            lines = answer.content.splitlines()
+            for line in lines:
+                row = msgspec.json.decode(line)
+                found[(row["tenant"], row["learner"], row["competency"])] = (
+                    row["status"], row["score"], row["evidence_count"], row["last_evidence_at"], row["mastered_at"]
+                )  # fmt: skip
+            after = answer.headers.get("Attain-Next", "")
+            if not lines or not after:
+                return found
+
+    def rows(self, table: str, tenant: str | None) -> Iterator[dict[str, Any]]:
+        """Yield the rows of one of reporting's read-model tables, of one tenant or of all."""
+        after = ""
+        while True:
+            query = {"after": after, "limit": str(PAGE)} | ({"tenant": tenant} if tenant is not None else {})
+            answer = checked(self.reporting.get(f"/v1/rows/{table}", params=query))
+            lines = answer.content.splitlines()
+            if not lines:
+                return
+            yield from map(msgspec.json.decode, lines)
+            after = answer.headers["Attain-Next"]
+
+    def identities(self, tenant: str | None) -> dict[tuple[str, str], tuple[str, str]]:
+        """Return the smallest (source, source's learner id) of every (tenant, learner)."""
+        smallest: dict[tuple[str, str], tuple[str, str]] = {}
+        after = ""
+        while True:
+            answer = checked(self.evidence.get("/v1/identities", params={"after": after, "limit": str(PAGE)}))
+            lines = answer.content.splitlines()
+            for line in lines:
+                row = msgspec.json.decode(line)
+                if tenant is None or row["tenant"] == tenant:
+                    key, pair = (row["tenant"], row["learner"]), (row["source"], row["source_id"])
+                    smallest[key] = min(smallest.get(key, pair), pair)
+            after = answer.headers.get("Attain-Next", "")
+            if not lines or not after:
+                return smallest
+
+    def erasures(self, tenant: str | None) -> set[tuple[str, str]]:
+        """Return (tenant, learner) of everyone who is erased, as the ledger and the database of evidence say."""
+        found = checked(self.evidence.get("/v1/erasures")).json()
+        return {(row["tenant"], row["learner"]) for row in found if tenant is None or row["tenant"] == tenant}

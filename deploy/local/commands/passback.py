@@ -1,0 +1,162 @@
+"""`attain passback`: standings to the gradebook of a learning system, as scores of line items that gate its modules."""
+
+import datetime
+import functools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import click
+import httpx
+import msgspec
+import yaml
+from msgspec import Meta
+
+from deploy.local.ags import Credentials, Platform
+from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.text_files import read_text
+from deploy.local.errors import StackError
+from deploy.local.options import Context, command_options
+
+PAGE = 500
+HTTP_S = 60.0
+RESOURCE = "attain:"
+PASSED = {"advanced": frozenset(("advanced", "review_required"))}
+PASSED["provisional"] = PASSED["advanced"] | {"sign_off_requested"}
+"""Standings of a level that a score of 1 stands for: one under review stays until a person decides."""
+SHOWN = {"advanced": frozenset(("mastered", "credited", "reverify_due", "overridden"))}
+SHOWN["provisional"] = SHOWN["advanced"] | {"provisional"}
+"""The same of a competency."""
+LOST = frozenset(("withdrawn", "not_yet"))
+"""Standings that take a score which was passed back to 0."""
+Url = Annotated[str, Meta(min_length=1, max_length=2000)]
+
+
+class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """
+    A file that says where standings go. `source` is whose own ids of learners the platform's user ids are.
+
+    `on`: what a score of 1 stands for. `levels` and `competencies` are ids; no levels are all that learners stand in. `also` are
+    names under which the platform tells of a line item elsewhere, by level or competency: `assignment:<id>` in Canvas' events,
+    `lineItem:<id>` in OneRoster.
+    """
+
+    line_items: Url
+    token_url: Url
+    client_id: str
+    key_file: str
+    source: str
+    key_id: str = ""
+    audience: str = ""
+    on: Literal["advanced", "provisional"] = "advanced"
+    levels: tuple[str, ...] = ()
+    competencies: tuple[str, ...] = ()
+    also: dict[str, tuple[str, ...]] = {}
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Say what would be posted; make and post nothing.")
+@command_options
+def passback(context: Context, file: Path, dry_run: bool) -> None:
+    """
+    Post standings to the line items of FILE (YAML or JSON), one a level: 1 of 1 where it is shown, 0 where it was taken back.
+
+    Only what the platform does not have yet is posted, so it may run again at any time, by a timer or after a failure. Line
+    items that are missing are made; what comes back of them as evidence is recognised (`own_passback`).
+    """
+    target = _read(file)
+    wanted = _wanted(context, target)
+    references = _references(context, target.source, {learner for scores in wanted.values() for learner in scores})
+    tally = {"line_items": len(wanted), "posted": 0, "unchanged": 0, "unknown_learners": 0, "failed": 0}
+    with httpx.Client(timeout=HTTP_S) as client:
+        credentials = Credentials(
+            target.token_url, target.client_id, file.parent / target.key_file, target.key_id, target.audience
+        )
+        platform = Platform(client, credentials, target.line_items)
+        for scope, scores in wanted.items():
+            if dry_run:
+                tally["posted"] += sum(score == 1 for score in scores.values())
+            else:
+                _pass_back(context, platform, target, scope, scores, references, tally)
+    context.emit(tally)
+    if tally["failed"]:
+        sys.exit(1)
+
+
+def _pass_back(
+    context: Context, platform: Platform, target: Target, scope: str, scores: dict[str, float],
+    references: dict[str, list[str]], tally: dict[str, int],
+) -> None:  # fmt: skip
+    """Post the scores of one line item that the platform does not have yet."""
+    line_item = platform.line_item(RESOURCE + scope, scope)
+    # Before the first score: its echo may be faster than we are.
+    _note_own(context, [line_item, RESOURCE + scope, *target.also.get(scope, ())])
+    held = platform.results(line_item)
+    at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    for learner, score in scores.items():
+        users = references.get(learner, ())
+        tally["unknown_learners"] += not users
+        for user in users:
+            if held.get(user, 0.0 if score == 0 else None) == score:
+                tally["unchanged"] += 1
+                continue
+            try:
+                platform.post_score(line_item, user, score, at)
+                tally["posted"] += 1
+            except StackError as error:
+                context.say(f"{scope}: {error.message}")
+                tally["failed"] += 1
+
+
+def _read(file: Path) -> Target:
+    try:
+        return msgspec.convert(yaml.safe_load(read_text(file)), Target)
+    except (yaml.YAMLError, msgspec.ValidationError) as error:
+        raise StackError(f"{file}: {error}") from error
+
+
+def _wanted(context: Context, target: Target) -> dict[str, dict[str, float]]:
+    """Return the score of every learner who is to have one, by level or competency."""
+    wanted: dict[str, dict[str, float]] = {scope: {} for scope in (*target.levels, *target.competencies)}
+    for item in _standings(context):
+        level, learner = item["level"], item["learner"]
+        if not target.levels or level in target.levels:
+            _want(wanted, level, learner, item["status"], PASSED[target.on])
+        for one in item["competencies"]:
+            if one["competency"] in target.competencies:
+                _want(wanted, one["competency"], learner, one["status"], SHOWN[target.on])
+    return wanted
+
+
+def _want(wanted: dict[str, dict[str, float]], scope: str, learner: str, status: str, shown: frozenset[str]) -> None:
+    if status in shown:
+        wanted.setdefault(scope, {})[learner] = 1.0
+    elif status in LOST:
+        wanted.setdefault(scope, {})[learner] = 0.0
+
+
+def _standings(context: Context) -> Iterator[dict[str, Any]]:
+    after: str | None = ""
+    with context.client("progression") as client:
+        while after is not None:
+            query: dict[str, Any] = {"after": after, "limit": PAGE}
+            page = told(patiently(functools.partial(client.get, "/v1/standings", params=query))).json()
+            yield from page["items"]
+            after = page["next"]
+
+
+def _references(context: Context, source: str, learners: set[str]) -> dict[str, list[str]]:
+    """Return the source's own ids of learners."""
+    if not learners:
+        return {}
+    body = {"tenant": context.tenant, "source": source, "learners": sorted(learners)}
+    with context.client("evidence", scope="service") as client:
+        found: dict[str, list[str]] = told(patiently(lambda: client.post("/v1/learners/references", json=body))).json()
+    return found
+
+
+def _note_own(context: Context, activities: list[str]) -> None:
+    with context.client("evidence", scope="admin") as client:
+        told(patiently(lambda: client.post("/v1/own-activities", json={"activities": activities})))

@@ -1,0 +1,121 @@
+"""`attain rollover`: the new school year. What it would do is said first, and a large change is asked about."""
+
+import csv
+import functools
+import io
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.learner import resolve
+from deploy.local.commands.oneroster_files import is_bundle, read_bundle
+from deploy.local.commands.roster import COLUMNS, DEFAULT_SOURCE, read_table, send_roster
+from deploy.local.commands.text_files import read_text
+from deploy.local.errors import StackError
+from deploy.local.options import Context, command_options
+
+SHARE_MAX = 0.1
+"""The share of the enrolments that may end without being asked about."""
+PLACEMENTS = ("learner", "level")
+
+
+@click.command()
+@click.argument(
+    "folder", metavar="[DIR]", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
+@click.option("--session", required=True, help="Name of the year that begins, as 2026-27.")
+@click.option("--source", default=DEFAULT_SOURCE, show_default=True, help="Source of learners that name none.")
+@click.option("--dry-run", is_flag=True, help="Say what would change; change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask about a large change.")
+@click.option("--undo", is_flag=True, help="Let what the session ended go on again.")
+@command_options
+def rollover(
+    context: Context, folder: Path | None, session: str, source: str, dry_run: bool, yes: bool, undo: bool
+) -> None:
+    """
+    Begin a school year with the roster of DIR: its classes go on or begin, who is in any other class is in it no longer.
+
+    Mastery, goals and decisions stay as they are. DIR is as for `attain roster import`; a placements.csv in it (learner, level
+    and reason) places learners in a level. Where more than a tenth of the enrolments would end, it asks first.
+    """
+    if undo:
+        with context.client("evidence", scope="admin") as client:
+            again = told(patiently(lambda: client.post(f"/v1/roster/rollovers/{session}/undo"))).json()
+        context.emit(again, f"{again['enrolments']:,} enrolments and {again['staff']:,} rights of staff go on again")
+        return
+    if folder is None:
+        raise StackError("give the folder with the roster of the new year")
+    tables = _tables(folder)
+    placements = _placements(folder / "placements.csv")
+    goes_on = sorted({row["class"] for row in tables.get("classes", ())})
+    would = _post(context, session, goes_on, 1.0, dry_run=True)
+    counts = {name: len(tables.get(name, ())) for name in ("classes", "enrolments", "staff", "learners")}
+    plan = would | {"begins": counts, "placements": len(placements)}
+    if dry_run:
+        context.emit(plan, _readable(plan))
+        return
+    share = would["enrolments"] / would["of_enrolments"] if would["of_enrolments"] else 0.0
+    if share > SHARE_MAX and not yes:
+        context.say(_readable(plan))
+        if not click.confirm(f"{share:.0%} of the enrolments end. Go on?", err=True):
+            raise StackError("nothing was changed")
+    ended = _post(context, session, goes_on, 1.0, dry_run=False)
+    sent = send_roster(context, source, tables)
+    placed = [_place(context, source, row) for row in placements]
+    result = ended | {"begins": sent, "placements": len(placed), "presumed": sum(placed)}
+    context.emit(result, _readable(result))
+
+
+def _post(context: Context, session: str, goes_on: list[str], share_max: float, *, dry_run: bool) -> dict[str, Any]:
+    content = {"session": session, "goes_on": goes_on, "share_max": share_max}
+    query = {"dry_run": "true"} if dry_run else {}
+    with context.client("evidence", scope="admin") as client:
+        post = functools.partial(client.post, "/v1/roster/rollovers", json=content, params=query)
+        answer: dict[str, Any] = told(patiently(post)).json()
+    return answer
+
+
+def _tables(folder: Path) -> dict[str, list[dict[str, str]]]:
+    if is_bundle(folder):
+        return read_bundle(folder)
+    tables = {name: read_table(name, folder / f"{name}.csv") for name in COLUMNS if (folder / f"{name}.csv").is_file()}
+    if "classes" not in tables:
+        raise StackError(f"{folder} has no classes.csv: which classes go on?")
+    return tables
+
+
+def _placements(file: Path) -> list[dict[str, str]]:
+    if not file.is_file():
+        return []
+    rows = list(csv.DictReader(io.StringIO(read_text(file))))
+    for name in PLACEMENTS:
+        if any(not row.get(name) for row in rows):
+            raise StackError(f"{file}: every row needs {name}")
+    return rows
+
+
+def _place(context: Context, source: str, row: dict[str, str]) -> bool:
+    """Place a learner in a level; return whether something below it is presumed, because there is no evidence of it."""
+    learner = resolve(context, row.get("source") or source, row["learner"])
+    content = {
+        "learner": learner,
+        "level": row["level"],
+        "role": "registrar",
+        "reason": row.get("reason") or "new school year",
+    }
+    with context.client("progression", scope="decisions:write") as client:
+        answer = told(patiently(functools.partial(client.post, "/v1/placements", json=content))).json()
+    return len(answer.get("items", ())) > 1
+
+
+def _readable(plan: dict[str, Any]) -> str:
+    begins = plan["begins"]
+    verb = "end" if plan["done"] else "would end"
+    return "\n".join((
+        f"session {plan['session']}: {plan['enrolments']:,} of {plan['of_enrolments']:,} enrolments and {plan['staff']:,} of"
+        f" {plan['of_staff']:,} rights of staff {verb}, in {plan['classes']:,} classes",
+        f"  the roster has {begins['classes']:,} classes, {begins['enrolments']:,} enrolments, {begins['staff']:,} of staff;"
+        f" {plan['placements']:,} placements",
+    ))  # fmt: skip

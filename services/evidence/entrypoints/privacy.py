@@ -1,0 +1,47 @@
+"""What a learner, or who answers for one, may ask of this service: everything held, to be forgotten, and who did what."""
+
+from fastapi import APIRouter, Response
+
+from services.evidence.entrypoints.answers import After, Id, Limit, answer, as_uuid
+from services.evidence.handlers.accesses import Accesses
+from services.evidence.handlers.erasure import Erasing
+from services.evidence.handlers.holdings import holdings_of
+from shared.database import Database
+from shared.web import Caller
+
+
+def privacy_router(database: Database, erasing: Erasing, accesses: Accesses) -> APIRouter:
+    """Return the routes on what is held of a learner."""
+    router = APIRouter(tags=["learners"])
+
+    @router.get("/v1/learners/{learner}/holdings")
+    async def holdings(learner: Id, caller: Caller) -> Response:
+        """Everything that this service holds of a learner: for a learner's request to see it. It is noted who asked."""
+        caller.require("admin")
+        learner = as_uuid(learner, "learner")
+        held = await holdings_of(database, caller.tenant, learner)
+        await accesses.note(caller.tenant, caller.subject, "export", learner)
+        return answer(held)
+
+    @router.delete("/v1/learners/{learner}")
+    async def erase(learner: Id, caller: Caller) -> Response:
+        """Forget a learner for good; positions stay, bodies go. The answer certifies it, and it is noted who asked."""
+        caller.require("admin")
+        certificate = await erasing.erase(caller.tenant, as_uuid(learner, "learner"), by=caller.subject)
+        await accesses.note(caller.tenant, caller.subject, "erasure", certificate.certificate)
+        return answer(certificate)
+
+    @router.get("/v1/erasures")
+    async def erasures(caller: Caller) -> Response:
+        """Who was erased, of all tenants, by opaque id: for the audit, which looks that nothing of them is left."""
+        caller.require("service")
+        return answer(await erasing.erasures())
+
+    @router.get("/v1/accesses")
+    async def log(caller: Caller, after: After = 0, limit: Limit = 100) -> Response:
+        """Who sent evidence, took a learner's data out, or had a learner forgotten: `{items, next}` in order of time."""
+        caller.require("admin")
+        items = await accesses.page(caller.tenant, after, limit)
+        return answer({"items": items, "next": items[-1]["no"] if items else after})
+
+    return router

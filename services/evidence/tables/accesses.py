@@ -1,0 +1,29 @@
+"""Statements on the log of accesses."""
+
+import asyncpg
+
+from shared.database import Connection
+
+
+async def add(connection: Connection, tenant: str, person: str, act: str, target: str) -> None:
+    """Append an entry."""
+    await connection.execute(
+        "insert into access_log (tenant, person, act, target) values ($1, $2, $3, $4)", tenant, person, act, target
+    )
+
+
+async def page(connection: Connection, tenant: str, after: int, limit: int) -> list[asyncpg.Record]:
+    """Return the entries of a tenant behind a number, in order."""
+    return await connection.fetch(
+        "select no, at, person, act, target from access_log where tenant = $1 and no > $2 order by no limit $3",
+        tenant,
+        after,
+        limit,
+    )
+
+
+async def forget(connection: Connection, tenant: str, learner: str) -> None:
+    """Leave out whom an export was of; that there was one stays."""
+    await connection.execute(
+        "update access_log set target = '' where tenant = $1 and act = 'export' and target = $2", tenant, learner
+    )

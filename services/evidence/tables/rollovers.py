@@ -1,0 +1,65 @@
+"""Statements on school years that ended: what each ended, so that it can be undone."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+import asyncpg
+import msgspec
+
+from services.evidence.tables.roster import ROSTER_LOCK
+from shared.contracts import ROSTER_ENROLMENT, ROSTER_STAFF
+from shared.database import Connection, columns
+
+FactKey = tuple[str, str]
+"""(kind, key)."""
+_decode_keys = msgspec.json.Decoder(list[FactKey]).decode
+
+
+async def lock(connection: Connection, tenant: str) -> None:
+    """Let nobody else change the tenant's roster until this transaction ends."""
+    await connection.execute("select pg_advisory_xact_lock($1, hashtext($2))", ROSTER_LOCK, tenant)
+
+
+async def in_classes(connection: Connection, tenant: str) -> list[asyncpg.Record]:
+    """Return who is in a class, or teaches one, now: (kind, key, subject, data)."""
+    return await connection.fetch(
+        "select kind, key, subject, data from roster_fact where tenant = $1 and kind = any($2)"
+        "   and convert_from(data, 'UTF8')::jsonb @> '{\"active\": true}' order by kind, key",
+        tenant,
+        [ROSTER_ENROLMENT, ROSTER_STAFF],
+    )
+
+
+async def facts(connection: Connection, tenant: str, keys: Collection[FactKey]) -> list[asyncpg.Record]:
+    """Return facts by (kind, key), as far as they are there: (kind, key, subject, data)."""
+    return await connection.fetch(
+        "select r.kind, r.key, r.subject, r.data from roster_fact r"
+        " join unnest($2::text[], $3::text[]) k (kind, key) on r.kind = k.kind and r.key = k.key where r.tenant = $1",
+        tenant,
+        *columns(keys, 2),
+    )
+
+
+async def add(connection: Connection, tenant: str, session: str, ended: Sequence[FactKey], by: str) -> bool:
+    """Note what a session ended; False where it was ended before and that was not undone."""
+    row = await connection.fetchrow(
+        "insert into rollover as r (tenant, session, ended, done_by) values ($1, $2, $3, $4)"
+        " on conflict (tenant, session) do update set ended = excluded.ended, done_by = excluded.done_by,"
+        "   done_at = now(), undone_at = null where r.undone_at is not null returning 1",
+        tenant,
+        session,
+        msgspec.json.encode(ended),
+        by,
+    )
+    return row is not None
+
+
+async def undo(connection: Connection, tenant: str, session: str, now: datetime) -> list[FactKey] | None:
+    """Note that a session's end is undone; return what it ended, None where there is nothing to undo."""
+    ended = await connection.fetchval(
+        "update rollover set undone_at = $3 where tenant = $1 and session = $2 and undone_at is null returning ended",
+        tenant,
+        session,
+        now,
+    )
+    return None if ended is None else _decode_keys(ended)

@@ -1,0 +1,46 @@
+"""Statements that forget a learner: rows go, and what the journal holds keeps its place and loses its content."""
+
+from services.progression.journal import JournalEntry, pack_entries, unpack_entries
+from shared.contracts import IDENTITY_ERASED
+from shared.database import Connection, columns
+from shared.event_log import EventLog
+from shared.events import EMPTY
+
+OF_LEARNER = ("mastery", "learner_standing", "blocked_learner", "shadow_difference")
+"""Tables whose rows are of one tenant's one learner."""
+_REDACTED = "attain.{}.redacted.v1"
+_FROM_EVIDENCE = "attain.evidence."
+
+
+async def erase(connection: Connection, shard: int, tenant: str, learner: str, logs: list[EventLog]) -> None:
+    """Forget a learner in the transaction of the shard's owner; `logs` are emptied of the learner."""
+    for table in OF_LEARNER:
+        await connection.execute(f"delete from {table} where tenant = $1 and learner = $2", tenant, learner)
+    await connection.execute(
+        "delete from webhook_held h using webhook w where w.id = h.webhook and w.tenant = $1 and h.learner = $2",
+        tenant,
+        learner,
+    )
+    rows = await connection.fetch(
+        "select batch, no, body from journal where learner = $1 and tenant = $2 and shard = $3", learner, tenant, shard
+    )
+    emptied = [(batch, no, pack_entries([_emptied(e) for e in unpack_entries(body)])) for batch, no, body in rows]
+    await connection.execute(
+        "update journal j set body = k.body, competency = '',"
+        "   learner = case when position($5::bytea in k.body) > 0 then j.learner else '' end"
+        " from unnest($2::bigint[], $3::int[], $4::bytea[]) k (batch, no, body)"
+        " where j.shard = $1 and j.batch = k.batch and j.no = k.no",
+        shard,
+        *columns(emptied, 3),
+        IDENTITY_ERASED.encode(),
+    )
+    for log in logs:
+        await log.redact(connection, shard, tenant, learner)
+
+
+def _emptied(entry: JournalEntry) -> JournalEntry:
+    """Return the entry without what it said; that the learner is erased stays said."""
+    if entry.type == IDENTITY_ERASED:
+        return entry
+    origin = "evidence" if entry.type.startswith(_FROM_EVIDENCE) else "decision"
+    return JournalEntry(entry.pos, _REDACTED.format(origin), "", entry.input_pos, entry.time, EMPTY)

@@ -1,0 +1,18 @@
+"""How far the read models are, for who follows one event through the services."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from services.reporting.entrypoints.asking import Reads
+from shared.web import Caller
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/v1/positions")
+async def positions(caller: Caller, reads: Reads, shard: Annotated[int, Query(ge=0)]) -> dict[str, int]:
+    """Up to which position of the evidence log everything that follows from it is shown, of a shard."""
+    caller.require("service")
+    head = await reads.evidence_position(shard)
+    return {"generation": head.generation, "evidence": head.pos}

@@ -1,0 +1,80 @@
+"""What the data of public events is made of: who, about what, caused by what, and on what it rests."""
+
+from typing import Literal
+
+import msgspec
+
+
+class Ref(msgspec.Struct, frozen=True):
+    """What the receiver itself calls a learner."""
+
+    source: str
+    id: str
+
+
+class Learner(msgspec.Struct, frozen=True):
+    """Who it is about."""
+
+    id: str
+    refs: tuple[Ref, ...] = ()
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """What it is about: a competency, or a level (`<framework>#<subject>/<level>`) of a framework version."""
+
+    kind: Literal["competency", "level"]
+    id: str
+    framework: str
+    framework_version: str | None = None
+    code: str | None = None
+    title: str = ""
+    subject: str | None = None
+    ordinal: int | None = None
+    power: bool = False
+    external: tuple[dict[str, str], ...] = ()
+
+
+class Cause(msgspec.Struct, frozen=True):
+    """The input that caused it."""
+
+    kind: Literal[
+        "evidence", "retraction", "correction", "decision", "clock", "policy", "framework", "setting", "identity"
+    ]
+    id: str
+
+
+class By(msgspec.Struct, frozen=True):
+    """A person, as the role decided in and the subject of the token."""
+
+    role: str
+    ref: str
+
+
+class Basis(msgspec.Struct, frozen=True, kw_only=True):
+    """What it rests on; at most 20 evidence ids, and a digest over them."""
+
+    kind: Literal[
+        "evidence", "sign_off", "override", "transfer", "test_out", "substitution", "placement", "policy", "identity"
+    ]
+    by: By | None = None
+    pieces: int = 0
+    occasions: int = 0
+    first_at: str | None = None
+    last_at: str | None = None
+    evidence_ids: tuple[str, ...] = ()
+    digest: str | None = None
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """The policy version it was decided by."""
+
+    id: str
+    version: str
+    hash: str
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why, as a code and in words."""
+
+    code: str
+    text: str

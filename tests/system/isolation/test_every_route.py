@@ -1,0 +1,206 @@
+"""Nobody reads or writes a tenant from outside of it, by any route: all that the services have are tried."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from fastapi.routing import APIRoute
+
+from deploy.local.stack import Stack
+from services.reporting import entrypoints as reporting
+from shared.auth import issue_token, read_keys
+from tests.system.district import SCOPES
+from tests.system.isolation.routes import CASES, FOR_VERIFIERS, OPEN, Route, named
+from tests.system.isolation.victim import OF_PERSONS, SECRETS, Victim, digest_of, settle, settled, token_of, unsigned
+
+ALL_BUT_SERVICE = SCOPES.replace(" service", "")
+BYTES_MAX = 1 << 20
+STREAMS = ("/v1/advancements/stream", "/live")
+STREAM_S = 0.4
+
+
+@pytest.fixture(scope="module")
+async def victim(stack: Stack) -> Victim:
+    """A tenant that has something in every place."""
+    return await settle(stack, "victim")
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    # A request that takes long must not find the connection of the one before closed by the server.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    async with httpx.AsyncClient(timeout=40, limits=limits) as made:
+        yield made
+
+
+async def test_every_route_has_a_case(stack: Stack, client: httpx.AsyncClient) -> None:
+    found = set()
+    for service, url in stack.urls.items():
+        document = (await client.get(f"{url}/openapi.json")).json()
+        found |= {
+            f"{service} {method.upper()} {named(path)}" for path, of in document["paths"].items() for method in of
+        }
+    pages = [route for router in reporting.ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    found |= {f"reporting {method} {named(route.path)}" for route in pages for method in route.methods or ()}
+
+    assert found - OPEN - FOR_VERIFIERS == CASES.keys()
+
+
+async def test_the_tenant_itself_is_shown_what_others_are_not(victim: Victim, client: httpx.AsyncClient) -> None:
+    """Were nothing to be seen, the other tests would prove nothing."""
+    token = token_of(victim.stack, victim.tenant, SCOPES, roles=["principal"])
+    told = set()
+    for route in CASES.values():
+        if route.method == "GET" and route.path not in STREAMS:
+            status, text = await _ask(client, victim, route, token)
+            if status == 200 and any(secret in text for secret in SECRETS):
+                told.add(route.name)
+
+    assert len(told) >= 25, sorted(told)
+
+
+@pytest.mark.parametrize("fault", ["nothing", "audience", "issuer", "none", "expired", "key", "garbage"])
+async def test_no_route_answers_who_has_no_good_token(victim: Victim, client: httpx.AsyncClient, fault: str) -> None:
+    before = await settled(victim)
+    token = _spoilt(victim, fault)
+    wrong = []
+    for route in CASES.values():
+        status, text = await _ask(client, victim, route, token)
+        # Pages send people to sign in, and say so in place of what was asked for.
+        allowed = (200, 303, 400, 401, 403) if route.is_page else (401,)
+        if status not in allowed or _leaks(text, victim, route, SECRETS):
+            wrong.append((route.name, status, text[:200]))
+
+    assert wrong == [], wrong
+    assert await digest_of(victim.stack, victim.tenant) == before
+
+
+@pytest.mark.parametrize("who", ["another tenant", "key of another tenant", "teacher", "learner", "key of a source"])
+async def test_no_route_lets_anybody_reach_into_the_tenant(
+    victim: Victim, client: httpx.AsyncClient, stack: Stack, who: str
+) -> None:
+    before = await settled(victim)
+    token, secrets = await _attacker(victim, client, who)
+    wrong = []
+    for route in CASES.values():
+        status, text = await _ask(client, victim, route, token)
+        if status == 500 or _leaks(text, victim, route, secrets):
+            wrong.append((route.name, status, text[:300]))
+    after = await digest_of(victim.stack, victim.tenant)
+
+    assert wrong == [], wrong
+    assert {table for table in before if before[table] != after[table]} <= _own_traces(who)
+
+
+async def test_what_is_another_tenants_is_answered_as_what_does_not_exist(
+    victim: Victim, client: httpx.AsyncClient
+) -> None:
+    """Not even whether there is such a learner, class or webhook can be told from outside."""
+    made_up = victim.with_ids_of_nothing()
+    inside = token_of(victim.stack, victim.tenant, SCOPES, roles=["principal"])
+    outside = token_of(victim.stack, "newcomer", ALL_BUT_SERVICE, roles=["principal"])
+    compared, told_apart = 0, []
+    for route in CASES.values():
+        if "{" in route.path and route.method == "GET":
+            mine, _ = await _ask(client, victim, route, inside)
+            status, text = await _ask(client, victim, route, outside)
+            nothing_status, nothing = await _ask(client, made_up, route, outside)
+            compared += mine == 200
+            if (status, victim.without_ids(text)) != (nothing_status, made_up.without_ids(nothing)):
+                told_apart.append((route.name, status, text[:300], nothing_status, nothing[:300]))
+
+    assert compared >= 20
+    assert told_apart == [], told_apart
+
+
+async def _ask(client: httpx.AsyncClient, victim: Victim, route: Route, token: str | None) -> tuple[int, str]:
+    """Send the route's request; return the status and as much of the answer as there is at once."""
+    headers = {} if token is None else {"Authorization": f"Bearer {token}", "Cookie": f"attain={token}"}
+    body = victim.body(route)
+    given: dict[str, Any] = {} if body is None else {"json": body}
+    text = b""
+    async with client.stream(route.method, victim.url(route), headers=headers, **given) as answer:
+        if answer.headers.get("content-type", "").startswith("text/event-stream"):
+            return answer.status_code, await _begin(answer)
+        async for chunk in answer.aiter_bytes():
+            text += chunk
+            if len(text) > BYTES_MAX:
+                break
+    return answer.status_code, text.decode(errors="replace")
+
+
+async def _begin(answer: httpx.Response) -> str:
+    """Return what a stream says at first."""
+    text = b""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(STREAM_S):
+            async for chunk in answer.aiter_bytes():
+                text += chunk
+    return text.decode(errors="replace")
+
+
+def _leaks(text: str, victim: Victim, route: Route, secrets: tuple[str, ...]) -> bool:
+    """Whether an answer tells a secret that the request itself did not."""
+    sent = f"{victim.url(route)} {victim.body(route)}"
+    return any(secret in text and secret not in sent for secret in secrets)
+
+
+def _spoilt(victim: Victim, fault: str) -> str | None:
+    good = token_of(victim.stack, victim.tenant, SCOPES)
+    keys = read_keys(victim.stack.token_key_file.read_text())
+    claims = jwt.decode(good, options={"verify_signature": False})
+    match fault:
+        case "nothing":
+            return None
+        case "audience":
+            return jwt.encode(claims | {"aud": "another"}, keys[0], algorithm="HS256")
+        case "issuer":
+            return jwt.encode(claims | {"iss": "another"}, keys[0], algorithm="HS256")
+        case "none":
+            return unsigned(good)
+        case "expired":
+            return issue_token(keys[0], subject="x", tenant=victim.tenant, scope=SCOPES, expires_s=-1)
+        case "key":
+            return jwt.encode(claims, b"k" * 32, algorithm="HS256")
+        case _:
+            return "a.b.c"
+
+
+async def _attacker(victim: Victim, client: httpx.AsyncClient, who: str) -> tuple[str, tuple[str, ...]]:
+    """Return a token and the secrets that it must not bring to light."""
+    stack, tenant = victim.stack, victim.tenant
+    match who:
+        case "another tenant":
+            return token_of(stack, "stranger", ALL_BUT_SERVICE, roles=["principal", "registrar"]), SECRETS
+        case "key of another tenant":
+            return await _key(client, stack, "stranger", "urn:beehive:lms"), SECRETS
+        case "teacher":
+            return token_of(
+                stack, tenant, "records:read:classes", subject="teacher-of-none", roles=["teacher"]
+            ), OF_PERSONS
+        case "learner":
+            other = "00000000-0000-4000-8000-000000000000"
+            return token_of(stack, tenant, "records:read:self", learner=other), OF_PERSONS
+        case _:
+            return await _key(client, stack, tenant, "urn:test:another-lms"), SECRETS
+
+
+async def _key(client: httpx.AsyncClient, stack: Stack, tenant: str, source: str) -> str:
+    admin = {"Authorization": f"Bearer {token_of(stack, tenant, 'admin')}"}
+    answer = await client.post(f"{stack.urls['evidence']}/v1/keys", json={"source": source}, headers=admin)
+    assert answer.status_code == 201, answer.text
+    key: str = answer.json()["key"]
+    return key
+
+
+def _own_traces(who: str) -> set[str]:
+    """Return the tables in which a key of the tenant leaves what it was refused for, and the key itself."""
+    return (
+        {"evidence.api_key", "evidence.quarantine", "evidence.intake_count", "evidence.event_log"}
+        if who == "key of a source"
+        else set()
+    )

@@ -1,0 +1,64 @@
+"""A tenant is begun, taken along and ended by commands; its neighbours do not notice."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import asyncpg
+import httpx
+
+from deploy.local.stack import Stack
+from tests.system.conftest import Attain
+from tests.system.district import SOURCE
+from tests.system.isolation.victim import digest_of, settle, settled
+
+
+async def test_a_tenant_is_begun_with_a_key_that_writes(stack: Stack, attain: Attain) -> None:
+    begun = attain("tenant", "create", "--time-zone", "America/Chicago", "--source", SOURCE, tenant="begun")
+    piece = {
+        "id": "one", "source": SOURCE, "learner": "l", "competencies": ["math:c1"], "score": {"raw": 1, "max": 1},
+        "occurred_at": "2026-03-02T10:00:00Z",
+    }  # fmt: skip
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {begun['keys'][SOURCE]}"}) as client:
+        answer = await client.post(f"{stack.urls['evidence']}/v1/evidence", json=piece)
+    shown = attain("tenant", "show", tenant="begun")
+    again = attain("tenant", "create", "--time-zone", "UTC", tenant="begun")
+
+    assert answer.status_code == 202
+    assert (shown["time_zone"], shown["learners"], shown["keys"]) == ("America/Chicago", 1, 1)
+    assert again["exit"] == 1
+    assert "has learners already" in again["error"]
+
+
+async def test_a_tenant_is_exported_whole_and_then_forgotten(stack: Stack, attain: Attain, tmp_path: Path) -> None:
+    victim, neighbour = await settle(stack, "leaving"), await settle(stack, "staying")
+    before = await settled(neighbour)
+    exported = attain("tenant", "export", "--output", str(tmp_path / "all.zip"), tenant=victim.tenant)
+    with zipfile.ZipFile(tmp_path / "all.zip") as bundle:
+        texts = {name: bundle.read(name).decode() for name in bundle.namelist()}
+    ended = attain("tenant", "delete", "--yes", tenant=victim.tenant)
+    left = attain("tenant", "show", tenant=victim.tenant)
+    held = await _held(stack, victim.tenant)
+    verified = attain("verify", tenant=victim.tenant)
+
+    assert exported["learners"] == 2
+    assert "Beatrix Beacon" in texts[f"learners/{victim.values['learner']}/evidence.json"]
+    assert {key["name"] for key in json.loads(texts["keys.json"])["items"]} == {"beehive-key"}
+    assert (ended["learners"], ended["evidence"], ended["keys"], ended["webhooks"]) == (2, 4, 1, 1)
+    assert (left["learners"], left["webhooks"]) == (0, 0)
+    assert not [secret for secret in ("Beatrix Beacon", "beehive-activity", "beehive-l1") if secret in held]
+    assert verified["ok"], verified
+    assert await digest_of(stack, neighbour.tenant) == before
+
+
+async def _held(stack: Stack, tenant: str) -> str:
+    """Return all that evidence holds of a tenant, as text."""
+    connection = await asyncpg.connect(stack.databases["evidence"])
+    texts = [
+        row[0]
+        for table in ("evidence", "learner_identity", "quarantine", "xapi_statement", "roster_group")
+        for row in await connection.fetch(f"select t::text from {table} t where tenant = $1", tenant)
+    ]
+    rows = await connection.fetch("select body from event_log where tenant = $1", tenant)
+    await connection.close()
+    return "\n".join([*texts, *(row[0].decode() for row in rows)])
