@@ -15,6 +15,7 @@ from services.reporting.entrypoints import PEOPLE_TIMEOUT_S, ModelConsumer
 from services.reporting.handlers.access import AccessLog
 from services.reporting.handlers.classes import ClassReader
 from services.reporting.handlers.credentials import CredentialReader
+from services.reporting.handlers.curricula import Curricula
 from services.reporting.handlers.districts import DistrictReader
 from services.reporting.handlers.exporting import Exporter
 from services.reporting.handlers.groups import Groups
@@ -102,9 +103,9 @@ class Service:
             )
             stack.push_async_callback(evidence_peer.close)
             stack.push_async_callback(progression_peer.close)
-            looks = AccessLog(self._database)
-            app.state.reader = Reader(self._database, config, looks)
-            app.state.classes = ClassReader(self._database, looks)
+            looks, curricula = AccessLog(self._database), Curricula()
+            app.state.reader = Reader(self._database, config, curricula, looks)
+            app.state.classes = ClassReader(self._database, curricula, looks)
             app.state.queues = QueueReader(self._database, config, looks)
             app.state.districts = DistrictReader(self._database, Groups(evidence_peer, config), config)
             people = People(evidence_peer)

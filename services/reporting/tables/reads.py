@@ -89,31 +89,36 @@ class Snapshot:
         )
         return row is not None
 
-    async def competencies(self, tenant: str, frameworks: Collection[str] | None) -> Rows:
-        """
-        Return the competencies of the current version of the frameworks, and of each whether it groups others.
+    async def framework_versions(self, tenant: str, frameworks: Collection[str] | None) -> Rows:
+        """Return (framework, version) of the current versions, in order; of all frameworks with None."""
+        return await self.rows(
+            "select framework, version from {framework}"
+            " where tenant = $1 and ($2::text[] is null or framework = any($2)) order by framework",
+            tenant,
+            None if frameworks is None else list(frameworks),
+        )
 
-        With None, those of all frameworks that the tenant has.
-        """
+    async def competencies(self, tenant: str, frameworks: Collection[str]) -> Rows:
+        """Return the competencies of the current version of the frameworks, and of each whether it groups others."""
         return await self.rows(
             "select c.framework, c.code, c.title, c.ordinal, c.level, c.subject,"
             " (c.framework, c.version, c.code) in (select framework, version, parent from {competency}"
             "   where tenant = $1 and parent is not null union all select framework, version, destination"
             "   from {association} where tenant = $1 and type = 'isChildOf') from {framework} f"
             " join {competency} c using (tenant, framework, version)"
-            " where f.tenant = $1 and ($2::text[] is null or f.framework = any($2)) order by c.framework, c.ordinal",
+            " where f.tenant = $1 and f.framework = any($2::text[]) order by c.framework, c.ordinal",
             tenant,
-            None if frameworks is None else list(frameworks),
+            list(frameworks),
         )
 
-    async def prerequisites(self, tenant: str, frameworks: Collection[str] | None) -> Rows:
-        """Return the prerequisite edges of the current version of the frameworks; of all with None."""
+    async def prerequisites(self, tenant: str, frameworks: Collection[str]) -> Rows:
+        """Return the prerequisite edges of the current version of the frameworks."""
         return await self.rows(
             "select a.framework, a.origin, a.destination from {framework} f"
             " join {association} a using (tenant, framework, version)"
-            " where f.tenant = $1 and ($2::text[] is null or f.framework = any($2)) and a.type = 'prerequisite'",
+            " where f.tenant = $1 and f.framework = any($2::text[]) and a.type = 'prerequisite'",
             tenant,
-            None if frameworks is None else list(frameworks),
+            list(frameworks),
         )
 
     async def titles(self, tenant: str, competencies: Collection[str]) -> dict[str, str]:
