@@ -81,8 +81,7 @@ class Reader:
             standards, prerequisites = await self._curricula.of(view, tenant, frameworks)
             retired = {state.competency for state in states} - {standard.competency for standard in standards}
             titles = await view.titles(tenant, retired) if retired else {}
-            head = await view.position(MODEL_OF_LOG[log], shard)
-            stale = await view.is_stale(tenant, learner)
+            head, stale = await view.freshness(MODEL_OF_LOG[log], shard, tenant, learner)
         await self._log.note(caller, role, "record", learner, [learner])
         position = str(Position(log, head.generation, shard, head.pos))
         return learner_record(learner, states, standards, prerequisites, position=position, titles=titles, stale=stale)

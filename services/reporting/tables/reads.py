@@ -79,15 +79,19 @@ class Snapshot:
             list(learners),
         )
 
-    async def is_stale(self, tenant: str, learner: str) -> bool:
-        """Return whether an event of the learner could not be folded."""
+    async def freshness(self, model: str, shard: int, tenant: str, learner: str) -> tuple[Head, bool]:
+        """Return how far a read model's log is folded in a shard, and whether an event of the learner could not be."""
         row = await self._connection.fetchrow(
-            "select 1 from unfolded where consumer = $1 and tenant = $2 and subject = $3 limit 1",
+            "select generation, pos, exists (select 1 from unfolded where consumer = $3 and tenant = $4 and subject = $5)"
+            " from consumer_shard where consumer = $1 and shard = $2",
+            consumer_name(model, self.live[model]),
+            shard,
             consumer_name("mastery", self.live["mastery"]),
             tenant,
             learner,
         )
-        return row is not None
+        assert row is not None
+        return Head(row[0], row[1]), row[2]
 
     async def framework_versions(self, tenant: str, frameworks: Collection[str] | None) -> Rows:
         """Return (framework, version) of the current versions, in order; of all frameworks with None."""
