@@ -1,22 +1,26 @@
 """
-Who asks, and what for: bearer tokens (JWT) signed with the laptop's HS256 key or by an identity provider's JWKS.
+Who asks, and what for: bearer tokens (JWT) signed with the installation's HS256 key or by an identity provider's JWKS.
 
 Claims: `iss attain`, `aud attain`, `sub`, `exp`, `tenant`, `scope` (space-separated), optional `source`, `learner`, `roles`.
+With a JWKS, the key in `page_key_file` signs what the installation says itself: sessions of the pages, and what they do.
 """
 
 import contextlib
 import functools
 import re
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import jwt
 import msgspec
 
-from shared.errors import Forbidden, Unauthorized
+from shared.errors import Forbidden, Unauthorized, Unavailable
 from shared.settings import Settings
 
 ISSUER = AUDIENCE = "attain"
+PROVIDER_ALGORITHMS = ["RS256", "ES256", "EdDSA"]
+"""What an identity provider may sign with: never a shared secret, never nothing."""
 TENANT = re.compile(r"[a-z0-9-]{1,63}")
 SCOPES = frozenset(
     (
@@ -31,6 +35,7 @@ SCOPES = frozenset(
     )
 )
 SERVICE_TOKEN_S = 300
+DELEGATED_S = 60
 KEY_PREFIX = "atk_"
 """By it an API key is told from a token; a service that has no keys refuses it as a bad token."""
 
@@ -99,8 +104,9 @@ class Authenticator:
 
     def _claims(self, token: str) -> dict[str, Any]:
         try:
-            if self._jwks is not None:
-                return _decoded(token, self._jwks.get_signing_key_from_jwt(token).key, ["RS256", "ES256", "EdDSA"])
+            if self._jwks is not None and not self._is_own(token):
+                key = self._jwks.get_signing_key_from_jwt(token).key
+                return _decoded(token, key, PROVIDER_ALGORITHMS, self.settings.jwks_issuer, self.settings.jwks_audience)
             *others, last = signing_keys(self.settings)
             for key in others:
                 with contextlib.suppress(jwt.InvalidSignatureError):
@@ -109,14 +115,20 @@ class Authenticator:
         except jwt.PyJWTError as error:
             raise Unauthorized(f"token refused: {error}") from error
 
+    def _is_own(self, token: str) -> bool:
+        """Tell whether a token says that the installation signed it; which key verifies it follows from that."""
+        return self.settings.page_key_file is not None and jwt.get_unverified_header(token).get("alg") == "HS256"
 
-def _decoded(token: str, key: Any, algorithms: list[str]) -> dict[str, Any]:
+
+def _decoded(
+    token: str, key: Any, algorithms: list[str], issuer: str = ISSUER, audience: str = AUDIENCE
+) -> dict[str, Any]:
     claims: dict[str, Any] = jwt.decode(
         token,
         key,
         algorithms=algorithms,
-        audience=AUDIENCE,
-        issuer=ISSUER,
+        audience=audience,
+        issuer=issuer,
         options={"require": ["exp", "sub", "iss", "aud", "tenant"]},
     )
     return claims
@@ -147,10 +159,11 @@ def signing_key(settings: Settings) -> bytes:
 
 @functools.lru_cache(maxsize=4)
 def signing_keys(settings: Settings) -> tuple[bytes, ...]:
-    """Return all HS256 keys of the setting `token_key_file`; each verifies, so that they can be rotated."""
-    if settings.token_key_file is None:
+    """Return all HS256 keys of the setting `token_key_file`, else `page_key_file`; each verifies, so that they can be rotated."""
+    file = settings.token_key_file or settings.page_key_file
+    if file is None:
         raise Unauthorized("this service has neither a token key nor a JWKS URL")
-    return read_keys(settings.token_key_file.read_text())
+    return read_keys(file.read_text())
 
 
 def read_keys(text: str) -> tuple[bytes, ...]:
@@ -177,6 +190,47 @@ def issue_token(
         **{name: value for name, value in claims.items() if value is not None},
     }
     return jwt.encode(body, key, algorithm="HS256")
+
+
+def delegated_token(
+    settings: Settings, caller: Identity, scope: str, *, source: str | None = None, roles: Sequence[str] = ()
+) -> str:
+    """
+    Return a token of one minute, in which this service does at another what it has found the caller may do.
+
+    Raises:
+        Unavailable: the installation has no key of its own to sign with.
+    """
+    if settings.token_key_file is None and settings.page_key_file is None:
+        raise Unavailable("the installation has no page_key_file, so the pages can do nothing on behalf of a person")
+    return issue_token(
+        signing_key(settings), subject=caller.subject, tenant=caller.tenant, scope=scope, expires_s=DELEGATED_S,
+        source=source, roles=list(roles) or None,
+    )  # fmt: skip
+
+
+def seal(settings: Settings, purpose: str, data: Mapping[str, Any], expires_s: float) -> str:
+    """Return data as a text that only this installation can make, for one purpose and a time; it can be read by all."""
+    body = {"aud": f"attain-{purpose}", "exp": int(time.time() + expires_s), "data": dict(data)}
+    return jwt.encode(body, signing_key(settings), algorithm="HS256")
+
+
+def unseal(settings: Settings, purpose: str, text: str) -> dict[str, Any]:
+    """Return what was sealed for a purpose; raises `Unauthorized` where it was not, or for too long."""
+    for key in signing_keys(settings):
+        try:
+            claims = jwt.decode(
+                text,
+                key,
+                algorithms=["HS256"],
+                audience=f"attain-{purpose}",
+                options={"require": ["aud", "exp", "data"]},
+            )
+        except jwt.PyJWTError:
+            continue
+        data: dict[str, Any] = claims["data"]
+        return data
+    raise Unauthorized("this is not valid, or not any more")
 
 
 def service_token(settings: Settings) -> str:

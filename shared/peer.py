@@ -1,6 +1,6 @@
 """Asking another service of this installation: with a service token, answered or `Unavailable`."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import httpx
 
@@ -9,7 +9,7 @@ from shared.errors import Unavailable
 from shared.settings import Settings
 
 TIMEOUT_S = 10.0
-Query = Mapping[str, str | int]
+Query = Mapping[str, str | int | Sequence[str]]
 
 
 class Peer:
@@ -21,16 +21,17 @@ class Peer:
         self._client = httpx.AsyncClient(base_url=url, timeout=timeout_s)
 
     async def ask(
-        self, path: str, query: Query | None = None, *, body: object = None, expected: Collection[int] = (200,)
-    ) -> httpx.Response:
+        self, path: str, query: Query | None = None, *, body: object = None, expected: Collection[int] = (200,),
+        token: str | None = None,
+    ) -> httpx.Response:  # fmt: skip
         """
-        Return the answer to a GET, or with a body to a POST of it as JSON.
+        Return the answer to a GET, or with a body to a POST of it as JSON; `token` asks in another's name.
 
         Raises:
             Unavailable: the service does not answer, or with another status than is expected, or the token cannot be made.
         """
         try:
-            headers = {"Authorization": f"Bearer {service_token(self._settings)}"}
+            headers = {"Authorization": f"Bearer {token or service_token(self._settings)}"}
             if body is None:
                 answer = await self._client.get(path, params=query, headers=headers)
             else:

@@ -51,12 +51,33 @@ class Settings(BaseSettings):
         None, description="file with HS256 keys, hex, one a line; the first signs, all verify"
     )
     jwks_url: str = Field("", description="where the signing keys of an identity provider are; instead of a key file")
+    page_key_file: Path | None = Field(
+        None,
+        description="with a JWKS: HS256 keys by which the pages sign sessions and act for people; the same for all",
+    )
+    jwks_issuer: str = Field("attain", description="`iss` of the tokens that the provider signs")
+    jwks_audience: str = Field("attain", description="`aud` of the tokens that the provider signs")
     service_token_file: Path | None = Field(None, description="token for calls between services, with a JWKS")
     token_cache_s: int = Field(60, description="a verified token is believed this long; bounds revocation")
 
     public_url: str = Field(
         "", pattern=r"^(https?://[^/?#]+)?$", description="where browsers reach the pages; https makes cookies secure"
     )
+    oidc_issuer: str = Field(
+        "", pattern=r"^(https://.+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?(/.*)?)?$",
+        description="the identity provider that people sign in by to the pages; empty for none",
+    )  # fmt: skip
+    oidc_client_id: str = Field("", description="as what the pages are registered there; `aud` of its ID tokens")
+    oidc_client_secret: SecretStr = Field(SecretStr(""), description="empty for a public client; PKCE is used anyway")
+    oidc_subject_claim: str = Field("sub", description="the claim with the id by which the roster lists a person")
+    oidc_tenant: str = Field("", description="the tenant of all who sign in; empty: the claim `tenant` says it")
+    oidc_learner_source: str = Field("", description="the source that knows learners by the same ids; empty for none")
+    oidc_scope: str = Field(
+        "records:read:classes records:read:self evidence:write decisions:write",
+        description="what a session may do at most; to whose rows, the roster says",
+    )
+    session_s: float = Field(8 * 3600, gt=0, description="a session of the pages ends after so long")
+
     session_timeout_s: float = Field(15, description="Kafka session; recovery after kill -9 waits at most this long")
     batch_records: int = Field(8000, description="records a poll; about 200 ms of work, well below the session")
     batch_wait_ms: int = Field(500, description="how long a poll waits for the first record; it returns when one comes")

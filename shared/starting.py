@@ -20,7 +20,14 @@ from shared.row_security import SERVICE_ROLE, TENANT_ROLE
 from shared.settings import Settings, settings
 
 KEY_BYTES_MIN = 32
-FILES = ("token_key_file", "service_token_file", "kafka_ca_file", "kafka_certificate_file", "kafka_key_file")
+FILES = (
+    "token_key_file",
+    "page_key_file",
+    "service_token_file",
+    "kafka_ca_file",
+    "kafka_certificate_file",
+    "kafka_key_file",
+)
 
 
 def settings_of(service: str) -> Settings:
@@ -47,6 +54,10 @@ def fault_of(read: Settings, service: str) -> str:
         return "ATTAIN_TOKEN_KEY_FILE is not set: give it, or an identity provider in ATTAIN_JWKS_URL"
     if read.jwks_url and read.service_token_file is None:
         return "ATTAIN_SERVICE_TOKEN_FILE is not set: with ATTAIN_JWKS_URL the services need a token of that provider"
+    if read.oidc_issuer and not (read.oidc_client_id and read.public_url):
+        return "ATTAIN_OIDC_ISSUER is set: give ATTAIN_OIDC_CLIENT_ID and ATTAIN_PUBLIC_URL too"
+    if read.oidc_issuer and read.token_key_file is None and read.page_key_file is None:
+        return "ATTAIN_PAGE_KEY_FILE is not set: the pages sign their sessions with it"
     named = {"kafka_username": read.kafka_username, "kafka_password": read.kafka_password.get_secret_value()}
     sasl = read.kafka_security.startswith("SASL")
     for name, value in named.items():
@@ -66,7 +77,7 @@ def _fault_of_files(read: Settings) -> str:
             text = "" if path is None else path.read_text()
         except (OSError, UnicodeDecodeError) as error:
             return f"{_variable(name)}: {path} cannot be read ({type(error).__name__})"
-        if name == "token_key_file" and path is not None:
+        if name in ("token_key_file", "page_key_file") and path is not None:
             try:
                 shortest = min(len(key) for key in read_keys(text))
             except ValueError:

@@ -11,6 +11,7 @@ from services.progression.entrypoints.deciding import deciding_router
 from services.progression.entrypoints.explaining import explaining_router
 from services.progression.entrypoints.feeds import feeds_router
 from services.progression.entrypoints.frameworks import frameworks_router
+from services.progression.entrypoints.in_force import in_force_router
 from services.progression.entrypoints.positions import positions_router
 from services.progression.entrypoints.routes import make_router
 from services.progression.entrypoints.settings import settings_router
@@ -85,6 +86,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     app.include_router(settings_router(decisions, config))
     app.include_router(deciding_router(Judgements(database, logs, config), database))
     app.include_router(explaining_router(database, config))
+    app.include_router(in_force_router(database))
     shadows, dispatcher = _changing_and_telling(app, database, decisions, logs, config, stack)
     app.include_router(reconciliation_router(reconciler, database, [checks.told]))
     stack.push_async_callback(consumer.stop)

@@ -52,6 +52,22 @@ class Outcome(NamedTuple):
     pieces: list[Piece]
     told: list[Told]
     moves: list[tuple[str, str]]
+    """Status before and after, of each of `competencies`."""
+    competencies: list[str]
+
+    def report(self) -> dict[str, Any]:
+        """Return every status and event that would change, as plain data."""
+        moved = zip(self.competencies, self.moves, strict=True)
+        return {
+            "pieces": [piece.evidence_id for piece in self.pieces],
+            "statuses": [
+                {"competency": competency, "before": before, "after": after} for competency, (before, after) in moved
+            ],
+            "events": [
+                {"type": event.type, "scope": event.data["scope"], "reason": event.data["reason"]}
+                for event in self.told
+            ],
+        }
 
 
 def foresee(
@@ -125,7 +141,8 @@ def _take_back(
         raise ValueError(f"learner {learner[1]} cannot be folded: {fold.blocked[learner]}")
     states = {key: fold.entries[key].state for key in touched}
     after = {key: verdict_of(state, policies.get(state.policy)).status for key, state in states.items()}
-    return Outcome(ordered, told, [(before[key], after[key]) for key in sorted(touched)])
+    keys = sorted(touched)
+    return Outcome(ordered, told, [(before[key], after[key]) for key in keys], [key[2] for key in keys])
 
 
 @dataclasses.dataclass(slots=True)

@@ -40,7 +40,7 @@ class CompetencyDecided(msgspec.Struct, frozen=True, omit_defaults=True):
         return Decided(id, self.kind, time, self.role, self.status, self.until, self.undoes, self.basis, self.author)
 
 
-LevelDecisionKind = Literal["sign_off", "withhold", "withdraw", "reinstate", "place", "choose"]
+LevelDecisionKind = Literal["sign_off", "withhold", "withdraw", "reinstate", "place", "choose", "lift"]
 
 
 class LevelDecided(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -49,7 +49,8 @@ class LevelDecided(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `sign_off` confirms what is complete, `withhold` refuses with a date of review, `withdraw` takes an advancement back and
     `reinstate` undoes that, `place` puts the learner there beyond what is shown (`not_yet` has evidence, `unknown` none),
-    `choose` is a goal that the learner has chosen among `options`.
+    `choose` is a goal that the learner has chosen among `options`, `lift` undoes a sign-off: of a level that is still
+    settling nothing has been told yet, one that was advanced is withdrawn.
     """
 
     learner: str

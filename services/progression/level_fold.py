@@ -58,7 +58,11 @@ class LevelFold:
                     smallest_change=unmet[0] if unmet else None, decided_by=by, appeal_to=event.appeal_to or None,
                     review_at=event.review_at,
                 )  # fmt: skip
-            case "withdraw" if level in standing.advanced:
+            case "lift" if level in standing.signed and level not in standing.advanced:
+                del standing.signed[level]
+                standing.settling.pop(level, None)
+                yield from self.level(framework, level)
+            case "withdraw" | "lift" if level in standing.advanced:
                 told = self._teller.tell(
                     "level.withdrawn", framework, level, event.reason, by=by, original=standing.advanced[level]
                 )

@@ -13,18 +13,24 @@ from fastapi import FastAPI
 from services.reporting import entrypoints
 from services.reporting.entrypoints import PEOPLE_TIMEOUT_S, ModelConsumer
 from services.reporting.handlers.access import AccessLog
+from services.reporting.handlers.capturing import Capturing
 from services.reporting.handlers.classes import ClassReader
+from services.reporting.handlers.correcting import Correcting
 from services.reporting.handlers.credentials import CredentialReader
 from services.reporting.handlers.curricula import Curricula
 from services.reporting.handlers.districts import DistrictReader
 from services.reporting.handlers.exporting import Exporter
 from services.reporting.handlers.groups import Groups
+from services.reporting.handlers.oidc import Provider
+from services.reporting.handlers.on_behalf import OnBehalf
 from services.reporting.handlers.pages import Pages
 from services.reporting.handlers.people import People
 from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.reading import Reader
 from services.reporting.handlers.rebuilding import Rebuilder
 from services.reporting.handlers.reconciling import ShownCheck
+from services.reporting.handlers.sessions import Sessions
+from services.reporting.handlers.signing_off import SigningOff
 from services.reporting.handlers.watching import Watcher
 from services.reporting.tables.reads import live_versions, snapshot
 from services.reporting.tables.schema import INPUT_LOGS
@@ -103,20 +109,34 @@ class Service:
             )
             stack.push_async_callback(evidence_peer.close)
             stack.push_async_callback(progression_peer.close)
-            looks, curricula = AccessLog(self._database), Curricula()
+            looks, curricula, people = AccessLog(self._database), Curricula(), People(evidence_peer)
             app.state.reader = Reader(self._database, config, curricula, looks)
             app.state.classes = ClassReader(self._database, curricula, looks)
             app.state.queues = QueueReader(self._database, config, looks)
             app.state.districts = DistrictReader(self._database, Groups(evidence_peer, config), config)
-            people = People(evidence_peer)
             app.state.credentials = CredentialReader(self._database, config, people, looks)
             app.state.exporter = Exporter(self._database, config, evidence_peer, looks)
-            app.state.watcher = Watcher(self._database)
+            app.state.watcher = Watcher(self._database, app.state.districts)
             app.state.pages = Pages(
                 self._database, records=app.state.reader, classes=app.state.classes, queues=app.state.queues,
                 districts=app.state.districts, people=people, evidence=app.state.evidence,
                 progression=progression_peer,
             )  # fmt: skip
+            provider = Provider(config)
+            stack.push_async_callback(provider.close)
+            app.state.provider, app.state.sessions = provider, Sessions(self._database, config)
+            in_evidence, in_progression = OnBehalf(evidence_peer, config), OnBehalf(progression_peer, config)
+            app.state.in_evidence = in_evidence
+            app.state.capturing = Capturing(
+                self._database, evidence=evidence_peer, progression=progression_peer, in_evidence=in_evidence,
+                people=people, log=looks,
+            )  # fmt: skip
+            app.state.signing_off = SigningOff(
+                self._database, config, in_progression=in_progression, people=people, log=looks
+            )
+            app.state.correcting = Correcting(
+                self._database, progression=progression_peer, in_evidence=in_evidence, people=people, log=looks
+            )
             app.state.rebuilder = Rebuilder(self._database, self._feeds, config)
             stack.push_async_callback(app.state.rebuilder.stop)
             reconciler = Reconciler({"shown": ShownCheck(self._database, progression).shown}, config.reconcile_s)

@@ -143,6 +143,21 @@ async def test_an_erased_learner_who_comes_back_is_someone_new(service: Running)
     assert not await service.rows("select from erased_learner where learner = $1", learner)
 
 
+async def test_the_installations_own_source_names_known_learners_by_their_opaque_ids(service: Running) -> None:
+    client, pages, stranger = service.client(), "urn:attain:pages", "00000000-0000-4000-8000-000000000000"
+    ada = (await client.get("/v1/learners", params={"source": SOURCE, "source_id": "ada"})).json()["learner"]
+    asked = {"tenant": "demo", "source": pages, "learners": [ada, stranger]}
+    answers = [(await client.post("/v1/learners/named-by-id", json=asked)).json() for _ in range(2)]
+    elsewhere = await client.post("/v1/learners/named-by-id", json=asked | {"tenant": "other"})
+    refused = await service.client("admin").post("/v1/learners/named-by-id", json=asked)
+    [result] = await service.submit(item("seen", learner=ada, source=pages))
+    shown = (await client.get(f"/v1/evidence/{result['evidence_id']}")).json()
+
+    assert answers == [[ada], [ada]]
+    assert (elsewhere.json(), refused.status_code) == ([], 403)
+    assert shown["learner"] == ada
+
+
 async def test_guardians_and_dated_staff_are_published_with_opaque_learners(service: Running) -> None:
     assignments = [
         {"person": "g-1", "role": "guardian", "kind": "learner", "target": "emmy"},

@@ -102,6 +102,29 @@ def test_a_drill_that_is_foreseen_changes_nothing():
     assert after == before
 
 
+def test_the_outcome_for_one_learner_names_every_status_and_event():
+    pieces = [piece(n, learner="l1", competency="math:add", activity=f"quiz-{n}", id=f"one-{n}") for n in (1, 2)]
+    journal = Journal().fold([Decided(framework=LEVEL), Decided(TWO_OF_THREE)]).fold(pieces)
+    evidence: dict[str, tuple[Piece | None, bool]] = {}
+    for one in pieces:
+        absorb(evidence, "math:add", one)
+    key = (TENANT, "l1", "math:add")
+    held = {key: (msgspec.msgpack.decode(journal.states[key][1], type=KeyState), evidence)}
+    standing, rules = journal.learners[TENANT, "l1"], journal.rules[TENANT]
+    outcome = foresee((TENANT, "l1"), held, standing, rules, journal.policies, Selection("urn:lms", item="one-1"))
+    before = len(journal.told)
+    journal.fold([retract(pieces[0])])
+
+    assert foresee((TENANT, "l1"), held, standing, rules, journal.policies, Selection("urn:lms", item="x")) is None
+    assert outcome is not None
+    report = outcome.report()
+    assert report["pieces"] == [pieces[0].evidence_id]
+    assert [(each["competency"], each["before"]) for each in report["statuses"]] == [("math:add", "mastered")]
+    assert report["statuses"][0]["after"] == journal.state(learner="l1").status
+    assert [event["type"] for event in report["events"]] == [event.type for event in journal.told[before:]]
+    assert len(report["events"]) == 2
+
+
 def test_small_schools_are_hidden_in_the_report():
     pieces = district(30)
     journal = Journal().fold([Decided(framework=LEVEL), Decided(TWO_OF_THREE), *pieces])

@@ -10,7 +10,7 @@ from services.progression.policy import policy_from, read_policy
 from services.progression.policy.templates import template
 from shared.contracts import EvidenceRecorded, Score
 from tests.progression.test_advancement import GRAPH
-from tests.support.journal import Decided, Journal, piece, restore, retract
+from tests.support.journal import TENANT, Decided, Journal, piece, restore, retract
 
 CLASSROOM = read_policy(template("classroom"))
 STREAK = {"id": "s", "method": {"type": "streak", "n": 2}, "decision": {"latch": "first_crossing"}}
@@ -146,6 +146,26 @@ def test_what_is_undone_while_a_level_settles_is_never_told(signed_levels: Journ
     signed_levels.fold([ClockTicked("ada", "2026-04-01T02:00:00.000000Z")])
 
     assert "level.advanced" not in signed_levels.kinds()
+
+
+def test_a_sign_off_that_is_lifted_while_a_level_settles_is_told_to_nobody_and_waits_again(signed_levels: Journal):
+    before = signed_levels.kinds()
+    signed_levels.fold([level("sign_off"), level("lift")])
+    signed_levels.fold([ClockTicked("ada", "2026-04-01T02:00:00.000000Z")])
+    assert signed_levels.kinds() == before
+    assert LEVEL in signed_levels.learners[TENANT, "ada"].awaiting
+
+    signed_levels.fold([level("sign_off")]).fold([ClockTicked("ada", "2026-04-02T02:00:00.000000Z")])
+
+    assert signed_levels.kinds()[len(before) :] == ["level.advanced", "level.ready"]
+
+
+def test_a_sign_off_that_is_lifted_after_it_was_told_withdraws_the_level_by_name(signed_levels: Journal):
+    signed_levels.fold([level("sign_off")]).fold([ClockTicked("ada", "2026-04-01T02:00:00.000000Z")])
+    signed_levels.fold([level("lift")]).fold([level("lift")])
+
+    assert signed_levels.kinds()[-1] == "level.withdrawn"
+    assert signed_levels.told[-1].data["by"] == {"role": "teacher", "ref": "t-1"}
 
 
 def test_only_a_person_takes_a_level_back_and_the_undoing_reinstates_it(signed_levels: Journal):

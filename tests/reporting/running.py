@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 
 from services.reporting.app import Service
 from shared.auth import Authenticator
+from shared.errors import NotFound
 from shared.migrate import migrate
 from shared.settings import Settings
 from shared.topics import TOPICS, create
@@ -96,9 +97,14 @@ def evidence_app(producer: Producer, people: Sequence[dict[str, str]]) -> FastAP
     app.include_router(feed_router(producer.database, list(producer.logs.values()), producer.settings))
 
     @app.get("/v1/learners")
-    async def learners(request: Request, q: str) -> list[dict[str, str]]:
+    async def learners(request: Request, q: str = "", source: str = "", source_id: str = "") -> Any:
         Authenticator(producer.settings).identify(request.headers.get("authorization")).require("records:read")
-        return [person for person in people if person["name"].startswith(q)]
+        if not source:
+            return [person for person in people if person["name"].startswith(q)]
+        for person in people:
+            if (person["source"], person["source_id"]) == (source, source_id):
+                return {"learner": person["learner"]}
+        raise NotFound("no such learner")
 
     @app.get("/v1/roster/groups")
     async def groups(request: Request, tenant: str, after: str = "", limit: int = 1000) -> dict[str, object]:

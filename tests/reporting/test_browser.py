@@ -1,9 +1,7 @@
 """The pages in real Chromium: each person's main way, by keyboard, on a phone, live, and without faults that axe sees."""
 
-import shutil
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -23,14 +21,10 @@ from tests.reporting.builders import (
     staff,
 )
 from tests.reporting.running import Running
+from tests.support.chromium import DESKTOP, PHONE, chromium, faults, needs_chromium, tab_to
 
-playwright_api = pytest.importorskip(
-    "playwright.async_api", reason="Playwright is not installed (pip install playwright)"
-)
-BINARY = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(BINARY is None, reason="no Chromium on the path")
+pytestmark = needs_chromium
 PEOPLE = [str(uuid5(UUID(int=0), f"learner {n}")) for n in range(25)]
-PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,10 +47,8 @@ async def told(reporting: Running) -> None:
 @pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Any]:
     """Run Chromium."""
-    async with playwright_api.async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=BINARY, args=["--no-sandbox"])
+    async with chromium() as browser:
         yield browser
-        await browser.close()
 
 
 async def opened(reporting: Running, browser: Any, path: str, viewport: dict[str, int] = DESKTOP, **claims: Any) -> Any:
@@ -86,20 +78,9 @@ VIEWS = [
 async def test_axe_finds_no_fault_and_nothing_is_wider_than_the_screen(
     reporting: Running, browser: Any, path: str, claims: dict[str, Any], viewport: dict[str, int]
 ) -> None:
-    axe = pytest.importorskip(
-        "axe_playwright_python", reason="axe is not installed (pip install axe-playwright-python)"
-    )
-    script = (Path(axe.__file__).parent / "axe.min.js").read_text()
     page = await opened(reporting, browser, path, viewport, **claims)
-    # The page forbids scripts of others; axe is run by the browser itself, apart from the page.
-    await page.evaluate(script)
-    found = await page.evaluate(
-        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
-    )
-    wider = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
 
-    assert [(fault["id"], [node["html"][:120] for node in fault["nodes"][:3]]) for fault in found["violations"]] == []
-    assert wider <= 0
+    assert await faults(page) == []
     await page.context.close()
 
 
@@ -107,10 +88,7 @@ async def test_a_teacher_goes_from_the_class_to_the_learner_by_keyboard_alone(re
     page = await opened(reporting, browser, "/", subject="tea")
     await page.keyboard.press("Tab")
     first = await page.evaluate("document.activeElement.className")
-    for _ in range(12):
-        await page.keyboard.press("Tab")
-        if await page.evaluate("document.activeElement.getAttribute('href')") == "/classes/k":
-            break
+    await tab_to(page, lambda it: it["href"] == "/classes/k")
     await page.keyboard.press("Enter")
     await page.wait_for_selector("table.heat")
     await page.evaluate("document.querySelector('table.heat tbody tr:nth-child(2) th a').focus()")
@@ -119,6 +97,33 @@ async def test_a_teacher_goes_from_the_class_to_the_learner_by_keyboard_alone(re
 
     assert first == "skip"
     assert page.url.rsplit("/", 1)[1] in PEOPLE
+    await page.context.close()
+
+
+async def test_a_guardian_comes_to_the_child_and_sees_who_looked_by_keyboard_alone(
+    reporting: Running, browser: Any
+) -> None:
+    page = await opened(reporting, browser, "/", subject="mum", scope="records:read:self")
+    await tab_to(page, lambda it: it["href"] == f"/learners/{PEOPLE[0]}")
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector("h2:text('Who can help')")
+    await tab_to(page, "Who has looked at this record")
+    await page.keyboard.press("Enter")
+
+    assert await page.get_attribute("#looks", "open") is not None
+    await page.context.close()
+
+
+async def test_a_leader_comes_to_the_district_and_prints_it_by_keyboard_alone(reporting: Running, browser: Any) -> None:
+    page = await opened(reporting, browser, "/", subject="head")
+    await tab_to(page, lambda it: it["href"] == "/districts/d")
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector("h2:text('Groups')")
+    await page.evaluate("window.print = () => { document.title = 'printed'; }")
+    await tab_to(page, "Print")
+    await page.keyboard.press("Enter")
+
+    assert await page.title() == "printed"
     await page.context.close()
 
 

@@ -1,13 +1,16 @@
 """Districts in numbers: levels, testing, watch and groups, none of them about few people."""
 
+import asyncio
 import csv
 import io
+import time
 from typing import Any
 
 import pytest
 
 from tests.reporting.builders import (
     assignment,
+    authorization,
     class_,
     competency,
     enrolment,
@@ -157,3 +160,41 @@ async def test_growth_tells_a_projection_to_staff_only(reporting: Running) -> No
     assert staff["projection"]["remaining"] == 2
     assert own["projection"] is None
     assert own["overall"] == staff["overall"] is not None
+
+
+async def test_a_watched_district_tells_when_its_numbers_change_and_not_when_one_learner_does(
+    reporting: Running,
+) -> None:
+    """The first change is of a cell that is hidden; the second brings ten learners of the south to the whole level."""
+    token = authorization(reporting.config, "records:read:classes", subject="boss")
+    lines: list[str] = []
+    async with reporting.client.stream("GET", "/live?district=d", headers=token, timeout=20) as stream:
+
+        async def read() -> None:
+            async for line in stream.aiter_lines():
+                lines.append(line)
+                if line.startswith("event: changed"):
+                    return
+
+        reading = asyncio.create_task(read())
+        await asyncio.sleep(0.7)
+        await reporting.told("progression", mastery(NORTH[1], "m:c", "not_yet", first_evidence_at=FIRST))
+        await asyncio.sleep(1.5)
+        quiet = not reading.done()
+        began = time.monotonic()
+        await reporting.told("progression", *(mastery(x, "m:b", first_evidence_at=FIRST) for x in SOUTH[:10]))
+        await asyncio.wait_for(reading, 10)
+        took = time.monotonic() - began
+
+    assert quiet
+    assert took < 2
+    assert set(lines) <= {"retry: 2000", "", "event: changed"}
+
+
+async def test_a_district_is_watched_by_its_leader_alone(reporting: Running) -> None:
+    answers = [
+        await reporting.get(path, "records:read:classes", subject=person)
+        for path, person in (("/live?district=d", "head"), ("/live?district=d&class_id=c1", "boss"))
+    ]
+
+    assert [answer.status_code for answer in answers] == [403, 422]

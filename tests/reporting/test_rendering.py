@@ -1,11 +1,12 @@
 """Pages from templates: every text in every language, plain words for families, and data that stays data."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from services.progression.policy.members import Decision
+from services.progression.policy.words import rule_words
 from services.reporting.domain.continuum import Standard, learner_record
 from services.reporting.domain.counting import class_mastery
 from services.reporting.domain.district import (
@@ -19,7 +20,9 @@ from services.reporting.domain.district import (
 )
 from services.reporting.domain.equity import Group, Middle
 from services.reporting.domain.growth import growth
+from services.reporting.domain.marks import marks_of
 from services.reporting.domain.needs import Waits, class_needs
+from services.reporting.domain.plain import for_families
 from services.reporting.domain.shares import Share
 from services.reporting.domain.timeline import Happened
 from services.reporting.domain.waiting import QUEUES
@@ -39,7 +42,19 @@ def record() -> Any:
 
 
 def context(template: str) -> dict[str, Any]:
-    around: dict[str, Any] = {"signed_in": True, "may_find": True}
+    around: dict[str, Any] = {"signed_in": True, "may_find": True, "form_key": "k"}
+    waits = {
+        "learner": "ada",
+        "kind": "level",
+        "id": "m#Maths/1",
+        "since": SHOWN_AT,
+        "late": True,
+        "value": "ada|level",
+    }
+    signing = {
+        "class_id": "c", "title": EVIL, "items": [waits], "names": {"ada": EVIL},
+        "shows": {"ada|level": {"title": None, "shown": [(EVIL, "mastered"), (EVIL, "no_evidence")]}},
+    }  # fmt: skip
     waiting = Waits("ada", "review", "m#Maths/1", EVIL, SHOWN_AT, 3, "2026-03-01", True, "leader", ())
     queues: list[dict[str, Any]] = [
         {"queue": queue, "waiting": n, "overdue": n % 2, "oldest_days": n, "owners": {}}
@@ -49,7 +64,7 @@ def context(template: str) -> dict[str, Any]:
     learner = {"record": found, "grown": growth(SHOWN_DAYS, 5), "name": EVIL, "live": "/live?learner=ada"}
     event = Happened("e", "ada", "level.advanced", "m#Maths/1", EVIL, SHOWN_AT, SHOWN_AT, EVIL, 1)
     more: dict[str, dict[str, Any]] = {
-        "sign_in.html": {"refused": True, "to": "/", "signed_in": False, "may_find": False},
+        "sign_in.html": {"refused": "sign_in.refused", "to": "/", "signed_in": False, "may_find": False, "provider": True},
         "problem.html": {"kind": "404"},
         "home.html": {
             "queues": queues, "places": [("/schools/s", EVIL)], "children": [("ada", EVIL)],
@@ -59,14 +74,16 @@ def context(template: str) -> dict[str, Any]:
         "find.html": {"q": EVIL, "found": [{"learner": "ada", "name": EVIL, "source_id": "1", "source": EVIL}]},
         "learner.html": learner | {"happened": [event]},
         "family.html": learner | {
-            "items": {item.competency: item for item in found.items},
+            "missing": {item.competency: for_families(item.missing) for item in found.items},
             "looks": [{"at": SHOWN_AT, "role": "teacher", "person": EVIL}],
         },
         "why.html": {
-            "learner": "ada", "name": EVIL, "title": EVIL, "staff": True,
+            "learner": "ada", "name": EVIL, "title": EVIL, "staff": True, "missing": [EVIL], "may_correct": {"e"},
             "found": {
                 "status": "mastered", "competency": "m:a", "policy": {"id": EVIL, "version": "1"}, "missing": [EVIL],
-                "evidence": [{"occurred_at": SHOWN_AT, "value": 3.0, "counted": False, "why_not": EVIL}],
+                "evidence": [
+                    {"occurred_at": SHOWN_AT, "value": 3.0, "counted": False, "why_not": EVIL, "evidence_id": "e"}
+                ],
                 "trace": [{"met": True, "asks": EVIL, "found": EVIL}], "minimal_change": {"text": EVIL},
             },
         },
@@ -74,6 +91,34 @@ def context(template: str) -> dict[str, Any]:
             "grid": class_mastery("c", EVIL, ["ada"], [("ada", "m:a", "mastered")], order=["m:a"], titles={"m:a": EVIL}),
             "needs": class_needs("c", EVIL, {"ada": {}}, [Standard("m", "a", EVIL, 1, "1", "M")], {}, [waiting]),
             "shown": {"m:a": 1}, "names": {"ada": EVIL}, "live": "/live?class_id=c",
+            "writes": {"capture", "sign_off", "correct"},
+        },
+        "capture.html": {
+            "class_id": "c", "title": EVIL, "standards": [Standard("m", "a", EVIL, 1, "1", "M")], "done": "e",
+            "chosen": [(Standard("m", "a", EVIL, 1, "1", "M"), marks_of(None)),
+                       (Standard("m", "b", EVIL, 2, "1", "M"), SCALE)],
+            "learners": [("ada", EVIL)], "stands": {("ada", "m:a"): "mastered"}, "fresh": lambda: "id",
+        },
+        "policies.html": {"staff": True, "policies": [
+            {"id": EVIL, "version": "v", "sentences": [EVIL] * 6, "asks": [EVIL], "adoption": None},
+            {"id": "p", "version": "v", "sentences": [], "asks": [], "adoption": {
+                "proposed_by": EVIL, "approved_by": "b", "approved_at": SHOWN_AT, "mode": "retroactive", "reason": EVIL,
+                "expected": {"attain.competency.mastered.v1": 3},
+            }},
+        ]},
+        "sign_offs.html": signing,
+        "sign_offs_preview.html": signing,
+        "signed.html": signing | {"undo": "sealed"},
+        "correction.html": {
+            "learner": "ada", "name": EVIL, "evidence_id": "e", "titles": {"m:a": EVIL},
+            "piece": {"source": EVIL, "content": {
+                "occurred_at": SHOWN_AT, "competencies": ["m:a", "m:b"], "score": {"raw": 3, "max": 4}, "kind": EVIL
+            }},
+            "found": {
+                "statuses": [{"competency": "m:a", "before": "mastered", "after": "provisional"}],
+                "events": [{"type": "attain.competency.withdrawn.v1", "scope": {"title": EVIL, "id": "m:a"},
+                            "reason": {"text": EVIL}}],
+            },
         },
         "school.html": {
             "queues": queues,
@@ -82,7 +127,7 @@ def context(template: str) -> dict[str, Any]:
             ]),
         },
         "district.html": {
-            "district": "d", "title": EVIL, "learners": 100, "queues": queues,
+            "district": "d", "live": "/live?district=d", "title": EVIL, "learners": 100, "queues": queues,
             "levels": DistrictLevels("d", SHOWN_AT, 10, []),
             "testing": DistrictTesting("d", SHOWN_AT, 10, 100, 20, 0.2, 3.0, 30),
             "watch": DistrictWatch(
@@ -99,7 +144,9 @@ def context(template: str) -> dict[str, Any]:
 
 
 PAGES = ("sign_in.html", "problem.html", "home.html", "find.html", "learner.html", "family.html", "why.html", "class.html",
-         "district.html", "school.html")  # fmt: skip
+         "district.html", "school.html", "capture.html", "sign_offs.html", "sign_offs_preview.html", "signed.html",
+         "correction.html", "policies.html")  # fmt: skip
+SCALE = marks_of({"min": 1, "max": 3, "step": 1, "labels": {"3": EVIL}})
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -112,6 +159,9 @@ def test_every_page_is_made_in_every_language_and_data_never_becomes_markup(temp
     assert "<h1>" in page
     assert EVIL not in page
     assert not re.search(r"\son\w+=|style=|javascript:", page)
+    assert len(re.findall("<form[^>]*method=.post", page)) == page.count('name="form" value="k"') + page.count(
+        'id="sign-in"'
+    )
 
 
 def test_the_catalogues_have_the_same_keys_and_places() -> None:
@@ -163,6 +213,21 @@ def test_the_family_page_tells_no_projection_score_or_policy() -> None:
     assert "For staff only" not in page
 
 
+@pytest.mark.parametrize("method", ["bkt", "beta_binomial", "irt_eap", "growth_filter"])
+def test_estimates_are_not_told_to_families(method: str) -> None:
+    computed = rule_words({"type": method}, Decision(), 3)
+    told = for_families([computed, "1 more piece on another day", "a sign-off by a teacher"])
+
+    assert told == ("1 more piece on another day", "a sign-off by a teacher")
+
+
+def test_why_tells_a_family_no_number_no_rule_and_nothing_that_would_take_away() -> None:
+    page = render("why.html", Words("en"), **context("why.html") | {"staff": False, "missing": ["1 more piece"]})
+
+    assert "1 more piece" in page
+    assert not [word for word in ("<b>3</b>", "By policy", "smallest change", "What the policy asks") if word in page]
+
+
 def test_the_family_texts_read_at_grade_six() -> None:
     """Flesch & Kincaid 1975: 0.39 words a sentence + 11.8 syllables a word - 15.59, over all texts of the page."""
     texts = [re.sub(r"{\w+}", "it", text) for key, text in catalogue("en").items() if key.startswith("family.")]
@@ -187,7 +252,7 @@ def test_a_drawing_of_growth_begins_and_ends_at_its_corners() -> None:
 
 
 def test_the_script_makes_no_markup_of_data() -> None:
-    script = Path(WEB / "static" / "page.js").read_text().lower()
+    script = "".join(file.read_text() for file in (WEB / "static").glob("*.js")).lower()
 
     assert not [
         word for word in ("innerhtml", "outerhtml", "insertadjacenthtml", "document.write", "eval(") if word in script

@@ -10,8 +10,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from shared.auth import Authenticator, Identity, issue_token, service_token
-from shared.errors import Forbidden, Unauthorized
+from shared.auth import Authenticator, Identity, delegated_token, issue_token, seal, service_token, unseal
+from shared.errors import Forbidden, Unauthorized, Unavailable
 from shared.settings import Settings
 
 KEY = bytes(32)
@@ -135,6 +135,57 @@ def test_with_an_identity_provider_nothing_else_is_believed(jwks_url: str, key: 
     ):
         with pytest.raises(Unauthorized):
             authenticator.identify(f"Bearer {token}")
+
+
+def test_beside_an_identity_provider_the_page_key_signs_what_is_our_own(
+    jwks_url: str, key: rsa.RSAPrivateKey, tmp_path: Path
+) -> None:
+    file = tmp_path / "page.key"
+    file.write_text(KEY.hex())
+    settings = Settings(jwks_url=jwks_url, page_key_file=file)
+    caller = Identity("tea", "t-1", frozenset(("records:read:classes",)))
+    token = delegated_token(settings, caller, "evidence:write", source="urn:attain:pages", roles=["teacher"])
+    own = Authenticator(settings).identify(f"Bearer {token}")
+    theirs = jwt.encode(GOOD, key, algorithm="RS256", headers={"kid": "one"})
+    forged = jwt.encode(GOOD, b"another key of thirty-two bytes!", algorithm="HS256", headers={"kid": "one"})
+
+    assert (own.subject, own.tenant, own.source, own.roles) == ("tea", "t-1", "urn:attain:pages", ("teacher",))
+    assert own.scopes == {"evidence:write"}
+    assert Authenticator(settings).identify(f"Bearer {theirs}").tenant == "t-1"
+    with pytest.raises(Unauthorized):
+        Authenticator(settings).identify(f"Bearer {forged}")
+    with pytest.raises(Unauthorized):
+        Authenticator(Settings(jwks_url=jwks_url)).identify(f"Bearer {token}")
+
+
+def test_without_a_key_of_its_own_nothing_is_done_on_behalf_of_a_person(jwks_url: str) -> None:
+    with pytest.raises(Unavailable):
+        delegated_token(Settings(jwks_url=jwks_url), Identity("tea", "t-1", frozenset()), "evidence:write")
+
+
+def test_a_providers_own_issuer_and_audience_are_a_setting(jwks_url: str, key: rsa.RSAPrivateKey) -> None:
+    settings = Settings(jwks_url=jwks_url, jwks_issuer="https://id.example.edu", jwks_audience="records")
+    theirs = GOOD | {"iss": "https://id.example.edu", "aud": "records"}
+    good, bad = (jwt.encode(body, key, algorithm="RS256", headers={"kid": "one"}) for body in (theirs, GOOD))
+
+    assert Authenticator(settings).identify(f"Bearer {good}").tenant == "t-1"
+    with pytest.raises(Unauthorized):
+        Authenticator(settings).identify(f"Bearer {bad}")
+
+
+def test_what_is_sealed_is_read_for_its_purpose_while_it_lasts(tmp_path: Path) -> None:
+    file = tmp_path / "token.key"
+    file.write_text(KEY.hex())
+    settings = Settings(token_key_file=file)
+    sealed = seal(settings, "undo", {"a": 1}, 60)
+
+    assert unseal(settings, "undo", sealed) == {"a": 1}
+    token = issue_token(KEY, subject="s", tenant="t", scope="", expires_s=9)
+    for purpose, text in (("session", sealed), ("undo", seal(settings, "undo", {}, -1)), ("undo", token), ("undo", "")):
+        with pytest.raises(Unauthorized):
+            unseal(settings, purpose, text)
+    with pytest.raises(Unauthorized):
+        Authenticator(settings).identify(f"Bearer {sealed}")
 
 
 def test_every_key_of_the_file_verifies_and_the_first_signs(tmp_path: Path) -> None:

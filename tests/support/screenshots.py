@@ -19,6 +19,8 @@ from deploy.local.sample.district import SOURCE
 from deploy.local.sample.people import DISTRICT, make_classes
 from deploy.local.tokens import issue
 
+CAPTURED = 12
+"""Which standard of the list is shown being observed."""
 SIZES: dict[str, Any] = {"phone": {"width": 390, "height": 844}, "desktop": {"width": 1280, "height": 900}}
 
 
@@ -26,13 +28,17 @@ async def take(home: Path, folder: Path, url: str, tenant: str, learner_id: str,
     """Take every page at phone and desktop size, the class also in the dark and the family page in Spanish."""
     key = home / "token.key"
     room = make_classes()[0]
-    rows, own = "records:read:classes", "records:read:self"
+    rows, own = "records:read:classes evidence:write decisions:write", "records:read:self"
     pages = [
         ("class", f"classes/{room.id}", room.teacher, rows),
         ("learner", f"learners/{learner}", room.teacher, rows),
         ("family", f"learners/{learner}", f"g-{learner_id}", own),
         ("district", f"districts/{DISTRICT[0]}", "d-leader", rows),
+        ("teacher", "", room.teacher, rows),
         ("start", "", "laptop", "records:read"),
+        ("capture", f"classes/{room.id}/capture", room.teacher, rows),
+        ("policies", "policies", "d-leader", rows),
+        ("correction", f"learners/{learner}", room.teacher, rows),
     ]
     async with async_playwright() as playwright:
         binary = shutil.which("chromium") or shutil.which("google-chrome")
@@ -47,6 +53,7 @@ async def take(home: Path, folder: Path, url: str, tenant: str, learner_id: str,
                     await page.goto(f"/#token={token}&view={path}")
                     await page.wait_for_selector(".leave")
                     await page.wait_for_load_state("load")
+                    await _go_on(page, name)
                     suffix = "" if variant == "light" else f"-{variant}"
                     await page.screenshot(path=folder / f"{name}-{size}{suffix}.png")
                     if name == "family" and size == "phone":
@@ -54,6 +61,24 @@ async def take(home: Path, folder: Path, url: str, tenant: str, learner_id: str,
                         await page.screenshot(path=folder / f"{name}-{size}-es.png")
                     await context.close()
         await browser.close()
+
+
+async def _go_on(page: Any, name: str) -> None:
+    """Go from where a way begins to the page that is shown."""
+    if name == "capture":
+        await page.select_option("#competency", index=CAPTURED)
+        await page.click(".pick button")
+        await page.wait_for_selector(".point")
+        for _ in range(3):
+            await page.locator("form:not(:has([aria-pressed=true])) .point:nth-child(3)").first.click()
+            await page.wait_for_timeout(400)
+    if name == "correction":
+        await page.click(".record tbody tr:first-child .why a")
+        pieces = await page.locator("a[href*='/evidence/']").evaluate_all("links => links.map(link => link.href)")
+        for piece in reversed(pieces):
+            await page.goto(piece)
+            if await page.locator("#changes").count():
+                break
 
 
 def main() -> None:

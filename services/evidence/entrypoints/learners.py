@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from services.evidence.entrypoints.answers import Id, Limit, Text, answer, as_uuid
-from services.evidence.tables import merges, people
+from services.evidence.tables import merges, people, pieces
 from shared.database import Database
 from shared.errors import InvalidEvent, NotFound
 from shared.web import Caller
@@ -98,6 +98,15 @@ def learners_router(database: Database) -> APIRouter:
         for learner, source_id in found:
             ids.setdefault(learner, []).append(source_id)
         return answer(ids)
+
+    @router.post("/v1/learners/named-by-id")
+    async def named_by_id(body: References, caller: Caller) -> Response:
+        """Let a source that the installation is itself name these learners by their opaque ids; returns those that are."""
+        caller.require("service")
+        learners = [as_uuid(learner, "learners") for learner in body.learners]
+        async with database.transaction() as connection:
+            known = await people.know_by_id(connection, pieces.ERASURE_LOCK, body.tenant, body.source, learners)
+        return answer(known)
 
     @router.get("/v1/identities")
     async def identities(

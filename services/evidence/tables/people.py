@@ -112,6 +112,21 @@ async def erase(connection: Connection, lock: int, tenant: str, learner: str) ->
     )
 
 
+async def know_by_id(connection: Connection, lock: int, tenant: str, source: str, learners: Sequence[str]) -> list[str]:
+    """Let a source name learners by their opaque ids; return those that the tenant has, with no erasure in between."""
+    await connection.execute("select pg_advisory_xact_lock_shared($1, hashtext($2))", lock, tenant)
+    rows = await connection.fetch(
+        "with known as (select distinct learner from learner_identity where tenant = $1::text and learner = any($3::uuid[])),"
+        " added as (insert into learner_identity (tenant, source, source_id, learner)"
+        "   select $1::text, $2::text, k.learner::text, k.learner from known k order by k.learner on conflict do nothing)"
+        " select learner::text as learner from known",
+        tenant,
+        source,
+        learners,
+    )
+    return [row["learner"] for row in rows]
+
+
 async def erased(connection: Connection) -> list[asyncpg.Record]:
     """Return all learners of all tenants that are erased."""
     return await connection.fetch("select tenant, learner, erased_at from erased_learner order by erased_at, learner")

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.progression.correction import Selection
-from services.progression.handlers.correcting import forecast
+from services.progression.handlers.correcting import forecast, forecast_of
 from shared.database import Database
 from shared.errors import InvalidEvent
 from shared.events import utc
@@ -28,6 +28,15 @@ class Selected(BaseModel):
     until: AwareDatetime | None = None
 
 
+class Chosen(BaseModel):
+    """One piece, by its id at its source."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: Annotated[str, Field(min_length=1, max_length=512)]
+    id: Annotated[str, Field(min_length=1, max_length=512)]
+
+
 def correcting_router(database: Database, settings: Settings) -> APIRouter:
     """Return the route."""
     router = APIRouter(tags=["corrections"])
@@ -41,5 +50,11 @@ def correcting_router(database: Database, settings: Settings) -> APIRouter:
         since, until = (utc(moment) if moment is not None else "" for moment in (body.since, body.until))
         selection = Selection(body.source, body.activity, body.item, since, until)
         return await forecast(database, settings, caller.tenant, selection)
+
+    @router.post("/v1/learners/{learner}/corrections/preview")
+    async def preview_of(learner: str, body: Chosen, caller: Caller, tenant: str) -> dict[str, Any]:
+        """Every status and event that retracting one piece would change; for a service that has checked who asks."""
+        caller.require("service")
+        return await forecast_of(database, tenant, learner, Selection(body.source, item=body.id))
 
     return router

@@ -84,7 +84,7 @@ class LevelDecision(Body):
 
     learner: Name
     level: Name
-    kind: Literal["withhold", "withdraw", "reinstate"]
+    kind: Literal["withhold", "withdraw", "reinstate", "lift"]
     review_at: datetime.date | None = None
     appeal_to: Annotated[str, Field(max_length=200)] = ""
 
@@ -169,7 +169,7 @@ def deciding_router(judgements: Judgements, database: Database) -> APIRouter:
 
     @router.post("/v1/level-decisions", status_code=201)
     async def decide_level(body: LevelDecision, caller: Caller) -> dict[str, Any]:
-        """Withhold a level that was asked for, take an advancement back, or undo that; always with a reason."""
+        """Withhold a level that was asked for, take an advancement back or undo that, or undo a sign-off; with a reason."""
         role = _role(caller, body.role)
         review_at = body.review_at.isoformat() if body.review_at is not None else None
         decided = LevelDecided(

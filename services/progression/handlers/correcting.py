@@ -1,22 +1,24 @@
 """What taking evidence back would do to a tenant, on what is recorded now."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from services.progression.correction import Forecast, Selection, foresee
-from services.progression.handlers.histories import History, histories
+from services.progression.correction import Forecast, Outcome, Selection, foresee
+from services.progression.handlers.histories import History, histories, histories_of
 from services.progression.handlers.memory import unpack_learner
 from services.progression.handlers.rules import rules_of
 from services.progression.handlers.schools import school_in, schools_of
-from services.progression.inputs import Key, valid_pieces
+from services.progression.inputs import Key, Learner, valid_pieces
 from services.progression.learner import LearnerState
 from services.progression.policy import Policy, policy_from
 from services.progression.rules import Rules
 from services.progression.states import KeyState
 from services.progression.tables import key_states, rulebook
 from shared.database import Database
+from shared.errors import NotFound
 from shared.settings import Settings
 
 Held = dict[Key, tuple[KeyState, History]]
@@ -62,16 +64,45 @@ async def _add(
     }
     if not affected:
         return
-    async with database.connection() as connection:
-        rows = await key_states.load_standings(connection, [(tenant, learner) for learner in affected])
-    standings = {learner: unpack_learner(state) for _, learner, state in rows}
+    standings = await _standings(database, tenant, affected)
 
     def count() -> None:
         for learner, keys in affected.items():
-            of_keys = {key: (state, history.evidence) for key, (state, history) in keys.items()}
-            standing = standings.get(learner, LearnerState())
-            outcome = foresee((tenant, learner), of_keys, standing, rules, policies, selection)
+            outcome = _foresee((tenant, learner), keys, standings, rules, policies, selection)
             if outcome is not None:
                 found.add(outcome, school_in(schools, learner))
 
     await asyncio.to_thread(count)
+
+
+async def forecast_of(database: Database, tenant: str, learner: str, selection: Selection) -> dict[str, Any]:
+    """
+    Return every status and event that would change for one learner.
+
+    Raises:
+        NotFound: none of the learner's pieces that count is selected.
+    """
+    async with database.connection() as connection:
+        rules = await rules_of(connection, tenant, None)
+        bodies = await rulebook.policies_of(connection, tenant)
+    policies = {digest: policy_from(msgspec.json.decode(body)) for digest, body in bodies}
+    keys = await histories_of(database, tenant, learner)
+    standings = await _standings(database, tenant, [learner])
+    outcome = await asyncio.to_thread(_foresee, (tenant, learner), keys, standings, rules, policies, selection)
+    if outcome is None:
+        raise NotFound("the learner has no such evidence, or it is taken back already")
+    return outcome.report()
+
+
+async def _standings(database: Database, tenant: str, learners: Iterable[str]) -> dict[str, LearnerState]:
+    async with database.connection() as connection:
+        rows = await key_states.load_standings(connection, [(tenant, learner) for learner in learners])
+    return {learner: unpack_learner(state) for _, learner, state in rows}
+
+
+def _foresee(
+    learner: Learner, keys: Held, standings: dict[str, LearnerState], rules: Rules, policies: dict[str, Policy],
+    selection: Selection,
+) -> Outcome | None:  # fmt: skip
+    of_keys = {key: (state, history.evidence) for key, (state, history) in keys.items()}
+    return foresee(learner, of_keys, standings.get(learner[1], LearnerState()), rules, policies, selection)

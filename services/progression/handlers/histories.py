@@ -9,7 +9,7 @@ from services.progression.inputs import Key, absorb, decode
 from services.progression.journal import JournalEntry, unpack_entries
 from services.progression.states import Decided, KeyState, Piece
 from services.progression.tables import journals, key_states
-from shared.database import Database
+from shared.database import Connection, Database
 
 PAGE_KEYS = 1000
 
@@ -46,13 +46,27 @@ async def histories(
                 for row in rows
                 if not framework or row["competency"].startswith(f"{framework}:")
             }
-            bodies = await journals.load_evidence(connection, list(wanted)) if wanted else []
-        for of, learner, competency, body in bodies:
-            _, history = wanted[of, learner, competency]
-            for entry in unpack_entries(body):
-                history.take(competency, entry)
+            await _fill(connection, wanted)
         if wanted:
             yield [(key, *found) for key, found in wanted.items()]
         if len(rows) < PAGE_KEYS:
             return
         after = (tenant, rows[-1]["learner"], rows[-1]["competency"])
+
+
+async def histories_of(database: Database, tenant: str, learner: str) -> dict[Key, tuple[KeyState, History]]:
+    """Return every key of one learner, with its stored state."""
+    async with database.connection() as connection:
+        rows = await key_states.states_of(connection, tenant, learner)
+        found = {(tenant, learner, competency): (unpack_key(state), History()) for competency, state in rows}
+        await _fill(connection, found)
+    return found
+
+
+async def _fill(connection: Connection, wanted: dict[Key, tuple[KeyState, History]]) -> None:
+    """Read what the journal holds of keys into their histories."""
+    bodies = await journals.load_evidence(connection, list(wanted)) if wanted else []
+    for tenant, learner, competency, body in bodies:
+        _, history = wanted[tenant, learner, competency]
+        for entry in unpack_entries(body):
+            history.take(competency, entry)

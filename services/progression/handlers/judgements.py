@@ -104,7 +104,7 @@ class Judgements:
             leveled = _framework_with(judgement.level, frameworks, f"{at}/level")
             if judgement.kind == "sign_off":
                 await self._check_signer(connection, tenant, judgement, leveled.levels[judgement.level][0])
-            if judgement.kind in ("withhold", "withdraw", "reinstate") and not judgement.reason:
+            if judgement.kind in ("withhold", "withdraw", "reinstate", "lift") and not judgement.reason:
                 raise InvalidEvent("a person who decides this gives a reason", pointer=f"{at}/reason")
             return judgement
         framework = frameworks.get(framework_of(judgement.competency))

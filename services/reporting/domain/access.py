@@ -1,5 +1,5 @@
 """
-Who may see what: the published permission matrix, and the roles in which a caller stands to a learner, class or school.
+Who may see and do what: the published permission matrix, and the roles in which a caller stands to a learner, class or school.
 
 A role gives views; the roster gives the rows. A token's claims alone open no row of a person, except the scope for the
 whole tenant, which whoever issues tokens gives to leaders, auditors and integrations.
@@ -14,23 +14,24 @@ Role = Literal[
 ]  # fmt: skip
 View = Literal[
     "record", "timeline", "growth", "projection", "why", "class", "queues", "aggregate", "analysis", "own_access_log",
-    "access_log", "names", "credential",
-    "export",
+    "access_log", "names", "capture", "sign_off", "correct", "credential", "export",
 ]  # fmt: skip
 ROLES: tuple[Role, ...] = get_args(Role)
 VIEWS: tuple[View, ...] = get_args(View)
+WRITES: dict[View, str] = {"capture": "evidence:write", "sign_off": "decisions:write", "correct": "evidence:write"}
+"""What changes something, and the scope that it takes besides the role, which for these comes from the roster alone."""
 
 _LEARNER: tuple[View, ...] = ("record", "timeline", "growth", "why", "own_access_log", "credential")
 _TEACHING: tuple[View, ...] = ("record", "timeline", "growth", "projection", "why", "class", "queues", "names")
 PERMISSIONS: dict[Role, frozenset[View]] = {
     "learner": frozenset(_LEARNER),
     "guardian": frozenset((*_LEARNER, "names")),
-    "teacher": frozenset(_TEACHING),
-    "substitute": frozenset(("record", "why", "class", "queues", "names")),
+    "teacher": frozenset((*_TEACHING, *WRITES)),
+    "substitute": frozenset(("record", "why", "class", "queues", "names", "capture")),
     "case_manager": frozenset(_TEACHING) - {"class"},
     "counsellor": frozenset((*_TEACHING, "aggregate", "credential")),
     "registrar": frozenset(("record", "timeline", "queues", "aggregate", "names", "credential", "export")),
-    "leader": frozenset((*_TEACHING, "aggregate", "analysis", "credential")),
+    "leader": frozenset((*_TEACHING, "aggregate", "analysis", "sign_off", "correct", "credential")),
     "auditor": frozenset(("aggregate", "analysis", "access_log")),
     "integration": frozenset(("record", "timeline", "class", "queues", "aggregate", "names", "export")),
 }

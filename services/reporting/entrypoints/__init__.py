@@ -5,6 +5,7 @@ from services.reporting.entrypoints import (
     classes,
     credentials,
     districts,
+    doing,
     exports,
     live,
     operations,
@@ -12,15 +13,15 @@ from services.reporting.entrypoints import (
     people,
     positions,
     records,
+    signing_in,
 )
 from services.reporting.entrypoints.consuming import ModelConsumer, subscribe_model
 from services.reporting.entrypoints.people import PEOPLE_TIMEOUT_S
 
 __all__ = ["PEOPLE_TIMEOUT_S", "ROUTERS", "ModelConsumer", "subscribe_model"]
 
-ROUTERS = tuple(
-    each.router
-    for each in (
-        records, credentials, classes, districts, exports, people, audit, live, operations, positions, pages
-    )
+_WAYS = (
+    records, credentials, classes, districts, exports, people, audit, live, operations, positions, signing_in, doing, pages,
 )  # fmt: skip
+ROUTERS = tuple(each.router for each in _WAYS)
+"""In the order in which paths are tried: what is done in a class comes before the class, whose id may have slashes."""

@@ -11,13 +11,16 @@ from fastapi import Depends, Header, Query, Request, Response
 from fastapi.dependencies.models import Dependant
 
 from services.reporting.handlers.reading import Reader
+from services.reporting.handlers.sessions import Sessions
 from shared.auth import Identity
 from shared.errors import InvalidEvent
 from shared.events import Position
-from shared.web import identify, wait_for
+from shared.web import confined, identify, wait_for
 
 COOKIE = "attain"
-"""Where the pages keep the token of who has signed in."""
+"""Where the pages keep the token of who has signed in with one."""
+SESSION = "attain-session"
+"""Where they keep the session of who has signed in by an identity provider."""
 After = Annotated[str, Query(max_length=512, description="the `next` of the page before; empty for the first")]
 Limit = Annotated[int, Query(ge=1, description="items a page, at most the setting page_rows_max")]
 Fields = Annotated[
@@ -39,7 +42,12 @@ def part(name: str) -> Any:
 
 
 async def _identify(request: Request, authorization: Annotated[str | None, Header()] = None) -> Identity:
-    """Return the caller of a read: by the header, or by the cookie of the pages, which other sites cannot send."""
+    """Return the caller of a read: by the header, or by the cookies of the pages, which other sites cannot send."""
+    if authorization is None and SESSION in request.cookies:
+        sessions: Sessions = request.app.state.sessions
+        caller = await sessions.identify(request.cookies[SESSION])
+        request.app.state.rate_limit.check(caller)
+        return confined(caller)
     if authorization is None and COOKIE in request.cookies:
         authorization = f"Bearer {request.cookies[COOKIE]}"
     return await identify(request, authorization)

@@ -20,10 +20,11 @@ Watches = Annotated[Watcher, part("watcher")]
 
 @router.get("/live")
 async def live(
-    request: Request, caller: Waited, watches: Watches, learner: str | None = None, class_id: str | None = None
-) -> StreamingResponse:
-    """Server-sent events `changed` for a learner or a class."""
-    seen = await watches.begin(caller, learner=learner, class_id=class_id)
+    request: Request, caller: Waited, watches: Watches, learner: str | None = None, class_id: str | None = None,
+    district: str | None = None,
+) -> StreamingResponse:  # fmt: skip
+    """Server-sent events `changed` for a learner, a class or a district."""
+    seen = await watches.begin(caller, learner=learner, class_id=class_id, district=district)
 
     async def stream() -> AsyncIterator[str]:
         version, quiet, total = await watches.version(seen), 0.0, 0.0

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 
-from services.reporting.domain.access import Role, View, may, role_of, staff_role, tenant_roles
+from services.reporting.domain.access import PERMISSIONS, WRITES, Role, View, may, role_of, staff_role, tenant_roles
 from services.reporting.tables import rights
 from services.reporting.tables.reads import Rows, Snapshot
 from shared.auth import Identity
@@ -27,12 +27,12 @@ async def check_learner(view: Snapshot, caller: Identity, learner: str, what: Vi
 
     Raises:
         NotFound: there is no such learner in the tenant, or the caller has nothing to do with the learner.
-        Forbidden: the caller's roles do not see this.
+        Forbidden: the caller's roles do not see this, or the token may not change it.
     """
-    caller.require(*READ_SCOPES)
+    _check_scopes(caller, what)
     roles: set[Role] = set()
     if await view.learner_exists(caller.tenant, learner):
-        roles = await _roles_towards(view, caller, learner)
+        roles = await _roles_towards(view, caller, learner, what)
     if not roles:
         raise NotFound(f"no learner {learner[:100]!r}")
     return _permitted(roles, what)
@@ -40,11 +40,11 @@ async def check_learner(view: Snapshot, caller: Identity, learner: str, what: Vi
 
 async def check_class(view: Snapshot, caller: Identity, class_id: str, what: View = "class") -> tuple[str, Role]:
     """Return the title of a class and the role in which the caller may see it; raises `NotFound` or `Forbidden`."""
-    caller.require(*READ_SCOPES)
+    _check_scopes(caller, what)
     found = await view.class_of(caller.tenant, class_id)
     if found is None:
         raise NotFound(f"no class {class_id[:100]!r}")
-    roles = tenant_roles(caller.roles) if TENANT in caller.scopes else set()
+    roles = _of_tenant(caller, what)
     if CLASSES in caller.scopes:
         roles |= _roles(await rights.roles_towards_class(view, caller.tenant, caller.subject, class_id))
     if not roles:
@@ -69,8 +69,30 @@ def check_tenant(caller: Identity, what: View) -> Role:
     return _permitted(tenant_roles(caller.roles), what)
 
 
-async def _roles_towards(view: Snapshot, caller: Identity, learner: str) -> set[Role]:
-    roles = tenant_roles(caller.roles) if TENANT in caller.scopes else set()
+async def writes_in_class(view: Snapshot, caller: Identity, class_id: str) -> set[View]:
+    """Return what the caller may change in a class."""
+    if CLASSES not in caller.scopes or caller.source is not None:
+        return set()
+    roles = _roles(await rights.roles_towards_class(view, caller.tenant, caller.subject, class_id))
+    held = {what for role in roles for what in PERMISSIONS[role]}
+    return {what for what, scope in WRITES.items() if what in held and scope in caller.scopes}
+
+
+def _check_scopes(caller: Identity, what: View) -> None:
+    caller.require(*READ_SCOPES)
+    if what in WRITES:
+        caller.require(WRITES[what])
+        if caller.source is not None:
+            raise Forbidden("this token may write as its own source only")
+
+
+def _of_tenant(caller: Identity, what: View) -> set[Role]:
+    """Return the roles that the scope for the whole tenant gives: none for what changes something."""
+    return tenant_roles(caller.roles) if TENANT in caller.scopes and what not in WRITES else set()
+
+
+async def _roles_towards(view: Snapshot, caller: Identity, learner: str, what: View) -> set[Role]:
+    roles = _of_tenant(caller, what)
     if SELF in caller.scopes and caller.learner == learner:
         roles.add("learner")
     if caller.scopes & {CLASSES, SELF}:
@@ -105,9 +127,16 @@ class AccessLog:
         key, now = (caller.tenant, caller.subject, view, target), time.monotonic()
         if self._seen.get(key, -AGAIN_S) > now - AGAIN_S:
             return
-        async with self._database.connection() as connection:
-            await rights.note_access(connection, caller.tenant, caller.subject, role, view, target, learners)
+        await self._write(caller, role, view, target, learners)
         self._seen[key] = now
         self._seen.move_to_end(key)
         if len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
+
+    async def note_change(self, caller: Identity, role: Role, view: str, target: str, learners: Sequence[str]) -> None:
+        """Log that something is changed, each time, before it is."""
+        await self._write(caller, role, view, target, learners)
+
+    async def _write(self, caller: Identity, role: Role, view: str, target: str, learners: Sequence[str]) -> None:
+        async with self._database.connection() as connection:
+            await rights.note_access(connection, caller.tenant, caller.subject, role, view, target, learners)

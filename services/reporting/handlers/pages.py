@@ -6,7 +6,16 @@ from urllib.parse import quote
 import httpx
 
 from services.reporting.domain.access import PERMISSIONS, Role
-from services.reporting.handlers.access import CLASSES, SELF, TENANT, check_learner, check_school
+from services.reporting.domain.plain import for_families
+from services.reporting.handlers.access import (
+    CLASSES,
+    READ_SCOPES,
+    SELF,
+    TENANT,
+    check_learner,
+    check_school,
+    writes_in_class,
+)
 from services.reporting.handlers.classes import ClassReader
 from services.reporting.handlers.districts import DistrictReader
 from services.reporting.handlers.people import People
@@ -42,20 +51,21 @@ class Pages:
 
     async def home(self, caller: Identity) -> dict[str, Any]:
         """Return the start: a learner's own page, or what the caller may see."""
-        if not caller.scopes & {TENANT, CLASSES} and caller.learner is not None:
-            return {"redirect": f"/learners/{quote(caller.learner, safe='')}"}
         children: list[str] = []
         places: list[Any] = []
         if caller.scopes & {CLASSES, SELF}:
             async with snapshot(self._database) as view:
                 children = await learners_of(view, caller.tenant, caller.subject)
                 places = list(await schools_of(view, caller.tenant, caller.subject)) if CLASSES in caller.scopes else []
+        classes = await self._classes.classes(caller)
+        if caller.learner is not None and not (classes or children or places):
+            return {"redirect": f"/learners/{quote(caller.learner, safe='')}"}
         names = await self._people.names(caller.tenant, children)
         is_tenant = TENANT in caller.scopes
         return {
             "places": [(f"/{place['kind']}s/{quote(place['target'], safe='')}", place["title"]) for place in places],
             "children": [(learner, names.get(learner, learner)) for learner in children],
-            "classes": await self._classes.classes(caller),
+            "classes": classes,
             "districts": await self._districts.districts(caller) if is_tenant else [],
             "queues": await self._queues.summary(caller, class_id=None, school=None) if is_tenant else [],
         }
@@ -72,8 +82,8 @@ class Pages:
         if as_family or role in FAMILY:
             looks = await self._optional(self._records.accesses(caller, learner, "", LOOKS_SHOWN))
             others = [look for look in looks.items if look["person"] != caller.subject] if looks else []
-            items = {item.competency: item for item in record.items}
-            return shown | {"template": "family.html", "looks": others, "items": items}
+            missing = {item.competency: for_families(item.missing) for item in record.items}
+            return shown | {"template": "family.html", "looks": others, "missing": missing}
         page = await self._optional(self._records.timeline(caller, learner, "", EVENTS_SHOWN))
         return shown | {"happened": page.items if page else []}
 
@@ -86,10 +96,22 @@ class Pages:
         answer = await self._progression.ask(path, {"tenant": caller.tenant}, expected=(200, 404))
         if answer.status_code == 404:
             raise NotFound("nothing is recorded of this competency")
+        found, staff = answer.json(), role not in FAMILY
+        missing = found["missing"] if staff else for_families(found["missing"])
         return {
-            "found": answer.json(), "learner": learner, "name": await self._name(caller, role, learner),
-            "title": titles.get(competency, competency), "staff": role not in FAMILY,
+            "found": found, "missing": missing, "learner": learner, "name": await self._name(caller, role, learner),
+            "title": titles.get(competency, competency), "staff": staff,
+            "may_correct": await self._correctable(caller, learner, found["evidence"]),
         }  # fmt: skip
+
+    async def _correctable(self, caller: Identity, learner: str, evidence: list[dict[str, Any]]) -> set[str]:
+        """Return which pieces are offered for correction: those that count, where the caller may correct at all."""
+        async with snapshot(self._database) as view:
+            try:
+                await check_learner(view, caller, learner, "correct")
+            except Forbidden:
+                return set()
+        return {piece["evidence_id"] for piece in evidence if piece["counted"]}
 
     async def class_(self, caller: Identity, *, class_id: str) -> dict[str, Any]:
         """Return a class: the grid, what each needs, and names."""
@@ -100,8 +122,10 @@ class Pages:
             competency: sum(counts.get(status, 0) for status in on_record)  # type: ignore[call-overload]
             for competency, counts in grid.counts.items()
         }
+        async with snapshot(self._database) as view:
+            writes = await writes_in_class(view, caller, class_id)
         return {
-            "grid": grid, "needs": needs, "shown": shown, "live": f"/live?class_id={quote(class_id, safe='')}",
+            "writes": writes, "grid": grid, "needs": needs, "shown": shown, "live": f"/live?class_id={quote(class_id, safe='')}",
             "names": await self._people.names(caller.tenant, grid.learners),
         }  # fmt: skip
 
@@ -112,6 +136,7 @@ class Pages:
         mastery = await self._districts.mastery(caller, district)
         return {
             "district": district,
+            "live": f"/live?district={quote(district, safe='')}",
             "title": mastery.title,
             "learners": mastery.learners,
             "levels": await self._districts.levels(caller, district),
@@ -126,6 +151,12 @@ class Pages:
         levels = await self._districts.school_levels(caller, school)
         queues = await self._optional(self._queues.summary(caller, class_id=None, school=school))
         return {"levels": levels, "queues": queues or []}
+
+    async def policies(self, caller: Identity) -> dict[str, Any]:
+        """Return the policies in force on their cards; for staff with how each was adopted."""
+        caller.require(*READ_SCOPES)
+        answer = await self._progression.ask("/v1/policies/in-force", {"tenant": caller.tenant})
+        return {"policies": answer.json()["items"], "staff": bool(caller.scopes & {TENANT, CLASSES})}
 
     async def find(self, caller: Identity, *, q: str, token: str) -> dict[str, Any]:
         """Return learners by name or source id, or one by opaque id; for those who may see the tenant, in their name."""

@@ -102,17 +102,21 @@ class Snapshot:
             None if frameworks is None else list(frameworks),
         )
 
-    async def competencies(self, tenant: str, frameworks: Collection[str]) -> Rows:
-        """Return the competencies of the current version of the frameworks, and of each whether it groups others."""
+    async def competencies(self, tenant: str, frameworks: Collection[str] | None) -> Rows:
+        """
+        Return the competencies of the current version of the frameworks, and of each whether it groups others.
+
+        With None, those of all frameworks that the tenant has.
+        """
         return await self.rows(
             "select c.framework, c.code, c.title, c.ordinal, c.level, c.subject,"
             " (c.framework, c.version, c.code) in (select framework, version, parent from {competency}"
             "   where tenant = $1 and parent is not null union all select framework, version, destination"
             "   from {association} where tenant = $1 and type = 'isChildOf') from {framework} f"
             " join {competency} c using (tenant, framework, version)"
-            " where f.tenant = $1 and f.framework = any($2::text[]) order by c.framework, c.ordinal",
+            " where f.tenant = $1 and ($2::text[] is null or f.framework = any($2)) order by c.framework, c.ordinal",
             tenant,
-            list(frameworks),
+            None if frameworks is None else list(frameworks),
         )
 
     async def prerequisites(self, tenant: str, frameworks: Collection[str]) -> Rows:

@@ -267,6 +267,13 @@ sa.Table(
     sa.Index("ix_credential_learner", "tenant", "learner"),
 )
 sa.Table(
+    "spent",
+    metadata,
+    sa.Column("id", _TEXT, primary_key=True),
+    sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("ix_spent_until", "until"),
+)
+sa.Table(
     "access_log",
     metadata,
     sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),

@@ -3,6 +3,7 @@
 import datetime
 import functools
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,13 +80,33 @@ def _environment() -> Environment:
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.globals |= {"KINDS": KINDS, "MARKS": MARKS, "LANGUAGES": LANGUAGES}
-    environment.filters["line"] = line_points
+    environment.filters |= {"line": line_points, "tidy": titled, "score": score_text, "level_name": level_name}
     return environment
 
 
 def render(template: str, words: Words, **context: Any) -> str:
     """Return a page as HTML."""
     return _environment().get_template(template).render(words=words, **context)
+
+
+def titled(competency: str, titles: Mapping[str, str]) -> str:
+    """Return the title of a competency, or its id where it has none."""
+    return titles.get(competency, competency)
+
+
+def score_text(score: Mapping[str, Any]) -> str:
+    """Return a score of native evidence as people write it."""
+    if score.get("level") is not None:
+        return str(score["level"])
+    if score.get("scaled") is not None:
+        return f"{score['scaled']:g}"
+    return f"{score.get('raw') or 0:g}/{score.get('max') or 0:g}"
+
+
+def level_name(level: str, words: Words) -> str:
+    """Return `<framework>#<subject>/<level>` as people say it."""
+    subject, _, name = level.partition("#")[2].rpartition("/")
+    return f"{subject}: {words.level(name)}" if subject else words.level(name)
 
 
 def line_points(points: list[tuple[str, int]], width: int = 300, height: int = 80) -> str:

@@ -6,7 +6,7 @@ from alembic import op
 from shared.row_security import SERVICE_ROLE, make_roles
 
 revision = "0009"
-down_revision = "0005"
+down_revision = "0007"
 
 
 def upgrade() -> None:

@@ -1,7 +1,6 @@
 // What the pages need beyond HTML: signing in by a link, and live updates. Pages work without it, but for these.
 
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
-const form = document.getElementById("sign-in");
 if (token) {
   // `#token=…&view=learners/<id>` signs in and goes on; the token does not stay in the address.
   const view = new URLSearchParams(location.hash.slice(1)).get("view") ?? "";
@@ -10,7 +9,7 @@ if (token) {
   // The answer sends on where the token is good; what is there may be anything, so it is not asked for twice.
   fetch("/sign-in", { method: "POST", body, redirect: "manual" }).then((answer) => {
     if (answer.type === "opaqueredirect") location.replace(`/${view}`);
-    else form?.querySelector("[role=alert]")?.removeAttribute("hidden");
+    else document.getElementById("refused")?.removeAttribute("hidden");
   });
 }
 

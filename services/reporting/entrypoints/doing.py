@@ -1,0 +1,149 @@
+"""What teachers and leaders do on the pages: quick capture, signing off, correcting a mistake."""
+
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from services.reporting.entrypoints.asking import part
+from services.reporting.entrypoints.forms import Form, read_form
+from services.reporting.entrypoints.page_answers import PAGE_HEADERS, In, Who, shown
+from services.reporting.handlers.capturing import Capturing
+from services.reporting.handlers.correcting import Correcting
+from services.reporting.handlers.signing_off import SigningOff
+from services.reporting.web.rendering import Words
+from shared.auth import Identity
+from shared.errors import AttainError, InvalidEvent, Unauthorized
+from shared.web import problem
+
+router = APIRouter(include_in_schema=False)
+Captures = Annotated[Capturing, part("capturing")]
+SignsOff = Annotated[SigningOff, part("signing_off")]
+Corrects = Annotated[Correcting, part("correcting")]
+
+
+@router.get("/classes/{class_id:path}/capture")
+async def capture(
+    request: Request, caller: Who, words: In, captures: Captures, class_id: str,
+    competency: Annotated[list[str] | None, Query()] = None, done: str = "",
+) -> Response:  # fmt: skip
+    """The class by the standards that are observed."""
+    make = functools.partial(captures.page, class_id=class_id, competencies=competency or [], done=done)
+    return await shown(request, caller, words, "capture.html", make)
+
+
+@router.post("/classes/{class_id:path}/capture")
+async def observe(request: Request, caller: Who, words: In, captures: Captures, class_id: str) -> Response:
+    """Write one observation."""
+    form = await read_form(request)
+
+    async def write(who: Identity) -> dict[str, Any]:
+        return await captures.observe(
+            who, class_id=class_id, learner=form.one("learner"), competency=form.one("competency"),
+            mark=_number(form.one("mark")), id=form.one("id"), replaces=form.one("replaces"),
+        )  # fmt: skip
+
+    back = functools.partial(_capture_path, class_id, form)
+    return await _done(request, caller, words, write, lambda made: f"{back()}&done={made['evidence_id']}")
+
+
+@router.post("/classes/{class_id:path}/capture/undo")
+async def undo_observation(request: Request, caller: Who, words: In, captures: Captures, class_id: str) -> Response:
+    """Take one observation back."""
+    form = await read_form(request)
+
+    async def write(who: Identity) -> dict[str, Any]:
+        await captures.undo(who, class_id=class_id, evidence_id=form.one("evidence_id"))
+        return {}
+
+    return await _done(request, caller, words, write, lambda _: _capture_path(class_id, form))
+
+
+@router.get("/classes/{class_id:path}/sign-offs")
+async def sign_offs(request: Request, caller: Who, words: In, signs: SignsOff, class_id: str) -> Response:
+    """What waits for a signature in a class."""
+    return await shown(request, caller, words, "sign_offs.html", functools.partial(signs.page, class_id=class_id))
+
+
+@router.post("/classes/{class_id:path}/sign-offs")
+async def sign_off(request: Request, caller: Who, words: In, signs: SignsOff, class_id: str) -> Response:
+    """Show what is chosen before it is signed, or sign it."""
+    form = await read_form(request)
+    chosen = form.all("item")
+    if form.one("step") == "sign":
+        make = functools.partial(signs.sign, class_id=class_id, chosen=chosen, reason=form.one("reason"))
+        return await shown(request, caller, words, "signed.html", make)
+    make = functools.partial(signs.page, class_id=class_id, chosen=chosen)
+    return await shown(request, caller, words, "sign_offs_preview.html" if chosen else "sign_offs.html", make)
+
+
+@router.post("/classes/{class_id:path}/sign-offs/undo")
+async def undo_sign_off(request: Request, caller: Who, words: In, signs: SignsOff, class_id: str) -> Response:
+    """Take back what was signed a moment ago."""
+    form = await read_form(request)
+
+    async def write(who: Identity) -> dict[str, Any]:
+        try:
+            await signs.undo(who, class_id=class_id, undo=form.one("undo"))
+        except Unauthorized as error:
+            raise InvalidEvent("the time to undo this is over") from error
+        return {"redirect": f"/classes/{quote(class_id, safe='')}/sign-offs"}
+
+    return await shown(request, caller, words, "sign_offs.html", write)
+
+
+@router.get("/learners/{learner}/evidence/{evidence_id}")
+async def correction(
+    request: Request, caller: Who, words: In, corrects: Corrects, learner: str, evidence_id: str
+) -> Response:
+    """A piece of evidence, and every status and event that would change without it."""
+    make = functools.partial(corrects.page, learner=learner, evidence_id=evidence_id)
+    return await shown(request, caller, words, "correction.html", make)
+
+
+@router.post("/learners/{learner}/evidence/{evidence_id}")
+async def correct(
+    request: Request, caller: Who, words: In, corrects: Corrects, learner: str, evidence_id: str
+) -> Response:
+    """Take the piece back."""
+    form = await read_form(request)
+
+    async def write(who: Identity) -> dict[str, Any]:
+        await corrects.take_back(who, learner=learner, evidence_id=evidence_id, reason=form.one("reason"))
+        return {"redirect": f"/learners/{quote(learner, safe='')}"}
+
+    return await shown(request, caller, words, "correction.html", write)
+
+
+async def _done(
+    request: Request, caller: Identity | None, words: Words, write: Callable[[Identity], Awaitable[dict[str, Any]]],
+    back: Callable[[dict[str, Any]], str],
+) -> Response:  # fmt: skip
+    """Answer scripts with JSON, a plain form by going on."""
+    if "application/json" not in request.headers.get("accept", ""):
+
+        async def and_back(who: Identity) -> dict[str, Any]:
+            return {"redirect": back(await write(who))}
+
+        return await shown(request, caller, words, "problem.html", and_back)
+    try:
+        if caller is None:
+            raise Unauthorized("sign in again")
+        return JSONResponse(await write(caller), headers=PAGE_HEADERS)
+    except AttainError as error:
+        return problem(error.status, error.title, error.detail)
+
+
+def _capture_path(class_id: str, form: Form) -> str:
+    shown_now = urlencode([("competency", name) for name in form.all("shown")])
+    return f"/classes/{quote(class_id, safe='')}/capture?{shown_now}"
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InvalidEvent("a mark is a number", pointer="/mark") from error

@@ -1,0 +1,74 @@
+"""
+Forms of the pages: read within the limits, and only from pages of this site.
+
+A form is believed where the browser says that a page of this site sends it, and where it carries the key of the session,
+which no other site can read.
+"""
+
+import hashlib
+import hmac
+from urllib.parse import parse_qs, quote, urlsplit
+
+from fastapi import Request
+
+from services.reporting.entrypoints.asking import COOKIE, SESSION
+from shared.errors import Forbidden
+from shared.web import read_body
+
+FIELDS_MAX = 5000
+
+
+class Form:
+    """The fields of a form; what is missing is empty."""
+
+    def __init__(self, fields: dict[str, list[str]]) -> None:
+        self._fields = fields
+
+    def one(self, name: str) -> str:
+        """Return a field, without the space around it."""
+        return self._fields.get(name, [""])[0].strip()
+
+    def all(self, name: str) -> list[str]:
+        """Return every field of a name."""
+        return self._fields.get(name, [])
+
+
+def form_key(request: Request) -> str:
+    """Return the key that forms of this session carry."""
+    session = request.cookies.get(SESSION) or request.cookies.get(COOKIE, "")
+    return hashlib.blake2b(session.encode(), digest_size=16, person=b"attain-forms").hexdigest()
+
+
+async def read_form(request: Request, *, signed_in: bool = True) -> Form:
+    """
+    Return the fields of a form of this site.
+
+    Raises:
+        Forbidden: a page of another site sends it, or it lacks the key of the session.
+        InvalidEvent, TooLarge: it is over the limits of a body.
+    """
+    check_same_origin(request)
+    text = (await read_body(request, request.app.state.settings)).decode("utf-8", "replace")
+    try:
+        form = Form(parse_qs(text, max_num_fields=FIELDS_MAX))
+    except ValueError as error:
+        raise Forbidden("this form has too many fields") from error
+    if signed_in and not hmac.compare_digest(form.one("form").encode(), form_key(request).encode()):
+        raise Forbidden("this form is of another session; load the page again")
+    return form
+
+
+def check_same_origin(request: Request) -> None:
+    """Refuse what the browser says a page of another site sends; raises `Forbidden`."""
+    fetched, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if fetched not in (None, "same-origin", "none"):
+        raise Forbidden("this form is of another site")
+    if fetched is None and origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        raise Forbidden("this form is of another site")
+
+
+def within(to: str) -> str:
+    """Return a path of this site: what leads elsewhere leads to the start."""
+    path = urlsplit(to)
+    inside = not path.scheme and not path.netloc and path.path.startswith("/") and not path.path.startswith("//")
+    return quote(path.path, safe="/%:") if inside and "\\" not in to else "/"

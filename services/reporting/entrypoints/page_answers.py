@@ -1,0 +1,88 @@
+"""What all pages have in common: who looks, in which language; an answer is a page, the form to sign in, or a problem."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from services.reporting.entrypoints.asking import COOKIE, SESSION
+from services.reporting.entrypoints.forms import form_key
+from services.reporting.handlers.sessions import Sessions
+from services.reporting.web.rendering import Words, choose_language, render
+from shared.auth import Authenticator, Identity
+from shared.errors import AttainError, Unauthorized
+from shared.rate_limit import RateLimit
+from shared.web import confined
+
+LANGUAGE = "attain-language"
+YEAR_S = 365 * 24 * 3600
+PAGE_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+        "form-action 'self'; frame-ancestors 'none'"
+    ),
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+IN_WORDS = (403, 404, 409, 422)
+"""Problems that the pages have words for; the others are `503`: a part is away."""
+Context = Callable[[Identity], Awaitable[dict[str, Any]]]
+
+
+def words_of(request: Request, lang: str | None = None) -> Words:
+    """Return the messages in the language of the reader."""
+    kept, accepted = request.cookies.get(LANGUAGE), request.headers.get("accept-language")
+    return Words(choose_language(lang, kept, accepted))
+
+
+async def caller_of(request: Request) -> Identity | None:
+    """Return who has signed in with this browser; None where nobody has, or for too long."""
+    authenticator: Authenticator = request.app.state.authenticator
+    sessions: Sessions = request.app.state.sessions
+    rate_limit: RateLimit = request.app.state.rate_limit
+    try:
+        if SESSION in request.cookies:
+            caller = await sessions.identify(request.cookies[SESSION])
+        else:
+            caller = authenticator.identify(f"Bearer {request.cookies.get(COOKIE, '')}")
+    except Unauthorized:
+        return None
+    rate_limit.check(caller)
+    return confined(caller)
+
+
+In = Annotated[Words, Depends(words_of)]
+Who = Annotated[Identity | None, Depends(caller_of)]
+
+
+def page(request: Request, template: str, words: Words, status: int = 200, **context: Any) -> Response:
+    """Return a page; a language that was asked for is kept."""
+    context |= {"form_key": form_key(request)}
+    answer = HTMLResponse(render(template, words, **context), status, PAGE_HEADERS)
+    if request.query_params.get("lang") == words.language:
+        answer.set_cookie(LANGUAGE, words.language, max_age=YEAR_S, httponly=True, samesite="lax")
+    return answer
+
+
+def sign_in_page(request: Request, words: Words, *, refused: str = "", to: str = "") -> Response:
+    """Return the form to sign in; `to` is where to go on, `refused` the key of the message why not."""
+    to = to or request.url.path
+    return page(request, "sign_in.html", words, 401 if refused else 200, signed_in=False, may_find=False,
+                refused=refused, to=to, provider=bool(request.app.state.settings.oidc_issuer))  # fmt: skip
+
+
+async def shown(request: Request, caller: Identity | None, words: Words, template: str, context: Context) -> Response:
+    """Answer a page, the form to sign in, or a problem in words."""
+    if caller is None:
+        return sign_in_page(request, words)
+    around = {"signed_in": True, "may_find": "records:read" in caller.scopes}
+    try:
+        found = await context(caller)
+    except AttainError as error:
+        kind = error.status if error.status in IN_WORDS else 503
+        return page(request, "problem.html", words, error.status, kind=str(kind), **around)
+    if "redirect" in found:
+        return RedirectResponse(found["redirect"], 303, PAGE_HEADERS)
+    return page(request, found.pop("template", template), words, **around, **found)

@@ -1,0 +1,167 @@
+"""
+Signing in by an identity provider: OpenID Connect's authorization code flow with PKCE.
+
+OpenID Connect Core 1.0, 3.1; RFC 7636 (PKCE, S256); RFC 9207 (`iss` in the answer); RFC 9700 (best current practice).
+"""
+
+import base64
+import hashlib
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+import httpx
+import jwt
+import msgspec
+
+from shared.auth import PROVIDER_ALGORITHMS, seal, unseal
+from shared.errors import Unauthorized, Unavailable
+from shared.settings import Settings
+
+CALLBACK = "/sign-in/callback"
+FLOW = "sign-in"
+FLOW_S = 600
+"""How long a person may take at the provider."""
+LEEWAY_S = 60
+"""How far the provider's clock may be off."""
+KEPT_S = 3600
+REFETCH_S = 30
+"""A key that is not known is looked for at most so often."""
+TIMEOUT_S = 10
+
+
+class Flow(NamedTuple):
+    """A sign-in that has begun: where to send the browser, and what it has to bring back."""
+
+    url: str
+    sealed: str
+
+
+class Claimed(NamedTuple):
+    """What came of a sign-in: the claims of the ID token, where to go on, and the state, which is used up by this."""
+
+    claims: dict[str, Any]
+    to: str
+    state: str
+
+
+class Provider:
+    """One identity provider, found by its issuer; close it after use."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client = httpx.AsyncClient(timeout=TIMEOUT_S)
+        self._found: tuple[float, dict[str, Any]] | None = None
+        self._keys: tuple[float, dict[str, jwt.PyJWK]] = (0.0, {})
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def begin(self, to: str) -> Flow:
+        """Return where the browser goes to sign in; raises `Unavailable` where the provider does not answer."""
+        state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        query = {
+            "response_type": "code", "client_id": self._settings.oidc_client_id, "redirect_uri": self._callback,
+            "scope": "openid email profile", "state": state, "nonce": nonce, "code_challenge": challenge,
+            "code_challenge_method": "S256",
+        }  # fmt: skip
+        endpoint = (await self._document())["authorization_endpoint"]
+        kept = {"state": state, "nonce": nonce, "verifier": verifier, "to": to}
+        url = f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(query)}"
+        return Flow(url, seal(self._settings, FLOW, kept, FLOW_S))
+
+    async def finish(self, sealed: str, answer: Mapping[str, str]) -> Claimed:
+        """
+        Return who has signed in, from what the browser kept and what the provider sent it back with.
+
+        Raises:
+            Unauthorized: the provider refuses, or something does not fit together.
+            Unavailable: the provider does not answer.
+        """
+        kept = unseal(self._settings, FLOW, sealed)
+        if not secrets.compare_digest(str(kept["state"]).encode(), answer.get("state", "").encode()):
+            raise Unauthorized("this sign-in was not begun in this browser")
+        if answer.get("iss", self._settings.oidc_issuer) != self._settings.oidc_issuer:
+            raise Unauthorized("the answer is of another provider")
+        if not answer.get("code"):
+            raise Unauthorized("the provider has not signed anybody in")
+        token = await self._redeem(answer["code"], kept["verifier"])
+        claims = await self._verified(token)
+        if claims.get("nonce") != kept["nonce"]:
+            raise Unauthorized("the ID token is of another sign-in")
+        return Claimed(claims, str(kept["to"]), str(kept["state"]))
+
+    @property
+    def _callback(self) -> str:
+        return f"{self._settings.public_url}{CALLBACK}"
+
+    async def _redeem(self, code: str, verifier: str) -> str:
+        secret = self._settings.oidc_client_secret.get_secret_value()
+        body = {
+            "grant_type": "authorization_code", "code": code, "redirect_uri": self._callback, "code_verifier": verifier,
+            "client_id": self._settings.oidc_client_id,
+        }  # fmt: skip
+        basic = httpx.BasicAuth(self._settings.oidc_client_id, secret) if secret else None
+        endpoint = (await self._document())["token_endpoint"]
+        try:
+            answer = await self._client.post(endpoint, data=body, auth=basic or httpx.USE_CLIENT_DEFAULT)
+            token = answer.json().get("id_token") if answer.status_code == 200 else None
+        except (httpx.HTTPError, ValueError, AttributeError) as error:
+            raise Unavailable(f"the identity provider does not answer: {type(error).__name__}") from error
+        if not isinstance(token, str):
+            raise Unauthorized("the provider does not take the code")
+        return token
+
+    async def _verified(self, token: str) -> dict[str, Any]:
+        """Return the claims of an ID token: OpenID Connect Core 1.0, 3.1.3.7."""
+        try:
+            header = jwt.get_unverified_header(token)
+            if header.get("alg") not in PROVIDER_ALGORITHMS:
+                raise Unauthorized("the ID token is signed in a way that is not accepted")
+            claims: dict[str, Any] = jwt.decode(
+                token, (await self._key(header.get("kid"))).key, algorithms=[header["alg"]],
+                audience=self._settings.oidc_client_id, issuer=self._settings.oidc_issuer, leeway=LEEWAY_S,
+                options={"require": ["exp", "iat", "iss", "aud", "sub"]},
+            )  # fmt: skip
+        except (jwt.PyJWTError, TypeError, ValueError) as error:
+            raise Unauthorized(f"ID token refused: {error}") from error
+        is_for_several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
+        if is_for_several and claims.get("azp") != self._settings.oidc_client_id:
+            raise Unauthorized("the ID token is for another client")
+        return claims
+
+    async def _key(self, kid: str | None) -> jwt.PyJWK:
+        at, keys = self._keys
+        age = time.monotonic() - at
+        if not keys or age > KEPT_S or (kid not in keys and age > REFETCH_S):
+            found = await self._json((await self._document())["jwks_uri"])
+            keys = {key.key_id or "": key for key in jwt.PyJWKSet.from_dict(found).keys}
+            self._keys = (time.monotonic(), keys)
+        if kid is None and len(keys) == 1:
+            return next(iter(keys.values()))
+        if kid not in keys:
+            raise Unauthorized("the ID token is signed with a key that the provider does not have")
+        return keys[kid]
+
+    async def _document(self) -> dict[str, Any]:
+        """Return what the provider says of itself: OpenID Connect Discovery 1.0, 4."""
+        if self._found is None or time.monotonic() - self._found[0] > KEPT_S:
+            issuer = self._settings.oidc_issuer
+            document = await self._json(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+            missing = {"authorization_endpoint", "token_endpoint", "jwks_uri"} - document.keys()
+            if document.get("issuer") != issuer or missing:
+                raise Unavailable("what is at ATTAIN_OIDC_ISSUER does not describe that issuer")
+            self._found = (time.monotonic(), document)
+        return self._found[1]
+
+    async def _json(self, url: str) -> dict[str, Any]:
+        try:
+            answer = await self._client.get(url)
+            answer.raise_for_status()
+            return msgspec.json.decode(answer.content, type=dict[str, Any])
+        except (httpx.HTTPError, msgspec.MsgspecError) as error:
+            raise Unavailable(f"the identity provider does not answer: {type(error).__name__}") from error

@@ -1,0 +1,47 @@
+"""What a person does through the pages, asked of the other services in the person's name once the right is checked here."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from services.reporting.domain.access import Role
+from shared.auth import Identity, delegated_token
+from shared.errors import AttainError, Forbidden, InvalidEvent, NotFound, Refused, Unavailable
+from shared.peer import Peer, Query
+from shared.settings import Settings
+
+OWN_SOURCE = "urn:attain:pages"
+"""The source of what is observed on the pages; it names learners by their opaque ids."""
+SIGNS_AS: dict[Role, str] = {"leader": "school_leader"}
+"""How progression calls a role; the others have the same name."""
+_REFUSALS: dict[int, type[AttainError]] = {403: Forbidden, 404: NotFound, 409: Refused, 422: InvalidEvent}
+
+
+class OnBehalf:
+    """Asks one of the other services in the name of a person."""
+
+    def __init__(self, peer: Peer, settings: Settings) -> None:
+        self._peer = peer
+        self._settings = settings
+
+    async def ask(
+        self, caller: Identity, path: str, scope: str, *, query: Query | None = None, body: object = None,
+        source: str | None = None, roles: Sequence[str] = (),
+    ) -> Any:  # fmt: skip
+        """
+        Return the answer as plain data.
+
+        Raises:
+            Forbidden, NotFound, Refused, InvalidEvent: the other service refuses; with its reason.
+            Unavailable: it does not answer, or the installation has no key for this.
+        """
+        token = delegated_token(self._settings, caller, scope, source=source, roles=roles)
+        expected = (200, 201, 202, *_REFUSALS)
+        answer = await self._peer.ask(path, query, body=body, expected=expected, token=token)
+        try:
+            told = answer.json()
+        except ValueError as error:
+            raise Unavailable(f"{path} did not answer JSON") from error
+        refusal = _REFUSALS.get(answer.status_code)
+        if refusal is not None:
+            raise refusal(str(told.get("detail") or told.get("reason") or "refused"))
+        return told

@@ -1,0 +1,91 @@
+"""A small identity provider on loopback: whoever comes is signed in as the person it is told; it can be told to misbehave."""
+
+import base64
+import hashlib
+import json
+import secrets
+import time
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, RedirectResponse
+
+CLIENT, SECRET = "attain-pages", "not-so-secret"
+
+
+class OidcProvider:
+    """Its application is `app`; `claims` are added to ID tokens, None takes one away."""
+
+    def __init__(self, issuer: str) -> None:
+        self.issuer = issuer
+        self.key = rsa.generate_private_key(65537, 2048)
+        self.other_key = rsa.generate_private_key(65537, 2048)
+        self.app = self._make()
+        self.reset()
+
+    def reset(self) -> None:
+        """Behave again."""
+        self.claims: dict[str, Any] = {"sub": "tea"}
+        self.algorithm = "RS256"
+        self.signs_with: Any = self.key
+        self.names_itself = self.issuer
+        self.is_away = False
+        self.asked: list[dict[str, str]] = []
+        self._codes: dict[str, dict[str, str]] = {}
+
+    def _make(self) -> FastAPI:
+        app = FastAPI()
+
+        @app.get("/.well-known/openid-configuration")
+        async def document() -> Response:
+            if self.is_away:
+                return Response(status_code=503)
+            return JSONResponse({
+                "issuer": self.names_itself, "authorization_endpoint": f"{self.issuer}/authorize",
+                "token_endpoint": f"{self.issuer}/token", "jwks_uri": f"{self.issuer}/keys",
+            })  # fmt: skip
+
+        @app.get("/keys")
+        async def keys() -> Response:
+            public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))
+            return JSONResponse({"keys": [public | {"kid": "one", "use": "sig", "alg": "RS256"}]})
+
+        @app.get("/authorize")
+        async def authorize(request: Request) -> Response:
+            asked = dict(request.query_params)
+            self.asked.append(asked)
+            code = secrets.token_urlsafe(8)
+            self._codes[code] = asked
+            return RedirectResponse(
+                f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}", 303
+            )
+
+        @app.post("/token")
+        async def token(request: Request) -> Response:
+            form = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
+            asked = self._codes.pop(form.get("code", ""), None)
+            basic = "Basic " + base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
+            proof = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
+            challenge = base64.urlsafe_b64encode(proof).rstrip(b"=").decode()
+            if (
+                asked is None
+                or request.headers.get("authorization") != basic
+                or challenge != asked["code_challenge"]
+                or form["redirect_uri"] != asked["redirect_uri"]
+            ):
+                return JSONResponse({"error": "invalid_grant"}, 400)
+            return JSONResponse(
+                {"id_token": self._id_token(asked["nonce"]), "access_token": "-", "token_type": "Bearer"}
+            )
+
+        return app
+
+    def _id_token(self, nonce: str) -> str:
+        now = int(time.time())
+        claims = {"iss": self.issuer, "aud": CLIENT, "iat": now, "exp": now + 60, "nonce": nonce} | self.claims
+        body = {name: value for name, value in claims.items() if value is not None}
+        key: Any = None if self.algorithm == "none" else self.signs_with
+        return jwt.encode(body, key, algorithm=self.algorithm, headers={"kid": "one"})

@@ -1,0 +1,255 @@
+"""What teachers do on the pages, on the running stack: written as evidence and decisions, with rights, preview and undo."""
+
+import re
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+
+from deploy.local.stack import Stack
+from services.reporting.entrypoints import doing, pages, signing_in
+from services.reporting.web.rendering import catalogue
+from tests.system.district import SOURCE, ZERO, Item
+from tests.system.room import Room, open_room
+
+POSTS = [
+    route.path.replace("{class_id:path}", "room").replace("{learner}", "x").replace("{evidence_id}", "y")
+    for router in (doing.router, pages.router, signing_in.router)
+    for route in router.routes
+    if isinstance(route, APIRoute) and "POST" in (route.methods or ()) and route.path != "/sign-in"
+]
+"""Every form of the pages, but that to sign in: whoever sends it is nobody yet."""
+CAPTURE, SIGN_OFFS = "/classes/room/capture", "/classes/room/sign-offs"
+
+
+def task(learner: str, competency: str, n: int, mark: int, **more: Any) -> Item:
+    """Return rubric work of a day of its own."""
+    return {
+        "id": f"{learner}-{competency}-{n}", "source": SOURCE, "learner": learner, "competencies": [f"math:{competency}"],
+        "activity": {"id": f"task-{n}"}, "score": {"level": mark, "scale": "rubric"}, "kind": "performance",
+        "occurred_at": f"2026-03-0{n}T10:00:00Z", **more,
+    }  # fmt: skip
+
+
+LEVEL_SHOWN = [task(learner, code, n, 3) for learner in ("l1", "l2") for code in ("c0", "c1") for n in (1, 2, 3)]
+OWN = [task("l3", "c0", n, 3, assessor={"id": "tea", "type": "human"}) for n in (1, 2, 3)]
+
+
+@pytest.fixture(scope="module")
+async def room(stack: Stack) -> AsyncIterator[Room]:
+    """A class in which two learners wait for a level's signature, and one was mastered by what the teacher has seen."""
+    room = await open_room(stack, "pages", [*LEVEL_SHOWN, *OWN, task("l4", "c0", 1, 3), task("l4", "c0", 2, 3)])
+    yield room
+    await room.district.close()
+
+
+def mark(room: Room, learner: str, value: str, id: str = "", replaces: str = "") -> list[tuple[str, str]]:
+    """Return the fields of a tap."""
+    fields = {
+        "learner": room.learners.get(learner, learner), "competency": "math:c1", "mark": value,
+        "id": id or str(uuid.uuid4()), "replaces": replaces,
+    }  # fmt: skip
+    return list(fields.items())
+
+
+async def test_a_tap_is_an_observation_of_the_teacher_a_second_one_replaces_it_and_undo_takes_it_back(room: Room):
+    async with room.browser("tea") as teacher:
+        page = await teacher.client.get(f"{CAPTURE}?competency=math:c1")
+        first = (await teacher.post(CAPTURE, mark(room, "l5", "2"), script=True)).json()
+        second = (await teacher.post(CAPTURE, mark(room, "l5", "4", first["next"], first["id"]), script=True)).json()
+        await room.district.drained()
+        told = await room.district.get("evidence", f"/v1/evidence/{second['evidence_id']}")
+        explanation = f"/v1/learners/{room.learners['l5']}/competencies/math:c1/explanation"
+        seen = await room.district.get("progression", explanation)
+        undo = [("evidence_id", second["evidence_id"])]
+        undone = [await teacher.post(f"{CAPTURE}/undo", undo, script=True) for _ in range(2)]
+        await room.district.drained()
+        back = await room.district.get("progression", explanation)
+    async with room.browser("someone", "records:read:self", learner=room.learners["l5"]) as learner:
+        own = await learner.client.get(f"/v1/learners/{room.learners['l5']}/accesses")
+
+    assert [page.text.count(f'aria-keyshortcuts="{n}"') for n in (1, 4, 5)] == [25, 25, 0], page.text[:3000]
+    assert (told["content"]["assessor"], told["content"]["kind"], told["learner"]) == (
+        "tea", "observation", room.learners["l5"]
+    )  # fmt: skip
+    assert [piece["value"] for piece in seen["evidence"] if piece["counted"]] == [4.0]
+    assert [answer.status_code for answer in undone] == [200, 200]
+    assert [piece["value"] for piece in back["evidence"] if piece["counted"]] == [2.0]
+    assert {item["view"] for item in own.json()["items"] if item["person"] == "tea"} >= {"observed", "took back"}
+
+
+async def test_without_scripts_a_tap_goes_back_to_the_page_with_its_undo(room: Room):
+    async with room.browser("tea") as teacher:
+        answer = await teacher.post(CAPTURE, [*mark(room, "l6", "3"), ("shown", "math:c1")])
+        page = await teacher.client.get(answer.headers["location"])
+
+    assert answer.status_code == 303
+    assert re.search(r'name="evidence_id" value="[0-9a-f-]{36}">', page.text)
+
+
+@pytest.mark.parametrize(
+    ("person", "scope", "status"),
+    [
+        ("tea", None, 200), ("sub-now", None, 200), ("sub-over", None, 403), ("neighbour", None, 403),
+        ("tea", "records:read:classes", 403), ("boss", "records:read evidence:write decisions:write", 403),
+    ],
+)  # fmt: skip
+async def test_the_roster_and_the_scope_together_let_one_write(room: Room, person: str, scope: str | None, status: int):
+    async with room.browser(person, **({"scope": scope} if scope else {})) as browser:
+        answer = await browser.post(CAPTURE, mark(room, "l7", "3"), script=True)
+        page = await browser.client.get(CAPTURE)
+
+    assert (answer.status_code, page.status_code) == (status, status), answer.text
+
+
+async def test_a_token_of_one_source_does_not_write_as_the_pages(room: Room):
+    async with room.browser("tea", source="urn:other") as browser:
+        answer = await browser.post(CAPTURE, mark(room, "l7", "3"), script=True)
+
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"mark": "9"}, 422), ({"mark": "much"}, 422), ({"id": "x"}, 422), ({"competency": "math:none"}, 422),
+        ({"learner": str(uuid.UUID(int=1))}, 404), ({"learner": "l1"}, 404),
+    ],
+)  # fmt: skip
+async def test_a_tap_that_makes_no_sense_writes_nothing(room: Room, changes: dict[str, str], status: int):
+    async with room.browser("tea") as teacher:
+        fields = list((dict(mark(room, "l7", "3")) | changes).items())
+        answer = await teacher.post(CAPTURE, fields, script=True)
+
+    assert answer.status_code == status, answer.text
+
+
+async def test_only_who_observed_undoes_it(room: Room):
+    async with room.browser("tea") as teacher, room.browser("second") as second:
+        made = (await teacher.post(CAPTURE, mark(room, "l8", "3"), script=True)).json()
+        refused = await second.post(f"{CAPTURE}/undo", [("evidence_id", made["evidence_id"])], script=True)
+
+    assert refused.status_code == 403
+
+
+async def test_a_form_without_the_key_of_the_session_or_from_elsewhere_does_nothing(room: Room):
+    async with room.browser("tea") as teacher, room.browser("second") as second:
+        foreign = await second.key()
+        without = [
+            (await teacher.post(path, [("a", "b")], key=key)).status_code for path in POSTS for key in ("", foreign)
+        ]
+        headers = {"Sec-Fetch-Site": "cross-site"}
+        body = {"form": await teacher.key()}
+        elsewhere = [(await teacher.client.post(path, data=body, headers=headers)).status_code for path in POSTS]
+
+    assert len(POSTS) == 6
+    assert {*without, *elsewhere} == {403}
+
+
+def items_of(page: str) -> list[str]:
+    """Return what a page offers for signature."""
+    return re.findall(r'name="item" value="([^"]+)"', page)
+
+
+async def test_levels_are_looked_at_signed_together_and_undone_before_anybody_is_told(room: Room):
+    async with room.browser("tea") as teacher:
+        offered = items_of((await teacher.client.get(SIGN_OFFS)).text)
+        levels = [("item", name) for name in offered if "|level|" in name]
+        preview = await teacher.post(SIGN_OFFS, levels)
+        after_preview = items_of((await teacher.client.get(SIGN_OFFS)).text)
+        signed = await teacher.post(SIGN_OFFS, [*levels, ("step", "sign")])
+        await room.district.drained()
+        gone = items_of((await teacher.client.get(SIGN_OFFS)).text)
+        undo = re.search(r'name="undo" value="([^"]+)"', signed.text)
+        assert undo is not None
+        undone = await teacher.post(f"{SIGN_OFFS}/undo", [("undo", undo[1])])
+        await room.district.drained()
+        again = items_of((await teacher.client.get(SIGN_OFFS)).text)
+    async with room.browser("second") as second:
+        stolen = await second.post(f"{SIGN_OFFS}/undo", [("undo", undo[1])])
+    told = {event["type"] for event in await room.district.advancements()}
+
+    assert [name.partition("|")[0] for _, name in levels] == sorted(room.learners[one] for one in ("l1", "l2"))
+    assert (preview.status_code, preview.text.count("Adding"), after_preview) == (200, 2, offered)
+    assert signed.status_code == 200
+    assert not set(gone) & {name for _, name in levels}
+    assert undone.headers["location"] == SIGN_OFFS
+    assert sorted(again) == sorted(offered)
+    assert stolen.status_code == 403
+    assert not {kind for kind in told if "level.advanced" in kind or "level.withdrawn" in kind}
+
+
+async def test_a_competency_is_signed_and_its_undoing_takes_it_off_the_record(room: Room):
+    item = [("item", f"{room.learners['l4']}|competency|math:c0")]
+    async with room.browser("tea") as teacher:
+        signed = await teacher.post(SIGN_OFFS, [*item, ("step", "sign"), ("reason", "seen at the board")])
+        shown = await room.record("l4")
+        twice = await teacher.post(SIGN_OFFS, [*item, ("step", "sign")])
+        undo = re.search(r'name="undo" value="([^"]+)"', signed.text)
+        assert undo is not None, signed.text
+        await teacher.post(f"{SIGN_OFFS}/undo", [("undo", undo[1])])
+        back = await room.record("l4")
+        forged = await teacher.post(f"{SIGN_OFFS}/undo", [("undo", undo[1][:-2] + "xx")])
+
+    assert (shown["math:c0"], back["math:c0"]) == ("mastered", "provisional")
+    assert (twice.status_code, forged.status_code) == (422, 422)
+
+
+@pytest.mark.parametrize(("person", "status"), [("sub-now", 403), ("neighbour", 403)])
+async def test_substitutes_and_strangers_do_not_sign(room: Room, person: str, status: int):
+    async with room.browser(person) as browser:
+        assert (await browser.client.get(SIGN_OFFS)).status_code == status
+
+
+async def test_a_correction_shows_every_status_and_event_before_it_is_made(room: Room):
+    learner = room.learners["l3"]
+    before = {event["id"] for event in await room.district.advancements()}
+    explanation = f"/v1/learners/{learner}/competencies/math:c0/explanation"
+    pieces = (await room.district.get("progression", explanation))["evidence"]
+    path = f"/learners/{learner}/evidence/{pieces[2]['evidence_id']}"
+    words = catalogue("en")
+    async with room.browser("tea") as teacher:
+        why = await teacher.client.get(f"/learners/{learner}/why/math:c0")
+        preview = await teacher.client.get(path)
+        unchanged = await room.record("l3")
+        without_reason = await teacher.post(path, [])
+        done = await teacher.post(path, [("reason", "written down for the wrong learner")])
+        changed = await room.record("l3")
+        again = await teacher.client.get(path)
+    told = [event["type"] for event in await room.district.advancements() if event["id"] not in before]
+
+    assert path in why.text
+    assert unchanged["math:c0"] == "mastered"
+    assert words["event.competency.withdrawn"] in preview.text
+    assert (without_reason.status_code, done.status_code) == (422, 303)
+    assert changed["math:c0"] == "provisional"
+    assert words["status.provisional"] in preview.text
+    assert [kind for kind in told if "competency" in kind] == ["attain.competency.withdrawn.v1"]
+    assert len(re.findall(r"<li><b>", preview.text)) == len(told)
+    assert again.status_code == 404
+
+
+async def test_what_others_assessed_is_corrected_where_it_was_assessed(room: Room):
+    explanation = f"/v1/learners/{room.learners['l1']}/competencies/math:c0/explanation"
+    piece = (await room.district.get("progression", explanation))["evidence"][0]["evidence_id"]
+    async with room.browser("tea") as teacher:
+        page = await teacher.client.get(f"/learners/{room.learners['l1']}/evidence/{piece}")
+        assert catalogue("en")["correction.theirs"] in page.text
+        assert 'name="reason"' not in page.text
+        reason = [("reason", "not mine")]
+        assert (await teacher.post(f"/learners/{room.learners['l1']}/evidence/{piece}", reason)).status_code == 403
+        assert (await teacher.client.get(f"/learners/{room.learners['l2']}/evidence/{piece}")).status_code == 404
+    async with room.browser("head") as leader:
+        assert (await leader.client.get(f"/learners/{room.learners['l1']}/evidence/{piece}")).status_code == 200
+        assert (await leader.client.get(SIGN_OFFS)).status_code == 200
+        assert (await leader.client.get(CAPTURE)).status_code == 403
+    async with room.browser("neighbour") as neighbour:
+        assert (await neighbour.client.get(f"/learners/{room.learners['l1']}/evidence/{piece}")).status_code == 404
+
+
+async def test_all_that_was_done_on_the_pages_verifies(room: Room):
+    verified = await room.district.verify()
+
+    assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]
