@@ -2,7 +2,7 @@
 A learner's states at an instant in the past, by the public events that had been told by then.
 
 An event says what status came of it, so the last one on a competency is its status; of what no event had told, such as
-evidence that was not yet enough, the record as of then says nothing. Which statuses those are now is in the record of today.
+evidence that was not yet enough, the record as of then says nothing.
 """
 
 from collections.abc import Iterable
