@@ -142,6 +142,21 @@ class Settings(BaseSettings):
         300, description="a district's numbers are computed at most so often; bounds differencing"
     )
 
+    credential_keys: Path | None = Field(
+        None, description="folder of Ed25519 keys, PEM: <tenant>.pem, else issuer.pem; in a file the first signs"
+    )
+    credential_did: str = Field(
+        "", description="did:web of the installation, to which the tenant is added; without one a did:key"
+    )
+    credential_days: int = Field(0, ge=0, description="how long a signed record is valid; 0 is without an end")
+    transcript_font: Path | None = Field(
+        None,
+        description="TrueType font of transcripts; else DejaVu Sans where it is installed, else Latin letters only",
+    )
+    status_list_s: int = Field(
+        300, ge=0, description="a list of revoked records is made at most so often, and may be kept so long"
+    )
+
     log_level: str = Field("INFO", description="logging level")
     log_format: Literal["text", "json"] = Field("text", description="JSON is one object a line, for log collectors")
 

@@ -97,7 +97,8 @@ def fold_curriculum(event: Envelope, tables: Tables) -> None:
     place = {"tenant": event.tenant, "framework": part.framework, "version": part.version}
     for each in part.competencies:
         members = {
-            name: getattr(each, name) for name in ("title", "ordinal", "level", "subject", "parent", "dok", "power")
+            name: getattr(each, name)
+            for name in ("title", "ordinal", "level", "subject", "parent", "dok", "power", "identifier")
         }
         row = place | {"code": each.code} | members | {"position": event.position}
         tables["competency"][(*place.values(), each.code)] = row

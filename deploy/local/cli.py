@@ -18,6 +18,7 @@ from deploy.local.commands.doctor import doctor
 from deploy.local.commands.drain import drain
 from deploy.local.commands.evaluate import evaluate
 from deploy.local.commands.explain import explain
+from deploy.local.commands.export_tables import export_tables
 from deploy.local.commands.framework import framework
 from deploy.local.commands.ingest import ingest
 from deploy.local.commands.key import key
@@ -78,6 +79,7 @@ for _command in COMMANDS:
     attain.add_command(_command)
 for _command in (simulate_policy, compare_policy, propose_policy, approve_policy, audit_policies, shadow_policy):
     policy.add_command(_command)
+export.add_command(export_tables)
 
 
 def main() -> None:

@@ -67,6 +67,7 @@ class Home:
         self.kafka = self.folder / "kafka"
         self.postgres = self.folder / "postgres"
         self.token_key_file = self.folder / "token.key"
+        self.credential_keys = self.folder / "credentials"
         self.erasure_ledger = self.folder / "erasures.ndjson"
         self.supervisor_log = self.logs / "supervisor.log"
         self._state_file = self.folder / "state.json"
@@ -75,10 +76,13 @@ class Home:
         self._thread_lock = threading.Lock()
 
     def create(self) -> State:
-        """Make the folder, its state and its token key where they are missing; return the state. Hold the lock."""
+        """Make the folder, its state and its keys where they are missing; return the state. Hold the lock."""
         self.make_folder()
         if not self.token_key_file.exists():
             _write(self.token_key_file, secrets.token_hex(32) + "\n")
+        if not (issuer := self.credential_keys / "issuer.pem").exists():
+            self.credential_keys.mkdir(mode=0o700, exist_ok=True)
+            _write(issuer, _new_issuer_key())
         state = self.state()
         if state is None:
             state = State(id=secrets.token_hex(16), cluster_id=_new_cluster_id())
@@ -220,6 +224,15 @@ def _free(port: int) -> bool:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
             client.settimeout(0.5)
             return client.connect_ex(("127.0.0.1", port)) != 0
+
+
+def _new_issuer_key() -> str:
+    """Return a key to sign records with, PEM; a laptop's own, which nobody else trusts."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key = Ed25519PrivateKey.generate()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def _new_cluster_id() -> str:

@@ -99,7 +99,11 @@ class Services:
     def _environment(self, kafka: str | None = None) -> dict[str, str]:
         kept = {name: value for name, value in python_environment().items() if name not in OURS}
         defaults = {"ATTAIN_SHARDS": SHARDS, "ATTAIN_TOPIC_SUFFIX": ""}
-        ours = {"ATTAIN_TOKEN_KEY_FILE": str(self._home.token_key_file), MARK: self._id}
+        ours = {
+            "ATTAIN_TOKEN_KEY_FILE": str(self._home.token_key_file),
+            "ATTAIN_CREDENTIAL_KEYS": str(self._home.credential_keys),
+            MARK: self._id,
+        }
         if kafka is not None:
             ours["ATTAIN_KAFKA"] = kafka
         ours |= {f"ATTAIN_{service.upper()}_URL": url for service, url in self.urls.items()}

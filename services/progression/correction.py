@@ -189,6 +189,8 @@ class Forecast:
     reviews: Counter[str] = dataclasses.field(default_factory=Counter)
     events: Counter[str] = dataclasses.field(default_factory=Counter)
     moves: Counter[tuple[str, str]] = dataclasses.field(default_factory=Counter)
+    taken: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    """(learner, competency) pairs that would be withdrawn, in the order of learners."""
 
     def add(self, outcome: Outcome, school: str) -> None:
         """Count one learner."""
@@ -199,6 +201,8 @@ class Forecast:
         for event in [event for event in outcome.told if not event.type.startswith(SUPPORT)]:
             self.events[event.type] += 1
             self.withdrawn[school] += event.type == WITHDRAWN
+            if event.type == WITHDRAWN:
+                self.taken.append((event.learner, event.data["scope"]["id"]))
             self.reviews[school] += event.type == REVIEW
 
     def report(self) -> dict[str, Any]:

@@ -16,7 +16,10 @@ from services.reporting.handlers.access import AccessLog
 from services.reporting.handlers.capturing import Capturing
 from services.reporting.handlers.classes import ClassReader
 from services.reporting.handlers.correcting import Correcting
+from services.reporting.handlers.credentials import CredentialReader
+from services.reporting.handlers.curricula import Curricula
 from services.reporting.handlers.districts import DistrictReader
+from services.reporting.handlers.exporting import Exporter
 from services.reporting.handlers.groups import Groups
 from services.reporting.handlers.oidc import Provider
 from services.reporting.handlers.on_behalf import OnBehalf
@@ -106,11 +109,13 @@ class Service:
             )
             stack.push_async_callback(evidence_peer.close)
             stack.push_async_callback(progression_peer.close)
-            looks, people = AccessLog(self._database), People(evidence_peer)
-            app.state.reader = Reader(self._database, config, looks)
-            app.state.classes = ClassReader(self._database, looks)
+            looks, curricula, people = AccessLog(self._database), Curricula(), People(evidence_peer)
+            app.state.reader = Reader(self._database, config, curricula, looks)
+            app.state.classes = ClassReader(self._database, curricula, looks)
             app.state.queues = QueueReader(self._database, config, looks)
             app.state.districts = DistrictReader(self._database, Groups(evidence_peer, config), config)
+            app.state.credentials = CredentialReader(self._database, config, people, looks)
+            app.state.exporter = Exporter(self._database, config, evidence_peer, looks)
             app.state.watcher = Watcher(self._database, app.state.districts)
             app.state.pages = Pages(
                 self._database, records=app.state.reader, classes=app.state.classes, queues=app.state.queues,

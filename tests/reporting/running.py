@@ -118,6 +118,13 @@ def evidence_app(producer: Producer, people: Sequence[dict[str, str]]) -> FastAP
         asked = (await request.json())["learners"]
         return {learner: f"Name of {learner[:4]}" for learner in asked}
 
+    @app.post("/v1/learners/references")
+    async def references(request: Request) -> dict[str, list[str]]:
+        Authenticator(producer.settings).identify(request.headers.get("authorization")).require("service")
+        asked = await request.json()
+        known = producer.references.get(asked["source"], {}) if asked["tenant"] == "demo" else {}
+        return {learner: ids for learner, ids in known.items() if learner in asked["learners"]}
+
     return app
 
 

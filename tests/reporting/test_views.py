@@ -10,6 +10,7 @@ from services.reporting.entrypoints.examples import (
     ACCESSES,
     CLASS,
     EQUITY,
+    EXPORT,
     GROWTH,
     LEVELS,
     NEEDS,
@@ -237,6 +238,7 @@ async def test_a_csv_cell_is_no_formula(reporting: Running) -> None:
         ("/v1/districts/d/testing", TESTING),
         ("/v1/districts/d/watch", WATCH),
         ("/v1/districts/d/equity", EQUITY),
+        ("/v1/exports/school", EXPORT),
     ],
 )
 async def test_the_examples_of_the_document_have_the_members_of_answers(

@@ -47,6 +47,7 @@ class Producer:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.groups: list[dict[str, str]] = []
+        self.references: dict[str, dict[str, list[str]]] = {}
         """Group memberships that the stand-in for evidence answers, in the order of learners."""
 
     async def append(self, log: str, tenant: str, events: Sequence[tuple[str, str, object]]) -> list[tuple[int, int]]:

@@ -1,8 +1,13 @@
 """The correction drill on the running stack: dry run, then the same for real, verified."""
 
+import base64
+import datetime
+import gzip
+import json
 from collections import Counter
 from pathlib import Path
 
+import httpx
 import pytest
 
 from deploy.local.stack import Stack
@@ -22,21 +27,45 @@ def work(number: int) -> list[Item]:
     ]  # fmt: skip
 
 
+def revoked(file: Path) -> bool:
+    """Tell whether a signed record is revoked, as anybody can see."""
+    status = json.loads(file.read_text())["credentialStatus"]
+    document = httpx.get(status["statusListCredential"], trust_env=False).raise_for_status().json()
+    text = document["credentialSubject"]["encodedList"][1:]
+    bits = gzip.decompress(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    index = int(status["statusListIndex"])
+    return bool(bits[index // 8] & 0x80 >> index % 8)
+
+
 @pytest.mark.parametrize("learners", [400, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
-async def test_the_report_of_a_drill_equals_what_then_happens(stack: Stack, attain: Attain, learners: int):
+async def test_the_report_of_a_drill_equals_what_then_happens(
+    stack: Stack, attain: Attain, tmp_path: Path, learners: int
+):
     district = await District(stack, "drill").open()
     items = [item for number in range(learners) for item in work(number)]
     for start in range(0, len(items), 5000):
         await district.send(items[start : start + 5000])
     await district.drained()
     before = await district.advancements()
+    files = {number: tmp_path / f"l{number}.json" for number in (1, 2)}
+    written = {
+        number: attain("learner", SOURCE, f"l{number}", "--credential", str(file), "--transcript",
+                       str(tmp_path / "t.pdf"), tenant=district.tenant)
+        for number, file in files.items()
+    }  # fmt: skip
     said = attain("correct", "--source", SOURCE, "--activity", "faulty", tenant=district.tenant)
+    then = datetime.datetime.now(datetime.UTC).isoformat()
     unchanged = await district.advancements()
     done = attain("correct", "--source", SOURCE, "--activity", "faulty", "--apply", tenant=district.tenant)
     await district.drained()
     known = {event["id"] for event in before}
     told = Counter(event["type"] for event in await district.advancements() if event["id"] not in known)
     again = attain("correct", "--source", SOURCE, "--activity", "faulty", "--apply", tenant=district.tenant)
+    was, now = (
+        attain("learner", SOURCE, "l1", *when, tenant=district.tenant)["items"] for when in (("--as-of", then), ())
+    )
+    tables = attain("export", "tables", str(tmp_path / "tables"), tenant=district.tenant)
+    gone = {number: revoked(file) for number, file in files.items()}
     statuses = Counter(state[0] for state in district.shown().values())
     verified = await district.verify()
 
@@ -48,6 +77,14 @@ async def test_the_report_of_a_drill_equals_what_then_happens(stack: Stack, atta
     assert said["events"] == dict(told) == {"attain.competency.withdrawn.v1": learners * 6 // 10}
     assert done["sent"]["corrected"] + done["sent"]["accepted"] == said["pieces"]
     assert (again["pieces"], again["events"]) == (0, {})
+    assert {each["learner"] for each in said["credentials"]} == {written[1]["learner"]}
+    assert sorted(each["whole_record"] for each in said["credentials"]) == [False, True]
+    assert gone == {1: True, 2: False}
+    assert (tmp_path / "t.pdf").read_bytes().startswith(b"%PDF-")
+    assert [item["status"] for item in was] == ["mastered"]
+    assert [item["status"] for item in now] != ["mastered"]
+    assert tables["rows"]["mastery"] == learners
+    assert len((tmp_path / "tables" / "mastery.csv").read_text().splitlines()) == learners + 1
     assert statuses["no_evidence"] == learners // 10
     assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]
     await district.close()

@@ -2,6 +2,7 @@
 
 import csv
 import datetime
+import functools
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,8 @@ CARRIED = (
     "competencies", "occurred_at", "attempt", "kind", "assisted", "accommodations", "dok", "extensions",
 )  # fmt: skip
 """Members of a piece that stay as they are when it is scored anew."""
+ASKED_AT_ONCE = 5000
+CREDENTIALS_SHOWN = 10
 
 
 @click.command()
@@ -44,8 +47,8 @@ def correct(
     """
     Take back the evidence of an activity, an id or a time, such as a test with a wrong key, or give pieces new scores.
 
-    Without --apply nothing changes: it says which learners, statuses and advancements would, by school. Doing it again
-    changes nothing more, and what was cut off is done by doing it again.
+    Without --apply nothing changes: it says which learners, statuses, advancements and signed records would, by school.
+    Doing it again changes nothing more, and what was cut off is done by doing it again.
     """
     asked: dict[str, Any] = {"source": source, "activity": activity, "item": item, "since": since, "until": until}
     if scores is not None:
@@ -54,6 +57,7 @@ def correct(
     with context.client("progression", scope=SCOPE, timeout_s=TIMEOUT_S) as client:
         report = told(patiently(lambda: client.post("/v1/corrections/preview", json=asked))).json()
     items = report.pop("items")
+    report["credentials"] = _credentials(context, report.pop("withdrawn"))
     counts: dict[str, int] = {}
     if apply:
         counts = _send(context, _retractions(items) if scores is None else _rescored(context, items), len(items))
@@ -91,6 +95,20 @@ def _number_or_word(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text
+
+
+def _credentials(context: Context, withdrawn: list[dict[str, str]]) -> list[dict[str, Any]]:
+    """Return the signed records and badges that the withdrawals revoke."""
+    found: dict[str, dict[str, Any]] = {}
+    with context.client("reporting", scope="admin", timeout_s=TIMEOUT_S) as client:
+        for start in range(0, len(withdrawn), ASKED_AT_ONCE):
+            body = {"items": withdrawn[start : start + ASKED_AT_ONCE]}
+            ask = functools.partial(client.post, "/v1/credentials/affected", json=body)
+            for each in told(patiently(ask)).json()["items"]:
+                # A learner's withdrawals may be asked about in two parts.
+                scopes = found.get(each["id"], each)["scopes"]
+                found[each["id"]] = each | {"scopes": sorted({*scopes, *each["scopes"]})}
+    return list(found.values())
 
 
 def _retractions(items: list[dict[str, Any]]) -> Iterator[bytes]:
@@ -143,7 +161,23 @@ def _lines(report: dict[str, Any], verb: str, applied: bool, counts: dict[str, i
     for row in report["schools"]:
         cells = [("few" if row[name] is None else row[name]) for name in ("learners", "withdrawn", "reviews")]
         lines.append(f"{row['school'][:30]:30}{cells[0]:>10}{cells[1]:>11}{cells[2]:>10}")
+    lines += _credential_lines(report["credentials"], applied)
     refused = counts.get("rejected", 0) + counts.get("parked", 0)
     if refused:
         lines += ["", f"{refused} corrections were not taken; do it again"]
     return lines if applied else [*lines, "", "nothing was changed; --apply does it"]
+
+
+def _credential_lines(credentials: list[dict[str, Any]], applied: bool) -> list[str]:
+    if not credentials:
+        return []
+    verb = "are revoked" if applied else "would be revoked"
+    learners = len({each["learner"] for each in credentials})
+    lines = ["", f"{len(credentials)} signed records and badges of {learners} learners {verb}:"]
+    for each in credentials[:CREDENTIALS_SHOWN]:
+        what = "record" if each["whole_record"] else "badge"
+        lines.append(
+            f"  {what} {each['id']} of {each['learner']}, issued {each['issued_at'][:10]}: {', '.join(each['scopes'])}"
+        )
+    left = len(credentials) - CREDENTIALS_SHOWN
+    return [*lines, f"  and {left} more (--json lists them)"] if left > 0 else lines

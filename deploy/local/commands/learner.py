@@ -1,8 +1,11 @@
 """`attain learner`: the record of one learner, as a page of text or as the service gives it."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import click
+import httpx
 
 from deploy.local.commands.asking import patiently, told
 from deploy.local.commands.drawing import sparkline, steps_of
@@ -27,22 +30,60 @@ NEXT_SHOWN = 5
 @click.command()
 @click.argument("learner", metavar="[SOURCE] ID")
 @click.argument("source_id", metavar="", required=False)
+@click.option("--as-of", metavar="TIME", help="As it was then, such as 2026-03-04T10:15:00Z.")
+@click.option("--credential", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write the signed record (CLR 2.0 with Open Badges 3.0) to FILE.")  # fmt: skip
+@click.option(
+    "--transcript", type=click.Path(path_type=Path), metavar="FILE", help="Write the transcript to FILE, a PDF."
+)
 @command_options
-def learner(context: Context, learner: str, source_id: str | None) -> None:
+def learner(
+    context: Context, learner: str, source_id: str | None, as_of: str | None, credential: Path | None,
+    transcript: Path | None,
+) -> None:  # fmt: skip
     """Show the record of a learner: by opaque ID, or by SOURCE and that source's own ID."""
     opaque = learner if source_id is None else resolve(context, learner, source_id)
-    with context.client("reporting") as client:
-        answer = patiently(lambda: client.get(f"/v1/learners/{opaque}/record"))
-    if answer.status_code == 404:
-        raise StackError(f"tenant {context.tenant} has no record of learner {opaque}")
-    record = told(answer).json()
+    if credential is not None or transcript is not None:
+        _write(context, opaque, credential, transcript)
+        return
+    query = {"as_of": as_of} if as_of else {}
+    record = _ask(context, opaque, "record", **query).json()
     if context.json:
         context.emit(record)
         return
-    with context.client("reporting") as client:
-        grown = patiently(lambda: client.get(f"/v1/learners/{opaque}/growth"))
-    lines = [text(record, _name(context, opaque)), *(growth_lines(grown.json()) if grown.is_success else [])]
+    lines = [text(record, _name(context, opaque))]
+    if not as_of:
+        with context.client("reporting") as client:
+            grown = patiently(lambda: client.get(f"/v1/learners/{opaque}/growth"))
+        lines += growth_lines(grown.json()) if grown.is_success else []
     context.emit(record, "\n".join(lines))
+
+
+def _ask(context: Context, opaque: str, what: str, **query: str) -> httpx.Response:
+    with context.client("reporting") as client:
+        answer = patiently(lambda: client.get(f"/v1/learners/{opaque}/{what}", params=query))
+    if answer.status_code == 404:
+        raise StackError(f"tenant {context.tenant} has no record of learner {opaque}")
+    return told(answer)
+
+
+def _write(context: Context, opaque: str, credential: Path | None, transcript: Path | None) -> None:
+    """Write what travels to files; with a new line at the end, as other tools do."""
+    done: dict[str, Any] = {"learner": opaque}
+    lines = []
+    if credential is not None:
+        signed = _ask(context, opaque, "credential").json()
+        credential.write_text(json.dumps(signed, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        badges = len(signed["credentialSubject"]["verifiableCredential"])
+        done |= {"credential": str(credential), "id": signed["id"], "issuer": signed["issuer"]["id"], "badges": badges}
+        lines.append(
+            f"{credential}: {badges} achievement{'' if badges == 1 else 's'}, signed by {signed['issuer']['id']}"
+        )
+    if transcript is not None:
+        transcript.write_bytes(_ask(context, opaque, "transcript").content)
+        done["transcript"] = str(transcript)
+        lines.append(str(transcript))
+    context.emit(done, "\n".join(lines))
 
 
 def resolve(context: Context, source: str, source_id: str) -> str:

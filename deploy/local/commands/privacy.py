@@ -27,7 +27,7 @@ HELD = {
 
 @click.group()
 def export() -> None:
-    """Exports: everything that is held of a learner."""
+    """Exports: everything that is held of a learner, or every table."""
 
 
 @click.group()

@@ -30,7 +30,8 @@ async def forecast(
     database: Database, references: References, settings: Settings, tenant: str, selection: Selection
 ) -> dict[str, Any]:
     """
-    Return the report of `Forecast`, and `items`: what is to be taken back or superseded, in the order in which to do it.
+    Return the report of `Forecast`; `items`: what is to be taken back or superseded, in the order in which to do it; and
+    `withdrawn`: the learners' competencies that would go.
 
     An item is named by its source and id; with new scores also by its `evidence_id`, with the source's own id of the learner
     (`learner`), and the id (`as`) and `score` that it is to have.
@@ -54,7 +55,8 @@ async def forecast(
         await _add(database, found, tenant, whole, rules, policies, schools, selection)
         held = {last: held[last]}
     await _add(database, found, tenant, held, rules, policies, schools, selection)
-    return found.report() | {"items": await _items(references, tenant, found, selection)}
+    withdrawn = [{"learner": learner, "scope": scope} for learner, scope in found.taken]
+    return found.report() | {"items": await _items(references, tenant, found, selection), "withdrawn": withdrawn}
 
 
 async def _items(references: References, tenant: str, found: Forecast, selection: Selection) -> list[dict[str, Any]]:

@@ -14,14 +14,14 @@ Role = Literal[
 ]  # fmt: skip
 View = Literal[
     "record", "timeline", "growth", "projection", "why", "class", "queues", "aggregate", "analysis", "own_access_log",
-    "access_log", "names", "capture", "sign_off", "correct",
+    "access_log", "names", "capture", "sign_off", "correct", "credential", "export",
 ]  # fmt: skip
 ROLES: tuple[Role, ...] = get_args(Role)
 VIEWS: tuple[View, ...] = get_args(View)
 WRITES: dict[View, str] = {"capture": "evidence:write", "sign_off": "decisions:write", "correct": "evidence:write"}
 """What changes something, and the scope that it takes besides the role, which for these comes from the roster alone."""
 
-_LEARNER: tuple[View, ...] = ("record", "timeline", "growth", "why", "own_access_log")
+_LEARNER: tuple[View, ...] = ("record", "timeline", "growth", "why", "own_access_log", "credential")
 _TEACHING: tuple[View, ...] = ("record", "timeline", "growth", "projection", "why", "class", "queues", "names")
 PERMISSIONS: dict[Role, frozenset[View]] = {
     "learner": frozenset(_LEARNER),
@@ -29,11 +29,11 @@ PERMISSIONS: dict[Role, frozenset[View]] = {
     "teacher": frozenset((*_TEACHING, *WRITES)),
     "substitute": frozenset(("record", "why", "class", "queues", "names", "capture")),
     "case_manager": frozenset(_TEACHING) - {"class"},
-    "counsellor": frozenset((*_TEACHING, "aggregate")),
-    "registrar": frozenset(("record", "timeline", "queues", "aggregate", "names")),
-    "leader": frozenset((*_TEACHING, "aggregate", "analysis", "sign_off", "correct")),
+    "counsellor": frozenset((*_TEACHING, "aggregate", "credential")),
+    "registrar": frozenset(("record", "timeline", "queues", "aggregate", "names", "credential", "export")),
+    "leader": frozenset((*_TEACHING, "aggregate", "analysis", "sign_off", "correct", "credential")),
     "auditor": frozenset(("aggregate", "analysis", "access_log")),
-    "integration": frozenset(("record", "timeline", "class", "queues", "aggregate", "names")),
+    "integration": frozenset(("record", "timeline", "class", "queues", "aggregate", "names", "export")),
 }
 """What each role sees of the rows that the roster gives it; the table in the documents and its test are made of this."""
 

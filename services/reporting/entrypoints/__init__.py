@@ -3,8 +3,10 @@
 from services.reporting.entrypoints import (
     audit,
     classes,
+    credentials,
     districts,
     doing,
+    exports,
     live,
     operations,
     pages,
@@ -18,6 +20,8 @@ from services.reporting.entrypoints.people import PEOPLE_TIMEOUT_S
 
 __all__ = ["PEOPLE_TIMEOUT_S", "ROUTERS", "ModelConsumer", "subscribe_model"]
 
-_WAYS = (records, classes, districts, people, audit, live, operations, positions, signing_in, doing, pages)
+_WAYS = (
+    records, credentials, classes, districts, exports, people, audit, live, operations, positions, signing_in, doing, pages,
+)  # fmt: skip
 ROUTERS = tuple(each.router for each in _WAYS)
 """In the order in which paths are tried: what is done in a class comes before the class, whose id may have slashes."""

@@ -112,6 +112,43 @@ EQUITY: dict[str, Any] = {
         }
     ],
 }  # fmt: skip
+AFFECTED: dict[str, Any] = {
+    "items": [
+        {
+            "id": "9e0c1b52-1f0b-5d7e-8a55-0c8f3b6d2a11", "learner": "0b9c6e0e-6f0c-5d0a-9e57-3c1d0a1f2b3c",
+            "issued_at": _AT, "scopes": ["maths:3.NF.1"], "whole_record": True,
+        }
+    ]
+}  # fmt: skip
+EXPORT: dict[str, Any] = {
+    "items": [{"school": "river-1", "title": "River School", "district": "river-valley"}],
+    "next": "WyJkZW1vIiwicml2ZXItMSJd",
+}
+ONEROSTER: dict[str, Any] = {
+    "assessmentLineItems": [
+        {"sourcedId": "maths:3.NF.1", "status": "active", "dateLastModified": "2026-03-04T10:15:00.000Z",
+         "title": "Understand unit fractions"}
+    ],
+    "assessmentResults": [
+        {
+            "sourcedId": "5d0a7f8e-2a5b-5a0e-9d55-0a6d6a1a7c21", "status": "active",
+            "dateLastModified": "2026-03-04T10:15:00.000Z", "textScore": "mastered",
+            "assessmentLineItem": {
+                "href": "https://records.example.org/v1/exports/oneroster/assessmentLineItems/maths%3A3.NF.1",
+                "sourcedId": "maths:3.NF.1", "type": "assessmentLineItem",
+            },
+            "student": {
+                "href": "https://records.example.org/v1/exports/oneroster/users/17", "sourcedId": "17", "type": "user"
+            },
+            "scoreDate": "2026-03-04", "scoreStatus": "fully graded",
+            "learningObjectiveSet": [
+                {"source": "unknown", "learningObjectiveResults": [
+                    {"learningObjectiveId": "maths:3.NF.1", "textScore": "mastered"}
+                ]}
+            ],
+        }
+    ],
+}  # fmt: skip
 
 
 def example(body: dict[str, Any]) -> dict[int | str, dict[str, Any]]:

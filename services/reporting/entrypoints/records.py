@@ -1,11 +1,15 @@
 """Routes on one learner: record, timeline, who looked."""
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import AwareDatetime
 
 from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Reads, Waited, answer, csv_answer
 from services.reporting.entrypoints.examples import ACCESSES, GROWTH, PAGE_OF_EVENTS, RECORD, example
 
 router = APIRouter(tags=["records"])
+AsOf = Annotated[AwareDatetime | None, Query(description="an instant of the past, with its offset")]
 RECORD_COLUMNS = (
     "competency", "title", "subject", "level", "status", "score", "evidence_count", "last_evidence_at", "mastered_at",
     "why",
@@ -15,10 +19,15 @@ EVENT_COLUMNS = ("decided_at", "effective_at", "learner", "kind", "scope", "titl
 
 @router.get("/v1/learners/{learner}/record", responses=example(RECORD))
 async def learner_record(
-    request: Request, caller: Waited, reads: Reads, learner: str, fields: Fields = "", format: Format = "json"
-) -> Response:
-    """A learner's record: every competency, the place on the continuum, what is next, what needs a re-check."""
-    record = await reads.record(caller, learner)
+    request: Request, caller: Waited, reads: Reads, learner: str, as_of: AsOf = None, fields: Fields = "",
+    format: Format = "json",
+) -> Response:  # fmt: skip
+    """
+    A learner's record: every competency, the place on the continuum, what is next, what needs a re-check.
+
+    As of an instant it has what events had told by then, in the frameworks of today.
+    """
+    record = await reads.record(caller, learner, as_of)
     if format == "csv":
         rows = ([getattr(item, column) for column in RECORD_COLUMNS] for item in record.items)
         return csv_answer("record", (RECORD_COLUMNS, rows))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 KEPT = 256
 """Answers kept; a district has a handful."""
 STALE = 12
-"""An answer this many times as old as it should be is not given any more: whoever asks then waits."""
+"""An answer this many times as old as it should be is not given any more: whoever asks then waits. With 1 all wait."""
 
 
 class _Held(NamedTuple):
@@ -27,8 +27,9 @@ class Cached:
     It also bounds what the difference of two answers tells about one learner: in between, many things have changed.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, stale: int = STALE) -> None:
         self._seconds = seconds
+        self._stale = stale
         self._held: OrderedDict[Hashable, _Held] = OrderedDict()
 
     async def get(self, key: Hashable, compute: Callable[[], Awaitable[Any]]) -> Any:
@@ -46,7 +47,7 @@ class Cached:
         return await asyncio.shield(held.task)
 
     def _still_good(self, held: _Held | None, now: float) -> asyncio.Task[Any] | None:
-        if held is None or held.task.exception() or now >= held.began + STALE * self._seconds:
+        if held is None or held.task.exception() or now >= held.began + self._stale * self._seconds:
             return None
         return held.task
 

@@ -2,17 +2,19 @@
 Answers about one learner, and the rows of the read models for the audit; each from one snapshot of the read models.
 """
 
+import datetime
 from typing import Any
 
 import msgspec
 
 from services.reporting.domain.access import PERMISSIONS
-from services.reporting.domain.continuum import Record, Standard, learner_record, remaining_of
+from services.reporting.domain.as_of import Event, states_at
+from services.reporting.domain.continuum import Record, learner_record, remaining_of
 from services.reporting.domain.growth import Growth, growth
 from services.reporting.domain.needs import Stands
 from services.reporting.domain.timeline import Row, events_of
 from services.reporting.handlers.access import AccessLog, check_class, check_learner, check_tenant
-from services.reporting.handlers.classes import prerequisites_of
+from services.reporting.handlers.curricula import Curricula
 from services.reporting.handlers.cursors import Page, read_cursor, write_cursor
 from services.reporting.tables import happened
 from services.reporting.tables.reads import Snapshot, snapshot
@@ -50,27 +52,38 @@ class StateRow(msgspec.Struct, frozen=True):
 class Reader:
     """Answers about one learner, and what the audit reads."""
 
-    def __init__(self, database: Database, settings: Settings, log: AccessLog) -> None:
+    def __init__(self, database: Database, settings: Settings, curricula: Curricula, log: AccessLog) -> None:
         self._database = database
+        self._curricula = curricula
         self._settings = settings
         self._log = log
 
-    async def record(self, caller: Identity, learner: str) -> Record:
-        """Return the record of a learner; raises `NotFound` or `Forbidden`."""
+    async def record(self, caller: Identity, learner: str, as_of: datetime.datetime | None = None) -> Record:
+        """
+        Return the record of a learner, now or as of an instant; see `domain.as_of` for what is known of the past.
+
+        Raises:
+            NotFound, Forbidden: of the learner.
+            InvalidEvent: the instant is yet to come.
+        """
         tenant, shard = caller.tenant, shard_of(caller.tenant, learner, self._settings.shards)
+        if as_of is not None and as_of > datetime.datetime.now(datetime.UTC):
+            raise InvalidEvent("as_of is an instant that is yet to come", pointer="/as_of")
         async with snapshot(self._database) as view:
             role = await check_learner(view, caller, learner, "record")
-            states = [_decode_state(data) for data in await view.states(tenant, learner)]
+            if as_of is None:
+                states, log = [_decode_state(data) for data in await view.states(tenant, learner)], "progression"
+            else:
+                rows = await happened.told_by(view, tenant, learner, utc(as_of))
+                states, log = states_at(learner, (Event(*row) for row in rows)), "advancement"
             # Where nothing is known of a learner yet, every framework may be the one to start with.
             frameworks = sorted({state.framework for state in states}) or None
-            standards = [Standard(*row) for row in await view.competencies(tenant, frameworks)]
-            prerequisites = await prerequisites_of(view, tenant, frameworks)
-            present = {standard.competency for standard in standards}
-            titles = await view.titles(tenant, [s.competency for s in states if s.competency not in present])
-            head = await view.position("mastery", shard)
-            stale = await view.is_stale(tenant, learner)
+            standards, prerequisites = await self._curricula.of(view, tenant, frameworks)
+            retired = {state.competency for state in states} - {standard.competency for standard in standards}
+            titles = await view.titles(tenant, retired) if retired else {}
+            head, stale = await view.freshness(MODEL_OF_LOG[log], shard, tenant, learner)
         await self._log.note(caller, role, "record", learner, [learner])
-        position = str(Position("progression", head.generation, shard, head.pos))
+        position = str(Position(log, head.generation, shard, head.pos))
         return learner_record(learner, states, standards, prerequisites, position=position, titles=titles, stale=stale)
 
     async def growth(self, caller: Identity, learner: str) -> Growth:
@@ -79,7 +92,7 @@ class Reader:
             role = await check_learner(view, caller, learner, "growth")
             rows = await view.statuses(caller.tenant, [learner])
             frameworks = sorted({row["competency"].partition(":")[0] for row in rows})
-            standards = [Standard(*row) for row in await view.competencies(caller.tenant, frameworks)]
+            standards = (await self._curricula.of(view, caller.tenant, frameworks)).standards
         await self._log.note(caller, role, "growth", learner, [learner])
         held = {row["competency"]: Stands(row["status"], row["mastered_at"]) for row in rows}
         found = growth([at for _, at in held.values() if at is not None], remaining_of(standards, held))

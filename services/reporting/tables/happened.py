@@ -73,6 +73,17 @@ async def happened(
     )
 
 
+async def told_by(view: Snapshot, tenant: str, learner: str, instant: str) -> Rows:
+    """Return what had been decided of a learner's competencies by an instant, in order: members of `as_of.Event`."""
+    return await view.rows(
+        "select scope, kind, framework, seq, effective_at, data from {advancement} where tenant = $1 and learner = $2"
+        "   and scope_kind = 'competency' and decided_at <= $3 order by position",
+        tenant,
+        learner,
+        instant,
+    )
+
+
 async def learners_in(view: Snapshot, tenant: str, *, school: str) -> list[str]:
     """Return the learners actively enrolled in a school, or in the schools of a district."""
     rows = await view.rows(

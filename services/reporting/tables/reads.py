@@ -79,15 +79,28 @@ class Snapshot:
             list(learners),
         )
 
-    async def is_stale(self, tenant: str, learner: str) -> bool:
-        """Return whether an event of the learner could not be folded."""
+    async def freshness(self, model: str, shard: int, tenant: str, learner: str) -> tuple[Head, bool]:
+        """Return how far a read model's log is folded in a shard, and whether an event of the learner could not be."""
         row = await self._connection.fetchrow(
-            "select 1 from unfolded where consumer = $1 and tenant = $2 and subject = $3 limit 1",
+            "select generation, pos, exists (select 1 from unfolded where consumer = $3 and tenant = $4 and subject = $5)"
+            " from consumer_shard where consumer = $1 and shard = $2",
+            consumer_name(model, self.live[model]),
+            shard,
             consumer_name("mastery", self.live["mastery"]),
             tenant,
             learner,
         )
-        return row is not None
+        assert row is not None
+        return Head(row[0], row[1]), row[2]
+
+    async def framework_versions(self, tenant: str, frameworks: Collection[str] | None) -> Rows:
+        """Return (framework, version) of the current versions, in order; of all frameworks with None."""
+        return await self.rows(
+            "select framework, version from {framework}"
+            " where tenant = $1 and ($2::text[] is null or framework = any($2)) order by framework",
+            tenant,
+            None if frameworks is None else list(frameworks),
+        )
 
     async def competencies(self, tenant: str, frameworks: Collection[str] | None) -> Rows:
         """
@@ -106,14 +119,14 @@ class Snapshot:
             None if frameworks is None else list(frameworks),
         )
 
-    async def prerequisites(self, tenant: str, frameworks: Collection[str] | None) -> Rows:
-        """Return the prerequisite edges of the current version of the frameworks; of all with None."""
+    async def prerequisites(self, tenant: str, frameworks: Collection[str]) -> Rows:
+        """Return the prerequisite edges of the current version of the frameworks."""
         return await self.rows(
             "select a.framework, a.origin, a.destination from {framework} f"
             " join {association} a using (tenant, framework, version)"
-            " where f.tenant = $1 and ($2::text[] is null or f.framework = any($2)) and a.type = 'prerequisite'",
+            " where f.tenant = $1 and f.framework = any($2::text[]) and a.type = 'prerequisite'",
             tenant,
-            None if frameworks is None else list(frameworks),
+            list(frameworks),
         )
 
     async def titles(self, tenant: str, competencies: Collection[str]) -> dict[str, str]:

@@ -79,6 +79,7 @@ def define_models(target: sa.MetaData, version: int) -> dict[str, sa.Table]:
             sa.Column("dok", sa.Integer),
             sa.Column("power", sa.Boolean, nullable=False),
             sa.Column("position", sa.BigInteger, nullable=False),
+            sa.Column("identifier", sa.Text),
         ),
         "association": _table(
             target, "association", version, ("tenant", "framework", "version", "origin", "destination", "type")
@@ -142,6 +143,10 @@ def define_models(target: sa.MetaData, version: int) -> dict[str, sa.Table]:
     sa.Index(
         f"ix_{happened.name}_at", happened.c.tenant, happened.c.decided_at, happened.c.learner, happened.c.position
     )
+    sa.Index(
+        f"ix_{happened.name}_taken", happened.c.tenant, happened.c.learner, happened.c.scope,
+        postgresql_where=happened.c.kind.in_(("competency.withdrawn", "level.withdrawn")),
+    )  # fmt: skip
     for table, column in (("class", "school"), ("staff", "staff"), ("enrolment", "learner")):
         of_version = tables[table]
         sa.Index(f"ix_{of_version.name}_{column}", of_version.c.tenant, of_version.c[column])
@@ -245,6 +250,21 @@ sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("data", BYTEA, nullable=False),
     sa.Column("noted_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()")),
+)
+sa.Table(
+    "credential",
+    metadata,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("issuer", _TEXT, primary_key=True),
+    sa.Column("id", _TEXT, primary_key=True),
+    sa.Column("list", sa.Integer, nullable=False),
+    sa.Column("index", sa.Integer, nullable=False),
+    sa.Column("learner", _TEXT, nullable=False),
+    # The events that it tells of; it is revoked with any of them.
+    sa.Column("events", postgresql.ARRAY(sa.Text), nullable=False),
+    sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()")),
+    sa.Index("ix_credential_place", "tenant", "issuer", "list", "index", unique=True),
+    sa.Index("ix_credential_learner", "tenant", "learner"),
 )
 sa.Table(
     "spent",

@@ -11,6 +11,10 @@ OPEN = frozenset(
     for path in ("/livez", "/readyz", "/metrics", "/asyncapi", "/asyncapi.json")
 ) | {"evidence GET /xapi/about", "reporting GET /favicon.ico", "reporting GET /web/{name}", "reporting POST /sign-out"}
 """They say nothing of any tenant."""
+FOR_VERIFIERS = frozenset(
+    {"reporting GET /v1/credentials/status/{tenant}/{issuer}/{number}", "reporting GET /{tenant}/did.json"}
+)
+"""What a signed record is verified by, wherever it is shown: public keys, and bits that say of an index that it is revoked."""
 
 NONE: Case = (None, "")
 EMPTY: Case = ({}, "")
@@ -147,6 +151,12 @@ REPORTING: dict[str, Case] = {
     "GET /v1/learners/{learner}/timeline": NONE,
     "GET /v1/learners/{learner}/growth": NONE,
     "GET /v1/learners/{learner}/accesses": NONE,
+    "GET /v1/learners/{learner}/credential": NONE,
+    "GET /v1/learners/{learner}/transcript": NONE,
+    "POST /v1/credentials/affected": ({"items": [{"learner": "{learner}", "scope": "{competency}"}]}, ""),
+    "GET /v1/exports": NONE,
+    "GET /v1/exports/oneroster/assessmentResults": (None, "source={source}"),
+    "GET /v1/exports/{table}": NONE,
     "GET /v1/accesses": NONE,
     "GET /v1/advancements": NONE,
     "GET /v1/classes": NONE,

@@ -30,6 +30,7 @@ class CurriculumFold(Fold):
             for c in part.competencies:
                 competencies[*place, c.code] = (
                     *place, c.code, c.title, c.ordinal, c.level, c.subject, c.parent, c.dok, c.power, event.position,
+                    c.identifier,
                 )  # fmt: skip
             associations.update((*place, edge.origin, edge.destination, edge.type) for edge in part.associations)
             if part.part == part.parts:
@@ -37,7 +38,7 @@ class CurriculumFold(Fold):
 
         async def write(connection: Connection) -> None:
             rows = [competencies[key] for key in sorted(competencies)]
-            await upsert(connection, "competency", self.version, columns(rows, 12))
+            await upsert(connection, "competency", self.version, columns(rows, 13))
             await upsert(connection, "association", self.version, columns(sorted(associations), 6))
             await publish_frameworks(connection, self.version, current)
             await self._keep_aside(connection, unfolded)

@@ -1,0 +1,127 @@
+"""
+What a learner has achieved, by the public events: what was shown, credited or signed off, and still stands.
+
+An achievement is one event, and its id names it for good. Newer evidence, a clock or a stricter rule takes nothing from it;
+a withdrawal does, and its undoing gives it back.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+SHOWS = ("competency.mastered", "competency.credited", "level.advanced")
+TAKES = ("competency.withdrawn", "level.withdrawn")
+GIVES_BACK = ("competency.reinstated", "level.reinstated")
+KINDS = (*SHOWS, *TAKES, *GIVES_BACK)
+"""The kinds of events that say what is achieved."""
+
+
+class Event(NamedTuple):
+    """An event on a learner's competency or level, of one of `KINDS`."""
+
+    learner: str
+    scope: str
+    id: str
+    kind: str
+    effective_at: str
+    data: bytes
+
+
+class _Person(msgspec.Struct, frozen=True):
+    role: str = ""
+
+
+class Basis(msgspec.Struct, frozen=True):
+    """What an achievement rests on; see `shared.public_events.Basis`."""
+
+    kind: str = "evidence"
+    by: _Person | None = None
+    pieces: int = 0
+    occasions: int = 0
+    first_at: str | None = None
+    last_at: str | None = None
+    evidence_ids: tuple[str, ...] = ()
+    digest: str | None = None
+
+
+class _Policy(msgspec.Struct, frozen=True):
+    id: str
+    hash: str
+
+
+class _Scope(msgspec.Struct, frozen=True):
+    framework: str
+    code: str | None = None
+    title: str = ""
+    subject: str | None = None
+
+
+class _Reason(msgspec.Struct, frozen=True):
+    text: str = ""
+
+
+class _Data(msgspec.Struct, frozen=True):
+    scope: _Scope
+    basis: Basis = Basis()
+    policy: _Policy | None = None
+    reason: _Reason = _Reason()
+    provenance: str = ""
+
+
+class Achieved(NamedTuple):
+    """An achievement that stands: `id` is that of the event that told it, `shown_at` when it was shown."""
+
+    id: str
+    kind: str
+    scope: str
+    framework: str
+    code: str
+    title: str
+    subject: str | None
+    shown_at: str
+    basis: Basis
+    policy: tuple[str, str] | None
+    """Id and content hash of the policy that decided it."""
+    reason: str
+    provenance: str
+
+
+_decode = msgspec.json.Decoder(_Data).decode
+
+
+def standing(events: Iterable[Event]) -> dict[tuple[str, str], list[Event]]:
+    """
+    Return what stands by (learner, scope), the latest last; events come in the order of each learner's log.
+
+    What was withdrawn and shown anew is another achievement: the earlier one does not come back.
+    """
+    held: dict[tuple[str, str], list[Event]] = {}
+    taken: dict[tuple[str, str], list[Event]] = {}
+    for event in events:
+        key = event.learner, event.scope
+        if event.kind in SHOWS:
+            held.setdefault(key, []).append(event)
+            taken.pop(key, None)
+        elif event.kind in TAKES:
+            taken[key] = [*taken.get(key, ()), *held.pop(key, ())]
+        elif event.kind in GIVES_BACK and key in taken:
+            held[key] = [*taken.pop(key), *held.get(key, ())]
+    return held
+
+
+def achieved(events: Iterable[Event]) -> list[Achieved]:
+    """Return what one learner has achieved, the latest of each scope, in the order in which it was shown."""
+    latest = [events[-1] for events in standing(events).values()]
+    return [_achieved(event) for event in sorted(latest, key=lambda event: (event.effective_at, event.scope))]
+
+
+def _achieved(event: Event) -> Achieved:
+    data = _decode(event.data)
+    code = data.scope.code or event.scope.rpartition("/" if "#" in event.scope else ":")[2]
+    return Achieved(
+        id=event.id, kind=event.kind, scope=event.scope, framework=data.scope.framework, code=code,
+        title=data.scope.title or code, subject=data.scope.subject, shown_at=event.effective_at, basis=data.basis,
+        policy=(data.policy.id, data.policy.hash) if data.policy is not None else None, reason=data.reason.text,
+        provenance=data.provenance,
+    )  # fmt: skip

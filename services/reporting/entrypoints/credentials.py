@@ -1,0 +1,90 @@
+"""Routes on the record that travels: signed, and revocable by lists that anybody may read."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.reporting.entrypoints.asking import Waited, answer, part
+from services.reporting.entrypoints.examples import AFFECTED, example
+from services.reporting.handlers.credentials import SCOPES_MAX, CredentialReader
+from services.reporting.web.rendering import Words, choose_language
+from services.reporting.web.transcript import pdf
+from shared.web import Caller
+
+router = APIRouter(tags=["credentials"])
+Credentials = Annotated[CredentialReader, part("credentials")]
+Tenant = Annotated[str, Path(pattern="^[a-z0-9-]{1,63}$")]
+MEDIA_TYPE = "application/vc"
+
+
+@router.get("/v1/learners/{learner}/credential", responses={200: {"content": {MEDIA_TYPE: {}}}})
+async def credential(
+    request: Request, caller: Waited, reads: Credentials, learner: str, framework: str | None = None
+) -> Response:
+    """
+    A learner's record, signed: a Comprehensive Learner Record 2.0 with an Open Badge 3.0 for each achievement.
+
+    With `framework` of that one alone. The status lists that it names say what is revoked later.
+    """
+    answered = answer(request, await reads.record(caller, learner, framework))
+    answered.headers["Content-Type"] = MEDIA_TYPE
+    answered.headers["Content-Disposition"] = f'attachment; filename="record-{learner[:36]}.json"'
+    return answered
+
+
+@router.get("/v1/learners/{learner}/transcript", responses={200: {"content": {"application/pdf": {}}}})
+async def transcript(
+    request: Request, caller: Waited, reads: Credentials, learner: str, lang: Annotated[str, Query(max_length=8)] = ""
+) -> Response:
+    """A learner's transcript to print, as PDF; `lang` is en or es, else what the caller accepts."""
+    words = Words(choose_language(lang, None, request.headers.get("accept-language")))
+    told = await reads.transcript(caller, learner)
+    content = await asyncio.to_thread(pdf, told, words, request.app.state.settings.transcript_font)
+    headers = {
+        "Content-Disposition": f'inline; filename="transcript-{learner[:36]}.pdf"', "Cache-Control": "private, no-cache"
+    }  # fmt: skip
+    return Response(content, headers=headers, media_type="application/pdf")
+
+
+@router.get("/v1/credentials/status/{tenant}/{issuer}/{number}", responses={200: {"content": {MEDIA_TYPE: {}}}})
+async def status_list(request: Request, reads: Credentials, tenant: Tenant, issuer: str, number: int) -> Response:
+    """A list of one bit a credential, set where it is revoked; signed, and open to every verifier."""
+    return _public(request, await reads.status_list(tenant, issuer, number))
+
+
+@router.get("/{tenant}/did.json", responses={200: {"content": {"application/did+json": {}}}})
+async def did(request: Request, reads: Credentials, tenant: Tenant) -> Response:
+    """The public keys of a tenant's did:web, those of earlier times too; open to every verifier."""
+    return _public(request, await reads.did(tenant))
+
+
+def _public(request: Request, document: object) -> Response:
+    answered = answer(request, document)
+    answered.headers["Cache-Control"] = f"public, max-age={request.app.state.settings.status_list_s}"
+    answered.headers["Access-Control-Allow-Origin"] = "*"
+    return answered
+
+
+class Pair(BaseModel):
+    """A learner's competency or level."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    learner: Annotated[str, Field(max_length=512)]
+    scope: Annotated[str, Field(max_length=512)]
+
+
+class Withdrawn(BaseModel):
+    """What would be withdrawn."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: Annotated[list[Pair], Field(max_length=SCOPES_MAX)]
+
+
+@router.post("/v1/credentials/affected", responses=example(AFFECTED))
+async def affected(request: Request, caller: Caller, reads: Credentials, body: Withdrawn) -> Response:
+    """The credentials that would be revoked if these were withdrawn: whom to tell."""
+    return answer(request, {"items": await reads.affected(caller, [(pair.learner, pair.scope) for pair in body.items])})

@@ -1,0 +1,114 @@
+"""The transcript as a PDF of one or more pages to print: what was shown, by subject, with the days."""
+
+import unicodedata
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+
+from fpdf import FPDF
+from fpdf.enums import XPos, YPos
+
+from services.reporting.domain.achieved import Achieved
+from services.reporting.handlers.credentials import Transcript
+from services.reporting.web.rendering import Words
+
+FONTS = ("/usr/share/fonts/truetype/dejavu", "/usr/share/fonts/dejavu", "/Library/Fonts", "/System/Library/Fonts")
+COLUMNS = (118, 30, 32)
+"""Millimetres of what, when and how on a page of A4 or letter."""
+LINE = 6
+
+
+def pdf(transcript: Transcript, words: Words, font: Path | None) -> bytes:
+    """Return a transcript in the language of `words`."""
+    page = _Page(words, font)
+    page.add_page()
+    page.head(transcript)
+    levels = [one for one in transcript.found if one.kind == "level.advanced"]
+    if levels:
+        page.section(words("transcript.level"), levels)
+    shown = [one for one in transcript.found if one.kind != "level.advanced"]
+    other = words("transcript.other")
+    for subject, members in groupby(
+        sorted(shown, key=lambda one: one.subject or "~"), lambda one: one.subject or other
+    ):
+        page.section(subject, members)
+    return bytes(page.output())
+
+
+class _Page(FPDF):
+    """The pages of one transcript."""
+
+    def __init__(self, words: Words, font: Path | None) -> None:
+        super().__init__(format="letter")
+        self._words = words
+        self._unicode = self._take_font(font)
+        self.set_title(words("transcript"))
+        self.set_lang(words.language)
+        self.set_margin(18)
+        self.set_auto_page_break(auto=True, margin=20)
+
+    def _take_font(self, font: Path | None) -> bool:
+        """Take the font that was given, or one that is installed; without any, tell that Latin letters are all there is."""
+        found = font or next((file for folder in FONTS if (file := Path(folder, "DejaVuSans.ttf")).is_file()), None)
+        if found is None:
+            return False
+        bold = found.with_name(f"{found.stem}-Bold{found.suffix}")
+        self.add_font("text", "", found)
+        self.add_font("text", "B", bold if bold.is_file() else found)
+        return True
+
+    def head(self, transcript: Transcript) -> None:
+        """Write whose it is, from whom and of when, and what it does not say."""
+        words, holder = self._words, transcript.holder
+        self._say(words("transcript"), size=18, bold=True)
+        self._say(f"{words('transcript.of')}: {holder.name or holder.learner}", size=12, bold=True)
+        if holder.name:
+            self._say(holder.learner, size=8)
+        self._say(f"{words('transcript.from')}: {transcript.school}", size=11)
+        made = words.day(transcript.made_at)
+        self._say(words("transcript.made", day=made), size=11)
+        self.ln(2)
+        self._say(words("transcript.about", day=made), size=9)
+
+    def section(self, title: str, members: Iterable[Achieved]) -> None:
+        """Write a table of achievements in the order in which they come."""
+        words = self._words
+        if self.will_page_break(5 * LINE):
+            self.add_page()
+        self.ln(3)
+        self._say(title, size=13, bold=True)
+        self._font(9, bold=True)
+        with self.table(
+            col_widths=COLUMNS, line_height=LINE, text_align="LEFT", borders_layout="HORIZONTAL_LINES"
+        ) as table:
+            self._row(table, words("transcript.what"), words("transcript.when"), words("transcript.how"))
+            self._font(9)
+            for one in members:
+                what = f"{one.code}  {one.title}"
+                if one.kind == "level.advanced":
+                    what = f"{one.subject or one.framework}, {words.level(one.code)}"
+                self._row(table, what, words.day(one.shown_at), words(f"transcript.{one.kind}"))
+
+    def footer(self) -> None:
+        """Number the pages."""
+        self.set_y(-14)
+        self._font(8)
+        self.cell(0, LINE, self._text(self._words("transcript.page", n=self.page_no(), of="{nb}")), align="R")
+
+    def _row(self, table: object, *cells: str) -> None:
+        table.row([self._text(cell) for cell in cells])  # type: ignore[attr-defined]
+
+    def _say(self, text: str, *, size: int, bold: bool = False) -> None:
+        self._font(size, bold=bold)
+        self.multi_cell(0, size * 0.5, self._text(text), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+
+    def _font(self, size: int, *, bold: bool = False) -> None:
+        self.set_font("text" if self._unicode else "helvetica", "B" if bold else "", size)
+
+    def _text(self, text: str) -> str:
+        """Return a text in letters that the font has: with Latin ones alone, others lose their marks or become `?`."""
+        if self._unicode:
+            return text
+        spelled = "".join(char if ord(char) < 256 else unicodedata.normalize("NFKD", char) for char in text)
+        kept = "".join(char for char in spelled if not unicodedata.combining(char))
+        return kept.encode("latin-1", "replace").decode("latin-1")

@@ -1,0 +1,155 @@
+"""Exports: every table in every format, page by page; results that another system, and our own intake, can read."""
+
+import csv
+import datetime
+import io
+import json
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import jsonschema
+import pytest
+
+from services.evidence.formats import oneroster as intake
+from services.evidence.formats.reading import Origin
+from services.reporting.entrypoints.examples import ONEROSTER
+from services.reporting.tables.schema import MODELS
+from shared.contracts import Competency
+from tests.reporting.builders import class_, enrolment, framework, happened, mastery, school, staff
+from tests.reporting.running import Running
+from tests.support.shared_data import shared_file
+
+ADA = "0b9c6e0e-6f0c-5d0a-9e57-3c1d0a1f2b3c"
+BO = "1c9c6e0e-6f0c-5d0a-9e57-3c1d0a1f2b3c"
+SIS = "https://sis.example.org"
+IDENTIFIER = "6b9f2a3e-0d6c-11e8-ba89-0ed5f89f718b"
+TABLES = [table for tables in MODELS.values() for table in tables]
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def told(reporting: Running) -> None:
+    codes = [
+        Competency("a", "Unit fractions", 1, "3", "Mathematics", identifier=IDENTIFIER),
+        Competency("b", "Area", 2, "3"),
+    ]
+    await reporting.told("curriculum", *framework("m", codes, [("a", "b")]))
+    await reporting.told(
+        "roster", school("s", "d"), class_("k", "s"), enrolment("k", ADA), enrolment("k", BO), staff("k", "t-1")
+    )
+    await reporting.told(
+        "progression", mastery(ADA, "m:a", score=3.25), mastery(ADA, "m:b", "not_yet", score=None), mastery(BO, "m:a"),
+        mastery(BO, "m:b", "no_evidence", score=None),
+    )  # fmt: skip
+    await reporting.told("advancement", happened(ADA, "competency.mastered", "m:a"))
+    await reporting.told("progression", mastery("elsewhere", "m:a"), tenant="other")
+    reporting.producer.references = {SIS: {ADA: ["17"], BO: ["18", "0018"]}}
+
+
+async def pages(reporting: Running, path: str, **parameters: Any) -> list[Any]:
+    """Return the answers of all pages."""
+    found, after = [], ""
+    while True:
+        answer = await reporting.get(path, parameters=parameters | {"after": after})
+        assert answer.status_code == 200, answer.text
+        found.append(answer)
+        after = answer.headers.get("Attain-Next", "")
+        if not after:
+            return found
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_every_table_is_exported_whole_page_by_page_in_json_and_csv(reporting: Running, table: str) -> None:
+    rows = [row for page in await pages(reporting, f"/v1/exports/{table}", limit=1) for row in page.json()["items"]]
+    lines = [
+        row
+        for page in await pages(reporting, f"/v1/exports/{table}", limit=2, format="csv")
+        for row in csv.DictReader(io.StringIO(page.text))
+    ]
+    audit = await reporting.get(f"/v1/rows/{table}", "service", parameters={"tenant": "demo"})
+    held = [json.loads(line) for line in audit.text.splitlines()]
+
+    assert [row | {"tenant": "demo"} for row in rows] == held
+    assert [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows] == lines
+    assert rows or table in ("assignment", "waiting")
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_every_table_is_exported_as_parquet_with_its_types(reporting: Running, table: str) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="needs pyarrow, the extra `parquet`, which is not installed")
+    from pyarrow import parquet
+
+    [answer] = await pages(reporting, f"/v1/exports/{table}", format="parquet")
+    rows = (await reporting.get(f"/v1/exports/{table}")).json()["items"]
+    read = parquet.read_table(io.BytesIO(answer.content))
+
+    assert read.to_pylist() == rows
+    if table == "mastery":
+        assert read.schema.field("score").type == pyarrow.float64()
+
+
+async def test_without_the_package_parquet_says_what_is_missing(
+    reporting: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    answer = await reporting.get("/v1/exports/school", parameters={"format": "parquet"})
+
+    assert answer.status_code == 409
+    assert "extra `parquet`" in answer.json()["detail"]
+
+
+async def test_a_page_that_is_known_is_not_sent_again(reporting: Running) -> None:
+    first = await reporting.get("/v1/exports/school")
+    again = await reporting.get("/v1/exports/school", headers={"If-None-Match": first.headers["ETag"]})
+
+    assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_who_may_not_read_the_tenant_exports_nothing_and_what_is_not_there_is_not_found(
+    reporting: Running,
+) -> None:
+    for path in ("/v1/exports/mastery", "/v1/exports/oneroster/assessmentResults?source=x"):
+        assert (await reporting.get(path, "records:read:classes", subject="t-1")).status_code == 403
+    assert (await reporting.get("/v1/exports/access_log")).status_code == 404
+    assert (await reporting.get("/v1/exports/mastery", parameters={"after": "%%"})).status_code == 422
+
+
+async def test_results_have_the_receivers_ids_and_what_is_gone_is_to_be_deleted(reporting: Running) -> None:
+    answers = await pages(reporting, "/v1/exports/oneroster/assessmentResults", source=SIS, limit=1)
+    results = [one for answer in answers for one in answer.json()["assessmentResults"]]
+    elsewhere = await pages(reporting, "/v1/exports/oneroster/assessmentResults", source="https://nobody.example")
+
+    assert [(one["student"]["sourcedId"], one["assessmentLineItem"]["sourcedId"], one["textScore"], one["status"])
+            for one in results] == [
+        ("17", "m:a", "mastered", "active"), ("17", "m:b", "not_yet", "active"), ("18", "m:a", "mastered", "active"),
+        ("0018", "m:a", "mastered", "active"), ("18", "m:b", "no_evidence", "tobedeleted"),
+        ("0018", "m:b", "no_evidence", "tobedeleted"),
+    ]  # fmt: skip
+    assert results[0]["learningObjectiveSet"][0]["source"] == "case"
+    assert results[0]["learningObjectiveSet"][0]["learningObjectiveResults"][0]["learningObjectiveId"] == IDENTIFIER
+    assert set(results[0]) == set(ONEROSTER["assessmentResults"][0])
+    assert elsewhere[0].json() == {"assessmentLineItems": [], "assessmentResults": []}
+
+
+async def test_results_are_valid_by_the_published_schema_and_our_own_intake_reads_them(reporting: Running) -> None:
+    [answer] = await pages(reporting, "/v1/exports/oneroster/assessmentResults", source=SIS)
+    now = datetime.datetime.now(datetime.UTC)
+    for one in intake.split(answer.content):
+        assert intake.read(one, Origin("demo", SIS, now, now, ZoneInfo("UTC"))) is not None
+    schema = json.loads(
+        shared_file("data/formats/oneroster/openapi_v1p2/onerosterv1p2gradebookservice_openapi3_v1p0.json").read_text()
+    )
+    for name, of in (
+        ("assessmentResults", "AssessmentResultDType"),
+        ("assessmentLineItems", "AssessmentLineItemDType"),
+    ):
+        for one in answer.json()[name]:
+            jsonschema.Draft202012Validator(schema | {"$ref": f"#/components/schemas/{of}"}).validate(one)
+
+
+async def test_results_as_csv_have_the_columns_of_the_binding(reporting: Running) -> None:
+    [answer] = await pages(reporting, "/v1/exports/oneroster/assessmentResults", source=SIS, format="csv")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    columns = json.loads(shared_file("data/formats/oneroster/oat_sample_v1p1/config/v1.1/results.json").read_text())
+
+    assert [column["columnId"] for column in columns] == list(rows[0])
+    assert (rows[0]["studentSourcedId"], rows[0]["score"], rows[0]["scoreDate"]) == ("17", "mastered", "2026-03-04")

@@ -1,0 +1,232 @@
+"""The signed record without a service: what is in it, what a signature covers, what is revoked."""
+
+import base64
+import copy
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from services.reporting.domain.achieved import Achieved, Basis, Event, achieved, standing
+from services.reporting.domain.credentials import (
+    Holder,
+    Issuer,
+    Place,
+    Target,
+    badge,
+    learner_record,
+    status_credential,
+)
+from services.reporting.domain.status_list import ENTRIES, encoded
+from services.reporting.handlers.credentials import Transcript
+from services.reporting.handlers.signing import Key, UndefinedTerm, base58, canonical, did_key, method_of, signed
+from services.reporting.web import transcript as web
+from services.reporting.web.rendering import Words
+from tests.support.shared_data import shared_file
+
+AT = "2026-03-05T00:00:00Z"
+SCHEMAS = "data/formats/credentials/"
+PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+KEY = Key(PRIVATE, "z" + base58(b"\xed\x01" + PRIVATE.public_key().public_bytes_raw()))
+ISSUER = Issuer(did_key(KEY), "River Valley")
+HOLDER = Holder("0b9c6e0e-6f0c-5d0a-9e57-3c1d0a1f2b3c", "Ada L.")
+SHOWN = Achieved(
+    "9e0c1b52-1f0b-5d7e-8a55-0c8f3b6d2a11", "competency.mastered", "maths:3.NF.1", "maths", "3.NF.1",
+    "Understand unit fractions", "Mathematics", "2026-03-04T10:15:00.000000Z",
+    Basis(pieces=3, occasions=2, first_at="2026-01-10", last_at="2026-03-04", digest="d1",
+          evidence_ids=("51c3a6de-3fd4-5d6e-8c32-6f6f6c1f8a01",)),
+    ("classroom", "5f1c09ab77d2"), "The rule of the policy is met.", "",
+)  # fmt: skip
+LEVEL = SHOWN._replace(
+    id="3f6f3f5c-41d2-5d3c-9f3e-3a2c9f5d0b12",
+    kind="level.advanced",
+    scope="maths#Mathematics/3",
+    code="3",
+    basis=Basis(),
+    policy=None,
+)
+PLACE = Place("https://records.example.org/v1/credentials/status/demo/ab/0", 5)
+TARGET = Target("Mathematics", "6b9f2a3e-0d6c-11e8-ba89-0ed5f89f718b")
+
+
+def a_badge(one: Achieved = SHOWN, target: Target = TARGET) -> dict[str, Any]:
+    return badge(ISSUER, HOLDER, one, target, PLACE, AT, "2031-03-05T00:00:00Z")
+
+
+def a_record() -> dict[str, Any]:
+    badges = [signed(a_badge(one), KEY, method_of(ISSUER.id, KEY), AT) for one in (SHOWN, LEVEL)]
+    place = Place(PLACE.url, 6)
+    return learner_record(ISSUER, HOLDER, "7a0c1b52-1f0b-5d7e-8a55-0c8f3b6d2a11", badges, place, AT, None, whole=True)
+
+
+def places_in(document: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield every (container, key or index) below a document, but not inside its contexts and proofs."""
+    for name, value in document.items() if isinstance(document, dict) else enumerate(document):
+        if name not in ("@context", "proof"):
+            yield document, name
+            if isinstance(value, dict | list):
+                yield from places_in(value)
+
+
+def changed(value: Any) -> Any:
+    match value:
+        case bool():
+            return not value
+        case str() if value.startswith("20"):
+            return "2001-01-01T00:00:00Z"
+        case str():
+            return f"{value}0"
+        case _:
+            return 77
+
+
+@pytest.mark.parametrize(
+    "make", [a_badge, a_record, lambda: status_credential(ISSUER, PLACE.url, encoded([5]), AT, 300)]
+)
+def test_every_member_is_under_the_signature(make: Any) -> None:
+    """Whatever is altered or renamed is seen, or would not have been signed at all."""
+    document = make()
+    as_signed, tried = canonical(document), 0
+    for number in range(len(list(places_in(document)))):
+        for act in ("alter", "rename"):
+            other = copy.deepcopy(document)
+            container, name = list(places_in(other))[number]
+            value = container[name]
+            if act == "alter":
+                if isinstance(value, dict | list):
+                    continue
+                container[name] = changed(value)
+            elif isinstance(name, str):
+                container[f"{name}Forged"] = container.pop(name)
+            else:
+                continue
+            tried += 1
+            try:
+                assert canonical(other) != as_signed, (act, name, value)
+            except UndefinedTerm:
+                continue
+    assert tried > 15
+
+
+@pytest.mark.parametrize(
+    ("member", "said"),
+    [
+        ({"masteryPolicyHash": "5f1c"}, "masteryPolicyHash"),
+        ({"type": ["VerifiableCredential", "OpenBadgeCredential", "Forged"]}, "Forged"),
+        ({"id": "no-iri"}, "no-iri"),
+        ({"@context": ["https://www.w3.org/ns/credentials/v2", "https://elsewhere.example/context"]}, "elsewhere"),
+        ({"credentialSubject": a_badge()["credentialSubject"] | {"grade": "A"}}, "grade"),
+    ],
+)
+def test_what_no_context_defines_is_not_signed(member: dict[str, Any], said: str) -> None:
+    with pytest.raises((UndefinedTerm, Exception), match=said):
+        signed(a_badge() | member, KEY, method_of(ISSUER.id, KEY), AT)
+
+
+def test_a_record_says_what_was_shown_and_on_what() -> None:
+    document = a_badge()
+    achievement = document["credentialSubject"]["achievement"]
+
+    assert achievement["alignment"][0]["targetUrl"] == f"urn:uuid:{TARGET.identifier}"
+    assert achievement["alignment"][0]["targetType"] == "CFItem"
+    assert "5f1c09ab77d2" in achievement["criteria"]["narrative"]
+    assert document["evidence"][0]["id"] == f"urn:uuid:{SHOWN.basis.evidence_ids[0]}"
+    assert document["awardedDate"] == "2026-03-04T10:15:00Z"
+    without = a_badge(target=Target("Mathematics", None))["credentialSubject"]["achievement"]["alignment"][0]
+    assert "targetType" not in without
+    assert without["targetUrl"] == "urn:attain:scope:maths:3.NF.1"
+
+
+def test_records_and_badges_are_valid_by_the_published_schemas() -> None:
+    for document, name in (
+        (a_badge(), "openbadges_schemas/ob_v3p0_achievementcredential_schema.json"),
+        (a_badge(LEVEL), "openbadges_schemas/ob_v3p0_achievementcredential_schema.json"),
+        (a_record(), "clr_schemas/clr_v2p0_clrcredential_schema.json"),
+    ):
+        schema = json.loads(shared_file(SCHEMAS + name).read_text())
+        whole = signed(document, KEY, method_of(ISSUER.id, KEY), AT)
+        jsonschema.Draft201909Validator(schema).validate(whole)
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.Draft201909Validator(schema).validate(
+                {k: v for k, v in whole.items() if k != "credentialSubject"}
+            )
+
+
+def test_the_contexts_are_the_published_ones() -> None:
+    from services.reporting.handlers.signing import _CONTEXTS, _context
+
+    files = {
+        "v2": "credentials-v2.jsonld",
+        "context-2.0.1.json": "clr-v2p0-2.0.1.json",
+        "context-3.0.3.json": "ob-v3p0-3.0.3.json",
+    }
+    for url in _CONTEXTS:
+        published = shared_file(f"{SCHEMAS}contexts/{files[url.rpartition('/')[2]]}")
+        assert _context(url) == json.loads(published.read_text())
+
+
+def test_a_list_has_its_bits_from_the_left() -> None:
+    text = encoded([0, 9, ENTRIES - 1])
+    bits = gzip.decompress(base64.urlsafe_b64decode(text[1:] + "=" * (-len(text[1:]) % 4)))
+
+    assert text[0] == "u"
+    assert len(bits) == ENTRIES / 8
+    assert (bits[0], bits[1], bits[-1], sum(bits)) == (0x80, 0x40, 0x01, 0x80 + 0x40 + 0x01)
+    assert encoded([]) == encoded([])
+
+
+def test_base58_is_that_of_bitcoin() -> None:
+    """Source: test vectors of draft-msporny-base58."""
+    assert base58(b"Hello World!") == "2NEpo7TZRRrLZSi2U"
+    assert base58(bytes.fromhex("0000287fb4cd")) == "11233QC4"
+
+
+@pytest.mark.parametrize(("language", "title"), [("en", "Learner transcript"), ("es", "Expediente de aprendizaje")])
+def test_a_transcript_is_printed_in_the_readers_language(
+    monkeypatch: pytest.MonkeyPatch, language: str, title: str
+) -> None:
+    """With Latin letters alone its text can be read in the file; the other letters of a name lose their marks."""
+    monkeypatch.setattr(web, "FONTS", ())
+    holder = HOLDER._replace(name="Zoë Ňovák 李")
+    many = [SHOWN._replace(scope=f"maths:{n}", code=f"code-{n}") for n in range(80)]
+    content = web.pdf(Transcript("River Valley", holder, [*many, LEVEL], AT), Words(language), None)
+    text = b"".join(map(zlib.decompress, re.findall(rb"stream\n(.*?)\nendstream", content, re.DOTALL))).decode(
+        "latin-1"
+    )
+
+    assert content.startswith(b"%PDF-")
+    for part in (title, "Zoë Novák ?", "River Valley", "code-0 ", "code-79 ", Words(language).level("3")):
+        assert part in text, part
+    assert content.count(b"/Type /Page\n") > 2
+
+
+def events(*kinds: str, scope: str = "m:a") -> list[Event]:
+    data = json.dumps({"scope": {"framework": "m", "code": "a", "title": "A"}}).encode()
+    return [Event("ada", scope, f"{number}", kind, f"2026-03-0{number}", data) for number, kind in enumerate(kinds, 1)]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "stands"),
+    [
+        (["mastered"], ["1"]),
+        (["credited", "mastered"], ["1", "2"]),
+        (["mastered", "withdrawn"], []),
+        (["mastered", "withdrawn", "reinstated"], ["1"]),
+        (["mastered", "withdrawn", "mastered"], ["3"]),
+        (["mastered", "withdrawn", "mastered", "withdrawn", "reinstated"], ["3"]),
+        (["mastered", "withdrawn", "reinstated", "withdrawn"], []),
+        (["reinstated"], []),
+    ],
+)
+def test_what_stands_after_withdrawals(kinds: list[str], stands: list[str]) -> None:
+    told = events(*(f"competency.{kind}" for kind in kinds))
+    held = standing(told).get(("ada", "m:a"), [])
+
+    assert [event.id for event in held] == stands
+    assert [one.id for one in achieved(told)] == stands[-1:]
