@@ -93,6 +93,8 @@ class Settings(BaseSettings):
     inbox_poll_ms: int = Field(50, description="how often the owner of a shard looks for human decisions")
     reconcile_s: float = Field(15, gt=0, description="how often the stages are held against each other; about 50 ms")
     blocked_learners_max: int = Field(100, description="learners blocked in an hour that stop the shard: code is wrong")
+    clock_apart_s_max: float = Field(60, gt=0, description="seconds that this clock and the database's may be apart")
+    clock_gap_days_max: float = Field(120, gt=0, description="days since the last tick after which a clock is doubted")
 
     webhooks_max: int = Field(50, description="webhooks a tenant; each is sent one event at a time a shard")
     webhook_private_addresses: bool = Field(False, description="let webhooks lead to private addresses, by http too")

@@ -19,7 +19,8 @@ from deploy.local.audit_sources import Sources, State
 from deploy.local.audit_views import audit_read_models
 from deploy.local.options import checked
 from services.progression.curriculum import Framework
-from services.progression.domain import Entry, ShardFold, describe
+from services.progression.describing import describe
+from services.progression.domain import Entry, ShardFold
 from services.progression.identities import told_of
 from services.progression.inputs import Key, decode, input_of, valid_pieces
 from services.progression.learner import LearnerState
@@ -95,14 +96,14 @@ def audit(sources: Sources, tenant: str | None, say: Callable[[str], None]) -> F
     findings = Findings()
     documents = _Documents(sources)
     heads = sources.heads(sources.evidence, "evidence")
-    told_heads = sources.heads(sources.progression, "advancement")
+    told_heads = {log: sources.heads(sources.progression, log) for log in ("advancement", "support")}
     say("reading what progression and reporting hold")
     held = sources.states(sources.progression, tenant)
     shown = sources.states(sources.reporting, tenant)
     computed: dict[Key, State] = {}
     for shard, head in sorted(heads.items()):
         say(f"shard {shard + 1} of {len(heads)}: {head:,} events")
-        _audit_shard(sources, shard, head, told_heads[shard], tenant, documents, findings, computed)
+        _audit_shard(sources, shard, head, told_heads, tenant, documents, findings, computed)
     _compare(computed, held, "progression", findings)
     _compare(computed, shown, "reporting", findings)
     audit_read_models(sources, tenant, findings, say)
@@ -115,7 +116,7 @@ def _audit_shard(
     sources: Sources,
     shard: int,
     head: int,
-    told_head: int,
+    told_heads: dict[str, dict[int, int]],
     tenant: str | None,
     documents: _Documents,
     findings: Findings,
@@ -130,7 +131,8 @@ def _audit_shard(
     expected = {told.id for told in fold.tell(learners)} | _identities(journal, events, tenant)
     told = [
         event.id
-        for event in sources.events(sources.progression, "advancement", shard, told_head)
+        for log, head_of in told_heads.items()
+        for event in sources.events(sources.progression, log, shard, head_of[shard])
         if (tenant is None or event.tenant == tenant)
         and event.type not in RECALCULATIONS
         and not event.type.endswith(REDACTED)

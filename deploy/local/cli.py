@@ -33,17 +33,19 @@ from deploy.local.commands.rebuild import rebuild
 from deploy.local.commands.rollover import rollover
 from deploy.local.commands.roster import roster
 from deploy.local.commands.settings import settings
+from deploy.local.commands.shadow import shadow_policy
 from deploy.local.commands.simulate import simulate_policy
 from deploy.local.commands.status import status
 from deploy.local.commands.tenant import tenant
 from deploy.local.commands.token import token
 from deploy.local.commands.verify import verify
+from deploy.local.commands.webhook import webhook
 from deploy.local.errors import StackError
 
 COMMANDS: tuple[click.Command, ...] = (
     demo, up, status, down, reset, framework, roster, rollover, policy, settings, alignment, onboard, ingest, correct, quarantine,
-    drain, learner, class_, explain, passback, merge, unmerge, export, erase, verify, rebuild, evaluate, doctor, token, key,
-    tenant,
+    drain, learner, class_, explain, webhook, passback, merge, unmerge, export, erase, verify, rebuild, evaluate, doctor, token,
+    key, tenant,
 )  # fmt: skip
 
 
@@ -74,7 +76,7 @@ def attain(home: str | None, tenant: str | None) -> None:
 
 for _command in COMMANDS:
     attain.add_command(_command)
-for _command in (simulate_policy, compare_policy, propose_policy, approve_policy, audit_policies):
+for _command in (simulate_policy, compare_policy, propose_policy, approve_policy, audit_policies, shadow_policy):
     policy.add_command(_command)
 
 

@@ -5,27 +5,30 @@ has satisfied, what is ready, what follows for other competencies, and what happ
 What was told as ready stays so.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from services.progression.curriculum import Framework, framework_of, level_id
 from services.progression.curriculum.crosswalks import Links
-from services.progression.decisions import ClockTicked, CompetencyDecided, LevelDecided
+from services.progression.decisions import ClockTicked, CompetencyDecided, LevelDecided, SupportDecided
 from services.progression.following import Following
 from services.progression.learner import LearnerState
-from services.progression.level_fold import LevelFold, Terms, framework_of_level
+from services.progression.level_fold import ESCALATES_AFTER, LevelFold, Terms, framework_of_level
+from services.progression.levels import LevelTerms
 from services.progression.rechecks import Rechecks, next_asked_at
-from services.progression.telling import Change, Teller, Told, Trigger, tell
+from services.progression.rules import Rules
+from services.progression.support_fold import LEADER, SupportFold, next_due
+from services.progression.telling import Change, Teller, Told, Trigger, numbered, tell
 
 
 class LevelStep(NamedTuple):
-    """A decision on a level, or a tick, to be folded into a learner's levels."""
+    """A decision on a level or on support, or a tick, to be folded into a learner's standing."""
 
     tenant: str
     learner: str
     trigger: Trigger
     rules_no: int
-    event: LevelDecided | ClockTicked
+    event: LevelDecided | SupportDecided | ClockTicked
 
 
 class Review(NamedTuple):
@@ -52,7 +55,9 @@ class Advancing:
         self._standing = standing
         self._frameworks = frameworks
         self._teller = Teller(cause.tenant, cause.learner, cause.trigger)
-        self._levels = LevelFold(standing, frameworks, terms, self._teller)
+        self._terms = terms
+        self._support = SupportFold(standing, frameworks, terms, self._teller)
+        self._levels = LevelFold(standing, frameworks, terms, self._teller, self._support)
         self._following = Following(standing, frameworks, links, cause.tenant, cause.learner, cause.trigger)
         self._rechecks = Rechecks(standing, cause.tenant, cause.learner, cause.trigger)
 
@@ -79,7 +84,8 @@ class Advancing:
             if change.after.shown_at is None and not presumed:
                 standing.credited.add(competency)
         self._following.cross(change)
-        self._await(change)
+        yield from self._await(change)
+        yield from self._support.work(change)
         if change.transition == "provisional" or (since is not None and not presumed):
             standing.opened.setdefault(competency, since or change.trigger.time)
         new, lost = since is not None and had is None, counted and competency not in standing.satisfied
@@ -94,15 +100,27 @@ class Advancing:
             if change.transition == "mastered":
                 self._following.use(framework, change)
         entry = framework.by_id.get(competency)
-        for level in self._levels.levels_with(framework, competency, level_id(framework.id, entry) if entry else ""):
+        own = level_id(framework.id, entry) if entry else ""
+        if not lost:
+            yield from self._support.over(own, "ready_not_placed")
+        for level in self._levels.levels_with(framework, competency, own):
             yield from self._levels.level(framework, level, lost=lost)
 
-    def _await(self, change: Change) -> None:
-        """Note whether a sign-off alone is missing from a competency."""
-        before = self._standing.awaiting.pop(change.competency, None)
-        if change.after.awaits:
-            since = before[1] if before is not None else change.trigger.time
-            self._standing.awaiting[change.competency] = (change.after.awaits, since, "")
+    def _await(self, change: Change) -> Iterator[Told]:
+        """Note whether a sign-off alone is missing from a competency, and since when; a leader may give it once it is late."""
+        standing, competency, role = self._standing, change.competency, change.after.awaits
+        before = standing.awaiting.pop(competency, None)
+        if not role:
+            yield from self._support.over(competency, "sign_off")
+            return
+        if before is None or before[0] != role:
+            since = change.trigger.time
+            late = self._terms(competency).days_later(since, ESCALATES_AFTER) if role != LEADER else ""
+            before = (role, since, late)
+        standing.awaiting[competency] = before
+        # Where a path goes without a sign-off it is not for adults alone that the learner waits.
+        if change.rule is not None and all(route.role for route in change.rule.routes):
+            self._support.wait(competency, "sign_off")
 
     def fold_version(self, framework: Framework) -> Iterator[Told]:
         """Yield what a new framework version makes ready or complete; hold credit against its crosswalks."""
@@ -111,12 +129,16 @@ class Advancing:
         for level in framework.levels:
             yield from self._levels.level(framework, level)
 
-    def fold_step(self, event: LevelDecided | ClockTicked) -> Iterator[Told]:
-        """Fold a decision on a level, or a tick under which levels settle."""
+    def fold_step(self, event: LevelDecided | SupportDecided | ClockTicked) -> Iterator[Told]:
+        """Fold a decision on a level or on support, or a tick under which levels settle."""
         if isinstance(event, ClockTicked):
             yield from self._rechecks.ask_what_waits()
             yield from self._levels.escalate(event.at)
+            yield from self._support.tick(event.at)
             yield from self._levels.settle(event.at)
+            return
+        if isinstance(event, SupportDecided):
+            yield from self._support.decide(event)
             return
         framework = self._frameworks.get(framework_of_level(event.level))
         if framework is not None and event.level in framework.levels:
@@ -139,9 +161,50 @@ class Advancing:
                 yield told
 
 
+def fold_changes(
+    changes: Sequence[Change | LevelStep | Review], rules: Rules, standing: LearnerState
+) -> tuple[list[Told], list[tuple[str, CompetencyDecided]]]:
+    """
+    Fold what one input changed of one learner into its standing.
+
+    Returns what is to be told, competencies before levels, and what follows for other competencies, each with its id.
+    """
+    first = changes[0]
+    frameworks, links = rules.frameworks[first.rules_no], rules.links_at(first.rules_no)
+    told: list[Told] = []
+    decided: list[tuple[str, CompetencyDecided]] = []
+    for change in changes:
+        advancing = Advancing(
+            standing, frameworks, links, lambda code: level_terms(rules, code, first.rules_no), change
+        )
+        if isinstance(change, Review):
+            told += advancing.fold_version(change.framework)
+        elif isinstance(change, LevelStep):
+            told += advancing.fold_step(change.event)
+        else:
+            told += advancing.tell_change(change)
+            told += advancing.fold_change(change)
+        decided += advancing.decided
+    told.sort(key=lambda event: event.type.startswith("attain.level."))
+    return numbered(told, first.trigger), decided
+
+
+def level_terms(rules: Rules, competency: str, no: int) -> LevelTerms:
+    """Return the terms of the level of a competency, under the policy that was in force for it after activation `no`."""
+    policy = rules.policy_at(competency, no)
+    if policy is None:
+        return LevelTerms(breaks=rules.breaks[no], time_zone=rules.zones[no])
+    advancement = policy.advancement
+    if advancement is None:
+        return LevelTerms(None, "", policy.settle, rules.breaks[no], rules.zones[no], policy.support)
+    role = advancement.sign_off.by if advancement.sign_off is not None else ""
+    return LevelTerms(advancement.require, role, policy.settle, rules.breaks[no], rules.zones[no], policy.support)
+
+
 def deadline_of(standing: LearnerState) -> str | None:
-    """Return the next instant at which a level settles, a sign-off escalates or a re-check may be asked; None without one."""
+    """Return the next instant at which time alone does something: to a level, a sign-off, a re-check, support; None without."""
     coming = [*standing.settling.values(), *(at for _, _, at in standing.awaiting.values() if at)]
+    coming += next_due(standing)
     asked = next_asked_at(standing)
     coming += [asked] if asked is not None else []
     return min(coming, default=None)

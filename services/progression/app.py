@@ -19,6 +19,7 @@ from services.progression.entrypoints.shadowing import shadowing_router
 from services.progression.entrypoints.supporting import supporting_router
 from services.progression.entrypoints.webhooks import webhooks_router
 from services.progression.handlers.adopting import Adoptions
+from services.progression.handlers.clock import Clock
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.delivering import Dispatcher
 from services.progression.handlers.fold import MasteryFold
@@ -55,12 +56,16 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     relay = Relay(database, logs.relayed(), config)
     feed = FeedClient(config.evidence_url, config)
     stack.push_async_callback(feed.close)
-    fold = MasteryFold(database, logs, config, relay.hand_over)
+    clock = Clock(database, config)
+    fold = MasteryFold(database, logs, config, clock, relay.hand_over)
     consumer = ShardConsumer(CONSUMER, "evidence", database, fold, feed, config, DecisionInbox(logs.decisions))
     await consumer.prepare()
     broker = make_broker(config)
     subscribe_consumer(broker, consumer, config)
     tasks = Tasks()
+
+    async def ready() -> bool:
+        return clock.believed and await database.answers()
 
     async def lag() -> list[dict[str, Any]]:
         async with database.connection() as connection:
@@ -77,14 +82,16 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     checks = FoldChecks(database, logs, feed)
     reconciler = Reconciler({"folded": checks.folded, "sampled": StateSamples(database).sampled}, config.reconcile_s)
     decisions = Decisions(database, logs, config)
-    app.include_router(operations_router(ready=database.answers, alive=lambda: tasks.progress([consumer]), lag=lag))
+    app.include_router(operations_router(ready=ready, alive=lambda: tasks.progress([consumer]), lag=lag))
     app.include_router(feed_router(database, logs.relayed(), config))
     app.include_router(positions_router(database, config))
     app.include_router(asyncapi_router("progression", broker, logs.relayed(), config.topic_suffix))
     app.include_router(make_router(database, decisions, config))
     app.include_router(frameworks_router(database, decisions, config))
     app.include_router(settings_router(decisions, config))
-    app.include_router(deciding_router(Judgements(database, logs, config), database))
+    judgements = Judgements(database, logs, config, clock)
+    app.include_router(deciding_router(judgements, database))
+    app.include_router(supporting_router(database, judgements))
     app.include_router(explaining_router(database, config))
     app.include_router(in_force_router(database))
     shadows, dispatcher = _changing_and_telling(app, database, decisions, logs, config, stack)
@@ -94,6 +101,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     tasks.start("broker", keep_consuming(broker))
     tasks.start("relay", relay.run())
     tasks.start("tick", consumer.tick())
+    tasks.start("clock", clock.run())
     tasks.start("reconciliation", reconciler.run())
     tasks.start("shadows", shadows.run())
     tasks.start("webhooks", dispatcher.run())
@@ -114,8 +122,7 @@ def _changing_and_telling(
     stack.push_async_callback(poster.close)
     app.include_router(adopting_router(Adoptions(database, decisions, config), decisions, database, config))
     app.include_router(shadowing_router(shadows, config))
-    app.include_router(correcting_router(database, config))
-    app.include_router(supporting_router(database))
+    app.include_router(correcting_router(database, references, config))
     app.include_router(feeds_router(database, logs.advancement, references, config))
     app.include_router(webhooks_router(Webhooks(database, poster, config), database, logs.advancement))
     return shadows, Dispatcher(database, references, poster, config)

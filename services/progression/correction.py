@@ -1,10 +1,10 @@
-"""Taking back many pieces of evidence at once: which they are, and what would come of it, by the fold itself."""
+"""Taking back or scoring anew many pieces of evidence at once: which they are, and what would come of it, by the fold itself."""
 
 import dataclasses
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -16,8 +16,9 @@ from services.progression.learner import LearnerState
 from services.progression.policy import Policy
 from services.progression.rules import Rules
 from services.progression.states import KeyState, Piece
-from services.progression.telling import Told
-from shared.contracts import EvidenceRetracted, Touched
+from services.progression.telling import SUPPORT, Told
+from shared.contracts import EvidenceRecorded, EvidenceRetracted, Kind, Score, Touched
+from shared.shards import stable_id
 
 FEW = 4
 """Pieces of one learner up to which every order is tried."""
@@ -26,13 +27,18 @@ WITHDRAWN = "attain.competency.withdrawn.v1"
 
 
 class Selection(NamedTuple):
-    """Pieces of one source: of an activity, with an id of the source's own, that occurred from `since` until before `until`."""
+    """
+    Pieces of one source: of an activity, with an id of the source's own, that occurred from `since` until before `until`.
+
+    With `scores` (by id) it is the pieces that are named there, and each is to have its new score instead of being taken back.
+    """
 
     source: str
     activity: str = ""
     item: str = ""
     since: str = ""
     until: str = ""
+    scores: Mapping[str, Score] | None = None
 
     def has(self, piece: Piece) -> bool:
         """Tell whether a piece is among them; what is left empty asks nothing."""
@@ -41,14 +47,21 @@ class Selection(NamedTuple):
             source == self.source
             and self.activity in ("", piece.activity)
             and self.item in ("", id)
+            and (self.scores is None or id in self.scores)
             and self.since <= at
             and (not self.until or at < self.until)
         )
 
 
-class Outcome(NamedTuple):
-    """What taking pieces back does to one learner: the pieces in the order in which to do it, the events, the statuses."""
+def rescored_id(source: str, id: str, score: Score) -> str:
+    """Return the source's id of what supersedes a piece: the same for the same new score."""
+    return f"rescored-{stable_id(source, id, msgspec.json.encode(score).decode())}"
 
+
+class Outcome(NamedTuple):
+    """What correcting pieces does to one learner: the pieces in the order in which to do it, the events, the statuses."""
+
+    learner: str
     pieces: list[Piece]
     told: list[Told]
     moves: list[tuple[str, str]]
@@ -66,6 +79,7 @@ class Outcome(NamedTuple):
             "events": [
                 {"type": event.type, "scope": event.data["scope"], "reason": event.data["reason"]}
                 for event in self.told
+                if not event.type.startswith(SUPPORT)
             ],
         }
 
@@ -79,7 +93,7 @@ def foresee(
     selection: Selection,
 ) -> Outcome | None:
     """
-    Return what comes of taking back a learner's selected pieces, one after the other; None where there are none.
+    Return what comes of correcting a learner's selected pieces, one after the other; None where there are none.
 
     Of the orders in which it can be done, it is one in which the least is told on the way: in another, something may be
     withdrawn, reinstated and withdrawn again. `held` are all keys of the learner, with their evidence; nothing that is
@@ -96,7 +110,7 @@ def foresee(
         return None
     tried: list[Outcome] = []
     for ordered in _orders(list(pieces.values())):
-        tried.append(_take_back(learner, held, standing, rules, policies, ordered, speaks_to))
+        tried.append(_correct(learner, held, standing, rules, policies, ordered, speaks_to, selection))
         scopes = [event.data["scope"]["id"] for event in tried[-1].told]
         if len(scopes) == len(set(scopes)):
             # Nothing is told twice of anything: no order can do better.
@@ -117,7 +131,7 @@ def _orders(pieces: list[Piece]) -> Iterator[list[Piece]]:
             yield list(candidate)
 
 
-def _take_back(
+def _correct(
     learner: Learner,
     held: Mapping[Key, tuple[KeyState, dict[str, tuple[Piece | None, bool]]]],
     standing: LearnerState,
@@ -125,15 +139,15 @@ def _take_back(
     policies: dict[str, Policy],
     ordered: list[Piece],
     speaks_to: Mapping[str, list[str]],
+    selection: Selection,
 ) -> Outcome:
     touched = {(*learner, competency) for named in speaks_to.values() for competency in named}
     entries = {key: Entry(msgspec.structs.replace(held[key][0]), rules.no, dict(held[key][1])) for key in touched}
     before = {key: verdict_of(held[key][0], policies.get(held[key][0].policy)).status for key in touched}
     fold = ShardFold(entries, {learner[0]: rules}, policies)
     for number, piece in enumerate(ordered, start=1):
-        gone = Touched(piece.evidence_id, tuple(speaks_to[piece.evidence_id]))
-        event = EvidenceRetracted(learner[1], piece.evidence_id, "retracts", (gone,))
-        fold.fold(input_of(learner[0], f"void-{number}", number, piece.order[0], event))
+        event = _correction(learner[1], piece, tuple(speaks_to[piece.evidence_id]), selection)
+        fold.fold(input_of(learner[0], f"correction-{number}", number, piece.order[0], event))
     fold.describe_touched()
     copied = msgspec.msgpack.decode(msgspec.msgpack.encode(standing), type=LearnerState)
     told = fold.tell({learner: copied})
@@ -142,15 +156,33 @@ def _take_back(
     states = {key: fold.entries[key].state for key in touched}
     after = {key: verdict_of(state, policies.get(state.policy)).status for key, state in states.items()}
     keys = sorted(touched)
-    return Outcome(ordered, told, [(before[key], after[key]) for key in keys], [key[2] for key in keys])
+    moves: list[tuple[str, str]] = [(before[key], after[key]) for key in keys]
+    return Outcome(learner[1], ordered, told, moves, [key[2] for key in keys])
+
+
+def _correction(
+    learner: str, piece: Piece, competencies: tuple[str, ...], selection: Selection
+) -> EvidenceRecorded | EvidenceRetracted:
+    """Return the event that takes a piece back, or that puts one with the new score in its place."""
+    gone = (Touched(piece.evidence_id, competencies),)
+    if selection.scores is None:
+        return EvidenceRetracted(learner, piece.evidence_id, "retracts", gone)
+    at, attempt, source, id = piece.order
+    score = selection.scores[id]
+    return EvidenceRecorded(
+        f"{piece.evidence_id}-rescored", source, rescored_id(source, id, score), learner, competencies, at, score, attempt,
+        kind=cast("Kind | None", piece.kind), items=piece.items, assisted=piece.assisted, dok=piece.dok, assessor=piece.assessor,
+        activity=piece.activity if piece.activity != piece.evidence_id else None,
+        assessor_type="human" if piece.judged else None, invalidates=gone,
+    )  # fmt: skip
 
 
 @dataclasses.dataclass(slots=True)
 class Forecast:
     """Outcomes of learners added up; `report` gives them as plain data."""
 
-    pieces: list[tuple[str, str]] = dataclasses.field(default_factory=list)
-    """(source, the source's own id), each learner's in order."""
+    pieces: list[tuple[str, Piece]] = dataclasses.field(default_factory=list)
+    """Each with its learner, whose own are in order."""
     learners: Counter[str] = dataclasses.field(default_factory=Counter)
     """By school, as in `withdrawn` and `reviews`."""
     withdrawn: Counter[str] = dataclasses.field(default_factory=Counter)
@@ -160,10 +192,11 @@ class Forecast:
 
     def add(self, outcome: Outcome, school: str) -> None:
         """Count one learner."""
-        self.pieces += [(piece.order[2], piece.order[3]) for piece in outcome.pieces]
+        self.pieces += [(outcome.learner, piece) for piece in outcome.pieces]
         self.learners[school] += 1
         self.moves.update(outcome.moves)
-        for event in outcome.told:
+        # Prompts to adults are no outcome of it: they clear themselves.
+        for event in [event for event in outcome.told if not event.type.startswith(SUPPORT)]:
             self.events[event.type] += 1
             self.withdrawn[school] += event.type == WITHDRAWN
             self.reviews[school] += event.type == REVIEW

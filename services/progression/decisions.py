@@ -9,6 +9,7 @@ from shared.contracts import Status
 
 COMPETENCY_DECIDED = "attain.decision.competency.v1"
 LEVEL_DECIDED = "attain.decision.level.v1"
+SUPPORT_DECIDED = "attain.decision.support.v1"
 CLOCK_TICKED = "attain.clock.ticked.v1"
 
 Basis = Literal["sign_off", "override", "transfer", "test_out", "substitution", "placement", "evidence"]
@@ -34,10 +35,13 @@ class CompetencyDecided(msgspec.Struct, frozen=True, omit_defaults=True):
     undoes: str = ""
     evidence: tuple[str, ...] = ()
     provenance: str = ""
+    instead_of: str = ""
+    """The role that was asked and has let wait, where another signs off in its place."""
 
     def decided(self, id: str, time: str) -> Decided:
         """Return the decision as a state keeps it; `id` is that of the input, `time` when it was recorded."""
-        return Decided(id, self.kind, time, self.role, self.status, self.until, self.undoes, self.basis, self.author)
+        by = self.instead_of or self.role
+        return Decided(id, self.kind, time, by, self.status, self.until, self.undoes, self.basis, self.author)
 
 
 LevelDecisionKind = Literal["sign_off", "withhold", "withdraw", "reinstate", "place", "choose", "lift"]
@@ -64,6 +68,20 @@ class LevelDecided(msgspec.Struct, frozen=True, omit_defaults=True):
     not_yet: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+
+
+SupportOutcome = Literal["plan_changed", "dismissed", "left"]
+
+
+class SupportDecided(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A person closes a suggestion of support on a competency or level (`scope`); data of `SUPPORT_DECIDED`."""
+
+    learner: str
+    scope: str
+    outcome: SupportOutcome
+    role: str
+    author: str
+    reason: str = ""
 
 
 class ClockTicked(msgspec.Struct, frozen=True, omit_defaults=True):

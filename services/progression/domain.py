@@ -12,13 +12,13 @@ from itertools import groupby
 
 import msgspec
 
-from services.progression.advancement import Advancing, LevelStep, Review
+from services.progression.advancement import LevelStep, Review, fold_changes
 from services.progression.curriculum import framework_of
-from services.progression.decisions import ClockTicked, CompetencyDecided, LevelDecided
+from services.progression.decisions import ClockTicked, CompetencyDecided, LevelDecided, SupportDecided
+from services.progression.describing import describe
 from services.progression.evidence_rules import activity_of, mark
 from services.progression.inputs import Input, Key, Learner, absorb, valid_pieces
 from services.progression.learner import LearnerState
-from services.progression.levels import LevelTerms
 from services.progression.mastery import KeyState, Order, Piece, add, replay, stands_alone
 from services.progression.policy import Policy, Rule
 from services.progression.rules import Activation, Rules
@@ -26,20 +26,17 @@ from services.progression.standing import (
     Standing,
     awaited_role,
     deadline_of,
-    explain,
     is_due,
-    missing_of,
+    needs_of,
     rule_of,
     score_of,
-    shown_at,
     standing_of,
-    status_of,
     status_was,
     transitions,
     unshown_part,
 )
 from services.progression.states import in_force
-from services.progression.telling import Change, Told, event_id, numbered, seq_of
+from services.progression.telling import Change, Told, event_id, seq_of
 from shared.contracts import MasteryUpdated
 
 
@@ -95,6 +92,8 @@ class ShardFold:
         self.blocked: dict[Learner, str] = {}
         self.decided: list[tuple[str, str, CompetencyDecided]] = []
         """(tenant, id, decision): what follows for other competencies, to be folded next; filled by `tell`."""
+        self.unread: dict[Key, list[dict[str, float | None]]] = {}
+        """Keys that are not in memory whose scores are wanted as they were before the batch; `read` fills them in."""
         self._compiled: dict[tuple[str, str, int, str], Rule | None] = {}
 
     def needs_evidence(self, inputs: Iterable[Input]) -> set[Key]:
@@ -160,7 +159,7 @@ class ShardFold:
                 return False
             for key in keys:
                 self._fold_key(key, item)
-            if isinstance(item.event, LevelDecided | ClockTicked):
+            if isinstance(item.event, LevelDecided | SupportDecided | ClockTicked):
                 self.changes.append(LevelStep(*item.learner, item.trigger, self.rules[item.learner[0]].no, item.event))
         except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
             self.blocked[item.learner] = f"{type(error).__name__}: {error}"[:500]
@@ -193,6 +192,8 @@ class ShardFold:
         crossed = state.crossed_at
         # The status before is needed only where the standing changes: keep what it follows from.
         before, was_due = None, False
+        supports = rule is not None and rule.support is not None
+        needed = needs_of(state, rule) if supports else ""
         if crossed is None:
             before = unshown_part(state)
         elif rule is not None and rule.watches:
@@ -200,10 +201,14 @@ class ShardFold:
         assert piece is not None
         add(state, piece, rule)
         if before is not None:
-            if state.crossed_at is not None or (state.met and state.met != before[-1]):
+            if (
+                state.crossed_at is not None
+                or (state.met and state.met != before[-1])
+                or (supports and needs_of(state, rule) != needed)
+            ):
                 was = status_was(before, rule)
                 awaited = awaited_role(before[-1], rule) if was == "provisional" else ""
-                self._change(key, Standing(was, None, None, awaits=awaited), item)
+                self._change(key, Standing(was, None, None, awaits=awaited, needs=needed), item)
         elif state.crossed_at != crossed or (rule is not None and rule.watches):
             self._change(key, Standing("reverify_due" if was_due else "mastered", crossed, crossed), item)
         return True
@@ -244,13 +249,31 @@ class ShardFold:
         no = by.no if isinstance(by, Activation) else self.rules[tenant].no
         event = by.event if isinstance(by, Input) else None
         decision = event if isinstance(event, CompetencyDecided) else None
+        scores = self._scores_below(key, no) if after.needs and after.needs != before.needs else {}
         for transition in found:
             state.seq = seq_of(by.trigger)
             shown, replaces = msgspec.structs.replace(state), state.told or state.lost
             change = Change(tenant, learner, by.trigger, no, competency, transition, before, after, shown, policy,
-                            replaces, decision)  # fmt: skip
+                            replaces, decision, scores)  # fmt: skip
             self._remember(state, change, crossed or before.shown_at)
             self.changes.append(change)
+
+    def _scores_below(self, key: Key, no: int) -> dict[str, float | None]:
+        """Return the scores of a competency's prerequisites as they are now; those not in memory are to be `read`."""
+        tenant, learner, competency = key
+        framework = self.rules[tenant].frameworks[no].get(framework_of(competency))
+        scores: dict[str, float | None] = {}
+        for needed in framework.prerequisites.get(competency, ()) if framework is not None else ():
+            entry = self.entries.get((tenant, learner, needed))
+            scores[needed] = score_of(entry.state, self._rule(entry.state)) if entry is not None else None
+            if entry is None:
+                self.unread.setdefault((tenant, learner, needed), []).append(scores)
+        return scores
+
+    def read(self, key: Key, state: KeyState) -> None:
+        """Fill in the score of a key that `unread` names, from its state before the batch."""
+        for scores in self.unread.get(key, ()):
+            scores[key[2]] = score_of(state, self._rule(state))
 
     @staticmethod
     def _remember(state: KeyState, change: Change, crossed: str | None) -> None:
@@ -315,33 +338,16 @@ class ShardFold:
             if learner in self.blocked:
                 continue
             try:
-                told += self._tell_one_input(list(group), learners[learner])
+                events, decided = fold_changes(list(group), self.rules[learner[0]], learners[learner])
             except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
                 self.blocked[learner] = f"{type(error).__name__}: {error}"[:500]
+                continue
+            told += events
+            self.decided += [(learner[0], *each) for each in decided]
         if self.blocked:
             self.decided = [each for each in self.decided if (each[0], each[2].learner) not in self.blocked]
             told = [event for event in told if (event.tenant, event.learner) not in self.blocked]
         return told
-
-    def _tell_one_input(self, changes: list[Change | LevelStep | Review], standing: LearnerState) -> list[Told]:
-        first = changes[0]
-        rules = self.rules[first.tenant]
-        frameworks, links = rules.frameworks[first.rules_no], rules.links_at(first.rules_no)
-        told: list[Told] = []
-        for change in changes:
-            advancing = Advancing(
-                standing, frameworks, links, lambda code: level_terms(rules, code, first.rules_no), change
-            )
-            if isinstance(change, Review):
-                told += advancing.fold_version(change.framework)
-            elif isinstance(change, LevelStep):
-                told += advancing.fold_step(change.event)
-            else:
-                told += advancing.tell_change(change)
-                told += advancing.fold_change(change)
-            self.decided += [(first.tenant, *decided) for decided in advancing.decided]
-        told.sort(key=lambda event: event.type.startswith("attain.level."))
-        return numbered(told, first.trigger)
 
     def describe_touched(self) -> dict[Key, MasteryUpdated]:
         """Return the state events of the touched keys, to be asked for before `tell`; a learner whose key raises is blocked."""
@@ -361,44 +367,6 @@ class ShardFold:
         return deadline_of(state, rule) if ages or state.decided else None
 
 
-def level_terms(rules: Rules, competency: str, no: int) -> LevelTerms:
-    """Return the terms of the level of a competency, under the policy that was in force for it after activation `no`."""
-    policy = rules.policy_at(competency, no)
-    if policy is None:
-        return LevelTerms()
-    advancement = policy.advancement
-    if advancement is None:
-        return LevelTerms(settle_min=policy.settle)
-    role = advancement.sign_off.by if advancement.sign_off is not None else ""
-    return LevelTerms(advancement.require, role, policy.settle, rules.breaks[no])
-
-
 def _id_of(change: Change) -> str:
     kind = f"attain.competency.{change.transition}.v1"
     return event_id(change.tenant, change.learner, kind, change.competency, change.policy_hash, change.trigger)
-
-
-def describe(key: Key, state: KeyState, policies: dict[str, Policy]) -> MasteryUpdated:
-    """Return a state as others see it."""
-    policy = policies.get(state.policy)
-    rule = rule_of(policy, state)
-    status = status_of(state, rule)
-    shown = shown_at(state, status)
-    missing = missing_of(state, rule) if shown is None else ()
-    return MasteryUpdated(
-        key[1],
-        key[2],
-        framework_of(key[2]),
-        status,
-        score_of(state, rule),
-        state.pieces,
-        state.last[0] if state.last is not None else None,
-        shown,
-        policy.reference if policy is not None else None,
-        missing,
-        state.seq,
-        explain(state, rule, status, missing),
-        state.basis,
-        state.first_at or None,
-        state.count,
-    )

@@ -7,7 +7,7 @@ composite is decided on as a whole; what a retake replaces had counted until the
 
 import functools
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from services.progression.methods import Value
@@ -97,6 +97,11 @@ def stands_alone(rule: Rule, state: KeyState, piece: Piece) -> bool:
     if piece.activity == piece.evidence_id:
         return True
     return len(state.seen) < SEEN_BYTES_MAX and mark(piece) not in state.seen
+
+
+def all_alone(pieces: Collection[Piece]) -> bool:
+    """Tell whether no two pieces are of one activity: nothing can join or replace anything."""
+    return len(set(map(activity_of, pieces))) == len(pieces)
 
 
 def composites(rule: Rule, ordered: Iterable[Piece]) -> list[Counted]:

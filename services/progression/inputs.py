@@ -12,9 +12,11 @@ from services.progression.decisions import (
     CLOCK_TICKED,
     COMPETENCY_DECIDED,
     LEVEL_DECIDED,
+    SUPPORT_DECIDED,
     ClockTicked,
     CompetencyDecided,
     LevelDecided,
+    SupportDecided,
 )
 from services.progression.states import Piece, piece_of
 from services.progression.telling import Cause, Trigger
@@ -24,7 +26,7 @@ Key = tuple[str, str, str]
 """(tenant, learner, competency)."""
 Learner = tuple[str, str]
 """(tenant, learner)."""
-Event = EvidenceRecorded | EvidenceRetracted | CompetencyDecided | LevelDecided | ClockTicked
+Event = EvidenceRecorded | EvidenceRetracted | CompetencyDecided | LevelDecided | SupportDecided | ClockTicked
 
 
 class Input(msgspec.Struct, frozen=True, gc=False):
@@ -56,7 +58,7 @@ def input_of(tenant: str, id: str, pos: int, time: str, event: Event) -> Input:
     cause: Cause
     if isinstance(event, CompetencyDecided):
         touched, cause = {event.competency: None}, "decision"
-    elif isinstance(event, LevelDecided):
+    elif isinstance(event, LevelDecided | SupportDecided):
         touched, cause = {}, "decision"
     elif isinstance(event, ClockTicked):
         touched, cause = dict.fromkeys(event.competencies), "clock"
@@ -99,6 +101,7 @@ _DECODERS: dict[str, msgspec.json.Decoder[Event]] = {
     EVIDENCE_RETRACTED: msgspec.json.Decoder(EvidenceRetracted),
     COMPETENCY_DECIDED: msgspec.json.Decoder(CompetencyDecided),
     LEVEL_DECIDED: msgspec.json.Decoder(LevelDecided),
+    SUPPORT_DECIDED: msgspec.json.Decoder(SupportDecided),
     CLOCK_TICKED: msgspec.json.Decoder(ClockTicked),
 }
 

@@ -1,6 +1,28 @@
 """What a learner has on the record and was told, over all competencies and levels."""
 
+from typing import Literal
+
 import msgspec
+
+Wait = Literal["sign_off", "ready_not_placed"]
+
+
+class Suggestion(msgspec.Struct, array_like=True, frozen=True):
+    """
+    Support that is suggested: the id of the event that told it, whose side the cause is on, who owns it since when, by which
+    day (YYYY-MM-DD) a response is due, the instant at which it ends with the school year, the prerequisite that is weakest and
+    not on the record, and the activities tried last.
+    """
+
+    id: str
+    side: str
+    cause: str
+    owner: str
+    since: str
+    respond_by: str
+    ends: str
+    weakest: str | None = None
+    tried: tuple[str, ...] = ()
 
 
 class LearnerState(msgspec.Struct, array_like=True):
@@ -37,9 +59,13 @@ class LearnerState(msgspec.Struct, array_like=True):
     credited: set[str] = set()
     """Those of `satisfied` that were not shown."""
     awaiting: dict[str, tuple[str, str, str]] = {}
-    """What waits for a sign-off: the role that gives it, since when, and for levels when it escalates (empty: it has)."""
+    """What waits for a sign-off: the role that gives it, since when, and when it escalates (empty: it has)."""
     crosswalked: dict[str, tuple[str, str]] = {}
     """Competencies credited by a crosswalk: what was shown, and the id of the decision that credits."""
+    support: dict[str, Suggestion] = {}
+    """Open suggestions, by competency or level."""
+    waits: dict[str, tuple[Wait, str, str]] = {}
+    """Waits for adults, by competency or level: which, since when, and when it asks for support."""
 
     def shows(self, competency: str) -> bool:
         """Tell whether mastery of a competency is on the record, and not only credited."""

@@ -13,28 +13,34 @@ from services.progression.decisions import LevelDecided
 from services.progression.learner import LearnerState
 from services.progression.levels import LevelTerms, Shown, level_status, unmet_of
 from services.progression.policy.rule import minutes_later
-from services.progression.school_calendar import weekdays_later
+from services.progression.support_fold import LEADER, SupportFold
 from services.progression.telling import Teller, Told
 
 Terms = Callable[[str], LevelTerms]
 """The terms of the level that a competency lies in."""
 REVIEW_DAYS = 20
-"""A review is to be decided within so many days."""
-
+"""School days within which a review is to be decided."""
 ESCALATES_AFTER = 5
-"""Days from Monday to Friday, but for breaks, that a level waits for its sign-off before a leader may give it as well."""
-LEADER = "school_leader"
+"""School days that a sign-off waits before a leader may give it as well."""
 WEAKEST = 3
 
 
 class LevelFold:
     """One learner's levels; the methods yield what is to be told."""
 
-    def __init__(self, standing: LearnerState, frameworks: dict[str, Framework], terms: Terms, teller: Teller) -> None:
+    def __init__(
+        self,
+        standing: LearnerState,
+        frameworks: dict[str, Framework],
+        terms: Terms,
+        teller: Teller,
+        support: SupportFold,
+    ) -> None:
         self._standing = standing
         self._frameworks = frameworks
         self._terms = terms
         self._teller = teller
+        self._support = support
 
     def settle(self, at: str) -> Iterator[Told]:
         """Yield the levels that no undo has kept from being complete until an instant."""
@@ -79,6 +85,7 @@ class LevelFold:
                 del standing.taken_back[level]
                 yield told
             case "place":
+                yield from self._support.over(level, "ready_not_placed")
                 gaps = (*event.not_yet, *event.unknown)
                 if gaps:
                     standing.gaps[level] = gaps
@@ -87,6 +94,7 @@ class LevelFold:
                         unknown=list(event.unknown), checks=list(gaps[:3]),
                     )  # fmt: skip
             case "choose":
+                yield from self._support.over(level, "ready_not_placed")
                 yield self._teller.tell(
                     "goal.chosen", framework, level, event.reason, by=by, options_seen=list(event.options)
                 )
@@ -98,6 +106,7 @@ class LevelFold:
         status = level_status(unmet, terms.role, signed=level in standing.signed, advanced=level in standing.advanced)
         if status != "eligible_pending_sign_off":
             standing.awaiting.pop(level, None)
+            yield from self._support.over(level, "sign_off")
         if status == "advanced":
             yield from self._hold(framework, level, unmet, lost)
         elif status == "not_eligible":
@@ -112,21 +121,25 @@ class LevelFold:
     def _request(self, framework: Framework, level: str, terms: LevelTerms) -> Iterator[Told]:
         """Let a level wait for its sign-off; it is asked for once."""
         standing, now, role = self._standing, self._teller.trigger.time, terms.role
-        escalate_at = weekdays_later(now, ESCALATES_AFTER, terms.breaks) if role != LEADER else ""
+        escalate_at = terms.days_later(now, ESCALATES_AFTER) if role != LEADER else ""
         standing.awaiting.setdefault(level, (role, now, escalate_at))
+        self._support.wait(level, "sign_off")
         if level not in standing.requested:
             yield self._ask_for_sign_off(framework, level, [role], escalate_at)
 
     def escalate(self, at: str) -> Iterator[Told]:
-        """Ask a leader as well for the sign-offs that have waited long enough."""
+        """Ask a leader as well for the sign-offs that have waited long enough, by the breaks that are known by now."""
         standing = self._standing
         for scope, (role, since, escalate_at) in list(standing.awaiting.items()):
-            if escalate_at and escalate_at <= at:
-                standing.awaiting[scope] = (role, since, "")
-                framework = self._frameworks.get(framework_of_level(scope))
-                if framework is not None and scope in framework.levels:
-                    first = standing.requested.get(scope)
-                    yield self._ask_for_sign_off(framework, scope, [role, LEADER], "", replaces=first)
+            if not escalate_at or escalate_at > at:
+                continue
+            framework = self._frameworks.get(framework_of_level(scope))
+            members = framework.levels.get(scope) if framework is not None else None
+            late = self._terms(members[0] if members else scope).days_later(since, ESCALATES_AFTER)
+            standing.awaiting[scope] = (role, since, late if late > at else "")
+            if framework is not None and members and late <= at:
+                first = standing.requested.get(scope)
+                yield self._ask_for_sign_off(framework, scope, [role, LEADER], "", replaces=first)
 
     def _ask_for_sign_off(
         self, framework: Framework, level: str, roles: list[str], escalate_at: str, **members: Any
@@ -150,10 +163,10 @@ class LevelFold:
             and level not in standing.reviews
             and self._teller.trigger.cause not in ("policy", "framework", "clock")
         ):
-            decide_by = minutes_later(self._teller.trigger.time, REVIEW_DAYS * 24 * 60)
+            terms = self._terms(framework.levels[level][0])
             told = self._teller.tell(
                 "level.review_required", framework, level, missing=list(unmet),
-                owner=self._terms(framework.levels[level][0]).role or "teacher", decide_by=decide_by,
+                owner=terms.role or "teacher", decide_by=terms.days_later(self._teller.trigger.time, REVIEW_DAYS),
             )  # fmt: skip
             standing.reviews[level] = told.id
             yield told
@@ -171,12 +184,14 @@ class LevelFold:
         standing.advanced[level] = told.id
         standing.settling.pop(level, None)
         yield told
+        yield from self._support.over(level, "ready_not_placed")
         for other in following:
             if other not in standing.ready and other not in standing.advanced:
                 ready = self._teller.tell(
                     "level.ready", framework, other, options=[other], waiting_since=self._teller.trigger.time
                 )
                 standing.ready[other] = ready.id
+                self._support.wait(other, "ready_not_placed")
                 yield ready
 
     def close_gap(self, framework: Framework, competency: str) -> Iterator[Told]:

@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from services.progression.policy.requirements import Group, Require, Supporting, Tier
+from services.progression.policy.support import Support
+from services.progression.school_calendar import school_days_later
 
 LevelStatus = Literal["not_eligible", "eligible_pending_sign_off", "complete", "advanced"]
 
@@ -11,13 +13,19 @@ LevelStatus = Literal["not_eligible", "eligible_pending_sign_off", "complete", "
 class LevelTerms(NamedTuple):
     """
     What decides a level: its requirement (None: all of its competencies), who signs it off, minutes it settles, and the
-    breaks in which nobody is late to sign.
+    breaks and time zone by which the days are counted that people have, and when a wait asks for support.
     """
 
     require: Require | None = None
     role: str = ""
     settle_min: int = 0
     breaks: str = ""
+    time_zone: str = ""
+    support: Support | None = None
+
+    def days_later(self, instant: str, days: int) -> str:
+        """Return the instant so many school days later."""
+        return school_days_later(instant, days, self.breaks, self.time_zone or "UTC")
 
 
 class Shown(NamedTuple):

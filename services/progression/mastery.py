@@ -7,11 +7,13 @@ attempt, source, id): nothing depends on arrival. A piece that sorts after the l
 """
 
 from collections.abc import Iterable
+from operator import attrgetter
 
 from services.progression.evidence_rules import (
     SEEN_BYTES_MAX,
     Counted,
     activity_of,
+    all_alone,
     composites,
     is_half,
     mark,
@@ -23,8 +25,11 @@ from services.progression.methods import Value
 from services.progression.policy.rule import Rule, shifted
 from services.progression.states import Decided, KeyState, Order, Piece, in_force, latest, piece_of, waivers
 from services.progression.sufficiency import enough, tally_up
+from services.progression.work import noted, work_of
 
 __all__ = ["KeyState", "Order", "Piece", "add", "fold_composites", "piece_of", "replay", "stands_alone"]
+
+_order_of = attrgetter("order")
 
 
 def add(state: KeyState, piece: Piece, rule: Rule | None) -> None:
@@ -38,6 +43,8 @@ def add(state: KeyState, piece: Piece, rule: Rule | None) -> None:
     if rule is None:
         return
     value = value_of(rule, piece)
+    if rule.support is not None:
+        state.work = noted(state.work, rule, piece, value)
     if value is not None:
         _count(state, rule, piece, value, (rule.halving or piece.partial) and is_half(rule, piece))
         _judge(state, rule, piece, value)
@@ -64,14 +71,17 @@ def replay(
         breaks=standing.breaks,
         decided=standing.decided if decisions is None else in_force(tuple(decisions)),
     )
-    ordered = sorted(pieces, key=_order)
+    ordered = sorted(pieces, key=_order_of)
     state.decided = waivers(state.decided, ordered)
-    if rule is None or rule.plain:
+    if rule is None or rule.plain or (rule.steps and all_alone(ordered)):
         for piece in ordered:
             add(state, piece, rule)
     elif ordered:
         state.pieces, state.last = len(ordered), ordered[-1].order
-        fold_composites(state, rule, composites(rule, ordered))
+        units = composites(rule, ordered)
+        if rule.support is not None:
+            state.work = work_of(rule, ordered, units)
+        fold_composites(state, rule, units)
     return state
 
 
@@ -209,7 +219,3 @@ def _hold_against(state: KeyState, at: str, value: Value) -> None:
         state.doubts = 0 if agrees else state.doubts + 1
     if not value.correct and latest(state.decided, "presume") is not None:
         state.low = True
-
-
-def _order(piece: Piece) -> Order:
-    return piece.order

@@ -52,7 +52,8 @@ class Rechecks:
         """Tell whether one more re-check may be asked, and note that it is."""
         standing, at = self._standing, self._trigger.time
         week_ago = minutes_later(at, -WEEK_MIN)
-        standing.asked = tuple(asked for asked in standing.asked if asked > week_ago)
+        # What a clock that ran ahead has dated into the future holds nobody up.
+        standing.asked = tuple(asked for asked in standing.asked if week_ago < asked <= at)
         if len(standing.asked) >= per_week:
             return False
         standing.asked = (*standing.asked, at)

@@ -83,7 +83,7 @@ class Rules:
             entry = self._entry(competency, no)
             dok = entry.dok if policy is not None and policy.asks_dok and entry is not None else None
             breaks = self.breaks[no] if policy is not None and policy.ages else ""
-            zone = self.zones[no] if policy is not None and (policy.knows_days or breaks) else ""
+            zone = self.zones[no] if policy is not None and (policy.knows_days or policy.ages) else ""
             digest = policy.hash if policy is not None else ""
             known = self._pins[competency, no] = Pin(digest, zone, dok or 0, breaks)
         return known

@@ -1,8 +1,8 @@
 """
-When school is out: breaks of a tenant, in which upkeep stands still and nobody is late.
+When there is school: Monday to Friday but for a tenant's breaks. Upkeep and what people owe is counted in these days alone.
 
 Breaks are one text, `2026-06-10/2026-08-20 2026-12-21/2027-01-02`: first and last local days, in order, apart. It is small,
-and what is pinned to a key explains itself.
+and what is pinned to a key explains itself. A break that is set while it lasts is a pause.
 """
 
 import datetime
@@ -11,6 +11,7 @@ import zoneinfo
 from collections.abc import Iterable
 
 BREAKS_MAX = 100
+WEEKDAYS = 5
 DAY = datetime.timedelta(days=1)
 
 
@@ -31,40 +32,57 @@ def days_of(breaks: str) -> list[tuple[datetime.date, datetime.date]]:
     return [(datetime.date.fromisoformat(first), datetime.date.fromisoformat(last)) for first, last in pairs]
 
 
-def days_later(instant: str, days: int, breaks: str, time_zone: str) -> str:
-    """Return the instant after so many days of 24 hours, those in breaks of the time zone not counted."""
-    at = datetime.datetime.fromisoformat(instant)
-    left = days * DAY
-    for start, end in _spans(breaks, time_zone):
-        if end <= at:
+def school_days_later(instant: str, days: int, breaks: str, time_zone: str) -> str:
+    """Return the instant of the same local time on the so-many-th school day after the local day of an instant."""
+    zone = zoneinfo.ZoneInfo(time_zone)
+    at = datetime.datetime.fromisoformat(instant).astimezone(zone)
+    later = datetime.datetime.combine(school_day_after(at.date(), days, breaks), at.time(), zone)
+    return later.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def school_day_after(day: datetime.date, days: int, breaks: str) -> datetime.date:
+    """Return the so-many-th school day after a day; the day itself for none."""
+    if not days:
+        return day
+    at, left = _weekdays_to(day), days
+    for first, last in _weekdays_out(breaks):
+        if last <= at:
             continue
-        before = max(start - at, datetime.timedelta())
+        before = max(first - 1 - at, 0)
         if left <= before:
             break
         left -= before
-        at = end
-    return _text(at + left)
+        at = last
+    weeks, place = divmod(at + left - 1, WEEKDAYS)
+    return datetime.date.fromordinal(weeks * 7 + place + 1)
 
 
-def weekdays_later(instant: str, days: int, breaks: str) -> str:
-    """Return the instant after so many days from Monday to Friday that lie in no break."""
-    at, out = datetime.datetime.fromisoformat(instant), days_of(breaks)
-    while days:
-        at += DAY
-        days -= at.weekday() < 5 and not any(first <= at.date() <= last for first, last in out)
-    return _text(at)
+def school_days_between(since: datetime.date, until: datetime.date, breaks: str) -> int:
+    """Return how many school days come after one day, up to and with another."""
+    from_, to = _weekdays_to(since), _weekdays_to(until)
+    out = sum(max(0, min(last, to) - max(first - 1, from_)) for first, last in _weekdays_out(breaks))
+    return max(0, to - from_ - out)
+
+
+def local_day(instant: str, time_zone: str) -> datetime.date:
+    """Return the date of an instant in a time zone."""
+    return datetime.datetime.fromisoformat(instant).astimezone(zoneinfo.ZoneInfo(time_zone)).date()
+
+
+def midnight_after(day: datetime.date, time_zone: str) -> str:
+    """Return the instant at which a local day is over."""
+    over = datetime.datetime.combine(day + DAY, datetime.time(), zoneinfo.ZoneInfo(time_zone))
+    return over.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _weekdays_to(day: datetime.date) -> int:
+    """Return the days from Monday to Friday since the beginning of the calendar, the day itself among them."""
+    weeks, place = divmod(day.toordinal() - 1, 7)
+    return weeks * WEEKDAYS + min(place + 1, WEEKDAYS)
 
 
 @functools.lru_cache(maxsize=1024)
-def _spans(breaks: str, time_zone: str) -> tuple[tuple[datetime.datetime, datetime.datetime], ...]:
-    """Return the instants at which breaks begin and are over: local midnights."""
-    zone = zoneinfo.ZoneInfo(time_zone)
-    midnight = datetime.time(tzinfo=zone)
-    return tuple(
-        (datetime.datetime.combine(first, midnight), datetime.datetime.combine(last + DAY, midnight))
-        for first, last in days_of(breaks)
-    )
-
-
-def _text(at: datetime.datetime) -> str:
-    return at.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def _weekdays_out(breaks: str) -> tuple[tuple[int, int], ...]:
+    """Return the weekdays in breaks, as numbers of `_weekdays_to`, first and last; breaks of weekends alone have none."""
+    found = ((_weekdays_to(first - DAY) + 1, _weekdays_to(last)) for first, last in days_of(breaks))
+    return tuple((first, last) for first, last in found if first <= last)

@@ -9,9 +9,10 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from services.progression.policy import Policy
 from services.progression.policy.rule import Rule
-from services.progression.school_calendar import days_later
+from services.progression.school_calendar import school_days_later
 from services.progression.states import Decided, KeyState, Tally, latest
 from services.progression.sufficiency import enough, lacks
+from services.progression.work import WorkCause, cause_of
 from shared.contracts import Status
 
 Transition = Literal[
@@ -37,8 +38,8 @@ def rule_of(policy: Policy | None, state: KeyState) -> Rule | None:
 class Standing(NamedTuple):
     """
     What is told of and built upon: when mastery was shown, None where it is not on the record; when prerequisites and level
-    rules were satisfied (by credit and placement too); whether newer evidence disagrees with an override; and the role
-    whose sign-off alone is missing.
+    rules were satisfied (by credit and placement too); whether newer evidence disagrees with an override; the role whose
+    sign-off alone is missing; and why the work asks for support, if it does.
     """
 
     status: Status
@@ -46,18 +47,26 @@ class Standing(NamedTuple):
     satisfied_at: str | None
     contested: bool = False
     awaits: str = ""
+    needs: WorkCause = ""
 
 
 def standing_of(state: KeyState, rule: Rule | None) -> Standing:
     """Return the standing that a state has under its pinned policy, aged to its last tick."""
     status = status_of(state, rule)
     awaits = awaited_role(state.met, rule) if status == "provisional" else ""
+    needs = needs_of(state, rule)
     if not state.decided:
         shown = state.crossed_at if status in ON_RECORD else None
-        return Standing(status, shown, shown, awaits=awaits)
+        return Standing(status, shown, shown, awaits=awaits, needs=needs)
     shown = shown_at(state, status)
     other = latest(state.decided, {"credited": "credit", "presumed": "presume"}.get(status, ""))
-    return Standing(status, shown, shown or (other.at if other is not None else None), is_contested(state), awaits)
+    satisfied = shown or (other.at if other is not None else None)
+    return Standing(status, shown, satisfied, is_contested(state), awaits, needs)
+
+
+def needs_of(state: KeyState, rule: Rule | None) -> WorkCause:
+    """Return why the work asks for support under the policy; empty where it does not."""
+    return cause_of(state, rule) if rule is not None and rule.support is not None else ""
 
 
 def shown_at(state: KeyState, status: Status) -> str | None:
@@ -156,12 +165,12 @@ def deadline_of(state: KeyState, rule: Rule | None) -> str | None:
 
 
 def due_at(state: KeyState, rule: Rule) -> str | None:
-    """Return when what is on the record falls due by age, breaks not counted; None where it never does."""
+    """Return when what is on the record falls due by age in school days; None where it never does."""
     if not rule.reverify_days or state.crossed_at is None:
         return None
     check = latest(state.decided, "check")
     fresh = max(state.fresh_at or state.crossed_at, check.at if check is not None else "")
-    return days_later(fresh, rule.reverify_days, rule.breaks, rule.time_zone)
+    return school_days_later(fresh, rule.reverify_days, rule.breaks, rule.time_zone)
 
 
 def is_sufficient(state: KeyState, rule: Rule | None) -> bool:
@@ -196,7 +205,7 @@ def transitions(before: Standing, after: Standing, state: KeyState) -> list[Tran
 
     Only a change of what lies under the crossing, or a person, takes mastery off the record. The same crossing back again is
     reinstated with its date; another one is shown anew. The provisional path is told once. `moved` changes when something
-    was shown or satisfied, or who is to sign it off: not told by itself.
+    was shown or satisfied, who is to sign it off, or whether the work asks for support: not told by itself.
     """
     found: list[Transition] = []
     was, now = before.shown_at is not None, after.shown_at is not None
@@ -214,7 +223,7 @@ def transitions(before: Standing, after: Standing, state: KeyState) -> list[Tran
         found.append("provisional")
     if after.contested and not before.contested:
         found.append("override_contested")
-    moved = before[1:3] != after[1:3] or before.awaits != after.awaits
+    moved = before[1:3] != after[1:3] or before[4:] != after[4:]
     return found or (["moved"] if moved else [])
 
 

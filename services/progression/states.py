@@ -70,6 +70,21 @@ class Tally(msgspec.Struct, array_like=True, frozen=True):
     deep: tuple[int, ...] = ()
 
 
+class Work(msgspec.Struct, array_like=True, frozen=True):
+    """
+    What a support rule counts within the school year that ends on `year`: pieces of class work and how many of the latest in
+    a row are `below` the cut; items of practice, and the days with any; and the activities `tried` last.
+    """
+
+    year: str
+    pieces: int = 0
+    below: int = 0
+    items: int = 0
+    days: int = 0
+    last_day: str = ""
+    tried: tuple[str, ...] = ()
+
+
 class KeyState(msgspec.Struct, array_like=True):
     """
     The state of one (learner, competency); mutable, because its shard has one writer, which drops it on any failure.
@@ -127,6 +142,8 @@ class KeyState(msgspec.Struct, array_like=True):
     """The tenant's, pinned where the policy ages; unlike the rest they follow the tenant's also on the record."""
     clock: str = ""
     """The last tick that reached the key: the instant up to which it has aged."""
+    work: Work | None = None
+    """Kept for policies with a support rule."""
 
 
 def piece_of(recorded: EvidenceRecorded, competency: str = "") -> Piece:

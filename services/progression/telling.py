@@ -10,6 +10,8 @@ from services.progression.states import KeyState, latest
 from shared.shards import stable_id
 
 Cause = Literal["evidence", "retraction", "correction", "decision", "clock", "policy", "framework", "setting"]
+SUPPORT = "attain.support."
+"""How the types begin that are told on a restricted topic alone."""
 SEQ_STEP = 64
 """Far more than the events that one input can cause for one scope."""
 
@@ -44,6 +46,8 @@ class Change(NamedTuple):
     policy: Policy | None
     replaces: str
     decision: CompetencyDecided | None
+    scores: dict[str, float | None] = {}  # noqa: RUF012 - never changed where it is the default
+    """Scores of its prerequisites at that input, None without evidence; where the work begins to ask for support."""
 
     @property
     def rule(self) -> Rule | None:
@@ -79,6 +83,7 @@ WHY: dict[str, str] = {
     "level.placed_with_gaps": "The learner was placed beyond what is shown.",
     "level.gaps_cleared": "What was not shown at the placement is shown now.",
     "goal.chosen": "The learner chose it.",
+    "support.closed": "What had asked for it is over.",
 }
 """What an event says of itself where nobody gave a reason; those of transitions have their own."""
 REASONS: dict[str, str] = {
@@ -253,6 +258,11 @@ def level_scope(level: str, framework: Framework) -> dict[str, Any]:
     }
 
 
+def is_level(scope: str) -> bool:
+    """Tell whether a scope is a level (`<framework>#...`) and no competency (`<framework>:...`)."""
+    return "#" in scope.partition(":")[0]
+
+
 class Teller(NamedTuple):
     """Tells what follows for a learner from one input, besides the transitions of competencies."""
 
@@ -262,8 +272,9 @@ class Teller(NamedTuple):
 
     def tell(self, kind: str, framework: Framework, scope: str, reason: str = "", **members: Any) -> Told:
         """Return an event of a kind, such as `level.advanced`, on a competency or level of a framework."""
-        of_level = not kind.startswith("competency.")
-        described = level_scope(scope, framework) if of_level else competency_scope(scope, {framework.id: framework})
+        described = (
+            level_scope(scope, framework) if is_level(scope) else competency_scope(scope, {framework.id: framework})
+        )
         type = f"attain.{kind}.v1"
         told_id = event_id(self.tenant, self.learner, type, scope, framework.version, self.trigger)
         data = {

@@ -108,6 +108,38 @@ async def test_4_work_of_the_second_week_that_is_graded_in_the_sixth_counts_wher
     assert (await state(district))["last_evidence_at"].startswith("2026-02-02")
 
 
+def bar(at_least: float) -> Item:
+    return {"id": "bar", "method": {"type": "mean"}, "rationale": "the board decided",
+            "decision": {"at_least": at_least, "latch": "first_crossing"}}  # fmt: skip
+
+
+async def test_5_a_threshold_that_rises_from_75_to_80_after_results_does_what_compare_says_and_a_fresh_system_has(
+    stack: Stack, district: District
+):
+    """Forty learners at 70, 75, 80 and 85 of 100: ten stand between the two bars."""
+    marks = [
+        answer(n, 70 + n % 4 * 5, learner=f"l{n}") | {"score": {"raw": 70 + n % 4 * 5, "max": 100}} for n in range(40)
+    ]
+    await district.post("progression", "/v1/policies?framework=math", bar(0.75))
+    await district.send(marks)
+    await district.drained()
+    said = await district.post("progression", "/v1/policies/compare?framework=math", bar(0.8))
+    await district.post("progression", "/v1/policies?framework=math", bar(0.8))
+    await district.drained()
+    grandfathered = [state[0] for state in district.shown().values()]
+    fresh = await District(stack, "fresh").open()
+    await fresh.post("progression", "/v1/policies?framework=math", bar(0.8))
+    await fresh.send(marks)
+    await fresh.drained()
+    shown = [state[0] for state in fresh.shown().values()]
+    await fresh.close()
+
+    assert (said["pairs"], said["lost"], said["gained"]) == (40, 10, 0)
+    assert grandfathered.count("mastered") == 30, "what is on the record stays"
+    assert shown.count("mastered") == 30 - said["lost"] + said["gained"]
+    assert {(move["from"], move["to"]): move["pairs"] for move in said["moves"]} == {("mastered", "not_yet"): 10}
+
+
 async def test_6_a_standard_replaced_by_two_is_a_migration_that_names_both_and_can_be_undone(district: District):
     """One that follows one is credited by itself; of a split each half is a person's to credit. History stays."""
 

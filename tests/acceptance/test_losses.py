@@ -64,7 +64,7 @@ def test_newer_lower_evidence_makes_it_due_for_a_re_check_and_leaves_the_level(a
 
 
 def test_age_makes_it_due_for_a_re_check_and_leaves_the_level(advanced: Journal):
-    told = told_by(advanced, ClockTicked("ada", "2026-04-09T12:00:00.000000Z", ("math:add",)))
+    told = told_by(advanced, ClockTicked("ada", "2026-04-22T12:00:00.000000Z", ("math:add",)))
 
     assert kinds(told) == ["competency.reverify_due"]
     assert told[0]["why"] == "age"

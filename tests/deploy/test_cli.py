@@ -100,7 +100,14 @@ def test_token_has_roles_where_it_may_decide(
 def test_every_command_takes_the_common_options() -> None:
     from deploy.local.cli import COMMANDS
 
-    found = [command for command in COMMANDS if not isinstance(command, click.Group)]
-    found += [each for group in COMMANDS if isinstance(group, click.Group) for each in group.commands.values()]
+    found: list[click.Command] = []
+    groups: list[click.Command] = [*COMMANDS]
+    while groups:
+        command = groups.pop()
+        if isinstance(command, click.Group):
+            groups += command.commands.values()
+        else:
+            found.append(command)
+    assert len(found) > len(COMMANDS)
     for command in found:
         assert {"home", "tenant", "as_json"} <= {parameter.name for parameter in command.params}, command.name

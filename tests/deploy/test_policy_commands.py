@@ -90,7 +90,7 @@ def test_a_warning_alone_is_no_failure(attain: Any, tmp_path: Path):
     [
         ("id: x\nmethod: {type: streak, n: 0}\n", "/method/n"),
         ("[1", ""),
-        ("id: x\nsupport: {}\nmethod: {}\n", "/support"),
+        ("id: x\nstuck: {}\nmethod: {}\n", "/stuck"),
     ],
 )
 def test_what_is_no_policy_is_one_error_with_its_pointer(attain: Any, tmp_path: Path, text: str, pointer: str):

@@ -168,7 +168,7 @@ def test_a_comparison_counts_who_gains_who_loses_and_what_cannot_be_decided():
             piece_of(piece(n, 0.78 if number < 12 else 0.85, learner=f"l{number}")) for n in range(1 + number % 2)
         ]
         verdicts = [verdict_under(policy, Pin(policy.hash), pieces, (), "") for policy in (old, new)]
-        comparison.add(f"l{number}", "math:add", school, *verdicts)
+        comparison.add(f"l{number}", "math:add", {"school": school}, *verdicts)
     report = comparison.report()
 
     assert (report["pairs"], report["gained"], report["lost"]) == (30, 0, 21)
@@ -179,6 +179,22 @@ def test_a_comparison_counts_who_gains_who_loses_and_what_cannot_be_decided():
         {"school": "north", "learners": None, "gained": None, "lost": None},
         {"school": "south", "learners": None, "gained": None, "lost": None},
     ], "six learners of one school would follow from the other and the total"
+
+
+def test_a_comparison_is_split_by_groups_and_what_is_small_is_hidden_in_each():
+    """Sixty lose: twenty of them in the one group, fifty-six in the other, of which four have no value."""
+    comparison = Comparison(("ell", "tutoring"))
+    before, after = Verdict("mastered", "2026-03-01", ()), Verdict("not_yet", None, ())
+    for number in range(60):
+        groups = {"ell": "yes" if number < 20 else "no"} | ({"tutoring": "summer"} if number >= 4 else {})
+        comparison.add(f"l{number}", "math:add", {"school": "north"} | groups, before, after)
+
+    assert comparison.report()["groups"] == [
+        {"group": "ell", "value": "no", "learners": 40, "gained": 0, "lost": 40},
+        {"group": "ell", "value": "yes", "learners": 20, "gained": 0, "lost": 20},
+        {"group": "tutoring", "value": "summer", "learners": None, "gained": None, "lost": None},
+        {"group": "tutoring", "value": "unknown", "learners": None, "gained": None, "lost": None},
+    ]
 
 
 def test_a_key_without_a_policy_is_undecided_for_want_of_one():

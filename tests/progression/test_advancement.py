@@ -9,7 +9,7 @@ from services.progression.learner import LearnerState
 from services.progression.policy import policy_from
 from services.progression.rules import Activation, Rules
 from services.progression.telling import Trigger
-from shared.contracts import EvidenceRecorded, PolicyRef
+from shared.contracts import EvidenceRecorded, PolicyRef, Score
 from tests.support.journal import STREAK_3, Decided, Journal, piece, retract
 
 STREAK_2 = policy_from(
@@ -103,7 +103,8 @@ def test_a_learner_whose_input_raises_is_set_apart_and_the_others_go_on():
     rules = Rules()
     rules.activate(Activation(1, Trigger("d", 1, "", "policy"), "", STREAK_3))
     fold = ShardFold({}, {"school": rules}, {STREAK_3.hash: STREAK_3})
-    for n, event in enumerate([piece(1, score=None), piece(2), piece(3, learner="bob")], start=1):
+    wrong = piece(1, score=Score(raw="3", max=1.0))  # type: ignore[arg-type]  # what no decoder lets through
+    for n, event in enumerate([wrong, piece(2), piece(3, learner="bob")], start=1):
         fold.fold(input_of("school", f"i{n}", n, "", event))
 
     assert list(fold.blocked) == [("school", "ada")]

@@ -1,18 +1,22 @@
 """Whatever the policy: the state is a function of the set of valid evidence, however it came."""
 
+import datetime
 import random
 from collections.abc import Sequence
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.progression.decisions import ClockTicked, CompetencyDecided
 from services.progression.evidence_rules import composites
 from services.progression.mastery import KeyState, fold_composites, piece_of, replay
 from services.progression.policy import Policy, policy_from
 from services.progression.standing import status_of
 from services.progression.states import Decided
 from shared.contracts import EvidenceRecorded
+from tests.progression.test_method_properties import PARAMETERS
 from tests.support.journal import Decided as InForce
 from tests.support.journal import Journal, Record, retract
 from tests.support.policies import policies, random_work
@@ -106,3 +110,60 @@ def test_a_sign_off_masters_exactly_what_waits_for_it(policy, seed, count):
 @given(policy=policies())
 def test_a_policy_reads_back_as_it_was_written(policy):
     assert policy_from(policy.content).hash == policy.hash
+
+
+WATCHFUL = {"support": {"class_work": {"pieces": 3, "below": 2}, "practice": {"items": 3, "days": 1}}}
+
+
+def eventful(policy: Policy, seed: int, count: int) -> list[Record]:
+    """Return work in an order of arrival of its own, some of it taken back, with a sign-off and days that pass between."""
+    chance = random.Random(seed)
+    evidence = chance.sample(random_work(seed, count), count)
+    records: list[Record] = [InForce(policy), *evidence]
+    for n, each in enumerate(chance.sample(evidence, count // 4)):
+        records.insert(chance.randint(records.index(each) + 1, len(records)), retract(each, by=f"r{n}"))
+    signed = CompetencyDecided("ada", "math:add", "sign_off", "teacher", "t-1", "sign_off")
+    records.insert(chance.randint(1, len(records)), signed)
+    for day in sorted(chance.sample(range(1, 60), 3)):
+        at = (datetime.datetime(2026, 4, 1, tzinfo=datetime.UTC) + datetime.timedelta(days=day)).strftime(
+            "%Y-%m-%dT12:00:00.000000Z"
+        )
+        records.append(ClockTicked("ada", at, ("math:add",)))
+    return records
+
+
+def told_by(records: Sequence[Record], sizes: list[int], *, forgetful: bool) -> Journal:
+    journal, start, turn = Journal(), 0, 0
+    while start < len(records):
+        size = sizes[turn % len(sizes)]
+        journal.fold(records[start : start + size], drop_cache=forgetful)
+        start, turn = start + size, turn + 1
+    return journal
+
+
+def same_however_it_is_run(records: Sequence[Record], sizes: list[int]) -> None:
+    """Fold a journal one by one, at once and in odd batches without caches: the same events, once each, and the same states."""
+    one_by_one = told_by(records, [1], forgetful=False)
+    ids = [event.id for event in one_by_one.told]
+    for other in (told_by(records, [len(records)], forgetful=False), told_by(records, sizes, forgetful=True)):
+        assert [(event.id, event.data) for event in other.told] == [(e.id, e.data) for e in one_by_one.told]
+        assert other.values() == one_by_one.values()
+        assert other.learners == one_by_one.learners
+    assert len(set(ids)) == len(ids), "ids never repeat"
+
+
+@given(policy=policies(), seed=seeds, count=counts, sizes=batches)
+def test_a_journal_tells_the_same_events_under_any_policy_however_it_is_run(policy, seed, count, sizes):
+    same_however_it_is_run(eventful(policy_from(policy.content | WATCHFUL), seed, count), sizes)
+
+
+@pytest.mark.parametrize("name", list(PARAMETERS))
+@settings(max_examples=15)
+@given(seed=seeds, count=counts, sizes=batches, latch=st.sampled_from(["current", "first_crossing", "confirm"]))
+def test_a_journal_tells_the_same_events_by_any_method_however_it_is_run(name, seed, count, sizes, latch):
+    policy = policy_from(
+        {"id": name, "scale": {"max": 4, "mastery": 3}, "method": {"type": name} | PARAMETERS[name],
+         "decision": {"latch": latch}, "upkeep": {"reverify_after_days": 10}} | WATCHFUL
+    )  # fmt: skip
+
+    same_however_it_is_run(eventful(policy, seed, count), sizes)

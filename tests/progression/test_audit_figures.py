@@ -1,5 +1,6 @@
 """Figures of the audit against worked cases: classification, item bias, surplus work and work without arriving."""
 
+import math
 import random
 from typing import Any
 
@@ -14,9 +15,13 @@ from services.progression.analysis.practice import OverTesting, over_testing_ind
 from services.progression.mastery import piece_of
 from services.progression.policy import policy_from
 from services.progression.policy.rule import Rule
+from services.progression.states import Piece
 from tests.support.journal import piece
 
 SHARE: dict[str, Any] = {"id": "share", "scale": {"max": 1, "mastery": 0.7}, "method": {"type": "mean"}}
+STREAK_1 = policy_from(
+    {"id": "one", "method": {"type": "streak", "n": 1}, "decision": {"latch": "first_crossing"}}
+).rule
 MEAN_OF_3 = policy_from(
     {"id": "three", "method": {"type": "mean_of_last", "k": 3, "at_or_above": 1}, "sufficiency": {"min_evidence": 3},
      "decision": {"latch": "first_crossing"}}
@@ -101,7 +106,9 @@ def test_three_in_a_row_within_ten_opportunities(answers: list[int], status: str
 def audited(marks: list[list[float]], rule: Rule = MEAN_OF_3.rule) -> dict[str, Any]:
     audit = Audit()
     for number, values in enumerate(marks):
-        audit.add(rule, [piece_of(piece(n, mark, learner=f"l{number}")) for n, mark in enumerate(values)])
+        audit.add(
+            "math:add", rule, [piece_of(piece(n, mark, learner=f"l{number}")) for n, mark in enumerate(values)], {}
+        )
     return audit.report()
 
 
@@ -137,3 +144,53 @@ def test_what_hangs_on_a_single_piece_is_fragile_and_what_comes_after_the_verdic
 
     assert (three["shown"], three["fragile"], three["over_testing_index"]) == (40, 1.0, 0.0)
     assert (six["fragile"], six["over_testing_index"]) == (0.0, 0.5)
+
+
+def answered(number: int, focal: bool, chance: random.Random) -> list[Piece]:
+    """Ten activities of one level of difficulty; the fifth asks of the focal group what it does not ask of others."""
+    ability = chance.gauss(0, 1)
+    found = []
+    for n in range(10):
+        p = 1 / (1 + math.exp(-(ability + 0.3 - (1.5 if n == 4 and focal else 0))))
+        found.append(piece_of(piece(n, float(chance.random() < p), learner=f"l{number}", activity=f"task-{n}")))
+    return found
+
+
+def test_an_activity_that_is_harder_for_a_group_at_equal_level_is_named_and_no_other():
+    """Six hundred learners by an item response model, a third of them in the focal group, as able as the others."""
+    chance, audit = random.Random(7), Audit()
+    for number in range(600):
+        focal = number % 3 == 0
+        audit.add("math:add", STREAK_1, answered(number, focal, chance), {"ell": "yes" if focal else "no"})
+    [found] = audit.report()["bias"]
+
+    assert (found["activity"], found["group"], found["focal"], found["reference"]) == ("task-4", "ell", "yes", "no")
+    assert (found["grade"], found["learners"]) == ("C", 600)
+    assert found["delta"] < -1.5
+
+
+@pytest.mark.parametrize(("learners", "share"), [(120, 2), (600, 20)], ids=["few of both", "few of one"])
+def test_groups_of_few_are_not_judged(learners: int, share: int):
+    chance, audit = random.Random(7), Audit()
+    for number in range(learners):
+        focal = number % share == 0
+        audit.add("math:add", STREAK_1, answered(number, focal, chance), {"ell": "yes" if focal else "no"})
+
+    assert audit.report()["bias"] == []
+
+
+def test_agreement_with_an_outside_test_counts_what_was_on_the_record_before_it_and_is_no_evidence_of_it():
+    """Forty on the record of whom ten fail the test; twenty are not, of whom five pass it."""
+    audit = Audit("urn:state")
+    for number in range(60):
+        shown, passes = number < 40, number % 4 != 0 if number < 40 else number % 4 == 0
+        work = [piece_of(piece(n, float(shown), learner=f"l{number}")) for n in range(3)]
+        test = piece_of(piece(9, float(passes), learner=f"l{number}", source="urn:state", day=5))
+        audit.add("math:add", STREAK_1, [*work, test], {})
+    report = audit.report()
+
+    assert report["shown"] == 40
+    assert report["outside"] == {
+        "source": "urn:state", "pairs": 60, "agreement": 0.75, "kappa": 0.4706, "false_advance": 0.25, "false_hold": 0.25
+    }  # fmt: skip
+    assert Audit().report()["outside"] is None

@@ -120,13 +120,13 @@ def test_without_upkeep_nothing_is_re_checked(upkeep: dict[str, int], expected: 
 
 
 def test_re_checks_by_date_are_counted_between_the_pieces_of_a_year():
-    """A piece at the cut every 30 days starts the 29 days anew: all twelve fall due a day before it."""
+    """A piece at the cut every 30 days starts the 20 school days anew: all twelve fall due before it."""
     certain = policy_from(
         BASE
         | {
             "scale": {"min": 0, "max": 1, "mastery": 1e-9},
             "method": {"type": "latest"},
-            "upkeep": {"reverify_after_days": 29},
+            "upkeep": {"reverify_after_days": 20},
         }
     )
 
@@ -151,3 +151,15 @@ def test_the_fewest_pieces_of_the_card_are_what_the_fold_takes():
 
     assert replay(KeyState(), work, policy.rule, "").crossed_at is not None
     assert replay(KeyState(), work[:-1], policy.rule, "").crossed_at is None
+
+
+def test_a_card_says_when_an_adult_is_asked_to_help():
+    found = [line for line in card_of(read_policy(template("classroom"))).asks if line.startswith("An adult")]
+    plain = card_of(policy_from(STREAK)).asks
+
+    assert found == [
+        "An adult is asked to help after five pieces of work of which none of the last three is at the goal, 10 items of"
+        " practice on two days without the goal, five school days without a confirmation that alone is missing or ten school"
+        " days without a place on a level that is ready."
+    ]
+    assert not [line for line in plain if "adult" in line]

@@ -153,7 +153,7 @@ def test_a_level_is_all_power_standards_and_a_share_of_the_others_signed_by_a_te
     assert advancement.sign_off.model_dump() == TEACHER
 
 
-@pytest.mark.parametrize(("name", "days"), [("k2", None), ("classroom", None), ("credit", None), ("practice", 30)])
+@pytest.mark.parametrize(("name", "days"), [("k2", None), ("classroom", None), ("credit", None), ("practice", 20)])
 def test_only_practice_is_re_checked_by_date(name: str, days: int | None):
     assert policy_of(name).upkeep.reverify_after_days == days
 

@@ -36,7 +36,7 @@ def rubric(n: int, at: str) -> EvidenceRecorded:
     [
         (CLASSROOM, Decided(breaks="", time_zone="America/Chicago"), ("2026-03-02T22", "2026-03-03T02"), None),
         (CLASSROOM, Decided(framework=DEEP), ("2026-03-02T10", "2026-03-03T10"), None),
-        (AGEING, Decided(breaks="2026-06-10/2026-08-20"), ("2026-06-01T10",), "2026-07-10T00:00:00.000000Z"),
+        (AGEING, Decided(breaks="2026-06-10/2026-08-20"), ("2026-06-01T10",), "2026-07-20T00:00:00.000000Z"),
     ],
     ids=["time zone", "depth", "breaks"],
 )

@@ -1,106 +1,190 @@
-"""Support instead of "stuck": what asks for it, who owns it, and that it clears itself."""
+"""Support instead of "stuck": what asks for it, who owns it, that it clears itself, and that it is the same on every run."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from services.progression.mastery import piece_of
-from services.progression.policy import policy_from, read_policy
+from services.progression.curriculum.importing import read_import
+from services.progression.decisions import ClockTicked, CompetencyDecided, LevelDecided, SupportDecided
+from services.progression.mastery import piece_of, replay
+from services.progression.policy import policy_from
+from services.progression.policy.reading import read_policy
 from services.progression.policy.templates import template
-from services.progression.states import Decided, Piece
-from services.progression.support import Calendar, Suggestion, is_settled, learning_support, school_support, weakest_of
-from shared.contracts import Score
-from tests.support.journal import piece
+from services.progression.settled import is_settled
+from services.progression.standing import needs_of
+from services.progression.states import KeyState
+from services.progression.support_fold import weakest_of
+from services.progression.work import school_year
+from shared.contracts import EvidenceRecorded, Score
+from shared.events import encode_json
+from tests.support.journal import Decided, Journal, piece, retract
+from tests.support.policies import policies, random_work
 
-CLASSROOM = read_policy(template("classroom")).rule
-PRACTICE = read_policy(template("practice")).rule
-YEAR = Calendar("2026-06-20", "2026-03-16/2026-03-16")
-TODAY = "2026-03-13"
+CLASSROOM = read_policy(template("classroom"))
+PRACTICE = read_policy(template("practice"))
+CREDIT = read_policy(template("credit"))
+GRAPH, _ = read_import(
+    encode_json(
+        {
+            "id": "math",
+            "nodes": "code,title,level,power\nadd,Adding,1,true\nsub,Subtracting,1,true\nmul,Multiplying,2,true\n",
+            "edges": "from,to\nadd,mul\nsub,mul\n",
+        }
+    ),
+    "2026-01-01",
+)
+NOON = "T12:00:00.000000Z"
 
 
-def work(*marks: float, kind: str = "formative", start: int = 1) -> list[Piece]:
-    """Marks on the scale of the classroom, one a day, each an activity of its own."""
+def work(
+    *marks: float, kind: str = "formative", start: int = 1, competency: str = "math:mul", day: int | None = None
+) -> list[EvidenceRecorded]:
+    """Marks on the scale of the classroom, one a day in March, each an activity of its own."""
     return [
-        piece_of(piece(n, day=start + n, score=Score(level=mark), kind=kind, activity=f"task-{n}", items=8))
+        piece(start + n, day=(day or start) + n, score=Score(level=mark), kind=kind, activity=f"task-{start + n}",
+              items=8, competency=competency)
         for n, mark in enumerate(marks)
-    ]
+    ]  # fmt: skip
 
 
-def drill(*answers: int, days: int = 2) -> list[Piece]:
+def drill(*answers: int, days: int = 2) -> list[EvidenceRecorded]:
     return [
-        piece_of(piece(n, float(right), day=1 + n % days, kind="practice", activity=f"item-{n}"))
+        piece(n, float(right), day=1 + n % days, kind="practice", activity=f"item-{n}", competency="math:mul")
         for n, right in enumerate(answers)
     ]
 
 
-def suggested(rule, pieces: list[Piece], today: str = TODAY, **more) -> Suggestion | None:
-    return learning_support(rule, pieces, today, YEAR, "teacher", more.pop("prerequisites", {}), **more)
+def begun(policy=CLASSROOM) -> Journal:
+    return Journal().fold([Decided(framework=GRAPH), Decided(policy)])
+
+
+def told(journal: Journal, name: str = "") -> list[dict[str, Any]]:
+    """Return what was told of support, as data."""
+    return [event.data for event in journal.told if event.type.startswith(f"attain.support.{name}")]
+
+
+def outcomes(journal: Journal) -> list[object]:
+    return [data.get("outcome", data.get("need")) for data in told(journal)]
 
 
 def test_five_pieces_with_none_of_the_last_three_at_the_cut_name_an_owner_a_date_and_what_was_tried():
-    found = suggested(CLASSROOM, work(3, 2, 2, 2, 2), prerequisites={"math:c0": 2.5, "math:b0": 1.5, "math:a0": None})
+    """The journal's day is Wednesday 1 April: five school days later is the 8th."""
+    journal = begun().fold(work(1, 2, 1, 2, 2, competency="math:sub", day=10)).fold(work(3, 2, 2, 2, 2))
+    found = told(journal, "suggested")[-1]
 
-    assert found == Suggestion(
-        "learning", "work_below_the_cut", "teacher", "2026-03-23", "math:b0", ("task-2", "task-3", "task-4")
-    )
+    assert (found["side"], found["need"], found["owner"]) == ("learning", "work_below_the_cut", "teacher")
+    assert (found["respond_by"], found["weakest_prerequisite"]) == ("2026-04-08", "math:sub")
+    assert found["tried"] == ["task-3", "task-4", "task-5"]
+    assert found["scope"]["id"] == "math:mul"
 
 
 @pytest.mark.parametrize(
     "marks", [(2, 2, 2, 2), (2, 2, 3, 2, 2), (2, 2, 2, 2, 3), (3, 3, 3, 2, 2, 2), (2, 2, 2, 3, 3)],
     ids=["four pieces", "one of three", "the last", "on the record", "provisional"],
 )  # fmt: skip
-def test_less_than_that_asks_for_nothing(marks):
-    assert suggested(CLASSROOM, work(*marks)) is None
+def test_less_than_that_asks_for_nothing(marks: Sequence[float]):
+    assert told(begun().fold(work(*marks))) == []
+
+
+def test_without_a_rule_nothing_is_suggested():
+    plain = policy_from({name: value for name, value in CLASSROOM.content.items() if name != "support"})
+
+    assert told(begun(plain).fold(work(2, 2, 2, 2, 2, 2))) == []
 
 
 def test_it_clears_itself_with_the_next_piece_at_the_cut_and_comes_again_if_it_must():
-    assert suggested(CLASSROOM, work(2, 2, 2, 2, 2)) is not None
-    assert suggested(CLASSROOM, work(2, 2, 2, 2, 2, 3)) is None
-    assert suggested(CLASSROOM, work(2, 2, 2, 2, 2, 3, 2, 2, 2)) is not None
+    journal = begun().fold(work(2, 2, 2, 2, 2)).fold(work(3, start=6))
+
+    assert outcomes(journal) == ["work_below_the_cut", "progress"]
+    assert told(journal)[1]["replaces"] == journal.told[0].id
+
+    journal.fold(work(2, 2, 2, start=7))
+    assert outcomes(journal)[2:] == ["work_below_the_cut"]
+    assert len({event.id for event in journal.told}) == len(journal.told)
 
 
-def test_it_ends_with_the_school_year():
-    assert suggested(CLASSROOM, work(2, 2, 2, 2, 2), today="2026-06-19") is not None
-    assert suggested(CLASSROOM, work(2, 2, 2, 2, 2), today="2026-06-20") is None
+def test_a_piece_that_is_taken_back_takes_the_suggestion_with_it():
+    pieces = work(2, 2, 2, 2, 2)
+
+    assert outcomes(begun().fold(pieces).fold([retract(pieces[0])])) == ["work_below_the_cut", "corrected"]
+
+
+def test_what_is_credited_or_set_by_hand_is_not_suggested_any_more():
+    credit = CompetencyDecided("ada", "math:mul", "credit", "teacher", "t-1", "transfer")
+
+    assert outcomes(begun().fold(work(2, 2, 2, 2, 2)).fold([credit])) == ["work_below_the_cut", "decided"]
+
+
+def test_it_ends_with_the_school_year_and_nothing_of_last_year_is_held_against_anyone():
+    journal = begun().fold(work(2, 2, 2, 2, 2))
+    journal.fold([ClockTicked("ada", "2026-06-30T23:59:00.000000Z")])
+    assert outcomes(journal) == ["work_below_the_cut"]
+
+    journal.fold([ClockTicked("ada", "2026-07-01T00:00:00.000000Z")])
+    assert outcomes(journal)[1:] == ["year_ended"]
+
+    september = [
+        piece(20 + n, score=Score(level=2.0), kind="formative", activity=f"new-{n}", items=8, competency="math:mul",
+              occurred_at=f"2026-09-0{1 + n}{NOON}")
+        for n in range(5)
+    ]  # fmt: skip
+    journal.fold([ClockTicked("ada", "2026-09-10T00:00:00.000000Z")]).fold(september[:4])
+    assert len(told(journal)) == 2
+    journal.fold(september[4:])
+    assert outcomes(journal)[2:] == ["work_below_the_cut"]
+
+
+def test_work_of_a_year_that_is_over_is_no_cause():
+    old = [
+        piece(n, score=Score(level=2.0), kind="formative", activity=f"old-{n}", items=8, competency="math:mul",
+              occurred_at=f"2025-05-0{1 + n}{NOON}")
+        for n in range(5)
+    ]  # fmt: skip
+
+    assert told(begun().fold(old)) == []
+
+
+@pytest.mark.parametrize(
+    ("day", "ends", "year"),
+    [
+        ("2026-06-30", "06-30", "2026-06-30"),
+        ("2026-07-01", "06-30", "2027-06-30"),
+        ("2026-03-02", "12-20", "2026-12-20"),
+    ],
+)
+def test_a_school_year_ends_on_the_day_that_is_set(day: str, ends: str, year: str):
+    assert school_year(day, ends) == year
 
 
 def test_ten_practice_items_on_two_days_without_the_bar_ask_for_another_approach():
     answers = (0, 1, 0, 1, 1, 0, 0, 1, 0, 1)
 
-    found = suggested(PRACTICE, drill(*answers))
-    assert found is not None
-    assert (found.cause, found.side) == ("practice_without_progress", "learning")
-    assert suggested(PRACTICE, drill(*answers[:9])) is None
-    assert suggested(PRACTICE, drill(*answers, days=1)) is None
+    assert outcomes(begun(PRACTICE).fold(drill(*answers))) == ["practice_without_progress"]
+    assert told(begun(PRACTICE).fold(drill(*answers[:9]))) == []
+    assert told(begun(PRACTICE).fold(drill(*answers, days=1))) == []
 
 
 def test_a_set_of_twelve_practice_items_beside_class_work_is_no_prompt():
     """The rule of ten opportunities is one of practice alone: it flagged everybody with a worksheet."""
-    assert suggested(CLASSROOM, [*drill(*[0] * 12), *work(3, 2, start=5)]) is None
+    journal = begun().fold(work(3, 2, start=20)).fold(drill(*[0] * 12))
+
+    assert told(journal) == []
 
 
-def test_who_is_credited_or_set_by_hand_is_not_suggested():
-    credit = Decided("d1", "credit", "2026-03-01T00:00:00.000000Z")
+def test_the_weakest_prerequisite_is_that_of_the_moment_however_the_batches_fall():
+    """In one batch with what comes after it, in batches of one with empty caches: the same name."""
+    before = [*work(2, 2, competency="math:add"), *work(1, 1, competency="math:sub", start=5)]
+    after = [*work(1, 1, competency="math:add", start=20), *work(3, 3, competency="math:sub", start=25)]
+    records = [*before, *work(2, 2, 2, 2, 2, start=10), *after]
+    together, apart = begun().fold(records), begun()
+    for record in records:
+        apart.fold([record], drop_cache=True)
 
-    assert suggested(CLASSROOM, work(2, 2, 2, 2, 2), decisions=[credit]) is None
-
-
-@pytest.mark.parametrize(
-    ("wait", "cause", "days"),
-    [("sign_off", "sign_off_waits", 5), ("ungraded", "grade_waits", 10), ("ready_not_placed", "ready_and_waiting", 10)],
-)
-def test_adults_who_let_wait_are_asked_after_so_many_school_days(wait, cause: str, days: int):
-    since = "2026-03-02T10:00:00.000000Z"
-    last_day = YEAR.after(since, days)
-    found = school_support(wait, since, YEAR.after(since, days + 1), YEAR, "counsellor")
-
-    assert school_support(wait, since, last_day, YEAR, "counsellor") is None
-    assert found is not None
-    assert (found.side, found.cause, found.owner) == ("school", cause, "counsellor")
-    assert found.weakest_prerequisite is None
-
-
-def test_weekends_and_breaks_are_no_school_days():
-    assert YEAR.school_days("2026-03-13", "2026-03-17") == 1
-    assert YEAR.after("2026-03-13", 1) == "2026-03-17"
+    assert told(together, "suggested")[0]["weakest_prerequisite"] == "math:sub"
+    assert [(event.id, event.data) for event in apart.told] == [(event.id, event.data) for event in together.told]
 
 
 def test_what_is_unknown_is_no_gap():
@@ -109,13 +193,142 @@ def test_what_is_unknown_is_no_gap():
     assert weakest_of({}) is None
 
 
+def test_a_person_closes_it_and_it_does_not_come_again_by_more_of_the_same():
+    journal = begun().fold(work(2, 2, 2, 2, 2))
+    journal.fold([SupportDecided("ada", "math:mul", "plan_changed", "teacher", "t-1", "small group")])
+    journal.fold(work(2, start=6))
+    closed = told(journal)[1]
+
+    assert outcomes(journal) == ["work_below_the_cut", "plan_changed"]
+    assert (closed["by"], closed["reason"]["text"]) == ({"role": "teacher", "ref": "t-1"}, "small group")
+
+
+def signable() -> Journal:
+    """What lacks a sign-off alone: three pieces at the cut, one of them summative, under the policy of a course."""
+    pieces = [*work(3, 3, competency="math:add"), *work(3, kind="summative", start=3, competency="math:add")]
+    return begun(CREDIT).fold(pieces)
+
+
+def test_a_sign_off_that_waits_six_school_days_is_a_leaders_matter_and_ends_when_it_is_given():
+    """Waiting since Wednesday 1 April: five school days have passed on the 8th."""
+    journal = signable().fold([ClockTicked("ada", "2026-04-07T23:00:00.000000Z")])
+    assert told(journal) == []
+
+    journal.fold([ClockTicked("ada", "2026-04-08T12:00:00.000000Z")])
+    found = told(journal)[0]
+    assert (found["side"], found["need"], found["owner"]) == ("school", "sign_off_waits", "school_leader")
+    assert found["waiting_since"].startswith("2026-04-01")
+
+    journal.fold([CompetencyDecided("ada", "math:add", "sign_off", "teacher", "t-1", "sign_off")])
+    assert outcomes(journal) == ["sign_off_waits", "done"]
+
+
+def test_days_without_school_are_not_waited():
+    journal = begun(CREDIT).fold([Decided(breaks="2026-04-02/2026-04-10")])
+    journal.fold([*work(3, 3, competency="math:add"), *work(3, kind="summative", start=3, competency="math:add")])
+    journal.fold([ClockTicked("ada", "2026-04-16T12:00:00.000000Z")])
+    assert told(journal) == []
+
+    journal.fold([ClockTicked("ada", "2026-04-17T12:00:00.000000Z")])
+    assert outcomes(journal) == ["sign_off_waits"]
+
+
+def test_a_break_that_is_set_while_somebody_waits_counts_as_well():
+    journal = signable().fold([Decided(breaks="2026-04-06/2026-04-10")])
+    journal.fold([ClockTicked("ada", "2026-04-08T12:00:00.000000Z")])
+    assert told(journal) == []
+    assert journal.learners["school", "ada"].awaiting["math:add"][2].startswith("2026-04-15")
+
+    journal.fold([ClockTicked("ada", "2026-04-15T12:00:00.000000Z")])
+    assert outcomes(journal) == ["sign_off_waits"]
+    assert journal.learners["school", "ada"].awaiting["math:add"][2] == ""
+
+
+def test_where_the_work_itself_can_still_show_it_nobody_waits_for_adults_alone():
+    journal = begun().fold(work(3, 3, competency="math:add"))
+    journal.fold([ClockTicked("ada", "2026-05-01T12:00:00.000000Z")])
+
+    assert told(journal) == []
+    assert journal.learners["school", "ada"].awaiting["math:add"][0] == "teacher"
+    assert journal.learners["school", "ada"].awaiting["math:add"][2] == "", "a leader may give it as well"
+
+
+def test_a_leader_signs_off_in_place_of_who_let_wait():
+    journal = signable().fold([ClockTicked("ada", "2026-04-08T12:00:00.000000Z")])
+    by_leader = CompetencyDecided(
+        "ada", "math:add", "sign_off", "school_leader", "l-1", "sign_off", instead_of="teacher"
+    )
+    journal.fold([by_leader])
+
+    assert journal.state("math:add").status == "mastered"
+    shown = next(event.data for event in journal.told if event.type == "attain.competency.mastered.v1")
+    assert shown["basis"]["by"] == {"role": "school_leader", "ref": "l-1"}
+
+
+def ready_for_the_next() -> Journal:
+    """Level 1 is signed off at once: level 2 is ready."""
+    policy = policy_from(
+        {
+            "id": "p",
+            "method": {"type": "streak", "n": 1},
+            "decision": {"latch": "first_crossing"},
+            "support": {"waits": {"placement": 10}},
+        }
+    )
+    return begun(policy).fold([piece(1), piece(2, competency="math:sub")])
+
+
+def test_who_is_ready_and_placed_nowhere_for_ten_school_days_is_asked_about():
+    journal = ready_for_the_next()
+    assert "level.ready" in journal.kinds()
+    journal.fold([ClockTicked("ada", "2026-04-15T12:00:00.000000Z")])
+
+    assert outcomes(journal) == ["ready_and_waiting"]
+    assert told(journal)[0]["scope"]["kind"] == "level"
+    journal.fold([LevelDecided("ada", told(journal)[0]["scope"]["id"], "place", "counselor", "c-1")])
+    assert outcomes(journal) == ["ready_and_waiting", "done"]
+
+
+def test_who_has_begun_the_next_level_waits_for_nobody():
+    journal = ready_for_the_next().fold([piece(3, competency="math:mul")])
+    journal.fold([ClockTicked("ada", "2026-05-15T12:00:00.000000Z")])
+
+    assert told(journal) == []
+
+
 def test_enough_evidence_is_where_no_single_test_changes_the_verdict():
     mean = policy_from(
         {"id": "mean", "method": {"type": "mean"}, "decision": {"at_least": 0.5, "latch": "current"}}
     ).rule
 
-    assert is_settled(mean, drill(1, 1, 1, 1))
-    assert not is_settled(mean, drill(1, 0))
-    assert is_settled(CLASSROOM, work(3, 3, 3)), "one slip later changes nothing"
-    assert not is_settled(CLASSROOM, work(3)), "another 3 makes it provisional"
-    assert not is_settled(CLASSROOM, [])
+    def right(*answers: int):
+        return list(map(piece_of, drill(*answers)))
+
+    def marked(*marks: float):
+        return list(map(piece_of, work(*marks)))
+
+    assert is_settled(mean, right(1, 1, 1, 1))
+    assert not is_settled(mean, right(1, 0))
+    assert is_settled(CLASSROOM.rule, marked(3, 3, 3)), "one slip later changes nothing"
+    assert not is_settled(CLASSROOM.rule, marked(3)), "another 3 makes it provisional"
+    assert not is_settled(CLASSROOM.rule, [])
+
+
+@given(policy=policies(), seed=st.integers(0, 10_000), count=st.integers(1, 25), sizes=st.integers(1, 7))
+def test_under_any_policy_what_is_counted_step_by_step_is_what_the_set_of_evidence_gives(policy, seed, count, sizes):
+    """Delivered in another order, in batches: the same work, and what is open is what the state asks for."""
+    rule = {"class_work": {"pieces": 2, "below": 2}, "practice": {"items": 3, "days": 1}}
+    supported = policy_from(policy.content | {"support": rule})
+    pieces = random_work(seed, count)
+    mixed = sorted(pieces, key=lambda each: each.evidence_id[::-1])
+    journal = Journal().fold([Decided(framework=GRAPH), Decided(supported)])
+    for start in range(0, count, sizes):
+        journal.fold(mixed[start : start + sizes])
+    state = journal.held("math:add")
+    whole = replay(KeyState(), map(piece_of, pieces), supported.rule, "")
+    open_ = journal.learners["school", "ada"].support if ("school", "ada") in journal.learners else {}
+
+    assert state.work == whole.work
+    assert [open_[scope].cause for scope in open_ if scope == "math:add"] == [
+        cause for cause in [needs_of(whole, supported.rule)] if cause
+    ]

@@ -164,9 +164,9 @@ def test_what_is_on_the_record_ages_only_by_the_instant_that_is_given():
     )  # fmt: skip
     state = state_of([piece(1, day=1), piece(2, day=3), piece(3, 0, day=5)], policy)
 
-    assert due_at(state, policy.rule) == "2026-04-02T10:00:02.000000Z"
-    assert status_of(state, policy.rule) == status_of(state, policy.rule, "2026-04-01T00:00:00.000000Z") == "mastered"
-    assert status_of(state, policy.rule, "2026-04-03T00:00:00.000000Z") == "reverify_due"
+    assert due_at(state, policy.rule) == "2026-04-14T10:00:02.000000Z"
+    assert status_of(state, policy.rule) == status_of(state, policy.rule, "2026-04-14T00:00:00.000000Z") == "mastered"
+    assert status_of(state, policy.rule, "2026-04-15T00:00:00.000000Z") == "reverify_due"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from faststream.kafka import KafkaBroker
 from shared.asyncapi import document
 from shared.event_log import EventLog
 from shared.public_events import ADVANCEMENT_EVENTS, Mastered, PublicEvent
+from shared.support_events import SUPPORT_EVENTS
 
 COMMON: dict[str, object] = {
     "learner": {"id": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "refs": []},
@@ -26,7 +27,11 @@ PARTICULAR: dict[str, dict[str, object]] = {
     "attain.level.withdrawn.v1": {"by": BY},
     "attain.level.reinstated.v1": {"by": BY},
     "attain.goal.chosen.v1": {"by": BY},
-}
+    "attain.support.suggested.v1": {
+        "side": "learning", "need": "work_below_the_cut", "owner": "teacher", "respond_by": "2026-03-09"
+    },
+    "attain.support.closed.v1": {"outcome": "progress", "days": 3},
+}  # fmt: skip
 
 
 RECALCULATION: dict[str, object] = {
@@ -53,9 +58,9 @@ def smallest(type: str) -> dict[str, object]:
     return COMMON | TRANSITION | PARTICULAR.get(type, {})
 
 
-@pytest.mark.parametrize("type", ADVANCEMENT_EVENTS)
+@pytest.mark.parametrize("type", ADVANCEMENT_EVENTS | SUPPORT_EVENTS)
 def test_an_old_event_is_read_by_new_readers_and_a_new_one_by_old_readers(type: str):
-    kind = ADVANCEMENT_EVENTS[type]
+    kind = (ADVANCEMENT_EVENTS | SUPPORT_EVENTS)[type]
     old = msgspec.json.encode(smallest(type))
     new = msgspec.json.encode(smallest(type) | {"a_member_of_2031": {"anything": [1, 2]}})
 

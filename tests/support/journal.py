@@ -7,7 +7,8 @@ import msgspec
 
 from services.progression.curriculum import Framework
 from services.progression.decisions import ClockTicked, CompetencyDecided
-from services.progression.domain import Entry, ShardFold, describe
+from services.progression.describing import describe
+from services.progression.domain import Entry, ShardFold
 from services.progression.inputs import Event, Input, Key, Learner, absorb, input_of
 from services.progression.learner import LearnerState
 from services.progression.mastery import KeyState
@@ -125,6 +126,10 @@ class Journal:
         key = (TENANT, learner, competency)
         return describe(key, msgspec.msgpack.decode(self.states[key][1], type=KeyState), self.policies)
 
+    def held(self, competency: str = "math:add", learner: str = "ada") -> KeyState:
+        """Return a state as it is kept."""
+        return msgspec.msgpack.decode(self.states[TENANT, learner, competency][1], type=KeyState)
+
     def values(self) -> dict[Key, tuple[object, ...]]:
         """Return what must not depend on the order of arrival, of every key."""
         found: dict[Key, tuple[object, ...]] = {}
@@ -190,6 +195,9 @@ class Journal:
             keys_of.setdefault((key[0], key[1]), []).append(key)
         for learner in sorted(learners):
             keys = keys_of.get(learner, [])
+            # As a shard's owner does: only learners older than the rules in force are loaded whole.
+            if all(self.states[key][0] == self.rules[key[0]].no for key in keys):
+                continue
             for key in keys:
                 self._load(key)
             old = [key for key in keys if self._cache[key].rules_no < self.rules[key[0]].no]
@@ -203,6 +211,9 @@ class Journal:
         for change in fold.changes:
             self.learners.setdefault((change.tenant, change.learner), LearnerState())
         fold.describe_touched()
+        for key in fold.unread:
+            if key in self.states:
+                fold.read(key, msgspec.msgpack.decode(self.states[key][1], type=KeyState))
         told = fold.tell(self.learners)
         for event in told:
             check_contract(event.type, event.data)

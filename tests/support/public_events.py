@@ -5,11 +5,14 @@ from typing import Any
 import msgspec
 
 from shared.public_events import ADVANCEMENT_EVENTS
+from shared.support_events import SUPPORT_EVENTS
+
+EVENTS = ADVANCEMENT_EVENTS | SUPPORT_EVENTS
 
 
 def check_contract(type: str, data: dict[str, Any]) -> None:
     """Fail where the data lacks a member, has one of another kind, or one that the contract does not know."""
-    read = msgspec.convert(msgspec.json.decode(msgspec.json.encode(data)), ADVANCEMENT_EVENTS[type], strict=True)
+    read = msgspec.convert(msgspec.json.decode(msgspec.json.encode(data)), EVENTS[type], strict=True)
     unknown = sorted(_members(data) - _members(msgspec.to_builtins(read)))
     assert not unknown, f"{type} tells {unknown}, which its contract does not have"
 

@@ -1,11 +1,13 @@
 """Adopting a policy on the running stack: compared, proposed, approved by another, recomputed in a batch, verified, undone."""
 
 import asyncio
+from pathlib import Path
 
 import httpx
 import msgspec
 
 from deploy.local.stack import Stack
+from tests.system.conftest import Attain
 from tests.system.district import SOURCE, ZERO, District, Item
 
 LEARNERS = 40
@@ -92,6 +94,29 @@ async def test_a_bar_that_rises_from_75_to_80_is_compared_approved_recomputed_an
     await district.close()
 
 
+async def test_a_comparison_is_split_by_the_groups_of_the_roster(stack: Stack):
+    """Forty learners, of whom every second is in a program; two are in none that is named."""
+    district = await District(stack, "grouped").open()
+    await district.post("progression", "/v1/policies?framework=math", bar(0.75))
+    await district.send(work())
+    await district.drained()
+    groups = [
+        {"source": SOURCE, "group": "program", "learner": f"l{n}", "value": "yes" if n % 2 else "no"}
+        for n in range(LEARNERS)
+    ]
+    await district.post("evidence", "/v1/roster", {"source": SOURCE, "groups": groups})
+    said = await district.post("progression", "/v1/policies/compare?framework=math", bar(0.8))
+    audited = (await district.get("progression", "/v1/policies/audit?framework=math"))["items"]
+
+    assert said["groups"] == [
+        {"group": "program", "value": "no", "learners": 20, "gained": 0, "lost": 0},
+        {"group": "program", "value": "yes", "learners": 20, "gained": 0, "lost": 10},
+    ]
+    assert said["schools"] == [{"school": "unknown", "learners": 40, "gained": 0, "lost": 10}]
+    assert audited[0]["bias"] == []
+    await district.close()
+
+
 async def test_grandfathered_and_forward_only_adoptions_touch_nobody_on_the_record(stack: Stack):
     district = await District(stack, "kept").open()
     await district.post("progression", "/v1/policies?framework=math", bar(0.75))
@@ -107,6 +132,28 @@ async def test_grandfathered_and_forward_only_adoptions_touch_nobody_on_the_reco
     assert told >= {"attain.recalculation.started.v1", "attain.competency.mastered.v1"}
     assert "attain.competency.withdrawn.v1" not in told
     assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]
+    await district.close()
+
+
+async def test_a_shadow_is_run_by_commands(stack: Stack, attain: Attain, tmp_path: Path):
+    district = await District(stack, "commanded").open()
+    await district.post("progression", "/v1/policies?framework=math", bar(0.75))
+    await district.send(work())
+    await district.drained()
+    file = tmp_path / "stricter.json"
+    file.write_bytes(bar(0.8))
+    started = attain("policy", "shadow", "start", str(file), "--framework", "math", tenant=district.tenant)
+    async with asyncio.timeout(30):
+        while (listed := attain("policy", "shadow", "list", tenant=district.tenant))["items"][0]["behind"]:
+            await asyncio.sleep(0.2)
+    found = attain("policy", "shadow", "differences", started["version"], tenant=district.tenant)
+    unknown = attain("policy", "shadow", "stop", "0" * 12, tenant=district.tenant)
+    stopped = attain("policy", "shadow", "stop", started["version"], tenant=district.tenant)
+
+    assert listed["items"][0]["differences"] == [{"live": "mastered", "shadow": "not_yet", "pairs": LEARNERS // 4}]
+    assert len(found["items"]) == LEARNERS // 4
+    assert (unknown["exit"], stopped["exit"], stopped["stopped"]) == (1, 0, started["hash"])
+    assert attain("policy", "shadow", "list", tenant=district.tenant)["items"] == []
     await district.close()
 
 

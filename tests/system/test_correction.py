@@ -1,12 +1,13 @@
 """The correction drill on the running stack: dry run, then the same for real, verified."""
 
 from collections import Counter
+from pathlib import Path
+
+import pytest
 
 from deploy.local.stack import Stack
 from tests.system.conftest import Attain
 from tests.system.district import SOURCE, ZERO, District, Item
-
-LEARNERS = 400
 
 
 def work(number: int) -> list[Item]:
@@ -21,9 +22,12 @@ def work(number: int) -> list[Item]:
     ]  # fmt: skip
 
 
-async def test_the_report_of_a_drill_equals_what_then_happens(stack: Stack, attain: Attain):
+@pytest.mark.parametrize("learners", [400, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
+async def test_the_report_of_a_drill_equals_what_then_happens(stack: Stack, attain: Attain, learners: int):
     district = await District(stack, "drill").open()
-    await district.send([item for number in range(LEARNERS) for item in work(number)])
+    items = [item for number in range(learners) for item in work(number)]
+    for start in range(0, len(items), 5000):
+        await district.send(items[start : start + 5000])
     await district.drained()
     before = await district.advancements()
     said = attain("correct", "--source", SOURCE, "--activity", "faulty", tenant=district.tenant)
@@ -40,10 +44,55 @@ async def test_the_report_of_a_drill_equals_what_then_happens(stack: Stack, atta
     assert {name: said[name] for name in ("pieces", "learners", "events")} == {
         name: done[name] for name in ("pieces", "learners", "events")
     }
-    assert said["pieces"] == LEARNERS // 2 + 3 * LEARNERS // 10
-    assert said["events"] == dict(told) == {"attain.competency.withdrawn.v1": LEARNERS * 6 // 10}
+    assert said["pieces"] == learners // 2 + 3 * learners // 10
+    assert said["events"] == dict(told) == {"attain.competency.withdrawn.v1": learners * 6 // 10}
     assert done["sent"]["corrected"] + done["sent"]["accepted"] == said["pieces"]
     assert (again["pieces"], again["events"]) == (0, {})
-    assert statuses["no_evidence"] == LEARNERS // 10
+    assert statuses["no_evidence"] == learners // 10
+    assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]
+    await district.close()
+
+
+async def test_new_scores_supersede_and_what_is_foreseen_is_what_happens(stack: Stack, attain: Attain, tmp_path: Path):
+    """A wrong key: forty have a wrong answer that was right, and are now shown; ten the other way round."""
+    district = await District(stack, "rescored").open()
+    right = {"raw": 1, "max": 1}
+    items = [
+        {
+            "id": f"l{number}-{n}", "source": SOURCE, "learner": f"l{number}", "competencies": ["math:c1"],
+            "activity": {"id": f"quiz-{n}", "name": "Fractions"}, "accommodations": ["extra_time"],
+            "score": right if n != 1 or number >= 40 else {"raw": 0, "max": 1}, "occurred_at": f"2026-03-02T10:0{n}:00Z",
+        }
+        for number in range(50)
+        for n in range(3)
+    ]  # fmt: skip
+    await district.send(items)
+    await district.drained()
+    before = {event["id"] for event in await district.advancements()}
+    file = tmp_path / "scores.csv"
+    rows = [f"l{number}-1,{1 if number < 40 else 0},1" for number in range(50)]
+    file.write_text("\n".join(["id,raw,max", *rows]) + "\n")
+    said = attain("correct", "--source", SOURCE, "--scores", str(file), tenant=district.tenant)
+    done = attain("correct", "--source", SOURCE, "--scores", str(file), "--apply", tenant=district.tenant)
+    await district.drained()
+    told = Counter(event["type"] for event in await district.advancements() if event["id"] not in before)
+    again = attain("correct", "--source", SOURCE, "--scores", str(file), "--apply", tenant=district.tenant)
+    learner = await district.learner("l0")
+    explained = await district.get("progression", f"/v1/learners/{learner}/competencies/math:c1/explanation")
+    new = next(each for each in explained["evidence"] if each["counted"] and each["value"] == 1.0
+               and each["occurred_at"].startswith("2026-03-02T10:01"))  # fmt: skip
+    content = (await district.get("evidence", f"/v1/evidence/{new['evidence_id']}"))["content"]
+    verified = await district.verify()
+
+    assert (said["pieces"], said["learners"], said["applied"]) == (50, 50, False)
+    assert said["events"] == done["events"] == dict(told)
+    assert told == {"attain.competency.mastered.v1": 40, "attain.competency.withdrawn.v1": 10}
+    assert done["sent"]["corrected"] == 50
+    assert (again["pieces"], again["events"]) == (0, {})
+    assert (content["accommodations"], content["activity"], content["activity_name"]) == (
+        ["extra_time"],
+        "quiz-1",
+        "Fractions",
+    )
     assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]
     await district.close()

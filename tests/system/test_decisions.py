@@ -6,6 +6,7 @@ from typing import Any
 from deploy.local.stack import Stack
 from deploy.local.tokens import issue
 from services.progression.policy.templates import template
+from services.progression.school_calendar import school_day_after
 from tests.system.district import SOURCE, ZERO, District, Item
 
 
@@ -138,3 +139,25 @@ def _before(instant: str) -> str:
 
 def _soon() -> str:
     return (datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=1)).isoformat()
+
+
+async def test_a_refusal_is_reviewed_within_twenty_school_days(stack: Stack):
+    """A month is about what twenty school days take; a year is refused, and without a day it is the last of them."""
+    district = await District(stack, "refusal").open("lv", "code,title,level,subject\nA,A,1,math\n")
+    await district.send([
+        {"id": "1", "source": SOURCE, "learner": "ada", "competencies": ["lv:A"], "score": {"raw": 1, "max": 1},
+         "occurred_at": "2026-03-02T10:00:00Z"}
+    ])  # fmt: skip
+    refusal = {"learner": await district.learner("ada"), "level": "lv#math/1", "kind": "withhold", "reason": "not yet"}
+    today = datetime.datetime.now(datetime.UTC).date()
+    late = await district.http.post(
+        f"{stack.urls['progression']}/v1/level-decisions",
+        json=refusal | {"review_at": str(today + datetime.timedelta(days=365))},
+    )
+    await district.post("progression", "/v1/level-decisions", refusal)
+    await district.until(lambda told: told == ["level.withheld"])
+    [told] = await district.advancements()
+
+    assert (late.status_code, late.json()["pointer"]) == (422, "/items/0/review_at")
+    assert told["data"]["review_at"] == school_day_after(today, 20, "").isoformat()
+    await district.close()

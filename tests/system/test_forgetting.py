@@ -37,6 +37,12 @@ async def told(district: District) -> list[str]:
     return [kind for kind in kinds if kind.startswith("learner.")]
 
 
+TABLES = (
+    "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')"
+    " and not relispartition"
+)
+
+
 async def databases(stack: Stack) -> dict[str, str]:
     """Return every row of every table of all services as text, by service and table."""
     run = Home(stack.home).run()
@@ -45,8 +51,7 @@ async def databases(stack: Stack) -> dict[str, str]:
     for service, url in run.databases.items():
         connection = await asyncpg.connect(url)
         try:
-            for row in await connection.fetch("select tablename from pg_tables where schemaname = 'public'"):
-                table = row["tablename"]
+            for (table,) in await connection.fetch(TABLES):
                 lines = await connection.fetch(f'select t::text from "{table}" t')
                 plain = "\n".join(line[0] for line in lines)
                 # Bytes are shown in hex: read them too.

@@ -15,6 +15,7 @@ import msgspec
 from deploy.local.stack import Stack
 from deploy.local.tokens import issue
 from tests.support.receiver import Receiver, receiving
+from tests.system.conftest import Attain
 from tests.system.district import SOURCE, District, Item
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "consumer.py"
@@ -67,6 +68,41 @@ async def test_a_webhook_is_sent_signed_events_with_the_receivers_own_ids_and_no
     assert (await other.get("progression", "/v1/webhooks"))["items"] == []
     await district.close()
     await other.close()
+
+
+async def test_a_webhook_is_run_by_commands(stack: Stack, attain: Attain):
+    district = await District(stack, "commands").open()
+    tenant = district.tenant
+    async with receiving(Receiver(lambda _: "take")) as receiver:
+
+        async def run(*words: str) -> Item:
+            return await asyncio.to_thread(attain, "webhook", *words, tenant=tenant)
+
+        made = await run("add", "sis", receiver.url, "--purpose", "placement of learners", "--type", "competency.*")
+        tested = await run("test", made["id"])
+        await run("pause", made["id"])
+        await district.send(shown("ada"))
+        await district.drained()
+        paused = (await run("list"))["items"][0]
+        await run("resume", made["id"])
+        await until(lambda: len(receiver.taken) == 2)
+        await run("replay", made["id"], "--from", "beginning")
+        await until(lambda: len(receiver.taken) == 3)
+        rotated = await run("rotate", made["id"])
+        deliveries = await run("deliveries", made["id"])
+        waiting = await run("waiting", made["id"])
+        removed = await run("remove", made["id"])
+        left = await run("list")
+    first, again = (request.event for request in receiver.taken[1:])
+
+    assert tested["taken"]
+    assert paused["state"] == "paused"
+    assert first == again
+    assert rotated["key"] != made["key"]
+    assert [each["type"] for each in deliveries["items"]].count("attain.competency.mastered.v1") == 2
+    assert waiting["items"] == []
+    assert (removed["removed"], left["items"]) == (made["id"], [])
+    await district.close()
 
 
 async def test_a_stream_goes_on_behind_the_last_id_and_its_ids_are_the_feeds_cursors(stack: Stack):

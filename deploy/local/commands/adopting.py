@@ -59,12 +59,13 @@ def approve_policy(context: Context, proposal: str) -> None:
 
 @click.command("audit")
 @for_framework
+@click.option("--outside", metavar="SOURCE", default="", help="URI of the source of an outside test to agree with.")
 @command_options
-def audit_policies(context: Context, framework: str) -> None:
+def audit_policies(context: Context, framework: str, outside: str) -> None:
     """Say how far the verdicts of the policies in force can be trusted, from the evidence that is held already."""
     with context.client("progression", timeout_s=TIMEOUT_S) as client:
         url = "/v1/policies/audit"
-        result = told(patiently(lambda: client.get(url, params={"framework": framework}))).json()
+        result = told(patiently(lambda: client.get(url, params={"framework": framework, "outside": outside}))).json()
     context.emit(result, "\n\n".join(_audited(item) for item in result["items"]) or "no policy decides anything yet")
 
 
@@ -81,6 +82,15 @@ def _audited(item: dict[str, Any]) -> str:
         lines.append(f"  {item['fragile']:.0%} of {item['shown']} on the record hang on a single piece")
     if item["over_testing_index"] is not None:
         lines.append(f"  {item['over_testing_index']:.0%} of the pieces came after what they could decide")
+    if item["outside"] is not None:
+        lines.append(f"  {item['outside']['source']} agrees on {item['outside']['agreement']:.0%} of"
+                     f" {item['outside']['pairs']} pairs (kappa {item['outside']['kappa']:.2f})")  # fmt: skip
+    lines += [
+        f"  {each['activity']} ({each['competency']}): harder for {each['group']}"
+        f" {each['focal'] if each['delta'] < 0 else each['reference']} at equal level, ETS {each['grade']},"
+        f" delta {each['delta']:+.2f}, {each['learners']} learners"
+        for each in item["bias"]
+    ]
     return "\n".join(lines if len(lines) > 1 else [*lines, "  too few pairs to say"])
 
 
@@ -94,9 +104,13 @@ def _lines(report: dict[str, Any]) -> list[str]:
         f"decidable: {share['before']:.0%} of pairs now, {share['after']:.0%} then",
     ]
     lines += [f"  undecided for want of {gate}: {part:.0%}" for gate, part in report["undecided_by"]["after"].items()]
-    if report["schools"]:
-        lines += ["", f"{'school':30}{'learners':>10}{'gained':>10}{'lost':>10}"]
-    for row in report["schools"]:
-        cells = "".join(f"{'few' if row[name] is None else row[name]:>10}" for name in ("learners", "gained", "lost"))
-        lines.append(f"{row['school'][:30]:30}{cells}")
+    rows = [("school", row["school"], row) for row in report["schools"]]
+    rows += [(row["group"], row["value"], row) for row in report["groups"]]
+    heading = ""
+    for name, value, row in rows:
+        if name != heading:
+            heading = name
+            lines += ["", f"{name[:30]:30}{'learners':>10}{'gained':>10}{'lost':>10}"]
+        cells = "".join(f"{'few' if row[what] is None else row[what]:>10}" for what in ("learners", "gained", "lost"))
+        lines.append(f"{value[:30]:30}{cells}")
     return lines

@@ -1,6 +1,10 @@
-"""`attain correct`: take back many pieces of evidence at once; says first what would come of it."""
+"""`attain correct`: take back or score anew many pieces of evidence at once; says first what would come of it."""
 
+import csv
 import datetime
+import io
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,11 +13,18 @@ import msgspec
 from deploy.local.commands.asking import patiently, told
 from deploy.local.commands.progress import Progress, bar
 from deploy.local.commands.sending import Tally, send
+from deploy.local.commands.text_files import read_text
+from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
 from shared.shards import stable_id
 
 TIMEOUT_S = 600.0
-SCOPE = "admin evidence:write"
+SCOPE = "admin evidence:write records:read"
+NUMBERS, WORDS = ("raw", "max", "min", "scaled"), ("level", "scale")
+CARRIED = (
+    "competencies", "occurred_at", "attempt", "kind", "assisted", "accommodations", "dok", "extensions",
+)  # fmt: skip
+"""Members of a piece that stay as they are when it is scored anew."""
 
 
 @click.command()
@@ -22,48 +33,108 @@ SCOPE = "admin evidence:write"
 @click.option("--item", default="", help="Id of a piece, as the source knows it.")
 @click.option("--since", metavar="TIME", help="Occurred at or after this instant, such as 2026-03-04T10:15:00Z.")
 @click.option("--until", metavar="TIME", help="Occurred before this instant.")
+@click.option("--scores", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.csv",
+              help="New scores instead of taking back: id, and raw,max[,min], scaled, or level[,scale].")  # fmt: skip
 @click.option("--apply", is_flag=True, help="Do it; otherwise only say what would come of it.")
 @command_options
 def correct(
-    context: Context, source: str, activity: str, item: str, since: str | None, until: str | None, apply: bool
-) -> None:
+    context: Context, source: str, activity: str, item: str, since: str | None, until: str | None, scores: Path | None,
+    apply: bool,
+) -> None:  # fmt: skip
     """
-    Take back the evidence of an activity, an id or a time, such as a test with a wrong key.
+    Take back the evidence of an activity, an id or a time, such as a test with a wrong key, or give pieces new scores.
 
     Without --apply nothing changes: it says which learners, statuses and advancements would, by school. Doing it again
     changes nothing more, and what was cut off is done by doing it again.
     """
-    asked = {"source": source, "activity": activity, "item": item, "since": since, "until": until}
+    asked: dict[str, Any] = {"source": source, "activity": activity, "item": item, "since": since, "until": until}
+    if scores is not None:
+        asked["scores"] = read_scores(scores)
     context.say("holding it against what is recorded")
     with context.client("progression", scope=SCOPE, timeout_s=TIMEOUT_S) as client:
         report = told(patiently(lambda: client.post("/v1/corrections/preview", json=asked))).json()
     items = report.pop("items")
     counts: dict[str, int] = {}
     if apply:
-        counts = _retract(context, items)
-    context.emit(report | {"applied": apply, "sent": counts}, "\n".join(_lines(report, apply, counts)))
+        counts = _send(context, _retractions(items) if scores is None else _rescored(context, items), len(items))
+    verb = "taken back" if scores is None else "scored anew"
+    context.emit(report | {"applied": apply, "sent": counts}, "\n".join(_lines(report, verb, apply, counts)))
 
 
-def _retract(context: Context, items: list[dict[str, str]]) -> dict[str, int]:
-    """Send a retraction of every piece, in their order; the same one has the same id again."""
+def read_scores(file: Path) -> list[dict[str, Any]]:
+    """
+    Return the scores of a file, without cells that are empty.
+
+    Raises:
+        StackError: a row has no id or no number where there must be one, or a column is unknown.
+    """
+    reader = csv.DictReader(io.StringIO(read_text(file)))
+    unknown = set(reader.fieldnames or ()) - {"id", *NUMBERS, *WORDS}
+    if unknown or "id" not in (reader.fieldnames or ()):
+        raise StackError(f"{file}: the columns are id, and raw,max[,min], scaled, or level[,scale]")
+    rows = []
+    for line, row in enumerate(reader, start=2):
+        given = {name: value for name, value in row.items() if value}
+        try:
+            rows.append({name: float(value) if name in NUMBERS else value for name, value in given.items()})
+        except ValueError as error:
+            raise StackError(f"{file}, line {line}: {error}") from error
+        if "id" not in given:
+            raise StackError(f"{file}, line {line}: there is no id")
+        if "level" in given:
+            rows[-1]["level"] = _number_or_word(given["level"])
+    return rows
+
+
+def _number_or_word(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _retractions(items: list[dict[str, Any]]) -> Iterator[bytes]:
+    """Yield a retraction of every piece, in their order; the same one has the same id again."""
     at = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    tally, progress = Tally(), Progress()
-    retractions = (
-        msgspec.json.encode(
+    for each in items:
+        yield msgspec.json.encode(
             {"id": f"void-{stable_id(each['source'], each['id'])}", "source": each["source"], "retracts": each["id"],
              "occurred_at": at}
-        )
-        for each in items
-    )  # fmt: skip
-    send(context, retractions, tally, sent=lambda n: progress.show(f"{bar(n / max(len(items), 1))} {n:,} taken back"))
+        )  # fmt: skip
+
+
+def _rescored(context: Context, items: list[dict[str, Any]]) -> Iterator[bytes]:
+    """Yield a piece that supersedes each, with all that it had but the score."""
+    with context.client("evidence", scope=SCOPE) as client:
+        for each in items:
+            url = f"/v1/evidence/{each['evidence_id']}"
+            content = told(patiently(lambda url=url: client.get(url))).json()["content"]  # type: ignore[misc]
+            if each["learner"] is None:
+                raise StackError(f"{each['source']} knows no learner of {each['id']} any more")
+            activity = {"id": content.get("activity"), "name": content.get("activity_name"),
+                        "kind": content.get("activity_kind"), "items": content.get("items")}  # fmt: skip
+            assessor = {"id": content.get("assessor"), "type": content.get("assessor_type")}
+            piece = {name: content[name] for name in CARRIED if content.get(name) is not None}
+            for name, part in (("activity", activity), ("assessor", assessor)):
+                given = {member: value for member, value in part.items() if value is not None}
+                piece |= {name: given} if given else {}
+            yield msgspec.json.encode(
+                piece | {"id": each["as"], "source": each["source"], "learner": each["learner"], "score": each["score"],
+                         "supersedes": each["id"]}
+            )  # fmt: skip
+
+
+def _send(context: Context, items: Iterator[bytes], count: int) -> dict[str, int]:
+    tally, progress = Tally(), Progress()
+    send(context, items, tally, sent=lambda n: progress.show(f"{bar(n / max(count, 1))} {n:,} of {count:,}"))
     progress.clear()
     return dict(tally.counts)
 
 
-def _lines(report: dict[str, Any], applied: bool, counts: dict[str, int]) -> list[str]:
-    verb = "taken back" if applied else "would be taken back"
+def _lines(report: dict[str, Any], verb: str, applied: bool, counts: dict[str, int]) -> list[str]:
+    would = verb if applied else f"would be {verb}"
     lines = [
-        f"{report['pieces']} pieces of {report['learners']} learners {verb}; {report['pairs']} competencies of them"
+        f"{report['pieces']} pieces of {report['learners']} learners {would}; {report['pairs']} competencies of them"
     ]
     lines += [f"  {row['pairs']:>7} from {row['from']} to {row['to']}" for row in report["statuses"]]
     lines += [f"  {count:>7} events {type}" for type, count in report["events"].items()]
@@ -74,5 +145,5 @@ def _lines(report: dict[str, Any], applied: bool, counts: dict[str, int]) -> lis
         lines.append(f"{row['school'][:30]:30}{cells[0]:>10}{cells[1]:>11}{cells[2]:>10}")
     refused = counts.get("rejected", 0) + counts.get("parked", 0)
     if refused:
-        lines += ["", f"{refused} retractions were not taken; do it again"]
+        lines += ["", f"{refused} corrections were not taken; do it again"]
     return lines if applied else [*lines, "", "nothing was changed; --apply does it"]

@@ -3,12 +3,13 @@
 import dataclasses
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.progression.analysis.classification import livingston_lewis
+from services.progression.analysis.group_bias import GroupBias
 from services.progression.analysis.practice import over_testing_index
-from services.progression.evidence_rules import composites
+from services.progression.evidence_rules import composites, value_of
 from services.progression.mastery import KeyState, replay
 from services.progression.policy.rule import Rule
 from services.progression.probing import top_of
@@ -25,6 +26,11 @@ PAIRS_MIN = 30
 class Audit:
     """Counted pair by pair; `report` gives the figures."""
 
+    outside: str = ""
+    """Source of an outside test: its pieces are what the verdicts are held against, and no part of them."""
+    agreed: Counter[tuple[bool, bool]] = dataclasses.field(default_factory=Counter)
+    """Pairs by whether they were on the record before the outside test, and whether that was at the cut."""
+    bias: GroupBias = dataclasses.field(default_factory=GroupBias)
     halves: Counter[tuple[bool, bool]] = dataclasses.field(default_factory=Counter)
     """Pairs by whether the odd and the even pieces are at the cut on average."""
     means: list[tuple[float, float]] = dataclasses.field(default_factory=list)
@@ -37,10 +43,13 @@ class Audit:
     scale: tuple[float, float, float] | None = None
     """(lowest, cut, highest) of the policy's scale."""
 
-    def add(self, rule: Rule, pieces: Sequence[Piece]) -> None:
-        """Count one pair."""
-        ordered = sorted(pieces, key=lambda piece: piece.order)
+    def add(self, competency: str, rule: Rule, pieces: Sequence[Piece], groups: Mapping[str, str]) -> None:
+        """Count one pair; `groups` are those of the learner, by name."""
+        everything = sorted(pieces, key=lambda piece: piece.order)
+        ordered = [piece for piece in everything if piece.order[2] != self.outside]
         units = composites(rule, ordered)
+        self._hold_against_outside(rule, everything, ordered)
+        self.bias.add(competency, units, groups)
         self.scale = (rule.bottom, rule.cut, top_of(rule))
         if len(units) >= PIECES_MIN:
             values = [unit.value.value for unit in units]
@@ -58,6 +67,17 @@ class Audit:
             for n in range(len(ordered))
         )
 
+    def _hold_against_outside(self, rule: Rule, everything: Sequence[Piece], ordered: Sequence[Piece]) -> None:
+        """Hold the verdict at the first outside test against that."""
+        tests = [
+            (piece, value_of(rule, piece)) for piece in everything if self.outside and piece.order[2] == self.outside
+        ]
+        scored = [(piece, value) for piece, value in tests if value is not None]
+        before = [piece for piece in ordered if scored and piece.order < scored[0][0].order]
+        if before:
+            shown = status_of(replay(KeyState(), before, rule, ""), rule) in ON_RECORD
+            self.agreed[shown, scored[0][1].correct] += 1
+
     def report(self) -> dict[str, Any]:
         """Return the figures, None where there are fewer than `PAIRS_MIN` pairs for one."""
         return {
@@ -67,18 +87,31 @@ class Audit:
             "shown": self.shown,
             "fragile": round(self.fragile / self.shown, 4) if self.shown >= PAIRS_MIN else None,
             "over_testing_index": round(self.surplus / self.pieces, 4) if self.pieces else None,
+            "outside": self._outside(),
+            "bias": self.bias.report(),
+        }
+
+    def _outside(self) -> dict[str, Any] | None:
+        """Return how the verdicts agree with the outside test: false advance of those on the record, false hold of the others."""
+        pairs = self.agreed.total()
+        if not self.outside or pairs < PAIRS_MIN:
+            return None
+        shown = self.agreed[True, True] + self.agreed[True, False]
+        agreement, kappa = _agreement(self.agreed)
+        return {
+            "source": self.outside,
+            "pairs": pairs,
+            "agreement": round(agreement, 4),
+            "kappa": round(kappa, 4),
+            "false_advance": round(self.agreed[True, False] / shown, 4) if shown else None,
+            "false_hold": round(self.agreed[False, True] / (pairs - shown), 4) if pairs > shown else None,
         }
 
     def _split_half(self) -> dict[str, float] | None:
         """Return agreement of the halves, the same beyond chance, and reliability at full length (Spearman-Brown)."""
-        n = len(self.means)
-        if n < PAIRS_MIN:
+        if len(self.means) < PAIRS_MIN:
             return None
-        agreed = (self.halves[True, True] + self.halves[False, False]) / n
-        first = (self.halves[True, True] + self.halves[True, False]) / n
-        second = (self.halves[True, True] + self.halves[False, True]) / n
-        chance = first * second + (1 - first) * (1 - second)
-        kappa = (agreed - chance) / (1 - chance) if chance < 1 else 1.0
+        agreed, kappa = _agreement(self.halves)
         return {"agreement": round(agreed, 4), "kappa": round(kappa, 4), "reliability": round(self._reliability(), 4)}
 
     def _reliability(self) -> float:
@@ -104,6 +137,16 @@ class Audit:
             "accuracy": round(found.accuracy, 4), "consistency": round(found.consistency, 4),
             "false_advance": round(found.fp, 4), "false_hold": round(found.fn, 4),
         }  # fmt: skip
+
+
+def _agreement(counts: Counter[tuple[bool, bool]]) -> tuple[float, float]:
+    """Return the share of pairs of judgements that agree, and the same beyond chance (Cohen's kappa)."""
+    n = counts.total()
+    agreed = (counts[True, True] + counts[False, False]) / n
+    first = (counts[True, True] + counts[True, False]) / n
+    second = (counts[True, True] + counts[False, True]) / n
+    chance = first * second + (1 - first) * (1 - second)
+    return agreed, (agreed - chance) / (1 - chance) if chance < 1 else 1.0
 
 
 def _at_crossing(units: Sequence[Any], crossed_at: str | None) -> int:

@@ -14,7 +14,7 @@ from services.progression.states import Decided, Piece
 from services.progression.sufficiency import lacks
 from shared.contracts import Status
 
-NO_SCHOOL = "unknown"
+SCHOOL, UNKNOWN = "school", "unknown"
 
 
 class Verdict(NamedTuple):
@@ -51,55 +51,81 @@ def verdict_of(state: KeyState, policy: Policy | None) -> Verdict:
 
 
 @dataclasses.dataclass(slots=True)
-class Comparison:
-    """Counted key by key; `report` gives the outcome."""
+class Split:
+    """Learners and pairs by one property of the learner, such as the school."""
 
-    pairs: int = 0
+    learners: dict[str, set[str]] = dataclasses.field(default_factory=dict)
     gained: Counter[str] = dataclasses.field(default_factory=Counter)
-    """Pairs by school, as in `lost` and `held`."""
     lost: Counter[str] = dataclasses.field(default_factory=Counter)
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """Return a row a value, called `name`; small numbers, and what would give them away, are None."""
+        sizes = {value: len(learners) for value, learners in self.learners.items()}
+        counted = {"learners": Counter(sizes), "gained": self.gained, "lost": self.lost}
+        hidden = {
+            what: hidden_groups({value: counts[value] for value in sizes}, sizes) for what, counts in counted.items()
+        }
+        return [
+            {name: value} | {what: None if value in hidden[what] else counts[value] for what, counts in counted.items()}
+            for value in sorted(sizes)
+        ]
+
+
+@dataclasses.dataclass(slots=True)
+class Comparison:
+    """Counted key by key; `report` gives the outcome. `dimensions` are the groups it is split by besides the school."""
+
+    dimensions: tuple[str, ...] = ()
+    splits: dict[str, Split] = dataclasses.field(default_factory=dict)
+    pairs: int = 0
+    gained: int = 0
+    lost: int = 0
     decidable: list[int] = dataclasses.field(default_factory=lambda: [0, 0])
     """Pairs that can be decided before and after."""
     gates: list[Counter[str]] = dataclasses.field(default_factory=lambda: [Counter(), Counter()])
     """Pairs that each missing gate keeps from being decided, before and after; one pair may lack several."""
     moves: Counter[tuple[str, str]] = dataclasses.field(default_factory=Counter)
     competencies: dict[str, list[int]] = dataclasses.field(default_factory=dict)
-    learners: dict[str, set[str]] = dataclasses.field(default_factory=dict)
-    """Learners by school."""
+    learners: set[str] = dataclasses.field(default_factory=set)
     gaining: set[str] = dataclasses.field(default_factory=set)
     losing: set[str] = dataclasses.field(default_factory=set)
     redated: int = 0
     """Pairs that stay on the record with another date."""
 
-    def add(self, learner: str, competency: str, school: str, before: Verdict, after: Verdict) -> None:
-        """Count one pair."""
+    def add(self, learner: str, competency: str, places: Mapping[str, str], before: Verdict, after: Verdict) -> None:
+        """Count one pair; `places` are the learner's school and groups, by name."""
         self.pairs += 1
-        self.learners.setdefault(school, set()).add(learner)
+        self.learners.add(learner)
+        gains, loses = after.on_record and not before.on_record, before.on_record and not after.on_record
+        for dimension in (SCHOOL, *self.dimensions):
+            split, value = self.splits.setdefault(dimension, Split()), places.get(dimension, UNKNOWN)
+            split.learners.setdefault(value, set()).add(learner)
+            split.gained[value] += gains
+            split.lost[value] += loses
         self.moves[before.status, after.status] += 1
         for number, verdict in enumerate((before, after)):
             self.decidable[number] += not verdict.gates
             self.gates[number].update(verdict.gates)
         counts = self.competencies.setdefault(competency, [0, 0, 0])
         counts[0] += 1
-        if after.on_record and not before.on_record:
-            self.gained[school] += 1
+        if gains:
+            self.gained += 1
             self.gaining.add(learner)
             counts[1] += 1
-        elif before.on_record and not after.on_record:
-            self.lost[school] += 1
+        elif loses:
+            self.lost += 1
             self.losing.add(learner)
             counts[2] += 1
         elif before.shown_at != after.shown_at:
             self.redated += 1
 
     def report(self) -> dict[str, Any]:
-        """Return the outcome as plain data; small numbers of schools are None."""
-        sizes = {school: len(learners) for school, learners in self.learners.items()}
+        """Return the outcome as plain data; small numbers of schools and groups are None."""
         return {
-            "learners": len(set().union(*self.learners.values())),
+            "learners": len(self.learners),
             "pairs": self.pairs,
-            "gained": self.gained.total(),
-            "lost": self.lost.total(),
+            "gained": self.gained,
+            "lost": self.lost,
             "redated": self.redated,
             "learners_gaining": len(self.gaining),
             "learners_losing": len(self.losing),
@@ -118,20 +144,14 @@ class Comparison:
                 for code, counts in sorted(self.competencies.items())
                 if counts[1] or counts[2]
             ],
-            "schools": _by_school(sizes, {"gained": self.gained, "lost": self.lost}),
+            "schools": self.splits[SCHOOL].rows(SCHOOL) if self.splits else [],
+            "groups": [
+                {"group": dimension, **row}
+                for dimension in self.dimensions
+                if dimension in self.splits
+                for row in self.splits[dimension].rows("value")
+            ],
         }  # fmt: skip
-
-
-def _by_school(sizes: Mapping[str, int], counted: Mapping[str, Counter[str]]) -> list[dict[str, Any]]:
-    small = hidden_groups(sizes, sizes)
-    hidden = {
-        name: hidden_groups({school: counts[school] for school in sizes}, sizes) for name, counts in counted.items()
-    }
-    return [
-        {"school": school, "learners": None if school in small else sizes[school]}
-        | {name: None if school in hidden[name] else counted[name][school] for name in counted}
-        for school in sorted(sizes)
-    ]
 
 
 def _share(part: int, whole: int) -> float:

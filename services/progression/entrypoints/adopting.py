@@ -23,16 +23,20 @@ def adopting_router(adoptions: Adoptions, decisions: Decisions, database: Databa
 
     @router.post("/v1/policies/compare")
     async def compare(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
-        """What the policy in the body would do to all recorded evidence; small numbers of schools are null."""
+        """What the policy in the body would do to all recorded evidence; small numbers of schools and groups are null."""
         caller.require("policy:write")
         policy, report = await adoptions.compare(caller.tenant, await read_body(request, settings), framework)
         return {"policy": policy.id, "version": policy.version, "hash": policy.hash, **report}
 
     @router.get("/v1/policies/audit")
-    async def audit(caller: Caller, framework: str = "") -> dict[str, Any]:
+    async def audit(
+        caller: Caller,
+        framework: str = "",
+        outside: Annotated[str, Query(max_length=512, description="source of an outside test to agree with")] = "",
+    ) -> dict[str, Any]:
         """How far the verdicts of the policies in force can be trusted, from the evidence that is held."""
         caller.require("policy:write", "records:read")
-        return {"items": await audit_policies(database, caller.tenant, framework)}
+        return {"items": await audit_policies(database, settings, caller.tenant, framework, outside)}
 
     @router.post("/v1/policies/proposals", status_code=201)
     async def propose(

@@ -1,23 +1,57 @@
-"""Corrections by HTTP: what taking evidence back would do; it is then taken back as any evidence is, by retractions."""
+"""Corrections by HTTP: what taking evidence back or scoring it anew would do; either is then done by sending evidence."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from services.progression.correction import Selection
 from services.progression.handlers.correcting import forecast, forecast_of
+from services.progression.handlers.references import References
+from shared.contracts import Score
 from shared.database import Database
 from shared.errors import InvalidEvent
 from shared.events import utc
 from shared.settings import Settings
 from shared.web import Caller
 
+SCORES_MAX = 50_000
 Text = Annotated[str, Field(max_length=512)]
 
 
+class Rescored(BaseModel):
+    """A piece by its source's id, and the score that it should have had: `raw` with `max` (and `min`), `scaled`, or `level`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: Annotated[str, Field(min_length=1, max_length=512)]
+    raw: float | None = None
+    max: float | None = None
+    min: float = 0.0
+    scaled: Annotated[float, Field(ge=-1, le=1)] | None = None
+    level: float | str | None = None
+    scale: str | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "Rescored":
+        if [self.raw is not None and self.max is not None, self.scaled is not None, self.level is not None].count(
+            True
+        ) != 1:
+            raise ValueError("a score is raw with max, scaled, or a level")
+        return self
+
+    @property
+    def score(self) -> Score:
+        """The score as evidence has it."""
+        return Score(self.raw, self.max, self.min, self.scaled, self.level, self.scale)
+
+
 class Selected(BaseModel):
-    """Which pieces: of a source, and of an activity, with an id (`item`), or within a time; at least one of these."""
+    """
+    Which pieces: of a source, and of an activity, with an id (`item`), within a time, or with new `scores`; at least one.
+
+    Without `scores` it is asked what taking them back would do.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -26,6 +60,7 @@ class Selected(BaseModel):
     item: Text = ""
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
+    scores: Annotated[list[Rescored], Field(min_length=1, max_length=SCORES_MAX)] | None = None
 
 
 class Chosen(BaseModel):
@@ -37,19 +72,20 @@ class Chosen(BaseModel):
     id: Annotated[str, Field(min_length=1, max_length=512)]
 
 
-def correcting_router(database: Database, settings: Settings) -> APIRouter:
+def correcting_router(database: Database, references: References, settings: Settings) -> APIRouter:
     """Return the route."""
     router = APIRouter(tags=["corrections"])
 
     @router.post("/v1/corrections/preview")
     async def preview(body: Selected, caller: Caller) -> dict[str, Any]:
-        """What retracting these pieces would do: events by type, statuses, schools (small numbers null), and the pieces."""
+        """What correcting these pieces would do: events by type, statuses, schools (small numbers null), and the pieces."""
         caller.require("admin")
-        if not (body.activity or body.item or body.since or body.until):
-            raise InvalidEvent("say which pieces: by activity, item or time", pointer="/activity")
+        if not (body.activity or body.item or body.since or body.until or body.scores):
+            raise InvalidEvent("say which pieces: by activity, item, time or scores", pointer="/activity")
         since, until = (utc(moment) if moment is not None else "" for moment in (body.since, body.until))
-        selection = Selection(body.source, body.activity, body.item, since, until)
-        return await forecast(database, settings, caller.tenant, selection)
+        scores = {each.id: each.score for each in body.scores} if body.scores is not None else None
+        selection = Selection(body.source, body.activity, body.item, since, until, scores)
+        return await forecast(database, references, settings, caller.tenant, selection)
 
     @router.post("/v1/learners/{learner}/corrections/preview")
     async def preview_of(learner: str, body: Chosen, caller: Caller, tenant: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Decisions of people on learners: sign-offs, overrides, credits, placements, levels and goals."""
 
 import datetime
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -19,6 +20,7 @@ from shared.web import Caller
 ITEMS_MAX = 1000
 Text = Annotated[str, Field(max_length=2000)]
 Name = Annotated[str, Field(min_length=1, max_length=300)]
+Decide = Callable[[Identity, Sequence[Judgement]], Awaitable[dict[str, Any]]]
 
 
 class Body(BaseModel):
@@ -103,13 +105,13 @@ def deciding_router(judgements: Judgements, database: Database) -> APIRouter:
     """Return the routes; each decision answers with ids and positions once it is durable."""
     router = APIRouter(tags=["decisions"])
 
-    async def made(caller: Identity, decided: list[Judgement]) -> dict[str, Any]:
+    async def made(caller: Identity, decided: Sequence[Judgement]) -> dict[str, Any]:
         return _answer(await judgements.decide(caller.tenant, decided))
 
     @router.post("/v1/sign-offs", status_code=201)
     async def sign_off(body: SignOffs, caller: Caller) -> dict[str, Any]:
         """Confirm what the evidence shows, competencies or levels, one or a class at once."""
-        role = _role(caller, body.role)
+        role = role_of(caller, body.role)
         decided: list[Judgement] = []
         for item in body.items:
             if item.level is not None:
@@ -137,7 +139,7 @@ def deciding_router(judgements: Judgements, database: Database) -> APIRouter:
     async def override(body: Override, caller: Caller) -> dict[str, Any]:
         """Set a competency by hand; the computed value is kept beside it."""
         decided = _on_competency(
-            caller, _role(caller, body.role), body.learner, body.competency, "override", "override", body
+            caller, role_of(caller, body.role), body.learner, body.competency, "override", "override", body
         )
         until = utc(body.until) if body.until is not None else None
         evidence = tuple(body.evidence)
@@ -148,7 +150,7 @@ def deciding_router(judgements: Judgements, database: Database) -> APIRouter:
     @router.post("/v1/credits", status_code=201)
     async def credit(body: Credit, caller: Caller) -> dict[str, Any]:
         """Credit a competency for a transfer, a test or a substitution; it never expires."""
-        role = _role(caller, body.role)
+        role = role_of(caller, body.role)
         decided = _on_competency(caller, role, body.learner, body.competency, "credit", body.basis, body)
         return await made(caller, [msgspec.structs.replace(decided, provenance=body.provenance)])
 
@@ -156,21 +158,29 @@ def deciding_router(judgements: Judgements, database: Database) -> APIRouter:
     async def lift(id: str, body: Lift, caller: Caller) -> dict[str, Any]:
         """Undo a sign-off, override, credit or presumption of a competency."""
         decided = _on_competency(
-            caller, _role(caller, body.role), body.learner, body.competency, "lift", "override", body
+            caller, role_of(caller, body.role), body.learner, body.competency, "lift", "override", body
         )
         return await made(caller, [msgspec.structs.replace(decided, undoes=id)])
 
+    return _level_routes(router, judgements, made)
+
+
+def _level_routes(
+    router: APIRouter,
+    judgements: Judgements,
+    made: Callable[[Identity, Sequence[Judgement]], Awaitable[dict[str, Any]]],
+) -> APIRouter:
     @router.post("/v1/placements", status_code=201)
     async def place(body: Placement, caller: Caller) -> dict[str, Any]:
         """Place a learner on a level; what lies below without evidence is presumed until evidence speaks."""
-        role = _role(caller, body.role)
+        role = role_of(caller, body.role)
         placed = LevelDecided(body.learner, body.level, "place", role, caller.subject, body.reason)
         return _answer(await judgements.place(caller.tenant, placed))
 
     @router.post("/v1/level-decisions", status_code=201)
     async def decide_level(body: LevelDecision, caller: Caller) -> dict[str, Any]:
         """Withhold a level that was asked for, take an advancement back or undo that, or undo a sign-off; with a reason."""
-        role = _role(caller, body.role)
+        role = role_of(caller, body.role)
         review_at = body.review_at.isoformat() if body.review_at is not None else None
         decided = LevelDecided(
             body.learner, body.level, body.kind, role, caller.subject, body.reason, review_at, body.appeal_to
@@ -181,14 +191,14 @@ def deciding_router(judgements: Judgements, database: Database) -> APIRouter:
     async def choose(body: Goal, caller: Caller) -> dict[str, Any]:
         """Note the goal that a learner has chosen; by the learner, or by an adviser."""
         own = caller.learner == body.learner and "records:read:self" in caller.scopes
-        role = "learner" if own else _role(caller, None)
+        role = "learner" if own else role_of(caller, None)
         decided = LevelDecided(body.learner, body.level, "choose", role, caller.subject, options=tuple(body.options))
         return await made(caller, [decided])
 
     return router
 
 
-def _role(caller: Identity, named: str | None) -> str:
+def role_of(caller: Identity, named: str | None) -> str:
     """Return the role in which the caller decides; it must be one of the token's."""
     caller.require("decisions:write")
     if named is not None and named not in caller.roles:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from services.progression.curriculum.graph import frontier
-from services.progression.domain import describe
+from services.progression.describing import describe
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.logs import CONSUMER
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner

@@ -33,7 +33,7 @@ def shadowing_router(shadows: Shadows, settings: Settings) -> APIRouter:
         after: Annotated[str, Query(max_length=100)] = "",
         limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
     ) -> dict[str, Any]:
-        """Where a policy (its hash) and the live one disagree, by learner behind `after`, and since when."""
+        """Where a policy (its hash) and the live one disagree, of the next `limit` learners behind `after`, and since when."""
         caller.require("policy:write")
         return {"items": await shadows.differences(caller.tenant, policy, after, limit)}
 

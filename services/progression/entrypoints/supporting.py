@@ -1,36 +1,60 @@
 """Support by HTTP, for staff alone: never on family pages, transcripts, exports, or among public events."""
 
-import datetime
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
 
-from services.progression.handlers.supporting import support_of
+from services.progression.decisions import SupportDecided, SupportOutcome
+from services.progression.entrypoints.deciding import role_of
+from services.progression.handlers.judgements import Judgements
+from services.progression.handlers.supporting import open_support, support_of
 from shared.database import Database
 from shared.web import Caller
 
+LIMIT_MAX = 1000
 Role = Annotated[str, Query(pattern=r"^[a-z][a-z_]{0,39}$")]
 
 
-def supporting_router(database: Database) -> APIRouter:
-    """Return the route."""
+class Closing(BaseModel):
+    """What became of a suggestion that a person closes; `role` is one of the token's, the first where it is left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    scope: Annotated[str, Field(min_length=1, max_length=300)]
+    outcome: SupportOutcome
+    role: Annotated[str, Field(max_length=40)] | None = None
+    reason: Annotated[str, Field(max_length=2000)] = ""
+
+
+def supporting_router(database: Database, judgements: Judgements) -> APIRouter:
+    """Return the routes."""
     router = APIRouter(tags=["support"])
 
-    @router.get("/v1/learners/{learner}/support")
-    async def support(
-        learner: str,
+    @router.get("/v1/support")
+    async def open_(
         caller: Caller,
-        ends: Annotated[
-            datetime.date | None, Query(description="last day of the school year, else the next 30 June")
-        ] = None,
-        owner: Role = "teacher",
+        owner: Role | None = None,
+        after: Annotated[str, Query(max_length=100)] = "",
+        limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT_MAX,
     ) -> dict[str, Any]:
-        """What the record asks of adults now: side, cause, owner, date, weakest prerequisite; enough evidence; what is next."""
+        """What is suggested and open, learner by learner; `next` goes on from here, null at the end."""
         caller.require("decisions:write")
-        today = datetime.datetime.now(datetime.UTC).date()
-        last = ends or datetime.date(today.year + (today.month > 6), 6, 30)
-        over = (last + datetime.timedelta(days=1)).isoformat()
-        found = await support_of(database, caller.tenant, learner, today.isoformat(), over, owner)
-        return {"learner": learner, "as_of": today.isoformat(), **found}
+        found, next_ = await open_support(database, caller.tenant, after, limit, owner)
+        return {"items": found, "next": next_}
+
+    @router.get("/v1/learners/{learner}/support")
+    async def support(learner: str, caller: Caller) -> dict[str, Any]:
+        """What is suggested of a learner; where there is enough evidence; and the smallest that could settle the rest."""
+        caller.require("decisions:write")
+        return {"learner": learner, **await support_of(database, caller.tenant, learner)}
+
+    @router.post("/v1/learners/{learner}/support/close", status_code=201)
+    async def close(learner: str, body: Closing, caller: Caller) -> dict[str, Any]:
+        """Close a suggestion: the plan was changed, it is dismissed, or the learner has left."""
+        role = role_of(caller, body.role)
+        decided = SupportDecided(learner, body.scope, body.outcome, role, caller.subject, body.reason)
+        return {"items": [msgspec.to_builtins(each) for each in await judgements.decide(caller.tenant, [decided])]}
 
     return router

@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-from services.progression.analysis.comparison import Comparison, Verdict, verdict_of, verdict_under
+from services.progression.analysis.comparison import SCHOOL, Comparison, Verdict, verdict_of, verdict_under
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.histories import History, histories
 from services.progression.handlers.rules import rules_of
-from services.progression.handlers.schools import school_in, schools_of
+from services.progression.handlers.schools import groups_of, school_in, schools_of
 from services.progression.inputs import Key, valid_pieces
 from services.progression.policy import Policy, policy_from, read_policy
 from services.progression.rules import Activation, Mode, Rules
@@ -39,17 +39,18 @@ class Adoptions:
             Unavailable: the roster does not answer.
         """
         policy = read_policy(text)
-        schools = await schools_of(self._settings, tenant)
+        schools, groups = await schools_of(self._settings, tenant), await groups_of(self._settings, tenant)
         async with self._database.connection() as connection:
             rules = await rules_of(connection, tenant, None)
             bodies = await rulebook.policies_of(connection, tenant)
         policies = {digest: policy_from(msgspec.json.decode(body)) for digest, body in bodies}
         policies[policy.hash] = policy
         rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), framework, policy))
-        comparison = Comparison()
+        dimensions = tuple(sorted({name for named in groups.values() for name in named}))
+        comparison = Comparison(dimensions)
         async for page in histories(self._database, tenant, framework):
             # A page is some 10 ms of folding: requests and heartbeats go on meanwhile.
-            await asyncio.to_thread(_compare_page, comparison, page, rules, policies, schools)
+            await asyncio.to_thread(_compare_page, comparison, page, rules, policies, schools, groups)
         return policy, comparison.report()
 
     async def propose(
@@ -102,11 +103,15 @@ def _compare_page(
     rules: Rules,
     policies: dict[str, Policy],
     schools: dict[str, str],
+    groups: dict[str, dict[str, str]],
 ) -> None:
     for (_, learner, competency), state, history in page:
         before = verdict_of(state, policies.get(state.policy))
         after = verdict_then(competency, history, rules, policies)
-        comparison.add(learner, competency, school_in(schools, learner), before, after)
+        places = {SCHOOL: school_in(schools, learner)} | {
+            f: v for f, v in groups.get(learner, {}).items() if f != SCHOOL
+        }
+        comparison.add(learner, competency, places, before, after)
 
 
 def verdict_then(competency: str, history: History, rules: Rules, policies: dict[str, Policy]) -> Verdict:

@@ -7,15 +7,25 @@ import msgspec
 
 from services.progression.analysis.audit import Audit
 from services.progression.handlers.histories import histories
+from services.progression.handlers.schools import groups_of
 from services.progression.inputs import valid_pieces
 from services.progression.policy import policy_from
 from services.progression.standing import rule_of
 from services.progression.tables import rulebook
 from shared.database import Database
+from shared.settings import Settings
 
 
-async def audit_policies(database: Database, tenant: str, framework: str) -> list[dict[str, Any]]:
-    """Return the figures of every policy that decides a pair, by its pin."""
+async def audit_policies(
+    database: Database, settings: Settings, tenant: str, framework: str, outside: str
+) -> list[dict[str, Any]]:
+    """
+    Return the figures of every policy that decides a pair, by its pin; `outside` is the source of an outside test, or empty.
+
+    Raises:
+        Unavailable: the roster does not answer.
+    """
+    groups = await groups_of(settings, tenant)
     async with database.connection() as connection:
         bodies = await rulebook.policies_of(connection, tenant)
     policies = {digest: policy_from(msgspec.json.decode(body)) for digest, body in bodies}
@@ -23,10 +33,11 @@ async def audit_policies(database: Database, tenant: str, framework: str) -> lis
     async for page in histories(database, tenant, framework):
 
         def count(page: Any = page) -> None:
-            for _, state, history in page:
+            for (_, learner, competency), state, history in page:
                 rule = rule_of(policies.get(state.policy), state)
                 if rule is not None:
-                    audits.setdefault(state.policy, Audit()).add(rule, list(valid_pieces(history.evidence)))
+                    audit = audits.setdefault(state.policy, Audit(outside))
+                    audit.add(competency, rule, list(valid_pieces(history.evidence)), groups.get(learner, {}))
 
         await asyncio.to_thread(count)
     return [

@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
-from services.progression.correction import Forecast, Outcome, Selection, foresee
+from services.progression.correction import Forecast, Outcome, Selection, foresee, rescored_id
 from services.progression.handlers.histories import History, histories, histories_of
 from services.progression.handlers.memory import unpack_learner
+from services.progression.handlers.references import References
 from services.progression.handlers.rules import rules_of
 from services.progression.handlers.schools import school_in, schools_of
 from services.progression.inputs import Key, Learner, valid_pieces
@@ -21,15 +22,21 @@ from shared.database import Database
 from shared.errors import NotFound
 from shared.settings import Settings
 
+REFERENCES_PAGE = 1000
 Held = dict[Key, tuple[KeyState, History]]
 
 
-async def forecast(database: Database, settings: Settings, tenant: str, selection: Selection) -> dict[str, Any]:
+async def forecast(
+    database: Database, references: References, settings: Settings, tenant: str, selection: Selection
+) -> dict[str, Any]:
     """
-    Return the report of `Forecast`, and `items`: what is to be retracted, in the order in which to do it.
+    Return the report of `Forecast`, and `items`: what is to be taken back or superseded, in the order in which to do it.
+
+    An item is named by its source and id; with new scores also by its `evidence_id`, with the source's own id of the learner
+    (`learner`), and the id (`as`) and `score` that it is to have.
 
     Raises:
-        Unavailable: the roster does not answer.
+        Unavailable: the service that keeps roster and identities does not answer.
     """
     schools = await schools_of(settings, tenant)
     async with database.connection() as connection:
@@ -47,8 +54,24 @@ async def forecast(database: Database, settings: Settings, tenant: str, selectio
         await _add(database, found, tenant, whole, rules, policies, schools, selection)
         held = {last: held[last]}
     await _add(database, found, tenant, held, rules, policies, schools, selection)
-    items = [{"source": source, "id": id} for source, id in found.pieces]
-    return found.report() | {"items": items}
+    return found.report() | {"items": await _items(references, tenant, found, selection)}
+
+
+async def _items(references: References, tenant: str, found: Forecast, selection: Selection) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = [{"source": piece.order[2], "id": piece.order[3]} for _, piece in found.pieces]
+    if selection.scores is None:
+        return items
+    refs: dict[str, list[dict[str, str]]] = {}
+    learners = sorted({learner for learner, _ in found.pieces})
+    for start in range(0, len(learners), REFERENCES_PAGE):
+        refs |= await references.of(tenant, selection.source, learners[start : start + REFERENCES_PAGE])
+    for item, (learner, piece) in zip(items, found.pieces, strict=True):
+        score = selection.scores[item["id"]]
+        item |= {
+            "evidence_id": piece.evidence_id, "learner": refs[learner][0]["id"] if refs[learner] else None,
+            "as": rescored_id(item["source"], item["id"], score), "score": msgspec.to_builtins(score),
+        }  # fmt: skip
+    return items
 
 
 async def _add(

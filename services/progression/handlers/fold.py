@@ -5,6 +5,7 @@ A shard has one owner, which caches what it folds; the shards of a batch are loa
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Sequence
 
 import msgspec
@@ -12,9 +13,11 @@ import msgspec
 from services.progression.advancement import deadline_of
 from services.progression.decisions import CLOCK_TICKED, ClockTicked
 from services.progression.domain import Entry, ShardFold
+from services.progression.handlers.clock import Clock
 from services.progression.handlers.loading import (
     load_histories,
     load_inputs,
+    load_prerequisites,
     load_standings,
     load_states,
     load_states_of,
@@ -36,8 +39,10 @@ from shared.events import Envelope, decode_envelope, encode_json, now
 from shared.settings import Settings
 from shared.shards import stable_id
 
-SWEEP_LEARNERS = 200
-"""Learners refolded in one batch after new rules; about 50 ms of work."""
+SWEEP_S = 0.03
+"""CPU seconds that the refolding of one batch after new rules is to take: evidence that arrives meanwhile waits for it."""
+SWEEP_LEARNERS, SWEEP_LEARNERS_MAX = 20, 500
+"""Learners of the first such batch, and of the largest."""
 DUE_KEYS = 1000
 """Keys and levels that one tick reaches."""
 INPUTS_A_SLICE = 500
@@ -48,15 +53,24 @@ class MasteryFold:
     """Folds evidence and decisions into mastery: the handler of the consumer `progression`."""
 
     def __init__(
-        self, database: Database, logs: Logs, settings: Settings, committed: Callable[[Sequence[LogRow]], None]
+        self,
+        database: Database,
+        logs: Logs,
+        settings: Settings,
+        clock: Clock,
+        committed: Callable[[Sequence[LogRow]], None],
     ) -> None:
         self._database = database
+        self._clock = clock
         self._logs = logs
         self._settings = settings
         self._tell_committed = committed
         self._written = Outcome()
         self._shards: dict[int, Shard] = {}
         self._rules = RuleBook(database)
+        self._sweeping = -1
+        """The shard that was swept last: they take turns, a batch each."""
+        self._sweep_learners = SWEEP_LEARNERS
 
     async def claimed(self, shards: Collection[int]) -> None:
         """Load the rules and blocked learners of the shards."""
@@ -85,10 +99,15 @@ class MasteryFold:
         self._written = Outcome()
 
     def pending(self, shards: Collection[int]) -> list[int]:
-        """Return the shards with a sweep to go on with, or a deadline that has passed."""
-        time = now()
+        """Return the shards with a deadline that has passed, and the next of those with a sweep to go on with."""
+        at = now() if self._clock.believed else ""
         mine = [self._shards[number] for number in shards if number in self._shards]
-        return [s.number for s in mine if s.sweep or (s.deadline is not None and s.deadline <= time)]
+        waiting = [s.number for s in mine if not s.sweep and s.deadline is not None and s.deadline <= at]
+        sweeping = sorted(s.number for s in mine if s.sweep)
+        if sweeping:
+            self._sweeping = next((number for number in sweeping if number > self._sweeping), sweeping[0])
+            waiting.append(self._sweeping)
+        return waiting
 
     async def fold(self, batches: Sequence[ShardBatch], settle: Settle) -> Write:
         """Fold the batches of several shards and return their common write."""
@@ -109,9 +128,14 @@ class MasteryFold:
                 before = shard.journal_pos
                 runs.append((shard, fold, self._journal(batch.events, shard, outcome, missing)))
                 outcome.events[batch.shard] = set(range(before + 1, shard.journal_pos + 1))
+            elif not batch.decisions and shard.sweep:
+                # What is in flight of other shards is none of this one's learners: folding and committing overlap.
+                if shard.in_flight:
+                    await settle()
+                await self._sweep(shard, fold, settle, outcome)
             elif not batch.decisions:
                 await settle()
-                await (self._sweep if shard.sweep else self._tick)(shard, fold, settle, outcome)
+                await self._tick(shard, fold, settle, outcome)
             await asyncio.sleep(0)
         await load_states(self._database, missing)
         await self._fold_runs(runs, settle)
@@ -202,6 +226,7 @@ class MasteryFold:
             for change in fold.changes:
                 affected[change.tenant, change.learner] = shard
         await load_standings(self._database, affected)
+        await load_prerequisites(self._database, [fold for _, fold in folds])
         for shard, fold in folds:
             states = fold.describe_touched()
             told = fold.tell(shard.learners)
@@ -267,18 +292,20 @@ class MasteryFold:
 
     async def _tick(self, shard: Shard, fold: ShardFold, settle: Settle, outcome: Outcome) -> None:
         """Let the clock tick for what is due: the only way in which time enters."""
-        time = now()
         async with self._database.connection() as connection:
-            due = await key_states.load_due(connection, shard.number, time, DUE_KEYS)
-            later = await key_states.next_deadlines(connection, [shard.number], time)
-        shard.deadline = time if len(due) == DUE_KEYS else later.get(shard.number)
+            at = await self._clock.look(connection)
+            if at is None:
+                return
+            due = await key_states.load_due(connection, shard.number, at, DUE_KEYS)
+            later = await key_states.next_deadlines(connection, [shard.number], at)
+        shard.deadline = at if len(due) == DUE_KEYS else later.get(shard.number)
         by_learner: dict[Learner, list[str]] = {}
         for tenant, learner, competency in due:
             by_learner.setdefault((tenant, learner), []).extend([competency] if competency is not None else [])
         ticks = [
             Envelope(
-                id=stable_id(tenant, learner, "tick", time), type=CLOCK_TICKED, tenant=tenant, subject=learner, time=time,
-                data=msgspec.Raw(encode_json(ClockTicked(learner, time, tuple(competencies)))),
+                id=stable_id(tenant, learner, "tick", at), type=CLOCK_TICKED, tenant=tenant, subject=learner, time=at,
+                data=msgspec.Raw(encode_json(ClockTicked(learner, at, tuple(competencies)))),
                 generation=0, shard=shard.number, position=0,
             )
             for (tenant, learner), competencies in by_learner.items()
@@ -290,7 +317,9 @@ class MasteryFold:
         tenant, after = next(iter(shard.sweep.items()))
         rules = shard.rules[tenant]
         async with self._database.connection() as connection:
-            names = await key_states.stale_learners(connection, shard.number, tenant, rules.no, after, SWEEP_LEARNERS)
+            names = await key_states.stale_learners(
+                connection, shard.number, tenant, rules.no, after, self._sweep_learners
+            )
         if not names:
             del shard.sweep[tenant]
             await self._note_recalculations(shard, tenant, "finished", rules.swept, outcome)
@@ -298,7 +327,10 @@ class MasteryFold:
             outcome.swept.append((shard.number, tenant, rules.no))
             return
         shard.sweep[tenant] = names[-1]
+        started = time.thread_time()
         await self._refold(shard, fold, [(tenant, name) for name in names], settle)
+        fitting = len(names) * SWEEP_S / max(time.thread_time() - started, 0.001)
+        self._sweep_learners = max(1, min(round(fitting), 2 * self._sweep_learners, SWEEP_LEARNERS_MAX))
 
     async def _note_recalculations(self, shard: Shard, tenant: str, kind: Moment, after: int, outcome: Outcome) -> None:
         """Tell where the batches of the activations behind `after` begin or end in a shard."""

@@ -5,26 +5,41 @@ from collections.abc import Sequence
 
 import msgspec
 
+from services.progression.advancement import level_terms
 from services.progression.curriculum import Framework, framework_of
-from services.progression.decisions import COMPETENCY_DECIDED, LEVEL_DECIDED, CompetencyDecided, LevelDecided
-from services.progression.domain import level_terms
+from services.progression.decisions import (
+    COMPETENCY_DECIDED,
+    LEVEL_DECIDED,
+    SUPPORT_DECIDED,
+    CompetencyDecided,
+    LevelDecided,
+    SupportDecided,
+)
+from services.progression.handlers.clock import Clock
 from services.progression.handlers.logs import Logs
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
 from services.progression.handlers.rules import rules_of
 from services.progression.learner import LearnerState
-from services.progression.level_fold import framework_of_level, may_sign_off
+from services.progression.level_fold import REVIEW_DAYS, framework_of_level, may_sign_off
 from services.progression.policy import Policy, policy_from
 from services.progression.policy.rule import shifted
+from services.progression.school_calendar import local_day, school_day_after
+from services.progression.support_fold import LEADER
 from services.progression.tables import key_states, rulebook
 from shared.crash_points import reach
 from shared.database import Connection, Database
-from shared.errors import Forbidden, InvalidEvent
+from shared.errors import Forbidden, InvalidEvent, NotFound
 from shared.event_log import Head
 from shared.events import Draft, Position, encode_json, envelope, now
 from shared.settings import Settings
 from shared.shards import shard_of
 
-Judgement = CompetencyDecided | LevelDecided
+Judgement = CompetencyDecided | LevelDecided | SupportDecided
+TYPES: dict[type[Judgement], str] = {
+    CompetencyDecided: COMPETENCY_DECIDED,
+    LevelDecided: LEVEL_DECIDED,
+    SupportDecided: SUPPORT_DECIDED,
+}
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -38,8 +53,9 @@ class Made(msgspec.Struct, frozen=True):
 class Judgements:
     """Puts decisions on learners into the inbox."""
 
-    def __init__(self, database: Database, logs: Logs, settings: Settings) -> None:
+    def __init__(self, database: Database, logs: Logs, settings: Settings, clock: Clock) -> None:
         self._database = database
+        self._clock = clock
         self._log = logs.decisions
         self._shards = settings.shards
 
@@ -50,7 +66,9 @@ class Judgements:
         Raises:
             InvalidEvent: of something that no framework has, or without what the policy asks for; with a pointer.
             Forbidden: the role may not do this under the policy.
+            Unavailable: the clock that would date them is not believed.
         """
+        self._clock.require()
         async with self._database.transaction() as connection:
             frameworks = {f.id: f for f in map(read_framework, await rulebook.frameworks_of(connection, tenant))}
             checked = [
@@ -100,28 +118,55 @@ class Judgements:
             uuid.UUID(judgement.learner)
         except ValueError as error:
             raise InvalidEvent("not the opaque id of a learner", pointer=f"{at}/learner") from error
+        if isinstance(judgement, SupportDecided):
+            if judgement.scope not in (await self._standing(connection, tenant, judgement.learner)).support:
+                raise NotFound(f"no support is suggested on {judgement.scope[:100]!r}")
+            return judgement
         if isinstance(judgement, LevelDecided):
             leveled = _framework_with(judgement.level, frameworks, f"{at}/level")
             if judgement.kind == "sign_off":
                 await self._check_signer(connection, tenant, judgement, leveled.levels[judgement.level][0])
             if judgement.kind in ("withhold", "withdraw", "reinstate", "lift") and not judgement.reason:
                 raise InvalidEvent("a person who decides this gives a reason", pointer=f"{at}/reason")
+            if judgement.kind == "withhold":
+                return await self._reviewed(connection, tenant, judgement, at)
             return judgement
         framework = frameworks.get(framework_of(judgement.competency))
         if framework is None or judgement.competency not in framework.by_id:
             raise InvalidEvent(f"no framework has {judgement.competency}", pointer=f"{at}/competency")
         if judgement.kind == "override":
             return _checked_override(judgement, await self._policy(connection, tenant, judgement), at)
+        if judgement.kind == "sign_off" and judgement.role == LEADER:
+            asked, _, late = (await self._standing(connection, tenant, judgement.learner)).awaiting.get(
+                judgement.competency, ("", "", "")
+            )
+            return msgspec.structs.replace(judgement, instead_of=asked if not late else "")
         return judgement
+
+    async def _reviewed(self, connection: Connection, tenant: str, withheld: LevelDecided, at: str) -> LevelDecided:
+        """Return a refusal with the day of its review, which lies within 20 school days: the last of them if none is named."""
+        rules = await rules_of(connection, tenant, "")
+        zone = rules.zones[-1] or "UTC"
+        today = local_day(now(), zone)
+        latest = school_day_after(today, REVIEW_DAYS, rules.breaks[-1]).isoformat()
+        review_at = withheld.review_at or latest
+        if not today.isoformat() <= review_at <= latest:
+            raise InvalidEvent(
+                f"it is reviewed within {REVIEW_DAYS} school days, by {latest}", pointer=f"{at}/review_at"
+            )
+        return msgspec.structs.replace(withheld, review_at=review_at)
 
     async def _check_signer(self, connection: Connection, tenant: str, signed: LevelDecided, member: str) -> None:
         """Refuse a role that the level's rule does not ask for; `member` is a competency of the level."""
         rules = await rules_of(connection, tenant, framework_of(member))
         asked = level_terms(rules, member, rules.no).role
-        stored = await key_states.standing_of(connection, tenant, signed.learner)
-        standing = unpack_learner(stored) if stored is not None else LearnerState()
+        standing = await self._standing(connection, tenant, signed.learner)
         if not may_sign_off(standing, signed.level, asked, signed.role):
             raise Forbidden(f"{signed.level} is signed off by a {asked}, not by a {signed.role}")
+
+    async def _standing(self, connection: Connection, tenant: str, learner: str) -> LearnerState:
+        stored = await key_states.standing_of(connection, tenant, learner)
+        return unpack_learner(stored) if stored is not None else LearnerState()
 
     async def _policy(self, connection: Connection, tenant: str, judgement: CompetencyDecided) -> Policy | None:
         """Return the policy that is pinned to the key, or in force for what has no evidence yet."""
@@ -135,9 +180,8 @@ class Judgements:
         return policy_from(msgspec.json.decode(body)) if body is not None else None
 
     def _draft(self, tenant: str, id: str, judgement: Judgement) -> Draft:
-        type = COMPETENCY_DECIDED if isinstance(judgement, CompetencyDecided) else LEVEL_DECIDED
         body = envelope(
-            id=id, source="progression", type=type, tenant=tenant, subject=judgement.learner, time=now(),
+            id=id, source="progression", type=TYPES[type(judgement)], tenant=tenant, subject=judgement.learner, time=now(),
             data=encode_json(judgement),
         )  # fmt: skip
         return Draft(shard_of(tenant, judgement.learner, self._shards), tenant, judgement.learner, body)

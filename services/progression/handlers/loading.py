@@ -8,7 +8,7 @@ one of their keys is in flight: the journal of the batch in flight is not visibl
 from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
 
-from services.progression.domain import Entry
+from services.progression.domain import Entry, ShardFold
 from services.progression.handlers.memory import Shard, unpack_key, unpack_learner
 from services.progression.inputs import Input, Key, Learner, absorb, decode
 from services.progression.journal import unpack_entries
@@ -27,6 +27,22 @@ async def load_states(database: Database, wanted: Mapping[Key, Shard]) -> None:
     for tenant, learner, competency, rules_no, state in rows:
         key = (tenant, learner, competency)
         wanted[key].entries[key] = Entry(unpack_key(state), rules_no)
+
+
+async def load_prerequisites(database: Database, folds: Iterable[ShardFold]) -> None:
+    """
+    Read the scores that folds want of keys they do not hold, and that are not cached since.
+
+    A key of the batch that is stored was read before the fold began, so what is stored is what it was at that input.
+    """
+    unread = {key: fold for fold in folds for key in fold.unread}
+    if not unread:
+        return
+    async with database.connection() as connection:
+        rows = await key_states.load_states(connection, unread)
+    for tenant, learner, competency, _, state in rows:
+        key = (tenant, learner, competency)
+        unread[key].read(key, unpack_key(state))
 
 
 async def load_states_of(database: Database, shard: Shard, learners: Collection[Learner]) -> dict[Learner, list[Key]]:

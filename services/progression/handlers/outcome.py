@@ -10,7 +10,7 @@ from services.progression.identities import ERASED, told_of
 from services.progression.inputs import Key, Learner
 from services.progression.journal import JournalEntry, JournalRow, pack_entries
 from services.progression.tables import erasing, journals, key_states, rulebook, set_apart
-from services.progression.telling import Told
+from services.progression.telling import SUPPORT, Told
 from shared.consumer import ShardBatch
 from shared.contracts import CHECKPOINT, IDENTITY_ERASED, MASTERY_UPDATED, Checkpoint, IdentityErased, MasteryUpdated
 from shared.crash_points import reach
@@ -32,6 +32,7 @@ class Outcome:
         self.standings: dict[Learner, tuple[int, bytes, str | None]] = {}
         self.progression: list[Draft] = []
         self.advancement: list[Draft] = []
+        self.support: list[Draft] = []
         self.decisions: list[Draft] = []
         self.activations: list[tuple[Any, ...]] = []
         self.swept: list[tuple[int, str, int]] = []
@@ -48,13 +49,14 @@ class Outcome:
         return min((entries[0].pos for key, entries in groups if key[:2] == learner), default=0)
 
     def note_told(self, shard: int, told: Sequence[Told]) -> None:
-        """Add public events."""
+        """Add public events; those on support go to a restricted topic."""
         for event in told:
             body = envelope(
                 id=event.id, source="progression", type=event.type, tenant=event.tenant, subject=event.learner,
                 time=event.time, data=encode_json(event.data), cause=event.data["cause"]["id"],
             )  # fmt: skip
-            self.advancement.append(Draft(shard, event.tenant, event.learner, body))
+            log = self.support if event.type.startswith(SUPPORT) else self.advancement
+            log.append(Draft(shard, event.tenant, event.learner, body))
 
     def note_decided(self, shard: int, decided: Sequence[tuple[str, str, CompetencyDecided]]) -> None:
         """Put what follows for other competencies into the inbox, where a person's decision would come."""
@@ -113,6 +115,7 @@ class Outcome:
             connection,
             [
                 (logs.advancement, self.advancement),
+                (logs.support, self.support),
                 (logs.decisions, self.decisions),
                 (logs.progression, self.progression),
             ],

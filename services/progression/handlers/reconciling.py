@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from services.progression.domain import describe
+from services.progression.describing import describe
 from services.progression.handlers.histories import History
 from services.progression.handlers.logs import CONSUMER, Logs
 from services.progression.handlers.memory import unpack_key

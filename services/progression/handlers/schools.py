@@ -1,12 +1,13 @@
-"""Which school a learner goes to, asked of the service that keeps the roster."""
+"""Which school a learner goes to, and which groups they are in, asked of the service that keeps the roster."""
 
 import msgspec
 
-from services.progression.analysis.comparison import NO_SCHOOL
+from services.progression.analysis.comparison import UNKNOWN
 from shared.peer import Peer
 from shared.settings import Settings
 
 TIMEOUT_S = 60.0
+GROUPS_PAGE = 1000
 
 
 async def schools_of(settings: Settings, tenant: str) -> dict[str, str]:
@@ -24,6 +25,40 @@ async def schools_of(settings: Settings, tenant: str) -> dict[str, str]:
     return msgspec.json.decode(answer.content, type=dict[str, str])
 
 
+class _Member(msgspec.Struct):
+    learner: str
+    group: str
+    value: str
+
+
+class _Members(msgspec.Struct):
+    items: list[_Member]
+    next: str
+
+
+async def groups_of(settings: Settings, tenant: str) -> dict[str, dict[str, str]]:
+    """
+    Return the groups of every learner that is in any, by their names, with the value in each.
+
+    Raises:
+        Unavailable: the service does not answer.
+    """
+    evidence = Peer(settings.evidence_url, settings, timeout_s=TIMEOUT_S)
+    groups: dict[str, dict[str, str]] = {}
+    after = ""
+    try:
+        while True:
+            query: dict[str, str | int] = {"tenant": tenant, "after": after, "limit": GROUPS_PAGE}
+            page = msgspec.json.decode((await evidence.ask("/v1/roster/groups", query)).content, type=_Members)
+            if not page.items:
+                return groups
+            for member in page.items:
+                groups.setdefault(member.learner, {})[member.group] = member.value
+            after = page.next
+    finally:
+        await evidence.close()
+
+
 def school_in(schools: dict[str, str], learner: str) -> str:
-    """Return a learner's school, `NO_SCHOOL` where the roster has none."""
-    return schools.get(learner, NO_SCHOOL)
+    """Return a learner's school, `UNKNOWN` where the roster has none."""
+    return schools.get(learner, UNKNOWN)

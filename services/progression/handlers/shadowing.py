@@ -86,7 +86,7 @@ class Shadows:
         return shadows
 
     async def differences(self, tenant: str, policy: str, after: str, limit: int) -> list[dict[str, Any]]:
-        """Return the log of differences by learner behind one."""
+        """Return the log of differences of the next `limit` learners behind one."""
         async with self._database.connection() as connection:
             return [dict(row) for row in await tables.differences(connection, tenant, policy, after, limit)]
 

@@ -7,9 +7,11 @@ import msgspec
 
 from services.progression.handlers.memory import unpack_learner
 from services.progression.handlers.rules import rules_of
-from services.progression.level_fold import ESCALATES_AFTER, LEADER
-from services.progression.school_calendar import weekdays_later
+from services.progression.level_fold import ESCALATES_AFTER
+from services.progression.school_calendar import school_days_later
+from services.progression.support_fold import LEADER
 from services.progression.tables import key_states
+from services.progression.telling import is_level
 from shared.database import Database
 from shared.events import now
 
@@ -39,12 +41,13 @@ async def waiting(
     """
     async with database.connection() as connection:
         rows = await key_states.standings_behind(connection, tenant, after, LEARNERS_A_PAGE, learners)
-        breaks = (await rules_of(connection, tenant, "")).breaks[-1]
+        rules = await rules_of(connection, tenant, "")
+    breaks, zone = rules.breaks[-1], rules.zones[-1] or "UTC"
     found: list[Waiting] = []
     at = now()
     for learner, state in rows:
         for scope, (asked, since, escalates) in unpack_learner(state).awaiting.items():
-            escalate_at = escalates or weekdays_later(since, ESCALATES_AFTER, breaks)
+            escalate_at = escalates or school_days_later(since, ESCALATES_AFTER, breaks, zone)
             item = _waiting(learner, scope, asked, since, escalate_at, at)
             if role is None or role in item.roles:
                 found.append(item)
@@ -54,7 +57,8 @@ async def waiting(
 
 
 def _waiting(learner: str, scope: str, role: str, since: str, escalate_at: str, at: str) -> Waiting:
-    is_level = "#" in scope.partition(":")[0]
     late = escalate_at <= at
-    also = (LEADER,) if is_level and late and role != LEADER else ()
-    return Waiting(learner, "level" if is_level else "competency", scope, (role, *also), since, escalate_at, late)
+    also = (LEADER,) if late and role != LEADER else ()
+    return Waiting(
+        learner, "level" if is_level(scope) else "competency", scope, (role, *also), since, escalate_at, late
+    )

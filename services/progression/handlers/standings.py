@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from services.progression.curriculum import Framework, framework_of, level_id
-from services.progression.domain import describe
+from services.progression.describing import describe
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
 from services.progression.learner import LearnerState
 from services.progression.policy import policy_from

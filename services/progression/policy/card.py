@@ -7,6 +7,7 @@ from services.progression.policy.effort import AT_THE_CUT, PIECES_MAX, STANDARDS
 from services.progression.policy.language import Policy
 from services.progression.policy.members import Sufficiency
 from services.progression.policy.requirements import Group, Require
+from services.progression.policy.support import Support
 from shared.contracts import Kind
 
 KINDS: dict[Kind, str] = {
@@ -34,7 +35,7 @@ def card_of(policy: Policy) -> Card:
     return Card(
         (_counts(policy), _joins(policy), _opens(policy), _records(policy), _keeps(policy), _advances(policy)),
         effort,
-        _asks(effort),
+        _asks(effort, policy.support),
     )
 
 
@@ -125,7 +126,7 @@ def _keeps(policy: Policy) -> str:
         many = f"{_count(rule.below_last, 'newer piece')} below {rule.below:g}"
         asks.append(f"{many}{' in a row' if rule.below_last > 1 else ''}")
     if rule.reverify_days:
-        asks.append(f"{rule.reverify_days} days without newer work at the goal")
+        asks.append(f"{rule.reverify_days} school days without newer work at the goal")
     stays = "What is on the record stays there unless the work it rests on turns out to be wrong"
     if not asks:
         return f"{stays}, and newer work asks for no re-check."
@@ -192,12 +193,14 @@ def _shows(words: str, need: Sufficiency, kinds: Sequence[Kind]) -> str:
     return f"the work shows {words}{f' (with {_and(base)})' if base else ''}"
 
 
-def _asks(effort: Effort) -> tuple[str, ...]:
+def _asks(effort: Effort, support: Support | None) -> tuple[str, ...]:
     said = []
     if effort.provisional is not None:
         said.append(f"To go on: {_pieces(effort.provisional)}.")
     signed = "".join(f", and the confirmation of a {role.replace('_', ' ')}" for role in effort.signed)
     said.append(f"For the record: {_pieces(effort.mastered)}{signed}.")
+    if support is not None:
+        said.append(_helps(support))
     year = effort.rechecks_a_year
     if year:
         all_year = f"about {round(year * STANDARDS)} for a learner with {STANDARDS} standards on the record"
@@ -206,6 +209,23 @@ def _asks(effort: Effort) -> tuple[str, ...]:
         said.append("Re-checks a year: none.")
     said.append(f"A typical learner is one who has it: {AT_THE_CUT:.0%} of the pieces are at the goal.")
     return tuple(said)
+
+
+def _helps(support: Support) -> str:
+    """Say when an adult is asked for support."""
+    when = []
+    if support.class_work is not None:
+        pieces, below = support.class_work.pieces, support.class_work.below
+        when.append(f"{_count(pieces, 'piece')} of work of which none of the last {_count(below, '')} is at the goal")
+    if support.practice is not None:
+        when.append(
+            f"{support.practice.items} items of practice on {_count(support.practice.days, 'day')} without the goal"
+        )
+    if support.waits.sign_off is not None:
+        when.append(f"{_count(support.waits.sign_off, 'school day')} without a confirmation that alone is missing")
+    if support.waits.placement is not None:
+        when.append(f"{_count(support.waits.placement, 'school day')} without a place on a level that is ready")
+    return f"An adult is asked to help after {_and(when, 'or')}." if when else "No adult is asked to help."
 
 
 def _pieces(pieces: Pieces) -> str:

@@ -30,6 +30,7 @@ from services.progression.policy.members import (
 )
 from services.progression.policy.requirements import Advancement
 from services.progression.policy.rule import Rule, compile_rule
+from services.progression.policy.support import Support
 from shared.contracts import PolicyRef
 
 PROBABLE = frozenset(("bkt", "beta_binomial", "irt_eap", "growth_filter"))
@@ -55,6 +56,7 @@ class Policy(Part):
     sign_off: SignOff | None = None
     upkeep: Upkeep = Upkeep()
     override: Override | None = None
+    support: Support | None = None
     gating: Literal["advisory"] = "advisory"
     settle: int = Field(0, ge=0, le=14 * 24 * 60, description="minutes that level events wait for an undo")
     applies_to: Selector | None = None
@@ -153,11 +155,12 @@ class Policy(Part):
     @functools.cached_property
     def knows_days(self) -> bool:
         """Whether it matters where a school day begins."""
-        return self.evidence.collapse != "none" or any(path.sufficiency.min_occasions > 1 for path in self.paths)
+        occasions = any(path.sufficiency.min_occasions > 1 for path in self.paths)
+        return self.evidence.collapse != "none" or self.support is not None or occasions
 
     @property
     def ages(self) -> bool:
-        """Whether it matters when school is out: time alone makes what is on the record due for a re-check."""
+        """Whether it matters when there is school: time alone makes what is on the record due for a re-check."""
         return self.upkeep.reverify_after_days is not None
 
     @functools.cached_property

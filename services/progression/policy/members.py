@@ -201,7 +201,8 @@ class Upkeep(Part):
     """
     What makes a mastered competency due for a re-check, and what spares one.
 
-    `by_use`: success on a competency that needs this one is a re-check. At most `max_per_week` are asked of a learner.
+    `reverify_after_days` are school days. `by_use`: success on a competency that needs this one is a re-check. At most
+    `max_per_week` are asked of a learner.
     """
 
     on_contradiction: Contradiction | None = None

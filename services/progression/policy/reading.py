@@ -16,8 +16,7 @@ POLICY_BYTES_MAX = 64 * 1024
 UNDECIDED = {
     "version": "a policy's version is the hash of its content",
     "compat": "evidence.collapse: canvas_compat is the one that there is",
-    "stuck": "when a learner is stuck is not decided here",
-    "support": "when support is suggested is not decided here",
+    "stuck": "nobody is called stuck; say support",
     "effective_from": "a policy is in force from when it is set",
     "target_policy": "each policy is a file of its own",
     "evidence.window.enrolment": "evidence does not tell the enrolment it belongs to",

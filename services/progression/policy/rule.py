@@ -77,7 +77,7 @@ class Rule:
         "activities", "age", "assessors", "assisted", "below", "below_last", "bottom", "breaks", "collapse", "confirm_on", "cut",
         "day", "follows", "gap_s", "groups", "halving", "kinds", "last", "levels", "min_items", "missing_counts", "place",
         "plain", "policy", "provisional", "reassess", "reverify_days", "routes", "scored", "since", "single", "starts", "steps",
-        "tallies", "time_zone", "tracks", "watches", "window",
+        "support", "tallies", "time_zone", "tracks", "watches", "window",
     )  # fmt: skip
 
     def __init__(self, policy: "Policy", time_zone: str, dok: int | None, breaks: str) -> None:
@@ -98,6 +98,7 @@ class Rule:
         route = self.routes[0]
         self.single = len(self.tracks) == len(self.routes) == 1 and not route.role and not self.confirm_on
         self.plain = self.steps and not self.groups
+        self.support = policy.support
 
     def _take_evidence(self, policy: "Policy", time_zone: str) -> None:
         evidence, scale = policy.evidence, policy.scale

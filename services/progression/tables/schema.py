@@ -198,3 +198,9 @@ shadow_difference = sa.Table(
     sa.Column("since", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     sa.ForeignKeyConstraint(["tenant", "policy"], _OF_SHADOW, ondelete="cascade"),
 )
+clock_seen = sa.Table(
+    "clock_seen",
+    metadata,
+    sa.Column("one", sa.Boolean, sa.CheckConstraint("one"), primary_key=True, server_default=sa.true()),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+)

@@ -48,10 +48,12 @@ async def count(connection: Connection, tenant: str, policy: str) -> list[Any]:
 
 
 async def differences(connection: Connection, tenant: str, policy: str, after: str, limit: int) -> list[Any]:
-    """Return differences by learner behind one."""
+    """Return the differences of the next `limit` learners behind one, in order."""
     return await connection.fetch(
         "select learner, competency, live, shadow, live_shown_at, shadow_shown_at, since from shadow_difference"
-        " where tenant = $1 and policy = $2 and learner > $3 order by learner, competency limit $4",
+        " where tenant = $1 and policy = $2 and learner in (select distinct learner from shadow_difference"
+        "   where tenant = $1 and policy = $2 and learner > $3 order by learner limit $4)"
+        " order by learner, competency",
         tenant, policy, after, limit,
     )  # fmt: skip
 

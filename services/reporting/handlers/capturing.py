@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 from services.reporting.domain.continuum import Standard
 from services.reporting.domain.marks import Marks, marks_of
 from services.reporting.handlers.access import AccessLog, check_class
+from services.reporting.handlers.cached import Cached
 from services.reporting.handlers.on_behalf import OWN_SOURCE, OnBehalf
 from services.reporting.handlers.people import People
 from services.reporting.tables.reads import snapshot
@@ -18,6 +19,8 @@ from shared.peer import Peer
 
 AT_ONCE = 4
 """Standards side by side; more do not fit a screen."""
+SCALES_KEPT_S = 10.0
+"""A class is marked in a minute: the scale is not asked for at every tap."""
 
 
 class Capturing:
@@ -32,6 +35,7 @@ class Capturing:
         self._in_evidence = in_evidence
         self._people = people
         self._log = log
+        self._scales = Cached(SCALES_KEPT_S)
 
     async def page(self, caller: Identity, *, class_id: str, competencies: Sequence[str], done: str) -> dict[str, Any]:
         """Return a class by the standards to observe; raises `NotFound` or `Forbidden`."""
@@ -111,9 +115,13 @@ class Capturing:
         )  # fmt: skip
 
     async def _marks(self, tenant: str, competency: str) -> Marks:
-        answer = await self._progression.ask("/v1/policies/in-force", {"tenant": tenant, "competency": competency})
-        items = answer.json()["items"]
-        return marks_of(items[0]["scale"] if items else None)
+        async def fresh() -> Marks:
+            answer = await self._progression.ask("/v1/policies/in-force", {"tenant": tenant, "competency": competency})
+            items = answer.json()["items"]
+            return marks_of(items[0]["scale"] if items else None)
+
+        found: Marks = await self._scales.get((tenant, competency), fresh)
+        return found
 
     async def _introduce(self, tenant: str, learner: str) -> None:
         body = {"tenant": tenant, "source": OWN_SOURCE, "learners": [learner]}

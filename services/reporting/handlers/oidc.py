@@ -119,11 +119,9 @@ class Provider:
     async def _verified(self, token: str) -> dict[str, Any]:
         """Return the claims of an ID token: OpenID Connect Core 1.0, 3.1.3.7."""
         try:
-            header = jwt.get_unverified_header(token)
-            if header.get("alg") not in PROVIDER_ALGORITHMS:
-                raise Unauthorized("the ID token is signed in a way that is not accepted")
+            key = await self._key(jwt.get_unverified_header(token).get("kid"))
             claims: dict[str, Any] = jwt.decode(
-                token, (await self._key(header.get("kid"))).key, algorithms=[header["alg"]],
+                token, key.key, algorithms=PROVIDER_ALGORITHMS,
                 audience=self._settings.oidc_client_id, issuer=self._settings.oidc_issuer, leeway=LEEWAY_S,
                 options={"require": ["exp", "iat", "iss", "aud", "sub"]},
             )  # fmt: skip

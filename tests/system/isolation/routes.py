@@ -87,6 +87,8 @@ PROGRESSION: dict[str, Case] = {
     "GET /v1/learners/{learner}/mastery": NONE,
     "GET /v1/learners/{learner}/frontier": NONE,
     "GET /v1/learners/{learner}/support": NONE,
+    "POST /v1/learners/{learner}/support/close": ({"scope": "{competency}", "outcome": "dismissed"}, ""),
+    "GET /v1/support": NONE,
     "GET /v1/learners/{learner}/advancements": NONE,
     "GET /v1/learners/{learner}/competencies/{competency}/explanation": NONE,
     "POST /v1/learners/{learner}/redrive": NONE,

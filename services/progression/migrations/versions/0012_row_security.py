@@ -5,7 +5,7 @@ from alembic import op
 from shared.row_security import partition
 
 revision = "0012"
-down_revision = "0008"
+down_revision = "0009"
 
 
 def upgrade() -> None:

@@ -1,0 +1,114 @@
+"""The fold of progression over a real database, fed by hand instead of by Kafka, with a clock that can be moved."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from aiokafka import ConsumerRecord, TopicPartition
+
+from services.progression.handlers.clock import Clock
+from services.progression.handlers.decisions import Decisions
+from services.progression.handlers.fold import MasteryFold
+from services.progression.handlers.logs import CONSUMER, DecisionInbox, Logs
+from shared.consumer import ShardConsumer
+from shared.contracts import EVIDENCE_RECORDED, EvidenceRecorded
+from shared.database import Database
+from shared.events import encode_json, envelope, now, placed
+from shared.feed import FeedClient
+from shared.migrate import migrate
+from shared.settings import Settings
+from tests.support.disposable import eventually
+from tests.support.journal import TENANT
+from tests.support.servers import Servers
+
+
+class Hand:
+    """A clock's hand that a test can move."""
+
+    def __init__(self) -> None:
+        self.at = ""
+
+    def __call__(self) -> str:
+        """Return where it stands; the true time unless it was moved."""
+        return self.at or now()
+
+
+class HandFed:
+    """The fold of progression over a real database, fed by hand instead of by Kafka."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self.database = database
+        self.settings = settings
+        self.hand = Hand()
+        self.clock = Clock(database, settings, self.hand)
+        self.logs = Logs(settings.shards)
+        self.fold = MasteryFold(database, self.logs, settings, self.clock, lambda rows: None)
+        self.consumer = ShardConsumer(
+            CONSUMER, "evidence", database, self.fold, FeedClient("http://127.0.0.1:9", settings), settings,
+            DecisionInbox(self.logs.decisions),
+        )  # fmt: skip
+        self.decisions = Decisions(database, self.logs, settings)
+        self._sent = 0
+
+    async def begin(self) -> None:
+        """Take the one shard, and let the loops run."""
+        async with self.database.transaction() as connection:
+            for log in (*self.logs.relayed(), self.logs.decisions):
+                await log.prepare(connection)
+        await self.consumer.prepare()
+        self.consumer.on_partitions_assigned([TopicPartition("attain.evidence", 0)])
+        self._loops = [asyncio.create_task(self.consumer.tick()), asyncio.create_task(self.clock.run())]
+        await eventually(self._believes)
+
+    async def decide(self, policy: Mapping[str, Any]) -> None:
+        """Put a policy into force; returns when its decision is folded, and what is stale is refolded from then on."""
+        _, positions = await self.decisions.set_policy(TENANT, msgspec.json.encode(policy), "")
+        await eventually(lambda: self.decisions.folded(positions))
+
+    async def end(self) -> None:
+        """Stop the loops."""
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+
+    async def send(self, *pieces: EvidenceRecorded) -> None:
+        """Deliver pieces in one poll."""
+        records = []
+        for recorded in pieces:
+            self._sent += 1
+            body = envelope(id=recorded.evidence_id, source="evidence", type=EVIDENCE_RECORDED, tenant=TENANT,
+                            subject=recorded.learner, time=now(), data=encode_json(recorded))  # fmt: skip
+            value = placed(body, 1, 0, self._sent)
+            records.append(
+                ConsumerRecord("attain.evidence", 0, self._sent - 1, 0, 0, b"", value, None, 0, len(value), ())
+            )
+        await self.consumer.on_records(records)
+
+    async def told(self) -> list[str]:
+        """Return the short names of what was told."""
+        async with self.database.connection() as connection:
+            rows: Sequence[str] = [
+                row[0] for row in await connection.fetch(
+                    "select convert_from(body, 'utf8')::json->>'type' from event_log where log = 'advancement' order by pos")
+            ]  # fmt: skip
+        return [type.removeprefix("attain.competency.").removesuffix(".v1") for type in rows]
+
+    async def _believes(self) -> bool:
+        return self.clock.believed
+
+
+@contextlib.asynccontextmanager
+async def hand_fed(servers: Servers) -> AsyncIterator[HandFed]:
+    """Give one of one shard over a database of its own."""
+    url = await servers.create_database("handfed")
+    await asyncio.to_thread(migrate, "progression", url)
+    database = await Database.connect(url)
+    made = HandFed(database, Settings(shards=1, head_check_s=3600, batch_gap_ms=0))
+    await made.begin()
+    try:
+        yield made
+    finally:
+        await made.end()
+        await database.close()

@@ -1,0 +1,85 @@
+"""Support on the running stack: suggested, read by staff alone, told on its own topic, closed by work and by a person."""
+
+import datetime
+import json
+
+from deploy.local.stack import Stack
+from tests.system.district import SOURCE, ZERO, District, Item
+
+POLICY: Item = {
+    "id": "supported", "scale": {"min": 1, "max": 4, "mastery": 3},
+    "method": {"type": "mean_of_last", "k": 3, "at_or_above": 3}, "sufficiency": {"min_evidence": 3},
+    "decision": {"latch": "first_crossing"},
+    "support": {"class_work": {"pieces": 5, "below": 3}, "year_ends": "12-31"},
+}  # fmt: skip
+EDGES = "from,to\nc0,c2\nc1,c2\n"
+NODES = "code,title\nc0,Zero\nc1,One\nc2,Two\n"
+
+
+def marked(learner: str, n: int, mark: int, competency: str = "math:c2") -> Item:
+    """A piece of this calendar year's last days, in the order of `n`."""
+    at = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=60 - n)
+    return {
+        "id": f"{learner}-{n}", "source": SOURCE, "learner": learner, "competencies": [competency],
+        "score": {"level": mark, "scale": "rubric"}, "kind": "formative", "occurred_at": at.isoformat(),
+    }  # fmt: skip
+
+
+async def told(district: District) -> list[Item]:
+    """Return what was told of the tenant on the restricted log, in order by shard."""
+    found: list[Item] = []
+    for shard in range(64):
+        answer = await district.http.get(
+            f"{district.stack.urls['progression']}/v1/feed", params={"log": "support", "shard": shard, "after": 0}
+        )
+        if answer.status_code != 200:
+            break
+        events = map(json.loads, answer.text.splitlines())
+        found += [event for event in events if event["tenant"] == district.tenant]
+    return found
+
+
+async def test_support_is_suggested_read_by_staff_and_closed_by_work_and_by_a_person(stack: Stack):
+    district = District(stack, "support")
+    url = stack.urls["progression"]
+    await district.post("progression", "/v1/frameworks", {"id": "math", "nodes": NODES, "edges": EDGES})
+    await district.post("progression", "/v1/policies", POLICY)
+    await district.drained()
+    await district.send([marked(who, n, 2, "math:c0") for who in ("ada", "bob") for n in range(2)])
+    await district.send([marked(who, n, 2) for who in ("ada", "bob") for n in range(10, 15)])
+    await district.drained()
+    ada, bob = [await district.learner(who) for who in ("ada", "bob")]
+    read = await district.get("progression", f"/v1/learners/{ada}/support")
+    queue = await district.get("progression", "/v1/support?owner=teacher")
+    family = stack.token(district.tenant, "records:read records:read:self")
+    refused = await district.http.get(f"{url}/v1/learners/{ada}/support", headers={"Authorization": f"Bearer {family}"})
+    [open_] = read["suggestions"]
+
+    assert (open_["scope"], open_["cause"], open_["owner"]) == ("math:c2", "work_below_the_cut", "teacher")
+    assert (open_["weakest"], len(open_["tried"])) == ("math:c0", 3)
+    assert {item["learner"] for item in queue["items"]} == {ada, bob}
+    assert refused.status_code == 403
+    assert read["next"], "the smallest next evidence that could settle what is open"
+
+    await district.send([marked("ada", 20, 3)])
+    teacher = stack.token(district.tenant, "decisions:write", subject="t-1")
+    closed = await district.http.post(
+        f"{url}/v1/learners/{bob}/support/close", json={"scope": "math:c2", "outcome": "plan_changed"},
+        headers={"Authorization": f"Bearer {teacher}"},
+    )  # fmt: skip
+    await district.drained()
+    again = await district.http.post(
+        f"{url}/v1/learners/{bob}/support/close", json={"scope": "math:c2", "outcome": "plan_changed"},
+        headers={"Authorization": f"Bearer {teacher}"},
+    )  # fmt: skip
+    events = await told(district)
+    outcomes = sorted(e["data"]["outcome"] for e in events if e["type"] == "attain.support.closed.v1")
+    verified = await district.verify()
+
+    assert (closed.status_code, again.status_code) == (201, 404)
+    assert outcomes == ["plan_changed", "progress"]
+    assert sum(e["type"] == "attain.support.suggested.v1" for e in events) == 2
+    assert not [e for e in await district.advancements() if "support" in e["type"]], "not among public events"
+    assert (await district.get("progression", "/v1/support"))["items"] == []
+    assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]
+    await district.close()
