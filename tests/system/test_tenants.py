@@ -21,6 +21,12 @@ async def test_a_tenant_is_begun_with_a_key_that_writes(stack: Stack, attain: At
     }  # fmt: skip
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {begun['keys'][SOURCE]}"}) as client:
         answer = await client.post(f"{stack.urls['evidence']}/v1/evidence", json=piece)
+        # A piece that waits for its competency makes nobody a learner yet; a roster does.
+        await client.post(
+            f"{stack.urls['evidence']}/v1/roster",
+            json={"source": SOURCE, "learners": [{"source_id": "l"}]},
+            headers={"Authorization": f"Bearer {stack.token('begun', 'admin')}"},
+        )
     shown = attain("tenant", "show", tenant="begun")
     again = attain("tenant", "create", "--time-zone", "UTC", tenant="begun")
 
