@@ -2,7 +2,11 @@
 
 import pytest
 
+from services.progression.domain import Entry
+from services.progression.handlers.memory import Shard
 from services.progression.identities import told_of
+from services.progression.learner import LearnerState
+from services.progression.mastery import KeyState
 from shared.contracts import (
     EVIDENCE_RETRACTED,
     IDENTITY_ERASED,
@@ -40,3 +44,16 @@ def test_an_identity_that_is_decided_is_told(type: str, data: bytes, public: str
 
 def test_other_events_decide_on_no_identity() -> None:
     assert told_of(EVIDENCE_RETRACTED, "school", "l1", "i1", "2026-03-02T10:00:00.000000Z", b"{}") is None
+
+
+def test_a_shard_drops_what_it_keeps_of_the_erased_before_the_next_batch() -> None:
+    shard = Shard(0, 0)
+    for learner in ("l1", "l2"):
+        shard.entries["school", learner, "math:add"] = Entry(KeyState(), 0)
+        shard.learners["school", learner] = LearnerState()
+    shard.folded = set(shard.entries)
+    shard.erased.add(("school", "l1"))
+    shard.trim(1000, 1000)
+
+    assert [*shard.entries] == [("school", "l2", "math:add")]
+    assert [*shard.learners] == [("school", "l2")]

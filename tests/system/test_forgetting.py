@@ -1,6 +1,7 @@
 """Who is forgotten is found nowhere: no table, log, topic, export or metric; and who is merged and unmerged is as before."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -88,7 +89,9 @@ async def topics(stack: Stack) -> dict[str, str]:
     return {name: "\n".join(lines) for name, lines in found.items()}
 
 
-async def test_an_erased_learner_is_found_nowhere(district: District, stack: Stack, attain: Attain) -> None:
+async def test_an_erased_learner_is_found_nowhere(
+    district: District, stack: Stack, attain: Attain, tmp_path: Path
+) -> None:
     items = [
         piece(f"{MARK}-{n}", ID, day=2 + n) | {"extensions": {"note": MARK}, "activity": {"id": MARK, "name": MARK}}
         for n in range(4)
@@ -108,6 +111,7 @@ async def test_an_erased_learner_is_found_nowhere(district: District, stack: Sta
     answer = await district.http.post(f"{stack.urls['progression']}/v1/overrides", json=override)
     assert answer.is_success, answer.text
     await district.drained()
+    attain("learner", SOURCE, ID, "--credential", str(tmp_path / "record.json"), tenant=district.tenant)
     before, sent = await databases(stack), await topics(stack)
     seen = {table for table, rows in before.items() if any(mark in rows for mark in (NAME, ID, MARK, learner))}
 
@@ -121,6 +125,7 @@ async def test_an_erased_learner_is_found_nowhere(district: District, stack: Sta
     assert {"evidence.evidence", "evidence.event_log", "progression.mastery", "progression.journal"} <= seen
     assert certificate["records_deleted"] > 0
     assert {"progression.event_log", "reporting.mastery_v1", "reporting.enrolment_v1"} <= seen
+    assert "reporting.credential" in seen
     assert certificate["exit"] == 0
     assert (certificate["learner"], certificate["identities"], certificate["in_ledger"]) == (learner, 1, True)
     assert {name: verified[name] for name in ZERO} == dict.fromkeys(ZERO, 0), verified

@@ -92,9 +92,12 @@ class MasteryFold:
             self._shards.pop(number, None)
 
     def committed(self) -> None:
-        """Unpin the keys of the batch and hand its events to the relay."""
+        """Unpin the keys of the batch, note whom it has erased, and hand its events to the relay."""
         for shard in self._shards.values():
             shard.in_flight = set()
+        for number, tenant, learner in self._written.erased:
+            if number in self._shards:
+                self._shards[number].erased.add((tenant, learner))
         self._tell_committed(self._written.appended)
         self._written = Outcome()
 

@@ -38,12 +38,17 @@ class Shard:
         """At or before the first instant at which time alone changes something."""
         self.histories: dict[Key, None] = {}
         """Keys whose evidence is in memory."""
+        self.erased: set[Learner] = set()
+        """Learners who were erased, to be dropped before the next batch."""
         self.folded: set[Key] = set()
         """Keys of the last folded batch, which are in flight from the next batch on."""
         self.in_flight: set[Key] = set()
 
     def trim(self, keys_max: int, pieces_max: int) -> None:
-        """Keep the caches within their limits; what a batch in flight has touched stays."""
+        """Keep the caches within their limits, without the erased; what a batch in flight has touched stays."""
+        for learner in self.erased:
+            self.forget(learner, [key for key in self.entries if key[:2] == learner])
+        self.erased.clear()
         self.in_flight |= self.folded
         self.folded = set()
         limit = max(KEYS_MIN, keys_max)

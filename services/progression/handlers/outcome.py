@@ -30,6 +30,8 @@ class Outcome:
         """By shard: the positions in the journal of what came from the evidence log."""
         self.states: dict[Key, tuple[int, int, bytes, str | None]] = {}
         self.standings: dict[Learner, tuple[int, bytes, str | None]] = {}
+        self.erased: list[tuple[int, str, str]] = []
+        """(shard, tenant, learner); filled by `write`."""
         self.progression: list[Draft] = []
         self.advancement: list[Draft] = []
         self.support: list[Draft] = []
@@ -96,7 +98,7 @@ class Outcome:
         Raises:
             RuntimeError: more learners were blocked in an hour than data could explain.
         """
-        erased = self._note_identities()
+        self.erased = self._note_identities()
         await journals.append_journal(connection, self._journal_rows())
         reach("fold.journalled")
         await key_states.save_states(connection, sorted([(*key, *row) for key, row in self.states.items()]))
@@ -108,7 +110,7 @@ class Outcome:
             await set_apart.delete_blocked(connection, self.unblocked)
         if self.blocked:
             await self._save_blocked(connection, blocked_learners_max)
-        for shard, tenant, learner in erased:
+        for shard, tenant, learner in self.erased:
             await erasing.erase(connection, shard, tenant, learner, [*logs.relayed(), logs.decisions])
         reach("fold.saved")
         self.appended = await append_all(

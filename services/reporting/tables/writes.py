@@ -56,7 +56,8 @@ async def upsert_states(connection: Connection, version: int, rows: Rows) -> Non
 async def forget(connection: Connection, model: str, consumer: str, learners: Collection[tuple[str, str]]) -> None:
     """
     Delete the rows of (tenant, learner) from every version of a read model, also from those that are kept for a rollback;
-    from what could not be folded; and from the log of who looked at whom, which keeps its entries.
+    from what could not be folded; and from the log of who looked at whom and the list of signed records, which keep their
+    entries: what a learner holds stays signed, and its place in a status list is given to nobody else.
     """
     if not learners:
         return
@@ -83,6 +84,12 @@ async def forget(connection: Connection, model: str, consumer: str, learners: Co
         "   target = case when l.target = k.learner then '' else l.target end"
         " from unnest($1::text[], $2::text[]) k (tenant, learner)"
         " where l.tenant = k.tenant and (l.learners @> array[k.learner] or l.target = k.learner)",
+        tenants,
+        names,
+    )
+    await connection.execute(
+        "update credential c set learner = '', events = '{}' from unnest($1::text[], $2::text[]) k (tenant, learner)"
+        " where c.tenant = k.tenant and c.learner = k.learner",
         tenants,
         names,
     )
