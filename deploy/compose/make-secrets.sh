@@ -11,6 +11,7 @@ random() { head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \n'; }
 make() { [ -s "$folder/$1" ] || printf '%s' "$2" >"$folder/$1"; }
 
 make token_key "$(random)"
+make credential_key "$(openssl genpkey -algorithm ed25519)"
 make postgres_password "$(random)"
 make grafana_password "$(random)"
 for service in evidence progression reporting; do

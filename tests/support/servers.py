@@ -22,6 +22,15 @@ CONTAINERS_S_MAX = 120
 SERVICES = ("evidence", "progression", "reporting")
 
 
+def administrator_url(running: Stack, service: str) -> str:
+    """Return the URL by which a service's database may be changed in every way: the service's own role may not."""
+    url = urlsplit(running.databases[service])
+    if url.username != f"attain_{service}":
+        return running.databases[service]
+    address = url.netloc.rpartition("@")[2]
+    return urlunsplit(url._replace(netloc=f"{SUPERUSER}:{Home(running.home).password(SUPERUSER)}@{address}"))
+
+
 @dataclasses.dataclass(frozen=True)
 class Servers:
     """Addresses of a session: `postgres` is an administrator's URL; `stack` has the services' addresses."""

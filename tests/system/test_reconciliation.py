@@ -12,6 +12,7 @@ import pytest
 
 from deploy.local import stack as local_stack
 from deploy.local.stack import Stack
+from tests.support.servers import administrator_url
 from tests.system.conftest import Attain
 from tests.system.district import District, answers
 
@@ -40,8 +41,8 @@ async def until_sampled(district: District, *, different: int) -> tuple[int, int
 
 
 async def execute(stack: Stack, service: str, statement: str, *arguments: object) -> list[Any]:
-    """Run a statement in a service's database."""
-    connection = await asyncpg.connect(stack.databases[service])
+    """Run a statement in a service's database that the service itself has no right to."""
+    connection = await asyncpg.connect(administrator_url(stack, service))
     try:
         return list(await connection.fetch(statement, *arguments))
     finally:

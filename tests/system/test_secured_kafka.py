@@ -26,6 +26,7 @@ from shared.topics import ADVANCEMENT, EVIDENCE, TOPICS, create, rights
 from tests.support.command import attain
 from tests.support.producer import free_port
 from tests.support.secured_kafka import ADMIN, SecuredKafka, as_settings, secured_kafka
+from tests.support.servers import administrator_url
 
 pytestmark = pytest.mark.timeout(240)
 SERVICES = ("evidence", "progression", "reporting")
@@ -132,7 +133,7 @@ def _load_and_verify(broker: SecuredKafka, folder: Path) -> tuple[dict[str, Any]
         key = {"ATTAIN_TOKEN_KEY_FILE": str(Home(running.home).token_key_file)}
         programs = []
         for service in SERVICES:
-            migrate(service, running.databases[service])
+            migrate(service, administrator_url(running, service))
             own = {
                 f"ATTAIN_{service.upper()}_DATABASE": running.databases[service],
                 "ATTAIN_PORT": str(ports[service]),
