@@ -20,7 +20,8 @@ from deploy.local.audit_views import audit_read_models
 from deploy.local.options import checked
 from services.progression.curriculum import Framework
 from services.progression.describing import describe
-from services.progression.domain import Entry, ShardFold
+from services.progression.domain import ShardFold
+from services.progression.entry import Entry
 from services.progression.identities import told_of
 from services.progression.inputs import Key, decode, input_of, valid_pieces
 from services.progression.learner import LearnerState

@@ -6,7 +6,8 @@ import msgspec
 
 from services.progression.curriculum import framework_of
 from services.progression.decisions import CompetencyDecided
-from services.progression.domain import Entry, ShardFold
+from services.progression.domain import ShardFold
+from services.progression.entry import Entry
 from services.progression.explanation import Explanation, explain_key
 from services.progression.inputs import Input, Key, valid_pieces
 from services.progression.policy import Policy

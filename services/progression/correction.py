@@ -10,7 +10,8 @@ import msgspec
 
 from services.progression.analysis.comparison import verdict_of
 from services.progression.analysis.small_groups import hidden_groups
-from services.progression.domain import Entry, ShardFold
+from services.progression.domain import ShardFold
+from services.progression.entry import Entry
 from services.progression.inputs import Key, Learner, input_of, valid_pieces
 from services.progression.learner import LearnerState
 from services.progression.policy import Policy

@@ -6,7 +6,6 @@ inputs in order, and writes the outcome in one transaction. A learner whose inpu
 batch is kept for that learner but the journal, and the others go on.
 """
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
@@ -16,8 +15,9 @@ from services.progression.advancement import LevelStep, Review, fold_changes
 from services.progression.curriculum import framework_of
 from services.progression.decisions import ClockTicked, CompetencyDecided, LevelDecided, SupportDecided
 from services.progression.describing import describe
-from services.progression.evidence_rules import activity_of, mark
-from services.progression.inputs import Input, Key, Learner, absorb, valid_pieces
+from services.progression.entry import Entry
+from services.progression.evidence_rules import mark
+from services.progression.inputs import Input, Key, Learner, valid_pieces
 from services.progression.learner import LearnerState
 from services.progression.mastery import KeyState, Order, Piece, add, replay, stands_alone
 from services.progression.policy import Policy, Rule
@@ -38,37 +38,6 @@ from services.progression.standing import (
 from services.progression.states import in_force
 from services.progression.telling import Change, Told, event_id, seq_of
 from shared.contracts import MasteryUpdated
-
-
-@dataclasses.dataclass(slots=True)
-class Entry:
-    """A key in memory: its state, and its evidence where it was needed (id → piece, valid)."""
-
-    state: KeyState
-    rules_no: int
-    evidence: dict[str, tuple[Piece | None, bool]] | None = None
-    _activities: set[tuple[str, str]] | None = None
-
-    def absorb(self, competency: str, item: Input) -> None:
-        """Take an input into the evidence in memory."""
-        assert self.evidence is not None
-        absorb(self.evidence, competency, item.event)
-        if self._activities is not None and item.piece is not None:
-            self._activities.add(activity_of(item.piece))
-
-    def drop_evidence(self) -> None:
-        """Keep the state alone."""
-        self.evidence = self._activities = None
-
-    def alone(self, rule: Rule | None, piece: Piece) -> bool:
-        """Tell whether a piece that sorts last can be folded in one step: evidence in memory knows more than the state."""
-        if rule is None or rule.plain or stands_alone(rule, self.state, piece):
-            return True
-        if self.evidence is None or not rule.steps:
-            return False
-        if self._activities is None:
-            self._activities = {activity_of(held) for held, _ in self.evidence.values() if held is not None}
-        return activity_of(piece) not in self._activities
 
 
 class ShardFold:

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.progression import evidence_rules, mastery
-from services.progression.domain import Entry, ShardFold
+from services.progression.domain import ShardFold
+from services.progression.entry import Entry
 from services.progression.inputs import input_of
 from services.progression.mastery import KeyState, add, piece_of
 from services.progression.policy import Policy, policy_from

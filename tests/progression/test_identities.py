@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.progression.domain import Entry
+from services.progression.entry import Entry
 from services.progression.handlers.memory import Shard
 from services.progression.identities import told_of
 from services.progression.learner import LearnerState

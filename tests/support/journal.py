@@ -8,7 +8,8 @@ import msgspec
 from services.progression.curriculum import Framework
 from services.progression.decisions import ClockTicked, CompetencyDecided
 from services.progression.describing import describe
-from services.progression.domain import Entry, ShardFold
+from services.progression.domain import ShardFold
+from services.progression.entry import Entry
 from services.progression.inputs import Event, Input, Key, Learner, absorb, input_of
 from services.progression.learner import LearnerState
 from services.progression.mastery import KeyState

@@ -17,7 +17,8 @@ import pytest
 from deploy.local import stack as local_stack
 from deploy.local.stack import Stack
 from services.progression.curriculum import Framework
-from services.progression.domain import Entry, ShardFold
+from services.progression.domain import ShardFold
+from services.progression.entry import Entry
 from services.progression.inputs import input_of
 from services.progression.mastery import KeyState
 from services.progression.policy import policy_from

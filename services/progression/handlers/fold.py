@@ -12,7 +12,8 @@ import msgspec
 
 from services.progression.advancement import deadline_of
 from services.progression.decisions import CLOCK_TICKED, ClockTicked
-from services.progression.domain import Entry, ShardFold
+from services.progression.domain import ShardFold
+from services.progression.entry import Entry
 from services.progression.handlers.clock import Clock
 from services.progression.handlers.loading import (
     load_histories,

@@ -8,7 +8,8 @@ one of their keys is in flight: the journal of the batch in flight is not visibl
 from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
 
-from services.progression.domain import Entry, ShardFold
+from services.progression.domain import ShardFold
+from services.progression.entry import Entry
 from services.progression.handlers.memory import Shard, unpack_key, unpack_learner
 from services.progression.inputs import Input, Key, Learner, absorb, decode
 from services.progression.journal import unpack_entries

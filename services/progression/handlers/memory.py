@@ -3,7 +3,7 @@
 import msgspec
 
 from services.progression.curriculum import Framework
-from services.progression.domain import Entry
+from services.progression.entry import Entry
 from services.progression.inputs import Key, Learner
 from services.progression.learner import LearnerState
 from services.progression.mastery import KeyState
