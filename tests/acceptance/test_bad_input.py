@@ -84,8 +84,8 @@ async def test_a_framework_with_cycles_self_loops_and_dangling_ends_is_imported_
     answered = await district.post("progression", "/v1/frameworks", framework)
     await district.post("progression", "/v1/policies?framework=loop", b'{"id":"s","method":{"type":"streak","n":1}}')
     await district.send([answer(1, "loop:a")])
-    ada = await district.learner("ada")
     await district.drained()
+    ada = await district.learner("ada")
 
     assert answered["competencies"] == 3
     assert len(answered["problems"]) == 3

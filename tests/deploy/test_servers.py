@@ -14,6 +14,7 @@ from deploy.local import kafka, stack
 from deploy.local.home import Home
 from deploy.local.stack import Stack
 from tests.deploy.waiting import until
+from tests.support.servers import administrator_url
 
 
 def test_half_made_folders_of_a_crash_do_not_block_a_start(servers: Stack) -> None:
@@ -65,7 +66,7 @@ def test_killed_servers_are_started_again_with_their_data(servers: Stack) -> Non
 
     assert until(lambda: _restarted(servers))
     assert asyncio.run(_read_kafka(servers.kafka)) == b"kept"
-    assert asyncio.run(_value(servers.databases["evidence"], "SELECT text FROM kept")) == "kept"
+    assert asyncio.run(_value(administrator_url(servers, "evidence"), "SELECT text FROM kept")) == "kept"
     assert not psutil.pid_exists(servers.pids["kafka"])
 
 
@@ -96,7 +97,7 @@ async def _value(url: str, query: str) -> object:
 
 
 async def _keep_something(servers: Stack) -> None:
-    connection = await asyncpg.connect(servers.databases["evidence"])
+    connection = await asyncpg.connect(administrator_url(servers, "evidence"))
     await connection.execute("CREATE TABLE kept AS SELECT 'kept' AS text")
     await connection.close()
     admin = AIOKafkaAdminClient(bootstrap_servers=servers.kafka)

@@ -19,6 +19,7 @@ from deploy.local.home import Home
 from deploy.local.processes import Pid
 from deploy.local.stack import Stack
 from tests.deploy.waiting import until
+from tests.support.servers import administrator_url
 
 
 def _start(home: Path, servers: Stack, owner: int | None = None) -> Stack:
@@ -173,7 +174,7 @@ def test_reused_pid_is_not_taken_for_the_process_that_had_it() -> None:
 
 
 async def _execute(started: Stack, statement: str) -> None:
-    connection = await asyncpg.connect(started.databases["evidence"])
+    connection = await asyncpg.connect(administrator_url(started, "evidence"))
     try:
         await connection.execute(statement)
     finally:

@@ -151,6 +151,20 @@ class Side:
         shown = await self.ask("GET", "evidence", f"/v1/learners/{merged}", follow_redirects=False)
         assert shown.status_code == 200, shown.text
 
+    async def roll_over(self) -> None:
+        """A school year begins, and is undone: what was ended comes back."""
+        name = self.fresh()
+        enrolled = {
+            "source": SOURCE, "classes": [{"class": f"k-{name}", "title": "Ends"}], "learners": [{"source_id": name}],
+            "enrolments": [{"class": f"k-{name}", "learner": name}],
+        }  # fmt: skip
+        assert (await self.ask("POST", "evidence", "/v1/roster", json=enrolled)).is_success
+        begun = {"session": name, "goes_on": [], "share_max": 1}
+        ended = await self.ask("POST", "evidence", "/v1/roster/rollovers", json=begun)
+        undone = await self.ask("POST", "evidence", f"/v1/roster/rollovers/{name}/undo")
+        assert ended.status_code == undone.status_code == 200, (ended.text, undone.text)
+        assert undone.json()["enrolments"] == ended.json()["enrolments"] > 0
+
     async def rebuild(self) -> None:
         """A read model is built anew; one that died is begun again without waiting until it counts as dead."""
         before = (await self.ask("GET", "reporting", "/v1/rebuild/mastery")).json()["live"]

@@ -66,6 +66,8 @@ POINTS = {
     "redrive.taken": Point(EVIDENCE, Side.redrive),
     "roster.appended": Point(EVIDENCE, Side.import_roster),
     "roster.committed": Point(EVIDENCE, Side.import_roster),
+    "rollover.appended": Point(EVIDENCE, Side.roll_over),
+    "erasure.in_ledger": Point(EVIDENCE, Side.erase),
     "erasure.redacted": Point(EVIDENCE, Side.erase),
     "erasure.committed": Point(EVIDENCE, Side.erase),
     "log.heads_moved": Point(RELAYS),
