@@ -115,6 +115,8 @@ def confined(caller: Identity) -> Identity:
 
 
 Caller = Annotated[Identity, Depends(identify)]
+Count = Annotated[int, Query(ge=0, le=(1 << 63) - 1)]
+"""A number that PostgreSQL can hold against a position."""
 
 
 async def read_body(request: Request, settings: Settings) -> bytes:

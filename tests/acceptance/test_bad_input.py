@@ -114,3 +114,15 @@ async def test_a_clock_in_2099(stack: Stack):
         ("accepted", None, None), ("rejected", "future_time", "/occurred_at"), ("accepted", None, None),
     ]  # fmt: skip
     await closed_clean(district)
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/journal?shard=0&after=9223372036854775808", "/v1/journal?shard=99999999999", "/v1/states?limit=-1"]
+)
+async def test_a_number_beyond_all_numbers_is_refused(stack: Stack, path: str):
+    district = await opened(stack, "numbers")
+    reply = await district.http.get(f"{stack.urls['progression']}{path}")
+    await district.close()
+
+    assert reply.status_code == 422
+    assert reply.json()["detail"]

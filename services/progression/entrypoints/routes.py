@@ -21,7 +21,7 @@ from shared.database import Connection, Database
 from shared.errors import Gone, InvalidEvent, NotFound
 from shared.events import Position
 from shared.settings import Settings
-from shared.web import Caller, read_body, wait_for
+from shared.web import Caller, Count, read_body, wait_for
 
 EVIDENCE = "attain.evidence."
 """Inputs of these types stand in the evidence log, and are not repeated in what the audit reads."""
@@ -125,7 +125,9 @@ def _read_routes(router: APIRouter, database: Database, settings: Settings) -> N
 
 def _audit_routes(router: APIRouter, database: Database) -> None:
     @router.get("/v1/states", tags=["audit"], response_class=PlainTextResponse)
-    async def states(caller: Caller, after: str = "", limit: int = 5000, tenant: str | None = None) -> Response:
+    async def states(
+        caller: Caller, after: str = "", limit: Annotated[int, Query(ge=1)] = 5000, tenant: str | None = None
+    ) -> Response:
         """Every state as NDJSON in (tenant, learner, competency) order; header Attain-Next goes on from here."""
         caller.require("service")
         start = [*after.split("\t"), "", "", ""][:3]
@@ -141,7 +143,12 @@ def _audit_routes(router: APIRouter, database: Database) -> None:
         return Response(b"\n".join(lines), headers={"Attain-Next": last}, media_type="application/x-ndjson")
 
     @router.get("/v1/journal", tags=["audit"], response_class=PlainTextResponse)
-    async def journal(caller: Caller, shard: int, after: int = 0, limit: int = 10_000) -> Response:
+    async def journal(
+        caller: Caller,
+        shard: Annotated[int, Query(ge=0, le=1024)],
+        after: Count = 0,
+        limit: Annotated[int, Query(ge=1)] = 10_000,
+    ) -> Response:
         """The input journal of a shard behind a position, as NDJSON arrays: pos, tenant, learner, competencies, type,
         input id and position, time, and the body of decisions."""
         caller.require("service")

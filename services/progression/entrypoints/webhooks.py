@@ -11,7 +11,7 @@ from services.progression.handlers.webhooks import Webhooks
 from services.progression.subscribing import Subscription
 from shared.database import Database
 from shared.event_log import EventLog
-from shared.web import Caller
+from shared.web import Caller, Count
 
 Kind = Annotated[str, Field(pattern=r"^[a-z_]+\.(\*|[a-z_]+)$", max_length=100)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -106,7 +106,7 @@ def _further_routes(router: APIRouter, webhooks: Webhooks, positions: Any) -> AP
 
     @router.get("/v1/webhooks/{id}/deliveries")
     async def deliveries(
-        id: str, caller: Caller, before: int | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+        id: str, caller: Caller, before: Count | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
     ) -> dict[str, Any]:
         """The delivery log, the latest first; `before` the `no` of a line goes on."""
         caller.require("admin")
