@@ -106,7 +106,9 @@ async def _payloads(request: Request, settings: Settings) -> Sequence[bytes]:
         return [body]
     payloads, _ = split(body, content_type)
     if len(payloads) > settings.batch_items_max:
-        raise TooLarge(f"{len(payloads)} messages are over {settings.batch_items_max}; send smaller batches")
+        raise TooLarge(
+            f"{len(payloads)} messages are over {settings.batch_items_max}; send smaller batches", reason="too_large"
+        )
     return payloads
 
 

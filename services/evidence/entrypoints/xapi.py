@@ -137,7 +137,9 @@ async def _read(request: Request, version: Version, settings: Settings) -> tuple
         raise BadRequest("send application/json or multipart/mixed", reason="content_type", pointer="")
     items, is_array = split_statements(body)
     if len(items) > settings.batch_items_max:
-        raise TooLarge(f"{len(items)} statements are over {settings.batch_items_max}; send smaller batches")
+        raise TooLarge(
+            f"{len(items)} statements are over {settings.batch_items_max}; send smaller batches", reason="too_large"
+        )
     if parts or b'"attachments"' in body:
         _check_attachments(items, parts, version)
     return items, is_array
