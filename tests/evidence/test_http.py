@@ -280,3 +280,28 @@ async def test_health_and_metrics_answer(service: Running) -> None:
         assert (await client.get("/livez")).status_code == 200
         assert (await client.get("/readyz")).status_code == 200
         assert "attain_evidence_received_total" in (await client.get("/metrics")).text
+
+
+async def test_nothing_is_taken_in_by_a_clock_that_is_not_believed(service: Running) -> None:
+    client = service.client()
+    statement = {"actor": {"mbox": "mailto:a@x.org"}, "verb": {"id": "x:v"}, "object": {"id": "x:o"}}
+    await service.rows("update clock_seen set at = now() - interval '200 days' returning at")
+    await until(lambda: _ready_is(service, 503))
+    refused = [
+        await client.post("/v1/evidence", json=item("doubted", competencies=["m:1"])),
+        await client.post("/v1/intake/xapi", json=statement),
+        await client.post("/v1/intake/ags", json={}),
+        await client.post("/xapi/statements", json=statement, headers={"X-Experience-API-Version": "1.0.3"}),
+    ]
+
+    await service.rows("update clock_seen set at = now() returning at")
+    await until(lambda: _ready_is(service, 200))
+    taken = await client.post("/v1/evidence", json=item("doubted", competencies=["m:1"]))
+
+    assert [answer.status_code for answer in refused] == [503] * 4
+    assert all("clock" in answer.json()["detail"] and answer.headers["Retry-After"] for answer in refused)
+    assert taken.status_code in (201, 202)
+
+
+async def _ready_is(service: Running, status: int) -> bool:
+    return (await service.client().get("/readyz")).status_code == status

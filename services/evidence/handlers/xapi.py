@@ -234,8 +234,7 @@ class Statements:
         return items
 
     def _origin(self, sender: Sender, now: datetime.datetime) -> Origin:
-        latest = now + datetime.timedelta(seconds=self._settings.clock_skew_s)
-        return Origin(sender.tenant, sender.source, now, latest, ZoneInfo(self._settings.time_zone))
+        return Origin(sender.tenant, sender.source, now, self._intake.latest(now), ZoneInfo(self._settings.time_zone))
 
 
 def _body(one: Taken, stored: str, version: Version, authority: Actor) -> bytes:

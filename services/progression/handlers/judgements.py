@@ -15,7 +15,6 @@ from services.progression.decisions import (
     LevelDecided,
     SupportDecided,
 )
-from services.progression.handlers.clock import Clock
 from services.progression.handlers.logs import Logs
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
 from services.progression.handlers.rules import rules_of
@@ -26,6 +25,7 @@ from services.progression.policy.rule import shifted
 from services.progression.school_calendar import local_day, school_day_after
 from services.progression.support_fold import LEADER
 from services.progression.tables import erasing, key_states, rulebook
+from shared.clock import Clock
 from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import Forbidden, Gone, InvalidEvent, NotFound
