@@ -188,7 +188,7 @@ class Statements:
         authority = Actor("Agent", account=Account(HOME, f"{sender.tenant}/{sender.subject}"))
         rows = []
         for one in taken:
-            keeps = kept == "all" or (kept == "scored" and (one.is_scored or one.voids is not None))
+            keeps = kept == "all" or (kept == "scored" and (one.score is not None or one.voids is not None))
             voids = None if one.voids is None else evidence_id(sender.tenant, sender.source, one.voids)
             outcome = "voiding" if one.voids is not None else xapi.why_not(one) or "evidence"
             rows.append(Row(
