@@ -146,7 +146,7 @@ def _take_in_formats(
     accesses: Accesses, config: Settings,
 ) -> None:  # fmt: skip
     quarantine.again = {"xapi": statements.again} | {form: functools.partial(formats.again, form) for form in FORMS}
-    app.include_router(xapi_router(statements, accesses, config))
+    app.include_router(xapi_router(statements, limits, accesses, config))
     app.include_router(formats_router(formats, statements, limits, accesses, config))
 
 
