@@ -45,7 +45,7 @@ def check(raw: bytes) -> None:
         value = json.loads(
             raw, object_pairs_hook=_members, parse_int=_nothing, parse_float=_nothing, parse_constant=_nothing
         )
-    except RecursionError as error:
+    except (ValueError, RecursionError) as error:
         raise unreadable(error) from error
     _walk(value)
 

@@ -252,7 +252,11 @@ def _check_score(score: _Score) -> None:
 
 
 def _members_not_encoded(item: _Native) -> int:
-    """Return how many members more an item has than the encoding of its content, which is flat and leaves out defaults."""
+    """
+    Return how many members more an item has than the encoding of its content, which is flat and leaves out defaults.
+
+    A time that is not written with Z has a colon more, so such an item is gone through.
+    """
     return (
         (item.activity is not None)
         + (item.assessor is not None)
