@@ -1,7 +1,7 @@
 """What every mastery method has in common: the piece it sees, the state it keeps, and the steps of its fold."""
 
 import abc
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -63,11 +63,15 @@ class Parameters(BaseModel, abc.ABC):
         """Return how many of the latest pieces a crossing rests on, for its receipt (at most 20)."""
         return RECEIPT_MAX
 
+    def looks_back(self) -> int:
+        """Return how many of the latest pieces the state follows from alone; 0 where it follows from all."""
+        return 0
+
     def on_scale(self, low: float, high: float) -> Self:
         """Return the method for values between these; the same where that makes no difference."""
         return self
 
-    def replay(self, pieces: Iterable[Value]) -> State:
+    def replay(self, pieces: Sequence[Value]) -> State:
         """Return the state that pieces in canonical order give."""
         state = self.start()
         for piece in pieces:
