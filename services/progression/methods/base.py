@@ -1,7 +1,7 @@
 """What every mastery method has in common: the piece it sees, the state it keeps, and the steps of its fold."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, ClassVar, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -71,7 +71,7 @@ class Parameters(BaseModel, abc.ABC):
         """Return the method for values between these; the same where that makes no difference."""
         return self
 
-    def replay(self, pieces: Sequence[Value]) -> State:
+    def replay(self, pieces: Iterable[Value]) -> State:
         """Return the state that pieces in canonical order give."""
         state = self.start()
         for piece in pieces:

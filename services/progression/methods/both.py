@@ -1,6 +1,6 @@
 """Two methods joined."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -49,8 +49,9 @@ class Both(Parameters):
         first, second = self._parted(state)
         return self._joined(self.first.step(first, piece), self.second.step(second, piece))
 
-    def replay(self, pieces: Sequence[Value]) -> State:
-        return self._joined(self.first.replay(pieces), self.second.replay(pieces))
+    def replay(self, pieces: Iterable[Value]) -> State:
+        held = tuple(pieces)
+        return self._joined(self.first.replay(held), self.second.replay(held))
 
     def score(self, state: State) -> float:
         return self.first.score(self._parted(state)[0])
