@@ -1,0 +1,51 @@
+"""What a request does not pay for: threads, and models that check what is answered once more."""
+
+import inspect
+from collections.abc import Iterator
+
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+
+from services.reporting.domain.given_often import GivenOften
+from services.reporting.entrypoints import ROUTERS
+
+ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+
+
+def calls(dependant: Dependant) -> Iterator[object]:
+    yield dependant.call
+    for each in dependant.dependencies:
+        yield from calls(each)
+
+
+def test_no_request_waits_for_a_thread() -> None:
+    in_threads = {
+        f"{route.path}: {call}"
+        for route in ROUTES
+        for call in calls(route.dependant)
+        if not inspect.iscoroutinefunction(call)
+    }
+
+    assert len(ROUTES) > 30
+    assert in_threads == set()
+
+
+def test_no_answer_is_checked_by_a_model() -> None:
+    views = [route for route in ROUTES if route.path.startswith(("/v1/learners/", "/v1/classes", "/v1/districts"))]
+
+    assert len(views) > 8
+    assert [route.path for route in views if route.response_field is not None] == []
+
+
+class Told(GivenOften, frozen=True):
+    """An answer."""
+
+    number: int
+
+
+def test_what_is_given_often_is_encoded_once_and_told_from_others() -> None:
+    one, other = Told(1), Told(2)
+
+    assert one.content is one.content
+    assert one.content == b'{"number":1}'
+    assert one.digest == Told(1).digest != other.digest
