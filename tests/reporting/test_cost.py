@@ -1,13 +1,21 @@
-"""What a request does not pay for: threads, and models that check what is answered once more."""
+"""What a request does not pay for: threads, models that check what is answered once more, and batches of events."""
 
+import asyncio
 import inspect
 from collections.abc import Iterator
 
+import msgspec
+import pytest
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from services.reporting.domain.given_often import GivenOften
 from services.reporting.entrypoints import ROUTERS
+from services.reporting.handlers.folds import FOLDS
+from services.reporting.handlers.folds.base import TURN_EVENTS
+from shared.events import Envelope, encode_json
+from shared.handling import ShardBatch
+from tests.reporting.builders import SHOWN_AT, Event, happened, mastery
 
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 
@@ -49,3 +57,28 @@ def test_what_is_given_often_is_encoded_once_and_told_from_others() -> None:
     assert one.content is one.content
     assert one.content == b'{"number":1}'
     assert one.digest == Told(1).digest != other.digest
+
+
+@pytest.mark.parametrize(("model", "event"), [
+    ("mastery", mastery("ada", "m:a")), ("advancement", happened("ada", "competency.mastered", "m:a"))
+])  # fmt: skip
+async def test_requests_have_their_turn_while_a_batch_is_folded(model: str, event: Event) -> None:
+    type, subject, data = event
+    raw = msgspec.Raw(encode_json(data))
+    events = [Envelope(str(n), type, "demo", subject, SHOWN_AT, raw, 1, 0, n) for n in range(4 * TURN_EVENTS)]
+    turns = 0
+
+    async def serve() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def settle() -> None:
+        return
+
+    serving = asyncio.create_task(serve())
+    await FOLDS[model](1, 10).fold([ShardBatch(0, [], events, events[-1].position, 1)], settle)
+    serving.cancel()
+
+    assert turns >= 3
