@@ -45,11 +45,11 @@ _CLASS = (
 Held = dict[str, str]
 """A role towards what is asked: `role` as the roster names it, and `via`."""
 _decode_live = msgspec.json.Decoder(dict[str, int]).decode
-_decode_roles = msgspec.json.Decoder(list[Held] | None).decode
+_decode_roles = msgspec.json.Decoder(list[Held]).decode
 
 
 class Frameworks(NamedTuple):
-    """The frameworks of a tenant: in which version of the read model, and their current versions in order."""
+    """The current versions of a tenant's frameworks, in order, and the version of the read model that has them."""
 
     live: int
     versions: list[Version]
@@ -86,15 +86,13 @@ class AtOnce:
     async def record(self, tenant: str, person: str | None, learner: str, shard: int) -> RecordRow:
         """Return a learner's states with what the roster says `person` is to the learner, nothing for None."""
         row = await self._row(_RECORD, tenant, person, learner, shard)
-        return RecordRow(
-            row["known"], _roles(row), row["states"], self._frameworks(row), Head(row["generation"], row["pos"]),
-            row["stale"],
-        )  # fmt: skip
+        head = Head(row["generation"], row["pos"])
+        return RecordRow(row["known"], _roles(row), row["states"], _frameworks(row), head, row["stale"])
 
     async def class_(self, tenant: str, person: str | None, class_id: str) -> ClassRow:
         """Return a class's learners and statuses with what the roster says `person` is to the class, nothing for None."""
         row = await self._row(_CLASS, tenant, person, class_id)
-        return ClassRow(row["title"], _roles(row), row["learners"], row["statuses"], self._frameworks(row))
+        return ClassRow(row["title"], _roles(row), row["learners"], row["statuses"], _frameworks(row))
 
     async def _row(self, query: str, *arguments: object) -> asyncpg.Record:
         async with self._database.connection() as connection:
@@ -108,11 +106,11 @@ class AtOnce:
                 self._live = {}
         raise Unavailable("the read models are being switched; ask again")
 
-    @staticmethod
-    def _frameworks(row: asyncpg.Record) -> Frameworks:
-        live = _decode_live(row["live"])["curriculum"]
-        return Frameworks(live, list(zip(row["frameworks"], row["versions"], strict=True)))
-
 
 def _roles(row: asyncpg.Record) -> list[Held]:
-    return _decode_roles(row["roles"] or "null") or []
+    return _decode_roles(row["roles"] or "[]")
+
+
+def _frameworks(row: asyncpg.Record) -> Frameworks:
+    live = _decode_live(row["live"])["curriculum"]
+    return Frameworks(live, list(zip(row["frameworks"], row["versions"], strict=True)))
