@@ -1,53 +1,65 @@
 """`attain`: the command of a laptop and of an operator's terminal."""
 
+import importlib
 import importlib.metadata
 import json
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 import click
 import httpx
 
-from deploy.local.commands.adopting import approve_policy, audit_policies, compare_policy, propose_policy
-from deploy.local.commands.alignment import alignment
-from deploy.local.commands.class_ import class_
-from deploy.local.commands.correct import correct
-from deploy.local.commands.demo import demo
-from deploy.local.commands.doctor import doctor
-from deploy.local.commands.drain import drain
-from deploy.local.commands.evaluate import evaluate
-from deploy.local.commands.explain import explain
-from deploy.local.commands.export_tables import export_tables
-from deploy.local.commands.framework import framework
-from deploy.local.commands.ingest import ingest
-from deploy.local.commands.key import key
-from deploy.local.commands.learner import learner
-from deploy.local.commands.lifecycle import down, reset, up
-from deploy.local.commands.merging import merge, unmerge
-from deploy.local.commands.onboard import onboard
-from deploy.local.commands.passback import passback
-from deploy.local.commands.policy import policy
-from deploy.local.commands.privacy import erase, export
-from deploy.local.commands.quarantine import quarantine
-from deploy.local.commands.rebuild import rebuild
-from deploy.local.commands.rollover import rollover
-from deploy.local.commands.roster import roster
-from deploy.local.commands.settings import settings
-from deploy.local.commands.shadow import shadow_policy
-from deploy.local.commands.simulate import simulate_policy
-from deploy.local.commands.status import status
-from deploy.local.commands.tenant import tenant
-from deploy.local.commands.token import token
-from deploy.local.commands.verify import verify
-from deploy.local.commands.webhook import webhook
 from deploy.local.errors import StackError
 
-COMMANDS: tuple[click.Command, ...] = (
-    demo, up, status, down, reset, framework, roster, rollover, policy, settings, alignment, onboard, ingest, correct, quarantine,
-    drain, learner, class_, explain, webhook, passback, merge, unmerge, export, erase, verify, rebuild, evaluate, doctor, token,
-    key, tenant,
-)  # fmt: skip
+COMMANDS: Mapping[str, str] = {
+    "demo": "demo:demo",
+    "up": "lifecycle:up",
+    "status": "status:status",
+    "down": "lifecycle:down",
+    "reset": "lifecycle:reset",
+    "framework": "framework:framework",
+    "roster": "roster:roster",
+    "rollover": "rollover:rollover",
+    "policy": "policy:policy",
+    "settings": "settings:settings",
+    "alignment": "alignment:alignment",
+    "onboard": "onboard:onboard",
+    "ingest": "ingest:ingest",
+    "correct": "correct:correct",
+    "quarantine": "quarantine:quarantine",
+    "drain": "drain:drain",
+    "learner": "learner:learner",
+    "class": "class_:class_",
+    "explain": "explain:explain",
+    "webhook": "webhook:webhook",
+    "passback": "passback:passback",
+    "merge": "merging:merge",
+    "unmerge": "merging:unmerge",
+    "export": "privacy:export",
+    "erase": "privacy:erase",
+    "verify": "verify:verify",
+    "rebuild": "rebuild:rebuild",
+    "evaluate": "evaluate:evaluate",
+    "doctor": "doctor:doctor",
+    "token": "token:token",
+    "key": "key:key",
+    "tenant": "tenant:tenant",
+}
+"""Where each command is, in the order in which one needs them."""
+SUBCOMMANDS: Mapping[str, Sequence[str]] = {
+    "policy": [
+        "simulate:simulate_policy",
+        "adopting:compare_policy",
+        "adopting:propose_policy",
+        "adopting:approve_policy",
+        "adopting:audit_policies",
+        "shadow:shadow_policy",
+    ],
+    "export": ["export_tables:export_tables"],
+}
+"""What a command has besides those of its own module."""
 
 
 def _version() -> str:
@@ -57,14 +69,30 @@ def _version() -> str:
         return "(a checkout that is not installed)"
 
 
-class _InOrder(click.Group):
-    """Lists the commands in the order in which one needs them."""
+class _OnDemand(click.Group):
+    """Imports a command when it is asked for: all of them together take most of a second."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = _load(COMMANDS[cmd_name])
+        for place in SUBCOMMANDS.get(cmd_name, ()):
+            assert isinstance(command, click.Group)
+            command.add_command(_load(place))
+        return command
 
 
-@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"]})
+def _load(place: str) -> click.Command:
+    module, name = place.split(":")
+    command = getattr(importlib.import_module(f"deploy.local.commands.{module}"), name)
+    assert isinstance(command, click.Command), place
+    return command
+
+
+@click.group(cls=_OnDemand, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(_version(), prog_name="attain")
 @click.option("--home", help="As with each command; may also stand before it.")
 @click.option("--tenant", help="As with each command; may also stand before it.")
@@ -73,13 +101,6 @@ def attain(home: str | None, tenant: str | None) -> None:
     for name, value in (("ATTAIN_HOME", home), ("ATTAIN_TENANT", tenant)):
         if value is not None:
             os.environ[name] = value
-
-
-for _command in COMMANDS:
-    attain.add_command(_command)
-for _command in (simulate_policy, compare_policy, propose_policy, approve_policy, audit_policies, shadow_policy):
-    policy.add_command(_command)
-export.add_command(export_tables)
 
 
 def main() -> None:

@@ -5,10 +5,11 @@ import gzip
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 from aiokafka import AIOKafkaProducer
+from aiokafka.partitioner import DefaultPartitioner
 
 from deploy.local.stack import Stack
 from shared.topics import SUBMITTED
@@ -70,13 +71,15 @@ class Bench:
         await producer.start()
         headers = [("tenant", self.tenant.encode())]
         try:
-            pending = []
-            async for learner, item in paced(items, rate):
-                pending.append(await producer.send(SUBMITTED.name(), item, key=learner, headers=headers))
-                if len(pending) >= 20_000:
-                    await asyncio.gather(*pending)
-                    pending = []
-            await asyncio.gather(*pending)
+            if rate is None:
+                await _send_batches(producer, items, headers)
+            else:
+                await asyncio.gather(
+                    *[
+                        await producer.send(SUBMITTED.name(), item, key=learner, headers=headers)
+                        async for learner, item in paced(items, rate)
+                    ]
+                )
         finally:
             await producer.stop()
 
@@ -91,6 +94,32 @@ class Bench:
                 (await self.http.post(url, content=body, headers=headers)).raise_for_status()
 
         await asyncio.gather(*(worker() for _ in range(HTTP_AT_ONCE)))
+
+
+async def _send_batches(producer: AIOKafkaProducer, items: Sequence[Item], headers: list[tuple[str, bytes]]) -> None:
+    """
+    Send whole batches to the partitions of the learners: a fifth of the CPU of sending items one by one.
+
+    The load comes from the same cores as what is measured.
+    """
+    topic = SUBMITTED.name()
+    partitions = sorted(await producer.partitions_for(topic))
+    partition_of: dict[bytes, int] = {}
+    batches: dict[int, Any] = {}
+    sent = []
+    for learner, item in items:
+        partition = partition_of.get(learner)
+        if partition is None:
+            partition = partition_of[learner] = DefaultPartitioner()(learner, partitions, partitions)
+        batch = batches.get(partition)
+        if batch is None or batch.append(key=learner, value=item, timestamp=None, headers=headers) is None:
+            if batch is not None:
+                sent.append(await producer.send_batch(batch, topic, partition=partition))
+            batch = batches[partition] = producer.create_batch()
+            batch.append(key=learner, value=item, timestamp=None, headers=headers)
+    for partition, batch in batches.items():
+        sent.append(await producer.send_batch(batch, topic, partition=partition))
+    await asyncio.gather(*sent)
 
 
 async def paced(items: Iterable[T], rate: int | None) -> AsyncIterator[T]:

@@ -18,6 +18,8 @@ from tests.bench.load import FRAMEWORK, SOURCE, evidence
 POINTS = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
 SHARES = (0.1, 0.5, 0.8)
 PROBES_A_S = 50
+WARM_S = 5
+"""Before measuring, for what a fresh process does once: compiling in the broker, claiming shards, preparing statements."""
 WAIT_S = 60
 
 
@@ -26,6 +28,7 @@ async def latency(stack: Stack, rate: int, seconds: int, run: str) -> list[Figur
     bench = Bench(stack, f"bench-latency-{run}")
     await bench.prepare(STREAK_1, competencies=1)
     async with _probes(stack, bench.tenant) as probes:
+        await probes.warm_up(run, rate)
         await probes.offer(run, rate, seconds)
         took = await probes.took()
     await bench.http.aclose()
@@ -68,6 +71,12 @@ class Probes:
         """Produce at a steady rate."""
         async for number in paced(range(rate * seconds), rate):
             await self._send(run, number)
+
+    async def warm_up(self, run: str, rate: int) -> None:
+        """Offer for `WARM_S`, wait for all of it and forget it."""
+        await self.offer(f"{run}-warm", rate, WARM_S)
+        await self.took()
+        self._sent, self._took = {}, []
 
     async def _send(self, run: str, number: int) -> None:
         id = f"latency{run}-{number}"

@@ -1,4 +1,5 @@
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -7,7 +8,7 @@ import click
 import jwt
 import pytest
 
-from deploy.local.cli import main
+from deploy.local.cli import attain, main
 from deploy.local.home import Home
 
 
@@ -98,16 +99,25 @@ def test_token_has_roles_where_it_may_decide(
 
 
 def test_every_command_takes_the_common_options() -> None:
-    from deploy.local.cli import COMMANDS
-
+    context = click.Context(attain)
+    groups: list[click.Command | None] = [attain.get_command(context, name) for name in attain.list_commands(context)]
+    asked = len(groups)
     found: list[click.Command] = []
-    groups: list[click.Command] = [*COMMANDS]
     while groups:
         command = groups.pop()
+        assert command is not None
         if isinstance(command, click.Group):
             groups += command.commands.values()
         else:
             found.append(command)
-    assert len(found) > len(COMMANDS)
+    assert len(found) > asked
     for command in found:
         assert {"home", "tenant", "as_json"} <= {parameter.name for parameter in command.params}, command.name
+
+
+def test_a_command_imports_none_of_the_others() -> None:
+    asked = "import sys; from deploy.local.cli import attain; attain.get_command(None, 'webhook'); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+
+    assert "deploy.local.commands.webhook" in done.stdout.split()
+    assert not {"deploy.local.commands.policy", "pydantic", "aiokafka"} & set(done.stdout.split())

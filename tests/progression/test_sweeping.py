@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.progression.handlers import fold
+from services.progression.handlers import sweeping
 from tests.support.disposable import eventually
 from tests.support.hand_fed import HandFed, hand_fed
 from tests.support.journal import TENANT, piece
@@ -39,8 +39,8 @@ async def test_evidence_that_arrives_during_a_sweep_does_not_wait_for_its_end(
     server_addresses: Servers, monkeypatch: pytest.MonkeyPatch
 ):
     """Batches of one learner: a newcomer's piece is stored while most of three hundred are still to be refolded."""
-    monkeypatch.setattr(fold, "SWEEP_LEARNERS", 1)
-    monkeypatch.setattr(fold, "SWEEP_LEARNERS_MAX", 1)
+    monkeypatch.setattr(sweeping, "SWEEP_LEARNERS", 1)
+    monkeypatch.setattr(sweeping, "SWEEP_LEARNERS_MAX", 1)
     async with hand_fed(server_addresses) as progression:
         await progression.decide(streak(5))
         pieces = [piece(n, learner=f"l{learner}") for learner in range(LEARNERS) for n in range(2)]
@@ -67,4 +67,4 @@ async def test_the_batches_of_a_sweep_grow_to_what_fits_their_time(server_addres
         await progression.decide(streak(2))
         await eventually(lambda: none_is_stale(progression))
 
-        assert progression.fold._sweep_learners > fold.SWEEP_LEARNERS
+        assert progression.fold.sweeping.learners > sweeping.SWEEP_LEARNERS

@@ -5,7 +5,6 @@ A shard has one owner, which caches what it folds; the shards of a batch are loa
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Collection, Sequence
 
 import msgspec
@@ -13,25 +12,23 @@ import msgspec
 from services.progression.advancement import deadline_of
 from services.progression.decisions import CLOCK_TICKED, ClockTicked
 from services.progression.domain import ShardFold
-from services.progression.entry import Entry
 from services.progression.handlers.clock import Clock
 from services.progression.handlers.loading import (
     load_histories,
-    load_inputs,
     load_prerequisites,
     load_standings,
     load_states,
-    load_states_of,
 )
 from services.progression.handlers.logs import REDRIVEN, Logs
 from services.progression.handlers.memory import HISTORY_PIECES, Shard, pack
 from services.progression.handlers.outcome import Outcome
+from services.progression.handlers.redriving import redrive
 from services.progression.handlers.rules import RuleBook
+from services.progression.handlers.sweeping import Sweeping
 from services.progression.inputs import Input, Key, Learner, decode, input_of
 from services.progression.journal import JournalEntry
-from services.progression.recalculation import Moment, recalculation
 from services.progression.rules import Rules
-from services.progression.tables import journals, key_states, rulebook, set_apart
+from services.progression.tables import journals, key_states, set_apart
 from shared.consumer import Settle, ShardBatch, Write
 from shared.contracts import MasteryUpdated
 from shared.database import Connection, Database
@@ -40,10 +37,6 @@ from shared.events import Envelope, decode_envelope, encode_json, now
 from shared.settings import Settings
 from shared.shards import stable_id
 
-SWEEP_S = 0.03
-"""CPU seconds that the refolding of one batch after new rules is to take: evidence that arrives meanwhile waits for it."""
-SWEEP_LEARNERS, SWEEP_LEARNERS_MAX = 20, 500
-"""Learners of the first such batch, and of the largest."""
 DUE_KEYS = 1000
 """Keys and levels that one tick reaches."""
 INPUTS_A_SLICE = 500
@@ -69,9 +62,7 @@ class MasteryFold:
         self._written = Outcome()
         self._shards: dict[int, Shard] = {}
         self._rules = RuleBook(database)
-        self._sweeping = -1
-        """The shard that was swept last: they take turns, a batch each."""
-        self._sweep_learners = SWEEP_LEARNERS
+        self.sweeping = Sweeping(database, self._rules, settings.shards)
 
     async def claimed(self, shards: Collection[int]) -> None:
         """Load the rules and blocked learners of the shards."""
@@ -107,11 +98,7 @@ class MasteryFold:
         at = now() if self._clock.believed else ""
         mine = [self._shards[number] for number in shards if number in self._shards]
         waiting = [s.number for s in mine if not s.sweep and s.deadline is not None and s.deadline <= at]
-        sweeping = sorted(s.number for s in mine if s.sweep)
-        if sweeping:
-            self._sweeping = next((number for number in sweeping if number > self._sweeping), sweeping[0])
-            waiting.append(self._sweeping)
-        return waiting
+        return waiting + self.sweeping.next_of(mine)
 
     async def fold(self, batches: Sequence[ShardBatch], settle: Settle) -> Write:
         """Fold the batches of several shards and return their common write."""
@@ -136,7 +123,7 @@ class MasteryFold:
                 # What is in flight of other shards is none of this one's learners: folding and committing overlap.
                 if shard.in_flight:
                     await settle()
-                await self._sweep(shard, fold, settle, outcome)
+                await self.sweeping.sweep(shard, fold, settle, outcome)
             elif not batch.decisions:
                 await settle()
                 await self._tick(shard, fold, settle, outcome)
@@ -199,7 +186,7 @@ class MasteryFold:
             stale = {item.learner for item in inputs if item.learner[0] in shard.sweep} if shard.sweep else set()
             if stale:
                 await settle()
-                await self._refold(shard, fold, stale, settle)
+                await self.sweeping.refold(shard, fold, stale, settle)
             await self._fold_inputs(shard, fold, inputs, settle)
 
     async def _fold_inputs(self, shard: Shard, fold: ShardFold, inputs: list[Input], settle: Settle) -> None:
@@ -212,16 +199,6 @@ class MasteryFold:
                 lacking = fold.needs_evidence(inputs[done:])
                 await load_histories(self._database, shard, lacking, settle, inputs[:done])
             await asyncio.sleep(0)
-
-    async def _refold(self, shard: Shard, fold: ShardFold, learners: Collection[Learner], settle: Settle) -> None:
-        """Bring learners up to the rules in force before anything else is folded for them."""
-        keys = await load_states_of(self._database, shard, learners)
-        old = [k for group in keys.values() for k in group if shard.entries[k].rules_no < shard.rules[k[0]].no]
-        lacking = [key for key in old if shard.entries[key].evidence is None]
-        await load_histories(self._database, shard, lacking, settle)
-        for learner, group in keys.items():
-            if learner not in shard.blocked:
-                fold.refold_learner(learner, group)
 
     async def _finish(self, folds: Sequence[tuple[Shard, ShardFold]], outcome: Outcome) -> None:
         """Fold the changes into the learners' standings and note what is to be written."""
@@ -279,10 +256,10 @@ class MasteryFold:
             outcome.journal.setdefault(shard.number, {}).setdefault((decision.tenant, "", ""), []).append(entry)
             if decision.type == REDRIVEN:
                 learner = (decision.tenant, msgspec.json.decode(decision.data)["learner"])
-                await self._redrive(shard, fold, learner, settle, outcome)
+                await redrive(self._database, shard, fold, learner, outcome)
             else:
                 outcome.activations.append(await self._rules.decide(shard, decision))
-                await self._note_recalculations(
+                await self.sweeping.note_recalculations(
                     shard, decision.tenant, "started", shard.rules[decision.tenant].no - 1, outcome
                 )
         await self._fold_loaded(shard, fold, inputs, settle)
@@ -316,40 +293,6 @@ class MasteryFold:
         ]  # fmt: skip
         await self._fold_loaded(shard, fold, self._journal(ticks, shard, outcome, {}), settle)
 
-    async def _sweep(self, shard: Shard, fold: ShardFold, settle: Settle, outcome: Outcome) -> None:
-        """Refold the next learners that are older than their tenant's rules."""
-        tenant, after = next(iter(shard.sweep.items()))
-        rules = shard.rules[tenant]
-        async with self._database.connection() as connection:
-            names = await key_states.stale_learners(
-                connection, shard.number, tenant, rules.no, after, self._sweep_learners
-            )
-        if not names:
-            del shard.sweep[tenant]
-            await self._note_recalculations(shard, tenant, "finished", rules.swept, outcome)
-            rules.swept = rules.no
-            outcome.swept.append((shard.number, tenant, rules.no))
-            return
-        shard.sweep[tenant] = names[-1]
-        started = time.thread_time()
-        await self._refold(shard, fold, [(tenant, name) for name in names], settle)
-        fitting = len(names) * SWEEP_S / max(time.thread_time() - started, 0.001)
-        self._sweep_learners = max(1, min(round(fitting), 2 * self._sweep_learners, SWEEP_LEARNERS_MAX))
-
-    async def _note_recalculations(self, shard: Shard, tenant: str, kind: Moment, after: int, outcome: Outcome) -> None:
-        """Tell where the batches of the activations behind `after` begin or end in a shard."""
-        for activation in shard.rules[tenant].activations[after:]:
-            batch = activation.trigger.batch
-            if not batch:
-                continue
-            async with self._database.connection() as connection:
-                proposal = (await rulebook.proposals_of(connection, tenant, batch))[0]
-            told = recalculation(
-                kind, tenant, activation, proposal, self._rules.policies.get(proposal["replaced"]), shard.number,
-                self._settings.shards,
-            )  # fmt: skip
-            outcome.note_told(shard.number, [told])
-
     def _block(self, shard: Shard, learner: Learner, reason: str, outcome: Outcome) -> None:
         """Set a learner apart: its inputs from this batch on are journalled only, and folded when it is redriven."""
         if learner not in shard.blocked:
@@ -357,35 +300,3 @@ class MasteryFold:
             shard.blocked[learner] = pos
             shard.learners.pop(learner, None)
             outcome.blocked.append((*learner, shard.number, pos, reason))
-
-    async def _redrive(self, shard: Shard, fold: ShardFold, learner: Learner, settle: Settle, outcome: Outcome) -> None:
-        """Fold a blocked learner's journal from where it stopped, over what was folded before."""
-        first = shard.blocked.pop(learner, None)
-        if first is None:
-            return
-        inputs: list[Input] = []
-        for pos, kind, input_id, recorded_at, body in await load_inputs(self._database, shard, learner):
-            try:
-                event = decode(kind, body)
-            except msgspec.MsgspecError as error:
-                fold.blocked[learner] = f"{type(error).__name__}: {error}"[:500]
-                break
-            if event is not None:
-                inputs.append(input_of(learner[0], input_id, pos, recorded_at, event))
-        keys = {key for item in inputs for key in item.keys}
-        shard.forget(learner, list(keys))
-        await load_states(self._database, dict.fromkeys(keys, shard))
-        for key in keys:
-            rules = shard.rules[key[0]]
-            entry = shard.entries.setdefault(key, Entry(rules.new_state(key[2]), rules.no))
-            entry.evidence, shard.histories[key] = {}, None
-        for item in inputs:
-            if item.pos >= first:
-                fold.fold(item)
-            else:
-                fold.absorb(item)
-        if learner in fold.blocked:
-            shard.blocked[learner] = first
-            outcome.blocked.append((*learner, shard.number, first, fold.blocked[learner]))
-        else:
-            outcome.unblocked.append(learner)
