@@ -10,14 +10,17 @@ of Kafka, for readers outside. While no endpoint is named, a batch costs a call.
 """
 
 import hashlib
+import logging
+import re
 import time
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
 from shared.event_log import Entry
+from shared.events import Envelope
 from shared.handling import ShardBatch
 from shared.settings import Settings
 
@@ -28,7 +31,9 @@ if TYPE_CHECKING:
 SPANS_A_BATCH_MAX = 500
 """Of one batch, and of one request; what a policy or a decision caused at once is one trace of very many spans."""
 QUEUE_SPANS_MAX = 8192
-STOP_MS = 3000
+EXPORT_S = 2
+"""For one request to the collector with its repetitions; a stop waits for two of them at most."""
+SEND_EVERY_MS = 2000
 EVIDENCE, PROGRESSION = "evidence", "progression"
 
 
@@ -37,11 +42,21 @@ class _Ids(msgspec.Struct):
     causationid: str = ""
 
 
+class _Event(NamedTuple):
+    """An event on its way: the id whose trace it belongs to (empty for none), its own, and its place in the log."""
+
+    trace: str
+    id: str
+    shard: int
+    pos: int
+
+
 class _Named(Protocol):
     @property
     def id(self) -> str: ...
 
 
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _decode_ids = msgspec.json.Decoder(_Ids).decode
 _on: "Traces | None" = None
 
@@ -66,8 +81,10 @@ def begin(service: str, settings: Settings) -> None:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-        exporter = OTLPSpanExporter(f"{settings.trace_endpoint.rstrip('/')}/v1/traces")
-        processor = BatchSpanProcessor(exporter, QUEUE_SPANS_MAX, schedule_delay_millis=1000)
+        # One line for each failed request, not one for each try.
+        logging.getLogger("opentelemetry").setLevel(logging.ERROR)
+        exporter = OTLPSpanExporter(f"{settings.trace_endpoint.rstrip('/')}/v1/traces", timeout=EXPORT_S)
+        processor = BatchSpanProcessor(exporter, QUEUE_SPANS_MAX, schedule_delay_millis=SEND_EVERY_MS)
         _on = Traces(service, settings.trace_share, processor)
 
 
@@ -75,7 +92,6 @@ def end() -> None:
     """Send what waits, for a bounded time."""
     global _on  # noqa: PLW0603
     if _on is not None:
-        _on.processor.force_flush(STOP_MS)
         _on.processor.shutdown()
         _on = None
 
@@ -128,8 +144,8 @@ class Traces:
         self._threshold = f"{min(round((1 - share) * 2**48), 2**48 - 1):012x}" if share else "g"
 
     def samples(self, id: str) -> bool:
-        """Tell whether the trace of an id, a uuid, is kept."""
-        return id[24:] >= self._threshold
+        """Tell whether the trace of an id is kept; never of one that is no uuid."""
+        return id[24:] >= self._threshold and _UUID.fullmatch(id) is not None
 
     def place(self, trace: str, stage: str, event: str) -> "SpanContext":
         """Return where the span of a stage is, in the trace of the id `trace`."""
@@ -151,48 +167,37 @@ class Traces:
         request = _coming.get()
         traces = [id for id in evidence_ids if id is not None and self.samples(id)][:SPANS_A_BATCH_MAX]
         for trace in traces:
-            parent = None
-            if request is not None:
-                parent = request.note(trace)
+            parent = None if request is None else request.note(trace)
             at = self.place(trace, "intake", trace)
             self.note("intake", at, parent, began_ns, "INTERNAL", attributes={"attain.way": way})
 
     def sending(self, log: str, entries: Sequence[Entry]) -> Work:
         """See `sending`."""
-        found = []
-        for entry in entries:
-            ids = _decode_ids(entry.body)
-            found.append((ids.id, ids.causationid, entry.shard, entry.pos))
+        events = [
+            _Event(_trace_of(log, ids), ids.id, entry.shard, entry.pos)
+            for entry in entries
+            for ids in (_decode_ids(entry.body),)
+        ]
         after = "intake" if log == EVIDENCE else f"fold {PROGRESSION}"
-        return self._batch(f"send {log}", "PRODUCER", log, found, lambda trace, _: self.place(trace, after, trace))
+        return self._batch(f"send {log}", "PRODUCER", log, events, lambda one: self.place(one.trace, after, one.trace))
 
     def folding(self, consumer: str, log: str, batches: Sequence[ShardBatch]) -> Work:
         """See `folding`."""
-        found = [(e.id, e.causationid, e.shard, e.position) for batch in batches for e in batch.events]
-        before = f"send {log}"
+        events = [_Event(_trace_of(log, e), e.id, e.shard, e.position) for batch in batches for e in batch.events]
+        after = f"send {log}"
         return self._batch(
-            f"fold {consumer}", "CONSUMER", log, found, lambda trace, event: self.place(trace, before, event)
+            f"fold {consumer}", "CONSUMER", log, events, lambda one: self.place(one.trace, after, one.id)
         )
 
     def _batch(
-        self,
-        stage: str,
-        kind: str,
-        log: str,
-        events: list[tuple[str, str, int, int]],
-        parent_of: "Callable[[str, str], SpanContext]",
+        self, stage: str, kind: str, log: str, events: Sequence[_Event], parent_of: "Callable[[_Event], SpanContext]"
     ) -> Work:
-        own = log == EVIDENCE
-        traced = [
-            (trace, *event)
-            for event in events
-            if (trace := event[1] or (event[0] if own else "")) and self.samples(trace)
-        ]
+        traced = [event for event in events if self.samples(event.trace)]
         return _Batch(self, stage, kind, log, traced[:SPANS_A_BATCH_MAX], parent_of) if traced else NOTHING
 
 
 class _Batch(Work):
-    """Events of a batch that are traced: (trace, event, cause, shard, position)."""
+    """Events of a batch that are traced."""
 
     def __init__(
         self,
@@ -200,24 +205,22 @@ class _Batch(Work):
         stage: str,
         kind: str,
         log: str,
-        events: list[tuple[str, str, str, int, int]],
-        parent_of: "Callable[[str, str], SpanContext]",
+        events: Sequence[_Event],
+        parent_of: "Callable[[_Event], SpanContext]",
     ) -> None:
         self._traces, self._stage, self._kind, self._log, self._parent_of = traces, stage, kind, log, parent_of
         self._began_ns = time.time_ns()
-        self._spans = [
-            (traces.place(trace, stage, event), trace, event, shard, pos) for trace, event, _, shard, pos in events
-        ]
+        self._spans = [(traces.place(event.trace, stage, event.id), event) for event in events]
         self.headers = {
-            pos: [("traceparent", f"00-{at.trace_id:032x}-{at.span_id:016x}-01".encode())]
-            for at, _, _, _, pos in self._spans
+            event.pos: [("traceparent", f"00-{at.trace_id:032x}-{at.span_id:016x}-01".encode())]
+            for at, event in self._spans
         }
 
     def done(self, status: int = 0) -> None:
-        for at, trace, event, shard, pos in self._spans:
+        for at, event in self._spans:
             self._traces.note(
-                self._stage, at, self._parent_of(trace, event), self._began_ns, self._kind,
-                attributes={"attain.log": self._log, "attain.shard": shard, "attain.position": pos},
+                self._stage, at, self._parent_of(event), self._began_ns, self._kind,
+                attributes={"attain.log": self._log, "attain.shard": event.shard, "attain.position": event.pos},
             )  # fmt: skip
 
 
@@ -257,6 +260,11 @@ def _caller(scope: MutableMapping[str, Any]) -> "SpanContext | None":
     carrier = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in names}
     context = get_current_span(TraceContextTextMapPropagator().extract(carrier)).get_span_context()
     return context if context.is_valid else None
+
+
+def _trace_of(log: str, event: Envelope | _Ids) -> str:
+    """Return the id of the input that caused an event; a piece of evidence is its own. Empty where nothing says it."""
+    return event.causationid or (event.id if log == EVIDENCE else "")
 
 
 _coming: ContextVar[_Request | None] = ContextVar("request", default=None)

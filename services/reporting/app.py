@@ -32,6 +32,7 @@ from services.reporting.handlers.reconciling import ShownCheck
 from services.reporting.handlers.sessions import Sessions
 from services.reporting.handlers.signing_off import SigningOff
 from services.reporting.handlers.watching import Watcher
+from services.reporting.tables.at_once import AtOnce
 from services.reporting.tables.reads import live_versions, snapshot
 from services.reporting.tables.schema import INPUT_LOGS
 from shared.asyncapi import asyncapi_router
@@ -112,8 +113,9 @@ class Service:
             stack.push_async_callback(progression_peer.close)
             limits = limit_tenants(app, self._database, config, "small_number")
             looks, curricula, people = AccessLog(self._database), Curricula(), People(evidence_peer)
-            app.state.reader = Reader(self._database, config, curricula, looks)
-            app.state.classes = ClassReader(self._database, curricula, looks)
+            at_once = AtOnce(self._database)
+            app.state.reader = Reader(self._database, config, at_once, curricula, looks)
+            app.state.classes = ClassReader(self._database, at_once, curricula, looks)
             app.state.queues = QueueReader(self._database, config, looks)
             app.state.districts = DistrictReader(self._database, Groups(evidence_peer, config), limits, config)
             app.state.credentials = CredentialReader(self._database, config, people, looks)

@@ -85,6 +85,8 @@ def test_what_no_evidence_caused_has_no_trace() -> None:
     traces, _ = _traces(1)
 
     assert traces.sending("progression", [_event("a.1", 1)[0]]) is NOTHING
+    assert traces.sending("progression", [_event("a.2", 2, cause="a restore, or whatever is no uuid")[0]]) is NOTHING
+    assert traces.sending("evidence", [_event("f" * 32, 3)[0]]) is NOTHING
 
 
 def test_what_one_input_caused_at_once_is_bounded() -> None:

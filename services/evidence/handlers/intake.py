@@ -32,6 +32,7 @@ from services.evidence.handlers.directory import Competencies, Learners
 from services.evidence.handlers.writer import ErasedLearner, MovedLearners, StaleAlignment, Writer
 from services.evidence.tables.statements import Row as StatementRow
 from shared import tracing
+from shared.clock import Clock
 from shared.errors import InvalidEvent, Unavailable
 from shared.events import utc
 from shared.observability import metrics
@@ -66,9 +67,11 @@ class Intake:
     """Takes in items of a format, as one tenant, and answers when they are durable."""
 
     def __init__(
-        self, writer: Writer, learners: Learners, competencies: Competencies, alignments: Alignments, settings: Settings
-    ) -> None:
+        self, writer: Writer, learners: Learners, competencies: Competencies, alignments: Alignments, clock: Clock,
+        settings: Settings,
+    ) -> None:  # fmt: skip
         self._writer = writer
+        self._clock = clock
         self._alignments = alignments
         self._learners = learners
         self._competencies = competencies
@@ -98,6 +101,16 @@ class Intake:
         answered = [item for item in results if item is not None]
         count(answered, way)
         return answered
+
+    def latest(self, now: datetime.datetime) -> datetime.datetime:
+        """
+        Return the end of what may have occurred by `now`.
+
+        Raises:
+            Unavailable: the clock is not believed.
+        """
+        self._clock.require()
+        return now + datetime.timedelta(seconds=self._settings.clock_skew_s)
 
     def expecting(self) -> contextlib.AbstractContextManager[None]:
         """Tell that items are being read which `store` will be given; see `Writer.expecting`."""
@@ -142,7 +155,7 @@ class Intake:
         """Return the results of what is refused at once, and the commands in the rest, by index."""
         results: list[Item | None] = [None] * len(items)
         commands: dict[int, RecordEvidence] = {}
-        latest = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=self._settings.clock_skew_s)
+        latest = self.latest(datetime.datetime.now(datetime.UTC))
         bytes_max = self._settings.item_bytes_max
         for index, raw in enumerate(items):
             if index % ITEMS_A_SLICE == ITEMS_A_SLICE - 1:

@@ -192,7 +192,7 @@ class Statements:
         authority = Actor("Agent", account=Account(HOME, f"{sender.tenant}/{sender.subject}"))
         rows = []
         for one in taken:
-            keeps = kept == "all" or (kept == "scored" and (one.is_scored or one.voids is not None))
+            keeps = kept == "all" or (kept == "scored" and (one.score is not None or one.voids is not None))
             voids = None if one.voids is None else evidence_id(sender.tenant, sender.source, one.voids)
             outcome = "voiding" if one.voids is not None else xapi.why_not(one) or "evidence"
             rows.append(Row(
@@ -238,8 +238,7 @@ class Statements:
         return items
 
     def _origin(self, sender: Sender, now: datetime.datetime) -> Origin:
-        latest = now + datetime.timedelta(seconds=self._settings.clock_skew_s)
-        return Origin(sender.tenant, sender.source, now, latest, ZoneInfo(self._settings.time_zone))
+        return Origin(sender.tenant, sender.source, now, self._intake.latest(now), ZoneInfo(self._settings.time_zone))
 
 
 def _body(one: Taken, stored: str, version: Version, authority: Actor) -> bytes:
