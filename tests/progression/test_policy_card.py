@@ -76,6 +76,12 @@ def _figures(sentence: str) -> list[str]:
     return re.findall(r"\d+(?:\.\d+)?", sentence)
 
 
+def test_an_effort_that_is_known_gives_the_same_card():
+    policy = template_of("k2")
+
+    assert card_of(policy, "es", effort_of(policy.rule)) == card_of(policy, "es")
+
+
 def test_the_spanish_classroom_card_says_what_the_template_does():
     said = card_of(template_of("classroom"), "es").sentences
 

@@ -1,5 +1,6 @@
 """The policies that decide now, each on its card, with what it was foreseen to do when it was proposed."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,9 +8,14 @@ from services.progression.handlers.adopting import told_proposal
 from services.progression.handlers.rules import rules_of
 from services.progression.policy import Policy
 from services.progression.policy.card import card_of
+from services.progression.policy.effort import Effort, effort_of
 from services.progression.policy.phrases import Language
 from services.progression.tables import rulebook
 from shared.database import Database
+
+EFFORTS_KEPT = 256
+_efforts: dict[str, Effort] = {}
+"""By the hash of the policy, which fixes them."""
 
 
 async def policies_in_force(
@@ -26,12 +32,24 @@ async def policies_in_force(
         if policy is not None:
             found[policy.hash] = policy
     return [
-        _told(policy, [row for row in proposals if row["policy"] == policy.hash], language) for policy in found.values()
+        _told(policy, await _effort(policy), [row for row in proposals if row["policy"] == policy.hash], language)
+        for policy in found.values()
     ]
 
 
-def _told(policy: Policy, proposals: Sequence[Mapping[str, Any]], language: Language) -> dict[str, Any]:
-    card, scale = card_of(policy, language), policy.scale
+async def _effort(policy: Policy) -> Effort:
+    """Return what a policy asks, computed once a version: it takes up to a second, in which the fold goes on."""
+    known = _efforts.get(policy.hash)
+    if known is None:
+        known = await asyncio.to_thread(effort_of, policy.rule)
+        if len(_efforts) >= EFFORTS_KEPT:
+            _efforts.pop(next(iter(_efforts)))
+        _efforts[policy.hash] = known
+    return known
+
+
+def _told(policy: Policy, effort: Effort, proposals: Sequence[Mapping[str, Any]], language: Language) -> dict[str, Any]:
+    card, scale = card_of(policy, language, effort), policy.scale
     approved = next((row for row in proposals if row["approved_by"]), None)
     return {
         "id": policy.id, "version": policy.version, "hash": policy.hash, "sentences": card.sentences, "asks": card.asks,

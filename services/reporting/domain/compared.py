@@ -14,7 +14,7 @@ def compared(report: Mapping[str, Any], titles: Mapping[str, str]) -> dict[str, 
     Return a comparison for a page; `titles` are those of schools.
 
     `splits` are (heading, rows): schools first, with an empty heading, then one for each grouping. Their small numbers are
-    None already; of the totals those of 1 to 9 are, and where no more than that many learners were compared, all are.
+    None already; of the totals those of 1 to 9 are, and all where fewer than ten learners were compared.
     """
     few = report["learners"] < N_MIN
     totals = {what: None if few or 0 < report[what] < N_MIN else report[what] for what in _TOTALS}
