@@ -256,7 +256,7 @@ async def test_all_that_was_done_on_the_pages_verifies(room: Room):
 
 
 async def test_a_leader_sees_what_was_foreseen_beside_the_card_and_the_card_is_in_the_readers_language(room: Room):
-    """The policy in force is adopted once more, so nothing changes for the other tests; so few have evidence that no number is told."""
+    """The policy in force is adopted once more, so nothing else changes; too few have evidence for a number to be told."""
     await room.adopt_again()
     pages: dict[str, str] = {}
     for person in ("head", "tea"):
