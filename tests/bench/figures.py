@@ -76,7 +76,7 @@ class Usage:
         self._pids = {name: pid for name, pid in pids.items() if name != "supervisor"}
         self._before = self._cpu()
         self._busy_before = _busy()
-        self._own_before = _family_cpu(psutil.Process())
+        self._own_before = time.process_time()
         self._started = time.perf_counter()
 
     def cpu_s(self) -> dict[str, float]:
@@ -89,7 +89,7 @@ class Usage:
 
     def other_load(self) -> float:
         """Return how many cores something else than the stack and this process has kept busy since the start."""
-        ours = sum(self.cpu_s().values()) + _family_cpu(psutil.Process()) - self._own_before
+        ours = sum(self.cpu_s().values()) + time.process_time() - self._own_before
         return round(max(0.0, _busy() - self._busy_before - ours) / (time.perf_counter() - self._started), 2)
 
     def memory_mb(self) -> dict[str, int]:

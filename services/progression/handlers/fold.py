@@ -12,7 +12,6 @@ import msgspec
 from services.progression.advancement import deadline_of
 from services.progression.decisions import CLOCK_TICKED, ClockTicked
 from services.progression.domain import ShardFold
-from services.progression.handlers.clock import Clock
 from services.progression.handlers.loading import (
     load_histories,
     load_prerequisites,
@@ -29,6 +28,7 @@ from services.progression.inputs import Input, Key, Learner, decode, input_of
 from services.progression.journal import JournalEntry
 from services.progression.rules import Rules
 from services.progression.tables import journals, key_states, set_apart
+from shared.clock import Clock
 from shared.consumer import Settle, ShardBatch, Write
 from shared.contracts import MasteryUpdated
 from shared.database import Connection, Database
