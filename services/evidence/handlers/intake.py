@@ -31,11 +31,8 @@ from services.evidence.handlers.alignment import Alignments
 from services.evidence.handlers.directory import Competencies, Learners
 from services.evidence.handlers.writer import ErasedLearner, MovedLearners, StaleAlignment, Writer
 from services.evidence.tables.statements import Row as StatementRow
-<<<<<<< HEAD
-from shared.clock import Clock
-=======
 from shared import tracing
->>>>>>> ops
+from shared.clock import Clock
 from shared.errors import InvalidEvent, Unavailable
 from shared.events import utc
 from shared.observability import metrics
