@@ -233,8 +233,7 @@ def feed_router(database: Database, logs: Sequence[EventLog], settings: Settings
         async with database.connection() as connection:
             head = (await event_log.heads(connection))[shard]
             position = _after(after, log, shard, head.generation)
-            entries = await event_log.read(connection, {shard: position}, min(limit, settings.page_rows_max))
-        body = b"".join(entry.body + b"\n" for entry in entries)
+            body = await event_log.lines(connection, shard, position, min(limit, settings.page_rows_max))
         token = str(Position(log, head.generation, shard, head.pos))
         return Response(body, headers={"Attain-Head": token}, media_type="application/x-ndjson")
 

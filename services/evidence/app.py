@@ -49,6 +49,7 @@ from shared.relay import Relay
 from shared.service import Tasks, keep_consuming, make_service, serve
 from shared.settings import Settings
 from shared.starting import check_schema, settings_of
+from shared.tenant_limits import limit_tenants
 from shared.topics import CURRICULUM, EVIDENCE, QUARANTINED, ROSTER
 from shared.transport import make_broker, subscribe_consumer
 from shared.web import feed_router, operations_router
@@ -99,7 +100,8 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
 
     formats = Formats(database, intake, alignments, quarantine, releaser.wake, config)
     accesses = Accesses(database)
-    statements = Statements(database, intake, quarantine, config)
+    tenants = limit_tenants(app, database, config, "statements_kept")
+    statements = Statements(database, intake, quarantine, tenants, config)
     _take_in_formats(app, formats, statements, quarantine, limits, accesses, config)
     _know_keys(app, Keys(database, config))
     for router in (
@@ -124,6 +126,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     tasks.start("releaser", releaser.run())
     tasks.start("curriculum", curriculum.tick())
     tasks.start("reconciliation", reconciler.run())
+    tasks.start("limits", tenants.run())
     tasks.start("broker", keep_consuming(broker))
     for stop in (tasks.stop, writer.drain, curriculum.stop, broker.stop):
         stack.push_async_callback(stop)

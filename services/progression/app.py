@@ -40,6 +40,7 @@ from shared.relay import Relay
 from shared.service import Tasks, keep_consuming, make_service, relay_lag, serve, shard_lag
 from shared.settings import Settings
 from shared.starting import check_schema, settings_of
+from shared.tenant_limits import limit_tenants
 from shared.transport import make_broker, subscribe_consumer
 from shared.web import feed_router, operations_router
 
@@ -100,6 +101,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     tasks.start("tick", consumer.tick())
     tasks.start("clock", clock.run())
     tasks.start("reconciliation", reconciler.run())
+    tasks.start("limits", limit_tenants(app, database, config).run())
     tasks.start("shadows", shadows.run())
     tasks.start("webhooks", dispatcher.run())
     stack.push_async_callback(tasks.stop)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -13,9 +13,11 @@ from fastapi import FastAPI, Request
 
 from services.reporting.app import Service
 from shared.auth import Authenticator
+from shared.database import Connection, Database
 from shared.errors import NotFound
 from shared.migrate import migrate
 from shared.settings import Settings
+from shared.tenancy import current_tenant
 from shared.topics import TOPICS, create
 from shared.web import feed_router, make_app
 from tests.reporting.builders import Event, authorization
@@ -66,6 +68,34 @@ class Running:
         for token in ends.values():
             answer = await self.get("/v1/classes", parameters={"wait": token})
             assert answer.status_code == 200, answer.text
+
+
+@contextlib.contextmanager
+def statements_of(database: Database) -> Iterator[list[str]]:
+    """Collect the statements that are sent on connections which are lent by a database meanwhile, to requests alone."""
+    told: list[str] = []
+    lend = database.connection
+
+    def note(statement: Any) -> None:
+        told.append(statement.query)
+
+    @contextlib.asynccontextmanager
+    async def lend_and_listen() -> AsyncIterator[Connection]:
+        async with lend() as connection:
+            if current_tenant() is None:
+                yield connection
+                return
+            connection.add_query_logger(note)
+            try:
+                yield connection
+            finally:
+                connection.remove_query_logger(note)
+
+    database.connection = lend_and_listen  # type: ignore[method-assign]
+    try:
+        yield told
+    finally:
+        del database.connection
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:

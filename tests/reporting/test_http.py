@@ -16,7 +16,7 @@ from tests.reporting.builders import (
     school,
     staff,
 )
-from tests.reporting.running import Running, until
+from tests.reporting.running import Running, statements_of, until
 
 PUPILS = [f"p{n:02}" for n in range(24)]
 
@@ -163,6 +163,35 @@ async def test_permission(reporting: Running, asked: tuple[str, str, str, str | 
 
     assert answer.status_code == status, answer.text
     assert status == 200 or answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("path", "scope", "subject", "statements"),
+    [
+        ("/v1/learners/ada/record", "records:read", "x", 1),
+        ("/v1/learners/ada/record", "records:read:classes", "t1", 1),
+        ("/v1/classes/c1/mastery", "records:read", "x", 1),
+        ("/v1/classes/c1/mastery", "records:read:classes", "t1", 1),
+    ],
+)
+async def test_what_is_asked_most_takes_one_statement(
+    reporting: Running, path: str, scope: str, subject: str, statements: int
+) -> None:
+    await reporting.get(path, scope, subject=subject)
+    with statements_of(reporting.service.database) as told:
+        answer = await reporting.get(path, scope, subject=subject)
+
+    assert (answer.status_code, len(told)) == (200, statements), told
+
+
+async def test_who_knows_a_tag_is_told_nothing_without_the_right(reporting: Running) -> None:
+    for path, status in (
+        ("/v1/learners/ada/record", 404), ("/v1/classes/c1/mastery", 403), ("/v1/districts/d1/mastery", 403)
+    ):  # fmt: skip
+        tag = {"If-None-Match": (await reporting.get(path)).headers["etag"]}
+
+        assert (await reporting.get(path, headers=tag)).status_code == 304
+        assert (await reporting.get(path, "records:read:classes", subject="t2", headers=tag)).status_code == status
 
 
 async def test_who_sends_no_token_is_refused_everywhere(reporting: Running) -> None:

@@ -36,6 +36,7 @@ async def test_a_rebuild_gives_identical_rows_while_events_keep_arriving(reporti
     learners = [f"l{n}" for n in range(LEARNERS)]
     for seq in (1, 2, 3):
         await reporting.tell("progression", *(mastery(learner, f"m:{seq % 2}", seq=seq) for learner in learners))
+    await reporting.get("/v1/learners/l0/record")
     stop = asyncio.Event()
     told = 3
 
@@ -57,6 +58,7 @@ async def test_a_rebuild_gives_identical_rows_while_events_keep_arriving(reporti
     new = await rows(reporting, f"select {COLUMNS} from mastery_v2 order by 1, 2, 3")
     again = await rebuilt(reporting, "mastery")
     newest = await rows(reporting, f"select {COLUMNS} from mastery_v3 order by 1, 2, 3")
+    shown = (await reporting.get("/v1/learners/l0/record")).json()
     kept = await rows(reporting, "select to_regclass('mastery_v1') is null, to_regclass('mastery_v2') is not null")
 
     assert (status["state"], status["live"]) == ("live", 2)
@@ -65,6 +67,9 @@ async def test_a_rebuild_gives_identical_rows_while_events_keep_arriving(reporti
     assert new == newest
     assert max(row[8] for row in new) == told
     assert kept == [(True, True)]
+    assert "m:end" in {item["competency"] for item in shown["items"]}, (
+        "what was asked of version 1 is asked of version 3"
+    )
 
 
 async def test_reads_go_on_with_the_new_version(reporting: Running) -> None:

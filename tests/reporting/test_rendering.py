@@ -88,7 +88,7 @@ def context(template: str) -> dict[str, Any]:
             },
         },
         "class.html": {
-            "grid": class_mastery("c", EVIL, ["ada"], [("ada", "m:a", "mastered")], order=["m:a"], titles={"m:a": EVIL}),
+            "grid": class_mastery("c", EVIL, {"ada": {"m:a": "mastered"}}, order=["m:a"], titles={"m:a": EVIL}),
             "needs": class_needs("c", EVIL, {"ada": {}}, [Standard("m", "a", EVIL, 1, "1", "M")], {}, [waiting]),
             "shown": {"m:a": 1}, "names": {"ada": EVIL}, "live": "/live?class_id=c",
             "writes": {"capture", "sign_off", "correct"},

@@ -111,8 +111,7 @@ def _lies_on_a_cycle(cell: tuple[str, str | None], free: set[tuple[str, str | No
 
 def test_a_class_counts_every_learner_once_for_every_competency() -> None:
     told = class_mastery(
-        "c", "C", ["ada", "bo", "cy"],
-        [("ada", "m:b", "mastered"), ("bo", "m:b", "not_yet"), ("bo", "m:a", "mastered")],
+        "c", "C", {"ada": {"m:b": "mastered"}, "bo": {"m:b": "not_yet", "m:a": "mastered"}, "cy": {}},
         order=["m:b", "m:a"], titles={"m:a": "A"},
     )  # fmt: skip
 

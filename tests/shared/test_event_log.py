@@ -195,12 +195,15 @@ async def test_a_page_ends_at_its_bytes_yet_always_goes_on(database: Database, m
     monkeypatch.setattr(event_log, "PAGE_BYTES", 1000)
     log = await prepared(database)
     async with database.transaction() as connection:
-        large = draft(0, 1)._replace(body=draft(0, 1).body[:-1] + b',"pad":"%s"}' % (b"x" * 5000))
+        large = draft(0, 1)._replace(body=draft(0, 1).body[:-1] + b',"pad":"\\\\ \xc3\xbc%s"}' % (b"x" * 5000))
         await log.append(connection, [draft(0, 1), large, large, *[draft(0, n) for n in range(20)]])
     async with database.connection() as connection:
         first = await log.read(connection, {0: 0}, 100)
+        lines = [await log.lines(connection, 0, after, limit) for after, limit in ((0, 100), (2, 3), (23, 100))]
+        behind = await log.read(connection, {0: 2}, 3)
 
     assert [entry.pos for entry in first] == [1, 2]
+    assert lines == [b"".join(entry.body + b"\n" for entry in page) for page in (first, behind, [])]
     assert list(range(1, 24)) == [entry.pos for entry in await read_all(database, log)]
 
 

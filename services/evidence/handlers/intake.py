@@ -7,6 +7,7 @@ Everything up to the writer is done while an earlier batch commits. Nothing here
 import asyncio
 import contextlib
 import datetime
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
@@ -30,6 +31,7 @@ from services.evidence.handlers.alignment import Alignments
 from services.evidence.handlers.directory import Competencies, Learners
 from services.evidence.handlers.writer import ErasedLearner, MovedLearners, StaleAlignment, Writer
 from services.evidence.tables.statements import Row as StatementRow
+from shared import tracing
 from shared.clock import Clock
 from shared.errors import InvalidEvent, Unavailable
 from shared.events import utc
@@ -39,6 +41,7 @@ from shared.settings import Settings
 ITEMS_A_SLICE = 250
 """Items validated before other requests get their turn: about 5 ms."""
 CHANGES_MET_MAX = 5
+APPENDED = ("accepted", "corrected")
 
 Read = Callable[[bytes, str, datetime.datetime], RecordEvidence]
 
@@ -125,7 +128,7 @@ class Intake:
             Unavailable: nothing was stored.
             KnownStatements: nothing was stored; one of them is not new.
         """
-        received_at = datetime.datetime.now(datetime.UTC)
+        received_at, began_ns = datetime.datetime.now(datetime.UTC), time.time_ns()
         for _ in range(CHANGES_MET_MAX):
             with self.expecting():
                 submissions = await self._prepare(list(commands.values()), tenant, received_at)
@@ -140,6 +143,7 @@ class Intake:
                 self._alignments.forget(stale.tenants)
         else:
             raise Unavailable("learners are being erased, or alignments published; send it again")
+        tracing.taken((outcome.evidence_id for outcome, _ in outcomes if outcome.status in APPENDED), began_ns, way)
         return {
             index: _item(index, command.content.id, outcome, position)
             for index, command, (outcome, position) in zip(commands, commands.values(), outcomes, strict=True)

@@ -26,6 +26,7 @@ from shared.errors import InvalidEvent, NotFound, Refused, Unavailable
 from shared.events import encode_json, utc
 from shared.settings import Settings
 from shared.shards import stable_id
+from shared.tenant_limits import TenantLimits
 
 Id = str
 HOME = "https://attain.invalid/credentials"
@@ -44,10 +45,13 @@ class Sender(msgspec.Struct, frozen=True):
 class Statements:
     """Takes in statements and gives back those that are kept."""
 
-    def __init__(self, database: Database, intake: Intake, quarantine: Quarantine, settings: Settings) -> None:
+    def __init__(
+        self, database: Database, intake: Intake, quarantine: Quarantine, limits: TenantLimits, settings: Settings
+    ) -> None:
         self._database = database
         self._intake = intake
         self._quarantine = quarantine
+        self._limits = limits
         self._settings = settings
 
     async def take(self, items: Sequence[bytes], sender: Sender) -> list[Taken]:
@@ -183,7 +187,7 @@ class Statements:
         return {keys[key]: known for key, known in found.items()}
 
     def _rows(self, taken: Iterable[Taken], sender: Sender, now: datetime.datetime) -> list[Row]:
-        kept = self._settings.statements_kept
+        kept = self._limits.of(sender.tenant, "statements_kept")
         stored = utc(now)
         authority = Actor("Agent", account=Account(HOME, f"{sender.tenant}/{sender.subject}"))
         rows = []

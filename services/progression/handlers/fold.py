@@ -120,9 +120,6 @@ class MasteryFold:
                 runs.append((shard, fold, self._journal(batch.events, shard, outcome, missing)))
                 outcome.events[batch.shard] = set(range(before + 1, shard.journal_pos + 1))
             elif not batch.decisions and shard.sweep:
-                # What is in flight of other shards is none of this one's learners: folding and committing overlap.
-                if shard.in_flight:
-                    await settle()
                 await self.sweeping.sweep(shard, fold, settle, outcome)
             elif not batch.decisions:
                 await settle()
@@ -131,6 +128,7 @@ class MasteryFold:
         await load_states(self._database, missing)
         await self._fold_runs(runs, settle)
         await self._finish(folds, outcome)
+        self.sweeping.heed(outcome)
         for batch in batches:
             outcome.note_checkpoint(batch)
         return lambda connection: self._write(connection, outcome)

@@ -1,10 +1,13 @@
 """Counts of a class and of a district: every learner counts once for every competency, if only as `no_evidence`."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
 
+from services.reporting.domain.given_often import GivenOften
 from services.reporting.domain.standing import NO_EVIDENCE, in_order
 from services.reporting.domain.suppression import SMALL, Cell, hidden_cells, hidden_totals
 from shared.contracts import STATUSES, Status
@@ -46,7 +49,7 @@ class CompetencyCounts(msgspec.Struct, frozen=True):
     schools: dict[str, dict[Status, int | None]]
 
 
-class DistrictMastery(msgspec.Struct, frozen=True):
+class DistrictMastery(GivenOften, frozen=True):
     """A district in numbers that do not tell about single learners."""
 
     district: str
@@ -69,8 +72,7 @@ class Count(NamedTuple):
 def class_mastery(
     class_id: str,
     title: str,
-    learners: Sequence[str],
-    states: Iterable[tuple[str, str, Status]],
+    states: Mapping[str, dict[str, Status]],
     *,
     order: Sequence[str],
     titles: Mapping[str, str],
@@ -79,28 +81,25 @@ def class_mastery(
     Return the grid of a class and its counts.
 
     Args:
-        states: (learner, competency, status) of its learners.
+        states: of every learner of the class, the status by competency.
         order: competencies in the order of their frameworks; those without a place there come last.
     """
-    statuses: dict[str, dict[str, Status]] = {learner: {} for learner in learners}
     counts: dict[str, dict[Status, int]] = {}
-    for learner, competency, status in states:
-        statuses[learner][competency] = status
-        of_competency = counts.setdefault(competency, {})
-        of_competency[status] = of_competency.get(status, 0) + 1
+    for (competency, status), learners in Counter(chain.from_iterable(map(dict.items, states.values()))).items():
+        counts.setdefault(competency, {})[status] = learners
     for of_competency in counts.values():
-        silent = len(learners) - sum(of_competency.values())
+        silent = len(states) - sum(of_competency.values())
         of_competency[NO_EVIDENCE] = of_competency.get(NO_EVIDENCE, 0) + silent
     place = {competency: number for number, competency in enumerate(order)}
     competencies = sorted(counts, key=lambda c: (place.get(c, len(place)), c))
     return ClassMastery(
         class_=class_id,
         title=title,
-        learners=list(learners),
+        learners=list(states),
         competencies=competencies,
         titles={c: titles[c] for c in competencies if c in titles},
         counts={c: in_order(counts[c]) for c in competencies},
-        rows=[ClassRow(learner, statuses[learner]) for learner in learners],
+        rows=[ClassRow(learner, statuses) for learner, statuses in states.items()],
     )
 
 

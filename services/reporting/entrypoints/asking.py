@@ -1,15 +1,16 @@
 """What the routes have in common: whom they ask, `?wait=`, known parameters only, sparse fields, ETags and CSV."""
 
 import csv
-import hashlib
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 from fastapi import Depends, Header, Query, Request, Response
 from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 
+from services.reporting.domain.given_often import GivenOften, digest
 from services.reporting.handlers.reading import Reader
 from services.reporting.handlers.sessions import Sessions
 from shared.auth import Identity
@@ -27,6 +28,8 @@ Fields = Annotated[
     str, Query(max_length=2000, description="members to answer, comma-separated; `items.status` reaches into a list")
 ]
 Format = Annotated[str, Query(pattern="^(json|csv)$", description="json, or csv for the table")]
+_PARAMETERS: dict[Callable[..., Any], set[str]] = {}
+"""By endpoint, found with its first request."""
 Part = TypeVar("Part")
 Table = tuple[Sequence[str], Iterable[Sequence[object]]]
 """Column names and rows."""
@@ -35,7 +38,7 @@ Table = tuple[Sequence[str], Iterable[Sequence[object]]]
 def part(name: str) -> Any:
     """Return the dependency that lends a part of the running service, by its name in the application's state."""
 
-    def lend(request: Request) -> Any:
+    async def lend(request: Request) -> Any:  # a plain function would be run in a thread
         return getattr(request.app.state, name)
 
     return Depends(lend)
@@ -58,8 +61,8 @@ async def _caller_after_wait(
     caller: Annotated[Identity, Depends(_identify)],
     wait: Annotated[str | None, Query(description="a position to be folded first")] = None,
 ) -> Identity:
-    known = _parameters(request.scope["route"].dependant)
-    unknown = sorted(set(request.query_params) - known)
+    known = _known_parameters(request.scope["route"])
+    unknown = sorted(request.query_params.keys() - known)
     if unknown:
         # A filter that is mistyped and passed over would show more than was asked for.
         raise InvalidEvent(f"no parameter {unknown[0][:60]!r}; there are {', '.join(sorted(known))}",
@@ -69,6 +72,13 @@ async def _caller_after_wait(
         reader: Reader = request.app.state.reader
         await wait_for(lambda: reader.reached(position), request.app.state.settings)
     return caller
+
+
+def _known_parameters(route: APIRoute) -> set[str]:
+    known = _PARAMETERS.get(route.endpoint)
+    if known is None:
+        known = _PARAMETERS[route.endpoint] = _parameters(route.dependant)
+    return known
 
 
 def _parameters(dependant: Dependant) -> set[str]:
@@ -94,15 +104,23 @@ def answer(
     Raises:
         InvalidEvent: a field that is not there.
     """
-    told = msgspec.to_builtins(body)
-    chosen = _only(told, fields) if fields else told
-    content = msgspec.json.encode(chosen)
-    weighed = msgspec.json.encode(chosen | volatile) if volatile else content
-    etag = f'W/"{hashlib.blake2b(weighed, digest_size=16).hexdigest()}"'
+    if isinstance(body, GivenOften) and not fields and not volatile:
+        content, told = body.content, body.digest
+    else:
+        chosen = _only(msgspec.to_builtins(body), fields) if fields else body
+        content = msgspec.json.encode(chosen)
+        told = digest(_weighed(chosen, volatile) if volatile else content)
+    etag = f'W/"{told}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if _is_known(request, etag):
         return Response(status_code=304, headers=headers)
     return Response(content, headers=headers, media_type="application/json")
+
+
+def _weighed(body: Any, volatile: Mapping[str, object]) -> bytes:
+    if isinstance(body, dict):
+        return msgspec.json.encode(body | dict(volatile))
+    return msgspec.json.encode(msgspec.structs.replace(body, **volatile))
 
 
 def _is_known(request: Request, etag: str) -> bool:

@@ -31,7 +31,7 @@ IN_WORDS = (403, 404, 409, 422)
 Context = Callable[[Identity], Awaitable[dict[str, Any]]]
 
 
-def words_of(request: Request, lang: str | None = None) -> Words:
+async def words_of(request: Request, lang: str | None = None) -> Words:
     """Return the messages in the language of the reader."""
     kept, accepted = request.cookies.get(LANGUAGE), request.headers.get("accept-language")
     return Words(choose_language(lang, kept, accepted))

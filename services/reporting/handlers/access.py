@@ -6,7 +6,7 @@ What is not in the tenant, and a learner whom the caller has nothing to do with,
 
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from services.reporting.domain.access import PERMISSIONS, WRITES, Role, View, may, role_of, staff_role, tenant_roles
 from services.reporting.tables import rights
@@ -19,6 +19,9 @@ READ_SCOPES = TENANT, CLASSES, SELF = "records:read", "records:read:classes", "r
 AGAIN_S = 60.0
 """The same person looking at the same again within this time is one entry of the log."""
 REMEMBERED = 10_000
+_NOBODY: Rows = ()
+Found = Rows | Sequence[Mapping[str, str]]
+"""What the roster says a caller is: rows of `role` and `via`."""
 
 
 async def check_learner(view: Snapshot, caller: Identity, learner: str, what: View) -> Role:
@@ -29,10 +32,28 @@ async def check_learner(view: Snapshot, caller: Identity, learner: str, what: Vi
         NotFound: there is no such learner in the tenant, or the caller has nothing to do with the learner.
         Forbidden: the caller's roles do not see this, or the token may not change it.
     """
+    known, found = await view.learner_exists(caller.tenant, learner), _NOBODY
+    if known and (person := asked_of_learner(caller)) is not None:
+        found = await rights.roles_towards_learner(view, caller.tenant, person, learner)
+    return permitted_learner(caller, learner, what, known=known, found=found)
+
+
+def asked_of_learner(caller: Identity) -> str | None:
+    """Return the person whose roles towards a learner the roster is asked for; None where it makes no difference."""
+    return caller.subject if caller.scopes & {CLASSES, SELF} else None
+
+
+def permitted_learner(caller: Identity, learner: str, what: View, *, known: bool, found: Found) -> Role:
+    """Return or raise as `check_learner`, by whether the learner is known and the roles that the roster gives."""
     _check_scopes(caller, what)
     roles: set[Role] = set()
-    if await view.learner_exists(caller.tenant, learner):
-        roles = await _roles_towards(view, caller, learner, what)
+    if known:
+        roles = _of_tenant(caller, what)
+        if SELF in caller.scopes and caller.learner == learner:
+            roles.add("learner")
+        if caller.scopes & {CLASSES, SELF}:
+            of_roster = _roles(found)
+            roles |= of_roster if CLASSES in caller.scopes else of_roster & {"guardian"}
     if not roles:
         raise NotFound(f"no learner {learner[:100]!r}")
     return _permitted(roles, what)
@@ -40,24 +61,45 @@ async def check_learner(view: Snapshot, caller: Identity, learner: str, what: Vi
 
 async def check_class(view: Snapshot, caller: Identity, class_id: str, what: View = "class") -> tuple[str, Role]:
     """Return the title of a class and the role in which the caller may see it; raises `NotFound` or `Forbidden`."""
+    row, found = await view.class_of(caller.tenant, class_id), _NOBODY
+    if row is not None and (person := asked_of_roster(caller)) is not None:
+        found = await rights.roles_towards_class(view, caller.tenant, person, class_id)
+    title = None if row is None else str(row["title"])
+    return permitted_class(caller, class_id, what, title=title, found=found)
+
+
+def asked_of_roster(caller: Identity) -> str | None:
+    """Return the person whose roles towards a class or school are asked for; None where they make no difference."""
+    return caller.subject if CLASSES in caller.scopes else None
+
+
+def permitted_class(
+    caller: Identity, class_id: str, what: View, *, title: str | None, found: Found
+) -> tuple[str, Role]:
+    """Return or raise as `check_class`, by the class's title, None where there is none, and the roles of the roster."""
     _check_scopes(caller, what)
-    found = await view.class_of(caller.tenant, class_id)
-    if found is None:
+    if title is None:
         raise NotFound(f"no class {class_id[:100]!r}")
-    roles = _of_tenant(caller, what)
-    if CLASSES in caller.scopes:
-        roles |= _roles(await rights.roles_towards_class(view, caller.tenant, caller.subject, class_id))
+    roles = _of_tenant(caller, what) | (_roles(found) if CLASSES in caller.scopes else set())
     if not roles:
         raise Forbidden("the roster does not list you as active staff of this class")
-    return str(found["title"]), _permitted(roles, what)
+    return title, _permitted(roles, what)
 
 
 async def check_school(view: Snapshot, caller: Identity, school: str, what: View = "aggregate") -> Role:
     """Return the role in which the caller may see a school or district; raises `Forbidden`."""
+    found = _NOBODY
+    if (person := asked_of_roster(caller)) is not None:
+        found = await rights.roles_towards_school(view, caller.tenant, person, school)
+    return permitted_school(caller, what, found)
+
+
+def permitted_school(caller: Identity, what: View, found: Found) -> Role:
+    """Return or raise as `check_school`, by the roles that the roster gives."""
     caller.require(TENANT, CLASSES)
     roles = tenant_roles(caller.roles) if TENANT in caller.scopes else set()
     if CLASSES in caller.scopes:
-        roles |= _roles(await rights.roles_towards_school(view, caller.tenant, caller.subject, school))
+        roles |= _roles(found)
     if not roles:
         raise Forbidden("the roster does not list you for this school or district")
     return _permitted(roles, what)
@@ -91,17 +133,7 @@ def _of_tenant(caller: Identity, what: View) -> set[Role]:
     return tenant_roles(caller.roles) if TENANT in caller.scopes and what not in WRITES else set()
 
 
-async def _roles_towards(view: Snapshot, caller: Identity, learner: str, what: View) -> set[Role]:
-    roles = _of_tenant(caller, what)
-    if SELF in caller.scopes and caller.learner == learner:
-        roles.add("learner")
-    if caller.scopes & {CLASSES, SELF}:
-        found = _roles(await rights.roles_towards_learner(view, caller.tenant, caller.subject, learner))
-        roles |= found if CLASSES in caller.scopes else found & {"guardian"}
-    return roles
-
-
-def _roles(rows: Rows) -> set[Role]:
+def _roles(rows: Found) -> set[Role]:
     """Return our roles of (role, via): an unknown name teaches a class, and gives nothing elsewhere."""
     found = {staff_role(row["role"]) if row["via"] == "class" else role_of(row["role"]) for row in rows}
     return {role for role in found if role is not None}

@@ -3,6 +3,7 @@ Answers about one learner, and the rows of the read models for the audit; each f
 """
 
 import datetime
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -13,10 +14,18 @@ from services.reporting.domain.continuum import Record, learner_record, remainin
 from services.reporting.domain.growth import Growth, growth
 from services.reporting.domain.needs import Stands
 from services.reporting.domain.timeline import Row, events_of
-from services.reporting.handlers.access import AccessLog, check_class, check_learner, check_tenant
+from services.reporting.handlers.access import (
+    AccessLog,
+    asked_of_learner,
+    check_class,
+    check_learner,
+    check_tenant,
+    permitted_learner,
+)
 from services.reporting.handlers.curricula import Curricula
 from services.reporting.handlers.cursors import Page, read_cursor, write_cursor
 from services.reporting.tables import happened
+from services.reporting.tables.at_once import AtOnce
 from services.reporting.tables.reads import Snapshot, snapshot
 from services.reporting.tables.rights import accesses
 from services.reporting.tables.schema import INPUT_LOGS, MODELS, key_columns
@@ -52,8 +61,11 @@ class StateRow(msgspec.Struct, frozen=True):
 class Reader:
     """Answers about one learner, and what the audit reads."""
 
-    def __init__(self, database: Database, settings: Settings, curricula: Curricula, log: AccessLog) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, at_once: AtOnce, curricula: Curricula, log: AccessLog
+    ) -> None:
         self._database = database
+        self._at_once = at_once
         self._curricula = curricula
         self._settings = settings
         self._log = log
@@ -66,25 +78,47 @@ class Reader:
             NotFound, Forbidden: of the learner.
             InvalidEvent: the instant is yet to come.
         """
+        if as_of is not None:
+            return await self._record_of_then(caller, learner, as_of)
         tenant, shard = caller.tenant, shard_of(caller.tenant, learner, self._settings.shards)
-        if as_of is not None and as_of > datetime.datetime.now(datetime.UTC):
+        found = await self._at_once.record(tenant, asked_of_learner(caller), learner, shard)
+        role = permitted_learner(caller, learner, "record", known=found.known, found=found.roles)
+        await self._log.note(caller, role, "record", learner, [learner])
+        states = [_decode_state(data) for data in found.states]
+        curriculum = await self._curricula.at(self._database, tenant, found.frameworks, _frameworks_of(states))
+        titles = {}
+        if retired := {state.competency for state in states} - curriculum.titles.keys():
+            async with snapshot(self._database) as view:
+                titles = await view.titles(tenant, retired)
+        position = str(Position("progression", found.head.generation, shard, found.head.pos))
+        return learner_record(
+            learner, states, curriculum.standards, curriculum.prerequisites, position=position, titles=titles,
+            stale=found.stale,
+        )  # fmt: skip
+
+    async def _record_of_then(self, caller: Identity, learner: str, as_of: datetime.datetime) -> Record:
+        tenant, shard = caller.tenant, shard_of(caller.tenant, learner, self._settings.shards)
+        if as_of > datetime.datetime.now(datetime.UTC):
             raise InvalidEvent("as_of is an instant that is yet to come", pointer="/as_of")
         async with snapshot(self._database) as view:
             role = await check_learner(view, caller, learner, "record")
-            if as_of is None:
-                states, log = [_decode_state(data) for data in await view.states(tenant, learner)], "progression"
-            else:
-                rows = await happened.told_by(view, tenant, learner, utc(as_of))
-                states, log = states_at(learner, (Event(*row) for row in rows)), "advancement"
-            # Where nothing is known of a learner yet, every framework may be the one to start with.
-            frameworks = sorted({state.framework for state in states}) or None
-            standards, prerequisites = await self._curricula.of(view, tenant, frameworks)
-            retired = {state.competency for state in states} - {standard.competency for standard in standards}
+            rows = await happened.told_by(view, tenant, learner, utc(as_of))
+            states = states_at(learner, (Event(*row) for row in rows))
+            curriculum = await self._curricula.of(view, tenant, _frameworks_of(states))
+            retired = {state.competency for state in states} - curriculum.titles.keys()
             titles = await view.titles(tenant, retired) if retired else {}
-            head, stale = await view.freshness(MODEL_OF_LOG[log], shard, tenant, learner)
+            head, stale = await view.freshness("advancement", shard, tenant, learner)
         await self._log.note(caller, role, "record", learner, [learner])
-        position = str(Position(log, head.generation, shard, head.pos))
-        return learner_record(learner, states, standards, prerequisites, position=position, titles=titles, stale=stale)
+        position = str(Position("advancement", head.generation, shard, head.pos))
+        return learner_record(
+            learner,
+            states,
+            curriculum.standards,
+            curriculum.prerequisites,
+            position=position,
+            titles=titles,
+            stale=stale,
+        )
 
     async def growth(self, caller: Identity, learner: str) -> Growth:
         """Return how a learner's record grew; the projection is for staff only. Raises `NotFound` or `Forbidden`."""
@@ -189,6 +223,11 @@ class Reader:
         """Return up to which position of the evidence log everything that follows from it is shown."""
         async with snapshot(self._database) as view:
             return await view.evidence_position(shard)
+
+
+def _frameworks_of(states: Iterable[MasteryUpdated]) -> set[str] | None:
+    """Return the frameworks of a record; where nothing is known of a learner yet, every one may be the first: None."""
+    return {state.framework for state in states} or None
 
 
 async def _head(view: Snapshot, position: Position) -> Head:

@@ -7,6 +7,8 @@ the rest is folded, both versions stand at the same positions and are compared, 
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 from services.reporting.handlers.folds import FOLDS, Fold
@@ -128,19 +130,33 @@ class Rebuilder:
     ) -> None:
         """Fold a shard up to where the live version is, a transaction a page, or within the one given."""
         pos = shard.pos
-        while pos < shard.target:
-            batch = await self._page(attempt.model, shard, pos)
-            write = await fold.fold([batch], _nothing_in_flight)
-            if within is not None:
-                await rebuilds.move(within, attempt, shard.shard, pos, batch.last)
-                await write(within)
-            else:
-                async with self._database.transaction() as connection:
-                    await rebuilds.hold(connection, attempt)
-                    await rebuilds.move(connection, attempt, shard.shard, pos, batch.last)
-                    await write(connection)
-                reach("rebuild.copied")
-            pos = batch.last
+        async with aclosing(self._pages(attempt.model, shard)) as pages:
+            async for batch in pages:
+                write = await fold.fold([batch], _nothing_in_flight)
+                if within is not None:
+                    await rebuilds.move(within, attempt, shard.shard, pos, batch.last)
+                    await write(within)
+                else:
+                    async with self._database.transaction() as connection:
+                        await rebuilds.hold(connection, attempt)
+                        await rebuilds.move(connection, attempt, shard.shard, pos, batch.last)
+                        await write(connection)
+                    reach("rebuild.copied")
+                pos = batch.last
+
+    async def _pages(self, model: str, shard: Progress) -> AsyncGenerator[ShardBatch]:
+        """Yield what a shard misses; the next page is read while one is folded and written."""
+        pos, coming = shard.pos, None
+        try:
+            while pos < shard.target:
+                batch = await (coming or self._page(model, shard, pos))
+                pos = batch.last
+                coming = asyncio.create_task(self._page(model, shard, pos)) if pos < shard.target else None
+                yield batch
+        finally:
+            if coming is not None:
+                coming.cancel()
+                await asyncio.wait([coming])
 
     async def _page(self, model: str, shard: Progress, pos: int) -> ShardBatch:
         """

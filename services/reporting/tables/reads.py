@@ -11,6 +11,8 @@ from shared.database import Connection, Database
 from shared.event_log import Head
 
 Rows = Sequence[asyncpg.Record]
+Version = tuple[str, str]
+"""A framework and a version of it."""
 
 
 class Snapshot:
@@ -19,11 +21,10 @@ class Snapshot:
     def __init__(self, connection: Connection, live: dict[str, int]) -> None:
         self._connection = connection
         self.live = live
-        self._names = tuple(sorted(live.items()))
 
     async def rows(self, query: str, *arguments: object) -> Rows:
         """Run a query in which `{table}` names a read-model table."""
-        return await self._connection.fetch(_named(query, self._names), *arguments)
+        return await self._connection.fetch(named(query, self.live), *arguments)
 
     async def position(self, model: str, shard: int) -> Head:
         """Return how far a read model's log is folded."""
@@ -93,14 +94,15 @@ class Snapshot:
         assert row is not None
         return Head(row[0], row[1]), row[2]
 
-    async def framework_versions(self, tenant: str, frameworks: Collection[str] | None) -> Rows:
-        """Return (framework, version) of the current versions, in order; of all frameworks with None."""
-        return await self.rows(
+    async def framework_versions(self, tenant: str, frameworks: Collection[str] | None) -> list[Version]:
+        """Return the current versions, in order; of all frameworks with None."""
+        rows = await self.rows(
             "select framework, version from {framework}"
             " where tenant = $1 and ($2::text[] is null or framework = any($2)) order by framework",
             tenant,
             None if frameworks is None else list(frameworks),
         )
+        return [(row["framework"], row["version"]) for row in rows]
 
     async def competencies(self, tenant: str, frameworks: Collection[str] | None) -> Rows:
         """
@@ -243,7 +245,14 @@ async def snapshot(database: Database) -> AsyncIterator[Snapshot]:
 
 async def live_versions(connection: Connection) -> dict[str, int]:
     """Return the live version of every read model."""
-    return {row["name"]: row["live"] for row in await connection.fetch("select name, live from read_model")}
+    return {
+        row["name"]: row["live"] for row in await connection.fetch("select name, live from read_model order by name")
+    }
+
+
+def named(query: str, live: dict[str, int]) -> str:
+    """Return a query with the tables of the versions in place of `{table}`."""
+    return _named(query, tuple(live.items()))
 
 
 @functools.lru_cache(maxsize=256)

@@ -16,30 +16,30 @@ _OF_SCHOOL = (
 )
 
 
+TOWARDS_LEARNER = (
+    "select s.role, 'class' as via from {staff} s join {enrolment} e using (tenant, class)"
+    f" where s.tenant = $1 and s.staff = $2 and e.learner = $3 and e.active and {_STAFF_NOW}"
+    " union select a.role, a.kind from {assignment} a where a.tenant = $1 and a.person = $2"
+    f" and {_ASSIGNED_NOW} and ((a.kind = 'learner' and a.target = $3) or exists (select 1 from {{enrolment}} e"
+    f"   join {{class}} c using (tenant, class) where e.tenant = $1 and e.learner = $3 and e.active and {_OF_SCHOOL}))"
+)
+"""(role, via) by which the person $2 stands to the learner $3 of the tenant $1 today: through a class, or assigned."""
+TOWARDS_CLASS = (
+    "select s.role, 'class' as via from {staff} s where s.tenant = $1 and s.staff = $2 and s.class = $3"
+    f" and {_STAFF_NOW} union select a.role, a.kind from {{assignment}} a join {{class}} c on c.tenant = a.tenant"
+    f" where a.tenant = $1 and a.person = $2 and c.class = $3 and {_ASSIGNED_NOW} and {_OF_SCHOOL}"
+)
+"""(role, via) by which the person $2 stands to the class $3 of the tenant $1 today."""
+
+
 async def roles_towards_learner(view: Snapshot, tenant: str, person: str, learner: str) -> Rows:
-    """Return (role, via) by which a person stands to a learner today: through a class, or assigned."""
-    return await view.rows(
-        "select s.role, 'class' as via from {staff} s join {enrolment} e using (tenant, class)"
-        f" where s.tenant = $1 and s.staff = $2 and e.learner = $3 and e.active and {_STAFF_NOW}"
-        " union select a.role, a.kind from {assignment} a where a.tenant = $1 and a.person = $2"
-        f" and {_ASSIGNED_NOW} and ((a.kind = 'learner' and a.target = $3) or exists (select 1 from {{enrolment}} e"
-        f"   join {{class}} c using (tenant, class) where e.tenant = $1 and e.learner = $3 and e.active and {_OF_SCHOOL}))",
-        tenant,
-        person,
-        learner,
-    )
+    """Return the rows of `TOWARDS_LEARNER`."""
+    return await view.rows(TOWARDS_LEARNER, tenant, person, learner)
 
 
 async def roles_towards_class(view: Snapshot, tenant: str, person: str, class_id: str) -> Rows:
-    """Return (role, via) by which a person stands to a class today."""
-    return await view.rows(
-        "select s.role, 'class' as via from {staff} s where s.tenant = $1 and s.staff = $2 and s.class = $3"
-        f" and {_STAFF_NOW} union select a.role, a.kind from {{assignment}} a join {{class}} c on c.tenant = a.tenant"
-        f" where a.tenant = $1 and a.person = $2 and c.class = $3 and {_ASSIGNED_NOW} and {_OF_SCHOOL}",
-        tenant,
-        person,
-        class_id,
-    )
+    """Return the rows of `TOWARDS_CLASS`."""
+    return await view.rows(TOWARDS_CLASS, tenant, person, class_id)
 
 
 async def roles_towards_school(view: Snapshot, tenant: str, person: str, school: str) -> Rows:

@@ -7,11 +7,12 @@ import msgspec
 
 from services.reporting.domain.told import ERASED, Told, kind_of
 from services.reporting.domain.waiting import Entry, waits
-from services.reporting.handlers.folds.base import Fold, set_aside
+from services.reporting.handlers.folds.base import Fold, in_turns, set_aside
 from services.reporting.tables.advancement import WaitingKey, save_waiting
-from services.reporting.tables.writes import Unfolded, forget, upsert
+from services.reporting.tables.writes import Unfolded, forget, upsert_many
 from shared.consumer import Settle, ShardBatch, Write
-from shared.database import Connection, columns
+from shared.database import Connection
+from shared.events import Envelope
 
 _decode = msgspec.json.Decoder(Told).decode
 
@@ -28,31 +29,36 @@ class AdvancementFold(Fold):
         unfolded: list[Unfolded] = []
         erased: set[tuple[str, str]] = set()
         for batch in batches:
-            for event in batch.events:
-                kind = kind_of(event.type)
-                if event.type == ERASED:
-                    erased.add((event.tenant, event.subject))
-                if kind is None:
-                    continue
-                try:
-                    told = _decode(event.data)
-                except msgspec.DecodeError as error:
-                    unfolded.append(set_aside(event, error))
-                    continue
-                learner, scope = told.learner.id, told.scope
-                rows.append(
-                    (event.tenant, learner, event.position, event.id, kind, scope.kind, scope.id, scope.framework,
-                     told.seq, told.effective_at or told.decided_at, told.decided_at, bytes(event.data))
-                )  # fmt: skip
-                for queue, entry in waits(kind, told):
-                    key = (event.tenant, learner, scope.id, queue)
-                    waiting.setdefault(key, []).append((told.decided_at, entry))
+            async for some in in_turns(batch.events):
+                for event in some:
+                    kind = kind_of(event.type)
+                    if event.type == ERASED:
+                        erased.add((event.tenant, event.subject))
+                    if kind is None:
+                        continue
+                    try:
+                        told = _decode(event.data)
+                    except msgspec.DecodeError as error:
+                        unfolded.append(set_aside(event, error))
+                        continue
+                    rows.append(_row(event, kind, told))
+                    for queue, entry in waits(kind, told):
+                        key = (event.tenant, told.learner.id, told.scope.id, queue)
+                        waiting.setdefault(key, []).append((told.decided_at, entry))
         rows.sort()
 
         async def write(connection: Connection) -> None:
-            await upsert(connection, "advancement", self.version, columns(rows, 12))
+            await upsert_many(connection, "advancement", self.version, rows)
             await save_waiting(connection, self.version, waiting)
             await forget(connection, self.model, self.consumer, erased)
             await self._keep_aside(connection, unfolded)
 
         return write
+
+
+def _row(event: Envelope, kind: str, told: Told) -> tuple[Any, ...]:
+    scope = told.scope
+    return (
+        event.tenant, told.learner.id, event.position, event.id, kind, scope.kind, scope.id, scope.framework, told.seq,
+        told.effective_at or told.decided_at, told.decided_at, bytes(event.data),
+    )  # fmt: skip

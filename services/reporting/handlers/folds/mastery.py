@@ -6,14 +6,14 @@ from typing import Any
 
 import msgspec
 
-from services.reporting.handlers.folds.base import Fold, set_aside
+from services.reporting.handlers.folds.base import Fold, in_turns, set_aside
 from services.reporting.tables.writes import (
     CheckpointRow,
     Unfolded,
     count_events,
     forget,
     move_checkpoints,
-    upsert_states,
+    upsert_many,
 )
 from shared.consumer import Settle, ShardBatch, Write
 from shared.contracts import CHECKPOINT, IDENTITY_ERASED, MASTERY_UPDATED, Checkpoint, Status
@@ -51,22 +51,19 @@ class MasteryFold(Fold):
         unfolded: list[Unfolded] = []
         for batch in batches:
             told: Envelope | None = None
-            for event in batch.events:
-                if event.type == MASTERY_UPDATED:
-                    try:
-                        state = _decode_state(event.data)
-                    except msgspec.DecodeError as error:
-                        unfolded.append(set_aside(event, error))
-                        continue
-                    tenant, learner, competency = event.tenant, state.learner, state.competency
-                    states[tenant, learner, competency] = (
-                        tenant, learner, competency, state.status, state.score, state.evidence_count,
-                        state.last_evidence_at, state.mastered_at, state.seq, event.data,
-                    )  # fmt: skip
-                elif event.type == CHECKPOINT:
-                    told = event
-                elif event.type == IDENTITY_ERASED:
-                    erased.add((event.tenant, event.subject))
+            async for some in in_turns(batch.events):
+                for event in some:
+                    if event.type == MASTERY_UPDATED:
+                        try:
+                            state = _decode_state(event.data)
+                        except msgspec.DecodeError as error:
+                            unfolded.append(set_aside(event, error))
+                            continue
+                        states[event.tenant, state.learner, state.competency] = _row(event, state)
+                    elif event.type == CHECKPOINT:
+                        told = event
+                    elif event.type == IDENTITY_ERASED:
+                        erased.add((event.tenant, event.subject))
             if told is not None:
                 checkpoints += _checkpoint(told, unfolded)
         # The key comes first in a row, so rows sort by it and never beyond it.
@@ -74,7 +71,7 @@ class MasteryFold(Fold):
         counts = Counter((batch.shard, event.tenant) for batch in batches for event in batch.events)
 
         async def write(connection: Connection) -> None:
-            await upsert_states(connection, self.version, rows)
+            await upsert_many(connection, "mastery", self.version, rows)
             await forget(connection, self.model, self.consumer, erased)
             if counts:
                 await count_events(connection, self.consumer, counts)
@@ -83,6 +80,13 @@ class MasteryFold(Fold):
             await self._keep_aside(connection, unfolded)
 
         return write
+
+
+def _row(event: Envelope, state: _State) -> tuple[Any, ...]:
+    return (
+        event.tenant, state.learner, state.competency, state.status, state.score, state.evidence_count,
+        state.last_evidence_at, state.mastered_at, state.seq, bytes(event.data),
+    )  # fmt: skip
 
 
 def _checkpoint(event: Envelope, unfolded: list[Unfolded]) -> list[CheckpointRow]:
