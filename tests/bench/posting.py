@@ -1,6 +1,7 @@
 """Posting to one address at little cost: the load comes from the same cores as what is measured."""
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -26,7 +27,7 @@ class Poster:
 
     async def post(self, body: bytes) -> None:
         """Post a body; raises `RuntimeError` where the answer is not of 2xx."""
-        reader, writer = connection = self._idle.pop() if self._idle else await asyncio.open_connection(*self._at)
+        reader, writer = connection = await self._connection()
         writer.write(b"%b\r\nContent-Length: %d\r\n\r\n%b" % (self._head, len(body), body))
         head = await reader.readuntil(b"\r\n\r\n")
         length = _LENGTH.search(head)
@@ -35,8 +36,17 @@ class Poster:
             raise RuntimeError(f"{head[:40]!r}: {answer[:500]!r}")
         self._idle.append(connection)
 
+    async def _connection(self) -> Connection:
+        while self._idle:
+            connection = self._idle.pop()
+            # The server ends what nobody uses for some seconds.
+            if not connection[0].at_eof():
+                return connection
+        return await asyncio.open_connection(*self._at)
+
     async def close(self) -> None:
         """Close the connections."""
         for _, writer in self._idle:
             writer.close()
-            await writer.wait_closed()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()

@@ -4,6 +4,7 @@ The parts of a statement that name nobody: definitions of activities, results, a
 Sources: xAPI 1.0.3 Part Two (Data), 2.4.4.1, 2.4.5, 2.4.11 and 4.2.
 """
 
+import operator
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +23,25 @@ _BY_INTERACTION = {
     "performance": ("steps",),
 }  # fmt: skip
 _COMPONENTS = ("choices", "scale", "source", "target", "steps")
+
+
+class Absent:
+    """Members that must not be given; looked at all at once, since next to no statement has one of them."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
+        self._values = operator.attrgetter(*names)
+        self._none = (UNSET,) * len(names)
+
+    def first_given(self, thing: object) -> str | None:
+        """Return the first of the members that is given."""
+        values = self._values(thing)
+        if values == self._none:
+            return None
+        return next(name for name, value in zip(self._names, values, strict=True) if value is not UNSET)
+
+
+_OF_INTERACTIONS = Absent(("correctResponsesPattern", *_COMPONENTS))
 
 
 def fault(pointer: str, detail: str, reason: str = "invalid") -> InvalidEvent:
@@ -45,9 +65,9 @@ def check_definition(definition: Definition, at: str) -> None:
     check_extensions(definition.extensions, f"{at}/extensions")
     kind = definition.interactionType
     if kind is UNSET:
-        for name in ("correctResponsesPattern", *_COMPONENTS):
-            if getattr(definition, name) is not UNSET:
-                raise fault(f"{at}/interactionType", f"required with {name}", "missing_member")
+        given = _OF_INTERACTIONS.first_given(definition)
+        if given is not None:
+            raise fault(f"{at}/interactionType", f"required with {given}", "missing_member")
         return
     for name in _COMPONENTS:
         components: tuple[Component, ...] | UnsetType = getattr(definition, name)

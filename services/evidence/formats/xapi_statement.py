@@ -15,6 +15,7 @@ from services.evidence.formats.json_text import NOT_JSON, check_against, unreada
 from services.evidence.formats.lexical import instant, is_iri, is_language, is_uuid
 from services.evidence.formats.native import EXTENSIONS_NOT_STORABLE, misfit
 from services.evidence.formats.xapi_parts import (
+    Absent,
     check_attachment,
     check_definition,
     check_extensions,
@@ -55,7 +56,8 @@ _OF_TYPE: dict[str, frozenset[str]] = {
     ),
 }  # fmt: skip
 _NOT_OF_TYPE = {
-    kind: tuple(name for name in Object.__struct_fields__ if name not in members) for kind, members in _OF_TYPE.items()
+    kind: Absent(tuple(name for name in Object.__struct_fields__ if name not in members))
+    for kind, members in _OF_TYPE.items()
 }
 
 
@@ -164,9 +166,9 @@ def _check_authority(authority: Actor) -> None:
 
 def _check_object(target: Object, at: str, version: Version, *, is_sub: bool) -> None:
     kind = "Activity" if target.objectType is UNSET else target.objectType
-    for name in _NOT_OF_TYPE[kind]:
-        if getattr(target, name) is not UNSET:
-            raise fault(f"{at}/{name}", f"an object of type {kind} has no such member", "unknown_member")
+    surplus = _NOT_OF_TYPE[kind].first_given(target)
+    if surplus is not None:
+        raise fault(f"{at}/{surplus}", f"an object of type {kind} has no such member", "unknown_member")
     if kind in ("Agent", "Group"):
         _check_identity(target, at, is_group=kind == "Group")
     elif kind == "SubStatement":
