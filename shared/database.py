@@ -193,25 +193,28 @@ async def _nothing_to_reset(_: object) -> None:
 
 async def upsert_rows(
     connection: Connection, table: str, types: Sequence[str], rows: Sequence[Sequence[Any]], conflict: str
-) -> None:
+) -> int:
     """
     Insert rows of all columns of a table, `types` in their order, with an `on conflict` clause; each key once.
+
+    Return how many rows that inserted or changed.
 
     Few go as arrays in one statement. Many go by COPY into a temporary table first: asyncpg asks of every element of an
     array whether it is one too, which costs three times the Python of a COPY. Sorted rows touch the index in order.
     """
     if not rows:
-        return
+        return 0
     if len(rows) <= ARRAY_ROWS_MAX:
         arrays = ", ".join(f"${number}::{type}[]" for number, type in enumerate(types, start=1))
-        await connection.execute(
+        done = await connection.execute(
             f"insert into {table} select * from unnest({arrays}) {conflict}", *columns(rows, len(types))
         )
-        return
+        return int(done.rpartition(" ")[2])
     incoming = f"{table}_in"
     await connection.execute(f"create temporary table if not exists {incoming} (like {table}) on commit delete rows")
     await connection.copy_records_to_table(incoming, records=rows)
-    await connection.execute(f"insert into {table} select * from {incoming} {conflict}")
+    done = await connection.execute(f"insert into {table} select * from {incoming} {conflict}")
+    return int(done.rpartition(" ")[2])
 
 
 def columns(rows: Iterable[Sequence[Any]], count: int) -> list[list[Any]]:

@@ -62,7 +62,7 @@ class NotFound(Refused):
 
 
 class Gone(Refused):
-    """The cursor or position belongs to an earlier generation: start again from the beginning."""
+    """What is named was there and never will be again: an erased learner; a cursor of an earlier generation (start from 0)."""
 
     status = 410
     title = "Gone"

@@ -6,6 +6,7 @@ from typing import Any
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared import tracing
 from shared.observability import metrics
 
 UNSEEN = frozenset(("/livez", "/readyz", "/metrics"))
@@ -37,6 +38,7 @@ class EveryRequest:
             await self._app(scope, receive, send)
             return
         started, answered = time.perf_counter(), False
+        traced = tracing.request(scope)
 
         async def noting(message: Message) -> None:
             nonlocal answered
@@ -44,6 +46,7 @@ class EveryRequest:
                 answered = True
                 secure(MutableHeaders(scope=message), scope["path"])
                 _note(scope, message["status"], time.perf_counter() - started)
+                traced.done(message["status"])
             await send(message)
 
         try:

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
-from shared import ownership
+from shared import ownership, tracing
 from shared.crash_points import reach
 from shared.database import Database
 from shared.errors import Conflict, Unavailable
@@ -150,18 +150,19 @@ class ShardFolder(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         if not batches:
             return
         moves = [self._plan(batch) for batch in batches]
+        folding = tracing.folding(self.name, self.log_name, batches)
         started = time.perf_counter()
         write = await self._handler.fold(batches, self._settle)
         metrics.fold_seconds.labels(consumer=self.name).observe(time.perf_counter() - started)
         await self._settle()
-        self._commit = asyncio.create_task(self._commit_batch(moves, write))
+        self._commit = asyncio.create_task(self._commit_batch(moves, write, folding))
 
     def _plan(self, batch: ShardBatch) -> Move:
         owned = self._owned[batch.shard]
         old, old_inbox = batch.last - len(batch.events), owned.inbox_pos - len(batch.decisions)
         return Move(batch.shard, owned.epoch, old, batch.last, old_inbox, owned.inbox_pos, owned.next_offset)
 
-    async def _commit_batch(self, moves: list[Move], write: Write) -> None:
+    async def _commit_batch(self, moves: list[Move], write: Write, folding: tracing.Work) -> None:
         started = time.perf_counter()
         async with self._database.transaction() as connection:
             await ownership.move(connection, self.name, moves)
@@ -170,6 +171,7 @@ class ShardFolder(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             reach("consumer.written")
         reach("consumer.committed")
         self._handler.committed()
+        folding.done()
         self.last_progress = time.monotonic()
         metrics.commit_seconds.labels(consumer=self.name).observe(time.perf_counter() - started)
         metrics.folded.labels(consumer=self.name).inc(sum(move.new - move.old for move in moves))

@@ -19,8 +19,8 @@ class RateLimit:
     """
 
     def __init__(self, per_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_s = per_s
-        self._burst = 2 * per_s
+        self.per_s_of: Callable[[str], float] = lambda _: per_s
+        """The rate of a tenant."""
         self._clock = clock
         self._buckets: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
 
@@ -31,15 +31,14 @@ class RateLimit:
         Raises:
             TooManyRequests: the bucket is empty; it says after how many seconds there is room again.
         """
-        if not self._per_s or "service" in caller.scopes:
+        per_s = self.per_s_of(caller.tenant)
+        if not per_s or "service" in caller.scopes:
             return
         key, now = (caller.tenant, caller.source or ""), self._clock()
-        left, at = self._buckets.pop(key, (self._burst, now))
-        left = min(self._burst, left + (now - at) * self._per_s)
+        left, at = self._buckets.pop(key, (2 * per_s, now))
+        left = min(2 * per_s, left + (now - at) * per_s)
         self._buckets[key] = (max(left - 1, 0.0) if left >= 1 else left, now)
         if len(self._buckets) > CALLERS_MAX:
             self._buckets.popitem(last=False)
         if left < 1:
-            raise TooManyRequests(
-                f"more than {self._per_s:g} requests a second; send larger batches", (1 - left) / self._per_s
-            )
+            raise TooManyRequests(f"more than {per_s:g} requests a second; send larger batches", (1 - left) / per_s)

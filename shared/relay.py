@@ -16,7 +16,7 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from shared import partition_tails
+from shared import partition_tails, tracing
 from shared.crash_points import reach
 from shared.database import Connection, Database, columns
 from shared.errors import Conflict, Unavailable
@@ -212,6 +212,7 @@ class Relay:
         """Send a run of one place in as few batches as hold it, and wait until all are acknowledged."""
         topic, shard = self._topic(place[0]), place[1]
         futures = []
+        sending = tracing.sending(place[0], run)
         batch = producer.create_batch()
         for entry in run:
             key, value = entry.key.encode(), entry.body
@@ -219,12 +220,14 @@ class Relay:
                 log.error("%s: position %s is too large for a record, readers get it by the feed", topic, entry.pos,
                           extra={"log": place[0], "shard": shard, "position": entry.pos})  # fmt: skip
                 value = msgspec.json.encode(partition_tails.decode_placed(value))
-            if batch.append(key=key, value=value, timestamp=None) is None:
+            headers = sending.headers.get(entry.pos, [])
+            if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
                 futures.append(await producer.send_batch(batch, topic, partition=shard))
                 batch = producer.create_batch()
-                batch.append(key=key, value=value, timestamp=None)
+                batch.append(key=key, value=value, timestamp=None, headers=headers)
         futures.append(await producer.send_batch(batch, topic, partition=shard))
         await asyncio.gather(*futures)
+        sending.done()
 
     async def _store(self) -> None:
         """

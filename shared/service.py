@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
 
+from shared import tracing
 from shared.auth import Authenticator
 from shared.consumer import ShardConsumer
 from shared.database import Connection
@@ -92,7 +93,9 @@ async def keep_consuming(broker: KafkaBroker) -> None:
 
 def serve(app: FastAPI, settings: Settings) -> None:
     """Serve HTTP in the foreground until SIGTERM or SIGINT, then stop in order."""
-    configure_logging(settings.log_level, settings.log_format, app.title.removeprefix("Attain "))
+    name = app.title.removeprefix("Attain ")
+    configure_logging(settings.log_level, settings.log_format, name)
+    tracing.begin(name, settings)
     # Batches make many short-lived tuples beside large caches: with the default thresholds the collector walks the
     # caches again and again (measured: a third of the time).
     gc.set_threshold(200_000, 20, 50)
@@ -110,6 +113,7 @@ def serve(app: FastAPI, settings: Settings) -> None:
     )
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
+    tracing.end()
     if not server.started:
         sys.exit(STARTUP_FAILED)
 

@@ -135,9 +135,6 @@ class Settings(BaseSettings):
     wait_s_max: float = Field(30, description="the longest `?wait=` waits before 503")
 
     small_number: int = Field(10, ge=2, description="counts of people below this are not told in reports")
-    small_numbers: str = Field(
-        "", pattern=r"^([a-z0-9-]+=[0-9]+( |$))*$", description="more for single tenants, as `north=15 south=20`"
-    )
     aggregate_s: float = Field(
         300, description="a district's numbers are computed at most so often; bounds differencing"
     )
@@ -157,6 +154,13 @@ class Settings(BaseSettings):
         300, ge=0, description="a list of revoked records is made at most so often, and may be kept so long"
     )
 
+    trace_endpoint: str = Field(
+        "", pattern=r"^(https?://.+)?$",
+        description="where traces are sent, OTLP by HTTP, as http://collector:4318; empty for none",
+    )  # fmt: skip
+    trace_share: float = Field(
+        0.01, ge=0, le=1, description="share of the evidence that is traced; a traced piece costs about ten spans"
+    )
     log_level: str = Field("INFO", description="logging level")
     log_format: Literal["text", "json"] = Field("text", description="JSON is one object a line, for log collectors")
 

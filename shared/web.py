@@ -131,23 +131,27 @@ async def read_body(request: Request, settings: Settings) -> bytes:
     async for chunk in request.stream():
         size += len(chunk)
         if size > settings.body_bytes_max:
-            raise TooLarge(f"the body is over {settings.body_bytes_max} bytes; send smaller batches")
+            raise TooLarge(
+                f"the body is over {settings.body_bytes_max} bytes; send smaller batches", reason="too_large"
+            )
         chunks.append(chunk)
     body = b"".join(chunks)
     encoding = request.headers.get("content-encoding", "identity").lower()
     if encoding == "identity":
         return body
     if encoding != "gzip":
-        raise InvalidEvent(f"Content-Encoding {encoding[:40]!r} is not supported; send gzip or none")
+        raise InvalidEvent(
+            f"Content-Encoding {encoding[:40]!r} is not supported; send gzip or none", reason="content_encoding"
+        )
     inflate = zlib.decompressobj(wbits=31)
     try:
         plain = inflate.decompress(body, settings.body_inflated_bytes_max + 1)
     except zlib.error as error:
-        raise InvalidEvent(f"the body is not gzip: {error}") from error
+        raise InvalidEvent(f"the body is not gzip: {error}", reason="malformed_gzip") from error
     if len(plain) > settings.body_inflated_bytes_max:
-        raise TooLarge(f"the body is over {settings.body_inflated_bytes_max} bytes after gzip")
+        raise TooLarge(f"the body is over {settings.body_inflated_bytes_max} bytes after gzip", reason="too_large")
     if not inflate.eof or inflate.unused_data:
-        raise InvalidEvent("the gzip body is cut off, or has more than one member")
+        raise InvalidEvent("the gzip body is cut off, or has more than one member", reason="malformed_gzip")
     return plain
 
 

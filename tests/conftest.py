@@ -16,9 +16,11 @@ from hypothesis import settings as hypothesis_settings
 
 from deploy.local import stack as local_stack
 from tests.support.servers import Servers, start_containers, use_given
+from tests.support.span_receiver import SpanReceiver, receiving
 
 MODE = os.environ.get("ATTAIN_TEST_STACK", "embedded")
 SESSION_TIMEOUT_S = "6"
+TRACE_SHARE = 0.001
 
 hypothesis_settings.register_profile("default", deadline=None, max_examples=60, print_blob=True)
 hypothesis_settings.register_profile("large", deadline=None, max_examples=2000, print_blob=True)
@@ -30,7 +32,14 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[Servers]:
+def span_receiver() -> Iterator[SpanReceiver]:
+    """Where the services of this session send their traces: of one piece of evidence in a thousand."""
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def servers(span_receiver: SpanReceiver) -> Iterator[Servers]:
     """Kafka and PostgreSQL for this session, with the services' stack on top; ends with the session."""
     folder = Path(tempfile.mkdtemp(prefix="attain-test-"))
     folder.chmod(0o711)
@@ -39,6 +48,8 @@ def servers() -> Iterator[Servers]:
         "ATTAIN_SESSION_TIMEOUT_S": SESSION_TIMEOUT_S,
         "ATTAIN_RECONCILE_S": "2",
         "ATTAIN_WEBHOOK_PRIVATE_ADDRESSES": "true",
+        "ATTAIN_TRACE_ENDPOINT": span_receiver.url,
+        "ATTAIN_TRACE_SHARE": str(TRACE_SHARE),
     }
     try:
         if MODE == "embedded":

@@ -38,6 +38,7 @@ from services.evidence.handlers.tracing import Tracing
 from services.evidence.handlers.writer import Writer
 from services.evidence.handlers.xapi import Statements
 from shared.asyncapi import asyncapi_router
+from shared.clock import Clock
 from shared.consumer import ShardConsumer
 from shared.database import Database
 from shared.event_log import EventLog
@@ -48,6 +49,7 @@ from shared.relay import Relay
 from shared.service import Tasks, keep_consuming, make_service, serve
 from shared.settings import Settings
 from shared.starting import check_schema, settings_of
+from shared.tenant_limits import limit_tenants
 from shared.topics import CURRICULUM, EVIDENCE, QUARANTINED, ROSTER
 from shared.transport import make_broker, subscribe_consumer
 from shared.web import feed_router, operations_router
@@ -72,7 +74,8 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     competencies = Competencies(database)
     limits = BadSources(config)
     alignments = Alignments(database, competencies)
-    intake = Intake(writer, learners, competencies, alignments, config)
+    clock = await Clock.compared(database, config)
+    intake = Intake(writer, learners, competencies, alignments, clock, config)
     quarantine = Quarantine(database, quarantined, intake)
     realigner = Realigner(database, evidence, alignments, competencies, writer.counts, relay.hand_over)
     releaser = Releaser(database, intake, competencies, realigner)
@@ -97,7 +100,8 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
 
     formats = Formats(database, intake, alignments, quarantine, releaser.wake, config)
     accesses = Accesses(database)
-    statements = Statements(database, intake, quarantine, config)
+    tenants = limit_tenants(app, database, config, "statements_kept")
+    statements = Statements(database, intake, quarantine, tenants, config)
     _take_in_formats(app, formats, statements, quarantine, limits, accesses, config)
     _know_keys(app, Keys(database, config))
     for router in (
@@ -112,15 +116,17 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         rollover_router(Rollovers(database, roster)),
         feed_router(database, logs, config),
         asyncapi_router("evidence", broker, logs, config.topic_suffix),
-        operations_router(ready=database.answers, alive=lambda: tasks.progress([curriculum]), lag=lag),
+        operations_router(ready=clock.ready, alive=lambda: tasks.progress([curriculum]), lag=lag),
         reconciliation_router(reconciler, database, [tally]),
     ):
         app.include_router(router)
     tasks.start("writer", writer.run())
     tasks.start("relay", relay.run())
+    tasks.start("clock", clock.run())
     tasks.start("releaser", releaser.run())
     tasks.start("curriculum", curriculum.tick())
     tasks.start("reconciliation", reconciler.run())
+    tasks.start("limits", tenants.run())
     tasks.start("broker", keep_consuming(broker))
     for stop in (tasks.stop, writer.drain, curriculum.stop, broker.stop):
         stack.push_async_callback(stop)
@@ -143,7 +149,7 @@ def _take_in_formats(
     accesses: Accesses, config: Settings,
 ) -> None:  # fmt: skip
     quarantine.again = {"xapi": statements.again} | {form: functools.partial(formats.again, form) for form in FORMS}
-    app.include_router(xapi_router(statements, accesses, config))
+    app.include_router(xapi_router(statements, limits, accesses, config))
     app.include_router(formats_router(formats, statements, limits, accesses, config))
 
 

@@ -19,7 +19,6 @@ from services.progression.entrypoints.shadowing import shadowing_router
 from services.progression.entrypoints.supporting import supporting_router
 from services.progression.entrypoints.webhooks import webhooks_router
 from services.progression.handlers.adopting import Adoptions
-from services.progression.handlers.clock import Clock
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.delivering import Dispatcher
 from services.progression.handlers.fold import MasteryFold
@@ -32,6 +31,7 @@ from services.progression.handlers.shadowing import Shadows
 from services.progression.handlers.webhooks import Webhooks
 from services.progression.tables import published, rulebook
 from shared.asyncapi import asyncapi_router
+from shared.clock import Clock
 from shared.consumer import ShardConsumer
 from shared.database import Database
 from shared.feed import FeedClient
@@ -40,6 +40,7 @@ from shared.relay import Relay
 from shared.service import Tasks, keep_consuming, make_service, relay_lag, serve, shard_lag
 from shared.settings import Settings
 from shared.starting import check_schema, settings_of
+from shared.tenant_limits import limit_tenants
 from shared.transport import make_broker, subscribe_consumer
 from shared.web import feed_router, operations_router
 
@@ -64,9 +65,6 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     subscribe_consumer(broker, consumer, config)
     tasks = Tasks()
 
-    async def ready() -> bool:
-        return clock.believed and await database.answers()
-
     async def lag() -> list[dict[str, Any]]:
         async with database.connection() as connection:
             inbox = {shard: head.pos for shard, head in (await logs.decisions.heads(connection)).items()}
@@ -82,7 +80,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     checks = FoldChecks(database, logs, feed)
     reconciler = Reconciler({"folded": checks.folded, "sampled": StateSamples(database).sampled}, config.reconcile_s)
     decisions = Decisions(database, logs, config)
-    app.include_router(operations_router(ready=ready, alive=lambda: tasks.progress([consumer]), lag=lag))
+    app.include_router(operations_router(ready=clock.ready, alive=lambda: tasks.progress([consumer]), lag=lag))
     app.include_router(feed_router(database, logs.relayed(), config))
     app.include_router(positions_router(database, config))
     app.include_router(asyncapi_router("progression", broker, logs.relayed(), config.topic_suffix))
@@ -103,6 +101,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     tasks.start("tick", consumer.tick())
     tasks.start("clock", clock.run())
     tasks.start("reconciliation", reconciler.run())
+    tasks.start("limits", limit_tenants(app, database, config).run())
     tasks.start("shadows", shadows.run())
     tasks.start("webhooks", dispatcher.run())
     stack.push_async_callback(tasks.stop)

@@ -108,10 +108,13 @@ _DECODERS: dict[str, msgspec.json.Decoder[Event]] = {
 
 def absorb(evidence: dict[str, tuple[Piece | None, bool]], competency: str, event: Event) -> None:
     """Change a key's set of evidence by one event of its journal; the set does not depend on the order of events."""
-    if not isinstance(event, EvidenceRecorded | EvidenceRetracted):
+    if isinstance(event, EvidenceRecorded):
+        if competency in event.competencies:
+            evidence[event.evidence_id] = (piece_of(event, competency), event.valid)
+    elif not isinstance(event, EvidenceRetracted):
         return
-    if isinstance(event, EvidenceRecorded) and competency in event.competencies:
-        evidence[event.evidence_id] = (piece_of(event, competency), event.valid)
+    if not event.invalidates and not event.revalidates:
+        return
     for changed, valid in ((event.invalidates, False), (event.revalidates, True)):
         for piece in changed:
             if competency in piece.competencies:

@@ -6,8 +6,9 @@ attempt, source, id): nothing depends on arrival. A piece that sorts after the l
 (`stands_alone`) replays the key, as does everything that changes what lies before.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
+from typing import TypeAlias
 
 from services.progression.evidence_rules import (
     SEEN_BYTES_MAX,
@@ -23,13 +24,41 @@ from services.progression.evidence_rules import (
 )
 from services.progression.methods import Value
 from services.progression.policy.rule import Rule, shifted
-from services.progression.states import Decided, KeyState, Order, Piece, in_force, latest, piece_of, waivers
+from services.progression.states import (
+    Decided,
+    KeyState,
+    MethodState,
+    Order,
+    Piece,
+    in_force,
+    latest,
+    piece_of,
+    waivers,
+)
 from services.progression.sufficiency import enough, tally_up
 from services.progression.work import noted, work_of
 
 __all__ = ["KeyState", "Order", "Piece", "add", "fold_composites", "piece_of", "replay", "stands_alone"]
 
 _order_of = attrgetter("order")
+
+
+class _Lately:
+    """The states of a rule's methods after the values so far, each made when it is asked for."""
+
+    __slots__ = ("_rule", "_values")
+
+    def __init__(self, rule: Rule, values: list[Value]) -> None:
+        self._rule = rule
+        self._values = values
+
+    def __getitem__(self, number: int) -> MethodState:
+        rule = self._rule
+        return rule.tracks[number].method.replay(self._values[-rule.looks_back[number] :])
+
+
+Methods: TypeAlias = tuple[MethodState, ...] | _Lately
+"""The states of a rule's methods, by track."""
 
 
 def add(state: KeyState, piece: Piece, rule: Rule | None) -> None:
@@ -44,10 +73,33 @@ def add(state: KeyState, piece: Piece, rule: Rule | None) -> None:
         return
     value = value_of(rule, piece)
     if rule.support is not None:
-        state.work = noted(state.work, rule, piece, value)
+        state.work = noted(state.work, rule, ((piece, value),))
     if value is not None:
         _count(state, rule, piece, value, (rule.halving or piece.partial) and is_half(rule, piece))
-        _judge(state, rule, piece, value)
+        _judge(state, rule, piece, value, state.methods)
+
+
+def _add_all(state: KeyState, ordered: Sequence[Piece], rule: Rule) -> None:
+    """
+    Fold a whole history whose pieces each stand alone, for a rule whose methods look back over so many values and no more.
+
+    Gives what `add` gives piece by piece: their states are made only where they are looked at.
+    """
+    state.pieces, state.last = len(ordered), ordered[-1].order
+    seen = [(piece, value_of(rule, piece)) for piece in ordered]
+    if rule.support is not None:
+        state.work = noted(None, rule, seen)
+    values: list[Value] = []
+    methods = _Lately(rule, values)
+    for piece, value in seen:
+        if value is not None:
+            values.append(value)
+            tally_up(state, rule, piece, (rule.halving or piece.partial) and is_half(rule, piece))
+            if rule.groups:
+                _mark(state, piece)
+            _judge(state, rule, piece, value, methods)
+    if values:
+        state.methods = tuple([methods[number] for number in range(len(rule.tracks))])
 
 
 def replay(
@@ -74,8 +126,11 @@ def replay(
     ordered = sorted(pieces, key=_order_of)
     state.decided = waivers(state.decided, ordered)
     if rule is None or rule.plain or (rule.steps and all_alone(ordered)):
-        for piece in ordered:
-            add(state, piece, rule)
+        if rule is not None and rule.looks_back and ordered:
+            _add_all(state, ordered, rule)
+        else:
+            for piece in ordered:
+                add(state, piece, rule)
     elif ordered:
         state.pieces, state.last = len(ordered), ordered[-1].order
         units = composites(rule, ordered)
@@ -97,7 +152,7 @@ def fold_composites(state: KeyState, rule: Rule, units: Iterable[Counted]) -> li
             standing[activity] = unit
             for row in rows_of(rule, unit):
                 _count(state, rule, row.piece, row.value, row.half)
-            _judge(state, rule, unit.piece, unit.value)
+            _judge(state, rule, unit.piece, unit.value, state.methods)
         elif before is None or rule.reassess == "replace_latest" or unit.value.value >= before.value.value:
             standing.pop(activity, None)
             standing[activity] = unit
@@ -115,7 +170,7 @@ def _recount(state: KeyState, rule: Rule, standing: list[Counted]) -> None:
     for unit in standing:
         for row in rows_of(rule, unit):
             _count(state, rule, row.piece, row.value, row.half, row.piece.order[0] >= oldest)
-    _judge(state, rule, last.piece, last.value)
+    _judge(state, rule, last.piece, last.value, state.methods)
     if state.crossed_at is not None or state.decided:
         state.run_below = state.doubts = 0
         for unit in standing:
@@ -135,14 +190,24 @@ def _count(state: KeyState, rule: Rule, piece: Piece, value: Value, half: bool, 
         state.methods = (tracks[0].step(methods[0], value),)
     else:
         state.methods = tuple([track.step(own, value) for track, own in zip(tracks, methods, strict=True)])
-    if rule.groups and piece.activity != piece.evidence_id and len(state.seen) < SEEN_BYTES_MAX:
+    if rule.groups:
+        _mark(state, piece)
+
+
+def _mark(state: KeyState, piece: Piece) -> None:
+    """Remember the activity of a piece."""
+    if piece.activity != piece.evidence_id and len(state.seen) < SEEN_BYTES_MAX:
         own_mark = mark(piece)
         if own_mark not in state.seen:
             state.seen += own_mark
 
 
-def _judge(state: KeyState, rule: Rule, piece: Piece, value: Value) -> None:
-    """Decide at a piece: whether a path is met, or what newer evidence says of what is on the record."""
+def _judge(state: KeyState, rule: Rule, piece: Piece, value: Value, methods: Methods) -> None:
+    """
+    Decide at a piece: whether a path is met, or what newer evidence says of what is on the record.
+
+    `methods` are the states of the rule's methods after it.
+    """
     at = piece.order[0]
     crossed = state.crossed_at
     if crossed is not None and crossed <= at:
@@ -151,21 +216,21 @@ def _judge(state: KeyState, rule: Rule, piece: Piece, value: Value) -> None:
     else:
         state.recent = (*state.recent, piece.evidence_id)[-rule.window :]
         if not rule.single:
-            _judge_paths(state, rule, at)
-        elif enough(state, rule.tracks[0]) and rule.tracks[0].passes(state.methods[0]):
+            _judge_paths(state, rule, at, methods)
+        elif enough(state, rule.tracks[0]) and rule.tracks[0].passes(methods[0]):
             state.crossed_at = state.fresh_at = at
             state.basis, state.recent = state.recent, ()
     if state.decided:
         _hold_against(state, at, value)
 
 
-def _judge_paths(state: KeyState, rule: Rule, at: str) -> None:
+def _judge_paths(state: KeyState, rule: Rule, at: str, methods: Methods) -> None:
     """Note the tracks that are met now, and the crossing that they and the sign-offs give."""
     met, newly = state.met, []
     for number, track in enumerate(rule.tracks):
         if met and met[number]:
             continue
-        passes = enough(state, track) and track.passes(state.methods[number])
+        passes = enough(state, track) and track.passes(methods[number])
         if rule.confirm_on and not (rule.provisional and number == 0):
             passes = _confirmed(state, rule, number, passes)
         if passes:

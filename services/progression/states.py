@@ -152,7 +152,9 @@ def piece_of(recorded: EvidenceRecorded, competency: str = "") -> Piece:
 
     Without a competency the alignment map is taken to say nothing but which: full strength, weight 1.
     """
-    aligned = next((one for one in recorded.alignment if one.competency == competency), _UNWEIGHED)
+    aligned = _UNWEIGHED
+    if recorded.alignment:
+        aligned = next((one for one in recorded.alignment if one.competency == competency), _UNWEIGHED)
     return Piece(
         (recorded.occurred_at, recorded.attempt, recorded.source, recorded.id),
         recorded.evidence_id,

@@ -10,6 +10,8 @@ import functools
 from collections.abc import Iterable
 from typing import Literal
 
+import msgspec
+
 from services.progression.evidence_rules import Counted, day_of
 from services.progression.methods import Value
 from services.progression.policy.rule import Rule
@@ -20,34 +22,41 @@ TRIED = 3
 """Activities that are named of what was tried last."""
 
 
-def noted(work: Work | None, rule: Rule, piece: Piece, value: Value | None) -> Work | None:
-    """Return the work after one more piece in canonical order, or composite; `value` is None where it does not count."""
-    practises = piece.kind == "practice"
-    if not practises and (piece.kind == "self" or value is None):
-        return work
+def noted(work: Work | None, rule: Rule, seen: Iterable[tuple[Piece, Value | None]]) -> Work | None:
+    """
+    Return the work after more pieces in canonical order, or composites; their value is None where they do not count.
+
+    The activities of practice are what was tried only where there is no class work.
+    """
     assert rule.support is not None
-    day = day_of(rule, piece.order[0])
-    year = school_year(day, rule.support.year_ends)
-    if work is None or work.year != year:
-        work = Work(year)
-    if practises:
-        tried = (*work.tried, piece.activity)[-TRIED:] if not work.pieces else work.tried
-        days = work.days + (day != work.last_day)
-        return Work(year, work.pieces, work.below, work.items + (piece.items or 1), days, day, tried)
-    assert value is not None
-    below = 0 if value.correct else work.below + 1
-    tried = (*(work.tried if work.pieces else ()), piece.activity)[-TRIED:]
-    return Work(year, work.pieces + 1, below, work.items, work.days, work.last_day, tried)
+    ends = rule.support.year_ends
+    year, pieces, below, items, days, last_day, tried = msgspec.structs.astuple(work) if work is not None else _NOTHING
+    for piece, value in seen:
+        practises = piece.kind == "practice"
+        if not practises and (piece.kind == "self" or value is None):
+            continue
+        day = day_of(rule, piece.order[0])
+        this = school_year(day, ends)
+        if this != year:
+            year, pieces, below, items, days, last_day, tried = (this, *_NOTHING[1:])
+        if practises:
+            tried = (*tried, piece.activity)[-TRIED:] if not pieces else tried
+            items, days, last_day = items + (piece.items or 1), days + (day != last_day), day
+        else:
+            assert value is not None
+            tried = (*tried, piece.activity)[-TRIED:] if pieces else (piece.activity,)
+            pieces, below = pieces + 1, 0 if value.correct else below + 1
+    return Work(year, pieces, below, items, days, last_day, tried) if year else None
+
+
+_NOTHING = msgspec.structs.astuple(Work(""))
 
 
 def work_of(rule: Rule, ordered: Iterable[Piece], units: Iterable[Counted]) -> Work | None:
     """Return the work that pieces in canonical order give, and the composites that a policy makes of them."""
     seen: list[tuple[Piece, Value | None]] = [(piece, None) for piece in ordered if piece.kind == "practice"]
     seen += [(unit.piece, unit.value) for unit in units if unit.piece.kind != "practice"]
-    work: Work | None = None
-    for piece, value in sorted(seen, key=lambda each: each[0].order):
-        work = noted(work, rule, piece, value)
-    return work
+    return noted(None, rule, sorted(seen, key=lambda each: each[0].order))
 
 
 def cause_of(state: KeyState, rule: Rule) -> WorkCause:

@@ -45,6 +45,7 @@ from shared.reconciliation import Reconciler, reconciliation_router
 from shared.service import Tasks, keep_consuming, serve
 from shared.settings import Settings
 from shared.starting import check_schema, settings_of
+from shared.tenant_limits import limit_tenants
 from shared.transport import make_broker
 from shared.web import make_app, operations_router
 
@@ -110,12 +111,13 @@ class Service:
             )
             stack.push_async_callback(evidence_peer.close)
             stack.push_async_callback(progression_peer.close)
+            limits = limit_tenants(app, self._database, config, "small_number")
             looks, curricula, people = AccessLog(self._database), Curricula(), People(evidence_peer)
             at_once = AtOnce(self._database)
             app.state.reader = Reader(self._database, config, at_once, curricula, looks)
             app.state.classes = ClassReader(self._database, at_once, curricula, looks)
             app.state.queues = QueueReader(self._database, config, looks)
-            app.state.districts = DistrictReader(self._database, Groups(evidence_peer, config), config)
+            app.state.districts = DistrictReader(self._database, Groups(evidence_peer, config), limits, config)
             app.state.credentials = CredentialReader(self._database, config, people, looks)
             app.state.exporter = Exporter(self._database, config, evidence_peer, looks)
             app.state.watcher = Watcher(self._database, app.state.districts)
@@ -144,6 +146,7 @@ class Service:
             reconciler = Reconciler({"shown": ShownCheck(self._database, progression).shown}, config.reconcile_s)
             app.include_router(reconciliation_router(reconciler, self._database, []))
             self._tasks.start("reconciliation", reconciler.run())
+            self._tasks.start("limits", limits.run())
             await stack.enter_async_context(self._consuming())
             yield
 

@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from deploy.local.stack import Stack
 from shared.topics import SUBMITTED
 from tests.bench.figures import Figure, Usage
 from tests.bench.load import FRAMEWORK, Item, evidence, nodes
+from tests.bench.posting import Poster
 from tests.bench.storage import stored
 
 LEARNERS = 4_000
@@ -36,6 +37,10 @@ class Bench:
         self.tenant = tenant
         token = stack.token(tenant, SCOPES)
         self.http = httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=120)
+
+    def poster(self, url: str, headers: Mapping[str, str]) -> Poster:
+        """Return who posts to an address as the tenant, with these headers beside."""
+        return Poster(url, {"Authorization": self.http.headers["Authorization"], **headers})
 
     async def prepare(self, policy: bytes, competencies: int = COMPETENCIES) -> None:
         """Publish the framework and the policy."""

@@ -9,15 +9,17 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
-
 from deploy.local.stack import Stack
 from tests.bench.end_to_end import STREAK_3, Bench, paced
 from tests.bench.figures import Figure, Usage
+from tests.bench.latency import WARM_S
 from tests.bench.load import FRAMEWORK, evidence, nodes
 
 BATCH = 100
 AT_ONCE = 24
+RATE = 200
+"""Single statements offered a second."""
+SINGLE_S = 15
 PEER_STATEMENTS_S = 325
 """What a peer published (lrsql, PR 172, 2021: 1,000 statements in 3.07 s on PostgreSQL); other hardware."""
 BEGIN = datetime.datetime(2026, 3, 1, tzinfo=datetime.UTC)
@@ -49,42 +51,49 @@ async def statements(stack: Stack, count: int, run: str) -> list[Figure]:
     await bench.drained()
     counts = (await bench.http.get(f"{stack.urls['evidence']}/xapi/counts")).json()
     assert counts["outcomes"] == {"evidence": count}, counts
-    took = await _single(bench, url, headers, list(_made(2000, len(codes), f"{run}-one", first=count)))
+    usage = Usage(stack.pids)
+    took = await _single(bench, url, headers, list(_made(RATE * SINGLE_S, len(codes), f"{run}-one", first=count)))
+    of_single = {"offered_per_s": RATE, "p50_ms": round(took[len(took) // 2] * 1000, 1), "statements": len(took)}
+    of_single |= usage.cpu_us_per_event(RATE * SINGLE_S) | {"other_load": usage.other_load()}
     await bench.http.aclose()
     versus = {"native intake": rate / native, "lrsql (published)": rate / PEER_STATEMENTS_S}
     return [
         Figure("xapi-batches-of-100", rate, "statements/s", versus, detail),
-        Figure("xapi-single-p99", took[int(len(took) * 0.99)] * 1000, "ms", {}, {
-            "offered_per_s": 200, "p50_ms": round(took[len(took) // 2] * 1000, 1), "statements": len(took)}),
-    ]  # fmt: skip
+        Figure("xapi-single-p99", took[int(len(took) * 0.99)] * 1000, "ms", {}, of_single),
+    ]
 
 
 async def _rate(bench: Bench, url: str, headers: dict[str, str], made: list[bytes]) -> float:
     """Post everything in batches, several at once; return items a second."""
     bodies = iter([b"[" + b",".join(made[at : at + BATCH]) + b"]" for at in range(0, len(made), BATCH)])
+    poster = bench.poster(url, headers)
 
     async def worker() -> None:
         for body in bodies:
-            (await bench.http.post(url, content=body, headers=headers)).raise_for_status()
+            await poster.post(body)
 
     started = time.perf_counter()
     await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
-    return len(made) / (time.perf_counter() - started)
+    took = time.perf_counter() - started
+    await poster.close()
+    return len(made) / took
 
 
 async def _single(bench: Bench, url: str, headers: dict[str, str], made: list[bytes]) -> list[float]:
-    """Return how long each single statement took at 200/s offered, in order."""
+    """Return how long each single statement took at 200/s offered, in order; those of the first `WARM_S` are left out."""
     took: list[float] = []
+    poster = bench.poster(url, headers)
 
-    async def post(body: bytes) -> None:
+    async def post(number: int, body: bytes) -> None:
         started = time.perf_counter()
-        answer: httpx.Response = await bench.http.post(url, content=body, headers=headers)
-        answer.raise_for_status()
-        took.append(time.perf_counter() - started)
+        await poster.post(body)
+        if number >= RATE * WARM_S:
+            took.append(time.perf_counter() - started)
 
     async with asyncio.TaskGroup() as group:
-        async for body in paced(made, 200):
-            group.create_task(post(body))
+        async for number, body in paced(list(enumerate(made)), RATE):
+            group.create_task(post(number, body))
+    await poster.close()
     return sorted(took)
 
 

@@ -112,6 +112,7 @@ def test_values_are_of_their_schema(name: str) -> None:
         (("auth",), {"jwksUrl": "", "keySecret": ""}),
         (("settings", "evidence_database"), "postgresql://in-the-clear"),
         (("evidence", "replicas"), "three"),
+        (("erasures", "size"), "a little"),
     ],
 )
 def test_wrong_values_are_refused_by_the_schema(path: tuple[str, ...], value: object) -> None:
@@ -157,6 +158,23 @@ def test_a_service_sees_its_own_secret_only_and_none_in_its_environment(name: st
         assert services == {"migrate": migrates, "topics": {"evidence"}}.get(component, {component})
         assert ("attain-migrate" in mounted) == (name == "production" and component == "migrate")
         assert "secretKeyRef" not in json.dumps(pod)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_only_evidence_keeps_who_was_erased_on_a_volume_that_outlives_the_pod(name: str) -> None:
+    for workload, document in _of_kind(name, "StatefulSet").items():
+        claims = [claim["metadata"]["name"] for claim in document["spec"].get("volumeClaimTemplates", [])]
+        container = document["spec"]["template"]["spec"]["containers"][0]
+        mounted = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+        ledger = [one["value"] for one in container["env"] if one["name"] == "ATTAIN_ERASURE_LEDGER"]
+        assert claims == (["erasures"] if workload == "attain-evidence" else [])
+        assert [Path(file).parent for file in ledger] == [Path(mounted[claim]) for claim in claims]
+
+
+def test_only_reporting_sees_the_keys_that_sign_records() -> None:
+    for workload, pod in _pods("production"):
+        secrets = [volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume]
+        assert ("attain-credentials" in secrets) == (workload == "attain-reporting")
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -2,7 +2,8 @@
 
 import copy
 import json
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from hypothesis import strategies as st
@@ -70,6 +71,17 @@ def broken(payload: bytes, bytes_: list[tuple[str, float, int]], members: list[t
         at = int(where * len(payload))
         payload = _BYTES[how](payload, at, value)
     return payload
+
+
+def broken_at_random(form: str) -> Iterator[bytes]:
+    """Yield payloads of a format without end, about four of five of them broken; the same ones each time."""
+    chosen = random.Random(form)
+    while True:
+        bytes_ = [(chosen.choice(("flip", "cut", "copy", "put")), chosen.random() * 0.999, chosen.randrange(256))
+                  for _ in range(chosen.choice((0, 0, 1, 3)))]  # fmt: skip
+        members = [(chosen.random() * 0.999, chosen.choice(ODD), chosen.choice(("set", "drop", "add", "wrap")))
+                   for _ in range(chosen.randrange(4))]  # fmt: skip
+        yield broken(chosen.choice(GOOD[form]), bytes_, members)
 
 
 def _break(thing: Any, where: float, value: Any, how: str) -> None:

@@ -396,6 +396,8 @@ def test_an_edfi_score_of_another_method_is_no_raw_score() -> None:
     ("payload", "reason"),
     [
         (b'<!DOCTYPE x [<!ENTITY a "b">]><InterchangeStudentAssessment/>', "malformed_xml"),
+        ('<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>'.encode("utf-16-le"), "malformed_xml"),
+        ('<?xml version="1.0" encoding="iso-8859-1"?><x>é</x>'.encode("latin-1"), "not_utf8"),
         (b"<a><b></a>", "malformed_xml"),
         (b"<a>" * 40 + b"</a>" * 40, "too_deep"),
         (b"<InterchangeStudentAssessment/>", "missing_member"),

@@ -4,12 +4,15 @@ Broken payloads of every format: each is read, or refused with a reason and a po
 `ATTAIN_TEST_FUZZ` is the number of payloads in all (3,000 by default; `make fuzz` takes 100,000).
 """
 
+import contextlib
 import datetime
+import gc
 import os
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
+import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,7 +24,7 @@ from services.evidence.formats import native, xapi
 from services.evidence.formats.reading import Origin, Reading
 from services.evidence.handlers.formats import FORMS
 from shared.errors import InvalidEvent
-from tests.evidence.fuzzing import GOOD, broken, broken_bytes, broken_members
+from tests.evidence.fuzzing import GOOD, broken, broken_at_random, broken_bytes, broken_members
 
 NOW = datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC)
 ORIGIN = Origin("demo", "urn:x", NOW, NOW, ZoneInfo("America/Chicago"))
@@ -83,3 +86,23 @@ def test_broken_payloads_are_read_or_refused_with_a_pointer(form: str) -> None:
                 check(reading)
 
     run()
+
+
+def test_reading_broken_payloads_leaves_nothing_in_memory() -> None:
+    """What is cached of them is bounded: after the first hundreds nothing comes to it."""
+    endless = [(form, broken_at_random(form)) for form in GOOD]
+
+    def read_some(number: int) -> None:
+        for _ in range(number):
+            for form, payloads in endless:
+                with contextlib.suppress(InvalidEvent):
+                    read(form, next(payloads))
+
+    process = psutil.Process()
+    read_some(500)
+    gc.collect()
+    before = process.memory_info().rss
+    read_some(1000)
+    gc.collect()
+
+    assert (process.memory_info().rss - before) >> 20 < 4

@@ -1,12 +1,12 @@
 """Broken payloads through HTTP: each is answered, none with a 5xx, and a good one beside them is taken in all the same."""
 
 import json
-import random
+from itertools import islice
 
 import pytest
 
 from tests.evidence.builders import item
-from tests.evidence.fuzzing import GOOD, ODD, broken
+from tests.evidence.fuzzing import GOOD, broken_at_random
 from tests.evidence.running import Running
 
 PAYLOADS_A_FORM = 40
@@ -14,15 +14,7 @@ WAYS = {form: "/v1/evidence" if form == "native" else f"/v1/intake/{form}" for f
 
 
 def payloads(form: str) -> list[bytes]:
-    chosen = random.Random(form)
-    made = []
-    for _ in range(PAYLOADS_A_FORM):
-        bytes_ = [(chosen.choice(("flip", "cut", "copy", "put")), chosen.random() * 0.999, chosen.randrange(256))
-                  for _ in range(chosen.choice((0, 0, 1, 3)))]  # fmt: skip
-        members = [(chosen.random() * 0.999, chosen.choice(ODD), chosen.choice(("set", "drop", "add", "wrap")))
-                   for _ in range(chosen.randrange(4))]  # fmt: skip
-        made.append(broken(chosen.choice(GOOD[form]), bytes_, members))
-    return made
+    return list(islice(broken_at_random(form), PAYLOADS_A_FORM))
 
 
 @pytest.mark.parametrize("form", GOOD)

@@ -92,25 +92,32 @@ async def test_an_array_and_lines_of_json_without_a_content_type_are_batches(ser
 
 
 @pytest.mark.parametrize(
-    ("content", "headers", "status"),
+    ("content", "headers", "status", "reason"),
     [
-        (b"", {}, 422),
-        (b"[{}, {]", {}, 422),
-        (b"not json", {}, 422),
-        (b"x" * ((1 << 20) + 1), {}, 413),
-        (gzip.compress(b" " * ((2 << 20) + 1)), {"Content-Encoding": "gzip"}, 413),
-        (b"not gzip", {"Content-Encoding": "gzip"}, 422),
-        (b"[" + b",".join([b"{}"] * 501) + b"]", {}, 413),
-        (json.dumps(item("huge", extensions={"x": "y" * 20_000})).encode(), {}, 413),
+        (b"", {}, 422, "malformed_json"),
+        (b"[{}, {]", {}, 422, "malformed_json"),
+        (b"not json", {}, 422, "malformed_json"),
+        (b"[" * 5000, {}, 422, "too_deep"),
+        (json.dumps(item("twice")).encode()[:-1] + b', "id": "twice"}', {}, 422, "duplicate_member"),
+        (b"x" * ((1 << 20) + 1), {}, 413, "too_large"),
+        (gzip.compress(b" " * ((2 << 20) + 1)), {"Content-Encoding": "gzip"}, 413, "too_large"),
+        (b"not gzip", {"Content-Encoding": "gzip"}, 422, "malformed_gzip"),
+        (gzip.compress(b"{}")[:-4], {"Content-Encoding": "gzip"}, 422, "malformed_gzip"),
+        (b"{}", {"Content-Encoding": "br"}, 422, "content_encoding"),
+        (b"[" + b",".join([b"{}"] * 501) + b"]", {}, 413, "too_large"),
+        (json.dumps(item("huge", extensions={"x": "y" * 20_000})).encode(), {}, 413, "too_large"),
     ],
-    ids=["empty", "malformed array", "not JSON", "body", "inflated body", "not gzip", "items", "item"],
-)
+    ids=[
+        "empty", "malformed array", "not JSON", "deep", "twice", "body", "inflated body", "not gzip", "cut off", "encoding",
+        "items", "item",
+    ],
+)  # fmt: skip
 async def test_bodies_over_the_limits_or_not_json_are_problems(
-    service: Running, content: bytes, headers: dict[str, str], status: int
+    service: Running, content: bytes, headers: dict[str, str], status: int, reason: str
 ) -> None:
     answer = await service.client().post("/v1/evidence", content=content, headers=headers)
 
-    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert (answer.status_code, answer.json().get("reason")) == (status, reason)
     assert answer.json()["detail"]
 
 
@@ -273,3 +280,28 @@ async def test_health_and_metrics_answer(service: Running) -> None:
         assert (await client.get("/livez")).status_code == 200
         assert (await client.get("/readyz")).status_code == 200
         assert "attain_evidence_received_total" in (await client.get("/metrics")).text
+
+
+async def test_nothing_is_taken_in_by_a_clock_that_is_not_believed(service: Running) -> None:
+    client = service.client()
+    statement = {"actor": {"mbox": "mailto:a@x.org"}, "verb": {"id": "x:v"}, "object": {"id": "x:o"}}
+    await service.rows("update clock_seen set at = now() - interval '200 days' returning at")
+    await until(lambda: _ready_is(service, 503))
+    refused = [
+        await client.post("/v1/evidence", json=item("doubted", competencies=["m:1"])),
+        await client.post("/v1/intake/xapi", json=statement),
+        await client.post("/v1/intake/ags", json={}),
+        await client.post("/xapi/statements", json=statement, headers={"X-Experience-API-Version": "1.0.3"}),
+    ]
+
+    await service.rows("update clock_seen set at = now() returning at")
+    await until(lambda: _ready_is(service, 200))
+    taken = await client.post("/v1/evidence", json=item("doubted", competencies=["m:1"]))
+
+    assert [answer.status_code for answer in refused] == [503] * 4
+    assert all("clock" in answer.json()["detail"] and answer.headers["Retry-After"] for answer in refused)
+    assert taken.status_code in (201, 202)
+
+
+async def _ready_is(service: Running, status: int) -> bool:
+    return (await service.client().get("/readyz")).status_code == status

@@ -79,6 +79,16 @@ async def test_a_bad_roster_is_refused_with_its_member(service: Running) -> None
     assert (answer.status_code, answer.json()["pointer"]) == (422, "/classes/1/colour")
 
 
+async def test_a_roster_with_a_member_twice_is_refused(service: Running) -> None:
+    answer = await service.client().post("/v1/roster", content=json.dumps(roster())[:-1] + ', "classes": []}')
+
+    assert (answer.status_code, answer.json()["reason"], answer.json()["pointer"]) == (
+        422,
+        "duplicate_member",
+        "/classes",
+    )
+
+
 async def test_evidence_and_roster_meet_in_the_same_learner(service: Running) -> None:
     [result] = await service.submit(item("e1"))
     client = service.client()

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from services.evidence.domain.reasons import ACKNOWLEDGED, REFUSED, WAITING
 
-SERVICE = Path(__file__).parents[2] / "services" / "evidence"
+ROOT = Path(__file__).parents[2]
+FILES = [*(ROOT / "services" / "evidence").rglob("*.py"), ROOT / "shared" / "web.py"]
 KNOWN = REFUSED | WAITING | ACKNOWLEDGED
 
 
 def sources() -> Iterator[ast.AST]:
-    for file in SERVICE.rglob("*.py"):
+    for file in FILES:
         if file.name != "reasons.py":
             yield ast.parse(file.read_text())
 

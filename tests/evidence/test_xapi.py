@@ -375,3 +375,10 @@ async def test_an_erased_learner_is_in_no_statement(service: Running) -> None:
     again = await client(service).get(STATEMENTS, params={"statementId": one["id"]})
 
     assert (rows, left, again.status_code) == ([], [], 404)
+
+
+async def test_a_source_of_mostly_bad_statements_is_stopped(service: Running) -> None:
+    sender = client(service, source="urn:bad-xapi")
+    codes = [(await sender.post(STATEMENTS, json=[{"verb": 1}] * 500)).status_code for _ in range(3)]
+
+    assert codes == [400, 400, 429]

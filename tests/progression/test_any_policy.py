@@ -56,6 +56,14 @@ def test_folding_step_by_step_equals_the_replay_of_the_set(policy, seed, count, 
     assert journalled(policy, evidence, sizes, forgetful=forgetful) == replayed(policy, evidence)
 
 
+@given(policy=policies(), seed=seeds, count=counts, sizes=batches)
+def test_a_history_in_which_no_activity_comes_twice_is_replayed_as_it_was_folded(policy, seed, count, sizes):
+    work = random_work(seed, count)
+    evidence = [msgspec.structs.replace(each, activity=f"own-{number}") for number, each in enumerate(work)]
+
+    assert journalled(policy, evidence, sizes, forgetful=False) == replayed(policy, evidence)
+
+
 @given(policy=policies(), seed=seeds, count=counts, sizes=batches, forgetful=st.booleans())
 def test_any_order_late_or_repeated_gives_the_same_state(policy, seed, count, sizes, forgetful):
     evidence = random_work(seed, count)

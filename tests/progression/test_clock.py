@@ -13,8 +13,8 @@ from services.progression.decisions import CompetencyDecided
 from services.progression.handlers.judgements import Judgements
 from services.progression.handlers.memory import pack
 from services.progression.learner import LearnerState
-from services.progression.tables import clock as tables
 from services.progression.tables import key_states
+from shared.clock import read_clocks
 from shared.contracts import Competency, EvidenceRecorded
 from shared.errors import Unavailable
 from shared.events import now
@@ -77,7 +77,7 @@ async def test_when_the_database_too_stands_years_ahead_it_is_seen_by_what_was_b
 
     assert "ATTAIN_CLOCK_GAP_DAYS_MAX" in progression.clock.doubt
     async with progression.database.connection() as connection:
-        assert (await tables.read(connection)).seen == long_ago, "a doubted clock moves nothing"
+        assert (await read_clocks(connection)).seen == long_ago, "a doubted clock moves nothing"
         await connection.execute("update clock_seen set at = $1", long_ago + datetime.timedelta(days=2))
     await eventually(lambda: _true(progression.clock.believed))
 

@@ -36,6 +36,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "teacher": {},
 }
 METHODS = [pytest.param(method_from({"type": name} | given), id=name) for name, given in PARAMETERS.items()]
+LOOKING_BACK = ("n_of_last", "mean_of_last", "latest_at_or_above", "latest", "median", "mode")
 WITHIN_0_TO_1 = ("streak", "n_of_last", "bkt", "cusum", "beta_binomial", "irt_eap", "growth_filter")
 WITHIN_THE_VALUES = ("sda", "wda", "mean", "mean_of_last", "latest", "highest", "latest_at_or_above", "median", "mode")
 STATE = msgspec.msgpack.Decoder(tuple[int | float | bool, ...])
@@ -65,6 +66,15 @@ def test_a_state_is_plain_data_and_steps_from_storage_equal_a_replay(method: Met
 
     assert msgspec.msgpack.encode(state) == msgspec.msgpack.encode(method.replay(pieces))
     assert method.score(state) == method.score(method.replay(pieces))
+
+
+@pytest.mark.parametrize("name", LOOKING_BACK)
+@given(pieces=st.lists(values, min_size=1, max_size=30))
+def test_a_state_that_looks_back_over_so_many_pieces_follows_from_those_alone(name: str, pieces: list[Value]):
+    method = method_from({"type": name} | PARAMETERS[name])
+    latest = pieces[-method.looks_back() :]
+
+    assert msgspec.msgpack.encode(method.replay(latest)) == msgspec.msgpack.encode(method.replay(pieces))
 
 
 @pytest.mark.parametrize("name", WITHIN_0_TO_1)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from services.progression.handlers import sweeping
+from services.progression.handlers import memory, sweeping
+from services.progression.handlers.memory import unpack_key
 from tests.support.disposable import eventually
 from tests.support.hand_fed import HandFed, hand_fed
 from tests.support.journal import TENANT, piece
@@ -68,3 +69,28 @@ async def test_the_batches_of_a_sweep_grow_to_what_fits_their_time(server_addres
         await eventually(lambda: none_is_stale(progression))
 
         assert progression.fold.sweeping.learners > sweeping.SWEEP_LEARNERS
+
+
+async def test_evidence_for_those_whose_history_is_being_read_ahead_is_not_lost(
+    server_addresses: Servers, monkeypatch: pytest.MonkeyPatch
+):
+    """Everybody's third piece comes in the order of the sweep, close to where it is, and nothing stays in memory for long."""
+    monkeypatch.setattr(sweeping, "SWEEP_LEARNERS", 1)
+    monkeypatch.setattr(sweeping, "SWEEP_LEARNERS_MAX", 3)
+    monkeypatch.setattr(memory, "KEYS_MIN", 1)
+    trim = memory.Shard.trim
+    monkeypatch.setattr(memory.Shard, "trim", lambda shard, _, pieces: trim(shard, 1, pieces))
+    learners = [f"l{number:03}" for number in range(LEARNERS)]
+    async with hand_fed(server_addresses) as progression:
+        await progression.decide(streak(5))
+        await progression.send(*[piece(n, learner=learner) for learner in learners for n in range(2)])
+        await progression.decide(streak(3))
+        for begin in range(0, LEARNERS, 5):
+            await progression.send(*[piece(2, learner=learner) for learner in learners[begin : begin + 5]])
+        await eventually(lambda: none_is_stale(progression))
+        told = await progression.told()
+        async with progression.database.connection() as connection:
+            rows = await connection.fetch("select state from mastery where tenant = $1", TENANT)
+
+    assert [unpack_key(row[0]).pieces for row in rows] == [3] * LEARNERS
+    assert told == ["mastered"] * LEARNERS

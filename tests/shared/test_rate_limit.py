@@ -75,3 +75,14 @@ def test_callers_are_bounded(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> N
         limit.check(_caller(f"t-{number}"))
 
     assert len(limit._buckets) == 3
+
+
+def test_a_tenant_may_have_a_rate_of_its_own(clock: Clock) -> None:
+    limit = RateLimit(10, clock)
+    limit.per_s_of = {"a": 1.0, "b": 0.0}.__getitem__
+    for _ in range(2):
+        limit.check(_caller("a"))
+    with pytest.raises(TooManyRequests, match="more than 1 requests a second"):
+        limit.check(_caller("a"))
+    for _ in range(50):
+        limit.check(_caller("b"))

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 
-from services.progression.handlers.clock import Clock
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.fold import MasteryFold
 from services.progression.handlers.logs import CONSUMER, DecisionInbox, Logs
+from shared.clock import Clock
 from shared.consumer import ShardConsumer
 from shared.contracts import EVIDENCE_RECORDED, EvidenceRecorded
 from shared.database import Database

@@ -1,6 +1,5 @@
 """The compose installation: started, used, killed, rolled and taken down as an operator does it."""
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,11 +12,10 @@ import pytest
 from deploy.local.tokens import issue
 from tests.support.composed import SERVICES, Composed, composed
 from tests.support.engine import docker, need_engine
+from tests.support.steady_load import RATE, Load
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 TENANT = "demo"
-RATE = 1000
-BATCH = 200
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +138,7 @@ def test_what_is_killed_comes_back_by_itself(installation: Composed, service: st
 
 
 def test_rolling_restart_under_load_loses_nothing(installation: Composed) -> None:
-    load = Load(installation)
+    load = Load(installation.urls["evidence"], issue(installation.token_key, tenant=TENANT))
     load.start()
     for service in SERVICES:
         time.sleep(2)
@@ -154,65 +152,6 @@ def test_rolling_restart_under_load_loses_nothing(installation: Composed) -> Non
     assert load.statuses == Counter(accepted=load.sent)
     assert load.refused == []
     _assert_clean(audited)
-
-
-class Load(threading.Thread):
-    """Sends 1,000 pieces a second in order, each batch again until it is answered; counts what became of each."""
-
-    def __init__(self, installation: Composed) -> None:
-        super().__init__(daemon=True)
-        self._url = f"{installation.urls['evidence']}/v1/evidence"
-        self._token = issue(installation.token_key, tenant=TENANT)
-        self._stopped = threading.Event()
-        self._last: dict[str, str] = {}
-        self.sent = 0
-        self.refused: list[str] = []
-
-    @property
-    def statuses(self) -> Counter[str]:
-        """The first answer to each piece; one that was taken in although its answer was lost is answered as duplicate."""
-        return Counter("accepted" if status == "duplicate" else status for status in self._last.values())
-
-    def run(self) -> None:
-        """Send until stopped."""
-        began = time.monotonic()
-        with httpx.Client(headers={"Authorization": f"Bearer {self._token}"}, timeout=20) as client:
-            while not self._stopped.is_set():
-                self._send(client, [_piece(self.sent + n) for n in range(BATCH)])
-                self.sent += BATCH
-                time.sleep(max(0.0, began + self.sent / RATE - time.monotonic()))
-
-    def stop(self) -> None:
-        """Stop after the batch on its way."""
-        self._stopped.set()
-        self.join(60)
-        assert not self.is_alive()
-
-    def _send(self, client: httpx.Client, pieces: list[dict[str, Any]]) -> None:
-        while True:
-            try:
-                answer = client.post(self._url, json=pieces)
-            except httpx.TransportError:
-                time.sleep(0.1)
-                continue
-            if answer.status_code == 200:
-                self._last |= {item["id"]: item["status"] for item in answer.json()["items"]}
-                return
-            if answer.status_code != 503:
-                self.refused.append(answer.text)
-                return
-            time.sleep(0.1)
-
-
-def _piece(number: int) -> dict[str, Any]:
-    return {
-        "id": f"roll-{number}",
-        "source": "urn:test:rolling",
-        "learner": f"r-{number % 500}",
-        "competencies": [f"river-valley:M1.{1 + number % 3}"],
-        "score": {"raw": number % 3, "max": 2},
-        "occurred_at": f"2026-03-{1 + number % 28:02}T10:{number % 60:02}:00Z",
-    }
 
 
 def _assert_clean(audited: dict[str, Any], evidence: int | None = None) -> None:

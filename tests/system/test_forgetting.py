@@ -117,9 +117,11 @@ async def test_an_erased_learner_is_found_nowhere(
 
     certificate = attain("erase", "learner", SOURCE, ID, "--yes", "--topics", tenant=district.tenant)
     await district.drained()
+    late = await district.http.post(f"{stack.urls['progression']}/v1/overrides", json=override)
     verified = attain("verify", tenant=district.tenant)
     after = await databases(stack)
 
+    assert (late.status_code, late.json()["reason"], late.json()["pointer"]) == (410, "erased", "/items/0/learner")
     assert learner in sent["attain.evidence"]
     assert bad[0]["status"] == "rejected"
     assert {"evidence.evidence", "evidence.event_log", "progression.mastery", "progression.journal"} <= seen

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import asyncpg
@@ -68,3 +69,49 @@ async def _held(stack: Stack, tenant: str) -> str:
     rows = await connection.fetch("select body from event_log where tenant = $1", tenant)
     await connection.close()
     return "\n".join([*texts, *(row[0].decode() for row in rows)])
+
+
+async def test_limits_of_one_tenant_are_set_by_a_command_and_hold_for_it_alone(stack: Stack, attain: Attain) -> None:
+    given = (
+        "--requests-per-s",
+        "2",
+        "--small-number",
+        "15",
+        "--keep-statements",
+        "all",
+        "--time-zone",
+        "America/Denver",
+    )
+    done = attain("tenant", "set", *given, tenant="limited")
+    shown, other = attain("tenant", "show", tenant="limited"), attain("tenant", "show", tenant="unlimited")
+    asked = {name: await _ask_often(stack, name) for name in ("limited", "unlimited")}
+    back = attain("tenant", "set", "--requests-per-s", "default", tenant="limited")
+    wrong = attain("tenant", "set", "--small-number", "1", tenant="limited")
+    own = await _set_by_itself(stack, "limited")
+
+    wanted = {"requests_per_s": 2, "small_number": 15, "statements_kept": "all", "time_zone": "America/Denver"}
+    assert {name: done[name] for name in wanted} == {name: shown[name] for name in wanted} == wanted
+    assert sorted(done["own"]) == ["requests_per_s", "small_number", "statements_kept"]
+    assert (other["requests_per_s"], other["small_number"], other["own"]) == (1000, 10, [])
+    assert asked["limited"][429] > 0
+    assert asked["unlimited"] == {200: 30}
+    assert (back["requests_per_s"], sorted(back["own"])) == (1000, ["small_number", "statements_kept"])
+    assert wrong["exit"] == 1
+    assert "small_number" in wrong["error"]
+    assert own == 403
+
+
+async def _ask_often(stack: Stack, tenant: str) -> Counter[int]:
+    """Return what a tenant's token is answered in each service, ten times."""
+    answered = Counter[int]()
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {stack.token(tenant, 'admin')}"}) as client:
+        for url in stack.urls.values():
+            for _ in range(10):
+                answered[(await client.get(f"{url}/v1/limits")).status_code] += 1
+    return answered
+
+
+async def _set_by_itself(stack: Stack, tenant: str) -> int:
+    headers = {"Authorization": f"Bearer {stack.token(tenant, 'admin')}"}
+    async with httpx.AsyncClient(headers=headers) as client:
+        return (await client.put(f"{stack.urls['evidence']}/v1/limits", json={"requests_per_s": 0})).status_code

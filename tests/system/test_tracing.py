@@ -1,13 +1,20 @@
 """One piece of evidence is followed from the request that brought it to the page that shows it."""
 
 import asyncio
+import itertools
 from typing import Any
 
+import httpx
 import pytest
 
 from deploy.local.stack import Stack
+from services.evidence.domain.evidence import evidence_id
+from tests.support.span_receiver import SpanReceiver
 from tests.system.district import SOURCE, District
 
+TRACED = "ffbe76c8b439"
+"""Of ids whose last twelve digits are no lower than this, one in a thousand, the services keep the trace."""
+CALLER = "0af7651916cd43dd8448eb211c80319c"
 STAGES = ["received", "accepted", "sent", "folded", "shown"]
 
 
@@ -58,3 +65,59 @@ async def test_who_may_not_ask_for_positions_is_refused(stack: Stack, service: s
     await district.close()
 
     assert answer.status_code == 403
+
+
+async def test_the_spans_of_one_piece_lead_from_the_request_to_the_read_model(
+    stack: Stack, span_receiver: SpanReceiver
+) -> None:
+    district = await District(stack, "spans").open()
+    traced = next(id for n in itertools.count() if _is_kept(district.tenant, id := f"t{n}"))
+    others = [id for n in range(3) if not _is_kept(district.tenant, id := f"u{n}")][:2]
+    await district.send([_piece(id) for id in others])
+    # A third in a row, by itself: a state that several pieces changed at once is told for the last of them.
+    await district.drained()
+    (sent,) = await _send_as_caller(district, _piece(traced))
+    trace = sent["evidence_id"].replace("-", "")
+    wanted = {
+        ("attain-evidence", "POST /v1/evidence"),
+        ("attain-evidence", "intake"),
+        ("attain-evidence", "send evidence"),
+        ("attain-progression", "fold progression"),
+        ("attain-progression", "send advancement"),
+        ("attain-progression", "send progression"),
+        ("attain-reporting", "fold reporting-mastery-v1"),
+        ("attain-reporting", "fold reporting-advancement-v1"),
+    }
+    async with asyncio.timeout(20):
+        while {(service, span.name) for service, span in span_receiver.spans[trace]} < wanted:
+            await asyncio.sleep(0.05)
+    await district.close()
+    spans = {span.name: span for _, span in span_receiver.spans[trace]}
+    names = {span.span_id: span.name for span in spans.values()}
+
+    assert {name: names.get(span.parent_span_id) for name, span in spans.items()} == {
+        "POST /v1/evidence": None,
+        "intake": "POST /v1/evidence",
+        "send evidence": "intake",
+        "fold progression": "send evidence",
+        "send advancement": "fold progression",
+        "send progression": "fold progression",
+        "fold reporting-mastery-v1": "send progression",
+        "fold reporting-advancement-v1": "send advancement",
+    }
+    assert all(0 < span.start_time_unix_nano <= span.end_time_unix_nano for span in spans.values())
+    assert [link.trace_id.hex() for link in spans["POST /v1/evidence"].links] == [CALLER]
+    assert not {evidence_id(district.tenant, SOURCE, id).replace("-", "") for id in others} & span_receiver.spans.keys()
+
+
+def _is_kept(tenant: str, id: str) -> bool:
+    return evidence_id(tenant, SOURCE, id)[24:] >= TRACED
+
+
+async def _send_as_caller(district: District, piece: dict[str, Any]) -> list[dict[str, Any]]:
+    answer: httpx.Response = await district.http.post(
+        f"{district.stack.urls['evidence']}/v1/evidence", json=[piece],
+        headers={"traceparent": f"00-{CALLER}-b7ad6b7169203331-01"},
+    )  # fmt: skip
+    items: list[dict[str, Any]] = answer.raise_for_status().json()["items"]
+    return items

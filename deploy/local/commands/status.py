@@ -73,7 +73,12 @@ def _text(services: list[dict[str, Any]], stages: list[dict[str, Any]], pids: di
         width = max(len(stage["name"]) for stage in stages)
         lines.append(f"{'stage':<{width}}  {'events behind':>13}  {'seconds':>8}")
         lines += [
-            f"{stage['name']:<{width}}  {stage['behind_events']:>13}  {stage['behind_seconds'] or 0:>8.1f}"
+            f"{stage['name']:<{width}}  {_known(stage['behind_events']):>13}  {stage['behind_seconds'] or 0:>8.1f}"
             for stage in stages
         ]
     return lines
+
+
+def _known(count: int | None) -> int | str:
+    """Return what a stage has left, or that nobody can tell: what it waits for does not answer."""
+    return "unknown" if count is None else count

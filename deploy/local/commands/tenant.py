@@ -27,6 +27,12 @@ WHOLE = {
     "alignments.json": ("evidence", "/v1/alignments"),
 }
 """What an export has beside its learners: the service that answers, and where."""
+LIMITS = {
+    "evidence": ("requests_per_s", "statements_kept"),
+    "progression": ("requests_per_s",),
+    "reporting": ("requests_per_s", "small_number"),
+}
+"""The limits of a tenant that each service heeds."""
 
 
 @click.group()
@@ -63,7 +69,44 @@ def show(context: Context) -> None:
         for name, content in shown.items()
         if isinstance(content, dict) and "items" in content
     }
-    context.emit({"tenant": context.tenant, "learners": len(learners_of(context)), **shown["settings"], **counts})
+    context.emit({"tenant": context.tenant, "learners": len(learners_of(context)), **_set(context), **counts})
+
+
+@tenant.command("set")
+@click.option("--time-zone", metavar="NAME", help="Where its school days begin, such as America/Chicago.")
+@click.option("--requests-per-s", metavar="N", help="Requests a second of one of its sources; 0 is no limit.")
+@click.option(
+    "--small-number", metavar="N", help="Counts of people below this are not told; never fewer than elsewhere."
+)
+@click.option(
+    "--keep-statements", metavar="none|scored|all", help="Which xAPI statements can be read again, of those to come."
+)
+@command_options
+def set_tenant(
+    context: Context,
+    time_zone: str | None,
+    requests_per_s: str | None,
+    small_number: str | None,
+    keep_statements: str | None,
+) -> None:
+    """
+    Set limits of the tenant, in force within seconds and kept in the databases; see them with `attain tenant show`.
+
+    `default` takes a limit back to what the installation has set. Needs a token of the operator (scope service).
+    """
+    given = {"requests_per_s": requests_per_s, "small_number": small_number, "statements_kept": keep_statements}
+    given = {name: value for name, value in given.items() if value is not None}
+    if not given and time_zone is None:
+        raise click.UsageError("say what to set, such as --small-number 15")
+    if time_zone is not None:
+        with context.client("progression", scope="admin") as client:
+            told(patiently(lambda: client.put("/v1/settings", json={"time_zone": time_zone})))
+    for service, names in LIMITS.items():
+        body = {name: None if given[name] == "default" else given[name] for name in names if name in given}
+        if body:
+            with context.client(service, scope="service") as client:
+                told(patiently(lambda client=client, body=body: client.put("/v1/limits", json=body)))  # type: ignore[misc]
+    context.emit({"tenant": context.tenant} | _set(context))
 
 
 @tenant.command("export")
@@ -109,6 +152,19 @@ def delete(context: Context, yes: bool) -> None:
     progress.clear()
     at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     context.emit({"tenant": context.tenant, **counts, "deleted_at": at})
+
+
+def _set(context: Context) -> dict[str, Any]:
+    """Return what holds for the tenant: its settings, and its limits by name."""
+    with context.client("progression", scope="admin") as client:
+        found = dict(told(patiently(lambda: client.get("/v1/settings"))).json())
+    own: dict[str, None] = {}
+    for service in LIMITS:
+        with context.client(service, scope="admin") as client:
+            limits = told(patiently(lambda client=client: client.get("/v1/limits"))).json()  # type: ignore[misc]
+        own |= dict.fromkeys(limits.pop("own"))
+        found |= limits
+    return found | {"own": list(own)}
 
 
 def learners_of(context: Context) -> list[str]:

@@ -186,9 +186,16 @@ def evidence_id(tenant: str, source: str, id: str) -> str:
     return uuid5_text(hasher.hexdigest())
 
 
-def command(tenant: str, content: Evidence, original: bytes | None = None) -> RecordEvidence:
-    """Return the command for validated content, with its id and its fingerprint; `original` is native, if given."""
-    encoded = encode_json(content)
+def command(
+    tenant: str, content: Evidence, original: bytes | None = None, *, encoded: bytes | None = None
+) -> RecordEvidence:
+    """
+    Return the command for validated content, with its id and its fingerprint.
+
+    `original` is native, if given; `encoded` is the encoding of the content, where there is one already.
+    """
+    if encoded is None:
+        encoded = encode_json(content)
     digest = hashlib.sha256(encoded).digest()
     id = evidence_id(tenant, content.source, content.id)
     if original is None:

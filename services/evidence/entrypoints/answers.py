@@ -44,7 +44,7 @@ def answer_one(item: Item) -> Response:
     if item.reason == "forbidden_source":
         raise Forbidden(item.detail or "", pointer=item.pointer)
     if item.reason == "too_large":
-        raise TooLarge(f"the item is {item.detail}")
+        raise TooLarge(f"the item is {item.detail}", reason=item.reason)
     if item.status == "rejected":
         return answer(item, 409 if item.reason == "conflict" else 422)
     return answer(item, STATUS[item.status])

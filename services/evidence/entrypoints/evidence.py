@@ -6,13 +6,14 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from services.evidence.entrypoints.answers import Id, answer, answer_one, as_uuid
+from services.evidence.formats.json_text import NOT_JSON, unreadable
 from services.evidence.handlers import reading
 from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.intake import Intake
 from services.evidence.handlers.limits import BadSources
 from services.evidence.handlers.tracing import Tracing
 from shared.database import Database
-from shared.errors import InvalidEvent, TooLarge
+from shared.errors import TooLarge
 from shared.settings import Settings
 from shared.web import Caller, read_body
 
@@ -42,7 +43,9 @@ def evidence_router(
         body = await read_body(request, settings)
         items, is_batch = split(body, request.headers.get("content-type", ""))
         if len(items) > settings.batch_items_max:
-            raise TooLarge(f"{len(items)} items are over {settings.batch_items_max}; send smaller batches")
+            raise TooLarge(
+                f"{len(items)} items are over {settings.batch_items_max}; send smaller batches", reason="too_large"
+            )
         await accesses.note_sender(caller.tenant, caller.subject, "native", caller.source)
         results = await intake.take(items, caller.tenant, way="http", only_source=caller.source)
         limits.note(caller.tenant, sender, results)
@@ -77,11 +80,11 @@ def split(body: bytes, content_type: str) -> tuple[Sequence[bytes], bool]:
         if start == b"[":
             return [bytes(item) for item in _decode_array(body)], True
         return [bytes(_decode_object(body))], False
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         lines = _lines(body)
         if start == b"{" and len(lines) > 1 and "trailing characters" in str(error):
             return lines, True
-        raise InvalidEvent(f"the body is not JSON: {error}", pointer="", reason="malformed_json") from error
+        raise unreadable(error) from error
 
 
 def _lines(body: bytes) -> list[bytes]:

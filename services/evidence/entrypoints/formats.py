@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-import jwt
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from services.evidence.entrypoints.answers import answer, answer_one
@@ -14,9 +13,10 @@ from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.formats import FORMS, Formats
 from services.evidence.handlers.intake import Item
 from services.evidence.handlers.limits import BadSources
+from services.evidence.handlers.signatures import Signatures
 from services.evidence.handlers.xapi import Sender, Statements
 from shared.auth import Identity
-from shared.errors import Forbidden, NotFound, TooLarge, Unauthorized
+from shared.errors import Forbidden, NotFound, TooLarge
 from shared.settings import Settings
 from shared.web import Caller, read_body
 
@@ -30,6 +30,7 @@ def formats_router(
 ) -> APIRouter:
     """Return the routes of the other formats; all need scope evidence:write."""
     router = APIRouter(tags=["formats"])
+    signatures = Signatures(settings)
 
     async def take(
         request: Request, caller: Identity, form: str, asked: str | None, read: Reader | None = None
@@ -40,7 +41,7 @@ def formats_router(
         await accesses.note_sender(caller.tenant, caller.subject, form, source)
         payloads = await _payloads(request, settings)
         if form == "canvas":
-            payloads = [_verified(one, settings) for one in payloads]
+            payloads = [await signatures.verified(one) for one in payloads]
         if form == "xapi":
             sender = Sender(caller.tenant, source, caller.subject, "1.0.3")
             items = await statements.take_each(payloads, sender)
@@ -106,7 +107,9 @@ async def _payloads(request: Request, settings: Settings) -> Sequence[bytes]:
         return [body]
     payloads, _ = split(body, content_type)
     if len(payloads) > settings.batch_items_max:
-        raise TooLarge(f"{len(payloads)} messages are over {settings.batch_items_max}; send smaller batches")
+        raise TooLarge(
+            f"{len(payloads)} messages are over {settings.batch_items_max}; send smaller batches", reason="too_large"
+        )
     return payloads
 
 
@@ -127,26 +130,3 @@ def _source(caller: Identity, asked: str | None, form: str) -> str:
 def _answer(items: Sequence[Item]) -> Response:
     """Answer one message by its status, several with one status each."""
     return answer_one(items[0]) if len(items) == 1 else answer({"items": items})
-
-
-def _verified(payload: bytes, settings: Settings) -> bytes:
-    """
-    Return the event in a signed token, or what is not signed as it is.
-
-    Raises:
-        Unauthorized: the signature is missing where it is required, expired, or not of the configured keys.
-    """
-    token = payload.strip().strip(b'"')
-    if token.count(b".") != 2 or not token.startswith(b"ey"):
-        if settings.canvas_jwks_url:
-            raise Unauthorized("events of this installation are signed; this one is not", reason="unsigned")
-        return payload
-    if not settings.canvas_jwks_url:
-        raise Unauthorized("a signed event came, and no canvas_jwks_url is set", reason="signature_not_configured")
-    try:
-        key = jwt.PyJWKClient(settings.canvas_jwks_url, cache_keys=True).get_signing_key_from_jwt(token.decode()).key
-        return jwt.PyJWS().decode(token, key, algorithms=["RS256", "ES256"])  # type: ignore[no-any-return]
-    except jwt.ExpiredSignatureError as error:
-        raise Unauthorized("the signature is expired", reason="expired_signature") from error
-    except (jwt.PyJWTError, UnicodeDecodeError) as error:
-        raise Unauthorized(f"the signature is refused: {error}", reason="bad_signature") from error

@@ -6,9 +6,9 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from services.evidence.entrypoints.answers import Id, answer, as_uuid
+from services.evidence.formats.json_text import NOT_JSON, check, unreadable
 from services.evidence.formats.native import misfit
 from services.evidence.handlers.merging import Merging
-from shared.errors import InvalidEvent
 from shared.settings import Settings
 from shared.web import Caller, read_body
 
@@ -23,11 +23,13 @@ _decode_merge = msgspec.json.Decoder(_Merge).decode
 
 def _merge(body: bytes) -> _Merge:
     try:
-        return _decode_merge(body)
+        asked = _decode_merge(body)
+        check(body)
     except msgspec.ValidationError as error:
         raise misfit(str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidEvent(f"the body is not JSON: {error}", pointer="", reason="malformed_json") from error
+    except NOT_JSON as error:
+        raise unreadable(error) from error
+    return asked
 
 
 def merges_router(merging: Merging, settings: Settings) -> APIRouter:

@@ -18,6 +18,7 @@ from services.evidence.formats.xapi import Taken
 from services.evidence.formats.xapi_attachments import Part, check_parts, split_parts, split_statements
 from services.evidence.formats.xapi_statement import Version, read_statement
 from services.evidence.handlers.accesses import Accesses
+from services.evidence.handlers.limits import BadSources
 from services.evidence.handlers.xapi import Sender, Statements
 from shared.auth import Identity
 from shared.errors import InvalidEvent, TooLarge
@@ -54,9 +55,18 @@ async def identify_lrs_client(request: Request) -> Identity:
 XapiCaller = Annotated[Identity, Depends(identify_lrs_client)]
 
 
-def xapi_router(statements: Statements, accesses: Accesses, settings: Settings) -> APIRouter:
+def xapi_router(statements: Statements, limits: BadSources, accesses: Accesses, settings: Settings) -> APIRouter:
     """Return the routes of the statement resource."""
     router = APIRouter(tags=["xapi"], prefix="/xapi")
+
+    async def take(items: list[bytes], sender: Sender) -> list[Taken]:
+        try:
+            taken = await _take(statements, items, sender)
+        except BadRequest:
+            limits.count(sender.tenant, sender.source, bad=len(items))
+            raise
+        limits.count(sender.tenant, sender.source, good=len(items))
+        return taken
 
     @router.get("/about")
     async def about() -> Response:
@@ -69,14 +79,16 @@ def xapi_router(statements: Statements, accesses: Accesses, settings: Settings) 
         Take in one statement or an array: 200 with their ids, all or none.
 
         400 names the member at fault; 409 an id that is known with other content. Scores become evidence, which may wait
-        for an alignment of the activity; a voiding statement retracts; the rest is acknowledged and counted.
+        for an alignment of the activity; a voiding statement retracts; the rest is acknowledged and counted. 429 stops a
+        source of mostly refused statements for a while.
         """
         caller.require("evidence:write")
         sender = _sender(request, caller)
         _only(request)
         await accesses.note_sender(sender.tenant, sender.subject, "xapi", sender.source)
+        limits.check(sender.tenant, sender.source)
         items, _ = await _read(request, sender.version, settings)
-        taken = await _take(statements, items, sender)
+        taken = await take(items, sender)
         return _answer([one.id for one in taken], sender.version)
 
     @router.put("/statements", status_code=204)
@@ -87,11 +99,11 @@ def xapi_router(statements: Statements, accesses: Accesses, settings: Settings) 
         _only(request, "statementId")
         id = _statement_id(request, "statementId")
         await accesses.note_sender(sender.tenant, sender.subject, "xapi", sender.source)
+        limits.check(sender.tenant, sender.source)
         items, is_array = await _read(request, sender.version, settings)
         if is_array:
             raise BadRequest("PUT takes one statement", reason="invalid", pointer="")
-        items = [_with_id(items[0], id, sender.version)]
-        await _take(statements, items, sender)
+        await take([_with_id(items[0], id, sender.version)], sender)
         return Response(status_code=204, headers=_headers(sender.version))
 
     @router.get("/statements")
@@ -137,7 +149,9 @@ async def _read(request: Request, version: Version, settings: Settings) -> tuple
         raise BadRequest("send application/json or multipart/mixed", reason="content_type", pointer="")
     items, is_array = split_statements(body)
     if len(items) > settings.batch_items_max:
-        raise TooLarge(f"{len(items)} statements are over {settings.batch_items_max}; send smaller batches")
+        raise TooLarge(
+            f"{len(items)} statements are over {settings.batch_items_max}; send smaller batches", reason="too_large"
+        )
     if parts or b'"attachments"' in body:
         _check_attachments(items, parts, version)
     return items, is_array

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from services.evidence.domain.alignment import ALWAYS, ANY_SOURCE, Entry
+from services.evidence.formats.json_text import NOT_JSON, check, unreadable
 from services.evidence.formats.native import misfit
 from shared.errors import InvalidEvent
 from shared.events import utc
@@ -40,10 +41,11 @@ def read_json(body: bytes) -> list[Entry]:
             entries = _decode_items(body).items
         else:
             entries = (_decode_entry(body),)
+        check(body)
     except msgspec.ValidationError as error:
         raise misfit(str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidEvent(f"the body is not JSON: {error}", pointer="", reason="malformed_json") from error
+    except NOT_JSON as error:
+        raise unreadable(error) from error
     return [
         msgspec.structs.replace(entry, effective_from=_instant(entry.effective_from, f"/{place}/effective_from"))
         for place, entry in enumerate(_bounded(list(entries)))

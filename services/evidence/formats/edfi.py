@@ -16,6 +16,7 @@ from services.evidence.domain.alignment import TARGETS_MAX, Entry, Target
 from services.evidence.domain.evidence import RecordEvidence
 from services.evidence.domain.revisions import Revision
 from services.evidence.formats import members as m
+from services.evidence.formats.json_text import unreadable
 from services.evidence.formats.lexical import instant
 from services.evidence.formats.reading import Origin, Reading, decode_object
 from shared.errors import InvalidEvent
@@ -210,11 +211,19 @@ def _identity(one: Mapping[str, Any], reference: str, name: str, at: str = "") -
 
 
 def _from_xml(raw: bytes) -> dict[str, Any]:
-    """Return an interchange as the JSON of the API has it; a document type, and so any entity, is refused."""
-    if b"<!DOCTYPE" in raw or b"<!ENTITY" in raw:
-        raise InvalidEvent("has a document type", reason="malformed_xml", pointer="")
+    """
+    Return an interchange as the JSON of the API has it; a document type, and so any entity, is refused.
+
+    It has to be UTF-8, whatever it declares: in another encoding a document type would not be seen.
+    """
     try:
-        root = ElementTree.fromstring(raw)
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise unreadable(error) from error
+    if "<!DOCTYPE" in text or "<!ENTITY" in text or "\0" in text:
+        raise InvalidEvent("has a document type, or NUL", reason="malformed_xml", pointer="")
+    try:
+        root = ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError, LookupError, RecursionError) as error:
         raise InvalidEvent(f"not XML: {error}", reason="malformed_xml", pointer="") from error
     value = _element(root, 0)

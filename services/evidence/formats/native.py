@@ -10,8 +10,10 @@ import msgspec
 from msgspec import Meta
 
 from services.evidence.domain.evidence import Evidence, RecordEvidence, command
+from services.evidence.formats.json_text import NOT_JSON, check_against, unreadable
 from shared.contracts import Kind, Score
 from shared.errors import InvalidEvent
+from shared.events import encode_json
 
 NAME_CHARS_MAX = 256
 ITEM_ID_CHARS_MAX = 512
@@ -92,16 +94,17 @@ def read(raw: bytes, tenant: str, latest: datetime.datetime) -> RecordEvidence:
         item = _decode(raw)
     except msgspec.ValidationError as error:
         raise misfit(str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidEvent(f"not JSON: {error}", reason="malformed_json", pointer="") from error
+    except NOT_JSON as error:
+        raise unreadable(error) from error
     _check_members(item)
     content = _content(item, _instant(item.occurred_at, latest))
     try:
-        made = command(tenant, content, raw)
+        encoded = encode_json(content)
     except EXTENSIONS_NOT_STORABLE as error:
         raise InvalidEvent(f"cannot be stored: {error}", reason="invalid", pointer="/extensions") from error
+    check_against(raw, encoded, _members_not_encoded(item))
     _check_characters(raw, content)
-    return made
+    return command(tenant, content, raw, encoded=encoded)
 
 
 def build(
@@ -246,6 +249,22 @@ def _check_score(score: _Score) -> None:
         raise _missing("/score/raw", "one of raw, scaled and level is required")
     if score.level is not None and score.scale is None:
         raise _missing("/score/scale", "required with level")
+
+
+def _members_not_encoded(item: _Native) -> int:
+    """
+    Return how many members more an item has than the encoding of its content, which is flat and leaves out defaults.
+
+    A time that is not written with Z has a colon more, so such an item is gone through.
+    """
+    return (
+        (item.activity is not None)
+        + (item.assessor is not None)
+        + (item.attempt == 1)
+        + (item.assisted is False)
+        # `min` is always encoded.
+        - (item.score is not None and item.score.min is None)
+    )
 
 
 def _missing(pointer: str, detail: str) -> InvalidEvent:

@@ -11,6 +11,7 @@ from services.evidence.domain.alignment import Entry
 from services.evidence.domain.evidence import RecordEvidence
 from services.evidence.domain.revisions import Revision
 from services.evidence.formats import native
+from services.evidence.formats.json_text import NOT_JSON, check_against, unreadable
 from shared.errors import InvalidEvent
 
 
@@ -53,6 +54,7 @@ Reader = Callable[[bytes, Origin], Reading]
 """Raises `InvalidEvent` with reason and pointer."""
 
 _decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
 
 
 def decode_object(raw: bytes) -> dict[str, Any]:
@@ -60,15 +62,16 @@ def decode_object(raw: bytes) -> dict[str, Any]:
     Return a JSON object.
 
     Raises:
-        InvalidEvent: not JSON, or not an object.
+        InvalidEvent: not JSON, not an object, too deep, or with a member twice.
     """
     try:
         value = _decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidEvent(f"not JSON: {error}", reason="malformed_json", pointer="") from error
+    except NOT_JSON as error:
+        raise unreadable(error) from error
     if not isinstance(value, dict):
         raise InvalidEvent("is not an object", reason="invalid", pointer="")
     _check_depth(value)
+    check_against(raw, _encode(value))
     return value
 
 

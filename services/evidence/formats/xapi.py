@@ -50,11 +50,8 @@ class Taken(msgspec.Struct, frozen=True):
     statement: Statement
     voids: str | None
     learner: str | None
-
-    @property
-    def is_scored(self) -> bool:
-        """Whether it has a score that says how much of how much, or credits instead of one."""
-        return self.statement.verb.id == WAIVED_VERB or _score(self.statement) is not None
+    score: dict[str, Any] | None
+    """That says how much of how much, or credits instead of one; in native members."""
 
 
 def take(raw: bytes, version: Version, fresh_id: Callable[[], str]) -> Taken:
@@ -70,7 +67,7 @@ def take(raw: bytes, version: Version, fresh_id: Callable[[], str]) -> Taken:
     learner = learner_of(statement.actor)
     if learner is not None and CONTROL.search(learner):
         raise InvalidEvent("contains a control character", reason="invalid", pointer="/actor")
-    return Taken(id, fingerprint(statement), statement, voids, learner)
+    return Taken(id, fingerprint(statement), statement, voids, learner, _score(statement))
 
 
 def fingerprint(statement: Statement) -> bytes:
@@ -155,8 +152,7 @@ def evidence(taken: Taken, origin: Origin) -> Reading:
     context = statement.context
     instructor = UNSET if context is UNSET else context.instructor
     members = {
-        "id": taken.id, "learner": taken.learner, "occurred_at": at,
-        "score": _waived(statement) if statement.verb.id == WAIVED_VERB else _score(statement),
+        "id": taken.id, "learner": taken.learner, "occurred_at": at, "score": taken.score,
         "attempt": _attempt(statement), "activity": {"id": statement.object.id},
         "assessor": None if instructor is UNSET else _assessor(instructor), "extensions": _claims(statement),
     }  # fmt: skip
@@ -181,18 +177,9 @@ def learner_of(actor: Actor | Object) -> str | None:
 
 def why_not(taken: Taken) -> str | None:
     """Return why a statement that voids none is no evidence; None where it is."""
-    statement = taken.statement
-    if statement.verb.id == WAIVED_VERB:
-        return _why_nobodys(taken)
-    if statement.result is UNSET or statement.result.score is UNSET:
-        return "no_score"
-    if _score(statement) is None:
-        return "score_without_max"
-    return _why_nobodys(taken)
-
-
-def _why_nobodys(taken: Taken) -> str | None:
-    """Return why a statement is of no learner's work; None where it is."""
+    result = taken.statement.result
+    if taken.score is None:
+        return "no_score" if result is UNSET or result.score is UNSET else "score_without_max"
     if taken.learner is None:
         return "group_actor"
     return None if taken.statement.object.objectType in (UNSET, "Activity") else "object_is_no_activity"
@@ -205,7 +192,9 @@ def _waived(statement: Statement) -> dict[str, str]:
     return {"level": WAIVED, "scale": f"cmi5 {reason}"[:SCALE_CHARS_MAX] if isinstance(reason, str) else "cmi5"}
 
 
-def _score(statement: Statement) -> dict[str, float] | None:
+def _score(statement: Statement) -> dict[str, Any] | None:
+    if statement.verb.id == WAIVED_VERB:
+        return _waived(statement)
     if statement.result is UNSET or statement.result.score is UNSET:
         return None
     score: Score = statement.result.score

@@ -17,6 +17,7 @@ import msgspec
 from cryptography.x509 import load_der_x509_certificate
 from msgspec import UNSET
 
+from services.evidence.formats.json_text import NOT_JSON, unreadable
 from services.evidence.formats.xapi import fingerprint
 from services.evidence.formats.xapi_statement import SIGNATURE, Version, read_statement
 from services.evidence.formats.xapi_types import Attachment, Statement
@@ -159,5 +160,5 @@ def split_statements(body: bytes) -> tuple[list[bytes], bool]:
         return [body], False
     try:
         return [bytes(raw) for raw in _decode_many(body)], True
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidEvent(f"the body is not JSON: {error}", reason="malformed_json", pointer="") from error
+    except NOT_JSON as error:
+        raise unreadable(error) from error

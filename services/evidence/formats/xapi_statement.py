@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from services.evidence.formats.json_text import NOT_JSON, check_against, unreadable
 from services.evidence.formats.lexical import instant, is_iri, is_language, is_uuid
-from services.evidence.formats.native import misfit
+from services.evidence.formats.native import EXTENSIONS_NOT_STORABLE, misfit
 from services.evidence.formats.xapi_parts import (
     check_attachment,
     check_definition,
@@ -31,6 +32,7 @@ from services.evidence.formats.xapi_types import (
     Verb,
 )
 from shared.errors import InvalidEvent
+from shared.events import encode_json
 
 Version = Literal["1.0.3", "2.0.0"]
 VOIDED = "http://adlnet.gov/expapi/verbs/voided"
@@ -68,8 +70,12 @@ def read_statement(raw: bytes, version: Version) -> Statement:
         statement = _decode(raw)
     except msgspec.ValidationError as error:
         raise misfit(str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidEvent(f"not JSON: {error}", reason="malformed_json", pointer="") from error
+    except NOT_JSON as error:
+        raise unreadable(error) from error
+    try:
+        check_against(raw, encode_json(statement))
+    except EXTENSIONS_NOT_STORABLE as error:
+        raise InvalidEvent(f"cannot be stored: {error}", reason="invalid", pointer="") from error
     check(statement, version)
     return statement
 

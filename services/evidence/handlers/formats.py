@@ -112,9 +112,8 @@ class Formats:
 
     def _origin(self, tenant: str, source: str) -> Origin:
         now = datetime.datetime.now(datetime.UTC)
-        latest = now + datetime.timedelta(seconds=self._settings.clock_skew_s)
         zone = ZoneInfo(self._settings.time_zone)
-        return Origin(tenant, source, now, latest, zone, self._settings.caliper_strict)
+        return Origin(tenant, source, now, self._intake.latest(now), zone, self._settings.caliper_strict)
 
     async def _set_own_apart(self, readings: dict[int, Reading], tenant: str) -> None:
         """Acknowledge what tells of activities that Attain itself writes to: its own word is no evidence for it."""

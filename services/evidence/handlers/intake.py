@@ -7,6 +7,7 @@ Everything up to the writer is done while an earlier batch commits. Nothing here
 import asyncio
 import contextlib
 import datetime
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
@@ -30,6 +31,8 @@ from services.evidence.handlers.alignment import Alignments
 from services.evidence.handlers.directory import Competencies, Learners
 from services.evidence.handlers.writer import ErasedLearner, MovedLearners, StaleAlignment, Writer
 from services.evidence.tables.statements import Row as StatementRow
+from shared import tracing
+from shared.clock import Clock
 from shared.errors import InvalidEvent, Unavailable
 from shared.events import utc
 from shared.observability import metrics
@@ -38,6 +41,7 @@ from shared.settings import Settings
 ITEMS_A_SLICE = 250
 """Items validated before other requests get their turn: about 5 ms."""
 CHANGES_MET_MAX = 5
+APPENDED = ("accepted", "corrected")
 
 Read = Callable[[bytes, str, datetime.datetime], RecordEvidence]
 
@@ -63,9 +67,11 @@ class Intake:
     """Takes in items of a format, as one tenant, and answers when they are durable."""
 
     def __init__(
-        self, writer: Writer, learners: Learners, competencies: Competencies, alignments: Alignments, settings: Settings
-    ) -> None:
+        self, writer: Writer, learners: Learners, competencies: Competencies, alignments: Alignments, clock: Clock,
+        settings: Settings,
+    ) -> None:  # fmt: skip
         self._writer = writer
+        self._clock = clock
         self._alignments = alignments
         self._learners = learners
         self._competencies = competencies
@@ -96,6 +102,16 @@ class Intake:
         count(answered, way)
         return answered
 
+    def latest(self, now: datetime.datetime) -> datetime.datetime:
+        """
+        Return the end of what may have occurred by `now`.
+
+        Raises:
+            Unavailable: the clock is not believed.
+        """
+        self._clock.require()
+        return now + datetime.timedelta(seconds=self._settings.clock_skew_s)
+
     def expecting(self) -> contextlib.AbstractContextManager[None]:
         """Tell that items are being read which `store` will be given; see `Writer.expecting`."""
         return self._writer.expecting()
@@ -112,7 +128,7 @@ class Intake:
             Unavailable: nothing was stored.
             KnownStatements: nothing was stored; one of them is not new.
         """
-        received_at = datetime.datetime.now(datetime.UTC)
+        received_at, began_ns = datetime.datetime.now(datetime.UTC), time.time_ns()
         for _ in range(CHANGES_MET_MAX):
             with self.expecting():
                 submissions = await self._prepare(list(commands.values()), tenant, received_at)
@@ -127,6 +143,7 @@ class Intake:
                 self._alignments.forget(stale.tenants)
         else:
             raise Unavailable("learners are being erased, or alignments published; send it again")
+        tracing.taken((outcome.evidence_id for outcome, _ in outcomes if outcome.status in APPENDED), began_ns, way)
         return {
             index: _item(index, command.content.id, outcome, position)
             for index, command, (outcome, position) in zip(commands, commands.values(), outcomes, strict=True)
@@ -138,7 +155,7 @@ class Intake:
         """Return the results of what is refused at once, and the commands in the rest, by index."""
         results: list[Item | None] = [None] * len(items)
         commands: dict[int, RecordEvidence] = {}
-        latest = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=self._settings.clock_skew_s)
+        latest = self.latest(datetime.datetime.now(datetime.UTC))
         bytes_max = self._settings.item_bytes_max
         for index, raw in enumerate(items):
             if index % ITEMS_A_SLICE == ITEMS_A_SLICE - 1:

@@ -46,15 +46,19 @@ class BadSources:
 
     def note(self, tenant: str, source: str, items: Sequence[Item]) -> None:
         """Count what became of a source's items; conflicts and rights are not its format's fault, but count as well."""
+        bad = sum(item.status == "rejected" for item in items)
+        self.count(tenant, source, good=len(items) - bad, bad=bad)
+
+    def count(self, tenant: str, source: str, *, good: int = 0, bad: int = 0) -> None:
+        """Count items of a source."""
         now = self._clock()
         window = self._windows.get((tenant, source))
         if window is None or now - window.since > WINDOW_S:
             if len(self._windows) >= SOURCES_MAX:
                 self._windows.clear()
             window = self._windows[tenant, source] = _Window(now)
-        bad = sum(item.status == "rejected" for item in items)
         window.bad += bad
-        window.good += len(items) - bad
+        window.good += good
         limit = self._settings
         if window.bad >= limit.bad_items_max and window.bad > limit.bad_share_max * (window.good + window.bad):
             if window.stopped_until <= now:

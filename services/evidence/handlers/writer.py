@@ -18,7 +18,7 @@ from services.evidence.domain.decisions import Decision, Outcome, decide
 from services.evidence.domain.evidence import Submission
 from services.evidence.handlers.counting import IntakeCounts
 from services.evidence.handlers.storing import ForestNotLocked, load, people_of, store
-from services.evidence.tables import alignments, merges, pieces, statements
+from services.evidence.tables import merges, pieces, premises, statements
 from services.evidence.tables.statements import Row as StatementRow
 from shared.crash_points import reach
 from shared.database import Connection, Database
@@ -214,8 +214,7 @@ class Writer:
         submissions = [submission for waiting in group for submission in waiting.submissions]
         now = datetime.datetime.now(datetime.UTC)
         async with self.counts.storing() as refused, self._database.transaction() as connection:
-            has_moved = await self._refuse_erased(connection, submissions)
-            await self._refuse_stale(connection, submissions)
+            has_moved = await self._refuse_outdated(connection, submissions)
             if not await statements.add(connection, [row for waiting in group for row in waiting.statements]):
                 raise KnownStatements
             known = await load(connection, submissions, forests)
@@ -233,32 +232,29 @@ class Writer:
         self._written(appended)
         return self._placed(decision, positions)
 
-    async def _refuse_erased(self, connection: Connection, submissions: Sequence[Submission]) -> bool:
-        """Let no learner be erased or moved until this transaction ends; return whether any was moved before."""
+    async def _refuse_outdated(self, connection: Connection, submissions: Sequence[Submission]) -> bool:
+        """
+        Refuse what rests on what is no more: an erased learner, an identity that moved, an earlier alignment map.
+
+        Until this transaction ends, nobody erases, moves or publishes. Return whether any identity moved before.
+        """
         seen = {submission.command.tenant: submission.moves for submission in submissions}
-        await pieces.lock_against_erasure(connection, seen)
-        has_erased, moves = await merges.changes(connection, list(seen))
-        stale = {tenant: now for tenant, now in moves.items() if any(
+        maps = {(s.command.tenant, s.map_seen) for s in submissions if s.map_seen is not None}
+        await premises.hold(connection, seen, {tenant for tenant, _ in maps})
+        found = await premises.read(connection, list(seen), list({tenant for tenant, _ in maps}))
+        moved = {tenant: now for tenant, now in found.moves.items() if any(
             s.moves != now for s in submissions if s.command.tenant == tenant)}  # fmt: skip
-        if stale:
-            raise MovedLearners(stale)
-        if has_erased:
+        if moved:
+            raise MovedLearners(moved)
+        if found.has_erased:
             learners = list({submission.learner for submission in submissions if submission.learner is not None})
             erased = await pieces.erased_among(connection, learners)
             if erased:
                 raise ErasedLearner(erased)
-        return bool(moves)
-
-    async def _refuse_stale(self, connection: Connection, submissions: Sequence[Submission]) -> None:
-        """Let nobody publish alignments until this transaction ends, and refuse what rests on an earlier map."""
-        seen = {(s.command.tenant, s.map_seen) for s in submissions if s.map_seen is not None}
-        if seen:
-            tenants = {tenant for tenant, _ in seen}
-            await alignments.hold(connection, tenants)
-            now = await alignments.heads(connection, tenants)
-            stale = {tenant for tenant, version in seen if version != now.get(tenant, 0)}
-            if stale:
-                raise StaleAlignment(stale)
+        stale = {tenant for tenant, version in maps if version != found.maps.get(tenant, 0)}
+        if stale:
+            raise StaleAlignment(stale)
+        return bool(found.moves)
 
     def _placed(self, decision: Decision, positions: Sequence[int]) -> list[tuple[Outcome, str | None]]:
         name, generations, drafts = self._log.name, self._generations, decision.drafts

@@ -26,6 +26,7 @@ from shared.errors import InvalidEvent, NotFound, Refused, Unavailable
 from shared.events import encode_json, utc
 from shared.settings import Settings
 from shared.shards import stable_id
+from shared.tenant_limits import TenantLimits
 
 Id = str
 HOME = "https://attain.invalid/credentials"
@@ -44,10 +45,13 @@ class Sender(msgspec.Struct, frozen=True):
 class Statements:
     """Takes in statements and gives back those that are kept."""
 
-    def __init__(self, database: Database, intake: Intake, quarantine: Quarantine, settings: Settings) -> None:
+    def __init__(
+        self, database: Database, intake: Intake, quarantine: Quarantine, limits: TenantLimits, settings: Settings
+    ) -> None:
         self._database = database
         self._intake = intake
         self._quarantine = quarantine
+        self._limits = limits
         self._settings = settings
 
     async def take(self, items: Sequence[bytes], sender: Sender) -> list[Taken]:
@@ -183,12 +187,12 @@ class Statements:
         return {keys[key]: known for key, known in found.items()}
 
     def _rows(self, taken: Iterable[Taken], sender: Sender, now: datetime.datetime) -> list[Row]:
-        kept = self._settings.statements_kept
+        kept = self._limits.of(sender.tenant, "statements_kept")
         stored = utc(now)
         authority = Actor("Agent", account=Account(HOME, f"{sender.tenant}/{sender.subject}"))
         rows = []
         for one in taken:
-            keeps = kept == "all" or (kept == "scored" and (one.is_scored or one.voids is not None))
+            keeps = kept == "all" or (kept == "scored" and (one.score is not None or one.voids is not None))
             voids = None if one.voids is None else evidence_id(sender.tenant, sender.source, one.voids)
             outcome = "voiding" if one.voids is not None else xapi.why_not(one) or "evidence"
             rows.append(Row(
@@ -234,8 +238,7 @@ class Statements:
         return items
 
     def _origin(self, sender: Sender, now: datetime.datetime) -> Origin:
-        latest = now + datetime.timedelta(seconds=self._settings.clock_skew_s)
-        return Origin(sender.tenant, sender.source, now, latest, ZoneInfo(self._settings.time_zone))
+        return Origin(sender.tenant, sender.source, now, self._intake.latest(now), ZoneInfo(self._settings.time_zone))
 
 
 def _body(one: Taken, stored: str, version: Version, authority: Actor) -> bytes:

@@ -1,22 +1,10 @@
 """Statements on merges of learners: who became whom, and what moved."""
 
-import json
 from collections.abc import Sequence
 
 import asyncpg
 
 from shared.database import Connection, columns
-
-
-async def changes(connection: Connection, tenants: Sequence[str]) -> tuple[bool, dict[str, int]]:
-    """Return whether any learner was ever erased, and how often identities moved in each tenant where they did."""
-    row = await connection.fetchrow(
-        "select exists (select from erased_learner) erased,"
-        " (select json_object_agg(tenant, moves) from identity_move where tenant = any($1)) moves",
-        tenants,
-    )
-    assert row is not None
-    return row["erased"], {} if row["moves"] is None else json.loads(row["moves"])
 
 
 async def lock(connection: Connection, key: int, tenant: str) -> None:

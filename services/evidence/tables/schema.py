@@ -3,13 +3,15 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID
 
-from shared import consumer, event_log, reconciliation
+from shared import clock, consumer, event_log, reconciliation, tenant_limits
 from shared.row_security import keep_rows_apart
 
 metadata = sa.MetaData()
 event_log.define_tables(metadata)
 consumer.define_tables(metadata)
 reconciliation.define_tables(metadata)
+clock.define_tables(metadata)
+tenant_limits.define_tables(metadata)
 
 _TEXT = sa.Text(collation="C")
 _INSTANT = sa.DateTime(timezone=True)

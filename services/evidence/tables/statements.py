@@ -7,7 +7,10 @@ from typing import NamedTuple
 
 import asyncpg
 
-from shared.database import Connection, columns
+from shared.database import Connection, columns, upsert_rows
+
+_TYPES = ("uuid", "text", "text", "bytea", "text", "timestamptz", "uuid", "text", "bytea")
+"""Of the columns, as `Row` has them."""
 
 
 class Known(NamedTuple):
@@ -46,16 +49,10 @@ async def add(connection: Connection, rows: Sequence[Row]) -> bool:
 
     False where an id is known already, or comes twice.
     """
-    if not rows:
-        return True
-    done = await connection.execute(
-        "insert into xapi_statement (statement_key, tenant, source, digest, outcome, received_at, voids,"
-        "   learner_source_id, body)"
-        " select * from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[],"
-        "   $7::uuid[], $8::text[], $9::bytea[]) on conflict do nothing",
-        *columns(sorted(rows, key=itemgetter(0)), 9),
+    added = await upsert_rows(
+        connection, "xapi_statement", _TYPES, sorted(rows, key=itemgetter(0)), "on conflict do nothing"
     )
-    return int(done.rpartition(" ")[2]) == len(rows)
+    return added == len(rows)
 
 
 async def find(connection: Connection, statement_key: str) -> asyncpg.Record | None:

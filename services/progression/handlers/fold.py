@@ -12,7 +12,6 @@ import msgspec
 from services.progression.advancement import deadline_of
 from services.progression.decisions import CLOCK_TICKED, ClockTicked
 from services.progression.domain import ShardFold
-from services.progression.handlers.clock import Clock
 from services.progression.handlers.loading import (
     load_histories,
     load_prerequisites,
@@ -29,6 +28,7 @@ from services.progression.inputs import Input, Key, Learner, decode, input_of
 from services.progression.journal import JournalEntry
 from services.progression.rules import Rules
 from services.progression.tables import journals, key_states, set_apart
+from shared.clock import Clock
 from shared.consumer import Settle, ShardBatch, Write
 from shared.contracts import MasteryUpdated
 from shared.database import Connection, Database
@@ -120,9 +120,6 @@ class MasteryFold:
                 runs.append((shard, fold, self._journal(batch.events, shard, outcome, missing)))
                 outcome.events[batch.shard] = set(range(before + 1, shard.journal_pos + 1))
             elif not batch.decisions and shard.sweep:
-                # What is in flight of other shards is none of this one's learners: folding and committing overlap.
-                if shard.in_flight:
-                    await settle()
                 await self.sweeping.sweep(shard, fold, settle, outcome)
             elif not batch.decisions:
                 await settle()
@@ -131,6 +128,7 @@ class MasteryFold:
         await load_states(self._database, missing)
         await self._fold_runs(runs, settle)
         await self._finish(folds, outcome)
+        self.sweeping.heed(outcome)
         for batch in batches:
             outcome.note_checkpoint(batch)
         return lambda connection: self._write(connection, outcome)

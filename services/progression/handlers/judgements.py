@@ -15,7 +15,6 @@ from services.progression.decisions import (
     LevelDecided,
     SupportDecided,
 )
-from services.progression.handlers.clock import Clock
 from services.progression.handlers.logs import Logs
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
 from services.progression.handlers.rules import rules_of
@@ -25,10 +24,11 @@ from services.progression.policy import Policy, policy_from
 from services.progression.policy.rule import shifted
 from services.progression.school_calendar import local_day, school_day_after
 from services.progression.support_fold import LEADER
-from services.progression.tables import key_states, rulebook
+from services.progression.tables import erasing, key_states, rulebook
+from shared.clock import Clock
 from shared.crash_points import reach
 from shared.database import Connection, Database
-from shared.errors import Forbidden, InvalidEvent, NotFound
+from shared.errors import Forbidden, Gone, InvalidEvent, NotFound
 from shared.event_log import Head
 from shared.events import Draft, Position, encode_json, envelope, now
 from shared.settings import Settings
@@ -66,6 +66,7 @@ class Judgements:
         Raises:
             InvalidEvent: of something that no framework has, or without what the policy asks for; with a pointer.
             Forbidden: the role may not do this under the policy.
+            Gone: the learner was erased.
             Unavailable: the clock that would date them is not believed.
         """
         self._clock.require()
@@ -114,10 +115,7 @@ class Judgements:
     async def _checked(
         self, connection: Connection, tenant: str, judgement: Judgement, frameworks: dict[str, Framework], at: str
     ) -> Judgement:
-        try:
-            uuid.UUID(judgement.learner)
-        except ValueError as error:
-            raise InvalidEvent("not the opaque id of a learner", pointer=f"{at}/learner") from error
+        await self._check_learner(connection, tenant, judgement.learner, f"{at}/learner")
         if isinstance(judgement, SupportDecided):
             if judgement.scope not in (await self._standing(connection, tenant, judgement.learner)).support:
                 raise NotFound(f"no support is suggested on {judgement.scope[:100]!r}")
@@ -142,6 +140,17 @@ class Judgements:
             )
             return msgspec.structs.replace(judgement, instead_of=asked if not late else "")
         return judgement
+
+    async def _check_learner(self, connection: Connection, tenant: str, learner: str, at: str) -> None:
+        """Refuse what is not an opaque id as it is written, and the id of an erased learner: nothing begins under it again."""
+        try:
+            is_id = str(uuid.UUID(learner)) == learner
+        except ValueError:
+            is_id = False
+        if not is_id:
+            raise InvalidEvent("not the opaque id of a learner", pointer=at)
+        if await erasing.is_erased(connection, shard_of(tenant, learner, self._shards), tenant, learner):
+            raise Gone("the learner was erased", pointer=at, reason="erased")
 
     async def _reviewed(self, connection: Connection, tenant: str, withheld: LevelDecided, at: str) -> LevelDecided:
         """Return a refusal with the day of its review, which lies within 20 school days: the last of them if none is named."""

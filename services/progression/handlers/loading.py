@@ -7,6 +7,7 @@ one of their keys is in flight: the journal of the batch in flight is not visibl
 
 from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
+from typing import Any
 
 from services.progression.domain import ShardFold
 from services.progression.entry import Entry
@@ -50,6 +51,11 @@ async def load_states_of(database: Database, shard: Shard, learners: Collection[
     """Read all states of learners; return their keys."""
     async with database.connection() as connection:
         rows = await key_states.load_learner_states(connection, learners)
+    return keep_states(shard, rows)
+
+
+def keep_states(shard: Shard, rows: Iterable[Any]) -> dict[Learner, list[Key]]:
+    """Take rows of states that are not cached into the cache; return the keys of all, by learner."""
     keys: dict[Learner, list[Key]] = {}
     for tenant, name, competency, rules_no, state in rows:
         key = (tenant, name, competency)
@@ -73,6 +79,17 @@ async def load_histories(
         await settle()
     async with database.connection() as connection:
         rows = await journals.load_evidence(connection, keys)
+    keep_histories(shard, keys, rows)
+    wanted = set(keys)
+    for item in folded:
+        for key in wanted.intersection(item.keys):
+            evidence = shard.entries[key].evidence
+            assert evidence is not None
+            absorb(evidence, key[2], item.event)
+
+
+def keep_histories(shard: Shard, keys: Collection[Key], rows: Iterable[Any]) -> None:
+    """Take the evidence of keys into the cache, from their journal rows in order."""
     for key in keys:
         entry = shard.entries.get(key)
         if entry is None:
@@ -87,25 +104,25 @@ async def load_histories(
             assert event is not None
             assert evidence is not None
             absorb(evidence, competency, event)
-    wanted = set(keys)
-    for item in folded:
-        for key in wanted.intersection(item.keys):
-            evidence = shard.entries[key].evidence
-            assert evidence is not None
-            absorb(evidence, key[2], item.event)
 
 
 async def load_standings(database: Database, wanted: Mapping[Learner, Shard]) -> None:
     """Read the standings of learners that are not cached; who has none gets an empty one."""
-    missing = [learner for learner, shard in wanted.items() if learner not in shard.learners]
+    missing = {learner: shard for learner, shard in wanted.items() if learner not in shard.learners}
     if not missing:
         return
     async with database.connection() as connection:
         rows = await key_states.load_standings(connection, missing)
-    for tenant, name, state in rows:
-        wanted[(tenant, name)].learners[(tenant, name)] = unpack_learner(state)
-    for learner in missing:
-        wanted[learner].learners.setdefault(learner, LearnerState())
+    keep_standings(rows, missing)
+
+
+def keep_standings(rows: Iterable[Any], wanted: Mapping[Learner, Shard]) -> None:
+    """Take the standings of learners that are not cached into the cache, an empty one where there is no row."""
+    found = {(tenant, name): state for tenant, name, state in rows}
+    for learner, shard in wanted.items():
+        if learner not in shard.learners:
+            state = found.get(learner)
+            shard.learners[learner] = unpack_learner(state) if state is not None else LearnerState()
 
 
 async def load_inputs(database: Database, shard: Shard, learner: Learner) -> list[tuple[int, str, str, str, bytes]]:

@@ -64,6 +64,11 @@ class Shard:
                 self.entries[key].drop_evidence()
             self.histories.clear()
 
+    def lacks(self, key: Key) -> bool:
+        """Tell whether a cached key is older than the rules in force, and its evidence is wanted to bring it up to them."""
+        entry = self.entries[key]
+        return entry.rules_no < self.rules[key[0]].no and entry.evidence is None
+
     def remember_deadline(self, deadline: str | None) -> None:
         """Wake for a deadline, if it comes before the one that is known."""
         if deadline is not None and (self.deadline is None or deadline < self.deadline):

@@ -18,6 +18,7 @@ from shared.database import Connection
 from shared.event_log import LogRow, append_all
 from shared.events import Draft, encode_json, envelope, now
 from shared.observability import metrics
+from shared.tracing import newest_traced
 
 
 class Outcome:
@@ -78,6 +79,7 @@ class Outcome:
         body = envelope(
             id=f"{self._id}.{len(self.progression)}", source="progression", type=MASTERY_UPDATED, tenant=tenant,
             subject=learner, time=self._time, data=encode_json(updated),
+            cause=newest_traced(self.journal.get(shard, {}).get(key, ())),
         )  # fmt: skip
         self.progression.append(Draft(shard, tenant, learner, body))
 

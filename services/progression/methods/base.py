@@ -63,6 +63,10 @@ class Parameters(BaseModel, abc.ABC):
         """Return how many of the latest pieces a crossing rests on, for its receipt (at most 20)."""
         return RECEIPT_MAX
 
+    def looks_back(self) -> int:
+        """Return how many of the latest pieces the state follows from alone; 0 where it follows from all."""
+        return 0
+
     def on_scale(self, low: float, high: float) -> Self:
         """Return the method for values between these; the same where that makes no difference."""
         return self

@@ -1,5 +1,6 @@
 """Two methods joined."""
 
+from collections.abc import Iterable
 from typing import Any, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -33,6 +34,10 @@ class Both(Parameters):
     def window(self) -> int:
         return max(self.first.window(), self.second.window())
 
+    def looks_back(self) -> int:
+        first, second = self.first.looks_back(), self.second.looks_back()
+        return max(first, second) if first and second else 0
+
     def on_scale(self, low: float, high: float) -> Self:
         parts = {"first": self.first.on_scale(low, high), "second": self.second.on_scale(low, high)}
         return self.model_copy(update=parts)
@@ -43,6 +48,10 @@ class Both(Parameters):
     def step(self, state: State, piece: Value) -> State:
         first, second = self._parted(state)
         return self._joined(self.first.step(first, piece), self.second.step(second, piece))
+
+    def replay(self, pieces: Iterable[Value]) -> State:
+        held = tuple(pieces)
+        return self._joined(self.first.replay(held), self.second.replay(held))
 
     def score(self, state: State) -> float:
         return self.first.score(self._parted(state)[0])

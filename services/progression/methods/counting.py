@@ -33,6 +33,9 @@ class NOfLast(Parameters):
     def window(self) -> int:
         return RECEIPT_MAX if self.window_ == "all" else min(self.window_, RECEIPT_MAX)
 
+    def looks_back(self) -> int:
+        return 0 if self.window_ == "all" else self.window_
+
     def start(self) -> State:
         return ()
 

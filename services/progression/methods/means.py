@@ -62,6 +62,9 @@ class MeanOfLast(Parameters):
     def window(self) -> int:
         return min(self.k, RECEIPT_MAX)
 
+    def looks_back(self) -> int:
+        return self.k
+
     def start(self) -> State:
         """The last values, each followed by its weight."""
         return ()

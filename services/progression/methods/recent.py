@@ -19,6 +19,9 @@ class _Recent(Parameters):
     def window(self) -> int:
         return min(self.window_, RECEIPT_MAX)
 
+    def looks_back(self) -> int:
+        return self.window_
+
     def start(self) -> State:
         return ()
 

@@ -35,6 +35,9 @@ class Latest(_OnePiece):
     def window(self) -> int:
         return 1
 
+    def looks_back(self) -> int:
+        return 1
+
     def step(self, state: State, piece: Value) -> State:
         return (piece.value,)
 
@@ -46,6 +49,9 @@ class LatestAtOrAbove(_OnePiece):
     cut: float
 
     def window(self) -> int:
+        return 1
+
+    def looks_back(self) -> int:
         return 1
 
     def step(self, state: State, piece: Value) -> State:

@@ -74,10 +74,46 @@ class Rule:
     """
 
     __slots__ = (
-        "activities", "age", "assessors", "assisted", "below", "below_last", "bottom", "breaks", "collapse", "confirm_on", "cut",
-        "day", "follows", "gap_s", "groups", "halving", "kinds", "last", "levels", "min_items", "missing_counts", "place",
-        "plain", "policy", "provisional", "reassess", "reverify_days", "routes", "scored", "since", "single", "starts", "steps",
-        "support", "tallies", "time_zone", "tracks", "watches", "window",
+        "activities",
+        "age",
+        "assessors",
+        "assisted",
+        "below",
+        "below_last",
+        "bottom",
+        "breaks",
+        "collapse",
+        "confirm_on",
+        "cut",
+        "day",
+        "follows",
+        "gap_s",
+        "groups",
+        "halving",
+        "kinds",
+        "last",
+        "levels",
+        "looks_back",
+        "min_items",
+        "missing_counts",
+        "place",
+        "plain",
+        "policy",
+        "provisional",
+        "reassess",
+        "reverify_days",
+        "routes",
+        "scored",
+        "since",
+        "single",
+        "starts",
+        "steps",
+        "support",
+        "tallies",
+        "time_zone",
+        "tracks",
+        "watches",
+        "window",
     )  # fmt: skip
 
     def __init__(self, policy: "Policy", time_zone: str, dok: int | None, breaks: str) -> None:
@@ -143,6 +179,9 @@ class Rule:
         self.levels = tuple(sorted({depth.level for track in tracks for depth in track.depths if depth.level}))
         for track in tracks:
             track.levels = self.levels
+        back = [track.method.looks_back() for track in tracks]
+        self.looks_back = tuple(back) if all(back) else ()
+        """How many of the latest values the state of each track follows from alone; empty where one follows from all."""
         self.tallies = any(track.more for track in tracks)
         self.gap_s = (tracks[0].need.occasion_gap_h or 0.0) * 3600
         self.age = tracks[0].need.max_age_days or 0

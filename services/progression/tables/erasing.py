@@ -38,6 +38,19 @@ async def erase(connection: Connection, shard: int, tenant: str, learner: str, l
         await log.redact(connection, shard, tenant, learner)
 
 
+async def is_erased(connection: Connection, shard: int, tenant: str, learner: str) -> bool:
+    """Tell whether the journal says that a learner was erased."""
+    found: bool = await connection.fetchval(
+        "select exists (select from journal where learner = $1 and competency = '' and tenant = $2 and shard = $3"
+        "   and position($4::bytea in body) > 0)",
+        learner,
+        tenant,
+        shard,
+        IDENTITY_ERASED.encode(),
+    )
+    return found
+
+
 def _emptied(entry: JournalEntry) -> JournalEntry:
     """Return the entry without what it said; that the learner is erased stays said."""
     if entry.type == IDENTITY_ERASED:

@@ -2,13 +2,15 @@
 
 import sqlalchemy as sa
 
-from shared import consumer, event_log, reconciliation
+from shared import clock, consumer, event_log, reconciliation, tenant_limits
 from shared.row_security import keep_rows_apart
 
 metadata = sa.MetaData()
 event_log.define_tables(metadata)
 consumer.define_tables(metadata)
 reconciliation.define_tables(metadata)
+clock.define_tables(metadata)
+tenant_limits.define_tables(metadata)
 _text = sa.Text(collation="C")
 mastery = sa.Table(
     "mastery",
@@ -197,10 +199,4 @@ shadow_difference = sa.Table(
     sa.Column("shadow_shown_at", _text),
     sa.Column("since", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     sa.ForeignKeyConstraint(["tenant", "policy"], _OF_SHADOW, ondelete="cascade"),
-)
-clock_seen = sa.Table(
-    "clock_seen",
-    metadata,
-    sa.Column("one", sa.Boolean, sa.CheckConstraint("one"), primary_key=True, server_default=sa.true()),
-    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
 )

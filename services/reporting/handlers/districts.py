@@ -21,6 +21,7 @@ from shared.database import Database
 from shared.errors import InvalidEvent, NotFound
 from shared.events import now
 from shared.settings import Settings
+from shared.tenant_limits import TenantLimits
 
 Computed = Callable[[Snapshot, list[tuple[str, str]]], Awaitable[Any]]
 """Computes an answer from a snapshot and the schools of a district, as (id, title)."""
@@ -29,10 +30,11 @@ Computed = Callable[[Snapshot, list[tuple[str, str]]], Awaitable[Any]]
 class DistrictReader:
     """Answers about districts and their schools."""
 
-    def __init__(self, database: Database, groups: Groups, settings: Settings) -> None:
+    def __init__(self, database: Database, groups: Groups, limits: TenantLimits, settings: Settings) -> None:
         self._database = database
         self._groups = groups
         self._settings = settings
+        self._limits = limits
         self._cached = Cached(settings.aggregate_s)
 
     async def districts(self, caller: Identity) -> list[dict[str, Any]]:
@@ -186,8 +188,7 @@ class DistrictReader:
 
     def _n_min(self, tenant: str) -> int:
         """Return below which number of people nothing is told in a tenant: its own setting may ask for more, not less."""
-        own = dict(pair.split("=") for pair in self._settings.small_numbers.split())
-        return max(self._settings.small_number, int(own.get(tenant, 0)))
+        return max(self._settings.small_number, int(self._limits.of(tenant, "small_number")))
 
 
 async def _sizes(view: Snapshot, tenant: str, schools: list[str]) -> dict[str | None, int]:

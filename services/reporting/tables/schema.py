@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from shared import row_security
+from shared import row_security, tenant_limits
 from shared.consumer import define_tables
 from shared.row_security import SERVICE_ROLE, Guarded
 
@@ -207,6 +207,7 @@ def _array_type(type_: sa.types.TypeEngine[Any]) -> str:
 
 
 define_tables(metadata)
+tenant_limits.define_tables(metadata)
 define_models(metadata, FIRST_VERSION)
 sa.Table(
     "read_model",

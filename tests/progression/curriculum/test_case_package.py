@@ -76,7 +76,21 @@ def test_what_precedes_is_a_prerequisite_only_when_asked():
     }  # fmt: skip
 
 
-def test_repeated_associations_are_named_and_so_are_cycles_once_they_are_prerequisites():
+def test_trap_17_an_association_to_an_item_outside_the_package_is_kept_where_it_may_lead_out_and_named():
+    edges = [case_edge("a", "exactMatchOf", "there"), case_edge("a", "precedes", "elsewhere")]
+    content = {"id": "f", "format": "case", "prerequisites": "precedes",
+               "package": json.loads(package([case_item("a", "A")], edges))}  # fmt: skip
+    framework, problems = read_import(json.dumps(content).encode(), TODAY)
+
+    assert [(e.type, e.identifier) for e in framework.outside] == [("exactMatchOf", "there")]
+    assert framework.prerequisites == {}
+    assert problems == [
+        "/CFAssociations/0: exactMatchOf leads to there, outside the package; kept",
+        "/CFAssociations/1: precedes, and no item is elsewhere, left out",
+    ]
+
+
+def test_trap_18_cycles_in_precedes_are_named_once_they_are_prerequisites_and_so_are_repetitions():
     edges = [case_edge("a", "precedes", "b"), case_edge("b", "precedes", "a"), case_edge("a", "precedes", "b")]
     content = {"id": "f", "format": "case", "prerequisites": "precedes",
                "package": json.loads(package([case_item("a", "A"), case_item("b", "B")], edges))}  # fmt: skip

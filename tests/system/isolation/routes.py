@@ -33,6 +33,8 @@ _POLICY = {"id": "taken", "method": {"type": "streak", "n": 1}}
 _WEBHOOK = {"name": "taken", "url": "http://127.0.0.1:9/", "purpose": "reading of others", "start": "beginning"}
 
 EVIDENCE: dict[str, Case] = {
+    "GET /v1/limits": NONE,
+    "PUT /v1/limits": ({"requests_per_s": 1}, ""),
     "POST /v1/evidence": (_PIECE, ""),
     "GET /v1/evidence/{evidence_id}": NONE,
     "GET /v1/evidence/{evidence_id}/trace": NONE,
@@ -88,6 +90,8 @@ EVIDENCE: dict[str, Case] = {
     "GET /v1/counts": (None, "log=evidence&at=0,0,0,0,0,0,0,0"),
 }  # fmt: skip
 PROGRESSION: dict[str, Case] = {
+    "GET /v1/limits": NONE,
+    "PUT /v1/limits": ({"requests_per_s": 1}, ""),
     "GET /v1/learners/{learner}/mastery": NONE,
     "GET /v1/learners/{learner}/frontier": NONE,
     "GET /v1/learners/{learner}/support": NONE,
@@ -147,6 +151,8 @@ PROGRESSION: dict[str, Case] = {
     "GET /v1/counts": (None, "log=told&at=0,0,0,0,0,0,0,0"),
 }
 REPORTING: dict[str, Case] = {
+    "GET /v1/limits": NONE,
+    "PUT /v1/limits": ({"requests_per_s": 1}, ""),
     "GET /v1/learners/{learner}/record": NONE,
     "GET /v1/learners/{learner}/timeline": NONE,
     "GET /v1/learners/{learner}/growth": NONE,

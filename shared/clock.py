@@ -1,17 +1,19 @@
 """
 Whether the clock can be believed. Time is an input like any other: a tick of a clock that stands in 2099 would ask every
-learner for a re-check, and a decision dated so would be the newest for ever.
+learner for a re-check, a decision dated so would be the newest for ever, and evidence from the future would be taken in.
 
 Two others speak for it: the database's clock shows about the same, and that is not further from the last instant that was
-believed than a closed summer is long. Until both do, nothing ticks and nobody decides; evidence is folded all the same.
+believed than a closed summer is long. Until both do, nothing is dated by it; what came before is folded all the same.
 """
 
 import asyncio
 import datetime
 import logging
 from collections.abc import Callable
+from typing import NamedTuple
 
-from services.progression.tables import clock as tables
+import sqlalchemy as sa
+
 from shared.database import Connection, Database
 from shared.errors import Unavailable
 from shared.events import now
@@ -23,6 +25,23 @@ log = logging.getLogger(__name__)
 LOOK_S = 1.0
 BELIEVE_S = 60.0
 """How often what is believed is noted."""
+
+
+def define_tables(metadata: sa.MetaData) -> None:
+    """Add the table of the latest instant that was believed to a service's schema."""
+    sa.Table(
+        "clock_seen",
+        metadata,
+        sa.Column("one", sa.Boolean, sa.CheckConstraint("one"), primary_key=True, server_default=sa.true()),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    )
+
+
+class Reading(NamedTuple):
+    """What the database's clock shows, and the latest instant that was believed (None: never looked at)."""
+
+    at: datetime.datetime
+    seen: datetime.datetime | None
 
 
 class Clock:
@@ -37,10 +56,22 @@ class Clock:
         """Why it is not believed; empty while it is."""
         self._said = False
 
+    @classmethod
+    async def compared(cls, database: Database, settings: Settings) -> "Clock":
+        """Return a clock that was looked at once."""
+        clock = cls(database, settings)
+        async with database.connection() as connection:
+            await clock.look(connection)
+        return clock
+
     @property
     def believed(self) -> bool:
         """Whether it was believed when it was last looked at."""
         return not self.doubt
+
+    async def ready(self) -> bool:
+        """Tell whether a service can work: its clock is believed, and the database answers."""
+        return self.believed and await self._database.answers()
 
     def require(self) -> None:
         """
@@ -55,12 +86,12 @@ class Clock:
     async def look(self, connection: Connection) -> str | None:
         """Return the instant, None where it is not believed."""
         shown = self._reading()
-        stored = await tables.read(connection)
+        stored = await read_clocks(connection)
         self._judge(self._doubt(shown, stored))
         if self.doubt:
             return None
         if stored.seen is None or (stored.at - stored.seen).total_seconds() >= BELIEVE_S:
-            await tables.believe(connection, stored.at)
+            await _believe(connection, stored.at)
         return shown
 
     async def run(self) -> None:
@@ -74,7 +105,7 @@ class Clock:
                 log.warning("the clock cannot be compared: %s", error)
             await asyncio.sleep(LOOK_S)
 
-    def _doubt(self, shown: str, stored: tables.Reading) -> str:
+    def _doubt(self, shown: str, stored: Reading) -> str:
         ahead_s = (datetime.datetime.fromisoformat(shown) - stored.at).total_seconds()
         if abs(ahead_s) > self._apart_s_max:
             return f"it shows {shown[:19]}Z, the database's {stored.at:%Y-%m-%dT%H:%M:%S}Z"
@@ -87,8 +118,24 @@ class Clock:
 
     def _judge(self, doubt: str) -> None:
         if doubt and not self._said:
-            log.error("the clock is not believed, nothing ages: %s", doubt)
+            log.error("the clock is not believed, nothing is dated by it: %s", doubt)
         elif self._said and not doubt:
             log.warning("the clock is believed again")
         self.doubt, self._said = doubt, bool(doubt)
         metrics.clock_doubted.set(bool(doubt))
+
+
+async def read_clocks(connection: Connection) -> Reading:
+    """Return the reading."""
+    row = await connection.fetchrow("select clock_timestamp() as at, (select at from clock_seen) as seen")
+    assert row is not None
+    return Reading(row["at"], row["seen"])
+
+
+async def _believe(connection: Connection, at: datetime.datetime) -> None:
+    """Note an instant as believed; it never goes back."""
+    await connection.execute(
+        "insert into clock_seen (at) values ($1) on conflict (one) do update set at = excluded.at"
+        " where excluded.at > clock_seen.at",
+        at,
+    )

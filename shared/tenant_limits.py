@@ -1,0 +1,138 @@
+"""
+What an installation limits for single tenants, in each service's database; what is not set there, the settings say.
+
+Set by operators (scope `service`), not by a tenant. A process asks every `REFRESH_S`, so all replicas follow in that time.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import sqlalchemy as sa
+from fastapi import APIRouter, FastAPI
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.database import Database
+from shared.errors import InvalidEvent, Unavailable
+from shared.settings import Settings
+from shared.tasks import raise_if_cancelled
+from shared.tenancy import bound_to
+from shared.web import Caller
+
+log = logging.getLogger(__name__)
+REFRESH_S = 2.0
+
+
+def define_tables(metadata: sa.MetaData) -> None:
+    """Add the table of limits to a service's schema."""
+    text = sa.Text(collation="C")
+    sa.Table(
+        "tenant_limit",
+        metadata,
+        sa.Column("tenant", text, primary_key=True),
+        sa.Column("name", text, primary_key=True),
+        sa.Column("value", sa.Text, nullable=False),
+    )
+
+
+class Limits(BaseModel):
+    """Limits of a tenant: what is left out stays, null goes back to what the installation has set."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    requests_per_s: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    small_number: Annotated[int, Field(ge=2, le=1000)] | None = None
+    statements_kept: Literal["none", "scored", "all"] | None = None
+
+
+class TenantLimits:
+    """The limits that one service heeds, by their names in `Limits`; run `run` beside it."""
+
+    def __init__(self, database: Database, settings: Settings, names: Sequence[str]) -> None:
+        self._database = database
+        self._settings = settings
+        self._names = names
+        self._own: dict[str, Limits] = {}
+
+    def of(self, tenant: str, name: str) -> Any:
+        """Return a limit of a tenant: its own, else the installation's."""
+        own = getattr(self._own[tenant], name) if tenant in self._own else None
+        return getattr(self._settings, name) if own is None else own
+
+    def shown(self, tenant: str) -> dict[str, Any]:
+        """Return the limits that hold for a tenant, and under `own` the names of those set for it alone."""
+        own = self._own.get(tenant, Limits())
+        return {name: self.of(tenant, name) for name in self._names} | {
+            "own": [name for name in self._names if getattr(own, name) is not None]
+        }
+
+    async def run(self) -> None:
+        """Read what is set, again and again, until cancelled; while the database is away what was read last holds."""
+        while True:
+            raise_if_cancelled()
+            try:
+                await self.read()
+            except Unavailable as error:
+                log.warning("cannot read the limits of tenants: %s", error)
+            await asyncio.sleep(REFRESH_S)
+
+    async def read(self) -> None:
+        """Read what is set."""
+        with bound_to(None):
+            async with self._database.connection() as connection:
+                rows = await connection.fetch("select tenant, name, value from tenant_limit")
+        own: dict[str, dict[str, str]] = {}
+        for row in rows:
+            own.setdefault(row["tenant"], {})[row["name"]] = row["value"]
+        self._own = {tenant: Limits.model_validate(values) for tenant, values in own.items()}
+
+    async def set(self, tenant: str, given: Limits) -> None:
+        """
+        Set what is given; durable when it returns.
+
+        Raises:
+            InvalidEvent: this service does not heed a limit of that name.
+        """
+        for name in given.model_fields_set:
+            if name not in self._names:
+                raise InvalidEvent(f"this service has no limit {name}", pointer=f"/{name}")
+        async with self._database.transaction() as connection:
+            for name in sorted(given.model_fields_set):
+                value = getattr(given, name)
+                if value is None:
+                    await connection.execute("delete from tenant_limit where tenant = $1 and name = $2", tenant, name)
+                else:
+                    await connection.execute(
+                        "insert into tenant_limit values ($1, $2, $3)"
+                        " on conflict (tenant, name) do update set value = excluded.value",
+                        tenant, name, str(value),
+                    )  # fmt: skip
+        await self.read()
+
+
+def limit_tenants(app: FastAPI, database: Database, settings: Settings, *names: str) -> TenantLimits:
+    """Return the limits that an application heeds, the rate of requests among them, once its routes have them."""
+    limits = TenantLimits(database, settings, ("requests_per_s", *names))
+    app.state.rate_limit.per_s_of = lambda tenant: limits.of(tenant, "requests_per_s")
+    app.include_router(_router(limits))
+    return limits
+
+
+def _router(limits: TenantLimits) -> APIRouter:
+    router = APIRouter(tags=["limits"])
+
+    @router.get("/v1/limits")
+    async def read(caller: Caller) -> dict[str, Any]:
+        """The limits that hold, and which of them are set for this tenant alone."""
+        caller.require("admin", "service")
+        return limits.shown(caller.tenant)
+
+    @router.put("/v1/limits")
+    async def put(body: Limits, caller: Caller) -> dict[str, Any]:
+        """Set some, as the operator of the installation; other replicas follow within seconds."""
+        caller.require("service")
+        await limits.set(caller.tenant, body)
+        return limits.shown(caller.tenant)
+
+    return router
