@@ -4,11 +4,13 @@ import re
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.progression.mastery import KeyState, piece_of, replay
 from services.progression.policy import Policy, policy_from, read_policy
 from services.progression.policy.card import card_of
 from services.progression.policy.effort import Pieces, effort_of
+from services.progression.policy.phrases import LANGUAGES, phrases
 from services.progression.policy.templates import NAMES, template
 from shared.contracts import Score
 from tests.support.journal import piece
@@ -43,6 +45,50 @@ def test_every_policy_has_a_card(policy: Policy):
     assert len(card.sentences) == 6
     assert all(sentence.endswith(".") and "_" not in sentence for sentence in card.sentences)
     assert card.asks[-2].startswith("Re-checks a year")
+
+
+def test_the_languages_have_the_same_phrases_with_the_same_places():
+    english, spanish = (
+        {key: set(re.findall(r"{(\w*)[^}]*}", text)) for key, text in phrases(language).texts.items()}
+        for language in LANGUAGES
+    )
+
+    assert {key: spanish[key] for key in english} == english
+    assert {key.partition(".")[0] for key in spanish.keys() - english.keys()} == {"role"}
+
+
+@settings(max_examples=10, deadline=None)
+@given(policy=st.one_of(st.sampled_from(NAMES).map(template_of), policies()))
+def test_the_spanish_card_says_as_much_as_the_english_one_and_none_of_it_in_english(policy: Policy):
+    english, spanish = card_of(policy), card_of(policy, "es")
+    said = [*spanish.sentences, *spanish.asks]
+    written = re.findall(r"[a-z]+", " ".join(said).lower())
+
+    assert (len(spanish.sentences), len(spanish.asks)) == (6, len(english.asks))
+    assert all(sentence.endswith(".") and "_" not in sentence for sentence in said)
+    assert not {"the", "of", "and", "or", "is", "with", "pieces", "work", "learner", "mastered", "above"} & set(written)
+    for ours, theirs in zip((*english.sentences, *english.asks), said, strict=True):
+        assert sorted(_figures(ours)) == sorted(_figures(theirs))
+
+
+def _figures(sentence: str) -> list[str]:
+    """Return the figures of a sentence; those in words are no figures."""
+    return re.findall(r"\d+(?:\.\d+)?", sentence)
+
+
+def test_an_effort_that_is_known_gives_the_same_card():
+    policy = template_of("k2")
+
+    assert card_of(policy, "es", effort_of(policy.rule)) == card_of(policy, "es")
+
+
+def test_the_spanish_classroom_card_says_what_the_template_does():
+    said = card_of(template_of("classroom"), "es").sentences
+
+    assert "no cuentan la práctica y las autoevaluaciones" in said[0]
+    assert "el último trabajo con 3 o más, y 2 de los últimos 3 trabajos con 3 o más" in said[2]
+    assert "cuando un docente lo confirma, o cuando lo hecho muestra un promedio de 3 o más en los últimos 3" in said[3]
+    assert "cada estándar prioritario está dominado y el 75 % de los demás estándares" in said[5]
 
 
 def test_the_classroom_card_says_what_the_template_does():

@@ -108,6 +108,36 @@ async def test_a_school_is_told_as_its_district_tells_it(reporting: Running) -> 
     assert (await reporting.get("/v1/schools/nowhere/levels")).status_code == 404
 
 
+async def test_a_tenant_may_ask_for_a_larger_small_number_at_once(reporting: Running) -> None:
+    before = await district(reporting, "levels")
+    larger = await _limit(reporting, 25)
+    after = await district(reporting, "levels")
+    smaller = await _limit(reporting, 2)
+    floor = await district(reporting, "levels")
+    await _limit(reporting, None)
+
+    # South has 20 learners in level 1.
+    assert (larger["small_number"], smaller["small_number"]) == (25, 2)
+    assert [told["suppressed_below"] for told in (before, after, floor)] == [10, 25, 10]
+    assert set(_south(before).values()) == {0, 20}
+    assert None in _south(after).values()
+    assert 20 not in _south(after).values()
+    assert _south(floor) == _south(before)
+
+
+async def _limit(reporting: Running, small_number: int | None) -> dict[str, Any]:
+    answer = await reporting.client.put(
+        "/v1/limits", json={"small_number": small_number}, headers=authorization(reporting.config, "service")
+    )
+    body: dict[str, Any] = answer.raise_for_status().json()
+    return body
+
+
+def _south(told: dict[str, Any]) -> dict[str, int | None]:
+    found: dict[str, int | None] = next(row["schools"]["south"] for row in told["levels"] if row["level"] == "1")
+    return found
+
+
 async def test_testing_is_what_came_after_confirmation(reporting: Running) -> None:
     body = await district(reporting, "testing")
 

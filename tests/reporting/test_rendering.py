@@ -7,6 +7,7 @@ import pytest
 
 from services.progression.policy.members import Decision
 from services.progression.policy.words import rule_words
+from services.reporting.domain.compared import compared
 from services.reporting.domain.continuum import Standard, learner_record
 from services.reporting.domain.counting import class_mastery
 from services.reporting.domain.district import (
@@ -33,6 +34,13 @@ from tests.reporting.builders import SHOWN_AT, state
 EVIL = "<script>alert(1)</script>"
 TEMPLATES = "".join(file.read_text() for file in (WEB / "templates").glob("*.html"))
 SHOWN_DAYS = [f"2026-0{month}-03T10:00:00.000000Z" for month in range(1, 8)]
+
+
+COMPARISON: dict[str, Any] = {
+    "learners": 40, "pairs": 80, "gained": 12, "lost": 3, "redated": 0,
+    "schools": [{"school": "s1", "learners": 40, "gained": 12, "lost": None}],
+    "groups": [{"group": EVIL, "value": "unknown", "learners": None, "gained": None, "lost": None}],
+}  # fmt: skip
 
 
 def record() -> Any:
@@ -103,7 +111,11 @@ def context(template: str) -> dict[str, Any]:
             {"id": EVIL, "version": "v", "sentences": [EVIL] * 6, "asks": [EVIL], "adoption": None},
             {"id": "p", "version": "v", "sentences": [], "asks": [], "adoption": {
                 "proposed_by": EVIL, "approved_by": "b", "approved_at": SHOWN_AT, "mode": "retroactive", "reason": EVIL,
-                "expected": {"attain.competency.mastered.v1": 3},
+                "expected": {"attain.competency.mastered.v1": 3}, "comparison": None,
+            }},
+            {"id": "q", "version": "v", "sentences": [], "asks": [], "adoption": {
+                "proposed_by": "a", "approved_by": "b", "approved_at": SHOWN_AT, "mode": "retroactive", "reason": EVIL,
+                "expected": {}, "comparison": compared(COMPARISON, {"s1": EVIL}),
             }},
         ]},
         "sign_offs.html": signing,
@@ -161,6 +173,19 @@ def test_every_page_is_made_in_every_language_and_data_never_becomes_markup(temp
     assert not re.search(r"\son\w+=|style=|javascript:", page)
     assert len(re.findall("<form[^>]*method=.post", page)) == page.count('name="form" value="k"') + page.count(
         'id="sign-in"'
+    )
+
+
+def test_a_comparison_tells_schools_by_title_and_no_small_number() -> None:
+    told = compared(COMPARISON, {"s1": "North"})
+    few = compared(COMPARISON | {"learners": 9}, {})
+    page = re.sub(r"<[^>]+>", " ", render("policies.html", Words("en"), **context("policies.html")))
+
+    assert (told["gained"], told["lost"], told["redated"], told["learners"]) == (12, None, 0, 40)
+    assert told["splits"][0] == ("", [{"name": "North", "learners": 40, "gained": 12, "lost": None}])
+    assert [few[what] for what in ("learners", "pairs", "gained", "lost", "redated")] == [None] * 5
+    assert re.search(
+        r"80 standards of 40 learners.*12\s+go on the record.*\*\s+would not be on the record", page, re.DOTALL
     )
 
 

@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 
+from shared.migrate import configuration
 from shared.settings import Settings
 from shared.starting import fault_of, schema_fault
 
@@ -121,3 +123,10 @@ def test_another_schema_is_refused_with_what_to_do(there: str | None, allow_newe
 def _newest(service: str) -> str:
     versions = Path(__file__).parents[2] / "services" / service / "migrations" / "versions"
     return max(file.name for file in versions.glob("[0-9]*.py")).partition("_")[0]
+
+
+@pytest.mark.parametrize("service", ["evidence", "progression", "reporting"])
+def test_migrations_of_a_service_are_one_line(service: str) -> None:
+    history = ScriptDirectory.from_config(configuration(service))
+
+    assert len(history.get_heads()) == 1

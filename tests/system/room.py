@@ -37,6 +37,15 @@ class Room:
         async with httpx.AsyncClient(base_url=self.url, cookies=cookies, timeout=60) as client:
             yield Browser(client)
 
+    async def adopt_again(self) -> None:
+        """Propose and approve the policy in force once more: nothing changes but that there is an adoption to be seen."""
+        path = "/v1/policies/proposals?mode=grandfathered&reason=the board decided&framework=math"
+        proposal = await self.district.post("progression", path, template("classroom"))
+        token = self.stack.token(self.district.tenant, "policy:write", subject="another")
+        url = f"{self.stack.urls['progression']}/v1/policies/proposals/{proposal['id']}/approve"
+        approved = await self.district.http.post(url, headers={"Authorization": f"Bearer {token}"})
+        approved.raise_for_status()
+
     async def record(self, learner: str) -> dict[str, str]:
         """Return the statuses that reporting shows of a learner, once everything is folded."""
         await self.district.drained()

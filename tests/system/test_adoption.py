@@ -71,6 +71,7 @@ async def test_a_bar_that_rises_from_75_to_80_is_compared_approved_recomputed_an
     verified = await district.verify()
     await adopt(stack, district, bar(0.75), "retroactive")
     undone = district.shown()
+    in_force = (await district.get("progression", "/v1/policies/in-force"))["items"]
     verified_again = await district.verify()
     kinds = [event["type"].removeprefix("attain.").removesuffix(".v1") for event in told]
     batch = proposal["id"]
@@ -88,6 +89,10 @@ async def test_a_bar_that_rises_from_75_to_80_is_compared_approved_recomputed_an
     assert sum(state[0] == "mastered" for state in undone.values()) == LEARNERS * 3 // 4
     assert all(state[4] == before_state[4] for state, before_state in zip(undone.values(), after.values(), strict=True)
                if before_state[4])  # fmt: skip
+    assert proposal["comparison"] == {name: said[name] for name in proposal["comparison"]}
+    assert [
+        (each["adoption"]["comparison"]["gained"], each["adoption"]["comparison"]["lost"]) for each in in_force
+    ] == [(10, 0)]
     for found in (verified, verified_again):
         assert [found[name] for name in ZERO] == [0] * len(ZERO), found["examples"]
     assert (await district.get("progression", "/v1/policies/proposals"))["items"][1]["approved_by"] == "second"

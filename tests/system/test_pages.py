@@ -253,3 +253,21 @@ async def test_all_that_was_done_on_the_pages_verifies(room: Room):
     verified = await room.district.verify()
 
     assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]
+
+
+async def test_a_leader_sees_what_was_foreseen_beside_the_card_and_the_card_is_in_the_readers_language(room: Room):
+    """The policy in force is adopted once more, so nothing else changes; too few have evidence for a number to be told."""
+    await room.adopt_again()
+    pages: dict[str, str] = {}
+    for person in ("head", "tea"):
+        async with room.browser(person) as browser:
+            pages[person] = (await browser.client.get("/policies?lang=es")).text
+    words = catalogue("es")
+
+    for page in pages.values():
+        assert "El dominio entra en el registro cuando un docente lo confirma" in page
+        assert words["policies.adopted"] in page
+    assert f"<h3>{words['comparison']}</h3>" in pages["head"]
+    assert words["comparison.few"] in pages["head"]
+    assert re.search(r'<th scope="row">North</th>(<td><span [^>]+>\*</span></td>){3}</tr>', pages["head"])
+    assert words["comparison"] not in pages["tea"]

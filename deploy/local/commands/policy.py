@@ -19,6 +19,7 @@ from services.progression.curriculum import Framework
 from services.progression.curriculum.importing import read_import
 from services.progression.policy import Policy, lint
 from services.progression.policy.card import card_of
+from services.progression.policy.phrases import LANGUAGES, Language, phrases
 from services.progression.policy.templates import NAMES, template
 from shared.errors import InvalidEvent
 
@@ -113,14 +114,15 @@ def new_policy(context: Context, name: str, out: Path | None) -> None:
 
 @policy.command("explain")
 @click.argument("file", type=PolicyFile)
+@click.option("--language", type=click.Choice(LANGUAGES), default="en", show_default=True, help="Language of the card.")
 @command_options
-def explain_policy(context: Context, file: Path) -> None:
+def explain_policy(context: Context, file: Path, language: Language) -> None:
     """Say in six plain sentences what a policy does, and what it asks of a learner in a year; needs no stack."""
     read = policy_of(file)
-    card = card_of(read)
+    card = card_of(read, language)
     effort = card.effort
     result = {
-        "policy": read.id, "version": read.version, "sentences": card.sentences, "asks": card.asks,
+        "policy": read.id, "version": read.version, "language": language, "sentences": card.sentences, "asks": card.asks,
         "pieces": {
             "provisional": effort.provisional._asdict() if effort.provisional is not None else None,
             "mastered": effort.mastered._asdict(),
@@ -128,7 +130,7 @@ def explain_policy(context: Context, file: Path) -> None:
         "signed_by": effort.signed, "rechecks_a_year": round(effort.rechecks_a_year, 2),
     }  # fmt: skip
     said = [f"{number}. {sentence}" for number, sentence in enumerate(card.sentences, start=1)]
-    lines = [f"Policy {read.id}, version {read.version}", "", *said, "", *card.asks]
+    lines = [phrases(language)("policy", id=read.id, version=read.version), "", *said, "", *card.asks]
     context.emit(result, "\n".join(textwrap.fill(line, 100, subsequent_indent="   ") for line in lines))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from services.progression.handlers.in_force import policies_in_force
+from services.progression.policy.phrases import Language
 from shared.database import Database
 from shared.web import Caller
 
@@ -14,16 +15,18 @@ def in_force_router(database: Database) -> APIRouter:
     router = APIRouter(tags=["policies"])
 
     @router.get("/v1/policies/in-force")
-    async def in_force(caller: Caller, competency: str = "", tenant: str | None = None) -> dict[str, Any]:
+    async def in_force(
+        caller: Caller, competency: str = "", tenant: str | None = None, language: Language = "en"
+    ) -> dict[str, Any]:
         """
         The policies that decide a competency, or any: six sentences, what is asked, the scale, how it was adopted.
 
-        `tenant` is for a service that has checked who asks.
+        Sentences and what is asked are in `language`. `tenant` is for a service that has checked who asks.
         """
         if tenant is not None:
             caller.require("service")
         else:
             caller.require("records:read", "policy:write")
-        return {"items": await policies_in_force(database, tenant or caller.tenant, competency)}
+        return {"items": await policies_in_force(database, tenant or caller.tenant, competency, language)}
 
     return router

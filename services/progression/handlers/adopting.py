@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -56,13 +57,14 @@ class Adoptions:
     async def propose(
         self, tenant: str, text: bytes, framework: str, mode: Mode, reason: str, author: str
     ) -> dict[str, Any]:
-        """Store a policy with what it is foreseen to do; nothing changes until somebody else approves it."""
+        """Store a policy with the comparison of what it is foreseen to do; nothing changes until somebody else approves it."""
         _, report = await self.compare(tenant, text, framework)
         policy, replaced = await self._decisions.store_policy(tenant, text, framework)
         id = str(uuid.uuid4())
         expected = _expected(mode, report)
         async with self._database.connection() as connection:
-            row = (tenant, id, policy.hash, replaced, framework, mode, reason, msgspec.json.encode(expected), author)
+            kept = (msgspec.json.encode(expected), msgspec.json.encode(report))
+            row = (tenant, id, policy.hash, replaced, framework, mode, reason, *kept, author)
             await rulebook.add_proposal(connection, row)
         return {"id": id, "policy": policy.id, "version": policy.version, "mode": mode, "expected": expected,
                 "comparison": report}  # fmt: skip
@@ -91,10 +93,16 @@ class Adoptions:
         return policy, positions
 
     async def proposals(self, tenant: str) -> list[dict[str, Any]]:
-        """Return what was proposed, and by whom it was approved, the latest first."""
+        """Return what was proposed, with its comparison, and by whom it was approved, the latest first."""
         async with self._database.connection() as connection:
-            rows = await rulebook.proposals_of(connection, tenant)
-        return [dict(row) | {"expected": msgspec.json.decode(row["expected"])} for row in rows]
+            return [told_proposal(row) for row in await rulebook.proposals_of(connection, tenant)]
+
+
+def told_proposal(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored proposal as it is told; `comparison` is None of one from before it was kept."""
+    comparison = row["comparison"]
+    kept = msgspec.json.decode(comparison) if comparison is not None else None
+    return dict(row) | {"expected": msgspec.json.decode(row["expected"]), "comparison": kept}
 
 
 def _compare_page(

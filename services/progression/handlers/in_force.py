@@ -1,18 +1,27 @@
 """The policies that decide now, each on its card, with what it was foreseen to do when it was proposed."""
 
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-
+from services.progression.handlers.adopting import told_proposal
 from services.progression.handlers.rules import rules_of
 from services.progression.policy import Policy
 from services.progression.policy.card import card_of
+from services.progression.policy.effort import Effort, effort_of
+from services.progression.policy.phrases import Language
 from services.progression.tables import rulebook
 from shared.database import Database
 
+EFFORTS_KEPT = 256
+_efforts: dict[str, Effort] = {}
+"""By the hash of the policy, which fixes them."""
 
-async def policies_in_force(database: Database, tenant: str, competency: str) -> list[dict[str, Any]]:
-    """Return the policies in force for one competency, or for any of the tenant's where none is named."""
+
+async def policies_in_force(
+    database: Database, tenant: str, competency: str, language: Language = "en"
+) -> list[dict[str, Any]]:
+    """Return the policies in force for one competency, or for any of the tenant's where none is named; cards in a language."""
     async with database.connection() as connection:
         rules = await rules_of(connection, tenant, None)
         proposals = await rulebook.proposals_of(connection, tenant)
@@ -23,16 +32,27 @@ async def policies_in_force(database: Database, tenant: str, competency: str) ->
         if policy is not None:
             found[policy.hash] = policy
     return [
-        _told(policy, [dict(row) for row in proposals if row["policy"] == policy.hash]) for policy in found.values()
+        _told(policy, await _effort(policy), [row for row in proposals if row["policy"] == policy.hash], language)
+        for policy in found.values()
     ]
 
 
-def _told(policy: Policy, proposals: list[dict[str, Any]]) -> dict[str, Any]:
-    card, scale = card_of(policy), policy.scale
+async def _effort(policy: Policy) -> Effort:
+    """Return what a policy asks, computed once a version: it takes up to a second, in which the fold goes on."""
+    known = _efforts.get(policy.hash)
+    if known is None:
+        known = await asyncio.to_thread(effort_of, policy.rule)
+        if len(_efforts) >= EFFORTS_KEPT:
+            _efforts.pop(next(iter(_efforts)))
+        _efforts[policy.hash] = known
+    return known
+
+
+def _told(policy: Policy, effort: Effort, proposals: Sequence[Mapping[str, Any]], language: Language) -> dict[str, Any]:
+    card, scale = card_of(policy, language, effort), policy.scale
     approved = next((row for row in proposals if row["approved_by"]), None)
-    told = approved and approved | {"expected": msgspec.json.decode(approved["expected"])}
     return {
         "id": policy.id, "version": policy.version, "hash": policy.hash, "sentences": card.sentences, "asks": card.asks,
         "scale": scale and {"min": scale.min, "max": scale.max, "step": scale.step, "labels": scale.labels},
-        "adoption": told,
+        "adoption": approved and told_proposal(approved),
     }  # fmt: skip

@@ -66,10 +66,11 @@ async def save_activations(connection: Connection, rows: Sequence[tuple[Any, ...
 
 
 async def add_proposal(connection: Connection, row: Sequence[Any]) -> None:
-    """Store (tenant, id, policy, replaced, framework, mode, reason, expected, proposed_by)."""
+    """Store (tenant, id, policy, replaced, framework, mode, reason, expected, comparison, proposed_by)."""
     await connection.execute(
-        "insert into policy_proposal (tenant, id, policy, replaced, framework, mode, reason, expected, proposed_by)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "insert into policy_proposal"
+        " (tenant, id, policy, replaced, framework, mode, reason, expected, comparison, proposed_by)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         *row,
     )
 

@@ -99,6 +99,7 @@ policy_proposal = sa.Table(
     sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     sa.Column("approved_by", sa.Text),
     sa.Column("approved_at", sa.DateTime(timezone=True)),
+    sa.Column("comparison", sa.LargeBinary),
 )
 blocked_learner = sa.Table(
     "blocked_learner",

@@ -61,7 +61,9 @@ async def school(request: Request, caller: Who, words: In, shows: Shows, school:
 @router.get("/policies")
 async def policies(request: Request, caller: Who, words: In, shows: Shows) -> Response:
     """The policies in force, each in six sentences."""
-    return await shown(request, caller, words, "policies.html", shows.policies)
+    return await shown(
+        request, caller, words, "policies.html", functools.partial(shows.policies, language=words.language)
+    )
 
 
 @router.get("/find")

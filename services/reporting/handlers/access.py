@@ -111,6 +111,15 @@ def check_tenant(caller: Identity, what: View) -> Role:
     return _permitted(tenant_roles(caller.roles), what)
 
 
+async def is_leader(view: Snapshot, caller: Identity) -> bool:
+    """Tell whether the caller may see figures of the tenant, or of any school or district that the roster names."""
+    roles = tenant_roles(caller.roles) if TENANT in caller.scopes else set()
+    if CLASSES in caller.scopes:
+        for place in await rights.schools_of(view, caller.tenant, caller.subject):
+            roles |= _roles(await rights.roles_towards_school(view, caller.tenant, caller.subject, place["target"]))
+    return may(roles, "analysis") is not None
+
+
 async def writes_in_class(view: Snapshot, caller: Identity, class_id: str) -> set[View]:
     """Return what the caller may change in a class."""
     if CLASSES not in caller.scopes or caller.source is not None:

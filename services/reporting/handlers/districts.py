@@ -184,7 +184,8 @@ class DistrictReader:
                 rows = await view.district_schools(tenant, district)
                 return await compute(view, [(row["school"], row["title"]) for row in rows])
 
-        return await self._cached.get((tenant, district, name), fresh)
+        # What was told by a smaller number is not told any more once the tenant has asked for a larger one.
+        return await self._cached.get((tenant, district, name, self._n_min(tenant)), fresh)
 
     def _n_min(self, tenant: str) -> int:
         """Return below which number of people nothing is told in a tenant: its own setting may ask for more, not less."""

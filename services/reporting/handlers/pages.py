@@ -6,6 +6,7 @@ from urllib.parse import quote
 import httpx
 
 from services.reporting.domain.access import PERMISSIONS, Role
+from services.reporting.domain.compared import compared, schools_in
 from services.reporting.domain.plain import for_families
 from services.reporting.handlers.access import (
     CLASSES,
@@ -14,6 +15,7 @@ from services.reporting.handlers.access import (
     TENANT,
     check_learner,
     check_school,
+    is_leader,
     writes_in_class,
 )
 from services.reporting.handlers.classes import ClassReader
@@ -22,7 +24,7 @@ from services.reporting.handlers.people import People
 from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.reading import Reader
 from services.reporting.tables.reads import snapshot
-from services.reporting.tables.rights import learners_of, schools_of
+from services.reporting.tables.rights import learners_of, schools_of, titles_of
 from shared.auth import Identity
 from shared.database import Database
 from shared.errors import Forbidden, NotFound, Unavailable
@@ -152,11 +154,19 @@ class Pages:
         queues = await self._optional(self._queues.summary(caller, class_id=None, school=school))
         return {"levels": levels, "queues": queues or []}
 
-    async def policies(self, caller: Identity) -> dict[str, Any]:
-        """Return the policies in force on their cards; for staff with how each was adopted."""
+    async def policies(self, caller: Identity, *, language: str) -> dict[str, Any]:
+        """Return the policies in force on their cards; staff see how each was adopted, leaders what was foreseen."""
         caller.require(*READ_SCOPES)
-        answer = await self._progression.ask("/v1/policies/in-force", {"tenant": caller.tenant})
-        return {"policies": answer.json()["items"], "staff": bool(caller.scopes & {TENANT, CLASSES})}
+        answer = await self._progression.ask("/v1/policies/in-force", {"tenant": caller.tenant, "language": language})
+        policies = answer.json()["items"]
+        adopted = [each["adoption"] for each in policies if each["adoption"]]
+        async with snapshot(self._database) as view:
+            leads = await is_leader(view, caller)
+            reports = [each["comparison"] for each in adopted if leads and each["comparison"]]
+            titles = await titles_of(view, caller.tenant, schools_in(reports)) if reports else {}
+        for each in adopted:
+            each["comparison"] = compared(each["comparison"], titles) if leads and each["comparison"] else None
+        return {"policies": policies, "staff": bool(caller.scopes & {TENANT, CLASSES})}
 
     async def find(self, caller: Identity, *, q: str, token: str) -> dict[str, Any]:
         """Return learners by name or source id, or one by opaque id; for those who may see the tenant, in their name."""

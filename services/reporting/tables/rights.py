@@ -82,6 +82,12 @@ async def schools_of(view: Snapshot, tenant: str, person: str) -> Rows:
     )
 
 
+async def titles_of(view: Snapshot, tenant: str, schools: list[str]) -> dict[str, str]:
+    """Return the titles of the schools that the roster has."""
+    rows = await view.rows("select school, title from {school} where tenant = $1 and school = any($2)", tenant, schools)
+    return {row["school"]: row["title"] for row in rows}
+
+
 async def learners_of(view: Snapshot, tenant: str, person: str) -> list[str]:
     """Return the learners whom a person is assigned to by name: a guardian's children, a case manager's cases."""
     rows = await view.rows(
