@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import time
 from pathlib import Path
 
 from alembic import command
@@ -10,6 +11,7 @@ from alembic.config import Config
 from shared.settings import Settings, settings
 
 SERVICES = ("evidence", "progression", "reporting")
+WAIT_S, RETRY_S = 60.0, 1.0
 
 
 def configuration(service: str) -> Config:
@@ -26,6 +28,25 @@ def migrate(service: str, url: str) -> None:
     config.attributes["url"] = url.replace("postgresql://", "postgresql+asyncpg://", 1)
     config.attributes["metadata"] = importlib.import_module(f"services.{service}.tables").metadata
     command.upgrade(config, "head")
+
+
+def migrate_when_there(service: str, url: str, wait_s: float = WAIT_S) -> None:
+    """
+    Migrate once the server can be reached.
+
+    Raises:
+        SystemExit: it cannot be reached for so long.
+    """
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            return migrate(service, url)
+        except OSError as error:
+            if time.monotonic() >= deadline:
+                raise SystemExit(
+                    f"{service}: the server of ATTAIN_{service.upper()}_DATABASE cannot be reached: {error}"
+                ) from None
+            time.sleep(min(RETRY_S, wait_s))
 
 
 def databases(config: Settings, services: list[str]) -> dict[str, str]:
@@ -56,7 +77,7 @@ def main() -> None:
     if unknown:
         parser.error(f"no service {unknown[0]!r}; there are {', '.join(SERVICES)}")
     for service, url in databases(settings(), services).items():
-        migrate(service, url)
+        migrate_when_there(service, url)
         print(f"{service}: schema is current")
 
 

@@ -77,6 +77,7 @@ async def test_evidence_for_those_whose_history_is_being_read_ahead_is_not_lost(
     """Everybody's third piece comes in the order of the sweep, close to where it is, and nothing stays in memory for long."""
     monkeypatch.setattr(sweeping, "SWEEP_LEARNERS", 1)
     monkeypatch.setattr(sweeping, "SWEEP_LEARNERS_MAX", 3)
+    monkeypatch.setattr(sweeping, "NAMES", 7)
     monkeypatch.setattr(memory, "KEYS_MIN", 1)
     trim = memory.Shard.trim
     monkeypatch.setattr(memory.Shard, "trim", lambda shard, _, pieces: trim(shard, 1, pieces))

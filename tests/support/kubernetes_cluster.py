@@ -1,8 +1,9 @@
-"""The rendered small profile on a real cluster, in a namespace of its own that is thrown away."""
+"""The chart's small profile on a real cluster, in a namespace of its own that is thrown away."""
 
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import threading
@@ -16,79 +17,118 @@ import pytest
 from tests.support.engine import TREE
 from tests.support.producer import free_port
 
-PLAIN = TREE / "deploy" / "kubernetes" / "plain" / "small"
+CHART = TREE / "deploy" / "kubernetes" / "attain"
 SERVERS = TREE / "tests" / "system" / "kubernetes" / "servers.yaml"
 COMPOSE = TREE / "deploy" / "compose"
 SERVICES = ("evidence", "progression", "reporting")
-NAMESPACE = "attain"
-START_S_MAX = 150
+START_S_MAX = 180
+
+
+def need_cluster() -> str:
+    """Return the configuration of the cluster for tests; skips with the reason where one cannot be used."""
+    config = os.environ.get("ATTAIN_TEST_KUBECONFIG")
+    if not config:
+        pytest.skip("needs a Kubernetes cluster: ATTAIN_TEST_KUBECONFIG names no configuration")
+    if not os.environ.get("ATTAIN_TEST_IMAGE"):
+        pytest.skip("needs an image that the cluster's nodes have or can pull: ATTAIN_TEST_IMAGE names none")
+    for tool in ("KUBECTL", "HELM"):
+        if shutil.which(os.environ.get(tool, tool.lower())) is None:
+            pytest.skip(f"needs {tool.lower()}: there is none on the path, nor in {tool}")
+    return config
 
 
 class Cluster:
     """The installation: its token key, and commands on it."""
 
     def __init__(self, config: str, folder: Path) -> None:
-        self._kubectl = [os.environ.get("KUBECTL", "kubectl"), "--kubeconfig", config, "--namespace", NAMESPACE]
+        self.namespace = f"attain-test-{secrets.token_hex(3)}"
+        where = ["--kubeconfig", config, "--namespace", self.namespace]
+        self._kubectl = [os.environ.get("KUBECTL", "kubectl"), *where]
+        self._helm = [os.environ.get("HELM", "helm"), *where]
         self.secrets = folder / "secrets"
         subprocess.run([str(COMPOSE / "make-secrets.sh"), str(self.secrets)], check=True, capture_output=True)
 
     def run(
-        self, *arguments: str, text: str | None = None, timeout_s: float = START_S_MAX, check: bool = True
+        self, *arguments: str, text: str | None = None, timeout_s: float = START_S_MAX + 20, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         """Run a command of kubectl in the namespace."""
-        done = subprocess.run(
-            [*self._kubectl, *arguments], input=text, capture_output=True, text=True, timeout=timeout_s, check=False
-        )
-        assert not check or done.returncode == 0, f"kubectl {arguments}: {done.stderr[-3000:]}"
-        return done
+        return _run([*self._kubectl, *arguments], text, timeout_s, check)
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        """Return what the cluster knows of an object."""
+        found: dict[str, Any] = json.loads(self.run("get", kind, name, "--output", "json").stdout)
+        return found
 
     def attain(self, *arguments: str) -> dict[str, Any]:
-        """Run a command of `attain` beside a service; return what `--json` prints."""
-        done = self.run(
-            "exec", "attain-reporting-0", "--", "python", "-m", "deploy.container", "attain", *arguments, "--json",
-            check=False,
-        )  # fmt: skip
+        """Run a command of `attain` beside reporting; return what `--json` prints."""
+        done = self.run("exec", "attain-reporting-0", "--", "python", "-m", "deploy.container", "attain", *arguments,
+                        "--json", check=False)  # fmt: skip
         assert done.stdout, done.stderr[-2000:]
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer | {"exit": done.returncode}
 
+    def scale(self, service: str, replicas: int) -> None:
+        """Set the replicas of a service and wait until there are so many, all ready."""
+        before = self.get("statefulset", f"attain-{service}")["spec"]["replicas"]
+        self.run("scale", f"statefulset/attain-{service}", f"--replicas={replicas}")
+        for gone in range(replicas, before):
+            self.run("wait", "--for=delete", f"pod/attain-{service}-{gone}", "--timeout=90s")
+        self.rolled_out(service)
+
     def rolled_out(self, service: str) -> None:
         """Wait until all replicas of a service are of the last version and ready."""
-        self.run("rollout", "status", f"statefulset/attain-{service}", f"--timeout={START_S_MAX}s", timeout_s=200)
+        self.run("rollout", "status", f"statefulset/attain-{service}", f"--timeout={START_S_MAX}s")
 
-    def pod(self, name: str) -> dict[str, Any]:
-        """Return what the cluster knows of a pod."""
-        found: dict[str, Any] = json.loads(self.run("get", "pod", name, "--output", "json").stdout)
-        return found
-
-    def is_ready(self, name: str) -> bool:
-        """Tell whether a pod is ready."""
-        conditions = self.pod(name)["status"].get("conditions", [])
+    def is_ready(self, pod: str) -> bool:
+        """Tell whether a pod is ready; one that is not there is not."""
+        done = self.run("get", "pod", pod, "--output", "json", check=False)
+        conditions = json.loads(done.stdout)["status"].get("conditions", []) if done.returncode == 0 else []
         return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
+    def restarts(self, pod: str) -> int:
+        """Return how often the container of a pod was started again; 0 before its first start."""
+        done = self.run("get", "pod", pod, "--output", "json", check=False)
+        statuses = json.loads(done.stdout)["status"].get("containerStatuses", []) if done.returncode == 0 else []
+        return sum(int(status["restartCount"]) for status in statuses)
+
     def install(self) -> None:
-        """Make the namespace, its Secrets, the servers, and what the rendering says."""
-        self.run("create", "namespace", NAMESPACE)
+        """Make the namespace, in which nothing may run with rights, its Secrets, the servers, and the release."""
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        self._apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace, "labels": labels}})
         files = {file.name: file.read_text() for file in self.secrets.iterdir()}
-        self._secret("all", files)
+        self._secret("servers", files)
         self._secret("attain-token-key", {"token_key": files["token_key"]})
+        self._secret("attain-credentials", {"issuer.pem": files["credential_key"]})
+        self._secret("attain-migrate", {name: text for name, text in files.items() if "_owner_" in name})
         for service in SERVICES:
-            names = (f"attain_{service}_database", f"attain_{service}_owner_database")
-            self._secret(f"attain-{service}", {name: files[name] for name in names})
+            self._secret(f"attain-{service}", {name: files[name] for name in [f"attain_{service}_database"]})
         self.run("create", "configmap", "databases", f"--from-file={COMPOSE / 'postgres' / 'databases.sh'}")
         self.run("apply", "--filename", str(SERVERS))
         for server in ("postgres", "kafka"):
-            self.run("rollout", "status", f"deployment/{server}", f"--timeout={START_S_MAX}s", timeout_s=200)
-        self.run("apply", "--kustomize", str(PLAIN))
-        for job in ("migrate", "topics"):
-            self.run(
-                "wait", "--for=condition=complete", f"job/attain-{job}", f"--timeout={START_S_MAX}s", timeout_s=200
-            )
-        for service in SERVICES:
-            self.rolled_out(service)
+            self.run("rollout", "status", f"deployment/{server}", f"--timeout={START_S_MAX}s")
+        self._release()
+
+    def _release(self) -> None:
+        repository, _, tag = os.environ["ATTAIN_TEST_IMAGE"].rpartition(":")
+        values = {
+            "image.repository": repository, "image.tag": tag,
+            "secrets.migrate": "attain-migrate", "secrets.credentials": "attain-credentials",
+        }  # fmt: skip
+        _run(
+            [*self._helm, "upgrade", "--install", "attain", str(CHART), "--wait", "--timeout", f"{START_S_MAX}s",
+             "--values", str(CHART / "values-small.yaml"),
+             *(f"--set={name}={value}" for name, value in values.items())],
+            None, 2 * START_S_MAX,
+        )  # fmt: skip
+
+    def remove(self) -> None:
+        """Delete the namespace with all that is in it, and wait until it is gone."""
+        self.run("delete", "namespace", self.namespace, "--wait=true", check=False)
 
     def _secret(self, name: str, data: dict[str, str]) -> None:
-        document = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}
+        self._apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data})
+
+    def _apply(self, document: dict[str, Any]) -> None:
         self.run("apply", "--filename", "-", text=json.dumps(document))
 
     @contextlib.contextmanager
@@ -124,16 +164,13 @@ class Cluster:
 
 @contextlib.contextmanager
 def installed(folder: Path) -> Iterator[Cluster]:
-    """Install on the cluster that `ATTAIN_TEST_KUBECONFIG` names, whose node has the image; remove it at the end."""
-    config = os.environ.get("ATTAIN_TEST_KUBECONFIG")
-    if not config or shutil.which(os.environ.get("KUBECTL", "kubectl")) is None:
-        pytest.skip("needs a Kubernetes cluster: ATTAIN_TEST_KUBECONFIG names no configuration")
-    cluster = Cluster(config, folder)
+    """Install on the cluster that `ATTAIN_TEST_KUBECONFIG` names; remove it at the end."""
+    cluster = Cluster(need_cluster(), folder)
     try:
         cluster.install()
         yield cluster
     finally:
-        cluster.run("delete", "namespace", NAMESPACE, "--wait=true", check=False, timeout_s=120)
+        cluster.remove()
 
 
 def until(claim: Callable[[], bool], within_s: float) -> None:
@@ -142,3 +179,11 @@ def until(claim: Callable[[], bool], within_s: float) -> None:
     while not claim():
         assert time.monotonic() < deadline, f"not within {within_s:.0f} s"
         time.sleep(0.5)
+
+
+def _run(
+    command: list[str], text: str | None, timeout_s: float, check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=timeout_s, check=False)
+    assert not check or done.returncode == 0, f"{command[0]} {command[5:]}: {done.stdout[-500:]}{done.stderr[-3000:]}"
+    return done

@@ -12,10 +12,15 @@ BATCH = 200
 
 
 class Load(threading.Thread):
-    """Sends 1,000 pieces a second in order, each batch again until it is answered; counts what became of each."""
+    """
+    Sends so many pieces a second in order, each batch again until it is answered; counts what became of each.
 
-    def __init__(self, evidence_url: str, token: str) -> None:
+    Two loads on one installation need names of their own, else the second sends the pieces of the first.
+    """
+
+    def __init__(self, evidence_url: str, token: str, rate: int = RATE, name: str = "roll") -> None:
         super().__init__(daemon=True)
+        self._rate, self._name = rate, name
         self._url = f"{evidence_url}/v1/evidence"
         self._token = token
         self._stopped = threading.Event()
@@ -33,9 +38,9 @@ class Load(threading.Thread):
         began = time.monotonic()
         with httpx.Client(headers={"Authorization": f"Bearer {self._token}"}, timeout=20) as client:
             while not self._stopped.is_set():
-                self._send(client, [_piece(self.sent + n) for n in range(BATCH)])
+                self._send(client, [_piece(self._name, self.sent + n) for n in range(BATCH)])
                 self.sent += BATCH
-                time.sleep(max(0.0, began + self.sent / RATE - time.monotonic()))
+                time.sleep(max(0.0, began + self.sent / self._rate - time.monotonic()))
 
     def stop(self) -> None:
         """Stop after the batch on its way."""
@@ -59,9 +64,9 @@ class Load(threading.Thread):
             time.sleep(0.1)
 
 
-def _piece(number: int) -> dict[str, Any]:
+def _piece(name: str, number: int) -> dict[str, Any]:
     return {
-        "id": f"roll-{number}",
+        "id": f"{name}-{number}",
         "source": "urn:test:rolling",
         "learner": f"r-{number % 500}",
         "competencies": [f"river-valley:M1.{1 + number % 3}"],

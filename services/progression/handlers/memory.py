@@ -1,5 +1,8 @@
 """What the owner of a shard keeps in memory."""
 
+import bisect
+from typing import NamedTuple
+
 import msgspec
 
 from services.progression.curriculum import Framework
@@ -22,6 +25,20 @@ unpack_learner = msgspec.msgpack.Decoder(LearnerState).decode
 read_framework = msgspec.json.Decoder(Framework).decode
 
 
+class Stale(NamedTuple):
+    """Learners of a tenant, in order, with keys older than activation `no`; `is_last` where there are no others."""
+
+    tenant: str
+    no: int
+    names: list[str]
+    is_last: bool
+
+    def behind(self, name: str, count: int) -> list[str]:
+        """Return the next ones behind a name."""
+        first = bisect.bisect_right(self.names, name)
+        return self.names[first : first + count]
+
+
 class Shard:
     """The caches of one shard; dropped as a whole when ownership or a commit is lost."""
 
@@ -34,6 +51,8 @@ class Shard:
         self.blocked: dict[Learner, int] = {}
         self.sweep: dict[str, str] = {}
         """Tenants with keys older than their rules, with the learner that the sweep has reached."""
+        self.stale: Stale | None = None
+        """Whom the sweep is to reach next."""
         self.deadline: str | None = None
         """At or before the first instant at which time alone changes something."""
         self.histories: dict[Key, None] = {}

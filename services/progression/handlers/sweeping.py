@@ -18,14 +18,14 @@ from services.progression.handlers.loading import (
     load_histories,
     load_states_of,
 )
-from services.progression.handlers.memory import Shard
+from services.progression.handlers.memory import Shard, Stale
 from services.progression.handlers.outcome import Outcome
 from services.progression.handlers.rules import RuleBook
 from services.progression.inputs import Learner
 from services.progression.recalculation import Moment, recalculation
 from services.progression.tables import journals, key_states, rulebook
 from shared.consumer import Settle
-from shared.database import Database
+from shared.database import Connection, Database
 
 SWEEP_S, SWEEP_ALONE_S = 0.03, 0.12
 """CPU seconds that the refolding of one batch is to take: evidence that arrives meanwhile waits for it; and where none does."""
@@ -33,6 +33,8 @@ ALONE_AFTER_S = 1.0
 """So long nothing has been journalled where none arrives."""
 SWEEP_LEARNERS, SWEEP_LEARNERS_MAX = 20, 500
 """Learners of the first such batch, and of the largest."""
+NAMES = 5_000
+"""Learners that are looked up at once."""
 LEARNERS_A_SLICE = 8
 """Learners refolded before heartbeats, the relay and requests get their turn: about 5 ms."""
 
@@ -109,6 +111,7 @@ class Sweeping:
         page, stirred = await self._page_of(shard, tenant, settle)
         if not page.learners:
             del shard.sweep[tenant]
+            shard.stale = None
             await self.note_recalculations(shard, tenant, "finished", rules.swept, outcome)
             rules.swept = rules.no
             outcome.swept.append((shard.number, tenant, rules.no))
@@ -163,16 +166,26 @@ class Sweeping:
             self._ahead = Ahead(shard, tenant, self._stirred(shard), page)
 
     async def _read(self, shard: Shard, tenant: str) -> Page:
-        no, after = shard.rules[tenant].no, shard.sweep[tenant]
+        no = shard.rules[tenant].no
         async with self._database.connection() as connection:
-            names = await key_states.stale_learners(connection, shard.number, tenant, no, after, self.learners)
-            learners = [(tenant, name) for name in names]
+            learners = [(tenant, name) for name in await self._stale(connection, shard, tenant)]
             if not learners:
                 return Page([], [], [], [])
             states = await key_states.load_learner_states(connection, learners)
             standings = await key_states.load_standings(connection, learners)
             keys = [(row[0], row[1], row[2]) for row in states if row[3] < no]
             return Page(learners, states, standings, await journals.load_evidence(connection, keys))
+
+    async def _stale(self, connection: Connection, shard: Shard, tenant: str) -> list[str]:
+        """Return the names of the next page; they are asked for many pages at a time, because that reads all shards' keys."""
+        no, after, known = shard.rules[tenant].no, shard.sweep[tenant], shard.stale
+        if known is not None and (known.tenant, known.no) == (tenant, no):
+            names = known.behind(after, self.learners)
+            if names or known.is_last:
+                return names
+        names = await key_states.stale_learners(connection, shard.number, tenant, no, after, NAMES)
+        shard.stale = Stale(tenant, no, names, len(names) < NAMES)
+        return names[: self.learners]
 
     def _stirred(self, shard: Shard) -> set[Learner]:
         """Return of whom the last batch has journalled something; (tenant, "") is a decision on the tenant."""
