@@ -139,6 +139,7 @@ class Rebuilder:
                 else:
                     async with self._database.transaction() as connection:
                         await rebuilds.hold(connection, attempt)
+                        await rebuilds.leave_to_the_switch(connection)
                         await rebuilds.move(connection, attempt, shard.shard, pos, batch.last)
                         await write(connection)
                     reach("rebuild.copied")

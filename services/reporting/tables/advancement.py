@@ -5,7 +5,7 @@ from typing import Any
 
 from services.reporting.domain.waiting import Entry
 from services.reporting.tables.schema import table_name
-from services.reporting.tables.writes import upsert
+from services.reporting.tables.writes import upsert_many
 from shared.database import Connection, columns
 
 WaitingKey = tuple[str, str, str, str]
@@ -30,11 +30,10 @@ async def save_waiting(
             elif closed_at is None:
                 closed_at = at
         if entry is not None:
-            opened.append((*key, entry.opened_at, closed_at, entry.due_by, entry.owner, list(entry.detail)))
+            opened.append((*key, entry.opened_at, closed_at, entry.due_by, entry.owner, "\n".join(entry.detail)))
         elif closed_at is not None:
             closed.append((*key, closed_at))
-    rows = [(*row[:-1], "\n".join(row[-1])) for row in opened]
-    await upsert(connection, "waiting", version, columns(rows, 9))
+    await upsert_many(connection, "waiting", version, opened)
     if closed:
         await connection.execute(
             f"update {table_name('waiting', version)} w set closed_at = k.at"

@@ -95,6 +95,15 @@ async def _attempt(connection: Connection, model: str, step: int) -> Attempt:
     return Attempt(model, row["building"], row["live"], row["attempt"])
 
 
+async def leave_to_the_switch(connection: Connection) -> None:
+    """
+    Let the caller's transaction not wait for the disk: the commit of the switch waits for all that was written before it.
+
+    A crash of PostgreSQL before that takes rows and positions together, and the next attempt begins anew.
+    """
+    await connection.execute("set local synchronous_commit = off")
+
+
 async def hold(connection: Connection, attempt: Attempt) -> None:
     """
     Say that the attempt is alive; first statement of each of its transactions.
