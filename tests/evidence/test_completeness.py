@@ -15,9 +15,13 @@ from tests.evidence.running import Running, until
 DAY = datetime.timedelta(days=1)
 
 
+def on(day: int) -> datetime.date:
+    """Return a day of March 2026, of which the 2nd is a Monday."""
+    return datetime.date(2026, 3, day)
+
+
 def march(*days: int) -> list[datetime.date]:
-    """Return days of March 2026, of which the 2nd is a Monday."""
-    return [datetime.date(2026, 3, day) for day in days]
+    return [on(day) for day in days]
 
 
 @pytest.mark.parametrize(
@@ -45,19 +49,19 @@ def test_the_usual_gap_is_the_median_in_school_days(days: list[datetime.date], g
      (4, 19, True), (None, 31, False)],
 )  # fmt: skip
 def test_a_source_is_silent_after_more_than_twice_its_usual_gap(gap: float | None, today: int, silent: bool) -> None:
-    since = silent_since(march(5, 6), gap, *march(today))
+    since = silent_since(march(5, 6), gap, on(today))
 
-    assert since == (march(6)[0] if silent else None)
+    assert since == (on(6) if silent else None)
 
 
 def test_what_is_only_sent_again_or_refused_does_not_end_a_silence() -> None:
-    came = [SourceDay(day, 5, 0, 0, 0) for day in march(2, 3, 4)] + [SourceDay(*march(5), 0, 0, 1, 0)]
-    again = [SourceDay(*march(10), 0, 9, 0, 0), SourceDay(*march(11), 0, 0, 0, 4)]
+    came = [SourceDay(day, 5, 0, 0, 0) for day in march(2, 3, 4)] + [SourceDay(on(5), 0, 0, 1, 0)]
+    again = [SourceDay(on(10), 0, 9, 0, 0), SourceDay(on(11), 0, 0, 0, 4)]
 
-    found = source_of("lms", *march(2), [*came, *again], Waiting(1, 4), today=march(11)[0], window=8)
+    found = source_of("lms", on(2), [*came, *again], Waiting(1, 4), today=on(11), window=8)
 
     assert (found.usual_gap, found.last_evidence, found.last_heard, found.silent_since) == (
-        1, *march(5), *march(11), *march(5),
+        1, on(5), on(11), on(5),
     )  # fmt: skip
     assert [each.day for each in found.days] == march(4, 5, 10, 11)
     assert found.sent == {"accepted": 5, "duplicate": 9, "parked": 1, "rejected": 4}
