@@ -352,7 +352,7 @@ def test_a_key_file_makes_the_tokens_for_a_stack_that_is_not_local(tmp_path: Pat
 
 def test_silent_sources_come_first() -> None:
     sent, waiting = {"accepted": 1_412, "duplicate": 20, "parked": 0, "rejected": 1}, {"parked": 3, "quarantined": 0}
-    base = {"sent": sent, "waiting": waiting, "last_evidence": "2026-03-06"}
+    base: dict[str, Any] = {"sent": sent, "waiting": waiting, "last_evidence": "2026-03-06"}
     items = [
         base | {"source": "", "last_evidence": None, "usual_gap": None, "silent_since": None},
         base | {"source": "lms", "usual_gap": 1.0, "silent_since": None},

@@ -112,7 +112,7 @@ async def test_what_flows_at_last_did_not_arrive_again(service: Running) -> None
     await service.publish_framework("f", "1", "2", tenant=tenant, version="v2")
 
     async def flowed() -> bool:
-        return (await asked(service, tenant))["lms"]["waiting"]["parked"] == 0
+        return bool((await asked(service, tenant))["lms"]["waiting"]["parked"] == 0)
 
     await until(flowed)
     after = (await asked(service, tenant))["lms"]
