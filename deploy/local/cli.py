@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "ingest": "ingest:ingest",
     "correct": "correct:correct",
     "quarantine": "quarantine:quarantine",
+    "completeness": "completeness:completeness",
     "drain": "drain:drain",
     "learner": "learner:learner",
     "class": "class_:class_",

@@ -121,15 +121,15 @@ class Service:
             app.state.credentials = CredentialReader(self._database, config, people, looks)
             app.state.exporter = Exporter(self._database, config, evidence_peer, looks)
             app.state.watcher = Watcher(self._database, app.state.districts)
+            in_evidence, in_progression = OnBehalf(evidence_peer, config), OnBehalf(progression_peer, config)
             app.state.pages = Pages(
                 self._database, records=app.state.reader, classes=app.state.classes, queues=app.state.queues,
                 districts=app.state.districts, people=people, evidence=app.state.evidence,
-                progression=progression_peer,
+                progression=progression_peer, in_evidence=in_evidence,
             )  # fmt: skip
             provider = Provider(config)
             stack.push_async_callback(provider.close)
             app.state.provider, app.state.sessions = provider, Sessions(self._database, config)
-            in_evidence, in_progression = OnBehalf(evidence_peer, config), OnBehalf(progression_peer, config)
             app.state.in_evidence = in_evidence
             app.state.capturing = Capturing(
                 self._database, evidence=evidence_peer, progression=progression_peer, in_evidence=in_evidence,

@@ -9,6 +9,7 @@ import pytest
 from services.reporting.entrypoints.examples import (
     ACCESSES,
     CLASS,
+    COMPLETENESS,
     EQUITY,
     EXPORT,
     GROWTH,
@@ -204,6 +205,7 @@ async def test_every_read_has_an_etag(reporting: Running, path: str) -> None:
         "/v1/classes/k/mastery",
         "/v1/queues/confirm",
         "/v1/districts/d/mastery",
+        "/v1/districts/d/completeness",
     ],
 )
 async def test_tables_come_as_csv(reporting: Running, path: str) -> None:
@@ -237,6 +239,7 @@ async def test_a_csv_cell_is_no_formula(reporting: Running) -> None:
         ("/v1/districts/d/levels", LEVELS),
         ("/v1/districts/d/testing", TESTING),
         ("/v1/districts/d/watch", WATCH),
+        ("/v1/districts/d/completeness", COMPLETENESS),
         ("/v1/districts/d/equity", EQUITY),
         ("/v1/exports/school", EXPORT),
     ],

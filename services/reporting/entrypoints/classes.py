@@ -4,10 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 
-from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Waited, answer, csv_answer, part
+from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Waited, answer, part
 from services.reporting.entrypoints.examples import CLASS, NEEDS, QUEUE, QUEUES, example
 from services.reporting.handlers.classes import ClassReader
 from services.reporting.handlers.queues import QueueReader
+from shared.csv_answers import csv_answer
 
 router = APIRouter(tags=["classes"])
 Classes = Annotated[ClassReader, part("classes")]
