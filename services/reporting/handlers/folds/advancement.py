@@ -13,6 +13,7 @@ from services.reporting.tables.writes import Unfolded, forget, upsert_many
 from shared.consumer import Settle, ShardBatch, Write
 from shared.database import Connection
 from shared.events import Envelope
+from shared.public_events import SNAPSHOT_CLOSED
 
 _decode = msgspec.json.Decoder(Told).decode
 
@@ -28,12 +29,15 @@ class AdvancementFold(Fold):
         waiting: dict[WaitingKey, list[tuple[str, Entry | None]]] = {}
         unfolded: list[Unfolded] = []
         erased: set[tuple[str, str]] = set()
+        terms: list[tuple[str, str, int, int]] = []
         for batch in batches:
             async for some in in_turns(batch.events):
                 for event in some:
                     kind = kind_of(event.type)
                     if event.type == ERASED:
                         erased.add((event.tenant, event.subject))
+                    if event.type == SNAPSHOT_CLOSED:
+                        terms.append((event.tenant, event.subject, event.shard, event.position))
                     if kind is None:
                         continue
                     try:
@@ -49,6 +53,7 @@ class AdvancementFold(Fold):
 
         async def write(connection: Connection) -> None:
             await upsert_many(connection, "advancement", self.version, rows)
+            await upsert_many(connection, "term_told", self.version, sorted(terms))
             await save_waiting(connection, self.version, waiting)
             await forget(connection, self.model, self.consumer, erased)
             await self._keep_aside(connection, unfolded)
