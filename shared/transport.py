@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 from faststream import AckPolicy
@@ -19,6 +19,23 @@ from shared.kafka_security import security
 from shared.settings import Settings
 
 BATCH_STOP_S = 8
+FETCH_WAIT_MS = 25
+
+
+class Pace(NamedTuple):
+    """
+    How eagerly a topic is read.
+
+    `fetch_wait_ms` bounds how long what arrives may be overlooked: a partition that was still full when the broker was
+    asked is asked for again only once that request is over. Small batches begin `gap_ms` apart.
+    """
+
+    fetch_wait_ms: int
+    gap_ms: int
+
+
+LEISURELY = Pace(100, 50)
+"""For what nobody waits for by milliseconds; a consumer that is asked for forty times a second costs 2 % of a core."""
 OnRecords = Callable[[Sequence[ConsumerRecord[bytes, bytes]]], Awaitable[None]]
 
 
@@ -51,12 +68,14 @@ def subscribe(
     *,
     listener: ConsumerRebalanceListener | None = None,
     description: str = "",
+    pace: Pace | None = None,
 ) -> BatchSubscriber:
     """
-    Hand the raw records of every poll of a topic to `on_records`, which must not raise.
+    Hand the raw records of every poll of a topic to `on_records`, which must not raise; as soon as they come without a `pace`.
 
     Offsets are never acknowledged here: who handles the records knows when they are durable.
     """
+    pace = pace or Pace(FETCH_WAIT_MS, settings.batch_gap_ms)
     subscriber: BatchSubscriber = broker.subscriber(
         Topic(topic, declare=False),
         group_id=f"{group}{settings.topic_suffix}",
@@ -66,7 +85,7 @@ def subscribe(
         batch_timeout_ms=settings.batch_wait_ms,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=2 << 20,
-        fetch_max_wait_ms=25,
+        fetch_max_wait_ms=pace.fetch_wait_ms,
         session_timeout_ms=int(settings.session_timeout_s * 1000),
         heartbeat_interval_ms=int(settings.session_timeout_s * 1000 / 5),
         rebalance_timeout_ms=60_000,
@@ -79,7 +98,7 @@ def subscribe(
     )
 
     # FastStream's own poll sleeps once more after an empty one: up to twice the wait on every hop.
-    subscriber.get_msg = _Poll(settings)  # type: ignore[method-assign]
+    subscriber.get_msg = _Poll(settings, pace.gap_ms)  # type: ignore[method-assign]
 
     @subscriber
     async def handle(message: InjectedMessage) -> None:
@@ -88,11 +107,13 @@ def subscribe(
     return subscriber
 
 
-def subscribe_consumer(broker: KafkaBroker, consumer: ShardConsumer, settings: Settings) -> None:
+def subscribe_consumer(
+    broker: KafkaBroker, consumer: ShardConsumer, settings: Settings, pace: Pace | None = None
+) -> None:
     """Feed a shard consumer from its topic, in a group of its own name."""
     subscriber = subscribe(
         broker, consumer.topic, consumer.name, consumer.on_records, settings,
-        listener=consumer, description=f"{consumer.name} folds the log {consumer.log_name}",
+        listener=consumer, description=f"{consumer.name} folds the log {consumer.log_name}", pace=pace,
     )  # fmt: skip
     consumer.kafka = lambda: subscriber.consumer
 
@@ -101,14 +122,14 @@ class _Poll:
     """
     Returns what has come as soon as anything has; nothing after `batch_wait_ms`.
 
-    Small batches are kept `batch_gap_ms` apart: each costs ten statements and requests, whatever it holds, so that
+    Small batches are kept `gap_ms` apart: each costs ten statements and requests, whatever it holds, so that
     without a gap a few hundred events a second would keep two cores busy with batches of two or three.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, gap_ms: int) -> None:
         self._wait_ms = settings.batch_wait_ms
         self._records_max = settings.batch_records
-        self._gap_s = settings.batch_gap_ms / 1000
+        self._gap_s = gap_ms / 1000
         self._next_at = 0.0
 
     async def __call__(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord[bytes, bytes], ...]:

@@ -51,7 +51,7 @@ from shared.settings import Settings
 from shared.starting import check_schema, settings_of
 from shared.tenant_limits import limit_tenants
 from shared.topics import CURRICULUM, EVIDENCE, QUARANTINED, ROSTER
-from shared.transport import make_broker, subscribe_consumer
+from shared.transport import LEISURELY, make_broker, subscribe_consumer
 from shared.web import feed_router, operations_router
 
 DESCRIPTION = "What was observed: validated, identified, aligned, deduplicated, kept."
@@ -88,7 +88,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     submitted = SubmittedEvidence(intake, quarantine, config)
     broker = make_broker(config)
     submitted.subscribe(broker)
-    subscribe_consumer(broker, curriculum, config)
+    subscribe_consumer(broker, curriculum, config, LEISURELY)
     tasks = Tasks()
     tally = Tally(EVIDENCE.log)
     checks = IntakeChecks(database, evidence, tally, writer.counts)

@@ -10,7 +10,7 @@ from shared.consumer import ShardConsumer
 from shared.database import Database
 from shared.feed import FeedClient
 from shared.settings import Settings
-from shared.transport import subscribe
+from shared.transport import LEISURELY, subscribe
 
 
 class ModelConsumer(ShardConsumer):
@@ -41,5 +41,6 @@ def subscribe_model(broker: KafkaBroker, consumer: ModelConsumer, settings: Sett
     subscriber = subscribe(
         broker, consumer.topic, f"reporting-{consumer.model}", consumer.on_records, settings,
         listener=consumer, description=f"reporting folds the log {consumer.log_name} into {consumer.model}",
+        pace=LEISURELY,
     )  # fmt: skip
     consumer.kafka = lambda: subscriber.consumer
