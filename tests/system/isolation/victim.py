@@ -114,8 +114,8 @@ async def settle(stack: Stack, name: str) -> Victim:
         "quarantine_id": "1", "merge": learner, "key_id": key["key_id"], "line_item": "beehive-line",
         "sourced_id": "beehive-result", "form": "caliper", "competency": "beemath:c0", "framework": "beemath",
         "level": "beemath:1", "policy": shadow["hash"], "change": "resume", "class_id": "beehive-class",
-        "school": "beehive-school", "district": "beehive-district", "session": "2025-beehive", "term": "beehive term", "queue": "ready",
-        "model": "mastery", "table": "mastery", "shard": str(shard_of(district.tenant, learner, 8)),
+        "school": "beehive-school", "district": "beehive-district", "session": "2025-beehive", "queue": "ready",
+        "term": "beehive term", "model": "mastery", "table": "mastery", "shard": str(shard_of(district.tenant, learner, 8)),
         "id of webhook": hook["id"], "id of proposal": proposal["id"], "id of decision": decided,
     })  # fmt: skip
 
