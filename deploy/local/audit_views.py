@@ -28,7 +28,7 @@ from shared.contracts import (
     RosterStaff,
 )
 from shared.events import Envelope
-from shared.public_events import SNAPSHOT_CLOSED
+from shared.public_events import SNAPSHOT_CLOSED, SnapshotClosed
 
 if TYPE_CHECKING:
     from deploy.local.audit import Findings
@@ -116,9 +116,9 @@ def fold_curriculum(event: Envelope, tables: Tables) -> None:
 def fold_advancement(event: Envelope, tables: Tables) -> None:
     """Fold a public event: a row of the log, and what it opens and closes; or where a term was closed."""
     if event.type == SNAPSHOT_CLOSED:
-        key = (event.tenant, event.subject, event.shard)
-        row = dict(zip(KEYS["term_told"], key, strict=True)) | {"position": event.position}
-        tables["term_told"][key] = row
+        place = (event.tenant, msgspec.json.decode(event.data, type=SnapshotClosed).session, event.shard)
+        row = dict(zip(KEYS["term_told"], place, strict=True)) | {"position": event.position}
+        tables["term_told"][place] = row
     kind = kind_of(event.type)
     if kind is None:
         return
