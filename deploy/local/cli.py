@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "rollover": "rollover:rollover",
     "policy": "policy:policy",
     "settings": "settings:settings",
+    "term": "term:term",
     "alignment": "alignment:alignment",
     "onboard": "onboard:onboard",
     "ingest": "ingest:ingest",

@@ -31,6 +31,7 @@ from services.reporting.handlers.rebuilding import Rebuilder
 from services.reporting.handlers.reconciling import ShownCheck
 from services.reporting.handlers.sessions import Sessions
 from services.reporting.handlers.signing_off import SigningOff
+from services.reporting.handlers.terms import TermReader
 from services.reporting.handlers.watching import Watcher
 from services.reporting.tables.at_once import AtOnce
 from services.reporting.tables.reads import live_versions, snapshot
@@ -116,6 +117,7 @@ class Service:
             at_once = AtOnce(self._database)
             app.state.reader = Reader(self._database, config, at_once, curricula, looks)
             app.state.classes = ClassReader(self._database, at_once, curricula, looks)
+            app.state.terms = TermReader(self._database, config, curricula, looks)
             app.state.queues = QueueReader(self._database, config, looks)
             app.state.districts = DistrictReader(self._database, Groups(evidence_peer, config), limits, config)
             app.state.credentials = CredentialReader(self._database, config, people, looks)

@@ -46,6 +46,17 @@ CLASS: dict[str, Any] = {
     "titles": {"maths:3.NF.1": "Understand unit fractions"}, "counts": {"maths:3.NF.1": {"mastered": 1}},
     "rows": [{"learner": RECORD["learner"], "statuses": {"maths:3.NF.1": "mastered"}}],
 }  # fmt: skip
+TERMS: dict[str, Any] = {
+    "items": [{"term": "2025-26 spring", "closed_at": _AT, "closed_by": "office", "complete": True}]
+}
+_AMENDED = PAGE_OF_EVENTS["items"][0] | {"kind": "competency.withdrawn"}
+TERM_RECORD: dict[str, Any] = {
+    "term": "2025-26 spring", "closed_at": _AT, "learner": RECORD["learner"], "items": RECORD["items"],
+    "amendments": [_AMENDED],
+}  # fmt: skip
+TERM_CLASS: dict[str, Any] = {
+    "term": "2025-26 spring", "closed_at": _AT, "mastery": CLASS, "amendments": [_AMENDED]
+}  # fmt: skip
 _WAITS = {
     "learner": RECORD["learner"], "queue": "sign_off", "scope": "maths#Mathematics/3", "title": "Mathematics, level 3",
     "opened_at": _AT, "age_days": 6, "due_by": None, "overdue": False, "owner": "teacher", "detail": [],
