@@ -12,11 +12,15 @@ from faststream.specification import AsyncAPI
 
 from shared.contracts import EVENTS
 from shared.event_log import EventLog
-from shared.public_events import ADVANCEMENT_EVENTS
+from shared.public_events import ADVANCEMENT_EVENTS, SNAPSHOT_CLOSED, SnapshotClosed
 from shared.support_events import SUPPORT_EVENTS
 from shared.topics import TOPICS
 
-DATA = EVENTS | {"advancement": ADVANCEMENT_EVENTS, "support": SUPPORT_EVENTS}
+DATA = EVENTS | {
+    "progression": EVENTS["progression"] | {SNAPSHOT_CLOSED: SnapshotClosed},
+    "advancement": ADVANCEMENT_EVENTS,
+    "support": SUPPORT_EVENTS,
+}
 """The data of every event type that is described, by log."""
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}: events</title>
 <style>body{{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}}

@@ -13,6 +13,8 @@ import msgspec
 from shared.contracts import Status
 from shared.public_members import Basis, By, Cause, Learner, Policy, Reason, Scope
 
+SNAPSHOT_CLOSED = "attain.snapshot.closed.v1"
+
 
 class PublicEvent(msgspec.Struct, frozen=True, kw_only=True):
     """
@@ -202,6 +204,20 @@ class Recalculation(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason
 
 
+class SnapshotClosed(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A term (`session`) is over: what was told of every state in this part of the log before this event is its snapshot, and
+    stays. It concerns no learner, and comes on the log `progression` too, at the same place among the states.
+    """
+
+    session: str
+    closed_by: str
+    part: Part
+    decided_at: str
+    cause: Cause
+    reason: Reason
+
+
 class Identified(msgspec.Struct, frozen=True, kw_only=True):
     """
     The learner `from` turned out to be the learner `into`, or not to be: key anew. It concerns no scope.
@@ -252,5 +268,6 @@ ADVANCEMENT_EVENTS: dict[str, type[msgspec.Struct]] = {
     "attain.learner.erased.v1": Erased,
     "attain.recalculation.started.v1": Recalculation,
     "attain.recalculation.finished.v1": Recalculation,
+    SNAPSHOT_CLOSED: SnapshotClosed,
 }
 """The data of every public event type that is told."""

@@ -16,6 +16,7 @@ import msgspec
 
 from deploy.local.audit_erasures import look_for_erased
 from deploy.local.audit_sources import Sources, State
+from deploy.local.audit_terms import audit_terms
 from deploy.local.audit_views import audit_read_models
 from deploy.local.options import checked
 from services.progression.curriculum import Framework
@@ -30,6 +31,7 @@ from services.progression.policy import Policy, policy_from
 from services.progression.rules import Activation, Rules, cause_of
 from services.progression.standing import rule_of
 from services.progression.telling import Trigger
+from services.progression.terms import TERM_CLOSED, closing
 from shared.contracts import EVIDENCE_RECORDED, MasteryUpdated
 from shared.events import Envelope
 
@@ -108,6 +110,7 @@ def audit(sources: Sources, tenant: str | None, say: Callable[[str], None]) -> F
     _compare(computed, held, "progression", findings)
     _compare(computed, shown, "reporting", findings)
     audit_read_models(sources, tenant, findings, say)
+    audit_terms(sources, tenant, findings, say)
     look_for_erased(sources, tenant, [*held, *shown], findings)
     findings.state_digest = digest(computed, sources.identities(tenant))
     return findings
@@ -130,6 +133,7 @@ def _audit_shard(
     fold = _fold_journal(journal, events, tenant, documents)
     learners = {(change.tenant, change.learner): LearnerState() for change in fold.changes}
     expected = {told.id for told in fold.tell(learners)} | _identities(journal, events, tenant)
+    expected |= _closings(shard, len(told_heads["advancement"]), journal, tenant)
     told = [
         event.id
         for log, head_of in told_heads.items()
@@ -156,6 +160,15 @@ def _identities(journal: list[list[Any]], events: dict[int, Envelope], tenant: s
         if body is None and input_pos in events and (tenant is None or of == tenant)
     )
     return {told.id for told in found if told is not None}
+
+
+def _closings(shard: int, shards: int, journal: list[list[Any]], tenant: str | None) -> set[str]:
+    """Return the ids of the public events on terms that are closed."""
+    return {
+        closing(of, input_id, msgspec.Raw(body.encode()), shard, shards).id
+        for _, of, _, _, kind, input_id, _, _, body in journal
+        if kind == TERM_CLOSED and (tenant is None or of == tenant)
+    }
 
 
 def _check_density(

@@ -1,11 +1,11 @@
 """
 The part of the audit on read models: every table computed again from its log by a plain fold, and compared row by row.
 
-States are compared by `audit`, with what the evidence gives. Of the services this shares the contracts and the pure rule of
-what opens and closes an entry of a queue.
+States are compared by `audit`, with what the evidence gives, and what terms ended with by `audit_terms`. Of the services this
+shares the contracts and the pure rule of what opens and closes an entry of a queue.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -28,6 +28,7 @@ from shared.contracts import (
     RosterStaff,
 )
 from shared.events import Envelope
+from shared.public_events import SNAPSHOT_CLOSED, SnapshotClosed
 
 if TYPE_CHECKING:
     from deploy.local.audit import Findings
@@ -47,6 +48,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "association": ("tenant", "framework", "version", "origin", "destination", "type"),
     "advancement": ("tenant", "learner", "position"),
     "waiting": ("tenant", "learner", "scope", "queue"),
+    "term_told": ("tenant", "term", "shard"),
 }
 _ROSTER: dict[str, tuple[str, type[msgspec.Struct]]] = {
     ROSTER_SCHOOL: ("school", RosterSchool),
@@ -58,7 +60,7 @@ _ROSTER: dict[str, tuple[str, type[msgspec.Struct]]] = {
 
 
 def audit_read_models(sources: "Sources", tenant: str | None, findings: "Findings", say: Callable[[str], None]) -> None:
-    """Compare every read-model table but that of states with its log, of one tenant or of all."""
+    """Compare every read-model table but those of states with its log, of one tenant or of all."""
     say("recomputing the read models from their logs")
     computed: Tables = {table: {} for table in KEYS}
     for client, log, fold in (
@@ -71,7 +73,7 @@ def audit_read_models(sources: "Sources", tenant: str | None, findings: "Finding
                 fold(event, computed)
     for table, keys in KEYS.items():
         held = {tuple(row[key] for key in keys): row for row in sources.rows(table, tenant)}
-        _compare(table, computed[table], held, findings)
+        compare(table, computed[table], held, findings)
 
 
 def _events(sources: "Sources", client: httpx.Client, log: str) -> Iterable[Envelope]:
@@ -112,7 +114,11 @@ def fold_curriculum(event: Envelope, tables: Tables) -> None:
 
 
 def fold_advancement(event: Envelope, tables: Tables) -> None:
-    """Fold a public event: a row of the log, and what it opens and closes."""
+    """Fold a public event: a row of the log, and what it opens and closes; or where a term was closed."""
+    if event.type == SNAPSHOT_CLOSED:
+        place = (event.tenant, msgspec.json.decode(event.data, type=SnapshotClosed).session, event.shard)
+        row = dict(zip(KEYS["term_told"], place, strict=True)) | {"position": event.position}
+        tables["term_told"][place] = row
     kind = kind_of(event.type)
     if kind is None:
         return
@@ -135,7 +141,8 @@ def fold_advancement(event: Envelope, tables: Tables) -> None:
             waiting[key]["closed_at"] = told.decided_at
 
 
-def _compare(table: str, computed: Rows, held: Rows, findings: "Findings") -> None:
+def compare(table: str, computed: Mapping[Any, Any], held: Mapping[Any, Any], findings: "Findings") -> None:
+    """Note where a table holds other rows, by their keys, than were computed."""
     different = [key for key in computed.keys() | held.keys() if computed.get(key) != held.get(key)]
     for key in different[:3]:
         findings.note(f"reporting {table} {key}: holds {held.get(key)}, computed {computed.get(key)}")

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from services.evidence.entrypoints.alignments import alignments_router
+from services.evidence.entrypoints.completeness import completeness_router
 from services.evidence.entrypoints.evidence import evidence_router
 from services.evidence.entrypoints.formats import formats_router
 from services.evidence.entrypoints.kafka import SubmittedEvidence
@@ -112,6 +113,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         own_activities_router(database),
         alignments_router(database, alignments, releaser.wake, config),
         quarantine_router(database, quarantine),
+        completeness_router(database),
         roster_router(database, Rosters(database, roster, learners), config),
         rollover_router(Rollovers(database, roster)),
         feed_router(database, logs, config),

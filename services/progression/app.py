@@ -17,6 +17,7 @@ from services.progression.entrypoints.routes import make_router
 from services.progression.entrypoints.settings import settings_router
 from services.progression.entrypoints.shadowing import shadowing_router
 from services.progression.entrypoints.supporting import supporting_router
+from services.progression.entrypoints.terms import terms_router
 from services.progression.entrypoints.webhooks import webhooks_router
 from services.progression.handlers.adopting import Adoptions
 from services.progression.handlers.decisions import Decisions
@@ -87,6 +88,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     app.include_router(make_router(database, decisions, config))
     app.include_router(frameworks_router(database, decisions, config))
     app.include_router(settings_router(decisions, config))
+    app.include_router(terms_router(decisions, config))
     judgements = Judgements(database, logs, config, clock)
     app.include_router(deciding_router(judgements, database))
     app.include_router(supporting_router(database, judgements))

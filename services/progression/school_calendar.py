@@ -10,8 +10,9 @@ import functools
 import zoneinfo
 from collections.abc import Iterable
 
+from shared.weekdays import weekday_of, weekdays_to
+
 BREAKS_MAX = 100
-WEEKDAYS = 5
 DAY = datetime.timedelta(days=1)
 
 
@@ -44,7 +45,7 @@ def school_day_after(day: datetime.date, days: int, breaks: str) -> datetime.dat
     """Return the so-many-th school day after a day; the day itself for none."""
     if not days:
         return day
-    at, left = _weekdays_to(day), days
+    at, left = weekdays_to(day), days
     for first, last in _weekdays_out(breaks):
         if last <= at:
             continue
@@ -53,13 +54,12 @@ def school_day_after(day: datetime.date, days: int, breaks: str) -> datetime.dat
             break
         left -= before
         at = last
-    weeks, place = divmod(at + left - 1, WEEKDAYS)
-    return datetime.date.fromordinal(weeks * 7 + place + 1)
+    return weekday_of(at + left)
 
 
 def school_days_between(since: datetime.date, until: datetime.date, breaks: str) -> int:
     """Return how many school days come after one day, up to and with another."""
-    from_, to = _weekdays_to(since), _weekdays_to(until)
+    from_, to = weekdays_to(since), weekdays_to(until)
     out = sum(max(0, min(last, to) - max(first - 1, from_)) for first, last in _weekdays_out(breaks))
     return max(0, to - from_ - out)
 
@@ -75,14 +75,8 @@ def midnight_after(day: datetime.date, time_zone: str) -> str:
     return over.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _weekdays_to(day: datetime.date) -> int:
-    """Return the days from Monday to Friday since the beginning of the calendar, the day itself among them."""
-    weeks, place = divmod(day.toordinal() - 1, 7)
-    return weeks * WEEKDAYS + min(place + 1, WEEKDAYS)
-
-
 @functools.lru_cache(maxsize=1024)
 def _weekdays_out(breaks: str) -> tuple[tuple[int, int], ...]:
-    """Return the weekdays in breaks, as numbers of `_weekdays_to`, first and last; breaks of weekends alone have none."""
-    found = ((_weekdays_to(first - DAY) + 1, _weekdays_to(last)) for first, last in days_of(breaks))
+    """Return the weekdays in breaks, as numbers of `weekdays_to`, first and last; breaks of weekends alone have none."""
+    found = ((weekdays_to(first - DAY) + 1, weekdays_to(last)) for first, last in days_of(breaks))
     return tuple((first, last) for first, last in found if first <= last)

@@ -31,6 +31,7 @@ from services.reporting.handlers.rebuilding import Rebuilder
 from services.reporting.handlers.reconciling import ShownCheck
 from services.reporting.handlers.sessions import Sessions
 from services.reporting.handlers.signing_off import SigningOff
+from services.reporting.handlers.terms import TermReader
 from services.reporting.handlers.watching import Watcher
 from services.reporting.tables.at_once import AtOnce
 from services.reporting.tables.reads import live_versions, snapshot
@@ -116,20 +117,21 @@ class Service:
             at_once = AtOnce(self._database)
             app.state.reader = Reader(self._database, config, at_once, curricula, looks)
             app.state.classes = ClassReader(self._database, at_once, curricula, looks)
+            app.state.terms = TermReader(self._database, config, curricula, looks)
             app.state.queues = QueueReader(self._database, config, looks)
             app.state.districts = DistrictReader(self._database, Groups(evidence_peer, config), limits, config)
             app.state.credentials = CredentialReader(self._database, config, people, looks)
             app.state.exporter = Exporter(self._database, config, evidence_peer, looks)
             app.state.watcher = Watcher(self._database, app.state.districts)
+            in_evidence, in_progression = OnBehalf(evidence_peer, config), OnBehalf(progression_peer, config)
             app.state.pages = Pages(
                 self._database, records=app.state.reader, classes=app.state.classes, queues=app.state.queues,
                 districts=app.state.districts, people=people, evidence=app.state.evidence,
-                progression=progression_peer,
+                progression=progression_peer, in_evidence=in_evidence,
             )  # fmt: skip
             provider = Provider(config)
             stack.push_async_callback(provider.close)
             app.state.provider, app.state.sessions = provider, Sessions(self._database, config)
-            in_evidence, in_progression = OnBehalf(evidence_peer, config), OnBehalf(progression_peer, config)
             app.state.in_evidence = in_evidence
             app.state.capturing = Capturing(
                 self._database, evidence=evidence_peer, progression=progression_peer, in_evidence=in_evidence,

@@ -13,6 +13,7 @@ from tests.reporting.builders import (
     Event,
     assignment,
     class_,
+    closing,
     competency,
     enrolment,
     framework,
@@ -33,6 +34,7 @@ LOGS: dict[str, list[Event]] = {
     "advancement": [
         happened("ada", "level.sign_off_requested", "m#Maths/1", approver_roles=["teacher"]),
         happened("ada", "level.advanced", "m#Maths/1"), happened("ada", "level.ready", "m#Maths/2"),
+        closing("spring", "spring", 0),
     ],
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ import pytest
 
 from deploy.local.cli import main
 from deploy.local.commands.asking import patiently
+from deploy.local.commands.completeness import text as sources_text
 from deploy.local.commands.drain import waiting_stage
 from deploy.local.commands.files import ItemFile, with_source
 from deploy.local.commands.learner import text
@@ -347,3 +348,24 @@ def test_a_key_file_makes_the_tokens_for_a_stack_that_is_not_local(tmp_path: Pat
 
     assert (made["tenant"], made["scope"]) == ("demo", "admin service")
     assert given == "given"
+
+
+def test_silent_sources_come_first() -> None:
+    sent, waiting = {"accepted": 1_412, "duplicate": 20, "parked": 0, "rejected": 1}, {"parked": 3, "quarantined": 0}
+    base: dict[str, Any] = {"sent": sent, "waiting": waiting, "last_evidence": "2026-03-06"}
+    items = [
+        base | {"source": "", "last_evidence": None, "usual_gap": None, "silent_since": None},
+        base | {"source": "lms", "usual_gap": 1.0, "silent_since": None},
+        base | {"source": "sis", "usual_gap": 2.5, "silent_since": "2026-03-06"},
+    ]
+
+    head, *lines = sources_text(items, 28).splitlines()
+
+    assert head == "1 of 3 sources silent; last 28 days:"
+    assert [line.split(":")[0].split() for line in lines] == [
+        ["silent", "sis"], ["no", "habit", "yet", "(source", "not", "known)"], ["heard", "lms"],
+    ]  # fmt: skip
+    assert lines[0].endswith(
+        "last evidence 2026-03-06, every 2.5 school days; 1,412 accepted, 20 duplicate, 1 refused; now 3 parked, 0 quarantined"
+    )
+    assert "last evidence never; " in lines[1]

@@ -25,6 +25,7 @@ from shared.contracts import (
     RosterStaff,
     Status,
 )
+from shared.public_events import SNAPSHOT_CLOSED
 from shared.settings import Settings
 
 Event = tuple[str, str, object]
@@ -63,6 +64,14 @@ def happened(learner: str, kind: str, scope: str, **members: Any) -> Event:
         "mode": "live",
     }  # fmt: skip
     return f"attain.{kind}.v1", learner, data | members
+
+
+def closing(learner: str, term: str, shard: int) -> Event:
+    """Return the event that a term is closed in the shard of a learner."""
+    part = {"shard": shard, "of": 8}
+    data = {"session": term, "closed_by": "office", "part": part, "decided_at": SHOWN_AT,
+            "cause": {"kind": "decision", "id": "d"}, "reason": {"code": "closed", "text": "Over."}}  # fmt: skip
+    return SNAPSHOT_CLOSED, learner, data
 
 
 def checkpoint(learner: str, evidence: int) -> Event:

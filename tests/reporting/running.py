@@ -142,6 +142,15 @@ def evidence_app(producer: Producer, people: Sequence[dict[str, str]]) -> FastAP
         items = [item for item in producer.groups if item["learner"] > after] if tenant == "demo" else []
         return {"items": items, "next": items[-1]["learner"] if items else after}
 
+    @app.get("/v1/sources/completeness")
+    async def sources(request: Request) -> dict[str, Any]:
+        caller = Authenticator(producer.settings).identify(request.headers.get("authorization"))
+        caller.require("records:read")
+        sent = {"accepted": 412, "duplicate": 20, "parked": 3, "rejected": 1}
+        source = {"source": f"lms of {caller.subject}", "last_evidence": "2026-03-06", "usual_gap": 1.0, "sent": sent,
+                  "silent_since": "2026-03-06", "waiting": {"parked": 3, "quarantined": 1}}  # fmt: skip
+        return {"days": 28, "items": [source], "next": None}
+
     @app.post("/v1/names")
     async def names(request: Request) -> dict[str, str]:
         Authenticator(producer.settings).identify(request.headers.get("authorization")).require("service")

@@ -15,7 +15,8 @@ from services.evidence.formats.reading import Origin
 from services.reporting.entrypoints.examples import ONEROSTER
 from services.reporting.tables.schema import MODELS
 from shared.contracts import Competency
-from tests.reporting.builders import class_, enrolment, framework, happened, mastery, school, staff
+from shared.shards import shard_of
+from tests.reporting.builders import class_, closing, enrolment, framework, happened, mastery, school, staff
 from tests.reporting.running import Running
 from tests.support.shared_data import shared_file
 
@@ -40,7 +41,9 @@ async def told(reporting: Running) -> None:
         "progression", mastery(ADA, "m:a", score=3.25), mastery(ADA, "m:b", "not_yet", score=None), mastery(BO, "m:a"),
         mastery(BO, "m:b", "no_evidence", score=None),
     )  # fmt: skip
-    await reporting.told("advancement", happened(ADA, "competency.mastered", "m:a"))
+    over = closing(ADA, "spring", shard_of("demo", ADA, reporting.config.shards))
+    await reporting.told("progression", over, mastery(ADA, "m:a", score=3.25))
+    await reporting.told("advancement", happened(ADA, "competency.mastered", "m:a"), over)
     await reporting.told("progression", mastery("elsewhere", "m:a"), tenant="other")
     reporting.producer.references = {SIS: {ADA: ["17"], BO: ["18", "0018"]}}
 

@@ -15,7 +15,7 @@ from shared.database import Database
 from shared.feed import FeedClient
 from shared.settings import Settings
 from shared.shards import shard_of
-from tests.reporting.builders import SHOWN_AT, Event, checkpoint, competency, framework, happened, mastery
+from tests.reporting.builders import SHOWN_AT, Event, checkpoint, closing, competency, framework, happened, mastery
 from tests.reporting.running import LOGS, new_schema, until
 from tests.support.producer import Producer, running_producer
 from tests.support.servers import new_database
@@ -219,6 +219,26 @@ async def test_a_framework_version_is_current_with_its_last_part(bench: Bench) -
 
     assert (before, after) == ([], [("v1",)])
     assert await bench.rows(current, bench.tenant) == [("v2",)]
+
+
+async def test_what_a_term_ended_with_is_the_same_in_one_batch_as_in_many(bench: Bench) -> None:
+    kept = "select competency, term, status, seq from term_record_v1 where tenant = $1 order by 1, 2"
+    events = [
+        mastery(LEARNER, "m:a", "not_yet", seq=1), mastery(LEARNER, "m:b", seq=2), closing(LEARNER, "t1", bench.shard),
+        mastery(LEARNER, "m:a", seq=3), mastery(LEARNER, "m:c", seq=4), mastery(LEARNER, "m:a", seq=5),
+        closing(LEARNER, "t2", bench.shard), mastery(LEARNER, "m:a", "reverify_due", seq=6), mastery(LEARNER, "m:b", seq=7),
+    ]  # fmt: skip
+    await bench.deliver(await bench.told(*events))
+    at_once, states = await bench.rows(kept, bench.tenant), await bench.states()
+    bench.tenant, bench.shard = f"{bench.tenant}x", shard_of(f"{bench.tenant}x", LEARNER, bench.config.shards)
+    for event in events:
+        await bench.deliver(await bench.told(event))
+
+    assert at_once == [
+        ("m:a", "t1", "not_yet", 1), ("m:a", "t2", "mastered", 5), ("m:b", "t2", "mastered", 2), ("m:c", "t1", None, None)
+    ]  # fmt: skip
+    assert await bench.rows(kept, bench.tenant) == at_once
+    assert await bench.states() == states
 
 
 WAITING = "select scope, queue, opened_at, closed_at, owner, detail from {} where tenant = $1 order by scope, queue"

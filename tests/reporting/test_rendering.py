@@ -8,6 +8,7 @@ import pytest
 from services.progression.policy.members import Decision
 from services.progression.policy.words import rule_words
 from services.reporting.domain.compared import compared
+from services.reporting.domain.completeness import DistrictCompleteness, SchoolCompleteness
 from services.reporting.domain.continuum import Standard, learner_record
 from services.reporting.domain.counting import class_mastery
 from services.reporting.domain.district import (
@@ -41,6 +42,12 @@ COMPARISON: dict[str, Any] = {
     "schools": [{"school": "s1", "learners": 40, "gained": 12, "lost": None}],
     "groups": [{"group": EVIL, "value": "unknown", "learners": None, "gained": None, "lost": None}],
 }  # fmt: skip
+
+
+def source_of_evidence(source: str, since: str | None = "2026-03-06") -> dict[str, Any]:
+    sent = {"accepted": 412, "duplicate": 20, "parked": 3, "rejected": 0}
+    return {"source": source, "last_evidence": since, "usual_gap": None if since is None else 1.5, "silent_since": since,
+            "waiting": {"parked": 3, "quarantined": 1}, "sent": sent}  # fmt: skip
 
 
 def record() -> Any:
@@ -145,6 +152,10 @@ def context(template: str) -> dict[str, Any]:
             "watch": DistrictWatch(
                 "d", SHOWN_AT, 10, [SchoolWatch("s", EVIL, 20, Share(0.5, 0.4, 0.6), None, None, None)]
             ),
+            "completeness": DistrictCompleteness("d", SHOWN_AT, 10, 20, "", "2026-02-05", [
+                SchoolCompleteness("s", EVIL, 100, 88, 12), SchoolCompleteness("t", EVIL, None, None, None),
+            ]),
+            "sources": {"days": 28, "next": EVIL, "items": [source_of_evidence(EVIL), source_of_evidence("", since=None)]},
             "equity": DistrictEquity("d", SHOWN_AT, 10, "g", ["g"], [
                 Group(EVIL, 20, {"mastered": 0.5}, Middle(9, 8, None, 40, 30), 3.0, 0.1, Middle(None, None, None, 4, 1), None,
                       None),
@@ -305,3 +316,21 @@ def contrast(one: str, other: str) -> float:
 
     light, dark = sorted((luminance(one), luminance(other)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
+
+
+def test_a_district_sees_which_sources_are_silent_and_what_is_too_small_is_no_zero() -> None:
+    told = context("district.html")
+    page = render("district.html", Words("en"), **told)
+    section = page[page.index('id="completeness"') : page.index('id="equity"')]
+    schools, sources = ([re.findall(r"<td>(.*?)</td>", row) for row in table.split("<tr>")[2:]]
+                        for table in section.split("<table>")[1:])  # fmt: skip
+
+    assert schools[0] == ["100", "88", "12"]
+    assert all("*" in cell and "0" not in re.sub("<[^>]*>", "", cell) for cell in schools[1])
+    assert "6 Mar 2026" in sources[0][0]
+    assert [Words("en")("sources.silent") in row[0] for row in sources] == [True, False]
+    assert sources[0][1:] == ["1.5", "412", "20", "0", "3", "1"]
+    assert sources[1][:2] == ["–", "–"]
+    assert Words("en")("sources.more", n=2) in section
+    for sources_told, key in ((None, "sources.away"), ({"days": 28, "items": [], "next": None}, "sources.none")):
+        assert Words("en")(key) in render("district.html", Words("en"), **(told | {"sources": sources_told}))

@@ -9,6 +9,7 @@ import pytest
 from services.reporting.entrypoints.examples import (
     ACCESSES,
     CLASS,
+    COMPLETENESS,
     EQUITY,
     EXPORT,
     GROWTH,
@@ -18,10 +19,14 @@ from services.reporting.entrypoints.examples import (
     QUEUE,
     QUEUES,
     RECORD,
+    TERM_CLASS,
+    TERM_RECORD,
+    TERMS,
     TESTING,
     WATCH,
 )
-from tests.reporting.builders import class_, competency, enrolment, framework, happened, mastery, school
+from shared.shards import shard_of
+from tests.reporting.builders import class_, closing, competency, enrolment, framework, happened, mastery, school
 from tests.reporting.running import Running
 
 LEVEL_1, LEVEL_2 = "m#Mathematics/1", "m#Mathematics/2"
@@ -56,6 +61,10 @@ async def told(reporting: Running) -> None:
         happened("dee", "level.ready", LEVEL_2, **at(8)),
         happened("dee", "level.advanced", LEVEL_1, **at(8)),
     )  # fmt: skip
+    shards = reporting.config.shards
+    over = {shard_of("demo", name, shards): name for name in ("ada", "bo", "cy")}
+    for log in ("progression", "advancement"):
+        await reporting.told(log, *(closing(name, "spring", shard) for shard, name in over.items()))
 
 
 async def items(reporting: Running, path: str, **parameters: Any) -> list[dict[str, Any]]:
@@ -204,6 +213,7 @@ async def test_every_read_has_an_etag(reporting: Running, path: str) -> None:
         "/v1/classes/k/mastery",
         "/v1/queues/confirm",
         "/v1/districts/d/mastery",
+        "/v1/districts/d/completeness",
     ],
 )
 async def test_tables_come_as_csv(reporting: Running, path: str) -> None:
@@ -237,8 +247,12 @@ async def test_a_csv_cell_is_no_formula(reporting: Running) -> None:
         ("/v1/districts/d/levels", LEVELS),
         ("/v1/districts/d/testing", TESTING),
         ("/v1/districts/d/watch", WATCH),
+        ("/v1/districts/d/completeness", COMPLETENESS),
         ("/v1/districts/d/equity", EQUITY),
         ("/v1/exports/school", EXPORT),
+        ("/v1/terms", TERMS),
+        ("/v1/terms/spring/learners/ada", TERM_RECORD),
+        ("/v1/terms/spring/classes/k", TERM_CLASS),
     ],
 )
 async def test_the_examples_of_the_document_have_the_members_of_answers(
@@ -251,6 +265,21 @@ async def test_the_examples_of_the_document_have_the_members_of_answers(
     for name, item in example.items():
         if isinstance(item, list) and body[name] and isinstance(item[0], dict):
             assert set(body[name][0]) == set(item[0]), name
+
+
+async def test_a_term_is_shown_to_whom_the_record_is_and_no_one_else(reporting: Running) -> None:
+    path, of_class = "/v1/terms/spring/learners/ada", "/v1/terms/spring/classes/k"
+    own = await reporting.get(path, scope="records:read:self", learner="ada")
+    other = await reporting.get(path, scope="records:read:self", learner="bo")
+    stranger = await reporting.get(of_class, scope="records:read:classes", subject="nobody")
+    auditor = await reporting.get(path, scope="records:read", tenant="another")
+
+    assert own.status_code == 200
+    assert {item["competency"]: item["status"] for item in own.json()["items"]} == {
+        "m:a": "mastered",
+        "m:b": "provisional",
+    }
+    assert (other.status_code, stranger.status_code, auditor.status_code) == (404, 403, 404)
 
 
 async def test_rows_of_every_table_are_paged_for_the_audit(reporting: Running) -> None:

@@ -8,7 +8,7 @@ from faststream.kafka import KafkaBroker
 
 from shared.asyncapi import document
 from shared.event_log import EventLog
-from shared.public_events import ADVANCEMENT_EVENTS, Mastered, PublicEvent
+from shared.public_events import ADVANCEMENT_EVENTS, SNAPSHOT_CLOSED, Mastered, PublicEvent
 from shared.support_events import SUPPORT_EVENTS
 
 COMMON: dict[str, object] = {
@@ -41,6 +41,13 @@ RECALCULATION: dict[str, object] = {
 }  # fmt: skip
 
 
+CLOSING: dict[str, object] = {
+    "session": "2025-26 spring", "closed_by": "office", "part": {"shard": 0, "of": 8},
+    "decided_at": "2026-03-02T10:00:01.000000Z", "cause": {"kind": "decision", "id": "d1"},
+    "reason": {"code": "closed", "text": "The term is closed."},
+}  # fmt: skip
+
+
 IDENTITY: dict[str, object] = {
     "learner": COMMON["learner"], "decided_at": "2026-03-02T10:00:01.000000Z", "cause": {"kind": "identity", "id": "i1"},
     "reason": {"code": "merged", "text": "They are the same person."},
@@ -51,6 +58,8 @@ def smallest(type: str) -> dict[str, object]:
     """Return the least that an event of a type ever had."""
     if type.startswith("attain.recalculation."):
         return RECALCULATION
+    if type == SNAPSHOT_CLOSED:
+        return CLOSING
     if type.startswith("attain.learner."):
         return IDENTITY | (
             {"certificate": "c1"} if type == "attain.learner.erased.v1" else {"from": "l1", "into": "l2"}

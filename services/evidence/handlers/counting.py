@@ -1,19 +1,30 @@
-"""Counting what is received and what becomes of it, by tenant, and holding the counts against each other and the log."""
+"""Counting what is received and what becomes of it: by tenant, to be held against each other and the log; by source and day."""
 
 import contextlib
+import datetime
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from operator import attrgetter
 
 from services.evidence.domain.decisions import Decision
 from services.evidence.domain.evidence import Submission
-from services.evidence.tables import counts
+from services.evidence.tables import counts, source_days
 from shared.database import Connection, Database
 from shared.event_log import EventLog
 from shared.reconciliation import Comparison, Tally, compare, one_instant
 
 SLOTS = 16
 OUTCOMES = ("accepted", "duplicate", "corrected", "parked", "rejected")
+Refused = Counter[tuple[str, str | None]]
+"""Items by tenant and source; no source for those that did not come but were tried again."""
+Became = Mapping[tuple[str, str, str], int]
+"""Items by tenant, source and status."""
+
+# A batch is counted without a step of the interpreter an item.
+_tenant_and_source = attrgetter("command.tenant", "command.content.source")
+_status = attrgetter("status")
+_tenant = attrgetter("tenant")
 
 
 class IntakeCounts:
@@ -25,15 +36,15 @@ class IntakeCounts:
 
     def __init__(self) -> None:
         self._slot = random.randrange(SLOTS)
-        self._refused: Counter[str] = Counter()
+        self._refused: Refused = Counter()
 
-    def refused(self, tenant: str, items: int) -> None:
-        """Count items that were refused at the door."""
+    def refused(self, tenant: str, source: str | None, items: int) -> None:
+        """Count items that were refused at the door; `source` as in `Refused`."""
         if items:
-            self._refused[tenant] += items
+            self._refused[tenant, source] += items
 
     @contextlib.asynccontextmanager
-    async def storing(self) -> AsyncIterator[Counter[str]]:
+    async def storing(self) -> AsyncIterator[Refused]:
         """Lend what was refused and is not stored yet, for one transaction; it is kept where that fails."""
         lent, self._refused = self._refused, Counter()
         try:
@@ -43,17 +54,30 @@ class IntakeCounts:
             raise
 
     async def add(
-        self, connection: Connection, refused: Counter[str], submissions: Sequence[Submission], decision: Decision
-    ) -> None:
-        """Add a batch. What came and what became of it are counted apart, to be held against each other."""
-        found = {tenant: Counter(received=items, rejected=items) for tenant, items in refused.items()}
-        for submission in submissions:
-            found.setdefault(submission.command.tenant, Counter())["received"] += 1
-        for submission, outcome in zip(submissions, decision.outcomes, strict=False):
-            found[submission.command.tenant][outcome.status] += 1
-        for draft in decision.drafts:
-            found[draft.tenant]["events"] += 1
+        self, connection: Connection, refused: Refused, submissions: Sequence[Submission], decision: Decision, *,
+        again: Sequence[bool], day: datetime.date,
+    ) -> None:  # fmt: skip
+        """
+        Add a batch. What came and what became of it are counted apart, to be held against each other.
+
+        Args:
+            again: for each submission whether it came on another day and is tried again; empty where none is.
+            day: on which the others came.
+        """
+        origins = list(map(_tenant_and_source, submissions))
+        statuses = list(map(_status, decision.outcomes))
+        became = _became(zip(origins, statuses, strict=False))
+        found = _of_tenants(refused)
+        for (tenant, _), items in Counter(origins).items():
+            found.setdefault(tenant, Counter())["received"] += items
+        for (tenant, _, status), items in became.items():
+            found[tenant][status] += items
+        for tenant, events in Counter(map(_tenant, decision.drafts)).items():
+            found[tenant]["events"] += events
         await counts.add(connection, self._slot, found)
+        if any(again):
+            became = _became((o, s) for o, s, tried in zip(origins, statuses, again, strict=False) if not tried)
+        await source_days.add(connection, self._slot, day, _arrivals(became, refused))
 
     async def add_events(self, connection: Connection, tenant: str, events: int) -> None:
         """Count events that no new item brought: pieces that were recorded anew."""
@@ -63,12 +87,32 @@ class IntakeCounts:
     async def store_refused(self, database: Database) -> None:
         """Store what was refused while nothing else came; raises `Unavailable`."""
         if self._refused:
+            today = datetime.datetime.now(datetime.UTC).date()
             async with self.storing() as refused, database.transaction() as connection:
-                await counts.add(
-                    connection,
-                    self._slot,
-                    {tenant: {"received": items, "rejected": items} for tenant, items in refused.items()},
-                )
+                await counts.add(connection, self._slot, _of_tenants(refused))
+                await source_days.add(connection, self._slot, today, _arrivals({}, refused))
+
+
+def _became(items: Iterable[tuple[tuple[str, str], str]]) -> Became:
+    return {(*origin, status): number for (origin, status), number in Counter(items).items()}
+
+
+def _of_tenants(refused: Refused) -> dict[str, Counter[str]]:
+    found: dict[str, Counter[str]] = {}
+    for (tenant, _), items in refused.items():
+        found.setdefault(tenant, Counter()).update(received=items, rejected=items)
+    return found
+
+
+def _arrivals(became: Became, refused: Refused) -> Counter[tuple[str, str, str]]:
+    """Return what came, by what became of it; what was corrected is accepted."""
+    found: Counter[tuple[str, str, str]] = Counter()
+    for (tenant, source, status), items in became.items():
+        found[tenant, source, "accepted" if status == "corrected" else status] += items
+    for (tenant, origin), items in refused.items():
+        if origin is not None:
+            found[tenant, origin, "rejected"] += items
+    return found
 
 
 class IntakeChecks:

@@ -96,10 +96,12 @@ class Formats:
                 readings[index] = (read or kind.read)(raw, origin)
             except InvalidEvent as error:
                 results[index] = _refused(index, error)
+        refused, way = len(results), form if keep else "redrive"
         await self._set_own_apart(readings, tenant)
         await self._align(readings, tenant, form, source)
         commands = await self._revise(readings, tenant, source)
-        results |= await self._store(readings, commands, tenant, form)
+        results |= await self._store(readings, commands, tenant, way)
+        self._intake.refused(tenant, source, refused, way)
         answered = [results[index] for index in sorted(results)]
         if kind.keeps_refused and keep:
             await self._keep(answered, messages, payloads, form, tenant, source)
@@ -154,10 +156,10 @@ class Formats:
 
     async def _store(
         self, readings: Mapping[int, Reading], found: Mapping[int, tuple[Sequence[RecordEvidence], str | None]],
-        tenant: str, form: str,
+        tenant: str, way: str,
     ) -> dict[int, Item]:  # fmt: skip
         flat = [(index, command) for index, (commands, _) in found.items() for command in commands]
-        stored = await self._intake.store({place: command for place, (_, command) in enumerate(flat)}, tenant, way=form)
+        stored = await self._intake.store({place: command for place, (_, command) in enumerate(flat)}, tenant, way=way)
         results: dict[int, Item] = {}
         for place, (index, _) in enumerate(flat):
             item, before = stored[place], results.get(index)

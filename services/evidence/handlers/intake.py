@@ -29,7 +29,7 @@ from services.evidence.domain.telling import recorded
 from services.evidence.formats import native
 from services.evidence.handlers.alignment import Alignments
 from services.evidence.handlers.directory import Competencies, Learners
-from services.evidence.handlers.writer import ErasedLearner, MovedLearners, StaleAlignment, Writer
+from services.evidence.handlers.writer import AGAIN, ErasedLearner, MovedLearners, StaleAlignment, Writer
 from services.evidence.tables.statements import Row as StatementRow
 from shared import tracing
 from shared.clock import Clock
@@ -93,14 +93,19 @@ class Intake:
             Unavailable: nothing was stored.
         """
         with self.expecting():
-            results, commands = await self._read(items, tenant, only_source, read)
+            results, commands, sources = await self._read(items, tenant, only_source, read)
         stored = await self.store(commands, tenant, way=way)
-        self._writer.counts.refused(tenant, len(items) - len(commands))
+        for source, number in Counter(sources).items():
+            self.refused(tenant, source, number, way)
         for index, item in stored.items():
             results[index] = item
         answered = [item for item in results if item is not None]
         count(answered, way)
         return answered
+
+    def refused(self, tenant: str, source: str, items: int, way: str) -> None:
+        """Count items that were refused before they could be stored; `source` is empty where it is not known."""
+        self._writer.counts.refused(tenant, None if way in AGAIN else source, items)
 
     def latest(self, now: datetime.datetime) -> datetime.datetime:
         """
@@ -151,9 +156,10 @@ class Intake:
 
     async def _read(
         self, items: Sequence[bytes], tenant: str, only_source: str | None, read: Read
-    ) -> tuple[list[Item | None], dict[int, RecordEvidence]]:
-        """Return the results of what is refused at once, and the commands in the rest, by index."""
+    ) -> tuple[list[Item | None], dict[int, RecordEvidence], list[str]]:
+        """Return the results of what is refused at once, the commands in the rest, by index, and the sources of the former."""
         results: list[Item | None] = [None] * len(items)
+        sources: list[str] = []
         commands: dict[int, RecordEvidence] = {}
         latest = self.latest(datetime.datetime.now(datetime.UTC))
         bytes_max = self._settings.item_bytes_max
@@ -170,11 +176,12 @@ class Intake:
                     )
                 commands[index] = command
             except InvalidEvent as error:
+                id, source, _ = native.peek(raw)
                 results[index] = Item(
-                    index, native.peek(raw)[0], "rejected", None, None, error.members["reason"], error.pointer,
-                    error.detail,
-                )  # fmt: skip
-        return results, commands
+                    index, id, "rejected", None, None, error.members["reason"], error.pointer, error.detail
+                )
+                sources.append(only_source or _named(source))
+        return results, commands, sources
 
     async def _prepare(
         self, commands: Sequence[RecordEvidence], tenant: str, received_at: datetime.datetime
@@ -253,6 +260,11 @@ def count(items: Sequence[Item], way: str) -> None:
     """Count what became of items."""
     for status, number in Counter(item.status for item in items).items():
         metrics.received.labels(way=way, status=status).inc(number)
+
+
+def _named(source: str | None) -> str:
+    """Return the source of an item that was refused; nothing where it is none that evidence could have."""
+    return source if source and len(source) <= native.NAME_CHARS_MAX and source.isprintable() else ""
 
 
 def _park(tenant: str, content: Evidence, known: Mapping[tuple[str, str], bool]) -> Park | None:

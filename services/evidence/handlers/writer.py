@@ -34,6 +34,8 @@ DRAIN_S_MAX = 10.0
 GATHER_S = 0.01
 """How long a small group waits for requests that are being read, to share its commit: a commit costs about as much."""
 GATHER_ITEMS = 1_000
+AGAIN = ("parked", "redrive")
+"""The ways of what came before, was kept, and is tried again."""
 
 
 class ErasedLearner(AttainError):
@@ -219,7 +221,8 @@ class Writer:
                 raise KnownStatements
             known = await load(connection, submissions, forests)
             decision = decide(submissions, known, utc(now))
-            await self.counts.add(connection, refused, submissions, decision)
+            again = _tried_again(group)
+            await self.counts.add(connection, refused, submissions, decision, again=again, day=now.date())
             appended = await append_all(connection, [(self._log, decision.drafts)])
             positions = [row[2] for row in appended]
             reach("evidence.appended")
@@ -269,6 +272,13 @@ class Writer:
                 continue
             answers.append((outcome, f"{name}.{generations[shard]}.{shard}.{pos}"))
         return answers
+
+
+def _tried_again(group: Sequence[_Waiting]) -> list[bool]:
+    """Return for each submission whether it came before and is tried again; nothing where none is."""
+    if not any(waiting.way in AGAIN for waiting in group):
+        return []
+    return [waiting.way in AGAIN for waiting in group for _ in waiting.submissions]
 
 
 def _fail(group: Sequence[_Waiting], error: Exception) -> None:

@@ -40,6 +40,7 @@ class Sender(msgspec.Struct, frozen=True):
     source: str
     subject: str
     version: Version
+    way: str = "xapi"
 
 
 class Statements:
@@ -112,7 +113,7 @@ class Statements:
 
     async def again(self, original: bytes, tenant: str, source: str) -> Sequence[Item]:
         """Take a quarantined statement in again."""
-        return await self.take_each([original], Sender(tenant, source, "redrive", "2.0.0"))
+        return await self.take_each([original], Sender(tenant, source, "redrive", "2.0.0", "redrive"))
 
     async def show(
         self, tenant: str, source: str, statement_id: str, *, voided: bool
@@ -228,7 +229,8 @@ class Statements:
             else:
                 [commands[index]] = reading.commands
         rows = self._rows((one for one in taken if one.id not in known), sender, now)
-        stored = await self._intake.store(commands, sender.tenant, way="xapi", statements=rows)
+        stored = await self._intake.store(commands, sender.tenant, way=sender.way, statements=rows)
+        self._intake.refused(sender.tenant, sender.source, len(refusals), sender.way)
         for index, item in stored.items():
             one = taken[index]
             items[one.id] = item

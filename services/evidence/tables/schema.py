@@ -169,6 +169,18 @@ intake_count = sa.Table(
     ),
 )
 
+source_day = sa.Table(
+    "source_day",
+    metadata,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    # Empty for what was refused before its source could be read.
+    sa.Column("source", _TEXT, primary_key=True),
+    # Of arrival, in UTC.
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("slot", sa.Integer, primary_key=True),
+    *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("accepted", "duplicate", "parked", "rejected")),
+)
+
 roster_fact = sa.Table(
     "roster_fact",
     metadata,

@@ -21,6 +21,7 @@ from services.progression.handlers.memory import read_framework
 from services.progression.policy import Policy, policy_from, read_policy
 from services.progression.policy.lint import Problem, lint
 from services.progression.tables import published, rulebook
+from services.progression.terms import TERM_CLOSED
 from shared.contracts import FRAMEWORK_PUBLISHED
 from shared.crash_points import reach
 from shared.database import Connection, Database
@@ -175,6 +176,19 @@ class Decisions:
         async with self._database.transaction() as connection:
             known, _ = await self._last(connection, tenant, SETTINGS_ACTIVATED, {})
         return DEFAULT_SETTINGS | known
+
+    async def close_term(self, tenant: str, term: str, closed_by: str) -> tuple[dict[str, str], dict[int, int]]:
+        """
+        Close a term: what is on every record then stays as it was; return what was decided, and where.
+
+        A term is closed once: whoever asks again gets the decision and the positions of the first time.
+        """
+        async with self._database.transaction() as connection:
+            decided, positions = await self._last(connection, tenant, TERM_CLOSED, {"term": term})
+            if not positions:
+                decided = {"term": term, "closed_at": now(), "closed_by": closed_by}
+                positions = await self._decide_everywhere(connection, tenant, TERM_CLOSED, decided)
+        return decided, positions
 
     async def framework(self, tenant: str, id: str) -> Framework:
         """

@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Sequence
 import msgspec
 
 from services.progression.advancement import deadline_of
-from services.progression.decisions import CLOCK_TICKED, ClockTicked
 from services.progression.domain import ShardFold
 from services.progression.handlers.loading import (
     load_histories,
@@ -24,18 +23,19 @@ from services.progression.handlers.outcome import Outcome
 from services.progression.handlers.redriving import redrive
 from services.progression.handlers.rules import RuleBook
 from services.progression.handlers.sweeping import Sweeping
+from services.progression.handlers.ticking import ticks_of
 from services.progression.inputs import Input, Key, Learner, decode, input_of
 from services.progression.journal import JournalEntry
 from services.progression.rules import Rules
 from services.progression.tables import journals, key_states, set_apart
+from services.progression.terms import TERM_CLOSED, closing
 from shared.clock import Clock
 from shared.consumer import Settle, ShardBatch, Write
 from shared.contracts import MasteryUpdated
 from shared.database import Connection, Database
 from shared.event_log import LogRow
-from shared.events import Envelope, decode_envelope, encode_json, now
+from shared.events import Envelope, decode_envelope, now
 from shared.settings import Settings
-from shared.shards import stable_id
 
 DUE_KEYS = 1000
 """Keys and levels that one tick reaches."""
@@ -111,10 +111,10 @@ class MasteryFold:
             shard = self._shards[batch.shard]
             shard.trim(self._settings.cache_keys // share, HISTORY_PIECES // share)
             fold = ShardFold(shard.entries, shard.rules, self._rules.policies)
-            folds.append((shard, fold))
             if batch.decisions:
                 await settle()
-                await self._decide(batch, shard, fold, settle, outcome)
+                fold = await self._decide(batch, shard, fold, settle, outcome)
+            folds.append((shard, fold))
             if batch.events:
                 before = shard.journal_pos
                 runs.append((shard, fold, self._journal(batch.events, shard, outcome, missing)))
@@ -235,8 +235,10 @@ class MasteryFold:
             outcome.note_state(shard.number, key, entry.rules_no, pack(entry.state), deadline, states[key])
         shard.folded |= fold.touched.keys()
 
-    async def _decide(self, batch: ShardBatch, shard: Shard, fold: ShardFold, settle: Settle, outcome: Outcome) -> None:
-        """Journal the decisions in their order; fold those on learners, put the others into force."""
+    async def _decide(
+        self, batch: ShardBatch, shard: Shard, fold: ShardFold, settle: Settle, outcome: Outcome
+    ) -> ShardFold:
+        """Journal the decisions in order; fold those on learners, enforce the others. Return the fold to go on with."""
         inputs: list[Input] = []
         for waiting in batch.decisions:
             decision = decode_envelope(waiting.body)
@@ -255,12 +257,19 @@ class MasteryFold:
             if decision.type == REDRIVEN:
                 learner = (decision.tenant, msgspec.json.decode(decision.data)["learner"])
                 await redrive(self._database, shard, fold, learner, outcome)
+            elif decision.type == TERM_CLOSED:
+                # What a reader has of the states at the closing is what the inputs before it made of them.
+                await self._finish([(shard, fold)], outcome)
+                told = closing(decision.tenant, decision.id, decision.data, shard.number, self._settings.shards)
+                outcome.note_closing(shard.number, shard.journal_pos, told)
+                fold = ShardFold(shard.entries, shard.rules, self._rules.policies)
             else:
                 outcome.activations.append(await self._rules.decide(shard, decision))
                 await self.sweeping.note_recalculations(
                     shard, decision.tenant, "started", shard.rules[decision.tenant].no - 1, outcome
                 )
         await self._fold_loaded(shard, fold, inputs, settle)
+        return fold
 
     async def _fold_loaded(self, shard: Shard, fold: ShardFold, inputs: list[Input], settle: Settle) -> None:
         """Load the states of inputs and fold them."""
@@ -278,17 +287,7 @@ class MasteryFold:
             due = await key_states.load_due(connection, shard.number, at, DUE_KEYS)
             later = await key_states.next_deadlines(connection, [shard.number], at)
         shard.deadline = at if len(due) == DUE_KEYS else later.get(shard.number)
-        by_learner: dict[Learner, list[str]] = {}
-        for tenant, learner, competency in due:
-            by_learner.setdefault((tenant, learner), []).extend([competency] if competency is not None else [])
-        ticks = [
-            Envelope(
-                id=stable_id(tenant, learner, "tick", at), type=CLOCK_TICKED, tenant=tenant, subject=learner, time=at,
-                data=msgspec.Raw(encode_json(ClockTicked(learner, at, tuple(competencies)))),
-                generation=0, shard=shard.number, position=0,
-            )
-            for (tenant, learner), competencies in by_learner.items()
-        ]  # fmt: skip
+        ticks = ticks_of(shard.number, at, due)
         await self._fold_loaded(shard, fold, self._journal(ticks, shard, outcome, {}), settle)
 
     def _block(self, shard: Shard, learner: Learner, reason: str, outcome: Outcome) -> None:

@@ -43,13 +43,16 @@ class Outcome:
         self.unblocked: list[Learner] = []
         self.appended: list[LogRow] = []
         """The rows of the logs, once written."""
+        self.closed_at: dict[int, int] = {}
+        """By shard: where in the journal a term was closed last; what came before is in `states` already."""
         self._time = now()
         self._id = uuid.uuid4().hex
 
     def first_position_of(self, shard: int, learner: Learner) -> int:
-        """Return where a learner's inputs of this batch begin in the journal; 0 where there are none."""
-        groups = self.journal.get(shard, {}).items()
-        return min((entries[0].pos for key, entries in groups if key[:2] == learner), default=0)
+        """Return where a learner's inputs of this batch, behind a closing of it, begin in the journal; 0 without any."""
+        groups, behind = self.journal.get(shard, {}).items(), self.closed_at.get(shard, 0)
+        positions = (entry.pos for key, entries in groups if key[:2] == learner for entry in entries)
+        return min((pos for pos in positions if pos > behind), default=0)
 
     def note_told(self, shard: int, told: Sequence[Told]) -> None:
         """Add public events; those on support go to a restricted topic."""
@@ -60,6 +63,12 @@ class Outcome:
             )  # fmt: skip
             log = self.support if event.type.startswith(SUPPORT) else self.advancement
             log.append(Draft(shard, event.tenant, event.learner, body))
+
+    def note_closing(self, shard: int, pos: int, closing: Told) -> None:
+        """Tell that a term is closed at a position of the journal, on both logs behind all that is told so far."""
+        self.closed_at[shard] = pos
+        self.note_told(shard, [closing])
+        self.progression.append(self.advancement[-1])
 
     def note_decided(self, shard: int, decided: Sequence[tuple[str, str, CompetencyDecided]]) -> None:
         """Put what follows for other competencies into the inbox, where a person's decision would come."""

@@ -14,6 +14,7 @@ from services.reporting.entrypoints import (
     positions,
     records,
     signing_in,
+    terms,
 )
 from services.reporting.entrypoints.consuming import ModelConsumer, subscribe_model
 from services.reporting.entrypoints.people import PEOPLE_TIMEOUT_S
@@ -21,7 +22,8 @@ from services.reporting.entrypoints.people import PEOPLE_TIMEOUT_S
 __all__ = ["PEOPLE_TIMEOUT_S", "ROUTERS", "ModelConsumer", "subscribe_model"]
 
 _WAYS = (
-    records, credentials, classes, districts, exports, people, audit, live, operations, positions, signing_in, doing, pages,
+    records, credentials, classes, districts, terms, exports, people, audit, live, operations, positions, signing_in, doing,
+    pages,
 )  # fmt: skip
 ROUTERS = tuple(each.router for each in _WAYS)
 """In the order in which paths are tried: what is done in a class comes before the class, whose id may have slashes."""

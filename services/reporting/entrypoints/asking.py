@@ -1,8 +1,6 @@
-"""What the routes have in common: whom they ask, `?wait=`, known parameters only, sparse fields, ETags and CSV."""
+"""What the routes have in common: whom they ask, `?wait=`, known parameters only, sparse fields, ETags."""
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -31,8 +29,6 @@ Format = Annotated[str, Query(pattern="^(json|csv)$", description="json, or csv 
 _PARAMETERS: dict[Callable[..., Any], set[str]] = {}
 """By endpoint, found with its first request."""
 Part = TypeVar("Part")
-Table = tuple[Sequence[str], Iterable[Sequence[object]]]
-"""Column names and rows."""
 
 
 def part(name: str) -> Any:
@@ -139,22 +135,3 @@ def _only(body: Any, fields: str) -> Any:
     if unknown:
         raise InvalidEvent(f"no member {unknown[0][:60]!r} in the answer", pointer="/fields")
     return {name: body[name] if "" in rests else _only(body[name], ",".join(rests)) for name, rests in wanted.items()}
-
-
-def csv_answer(name: str, table: Table) -> Response:
-    """Return a table as a CSV download; a cell that a spreadsheet would take for a formula is told as text."""
-    columns, rows = table
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(columns)
-    writer.writerows([_cell(cell) for cell in row] for row in rows)
-    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"', "Cache-Control": "private, no-cache"}
-    return Response(text.getvalue(), headers=headers, media_type="text/csv; charset=utf-8")
-
-
-def _cell(cell: object) -> str:
-    if cell is None:
-        return ""
-    text = str(cell)
-    is_text = isinstance(cell, str)
-    return f"'{text}" if is_text and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -4,10 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 
-from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Waited, answer, csv_answer, part
+from services.reporting.domain.counting import ClassMastery
+from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Waited, answer, part
 from services.reporting.entrypoints.examples import CLASS, NEEDS, QUEUE, QUEUES, example
 from services.reporting.handlers.classes import ClassReader
 from services.reporting.handlers.queues import QueueReader
+from shared.csv_answers import Table, csv_answer
 
 router = APIRouter(tags=["classes"])
 Classes = Annotated[ClassReader, part("classes")]
@@ -30,12 +32,17 @@ async def class_mastery(
     """A class: learners by competencies, and counts by status; a learner without a state counts as no_evidence."""
     found = await reads.mastery(caller, class_id)
     if format == "csv":
-        rows = (
-            (row.learner, *(row.statuses.get(competency, "no_evidence") for competency in found.competencies))
-            for row in found.rows
-        )
-        return csv_answer("class", (("learner", *found.competencies), rows))
+        return csv_answer("class", class_table(found))
     return answer(request, found, fields=fields)
+
+
+def class_table(found: ClassMastery) -> Table:
+    """Return the grid of a class as a table: a row a learner, a column a competency."""
+    rows = (
+        (row.learner, *(row.statuses.get(competency, "no_evidence") for competency in found.competencies))
+        for row in found.rows
+    )
+    return ("learner", *found.competencies), rows
 
 
 @router.get("/v1/classes/{class_id:path}/needs", responses=example(NEEDS))

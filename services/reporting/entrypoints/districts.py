@@ -3,12 +3,15 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
+from msgspec.structs import astuple
 
+from services.reporting.domain.completeness import SchoolCompleteness
 from services.reporting.domain.district import HOW_FAR
-from services.reporting.entrypoints.asking import Fields, Format, Waited, answer, csv_answer, part
-from services.reporting.entrypoints.examples import EQUITY, LEVELS, TESTING, WATCH, example
+from services.reporting.entrypoints.asking import Fields, Format, Waited, answer, part
+from services.reporting.entrypoints.examples import COMPLETENESS, EQUITY, LEVELS, TESTING, WATCH, example
 from services.reporting.handlers.districts import DistrictReader
 from shared.contracts import STATUSES
+from shared.csv_answers import csv_answer
 
 router = APIRouter(tags=["districts"])
 Districts = Annotated[DistrictReader, part("districts")]
@@ -62,6 +65,17 @@ async def district_testing(request: Request, caller: Waited, reads: Districts, d
 async def district_watch(request: Request, caller: Waited, reads: Districts, district: str) -> Response:
     """By school: whether evidence comes, what is set by hand, and what falls due after it was shown."""
     return answer(request, await reads.watch(caller, district), volatile={"as_of": ""})
+
+
+@router.get("/v1/districts/{district:path}/completeness", responses=example(COMPLETENESS))
+async def district_completeness(
+    request: Request, caller: Waited, reads: Districts, district: str, format: Format = "json"
+) -> Response:
+    """By school: learners with a class, with and without evidence lately; null where a number is too small to be told."""
+    found = await reads.completeness(caller, district)
+    if format == "csv":
+        return csv_answer("completeness", (SchoolCompleteness.__struct_fields__, map(astuple, found.schools)))
+    return answer(request, found, volatile={"as_of": ""})
 
 
 @router.get("/v1/districts/{district:path}/equity", responses=example(EQUITY))

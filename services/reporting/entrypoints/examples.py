@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from services.reporting.domain.completeness import CALENDAR
+
 _AT = "2026-03-04T10:15:00.000000Z"
 _STEP = {
     "competency": "maths:3.NF.2", "title": "Place fractions on a number line", "framework": "maths",
@@ -43,6 +45,17 @@ CLASS: dict[str, Any] = {
     "class": "room-3", "title": "Room 3", "learners": [RECORD["learner"]], "competencies": ["maths:3.NF.1"],
     "titles": {"maths:3.NF.1": "Understand unit fractions"}, "counts": {"maths:3.NF.1": {"mastered": 1}},
     "rows": [{"learner": RECORD["learner"], "statuses": {"maths:3.NF.1": "mastered"}}],
+}  # fmt: skip
+TERMS: dict[str, Any] = {
+    "items": [{"term": "2025-26 spring", "closed_at": _AT, "closed_by": "office", "complete": True}]
+}
+_AMENDED = PAGE_OF_EVENTS["items"][0] | {"kind": "competency.withdrawn"}
+TERM_RECORD: dict[str, Any] = {
+    "term": "2025-26 spring", "closed_at": _AT, "learner": RECORD["learner"], "items": RECORD["items"],
+    "amendments": [_AMENDED],
+}  # fmt: skip
+TERM_CLASS: dict[str, Any] = {
+    "term": "2025-26 spring", "closed_at": _AT, "mastery": CLASS, "amendments": [_AMENDED]
 }  # fmt: skip
 _WAITS = {
     "learner": RECORD["learner"], "queue": "sign_off", "scope": "maths#Mathematics/3", "title": "Mathematics, level 3",
@@ -99,6 +112,13 @@ WATCH: dict[str, Any] = {
             "school": "brookside", "title": "Brookside School", "learners": 100, "with_evidence": _SHARE,
             "with_evidence_lately": None, "set_by_hand": _SHARE, "due_for_re_check": _SHARE,
         }
+    ],
+}  # fmt: skip
+COMPLETENESS: dict[str, Any] = {
+    "district": "river-valley", "as_of": _AT, "suppressed_below": 10, "school_days": 20, "calendar": CALENDAR,
+    "since": "2026-02-05",
+    "schools": [
+        {"school": "brookside", "title": "Brookside School", "learners": 100, "with_evidence": 88, "without_evidence": 12}
     ],
 }  # fmt: skip
 _MIDDLE = {"median_days": 21.0, "low": 18.0, "high": 25.0, "cases": 640, "happened": 512}

@@ -6,9 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from services.reporting.domain.oneroster import CSV_COLUMNS, csv_row, line_item, result
-from services.reporting.entrypoints.asking import After, Format, Waited, answer, csv_answer, part
+from services.reporting.entrypoints.asking import After, Format, Waited, answer, part
 from services.reporting.entrypoints.examples import EXPORT, ONEROSTER, example
 from services.reporting.handlers.exporting import TABLES, Exporter, parquet, table_rows
+from shared.csv_answers import csv_answer
 from shared.settings import Settings
 
 router = APIRouter(tags=["exports"])

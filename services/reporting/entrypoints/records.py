@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime
 
-from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Reads, Waited, answer, csv_answer
+from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Reads, Waited, answer
 from services.reporting.entrypoints.examples import ACCESSES, GROWTH, PAGE_OF_EVENTS, RECORD, example
+from shared.csv_answers import csv_answer
 
 router = APIRouter(tags=["records"])
 AsOf = Annotated[AwareDatetime | None, Query(description="an instant of the past, with its offset")]

@@ -1,6 +1,7 @@
 """Answers about districts, in numbers that tell nothing about single learners; each from one snapshot, computed for all."""
 
 import asyncio
+import datetime
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -8,6 +9,13 @@ import msgspec
 
 from services.reporting.domain import district as domain
 from services.reporting.domain.access import View
+from services.reporting.domain.completeness import (
+    CALENDAR,
+    SCHOOL_DAYS,
+    DistrictCompleteness,
+    by_school,
+    first_day,
+)
 from services.reporting.domain.counting import Count, DistrictMastery, district_mastery
 from services.reporting.domain.equity import Counts, Times, by_group
 from services.reporting.domain.given_often import digest
@@ -109,6 +117,22 @@ class DistrictReader:
             return domain.DistrictWatch(district, now(), small, domain.school_watch(counts, dict(schools), small))
 
         found: domain.DistrictWatch = await self._computed(tenant, district, "watch", compute)
+        return found
+
+    async def completeness(self, caller: Identity, district: str) -> DistrictCompleteness:
+        """Return by school how many learners evidence came of lately; raises `NotFound` or `Forbidden`."""
+        await self._check(caller, district, "analysis")
+        tenant, small = caller.tenant, self._n_min(caller.tenant)
+
+        async def compute(view: Snapshot, schools: list[tuple[str, str]]) -> Any:
+            day = first_day(datetime.datetime.now(datetime.UTC).date())
+            since = datetime.datetime.combine(day, datetime.time(), datetime.UTC)
+            rows = await analysis.school_completeness(view, tenant, [school for school, _ in schools], since)
+            counts = {row["school"]: (row["learners"], row["came"]) for row in rows}
+            told = by_school(counts, dict(schools), small)
+            return DistrictCompleteness(district, now(), small, SCHOOL_DAYS, CALENDAR, str(day), told)
+
+        found: DistrictCompleteness = await self._computed(tenant, district, "completeness", compute)
         return found
 
     async def testing(self, caller: Identity, district: str) -> domain.DistrictTesting:

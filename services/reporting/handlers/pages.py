@@ -20,6 +20,7 @@ from services.reporting.handlers.access import (
 )
 from services.reporting.handlers.classes import ClassReader
 from services.reporting.handlers.districts import DistrictReader
+from services.reporting.handlers.on_behalf import OnBehalf
 from services.reporting.handlers.people import People
 from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.reading import Reader
@@ -40,7 +41,7 @@ class Pages:
 
     def __init__(
         self, database: Database, *, records: Reader, classes: ClassReader, queues: QueueReader,
-        districts: DistrictReader, people: People, evidence: httpx.AsyncClient, progression: Peer,
+        districts: DistrictReader, people: People, evidence: httpx.AsyncClient, progression: Peer, in_evidence: OnBehalf,
     ) -> None:  # fmt: skip
         self._database = database
         self._records = records
@@ -50,6 +51,7 @@ class Pages:
         self._people = people
         self._evidence = evidence
         self._progression = progression
+        self._in_evidence = in_evidence
 
     async def home(self, caller: Identity) -> dict[str, Any]:
         """Return the start: a learner's own page, or what the caller may see."""
@@ -144,9 +146,19 @@ class Pages:
             "levels": await self._districts.levels(caller, district),
             "testing": await self._districts.testing(caller, district),
             "watch": await self._districts.watch(caller, district),
+            "completeness": await self._districts.completeness(caller, district),
+            "sources": await self._sources(caller),
             "equity": await self._districts.equity(caller, district, group),
             "queues": await self._queues.summary(caller, class_id=None, school=district),
         }
+
+    async def _sources(self, caller: Identity) -> dict[str, Any] | None:
+        """Return what the sources of the tenant sent, in the caller's name; None where evidence cannot tell it now."""
+        try:
+            found: dict[str, Any] = await self._in_evidence.ask(caller, "/v1/sources/completeness", "records:read")
+        except (Unavailable, NotFound):  # an older version of evidence has no such route
+            return None
+        return found
 
     async def school(self, caller: Identity, *, school: str) -> dict[str, Any]:
         """Return a school for those who lead it."""

@@ -6,6 +6,7 @@ grouping. What a state's columns do not have is read from its stored data.
 """
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from services.reporting.tables.reads import Rows, Snapshot
 
@@ -118,6 +119,19 @@ async def level_counts(view: Snapshot, tenant: str, schools: Collection[str]) ->
         "   (framework, subject, level, how_far))",
         tenant,
         list(schools),
+    )
+
+
+async def school_completeness(view: Snapshot, tenant: str, schools: Collection[str], since: datetime) -> Rows:
+    """Return (school, learners, those with evidence that is of `since` or later), without schools that have no learners."""
+    return await view.rows(
+        f"{_MEMBER}, seen as (select member.school, member.learner, max(m.last_evidence_at) as last"
+        "   from member left join {mastery} m on m.tenant = $1 and m.learner = member.learner group by 1, 2)"
+        " select school, count(*) as learners, count(*) filter (where last::timestamptz >= $3) as came"
+        " from seen group by school",
+        tenant,
+        list(schools),
+        since,
     )
 
 

@@ -13,22 +13,23 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from services.reporting.tables import kept
 from shared import row_security, tenant_limits
 from shared.consumer import define_tables
 from shared.row_security import SERVICE_ROLE, Guarded
 
 FIRST_VERSION = 1
 MODELS: dict[str, tuple[str, ...]] = {
-    "mastery": ("mastery",),
+    "mastery": ("mastery", "term", "term_record"),
     "curriculum": ("framework", "competency", "association"),
     "roster": ("school", "class", "staff", "enrolment", "assignment"),
-    "advancement": ("advancement", "waiting"),
+    "advancement": ("advancement", "waiting", "term_told"),
 }
 """The tables of every read model; each model folds one input log."""
 
 OF_LEARNERS = (
-    ("mastery", "learner"), ("advancement", "learner"), ("waiting", "learner"), ("enrolment", "learner"),
-    ("assignment", "target"),
+    ("mastery", "learner"), ("term_record", "learner"), ("advancement", "learner"), ("waiting", "learner"),
+    ("enrolment", "learner"), ("assignment", "target"),
 )  # fmt: skip
 """The tables that hold rows of learners, and the column that names them."""
 
@@ -54,15 +55,23 @@ def define_models(target: sa.MetaData, version: int) -> dict[str, sa.Table]:
     tables = {
         "mastery": _table(
             target, "mastery", version, ("tenant", "learner", "competency"),
-            sa.Column("status", sa.Text, nullable=False),
-            sa.Column("score", sa.Double),
-            sa.Column("evidence_count", sa.Integer, nullable=False),
-            sa.Column("last_evidence_at", sa.Text),
-            sa.Column("mastered_at", sa.Text),
-            sa.Column("seq", sa.BigInteger, nullable=False),
-            sa.Column("data", BYTEA, nullable=False),
+            *_state_columns(nullable=False),
             # States change often and no changing column is indexed: the new row finds room on its page (HOT).
             postgresql_with={"fillfactor": "70"},
+        ),
+        # A term that is closed in a shard: at which position of the log, which is what orders the terms there.
+        "term": _table(
+            target, "term", version, ("tenant", "term"),
+            sa.Column("shard", sa.Integer, primary_key=True, autoincrement=False),
+            sa.Column("of_shards", sa.Integer, nullable=False),
+            sa.Column("position", sa.BigInteger, nullable=False),
+            sa.Column("closed_at", _TEXT, nullable=False),
+            sa.Column("closed_by", sa.Text, nullable=False),
+        ),
+        # A state as it was when the term was closed; written before its first change behind that, null where there was none.
+        "term_record": _table(
+            target, "term_record", version, ("tenant", "learner", "competency", "term"),
+            *_state_columns(nullable=True),
         ),
         "framework": _table(
             target, "framework", version, ("tenant", "framework"),
@@ -134,6 +143,11 @@ def define_models(target: sa.MetaData, version: int) -> dict[str, sa.Table]:
             sa.Column("owner", sa.Text, nullable=False),
             sa.Column("detail", sa.Text, nullable=False),
         ),
+        "term_told": _table(
+            target, "term_told", version, ("tenant", "term"),
+            sa.Column("shard", sa.Integer, primary_key=True, autoincrement=False),
+            sa.Column("position", sa.BigInteger, nullable=False),
+        ),
     }  # fmt: skip
     waiting, happened = tables["waiting"], tables["advancement"]
     sa.Index(
@@ -151,6 +165,19 @@ def define_models(target: sa.MetaData, version: int) -> dict[str, sa.Table]:
         of_version = tables[table]
         sa.Index(f"ix_{of_version.name}_{column}", of_version.c.tenant, of_version.c[column])
     return tables
+
+
+def _state_columns(*, nullable: bool) -> list[sa.Column[Any]]:
+    """Return the columns of a state; of one that may not have been they are all null together."""
+    return [
+        sa.Column("status", sa.Text, nullable=nullable),
+        sa.Column("score", sa.Double),
+        sa.Column("evidence_count", sa.Integer, nullable=nullable),
+        sa.Column("last_evidence_at", sa.Text),
+        sa.Column("mastered_at", sa.Text),
+        sa.Column("seq", sa.BigInteger, nullable=nullable),
+        sa.Column("data", BYTEA, nullable=nullable),
+    ]
 
 
 def _table(target: sa.MetaData, name: str, version: int, key: tuple[str, ...], *rest: Any, **options: Any) -> sa.Table:
@@ -209,6 +236,7 @@ def _array_type(type_: sa.types.TypeEngine[Any]) -> str:
 define_tables(metadata)
 tenant_limits.define_tables(metadata)
 define_models(metadata, FIRST_VERSION)
+kept.define_tables(metadata)
 sa.Table(
     "read_model",
     metadata,
@@ -251,40 +279,4 @@ sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("data", BYTEA, nullable=False),
     sa.Column("noted_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()")),
-)
-sa.Table(
-    "credential",
-    metadata,
-    sa.Column("tenant", _TEXT, primary_key=True),
-    sa.Column("issuer", _TEXT, primary_key=True),
-    sa.Column("id", _TEXT, primary_key=True),
-    sa.Column("list", sa.Integer, nullable=False),
-    sa.Column("index", sa.Integer, nullable=False),
-    sa.Column("learner", _TEXT, nullable=False),
-    # The events that it tells of; it is revoked with any of them.
-    sa.Column("events", postgresql.ARRAY(sa.Text), nullable=False),
-    sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()")),
-    sa.Index("ix_credential_place", "tenant", "issuer", "list", "index", unique=True),
-    sa.Index("ix_credential_learner", "tenant", "learner"),
-)
-sa.Table(
-    "spent",
-    metadata,
-    sa.Column("id", _TEXT, primary_key=True),
-    sa.Column("until", sa.DateTime(timezone=True), nullable=False),
-    sa.Index("ix_spent_until", "until"),
-)
-sa.Table(
-    "access_log",
-    metadata,
-    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
-    sa.Column("tenant", _TEXT, nullable=False),
-    sa.Column("at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()")),
-    sa.Column("person", _TEXT, nullable=False),
-    sa.Column("role", sa.Text, nullable=False),
-    sa.Column("view", sa.Text, nullable=False),
-    sa.Column("target", _TEXT, nullable=False),
-    sa.Column("learners", postgresql.ARRAY(sa.Text), nullable=False),
-    sa.Index("ix_access_log_tenant", "tenant", "id"),
-    sa.Index("ix_access_log_learners", "learners", postgresql_using="gin"),
 )

@@ -205,6 +205,7 @@ def _own_traces(who: str) -> set[str]:
             "evidence.access_log",
             "evidence.quarantine",
             "evidence.intake_count",
+            "evidence.source_day",
             "evidence.event_log",
         }
         if who == "key of a source"

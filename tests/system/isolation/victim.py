@@ -105,6 +105,7 @@ async def settle(stack: Stack, name: str) -> Victim:
     proposal = await district.post(
         "progression", "/v1/policies/proposals?mode=grandfathered&reason=beehive-reason", policy
     )
+    await district.post("progression", "/v1/terms", {"name": "beehive term"})
     await district.drained()
     await district.close()
     return Victim(stack, district.tenant, {
@@ -114,7 +115,7 @@ async def settle(stack: Stack, name: str) -> Victim:
         "sourced_id": "beehive-result", "form": "caliper", "competency": "beemath:c0", "framework": "beemath",
         "level": "beemath:1", "policy": shadow["hash"], "change": "resume", "class_id": "beehive-class",
         "school": "beehive-school", "district": "beehive-district", "session": "2025-beehive", "queue": "ready",
-        "model": "mastery", "table": "mastery", "shard": str(shard_of(district.tenant, learner, 8)),
+        "term": "beehive term", "model": "mastery", "table": "mastery", "shard": str(shard_of(district.tenant, learner, 8)),
         "id of webhook": hook["id"], "id of proposal": proposal["id"], "id of decision": decided,
     })  # fmt: skip
 

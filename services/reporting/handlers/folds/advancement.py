@@ -13,8 +13,10 @@ from services.reporting.tables.writes import Unfolded, forget, upsert_many
 from shared.consumer import Settle, ShardBatch, Write
 from shared.database import Connection
 from shared.events import Envelope
+from shared.public_events import SNAPSHOT_CLOSED, SnapshotClosed
 
 _decode = msgspec.json.Decoder(Told).decode
+_decode_closing = msgspec.json.Decoder(SnapshotClosed).decode
 
 
 class AdvancementFold(Fold):
@@ -28,15 +30,19 @@ class AdvancementFold(Fold):
         waiting: dict[WaitingKey, list[tuple[str, Entry | None]]] = {}
         unfolded: list[Unfolded] = []
         erased: set[tuple[str, str]] = set()
+        terms: dict[tuple[str, str, int], int] = {}
         for batch in batches:
             async for some in in_turns(batch.events):
                 for event in some:
                     kind = kind_of(event.type)
                     if event.type == ERASED:
                         erased.add((event.tenant, event.subject))
-                    if kind is None:
+                    if kind is None and event.type != SNAPSHOT_CLOSED:
                         continue
                     try:
+                        if kind is None:
+                            terms[event.tenant, _decode_closing(event.data).session, event.shard] = event.position
+                            continue
                         told = _decode(event.data)
                     except msgspec.DecodeError as error:
                         unfolded.append(set_aside(event, error))
@@ -49,6 +55,7 @@ class AdvancementFold(Fold):
 
         async def write(connection: Connection) -> None:
             await upsert_many(connection, "advancement", self.version, rows)
+            await upsert_many(connection, "term_told", self.version, [(*key, terms[key]) for key in sorted(terms)])
             await save_waiting(connection, self.version, waiting)
             await forget(connection, self.model, self.consumer, erased)
             await self._keep_aside(connection, unfolded)

@@ -1,12 +1,13 @@
 """The fold of the log `progression`: the state of every (tenant, learner, competency), and the checkpoints."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
 
 from services.reporting.handlers.folds.base import Fold, in_turns, set_aside
+from services.reporting.tables.terms import keep_as_closed
 from services.reporting.tables.writes import (
     CheckpointRow,
     Unfolded,
@@ -19,6 +20,7 @@ from shared.consumer import Settle, ShardBatch, Write
 from shared.contracts import CHECKPOINT, IDENTITY_ERASED, MASTERY_UPDATED, Checkpoint, Status
 from shared.database import Connection
 from shared.events import Envelope
+from shared.public_events import SNAPSHOT_CLOSED, SnapshotClosed
 
 
 class _State(msgspec.Struct, frozen=True, gc=False):
@@ -35,6 +37,9 @@ class _State(msgspec.Struct, frozen=True, gc=False):
 
 
 _decode_state = msgspec.json.Decoder(_State).decode
+_States = dict[tuple[str, str, str, int], tuple[Any, ...]]
+"""Rows by tenant, learner, competency and the shard of the learner."""
+_decode_closing = msgspec.json.Decoder(SnapshotClosed).decode
 _decode_checkpoint = msgspec.json.Decoder(Checkpoint).decode
 
 
@@ -45,7 +50,9 @@ class MasteryFold(Fold):
 
     async def fold(self, batches: Sequence[ShardBatch], settle: Settle) -> Write:
         """Fold a batch in memory; the last state of a key is written."""
-        states: dict[tuple[str, str, str], tuple[Any, ...]] = {}
+        states: _States = {}
+        terms: list[tuple[_States, tuple[Any, ...]]] = []
+        """The states before each closing of a term, and its row."""
         erased: set[tuple[str, str]] = set()
         checkpoints: list[CheckpointRow] = []
         unfolded: list[Unfolded] = []
@@ -59,19 +66,27 @@ class MasteryFold(Fold):
                         except msgspec.DecodeError as error:
                             unfolded.append(set_aside(event, error))
                             continue
-                        states[event.tenant, state.learner, state.competency] = _row(event, state)
+                        states[event.tenant, state.learner, state.competency, event.shard] = _row(event, state)
+                    elif event.type == SNAPSHOT_CLOSED:
+                        try:
+                            terms.append((states, _term_row(event)))
+                        except msgspec.DecodeError as error:
+                            unfolded.append(set_aside(event, error))
+                            continue
+                        states = {}
                     elif event.type == CHECKPOINT:
                         told = event
                     elif event.type == IDENTITY_ERASED:
                         erased.add((event.tenant, event.subject))
             if told is not None:
                 checkpoints += _checkpoint(told, unfolded)
-        # The key comes first in a row, so rows sort by it and never beyond it.
-        rows = sorted(row for key, row in states.items() if not erased or key[:2] not in erased)
         counts = Counter((batch.shard, event.tenant) for batch in batches for event in batch.events)
 
         async def write(connection: Connection) -> None:
-            await upsert_many(connection, "mastery", self.version, rows)
+            for before, term in terms:
+                await self._save_states(connection, before, erased)
+                await upsert_many(connection, "term", self.version, [term])
+            await self._save_states(connection, states, erased)
             await forget(connection, self.model, self.consumer, erased)
             if counts:
                 await count_events(connection, self.consumer, counts)
@@ -81,12 +96,24 @@ class MasteryFold(Fold):
 
         return write
 
+    async def _save_states(self, connection: Connection, states: _States, erased: Collection[tuple[str, str]]) -> None:
+        """Write states but those of the erased; where a term is closed, what was there then is kept first."""
+        keys = sorted(key for key in states if key[:2] not in erased)
+        await keep_as_closed(connection, self.version, keys)
+        await upsert_many(connection, "mastery", self.version, [states[key] for key in keys])
+
 
 def _row(event: Envelope, state: _State) -> tuple[Any, ...]:
     return (
         event.tenant, state.learner, state.competency, state.status, state.score, state.evidence_count,
         state.last_evidence_at, state.mastered_at, state.seq, bytes(event.data),
     )  # fmt: skip
+
+
+def _term_row(event: Envelope) -> tuple[Any, ...]:
+    """Return the row of a term that is closed in a shard."""
+    told = _decode_closing(event.data)
+    return (event.tenant, told.session, event.shard, told.part.of, event.position, told.decided_at, told.closed_by)
 
 
 def _checkpoint(event: Envelope, unfolded: list[Unfolded]) -> list[CheckpointRow]:

@@ -1,0 +1,104 @@
+"""
+The part of the audit on terms: all states are copied where the log closes a term, and compared with what reporting has of it.
+
+reporting copies a state only before its first change behind a closing; here every closing copies everything.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from deploy.local.audit_views import compare
+from services.progression.inputs import Key
+from shared.contracts import IDENTITY_ERASED, MASTERY_UPDATED, MasteryUpdated
+from shared.events import Envelope
+from shared.public_events import SNAPSHOT_CLOSED, SnapshotClosed
+from shared.shards import shard_of
+
+if TYPE_CHECKING:
+    from deploy.local.audit import Findings
+    from deploy.local.audit_sources import Sources
+
+MEMBERS = ("status", "score", "evidence_count", "last_evidence_at", "mastered_at", "seq")
+Row = tuple[Any, ...]
+Term = tuple[str, str, int]
+"""Tenant, term and shard."""
+
+
+def audit_terms(sources: "Sources", tenant: str | None, findings: "Findings", say: Callable[[str], None]) -> None:
+    """
+    Compare what every term ended with, of one tenant or of all, and where its closing is in the log.
+
+    The log is read where a term is known; that those told are, `audit_views` finds out.
+    """
+    held = {
+        (row["tenant"], row["term"], row["shard"]): (
+            row["position"],
+            row["of_shards"],
+            row["closed_at"],
+            row["closed_by"],
+        )
+        for row in sources.rows("term", tenant)
+    }
+    if not held and next(iter(sources.rows("term_told", tenant)), None) is None:
+        return
+    say("recomputing what terms ended with")
+    terms: dict[Term, Row] = {}
+    frozen: dict[Term, dict[Key, Row]] = {}
+    heads = sources.heads(sources.progression, "progression")
+    for shard, head in sorted(heads.items()):
+        states: dict[Key, Row] = {}
+        for event in sources.events(sources.progression, "progression", shard, head):
+            if tenant is None or event.tenant == tenant:
+                _fold(event, states, terms, frozen)
+    compare("term", terms, held, findings)
+    live = {_key(row): _members(row) for row in sources.rows("mastery", tenant)}
+    kept: dict[Key, dict[str, Row]] = {}
+    for row in sources.rows("term_record", tenant):
+        kept.setdefault(_key(row), {})[row["term"]] = _members(row)
+    shards = len(heads)
+    for term, states in frozen.items():
+        compare(f"term {term}", states, _ended_with(term, shards, terms, live, kept), findings)
+
+
+def _fold(event: Envelope, states: dict[Key, Row], terms: dict[Term, Row], frozen: dict[Term, dict[Key, Row]]) -> None:
+    if event.type == MASTERY_UPDATED:
+        state = msgspec.json.decode(event.data, type=MasteryUpdated)
+        states[event.tenant, state.learner, state.competency] = tuple(getattr(state, name) for name in MEMBERS)
+    elif event.type == SNAPSHOT_CLOSED:
+        told = msgspec.json.decode(event.data, type=SnapshotClosed)
+        term = (event.tenant, told.session, event.shard)
+        terms[term] = (event.position, told.part.of, told.decided_at, told.closed_by)
+        frozen[term] = {key: row for key, row in states.items() if key[0] == event.tenant}
+    elif event.type == IDENTITY_ERASED:
+        for known in (states, *frozen.values()):
+            for key in [key for key in known if key[:2] == (event.tenant, event.subject)]:
+                del known[key]
+
+
+def _ended_with(
+    term: Term, shards: int, terms: dict[Term, Row], live: dict[Key, Row], kept: dict[Key, dict[str, Row]]
+) -> dict[Key, Row]:
+    """Return what reporting has of a term: the first copy that was made at its closing or a later one, else the state."""
+    tenant, _, shard = term
+    later = sorted((terms[each][0], each[1]) for each in terms if (each[0], each[2]) == (tenant, shard))
+    names = [name for position, name in later if position >= terms[term][0]]
+    found = {}
+    for key in live.keys() | kept.keys():
+        if key[0] == tenant and shard_of(tenant, key[1], shards) == shard:
+            copies = kept.get(key, {})
+            row = next((copies[name] for name in names if name in copies), live.get(key))
+            if row is not None and row[0] is not None:
+                found[key] = row
+    return found
+
+
+def _key(row: dict[str, Any]) -> Key:
+    """Return whose state a row is, of what."""
+    return row["tenant"], row["learner"], row["competency"]
+
+
+def _members(row: dict[str, Any]) -> Row:
+    """Return what is compared of a row."""
+    return tuple(row[name] for name in MEMBERS)

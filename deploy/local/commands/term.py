@@ -1,0 +1,38 @@
+"""`attain term`: closes a term, and lists those that are closed."""
+
+import click
+
+from deploy.local.commands.asking import patiently, told
+from deploy.local.options import Context, command_options
+
+
+@click.group()
+def term() -> None:
+    """Close a term, so that what is on every record then is kept as it was."""
+
+
+@term.command()
+@click.argument("name")
+@command_options
+def close(context: Context, name: str) -> None:
+    """
+    Close the term NAME, such as "2026-27 autumn"; returns when all shards have folded it.
+
+    A term is closed once and for all. What is found out later of what was shown by then is listed as its amendments.
+    """
+    with context.client("progression") as client:
+        closed = told(patiently(lambda: client.post("/v1/terms", json={"name": name}))).json()
+    context.emit(closed, f"{closed['term']} is closed since {closed['closed_at']}, by {closed['closed_by']}")
+
+
+@term.command(name="list")
+@command_options
+def list_terms(context: Context) -> None:
+    """List the terms that are closed, the latest first."""
+    with context.client("reporting") as client:
+        known = told(patiently(lambda: client.get("/v1/terms"))).json()
+    lines = [
+        f"{each['closed_at']}  {each['term']}, by {each['closed_by']}{'' if each['complete'] else ' (being closed)'}"
+        for each in known["items"]
+    ]
+    context.emit(known, "\n".join(lines) or "no term is closed")

@@ -1,0 +1,40 @@
+"""The closing of terms over HTTP."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.progression.handlers.decisions import Decisions
+from shared.settings import Settings
+from shared.web import Caller, wait_for
+
+TERM = r"^[\w(][\w .,:()+-]*$"
+"""What a term may be called: it stands in the paths of what is read of it."""
+
+
+class Term(BaseModel):
+    """A term by the name that the school gives it, such as `2026-27 autumn`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(max_length=80, pattern=TERM)]
+
+
+def terms_router(decisions: Decisions, settings: Settings) -> APIRouter:
+    """Return the route."""
+    router = APIRouter(tags=["terms"])
+
+    @router.post("/v1/terms")
+    async def close(body: Term, caller: Caller) -> dict[str, Any]:
+        """
+        Close a term: keep what is on every record now. Answers when every shard has folded it.
+
+        A term is closed once and for all; whoever asks again is answered as the first time.
+        """
+        caller.require("policy:write", "admin")
+        decided, positions = await decisions.close_term(caller.tenant, body.name, caller.subject)
+        await wait_for(lambda: decisions.folded(positions), settings)
+        return decided
+
+    return router

@@ -1,0 +1,116 @@
+"""Answers about terms that are closed: what was on the record then, and what amends it; each from one snapshot."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from services.reporting.domain.amended import TermClass, TermRecord, amendments
+from services.reporting.domain.continuum import learner_record
+from services.reporting.domain.counting import class_mastery
+from services.reporting.domain.standing import on_record
+from services.reporting.domain.timeline import Happened, Row, events_of
+from services.reporting.handlers.access import READ_SCOPES, AccessLog, check_class, check_learner
+from services.reporting.handlers.curricula import Curricula, Curriculum
+from services.reporting.tables import terms
+from services.reporting.tables.reads import Snapshot, snapshot
+from shared.auth import Identity
+from shared.contracts import MasteryUpdated
+from shared.database import Database
+from shared.errors import NotFound, Unavailable
+from shared.settings import Settings
+from shared.shards import shard_of
+
+_decode_state = msgspec.json.Decoder(MasteryUpdated).decode
+
+
+class _Then(NamedTuple):
+    """What a term ended with: when, every learner's states, what amends it, and the frameworks and titles of today."""
+
+    closed_at: str
+    states: dict[str, list[MasteryUpdated]]
+    amendments: list[Happened]
+    curriculum: Curriculum
+    titles: dict[str, str]
+
+
+class TermReader:
+    """Answers about terms that are closed, to whom the live record would be shown."""
+
+    def __init__(self, database: Database, settings: Settings, curricula: Curricula, log: AccessLog) -> None:
+        self._database = database
+        self._settings = settings
+        self._curricula = curricula
+        self._log = log
+
+    async def terms(self, caller: Identity) -> list[dict[str, Any]]:
+        """Return the tenant's terms, the latest first; `complete` once every part of the log has told the closing."""
+        caller.require(*READ_SCOPES)
+        async with snapshot(self._database) as view:
+            rows = await terms.terms_of(view, caller.tenant)
+        return [
+            {"term": row["term"], "closed_at": row["closed_at"], "closed_by": row["closed_by"],
+             "complete": row["parts"] == row["of_shards"]}
+            for row in rows
+        ]  # fmt: skip
+
+    async def record(self, caller: Identity, term: str, learner: str) -> TermRecord:
+        """Return what a term ended with for a learner; raises `NotFound` or `Forbidden`."""
+        async with snapshot(self._database) as view:
+            role = await check_learner(view, caller, learner, "record")
+            then = await self._then(view, caller.tenant, term, [learner])
+        await self._log.note(caller, role, "term", learner, [learner])
+        shown = learner_record(
+            learner, then.states[learner], then.curriculum.standards, then.curriculum.prerequisites, titles=then.titles
+        )
+        return TermRecord(term, then.closed_at, learner, shown.items, then.amendments)
+
+    async def class_(self, caller: Identity, term: str, class_id: str) -> TermClass:
+        """Return what a term ended with for the learners of a class today; raises `NotFound` or `Forbidden`."""
+        async with snapshot(self._database) as view:
+            title, role = await check_class(view, caller, class_id)
+            learners = await view.class_learners(caller.tenant, class_id)
+            then = await self._then(view, caller.tenant, term, learners)
+        await self._log.note(caller, role, "term", class_id, learners)
+        by_learner = {
+            learner: {state.competency: state.status for state in states} for learner, states in then.states.items()
+        }
+        titles = then.curriculum.titles
+        grid = class_mastery(class_id, title, by_learner, order=list(titles), titles=titles | then.titles)
+        return TermClass(term, then.closed_at, grid, then.amendments)
+
+    async def _then(self, view: Snapshot, tenant: str, term: str, learners: Sequence[str]) -> _Then:
+        """
+        Return what a term ended with for learners.
+
+        Raises:
+            NotFound: the tenant has closed no such term.
+            Unavailable: its closing is not told yet in every part of the log that these learners are in.
+        """
+        shards = {learner: shard_of(tenant, learner, self._settings.shards) for learner in learners}
+        closed = {row["shard"]: row for row in await terms.term_of(view, tenant, term)}
+        if not closed:
+            raise NotFound(f"no term {term[:80]!r} is closed")
+        if any(shard not in closed or closed[shard]["position"] is None for shard in shards.values()):
+            raise Unavailable("the term is being closed; ask again")
+        closed_at: str = next(iter(closed.values()))["closed_at"]
+        states: dict[str, list[MasteryUpdated]] = {learner: [] for learner in learners}
+        for row in await terms.records_of(view, tenant, term, list(shards.items())):
+            states[row["learner"]].append(_decode_state(row["data"]))
+        behind = [(learner, closed[shard]["position"]) for learner, shard in shards.items()]
+        rows = [Row(*row) for row in await terms.told_behind(view, tenant, behind)]
+        frameworks = {state.framework for each in states.values() for state in each} or None
+        curriculum = await self._curricula.of(view, tenant, frameworks)
+        named = {state.competency for each in states.values() for state in each} | {row.scope for row in rows}
+        titles = await view.titles(tenant, named - curriculum.titles.keys())
+        happened = events_of(rows, curriculum.titles | titles)
+        found = [
+            event
+            for learner, of_learner in states.items()
+            for event in amendments(
+                {state.competency for state in of_learner if on_record(state.status, state.mastered_at)},
+                (event for event in happened if event.learner == learner),
+                closed_at,
+            )
+        ]
+        return _Then(closed_at, states, found, curriculum, titles)

@@ -1,0 +1,46 @@
+"""The tables that no log gives back: signed records, tokens that are spent, and who looked at what."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+_TEXT = sa.Text(collation="C")
+
+
+def define_tables(target: sa.MetaData) -> None:
+    """Add the tables to the metadata."""
+    sa.Table(
+        "credential",
+        target,
+        sa.Column("tenant", _TEXT, primary_key=True),
+        sa.Column("issuer", _TEXT, primary_key=True),
+        sa.Column("id", _TEXT, primary_key=True),
+        sa.Column("list", sa.Integer, nullable=False),
+        sa.Column("index", sa.Integer, nullable=False),
+        sa.Column("learner", _TEXT, nullable=False),
+        # The events that it tells of; it is revoked with any of them.
+        sa.Column("events", postgresql.ARRAY(sa.Text), nullable=False),
+        sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()")),
+        sa.Index("ix_credential_place", "tenant", "issuer", "list", "index", unique=True),
+        sa.Index("ix_credential_learner", "tenant", "learner"),
+    )
+    sa.Table(
+        "spent",
+        target,
+        sa.Column("id", _TEXT, primary_key=True),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Index("ix_spent_until", "until"),
+    )
+    sa.Table(
+        "access_log",
+        target,
+        sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+        sa.Column("tenant", _TEXT, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()")),
+        sa.Column("person", _TEXT, nullable=False),
+        sa.Column("role", sa.Text, nullable=False),
+        sa.Column("view", sa.Text, nullable=False),
+        sa.Column("target", _TEXT, nullable=False),
+        sa.Column("learners", postgresql.ARRAY(sa.Text), nullable=False),
+        sa.Index("ix_access_log_tenant", "tenant", "id"),
+        sa.Index("ix_access_log_learners", "learners", postgresql_using="gin"),
+    )

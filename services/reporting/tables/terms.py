@@ -1,0 +1,87 @@
+"""
+SQL of terms that are closed: what was on the record then.
+
+A closing copies nothing. A state is copied before its first change behind the closing, so what was on the record is the copy
+where there is one, else the state as it is; of several terms that ended in between the last one has it.
+"""
+
+from collections.abc import Sequence
+
+from services.reporting.tables.reads import Rows, Snapshot
+from services.reporting.tables.schema import table_name
+from shared.database import Connection, columns
+
+Keys = Sequence[tuple[str, str, str, int]]
+"""Tenant, learner, competency, and the shard of the learner."""
+
+_RECORDS = (
+    "with asked as (select k.learner, t.position, k.shard from unnest($3::text[], $4::int[]) k (learner, shard)"
+    "   join {term} t on t.tenant = $1 and t.term = $2 and t.shard = k.shard),"
+    " kept as (select distinct on (r.learner, r.competency) r.learner, r.competency, r.data from asked a"
+    "   join {term_record} r on r.tenant = $1 and r.learner = a.learner"
+    "   join {term} t on t.tenant = $1 and t.term = r.term and t.shard = a.shard and t.position >= a.position"
+    "   order by r.learner, r.competency, t.position)"
+    " select learner, competency, data from kept where data is not null"
+    " union all select m.learner, m.competency, m.data from asked join {mastery} m on m.tenant = $1"
+    "   and m.learner = asked.learner where (m.learner, m.competency) not in (select learner, competency from kept)"
+    " order by 1, 2"
+)
+
+
+async def keep_as_closed(connection: Connection, version: int, keys: Keys) -> None:
+    """Copy the states of keys that are about to change, where that is the first change since a term was closed."""
+    if not keys:
+        return
+    term, record, mastery = (table_name(name, version) for name in ("term", "term_record", "mastery"))
+    tenants = sorted({key[0] for key in keys})
+    if not await connection.fetchval(f"select exists (select from {term} where tenant = any($1::text[]))", tenants):
+        return
+    await connection.execute(
+        f"insert into {record} (tenant, learner, competency, term, status, score, evidence_count, last_evidence_at,"
+        "   mastered_at, seq, data)"
+        " select k.tenant, k.learner, k.competency, t.term, m.status, m.score, m.evidence_count, m.last_evidence_at,"
+        "   m.mastered_at, m.seq, m.data"
+        " from unnest($1::text[], $2::text[], $3::text[], $4::int[]) k (tenant, learner, competency, shard)"
+        f" join lateral (select term from {term} t where t.tenant = k.tenant and t.shard = k.shard"
+        "   order by position desc limit 1) t on true"
+        f" left join {mastery} m on (m.tenant, m.learner, m.competency) = (k.tenant, k.learner, k.competency)"
+        " on conflict do nothing",
+        *columns(keys, 4),
+    )
+
+
+async def terms_of(view: Snapshot, tenant: str) -> Rows:
+    """Return (term, closed_at, closed_by, parts closed, parts in all) of the tenant's terms, the latest first."""
+    return await view.rows(
+        "select term, closed_at, closed_by, count(*) as parts, of_shards from {term} where tenant = $1"
+        " group by 1, 2, 3, 5 order by closed_at desc, term",
+        tenant,
+    )
+
+
+async def term_of(view: Snapshot, tenant: str, term: str) -> Rows:
+    """Return (shard, closed_at, position among the public events or None) of a term in each shard where it is closed."""
+    return await view.rows(
+        "select t.shard, t.closed_at, p.position from {term} t left join {term_told} p using (tenant, term, shard)"
+        " where t.tenant = $1 and t.term = $2",
+        tenant,
+        term,
+    )
+
+
+async def records_of(view: Snapshot, tenant: str, term: str, learners: Sequence[tuple[str, int]]) -> Rows:
+    """Return (learner, competency, data) of the states of learners, given with their shards, when a term was closed."""
+    return await view.rows(_RECORDS, tenant, term, *columns(learners, 2))
+
+
+async def told_behind(view: Snapshot, tenant: str, behind: Sequence[tuple[str, int]]) -> Rows:
+    """Return what happened to competencies of learners, each behind a position, in order: members of `timeline.Row`."""
+    return await view.rows(
+        "select a.learner, a.position, a.id, a.kind, a.scope_kind, a.scope, a.framework, a.seq, a.effective_at,"
+        "   a.decided_at, a.data"
+        " from unnest($2::text[], $3::bigint[]) k (learner, position) join {advancement} a on a.tenant = $1"
+        "   and a.learner = k.learner and a.position > k.position where a.scope_kind = 'competency'"
+        " order by a.learner, a.position",
+        tenant,
+        *columns(behind, 2),
+    )
