@@ -119,7 +119,9 @@ class Settings(BaseSettings):
     )
     clock_skew_s: int = Field(300, description="how far occurred_at may lie ahead of this machine's clock")
     statements_kept: Literal["none", "scored", "all"] = Field(
-        "scored", description="which xAPI statements can be read again; of the others an id and a digest are kept"
+        "scored",
+        description="which xAPI statements are kept whole, of the others an id and a digest; `all` keeps Caliper events that"
+        " are no evidence as well, once whole by their id, else only counts them",
     )
     canvas_jwks_url: str = Field(
         "", description="where Canvas' signing keys are; set, unsigned live events are refused"

@@ -26,6 +26,7 @@ from services.evidence.handlers.directory import Competencies, Learners
 from services.evidence.handlers.erasure import Erasing
 from services.evidence.handlers.formats import FORMS, Formats
 from services.evidence.handlers.intake import Intake
+from services.evidence.handlers.kept_events import KeptEvents
 from services.evidence.handlers.keys import Keys
 from services.evidence.handlers.lag import evidence_lag
 from services.evidence.handlers.ledger import Ledger
@@ -99,9 +100,11 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         names = [event_log.name for event_log in logs]
         return await evidence_lag(database, names, curriculum, feed, releaser, submitted.lag)
 
-    formats = Formats(database, intake, alignments, quarantine, releaser.wake, config)
     accesses = Accesses(database)
     tenants = limit_tenants(app, database, config, "statements_kept")
+    formats = Formats(
+        database, intake, alignments, quarantine, KeptEvents(database, learners, tenants), releaser.wake, config
+    )
     statements = Statements(database, intake, quarantine, tenants, config)
     _take_in_formats(app, formats, statements, quarantine, limits, accesses, config)
     _know_keys(app, Keys(database, config))

@@ -11,7 +11,7 @@ import pytest
 from services.evidence.formats import edfi
 from tests.evidence.builders import encoded, item
 from tests.evidence.running import Running, until
-from tests.evidence.test_formats_read import grade_event, live, result, roster_result, score
+from tests.evidence.test_formats_read import grade_event, live, result, roster_result, score, seen
 from tests.support.shared_data import shared_file
 
 
@@ -144,6 +144,41 @@ async def test_every_caliper_fixture_is_answered_and_the_malformed_store_nothing
     assert statuses["v1p1"] | statuses["v1p2"] <= {"acknowledged", "parked"}
     assert {row["reason"] for row in kept} == {"unaligned"}
     assert await service.rows("select from evidence where tenant = 'caliper' and state = 2") == []
+
+
+async def test_acknowledged_events_are_kept_once_where_the_tenant_keeps_all_and_forgotten(service: Running) -> None:
+    source, tenants = "urn:caliper:3", ("keeps", "minimises")
+    operator = service.client("service", tenant="keeps")
+    assert (await operator.put("/v1/limits", json={"statements_kept": "all"})).status_code == 200
+    other_id = "urn:uuid:00000000-0000-4000-8000-000000000001"
+    events = [seen(), seen(), seen("x:ada", object={"id": "x:other", "type": "WebPage"}), seen("x:bob", id=other_id)]
+    envelope = {"sensor": "x:s", "sendTime": "2026-03-05T10:00:01.000Z", "data": [*events, {"id": "x:p", "type": "Person"}],
+                "dataVersion": "http://purl.imsglobal.org/ctx/caliper/v1p2"}  # fmt: skip
+    said = {"actor": {"mbox": "mailto:a@x.org"}, "verb": {"id": "x:y"}, "object": {"id": "x:q"}, "id": other_id[9:]}
+    senders = [client(service, source, tenant=tenant) for tenant in tenants]
+    answers = [await sender.post("/v1/intake/caliper", json=envelope) for _ in range(2) for sender in senders]
+    unscored = [(await sender.post("/v1/intake/xapi", json=said)).json()["items"][0]["reason"] for sender in senders]
+    shown = [await sender.get("/xapi/statements", params={"statementId": said["id"]},
+                              headers={"X-Experience-API-Version": "1.0.3"}) for sender in senders]  # fmt: skip
+
+    async def kept() -> list[tuple[str, list[str], Any]]:
+        rows = await service.rows("select tenant, people, body from kept_event where source = $1 order by body", source)
+        return [(row["tenant"], row["people"], row["body"] and json.loads(row["body"])["actor"]) for row in rows]
+
+    before = await kept()
+    query = {"source": source, "source_id": "x:ada"}
+    learner = (await senders[0].get("/v1/learners", params=query)).json()["learner"]
+    unknown = await senders[1].get("/v1/learners", params=query)
+    held = (await senders[0].get(f"/v1/learners/{learner}/holdings")).json()
+    await senders[0].delete(f"/v1/learners/{learner}")
+    again = await senders[0].post("/v1/intake/caliper", json=envelope)
+
+    assert {one["status"] for answer in (*answers, again) for one in answer.json()["items"]} == {"acknowledged"}
+    assert sorted(before) == [("keeps", ["x:ada"], "x:ada"), ("keeps", ["x:bob"], "x:bob")]
+    assert [(one["form"], one["reason"], one["body"]) for one in held["events"]] == [("caliper", "not_graded", seen())]
+    assert sorted(await kept()) == [("keeps", [], None), ("keeps", ["x:bob"], "x:bob")]
+    assert (unscored, [one.status_code for one in shown]) == (["no_score"] * 2, [200, 404])
+    assert unknown.status_code == 404
 
 
 async def test_an_ags_score_is_of_the_line_item_of_its_address(service: Running) -> None:

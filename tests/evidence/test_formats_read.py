@@ -105,6 +105,44 @@ def test_an_envelope_that_is_not_of_its_form_is_refused_whole() -> None:
     assert refusal("caliper", {"sensor": "x:s", "data": []}) == ("missing_member", "/sendTime")
 
 
+def seen(actor: Any = "x:ada", **changes: Any) -> dict[str, Any]:
+    return {
+        "@context": "http://purl.imsglobal.org/ctx/caliper/v1p2", "type": "ViewEvent", "action": "Viewed", "actor": actor,
+        "id": "urn:uuid:3A9BD869-ADDC-48B1-80F6-A14B2FF591ED", "eventTime": "2026-03-05T10:00:00.000Z",
+        "object": {"id": "x:page", "type": "WebPage"},
+    } | changes  # fmt: skip
+
+
+def test_an_event_is_kept_with_everybody_whom_it_names() -> None:
+    person = {"id": "x:ada", "type": "Person", "name": "Ada"}
+    event = seen(
+        person, membership={"id": "x:m", "type": "Membership", "member": "x:ada"},
+        session={"id": "x:s", "type": "Session", "user": {"id": "x:bob", "type": "Person"}},
+        generated={"id": "x:a", "type": "Annotation", "annotator": "x:cy", "withAgents": ["x:di"]},
+        edApp={"id": "x:app", "type": "SoftwareApplication"}, extensions={"seenBy": [{"id": "x:ed", "type": "Person"}]},
+    )  # fmt: skip
+    raw = json.dumps(event).encode()
+
+    kept = caliper.kept(raw, "not_graded")
+
+    assert kept is not None
+    assert (kept.id, kept.body) == ("urn:uuid:3a9bd869-addc-48b1-80f6-a14b2ff591ed", raw)
+    assert sorted(kept.people) == ["x:ada", "x:bob", "x:cy", "x:di", "x:ed"]
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        {"type": "Person", "id": "x:ada"},
+        seen(f"x:{'a' * 300}"),
+        seen({"id": "x:a\n", "type": "Person"}),
+        seen(creators=[f"x:{n}" for n in range(caliper.PEOPLE_MAX)]),
+    ],
+)
+def test_what_has_no_id_of_its_own_or_could_not_be_forgotten_is_not_kept(thing: dict[str, Any]) -> None:
+    assert caliper.kept(json.dumps(thing).encode(), "not_graded") is None
+
+
 # Canvas
 
 

@@ -17,6 +17,11 @@ from tests.system.district import SOURCE, ZERO, District, answers
 
 NAME, ID = "Zephyrine Quillfeather", "zq-7731"
 MARK = "mark-of-zephyrine"
+VIEWED = {
+    "type": "ViewEvent", "action": "Viewed", "id": "urn:uuid:3a9bd869-addc-48b1-80f6-a14b2ff591ed",
+    "actor": {"id": ID, "type": "Person", "name": NAME}, "object": {"id": f"urn:{MARK}", "type": "WebPage"},
+    "eventTime": "2026-03-05T10:00:00.000Z",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -107,6 +112,11 @@ async def test_an_erased_learner_is_found_nowhere(
     }  # fmt: skip
     await district.post("evidence", "/v1/roster", roster)
     learner = await district.learner(ID)
+    limits = await district.http.put(f"{stack.urls['evidence']}/v1/limits", json={"statements_kept": "all"})
+    seen_page = await district.http.post(
+        f"{stack.urls['evidence']}/caliper/v1p2/events", params={"source": SOURCE}, json=VIEWED
+    )
+    assert (limits.status_code, seen_page.json()["status"]) == (200, "acknowledged")
     override = {"learner": learner, "competency": "math:c1", "status": "mastered", "reason": MARK, "role": "teacher"}
     answer = await district.http.post(f"{stack.urls['progression']}/v1/overrides", json=override)
     assert answer.is_success, answer.text
@@ -127,7 +137,7 @@ async def test_an_erased_learner_is_found_nowhere(
     assert {"evidence.evidence", "evidence.event_log", "progression.mastery", "progression.journal"} <= seen
     assert certificate["records_deleted"] > 0
     assert {"progression.event_log", "reporting.mastery_v1", "reporting.enrolment_v1"} <= seen
-    assert "reporting.credential" in seen
+    assert {"reporting.credential", "evidence.kept_event"} <= seen
     assert certificate["exit"] == 0
     assert (certificate["learner"], certificate["identities"], certificate["in_ledger"]) == (learner, 1, True)
     assert {name: verified[name] for name in ZERO} == dict.fromkeys(ZERO, 0), verified

@@ -79,7 +79,9 @@ def show(context: Context) -> None:
     "--small-number", metavar="N", help="Counts of people below this are not told; never fewer than elsewhere."
 )
 @click.option(
-    "--keep-statements", metavar="none|scored|all", help="Which xAPI statements can be read again, of those to come."
+    "--keep-statements",
+    metavar="none|scored|all",
+    help="Which xAPI statements are kept whole, of those to come; with all, Caliper events that are no evidence too.",
 )
 @command_options
 def set_tenant(

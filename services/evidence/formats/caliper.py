@@ -12,10 +12,11 @@ import msgspec
 
 from services.evidence.domain.alignment import KEY_CHARS_MAX, TARGETS_MAX, Entry, Target
 from services.evidence.formats.caliper_data import check_decimals, check_entity, check_event, is_1_2
-from services.evidence.formats.caliper_terms import CONTEXT
-from services.evidence.formats.lexical import instant
+from services.evidence.formats.caliper_terms import CONTEXT, OF_PEOPLE
+from services.evidence.formats.lexical import instant, is_iri
+from services.evidence.formats.members import CONTROL
 from services.evidence.formats.native import NAME_CHARS_MAX
-from services.evidence.formats.reading import Origin, Reading, decode_object
+from services.evidence.formats.reading import Kept, Origin, Reading, decode_object
 from shared.errors import InvalidEvent
 
 POINTERS = {
@@ -23,6 +24,8 @@ POINTERS = {
     "/occurred_at": "/object/endedAtTime", "/attempt": "/object/count", "/assessor": "/generated/scoredBy",
 }  # fmt: skip
 ITEMS_MAX = 10_000
+PEOPLE_MAX = 50
+"""Persons that a kept event may name: most name one, a shared annotation those whom it is shared with."""
 
 
 def split(raw: bytes) -> list[bytes]:
@@ -66,6 +69,42 @@ def read(raw: bytes, origin: Origin) -> Reading:
     _check_decimals(thing, origin)
     id = thing.get("id")
     return Reading(id if isinstance(id, str) else None, acknowledged="entity", entries=tuple(_entries(thing, origin)))
+
+
+def kept(raw: bytes, reason: str) -> Kept | None:
+    """
+    Return a valid event that is no evidence, as it is kept.
+
+    None for what is no event, and so has no id of its own; and for an event of too many persons, or of one whose id is
+    none that a learner can have, so that it could not be forgotten.
+    """
+    thing = decode_object(raw)
+    if "eventTime" not in thing:
+        return None
+    people = tuple(dict.fromkeys(_people(thing)))
+    if len(people) > PEOPLE_MAX or not all(_can_be_learner(one) for one in people):
+        return None
+    return Kept(thing["id"].lower(), reason, people, raw)
+
+
+def _can_be_learner(name: str) -> bool:
+    return 0 < len(name) <= NAME_CHARS_MAX and not CONTROL.search(name)
+
+
+def _people(thing: Any) -> Iterator[str]:
+    """Yield the id of every person that is described or named in a thing, however deep."""
+    if isinstance(thing, list):
+        for one in thing:
+            yield from _people(one)
+    if not isinstance(thing, dict):
+        return
+    if thing.get("type") == "Person" and isinstance(thing.get("id"), str):
+        yield thing["id"]
+    for name, value in thing.items():
+        if name in OF_PEOPLE:
+            several = value if isinstance(value, list) else [value]
+            yield from (one for one in several if isinstance(one, str) and is_iri(one))
+        yield from _people(value)
 
 
 def _check_decimals(thing: Mapping[str, Any], origin: Origin) -> None:

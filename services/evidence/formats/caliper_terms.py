@@ -51,6 +51,10 @@ OF_ENTITY: dict[str, frozenset[str]] = {
     "member": AGENTS, "organization": AGENTS,
 }  # fmt: skip
 """Types of an entity, or its IRI, by the name of the property."""
+OF_PEOPLE = frozenset((
+    "actor", "assignee", "scoredBy", "user", "member", "creator", "creators", "annotator", "withAgents", "commenter", "rater",
+))  # fmt: skip
+"""Properties that name a person, or several, by an IRI alone as well."""
 OF_ENTITIES: dict[str, frozenset[str]] = {
     "otherIdentifiers": frozenset(("SystemIdentifier",)), "learningObjectives": frozenset(("LearningObjective",)),
 }  # fmt: skip

@@ -49,6 +49,15 @@ class Reading(msgspec.Struct, frozen=True):
     entries: tuple[Entry, ...] = ()
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """An event that is no evidence, as it is kept: its own id, why it is none, the source ids of whom it names, its JSON."""
+
+    id: str
+    reason: str
+    people: tuple[str, ...]
+    body: bytes
+
+
 DEPTH_MAX = 40
 Reader = Callable[[bytes, Origin], Reading]
 """Raises `InvalidEvent` with reason and pointer."""

@@ -12,9 +12,10 @@ from services.evidence.domain.evidence import RecordEvidence
 from services.evidence.domain.quarantine import Refusal
 from services.evidence.domain.revisions import groups_of, revise_all
 from services.evidence.formats import ags, caliper, canvas, edfi, oneroster
-from services.evidence.formats.reading import Origin, Reader, Reading
+from services.evidence.formats.reading import Kept, Origin, Reader, Reading
 from services.evidence.handlers.alignment import Alignments
 from services.evidence.handlers.intake import ITEMS_A_SLICE, Intake, Item, count
+from services.evidence.handlers.kept_events import KeptEvents
 from services.evidence.handlers.quarantine import Quarantine
 from services.evidence.tables import own_activities, revisions
 from shared.crash_points import reach
@@ -38,6 +39,8 @@ class Form(msgspec.Struct, frozen=True):
     read: Reader
     keeps_refused: bool = False
     """Where nobody reads the answer."""
+    kept: Callable[[bytes, str], Kept | None] | None = None
+    """How a message that is no evidence is kept, given why it is none; None where only evidence is kept."""
 
 
 def _whole(raw: bytes) -> Sequence[bytes]:
@@ -45,7 +48,7 @@ def _whole(raw: bytes) -> Sequence[bytes]:
 
 
 FORMS: dict[str, Form] = {
-    "caliper": Form(caliper.split, caliper.read),
+    "caliper": Form(caliper.split, caliper.read, kept=caliper.kept),
     "canvas": Form(_whole, canvas.read, keeps_refused=True),
     "ags": Form(_whole, ags.read),
     "oneroster": Form(oneroster.split, oneroster.read),
@@ -58,12 +61,13 @@ class Formats:
 
     def __init__(
         self, database: Database, intake: Intake, alignments: Alignments, quarantine: Quarantine,
-        aligned: Callable[[], None], settings: Settings,
+        kept: KeptEvents, aligned: Callable[[], None], settings: Settings,
     ) -> None:  # fmt: skip
         self._database = database
         self._intake = intake
         self._alignments = alignments
         self._quarantine = quarantine
+        self._kept = kept
         self._aligned = aligned
         self._settings = settings
 
@@ -99,12 +103,13 @@ class Formats:
         refused, way = len(results), form if keep else "redrive"
         await self._set_own_apart(readings, tenant)
         await self._align(readings, tenant, form, source)
+        await self._keep_events(readings, messages, form, tenant, source)
         commands = await self._revise(readings, tenant, source)
         results |= await self._store(readings, commands, tenant, way)
         self._intake.refused(tenant, source, refused, way)
         answered = [results[index] for index in sorted(results)]
         if kind.keeps_refused and keep:
-            await self._keep(answered, messages, payloads, form, tenant, source)
+            await self._keep_refused(answered, messages, payloads, form, tenant, source)
         count(answered, form)
         return answered
 
@@ -170,7 +175,23 @@ class Formats:
                 results[index] = Item(index, readings[index].id, "acknowledged", reason=reason)
         return results
 
-    async def _keep(
+    async def _keep_events(
+        self, readings: Mapping[int, Reading], messages: Mapping[int, bytes], form: str, tenant: str, source: str
+    ) -> None:
+        """Keep what is no evidence, where the form has a way to and the tenant wants it."""
+        kept = FORMS[form].kept
+        if kept is None or not self._kept.are_wanted(tenant):
+            return
+        events: list[Kept] = []
+        for index, reading in readings.items():
+            if index % ITEMS_A_SLICE == ITEMS_A_SLICE - 1:
+                await asyncio.sleep(0)
+            event = None if reading.acknowledged is None else kept(messages[index], reading.acknowledged)
+            if event is not None:
+                events.append(event)
+        await self._kept.keep(events, tenant, source, form)
+
+    async def _keep_refused(
         self, answered: Sequence[Item], messages: Mapping[int, bytes], payloads: Sequence[bytes], form: str,
         tenant: str, source: str,
     ) -> None:  # fmt: skip

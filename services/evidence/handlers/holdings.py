@@ -11,7 +11,7 @@ from shared.errors import NotFound
 
 async def holdings_of(database: Database, tenant: str, learner: str) -> dict[str, Any]:
     """
-    Return names, source ids, evidence with its events, what waits or was refused, statements, roster and groups.
+    Return names, source ids, evidence with its events, what waits or was refused, statements, other events, roster and groups.
 
     Raises:
         NotFound: the tenant has no such learner.
@@ -24,6 +24,7 @@ async def holdings_of(database: Database, tenant: str, learner: str) -> dict[str
         evidence = await holdings.evidence(connection, tenant, learner)
         kept = await holdings.kept(connection, tenant, names)
         statements = await holdings.statements(connection, tenant, names)
+        events = await holdings.events(connection, tenant, names)
         facts, groups = await holdings.roster(connection, tenant, learner)
     return {
         "learner": learner,
@@ -31,6 +32,7 @@ async def holdings_of(database: Database, tenant: str, learner: str) -> dict[str
         "evidence": [{**dict(row), "private": _json(row["private"]), "body": _json(row["body"])} for row in evidence],
         "kept": [{**dict(row), "original": row["original"].decode("utf-8", "replace")} for row in kept],
         "statements": [{**dict(row), "body": _json(row["body"])} for row in statements],
+        "events": [{**dict(row), "body": _json(row["body"])} for row in events],
         "roster": [_json(data) for data in facts],
         "groups": [dict(row) for row in groups],
     }

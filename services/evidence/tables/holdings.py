@@ -43,6 +43,18 @@ async def statements(connection: Connection, tenant: str, people: People) -> lis
     )
 
 
+async def events(connection: Connection, tenant: str, people: People) -> list[asyncpg.Record]:
+    """Return the events that are no evidence, are kept and name a learner, in whatever part."""
+    return await connection.fetch(
+        "select distinct e.event_key, e.source, e.form, e.reason, e.received_at, e.body from kept_event e"
+        " join unnest($2::text[], $3::text[]) k (source, source_id)"
+        "   on e.source = k.source and e.people @> array[k.source_id] where e.tenant = $1"
+        " order by e.received_at, e.event_key",
+        tenant,
+        *columns(people, 2),
+    )
+
+
 async def roster(connection: Connection, tenant: str, learner: str) -> tuple[list[bytes], list[asyncpg.Record]]:
     """Return what the roster tells of a learner, and the groups that the learner is in."""
     facts = await connection.fetch(

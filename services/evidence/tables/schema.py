@@ -224,6 +224,23 @@ sa.Index(
     postgresql_where=xapi_statement.c.learner_source_id.isnot(None),
 )
 
+kept_event = sa.Table(
+    "kept_event",
+    metadata,
+    # A hash of (tenant, source, id of the event, form).
+    sa.Column("event_key", UUID, primary_key=True),
+    sa.Column("tenant", _TEXT, nullable=False),
+    sa.Column("source", _TEXT, nullable=False),
+    sa.Column("form", _TEXT, nullable=False),
+    # Why it is no evidence.
+    sa.Column("reason", _TEXT, nullable=False),
+    sa.Column("received_at", _INSTANT, nullable=False),
+    # Source ids of all whom it names, and what it says; nothing once one of them is erased.
+    sa.Column("people", sa.ARRAY(sa.Text), nullable=False),
+    sa.Column("body", sa.LargeBinary),
+    sa.Index("kept_event_people", "people", postgresql_using="gin"),
+)
+
 revision_group = sa.Table(
     "revision_group",
     metadata,
