@@ -158,7 +158,7 @@ async def test_acknowledged_events_are_kept_once_where_the_tenant_keeps_all_and_
     senders = [client(service, source, tenant=tenant) for tenant in tenants]
     answers = [await sender.post("/v1/intake/caliper", json=envelope) for _ in range(2) for sender in senders]
     unscored = [(await sender.post("/v1/intake/xapi", json=said)).json()["items"][0]["reason"] for sender in senders]
-    shown = [await sender.get("/xapi/statements", params={"statementId": said["id"]},
+    shown = [await sender.get("/xapi/statements", params={"statementId": other_id[9:]},
                               headers={"X-Experience-API-Version": "1.0.3"}) for sender in senders]  # fmt: skip
 
     async def kept() -> list[tuple[str, list[str], Any]]:

@@ -19,8 +19,9 @@ NAME, ID = "Zephyrine Quillfeather", "zq-7731"
 MARK = "mark-of-zephyrine"
 VIEWED = {
     "type": "ViewEvent", "action": "Viewed", "id": "urn:uuid:3a9bd869-addc-48b1-80f6-a14b2ff591ed",
-    "actor": {"id": ID, "type": "Person", "name": NAME}, "object": {"id": f"urn:{MARK}", "type": "WebPage"},
-    "eventTime": "2026-03-05T10:00:00.000Z",
+    "actor": "urn:app", "object": {"id": f"urn:{MARK}", "type": "WebPage"}, "eventTime": "2026-03-05T10:00:00.000Z",
+    # Ids of Caliper are IRIs; this learner's is not, so it stands where the form is free.
+    "extensions": {"seenBy": [{"id": ID, "type": "Person", "name": NAME}]},
 }  # fmt: skip
 
 
