@@ -13,7 +13,7 @@ PATIENCE_S = 60.0
 """Longer than a supervisor needs to start anything again."""
 PAUSE_S_MIN = 0.2
 PAUSE_S_MAX = 5.0
-AWAY = frozenset((502, 503, 504))
+AWAY = frozenset((429, 502, 503, 504))
 
 
 def patiently(

@@ -4,6 +4,7 @@ import datetime
 import json
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,7 @@ def create(context: Context, time_zone: str, sources: tuple[str, ...]) -> None:
     """Begin a tenant: its time zone, and a key for each of its learning systems, shown this once."""
     if learners_of(context):
         raise StackError(f"tenant {context.tenant} has learners already; `attain settings` changes what is set")
-    with context.client("progression", scope="admin") as client:
-        told(patiently(lambda: client.put("/v1/settings", json={"time_zone": time_zone})))
+    _set_time_zone(context, time_zone)
     keys = {}
     with context.client("evidence", scope="admin") as client:
         for source in sources:
@@ -101,13 +101,12 @@ def set_tenant(
     if not given and time_zone is None:
         raise click.UsageError("say what to set, such as --small-number 15")
     if time_zone is not None:
-        with context.client("progression", scope="admin") as client:
-            told(patiently(lambda: client.put("/v1/settings", json={"time_zone": time_zone})))
+        _set_time_zone(context, time_zone)
     for service, names in LIMITS.items():
         body = {name: None if given[name] == "default" else given[name] for name in names if name in given}
         if body:
             with context.client(service, scope="service") as client:
-                told(patiently(lambda client=client, body=body: client.put("/v1/limits", json=body)))  # type: ignore[misc]
+                told(patiently(partial(client.put, "/v1/limits", json=body)))
     context.emit({"tenant": context.tenant} | _set(context))
 
 
@@ -156,6 +155,11 @@ def delete(context: Context, yes: bool) -> None:
     context.emit({"tenant": context.tenant, **counts, "deleted_at": at})
 
 
+def _set_time_zone(context: Context, time_zone: str) -> None:
+    with context.client("progression", scope="admin") as client:
+        told(patiently(partial(client.put, "/v1/settings", json={"time_zone": time_zone})))
+
+
 def _set(context: Context) -> dict[str, Any]:
     """Return what holds for the tenant: its settings, and its limits by name."""
     with context.client("progression", scope="admin") as client:
@@ -163,7 +167,7 @@ def _set(context: Context) -> dict[str, Any]:
     own: dict[str, None] = {}
     for service in LIMITS:
         with context.client(service, scope="admin") as client:
-            limits = told(patiently(lambda client=client: client.get("/v1/limits"))).json()  # type: ignore[misc]
+            limits = told(patiently(partial(client.get, "/v1/limits"))).json()
         own |= dict.fromkeys(limits.pop("own"))
         found |= limits
     return found | {"own": list(own)}
@@ -175,8 +179,8 @@ def learners_of(context: Context) -> list[str]:
     after = ""
     with context.client("evidence", scope="service") as client:
         while True:
-            query = {"after": after, "limit": PAGE}
-            answer = told(patiently(lambda query=query: client.get("/v1/identities", params=query)))  # type: ignore[misc]
+            query: dict[str, str | int] = {"after": after, "limit": PAGE}
+            answer = told(patiently(partial(client.get, "/v1/identities", params=query)))
             rows = [json.loads(line) for line in answer.text.splitlines()]
             found |= {row["learner"]: None for row in rows if row["tenant"] == context.tenant}
             after = answer.headers["Attain-Next"]
@@ -196,7 +200,7 @@ def _all_pages(client: httpx.Client, path: str) -> Any:
     after = ""
     while True:
         query = {"after": after} if after else {}
-        answer = told(patiently(lambda query=query: client.get(path, params=query))).json()  # type: ignore[misc]
+        answer = told(patiently(partial(client.get, path, params=query))).json()
         if whole is None:
             whole = answer
         else:
