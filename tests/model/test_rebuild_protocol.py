@@ -12,9 +12,7 @@ from services.reporting.handlers.rebuilding import Rebuilder
 from services.reporting.tables import rebuilds
 from services.reporting.tables.rebuilds import Attempt
 from shared import consumer, folding, ownership
-from tests.model.rebuilding import MODEL, RebuildProtocol, Shown, Statements
-
-STATEMENTS = ("begin", "hold", "progress", "move", "fingerprints", "switch", "fail", "status")
+from tests.model.rebuilding import MODEL, STATEMENTS, RebuildProtocol, Shown, Statements
 
 
 @pytest.fixture(autouse=True)
