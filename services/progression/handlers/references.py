@@ -1,11 +1,14 @@
 """A receiver's own ids of learners, asked of the service that alone knows them."""
 
+import re
 from collections.abc import Collection
 
 import msgspec
 
 from shared.peer import Peer
 from shared.settings import Settings
+
+_OPAQUE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class References:
@@ -22,9 +25,11 @@ class References:
             Unavailable: the service does not answer.
         """
         refs: dict[str, list[dict[str, str]]] = {learner: [] for learner in learners}
-        if not source or not refs:
+        # Events on a term or a batch are of it, not of a learner.
+        asked = sorted(name for name in refs if _OPAQUE.fullmatch(name))
+        if not source or not asked:
             return refs
-        body = {"tenant": tenant, "source": source, "learners": sorted(refs)}
+        body = {"tenant": tenant, "source": source, "learners": asked}
         answer = await self._evidence.ask("/v1/learners/references", body=body)
         for learner, ids in msgspec.json.decode(answer.content, type=dict[str, list[str]]).items():
             refs[learner] = [{"source": source, "id": id} for id in ids]
