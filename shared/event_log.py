@@ -102,7 +102,10 @@ class EventLog:
         """
         installed = await connection.fetchval("select count(*) from log_head where log = $1", self.name)
         if installed not in (0, self.shards):
-            raise Unavailable(f"log {self.name} was installed with {installed} shards, the setting says {self.shards}")
+            raise Unavailable(
+                f"ATTAIN_SHARDS is {self.shards}, but log {self.name} was installed with {installed} shards:"
+                " set it to that number, which only `reshard` changes"
+            )
         for table in ("log_head", "relay_cursor"):
             await connection.execute(
                 f"insert into {table} (log, shard) select $1, s from generate_series(0, $2 - 1) s"

@@ -66,7 +66,10 @@ async def prepare(connection: Connection, consumer: str, log: str, shards: int) 
     """
     installed = await connection.fetchval("select count(*) from consumer_shard where consumer = $1", consumer)
     if installed not in (0, shards):
-        raise Unavailable(f"consumer {consumer} was installed with {installed} shards, the setting says {shards}")
+        raise Unavailable(
+            f"ATTAIN_SHARDS is {shards}, but consumer {consumer} was installed with {installed} shards:"
+            " set it to that number, which only `reshard` changes"
+        )
     await connection.execute(
         "insert into consumer_shard (consumer, shard, log) select $1, s, $2 from generate_series(0, $3 - 1) s"
         " on conflict do nothing",

@@ -93,7 +93,7 @@ def _fault_of_files(read: Settings) -> str:
 
 def check_schema(service: str, read: Settings) -> None:
     """
-    Wait for the service's database, and raise `SystemExit` unless its schema is the one of this version.
+    Wait for the service's database, and raise `SystemExit` unless its schema and shards are those of this version and setting.
 
     A newer one is accepted only where `allow_newer_schema` says so: migrations add and never take away, so after a
     rollback an older version runs on it.
@@ -112,13 +112,18 @@ async def _fault_of_schema(service: str, read: Settings) -> str:
     database = await Database.connect(getattr(read, f"{service}_database"), connections=2)
     try:
         async with database.connection() as connection:
-            there, fault = None, ""
-            if await connection.fetchval("select to_regclass('alembic_version')"):
+            there, fault, shards = None, "", 0
+            migrated = await connection.fetchval("select to_regclass('alembic_version')")
+            if migrated:
                 fault = await _fault_of_roles(connection)
-                there = None if fault else await connection.fetchval("select version_num from alembic_version")
+            if migrated and not fault:
+                there = await connection.fetchval("select version_num from alembic_version")
+                shards = await connection.fetchval("select count(distinct shard) from consumer_shard")
     finally:
         await database.close()
-    return fault or schema_fault(service, there, allow_newer=read.allow_newer_schema)
+    return (
+        fault or schema_fault(service, there, allow_newer=read.allow_newer_schema) or shards_fault(shards, read.shards)
+    )
 
 
 async def _fault_of_roles(connection: Connection) -> str:
@@ -147,6 +152,13 @@ def schema_fault(service: str, there: str | None, *, allow_newer: bool) -> str:
         f"its database has schema {there}, which is newer than this version ({wanted}): run the newer version,"
         " or, to roll back, set ATTAIN_ALLOW_NEWER_SCHEMA=true"
     )
+
+
+def shards_fault(installed: int, wanted: int) -> str:
+    """Return what is wrong with the setting for a database of so many shards (0: not started yet); empty if nothing is."""
+    if installed in (0, wanted):
+        return ""
+    return f"ATTAIN_SHARDS is {wanted}, but its database has {installed} shards: set it to that, which only `reshard` changes"
 
 
 def _variable(name: str) -> str:

@@ -67,7 +67,7 @@ async def check_database(service: str, url: str, settings: Settings) -> list[Che
               f"use PostgreSQL {POSTGRES_MIN} or newer"),
         Check(f"schema of {service}", not fault, fault or f"revision {revision}", f"run migrate {service}"),
         Check(f"shards of {service}", shards in (None, settings.shards), f"{shards or 'none yet'}, the setting says "
-              f"{settings.shards}", "set ATTAIN_SHARDS to what was installed: it is fixed"),
+              f"{settings.shards}", "set ATTAIN_SHARDS to what was installed, which only `attain reshard` changes"),
         Check(f"clock of the {name}", skew < SKEW_S_MAX, f"{skew:.1f} s from here", "synchronise the clocks (NTP)"),
     ]  # fmt: skip
 
