@@ -13,6 +13,7 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
     "migrate": ("shared.migrate",),
     "topics": ("shared.topics", "create"),
     "restored": ("shared.restored",),
+    "reshard": ("deploy.reshard",),
     "attain": ("deploy.local",),
 }
 USAGE = f"""usage: attain {"|".join(PROGRAMS)}|health [arguments]
@@ -21,6 +22,7 @@ USAGE = f"""usage: attain {"|".join(PROGRAMS)}|health [arguments]
   migrate [SERVICE...]               bring the databases that are set to the schema of this version
   topics                             create the topics that are missing
   restored                           after a restore of the databases, before the services start
+  reshard --to N [--preview]         give a stopped installation more shards
   attain ...                         the command line (attain --help)
   health                             succeed if the service in this container is ready
 """

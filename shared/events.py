@@ -73,6 +73,17 @@ def tombstone(type: str, tenant: str, digest: str) -> bytes:
     return envelope(id=digest[:32], source="erasure", type=redacted, tenant=tenant, subject="", time="", data=data)
 
 
+RESHARDED = ".resharded.v1"
+"""How the types end that stand for what another shard has since a re-shard."""
+
+
+def resharded(log: str) -> bytes:
+    """Return the envelope that holds the position of an event which another shard has: of nobody, and saying nothing."""
+    return envelope(
+        id="resharded", source="reshard", type=f"attain.{log}{RESHARDED}", tenant="", subject="", time="", data=EMPTY
+    )
+
+
 def utc(moment: datetime.datetime) -> str:
     """Return an instant in the one form that sorts as text: UTC, microseconds, `Z`."""
     # A third of the cost of strftime; an offset of UTC is written in six characters.

@@ -91,7 +91,9 @@ class Tally:
         self._count = (
             "select k.shard, k.after, r.tenant, r.rows"
             " from unnest($2::int[], $3::bigint[], $4::bigint[]) k (shard, after, until)"
-            f" cross join lateral (select tenant, sum(n)::bigint as rows from ({rows}) t group by tenant) r"
+            f" cross join lateral (select tenant, sum(n)::bigint as rows from ({rows}) t"
+            # Rows of nobody hold the positions of what another shard has.
+            "   where tenant <> '' group by tenant) r"
             " where $1::text <> ''"
         )
         self._recounted = (-1, -1)

@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on; loopback unless told otherwise")
     port: int = Field(8100, description="port to listen on")
     slot: str = Field("", description="stable consumer slot (Kafka static membership); unique per replica")
-    shards: int = Field(8, ge=1, le=1024, description="shards = Kafka partitions; fixed at installation")
+    shards: int = Field(8, ge=1, le=1024, description="shards = Kafka partitions; only `reshard` changes them")
     topic_suffix: str = Field("", description="appended to every topic name, so that installations can share a cluster")
     replication_factor: int = Field(1, ge=1, description="of the topics that `shared.topics create` makes")
 

@@ -9,8 +9,9 @@ import argparse
 import asyncio
 import contextlib
 import dataclasses
+from collections.abc import AsyncIterator
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError
 
 from shared.kafka_security import client_options
@@ -46,22 +47,68 @@ QUARANTINED = Topic("evidence.quarantined", "evidence", ("operators",), "reason 
 TOPICS = (SUBMITTED, EVIDENCE, PROGRESSION, ADVANCEMENT, SUPPORT, CURRICULUM, ROSTER, QUARANTINED)
 
 
-async def create(config: Settings) -> list[str]:
-    """Create the missing topics with one partition a shard; return their names. Fails where a partition count differs."""
+@contextlib.asynccontextmanager
+async def _admin(config: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(**client_options(config))
     await admin.start()
     try:
-        present = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def _present(admin: AIOKafkaAdminClient) -> dict[str, int]:
+    """Return how many partitions each topic of the cluster has."""
+    return {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
+
+
+async def narrow(config: Settings, shards: int) -> list[str]:
+    """
+    Return the names of the topics that are there with fewer partitions than `shards`.
+
+    Raises:
+        SystemExit: one has more.
+    """
+    async with _admin(config) as admin:
+        present = await _present(admin)
+    names = [name for topic in TOPICS if (name := topic.name(config.topic_suffix)) in present]
+    for name in names:
+        if present[name] > shards:
+            raise SystemExit(f"topic {name} has {present[name]} partitions, more than {shards} shards")
+    return [name for name in names if present[name] < shards]
+
+
+async def widen(config: Settings, shards: int) -> list[str]:
+    """
+    Give the topics that `narrow` returns one partition a shard; return their names.
+
+    Nothing is deleted: what is submitted waits on, and what a log had sent is of an earlier generation by then.
+
+    Raises:
+        SystemExit: see `narrow`, or Kafka refuses.
+    """
+    names = await narrow(config, shards)
+    if names:
+        async with _admin(config) as admin:
+            answer = await admin.create_partitions({name: NewPartitions(total_count=shards) for name in names})
+            for name, code, reason in answer.topic_errors:
+                if code:
+                    raise SystemExit(f"topic {name} gets no more partitions: {reason or code}")
+    return names
+
+
+async def create(config: Settings) -> list[str]:
+    """Create the missing topics with one partition a shard; return their names. Fails where a partition count differs."""
+    async with _admin(config) as admin:
+        present = await _present(admin)
         names = [topic.name(config.topic_suffix) for topic in TOPICS]
         for name in names:
             if present.get(name, config.shards) != config.shards:
-                raise SystemExit(f"topic {name} has {present[name]} partitions, this installation has {config.shards}")
+                raise SystemExit(f"ATTAIN_SHARDS is {config.shards}, but topic {name} has {present[name]} partitions")
         missing = [name for name in names if name not in present]
         with contextlib.suppress(TopicAlreadyExistsError):
             await admin.create_topics([_new_topic(name, config) for name in missing])
         return missing
-    finally:
-        await admin.close()
 
 
 def _new_topic(name: str, config: Settings) -> NewTopic:

@@ -17,13 +17,13 @@ import msgspec
 from deploy.local.audit_erasures import look_for_erased
 from deploy.local.audit_sources import Sources, State
 from deploy.local.audit_terms import audit_terms
+from deploy.local.audit_told import closings, identities
 from deploy.local.audit_views import audit_read_models
 from deploy.local.options import checked
 from services.progression.curriculum import Framework
 from services.progression.describing import describe
 from services.progression.domain import ShardFold
 from services.progression.entry import Entry
-from services.progression.identities import told_of
 from services.progression.inputs import Key, decode, input_of, valid_pieces
 from services.progression.learner import LearnerState
 from services.progression.mastery import KeyState, replay
@@ -31,14 +31,13 @@ from services.progression.policy import Policy, policy_from
 from services.progression.rules import Activation, Rules, cause_of
 from services.progression.standing import rule_of
 from services.progression.telling import Trigger
-from services.progression.terms import TERM_CLOSED, closing
 from shared.contracts import EVIDENCE_RECORDED, MasteryUpdated
-from shared.events import Envelope
+from shared.events import RESHARDED, Envelope
 
 RECALCULATIONS = ("attain.recalculation.started.v1", "attain.recalculation.finished.v1")
 """They bracket what a policy recomputes, and concern no learner."""
-REDACTED = ".redacted.v1"
-"""How the types end that stand for what was erased."""
+EMPTIED = (".redacted.v1", RESHARDED)
+"""How the types end that stand for what was erased, or what another shard has."""
 
 
 @dataclasses.dataclass
@@ -132,16 +131,17 @@ def _audit_shard(
     _check_density(shard, head, journal, events, findings)
     fold = _fold_journal(journal, events, tenant, documents)
     learners = {(change.tenant, change.learner): LearnerState() for change in fold.changes}
-    expected = {told.id for told in fold.tell(learners)} | _identities(journal, events, tenant)
-    expected |= _closings(shard, len(told_heads["advancement"]), journal, tenant)
-    told = [
-        event.id
+    expected = {told.id for told in fold.tell(learners)} | identities(journal, events, tenant)
+    public = [
+        event
         for log, head_of in told_heads.items()
         for event in sources.events(sources.progression, log, shard, head_of[shard])
         if (tenant is None or event.tenant == tenant)
         and event.type not in RECALCULATIONS
-        and not event.type.endswith(REDACTED)
+        and not event.type.endswith(EMPTIED)
     ]
+    expected |= closings((shard, len(told_heads["advancement"])), journal, public, tenant)
+    told = [event.id for event in public]
     findings.missing_events += len(expected - set(told))
     findings.extra_events += len(told) - len(set(told) & expected)
     findings.evidence += sum(
@@ -150,25 +150,6 @@ def _audit_shard(
     for learner, reason in fold.blocked.items():
         findings.note(f"learner {learner} cannot be folded: {reason}")
     computed |= _values(fold, documents, findings)
-
-
-def _identities(journal: list[list[Any]], events: dict[int, Envelope], tenant: str | None) -> set[str]:
-    """Return the ids of the public events on who learners are."""
-    found = (
-        told_of(kind, of, learner, input_id, recorded_at, events[input_pos].data)
-        for _, of, learner, _, kind, input_id, input_pos, recorded_at, body in journal
-        if body is None and input_pos in events and (tenant is None or of == tenant)
-    )
-    return {told.id for told in found if told is not None}
-
-
-def _closings(shard: int, shards: int, journal: list[list[Any]], tenant: str | None) -> set[str]:
-    """Return the ids of the public events on terms that are closed."""
-    return {
-        closing(of, input_id, msgspec.Raw(body.encode()), shard, shards).id
-        for _, of, _, _, kind, input_id, _, _, body in journal
-        if kind == TERM_CLOSED and (tenant is None or of == tenant)
-    }
 
 
 def _check_density(
@@ -182,7 +163,7 @@ def _check_density(
     findings.mismatched_states += sum(
         1
         for row in journal
-        if row[8] is None and row[6] in events and not row[4].endswith(REDACTED) and events[row[6]].id != row[5]
+        if row[8] is None and row[6] in events and not row[4].endswith(EMPTIED) and events[row[6]].id != row[5]
     )
     ids = Counter(e.id for e in events.values() if e.type == EVIDENCE_RECORDED)
     findings.duplicated += sum(count - 1 for count in ids.values() if count > 1)
@@ -203,7 +184,7 @@ def _fold_journal(
     fold = ShardFold(entries, rules, documents.policies)
     keys_of: dict[tuple[str, str], set[Key]] = {}
     for pos, of, learner, _, kind, input_id, input_pos, recorded_at, body in journal:
-        if (tenant is not None and of != tenant) or kind.endswith(REDACTED):
+        if (tenant is not None and of != tenant) or kind.endswith(EMPTIED):
             continue
         if not learner:
             documents.fetch(of)

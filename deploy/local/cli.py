@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, str] = {
     "erase": "privacy:erase",
     "verify": "verify:verify",
     "rebuild": "rebuild:rebuild",
+    "reshard": "reshard:reshard",
     "evaluate": "evaluate:evaluate",
     "doctor": "doctor:doctor",
     "token": "token:token",

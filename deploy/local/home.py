@@ -28,6 +28,8 @@ from deploy.local.processes import Pid
 # down can otherwise be given the server's own port, and then the server cannot bind it again.
 PORTS = range(20000, 32000)
 LOG_BYTES_MAX = 16 << 20
+SHARDS = 8
+"""Of a new home, where ATTAIN_SHARDS does not say."""
 LOCK_WAIT_S = 1.0
 
 
@@ -40,6 +42,7 @@ class State:
     ports: dict[str, int] = dataclasses.field(default_factory=dict)
     passwords: dict[str, str] = dataclasses.field(default_factory=dict)
     postgres_folder: str | None = None
+    shards: int = SHARDS
 
 
 @dataclasses.dataclass
@@ -134,6 +137,16 @@ class Home:
         """Remember that PostgreSQL's files are outside the home; `delete` then deletes them too."""
         with self._changing() as state:
             state.postgres_folder = str(folder)
+
+    def shards(self) -> int:
+        """Return how many shards its services have, where ATTAIN_SHARDS does not say."""
+        state = self.state()
+        return SHARDS if state is None else state.shards
+
+    def remember_shards(self, shards: int) -> None:
+        """Remember that the installation was given more shards."""
+        with self._changing() as state:
+            state.shards = shards
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[State]:

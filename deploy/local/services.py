@@ -13,7 +13,6 @@ from deploy.local.home import Home
 from deploy.local.processes import MARK
 
 SERVICES = ("evidence", "progression", "reporting")
-SHARDS = "8"
 # The folder that holds `shared`, `services` and `deploy`: the children import the same tree as we do.
 TREE = Path(__file__).parents[2]
 # Set by us for each service, or meant for the command line: not to be passed on as the user set it.
@@ -98,7 +97,7 @@ class Services:
 
     def _environment(self, kafka: str | None = None) -> dict[str, str]:
         kept = {name: value for name, value in python_environment().items() if name not in OURS}
-        defaults = {"ATTAIN_SHARDS": SHARDS, "ATTAIN_TOPIC_SUFFIX": ""}
+        defaults = {"ATTAIN_SHARDS": str(self._home.shards()), "ATTAIN_TOPIC_SUFFIX": ""}
         ours = {
             "ATTAIN_TOKEN_KEY_FILE": str(self._home.token_key_file),
             "ATTAIN_CREDENTIAL_KEYS": str(self._home.credential_keys),

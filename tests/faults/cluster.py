@@ -23,9 +23,9 @@ import httpx
 
 from deploy.local import postgres
 from deploy.local.child import Child, Program
-from deploy.local.home import Home
+from deploy.local.home import SHARDS, Home
 from deploy.local.orphans import end_orphans
-from deploy.local.services import SERVICES, SHARDS, Services, answers
+from deploy.local.services import SERVICES, Services, answers
 from deploy.local.tokens import issue
 from shared.crash_points import VARIABLE as CRASH_AT
 from tests.faults.brokers import Brokers
@@ -189,7 +189,7 @@ class Cluster:
         settings = {"ATTAIN_KAFKA": self.kafka, "ATTAIN_REPLICATION_FACTOR": str(self._broker_count)}
         await asyncio.to_thread(
             subprocess.run, [sys.executable, "-m", "shared.topics", "create"], check=True, capture_output=True,
-            env=os.environ | settings | {"ATTAIN_SHARDS": SHARDS}, timeout=60,
+            env=os.environ | settings | {"ATTAIN_SHARDS": str(SHARDS)}, timeout=60,
         )  # fmt: skip
 
     @contextlib.asynccontextmanager

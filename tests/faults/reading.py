@@ -14,7 +14,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.local.audit import Findings, audit
 from deploy.local.audit_sources import Sources
-from deploy.local.services import SERVICES, SHARDS
+from deploy.local.home import SHARDS
+from deploy.local.services import SERVICES
 from shared.events import decode_envelope
 from shared.topics import ADVANCEMENT, EVIDENCE, PROGRESSION
 from tests.faults.history import History
@@ -119,7 +120,7 @@ async def _records(servers: str, topic: str) -> dict[int, list[list[Any]]]:
     consumer = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False, fetch_max_wait_ms=50)
     await consumer.start()
     try:
-        partitions = [TopicPartition(topic, number) for number in range(int(SHARDS))]
+        partitions = [TopicPartition(topic, number) for number in range(SHARDS)]
         consumer.assign(partitions)
         begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
         found: dict[int, list[list[Any]]] = {partition.partition: [] for partition in partitions}

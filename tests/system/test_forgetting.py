@@ -8,8 +8,7 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from deploy.local.home import Home
-from deploy.local.services import SHARDS
+from deploy.local.home import SHARDS, Home
 from deploy.local.stack import Stack
 from shared.topics import TOPICS
 from tests.system.conftest import Attain
@@ -81,7 +80,7 @@ async def topics(stack: Stack) -> dict[str, str]:
     """Return what the topics hold."""
     found: dict[str, list[str]] = {topic.name(): [] for topic in TOPICS}
     async with AIOKafkaConsumer(bootstrap_servers=stack.kafka, enable_auto_commit=False) as consumer:
-        places = [TopicPartition(name, shard) for name in found for shard in range(int(SHARDS))]
+        places = [TopicPartition(name, shard) for name in found for shard in range(SHARDS)]
         begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
         left = {place: end for place, end in ends.items() if end > begins[place]}
         consumer.assign(list(left))

@@ -2,11 +2,13 @@
 
 import asyncio
 import dataclasses
+import os
 import sys
 from typing import Any
 
 import click
 
+from deploy.local.home import Home
 from deploy.local.options import Context, command_options
 from deploy.local.services import SERVICES
 
@@ -30,6 +32,7 @@ def doctor(context: Context, before: bool) -> None:
         known = settings()
     else:
         named = {name.removeprefix("ATTAIN_").lower(): value for name, value in context.stack().environment().items()}
+        named["shards"] = os.environ.get("ATTAIN_SHARDS") or str(Home(context.home).shards())
         known = Settings.model_validate(named)
 
     async def servers() -> list[diagnosis.Check]:

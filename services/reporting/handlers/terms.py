@@ -50,7 +50,7 @@ class TermReader:
             rows = await terms.terms_of(view, caller.tenant)
         return [
             {"term": row["term"], "closed_at": row["closed_at"], "closed_by": row["closed_by"],
-             "complete": row["parts"] == row["of_shards"]}
+             "complete": row["parts"] == self._settings.shards}
             for row in rows
         ]  # fmt: skip
 

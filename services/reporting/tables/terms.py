@@ -51,10 +51,10 @@ async def keep_as_closed(connection: Connection, version: int, keys: Keys) -> No
 
 
 async def terms_of(view: Snapshot, tenant: str) -> Rows:
-    """Return (term, closed_at, closed_by, parts closed, parts in all) of the tenant's terms, the latest first."""
+    """Return (term, closed_at, closed_by, parts closed) of the tenant's terms, the latest first."""
     return await view.rows(
-        "select term, closed_at, closed_by, count(*) as parts, of_shards from {term} where tenant = $1"
-        " group by 1, 2, 3, 5 order by closed_at desc, term",
+        "select term, closed_at, closed_by, count(*) as parts from {term} where tenant = $1"
+        " group by 1, 2, 3 order by closed_at desc, term",
         tenant,
     )
 

@@ -80,7 +80,8 @@ class MasteryFold(Fold):
                         erased.add((event.tenant, event.subject))
             if told is not None:
                 checkpoints += _checkpoint(told, unfolded)
-        counts = Counter((batch.shard, event.tenant) for batch in batches for event in batch.events)
+        # Events of nobody hold the positions of what another shard has, and are not counted there either.
+        counts = Counter((batch.shard, event.tenant) for batch in batches for event in batch.events if event.tenant)
 
         async def write(connection: Connection) -> None:
             for before, term in terms:
