@@ -8,8 +8,8 @@ incremental fold is checked against the definition.
 
 import dataclasses
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -24,21 +24,27 @@ from services.progression.describing import describe
 from services.progression.domain import ShardFold
 from services.progression.entry import Entry
 from services.progression.identities import told_of
-from services.progression.inputs import Key, decode, input_of, valid_pieces
+from services.progression.inputs import Key, Learner, decode, input_of, valid_pieces
 from services.progression.learner import LearnerState
 from services.progression.mastery import KeyState, replay
 from services.progression.policy import Policy, policy_from
 from services.progression.rules import Activation, Rules, cause_of
 from services.progression.standing import rule_of
-from services.progression.telling import Trigger
-from services.progression.terms import TERM_CLOSED, closing
+from services.progression.telling import Told, Trigger
+from services.progression.terms import CLOSE_TERM, closed_at_position, decode_closing, ended_with, snapshot
 from shared.contracts import EVIDENCE_RECORDED, MasteryUpdated
 from shared.events import Envelope
+from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED
 
 RECALCULATIONS = ("attain.recalculation.started.v1", "attain.recalculation.finished.v1")
 """They bracket what a policy recomputes, and concern no learner."""
+SNAPSHOTS = (SNAPSHOT_CLOSED, SNAPSHOT_AMENDED)
 REDACTED = ".redacted.v1"
 """How the types end that stand for what was erased."""
+
+
+class _Digest(msgspec.Struct):
+    digest: str
 
 
 @dataclasses.dataclass
@@ -130,20 +136,26 @@ def _audit_shard(
     findings.lost += head - len(events)
     journal = list(sources.journal(shard))
     _check_density(shard, head, journal, events, findings)
-    fold = _fold_journal(journal, events, tenant, documents)
-    learners = {(change.tenant, change.learner): LearnerState() for change in fold.changes}
-    expected = {told.id for told in fold.tell(learners)} | _identities(journal, events, tenant)
-    expected |= _closings(shard, len(told_heads["advancement"]), journal, tenant)
+    fold, digests = _fold_journal(journal, events, tenant, documents)
+    expected = digests.keys() | _identities(journal, events, tenant)
     told = [
-        event.id
+        event
         for log, head_of in told_heads.items()
         for event in sources.events(sources.progression, log, shard, head_of[shard])
         if (tenant is None or event.tenant == tenant)
         and event.type not in RECALCULATIONS
         and not event.type.endswith(REDACTED)
     ]
-    findings.missing_events += len(expected - set(told))
-    findings.extra_events += len(told) - len(set(told) & expected)
+    ids = {event.id for event in told}
+    findings.missing_events += len(expected - ids)
+    findings.extra_events += len(told) - len(ids & expected)
+    for event in told:
+        if (
+            event.type in SNAPSHOTS
+            and digests.get(event.id, "") != msgspec.json.decode(event.data, type=_Digest).digest
+        ):
+            findings.mismatched_states += 1
+            findings.note(f"learner {event.subject}: {event.type} has another digest than {digests.get(event.id)}")
     findings.evidence += sum(
         event.type == EVIDENCE_RECORDED and (tenant is None or event.tenant == tenant) for event in events.values()
     )
@@ -160,15 +172,6 @@ def _identities(journal: list[list[Any]], events: dict[int, Envelope], tenant: s
         if body is None and input_pos in events and (tenant is None or of == tenant)
     )
     return {told.id for told in found if told is not None}
-
-
-def _closings(shard: int, shards: int, journal: list[list[Any]], tenant: str | None) -> set[str]:
-    """Return the ids of the public events on terms that are closed."""
-    return {
-        closing(of, input_id, msgspec.Raw(body.encode()), shard, shards).id
-        for _, of, _, _, kind, input_id, _, _, body in journal
-        if kind == TERM_CLOSED and (tenant is None or of == tenant)
-    }
 
 
 def _check_density(
@@ -196,8 +199,14 @@ def _check_density(
 
 def _fold_journal(
     journal: Iterable[list[Any]], events: dict[int, Envelope], tenant: str | None, documents: _Documents
-) -> ShardFold:
-    """Fold a shard's journal in one go, with every history in memory."""
+) -> tuple[ShardFold, dict[str, str]]:
+    """
+    Fold a shard's journal in one go, with every history in memory.
+
+    Returns the ids of what is to be told besides, each with the digest that it has if it is of a term, else without.
+    """
+    learners: dict[Learner, LearnerState] = defaultdict(LearnerState)
+    told: dict[str, str] = {}
     entries: dict[Key, Entry] = {}
     rules: dict[str, Rules] = {}
     fold = ShardFold(entries, rules, documents.policies)
@@ -207,6 +216,11 @@ def _fold_journal(
             continue
         if not learner:
             documents.fetch(of)
+            if kind == CLOSE_TERM:
+                told |= _told(fold.tell(learners))
+                fold.changes.clear()
+                told |= _told(_snapshots(of, body, input_id, pos, fold, learners))
+                continue
             _decide(of, Trigger(input_id, pos, recorded_at, "policy"), body, rules, documents)
             for known in [known for known in keys_of if known[0] == of]:
                 fold.refold_learner(known, keys_of[known])
@@ -223,7 +237,28 @@ def _fold_journal(
                 entries[key] = Entry(in_force.new_state(key[2]), in_force.no, {})
                 keys_of.setdefault(item.learner, set()).add(key)
         fold.fold(item)
-    return fold
+    return fold, told | _told(fold.tell(learners))
+
+
+def _snapshots(
+    tenant: str, body: str, input_id: str, pos: int, fold: ShardFold, learners: dict[Learner, LearnerState]
+) -> Iterator[Told]:
+    """Close a term in the fold's rules; yield what is told of it, of each learner."""
+    decided = decode_closing(body.encode())
+    states: dict[Learner, list[tuple[str, KeyState]]] = {learner: [] for learner in learners}
+    for key, entry in fold.entries.items():
+        states.setdefault(key[:2], []).append((key[2], entry.state))
+    for learner, known in states.items():
+        standings = ended_with(known, learners[learner], fold.policies) if learner[0] == tenant else []
+        if standings:
+            told = snapshot(*learner, decided, input_id, pos, standings)
+            learners[learner].ended[decided.term] = told.data["digest"]
+            yield told
+    fold.rules.setdefault(tenant, Rules()).closed.append(closed_at_position(body.encode(), pos))
+
+
+def _told(events: Iterable[Told]) -> dict[str, str]:
+    return {event.id: event.data.get("digest", "") for event in events}
 
 
 def _decide(tenant: str, trigger: Trigger, body: str, rules: dict[str, Rules], documents: _Documents) -> None:
