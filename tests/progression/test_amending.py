@@ -8,7 +8,7 @@ from shared.contracts import EvidenceRecorded
 from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED
 from shared.snapshots import Ended, digest_after, digest_of
 from tests.progression.test_advancement import shown, with_graph
-from tests.support.journal import STREAK_3, TENANT, Decided, Journal, piece, restore, retract
+from tests.support.journal import STREAK_3, TENANT, Decided, Journal, Record, piece, restore, retract
 
 SPRING = Decided(closes=TermDecided("spring", "2026-03-10T00:00:00.000000Z", "office"))
 AUTUMN = Decided(closes=TermDecided("autumn", "2026-03-20T00:00:00.000000Z", "office"))
@@ -136,16 +136,9 @@ def test_the_digests_follow_from_the_standings_and_the_amendments_alone() -> Non
 @pytest.mark.parametrize("size", [1, 2, 5])
 def test_batches_of_any_size_tell_the_same(size: int) -> None:
     given = pieces(1)
-    records = [
-        Decided(STREAK_3),
-        *given[:2],
-        SPRING,
-        piece(60, day=12),
-        given[2],
-        AUTUMN,
-        retract(given[1]),
-        piece(61, day=15),
-    ]
+    records: list[Record] = [
+        Decided(STREAK_3), *given[:2], SPRING, piece(60, day=12), given[2], AUTUMN, retract(given[1]), piece(61, day=15)
+    ]  # fmt: skip
     at_once, in_parts = Journal().fold(records), Journal()
     for first in range(0, len(records), size):
         in_parts.fold(records[first : first + size], drop_cache=True)

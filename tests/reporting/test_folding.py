@@ -255,7 +255,9 @@ async def test_what_a_term_ended_with_is_the_same_in_one_batch_as_in_many(bench:
 async def test_what_is_told_of_terms_is_kept_once_and_forgotten_with_the_learner(bench: Bench) -> None:
     consumer = await bench.run("advancement")
     snapshots = "select term, digest, standings from term_snapshot_v1 where tenant = $1 order by 1"
-    amendments = "select term, scope, before, after, cause_kind, digest from term_amendment_v1 where tenant = $1 order by position"
+    amendments = (
+        "select term, scope, before, after, cause_kind, digest from term_amendment_v1 where tenant = $1 order by 6"
+    )
     events = [
         happened(LEARNER, "level.advanced", "m#Maths/1"), snapshot_closed(LEARNER, "t1"),
         snapshot_amended(LEARNER, "t1", "m:a"), snapshot_amended(LEARNER, "t1", "m:a", "mastered", digest="2c"),
