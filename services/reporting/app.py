@@ -126,7 +126,7 @@ class Service:
             in_evidence, in_progression = OnBehalf(evidence_peer, config), OnBehalf(progression_peer, config)
             app.state.pages = Pages(
                 self._database, records=app.state.reader, classes=app.state.classes, queues=app.state.queues,
-                districts=app.state.districts, people=people, evidence=app.state.evidence,
+                districts=app.state.districts, terms=app.state.terms, people=people, evidence=app.state.evidence,
                 progression=progression_peer, in_evidence=in_evidence,
             )  # fmt: skip
             provider = Provider(config)

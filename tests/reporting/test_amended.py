@@ -55,7 +55,11 @@ def test_the_table_of_a_record_has_a_row_a_standing_with_its_last_amendment() ->
         ("level", LEVEL, "advanced", "withdrawn"), ("competency", "m:c", None, "mastered"),
     ]  # fmt: skip
     assert (told[0]["amended_at"], told[0]["amended_reason"], told[1]["amended_reason"]) == (LATER, "Gone.", None)
-    assert (told[2]["mastered_at"], told[2]["score"]) == (SHOWN_AT, None)
+    assert [(row["since"], row["evidence_count"]) for row in told[1:]] == [
+        (SHOWN_AT, 4),
+        (SHOWN_AT, None),
+        (None, None),
+    ]
 
 
 def test_the_grid_of_a_class_has_its_levels_and_says_what_amends_each_row() -> None:

@@ -90,10 +90,10 @@ def term_before(session: str) -> str:
     Raises:
         StackError: the session has another name.
     """
-    years = re.fullmatch(r"(\d{4})(-|/|–)(\d{2}|\d{4})", session)
-    if years is None or (int(years[1]) + 1) % 10 ** len(years[3]) != int(years[3]):
+    years = re.fullmatch(r"(\d{4})-(\d{2}|\d{4})", session)
+    if years is None or (int(years[1]) + 1) % 10 ** len(years[2]) != int(years[2]):
         raise StackError(f"which term ends before {session}? Give its name with --ends, or --ends '' to close none")
-    return f"{int(years[1]) - 1}{years[2]}{(int(years[3]) - 1) % 10 ** len(years[3]):0{len(years[3])}}"
+    return f"{int(years[1]) - 1}-{int(years[1]) % 10 ** len(years[2]):0{len(years[2])}}"
 
 
 def _closed_at(context: Context, term: str) -> str | None:

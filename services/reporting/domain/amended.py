@@ -1,6 +1,6 @@
 """What a term ended with for learners, and what has been found out since of what was shown before its end."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -13,7 +13,8 @@ LEVEL_EVENTS = (
     "level.ready", "level.sign_off_requested", "level.withdrawn", "level.advanced", "level.reinstated",
 )  # fmt: skip
 """The events that tell where a learner stands with a level."""
-_STANDS = ("ready", "sign_off_requested", "withdrawn", "advanced")
+LEVEL_STATUSES = ("ready", "sign_off_requested", "withdrawn", "advanced")
+"""What may have been told of a level last; the later in this list goes before the earlier."""
 
 
 class TermLevel(msgspec.Struct, frozen=True):
@@ -110,7 +111,7 @@ def levels_of(events: Iterable[LevelTold]) -> dict[str, list[TermLevel]]:
         stands[status] = event
     found: dict[str, list[TermLevel]] = {}
     for (learner, level), stands in sorted(told.items()):
-        status = next(status for status in reversed(_STANDS) if status in stands)
+        status = next(status for status in reversed(LEVEL_STATUSES) if status in stands)
         event = stands[status]
         found.setdefault(learner, []).append(
             TermLevel(level, event.framework, level_title(level), status, event.effective_at, event.id)
@@ -118,6 +119,44 @@ def levels_of(events: Iterable[LevelTold]) -> dict[str, list[TermLevel]]:
     return found
 
 
-def latest(amendments: Iterable[Amendment]) -> Mapping[tuple[str, str], Amendment]:
-    """Return the last amendment of each (learner, scope): what the snapshot says, with all that is known by now."""
-    return {(each.learner, each.scope): each for each in amendments}
+class Line(NamedTuple):
+    """
+    A standing of a learner in a term: its status then and since when it was shown, both None for what came by an amendment
+    alone; and its last amendment, which says what it is with all that is known by now.
+    """
+
+    kind: str
+    scope: str
+    title: str | None
+    status: str | None
+    since: str | None
+    amended: Amendment | None
+    item: Item | None = None
+    """More of a competency."""
+
+
+def lines_of(found: TermRecord) -> list[Line]:
+    """Return the standings of a record: competencies, levels, and then what came by amendments alone."""
+    amended = {each.scope: each for each in found.amendments}
+    competencies = [
+        Line("competency", i.competency, i.title, i.status, i.mastered_at, amended.pop(i.competency, None), i)
+        for i in found.items
+    ]
+    levels = [
+        Line("level", each.level, each.title, each.status, each.effective_at, amended.pop(each.level, None))
+        for each in found.levels
+    ]
+    others = [Line(each.kind, scope, each.title, None, None, each) for scope, each in amended.items()]
+    return [*competencies, *levels, *others]
+
+
+def amended_cells(found: TermClass) -> dict[tuple[str, str], Amendment]:
+    """Return the last amendment of each (learner, scope) of a class."""
+    return {(each.learner, each.scope): each for each in found.amendments}
+
+
+def level_grid(found: TermClass) -> tuple[list[str], dict[str, dict[str, str]]]:
+    """Return the levels that any learner of a class stands in, or is amended in, and by learner and level the status then."""
+    stands = {learner: {level.level: level.status for level in levels} for learner, levels in found.levels.items()}
+    levels = {level for of_learner in stands.values() for level in of_learner}
+    return sorted(levels | {each.scope for each in found.amendments if each.kind == "level"}), stands

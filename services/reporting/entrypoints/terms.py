@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from services.reporting.domain.amended import Amendment, TermClass, TermRecord, latest
+from services.reporting.domain.amended import TermClass, TermRecord, level_grid, lines_of
 from services.reporting.entrypoints.asking import Fields, Format, Waited, answer, part
 from services.reporting.entrypoints.classes import class_table
 from services.reporting.entrypoints.examples import TERM_CLASS, TERM_RECORD, TERMS, example
@@ -55,53 +55,35 @@ async def class_at_the_end(
     return answer(request, found, fields=fields)
 
 
-ITEM_COLUMNS = (
-    "title",
-    "subject",
-    "level",
-    "status",
-    "score",
-    "evidence_count",
-    "last_evidence_at",
-    "mastered_at",
-    "why",
-)
-LEVEL_COLUMNS = {"title": "title", "status": "status", "mastered_at": "effective_at"}
-AMENDED_COLUMNS = ("amended_status", "amended_at", "amended_reason")
+ITEM_COLUMNS = ("subject", "level", "score", "evidence_count", "last_evidence_at", "why")
+RECORD_COLUMNS = (
+    "kind", "scope", "title", "status", "since", *ITEM_COLUMNS, "amended_status", "amended_at", "amended_reason"
+)  # fmt: skip
 
 
 def record_table(found: TermRecord) -> Table:
-    """Return what a term ended with as a table: a row a standing, with its latest amendment; at last what came by those alone."""
-    amended = {scope: each for (_, scope), each in latest(found.amendments).items()}
-    rows: list[list[object]] = []
-    for item in found.items:
-        own = (getattr(item, column) for column in ITEM_COLUMNS)
-        rows.append(["competency", item.competency, *own, *_amended(amended.pop(item.competency, None))])
-    for level in found.levels:
-        shown = {column: getattr(level, member) for column, member in LEVEL_COLUMNS.items()}
-        own = (shown.get(column) for column in ITEM_COLUMNS)
-        rows.append(["level", level.level, *own, *_amended(amended.pop(level.level, None))])
-    for scope, each in amended.items():
-        own = (each.title if column == "title" else None for column in ITEM_COLUMNS)
-        rows.append([each.kind, scope, *own, *_amended(each)])
-    return ("kind", "scope", *ITEM_COLUMNS, *AMENDED_COLUMNS), rows
+    """Return what a term ended with as a table: a row a standing, with its latest amendment in the last columns."""
+    rows = (
+        (
+            *line[:5],
+            *(getattr(line.item, column, None) for column in ITEM_COLUMNS),
+            *((line.amended.after, line.amended.decided_at, line.amended.reason) if line.amended else (None,) * 3),
+        )
+        for line in lines_of(found)
+    )
+    return RECORD_COLUMNS, rows
 
 
 def grid_table(found: TermClass) -> Table:
     """Return the grid of a class with a column a level, and in the last one what amends the row, oldest first."""
     columns, rows = class_table(found.mastery)
-    stands = {learner: {level.level: level.status for level in levels} for learner, levels in found.levels.items()}
-    levels = sorted({level for of_learner in stands.values() for level in of_learner})
-    amended: dict[str, list[str]] = {}
+    levels, stands = level_grid(found)
+    amended: dict[object, list[str]] = {}
     for each in found.amendments:
         amended.setdefault(each.learner, []).append(
             f"{each.scope} {each.before} -> {each.after} on {each.decided_at[:10]}: {each.reason}"
         )
     return (*columns, *levels, "amendments"), (
-        (*row, *(stands.get(str(row[0]), {}).get(level) for level in levels), "; ".join(amended.get(str(row[0]), ())))
+        (*row, *(stands.get(str(row[0]), {}).get(level) for level in levels), "; ".join(amended.get(row[0], ())))
         for row in rows
     )
-
-
-def _amended(each: Amendment | None) -> tuple[object, ...]:
-    return (None, None, None) if each is None else (each.after, each.decided_at, each.reason)
