@@ -38,6 +38,7 @@ from services.reporting.tables.reads import live_versions, snapshot
 from services.reporting.tables.schema import INPUT_LOGS
 from shared.asyncapi import asyncapi_router
 from shared.auth import Authenticator
+from shared.calendars import Calendars
 from shared.database import Database
 from shared.errors import Unavailable
 from shared.feed import FeedClient
@@ -119,7 +120,9 @@ class Service:
             app.state.classes = ClassReader(self._database, at_once, curricula, looks)
             app.state.terms = TermReader(self._database, config, curricula, looks)
             app.state.queues = QueueReader(self._database, config, looks)
-            app.state.districts = DistrictReader(self._database, Groups(evidence_peer, config), limits, config)
+            app.state.districts = DistrictReader(
+                self._database, Groups(evidence_peer, config), Calendars(progression_peer), limits, config
+            )
             app.state.credentials = CredentialReader(self._database, config, people, looks)
             app.state.exporter = Exporter(self._database, config, evidence_peer, looks)
             app.state.watcher = Watcher(self._database, app.state.districts)

@@ -360,9 +360,9 @@ def test_silent_sources_come_first() -> None:
         base | {"source": "sis", "usual_gap": 2.5, "silent_since": "2026-03-06"},
     ]
 
-    head, *lines = sources_text(items, 28).splitlines()
+    head, *lines = sources_text(items, 28, "Monday to Friday but for breaks, in UTC").splitlines()
 
-    assert head == "1 of 3 sources silent; last 28 days:"
+    assert head == "1 of 3 sources silent; last 28 days (school days: Monday to Friday but for breaks, in UTC):"
     assert [line.split(":")[0].split() for line in lines] == [
         ["silent", "sis"], ["no", "habit", "yet", "(source", "not", "known)"], ["heard", "lms"],
     ]  # fmt: skip

@@ -56,7 +56,7 @@ def test_the_table_of_a_record_has_a_row_a_standing_with_its_last_amendment() ->
     ]  # fmt: skip
     assert (told[0]["amended_at"], told[0]["amended_reason"], told[1]["amended_reason"]) == (LATER, "Gone.", None)
     assert [(row["since"], row["evidence_count"]) for row in told[1:]] == [
-        (SHOWN_AT, 4),
+        (SHOWN_AT, 3),
         (SHOWN_AT, None),
         (None, None),
     ]

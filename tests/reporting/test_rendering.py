@@ -19,7 +19,7 @@ from services.reporting.domain.amended import (
     lines_of,
 )
 from services.reporting.domain.compared import compared
-from services.reporting.domain.completeness import DistrictCompleteness, SchoolCompleteness
+from services.reporting.domain.completeness import DistrictCompleteness, SchoolCompleteness, SchoolShare
 from services.reporting.domain.continuum import Standard, learner_record
 from services.reporting.domain.counting import class_mastery
 from services.reporting.domain.district import (
@@ -179,6 +179,7 @@ def context(template: str) -> dict[str, Any]:
             "levels": SchoolLevels("s", EVIL, "d", SHOWN_AT, 10, [
                 SchoolLevel("m", EVIL, "1", {"none": 0, "begun": None, "complete": None})
             ]),
+            "completeness": SchoolShare("2026-02-05", 20, "America/Chicago", SchoolCompleteness("s", EVIL, 100, 88, 12)),
         },
         "district.html": {
             "district": "d", "live": "/live?district=d", "title": EVIL, "learners": 100, "queues": queues,
@@ -187,7 +188,7 @@ def context(template: str) -> dict[str, Any]:
             "watch": DistrictWatch(
                 "d", SHOWN_AT, 10, [SchoolWatch("s", EVIL, 20, Share(0.5, 0.4, 0.6), None, None, None)]
             ),
-            "completeness": DistrictCompleteness("d", SHOWN_AT, 10, 20, "", "2026-02-05", [
+            "completeness": DistrictCompleteness("d", SHOWN_AT, 10, 20, "", None, "2026-02-05", [
                 SchoolCompleteness("s", EVIL, 100, 88, 12), SchoolCompleteness("t", EVIL, None, None, None),
             ]),
             "sources": {"days": 28, "next": EVIL, "items": [source_of_evidence(EVIL), source_of_evidence("", since=None)]},

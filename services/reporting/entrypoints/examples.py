@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from services.reporting.domain.completeness import CALENDAR
+from shared.calendars import in_words
+from shared.school_calendar import SchoolCalendar
 
 _AT = "2026-03-04T10:15:00.000000Z"
 _STEP = {
@@ -127,7 +128,8 @@ WATCH: dict[str, Any] = {
     ],
 }  # fmt: skip
 COMPLETENESS: dict[str, Any] = {
-    "district": "river-valley", "as_of": _AT, "suppressed_below": 10, "school_days": 20, "calendar": CALENDAR,
+    "district": "river-valley", "as_of": _AT, "suppressed_below": 10, "school_days": 20,
+    "calendar": in_words(SchoolCalendar("America/Chicago")), "time_zone": "America/Chicago",
     "since": "2026-02-05",
     "schools": [
         {"school": "brookside", "title": "Brookside School", "learners": 100, "with_evidence": 88, "without_evidence": 12}

@@ -187,7 +187,8 @@ class Pages:
         """Return a school for those who lead it."""
         levels = await self._districts.school_levels(caller, school)
         queues = await self._optional(self._queues.summary(caller, class_id=None, school=school))
-        return {"levels": levels, "queues": queues or []}
+        came = await self._optional(self._districts.school_completeness(caller, school))
+        return {"levels": levels, "queues": queues or [], "completeness": came}
 
     async def policies(self, caller: Identity, *, language: str) -> dict[str, Any]:
         """Return the policies in force on their cards; staff see how each was adopted, leaders what was foreseen."""
