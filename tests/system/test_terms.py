@@ -68,6 +68,7 @@ async def test_a_closed_term_stays_and_is_amended_by_a_retraction_and_by_late_ev
     told = [event for event in await district.advancements() if ".snapshot." in event["type"]]
     snapshots = {event["data"]["learner"]["id"]: event["data"] for event in told if "closed" in event["type"]}
     amended = [event["data"] for event in told if "amended" in event["type"]]
+    standings = (await district.get("progression", "/v1/standings"))["snapshots"]
     rebuilt = [attain("rebuild", model, tenant=district.tenant)["exit"] for model in ("mastery", "advancement")]
     verified = await district.verify()
 
@@ -97,6 +98,9 @@ async def test_a_closed_term_stays_and_is_amended_by_a_retraction_and_by_late_ev
     assert [each["digest"] for each in record["amendments"]] == [
         each["digest"] for each in amended if each["learner"]["id"] == ada
     ]
+    assert {(each["learner"], each["session"], each["digest"]) for each in standings} == {
+        (each["learner"]["id"], TERM, each["digest"]) for each in amended
+    }
     assert rebuilt == [0, 0]
     assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]
     await district.close()
