@@ -22,7 +22,6 @@ ROSTER_STAFF = "attain.roster.staff.v1"
 ROSTER_ASSIGNMENT = "attain.roster.assignment.v1"
 QUARANTINED = "attain.evidence.quarantined.v1"
 MASTERY_UPDATED = "attain.mastery.updated.v1"
-TERM_CLOSED = "attain.progression.term_closed.v1"
 CHECKPOINT = "attain.progression.checkpoint.v1"
 
 Kind = Literal["summative", "formative", "performance", "observation", "practice", "self"]
@@ -266,19 +265,6 @@ class MasteryUpdated(msgspec.Struct, frozen=True, gc=False):
     counted: int = 0
 
 
-class TermClosed(msgspec.Struct, frozen=True):
-    """
-    A term is closed in a shard, of `of_shards`; data of `TERM_CLOSED`: the states that were told of the tenant's learners before
-    are what the term ended with. It comes with `attain.snapshot.closed.v1` of each learner who has any, in one transaction.
-    """
-
-    term: str
-    closed_at: str
-    closed_by: str
-    shard: int
-    of_shards: int
-
-
 class Checkpoint(msgspec.Struct, frozen=True):
     """
     The end of a committed batch of a shard; data of `CHECKPOINT`: everything up to these positions is told.
@@ -299,12 +285,7 @@ EVENTS: dict[str, dict[str, type[msgspec.Struct]]] = {
         IDENTITY_UNMERGED: IdentityMerged,
         IDENTITY_ERASED: IdentityErased,
     },
-    "progression": {
-        MASTERY_UPDATED: MasteryUpdated,
-        TERM_CLOSED: TermClosed,
-        CHECKPOINT: Checkpoint,
-        IDENTITY_ERASED: IdentityErased,
-    },
+    "progression": {MASTERY_UPDATED: MasteryUpdated, CHECKPOINT: Checkpoint, IDENTITY_ERASED: IdentityErased},
     "curriculum": {FRAMEWORK_PUBLISHED: FrameworkPublished},
     "roster": {
         ROSTER_SCHOOL: RosterSchool,

@@ -1,8 +1,28 @@
-"""The digest of a term snapshot: one number, that anyone can compute, over the standings that a learner ended a term with."""
+"""
+Snapshots of terms: the event that divides the states, and the digest, one number that anyone can compute, over the standings
+that a learner ended a term with.
+"""
 
 import hashlib
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
+
+import msgspec
+
+TERM_CLOSED = "attain.progression.term_closed.v1"
+
+
+class TermClosed(msgspec.Struct, frozen=True):
+    """
+    A term is closed in a shard, of `of_shards`; data of `TERM_CLOSED`: the states that were told of the tenant's learners before
+    are what the term ended with. It comes with `attain.snapshot.closed.v1` of each learner who has any, in one transaction.
+    """
+
+    term: str
+    closed_at: str
+    closed_by: str
+    shard: int
+    of_shards: int
 
 
 class Ended(NamedTuple):

@@ -14,11 +14,11 @@ from deploy.local.audit_views import compare
 from services.progression.inputs import Key
 from services.reporting.domain.amended import LEVEL_EVENTS, LevelTold, levels_of
 from services.reporting.domain.told import ERASED, Told, kind_of
-from shared.contracts import IDENTITY_ERASED, MASTERY_UPDATED, TERM_CLOSED, MasteryUpdated, TermClosed
+from shared.contracts import IDENTITY_ERASED, MASTERY_UPDATED, MasteryUpdated
 from shared.events import Envelope
 from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, SnapshotAmended, SnapshotClosed
 from shared.shards import shard_of
-from shared.snapshots import Ended, digest_after, digest_of
+from shared.snapshots import TERM_CLOSED, Ended, TermClosed, digest_after, digest_of
 
 if TYPE_CHECKING:
     from deploy.local.audit import Findings

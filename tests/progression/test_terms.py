@@ -8,9 +8,9 @@ from services.progression.journal import in_order
 from services.progression.learner import LearnerState
 from services.progression.tables import journals
 from services.progression.terms import CLOSE_TERM
-from shared.contracts import CHECKPOINT, MASTERY_UPDATED, TERM_CLOSED, Status
+from shared.contracts import CHECKPOINT, MASTERY_UPDATED, Status
 from shared.events import Draft, encode_json, envelope, now
-from shared.snapshots import Ended, digest_after, digest_of
+from shared.snapshots import TERM_CLOSED, Ended, digest_after, digest_of
 from tests.support.disposable import eventually
 from tests.support.hand_fed import HandFed, hand_fed
 from tests.support.journal import TENANT, piece

@@ -12,7 +12,6 @@ from shared.contracts import (
     ROSTER_ENROLMENT,
     ROSTER_SCHOOL,
     ROSTER_STAFF,
-    TERM_CLOSED,
     Association,
     Checkpoint,
     Competency,
@@ -25,10 +24,10 @@ from shared.contracts import (
     RosterSchool,
     RosterStaff,
     Status,
-    TermClosed,
 )
 from shared.public_events import SNAPSHOT_CLOSED
 from shared.settings import Settings
+from shared.snapshots import TERM_CLOSED, TermClosed
 
 Event = tuple[str, str, object]
 SHOWN_AT = "2026-03-04T10:15:00.000000Z"

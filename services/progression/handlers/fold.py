@@ -259,7 +259,11 @@ class MasteryFold:
                 learner = (decision.tenant, msgspec.json.decode(decision.data)["learner"])
                 await redrive(self._database, shard, fold, learner, outcome)
             elif decision.type == CLOSE_TERM:
-                fold = await self._close(shard, fold, decision, outcome)
+                # A term ends with all that the inputs and rules before it make of the states.
+                await self.sweeping.refold_stale(shard, decision.tenant, fold)
+                await self._finish([(shard, fold)], outcome)
+                await close_term(self._database, shard, self._rules.policies, decision, self._settings.shards, outcome)
+                fold = ShardFold(shard.entries, shard.rules, self._rules.policies)
             else:
                 outcome.activations.append(await self._rules.decide(shard, decision))
                 await self.sweeping.note_recalculations(
@@ -267,13 +271,6 @@ class MasteryFold:
                 )
         await self._fold_loaded(shard, fold, inputs, settle)
         return fold
-
-    async def _close(self, shard: Shard, fold: ShardFold, decision: Envelope, outcome: Outcome) -> ShardFold:
-        """Close a term behind all that the inputs and rules before it make of the states; return the fold to go on with."""
-        await self.sweeping.refold_stale(shard, decision.tenant, fold)
-        await self._finish([(shard, fold)], outcome)
-        await close_term(self._database, shard, self._rules.policies, decision, self._settings.shards, outcome)
-        return ShardFold(shard.entries, shard.rules, self._rules.policies)
 
     async def _fold_loaded(self, shard: Shard, fold: ShardFold, inputs: list[Input], settle: Settle) -> None:
         """Load the states of inputs and fold them."""

@@ -12,22 +12,14 @@ from services.progression.journal import JournalEntry, JournalRow, pack_entries
 from services.progression.tables import erasing, journals, key_states, rulebook, set_apart
 from services.progression.telling import SUPPORT, Told
 from shared.consumer import ShardBatch
-from shared.contracts import (
-    CHECKPOINT,
-    IDENTITY_ERASED,
-    MASTERY_UPDATED,
-    TERM_CLOSED,
-    Checkpoint,
-    IdentityErased,
-    MasteryUpdated,
-    TermClosed,
-)
+from shared.contracts import CHECKPOINT, IDENTITY_ERASED, MASTERY_UPDATED, Checkpoint, IdentityErased, MasteryUpdated
 from shared.crash_points import reach
 from shared.database import Connection
 from shared.event_log import LogRow, append_all
 from shared.events import Draft, encode_json, envelope, now
 from shared.observability import metrics
 from shared.shards import stable_id
+from shared.snapshots import TERM_CLOSED, TermClosed
 from shared.tracing import newest_traced
 
 

@@ -143,9 +143,9 @@ def define_models(target: sa.MetaData, version: int) -> dict[str, sa.Table]:
             sa.Column("owner", sa.Text, nullable=False),
             sa.Column("detail", sa.Text, nullable=False),
         ),
-        # A learner's part in a closing: what was told of levels before this position is the term's.
         "term_snapshot": _table(
             target, "term_snapshot", version, ("tenant", "learner", "term"),
+            # What was told of levels before it is what the term ended with.
             sa.Column("position", sa.BigInteger, nullable=False),
             sa.Column("id", sa.Text, nullable=False),
             sa.Column("digest", sa.Text, nullable=False),

@@ -17,17 +17,10 @@ from services.reporting.tables.writes import (
     upsert_many,
 )
 from shared.consumer import Settle, ShardBatch, Write
-from shared.contracts import (
-    CHECKPOINT,
-    IDENTITY_ERASED,
-    MASTERY_UPDATED,
-    TERM_CLOSED,
-    Checkpoint,
-    Status,
-    TermClosed,
-)
+from shared.contracts import CHECKPOINT, IDENTITY_ERASED, MASTERY_UPDATED, Checkpoint, Status
 from shared.database import Connection
 from shared.events import Envelope
+from shared.snapshots import TERM_CLOSED, TermClosed
 
 
 class _State(msgspec.Struct, frozen=True, gc=False):
