@@ -28,6 +28,7 @@ from tests.reporting.running import Running
 
 ADA = str(uuid5(UUID(int=0), "ada"))
 BO = str(uuid5(UUID(int=0), "bo"))
+GONE = str(uuid5(UUID(int=0), "gone"))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -37,7 +38,7 @@ async def told(reporting: Running) -> None:
         "curriculum", *framework("m", [competency("a", 1, "1"), competency("b", 2, "1")], [("a", "b")])
     )
     await reporting.told(
-        "roster", school("s", "d"), class_("k", "s"), enrolment("k", ADA), enrolment("k", BO), staff("k", "tea"),
+        "roster", school("s", "d"), class_("k", "s"), enrolment("k", ADA), enrolment("k", BO), enrolment("k", GONE, active=False), staff("k", "tea"),
         assignment("mum", "guardian", "learner", ADA), assignment("head", "leader", "district", "d"),
     )  # fmt: skip
     await reporting.told("progression", mastery(ADA, "m:a"), mastery(BO, "m:a", "reverify_due"))
@@ -158,6 +159,9 @@ async def test_a_closed_term_is_one_link_away_and_marks_what_was_found_out_later
     child = await page(reporting, f"/learners/{ADA}", "records:read:self", subject="mum")
     own = await page(reporting, f"/terms/spring/learners/{ADA}?lang=es", "records:read:self", subject="mum")
 
+    whole = await page(reporting, "/terms/spring/classes/k", "records:read")
+
+    assert (GONE in then.text, GONE in whole.text) == (False, True)
     assert 'href="/terms/spring/classes/k"' in of_class.text
     assert f'href="/terms/spring/learners/{ADA}"' in child.text
     assert f'href="/terms/spring/learners/{ADA}"' in then.text

@@ -74,8 +74,8 @@ class TermRecord(msgspec.Struct, frozen=True):
 
 class TermClass(msgspec.Struct, frozen=True):
     """
-    The grid of a class, as it was when a term was closed, of the learners who are in the class today; their levels; and what
-    amends them.
+    The grid of a class, as it was when a term was closed, of learners who are in the class today, or were; their levels; and
+    what amends them.
     """
 
     term: str

@@ -46,8 +46,8 @@ async def class_at_the_end(
     format: Format = "json",
 ) -> Response:  # fmt: skip
     """
-    The learners who are in a class today, as they were when the term was closed; and what amends that, which as CSV is the last
-    column of each learner's row.
+    The learners of a class, as they were when the term was closed; and what amends that, which as CSV is the last column of each
+    learner's row. They are those who are in the class today; with `records:read` those as well who were in it.
     """
     found = await reads.class_(caller, term, class_id)
     if format == "csv":

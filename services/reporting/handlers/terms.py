@@ -18,7 +18,7 @@ from services.reporting.domain.amended import (
 from services.reporting.domain.continuum import learner_record
 from services.reporting.domain.counting import class_mastery
 from services.reporting.domain.needs import level_title
-from services.reporting.handlers.access import READ_SCOPES, AccessLog, check_class, check_learner
+from services.reporting.handlers.access import READ_SCOPES, TENANT, AccessLog, check_class, check_learner
 from services.reporting.handlers.curricula import Curricula, Curriculum
 from services.reporting.tables import terms
 from services.reporting.tables.reads import Snapshot, snapshot
@@ -79,10 +79,14 @@ class TermReader:
         )  # fmt: skip
 
     async def class_(self, caller: Identity, term: str, class_id: str) -> TermClass:
-        """Return what a term ended with for the learners of a class today; raises `NotFound` or `Forbidden`."""
+        """
+        Return what a term ended with for the learners of a class; raises `NotFound` or `Forbidden`.
+
+        Who may see the tenant sees those who were in the class too: with the school year a class ends, and its closed term not.
+        """
         async with snapshot(self._database) as view:
             title, role = await check_class(view, caller, class_id)
-            learners = await view.class_learners(caller.tenant, class_id)
+            learners = await view.class_learners(caller.tenant, class_id, ever=TENANT in caller.scopes)
             then = await self._then(view, caller.tenant, term, learners)
         await self._log.note(caller, role, "term", class_id, learners)
         by_learner = {
