@@ -38,7 +38,8 @@ async def told(reporting: Running) -> None:
         "curriculum", *framework("m", [competency("a", 1, "1"), competency("b", 2, "1")], [("a", "b")])
     )
     await reporting.told(
-        "roster", school("s", "d"), class_("k", "s"), enrolment("k", ADA), enrolment("k", BO), enrolment("k", GONE, active=False), staff("k", "tea"),
+        "roster", school("s", "d"), class_("k", "s"), enrolment("k", ADA), enrolment("k", BO),
+        enrolment("k", GONE, active=False), staff("k", "tea"),
         assignment("mum", "guardian", "learner", ADA), assignment("head", "leader", "district", "d"),
     )  # fmt: skip
     await reporting.told("progression", mastery(ADA, "m:a"), mastery(BO, "m:a", "reverify_due"))
