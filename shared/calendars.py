@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 FRESH_S = 60.0
 """So long a calendar is used before it is asked for again; what is set shows that much later."""
 RETRY_S = 5.0
+"""So long nobody is asked again who did not tell."""
 
 
 class _Break(msgspec.Struct):
@@ -48,6 +49,8 @@ class Calendars:
             return await self._ask(tenant)
         except Unavailable as error:
             log.warning("the school calendar of a tenant is not told: %s", error)
+            if calendar is not None:
+                self._known[tenant] = calendar, time.monotonic() - FRESH_S + RETRY_S
             return calendar
 
     def known(self, tenant: str) -> SchoolCalendar:
