@@ -43,7 +43,7 @@ async def told(reporting: Running) -> None:
         assignment("mum", "guardian", "learner", ADA), assignment("head", "leader", "district", "d"),
     )  # fmt: skip
     await reporting.told("progression", mastery(ADA, "m:a"), mastery(BO, "m:a", "reverify_due"))
-    over = {shard_of("demo", learner, reporting.config.shards): learner for learner in (ADA, BO)}
+    over = {shard_of("demo", learner, reporting.config.shards): learner for learner in (ADA, BO, GONE)}
     await reporting.told("progression", *(closing(learner, "spring", shard) for shard, learner in over.items()))
     await reporting.told(
         "advancement", happened(BO, "competency.reverify_due", "m:a", why="contradiction"),
