@@ -18,8 +18,8 @@ while True:
     with urllib.request.urlopen(request, timeout=30) as answer:
         page = json.load(answer)
     db.execute("begin")  # what was done and how far one has come are stored together, or not at all
-    for event in page["items"]:
-        data = event["data"]
+    for event in (it for it in page["items"] if "scope" in it["data"] and "session" not in it["data"]):
+        data = event["data"]  # of what stands now: not of who a learner is, nor of a term that ended
         db.execute(
             "insert into standing values (?, ?, ?, ?, ?) on conflict do update set seq = excluded.seq,"
             " type = excluded.type, event = excluded.event where excluded.seq > standing.seq",  # repeats change nothing

@@ -12,12 +12,13 @@ from faststream.specification import AsyncAPI
 
 from shared.contracts import EVENTS
 from shared.event_log import EventLog
-from shared.public_events import ADVANCEMENT_EVENTS, SNAPSHOT_CLOSED, SnapshotClosed
+from shared.public_events import ADVANCEMENT_EVENTS
+from shared.snapshots import TERM_CLOSED, TermClosed
 from shared.support_events import SUPPORT_EVENTS
 from shared.topics import TOPICS
 
 DATA = EVENTS | {
-    "progression": EVENTS["progression"] | {SNAPSHOT_CLOSED: SnapshotClosed},
+    "progression": EVENTS["progression"] | {TERM_CLOSED: TermClosed},
     "advancement": ADVANCEMENT_EVENTS,
     "support": SUPPORT_EVENTS,
 }

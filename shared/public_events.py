@@ -14,6 +14,7 @@ from shared.contracts import Status
 from shared.public_members import Basis, By, Cause, Learner, Policy, Reason, Scope
 
 SNAPSHOT_CLOSED = "attain.snapshot.closed.v1"
+SNAPSHOT_AMENDED = "attain.snapshot.amended.v1"
 
 
 class PublicEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -206,16 +207,40 @@ class Recalculation(msgspec.Struct, frozen=True, kw_only=True):
 
 class SnapshotClosed(msgspec.Struct, frozen=True, kw_only=True):
     """
-    A term (`session`) is over: what was told of every state in this part of the log before this event is its snapshot, and
-    stays. It concerns no learner, and comes on the log `progression` too, at the same place among the states.
+    A term (`session`) is over: the learner's standings as they were told by now are the term's snapshot, and stay.
+
+    It concerns all of the learner's scopes at once: so many `standings`, whose `digest` is `shared.snapshots.digest_of`.
     """
 
+    learner: Learner
     session: str
+    digest: str
+    standings: int
     closed_by: str
-    part: Part
+    seq: int
+    effective_at: str
     decided_at: str
     cause: Cause
     reason: Reason
+    mode: Literal["live", "shadow"] = "live"
+
+
+class SnapshotAmended(PublicEvent, frozen=True, kw_only=True):
+    """
+    What a term (`session`) ended with turned out to be another: a standing that was on the record by its end is so no more,
+    or one that was not should have been. The snapshot stays; this is listed beside it, once for each change.
+
+    `before` and `after` are the statuses as of the term's end; `digest` is that of `shared.snapshots.digest_after`, over the
+    line of `scope`, `after` and `mark`.
+    """
+
+    session: str
+    digest: str
+    before: str
+    after: str
+    mark: str = ""
+    basis: Basis | None = None
+    policy: Policy | None = None
 
 
 class Identified(msgspec.Struct, frozen=True, kw_only=True):
@@ -269,5 +294,6 @@ ADVANCEMENT_EVENTS: dict[str, type[msgspec.Struct]] = {
     "attain.recalculation.started.v1": Recalculation,
     "attain.recalculation.finished.v1": Recalculation,
     SNAPSHOT_CLOSED: SnapshotClosed,
+    SNAPSHOT_AMENDED: SnapshotAmended,
 }
 """The data of every public event type that is told."""

@@ -51,30 +51,27 @@ async def place_names(connection: Connection, split: Split, names: str) -> None:
     await connection.execute("analyze place; analyze child")
 
 
-async def split_logs(connection: Connection, split: Split, everywhere: str = "false", of_nobody: str = "false") -> None:
+async def split_logs(connection: Connection, split: Split, everywhere: str = "false") -> None:
     """
     Split the rows of all logs by their subjects.
 
     Args:
         everywhere: condition on a row `t` that every shard needs, such as a decision for a tenant.
-        of_nobody: condition on such a row whose copies no tenant may meet a second time; internal readers do.
     """
     logs = [row[0] for row in await connection.fetch("select distinct log from log_head")]
     await connection.execute(
         "create temporary table held (log text collate \"C\" primary key, body bytea not null) on commit drop"
     )  # fmt: skip
     await connection.copy_records_to_table("held", records=[(log, resharded(log)) for log in logs])
-    shown = f"here and not (everywhere and ({of_nobody}))"
     await connection.execute(
         "insert into event_log (log, shard, pos, tenant, subject, body)"
-        f" select log, child, pos, case when {shown} then tenant else '' end, case when {shown} then subject else '' end,"
+        " select log, child, pos, case when here then tenant else '' end, case when here then subject else '' end,"
         "   case when here then body else instead end"
-        " from (select t.*, c.shard as child, h.body as instead, e.everywhere,"
-        f"     e.everywhere or {PLACE.format(old=split.old)} = c.shard as here"
+        " from (select t.*, c.shard as child, h.body as instead,"
+        f"     ({everywhere}) or {PLACE.format(old=split.old)} = c.shard as here"
         "   from event_log t join held h on h.log = t.log"
         f"   join child c on c.old = t.shard and c.shard >= {split.old}"
         "   left join place n on n.tenant = t.tenant and n.name = t.subject"
-        f"   cross join lateral (select ({everywhere}) as everywhere) e"
         f"   where t.shard < {split.old}) t"
     )
     await connection.execute(

@@ -9,35 +9,33 @@ incremental fold is checked against the definition.
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from deploy.local.audit_erasures import look_for_erased
+from deploy.local.audit_journal import EMPTIED, Documents, fold_journal
 from deploy.local.audit_sources import Sources, State
 from deploy.local.audit_terms import audit_terms
-from deploy.local.audit_told import closings, identities
 from deploy.local.audit_views import audit_read_models
-from deploy.local.options import checked
-from services.progression.curriculum import Framework
 from services.progression.describing import describe
 from services.progression.domain import ShardFold
-from services.progression.entry import Entry
-from services.progression.inputs import Key, decode, input_of, valid_pieces
-from services.progression.learner import LearnerState
+from services.progression.identities import told_of
+from services.progression.inputs import Key, valid_pieces
 from services.progression.mastery import KeyState, replay
-from services.progression.policy import Policy, policy_from
-from services.progression.rules import Activation, Rules, cause_of
 from services.progression.standing import rule_of
-from services.progression.telling import Trigger
 from shared.contracts import EVIDENCE_RECORDED, MasteryUpdated
-from shared.events import RESHARDED, Envelope
+from shared.events import Envelope
+from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED
 
 RECALCULATIONS = ("attain.recalculation.started.v1", "attain.recalculation.finished.v1")
 """They bracket what a policy recomputes, and concern no learner."""
-EMPTIED = (".redacted.v1", RESHARDED)
-"""How the types end that stand for what was erased, or what another shard has."""
+SNAPSHOTS = (SNAPSHOT_CLOSED, SNAPSHOT_AMENDED)
+
+
+class _Digest(msgspec.Struct):
+    digest: str
 
 
 @dataclasses.dataclass
@@ -71,32 +69,10 @@ class Findings:
             self.examples.append(text)
 
 
-class _Documents:
-    """Policies and frameworks by tenant, fetched once."""
-
-    def __init__(self, sources: Sources) -> None:
-        self._sources = sources
-        self._tenants: set[str] = set()
-        self.policies: dict[str, Policy] = {}
-        self.frameworks: dict[tuple[str, str, str], Framework] = {}
-
-    def fetch(self, tenant: str) -> None:
-        """Fetch a tenant's documents."""
-        if tenant in self._tenants:
-            return
-        self._tenants.add(tenant)
-        client = self._sources.of_tenant(tenant)
-        for item in checked(client.get("/v1/policies")).json()["items"]:
-            self.policies[item["hash"]] = policy_from(item["content"])
-        for body in checked(client.get("/v1/frameworks?versions=all")).json()["items"]:
-            framework = msgspec.convert(body, Framework)
-            self.frameworks[(tenant, framework.id, framework.version)] = framework
-
-
 def audit(sources: Sources, tenant: str | None, say: Callable[[str], None]) -> Findings:
     """Audit every shard, of one tenant or of all; the services should be drained and quiet."""
     findings = Findings()
-    documents = _Documents(sources)
+    documents = Documents(sources)
     heads = sources.heads(sources.evidence, "evidence")
     told_heads = {log: sources.heads(sources.progression, log) for log in ("advancement", "support")}
     say("reading what progression and reporting hold")
@@ -121,7 +97,7 @@ def _audit_shard(
     head: int,
     told_heads: dict[str, dict[int, int]],
     tenant: str | None,
-    documents: _Documents,
+    documents: Documents,
     findings: Findings,
     computed: dict[Key, State],
 ) -> None:
@@ -129,10 +105,9 @@ def _audit_shard(
     findings.lost += head - len(events)
     journal = list(sources.journal(shard))
     _check_density(shard, head, journal, events, findings)
-    fold = _fold_journal(journal, events, tenant, documents)
-    learners = {(change.tenant, change.learner): LearnerState() for change in fold.changes}
-    expected = {told.id for told in fold.tell(learners)} | identities(journal, events, tenant)
-    public = [
+    fold, digests = fold_journal(journal, events, tenant, documents)
+    expected = digests.keys() | _identities(journal, events, tenant)
+    told = [
         event
         for log, head_of in told_heads.items()
         for event in sources.events(sources.progression, log, shard, head_of[shard])
@@ -140,16 +115,32 @@ def _audit_shard(
         and event.type not in RECALCULATIONS
         and not event.type.endswith(EMPTIED)
     ]
-    expected |= closings((shard, len(told_heads["advancement"])), journal, public, tenant)
-    told = [event.id for event in public]
-    findings.missing_events += len(expected - set(told))
-    findings.extra_events += len(told) - len(set(told) & expected)
+    ids = {event.id for event in told}
+    findings.missing_events += len(expected - ids)
+    findings.extra_events += len(told) - len(ids & expected)
+    for event in told:
+        if (
+            event.type in SNAPSHOTS
+            and digests.get(event.id, "") != msgspec.json.decode(event.data, type=_Digest).digest
+        ):
+            findings.mismatched_states += 1
+            findings.note(f"learner {event.subject}: {event.type} has another digest than {digests.get(event.id)}")
     findings.evidence += sum(
         event.type == EVIDENCE_RECORDED and (tenant is None or event.tenant == tenant) for event in events.values()
     )
     for learner, reason in fold.blocked.items():
         findings.note(f"learner {learner} cannot be folded: {reason}")
     computed |= _values(fold, documents, findings)
+
+
+def _identities(journal: list[list[Any]], events: dict[int, Envelope], tenant: str | None) -> set[str]:
+    """Return the ids of the public events on who learners are."""
+    found = (
+        told_of(kind, of, learner, input_id, recorded_at, events[input_pos].data)
+        for _, of, learner, _, kind, input_id, input_pos, recorded_at, body in journal
+        if body is None and input_pos in events and (tenant is None or of == tenant)
+    )
+    return {told.id for told in found if told is not None}
 
 
 def _check_density(
@@ -175,56 +166,7 @@ def _check_density(
         findings.note(f"shard {shard}: positions {lost[:5]} of the evidence log are not in the journal")
 
 
-def _fold_journal(
-    journal: Iterable[list[Any]], events: dict[int, Envelope], tenant: str | None, documents: _Documents
-) -> ShardFold:
-    """Fold a shard's journal in one go, with every history in memory."""
-    entries: dict[Key, Entry] = {}
-    rules: dict[str, Rules] = {}
-    fold = ShardFold(entries, rules, documents.policies)
-    keys_of: dict[tuple[str, str], set[Key]] = {}
-    for pos, of, learner, _, kind, input_id, input_pos, recorded_at, body in journal:
-        if (tenant is not None and of != tenant) or kind.endswith(EMPTIED):
-            continue
-        if not learner:
-            documents.fetch(of)
-            _decide(of, Trigger(input_id, pos, recorded_at, "policy"), body, rules, documents)
-            for known in [known for known in keys_of if known[0] == of]:
-                fold.refold_learner(known, keys_of[known])
-            continue
-        if body is None and input_pos not in events:
-            continue
-        event = decode(kind, events[input_pos].data if body is None else body.encode())
-        if event is None:
-            continue
-        in_force = rules.setdefault(of, Rules())
-        item = input_of(of, input_id, pos, recorded_at, event)
-        for key in item.keys:
-            if key not in entries:
-                entries[key] = Entry(in_force.new_state(key[2]), in_force.no, {})
-                keys_of.setdefault(item.learner, set()).add(key)
-        fold.fold(item)
-    return fold
-
-
-def _decide(tenant: str, trigger: Trigger, body: str, rules: dict[str, Rules], documents: _Documents) -> None:
-    data = msgspec.json.decode(body)
-    if not data.keys() & {"policy", "version", "time_zone"}:
-        return
-    in_force = rules.setdefault(tenant, Rules())
-    framework = data.get("framework", "")
-    graph = documents.frameworks[(tenant, framework, data["version"])] if "version" in data else None
-    policy = documents.policies[data["policy"]] if "policy" in data else None
-    cause = trigger._replace(cause=cause_of(data), batch=data.get("batch", ""))
-    in_force.activate(
-        Activation(
-            in_force.no + 1, cause, framework, policy, graph, data.get("time_zone", ""), data.get("breaks", ""),
-            data.get("mode", "grandfathered"),
-        )
-    )  # fmt: skip
-
-
-def _values(fold: ShardFold, documents: _Documents, findings: Findings) -> dict[Key, State]:
+def _values(fold: ShardFold, documents: Documents, findings: Findings) -> dict[Key, State]:
     """Return the value of every key, from its set of evidence; count where the incremental fold disagrees."""
     values: dict[Key, State] = {}
     for key, entry in fold.entries.items():

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 Learners = set[tuple[str, str]]
 SAID = (IDENTITY_ERASED, "attain.learner.erased.v1")
-TABLES = {"enrolment": "learner", "assignment": "target", "advancement": "learner", "waiting": "learner"}
+TABLES = {
+    "enrolment": "learner", "assignment": "target", "advancement": "learner", "waiting": "learner",
+    "term_record": "learner", "term_snapshot": "learner", "term_amendment": "learner",
+}  # fmt: skip
 """Tables of reporting with rows of learners, and the column that names them; states are looked at apart."""
 
 

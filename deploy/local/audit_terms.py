@@ -1,7 +1,8 @@
 """
 The part of the audit on terms: all states are copied where the log closes a term, and compared with what reporting has of it.
 
-reporting copies a state only before its first change behind a closing; here every closing copies everything.
+reporting copies a state only before its first change behind a closing; here every closing copies everything. The digests that
+were told of a term are computed from these copies and the public events, as a receiver would.
 """
 
 from collections.abc import Callable
@@ -11,10 +12,13 @@ import msgspec
 
 from deploy.local.audit_views import compare
 from services.progression.inputs import Key
+from services.reporting.domain.amended import LEVEL_EVENTS, LevelTold, levels_of
+from services.reporting.domain.told import ERASED, Told, kind_of
 from shared.contracts import IDENTITY_ERASED, MASTERY_UPDATED, MasteryUpdated
 from shared.events import Envelope
-from shared.public_events import SNAPSHOT_CLOSED, SnapshotClosed
+from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, SnapshotAmended, SnapshotClosed
 from shared.shards import shard_of
+from shared.snapshots import TERM_CLOSED, Ended, TermClosed, digest_after, digest_of
 
 if TYPE_CHECKING:
     from deploy.local.audit import Findings
@@ -41,7 +45,7 @@ def audit_terms(sources: "Sources", tenant: str | None, findings: "Findings", sa
         )
         for row in sources.rows("term", tenant)
     }
-    if not held and next(iter(sources.rows("term_told", tenant)), None) is None:
+    if not held and next(iter(sources.rows("term_snapshot", tenant)), None) is None:
         return
     say("recomputing what terms ended with")
     terms: dict[Term, Row] = {}
@@ -52,6 +56,7 @@ def audit_terms(sources: "Sources", tenant: str | None, findings: "Findings", sa
         for event in sources.events(sources.progression, "progression", shard, head):
             if tenant is None or event.tenant == tenant:
                 _fold(event, states, terms, frozen)
+        _check_digests(sources, tenant, shard, frozen, findings)
     compare("term", terms, held, findings)
     live = {_key(row): _members(row) for row in sources.rows("mastery", tenant)}
     kept: dict[Key, dict[str, Row]] = {}
@@ -66,15 +71,62 @@ def _fold(event: Envelope, states: dict[Key, Row], terms: dict[Term, Row], froze
     if event.type == MASTERY_UPDATED:
         state = msgspec.json.decode(event.data, type=MasteryUpdated)
         states[event.tenant, state.learner, state.competency] = tuple(getattr(state, name) for name in MEMBERS)
-    elif event.type == SNAPSHOT_CLOSED:
-        told = msgspec.json.decode(event.data, type=SnapshotClosed)
-        term = (event.tenant, told.session, event.shard)
-        terms[term] = (event.position, told.part.of, told.decided_at, told.closed_by)
+    elif event.type == TERM_CLOSED:
+        told = msgspec.json.decode(event.data, type=TermClosed)
+        term = (event.tenant, told.term, event.shard)
+        terms[term] = (event.position, told.of_shards, told.closed_at, told.closed_by)
         frozen[term] = {key: row for key, row in states.items() if key[0] == event.tenant}
     elif event.type == IDENTITY_ERASED:
         for known in (states, *frozen.values()):
             for key in [key for key in known if key[:2] == (event.tenant, event.subject)]:
                 del known[key]
+
+
+def _check_digests(
+    sources: "Sources", tenant: str | None, shard: int, frozen: dict[Term, dict[Key, Row]], findings: "Findings"
+) -> None:
+    """Hold the digests that a shard told against those of what it had told before: of states, levels and amendments."""
+    competencies: dict[tuple[str, str, str], list[Ended]] = {}
+    for (of, term, place), states in frozen.items():
+        for (_, name, competency), row in states.items() if place == shard else ():
+            competencies.setdefault((of, name, term), []).append(Ended("competency", competency, row[0], row[4] or ""))
+    levels: dict[tuple[str, str], list[LevelTold]] = {}
+    digests: dict[tuple[str, str, str], str] = {}
+    head = sources.heads(sources.progression, "advancement").get(shard, 0)
+    for event in sources.events(sources.progression, "advancement", shard, head):
+        if tenant is not None and event.tenant != tenant:
+            continue
+        learner = (event.tenant, event.subject)
+        if kind_of(event.type) in LEVEL_EVENTS:
+            levels.setdefault(learner, []).append(_level(event))
+        elif event.type == SNAPSHOT_CLOSED:
+            closed = msgspec.json.decode(event.data, type=SnapshotClosed)
+            standings = competencies.get((*learner, closed.session), [])
+            of_levels = levels_of(levels.get(learner, ())).get(event.subject, ())
+            standings += [Ended("level", level.level, level.status, level.event) for level in of_levels]
+            digests[*learner, closed.session] = digest_of(standings)
+            _compare_digest(event, digests[*learner, closed.session], closed.digest, findings)
+        elif event.type == SNAPSHOT_AMENDED:
+            told = msgspec.json.decode(event.data, type=SnapshotAmended)
+            before = digests.get((*learner, told.session), digest_of(()))
+            now = Ended(told.scope.kind, told.scope.id, told.after, told.mark)
+            digests[*learner, told.session] = digest_after(before, now)
+            _compare_digest(event, digests[*learner, told.session], told.digest, findings)
+        elif event.type == ERASED:
+            levels.pop(learner, None)
+
+
+def _level(event: Envelope) -> LevelTold:
+    told = msgspec.json.decode(event.data, type=Told)
+    kind = kind_of(event.type) or ""
+    effective_at = told.effective_at or told.decided_at
+    return LevelTold(event.subject, event.id, kind, told.scope.id, told.scope.framework, effective_at)
+
+
+def _compare_digest(event: Envelope, computed: str, told: str, findings: "Findings") -> None:
+    if computed != told:
+        findings.mismatched_states += 1
+        findings.note(f"{event.type} of learner {event.subject}: digest {told}, computed {computed}")
 
 
 def _ended_with(

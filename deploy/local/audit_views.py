@@ -28,7 +28,7 @@ from shared.contracts import (
     RosterStaff,
 )
 from shared.events import Envelope
-from shared.public_events import SNAPSHOT_CLOSED, SnapshotClosed
+from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, SnapshotAmended, SnapshotClosed
 
 if TYPE_CHECKING:
     from deploy.local.audit import Findings
@@ -48,7 +48,8 @@ KEYS: dict[str, tuple[str, ...]] = {
     "association": ("tenant", "framework", "version", "origin", "destination", "type"),
     "advancement": ("tenant", "learner", "position"),
     "waiting": ("tenant", "learner", "scope", "queue"),
-    "term_told": ("tenant", "term", "shard"),
+    "term_snapshot": ("tenant", "learner", "term"),
+    "term_amendment": ("tenant", "learner", "term", "position"),
 }
 _ROSTER: dict[str, tuple[str, type[msgspec.Struct]]] = {
     ROSTER_SCHOOL: ("school", RosterSchool),
@@ -114,11 +115,8 @@ def fold_curriculum(event: Envelope, tables: Tables) -> None:
 
 
 def fold_advancement(event: Envelope, tables: Tables) -> None:
-    """Fold a public event: a row of the log, and what it opens and closes; or where a term was closed."""
-    if event.type == SNAPSHOT_CLOSED:
-        place = (event.tenant, msgspec.json.decode(event.data, type=SnapshotClosed).session, event.shard)
-        row = dict(zip(KEYS["term_told"], place, strict=True)) | {"position": event.position}
-        tables["term_told"][place] = row
+    """Fold a public event: a row of the log, and what it opens and closes; or a part of a term."""
+    _fold_term(event, tables)
     kind = kind_of(event.type)
     if kind is None:
         return
@@ -139,6 +137,24 @@ def fold_advancement(event: Envelope, tables: Tables) -> None:
             }  # fmt: skip
         elif key in waiting and waiting[key]["closed_at"] is None:
             waiting[key]["closed_at"] = told.decided_at
+
+
+def _fold_term(event: Envelope, tables: Tables) -> None:
+    place: dict[str, Any]
+    if event.type == SNAPSHOT_CLOSED:
+        closed = msgspec.json.decode(event.data, type=SnapshotClosed)
+        place = {"tenant": event.tenant, "learner": closed.learner.id, "term": closed.session}
+        tables["term_snapshot"][tuple(place.values())] = place | {
+            "position": event.position, "id": event.id, "digest": closed.digest, "standings": closed.standings
+        }  # fmt: skip
+    elif event.type == SNAPSHOT_AMENDED:
+        told = msgspec.json.decode(event.data, type=SnapshotAmended)
+        place = {"tenant": event.tenant, "learner": told.learner.id, "term": told.session, "position": event.position}
+        tables["term_amendment"][tuple(place.values())] = place | {
+            "id": event.id, "scope_kind": told.scope.kind, "scope": told.scope.id, "title": told.scope.title or None,
+            "before": told.before, "after": told.after, "effective_at": told.effective_at, "decided_at": told.decided_at,
+            "cause_kind": told.cause.kind, "cause": told.cause.id, "reason": told.reason.text, "digest": told.digest,
+        }  # fmt: skip
 
 
 def compare(table: str, computed: Mapping[Any, Any], held: Mapping[Any, Any], findings: "Findings") -> None:

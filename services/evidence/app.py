@@ -21,7 +21,7 @@ from services.evidence.entrypoints.roster import rollover_router, roster_router
 from services.evidence.entrypoints.xapi import xapi_router
 from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.alignment import Alignments, Realigner
-from services.evidence.handlers.counting import IntakeChecks
+from services.evidence.handlers.counting import IntakeChecks, IntakeCounts
 from services.evidence.handlers.directory import Competencies, Learners
 from services.evidence.handlers.erasure import Erasing
 from services.evidence.handlers.formats import FORMS, Formats
@@ -40,6 +40,7 @@ from services.evidence.handlers.tracing import Tracing
 from services.evidence.handlers.writer import Writer
 from services.evidence.handlers.xapi import Statements
 from shared.asyncapi import asyncapi_router
+from shared.calendars import Calendars
 from shared.clock import Clock
 from shared.consumer import ShardConsumer
 from shared.database import Database
@@ -68,7 +69,10 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         for event_log in logs:
             await event_log.prepare(connection)
     relay = Relay(database, logs, config)
-    writer = Writer(database, evidence, relay.hand_over)
+    progression = Peer(config.progression_url, config)
+    stack.push_async_callback(progression.close)
+    calendars = Calendars(progression)
+    writer = Writer(database, evidence, IntakeCounts(calendars), relay.hand_over)
     await writer.prepare()
     learners = Learners(database, config)
     erasing = Erasing(database, logs, learners, writer.counts, Ledger(config.erasure_ledger), relay.hand_over)
@@ -116,7 +120,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         own_activities_router(database),
         alignments_router(database, alignments, releaser.wake, config),
         quarantine_router(database, quarantine),
-        completeness_router(database),
+        completeness_router(database, calendars),
         roster_router(database, Rosters(database, roster, learners), config),
         rollover_router(Rollovers(database, roster)),
         feed_router(database, logs, config),
@@ -125,14 +129,12 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         reconciliation_router(reconciler, database, [tally]),
     ):
         app.include_router(router)
-    tasks.start("writer", writer.run())
-    tasks.start("relay", relay.run())
-    tasks.start("clock", clock.run())
-    tasks.start("releaser", releaser.run())
-    tasks.start("curriculum", curriculum.tick())
-    tasks.start("reconciliation", reconciler.run())
-    tasks.start("limits", tenants.run())
-    tasks.start("broker", keep_consuming(broker))
+    for name, work in (
+        ("writer", writer.run()), ("relay", relay.run()), ("clock", clock.run()), ("calendars", calendars.run()),
+        ("releaser", releaser.run()), ("curriculum", curriculum.tick()), ("reconciliation", reconciler.run()),
+        ("limits", tenants.run()), ("broker", keep_consuming(broker)),
+    ):  # fmt: skip
+        tasks.start(name, work)
     for stop in (tasks.stop, writer.drain, curriculum.stop, broker.stop):
         stack.push_async_callback(stop)
 

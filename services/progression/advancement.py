@@ -8,6 +8,7 @@ What was told as ready stays so.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from services.progression.amending import Amending
 from services.progression.curriculum import Framework, framework_of, level_id
 from services.progression.curriculum.crosswalks import Links
 from services.progression.decisions import ClockTicked, CompetencyDecided, LevelDecided, SupportDecided
@@ -167,7 +168,8 @@ def fold_changes(
     """
     Fold what one input changed of one learner into its standing.
 
-    Returns what is to be told, competencies before levels, and what follows for other competencies, each with its id.
+    Returns what is to be told, competencies before levels and then what amends closed terms, and what follows for other
+    competencies, each with its id.
     """
     first = changes[0]
     frameworks, links = rules.frameworks[first.rules_no], rules.links_at(first.rules_no)
@@ -186,6 +188,11 @@ def fold_changes(
             told += advancing.fold_change(change)
         decided += advancing.decided
     told.sort(key=lambda event: event.type.startswith("attain.level."))
+    closed = rules.closed_before(first.trigger.pos)
+    if closed:
+        amending = Amending(first.tenant, first.learner, first.trigger, standing, closed)
+        of_competencies = [change for change in changes if isinstance(change, Change)]
+        told += [*amending.competencies(of_competencies, told, frameworks), *amending.levels(told)]
     return numbered(told, first.trigger), decided
 
 

@@ -66,6 +66,10 @@ class LearnerState(msgspec.Struct, array_like=True):
     """Open suggestions, by competency or level."""
     waits: dict[str, tuple[Wait, str, str]] = {}
     """Waits for adults, by competency or level: which, since when, and when it asks for support."""
+    reached: dict[str, str] = {}
+    """Since when what an advanced level asked for was there; kept where the level is taken back."""
+    ended: dict[str, str] = {}
+    """The digest of each term that is closed, its amendments in it."""
 
     def shows(self, competency: str) -> bool:
         """Tell whether mastery of a competency is on the record, and not only credited."""

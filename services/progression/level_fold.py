@@ -181,7 +181,7 @@ class LevelFold:
             gaps=[member for member in members if member not in standing.satisfied],
             effective_at=max((*when, *((signed,) if signed else ())), default=self._teller.trigger.time),
         )  # fmt: skip
-        standing.advanced[level] = told.id
+        standing.advanced[level], standing.reached[level] = told.id, told.data["effective_at"]
         standing.settling.pop(level, None)
         yield told
         yield from self._support.over(level, "ready_not_placed")

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from services.progression.policy.requirements import Group, Require, Supporting, Tier
 from services.progression.policy.support import Support
-from services.progression.school_calendar import school_days_later
+from shared.school_calendar import school_days_later
 
 LevelStatus = Literal["not_eligible", "eligible_pending_sign_off", "complete", "advanced"]
 

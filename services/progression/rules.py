@@ -39,6 +39,14 @@ def cause_of(activated: Mapping[str, Any]) -> Cause:
     return "policy" if activated.get("policy") else "framework" if activated.get("framework") else "setting"
 
 
+class Closed(NamedTuple):
+    """A term that was closed, at a position of the shard's journal."""
+
+    term: str
+    closed_at: str
+    pos: int
+
+
 class Pin(NamedTuple):
     """What a key is decided by: the policy's hash, and what the rule depends on besides."""
 
@@ -62,6 +70,8 @@ class Rules:
     breaks: list[str] = dataclasses.field(default_factory=lambda: [""])
     swept: int = 0
     """All keys of the tenant have been refolded up to this activation."""
+    closed: list[Closed] = dataclasses.field(default_factory=list)
+    """The terms that are closed, in order; what is told for an input behind one may amend it."""
     _pins: dict[tuple[str, int], Pin] = dataclasses.field(default_factory=dict)
     _links: dict[int, Links] = dataclasses.field(default_factory=dict)
 
@@ -135,6 +145,10 @@ class Rules:
         before = self.frameworks[version.no - 1].get(version.graph.id)
         moved = plan(before, version.graph).moved if before is not None else ()
         return [edge for edge in moved if edge.type == "renamed"]
+
+    def closed_before(self, pos: int) -> list[Closed]:
+        """Return the terms that were closed before a position of the journal."""
+        return [term for term in self.closed if term.pos < pos] if self.closed else []
 
     def activate(self, activation: Activation) -> None:
         """Put an activation into force."""

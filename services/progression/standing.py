@@ -9,11 +9,11 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from services.progression.policy import Policy
 from services.progression.policy.rule import Rule
-from services.progression.school_calendar import school_days_later
 from services.progression.states import Decided, KeyState, Tally, latest
 from services.progression.sufficiency import enough, lacks
 from services.progression.work import WorkCause, cause_of
 from shared.contracts import Status
+from shared.school_calendar import school_days_later
 
 Transition = Literal[
     "provisional", "mastered", "credited", "reinstated", "withdrawn", "reverify_due", "reverified", "override_contested",

@@ -15,9 +15,9 @@ from services.progression.decisions import SupportDecided
 from services.progression.learner import LearnerState, Suggestion, Wait
 from services.progression.levels import LevelTerms
 from services.progression.policy.support import Support
-from services.progression.school_calendar import local_day, midnight_after, school_days_between
 from services.progression.telling import Cause, Change, Teller, Told, is_level
 from services.progression.work import school_year
+from shared.school_calendar import local_day, midnight_after, school_days_between
 
 WAITS: dict[Wait, str] = {"sign_off": "sign_off_waits", "ready_not_placed": "ready_and_waiting"}
 """The cause that each wait for adults is."""

@@ -127,7 +127,7 @@ def event_id(tenant: str, learner: str, kind: str, scope: str, policy_hash: str,
 def tell(change: Change, frameworks: dict[str, Framework]) -> Told:
     """Return the public event of a transition of a competency (any but `moved`)."""
     kind = f"attain.competency.{change.transition}.v1"
-    state, trigger, policy = change.state, change.trigger, change.policy
+    state, trigger = change.state, change.trigger
     decision = change.decision
     reasons = POLICY_REASONS if trigger.cause == "policy" else {}
     text = reasons.get(change.transition, REASONS[change.transition])
@@ -138,8 +138,8 @@ def tell(change: Change, frameworks: dict[str, Framework]) -> Told:
         "before": change.before.status,
         "after": change.after.status,
         "effective_at": change.after.satisfied_at or opened_at(state) or trigger.time,
-        "basis": _basis(change),
-        "policy": {"id": policy.id, "version": policy.version, "hash": policy.hash} if policy is not None else None,
+        "basis": basis_of(change),
+        "policy": policy_of(change),
         "reason": {"code": change.transition, "text": text},
         "replaces": change.replaces or None,
         **_particulars(change),
@@ -201,7 +201,14 @@ def _why_due(change: Change) -> str:
     return "age" if change.trigger.cause == "clock" and due is not None and state.clock >= due else "contradiction"
 
 
-def _basis(change: Change) -> dict[str, Any]:
+def policy_of(change: Change) -> dict[str, str] | None:
+    """Return the policy version that decided a change, as events name it."""
+    policy = change.policy
+    return {"id": policy.id, "version": policy.version, "hash": policy.hash} if policy is not None else None
+
+
+def basis_of(change: Change) -> dict[str, Any]:
+    """Return on what a change rests, as events tell it."""
     state = change.state
     by, kind = None, "evidence"
     decided = next((d for d in reversed(state.decided) if d.at == change.after.satisfied_at), None)

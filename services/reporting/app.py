@@ -38,6 +38,7 @@ from services.reporting.tables.reads import live_versions, snapshot
 from services.reporting.tables.schema import INPUT_LOGS
 from shared.asyncapi import asyncapi_router
 from shared.auth import Authenticator
+from shared.calendars import Calendars
 from shared.database import Database
 from shared.errors import Unavailable
 from shared.feed import FeedClient
@@ -119,14 +120,16 @@ class Service:
             app.state.classes = ClassReader(self._database, at_once, curricula, looks)
             app.state.terms = TermReader(self._database, config, curricula, looks)
             app.state.queues = QueueReader(self._database, config, looks)
-            app.state.districts = DistrictReader(self._database, Groups(evidence_peer, config), limits, config)
+            app.state.districts = DistrictReader(
+                self._database, Groups(evidence_peer, config), Calendars(progression_peer), limits, config
+            )
             app.state.credentials = CredentialReader(self._database, config, people, looks)
             app.state.exporter = Exporter(self._database, config, evidence_peer, looks)
             app.state.watcher = Watcher(self._database, app.state.districts)
             in_evidence, in_progression = OnBehalf(evidence_peer, config), OnBehalf(progression_peer, config)
             app.state.pages = Pages(
                 self._database, records=app.state.reader, classes=app.state.classes, queues=app.state.queues,
-                districts=app.state.districts, people=people, evidence=app.state.evidence,
+                districts=app.state.districts, terms=app.state.terms, people=people, evidence=app.state.evidence,
                 progression=progression_peer, in_evidence=in_evidence,
             )  # fmt: skip
             provider = Provider(config)

@@ -10,7 +10,8 @@ from deploy.local.audit import Findings
 from deploy.local.audit_terms import MEMBERS, audit_terms
 from shared.contracts import IDENTITY_ERASED
 from shared.events import Envelope
-from tests.reporting.builders import SHOWN_AT, closing, mastery
+from shared.snapshots import Ended, digest_after, digest_of
+from tests.reporting.builders import SHOWN_AT, closing, happened, mastery, snapshot_amended, snapshot_closed
 
 LOG = [
     mastery("ada", "m:a", "not_yet", seq=1), mastery("bo", "m:a", seq=2), mastery("cy", "m:a", seq=3),
@@ -18,6 +19,17 @@ LOG = [
     mastery("ada", "m:a", seq=4), mastery("ada", "m:b", seq=5),
     closing("t2", "t2", 0),
     mastery("ada", "m:a", "reverify_due", seq=6), (IDENTITY_ERASED, "cy", {"learner": "cy", "certificate": "c"}),
+]  # fmt: skip
+LEVEL = "m#Maths/1"
+THEN = [
+    Ended("competency", "m:a", "not_yet", ""), Ended("level", LEVEL, "advanced", "p1"),
+]  # fmt: skip
+FIRST = digest_of(THEN)
+NOW = Ended("competency", "m:a", "mastered", SHOWN_AT)
+TOLD = [
+    happened("ada", "level.advanced", LEVEL), snapshot_closed("ada", "t1", FIRST, 2),
+    snapshot_amended("ada", "t1", "m:a", "mastered", mark=SHOWN_AT, digest=digest_after(FIRST, NOW)),
+    snapshot_amended("ada", "t1", "m:a", "mastered", mark=SHOWN_AT, digest=digest_after(digest_after(FIRST, NOW), NOW)),
 ]  # fmt: skip
 
 
@@ -42,16 +54,17 @@ class Fake:
             "term": [term("t1", 4), term("t2", 7)],
             "mastery": [row(1), row(5), row(7)],
             "term_record": [row(0, term="t1"), row(5, term="t1") | nothing, row(4, term="t2")],
-            "term_told": [{}],
+            "term_snapshot": [{}],
         }
+        self.told = list(TOLD)
 
-    def heads(self, _client: Any, _log: str) -> dict[int, int]:
-        return {0: len(LOG)}
+    def heads(self, _client: Any, log: str) -> dict[int, int]:
+        return {0: len(LOG if log == "progression" else self.told)}
 
-    def events(self, *_: Any) -> Iterator[Envelope]:
-        for position, (type_, subject, data) in enumerate(LOG, start=1):
+    def events(self, _client: Any, log: str, *_: Any) -> Iterator[Envelope]:
+        for position, (type_, subject, data) in enumerate(LOG if log == "progression" else self.told, start=1):
             yield Envelope(
-                f"e{position}", type_, "demo", subject, "", msgspec.Raw(msgspec.json.encode(data)), 1, 0, position
+                f"p{position}", type_, "demo", subject, "", msgspec.Raw(msgspec.json.encode(data)), 1, 0, position
             )
 
     def rows(self, table: str, _tenant: str | None) -> Iterator[dict[str, Any]]:
@@ -61,7 +74,7 @@ class Fake:
 def mismatches(sources: Fake) -> int:
     findings = Findings()
     audit_terms(sources, None, findings, lambda _: None)  # type: ignore[arg-type]
-    return findings.mismatched_read_models
+    return findings.mismatched_read_models + findings.mismatched_states
 
 
 def test_copies_and_states_together_are_what_the_terms_ended_with() -> None:
@@ -85,3 +98,15 @@ def test_what_is_kept_of_an_erased_learner_is_seen() -> None:
     kept.tables["term_record"].append(row(2, term="t1"))
 
     assert mismatches(kept) == 1
+
+
+@pytest.mark.parametrize("number", range(len(TOLD)))
+def test_a_digest_that_does_not_follow_from_what_was_told_is_seen(number: int) -> None:
+    """Where something was left out all digests behind it are wrong; where one is another, that one is."""
+    missing, changed = Fake(), Fake()
+    del missing.told[number]
+    type_, learner, data = changed.told[number]
+    changed.told[number] = (type_, learner, data | {"digest": "0" * 64})  # type: ignore[operator]
+
+    assert mismatches(missing) == len(TOLD) - 1 - number
+    assert mismatches(changed) == (0 if "digest" not in data else 1)  # type: ignore[operator]

@@ -13,12 +13,13 @@ from tests.reporting.builders import (
     Event,
     assignment,
     class_,
-    closing,
     competency,
     enrolment,
     framework,
     happened,
     school,
+    snapshot_amended,
+    snapshot_closed,
     staff,
 )
 
@@ -34,7 +35,7 @@ LOGS: dict[str, list[Event]] = {
     "advancement": [
         happened("ada", "level.sign_off_requested", "m#Maths/1", approver_roles=["teacher"]),
         happened("ada", "level.advanced", "m#Maths/1"), happened("ada", "level.ready", "m#Maths/2"),
-        closing("spring", "spring", 0),
+        snapshot_closed("ada", "spring"), snapshot_amended("ada", "spring", "m:a"),
     ],
 }  # fmt: skip
 

@@ -19,6 +19,7 @@ from deploy.local.commands.drain import waiting_stage
 from deploy.local.commands.files import ItemFile, with_source
 from deploy.local.commands.learner import text
 from deploy.local.commands.responses import ResponseLog
+from deploy.local.commands.rollover import term_before
 from deploy.local.commands.roster import read_table, requests
 from deploy.local.commands.sending import LANES, Item, Tally, lane_of, post
 from deploy.local.errors import StackError
@@ -359,9 +360,9 @@ def test_silent_sources_come_first() -> None:
         base | {"source": "sis", "usual_gap": 2.5, "silent_since": "2026-03-06"},
     ]
 
-    head, *lines = sources_text(items, 28).splitlines()
+    head, *lines = sources_text(items, 28, "Monday to Friday but for breaks, in UTC").splitlines()
 
-    assert head == "1 of 3 sources silent; last 28 days:"
+    assert head == "1 of 3 sources silent; last 28 days (school days: Monday to Friday but for breaks, in UTC):"
     assert [line.split(":")[0].split() for line in lines] == [
         ["silent", "sis"], ["no", "habit", "yet", "(source", "not", "known)"], ["heard", "lms"],
     ]  # fmt: skip
@@ -369,3 +370,22 @@ def test_silent_sources_come_first() -> None:
         "last evidence 2026-03-06, every 2.5 school days; 1,412 accepted, 20 duplicate, 1 refused; now 3 parked, 0 quarantined"
     )
     assert "last evidence never; " in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("session", "before"),
+    [
+        ("2026-27", "2025-26"),
+        ("2000-01", "1999-00"),
+        ("2026-2027", "2025-2026"),
+        ("2099-00", "2098-99"),
+    ],
+)
+def test_the_term_that_a_session_ends_is_the_year_before(session: str, before: str) -> None:
+    assert term_before(session) == before
+
+
+@pytest.mark.parametrize("session", ["autumn", "2026", "2026/27", "2026-28", "2026-27 autumn", "26-27"])
+def test_the_term_that_ends_is_asked_for_where_the_session_does_not_say_it(session: str) -> None:
+    with pytest.raises(StackError, match="--ends"):
+        term_before(session)

@@ -54,6 +54,16 @@ def test_a_source_is_silent_after_more_than_twice_its_usual_gap(gap: float | Non
     assert since == (on(6) if silent else None)
 
 
+def test_a_break_is_no_gap_and_no_silence() -> None:
+    """Daily evidence up to a week of break, and from the Monday after it."""
+    breaks = "2026-03-07/2026-03-15"
+    days = march(2, 3, 4, 5, 6)
+
+    assert (usual_gap([*days, on(16)], breaks), usual_gap([*march(2, 3, 4, 6), on(16)], breaks)) == (1, 1)
+    assert (silent_since(days, 1, on(17), breaks), silent_since(days, 1, on(18), breaks)) == (None, on(6))
+    assert silent_since(days, 1, on(17)) == on(6)
+
+
 def test_what_is_only_sent_again_or_refused_does_not_end_a_silence() -> None:
     came = [SourceDay(day, 5, 0, 0, 0) for day in march(2, 3, 4)] + [SourceDay(on(5), 0, 0, 1, 0)]
     again = [SourceDay(on(10), 0, 9, 0, 0), SourceDay(on(11), 0, 0, 0, 4)]
@@ -138,3 +148,26 @@ async def test_a_silent_source_is_told_with_its_habit(service: Running) -> None:
     assert [(day["day"], day["accepted"]) for day in found["days"]] == [(str(days[-1]), 8)]
     assert (row["source"], row["silent_since"], row["accepted"]) == ("lms", str(days[-1]), "64")
     assert refused.status_code == 403
+
+
+async def test_days_and_gaps_are_those_of_the_tenants_calendar(service: Running) -> None:
+    """The zone is 14 hours ahead of UTC or 11 behind: one of them is in another day now. A break ends today there."""
+    now = datetime.datetime.now(datetime.UTC)
+    zones = {
+        "Pacific/Kiritimati": now + datetime.timedelta(hours=14),
+        "Pacific/Niue": now - datetime.timedelta(hours=11),
+    }
+    zone, there = next((zone, at) for zone, at in zones.items() if at.date() != now.date())
+    today, tenant = there.date(), "calendar"
+    past = [today - n * DAY for n in (40, 39, 38, 37, 36, 35, 34)]
+    out = {"first": str(past[-1] + DAY), "last": str(today)}
+    service.curriculum.calendars[tenant] = {"time_zone": zone, "breaks": [out]}
+    await service.rows("insert into source_day select 'calendar', 'lms', unnest($1::date[]), 0, 4, 0, 0, 0", past)
+    before = (await service.client(tenant=tenant).get("/v1/sources/completeness")).json()
+    await service.publish_framework("cal", "1", tenant=tenant)
+    await service.submit(item("1", source="sis", learner="cal", competencies=["cal:1"]), tenant=tenant)
+    after = await asked(service, tenant)
+
+    assert (before["today"], before["items"][0]["silent_since"]) == (str(today), None)
+    assert before["school_days"] == f"Monday to Friday but for breaks, in {zone}"
+    assert after["sis"]["last_evidence"] == str(today)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.progression.decisions import ClockTicked
 from services.progression.policy import policy_from
-from services.progression.school_calendar import (
+from shared.school_calendar import (
     breaks_of,
     days_of,
     local_day,

@@ -27,6 +27,7 @@ from shared.contracts import (
 )
 from shared.public_events import SNAPSHOT_CLOSED
 from shared.settings import Settings
+from shared.snapshots import TERM_CLOSED, TermClosed
 
 Event = tuple[str, str, object]
 SHOWN_AT = "2026-03-04T10:15:00.000000Z"
@@ -68,10 +69,24 @@ def happened(learner: str, kind: str, scope: str, **members: Any) -> Event:
 
 def closing(learner: str, term: str, shard: int) -> Event:
     """Return the event that a term is closed in the shard of a learner."""
-    part = {"shard": shard, "of": 8}
-    data = {"session": term, "closed_by": "office", "part": part, "decided_at": SHOWN_AT,
+    return TERM_CLOSED, learner, TermClosed(term, SHOWN_AT, "office", shard, 8)
+
+
+def snapshot_closed(learner: str, term: str, digest: str = "0a", standings: int = 1) -> Event:
+    """Return the public event of a learner's part in a closing."""
+    data = {"learner": {"id": learner, "refs": []}, "session": term, "digest": digest, "standings": standings,
+            "closed_by": "office", "seq": 64, "effective_at": SHOWN_AT, "decided_at": SHOWN_AT,
             "cause": {"kind": "decision", "id": "d"}, "reason": {"code": "closed", "text": "Over."}}  # fmt: skip
     return SNAPSHOT_CLOSED, learner, data
+
+
+def snapshot_amended(learner: str, term: str, scope: str, after: str = "not_yet", **members: Any) -> Event:
+    """Return the public event that a standing of a closed term is another."""
+    type, _, data = happened(learner, "snapshot.amended", scope)
+    assert isinstance(data, dict)
+    return type, learner, data | {
+        "session": term, "digest": "1b", "before": "mastered", "after": after, "cause": {"kind": "retraction", "id": "r"},
+    } | members  # fmt: skip
 
 
 def checkpoint(learner: str, evidence: int) -> Event:

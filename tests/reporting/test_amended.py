@@ -1,31 +1,73 @@
-"""What amends a closed term: what is found out of what was shown by then, and nothing else."""
+"""What a term ended with of levels, and how its tables tell what amends it."""
 
 import pytest
 
-from services.reporting.domain.amended import amendments
-from services.reporting.domain.timeline import Happened
+from services.reporting.domain.amended import (
+    Amendment,
+    Cause,
+    LevelTold,
+    TermClass,
+    TermLevel,
+    TermRecord,
+    levels_of,
+)
+from services.reporting.domain.continuum import learner_record
+from services.reporting.domain.counting import class_mastery
+from services.reporting.entrypoints.terms import grid_table, record_table
+from tests.reporting.builders import SHOWN_AT, state
 
-END = "2026-03-10T00:00:00Z"
-BY_THEN, LATER = "2026-03-02T00:00:00Z", "2026-03-11T00:00:00Z"
+LEVEL = "m#Maths/1"
+LATER = "2026-06-20T08:00:00.000000Z"
 
 
-def event(kind: str, effective_at: str = BY_THEN, scope: str = "m:a") -> Happened:
-    return Happened("e", "ada", f"competency.{kind}", scope, None, effective_at, LATER, "", 1)
+def amendment(scope: str, after: str, kind: str = "competency", learner: str = "ada") -> Amendment:
+    return Amendment(
+        "e9", learner, kind, scope, "A title", "mastered", after, LATER, LATER, "Gone.", Cause("x", "y"), "1b"
+    )
 
 
 @pytest.mark.parametrize(
-    ("on_record", "events", "amending"),
+    ("kinds", "status", "event"),
     [
-        ((), [event("mastered")], [0]),
-        ((), [event("credited")], [0]),
-        ((), [event("mastered", LATER), event("withdrawn", LATER)], []),
-        (("m:a",), [event("withdrawn"), event("reinstated")], [0, 1]),
-        (("m:a",), [event("withdrawn"), event("mastered", LATER)], [0]),
-        (("m:a",), [event("mastered"), event("reverify_due"), event("reverified")], []),
-        ((), [event("mastered"), event("withdrawn", LATER), event("withdrawn")], [0, 1]),
-        (("m:b",), [event("withdrawn")], []),
-        ((), [event("provisional"), event("ready")], []),
+        (["ready"], "ready", 0),
+        (["ready", "sign_off_requested", "advanced", "ready"], "advanced", 2),
+        (["advanced", "withdrawn", "sign_off_requested"], "withdrawn", 1),
+        (["advanced", "withdrawn", "reinstated"], "advanced", 2),
+        (["sign_off_requested", "sign_off_requested"], "sign_off_requested", 1),
     ],
 )
-def test_what_amends_a_term(on_record: tuple[str, ...], events: list[Happened], amending: list[int]) -> None:
-    assert amendments(on_record, events, END) == [events[number] for number in amending]
+def test_a_level_stands_where_its_events_leave_it(kinds: list[str], status: str, event: int) -> None:
+    told = [LevelTold("ada", f"e{no}", f"level.{kind}", LEVEL, "m", SHOWN_AT) for no, kind in enumerate(kinds)]
+
+    assert levels_of(told) == {"ada": [TermLevel(LEVEL, "m", "Maths, level 1", status, SHOWN_AT, f"e{event}")]}
+
+
+def test_the_table_of_a_record_has_a_row_a_standing_with_its_last_amendment() -> None:
+    items = learner_record("ada", [state("ada", "m:a"), state("ada", "m:b")], [], {}).items
+    level = TermLevel(LEVEL, "m", "Maths, level 1", "advanced", SHOWN_AT, "e2")
+    amendments = [amendment("m:a", "not_yet"), amendment("m:a", "mastered"), amendment("m:c", "mastered"),
+                  amendment(LEVEL, "withdrawn", "level")]  # fmt: skip
+    columns, rows = record_table(TermRecord("t", SHOWN_AT, "ada", "0a", items, [level], amendments))
+    told = [dict(zip(columns, row, strict=True)) for row in rows]
+
+    assert [(row["kind"], row["scope"], row["status"], row["amended_status"]) for row in told] == [
+        ("competency", "m:a", "mastered", "mastered"), ("competency", "m:b", "mastered", None),
+        ("level", LEVEL, "advanced", "withdrawn"), ("competency", "m:c", None, "mastered"),
+    ]  # fmt: skip
+    assert (told[0]["amended_at"], told[0]["amended_reason"], told[1]["amended_reason"]) == (LATER, "Gone.", None)
+    assert [(row["since"], row["evidence_count"]) for row in told[1:]] == [
+        (SHOWN_AT, 3),
+        (SHOWN_AT, None),
+        (None, None),
+    ]
+
+
+def test_the_grid_of_a_class_has_its_levels_and_says_what_amends_each_row() -> None:
+    grid = class_mastery("c", "Room", {"ada": {"m:a": "mastered"}, "bo": {}}, order=[], titles={})
+    level = TermLevel(LEVEL, "m", None, "advanced", SHOWN_AT, "e2")
+    columns, rows = grid_table(TermClass("t", SHOWN_AT, grid, {"ada": [level]}, [amendment("m:a", "not_yet")]))
+
+    assert tuple(columns) == ("learner", "m:a", LEVEL, "amendments")
+    assert list(rows) == [
+        ("ada", "mastered", "advanced", "m:a mastered -> not_yet on 2026-06-20: Gone."), ("bo", "no_evidence", None, "")
+    ]  # fmt: skip

@@ -8,16 +8,20 @@ from uuid import UUID, uuid5
 import pytest
 
 from shared.contracts import Status
+from shared.shards import shard_of
 from tests.reporting.builders import (
     assignment,
     authorization,
     class_,
+    closing,
     competency,
     enrolment,
     framework,
     happened,
     mastery,
     school,
+    snapshot_amended,
+    snapshot_closed,
     staff,
 )
 from tests.reporting.running import Running
@@ -42,6 +46,12 @@ async def told(reporting: Running) -> None:
         *(mastery(learner, f"m:c{n:02}", statuses[(i + n) % 5]) for i, learner in enumerate(PEOPLE) for n in range(12)),
     )
     await reporting.told("advancement", happened(PEOPLE[3], "level.sign_off_requested", "m#Mathematics/1"))
+    over = {shard_of("demo", learner, reporting.config.shards): learner for learner in PEOPLE}
+    await reporting.told("progression", *(closing(learner, "spring", shard) for shard, learner in over.items()))
+    await reporting.told(
+        "advancement", *(snapshot_closed(learner, "spring") for learner in PEOPLE),
+        snapshot_amended(PEOPLE[0], "spring", "m:c00"),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +78,8 @@ VIEWS = [
     ("/classes/k", {"subject": "tea"}),
     (f"/learners/{PEOPLE[0]}", {"subject": "tea"}),
     (f"/learners/{PEOPLE[0]}", {"subject": "mum", "scope": "records:read:self"}),
+    ("/terms/spring/classes/k", {"subject": "tea"}),
+    (f"/terms/spring/learners/{PEOPLE[0]}", {"subject": "mum", "scope": "records:read:self"}),
     ("/districts/d", {"subject": "head"}),
     ("/", {"subject": "x", "scope": "records:read"}),
 ]

@@ -16,7 +16,18 @@ from services.reporting.entrypoints.examples import ONEROSTER
 from services.reporting.tables.schema import MODELS
 from shared.contracts import Competency
 from shared.shards import shard_of
-from tests.reporting.builders import class_, closing, enrolment, framework, happened, mastery, school, staff
+from tests.reporting.builders import (
+    class_,
+    closing,
+    enrolment,
+    framework,
+    happened,
+    mastery,
+    school,
+    snapshot_amended,
+    snapshot_closed,
+    staff,
+)
 from tests.reporting.running import Running
 from tests.support.shared_data import shared_file
 
@@ -43,7 +54,10 @@ async def told(reporting: Running) -> None:
     )  # fmt: skip
     over = closing(ADA, "spring", shard_of("demo", ADA, reporting.config.shards))
     await reporting.told("progression", over, mastery(ADA, "m:a", score=3.25))
-    await reporting.told("advancement", happened(ADA, "competency.mastered", "m:a"), over)
+    await reporting.told(
+        "advancement", happened(ADA, "competency.mastered", "m:a"), snapshot_closed(ADA, "spring"),
+        snapshot_amended(ADA, "spring", "m:a"),
+    )  # fmt: skip
     await reporting.told("progression", mastery("elsewhere", "m:a"), tenant="other")
     reporting.producer.references = {SIS: {ADA: ["17"], BO: ["18", "0018"]}}
 

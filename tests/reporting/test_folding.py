@@ -15,7 +15,18 @@ from shared.database import Database
 from shared.feed import FeedClient
 from shared.settings import Settings
 from shared.shards import shard_of
-from tests.reporting.builders import SHOWN_AT, Event, checkpoint, closing, competency, framework, happened, mastery
+from tests.reporting.builders import (
+    SHOWN_AT,
+    Event,
+    checkpoint,
+    closing,
+    competency,
+    framework,
+    happened,
+    mastery,
+    snapshot_amended,
+    snapshot_closed,
+)
 from tests.reporting.running import LOGS, new_schema, until
 from tests.support.producer import Producer, running_producer
 from tests.support.servers import new_database
@@ -239,6 +250,34 @@ async def test_what_a_term_ended_with_is_the_same_in_one_batch_as_in_many(bench:
     ]  # fmt: skip
     assert await bench.rows(kept, bench.tenant) == at_once
     assert await bench.states() == states
+
+
+async def test_what_is_told_of_terms_is_kept_once_and_forgotten_with_the_learner(bench: Bench) -> None:
+    consumer = await bench.run("advancement")
+    snapshots = "select term, digest, standings from term_snapshot_v1 where tenant = $1 order by 1"
+    amendments = (
+        "select term, scope, before, after, cause_kind, digest from term_amendment_v1 where tenant = $1 order by 6"
+    )
+    events = [
+        happened(LEARNER, "level.advanced", "m#Maths/1"), snapshot_closed(LEARNER, "t1"),
+        snapshot_amended(LEARNER, "t1", "m:a"), snapshot_amended(LEARNER, "t1", "m:a", "mastered", digest="2c"),
+        snapshot_closed(LEARNER, "t2", "3d", 4),
+    ]  # fmt: skip
+    records = await bench.told(*events, log="advancement")
+    for each in (records, records):
+        await bench.deliver(each, consumer)
+    kept = await bench.rows(snapshots, bench.tenant), await bench.rows(amendments, bench.tenant)
+    erased: Event = ("attain.learner.erased.v1", LEARNER, {"learner": {"id": LEARNER}})
+    await bench.deliver(await bench.told(erased, log="advancement"), consumer)
+
+    assert kept == (
+        [("t1", "0a", 1), ("t2", "3d", 4)],
+        [
+            ("t1", "m:a", "mastered", "not_yet", "retraction", "1b"),
+            ("t1", "m:a", "mastered", "mastered", "retraction", "2c"),
+        ],
+    )
+    assert await bench.rows(snapshots, bench.tenant) == await bench.rows(amendments, bench.tenant) == []
 
 
 WAITING = "select scope, queue, opened_at, closed_at, owner, detail from {} where tenant = $1 order by scope, queue"

@@ -8,22 +8,27 @@ from uuid import UUID, uuid5
 import httpx
 import pytest
 
+from shared.shards import shard_of
 from tests.reporting.builders import (
     assignment,
     authorization,
     class_,
+    closing,
     competency,
     enrolment,
     framework,
     happened,
     mastery,
     school,
+    snapshot_amended,
+    snapshot_closed,
     staff,
 )
 from tests.reporting.running import Running
 
 ADA = str(uuid5(UUID(int=0), "ada"))
 BO = str(uuid5(UUID(int=0), "bo"))
+GONE = str(uuid5(UUID(int=0), "gone"))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -33,11 +38,18 @@ async def told(reporting: Running) -> None:
         "curriculum", *framework("m", [competency("a", 1, "1"), competency("b", 2, "1")], [("a", "b")])
     )
     await reporting.told(
-        "roster", school("s", "d"), class_("k", "s"), enrolment("k", ADA), enrolment("k", BO), staff("k", "tea"),
+        "roster", school("s", "d"), class_("k", "s"), enrolment("k", ADA), enrolment("k", BO),
+        enrolment("k", GONE, active=False), staff("k", "tea"),
         assignment("mum", "guardian", "learner", ADA), assignment("head", "leader", "district", "d"),
     )  # fmt: skip
     await reporting.told("progression", mastery(ADA, "m:a"), mastery(BO, "m:a", "reverify_due"))
-    await reporting.told("advancement", happened(BO, "competency.reverify_due", "m:a", why="contradiction"))
+    over = {shard_of("demo", learner, reporting.config.shards): learner for learner in (ADA, BO, GONE)}
+    await reporting.told("progression", *(closing(learner, "spring", shard) for shard, learner in over.items()))
+    await reporting.told(
+        "advancement", happened(BO, "competency.reverify_due", "m:a", why="contradiction"),
+        happened(ADA, "level.advanced", "m#Mathematics/1"), snapshot_closed(ADA, "spring"), snapshot_closed(BO, "spring"),
+        snapshot_amended(ADA, "spring", "m:a"),
+    )  # fmt: skip
 
 
 def browser(reporting: Running, scope: str, **claims: Any) -> httpx.AsyncClient:
@@ -123,6 +135,9 @@ async def test_a_learner_and_a_guardian_see_plain_words(reporting: Running) -> N
         (f"/learners/{BO}", "records:read:self", "mum", 404),
         ("/classes/k", "records:read:self", "mum", 403),
         ("/classes/none", "records:read", "x", 404),
+        (f"/terms/spring/learners/{BO}", "records:read:self", "mum", 404),
+        (f"/terms/autumn/learners/{ADA}", "records:read:self", "mum", 404),
+        ("/terms/spring/classes/k", "records:read:self", "mum", 403),
         ("/districts/d", "records:read:classes", "tea", 403),
         ("/districts/d", "records:read:classes", "head", 200),
         ("/districts/d?group=none", "records:read:classes", "head", 422),
@@ -136,6 +151,27 @@ async def test_a_page_that_is_not_ones_own_is_refused_in_words(
 
     assert answer.status_code == status
     assert answer.headers["content-type"].startswith("text/html")
+
+
+async def test_a_closed_term_is_one_link_away_and_marks_what_was_found_out_later(reporting: Running) -> None:
+    teacher: dict[str, Any] = {"scope": "records:read:classes", "subject": "tea"}
+    of_class = await page(reporting, "/classes/k", **teacher)
+    then = await page(reporting, "/terms/spring/classes/k", **teacher)
+    child = await page(reporting, f"/learners/{ADA}", "records:read:self", subject="mum")
+    own = await page(reporting, f"/terms/spring/learners/{ADA}?lang=es", "records:read:self", subject="mum")
+
+    whole = await page(reporting, "/terms/spring/classes/k", "records:read")
+
+    assert (GONE in then.text, GONE in whole.text) == (False, True)
+    assert 'href="/terms/spring/classes/k"' in of_class.text
+    assert f'href="/terms/spring/learners/{ADA}"' in child.text
+    assert f'href="/terms/spring/learners/{ADA}"' in then.text
+    assert (then.text.count("<ins "), own.text.count("<ins>")) == (1, 1)
+    assert "Because." in then.text
+    assert "Because." not in own.text
+    assert "data-print" in own.text
+    assert "aún no demostrado" in own.text
+    assert "completo" in own.text
 
 
 async def test_pages_come_in_spanish_when_asked(reporting: Running) -> None:

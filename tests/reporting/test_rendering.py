@@ -7,8 +7,19 @@ import pytest
 
 from services.progression.policy.members import Decision
 from services.progression.policy.words import rule_words
+from services.reporting.domain.amended import (
+    LEVEL_STATUSES,
+    Amendment,
+    Cause,
+    TermClass,
+    TermLevel,
+    TermRecord,
+    amended_cells,
+    level_grid,
+    lines_of,
+)
 from services.reporting.domain.compared import compared
-from services.reporting.domain.completeness import DistrictCompleteness, SchoolCompleteness
+from services.reporting.domain.completeness import DistrictCompleteness, SchoolCompleteness, SchoolShare
 from services.reporting.domain.continuum import Standard, learner_record
 from services.reporting.domain.counting import class_mastery
 from services.reporting.domain.district import (
@@ -56,6 +67,22 @@ def record() -> Any:
     return learner_record("ada", states, standards, {"m:b": ["m:a"]}, titles={})
 
 
+LEVEL = "m#Mathematics/1"
+AMENDMENTS = [
+    Amendment("e1", "ada", kind, scope, EVIL, before, after, SHOWN_AT, SHOWN_AT, EVIL, Cause("retraction", "r"), "1b")
+    for kind, scope, before, after in (
+        ("competency", "m:a", "mastered", "not_yet"), ("competency", "m:z", "not_yet", "credited"),
+        ("level", LEVEL, "advanced", "withdrawn"),
+    )
+]  # fmt: skip
+STANDS = [TermLevel(LEVEL, "m", EVIL, "advanced", SHOWN_AT, "e2")]
+TERM = TermRecord(EVIL, SHOWN_AT, "ada", "d1ge57", record().items, STANDS, AMENDMENTS)
+TERM_CLASS = TermClass(
+    EVIL, SHOWN_AT, class_mastery("c", EVIL, {"ada": {"m:a": "mastered"}}, order=["m:a"], titles={"m:a": EVIL}),
+    {"ada": STANDS}, AMENDMENTS,
+)  # fmt: skip
+
+
 def context(template: str) -> dict[str, Any]:
     around: dict[str, Any] = {"signed_in": True, "may_find": True, "form_key": "k"}
     waits = {
@@ -76,7 +103,8 @@ def context(template: str) -> dict[str, Any]:
         for n, queue in enumerate(QUEUES)
     ]
     found = record()
-    learner = {"record": found, "grown": growth(SHOWN_DAYS, 5), "name": EVIL, "live": "/live?learner=ada"}
+    learner = {"record": found, "grown": growth(SHOWN_DAYS, 5), "name": EVIL, "live": "/live?learner=ada",
+               "terms": [{"term": EVIL, "closed_at": SHOWN_AT}]}  # fmt: skip
     event = Happened("e", "ada", "level.advanced", "m#Maths/1", EVIL, SHOWN_AT, SHOWN_AT, EVIL, 1)
     more: dict[str, dict[str, Any]] = {
         "sign_in.html": {"refused": "sign_in.refused", "to": "/", "signed_in": False, "may_find": False, "provider": True},
@@ -106,7 +134,14 @@ def context(template: str) -> dict[str, Any]:
             "grid": class_mastery("c", EVIL, {"ada": {"m:a": "mastered"}}, order=["m:a"], titles={"m:a": EVIL}),
             "needs": class_needs("c", EVIL, {"ada": {}}, [Standard("m", "a", EVIL, 1, "1", "M")], {}, [waiting]),
             "shown": {"m:a": 1}, "names": {"ada": EVIL}, "live": "/live?class_id=c",
-            "writes": {"capture", "sign_off", "correct"},
+            "writes": {"capture", "sign_off", "correct"}, "terms": [{"term": EVIL, "closed_at": SHOWN_AT}],
+        },
+        "term_learner.html": {
+            "found": TERM, "lines": lines_of(TERM), "name": EVIL, "staff": True
+        },
+        "term_class.html": {
+            "found": TERM_CLASS, "grid": TERM_CLASS.mastery, "levels": [LEVEL], "names": {"ada": EVIL},
+            "stands": level_grid(TERM_CLASS)[1], "amended": amended_cells(TERM_CLASS),
         },
         "capture.html": {
             "class_id": "c", "title": EVIL, "standards": [Standard("m", "a", EVIL, 1, "1", "M")], "done": "e",
@@ -144,6 +179,7 @@ def context(template: str) -> dict[str, Any]:
             "levels": SchoolLevels("s", EVIL, "d", SHOWN_AT, 10, [
                 SchoolLevel("m", EVIL, "1", {"none": 0, "begun": None, "complete": None})
             ]),
+            "completeness": SchoolShare("2026-02-05", 20, "America/Chicago", SchoolCompleteness("s", EVIL, 100, 88, 12)),
         },
         "district.html": {
             "district": "d", "live": "/live?district=d", "title": EVIL, "learners": 100, "queues": queues,
@@ -152,7 +188,7 @@ def context(template: str) -> dict[str, Any]:
             "watch": DistrictWatch(
                 "d", SHOWN_AT, 10, [SchoolWatch("s", EVIL, 20, Share(0.5, 0.4, 0.6), None, None, None)]
             ),
-            "completeness": DistrictCompleteness("d", SHOWN_AT, 10, 20, "", "2026-02-05", [
+            "completeness": DistrictCompleteness("d", SHOWN_AT, 10, 20, "", None, "2026-02-05", [
                 SchoolCompleteness("s", EVIL, 100, 88, 12), SchoolCompleteness("t", EVIL, None, None, None),
             ]),
             "sources": {"days": 28, "next": EVIL, "items": [source_of_evidence(EVIL), source_of_evidence("", since=None)]},
@@ -168,7 +204,7 @@ def context(template: str) -> dict[str, Any]:
 
 PAGES = ("sign_in.html", "problem.html", "home.html", "find.html", "learner.html", "family.html", "why.html", "class.html",
          "district.html", "school.html", "capture.html", "sign_offs.html", "sign_offs_preview.html", "signed.html",
-         "correction.html", "policies.html")  # fmt: skip
+         "correction.html", "policies.html", "term_learner.html", "term_class.html")  # fmt: skip
 SCALE = marks_of({"min": 1, "max": 3, "step": 1, "labels": {"3": EVIL}})
 
 
@@ -215,6 +251,7 @@ def test_every_key_that_templates_and_domain_name_is_there() -> None:
     }
     made = {f"status.{status}" for status in STATUSES} | {f"queue.{queue}" for queue in QUEUES}
     made |= {f"queue.short.{queue}" for queue in QUEUES}
+    made |= {f"term.level.{status}" for status in (*LEVEL_STATUSES, "in_progress")}
 
     assert (named | counted | made) - catalogue("en").keys() == set()
 
@@ -235,10 +272,28 @@ def test_texts_are_in_the_catalogues_and_not_in_the_templates() -> None:
 )
 def test_families_never_read_words_that_judge_or_compare(language: str, never: str) -> None:
     plain = " ".join(
-        text for key, text in catalogue(language).items() if key.startswith(("family.", "status."))
+        text for key, text in catalogue(language).items() if key.startswith(("family.", "status.", "term"))
     ).lower()
 
     assert not [word for word in never.split() if word in plain]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_closed_term_shows_what_was_then_and_marks_what_was_found_out_later(language: str) -> None:
+    words, around = Words(language), context("term_learner.html")
+    staff, family = (render("term_learner.html", words, **(around | {"staff": of})) for of in (True, False))
+    grid = render("term_class.html", words, **context("term_class.html"))
+
+    rows = re.findall("<tr><th scope=.row.>.*?</tr>", staff)
+    assert len(rows) == len(lines_of(TERM)) == 5
+    assert [row.count("<ins>") for row in rows] == [1, 0, 0, 1, 1]
+    assert words("status.mastered") in rows[0].partition("<ins>")[0]
+    assert words("status.not_yet") in rows[0].partition("<ins>")[2]
+    assert words("term.level.withdrawn") in rows[4].partition("<ins>")[2]
+    assert ("d1ge57" in staff, "d1ge57" in family) == (True, False)
+    assert staff.count("alert(1)") > family.count("alert(1)") > 0, "a family is told no reason that is for staff"
+    assert grid.count("<ins ") == 2
+    assert grid.count('<span class="when">') == 3
 
 
 def test_the_family_page_tells_no_projection_score_or_policy() -> None:

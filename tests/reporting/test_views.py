@@ -26,7 +26,18 @@ from services.reporting.entrypoints.examples import (
     WATCH,
 )
 from shared.shards import shard_of
-from tests.reporting.builders import class_, closing, competency, enrolment, framework, happened, mastery, school
+from tests.reporting.builders import (
+    class_,
+    closing,
+    competency,
+    enrolment,
+    framework,
+    happened,
+    mastery,
+    school,
+    snapshot_amended,
+    snapshot_closed,
+)
 from tests.reporting.running import Running
 
 LEVEL_1, LEVEL_2 = "m#Mathematics/1", "m#Mathematics/2"
@@ -63,8 +74,11 @@ async def told(reporting: Running) -> None:
     )  # fmt: skip
     shards = reporting.config.shards
     over = {shard_of("demo", name, shards): name for name in ("ada", "bo", "cy")}
-    for log in ("progression", "advancement"):
-        await reporting.told(log, *(closing(name, "spring", shard) for shard, name in over.items()))
+    await reporting.told("progression", *(closing(name, "spring", shard) for shard, name in over.items()))
+    await reporting.told(
+        "advancement", *(snapshot_closed(name, "spring") for name in ("ada", "bo", "cy")),
+        snapshot_amended("ada", "spring", "m:a"),
+    )  # fmt: skip
 
 
 async def items(reporting: Running, path: str, **parameters: Any) -> list[dict[str, Any]]:
@@ -279,6 +293,7 @@ async def test_a_term_is_shown_to_whom_the_record_is_and_no_one_else(reporting: 
         "m:a": "mastered",
         "m:b": "provisional",
     }
+    assert [(each["scope"], each["after"]) for each in own.json()["amendments"]] == [("m:a", "not_yet")]
     assert (other.status_code, stranger.status_code, auditor.status_code) == (404, 403, 404)
 
 

@@ -8,7 +8,7 @@ from faststream.kafka import KafkaBroker
 
 from shared.asyncapi import document
 from shared.event_log import EventLog
-from shared.public_events import ADVANCEMENT_EVENTS, SNAPSHOT_CLOSED, Mastered, PublicEvent
+from shared.public_events import ADVANCEMENT_EVENTS, SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, Mastered, PublicEvent
 from shared.support_events import SUPPORT_EVENTS
 
 COMMON: dict[str, object] = {
@@ -19,6 +19,9 @@ COMMON: dict[str, object] = {
 }  # fmt: skip
 TRANSITION: dict[str, object] = {"before": "not_yet", "after": "mastered", "basis": {"kind": "evidence"}}
 BY = {"role": "teacher", "ref": "t-12"}
+AMENDED: dict[str, object] = {
+    "session": "2025-26 spring", "digest": "2c3d", "before": "mastered", "after": "not_yet"
+}  # fmt: skip
 PARTICULAR: dict[str, dict[str, object]] = {
     "attain.competency.reverify_due.v1": {"why": "age"},
     "attain.competency.override_contested.v1": {"computed": "not_yet"},
@@ -27,6 +30,7 @@ PARTICULAR: dict[str, dict[str, object]] = {
     "attain.level.withdrawn.v1": {"by": BY},
     "attain.level.reinstated.v1": {"by": BY},
     "attain.goal.chosen.v1": {"by": BY},
+    SNAPSHOT_AMENDED: AMENDED,
     "attain.support.suggested.v1": {
         "side": "learning", "need": "work_below_the_cut", "owner": "teacher", "respond_by": "2026-03-09"
     },
@@ -42,9 +46,9 @@ RECALCULATION: dict[str, object] = {
 
 
 CLOSING: dict[str, object] = {
-    "session": "2025-26 spring", "closed_by": "office", "part": {"shard": 0, "of": 8},
-    "decided_at": "2026-03-02T10:00:01.000000Z", "cause": {"kind": "decision", "id": "d1"},
-    "reason": {"code": "closed", "text": "The term is closed."},
+    "learner": COMMON["learner"], "session": "2025-26 spring", "digest": "0a1b", "standings": 2, "closed_by": "office",
+    "seq": 64, "effective_at": "2026-03-02T10:00:01.000000Z", "decided_at": "2026-03-02T10:00:01.000000Z",
+    "cause": {"kind": "decision", "id": "d1"}, "reason": {"code": "closed", "text": "The term is closed."},
 }  # fmt: skip
 
 
@@ -60,6 +64,8 @@ def smallest(type: str) -> dict[str, object]:
         return RECALCULATION
     if type == SNAPSHOT_CLOSED:
         return CLOSING
+    if type == SNAPSHOT_AMENDED:
+        return COMMON | AMENDED
     if type.startswith("attain.learner."):
         return IDENTITY | (
             {"certificate": "c1"} if type == "attain.learner.erased.v1" else {"from": "l1", "into": "l2"}

@@ -2,8 +2,6 @@
 
 import random
 
-import pytest
-
 from shared import ownership
 from shared.database import Connection, Database
 from shared.event_log import EventLog, Head
@@ -42,18 +40,15 @@ async def filled(connection: Connection) -> EventLog:
     return log
 
 
-async def split(database: Database, how: Split, of_nobody: str) -> EventLog:
+async def split(database: Database, how: Split) -> EventLog:
     async with database.transaction() as connection:
         await place_names(connection, how, "select tenant, subject from event_log")
-        await split_logs(connection, how, WIDE, of_nobody)
+        await split_logs(connection, how, WIDE)
         await go_on(connection, how)
     return EventLog("test", how.new)
 
 
-@pytest.mark.parametrize("of_nobody", ["false", "log = 'test'"])
-async def test_every_event_is_in_the_shard_of_its_learner_at_its_position_and_no_other(
-    database: Database, of_nobody: str
-) -> None:
+async def test_every_event_is_in_the_shard_of_its_learner_at_its_position_and_no_other(database: Database) -> None:
     async with database.connection() as connection:
         log = await filled(connection)
         heads = await log.heads(connection)
@@ -61,7 +56,7 @@ async def test_every_event_is_in_the_shard_of_its_learner_at_its_position_and_no
     before = {(e.shard, e.pos): decode_envelope(e.body) for e in await read_all(database, log)}
 
     for how in (Split(2, 6, 2), Split(6, 12, 3)):
-        log = await split(database, how, of_nobody)
+        log = await split(database, how)
         async with database.connection() as connection:
             after_heads = await log.heads(connection)
             places = await ownership.places(connection, "reader", range(how.new))
@@ -85,15 +80,14 @@ async def test_every_event_is_in_the_shard_of_its_learner_at_its_position_and_no
         assert {(p.generation, p.pos == after_heads[p.shard].pos) for p in places} == {(how.generation, True)}
         assert [p.next_offset for p in sorted(places)] == [9] * OLD + [0] * (how.new - OLD)
         assert {row["pos"] for row in cursors} == {0}
-        copies = 0 if of_nobody != "false" else how.new - OLD
-        assert counts["t"] == before_counts["t"] + copies
+        assert counts["t"] == before_counts["t"] + how.new - OLD
         assert set(counts) == {"t"}
 
 
 async def test_a_split_log_is_appended_to_behind_its_positions(database: Database) -> None:
     async with database.connection() as connection:
         heads = await (await filled(connection)).heads(connection)
-    log = await split(database, Split(OLD, 4, 2), "false")
+    log = await split(database, Split(OLD, 4, 2))
     async with database.transaction() as connection:
         positions = await log.append(connection, [draft(shard, 5000 + shard, "new") for shard in range(4)])
 

@@ -14,8 +14,9 @@ from services.progression.inputs import Event, Input, Key, Learner, absorb, inpu
 from services.progression.learner import LearnerState
 from services.progression.mastery import KeyState
 from services.progression.policy import Policy, policy_from
-from services.progression.rules import Activation, Mode, Rules
+from services.progression.rules import Activation, Closed, Mode, Rules
 from services.progression.telling import Told, Trigger
+from services.progression.terms import TermDecided, ended_with, snapshot
 from shared.contracts import EvidenceRecorded, EvidenceRetracted, MasteryUpdated, Score, Touched
 from tests.support.public_events import check_contract
 
@@ -27,7 +28,7 @@ STREAK_3 = policy_from(
 
 @dataclasses.dataclass(frozen=True)
 class Decided:
-    """A decision in the journal: a policy (for one framework, or all), a framework version, or settings."""
+    """A decision in the journal: a policy (for one framework, or all), a framework version, settings, or the end of a term."""
 
     policy: Policy | None = None
     framework: Framework | None = None
@@ -36,6 +37,7 @@ class Decided:
     time_zone: str = "UTC"
     mode: Mode = "grandfathered"
     batch: str = ""
+    closes: TermDecided | None = None
 
 
 Record = Event | Decided
@@ -161,6 +163,20 @@ class Journal:
         if decided.breaks is not None:
             cause = trigger._replace(cause="setting")
             rules.activate(Activation(rules.no + 1, cause, "", None, None, decided.time_zone, decided.breaks))
+        if decided.closes is not None:
+            self.told += self._close(decided.closes, trigger)
+
+    def _close(self, term: TermDecided, trigger: Trigger) -> list[Told]:
+        told = []
+        for learner in sorted({key[:2] for key in self.states} | self.learners.keys()):
+            standing = self.learners.setdefault(learner, LearnerState())
+            states = [(key[2], self.held(key[2], key[1])) for key in self.states if key[:2] == learner]
+            standings = ended_with(states, standing, self.policies)
+            told.append(snapshot(*learner, term, trigger.id, trigger.pos, standings))
+            check_contract(told[-1].type, told[-1].data)
+            standing.ended[term.term] = told[-1].data["digest"]
+        self.rules[TENANT].closed.append(Closed(term.term, term.closed_at, trigger.pos))
+        return told
 
     def _fold_run(self, inputs: list[Input]) -> None:
         if not inputs:

@@ -49,6 +49,8 @@ class Producer:
         self.groups: list[dict[str, str]] = []
         self.references: dict[str, dict[str, list[str]]] = {}
         """Group memberships that the stand-in for evidence answers, in the order of learners."""
+        self.calendars: dict[str, dict[str, object]] = {}
+        """What is set of tenants' school days, where it is not the default."""
 
     async def append(self, log: str, tenant: str, events: Sequence[tuple[str, str, object]]) -> list[tuple[int, int]]:
         """Append (type, subject, data) of a tenant in one transaction; return (shard, position) of each."""
@@ -81,6 +83,11 @@ async def running_producer(
     producer = Producer(database, logs, settings)
     app = make_app("producer", "", Authenticator(settings), None)
     app.include_router(feed_router(database, logs, settings))
+
+    @app.get("/v1/settings")
+    async def settings_of(tenant: str) -> dict[str, object]:
+        return producer.calendars.get(tenant, {"time_zone": "UTC", "breaks": []})
+
     server = uvicorn.Server(uvicorn.Config(app, port=producer.port, log_config=None, lifespan="off"))
     tasks = [asyncio.create_task(server._serve())]
     if relayed:

@@ -122,6 +122,13 @@ async def test_an_erased_learner_is_found_nowhere(
     assert answer.is_success, answer.text
     await district.drained()
     attain("learner", SOURCE, ID, "--credential", str(tmp_path / "record.json"), tenant=district.tenant)
+    attain("term", "close", "spring", tenant=district.tenant)
+    await district.send([
+        {"id": f"{MARK}-gone-{n}", "source": SOURCE, "learner": ID, "retracts": f"{MARK}-{n}",
+         "occurred_at": "2026-03-20T10:00:00Z"}
+        for n in range(2)
+    ])  # fmt: skip
+    await district.drained()
     before, sent = await databases(stack), await topics(stack)
     seen = {table for table, rows in before.items() if any(mark in rows for mark in (NAME, ID, MARK, learner))}
 
@@ -138,6 +145,7 @@ async def test_an_erased_learner_is_found_nowhere(
     assert certificate["records_deleted"] > 0
     assert {"progression.event_log", "reporting.mastery_v1", "reporting.enrolment_v1"} <= seen
     assert {"reporting.credential", "evidence.kept_event"} <= seen
+    assert {"reporting.term_record_v1", "reporting.term_snapshot_v1", "reporting.term_amendment_v1"} <= seen
     assert certificate["exit"] == 0
     assert (certificate["learner"], certificate["identities"], certificate["in_ledger"]) == (learner, 1, True)
     assert {name: verified[name] for name in ZERO} == dict.fromkeys(ZERO, 0), verified

@@ -59,12 +59,16 @@ async def test_a_new_year_ends_what_does_not_go_on_and_can_be_undone(
     would = attain("rollover", new, "--session", "2026-27", "--dry-run", tenant=district.tenant)
     await district.drained()
     before: dict[str, Any] = {"5a": await members(district, "y-5a")}
+    open_still = attain("term", "list", tenant=district.tenant)["items"]
+    refused = attain("rollover", new, "--session", "2026-27", tenant=district.tenant)
     did = attain("rollover", new, "--session", "2026-27", "--yes", tenant=district.tenant)
     twice = attain("rollover", new, "--session", "2026-27", "--yes", tenant=district.tenant)
     await district.until(lambda told: "level.placed_with_gaps" in told)
     await district.drained()
     after = {name: await members(district, f"y-{name}") for name in ("5a", "6a", "club")}
     mastery = await district.get("progression", f"/v1/learners/{bob}/mastery")
+    frozen = await district.get("reporting", f"/v1/terms/2025-26/learners/{bob}")
+    of_class = await district.get("reporting", "/v1/terms/2025-26/classes/y-5a")
     undone = attain("rollover", "--session", "2026-27", "--undo", tenant=district.tenant)
     await district.drained()
 
@@ -76,7 +80,12 @@ async def test_a_new_year_ends_what_does_not_go_on_and_can_be_undone(
         1,
         False,
     )
+    assert (would["ends"], open_still) == ({"term": "2025-26", "closed_at": None}, [])
+    assert refused["exit"] != 0, "a term is not closed unasked"
     assert before == {"5a": {ada, bob}}
+    assert did["ends"] == {"term": "2025-26", "closed_at": frozen["closed_at"]}
+    assert set(of_class["mastery"]["learners"]) == {ada, bob}, "the class has ended, its closed term not"
+    assert [(item["competency"], item["status"]) for item in frozen["items"]] == [("math:c0", "mastered")]
     assert (did["enrolments"], did["staff"], did["done"], did["placements"]) == (2, 1, True, 1)
     assert twice["exit"] == 1
     assert "has begun already" in twice["error"]

@@ -1,5 +1,8 @@
 """A term is closed on the running stack: its record stays, later work is of the next term, a correction is an amendment."""
 
+import csv
+import hashlib
+import io
 from typing import Any
 
 from deploy.local.stack import Stack
@@ -7,6 +10,8 @@ from tests.system.conftest import Attain
 from tests.system.district import SOURCE, ZERO, District, Item
 
 TERM = "2025-26 spring"
+NODES = "code,title,level,subject\nc0,Zero,1,math\nc1,One,2,math\nc2,Two,2,math\n"
+LEVELS = {"math#math/1": "advanced", "math#math/2": "ready"}
 CLASS = {
     "source": SOURCE, "classes": [{"class": "room/3", "title": "Room 3"}],
     "learners": [{"source_id": name, "name": name} for name in ("ada", "bo")],
@@ -22,15 +27,23 @@ def right(learner: str, competency: str, number: int, **more: Any) -> Item:
     } | more  # fmt: skip
 
 
-async def ended_with(district: District, learner: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+async def ended_with(district: District, learner: str) -> tuple[dict[str, Any], list[tuple[str, str, str]]]:
     """Return the statuses and scores of a learner's term, and its amendments."""
     found = await district.get("reporting", f"/v1/terms/{TERM}/learners/{learner}")
     items = {item["competency"]: (item["status"], item["score"], item["evidence_count"]) for item in found["items"]}
-    return items, [(event["kind"], event["scope"]) for event in found["amendments"]]
+    levels = {level["level"]: level["status"] for level in found["levels"]}
+    return items | levels, [(event["scope"], event["before"], event["after"]) for event in found["amendments"]]
+
+
+def digest_by_hand(found: dict[str, Any]) -> str:
+    """Return the digest of a term's record as whoever has it computes it."""
+    lines = [f"competency\t{i['competency']}\t{i['status']}\t{i['mastered_at'] or ''}\n" for i in found["items"]]
+    lines += [f"level\t{level['level']}\t{level['status']}\t{level['event']}\n" for level in found["levels"]]
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
 
 async def test_a_closed_term_stays_and_is_amended_by_a_retraction_and_by_late_evidence(stack: Stack, attain: Attain):
-    district = await District(stack, "terms").open()
+    district = await District(stack, "terms").open(nodes=NODES)
     await district.post("evidence", "/v1/roster", CLASS)
     first = [right(learner, "c0", n) for learner in ("ada", "bo") for n in range(3)]
     await district.send([*first, *(right("bo", "c1", n) for n in range(2))])
@@ -49,28 +62,45 @@ async def test_a_closed_term_stays_and_is_amended_by_a_retraction_and_by_late_ev
     after = {learner: await ended_with(district, learner) for learner in (ada, bo)}
     listed = attain("term", "list", tenant=district.tenant)
     grid = await district.get("reporting", f"/v1/terms/{TERM}/classes/room/3")
+    record = await district.get("reporting", f"/v1/terms/{TERM}/learners/{ada}")
     table = await district.http.get(f"{stack.urls['reporting']}/v1/terms/{TERM}/learners/{ada}?format=csv")
     missing = await district.http.get(f"{stack.urls['reporting']}/v1/terms/another/learners/{ada}")
-    told = [event for event in await district.advancements() if event["type"] == "attain.snapshot.closed.v1"]
-    rebuilt = attain("rebuild", "mastery", tenant=district.tenant)
+    told = [event for event in await district.advancements() if ".snapshot." in event["type"]]
+    snapshots = {event["data"]["learner"]["id"]: event["data"] for event in told if "closed" in event["type"]}
+    amended = [event["data"] for event in told if "amended" in event["type"]]
+    standings = (await district.get("progression", "/v1/standings"))["snapshots"]
+    rebuilt = [attain("rebuild", model, tenant=district.tenant)["exit"] for model in ("mastery", "advancement")]
     verified = await district.verify()
 
     assert closed == again
     assert (before[ada], before[bo]) == (
-        ({"math:c0": ("mastered", 1.0, 3)}, []),
-        ({"math:c0": ("mastered", 1.0, 3), "math:c1": before[bo][0]["math:c1"]}, []),
+        ({"math:c0": ("mastered", 1.0, 3)} | LEVELS, []),
+        ({"math:c0": ("mastered", 1.0, 3), "math:c1": before[bo][0]["math:c1"]} | LEVELS, []),
     )
     assert before[bo][0]["math:c1"][2] == 2
     assert (after[ada][0], after[bo][0]) == (before[ada][0], before[bo][0])
-    assert after[ada][1] == [("competency.withdrawn", "math:c0")]
-    assert after[bo][1] == [("competency.mastered", "math:c1")]
+    assert after[ada][1] == [("math:c0", "mastered", "not_yet")]
+    assert after[bo][1] == [("math:c1", "not_yet", "mastered")]
     assert [(each["term"], each["complete"]) for each in listed["items"]] == [(TERM, True)]
     assert grid["mastery"]["counts"]["math:c0"] == {"mastered": 2}
     assert "math:c2" not in grid["mastery"]["competencies"]
     assert sorted(event["learner"] for event in grid["amendments"]) == sorted((ada, bo))
-    assert [line.split(",")[0] for line in table.text.splitlines()] == ["competency", "math:c0"]
+    rows = list(csv.DictReader(io.StringIO(table.text)))
+    assert [(row["scope"], row["status"], row["amended_status"]) for row in rows] == [
+        ("math:c0", "mastered", "not_yet"), ("math#math/1", "advanced", ""), ("math#math/2", "ready", "")
+    ]  # fmt: skip
     assert missing.status_code == 404
-    assert sorted(event["data"]["part"]["shard"] for event in told) == list(range(told[0]["data"]["part"]["of"]))
-    assert rebuilt["exit"] == 0
+    assert snapshots.keys() == {ada, bo}
+    assert digest_by_hand(record) == record["digest"] == snapshots[ada]["digest"]
+    assert [(each["session"], each["cause"]["kind"]) for each in amended if each["learner"]["id"] == ada] == [
+        (TERM, "retraction")
+    ]
+    assert [each["digest"] for each in record["amendments"]] == [
+        each["digest"] for each in amended if each["learner"]["id"] == ada
+    ]
+    assert {(each["learner"], each["session"], each["digest"]) for each in standings} == {
+        (each["learner"]["id"], TERM, each["digest"]) for each in amended
+    }
+    assert rebuilt == [0, 0]
     assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]
     await district.close()

@@ -16,8 +16,8 @@ def completeness(context: Context, days: int) -> None:
     """
     Show each source with its last evidence, its usual gap, and whether it is silent.
 
-    A source is silent once more than twice its usual gap has passed without anything new. A gap counts days from Monday to
-    Friday, so in a break a source may look silent.
+    A source is silent once more than twice its usual gap has passed without anything new. A gap counts school days,
+    from Monday to Friday but for the breaks of `attain settings`.
     """
     items: list[dict[str, Any]] = []
     query: dict[str, str] | None = {"days": str(days)}
@@ -27,15 +27,16 @@ def completeness(context: Context, days: int) -> None:
             items += page["items"]
             query = None if page["next"] is None else query | {"after": page["next"]}
     result = {"today": page["today"], "days": days, "school_days": page["school_days"], "items": items}
-    context.emit(result, None if context.json else text(items, days))
+    context.emit(result, None if context.json else text(items, days, result["school_days"]))
 
 
-def text(items: list[dict[str, Any]], days: int) -> str:
-    """Return a line a source, the silent ones first."""
+def text(items: list[dict[str, Any]], days: int, school_days: str) -> str:
+    """Return a line a source, the silent ones first; `school_days` says which days a gap counts."""
     if not items:
         return "nothing has come since sources are counted"
     lines = [
-        f"{sum(item['silent_since'] is not None for item in items)} of {len(items)} sources silent; last {days} days:"
+        f"{sum(item['silent_since'] is not None for item in items)} of {len(items)} sources silent; last {days} days"
+        f" (school days: {school_days}):"
     ]
     for item in sorted(items, key=lambda item: (item["silent_since"] is None, item["source"])):
         state = "silent" if item["silent_since"] else "heard" if item["usual_gap"] is not None else "no habit yet"

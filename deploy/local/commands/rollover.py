@@ -3,6 +3,7 @@
 import csv
 import functools
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from deploy.local.commands.asking import patiently, told
 from deploy.local.commands.learner import resolve
 from deploy.local.commands.oneroster_files import is_bundle, read_bundle
 from deploy.local.commands.roster import COLUMNS, DEFAULT_SOURCE, read_table, send_roster
+from deploy.local.commands.term import close_term
 from deploy.local.commands.text_files import read_text
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
@@ -27,16 +29,23 @@ PLACEMENTS = ("learner", "level")
 )
 @click.option("--session", required=True, help="Name of the year that begins, as 2026-27.")
 @click.option("--source", default=DEFAULT_SOURCE, show_default=True, help="Source of learners that name none.")
+@click.option(
+    "--ends", metavar="TERM", help="Name of the term to close; without it the year before SESSION, '' closes none."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would change; change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask about a large change.")
-@click.option("--undo", is_flag=True, help="Let what the session ended go on again.")
+@click.option("--yes", is_flag=True, help="Do not ask, neither about the end of a term nor about a large change.")
+@click.option(
+    "--undo", is_flag=True, help="Let the enrolments that the session ended go on again; a closed term stays closed."
+)
 @command_options
 def rollover(
-    context: Context, folder: Path | None, session: str, source: str, dry_run: bool, yes: bool, undo: bool
-) -> None:
+    context: Context, folder: Path | None, session: str, source: str, ends: str | None, dry_run: bool, yes: bool,
+    undo: bool,
+) -> None:  # fmt: skip
     """
     Begin a school year with the roster of DIR: its classes go on or begin, who is in any other class is in it no longer.
 
+    First the term that ends is closed, if it is not: what is on every record then is kept as it was (`attain term`), for good.
     Mastery, goals and decisions stay as they are. DIR is as for `attain roster import`; a placements.csv in it (learner, level
     and reason) places learners in a level. Where more than a tenth of the enrolments would end, it asks first.
     """
@@ -50,22 +59,48 @@ def rollover(
     tables = _tables(folder)
     placements = _placements(folder / "placements.csv")
     goes_on = sorted({row["class"] for row in tables.get("classes", ())})
+    term = term_before(session) if ends is None else ends
+    closed_at = _closed_at(context, term)
     would = _post(context, session, goes_on, 1.0, dry_run=True)
     counts = {name: len(tables.get(name, ())) for name in ("classes", "enrolments", "staff", "learners")}
-    plan = would | {"begins": counts, "placements": len(placements)}
+    ending = {"term": term or None, "closed_at": closed_at}
+    plan = would | {"ends": ending, "begins": counts, "placements": len(placements)}
     if dry_run:
         context.emit(plan, _readable(plan))
         return
     share = would["enrolments"] / would["of_enrolments"] if would["of_enrolments"] else 0.0
-    if share > SHARE_MAX and not yes:
+    closes = f"Term {term} is closed, for good. " if term and closed_at is None else ""
+    if (share > SHARE_MAX or closes) and not yes:
         context.say(_readable(plan))
-        if not click.confirm(f"{share:.0%} of the enrolments end. Go on?", err=True):
+        if not click.confirm(f"{closes}{share:.0%} of the enrolments end. Go on?", err=True):
             raise StackError("nothing was changed")
+    if term and closed_at is None:
+        ending["closed_at"] = close_term(context, term)["closed_at"]
     ended = _post(context, session, goes_on, 1.0, dry_run=False)
     sent = send_roster(context, source, tables)
     placed = [_place(context, source, row) for row in placements]
-    result = ended | {"begins": sent, "placements": len(placed), "presumed": sum(placed)}
+    result = ended | {"ends": ending, "begins": sent, "placements": len(placed), "presumed": sum(placed)}
     context.emit(result, _readable(result))
+
+
+def term_before(session: str) -> str:
+    """
+    Return the name of the year before one that is named by its two years, `2025-26` before `2026-27`.
+
+    Raises:
+        StackError: the session has another name.
+    """
+    years = re.fullmatch(r"(\d{4})-(\d{2}|\d{4})", session)
+    if years is None or (int(years[1]) + 1) % 10 ** len(years[2]) != int(years[2]):
+        raise StackError(f"which term ends before {session}? Give its name with --ends, or --ends '' to close none")
+    return f"{int(years[1]) - 1}-{int(years[1]) % 10 ** len(years[2]):0{len(years[2])}}"
+
+
+def _closed_at(context: Context, term: str) -> str | None:
+    """Return when a term was closed, None where it is not."""
+    with context.client("reporting") as client:
+        known = told(patiently(lambda: client.get("/v1/terms"))).json()["items"] if term else []
+    return next((each["closed_at"] for each in known if each["term"] == term), None)
 
 
 def _post(context: Context, session: str, goes_on: list[str], share_max: float, *, dry_run: bool) -> dict[str, Any]:
@@ -111,9 +146,11 @@ def _place(context: Context, source: str, row: dict[str, str]) -> bool:
 
 
 def _readable(plan: dict[str, Any]) -> str:
-    begins = plan["begins"]
+    begins, ends = plan["begins"], plan["ends"]
     verb = "end" if plan["done"] else "would end"
+    closed = f"is closed since {ends['closed_at']}" if ends["closed_at"] else "would be closed, for good"
     return "\n".join((
+        f"term {ends['term']} {closed}" if ends["term"] else "no term is closed",
         f"session {plan['session']}: {plan['enrolments']:,} of {plan['of_enrolments']:,} enrolments and {plan['staff']:,} of"
         f" {plan['of_staff']:,} rights of staff {verb}, in {plan['classes']:,} classes",
         f"  the roster has {begins['classes']:,} classes, {begins['enrolments']:,} enrolments, {begins['staff']:,} of staff;"

@@ -20,9 +20,15 @@ def close(context: Context, name: str) -> None:
 
     A term is closed once and for all. What is found out later of what was shown by then is listed as its amendments.
     """
-    with context.client("progression") as client:
-        closed = told(patiently(lambda: client.post("/v1/terms", json={"name": name}))).json()
+    closed = close_term(context, name)
     context.emit(closed, f"{closed['term']} is closed since {closed['closed_at']}, by {closed['closed_by']}")
+
+
+def close_term(context: Context, name: str) -> dict[str, str]:
+    """Close a term; return {term, closed_at, closed_by} as it was decided the first time."""
+    with context.client("progression") as client:
+        closed: dict[str, str] = told(patiently(lambda: client.post("/v1/terms", json={"name": name}))).json()
+    return closed
 
 
 @term.command(name="list")

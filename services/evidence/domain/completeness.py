@@ -1,8 +1,7 @@
 """
 What each source should have sent, by its own habit, and did.
 
-A gap is counted in school days, which here are those from Monday to Friday: neither a tenant's breaks nor its time zone is
-known, so a source rests in the holidays and looks silent.
+A gap is counted in the school days of the tenant's calendar, so a source that rests in the holidays is not silent.
 """
 
 import datetime
@@ -12,9 +11,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from shared.weekdays import weekdays_to
+from shared.school_calendar import school_days_between, school_days_to
 
-CALENDAR = "Monday to Friday, in UTC; breaks are not known here"
 PAST_DAYS = 365
 """How far before the last day of a source its habit is read from."""
 GAPS_MIN = 3
@@ -62,7 +60,7 @@ class Source(msgspec.Struct, frozen=True):
 
 def source_of(
     source: str, first_heard: datetime.date | None, days: Sequence[SourceDay], waiting: Waiting, *, today: datetime.date,
-    window: int,
+    window: int, breaks: str = "",
 ) -> Source:  # fmt: skip
     """
     Return a source.
@@ -71,30 +69,33 @@ def source_of(
         first_heard: its first day of all.
         days: its past with the present, in order.
         window: how many days of it are told, today among them.
+        breaks: when there is no school, as in `shared.school_calendar`.
     """
     evidence = [each.day for each in days if each.accepted or each.parked]
-    gap = usual_gap(evidence)
+    gap = usual_gap(evidence, breaks)
     told = [each for each in days if each.day > today - datetime.timedelta(days=window)]
     return Source(
         source, first_heard, days[-1].day if days else None, evidence[-1] if evidence else None, gap,
-        silent_since(evidence, gap, today), waiting,
+        silent_since(evidence, gap, today, breaks), waiting,
         {name: sum(getattr(each, name) for each in told) for name in SourceDay.__struct_fields__[1:]}, told,
     )  # fmt: skip
 
 
-def usual_gap(days: Sequence[datetime.date]) -> float | None:
+def usual_gap(days: Sequence[datetime.date], breaks: str = "") -> float | None:
     """
     Return the median gap in school days between days with evidence, in order; None with fewer than `GAPS_MIN` gaps.
 
-    What comes at a weekend counts as Friday's, so a source that sends on Sundays has a gap of 5.
+    What comes on a day without school counts as the last school day's, so a source that sends on Sundays has a gap of 5.
     """
-    numbers = sorted({weekdays_to(day) for day in days})
+    numbers = sorted({school_days_to(day, breaks) for day in days})
     gaps = [after - before for before, after in itertools.pairwise(numbers)]
     return float(statistics.median(gaps)) if len(gaps) >= GAPS_MIN else None
 
 
-def silent_since(days: Sequence[datetime.date], gap: float | None, today: datetime.date) -> datetime.date | None:
+def silent_since(
+    days: Sequence[datetime.date], gap: float | None, today: datetime.date, breaks: str = ""
+) -> datetime.date | None:
     """Return the last day with evidence where more than `SILENT_GAPS` usual gaps have passed since."""
-    if gap is None or weekdays_to(today) - weekdays_to(days[-1]) <= SILENT_GAPS * gap:
+    if gap is None or school_days_between(days[-1], today, breaks) <= SILENT_GAPS * gap:
         return None
     return days[-1]

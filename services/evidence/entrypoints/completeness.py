@@ -5,11 +5,13 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 
-from services.evidence.domain.completeness import CALENDAR, Source
+from services.evidence.domain.completeness import Source
 from services.evidence.entrypoints.answers import answer
 from services.evidence.handlers.completeness import completeness
+from shared.calendars import Calendars, in_words
 from shared.csv_answers import csv_answer
 from shared.database import Database
+from shared.school_calendar import SchoolCalendar
 from shared.web import Caller
 
 SOURCES_MAX = 100
@@ -21,7 +23,7 @@ _COLUMNS = (
 EXAMPLE: dict[str, Any] = {
     "today": "2026-03-12",
     "days": 28,
-    "school_days": CALENDAR,
+    "school_days": in_words(SchoolCalendar("America/Chicago")),
     "items": [
         {
             "source": "https://lms.example.edu", "first_heard": "2025-09-01", "last_heard": "2026-03-06",
@@ -35,7 +37,7 @@ EXAMPLE: dict[str, Any] = {
 }  # fmt: skip
 
 
-def completeness_router(database: Database) -> APIRouter:
+def completeness_router(database: Database, calendars: Calendars) -> APIRouter:
     """Return the route; it takes scope admin or records:read, and tells of sources alone, never of learners."""
     router = APIRouter(tags=["sources"])
 
@@ -53,17 +55,22 @@ def completeness_router(database: Database) -> APIRouter:
         """
         The sources of the tenant: when they were heard, what came a day, their usual gap, and which are silent.
 
-        A gap counts school days, which here are Monday to Friday in UTC. A source is silent once more than twice its usual
-        gap has passed without anything new; it has a usual gap after four days with evidence. `next` is the next `after`.
-        Counts begin with the version of Attain that first kept them.
+        A gap counts school days: Monday to Friday but for the tenant's breaks, in its time zone; `school_days` says so. A
+        source is silent once more than twice its usual gap has passed without anything new; it has a usual gap after four
+        days with evidence. `next` is the next `after`. Counts begin with the version of Attain that first kept them, and
+        stay in the days of the time zone that was set when they came.
         """
         caller.require("admin", "records:read")
-        today = datetime.datetime.now(datetime.UTC).date()
-        found = await completeness(database, caller.tenant, today, window=days, after=after, limit=limit)
+        known = await calendars.of(caller.tenant)
+        calendar = known or SchoolCalendar()
+        today = calendar.day_of(datetime.datetime.now(datetime.UTC))
+        found = await completeness(
+            database, caller.tenant, today, calendar.breaks, window=days, after=after, limit=limit
+        )
         if format == "csv":
             return csv_answer("sources", (_COLUMNS, map(_row, found)))
         return answer({
-            "today": today, "days": days, "school_days": CALENDAR, "items": found,
+            "today": today, "days": days, "school_days": in_words(known), "items": found,
             "next": found[-1].source if len(found) == limit else None,
         })  # fmt: skip
 

@@ -9,9 +9,9 @@ from shared.database import Database
 
 
 async def completeness(
-    database: Database, tenant: str, today: datetime.date, *, window: int, after: str | None, limit: int
+    database: Database, tenant: str, today: datetime.date, breaks: str, *, window: int, after: str | None, limit: int
 ) -> list[Source]:
-    """Return a page of the sources of a tenant, in order; `window` days of each are told."""
+    """Return a page of the sources of a tenant, in order, by its breaks; `window` days of each are told."""
     async with database.connection() as connection:
         rows = await source_days.sources(connection, tenant, after, limit)
         since = {
@@ -22,6 +22,6 @@ async def completeness(
             found[source].append(SourceDay(*counted))
     return [
         source_of(row["source"], row["first"], found[row["source"]], Waiting(row["parked"], row["quarantined"]),
-                  today=today, window=window)
+                  today=today, window=window, breaks=breaks)
         for row in rows
     ]  # fmt: skip

@@ -10,6 +10,7 @@ from operator import attrgetter
 from services.evidence.domain.decisions import Decision
 from services.evidence.domain.evidence import Submission
 from services.evidence.tables import counts, source_days
+from shared.calendars import Calendars
 from shared.database import Connection, Database
 from shared.event_log import EventLog
 from shared.reconciliation import Comparison, Tally, compare, one_instant
@@ -34,9 +35,10 @@ class IntakeCounts:
     Items that are refused before anything is stored wait for the next batch; a crash takes them back whole.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, calendars: Calendars) -> None:
         self._slot = random.randrange(SLOTS)
         self._refused: Refused = Counter()
+        self._calendars = calendars
 
     def refused(self, tenant: str, source: str | None, items: int) -> None:
         """Count items that were refused at the door; `source` as in `Refused`."""
@@ -55,14 +57,14 @@ class IntakeCounts:
 
     async def add(
         self, connection: Connection, refused: Refused, submissions: Sequence[Submission], decision: Decision, *,
-        again: Sequence[bool], day: datetime.date,
+        again: Sequence[bool], now: datetime.datetime,
     ) -> None:  # fmt: skip
         """
         Add a batch. What came and what became of it are counted apart, to be held against each other.
 
         Args:
             again: for each submission whether it came on another day and is tried again; empty where none is.
-            day: on which the others came.
+            now: when the others came; of which day that is the tenant's calendar says.
         """
         origins = list(map(_tenant_and_source, submissions))
         statuses = list(map(_status, decision.outcomes))
@@ -77,7 +79,7 @@ class IntakeCounts:
         await counts.add(connection, self._slot, found)
         if any(again):
             became = _became((o, s) for o, s, tried in zip(origins, statuses, again, strict=False) if not tried)
-        await source_days.add(connection, self._slot, day, _arrivals(became, refused))
+        await self._add_days(connection, now, _arrivals(became, refused))
 
     async def add_events(self, connection: Connection, tenant: str, events: int) -> None:
         """Count events that no new item brought: pieces that were recorded anew."""
@@ -87,10 +89,14 @@ class IntakeCounts:
     async def store_refused(self, database: Database) -> None:
         """Store what was refused while nothing else came; raises `Unavailable`."""
         if self._refused:
-            today = datetime.datetime.now(datetime.UTC).date()
+            now = datetime.datetime.now(datetime.UTC)
             async with self.storing() as refused, database.transaction() as connection:
                 await counts.add(connection, self._slot, _of_tenants(refused))
-                await source_days.add(connection, self._slot, today, _arrivals({}, refused))
+                await self._add_days(connection, now, _arrivals({}, refused))
+
+    async def _add_days(self, connection: Connection, now: datetime.datetime, arrivals: source_days.Arrivals) -> None:
+        days = {tenant: self._calendars.known(tenant).day_of(now) for tenant, _, _ in arrivals}
+        await source_days.add(connection, self._slot, days, arrivals)
 
 
 def _became(items: Iterable[tuple[tuple[str, str], str]]) -> Became:

@@ -78,9 +78,11 @@ class _Waiting:
 
 
 class Writer:
-    """Turns submissions into events and rows; `written` gets what each commit has appended."""
+    """Turns submissions into events and rows; `counts` counts them, `written` gets what each commit has appended."""
 
-    def __init__(self, database: Database, log: EventLog, written: Callable[[Sequence[LogRow]], None]) -> None:
+    def __init__(
+        self, database: Database, log: EventLog, counts: IntakeCounts, written: Callable[[Sequence[LogRow]], None]
+    ) -> None:
         self._database = database
         self._log = log
         self._written = written
@@ -92,7 +94,7 @@ class Writer:
         self._coming = 0
         """Requests that are being read, and will be written."""
         self._came = asyncio.Event()
-        self.counts = IntakeCounts()
+        self.counts = counts
 
     async def prepare(self) -> None:
         """Read the generation of each shard; a restore raises it while the services are stopped."""
@@ -222,7 +224,7 @@ class Writer:
             known = await load(connection, submissions, forests)
             decision = decide(submissions, known, utc(now))
             again = _tried_again(group)
-            await self.counts.add(connection, refused, submissions, decision, again=again, day=now.date())
+            await self.counts.add(connection, refused, submissions, decision, again=again, now=now)
             appended = await append_all(connection, [(self._log, decision.drafts)])
             positions = [row[2] for row in appended]
             reach("evidence.appended")

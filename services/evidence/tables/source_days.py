@@ -14,20 +14,22 @@ Arrivals = Mapping[tuple[str, str, str], int]
 _SUMS = ", ".join(f"sum(d.{name})::bigint as {name}" for name in COUNTED)
 
 
-async def add(connection: Connection, slot: int, day: datetime.date, arrivals: Arrivals) -> None:
-    """Add what came on a day. A slot is one writer's, so that writers do not wait for each other."""
+async def add(connection: Connection, slot: int, days: Mapping[str, datetime.date], arrivals: Arrivals) -> None:
+    """Add what came, on the day that it is in each tenant. A slot is one writer's, so that writers do not wait for each other."""
     sources = sorted({(tenant, source) for tenant, source, _ in arrivals})
     if not sources:
         return
     await connection.execute(
         f"insert into source_day as d (tenant, source, day, slot, {', '.join(COUNTED)})"
-        f" select tenant, source, $1, $2, {', '.join(COUNTED)} from unnest($3::text[], $4::text[], $5::bigint[],"
-        f"   $6::bigint[], $7::bigint[], $8::bigint[]) k (tenant, source, {', '.join(COUNTED)}) order by tenant, source"
+        f" select tenant, source, day, $1, {', '.join(COUNTED)} from unnest($2::text[], $3::text[], $4::date[], $5::bigint[],"
+        f"   $6::bigint[], $7::bigint[], $8::bigint[]) k (tenant, source, day, {', '.join(COUNTED)}) order by tenant, source"
         " on conflict (tenant, source, day, slot) do update set"
         f"   {', '.join(f'{name} = d.{name} + excluded.{name}' for name in COUNTED)}",
-        day,
         slot,
-        *columns([(*key, *(arrivals.get((*key, name), 0) for name in COUNTED)) for key in sources], 2 + len(COUNTED)),
+        *columns(
+            [(*key, days[key[0]], *(arrivals.get((*key, name), 0) for name in COUNTED)) for key in sources],
+            3 + len(COUNTED),
+        ),
     )
 
 

@@ -105,7 +105,8 @@ def feeds_router(database: Database, log: EventLog, references: References, sett
         caller: Caller, after: Annotated[str, Query(max_length=100)] = "", limit: Annotated[int, Query(ge=1)] = 500
     ) -> dict[str, Any]:
         """
-        The latest standing of every learner and level, by learner behind `after`.
+        The latest standing of every learner and level, by learner behind `after`; and the digests of what they ended closed
+        terms with, amendments in it.
 
         `position` is the cursor at which the page is true: go on with the feed behind that of the first page, and drop
         events whose `seq` is not above that of the standing.
@@ -114,8 +115,8 @@ def feeds_router(database: Database, log: EventLog, references: References, sett
         async with database.transaction() as connection:
             await connection.execute("set transaction isolation level repeatable read, read only")
             heads = await log.heads(connection)
-            items, following = await standings_behind(connection, caller.tenant, after, min(limit, 5000))
-        return {"items": items, "next": following, "position": head_cursor(heads)}
+            items, snapshots, following = await standings_behind(connection, caller.tenant, after, min(limit, 5000))
+        return {"items": items, "snapshots": snapshots, "next": following, "position": head_cursor(heads)}
 
     return router
 

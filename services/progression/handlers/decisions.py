@@ -21,7 +21,7 @@ from services.progression.handlers.memory import read_framework
 from services.progression.policy import Policy, policy_from, read_policy
 from services.progression.policy.lint import Problem, lint
 from services.progression.tables import published, rulebook
-from services.progression.terms import TERM_CLOSED
+from services.progression.terms import CLOSE_TERM
 from shared.contracts import FRAMEWORK_PUBLISHED
 from shared.crash_points import reach
 from shared.database import Connection, Database
@@ -184,10 +184,10 @@ class Decisions:
         A term is closed once: whoever asks again gets the decision and the positions of the first time.
         """
         async with self._database.transaction() as connection:
-            decided, positions = await self._last(connection, tenant, TERM_CLOSED, {"term": term})
+            decided, positions = await self._last(connection, tenant, CLOSE_TERM, {"term": term})
             if not positions:
                 decided = {"term": term, "closed_at": now(), "closed_by": closed_by}
-                positions = await self._decide_everywhere(connection, tenant, TERM_CLOSED, decided)
+                positions = await self._decide_everywhere(connection, tenant, CLOSE_TERM, decided)
         return decided, positions
 
     async def framework(self, tenant: str, id: str) -> Framework:

@@ -11,6 +11,7 @@ import msgspec
 
 from services.progression.advancement import deadline_of
 from services.progression.domain import ShardFold
+from services.progression.handlers.closing import close_term
 from services.progression.handlers.loading import (
     load_histories,
     load_prerequisites,
@@ -28,7 +29,7 @@ from services.progression.inputs import Input, Key, Learner, decode, input_of
 from services.progression.journal import JournalEntry
 from services.progression.rules import Rules
 from services.progression.tables import journals, key_states, set_apart
-from services.progression.terms import TERM_CLOSED, closing
+from services.progression.terms import CLOSE_TERM
 from shared.clock import Clock
 from shared.consumer import Settle, ShardBatch, Write
 from shared.contracts import MasteryUpdated
@@ -257,11 +258,11 @@ class MasteryFold:
             if decision.type == REDRIVEN:
                 learner = (decision.tenant, msgspec.json.decode(decision.data)["learner"])
                 await redrive(self._database, shard, fold, learner, outcome)
-            elif decision.type == TERM_CLOSED:
-                # What a reader has of the states at the closing is what the inputs before it made of them.
+            elif decision.type == CLOSE_TERM:
+                # A term ends with all that the inputs and rules before it make of the states.
+                await self.sweeping.refold_stale(shard, decision.tenant, fold)
                 await self._finish([(shard, fold)], outcome)
-                told = closing(decision.tenant, decision.id, decision.data, shard.number, self._settings.shards)
-                outcome.note_closing(shard.number, shard.journal_pos, told)
+                await close_term(self._database, shard, self._rules.policies, decision, self._settings.shards, outcome)
                 fold = ShardFold(shard.entries, shard.rules, self._rules.policies)
             else:
                 outcome.activations.append(await self._rules.decide(shard, decision))

@@ -22,7 +22,6 @@ from services.progression.learner import LearnerState
 from services.progression.level_fold import REVIEW_DAYS, framework_of_level, may_sign_off
 from services.progression.policy import Policy, policy_from
 from services.progression.policy.rule import shifted
-from services.progression.school_calendar import local_day, school_day_after
 from services.progression.support_fold import LEADER
 from services.progression.tables import erasing, key_states, rulebook
 from shared.clock import Clock
@@ -31,6 +30,7 @@ from shared.database import Connection, Database
 from shared.errors import Forbidden, Gone, InvalidEvent, NotFound
 from shared.event_log import Head
 from shared.events import Draft, Position, encode_json, envelope, now
+from shared.school_calendar import local_day, school_day_after
 from shared.settings import Settings
 from shared.shards import shard_of
 

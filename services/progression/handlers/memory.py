@@ -60,7 +60,10 @@ class Shard:
         self.erased: set[Learner] = set()
         """Learners who were erased, to be dropped before the next batch."""
         self.folded: set[Key] = set()
-        """Keys of the last folded batch, which are in flight from the next batch on."""
+        """
+        Keys of the last folded batch, which are in flight from the next batch on; with an empty competency, a learner of whom
+        only the standing is.
+        """
         self.in_flight: set[Key] = set()
 
     def trim(self, keys_max: int, pieces_max: int) -> None:
@@ -77,7 +80,8 @@ class Shard:
                 del self.entries[key]
                 self.histories.pop(key, None)
         if len(self.learners) > limit // KEYS_A_LEARNER:
-            self.learners.clear()
+            in_flight = {key[:2] for key in self.in_flight}
+            self.learners = {learner: self.learners[learner] for learner in in_flight & self.learners.keys()}
         if sum(len(self.entries[key].evidence or ()) for key in self.histories) > pieces_max:
             for key in self.histories:
                 self.entries[key].drop_evidence()

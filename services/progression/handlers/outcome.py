@@ -18,6 +18,8 @@ from shared.database import Connection
 from shared.event_log import LogRow, append_all
 from shared.events import Draft, encode_json, envelope, now
 from shared.observability import metrics
+from shared.shards import stable_id
+from shared.snapshots import TERM_CLOSED, TermClosed
 from shared.tracing import newest_traced
 
 
@@ -64,11 +66,17 @@ class Outcome:
             log = self.support if event.type.startswith(SUPPORT) else self.advancement
             log.append(Draft(shard, event.tenant, event.learner, body))
 
-    def note_closing(self, shard: int, pos: int, closing: Told) -> None:
+    def note_closing(
+        self, shard: int, pos: int, tenant: str, id: str, closed: TermClosed, snapshots: Sequence[Told]
+    ) -> None:
         """Tell that a term is closed at a position of the journal, on both logs behind all that is told so far."""
         self.closed_at[shard] = pos
-        self.note_told(shard, [closing])
-        self.progression.append(self.advancement[-1])
+        self.note_told(shard, snapshots)
+        body = envelope(
+            id=stable_id(id, str(shard)), source="progression", type=TERM_CLOSED, tenant=tenant, subject=closed.term,
+            time=closed.closed_at, data=encode_json(closed), cause=id,
+        )  # fmt: skip
+        self.progression.append(Draft(shard, tenant, closed.term, body))
 
     def note_decided(self, shard: int, decided: Sequence[tuple[str, str, CompetencyDecided]]) -> None:
         """Put what follows for other competencies into the inbox, where a person's decision would come."""

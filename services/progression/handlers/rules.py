@@ -8,10 +8,12 @@ import msgspec
 
 from services.progression.curriculum import Framework
 from services.progression.handlers.memory import Shard, read_framework
+from services.progression.journal import unpack_entries
 from services.progression.policy import Policy, policy_from
 from services.progression.rules import Activation, Mode, Rules, cause_of
-from services.progression.tables import rulebook
+from services.progression.tables import journals, rulebook
 from services.progression.telling import Trigger
+from services.progression.terms import CLOSE_TERM, closed_at_position
 from shared.database import Connection, Database
 from shared.events import Envelope
 
@@ -32,15 +34,20 @@ class RuleBook:
         self._frameworks: dict[bytes, Framework] = {}
 
     async def load(self, shards: Mapping[int, Shard]) -> None:
-        """Put into force what the shards have activated; note the tenants whose sweep is not finished."""
+        """Put into force what the shards have activated and closed; note the tenants whose sweep is not finished."""
         async with self._database.connection() as connection:
             rows = await rulebook.load_activations(connection, shards)
+            closings = await journals.load_decisions(connection, shards, CLOSE_TERM)
         for row in rows:
             shard = shards[row["shard"]]
             trigger = trigger_of(row)
             rules = self._activate(shard, row["tenant"], trigger, row, row["policy_body"], row["framework_body"])
             if row["swept"]:
                 rules.swept = row["no"]
+        for number, tenant, body in closings:
+            entries = [entry for entry in unpack_entries(body) if entry.type == CLOSE_TERM]
+            rules = shards[number].rules.setdefault(tenant, Rules())
+            rules.closed += [closed_at_position(entry.data, entry.pos) for entry in entries]
         for shard in shards.values():
             shard.sweep = {tenant: "" for tenant, rules in shard.rules.items() if rules.swept < rules.no}
 

@@ -8,12 +8,12 @@ import msgspec
 from services.progression.handlers.memory import unpack_learner
 from services.progression.handlers.rules import rules_of
 from services.progression.level_fold import ESCALATES_AFTER
-from services.progression.school_calendar import school_days_later
 from services.progression.support_fold import LEADER
 from services.progression.tables import key_states
 from services.progression.telling import is_level
 from shared.database import Database
 from shared.events import now
+from shared.school_calendar import school_days_later
 
 LEARNERS_A_PAGE = 5_000
 """Learners that one request looks at, whether or not anything of them waits: about 0.1 s."""

@@ -16,12 +16,14 @@ from shared.database import Connection
 
 async def standings_behind(
     connection: Connection, tenant: str, after: str, limit: int
-) -> tuple[list[dict[str, Any]], str | None]:
+) -> tuple[list[dict[str, Any]], list[dict[str, str]], str | None]:
     """
-    Return the standings of the next `limit` learners behind one, and the learner to go on behind (None at the end).
+    Return the standings of the next `limit` learners behind one, their snapshots of closed terms, and the learner to go on
+    behind (None at the end).
 
     Each is {learner, framework, level, status, event, competencies}: `event` is the id of what told the level's status, and the
-    competencies are those of the level with something recorded, each {competency, status, effective_at, seq, policy}.
+    competencies are those of the level with something recorded, each {competency, status, effective_at, seq, policy}. A
+    snapshot is {learner, session, digest}, its amendments in the digest.
     """
     frameworks = {f.id: f for f in map(read_framework, await rulebook.frameworks_of(connection, tenant))}
     policies = {
@@ -40,7 +42,12 @@ async def standings_behind(
         for learner, states in by_learner.items()
         for item in _of_learner(learner, states, known.get(learner, LearnerState()), frameworks)
     ]
-    return items, (list(by_learner)[-1] if len(by_learner) == limit else None)
+    snapshots = [
+        {"learner": learner, "session": session, "digest": digest}
+        for learner in by_learner
+        for session, digest in known.get(learner, LearnerState()).ended.items()
+    ]
+    return items, snapshots, (list(by_learner)[-1] if len(by_learner) == limit else None)
 
 
 def _of_learner(

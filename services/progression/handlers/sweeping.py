@@ -21,7 +21,7 @@ from services.progression.handlers.loading import (
 from services.progression.handlers.memory import Shard, Stale
 from services.progression.handlers.outcome import Outcome
 from services.progression.handlers.rules import RuleBook
-from services.progression.inputs import Learner
+from services.progression.inputs import Key, Learner
 from services.progression.recalculation import Moment, recalculation
 from services.progression.tables import journals, key_states, rulebook
 from shared.consumer import Settle
@@ -104,6 +104,29 @@ class Sweeping:
             if learner not in shard.blocked:
                 fold.refold_learner(learner, group)
 
+    async def refold_stale(self, shard: Shard, tenant: str, fold: ShardFold) -> None:
+        """
+        Bring all of a tenant's learners up to the rules in force now, in one batch; the sweep then finds nothing to do.
+
+        All that is in flight is to be settled. Keys that begin in this batch are brought up last: no row says they are stale.
+        """
+        no, after = shard.rules[tenant].no if tenant in shard.rules else 0, ""
+        while tenant in shard.sweep:
+            async with self._database.connection() as connection:
+                names = await key_states.stale_learners(connection, shard.number, tenant, no, after, SWEEP_LEARNERS_MAX)
+                if not names:
+                    break
+                page = await self._page(connection, [(tenant, name) for name in names], no)
+            await self._refold_page(shard, fold, page, ())
+            after = names[-1]
+        begun: dict[Learner, list[Key]] = {}
+        for key in list(fold.touched):
+            if key[0] == tenant and shard.entries[key].rules_no < no:
+                begun.setdefault(key[:2], []).append(key)
+        for learner, keys in begun.items():
+            if learner not in shard.blocked:
+                fold.refold_learner(learner, keys)
+
     async def sweep(self, shard: Shard, fold: ShardFold, settle: Settle, outcome: Outcome) -> None:
         """Refold the next learners that are older than their tenant's rules."""
         tenant = next(iter(shard.sweep))
@@ -169,12 +192,16 @@ class Sweeping:
         no = shard.rules[tenant].no
         async with self._database.connection() as connection:
             learners = [(tenant, name) for name in await self._stale(connection, shard, tenant)]
-            if not learners:
-                return Page([], [], [], [])
-            states = await key_states.load_learner_states(connection, learners)
-            standings = await key_states.load_standings(connection, learners)
-            keys = [(row[0], row[1], row[2]) for row in states if row[3] < no]
-            return Page(learners, states, standings, await journals.load_evidence(connection, keys))
+            return await self._page(connection, learners, no)
+
+    @staticmethod
+    async def _page(connection: Connection, learners: list[Learner], no: int) -> Page:
+        if not learners:
+            return Page([], [], [], [])
+        states = await key_states.load_learner_states(connection, learners)
+        standings = await key_states.load_standings(connection, learners)
+        keys = [(row[0], row[1], row[2]) for row in states if row[3] < no]
+        return Page(learners, states, standings, await journals.load_evidence(connection, keys))
 
     async def _stale(self, connection: Connection, shard: Shard, tenant: str) -> list[str]:
         """Return the names of the next page; they are asked for many pages at a time, because that reads all shards' keys."""

@@ -43,6 +43,15 @@ async def load_journal_of(connection: Connection, shard: int, tenant: str, learn
     return [row[0] for row in rows]
 
 
+async def load_decisions(connection: Connection, shards: Collection[int], type: str) -> list[Any]:
+    """Return (shard, tenant, body) of the rows of the shards that hold a decision of a type on a tenant, in order."""
+    return await connection.fetch(
+        "select shard, tenant, body from journal where learner = '' and competency = '' and shard = any($1::int[])"
+        "   and position($2::bytea in body) > 0 order by shard, batch, no",
+        list(shards), type.encode(),
+    )  # fmt: skip
+
+
 async def read_journal(connection: Connection, shard: int, after: int, limit: int) -> list[Any]:
     """Return the rows of the next whole batches behind a position, `limit` rows or a batch more, in order."""
     return await connection.fetch(

@@ -93,6 +93,16 @@ async def stale_learners(
     return [row[0] for row in rows]
 
 
+async def learners_in(connection: Connection, shard: int, tenant: str) -> list[str]:
+    """Return the learners of a tenant in a shard of whom there is anything."""
+    rows = await connection.fetch(
+        "select learner from mastery where tenant = $1 and shard = $2"
+        " union select learner from learner_standing where tenant = $1 and shard = $2",
+        tenant, shard,
+    )  # fmt: skip
+    return [row[0] for row in rows]
+
+
 async def states_of(connection: Connection, tenant: str, learner: str) -> list[Any]:
     """Return (competency, state) of a learner, in order."""
     return await connection.fetch(

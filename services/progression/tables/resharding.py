@@ -2,7 +2,6 @@
 Splitting the shards of the progression database: logs, inbox, journal, states and what follows the logs.
 
 Every shard has the decisions for whole tenants, the checkpoints and the closings of terms; what a learner brought is in one.
-Subscribers meet a closing once: its copies among the public events are of nobody, and reporting reads them.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,8 +9,8 @@ from collections.abc import Callable, Mapping
 from services.progression.journal import JournalEntry, JournalRow, pack_entries, unpack_entries
 from shared.database import Connection
 from shared.events import EMPTY, RESHARDED
-from shared.public_events import SNAPSHOT_CLOSED
 from shared.resharding import Split, copy_rows, go_on, move_rows, place_names, split_logs
+from shared.snapshots import TERM_CLOSED
 
 COPIED = ("activation", "webhook_cursor", "shadow_cursor")
 MOVED = ("mastery", "learner_standing", "blocked_learner")
@@ -21,8 +20,7 @@ PAGE_ROWS = 2000
 _EVERYWHERE = (
     "t.log = 'decisions' and t.subject = 'decision'"
     " or t.log = 'progression' and t.tenant = 'attain' and t.subject = 'checkpoint'"
-    " or t.log in ('progression', 'advancement')"
-    f"   and position(convert_to('\"type\":\"{SNAPSHOT_CLOSED}\"', 'UTF8') in t.body) > 0"
+    f" or t.log = 'progression' and position(convert_to('\"type\":\"{TERM_CLOSED}\"', 'UTF8') in t.body) > 0"
 )
 _HERE = (
     "case when j.learner <> '' then coalesce(n.shard, j.shard) = c.shard"
@@ -38,7 +36,7 @@ async def split(connection: Connection, how: Split, say: Callable[[str], None]) 
         connection, how, "select tenant, subject from event_log union select tenant, learner from journal"
     )
     say("logs")
-    await split_logs(connection, how, _EVERYWHERE, of_nobody="log = 'advancement'")
+    await split_logs(connection, how, _EVERYWHERE)
     say("journal")
     await _split_journal(connection, how)
     say("states")

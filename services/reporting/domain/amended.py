@@ -1,48 +1,162 @@
-"""What a term ended with, and what has been found out since of what was shown before its end."""
+"""What a term ended with for learners, and what has been found out since of what was shown before its end."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 
 from services.reporting.domain.continuum import Item
 from services.reporting.domain.counting import ClassMastery
-from services.reporting.domain.timeline import Happened
+from services.reporting.domain.needs import level_title
 
-_COMES = ("competency.mastered", "competency.credited", "competency.reinstated")
-_GOES = "competency.withdrawn"
+LEVEL_EVENTS = (
+    "level.ready", "level.sign_off_requested", "level.withdrawn", "level.advanced", "level.reinstated",
+)  # fmt: skip
+"""The events that tell where a learner stands with a level."""
+LEVEL_STATUSES = ("ready", "sign_off_requested", "withdrawn", "advanced")
+"""What may have been told of a level last; the later in this list goes before the earlier."""
+
+
+class TermLevel(msgspec.Struct, frozen=True):
+    """What a term ended with of a level: what had been told of it last, by which event, and since when."""
+
+    level: str
+    framework: str
+    title: str | None
+    status: str
+    effective_at: str
+    event: str
+
+
+class Cause(msgspec.Struct, frozen=True):
+    """The input that caused something, as its event names it."""
+
+    kind: str
+    id: str
+
+
+class Amendment(msgspec.Struct, frozen=True):
+    """
+    A change of what a term ended with, as `attain.snapshot.amended.v1` tells it: the statuses before and after, as of the end.
+
+    `digest` is that of the snapshot with this and every earlier amendment of the learner.
+    """
+
+    id: str
+    learner: str
+    kind: str
+    scope: str
+    title: str | None
+    before: str
+    after: str
+    effective_at: str
+    decided_at: str
+    reason: str
+    cause: Cause
+    digest: str
 
 
 class TermRecord(msgspec.Struct, frozen=True):
-    """A learner's competencies as they were when a term was closed; `amendments` as `amendments` finds them."""
+    """
+    A learner's standings as they were when a term was closed, with what amends them in order.
+
+    `digest` is the snapshot's, over `items` and `levels`, as `shared.snapshots` computes it; None where there were none.
+    """
 
     term: str
     closed_at: str
     learner: str
+    digest: str | None
     items: list[Item]
-    amendments: list[Happened]
+    levels: list[TermLevel]
+    amendments: list[Amendment]
 
 
 class TermClass(msgspec.Struct, frozen=True):
-    """The grid of a class, as it was when a term was closed, of the learners who are in the class today; and amendments."""
+    """
+    The grid of a class, as it was when a term was closed, of learners who are in the class today, or were; their levels; and
+    what amends them.
+    """
 
     term: str
     closed_at: str
     mastery: ClassMastery
-    amendments: list[Happened]
+    levels: dict[str, list[TermLevel]]
+    amendments: list[Amendment]
 
 
-def amendments(on_record: Collection[str], happened: Iterable[Happened], closed_at: str) -> list[Happened]:
+class LevelTold(NamedTuple):
+    """An event on a level, in the columns of the advancement log."""
+
+    learner: str
+    id: str
+    kind: str
+    level: str
+    framework: str
+    effective_at: str
+
+
+def levels_of(events: Iterable[LevelTold]) -> dict[str, list[TermLevel]]:
     """
-    Return which of the events on a learner's competencies behind a closing, in order, amend the term.
-
-    What comes onto the record amends it where it was shown by the closing, as by evidence that came late; what is withdrawn,
-    where the term or an amendment has it on the record. What was shown later is of the next term.
+    Return by learner where each level stands after events in order: advanced, withdrawn by a person, waiting for a sign-off, or
+    ready to begin; the first of these that was told, where only a reinstatement takes a withdrawal back.
     """
-    held, found = set(on_record), []
-    for event in happened:
-        comes = event.kind in _COMES and event.effective_at <= closed_at and event.scope not in held
-        goes = event.kind == _GOES and event.scope in held
-        if comes or goes:
-            held ^= {event.scope}
-            found.append(event)
+    told: dict[tuple[str, str], dict[str, LevelTold]] = {}
+    for event in events:
+        stands = told.setdefault((event.learner, event.level), {})
+        status = event.kind.partition(".")[2].replace("reinstated", "advanced")
+        if status in ("advanced", "withdrawn"):
+            stands.pop("advanced", None)
+            stands.pop("withdrawn", None)
+        stands[status] = event
+    found: dict[str, list[TermLevel]] = {}
+    for (learner, level), stands in sorted(told.items()):
+        status = next(status for status in reversed(LEVEL_STATUSES) if status in stands)
+        event = stands[status]
+        found.setdefault(learner, []).append(
+            TermLevel(level, event.framework, level_title(level), status, event.effective_at, event.id)
+        )
     return found
+
+
+class Line(NamedTuple):
+    """
+    A standing of a learner in a term: its status then and since when it was shown, both None for what came by an amendment
+    alone; and its last amendment, which says what it is with all that is known by now.
+    """
+
+    kind: str
+    scope: str
+    title: str | None
+    status: str | None
+    since: str | None
+    amended: Amendment | None
+    item: Item | None = None
+    """More of a competency."""
+
+
+def lines_of(found: TermRecord) -> list[Line]:
+    """Return the standings of a record: competencies, levels, and then what came by amendments alone."""
+    amended = {each.scope: each for each in found.amendments}
+    competencies = [
+        Line("competency", i.competency, i.title, i.status, i.mastered_at, amended.pop(i.competency, None), i)
+        for i in found.items
+    ]
+    levels = [
+        Line("level", each.level, each.title, each.status, each.effective_at, amended.pop(each.level, None))
+        for each in found.levels
+    ]
+    others = [Line(each.kind, scope, each.title, None, None, each) for scope, each in amended.items()]
+    return [*competencies, *levels, *others]
+
+
+def amended_cells(found: TermClass) -> dict[tuple[str, str], Amendment]:
+    """Return the last amendment of each (learner, scope) of a class."""
+    return {(each.learner, each.scope): each for each in found.amendments}
+
+
+def level_grid(found: TermClass) -> tuple[list[str], dict[str, dict[str, str]]]:
+    """Return the levels that any learner of a class stands in, or is amended in, and by learner and level the status then."""
+    stands = {learner: {level.level: level.status for level in levels} for learner, levels in found.levels.items()}
+    levels = {level for of_learner in stands.values() for level in of_learner}
+    return sorted(levels | {each.scope for each in found.amendments if each.kind == "level"}), stands

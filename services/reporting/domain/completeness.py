@@ -6,11 +6,10 @@ from collections.abc import Mapping
 import msgspec
 
 from services.reporting.domain.suppression import hidden_totals
-from shared.weekdays import weekday_of, weekdays_to
+from shared.school_calendar import school_day_before
 
 SCHOOL_DAYS = 20
 """Four weeks. Not the caller's to choose: the answers of two windows would give away the learner between them."""
-CALENDAR = "Monday to Friday, in UTC; breaks are not counted out"
 
 
 class SchoolCompleteness(msgspec.Struct, frozen=True):
@@ -28,20 +27,39 @@ class SchoolCompleteness(msgspec.Struct, frozen=True):
 
 
 class DistrictCompleteness(msgspec.Struct, frozen=True):
-    """A district by school; `since` is the first of the `school_days` days, of which `calendar` says what they are."""
+    """
+    A district by school; `since` is the first of the `school_days` days, of which `calendar` says what they are, in `time_zone`
+    (None where the school calendar is not known, and the days are those of UTC without breaks).
+    """
 
     district: str
     as_of: str
     suppressed_below: int
     school_days: int
     calendar: str
+    time_zone: str | None
     since: str
     schools: list[SchoolCompleteness]
 
 
-def first_day(today: datetime.date) -> datetime.date:
-    """Return the first of the last `SCHOOL_DAYS` school days, today among them."""
-    return weekday_of(weekdays_to(today) - SCHOOL_DAYS + 1)
+class SchoolShare(msgspec.Struct, frozen=True):
+    """A school's row of its district's table, with the days that it is about."""
+
+    since: str
+    school_days: int
+    time_zone: str | None
+    row: SchoolCompleteness
+
+
+def of_school(found: DistrictCompleteness, school: str) -> SchoolShare | None:
+    """Return a school's row, which hides what the district's table hides; None for a school that is not in it."""
+    row = next((row for row in found.schools if row.school == school), None)
+    return None if row is None else SchoolShare(found.since, found.school_days, found.time_zone, row)
+
+
+def first_day(today: datetime.date, breaks: str = "") -> datetime.date:
+    """Return the first of the last `SCHOOL_DAYS` school days, today among them if it is one."""
+    return school_day_before(today, SCHOOL_DAYS - 1, breaks)
 
 
 def by_school(counts: Mapping[str, tuple[int, int]], titles: Mapping[str, str], n_min: int) -> list[SchoolCompleteness]:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from services.reporting.domain.completeness import CALENDAR
+from shared.calendars import in_words
+from shared.school_calendar import SchoolCalendar
 
 _AT = "2026-03-04T10:15:00.000000Z"
 _STEP = {
@@ -49,13 +50,25 @@ CLASS: dict[str, Any] = {
 TERMS: dict[str, Any] = {
     "items": [{"term": "2025-26 spring", "closed_at": _AT, "closed_by": "office", "complete": True}]
 }
-_AMENDED = PAGE_OF_EVENTS["items"][0] | {"kind": "competency.withdrawn"}
+_AMENDED = {
+    "id": PAGE_OF_EVENTS["items"][0]["id"], "learner": RECORD["learner"], "kind": "competency", "scope": "maths:3.NF.1",
+    "title": "Understand unit fractions", "before": "mastered", "after": "not_yet", "effective_at": _AT, "decided_at": _AT,
+    "reason": "Evidence under this mastery is no longer valid or has been preceded by other evidence.",
+    "cause": {"kind": "retraction", "id": "a3c1e0d4-3d52-5b7e-8f0a-5c6d7e8f9a01"},
+    "digest": "1d4a9ad5c87ba2ad7d0f1b0a2ad1f2ec11cb57ed63a1b98db5f6d02f4c52c3f3",
+}  # fmt: skip
+_LEVEL = {
+    "level": "maths#Mathematics/2", "framework": "maths", "title": "Mathematics, level 2", "status": "advanced",
+    "effective_at": _AT, "event": "0e6dfb62-52a2-5a4b-8f4f-7a0a7f0b0c11",
+}  # fmt: skip
 TERM_RECORD: dict[str, Any] = {
-    "term": "2025-26 spring", "closed_at": _AT, "learner": RECORD["learner"], "items": RECORD["items"],
-    "amendments": [_AMENDED],
+    "term": "2025-26 spring", "closed_at": _AT, "learner": RECORD["learner"],
+    "digest": "9b2d7f0c8f1f6a1e4c3b5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f809102", "items": RECORD["items"],
+    "levels": [_LEVEL], "amendments": [_AMENDED],
 }  # fmt: skip
 TERM_CLASS: dict[str, Any] = {
-    "term": "2025-26 spring", "closed_at": _AT, "mastery": CLASS, "amendments": [_AMENDED]
+    "term": "2025-26 spring", "closed_at": _AT, "mastery": CLASS, "levels": {RECORD["learner"]: [_LEVEL]},
+    "amendments": [_AMENDED],
 }  # fmt: skip
 _WAITS = {
     "learner": RECORD["learner"], "queue": "sign_off", "scope": "maths#Mathematics/3", "title": "Mathematics, level 3",
@@ -115,7 +128,8 @@ WATCH: dict[str, Any] = {
     ],
 }  # fmt: skip
 COMPLETENESS: dict[str, Any] = {
-    "district": "river-valley", "as_of": _AT, "suppressed_below": 10, "school_days": 20, "calendar": CALENDAR,
+    "district": "river-valley", "as_of": _AT, "suppressed_below": 10, "school_days": 20,
+    "calendar": in_words(SchoolCalendar("America/Chicago")), "time_zone": "America/Chicago",
     "since": "2026-02-05",
     "schools": [
         {"school": "brookside", "title": "Brookside School", "learners": 100, "with_evidence": 88, "without_evidence": 12}

@@ -43,6 +43,20 @@ async def class_page(request: Request, caller: Who, words: In, shows: Shows, cla
     return await shown(request, caller, words, "class.html", functools.partial(shows.class_, class_id=class_id))
 
 
+@router.get("/terms/{term}/learners/{learner}")
+async def term_of_learner(request: Request, caller: Who, words: In, shows: Shows, term: str, learner: str) -> Response:
+    """What a closed term ended with for a learner, with what amends it; to be printed."""
+    make = functools.partial(shows.term_of_learner, term=term, learner=learner)
+    return await shown(request, caller, words, "term_learner.html", make)
+
+
+@router.get("/terms/{term}/classes/{class_id:path}")
+async def term_of_class(request: Request, caller: Who, words: In, shows: Shows, term: str, class_id: str) -> Response:
+    """What a closed term ended with for a class, with what amends it; to be printed."""
+    make = functools.partial(shows.term_of_class, term=term, class_id=class_id)
+    return await shown(request, caller, words, "term_class.html", make)
+
+
 @router.get("/districts/{district:path}")
 async def district(
     request: Request, caller: Who, words: In, shows: Shows, district: str, group: str | None = None

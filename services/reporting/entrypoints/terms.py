@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
+from services.reporting.domain.amended import TermClass, TermRecord, level_grid, lines_of
 from services.reporting.entrypoints.asking import Fields, Format, Waited, answer, part
 from services.reporting.entrypoints.classes import class_table
 from services.reporting.entrypoints.examples import TERM_CLASS, TERM_RECORD, TERMS, example
-from services.reporting.entrypoints.records import RECORD_COLUMNS
 from services.reporting.handlers.terms import TermReader
-from shared.csv_answers import csv_answer
+from shared.csv_answers import Table, csv_answer
 
 router = APIRouter(tags=["terms"])
 Terms = Annotated[TermReader, part("terms")]
@@ -28,15 +28,15 @@ async def learner_at_the_end(
     format: Format = "json",
 ) -> Response:  # fmt: skip
     """
-    A learner's competencies as they were when the term was closed, in the frameworks of today.
+    A learner's competencies and levels as they were when the term was closed, in the frameworks of today.
 
     They stay as they were. What was found out later of what had been shown by then is listed beside them: withdrawn,
-    reinstated, or shown by evidence that came late.
+    reinstated, or shown by evidence that came late. As CSV it is one table, in which the last columns of a row say what
+    the standing is with all that is known by now; they are empty where nothing amends it.
     """
     found = await reads.record(caller, term, learner)
     if format == "csv":
-        rows = ([getattr(item, column) for column in RECORD_COLUMNS] for item in found.items)
-        return csv_answer("term-record", (RECORD_COLUMNS, rows))
+        return csv_answer("term-record", record_table(found))
     return answer(request, found, fields=fields)
 
 
@@ -45,8 +45,45 @@ async def class_at_the_end(
     request: Request, caller: Waited, reads: Terms, term: Term, class_id: str, fields: Fields = "",
     format: Format = "json",
 ) -> Response:  # fmt: skip
-    """The learners who are in a class today, as they were when the term was closed; and what amends that."""
+    """
+    The learners of a class, as they were when the term was closed; and what amends that, which as CSV is the last column of each
+    learner's row. They are those who are in the class today; with `records:read` those as well who were in it.
+    """
     found = await reads.class_(caller, term, class_id)
     if format == "csv":
-        return csv_answer("term-class", class_table(found.mastery))
+        return csv_answer("term-class", grid_table(found))
     return answer(request, found, fields=fields)
+
+
+ITEM_COLUMNS = ("subject", "level", "score", "evidence_count", "last_evidence_at", "why")
+RECORD_COLUMNS = (
+    "kind", "scope", "title", "status", "since", *ITEM_COLUMNS, "amended_status", "amended_at", "amended_reason"
+)  # fmt: skip
+
+
+def record_table(found: TermRecord) -> Table:
+    """Return what a term ended with as a table: a row a standing, with its latest amendment in the last columns."""
+    rows = (
+        (
+            *line[:5],
+            *(getattr(line.item, column, None) for column in ITEM_COLUMNS),
+            *((line.amended.after, line.amended.decided_at, line.amended.reason) if line.amended else (None,) * 3),
+        )
+        for line in lines_of(found)
+    )
+    return RECORD_COLUMNS, rows
+
+
+def grid_table(found: TermClass) -> Table:
+    """Return the grid of a class with a column a level, and in the last one what amends the row, oldest first."""
+    columns, rows = class_table(found.mastery)
+    levels, stands = level_grid(found)
+    amended: dict[object, list[str]] = {}
+    for each in found.amendments:
+        amended.setdefault(each.learner, []).append(
+            f"{each.scope} {each.before} -> {each.after} on {each.decided_at[:10]}: {each.reason}"
+        )
+    return (*columns, *levels, "amendments"), (
+        (*row, *(stands.get(str(row[0]), {}).get(level) for level in levels), "; ".join(amended.get(row[0], ())))
+        for row in rows
+    )

@@ -10,11 +10,12 @@ import msgspec
 from services.reporting.domain import district as domain
 from services.reporting.domain.access import View
 from services.reporting.domain.completeness import (
-    CALENDAR,
     SCHOOL_DAYS,
     DistrictCompleteness,
+    SchoolShare,
     by_school,
     first_day,
+    of_school,
 )
 from services.reporting.domain.counting import Count, DistrictMastery, district_mastery
 from services.reporting.domain.equity import Counts, Times, by_group
@@ -25,9 +26,11 @@ from services.reporting.handlers.groups import Groups
 from services.reporting.tables import analysis
 from services.reporting.tables.reads import Rows, Snapshot, snapshot
 from shared.auth import Identity
+from shared.calendars import Calendars, in_words
 from shared.database import Database
 from shared.errors import InvalidEvent, NotFound
 from shared.events import now
+from shared.school_calendar import SchoolCalendar
 from shared.settings import Settings
 from shared.tenant_limits import TenantLimits
 
@@ -38,9 +41,12 @@ Computed = Callable[[Snapshot, list[tuple[str, str]]], Awaitable[Any]]
 class DistrictReader:
     """Answers about districts and their schools."""
 
-    def __init__(self, database: Database, groups: Groups, limits: TenantLimits, settings: Settings) -> None:
+    def __init__(
+        self, database: Database, groups: Groups, calendars: Calendars, limits: TenantLimits, settings: Settings
+    ) -> None:
         self._database = database
         self._groups = groups
+        self._calendars = calendars
         self._settings = settings
         self._limits = limits
         self._cached = Cached(settings.aggregate_s)
@@ -122,15 +128,25 @@ class DistrictReader:
     async def completeness(self, caller: Identity, district: str) -> DistrictCompleteness:
         """Return by school how many learners evidence came of lately; raises `NotFound` or `Forbidden`."""
         await self._check(caller, district, "analysis")
-        tenant, small = caller.tenant, self._n_min(caller.tenant)
+        return await self._completeness(caller.tenant, district)
+
+    async def school_completeness(self, caller: Identity, school: str) -> SchoolShare | None:
+        """Return a school's row of its district's completeness; raises `NotFound` or `Forbidden`."""
+        district, _ = await self._school(caller, school)
+        return of_school(await self._completeness(caller.tenant, district), school)
+
+    async def _completeness(self, tenant: str, district: str) -> DistrictCompleteness:
+        small, known = self._n_min(tenant), await self._calendars.of(tenant)
 
         async def compute(view: Snapshot, schools: list[tuple[str, str]]) -> Any:
-            day = first_day(datetime.datetime.now(datetime.UTC).date())
-            since = datetime.datetime.combine(day, datetime.time(), datetime.UTC)
+            calendar = known or SchoolCalendar()
+            day = first_day(calendar.day_of(datetime.datetime.now(datetime.UTC)), calendar.breaks)
+            since = calendar.midnight_of(day)
             rows = await analysis.school_completeness(view, tenant, [school for school, _ in schools], since)
             counts = {row["school"]: (row["learners"], row["came"]) for row in rows}
             told = by_school(counts, dict(schools), small)
-            return DistrictCompleteness(district, now(), small, SCHOOL_DAYS, CALENDAR, str(day), told)
+            zone = known.time_zone if known is not None else None
+            return DistrictCompleteness(district, now(), small, SCHOOL_DAYS, in_words(known), zone, str(day), told)
 
         found: DistrictCompleteness = await self._computed(tenant, district, "completeness", compute)
         return found

@@ -6,6 +6,7 @@ from urllib.parse import quote
 import httpx
 
 from services.reporting.domain.access import PERMISSIONS, Role
+from services.reporting.domain.amended import amended_cells, level_grid, lines_of
 from services.reporting.domain.compared import compared, schools_in
 from services.reporting.domain.plain import for_families
 from services.reporting.handlers.access import (
@@ -24,6 +25,7 @@ from services.reporting.handlers.on_behalf import OnBehalf
 from services.reporting.handlers.people import People
 from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.reading import Reader
+from services.reporting.handlers.terms import TermReader
 from services.reporting.tables.reads import snapshot
 from services.reporting.tables.rights import learners_of, schools_of, titles_of
 from shared.auth import Identity
@@ -41,13 +43,15 @@ class Pages:
 
     def __init__(
         self, database: Database, *, records: Reader, classes: ClassReader, queues: QueueReader,
-        districts: DistrictReader, people: People, evidence: httpx.AsyncClient, progression: Peer, in_evidence: OnBehalf,
+        districts: DistrictReader, terms: TermReader, people: People, evidence: httpx.AsyncClient, progression: Peer,
+        in_evidence: OnBehalf,
     ) -> None:  # fmt: skip
         self._database = database
         self._records = records
         self._classes = classes
         self._queues = queues
         self._districts = districts
+        self._terms = terms
         self._people = people
         self._evidence = evidence
         self._progression = progression
@@ -81,7 +85,8 @@ class Pages:
         grown = await self._optional(self._records.growth(caller, learner))
         live = f"/live?learner={quote(learner, safe='')}"
         shown: dict[str, Any] = {
-            "record": record, "grown": grown, "name": await self._name(caller, role, learner), "live": live
+            "record": record, "grown": grown, "name": await self._name(caller, role, learner), "live": live,
+            "terms": await self._terms.terms(caller),
         }  # fmt: skip
         if as_family or role in FAMILY:
             looks = await self._optional(self._records.accesses(caller, learner, "", LOOKS_SHOWN))
@@ -130,7 +135,25 @@ class Pages:
             writes = await writes_in_class(view, caller, class_id)
         return {
             "writes": writes, "grid": grid, "needs": needs, "shown": shown, "live": f"/live?class_id={quote(class_id, safe='')}",
-            "names": await self._people.names(caller.tenant, grid.learners),
+            "names": await self._people.names(caller.tenant, grid.learners), "terms": await self._terms.terms(caller),
+        }  # fmt: skip
+
+    async def term_of_learner(self, caller: Identity, *, term: str, learner: str) -> dict[str, Any]:
+        """Return what a closed term ended with for a learner; for family without what is for staff."""
+        role = await self._role(caller, learner)
+        found = await self._terms.record(caller, term, learner)
+        return {
+            "found": found, "lines": lines_of(found), "name": await self._name(caller, role, learner),
+            "staff": role not in FAMILY,
+        }  # fmt: skip
+
+    async def term_of_class(self, caller: Identity, *, term: str, class_id: str) -> dict[str, Any]:
+        """Return what a closed term ended with for the learners of a class, with names."""
+        found = await self._terms.class_(caller, term, class_id)
+        levels, stands = level_grid(found)
+        return {
+            "found": found, "grid": found.mastery, "levels": levels, "stands": stands, "amended": amended_cells(found),
+            "names": await self._people.names(caller.tenant, found.mastery.learners),
         }  # fmt: skip
 
     async def district(self, caller: Identity, *, district: str, group: str | None) -> dict[str, Any]:
@@ -164,7 +187,8 @@ class Pages:
         """Return a school for those who lead it."""
         levels = await self._districts.school_levels(caller, school)
         queues = await self._optional(self._queues.summary(caller, class_id=None, school=school))
-        return {"levels": levels, "queues": queues or []}
+        came = await self._optional(self._districts.school_completeness(caller, school))
+        return {"levels": levels, "queues": queues or [], "completeness": came}
 
     async def policies(self, caller: Identity, *, language: str) -> dict[str, Any]:
         """Return the policies in force on their cards; staff see how each was adopted, leaders what was foreseen."""

@@ -1,16 +1,24 @@
 """Answers about terms that are closed: what was on the record then, and what amends it; each from one snapshot."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from services.reporting.domain.amended import TermClass, TermRecord, amendments
+from services.reporting.domain.amended import (
+    LEVEL_EVENTS,
+    Amendment,
+    Cause,
+    LevelTold,
+    TermClass,
+    TermLevel,
+    TermRecord,
+    levels_of,
+)
 from services.reporting.domain.continuum import learner_record
 from services.reporting.domain.counting import class_mastery
-from services.reporting.domain.standing import on_record
-from services.reporting.domain.timeline import Happened, Row, events_of
-from services.reporting.handlers.access import READ_SCOPES, AccessLog, check_class, check_learner
+from services.reporting.domain.needs import level_title
+from services.reporting.handlers.access import READ_SCOPES, TENANT, AccessLog, check_class, check_learner
 from services.reporting.handlers.curricula import Curricula, Curriculum
 from services.reporting.tables import terms
 from services.reporting.tables.reads import Snapshot, snapshot
@@ -29,7 +37,9 @@ class _Then(NamedTuple):
 
     closed_at: str
     states: dict[str, list[MasteryUpdated]]
-    amendments: list[Happened]
+    digests: dict[str, str]
+    levels: dict[str, list[TermLevel]]
+    amendments: list[Amendment]
     curriculum: Curriculum
     titles: dict[str, str]
 
@@ -63,13 +73,20 @@ class TermReader:
         shown = learner_record(
             learner, then.states[learner], then.curriculum.standards, then.curriculum.prerequisites, titles=then.titles
         )
-        return TermRecord(term, then.closed_at, learner, shown.items, then.amendments)
+        return TermRecord(
+            term, then.closed_at, learner, then.digests.get(learner), shown.items, then.levels.get(learner, []),
+            then.amendments,
+        )  # fmt: skip
 
     async def class_(self, caller: Identity, term: str, class_id: str) -> TermClass:
-        """Return what a term ended with for the learners of a class today; raises `NotFound` or `Forbidden`."""
+        """
+        Return what a term ended with for the learners of a class; raises `NotFound` or `Forbidden`.
+
+        Who may see the tenant sees those who were in the class too: with the school year a class ends, and its closed term not.
+        """
         async with snapshot(self._database) as view:
             title, role = await check_class(view, caller, class_id)
-            learners = await view.class_learners(caller.tenant, class_id)
+            learners = await view.class_learners(caller.tenant, class_id, ever=TENANT in caller.scopes)
             then = await self._then(view, caller.tenant, term, learners)
         await self._log.note(caller, role, "term", class_id, learners)
         by_learner = {
@@ -77,7 +94,7 @@ class TermReader:
         }
         titles = then.curriculum.titles
         grid = class_mastery(class_id, title, by_learner, order=list(titles), titles=titles | then.titles)
-        return TermClass(term, then.closed_at, grid, then.amendments)
+        return TermClass(term, then.closed_at, grid, then.levels, then.amendments)
 
     async def _then(self, view: Snapshot, tenant: str, term: str, learners: Sequence[str]) -> _Then:
         """
@@ -88,29 +105,33 @@ class TermReader:
             Unavailable: its closing is not told yet in every part of the log that these learners are in.
         """
         shards = {learner: shard_of(tenant, learner, self._settings.shards) for learner in learners}
-        closed = {row["shard"]: row for row in await terms.term_of(view, tenant, term)}
+        closed = {row["shard"]: row["closed_at"] for row in await terms.term_of(view, tenant, term)}
         if not closed:
             raise NotFound(f"no term {term[:80]!r} is closed")
-        if any(shard not in closed or closed[shard]["position"] is None for shard in shards.values()):
-            raise Unavailable("the term is being closed; ask again")
-        closed_at: str = next(iter(closed.values()))["closed_at"]
         states: dict[str, list[MasteryUpdated]] = {learner: [] for learner in learners}
         for row in await terms.records_of(view, tenant, term, list(shards.items())):
             states[row["learner"]].append(_decode_state(row["data"]))
-        behind = [(learner, closed[shard]["position"]) for learner, shard in shards.items()]
-        rows = [Row(*row) for row in await terms.told_behind(view, tenant, behind)]
+        digests = {row["learner"]: row["digest"] for row in await terms.snapshots_of(view, tenant, term, learners)}
+        # The states come by one log, the digests and levels by another.
+        if not closed.keys() >= set(shards.values()) or any(
+            learner not in digests for learner, of_learner in states.items() if of_learner
+        ):
+            raise Unavailable("the term is being closed; ask again")
+        told = await terms.levels_told(view, tenant, term, learners, LEVEL_EVENTS)
+        amended = await terms.amendments_of(view, tenant, term, learners)
         frameworks = {state.framework for each in states.values() for state in each} or None
         curriculum = await self._curricula.of(view, tenant, frameworks)
-        named = {state.competency for each in states.values() for state in each} | {row.scope for row in rows}
+        named = {state.competency for each in states.values() for state in each} | {row["scope"] for row in amended}
         titles = await view.titles(tenant, named - curriculum.titles.keys())
-        happened = events_of(rows, curriculum.titles | titles)
-        found = [
-            event
-            for learner, of_learner in states.items()
-            for event in amendments(
-                {state.competency for state in of_learner if on_record(state.status, state.mastered_at)},
-                (event for event in happened if event.learner == learner),
-                closed_at,
-            )
-        ]
-        return _Then(closed_at, states, found, curriculum, titles)
+        found = [_amendment(row, curriculum.titles | titles) for row in amended]
+        levels = levels_of(LevelTold(*row) for row in told)
+        return _Then(next(iter(closed.values())), states, digests, levels, found, curriculum, titles)
+
+
+def _amendment(row: Any, titles: Mapping[str, str]) -> Amendment:
+    scope = row["scope"]
+    return Amendment(
+        row["id"], row["learner"], row["scope_kind"], scope, titles.get(scope) or level_title(scope) or row["title"],
+        row["before"], row["after"], row["effective_at"], row["decided_at"], row["reason"],
+        Cause(row["cause_kind"], row["cause"]), row["digest"],
+    )  # fmt: skip

@@ -149,12 +149,13 @@ class Snapshot:
         rows = await self.rows("select class, title from {class} where tenant = $1 and class = $2", tenant, class_id)
         return rows[0] if rows else None
 
-    async def class_learners(self, tenant: str, class_id: str) -> list[str]:
-        """Return the learners actively enrolled in a class."""
+    async def class_learners(self, tenant: str, class_id: str, *, ever: bool = False) -> list[str]:
+        """Return the learners actively enrolled in a class; with `ever` those as well who were in it."""
         rows = await self.rows(
-            "select learner from {enrolment} where tenant = $1 and class = $2 and active order by learner",
+            "select learner from {enrolment} where tenant = $1 and class = $2 and (active or $3) order by learner",
             tenant,
             class_id,
+            ever,
         )
         return [row["learner"] for row in rows]
 

@@ -11,7 +11,7 @@ from services.reporting.tables.schema import consumer_name
 from shared.database import Connection
 from shared.resharding import Split, copy_rows, go_on, move_rows, place_names
 
-HANDLED = ("term", "term_told", "checkpoint", "unfolded", "folded_count")
+HANDLED = ("term", "checkpoint", "unfolded", "folded_count")
 """The tables with shards that are of reporting alone; those of read models without their version."""
 
 
@@ -20,7 +20,7 @@ async def split(connection: Connection, how: Split, say: Callable[[str], None]) 
     say("positions")
     await place_names(connection, how, "select tenant, subject from unfolded")
     versions = await connection.fetch(
-        "select relname from pg_class where relkind = 'r' and relname ~ '^(term|term_told)_v[0-9]+$' order by relname"
+        "select relname from pg_class where relkind = 'r' and relname ~ '^term_v[0-9]+$' order by relname"
     )
     for table in (*(row[0] for row in versions), "checkpoint"):
         await copy_rows(connection, how, table)

@@ -23,13 +23,13 @@ MODELS: dict[str, tuple[str, ...]] = {
     "mastery": ("mastery", "term", "term_record"),
     "curriculum": ("framework", "competency", "association"),
     "roster": ("school", "class", "staff", "enrolment", "assignment"),
-    "advancement": ("advancement", "waiting", "term_told"),
+    "advancement": ("advancement", "waiting", "term_snapshot", "term_amendment"),
 }
 """The tables of every read model; each model folds one input log."""
 
 OF_LEARNERS = (
     ("mastery", "learner"), ("term_record", "learner"), ("advancement", "learner"), ("waiting", "learner"),
-    ("enrolment", "learner"), ("assignment", "target"),
+    ("term_snapshot", "learner"), ("term_amendment", "learner"), ("enrolment", "learner"), ("assignment", "target"),
 )  # fmt: skip
 """The tables that hold rows of learners, and the column that names them."""
 
@@ -143,10 +143,29 @@ def define_models(target: sa.MetaData, version: int) -> dict[str, sa.Table]:
             sa.Column("owner", sa.Text, nullable=False),
             sa.Column("detail", sa.Text, nullable=False),
         ),
-        "term_told": _table(
-            target, "term_told", version, ("tenant", "term"),
-            sa.Column("shard", sa.Integer, primary_key=True, autoincrement=False),
+        "term_snapshot": _table(
+            target, "term_snapshot", version, ("tenant", "learner", "term"),
+            # What was told of levels before it is what the term ended with.
             sa.Column("position", sa.BigInteger, nullable=False),
+            sa.Column("id", sa.Text, nullable=False),
+            sa.Column("digest", sa.Text, nullable=False),
+            sa.Column("standings", sa.Integer, nullable=False),
+        ),
+        "term_amendment": _table(
+            target, "term_amendment", version, ("tenant", "learner", "term"),
+            sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("id", sa.Text, nullable=False),
+            sa.Column("scope_kind", sa.Text, nullable=False),
+            sa.Column("scope", _TEXT, nullable=False),
+            sa.Column("title", sa.Text),
+            sa.Column("before", sa.Text, nullable=False),
+            sa.Column("after", sa.Text, nullable=False),
+            sa.Column("effective_at", sa.Text, nullable=False),
+            sa.Column("decided_at", sa.Text, nullable=False),
+            sa.Column("cause_kind", sa.Text, nullable=False),
+            sa.Column("cause", sa.Text, nullable=False),
+            sa.Column("reason", sa.Text, nullable=False),
+            sa.Column("digest", sa.Text, nullable=False),
         ),
     }  # fmt: skip
     waiting, happened = tables["waiting"], tables["advancement"]

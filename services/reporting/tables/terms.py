@@ -60,13 +60,8 @@ async def terms_of(view: Snapshot, tenant: str) -> Rows:
 
 
 async def term_of(view: Snapshot, tenant: str, term: str) -> Rows:
-    """Return (shard, closed_at, position among the public events or None) of a term in each shard where it is closed."""
-    return await view.rows(
-        "select t.shard, t.closed_at, p.position from {term} t left join {term_told} p using (tenant, term, shard)"
-        " where t.tenant = $1 and t.term = $2",
-        tenant,
-        term,
-    )
+    """Return (shard, closed_at) of a term in each shard where it is closed."""
+    return await view.rows("select shard, closed_at from {term} where tenant = $1 and term = $2", tenant, term)
 
 
 async def records_of(view: Snapshot, tenant: str, term: str, learners: Sequence[tuple[str, int]]) -> Rows:
@@ -74,14 +69,37 @@ async def records_of(view: Snapshot, tenant: str, term: str, learners: Sequence[
     return await view.rows(_RECORDS, tenant, term, *columns(learners, 2))
 
 
-async def told_behind(view: Snapshot, tenant: str, behind: Sequence[tuple[str, int]]) -> Rows:
-    """Return what happened to competencies of learners, each behind a position, in order: members of `timeline.Row`."""
+async def snapshots_of(view: Snapshot, tenant: str, term: str, learners: Sequence[str]) -> Rows:
+    """Return (learner, digest) of those learners of whom a term's snapshot was told."""
     return await view.rows(
-        "select a.learner, a.position, a.id, a.kind, a.scope_kind, a.scope, a.framework, a.seq, a.effective_at,"
-        "   a.decided_at, a.data"
-        " from unnest($2::text[], $3::bigint[]) k (learner, position) join {advancement} a on a.tenant = $1"
-        "   and a.learner = k.learner and a.position > k.position where a.scope_kind = 'competency'"
-        " order by a.learner, a.position",
+        "select learner, digest from {term_snapshot} where tenant = $1 and term = $2 and learner = any($3::text[])",
         tenant,
-        *columns(behind, 2),
+        term,
+        list(learners),
+    )
+
+
+async def levels_told(view: Snapshot, tenant: str, term: str, learners: Sequence[str], kinds: Sequence[str]) -> Rows:
+    """Return what had been told of levels when a term was closed, in order: members of `amended.LevelTold`."""
+    return await view.rows(
+        "select a.learner, a.id, a.kind, a.scope, a.framework, a.effective_at from {term_snapshot} s"
+        " join {advancement} a on a.tenant = s.tenant and a.learner = s.learner and a.position < s.position"
+        " where s.tenant = $1 and s.term = $2 and s.learner = any($3::text[]) and a.scope_kind = 'level'"
+        "   and a.kind = any($4::text[]) order by a.learner, a.position",
+        tenant,
+        term,
+        list(learners),
+        list(kinds),
+    )
+
+
+async def amendments_of(view: Snapshot, tenant: str, term: str, learners: Sequence[str]) -> Rows:
+    """Return what amends a term of learners, each learner's in order."""
+    return await view.rows(
+        "select id, learner, scope, title, before, after, effective_at, decided_at, reason, cause_kind, cause, digest,"
+        "   scope_kind from {term_amendment} where tenant = $1 and term = $2 and learner = any($3::text[])"
+        " order by learner, position",
+        tenant,
+        term,
+        list(learners),
     )

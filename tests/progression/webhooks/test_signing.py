@@ -3,12 +3,13 @@
 import hashlib
 import hmac
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.progression.handlers.posting import Poster, is_public
-from services.progression.subscribing import Subscription, delay_s, failure_of, signature
+from services.progression.subscribing import Subscription, addressed, delay_s, failure_of, signature
 from shared.errors import InvalidEvent
 from shared.settings import Settings
 
@@ -36,6 +37,18 @@ def test_an_event_is_sent_where_its_type_and_framework_are_agreed(types, framewo
     agreed = Subscription("1", "school", "sis", "https://sis.example", "credit", types, frameworks, "", "k", b"")
 
     assert agreed.wants("attain.competency.mastered.v1", "math") is wanted
+
+
+def test_a_snapshot_is_of_no_framework_an_amendment_of_one_and_both_carry_the_receivers_id():
+    agreed = Subscription(
+        "1", "school", "sis", "https://sis.example", "cards", ("snapshot.*",), ("ela",), "sis", "k", b""
+    )
+    refs = [{"source": "sis", "id": "17"}]
+    told = msgspec.json.decode(addressed(msgspec.json.encode({"data": {"learner": {"id": "l", "refs": []}}}), refs))
+
+    assert agreed.wants("attain.snapshot.closed.v1", "")
+    assert [agreed.wants("attain.snapshot.amended.v1", of) for of in ("ela", "math")] == [True, False]
+    assert told["data"]["learner"]["refs"] == refs
 
 
 @pytest.mark.parametrize(

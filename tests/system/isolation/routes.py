@@ -201,6 +201,8 @@ REPORTING: dict[str, Case] = {
     "GET /learners/{learner}/why/{competency}": NONE,
     "GET /learners/{learner}/evidence/{evidence_id}": NONE,
     "POST /learners/{learner}/evidence/{evidence_id}": EMPTY,
+    "GET /terms/{term}/learners/{learner}": NONE,
+    "GET /terms/{term}/classes/{class_id}": NONE,
     "GET /classes/{class_id}": NONE,
     "GET /classes/{class_id}/capture": (None, "competency={competency}"),
     "POST /classes/{class_id}/capture": EMPTY,

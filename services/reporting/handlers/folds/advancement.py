@@ -13,14 +13,18 @@ from services.reporting.tables.writes import Unfolded, forget, upsert_many
 from shared.consumer import Settle, ShardBatch, Write
 from shared.database import Connection
 from shared.events import Envelope
-from shared.public_events import SNAPSHOT_CLOSED, SnapshotClosed
+from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, SnapshotAmended, SnapshotClosed
 
 _decode = msgspec.json.Decoder(Told).decode
-_decode_closing = msgspec.json.Decoder(SnapshotClosed).decode
+_decode_closed = msgspec.json.Decoder(SnapshotClosed).decode
+_decode_amended = msgspec.json.Decoder(SnapshotAmended).decode
 
 
 class AdvancementFold(Fold):
-    """Folds the public events: a row each into the advancement log, and the last word on each entry of a queue."""
+    """
+    Folds the public events: a row each into the advancement log, and the last word on each entry of a queue; those on terms
+    into tables of their own.
+    """
 
     model = "advancement"
 
@@ -30,18 +34,20 @@ class AdvancementFold(Fold):
         waiting: dict[WaitingKey, list[tuple[str, Entry | None]]] = {}
         unfolded: list[Unfolded] = []
         erased: set[tuple[str, str]] = set()
-        terms: dict[tuple[str, str, int], int] = {}
+        snapshots: list[tuple[Any, ...]] = []
+        amendments: list[tuple[Any, ...]] = []
         for batch in batches:
             async for some in in_turns(batch.events):
                 for event in some:
                     kind = kind_of(event.type)
                     if event.type == ERASED:
                         erased.add((event.tenant, event.subject))
-                    if kind is None and event.type != SNAPSHOT_CLOSED:
-                        continue
                     try:
+                        if event.type == SNAPSHOT_CLOSED:
+                            snapshots.append(_snapshot(event))
+                        elif event.type == SNAPSHOT_AMENDED:
+                            amendments.append(_amendment(event))
                         if kind is None:
-                            terms[event.tenant, _decode_closing(event.data).session, event.shard] = event.position
                             continue
                         told = _decode(event.data)
                     except msgspec.DecodeError as error:
@@ -51,11 +57,13 @@ class AdvancementFold(Fold):
                     for queue, entry in waits(kind, told):
                         key = (event.tenant, told.learner.id, told.scope.id, queue)
                         waiting.setdefault(key, []).append((told.decided_at, entry))
-        rows.sort()
+        for each in (rows, snapshots, amendments):
+            each.sort()
 
         async def write(connection: Connection) -> None:
             await upsert_many(connection, "advancement", self.version, rows)
-            await upsert_many(connection, "term_told", self.version, [(*key, terms[key]) for key in sorted(terms)])
+            await upsert_many(connection, "term_snapshot", self.version, snapshots)
+            await upsert_many(connection, "term_amendment", self.version, amendments)
             await save_waiting(connection, self.version, waiting)
             await forget(connection, self.model, self.consumer, erased)
             await self._keep_aside(connection, unfolded)
@@ -68,4 +76,19 @@ def _row(event: Envelope, kind: str, told: Told) -> tuple[Any, ...]:
     return (
         event.tenant, told.learner.id, event.position, event.id, kind, scope.kind, scope.id, scope.framework, told.seq,
         told.effective_at or told.decided_at, told.decided_at, bytes(event.data),
+    )  # fmt: skip
+
+
+def _snapshot(event: Envelope) -> tuple[Any, ...]:
+    told = _decode_closed(event.data)
+    return (event.tenant, told.learner.id, told.session, event.position, event.id, told.digest, told.standings)
+
+
+def _amendment(event: Envelope) -> tuple[Any, ...]:
+    told = _decode_amended(event.data)
+    scope = told.scope
+    return (
+        event.tenant, told.learner.id, told.session, event.position, event.id, scope.kind, scope.id, scope.title or None,
+        told.before, told.after, told.effective_at, told.decided_at, told.cause.kind, told.cause.id, told.reason.text,
+        told.digest,
     )  # fmt: skip

@@ -20,7 +20,7 @@ from shared.consumer import Settle, ShardBatch, Write
 from shared.contracts import CHECKPOINT, IDENTITY_ERASED, MASTERY_UPDATED, Checkpoint, Status
 from shared.database import Connection
 from shared.events import Envelope
-from shared.public_events import SNAPSHOT_CLOSED, SnapshotClosed
+from shared.snapshots import TERM_CLOSED, TermClosed
 
 
 class _State(msgspec.Struct, frozen=True, gc=False):
@@ -39,7 +39,7 @@ class _State(msgspec.Struct, frozen=True, gc=False):
 _decode_state = msgspec.json.Decoder(_State).decode
 _States = dict[tuple[str, str, str, int], tuple[Any, ...]]
 """Rows by tenant, learner, competency and the shard of the learner."""
-_decode_closing = msgspec.json.Decoder(SnapshotClosed).decode
+_decode_closing = msgspec.json.Decoder(TermClosed).decode
 _decode_checkpoint = msgspec.json.Decoder(Checkpoint).decode
 
 
@@ -67,7 +67,7 @@ class MasteryFold(Fold):
                             unfolded.append(set_aside(event, error))
                             continue
                         states[event.tenant, state.learner, state.competency, event.shard] = _row(event, state)
-                    elif event.type == SNAPSHOT_CLOSED:
+                    elif event.type == TERM_CLOSED:
                         try:
                             terms.append((states, _term_row(event)))
                         except msgspec.DecodeError as error:
@@ -114,7 +114,7 @@ def _row(event: Envelope, state: _State) -> tuple[Any, ...]:
 def _term_row(event: Envelope) -> tuple[Any, ...]:
     """Return the row of a term that is closed in a shard."""
     told = _decode_closing(event.data)
-    return (event.tenant, told.session, event.shard, told.part.of, event.position, told.decided_at, told.closed_by)
+    return (event.tenant, told.term, event.shard, told.of_shards, event.position, told.closed_at, told.closed_by)
 
 
 def _checkpoint(event: Envelope, unfolded: list[Unfolded]) -> list[CheckpointRow]:

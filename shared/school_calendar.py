@@ -5,10 +5,12 @@ Breaks are one text, `2026-06-10/2026-08-20 2026-12-21/2027-01-02`: first and la
 and what is pinned to a key explains itself. A break that is set while it lasts is a pause.
 """
 
+import bisect
 import datetime
 import functools
 import zoneinfo
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from shared.weekdays import weekday_of, weekdays_to
 
@@ -59,9 +61,36 @@ def school_day_after(day: datetime.date, days: int, breaks: str) -> datetime.dat
 
 def school_days_between(since: datetime.date, until: datetime.date, breaks: str) -> int:
     """Return how many school days come after one day, up to and with another."""
-    from_, to = weekdays_to(since), weekdays_to(until)
-    out = sum(max(0, min(last, to) - max(first - 1, from_)) for first, last in _weekdays_out(breaks))
-    return max(0, to - from_ - out)
+    return max(0, school_days_to(until, breaks) - school_days_to(since, breaks))
+
+
+def school_days_to(day: datetime.date, breaks: str) -> int:
+    """Return the number of a day's school day: on a day without school that of the last one before it."""
+    number = weekdays_to(day)
+    return number - sum(min(last, number) - first + 1 for first, last in _weekdays_out(breaks) if first <= number)
+
+
+def school_day_before(day: datetime.date, days: int, breaks: str) -> datetime.date:
+    """Return the so-many-th school day before a day's school day; for none the last one that is not after the day."""
+    wanted = school_days_to(day, breaks) - days
+    ordinals = range(1, day.toordinal() + 1)
+    place = bisect.bisect_left(ordinals, wanted, key=lambda it: school_days_to(datetime.date.fromordinal(it), breaks))
+    return datetime.date.fromordinal(ordinals[place])
+
+
+class SchoolCalendar(NamedTuple):
+    """When there is school in a tenant: the time zone of its days (IANA name), and its breaks."""
+
+    time_zone: str = "UTC"
+    breaks: str = ""
+
+    def day_of(self, instant: datetime.datetime) -> datetime.date:
+        """Return the local day of an instant."""
+        return instant.astimezone(zoneinfo.ZoneInfo(self.time_zone)).date()
+
+    def midnight_of(self, day: datetime.date) -> datetime.datetime:
+        """Return the instant at which a local day begins."""
+        return datetime.datetime.combine(day, datetime.time(), zoneinfo.ZoneInfo(self.time_zone))
 
 
 def local_day(instant: str, time_zone: str) -> datetime.date:

@@ -1,0 +1,158 @@
+"""What amends a closed term: what is found out of what was shown by its end, once for each change, and nothing else."""
+
+import pytest
+
+from services.progression.decisions import CompetencyDecided, LevelDecided, LevelDecisionKind
+from services.progression.terms import TermDecided
+from shared.contracts import EvidenceRecorded
+from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED
+from shared.snapshots import Ended, digest_after, digest_of
+from tests.progression.test_advancement import shown, with_graph
+from tests.support.journal import STREAK_3, TENANT, Decided, Journal, Record, piece, restore, retract
+
+SPRING = Decided(closes=TermDecided("spring", "2026-03-10T00:00:00.000000Z", "office"))
+AUTUMN = Decided(closes=TermDecided("autumn", "2026-03-20T00:00:00.000000Z", "office"))
+LEVEL = "math#math/1"
+
+
+def amended(journal: Journal) -> list[tuple[str, str, str, str, str]]:
+    """Return (session, scope, before, after, cause) of the amendments, in order."""
+    data = [event.data for event in journal.told if event.type == SNAPSHOT_AMENDED]
+    return [(d["session"], d["scope"]["id"], d["before"], d["after"], d["cause"]["kind"]) for d in data]
+
+
+def pieces(*days: int, competency: str = "math:add") -> list[EvidenceRecorded]:
+    return [piece(10 * day + n, day=day, competency=competency) for day in days for n in range(3)]
+
+
+def test_newer_evidence_amends_nothing() -> None:
+    journal = Journal().fold([Decided(STREAK_3), *pieces(1)[:2], SPRING]).fold(pieces(12))
+
+    assert journal.state().status == "mastered"
+    assert amended(journal) == []
+
+
+def test_a_retraction_under_what_was_shown_amends_and_its_undoing_amends_again() -> None:
+    given = pieces(1)
+    journal = Journal().fold([Decided(STREAK_3), *given, SPRING]).fold([retract(given[0])]).fold([restore(given[0])])
+
+    assert amended(journal) == [
+        ("spring", "math:add", "mastered", "not_yet", "retraction"),
+        ("spring", "math:add", "not_yet", "mastered", "retraction"),
+    ]
+    told = [event.data for event in journal.told if event.type == SNAPSHOT_AMENDED]
+    assert told[0]["reason"]["code"] == "withdrawn"
+    assert told[1]["effective_at"] == given[2].occurred_at
+    assert told[0]["seq"] < told[1]["seq"]
+
+
+def test_evidence_that_came_late_amends_where_it_shows_by_the_end() -> None:
+    journal = Journal().fold([Decided(STREAK_3), *pieces(1)[:2], SPRING]).fold([pieces(1)[2]])
+
+    assert [row[1:] for row in amended(journal)] == [("math:add", "not_yet", "mastered", "evidence")]
+
+
+def test_evidence_that_moves_the_day_over_the_end_amends_though_no_mastery_is_told() -> None:
+    """A piece before the end makes the row of three complete by then, which it was only after it."""
+    journal = Journal().fold([Decided(STREAK_3), *pieces(1)[:2], SPRING]).fold([piece(30, day=12)])
+    before = journal.kinds()
+    journal.fold([pieces(1)[2]])
+
+    assert journal.kinds()[len(before) :] == ["snapshot.amended"]
+    assert [row[1:] for row in amended(journal)] == [("math:add", "not_yet", "mastered", "evidence")]
+    assert journal.told[-1].data["reason"]["code"] == "moved"
+
+
+def test_every_term_that_it_concerns_is_amended_and_no_other() -> None:
+    journal = Journal().fold([Decided(STREAK_3), SPRING, *pieces(12), AUTUMN])
+    journal.fold([retract(pieces(12)[0])]).fold([piece(200, day=3)])
+
+    assert [row[0] for row in amended(journal)] == ["autumn", "autumn"]
+    assert [row[3] for row in amended(journal)] == ["not_yet", "mastered"]
+
+
+def test_what_is_decided_before_the_closing_never_amends_it() -> None:
+    given = pieces(1)
+    journal = Journal().fold([Decided(STREAK_3), *given, retract(given[0]), SPRING])
+
+    assert amended(journal) == []
+    assert [event.data["standings"] for event in journal.told if event.type == SNAPSHOT_CLOSED] == [1]
+
+
+def test_a_level_that_is_complete_by_late_evidence_amends() -> None:
+    journal = with_graph().fold([*shown("add", 1), SPRING]).fold(shown("sub", 4))
+
+    assert [row[1:] for row in amended(journal)] == [
+        ("math:sub", "not_yet", "mastered", "evidence"), (LEVEL, "in_progress", "advanced", "evidence")
+    ]  # fmt: skip
+
+
+def test_a_level_that_a_person_takes_back_and_gives_again_amends_twice() -> None:
+    def decided(kind: LevelDecisionKind) -> LevelDecided:
+        return LevelDecided("ada", LEVEL, kind, "teacher", "t-1", "looked at again")
+
+    journal = with_graph().fold([*shown("add", 1), *shown("sub", 4), SPRING])
+    journal.fold([decided("withdraw")]).fold([decided("reinstate")])
+
+    assert [row[1:4] for row in amended(journal)] == [
+        (LEVEL, "advanced", "withdrawn"), (LEVEL, "withdrawn", "advanced")
+    ]  # fmt: skip
+    assert journal.told[-1].data["reason"]["text"] == "looked at again"
+
+
+def test_a_level_signed_off_after_the_end_is_of_the_next_term() -> None:
+    journal = (
+        with_graph()
+        .fold([*shown("add", 1), SPRING])
+        .fold([piece(n, competency="math:sub", day=12) for n in range(4, 7)])
+    )
+
+    assert journal.kinds()[-2:] == ["level.advanced", "level.ready"]
+    assert amended(journal) == []
+
+
+def test_the_digests_follow_from_the_standings_and_the_amendments_alone() -> None:
+    given = [*shown("add", 1), *shown("sub", 4)]
+    journal = with_graph().fold([*given, SPRING])
+    closed = journal.told[-1].data
+    told = {event.type: event.id for event in journal.told}
+    standings = [
+        Ended("competency", "math:add", "mastered", given[2].occurred_at),
+        Ended("competency", "math:sub", "mastered", given[5].occurred_at),
+        Ended("level", LEVEL, "advanced", told["attain.level.advanced.v1"]),
+        Ended("level", "math#math/2", "ready", told["attain.level.ready.v1"]),
+    ]
+    journal.fold([retract(given[0])]).fold([retract(given[4], by="r9")])
+    lines = [
+        Ended("competency", d["scope"]["id"], d["after"], d["mark"])
+        for d in (event.data for event in journal.told if event.type == SNAPSHOT_AMENDED)
+    ]
+
+    assert (closed["digest"], closed["standings"]) == (digest_of(reversed(standings)), 4)
+    assert journal.told[-1].data["digest"] == digest_after(digest_after(closed["digest"], lines[0]), lines[1])
+    assert journal.learners[TENANT, "ada"].ended == {"spring": journal.told[-1].data["digest"]}
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_batches_of_any_size_tell_the_same(size: int) -> None:
+    given = pieces(1)
+    records: list[Record] = [
+        Decided(STREAK_3), *given[:2], SPRING, piece(60, day=12), given[2], AUTUMN, retract(given[1]), piece(61, day=15)
+    ]  # fmt: skip
+    at_once, in_parts = Journal().fold(records), Journal()
+    for first in range(0, len(records), size):
+        in_parts.fold(records[first : first + size], drop_cache=True)
+
+    assert in_parts.told == at_once.told
+    assert len(amended(at_once)) == 2
+
+
+def test_an_override_that_is_lifted_later_amends_what_it_had_put_on_the_record() -> None:
+    def decide(kind: str, **more: str) -> CompetencyDecided:
+        return CompetencyDecided("ada", "math:add", kind, "teacher", "t-1", "override", "seen", **more)  # type: ignore[arg-type]
+
+    late = Decided(closes=TermDecided("late", "2026-05-01T00:00:00.000000Z", "office"))
+    journal = Journal().fold([Decided(STREAK_3), decide("override", status="mastered"), late])
+    journal.fold([decide("lift", undoes="input-2")])
+
+    assert [row[1:4] for row in amended(journal)] == [("math:add", "overridden", "no_evidence")]
