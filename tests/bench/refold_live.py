@@ -25,7 +25,7 @@ from tests.bench.policy_cost import KIND
 from tests.bench.rebuild import NOBODY_YET
 
 EVENTS = 200_000
-LIVE_A_S = 100
+LIVE_A_S = 500
 LIVE_S = 8
 
 
@@ -38,6 +38,7 @@ async def refold_live(stack: Stack, events: int, run: str) -> list[Figure]:
     await district.send_kafka(list(load))
     await district.drained()
     async with _probes(stack, live.tenant) as probes:
+        await probes.warm_up(run, LIVE_A_S)
         await probes.offer(f"{run}-quiet", LIVE_A_S, LIVE_S)
         quiet = await probes.took()
     async with _probes(stack, live.tenant) as probes:
@@ -46,7 +47,12 @@ async def refold_live(stack: Stack, events: int, run: str) -> list[Figure]:
         seconds, during = await refolding, await probes.took()
     for bench in (district, live):
         await bench.http.aclose()
-    detail = {"events": events, "learners": LEARNERS, "quiet_p99_ms": round(quiet["p99"] * 1000, 1)}
+    detail = {
+        "events": events,
+        "learners": LEARNERS,
+        "live_a_s": LIVE_A_S,
+        "quiet_p99_ms": round(quiet["p99"] * 1000, 1),
+    }
     return [
         Figure("refold-live", events / seconds, "pieces/s", {}, detail),
         Figure("refold-live-p99", during["p99"] * 1000, "ms", {"quiet": during["p99"] / quiet["p99"]}, detail),
