@@ -19,8 +19,10 @@ from tests.bench.growth import growth
 from tests.bench.latency import latency, latency_under_load
 from tests.bench.peers import against_peers
 from tests.bench.policy_cost import classroom_against_simple, explain
+from tests.bench.reading import reading
 from tests.bench.rebuild import rebuild, refold
 from tests.bench.reconciling import reconciliation_share
+from tests.bench.refold_live import refold_live
 from tests.bench.soak import soak
 from tests.bench.statements import statements
 
@@ -78,9 +80,17 @@ SECTIONS: dict[str, tuple[str, Callable[[Run], list[Figure]]]] = {
         lambda run: asyncio.run(latency_under_load(run.stack, run.events, 12, secrets.token_hex(3))),
     ),
     "refold": ("states under a new policy", lambda run: [asyncio.run(refold(run.stack, run.events))]),
+    "refold-live": (
+        "states under a new policy while evidence arrives",
+        lambda run: asyncio.run(refold_live(run.stack, run.events, secrets.token_hex(3))),
+    ),
     "rebuild": (
         "a read model from the feed",
         lambda run: [asyncio.run(rebuild(run.stack, run.events, secrets.token_hex(3)))],
+    ),
+    "reads": (
+        "reading beside 2,000 events/s",
+        lambda run: asyncio.run(reading(run.stack, 20, secrets.token_hex(3))),
     ),
     "learners": ("cost against learners", _growth("learners")),
     "competencies": ("cost against competencies", _growth("competencies")),

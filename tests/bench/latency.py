@@ -27,7 +27,7 @@ async def latency(stack: Stack, rate: int, seconds: int, run: str) -> list[Figur
     """Measure at an offered rate at which every item is a learner of its own, so that each one advances."""
     bench = Bench(stack, f"bench-latency-{run}")
     await bench.prepare(STREAK_1, competencies=1)
-    async with _probes(stack, bench.tenant) as probes:
+    async with probing(stack, bench.tenant) as probes:
         await probes.warm_up(run, rate)
         await probes.offer(run, rate, seconds)
         took = await probes.took()
@@ -46,7 +46,7 @@ async def latency_under_load(stack: Stack, events: int, seconds: int, run: str) 
         await probed.prepare(STREAK_1, competencies=1)
         rate = max(1, round(full.value * share) - PROBES_A_S)
         items = evidence(name, rate * seconds, learners=LEARNERS, competencies=COMPETENCIES)
-        async with _probes(stack, probed.tenant) as probes:
+        async with probing(stack, probed.tenant) as probes:
             await asyncio.gather(bench.send_kafka(list(items), rate), probes.offer(run, PROBES_A_S, seconds))
             took = await probes.took()
         await bench.drained()
@@ -106,7 +106,7 @@ class Probes:
 
 
 @contextlib.asynccontextmanager
-async def _probes(stack: Stack, tenant: str) -> AsyncIterator[Probes]:
+async def probing(stack: Stack, tenant: str) -> AsyncIterator[Probes]:
     consumer = AIOKafkaConsumer(
         ADVANCEMENT.name(), bootstrap_servers=stack.kafka, auto_offset_reset="latest", fetch_max_wait_ms=10
     )

@@ -1,31 +1,26 @@
 """
-How fast records are read while evidence comes in: `python -m tests.bench.reading`.
+How fast records are read while evidence comes in.
 
 The read models of a tenant of 100,000 learners are written straight into the tables, as the folds would leave them; the
 intake beside the requests goes the whole way. A request is sent when it is due, whatever became of those before, so a
 stall is in the figures; for that the intake is sent by a process of its own, whose stalls are not.
 """
 
-import argparse
 import asyncio
 import json
 import multiprocessing
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 
-from deploy.local import stack as local_stack
 from deploy.local.stack import Stack
 from tests.bench.client import Client
 from tests.bench.end_to_end import COMPETENCIES, LEARNERS, STREAK_3, Bench
-from tests.bench.figures import Figure, Usage, table
+from tests.bench.figures import Figure, Usage
 from tests.bench.load import evidence
 
 TENANT = "bench-district"
@@ -153,22 +148,3 @@ async def _requests(stack: Stack, path: Callable[[int], str], seconds: int) -> l
 def _point(took: list[float], share: float) -> float:
     ordered = sorted(took)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
-def main() -> None:
-    """Measure on a stack of its own."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=int, default=20, help="of each view (default 20)")
-    seconds = parser.parse_args().seconds
-    folder = Path(tempfile.mkdtemp(prefix="attain-reading-"))
-    folder.chmod(0o711)
-    try:
-        running = local_stack.start(folder / "home", owner=os.getpid())
-        print(table(asyncio.run(reading(running, seconds, str(os.getpid())))))
-    finally:
-        local_stack.reset(folder / "home")
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,30 +1,17 @@
-"""
-All of a district's evidence refolded under the classroom template while another's arrives: the rate, and what it costs.
-
-`python -m tests.bench.refold_live [EVENTS]` measures on a stack of its own.
-"""
+"""All of a district's evidence refolded under the classroom template while another's arrives: the rate, and what it costs."""
 
 import asyncio
-import json
-import os
-import secrets
-import shutil
-import sys
-import tempfile
 import time
-from pathlib import Path
 
-from deploy.local import stack as local_stack
 from deploy.local.stack import Stack
 from services.progression.policy.templates import template
 from tests.bench.end_to_end import COMPETENCIES, LEARNERS, STREAK_1, Bench
-from tests.bench.figures import Figure
-from tests.bench.latency import Probes, _probes
+from tests.bench.figures import Figure, Usage
+from tests.bench.latency import Probes, probing
 from tests.bench.load import FRAMEWORK, evidence
 from tests.bench.policy_cost import KIND
 from tests.bench.rebuild import NOBODY_YET
 
-EVENTS = 200_000
 LIVE_A_S = 500
 LIVE_S = 8
 
@@ -37,22 +24,19 @@ async def refold_live(stack: Stack, events: int, run: str) -> list[Figure]:
     load = evidence(run, events, learners=LEARNERS, competencies=COMPETENCIES, kind=KIND)
     await district.send_kafka(list(load))
     await district.drained()
-    async with _probes(stack, live.tenant) as probes:
+    async with probing(stack, live.tenant) as probes:
         await probes.warm_up(run, LIVE_A_S)
         await probes.offer(f"{run}-quiet", LIVE_A_S, LIVE_S)
         quiet = await probes.took()
-    async with _probes(stack, live.tenant) as probes:
+    async with probing(stack, live.tenant) as probes:
+        usage = Usage(stack.pids)
         refolding = asyncio.create_task(_refolded(district))
         await _offer_until(probes, refolding, f"{run}-busy")
         seconds, during = await refolding, await probes.took()
+    detail = {"events": events, "live_per_s": LIVE_A_S, "quiet_p99_ms": round(quiet["p99"] * 1000, 1)}
+    detail |= {"other_load": usage.other_load()}
     for bench in (district, live):
         await bench.http.aclose()
-    detail = {
-        "events": events,
-        "learners": LEARNERS,
-        "live_a_s": LIVE_A_S,
-        "quiet_p99_ms": round(quiet["p99"] * 1000, 1),
-    }
     return [
         Figure("refold-live", events / seconds, "pieces/s", {}, detail),
         Figure("refold-live-p99", during["p99"] * 1000, "ms", {"quiet": during["p99"] / quiet["p99"]}, detail),
@@ -80,25 +64,3 @@ async def _refolded(district: Bench) -> float:
         if not next(stage["behind_events"] for stage in stages if stage["name"] == "decisions"):
             return time.perf_counter() - started
         await asyncio.sleep(0.25)
-
-
-def main() -> None:
-    """Measure on a fresh stack, and print the figures as JSON."""
-    folder = Path(tempfile.mkdtemp(prefix="attain-bench-"))
-    folder.chmod(0o711)
-    try:
-        stack = local_stack.start(folder / "home", owner=os.getpid(), say=lambda text: print(text, file=sys.stderr))
-        events = int(sys.argv[1]) if len(sys.argv) > 1 else EVENTS
-        figures = asyncio.run(refold_live(stack, events, secrets.token_hex(3)))
-        print(
-            json.dumps(
-                [{"name": f.name, "value": f.value, "unit": f.unit, "versus": f.versus, **f.detail} for f in figures]
-            )
-        )
-    finally:
-        local_stack.reset(folder / "home")
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-if __name__ == "__main__":
-    main()

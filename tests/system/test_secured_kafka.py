@@ -50,6 +50,7 @@ async def broker(folder: Path) -> AsyncIterator[SecuredKafka]:
         yield running
 
 
+@pytest.mark.long
 async def test_each_service_works_with_its_own_rights_only(broker: SecuredKafka, tmp_path: Path) -> None:
     shown, audited, examined = await asyncio.to_thread(_load_and_verify, broker, tmp_path)
 
