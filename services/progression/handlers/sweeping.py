@@ -27,7 +27,7 @@ from services.progression.tables import journals, key_states, rulebook
 from shared.consumer import Settle
 from shared.database import Connection, Database
 
-SWEEP_S, SWEEP_ALONE_S = 0.03, 0.12
+SWEEP_S, SWEEP_ALONE_S = 0.015, 0.12
 """CPU seconds that the refolding of one batch is to take: evidence that arrives meanwhile waits for it; and where none does."""
 ALONE_AFTER_S = 1.0
 """So long nothing has been journalled where none arrives."""
