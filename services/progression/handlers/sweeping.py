@@ -80,6 +80,9 @@ class Sweeping:
         """Return the next of the shards with a sweep to go on with, or none."""
         sweeping = sorted((shard for shard in shards if shard.sweep), key=lambda shard: shard.number)
         later = [shard for shard in sweeping if shard.number > self._last]
+        if sweeping and not self._turns:
+            # The last one may have ended alone, in large batches.
+            self.learners = SWEEP_LEARNERS
         self._turns = later + sweeping[: len(sweeping) - len(later)]
         if not self._turns:
             self._drop_ahead()
