@@ -41,8 +41,6 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 OFFSET_COMMIT_S = 5.0
-MORE_S = 0.002
-"""Pause between batches of the handler's own work, in which what arrives gets its turn."""
 
 
 class ShardConsumer(ShardFolder):
@@ -65,7 +63,6 @@ class ShardConsumer(ShardFolder):
         self._feed = feed
         self._inbox = inbox
         self._behind = asyncio.Event()
-        self._has_more = False  # whether the handler had work of its own left when it was last asked
         self.ticked_at = time.monotonic()
         """When the loop last went round, on this process's clock; a dependency that is away does not stop it."""
 
@@ -83,7 +80,10 @@ class ShardConsumer(ShardFolder):
     async def _tick(self) -> None:
         while True:
             raise_if_cancelled()
-            await asyncio.sleep(MORE_S if self._has_more else self._settings.inbox_poll_ms / 1000)
+            pause_s = self._settings.inbox_poll_ms / 1000
+            if self._has_own_work:
+                pause_s = min(pause_s, max(0.0, self._own_work_at - time.monotonic()))
+            await asyncio.sleep(pause_s)
             async with self._busy:
                 done = await self._guarded(self._tick_once())
             if not done:
@@ -97,9 +97,7 @@ class ShardConsumer(ShardFolder):
             if 0.0 < owned.waits_until <= now:
                 owned.waits_until = 0.0
                 self._go_on(shard)
-        waiting = self._handler.pending([shard for shard, owned in self._owned.items() if not owned.waits_until])
-        self._has_more = bool(waiting)
-        await self._fold([ShardBatch(s, [], [], self._owned[s].pos, self._owned[s].generation) for s in waiting])
+        await self._fold_own_work()
         if self._inbox is not None:
             await self._fold_inbox(self._inbox)
         if self._commit is not None and self._commit.done():

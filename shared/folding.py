@@ -29,6 +29,12 @@ RETRY_S = 1.0
 CAREFUL_S = 30.0
 """After a failure shards are folded one by one for so long."""
 REVOKE_S = 20.0
+MORE_S = 0.002
+"""Pause between batches of the handler's own work."""
+REST = 1.0
+"""Times as long as such a batch took, the pause behind it while events arrive: they get half of the time, or more."""
+ARRIVING_S = 1.0
+"""So long after the last events more are expected."""
 CLAIM_S = 5.0
 """So long a claim waits for the batch that an earlier owner is just committing; then that owner's session is ended."""
 
@@ -66,6 +72,10 @@ class ShardFolder(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._may_claim: dict[int, float] = {}
         self._commit: asyncio.Task[None] | None = None
         self._careful_until = 0.0
+        self._has_own_work = False
+        """Whether the handler had work of its own left when it was last asked."""
+        self._own_work_at = 0.0
+        """When that goes on."""
 
     async def prepare(self) -> None:
         """Make the position rows; safe to repeat. Raises `Unavailable` where there are rows for other shards."""
@@ -144,6 +154,19 @@ class ShardFolder(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
                 if batch.shard in self._owned:
                     self._owned[batch.shard].waits_until = time.monotonic() + RETRY_S
                     self._pause(batch.shard)
+
+    async def _fold_own_work(self) -> None:
+        """Let the handler go on with work of its own, such as a sweep, unless that rests."""
+        started = time.monotonic()
+        if started < self._own_work_at:
+            return
+        waiting = self._handler.pending([shard for shard, owned in self._owned.items() if not owned.waits_until])
+        self._has_own_work = bool(waiting)
+        if waiting:
+            await self._fold([ShardBatch(s, [], [], self._owned[s].pos, self._owned[s].generation) for s in waiting])
+            done = time.monotonic()
+            arriving = any(owned.heard_at > done - ARRIVING_S for owned in self._owned.values())
+            self._own_work_at = done + (max(MORE_S, REST * (done - started)) if arriving else MORE_S)
 
     async def _fold_together(self, batches: list[ShardBatch]) -> None:
         """Fold, wait for the previous commit, start this one."""

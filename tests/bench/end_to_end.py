@@ -13,9 +13,9 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from deploy.local.stack import Stack
 from shared.topics import SUBMITTED
+from tests.bench.client import Client
 from tests.bench.figures import Figure, Usage
 from tests.bench.load import FRAMEWORK, Item, evidence, nodes
-from tests.bench.posting import Poster
 from tests.bench.storage import stored
 
 LEARNERS = 4_000
@@ -38,9 +38,9 @@ class Bench:
         token = stack.token(tenant, SCOPES)
         self.http = httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=120)
 
-    def poster(self, url: str, headers: Mapping[str, str]) -> Poster:
-        """Return who posts to an address as the tenant, with these headers beside."""
-        return Poster(url, {"Authorization": self.http.headers["Authorization"], **headers})
+    def client(self, url: str, headers: Mapping[str, str]) -> Client:
+        """Return who asks a server as the tenant, with these headers beside."""
+        return Client(url, {"Authorization": self.http.headers["Authorization"], **headers})
 
     async def prepare(self, policy: bytes, competencies: int = COMPETENCIES) -> None:
         """Publish the framework and the policy."""

@@ -12,7 +12,7 @@ from tests.bench.load import FRAMEWORK, evidence
 from tests.bench.policy_cost import KIND
 from tests.bench.rebuild import NOBODY_YET
 
-LIVE_A_S = 100
+LIVE_A_S = 500
 LIVE_S = 8
 
 
@@ -25,6 +25,7 @@ async def refold_live(stack: Stack, events: int, run: str) -> list[Figure]:
     await district.send_kafka(list(load))
     await district.drained()
     async with probing(stack, live.tenant) as probes:
+        await probes.warm_up(run, LIVE_A_S)
         await probes.offer(f"{run}-quiet", LIVE_A_S, LIVE_S)
         quiet = await probes.took()
     async with probing(stack, live.tenant) as probes:

@@ -68,34 +68,34 @@ async def statements(stack: Stack, count: int, run: str) -> list[Figure]:
 async def _rate(bench: Bench, url: str, headers: dict[str, str], made: list[bytes]) -> float:
     """Post everything in batches, several at once; return items a second."""
     bodies = iter([b"[" + b",".join(made[at : at + BATCH]) + b"]" for at in range(0, len(made), BATCH)])
-    poster = bench.poster(url, headers)
+    client = bench.client(url, headers)
 
     async def worker() -> None:
         for body in bodies:
-            await poster.post(body)
+            await client.post(body)
 
     started = time.perf_counter()
     await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
     took = time.perf_counter() - started
-    await poster.close()
+    await client.close()
     return len(made) / took
 
 
 async def _single(bench: Bench, url: str, headers: dict[str, str], made: list[bytes]) -> list[float]:
     """Return how long each single statement took at 200/s offered, in order; those of the first `SINGLE_WARM_S` are left out."""
     took: list[float] = []
-    poster = bench.poster(url, headers)
+    client = bench.client(url, headers)
 
     async def post(number: int, body: bytes) -> None:
         started = time.perf_counter()
-        await poster.post(body)
+        await client.post(body)
         if number >= RATE * SINGLE_WARM_S:
             took.append(time.perf_counter() - started)
 
     async with asyncio.TaskGroup() as group:
         async for number, body in paced(list(enumerate(made)), RATE):
             group.create_task(post(number, body))
-    await poster.close()
+    await client.close()
     return sorted(took)
 
 

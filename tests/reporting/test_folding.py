@@ -11,7 +11,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from services.reporting.entrypoints import ModelConsumer
 from shared.contracts import MASTERY_UPDATED
-from shared.database import Database
+from shared.database import ARRAY_ROWS_MAX, Database
 from shared.feed import FeedClient
 from shared.settings import Settings
 from shared.shards import shard_of
@@ -308,3 +308,16 @@ async def test_what_happened_and_what_waits_are_the_same_in_one_batch_as_in_many
     ]
     assert log == [(kind.removeprefix("attain.").removesuffix(".v1"), data["scope"]["id"]) for kind, _, data in events]  # type: ignore[index]
     assert await bench.rows(WAITING.format("waiting_v1"), bench.tenant) == at_once
+
+
+async def test_many_entries_are_closed_as_few_are(bench: Bench) -> None:
+    consumer = await bench.run("advancement")
+    scopes = [f"m:{n}" for n in range(ARRAY_ROWS_MAX + 2)]
+    ready = [happened(LEARNER, "competency.ready", scope) for scope in scopes]
+    await bench.deliver(await bench.told(*ready, log="advancement"), consumer)
+    mastered = [happened(LEARNER, "competency.mastered", scope) for scope in scopes[:-1]]
+    await bench.deliver(await bench.told(*mastered, log="advancement"), consumer)
+
+    assert await bench.rows("select scope from waiting_v1 where tenant = $1 and closed_at is null", bench.tenant) == [
+        (scopes[-1],)
+    ]

@@ -27,7 +27,7 @@ from services.progression.tables import journals, key_states, rulebook
 from shared.consumer import Settle
 from shared.database import Connection, Database
 
-SWEEP_S, SWEEP_ALONE_S = 0.03, 0.12
+SWEEP_S, SWEEP_ALONE_S = 0.015, 0.12
 """CPU seconds that the refolding of one batch is to take: evidence that arrives meanwhile waits for it; and where none does."""
 ALONE_AFTER_S = 1.0
 """So long nothing has been journalled where none arrives."""
@@ -80,6 +80,9 @@ class Sweeping:
         """Return the next of the shards with a sweep to go on with, or none."""
         sweeping = sorted((shard for shard in shards if shard.sweep), key=lambda shard: shard.number)
         later = [shard for shard in sweeping if shard.number > self._last]
+        if sweeping and not self._turns:
+            # The last one may have ended alone, in large batches.
+            self.learners = SWEEP_LEARNERS
         self._turns = later + sweeping[: len(sweeping) - len(later)]
         if not self._turns:
             self._drop_ahead()

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple, NoReturn
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from pyld import jsonld
 
 from services.reporting.domain.credentials import BADGE_CONTEXT, CLR_CONTEXT, VC_CONTEXT, Document
 from shared.errors import Refused
@@ -116,6 +115,9 @@ def canonical(document: Document) -> str:
     Raises:
         UndefinedTerm: they would not say all that the document does.
     """
+    # 10 MB that a service which signs nothing is spared.
+    from pyld import jsonld
+
     options = {"documentLoader": _load, "base": _BASE, "processingMode": "json-ld-1.1"}
     expanded = jsonld.JsonLdProcessor(on_property_dropped=_refuse).expand(document, options)
     for kind, iri in _named(expanded):

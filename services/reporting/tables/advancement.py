@@ -6,7 +6,7 @@ from typing import Any
 from services.reporting.domain.waiting import Entry
 from services.reporting.tables.schema import table_name
 from services.reporting.tables.writes import upsert_many
-from shared.database import Connection, columns
+from shared.database import ARRAY_ROWS_MAX, Connection, columns
 
 WaitingKey = tuple[str, str, str, str]
 """Tenant, learner, scope, queue."""
@@ -35,11 +35,21 @@ async def save_waiting(
             closed.append((*key, closed_at))
     await upsert_many(connection, "waiting", version, opened)
     if closed:
+        await _close(connection, table_name("waiting", version), closed)
+
+
+async def _close(connection: Connection, waiting: str, closed: Sequence[tuple[str, ...]]) -> None:
+    """Close entries of queues, by key and instant: few as arrays, many by COPY, as `upsert_many` does."""
+    source, arguments = "unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])", columns(closed, 5)
+    if len(closed) > ARRAY_ROWS_MAX:
+        source, arguments = "waiting_closed_in", []
         await connection.execute(
-            f"update {table_name('waiting', version)} w set closed_at = k.at"
-            " from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])"
-            "   k (tenant, learner, scope, queue, at)"
-            " where (w.tenant, w.learner, w.scope, w.queue) = (k.tenant, k.learner, k.scope, k.queue)"
-            "   and w.closed_at is null",
-            *columns(closed, 5),
+            "create temporary table if not exists waiting_closed_in (tenant text, learner text, scope text, queue text,"
+            " at text) on commit delete rows"
         )
+        await connection.copy_records_to_table(source, records=closed)
+    await connection.execute(
+        f"update {waiting} w set closed_at = k.at from {source} k (tenant, learner, scope, queue, at)"
+        " where (w.tenant, w.learner, w.scope, w.queue) = (k.tenant, k.learner, k.scope, k.queue) and w.closed_at is null",
+        *arguments,
+    )

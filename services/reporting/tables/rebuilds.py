@@ -164,7 +164,7 @@ async def fingerprints(connection: Connection, attempt: Attempt) -> dict[str, tu
 
 async def _fingerprint(connection: Connection, table: str) -> Fingerprint:
     row = await connection.fetchrow(
-        f"select count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text from {table} t"
+        f"select count(*), coalesce(sum(hash_record_extended(t, 0)::numeric), 0)::text from {table} t"
     )
     assert row is not None
     return Fingerprint(*row)
