@@ -7,6 +7,20 @@ import msgspec
 Wait = Literal["sign_off", "ready_not_placed"]
 
 
+class HandedIn(msgspec.Struct, array_like=True, frozen=True):
+    """
+    Work that waits for a grade: of which source on what, since when, for which competencies, the instant at which it is
+    over with the school year, and the next at which the wait asks for support (empty: it has, or no rule asks).
+    """
+
+    source: str
+    activity: str
+    since: str
+    competencies: tuple[str, ...]
+    ends: str
+    due: str = ""
+
+
 class Suggestion(msgspec.Struct, array_like=True, frozen=True):
     """
     Support that is suggested: the id of the event that told it, whose side the cause is on, who owns it since when, by which
@@ -66,6 +80,9 @@ class LearnerState(msgspec.Struct, array_like=True):
     """Open suggestions, by competency or level."""
     waits: dict[str, tuple[Wait, str, str]] = {}
     """Waits for adults, by competency or level: which, since when, and when it asks for support."""
+
+    ungraded: dict[str, HandedIn] = {}
+    """Handed-in work that waits for a grade, by its id."""
 
     def shows(self, competency: str) -> bool:
         """Tell whether mastery of a competency is on the record, and not only credited."""
