@@ -5,9 +5,11 @@ Writers fill all members; readers ignore members they do not know. Instants are 
 which sorts. Learners are opaque ids; names, e-mail and source ids of learners never appear here.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
+
+from shared.handed_in import UNGRADED, WorkUngraded
 
 EVIDENCE_RECORDED = "attain.evidence.recorded.v1"
 EVIDENCE_RETRACTED = "attain.evidence.retracted.v1"
@@ -29,11 +31,7 @@ Status = Literal[
     "no_evidence", "insufficient_evidence", "not_yet", "provisional", "mastered", "credited", "presumed",
     "reverify_due", "overridden",
 ]  # fmt: skip
-STATUSES: tuple[Status, ...] = (
-    "no_evidence", "insufficient_evidence", "not_yet", "provisional", "mastered", "credited", "presumed",
-    "reverify_due", "overridden",
-)  # fmt: skip
-
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 WAIVED = "waived"
 """The level of a score that is none: its source gives credit instead, for the reason that the scale names."""
@@ -110,7 +108,7 @@ class EvidenceRetracted(msgspec.Struct, frozen=True, omit_defaults=True, gc=Fals
 
     learner: str
     by: str
-    """The evidence id of the retracting, or the other learner's superseding, item."""
+    """The evidence id of the retracting item, or of another learner's that supersedes."""
     relation: Literal["retracts", "supersedes"]
     invalidates: tuple[Touched, ...] = ()
     revalidates: tuple[Touched, ...] = ()
@@ -281,6 +279,7 @@ EVENTS: dict[str, dict[str, type[msgspec.Struct]]] = {
     "evidence": {
         EVIDENCE_RECORDED: EvidenceRecorded,
         EVIDENCE_RETRACTED: EvidenceRetracted,
+        UNGRADED: WorkUngraded,
         IDENTITY_MERGED: IdentityMerged,
         IDENTITY_UNMERGED: IdentityMerged,
         IDENTITY_ERASED: IdentityErased,

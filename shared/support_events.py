@@ -16,10 +16,11 @@ class SupportSuggested(PublicEvent, frozen=True, kw_only=True):
     """
     An adult's attention is asked for: on the side of learning by the work itself, on that of the school where adults are the
     wait. `owner` is a role, `respond_by` a day. A prompt and no label: it is kept by nobody, and ends with the school year.
+    Further needs may be told in time.
     """
 
     side: Literal["learning", "school"]
-    need: Literal["practice_without_progress", "work_below_the_cut", "sign_off_waits", "ready_and_waiting"]
+    need: Literal["practice_without_progress", "work_below_the_cut", "sign_off_waits", "ungraded", "ready_and_waiting"]
     owner: str
     respond_by: str
     waiting_since: str | None = None

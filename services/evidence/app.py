@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-from typing import Any
 
 from fastapi import FastAPI
 
@@ -25,6 +24,7 @@ from services.evidence.handlers.counting import IntakeChecks, IntakeCounts
 from services.evidence.handlers.directory import Competencies, Learners
 from services.evidence.handlers.erasure import Erasing
 from services.evidence.handlers.formats import FORMS, Formats
+from services.evidence.handlers.handed_in import HandIns
 from services.evidence.handlers.intake import Intake
 from services.evidence.handlers.kept_events import KeptEvents
 from services.evidence.handlers.keys import Keys
@@ -84,7 +84,8 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     intake = Intake(writer, learners, competencies, alignments, clock, config)
     quarantine = Quarantine(database, quarantined, intake)
     realigner = Realigner(database, evidence, alignments, competencies, writer.counts, relay.hand_over)
-    releaser = Releaser(database, intake, competencies, realigner)
+    hand_ins = HandIns(database, evidence, learners, alignments, writer.counts, relay.hand_over)
+    releaser = Releaser(database, intake, competencies, realigner, hand_ins)
     feed = FeedClient(config.progression_url, config)
     stack.push_async_callback(feed.close)
     curriculum = ShardConsumer(
@@ -99,18 +100,14 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     tally = Tally(EVIDENCE.log)
     checks = IntakeChecks(database, evidence, tally, writer.counts)
     reconciler = Reconciler({"received": checks.received, "logged": checks.logged}, config.reconcile_s)
-
-    async def lag() -> list[dict[str, Any]]:
-        names = [event_log.name for event_log in logs]
-        return await evidence_lag(database, names, curriculum, feed, releaser, submitted.lag)
-
+    names = [event_log.name for event_log in logs]
+    lag = functools.partial(evidence_lag, database, names, curriculum, feed, releaser, submitted.lag)
     accesses = Accesses(database)
     tenants = limit_tenants(app, database, config, "statements_kept")
-    formats = Formats(
-        database, intake, alignments, quarantine, KeptEvents(database, learners, tenants), releaser.wake, config
-    )
-    statements = Statements(database, intake, quarantine, tenants, config)
-    _take_in_formats(app, formats, statements, quarantine, limits, accesses, config)
+    kept = KeptEvents(database, learners, tenants)
+    formats = Formats(database, intake, alignments, quarantine, kept, hand_ins, releaser.wake, config)
+    _take_in_formats(app, formats, Statements(database, intake, quarantine, tenants, config), quarantine, limits,
+                     accesses, config)  # fmt: skip
     _know_keys(app, Keys(database, config))
     for router in (
         evidence_router(intake, limits, accesses, database, _tracing(database, config, stack), config),

@@ -20,16 +20,18 @@ from services.progression.rechecks import Rechecks, next_asked_at
 from services.progression.rules import Rules
 from services.progression.support_fold import LEADER, SupportFold, next_due
 from services.progression.telling import Change, Teller, Told, Trigger, numbered, tell
+from services.progression.ungraded_fold import UngradedFold
+from shared.handed_in import WorkUngraded
 
 
 class LevelStep(NamedTuple):
-    """A decision on a level or on support, or a tick, to be folded into a learner's standing."""
+    """A decision on a level or on support, handed-in work, or a tick, to be folded into a learner's standing."""
 
     tenant: str
     learner: str
     trigger: Trigger
     rules_no: int
-    event: LevelDecided | SupportDecided | ClockTicked
+    event: LevelDecided | SupportDecided | ClockTicked | WorkUngraded
 
 
 class Review(NamedTuple):
@@ -58,6 +60,7 @@ class Advancing:
         self._teller = Teller(cause.tenant, cause.learner, cause.trigger)
         self._terms = terms
         self._support = SupportFold(standing, frameworks, terms, self._teller)
+        self._ungraded = UngradedFold(standing, terms, self._teller, self._support)
         self._levels = LevelFold(standing, frameworks, terms, self._teller, self._support)
         self._following = Following(standing, frameworks, links, cause.tenant, cause.learner, cause.trigger)
         self._rechecks = Rechecks(standing, cause.tenant, cause.learner, cause.trigger)
@@ -130,16 +133,20 @@ class Advancing:
         for level in framework.levels:
             yield from self._levels.level(framework, level)
 
-    def fold_step(self, event: LevelDecided | SupportDecided | ClockTicked) -> Iterator[Told]:
-        """Fold a decision on a level or on support, or a tick under which levels settle."""
+    def fold_step(self, event: LevelDecided | SupportDecided | ClockTicked | WorkUngraded) -> Iterator[Told]:
+        """Fold a decision on a level or on support, handed-in work, or a tick under which levels settle."""
         if isinstance(event, ClockTicked):
             yield from self._rechecks.ask_what_waits()
             yield from self._levels.escalate(event.at)
+            yield from self._ungraded.tick(event.at)
             yield from self._support.tick(event.at)
             yield from self._levels.settle(event.at)
             return
         if isinstance(event, SupportDecided):
             yield from self._support.decide(event)
+            return
+        if isinstance(event, WorkUngraded):
+            yield from self._ungraded.fold(event)
             return
         framework = self._frameworks.get(framework_of_level(event.level))
         if framework is not None and event.level in framework.levels:

@@ -38,6 +38,7 @@ from services.progression.standing import (
 from services.progression.states import in_force
 from services.progression.telling import Change, Told, event_id, seq_of
 from shared.contracts import MasteryUpdated
+from shared.handed_in import WorkUngraded
 
 
 class ShardFold:
@@ -128,7 +129,7 @@ class ShardFold:
                 return False
             for key in keys:
                 self._fold_key(key, item)
-            if isinstance(item.event, LevelDecided | SupportDecided | ClockTicked):
+            if isinstance(item.event, LevelDecided | SupportDecided | ClockTicked | WorkUngraded):
                 self.changes.append(LevelStep(*item.learner, item.trigger, self.rules[item.learner[0]].no, item.event))
         except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
             self.blocked[item.learner] = f"{type(error).__name__}: {error}"[:500]

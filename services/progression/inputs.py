@@ -21,12 +21,21 @@ from services.progression.decisions import (
 from services.progression.states import Piece, piece_of
 from services.progression.telling import Cause, Trigger
 from shared.contracts import EVIDENCE_RECORDED, EVIDENCE_RETRACTED, WAIVED, EvidenceRecorded, EvidenceRetracted
+from shared.handed_in import UNGRADED, WorkUngraded
 
 Key = tuple[str, str, str]
 """(tenant, learner, competency)."""
 Learner = tuple[str, str]
 """(tenant, learner)."""
-Event = EvidenceRecorded | EvidenceRetracted | CompetencyDecided | LevelDecided | SupportDecided | ClockTicked
+Event = (
+    EvidenceRecorded
+    | EvidenceRetracted
+    | WorkUngraded
+    | CompetencyDecided
+    | LevelDecided
+    | SupportDecided
+    | ClockTicked
+)
 
 
 class Input(msgspec.Struct, frozen=True, gc=False):
@@ -62,6 +71,8 @@ def input_of(tenant: str, id: str, pos: int, time: str, event: Event) -> Input:
         touched, cause = {}, "decision"
     elif isinstance(event, ClockTicked):
         touched, cause = dict.fromkeys(event.competencies), "clock"
+    elif isinstance(event, WorkUngraded):
+        touched, cause = {}, "evidence"
     else:
         touched = dict.fromkeys(event.competencies if isinstance(event, EvidenceRecorded) else ())
         for piece in (*event.invalidates, *event.revalidates):
@@ -103,6 +114,7 @@ _DECODERS: dict[str, msgspec.json.Decoder[Event]] = {
     LEVEL_DECIDED: msgspec.json.Decoder(LevelDecided),
     SUPPORT_DECIDED: msgspec.json.Decoder(SupportDecided),
     CLOCK_TICKED: msgspec.json.Decoder(ClockTicked),
+    UNGRADED: msgspec.json.Decoder(WorkUngraded),
 }
 
 

@@ -7,6 +7,20 @@ import msgspec
 Wait = Literal["sign_off", "ready_not_placed"]
 
 
+class HandedIn(msgspec.Struct, array_like=True, frozen=True):
+    """
+    Work that waits for a grade: of which source on what, since when, for which competencies, the instant at which it is
+    over with the school year, and the next at which the wait asks for support (empty: it has, or no rule asks).
+    """
+
+    source: str
+    activity: str
+    since: str
+    competencies: tuple[str, ...]
+    ends: str
+    due: str = ""
+
+
 class Suggestion(msgspec.Struct, array_like=True, frozen=True):
     """
     Support that is suggested: the id of the event that told it, whose side the cause is on, who owns it since when, by which
@@ -70,6 +84,9 @@ class LearnerState(msgspec.Struct, array_like=True):
     """Since when what an advanced level asked for was there; kept where the level is taken back."""
     ended: dict[str, str] = {}
     """The digest of each term that is closed, its amendments in it."""
+
+    ungraded: dict[str, HandedIn] = {}
+    """Handed-in work that waits for a grade, by its id."""
 
     def shows(self, competency: str) -> bool:
         """Tell whether mastery of a competency is on the record, and not only credited."""

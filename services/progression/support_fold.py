@@ -14,6 +14,7 @@ from services.progression.curriculum import Framework, framework_of
 from services.progression.decisions import SupportDecided
 from services.progression.learner import LearnerState, Suggestion, Wait
 from services.progression.levels import LevelTerms
+from services.progression.policy.phrases import phrases
 from services.progression.policy.support import Support
 from services.progression.telling import Cause, Change, Teller, Told, is_level
 from services.progression.work import school_year
@@ -21,13 +22,8 @@ from shared.school_calendar import local_day, midnight_after, school_days_betwee
 
 WAITS: dict[Wait, str] = {"sign_off": "sign_off_waits", "ready_not_placed": "ready_and_waiting"}
 """The cause that each wait for adults is."""
-TEXTS: dict[str, str] = {
-    "work_below_the_cut": "None of the latest pieces is at the cut; 38 of 100 learners of whom that is so make it later.",
-    "practice_without_progress": "Much practice has not reached the bar; another approach may.",
-    "sign_off_waits": "Nothing but a sign-off is missing, and that has waited.",
-    "ready_and_waiting": "All that is needed to begin is met, and no place was given.",
-}
-"""What a suggestion says; source of the number: see `work`."""
+UNGRADED = "ungraded"
+"""The cause that handed-in work is which waits for a grade: of all pieces of it that speak to a competency together."""
 LEADER = "school_leader"
 """Who is asked where a school lets wait."""
 OUTCOMES: dict[Cause, str] = {
@@ -58,12 +54,12 @@ class SupportFold:
         if before == after:
             return
         if before:
-            yield from self._close(change.competency, before, OUTCOMES[self._teller.trigger.cause])
+            yield from self.close(change.competency, before, OUTCOMES[self._teller.trigger.cause])
         work, policy = change.state.work, change.policy
         if not after or work is None or policy is None or policy.support is None:
             return
         scores = {code: score for code, score in change.scores.items() if self._standing.since(code) is None}
-        yield from self._suggest(
+        yield from self.suggest(
             change.competency, "learning", after, policy.support.owner, policy.support,
             year=work.year, weakest=weakest_of(scores), tried=tuple(dict.fromkeys(work.tried)),
         )  # fmt: skip
@@ -87,7 +83,7 @@ class SupportFold:
         """Yield what ends where a wait is over."""
         if scope in self._standing.waits and self._standing.waits[scope][0] == wait:
             del self._standing.waits[scope]
-        yield from self._close(scope, WAITS[wait], "done")
+        yield from self.close(scope, WAITS[wait], "done")
 
     def tick(self, at: str) -> Iterator[Told]:
         """Yield what is suggested because a wait has lasted too long, and what ends with the school year."""
@@ -101,19 +97,19 @@ class SupportFold:
                 # Breaks were set meanwhile.
                 standing.waits[scope] = (wait, since, later)
             elif later and support is not None:
-                yield from self._suggest(scope, "school", WAITS[wait], LEADER, support, since=since)
+                yield from self.suggest(scope, "school", WAITS[wait], LEADER, support, since=since)
         for scope, open_ in list(standing.support.items()):
             if open_.ends <= at:
-                yield from self._close(scope, open_.cause, "year_ended")
+                yield from self.close(scope, open_.cause, "year_ended")
 
     def decide(self, event: SupportDecided) -> Iterator[Told]:
         """Yield what a person closes."""
         open_ = self._standing.support.get(event.scope)
         if open_ is not None:
             by = {"role": event.role, "ref": event.author}
-            yield from self._close(event.scope, open_.cause, event.outcome, reason=event.reason, by=by)
+            yield from self.close(event.scope, open_.cause, event.outcome, reason=event.reason, by=by)
 
-    def _suggest(
+    def suggest(
         self, scope: str, side: str, cause: str, owner: str, support: Support, *, year: str = "", since: str = "",
         weakest: str | None = None, tried: tuple[str, ...] = (),
     ) -> Iterator[Told]:  # fmt: skip
@@ -125,8 +121,8 @@ class SupportFold:
             return
         respond_by = local_day(terms.days_later(now, support.respond_days), zone).isoformat()
         told = self._teller.tell(
-            "support.suggested", framework, scope, TEXTS[cause], side=side, need=cause, owner=owner, respond_by=respond_by,
-            waiting_since=since or None, weakest_prerequisite=weakest, tried=list(tried),
+            "support.suggested", framework, scope, phrases("en")(f"support.{cause}"), side=side, need=cause, owner=owner,
+            respond_by=respond_by, waiting_since=since or None, weakest_prerequisite=weakest, tried=list(tried),
         )  # fmt: skip
         self._standing.support[scope] = Suggestion(
             told.id, side, cause, owner, now, respond_by, midnight_after(datetime.date.fromisoformat(ends), zone),
@@ -134,7 +130,8 @@ class SupportFold:
         )  # fmt: skip
         yield told
 
-    def _close(self, scope: str, cause: str, outcome: str, **more: Any) -> Iterator[Told]:
+    def close(self, scope: str, cause: str, outcome: str, **more: Any) -> Iterator[Told]:
+        """Tell that a suggestion is over, where there is one of this cause."""
         open_ = self._standing.support.get(scope)
         if open_ is None or open_.cause != cause:
             return
@@ -171,5 +168,6 @@ def weakest_of(prerequisites: Mapping[str, float | None]) -> str | None:
 
 
 def next_due(standing: LearnerState) -> list[str]:
-    """Return the instants at which a wait has lasted too long, or a suggestion ends with its year."""
-    return [due for _, _, due in standing.waits.values()] + [open_.ends for open_ in standing.support.values()]
+    """Return the instants at which a wait has lasted too long, or a suggestion or handed-in work ends with its year."""
+    found = [due for _, _, due in standing.waits.values()] + [open_.ends for open_ in standing.support.values()]
+    return found + [at for work in standing.ungraded.values() for at in (work.due, work.ends) if at]

@@ -205,7 +205,7 @@ def test_a_card_says_when_an_adult_is_asked_to_help():
 
     assert found == [
         "An adult is asked to help after five pieces of work of which none of the last three is at the goal, 10 items of"
-        " practice on two days without the goal, five school days without a confirmation that alone is missing or ten school"
-        " days without a place on a level that is ready."
+        " practice on two days without the goal, five school days without a confirmation that alone is missing, ten school"
+        " days without a place on a level that is ready or ten school days without a grade of work that was handed in."
     ]
     assert not [line for line in plain if "adult" in line]

@@ -16,10 +16,13 @@ from deploy.local.options import Context, command_options
 @click.option(
     "--as-of", metavar="TIME", help="What had been recorded and decided by then, such as 2026-03-04T10:15:00Z."
 )
+@click.option(
+    "--language", type=click.Choice(["en", "es"]), default="en", help="Of what is said of work that waits for a grade."
+)
 @command_options
-def explain(context: Context, learner: str, competency: str, as_of: str | None) -> None:
+def explain(context: Context, learner: str, competency: str, as_of: str | None, language: str) -> None:
     """Explain the status of LEARNER (opaque id) in COMPETENCY (framework:code)."""
-    query = {"as_of": as_of} if as_of else {}
+    query = {"language": language} | ({"as_of": as_of} if as_of else {})
     with context.client("progression") as client:
         path = f"/v1/learners/{learner}/competencies/{competency}/explanation"
         answer = patiently(lambda: client.get(path, params=query))
@@ -51,5 +54,7 @@ def text(explanation: dict[str, Any]) -> str:
         ]
     if explanation["missing"]:
         lines += ["", f"missing: {'; '.join(explanation['missing'])}"]
+    if explanation.get("ungraded"):
+        lines += ["", "waits for an adult:", *(f"  {work['text']}" for work in explanation["ungraded"])]
     lines += ["", f"smallest change: {explanation['minimal_change']['text']}"]
     return "\n".join(lines)

@@ -1,5 +1,6 @@
 """
-Canvas Live Events: outcome results and grades are evidence, outcomes state alignments, the rest is acknowledged.
+Canvas Live Events: outcome results and grades are evidence, outcomes state alignments, submissions say what waits for a grade;
+the rest is acknowledged.
 
 A result and a grade are overwritten at Canvas, so the newest event of each counts: `updated` replaces, a null score
 takes back. `percent` is rescaled by custom scales and `mastery` is a flag of the cut row only; neither is read.
@@ -10,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from services.evidence.domain.alignment import Entry, Target
+from services.evidence.domain.handed_in import HandIn
 from services.evidence.domain.revisions import Revision
 from services.evidence.formats import members as m
 from services.evidence.formats.lexical import instant
@@ -18,6 +20,8 @@ from shared.events import utc
 
 HUMAN = frozenset(("RubricAssessment",))
 AUTO = frozenset(("Quizzes::QuizSubmission", "LiveAssessments::Submission"))
+WAITS = {"submitted": True, "pending_review": True, "graded": False, "unsubmitted": False, "deleted": False}
+"""Whether a submission waits for a grade, by its `workflow_state`."""
 RESULT = {
     "/learner": "/body/user_uuid", "/score/raw": "/body/score", "/score/max": "/body/possible", "/score": "/body/score",
     "/occurred_at": "/body/assessed_at", "/attempt": "/body/attempt", "/standard": "/body/learning_outcome_id",
@@ -78,20 +82,36 @@ def _grade(metadata: Mapping[str, Any], body: Mapping[str, Any], origin: Origin)
     score = m.optional_number(body, "score", "/body")
     if score is None:
         return Reading(group, revision=Revision(group, stamp, {}))
-    if body.get("grading_complete") is False:
-        return Reading(group, acknowledged="not_final")
+    learner, activity = m.text(body, "student_id", "/body"), _assignment(body)
+    is_partial = body.get("grading_complete") is False
+    handed_in = HandIn(learner, activity, stamp, waits=is_partial)
+    if is_partial:
+        return Reading(group, acknowledged="not_final", handed_in=handed_in)
     possible = m.optional_number(body, "points_possible", "/body")
     if not possible:
-        return Reading(group, acknowledged="no_points_possible")
+        return Reading(group, acknowledged="no_points_possible", handed_in=handed_in)
     grader = m.optional_text(body, "grader_id", "/body")
     native = {
-        "id": group, "learner": m.text(body, "student_id", "/body"), "occurred_at": stamp,
-        "score": {"raw": score, "max": possible},
-        "activity": {"id": f"assignment:{m.text(body, 'assignment_id', '/body')}"},
+        "id": group, "learner": learner, "occurred_at": stamp, "score": {"raw": score, "max": possible},
+        "activity": {"id": activity},
         "assessor": {"type": "human", "id": grader} if grader else {"type": "auto"},
     }  # fmt: skip
     piece = origin.build(native, pointers=GRADE)
-    return Reading(group, revision=Revision(group, stamp, {"": piece}))
+    return Reading(group, revision=Revision(group, stamp, {"": piece}), handed_in=handed_in)
+
+
+def _submission(metadata: Mapping[str, Any], body: Mapping[str, Any], origin: Origin) -> Reading:
+    """Return whether a submission waits for a grade, by its state; one that does not tell its state says nothing."""
+    waits = WAITS.get(str(body.get("workflow_state")))
+    if waits is None or not body.get("assignment_id") or not body.get("user_id"):
+        return Reading(acknowledged="no_score")
+    stamp = _time(metadata, "event_time", "/metadata", origin)
+    handed_in = HandIn(m.text(body, "user_id", "/body"), _assignment(body), stamp, waits)
+    return Reading(acknowledged="pending_manual" if waits else "no_score", handed_in=handed_in)
+
+
+def _assignment(body: Mapping[str, Any]) -> str:
+    return f"assignment:{m.text(body, 'assignment_id', '/body')}"
 
 
 def _outcome(metadata: Mapping[str, Any], body: Mapping[str, Any], origin: Origin) -> Reading:
@@ -114,8 +134,8 @@ def _scale(metadata: Mapping[str, Any], body: Mapping[str, Any], origin: Origin)
 EVENTS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any], Origin], Reading]] = {
     "learning_outcome_result_created": _result, "learning_outcome_result_updated": _result,
     "learning_outcome_created": _outcome, "learning_outcome_updated": _outcome, "grade_change": _grade,
-    "rubric_assessed": _no_score, "quiz_submitted": _no_score, "submission_created": _no_score,
-    "submission_updated": _no_score, "outcome_proficiency_created": _scale, "outcome_proficiency_updated": _scale,
+    "rubric_assessed": _no_score, "quiz_submitted": _no_score, "submission_created": _submission,
+    "submission_updated": _submission, "outcome_proficiency_created": _scale, "outcome_proficiency_updated": _scale,
 }  # fmt: skip
 
 

@@ -1,8 +1,9 @@
 """
 OneRoster 1.2 results and assessment results: one piece a learning objective, or one of the line item.
 
-The whole result is overwritten at its source: the newest `dateLastModified` counts, `tobedeleted` takes back. A result
-that is exempt, missing or not fully graded is no score of zero. Booleans may be text; a date is that day.
+The whole result is overwritten at its source: the newest `dateLastModified` counts, `tobedeleted` takes back. A result that
+is exempt, missing or not fully graded is no score of zero; what is submitted and not graded in full waits for a grade.
+Booleans may be text; a date is that day.
 Source: OneRoster 1.2 Gradebook service, Result and AssessmentResult.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 import msgspec
 
 from services.evidence.domain.evidence import RecordEvidence
+from services.evidence.domain.handed_in import HandIn
 from services.evidence.domain.revisions import Revision
 from services.evidence.formats import members as m
 from services.evidence.formats.lexical import instant
@@ -26,6 +28,7 @@ NOT_SCORED = {
     "submitted": "not_final",
     "partially graded": "not_final",
 }
+UNGRADED = frozenset(("submitted", "partially graded"))
 POINTERS = {
     "/learner": "/student/sourcedId", "/score/raw": "/score", "/score/level": "/textScore", "/score/max": "/lineItem",
     "/score": "/score", "/occurred_at": "/scoreDate", "/activity": "/lineItem/sourcedId", "/id": "/sourcedId",
@@ -83,11 +86,26 @@ def read(raw: bytes, origin: Origin) -> Reading:
     group = f"{single}:{m.text(result, 'sourcedId', at)}"
     stamp = utc(instant(m.text(result, "dateLastModified", at), f"{at}/dateLastModified", zone=origin.zone))
     if m.one_of(result, "status", ("active", "tobedeleted"), at) == "tobedeleted":
-        return Reading(group, revision=Revision(group, stamp, {}))
+        return Reading(group, revision=Revision(group, stamp, {}), handed_in=_handed_in(result, stamp, waits=False))
     reason = _why_not(result, at)
+    handed_in = _handed_in(result, stamp, waits=reason == "not_final" and result["scoreStatus"] in UNGRADED)
     if reason is not None:
-        return Reading(group, acknowledged=reason, revision=Revision(group, stamp, {}))
-    return Reading(group, revision=Revision(group, stamp, _pieces(result, at, group, origin)))
+        return Reading(group, acknowledged=reason, revision=Revision(group, stamp, {}), handed_in=handed_in)
+    return Reading(group, revision=Revision(group, stamp, _pieces(result, at, group, origin)), handed_in=handed_in)
+
+
+def _handed_in(result: Mapping[str, Any], stamp: str, *, waits: bool) -> HandIn | None:
+    """Return what a result says of the work; None where it does not name learner and line item, as one to be deleted may."""
+    name = _line_item_of(result)
+    student, line_item = (m.optional_text(m.inner(result, member), "sourcedId") for member in ("student", name))
+    if student is None or line_item is None:
+        return None
+    waits = waits and not m.flag(result, "inProgress", "") and not m.flag(result, "incomplete", "")
+    return HandIn(student, f"{name}:{line_item}", stamp, waits)
+
+
+def _line_item_of(result: Mapping[str, Any]) -> str:
+    return "assessmentLineItem" if "assessmentLineItem" in result else "lineItem"
 
 
 def _why_not(result: Mapping[str, Any], at: str) -> str | None:
@@ -100,7 +118,7 @@ def _why_not(result: Mapping[str, Any], at: str) -> str | None:
 
 
 def _pieces(result: Mapping[str, Any], at: str, group: str, origin: Origin) -> dict[str, RecordEvidence]:
-    name = "assessmentLineItem" if "assessmentLineItem" in result else "lineItem"
+    name = _line_item_of(result)
     line_item = m.inner(result, name, at, needed=True)
     scale = m.inner(result, "scoreScale", at)
     common = {

@@ -9,6 +9,7 @@ import msgspec
 
 from services.evidence.domain.alignment import Entry
 from services.evidence.domain.evidence import RecordEvidence
+from services.evidence.domain.handed_in import HandIn
 from services.evidence.domain.revisions import Revision
 from services.evidence.formats import native
 from services.evidence.formats.json_text import NOT_JSON, check_against, unreadable
@@ -47,6 +48,8 @@ class Reading(msgspec.Struct, frozen=True):
     acknowledged: str | None = None
     """The reason, where the message is valid and is not evidence: it is counted."""
     entries: tuple[Entry, ...] = ()
+    handed_in: HandIn | None = None
+    """What it says of handed-in work: that it waits for a grade, was graded or was taken back."""
 
 
 class Kept(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from services.evidence.domain.telling import erased
 from services.evidence.handlers.counting import IntakeCounts
 from services.evidence.handlers.directory import Learners
 from services.evidence.handlers.ledger import Erasure, Ledger
-from services.evidence.tables import accesses, kept_events, merges, people, pieces, quarantine, statements
+from services.evidence.tables import accesses, handed_in, kept_events, merges, people, pieces, quarantine, statements
 from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import NotFound
@@ -107,6 +107,7 @@ class Erasing:
             parked = await quarantine.erase(connection, tenant, names)
             await statements.erase(connection, tenant, names)
             await kept_events.erase(connection, tenant, names)
+            await handed_in.erase(connection, tenant, names)
             await accesses.forget(connection, tenant, learner)
             emptied = await pieces.erase(connection, tenant, learner, parked)
             # What was merged into the learner has its events under its own id still.

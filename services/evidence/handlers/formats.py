@@ -3,17 +3,19 @@
 import asyncio
 import datetime
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from services.evidence.domain.evidence import RecordEvidence
+from services.evidence.domain.handed_in import HandIn
 from services.evidence.domain.quarantine import Refusal
 from services.evidence.domain.revisions import groups_of, revise_all
 from services.evidence.formats import ags, caliper, canvas, edfi, oneroster
 from services.evidence.formats.reading import Kept, Origin, Reader, Reading
 from services.evidence.handlers.alignment import Alignments
+from services.evidence.handlers.handed_in import HandIns
 from services.evidence.handlers.intake import ITEMS_A_SLICE, Intake, Item, count
 from services.evidence.handlers.kept_events import KeptEvents
 from services.evidence.handlers.quarantine import Quarantine
@@ -21,6 +23,7 @@ from services.evidence.tables import own_activities, revisions
 from shared.crash_points import reach
 from shared.database import Database
 from shared.errors import InvalidEvent
+from shared.events import utc
 from shared.settings import Settings
 
 Splitter = Callable[[bytes], Sequence[bytes]]
@@ -61,13 +64,14 @@ class Formats:
 
     def __init__(
         self, database: Database, intake: Intake, alignments: Alignments, quarantine: Quarantine,
-        kept: KeptEvents, aligned: Callable[[], None], settings: Settings,
+        kept: KeptEvents, hand_ins: HandIns, aligned: Callable[[], None], settings: Settings,
     ) -> None:  # fmt: skip
         self._database = database
         self._intake = intake
         self._alignments = alignments
         self._quarantine = quarantine
         self._kept = kept
+        self._hand_ins = hand_ins
         self._aligned = aligned
         self._settings = settings
 
@@ -106,6 +110,7 @@ class Formats:
         await self._keep_events(readings, messages, form, tenant, source)
         commands = await self._revise(readings, tenant, source)
         results |= await self._store(readings, commands, tenant, way)
+        await self._hand_ins.note(_hand_ins(readings.values(), utc(origin.latest)), tenant, source)
         self._intake.refused(tenant, source, refused, way)
         answered = [results[index] for index in sorted(results)]
         if kind.keeps_refused and keep:
@@ -207,9 +212,16 @@ class Formats:
 
 
 def activities_of(reading: Reading) -> set[str]:
-    """Return the activities that a message has pieces of."""
+    """Return the activities that a message has pieces of, or says were handed in."""
     pieces = [*reading.commands, *(reading.revision.members.values() if reading.revision is not None else ())]
-    return {piece.content.activity for piece in pieces if piece.content.activity is not None}
+    named = {piece.content.activity for piece in pieces if piece.content.activity is not None}
+    return named if reading.handed_in is None else named | {reading.handed_in.activity}
+
+
+def _hand_ins(readings: Iterable[Reading], latest: str) -> list[HandIn]:
+    """Return what messages say of handed-in work; not what is dated ahead, which nothing could follow for as long."""
+    said = (reading.handed_in for reading in readings)
+    return [one for one in said if one is not None and one.stamp <= latest]
 
 
 def _split(payloads: Sequence[bytes], split: Splitter) -> tuple[dict[int, bytes], dict[int, Item]]:

@@ -11,7 +11,8 @@ from shared.errors import NotFound
 
 async def holdings_of(database: Database, tenant: str, learner: str) -> dict[str, Any]:
     """
-    Return names, source ids, evidence with its events, what waits or was refused, statements, other events, roster and groups.
+    Return names, source ids, evidence with its events, what waits or was refused, statements, other events, handed-in work,
+    roster and groups.
 
     Raises:
         NotFound: the tenant has no such learner.
@@ -25,6 +26,7 @@ async def holdings_of(database: Database, tenant: str, learner: str) -> dict[str
         kept = await holdings.kept(connection, tenant, names)
         statements = await holdings.statements(connection, tenant, names)
         events = await holdings.events(connection, tenant, names)
+        works = await holdings.handed_in(connection, tenant, names)
         facts, groups = await holdings.roster(connection, tenant, learner)
     return {
         "learner": learner,
@@ -33,6 +35,7 @@ async def holdings_of(database: Database, tenant: str, learner: str) -> dict[str
         "kept": [{**dict(row), "original": row["original"].decode("utf-8", "replace")} for row in kept],
         "statements": [{**dict(row), "body": _json(row["body"])} for row in statements],
         "events": [{**dict(row), "body": _json(row["body"])} for row in events],
+        "handed_in": [dict(row) for row in works],
         "roster": [_json(data) for data in facts],
         "groups": [dict(row) for row in groups],
     }

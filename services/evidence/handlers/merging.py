@@ -17,6 +17,7 @@ from services.evidence.domain.roster import Fact, enrolment, events
 from services.evidence.domain.telling import merged, moved_away, moved_in
 from services.evidence.handlers.counting import IntakeCounts
 from services.evidence.handlers.directory import Learners
+from services.evidence.handlers.handed_in import followed
 from services.evidence.tables import merges, people, roster
 from services.evidence.tables.pieces import ERASURE_LOCK
 from shared.contracts import EVIDENCE_RECORDED, EvidenceRecorded, IdentityMerged, Touched
@@ -139,7 +140,8 @@ class Merging:
         ]  # fmt: skip
         # The learners' own event stands before those that take the pieces back: readers know why they go.
         identity = merged(tenant, shard_of(tenant, told_as.learner, self._log.shards), time, told_as, undone=undone)
-        everything: list[Draft] = [*drafts, identity, *away_drafts]
+        ungraded = await followed(connection, tenant, [away, to], self._log.shards)
+        everything: list[Draft] = [*drafts, identity, *away_drafts, *ungraded]
         await self._counts.add_events(connection, tenant, len(everything))
         changed = await roster.upsert(connection, tenant, facts)
         news = [fact for fact in facts if (fact.kind, fact.key) in changed]

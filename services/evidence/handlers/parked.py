@@ -11,6 +11,7 @@ import msgspec
 
 from services.evidence.handlers.alignment import Realigner
 from services.evidence.handlers.directory import Competencies
+from services.evidence.handlers.handed_in import HandIns
 from services.evidence.handlers.intake import READERS, Intake
 from services.evidence.tables import alignments, curriculum, quarantine
 from shared.consumer import Settle, ShardBatch, Write
@@ -78,14 +79,18 @@ class Releaser:
     """
     Takes parked pieces through the normal intake, in order of receipt, once what they wait for is known.
 
-    Applies new versions of the alignment map: to what waits for them, then to what stands by an earlier one.
+    Applies new versions of the alignment map: to what waits for them, then to what stands by an earlier one, last to handed-in
+    work that has no grade yet.
     """
 
-    def __init__(self, database: Database, intake: Intake, competencies: Competencies, realigner: Realigner) -> None:
+    def __init__(
+        self, database: Database, intake: Intake, competencies: Competencies, realigner: Realigner, hand_ins: HandIns
+    ) -> None:
         self._database = database
         self._intake = intake
         self._competencies = competencies
         self._realigner = realigner
+        self._hand_ins = hand_ins
         self._awake = asyncio.Event()
 
     def wake(self) -> None:
@@ -128,6 +133,7 @@ class Releaser:
                     break
                 await self._take(rows)
             if await self._realigner.apply(tenant, source, id, alignments.decode_targets(targets)):
+                await self._hand_ins.realign(tenant, source, id)
                 done.append((tenant, id, source, effective_from, version))
         if done:
             async with self._database.connection() as connection:

@@ -17,8 +17,10 @@ import asyncpg
 from services.evidence.domain.decisions import Decision, Outcome, decide
 from services.evidence.domain.evidence import Submission
 from services.evidence.handlers.counting import IntakeCounts
+from services.evidence.handlers.handed_in import graded
 from services.evidence.handlers.storing import ForestNotLocked, load, people_of, store
 from services.evidence.tables import merges, pieces, premises, statements
+from services.evidence.tables.premises import Premises
 from services.evidence.tables.statements import Row as StatementRow
 from shared.crash_points import reach
 from shared.database import Connection, Database
@@ -218,11 +220,12 @@ class Writer:
         submissions = [submission for waiting in group for submission in waiting.submissions]
         now = datetime.datetime.now(datetime.UTC)
         async with self.counts.storing() as refused, self._database.transaction() as connection:
-            has_moved = await self._refuse_outdated(connection, submissions)
+            held = await self._refuse_outdated(connection, submissions)
             if not await statements.add(connection, [row for waiting in group for row in waiting.statements]):
                 raise KnownStatements
             known = await load(connection, submissions, forests)
             decision = decide(submissions, known, utc(now))
+            decision.drafts += await graded(connection, submissions, decision, held.ungraded, self._log.shards)
             again = _tried_again(group)
             await self.counts.add(connection, refused, submissions, decision, again=again, now=now)
             appended = await append_all(connection, [(self._log, decision.drafts)])
@@ -230,18 +233,18 @@ class Writer:
             reach("evidence.appended")
             ways = {id(submission): waiting.way for waiting in group for submission in waiting.submissions}
             await store(connection, decision, positions, ways, now)
-            if has_moved:
+            if held.moves:
                 await merges.set_homes(connection, people_of(decision))
             reach("evidence.stored")
         reach("evidence.committed")
         self._written(appended)
         return self._placed(decision, positions)
 
-    async def _refuse_outdated(self, connection: Connection, submissions: Sequence[Submission]) -> bool:
+    async def _refuse_outdated(self, connection: Connection, submissions: Sequence[Submission]) -> Premises:
         """
         Refuse what rests on what is no more: an erased learner, an identity that moved, an earlier alignment map.
 
-        Until this transaction ends, nobody erases, moves or publishes. Return whether any identity moved before.
+        Until this transaction ends, nobody erases, moves or publishes. Return what holds.
         """
         seen = {submission.command.tenant: submission.moves for submission in submissions}
         maps = {(s.command.tenant, s.map_seen) for s in submissions if s.map_seen is not None}
@@ -259,7 +262,7 @@ class Writer:
         stale = {tenant for tenant, version in maps if version != found.maps.get(tenant, 0)}
         if stale:
             raise StaleAlignment(stale)
-        return bool(found.moves)
+        return found
 
     def _placed(self, decision: Decision, positions: Sequence[int]) -> list[tuple[Outcome, str | None]]:
         name, generations, drafts = self._log.name, self._generations, decision.drafts

@@ -55,6 +55,17 @@ async def events(connection: Connection, tenant: str, people: People) -> list[as
     )
 
 
+async def handed_in(connection: Connection, tenant: str, people: People) -> list[asyncpg.Record]:
+    """Return on which activities a learner's sources said that work was handed in or graded, when last, and if it waits."""
+    return await connection.fetch(
+        "select h.source, h.activity, h.stamp as at, h.waits from handed_in h"
+        " join unnest($2::text[], $3::text[]) k (source, source_id) using (source, source_id)"
+        " where h.tenant = $1 order by h.source, h.activity",
+        tenant,
+        *columns(people, 2),
+    )
+
+
 async def roster(connection: Connection, tenant: str, learner: str) -> tuple[list[bytes], list[asyncpg.Record]]:
     """Return what the roster tells of a learner, and the groups that the learner is in."""
     facts = await connection.fetch(

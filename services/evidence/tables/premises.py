@@ -10,11 +10,15 @@ from shared.database import Connection, columns
 
 
 class Premises(NamedTuple):
-    """Whether any learner was ever erased; by tenant how often identities moved, and the version of the map, where any."""
+    """
+    Whether any learner was ever erased; by tenant how often identities moved, and the version of the map, where any; and of
+    which tenants handed-in work waits for a grade.
+    """
 
     has_erased: bool
     moves: dict[str, int]
     maps: dict[str, int]
+    ungraded: frozenset[str]
 
 
 async def hold(connection: Connection, tenants: Iterable[str], of_maps: Iterable[str]) -> None:
@@ -37,10 +41,12 @@ async def read(connection: Connection, tenants: Sequence[str], of_maps: Sequence
     row = await connection.fetchrow(
         "select exists (select from erased_learner) erased,"
         " (select json_object_agg(tenant, moves) from identity_move where tenant = any($1)) moves,"
-        " (select json_object_agg(tenant, version) from alignment_head where tenant = any($2)) maps",
+        " (select json_object_agg(tenant, version) from alignment_head where tenant = any($2)) maps,"
+        " array(select t from unnest($1::text[]) t where exists"
+        "   (select from handed_in h where h.tenant = t and h.waits)) ungraded",
         tenants,
         of_maps,
     )
     assert row is not None
     moves, maps = (json.loads(row[name] or "{}") for name in ("moves", "maps"))
-    return Premises(row["erased"], moves, maps)
+    return Premises(row["erased"], moves, maps, frozenset(row["ungraded"]))

@@ -241,6 +241,22 @@ kept_event = sa.Table(
     sa.Index("kept_event_people", "people", postgresql_using="gin"),
 )
 
+handed_in = sa.Table(
+    "handed_in",
+    metadata,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("source", _TEXT, primary_key=True),
+    sa.Column("source_id", _TEXT, primary_key=True),
+    sa.Column("activity", _TEXT, primary_key=True),
+    # Of the newest that was said of the work.
+    sa.Column("stamp", _TEXT, nullable=False),
+    sa.Column("waits", sa.Boolean, nullable=False),
+    # The data of the last event of the work, and how many it has.
+    sa.Column("told", sa.LargeBinary),
+    sa.Column("tellings", sa.Integer, nullable=False, server_default="0"),
+)
+sa.Index("handed_in_waits", handed_in.c.tenant, handed_in.c.activity, postgresql_where=handed_in.c.waits)
+
 revision_group = sa.Table(
     "revision_group",
     metadata,

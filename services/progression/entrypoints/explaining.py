@@ -7,6 +7,8 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
 from services.progression.handlers.explaining import explain
+from services.progression.handlers.supporting import ungraded_of
+from services.progression.policy.phrases import Language
 from shared.database import Database
 from shared.errors import NotFound
 from shared.events import utc
@@ -22,12 +24,14 @@ def explaining_router(database: Database, settings: Settings) -> APIRouter:
 
     @router.get("/v1/learners/{learner}/competencies/{competency:path}/explanation")
     async def explanation(
-        learner: str, competency: str, caller: Caller, as_of: AsOf = None, tenant: str | None = None
-    ) -> dict[str, Any]:
+        learner: str, competency: str, caller: Caller, as_of: AsOf = None, tenant: str | None = None,
+        language: Language = "en",
+    ) -> dict[str, Any]:  # fmt: skip
         """
         The evidence with its weights, every rule with whether it is met, what is missing, the smallest change.
 
-        `tenant` is for a service that has checked who may see this.
+        Staff who see support (scope `decisions:write`) are told under `ungraded` which handed-in work waits for a grade now, in
+        words of `language`. `tenant` is for a service that has checked who may see this.
         """
         if tenant is not None:
             caller.require("service")
@@ -37,9 +41,12 @@ def explaining_router(database: Database, settings: Settings) -> APIRouter:
         found = await explain(database, settings.shards, (tenant or caller.tenant, learner, competency), at)
         if found is None:
             raise NotFound("nothing is recorded of this competency of this learner")
-        return {
+        answer = {
             "learner": learner, "competency": competency, **msgspec.to_builtins(found.explanation),
             "policy": msgspec.to_builtins(found.policy), "framework": found.framework, "as_of": at,
         }  # fmt: skip
+        if "decisions:write" in caller.scopes and at is None:
+            answer["ungraded"] = await ungraded_of(database, tenant or caller.tenant, learner, competency, language)
+        return answer
 
     return router

@@ -10,6 +10,7 @@ from services.progression.decisions import SupportDecided, SupportOutcome
 from services.progression.entrypoints.deciding import role_of
 from services.progression.handlers.judgements import Judgements
 from services.progression.handlers.supporting import open_support, support_of
+from services.progression.policy.phrases import Language
 from shared.database import Database
 from shared.web import Caller
 
@@ -38,17 +39,23 @@ def supporting_router(database: Database, judgements: Judgements) -> APIRouter:
         owner: Role | None = None,
         after: Annotated[str, Query(max_length=100)] = "",
         limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT_MAX,
+        language: Language = "en",
     ) -> dict[str, Any]:
-        """What is suggested and open, learner by learner; `next` goes on from here, null at the end."""
+        """
+        What is suggested and open, learner by learner, with the cause in words; `next` goes on from here, null at the end.
+        """
         caller.require("decisions:write")
-        found, next_ = await open_support(database, caller.tenant, after, limit, owner)
+        found, next_ = await open_support(database, caller.tenant, after, limit, owner, language)
         return {"items": found, "next": next_}
 
     @router.get("/v1/learners/{learner}/support")
-    async def support(learner: str, caller: Caller) -> dict[str, Any]:
-        """What is suggested of a learner; where there is enough evidence; and the smallest that could settle the rest."""
+    async def support(learner: str, caller: Caller, language: Language = "en") -> dict[str, Any]:
+        """
+        What is suggested of a learner; which handed-in work waits for a grade; where there is enough evidence; and the
+        smallest that could settle the rest.
+        """
         caller.require("decisions:write")
-        return {"learner": learner, **await support_of(database, caller.tenant, learner)}
+        return {"learner": learner, **await support_of(database, caller.tenant, learner, language)}
 
     @router.post("/v1/learners/{learner}/support/close", status_code=201)
     async def close(learner: str, body: Closing, caller: Caller) -> dict[str, Any]:

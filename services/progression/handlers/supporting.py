@@ -9,8 +9,9 @@ from services.progression.handlers.histories import History
 from services.progression.handlers.memory import unpack_key, unpack_learner
 from services.progression.inputs import Key, valid_pieces
 from services.progression.journal import unpack_entries
-from services.progression.learner import LearnerState
+from services.progression.learner import HandedIn, LearnerState
 from services.progression.policy import Policy, policy_from
+from services.progression.policy.phrases import Language, phrases
 from services.progression.probing import smallest_change
 from services.progression.settled import is_settled
 from services.progression.standing import rule_of
@@ -25,26 +26,29 @@ LEARNERS_A_PAGE = 5_000
 
 
 async def open_support(
-    database: Database, tenant: str, after: str, limit: int, owner: str | None
+    database: Database, tenant: str, after: str, limit: int, owner: str | None, language: Language
 ) -> tuple[list[dict[str, Any]], str | None]:
     """
     Return what is open for learners behind `after`, and the learner to go on behind; None where that was all.
 
-    A learner is given whole: there may be more than `limit`.
+    A learner is given whole: there may be more than `limit`. `text` says the cause in words.
     """
     async with database.connection() as connection:
         rows = await key_states.standings_behind(connection, tenant, after, LEARNERS_A_PAGE, None)
     found: list[dict[str, Any]] = []
     for learner, state in rows:
-        open_ = _suggestions(unpack_learner(state))
+        open_ = _suggestions(unpack_learner(state), language)
         found += [{"learner": learner, **each} for each in open_ if owner in (None, each["owner"])]
         if len(found) >= limit:
             return found, learner
     return found, rows[-1]["learner"] if len(rows) == LEARNERS_A_PAGE else None
 
 
-async def support_of(database: Database, tenant: str, learner: str) -> dict[str, Any]:
-    """Return `suggestions`, `enough` (competencies of which no single test changes the verdict) and `next` evidence."""
+async def support_of(database: Database, tenant: str, learner: str, language: Language) -> dict[str, Any]:
+    """
+    Return `suggestions`, `ungraded` (handed-in work that waits for a grade), `enough` (competencies of which no single test
+    changes the verdict) and `next` evidence.
+    """
     async with database.connection() as connection:
         rows = await key_states.states_of(connection, tenant, learner)
         states = {(tenant, learner, competency): unpack_key(state) for competency, state in rows}
@@ -59,7 +63,20 @@ async def support_of(database: Database, tenant: str, learner: str) -> dict[str,
         for entry in unpack_entries(body):
             held[of, name, competency].take(competency, entry)
     standing = unpack_learner(stored) if stored is not None else LearnerState()
-    return await asyncio.to_thread(_answer, states, held, policies, standing)
+    answer = await asyncio.to_thread(_answer, states, held, policies, standing)
+    works = [_ungraded(work, language) for _, work in sorted(standing.ungraded.items())]
+    return {"suggestions": _suggestions(standing, language), "ungraded": works} | answer
+
+
+async def ungraded_of(
+    database: Database, tenant: str, learner: str, competency: str, language: Language
+) -> list[dict[str, Any]]:
+    """Return the handed-in work on a competency that waits for a grade, the oldest first, with words."""
+    async with database.connection() as connection:
+        stored = await key_states.standing_of(connection, tenant, learner)
+    works = unpack_learner(stored).ungraded.values() if stored is not None else ()
+    found = sorted((work for work in works if competency in work.competencies), key=lambda work: work.since)
+    return [_ungraded(work, language) for work in found]
 
 
 def _answer(
@@ -80,8 +97,19 @@ def _answer(
             if change is not None:
                 following.append({"competency": competency, **change._asdict()})
     following.sort(key=lambda change: (change["pieces"], change["competency"]))
-    return {"suggestions": _suggestions(standing), "enough": enough, "next": following}
+    return {"enough": enough, "next": following}
 
 
-def _suggestions(standing: LearnerState) -> list[dict[str, Any]]:
-    return [{"scope": scope, **msgspec.structs.asdict(open_)} for scope, open_ in standing.support.items()]
+def _suggestions(standing: LearnerState, language: Language) -> list[dict[str, Any]]:
+    say = phrases(language)
+    return [
+        {"scope": scope, **msgspec.structs.asdict(open_), "text": say(f"support.{open_.cause}")}
+        for scope, open_ in standing.support.items()
+    ]
+
+
+def _ungraded(work: HandedIn, language: Language) -> dict[str, Any]:
+    """Return handed-in work as it is answered, with what there is to say of it in words."""
+    text = phrases(language)("ungraded", activity=work.activity, day=work.since[:10])
+    return {"source": work.source, "activity": work.activity, "since": work.since,
+            "competencies": list(work.competencies), "text": text}  # fmt: skip

@@ -191,6 +191,8 @@ class _Writer:
             when.append(say("helps.sign_off", days=say.count(waits.sign_off, "school_day")))
         if waits.placement is not None:
             when.append(say("helps.placement", days=say.count(waits.placement, "school_day")))
+        if waits.ungraded is not None:
+            when.append(say("helps.ungraded", days=say.count(waits.ungraded, "school_day")))
         return say("helps", when=say.join(when, "or")) if when else say("helps.never")
 
     def _pieces(self, pieces: Pieces) -> str:

@@ -23,12 +23,13 @@ class PracticeAlone(Part):
 
 class Waits(Part):
     """
-    School days that a learner may wait for adults: for a `sign_off` that nothing else can stand in for, and for a
-    `placement` on a level that is ready.
+    School days that a learner may wait for adults: for a `sign_off` that nothing else can stand in for, for a
+    `placement` on a level that is ready, and for a grade of handed-in work (`ungraded`).
     """
 
     sign_off: int | None = Field(None, ge=1, le=60)
     placement: int | None = Field(None, ge=1, le=60)
+    ungraded: int | None = Field(None, ge=1, le=60)
 
 
 class Support(Part):

@@ -1,0 +1,110 @@
+"""Statements on handed-in work. What changes rows locks them in the order of their keys, so that writers cannot deadlock."""
+
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from services.evidence.domain.handed_in import HandIn, Work
+from shared.database import Connection, columns
+from shared.events import encode_json
+from shared.handed_in import WorkUngraded
+
+_WORK = "h.tenant, h.source, h.source_id, h.activity, h.stamp, h.waits, h.told, h.tellings, i.learner"
+_OF_LEARNER = " join learner_identity i on i.tenant = h.tenant and i.source = h.source and i.source_id = h.source_id"
+_IN_ORDER = " order by h.tenant, h.source, h.source_id, h.activity for update of h"
+_SAME = "h.tenant = k.tenant and h.source = k.source and h.source_id = k.source_id and h.activity = k.activity"
+
+_decode = msgspec.json.Decoder(WorkUngraded).decode
+
+
+async def say(connection: Connection, tenant: str, source: str, said: Sequence[HandIn]) -> list[Work]:
+    """
+    Store what is said, one for each work, and return the works that it changed.
+
+    What an earlier message said later stays, and so does nothing of somebody who has no identity, or has it no more.
+    """
+    rows = await connection.fetch(
+        "with h as (insert into handed_in as h (tenant, source, source_id, activity, stamp, waits)"
+        "   select $1, $2, k.* from unnest($3::text[], $4::text[], $5::text[], $6::boolean[])"
+        "     k (source_id, activity, stamp, waits) where exists (select from learner_identity i"
+        "       where i.tenant = $1 and i.source = $2 and i.source_id = k.source_id)"
+        "   on conflict (tenant, source, source_id, activity) do update"
+        "     set stamp = excluded.stamp, waits = excluded.waits where excluded.stamp > h.stamp"
+        "       or excluded.stamp = h.stamp and h.waits and not excluded.waits returning h.*)"
+        f" select {_WORK} from h {_OF_LEARNER} order by h.source_id, h.activity",
+        tenant,
+        source,
+        *columns([(one.learner, one.activity, one.stamp, one.waits) for one in said], 4),
+    )
+    return _works(rows)
+
+
+async def grade(connection: Connection, done: Iterable[tuple[str, str, str, str, str]]) -> list[Work]:
+    """Let no work wait that (tenant, source, source id, activity, latest hand-in) grade; return those that did."""
+    rows = await connection.fetch(
+        f"with mine as (select {_WORK} from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])"
+        "     k (tenant, source, source_id, activity, until)"
+        f"   join handed_in h on {_SAME} and h.waits and h.stamp <= k.until {_OF_LEARNER} {_IN_ORDER}),"
+        f" changed as (update handed_in h set waits = false from mine k where {_SAME})"
+        " select distinct on (tenant, source, source_id, activity) tenant, source, source_id, activity, stamp,"
+        "   false as waits, told, tellings, learner from mine",
+        *columns(done, 5),
+    )
+    return _works(rows)
+
+
+async def waiting_of(connection: Connection, tenant: str, learners: Sequence[str]) -> list[Work]:
+    """Return the work of learners that waits, whoever it was told to be of."""
+    rows = await connection.fetch(
+        f"select {_WORK} from handed_in h {_OF_LEARNER}"
+        f" where h.tenant = $1 and h.waits and i.learner = any($2::uuid[]) {_IN_ORDER}",
+        tenant,
+        learners,
+    )
+    return _works(rows)
+
+
+async def waiting_on(connection: Connection, tenant: str, source: str, activity: str) -> list[Work]:
+    """Return the work on an activity that waits, at a source or, where that is empty, at any."""
+    rows = await connection.fetch(
+        f"select {_WORK} from handed_in h {_OF_LEARNER}"
+        f" where h.tenant = $1 and h.waits and h.activity = $3 and $2 in ('', h.source) {_IN_ORDER}",
+        tenant,
+        source,
+        activity,
+    )
+    return _works(rows)
+
+
+async def set_told(connection: Connection, works: Sequence[Work]) -> None:
+    """Store what was told of works."""
+    told = [(*work[:4], None if work.told is None else encode_json(work.told), work.tellings) for work in works]
+    await connection.execute(
+        "update handed_in h set told = k.told, tellings = k.tellings"
+        " from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::int[])"
+        f"   k (tenant, source, source_id, activity, told, tellings) where {_SAME}",
+        *columns(sorted(told, key=itemgetter(0, 1, 2, 3)), 6),
+    )
+
+
+async def erase(connection: Connection, tenant: str, people: Sequence[tuple[str, str]]) -> None:
+    """Delete the work of (source, source id)."""
+    await connection.execute(
+        "delete from handed_in h using unnest($2::text[], $3::text[]) k (source, source_id)"
+        " where h.tenant = $1 and h.source = k.source and h.source_id = k.source_id",
+        tenant,
+        *columns(people, 2),
+    )
+
+
+def _works(rows: Iterable[asyncpg.Record]) -> list[Work]:
+    return [_work(*row) for row in rows]
+
+
+def _work(tenant: str, source: str, source_id: str, activity: str, stamp: str, waits: bool, told: bytes | None,
+          tellings: int, learner: Any) -> Work:  # fmt: skip
+    before = None if told is None else _decode(told)
+    return Work(tenant, source, source_id, activity, stamp, waits, before, tellings, str(learner))

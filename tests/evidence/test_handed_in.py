@@ -1,0 +1,227 @@
+"""Handed-in work: which messages say that it waits for a grade, and that it is told once, however they arrive."""
+
+import itertools
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.evidence.domain.handed_in import HandIn, Work, newest, tell
+from shared.handed_in import UNGRADED, WorkUngraded
+from tests.evidence.builders import item
+from tests.evidence.running import Running, until
+from tests.evidence.test_formats_read import live, read, roster_result, score
+
+LINE = "https://lms.example/line/1"
+PENDING: dict[str, Any] = {"gradingProgress": "PendingManual", "scoreGiven": None, "scoreMaximum": None}
+
+
+def says(form: str, payload: Any) -> tuple[str, str, bool] | None:
+    [reading] = read(form, payload)
+    one = reading.handed_in
+    return None if one is None else (one.learner, one.activity, one.waits)
+
+
+@pytest.mark.parametrize(
+    ("changes", "waits"),
+    [
+        (PENDING, True),
+        ({"gradingProgress": "Pending", "activityProgress": "Submitted"}, True),
+        ({"gradingProgress": "FullyGraded"}, False),
+        ({"gradingProgress": "FullyGraded", "scoreGiven": None, "scoreMaximum": None}, False),
+        ({"gradingProgress": "NotReady", "activityProgress": "Initialized"}, False),
+        ({"gradingProgress": "Pending", "activityProgress": "InProgress"}, None),
+        ({"gradingProgress": "NotReady"}, None),
+        ({"gradingProgress": "Failed"}, None),
+    ],
+)
+def test_an_ags_score_says_whether_handed_in_work_waits(changes: dict[str, Any], waits: bool | None) -> None:
+    assert says("ags", score(**changes)) == (None if waits is None else ("u1", LINE, waits))
+
+
+@pytest.mark.parametrize(
+    ("changes", "waits"),
+    [
+        ({"scoreStatus": "submitted"}, True),
+        ({"scoreStatus": "partially graded"}, True),
+        ({"scoreStatus": "submitted", "inProgress": "true"}, False),
+        ({"scoreStatus": "fully graded"}, False),
+        ({"scoreStatus": "exempt"}, False),
+        ({"scoreStatus": "not submitted", "missing": "true"}, False),
+        ({"scoreStatus": "submitted", "status": "tobedeleted"}, False),
+    ],
+)
+def test_a_oneroster_result_says_whether_it_waits(changes: dict[str, Any], waits: bool) -> None:
+    assert says("oneroster", roster_result(**changes)) == ("ada", "assessmentLineItem:l1", waits)
+
+
+def test_a_oneroster_result_that_names_nobody_says_nothing() -> None:
+    assert says("oneroster", roster_result(status="tobedeleted", student=None)) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "waits"),
+    [
+        ("submission_created", {"workflow_state": "submitted"}, True),
+        ("submission_updated", {"workflow_state": "pending_review"}, True),
+        ("submission_updated", {"workflow_state": "graded"}, False),
+        ("submission_updated", {"workflow_state": "unsubmitted"}, False),
+        ("submission_created", {}, None),
+        ("submission_created", {"workflow_state": "new_in_tomorrows_canvas"}, None),
+        ("quiz_submitted", {"quiz_id": "1", "submission_id": "2"}, None),
+        ("grade_change", {"submission_id": "7", "score": 3, "points_possible": 4, "grading_complete": False}, True),
+        ("grade_change", {"submission_id": "7", "score": 3, "points_possible": 4}, False),
+    ],
+)
+def test_a_canvas_event_says_whether_a_submission_waits(name: str, body: dict[str, Any], waits: bool | None) -> None:
+    event = live(name, **({"assignment_id": "3", "user_id": "5", "student_id": "5"} | body))
+
+    assert says("canvas", event) == (None if waits is None else ("5", "assignment:3", waits))
+
+
+_SAID = st.lists(
+    st.builds(HandIn, st.just("ada"), st.just("essay"), st.sampled_from(["1", "2", "3"]), st.booleans()), min_size=1
+)
+
+
+@given(said=_SAID, seed=st.integers(0, 999))
+def test_what_holds_does_not_depend_on_the_order(said: Sequence[HandIn], seed: int) -> None:
+    mixed = random.Random(seed).sample(said, len(said))
+
+    assert newest(said) == newest([*mixed, *said])
+
+
+def test_work_that_goes_to_another_learner_ends_for_the_one_and_begins_for_the_other() -> None:
+    work = Work("t", "s", "17", "essay", "2026", True, None, 0, "ann")
+    begun, told = tell(work, ("m:1",), 4, "now")
+    again, same = tell(told, ("m:1",), 4, "now")
+    moved, after = tell(told._replace(learner="bea"), ("m:1",), 4, "now")
+    over, _ = tell(after._replace(waits=False), ("m:1",), 4, "now")
+
+    assert ([draft.subject for draft in begun], again, same) == (["ann"], [], told)
+    assert [draft.subject for draft in moved] == ["ann", "bea"]
+    assert [draft.subject for draft in over] == ["bea"]
+    ids = [draft.body for draft in (*begun, *moved, *over)]
+    assert len(set(ids)) == 4
+
+
+# The running service
+
+
+async def stands(service: Running, source: str) -> dict[str, WorkUngraded]:
+    """Return what a reader of the log believes of the work of a source, by learner."""
+    found: dict[str, WorkUngraded] = {}
+    for event in sorted(await service.feed(), key=lambda one: (one["shard"], one["position"])):
+        if event["type"] == UNGRADED and event["data"]["source"] == source:
+            found[event["subject"]] = WorkUngraded(**event["data"])
+    return found
+
+
+async def send(sender: httpx.AsyncClient, *scores: dict[str, Any]) -> None:
+    for one in scores:
+        answer = await sender.post("/v1/intake/ags", json=one)
+        assert answer.json()["items"][0]["status"] != "rejected", answer.text
+
+
+def handed(at: str = "2026-04-16T10:00:00Z", **changes: Any) -> dict[str, Any]:
+    return score(**(PENDING | {"timestamp": at} | changes))
+
+
+def graded(at: str = "2026-04-17T10:00:00Z", **changes: Any) -> dict[str, Any]:
+    return score(timestamp=at, **changes)
+
+
+async def test_in_every_order_and_said_twice_it_comes_to_the_same(service: Running) -> None:
+    messages = [handed(), handed("2026-04-15T10:00:00Z"), graded()]
+    for number, order in enumerate(itertools.permutations(messages)):
+        source = f"urn:order:{number}"
+        await send(service.client(source=source), *order, *order)
+
+        assert [work.waits for work in (await stands(service, source)).values()] in ([], [False]), order
+
+
+async def test_handed_in_again_it_waits_again_and_a_native_score_of_the_same_activity_is_a_grade(
+    service: Running,
+) -> None:
+    source = "urn:again"
+    sender = service.client(source=source)
+    await send(sender, graded("2026-04-10T10:00:00Z"), handed())
+    [waits] = (await stands(service, source)).values()
+    assert (waits.waits, waits.since, waits.competencies) == (True, "2026-04-16T10:00:00.000000Z", ())
+
+    same = {"source": source, "competencies": None, "activity": {"id": LINE}}
+    early = item("n0", learner="u1", occurred_at="2026-04-10T00:00:00Z", **same)
+    other = item("n1", learner="u2", occurred_at="2026-04-20T00:00:00Z", **same)
+    await service.submit(early, other, source=source)
+    assert [work.waits for work in (await stands(service, source)).values()] == [True]
+
+    [answer] = await service.submit(item("n2", learner="u1", occurred_at="2026-04-16T00:00:00Z", **same), source=source)
+    assert answer["status"] == "parked", "no alignment names the activity, and it is a grade all the same"
+    assert [work.waits for work in (await stands(service, source)).values()] == [False]
+
+
+async def test_the_alignment_map_says_what_it_counts_for_also_where_it_comes_later(service: Running) -> None:
+    await service.publish_framework("hand", "1", "2")
+    source = "urn:aligned"
+    await send(service.client(source=source), handed())
+    for competency in ("hand:1", "hand:2"):
+        entry = {"id": LINE, "source": source, "competencies": [{"competency": competency}]}
+        assert (await service.client("policy:write").post("/v1/alignments", json=[entry])).status_code == 200
+
+        async def told(named: str = competency) -> bool:
+            return [work.competencies for work in (await stands(service, source)).values()] == [(named,)]
+
+        await until(told)
+
+
+async def test_it_goes_with_a_merge_comes_back_and_is_forgotten_with_its_learner(service: Running) -> None:
+    source = "urn:merged"
+    sender, admin = service.client(source=source), service.client()
+    await send(sender, handed(userId="ann"), handed(userId="bea", lineItem="https://lms.example/line/2"))
+    ann, bea = [
+        (await admin.get("/v1/learners", params={"source": source, "source_id": one})).json()["learner"]
+        for one in ("ann", "bea")
+    ]
+    merge = (await admin.post(f"/v1/learners/{ann}/merge", json={"into": bea, "reason": "same"})).json()
+    merged = {learner: work.waits for learner, work in (await stands(service, source)).items()}
+    held = (await admin.get(f"/v1/learners/{bea}/holdings")).json()["handed_in"]
+    assert (await admin.post(f"/v1/merges/{merge['merge']}/undo")).status_code == 200
+    undone = await stands(service, source)
+
+    assert merged == {ann: False, bea: True}
+    assert sorted((one["activity"][-1], one["waits"]) for one in held) == [("1", True), ("2", True)]
+    assert (undone[ann].waits, undone[ann].activity) == (True, LINE)
+
+    assert (await admin.delete(f"/v1/learners/{ann}")).status_code == 200
+    rows = await service.rows("select source_id from handed_in where tenant = 'demo' and source = $1", source)
+    assert [row["source_id"] for row in rows] == ["bea"]
+    assert ann not in await stands(service, source)
+
+
+async def test_own_line_items_and_what_is_dated_ahead_are_not_waited_for(service: Running) -> None:
+    source, own = "urn:own", "https://lms.example/line/own"
+    admin = service.client("admin records:read evidence:write policy:write")
+    noted = await admin.post("/v1/own-activities", json={"activities": [own]})
+    sender = service.client(source=source)
+    await send(sender, handed("2126-04-16T10:00:00Z", userId="ahead"))
+    answer = await sender.post("/v1/intake/ags", json=handed(lineItem=own))
+
+    assert (noted.status_code, answer.json()["items"][0]["reason"]) == (200, "own_passback"), noted.text
+    assert await stands(service, source) == {}
+
+
+async def test_what_is_received_and_what_is_in_the_log_still_add_up(service: Running) -> None:
+    source = "urn:counted"
+    await send(service.client(source=source), handed(), graded(), handed("2026-04-18T10:00:00Z"))
+    found = (await service.client().post("/v1/reconciliation")).json()["items"]
+    [day] = await service.rows(
+        "select sum(accepted + duplicate + parked + rejected)::int n from source_day where source = $1", source
+    )
+
+    assert [(one["stage"], one["difference"]) for one in found if one["difference"]] == []
+    assert {one["stage"] for one in found} == {"received", "logged"}
+    assert day["n"] == 1, "the score alone is an item; that work waits is an event which no item brought"
