@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -117,7 +118,7 @@ async def stands(service: Running, source: str) -> dict[str, WorkUngraded]:
     found: dict[str, WorkUngraded] = {}
     for event in sorted(await service.feed(), key=lambda one: (one["shard"], one["position"])):
         if event["type"] == UNGRADED and event["data"]["source"] == source:
-            found[event["subject"]] = WorkUngraded(**event["data"])
+            found[event["subject"]] = msgspec.convert(event["data"], WorkUngraded)
     return found
 
 
