@@ -7,7 +7,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -88,6 +88,11 @@ class Topic:
         async with self.replicas() as pids:
             return await self._measure(events, pids)
 
+    async def take_in(self) -> None:
+        """Fold all that is in the topic, unmeasured: it may be one batch."""
+        async with self.replicas():
+            await self._all_folded()
+
     async def fold_shared(self, shape: Shape, replicas: int) -> Folded:
         """
         Fill the topic and fold it with so many replicas, which share the shards from the first event on.
@@ -162,22 +167,32 @@ class Topic:
 
     async def _measure(self, events: int, pids: dict[str, int]) -> Folded:
         pids = {name: self.stack.pids[name] for name in ("kafka", "postgres")} | pids
-        connection = await asyncpg.connect(self.settings.progression_database)
-        deadline = time.monotonic() + DRAIN_S
         before = self._appended - events
         started, first, usage = 0.0, 0, Usage(pids)
+
+        def look(folded: int) -> None:
+            nonlocal started, first, usage
+            if folded > before and not started:
+                started, first, usage = time.perf_counter(), folded, Usage(pids)
+
+        await self._all_folded(look)
+        counted = self._appended - first
+        cpu = _joined(usage.cpu_us_per_event(counted))
+        return Folded(counted / (time.perf_counter() - started), cpu, usage.other_load())
+
+    async def _all_folded(self, look: Callable[[int], None] = lambda folded: None) -> None:
+        """Wait until all is folded and what it tells is sent; `look` is told now and then how much is folded."""
+        connection = await asyncpg.connect(self.settings.progression_database)
+        deadline = time.monotonic() + DRAIN_S
         try:
             while time.monotonic() < deadline:
                 folded = await connection.fetchval("select sum(pos)::bigint from consumer_shard")
-                if folded > before and not started:
-                    started, first, usage = time.perf_counter(), folded, Usage(pids)
+                look(folded)
                 if folded == self._appended and not await connection.fetchval(
                     "select sum(h.pos - c.pos) from log_head h join relay_cursor c using (log, shard)"
                     " where log in ('progression', 'advancement')"
                 ):
-                    counted = self._appended - first
-                    cpu = _joined(usage.cpu_us_per_event(counted))
-                    return Folded(counted / (time.perf_counter() - started), cpu, usage.other_load())
+                    return
                 await asyncio.sleep(0.02)
         finally:
             await connection.close()
@@ -204,7 +219,7 @@ async def prepared_topic(
             await topic.decide(policy, shape.competencies)
         if shape.known:
             await topic.fill(dataclasses.replace(shape, events=shape.learners), in_turn=True)
-            await topic.fold(shape.learners)
+            await topic.take_in()
         if not empty:
             await topic.fill(shape)
         yield topic

@@ -52,7 +52,7 @@ def render(result: Mapping[str, Any]) -> dict[Path, str]:
     head = [
         "# Performance",
         "",
-        f"Measured on {result['measured']} by `make performance`, which writes this page; do not edit it.",
+        f"Figures as of {result['measured']}; `make performance` measures every section and writes this page, so do not edit it.",
         "",
         *table(("machine", ""), result["machine"].items()),
         "",
