@@ -100,7 +100,9 @@ def test_it_is_over_with_the_school_year_and_work_of_a_year_that_is_over_is_neve
     assert outcomes(journal) == ["ungraded", "year_ended"]
     assert journal.learners["school", "ada"].ungraded == {}
 
-    journal.fold([work("old")]).fold([ClockTicked("ada", "2026-09-10T00:00:00.000000Z")])
+    journal.fold([work("old")])
+    assert journal.learners["school", "ada"].ungraded == {}
+    journal.fold([ClockTicked("ada", "2026-09-10T00:00:00.000000Z")])
     assert outcomes(journal) == ["ungraded", "year_ended"]
 
 
