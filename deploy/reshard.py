@@ -248,13 +248,12 @@ async def _look(connection: Connection) -> Installed:
     live = "true"
     if await connection.fetchval("select to_regclass('log_head')"):
         heads = [Head(*row) for row in await connection.fetch("select log, shard, generation, pos from log_head")]
-    if await connection.fetchval("select to_regclass('activation')"):
-        unswept = await connection.fetchval("select count(*) from activation where not swept")
     if await connection.fetchval("select to_regclass('read_model')"):
         live = "consumer in (select 'reporting-' || name || '-v' || live from read_model)"
     rows = await connection.fetch(f"select consumer, log, shard, pos from consumer_shard where {live}")
     folded = [Folded(*row) for row in rows]
     if await connection.fetchval("select to_regclass('activation')"):
+        unswept = await connection.fetchval("select count(*) from activation where not swept")
         inbox = await connection.fetch("select consumer, $1::text, shard, inbox_pos from consumer_shard", INBOX)
         folded += [Folded(*row) for row in inbox]
     return Installed(heads, folded, unswept)

@@ -60,6 +60,16 @@ class Identity(msgspec.Struct, frozen=True):
         if not self.scopes.intersection(scopes):
             raise Forbidden(f"needs scope {' or '.join(scopes)}")
 
+    def tenant_asked(self, tenant: str | None, *scopes: str) -> str:
+        """
+        Return the tenant that is asked of: the caller's own, which takes one of the scopes, or that which another service names.
+
+        Raises:
+            Forbidden: it has none of the scopes, or names a tenant and is no service.
+        """
+        self.require(*(scopes if tenant is None else ("service",)))
+        return tenant or self.tenant
+
 
 class ApiKeys(Protocol):
     """Who knows the API keys of learning systems."""

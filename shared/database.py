@@ -198,23 +198,30 @@ async def upsert_rows(
     Insert rows of all columns of a table, `types` in their order, with an `on conflict` clause; each key once.
 
     Return how many rows that inserted or changed.
-
-    Few go as arrays in one statement. Many go by COPY into a temporary table first: asyncpg asks of every element of an
-    array whether it is one too, which costs three times the Python of a COPY. Sorted rows touch the index in order.
     """
     if not rows:
         return 0
+    source, arguments = await incoming(connection, f"{table}_in", f"like {table}", types, rows)
+    done = await connection.execute(f"insert into {table} select * from {source} {conflict}", *arguments)
+    return int(done.rpartition(" ")[2])
+
+
+async def incoming(
+    connection: Connection, name: str, shape: str, types: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> tuple[str, list[list[Any]]]:
+    """
+    Return what a statement reads rows from, and the arguments that it then has first; the columns are of `types`.
+
+    Few rows go as arrays in the statement. Many go by COPY into a temporary table of the `name` and `shape`, made once a
+    session: asyncpg asks of every element of an array whether it is one too, which costs three times the Python of a COPY.
+    Sorted rows touch an index in order.
+    """
     if len(rows) <= ARRAY_ROWS_MAX:
         arrays = ", ".join(f"${number}::{type}[]" for number, type in enumerate(types, start=1))
-        done = await connection.execute(
-            f"insert into {table} select * from unnest({arrays}) {conflict}", *columns(rows, len(types))
-        )
-        return int(done.rpartition(" ")[2])
-    incoming = f"{table}_in"
-    await connection.execute(f"create temporary table if not exists {incoming} (like {table}) on commit delete rows")
-    await connection.copy_records_to_table(incoming, records=rows)
-    done = await connection.execute(f"insert into {table} select * from {incoming} {conflict}")
-    return int(done.rpartition(" ")[2])
+        return f"unnest({arrays})", columns(rows, len(types))
+    await connection.execute(f"create temporary table if not exists {name} ({shape}) on commit delete rows")
+    await connection.copy_records_to_table(name, records=rows)
+    return name, []
 
 
 def columns(rows: Iterable[Sequence[Any]], count: int) -> list[list[Any]]:

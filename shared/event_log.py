@@ -18,6 +18,7 @@ from shared.database import Connection, columns
 from shared.errors import InvalidEvent, Unavailable
 from shared.events import Draft, placed, tombstone
 from shared.row_security import keep_rows_apart, rows_of
+from shared.shards import shards_fault
 from shared.tenancy import current_tenant
 
 PAGE_BYTES = 4 << 20
@@ -101,11 +102,9 @@ class EventLog:
             Unavailable: the log was installed with another number of shards.
         """
         installed = await connection.fetchval("select count(*) from log_head where log = $1", self.name)
-        if installed not in (0, self.shards):
-            raise Unavailable(
-                f"ATTAIN_SHARDS is {self.shards}, but log {self.name} was installed with {installed} shards:"
-                " set it to that number, which only `reshard` changes"
-            )
+        fault = shards_fault(f"log {self.name} was installed with", installed, self.shards)
+        if fault:
+            raise Unavailable(fault)
         for table in ("log_head", "relay_cursor"):
             await connection.execute(
                 f"insert into {table} (log, shard) select $1, s from generate_series(0, $2 - 1) s"

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from shared.database import Connection, columns
 from shared.errors import Conflict, Unavailable
+from shared.shards import shards_fault
 
 
 class Place(NamedTuple):
@@ -65,11 +66,9 @@ async def prepare(connection: Connection, consumer: str, log: str, shards: int) 
         Unavailable: it was installed with another number of shards.
     """
     installed = await connection.fetchval("select count(*) from consumer_shard where consumer = $1", consumer)
-    if installed not in (0, shards):
-        raise Unavailable(
-            f"ATTAIN_SHARDS is {shards}, but consumer {consumer} was installed with {installed} shards:"
-            " set it to that number, which only `reshard` changes"
-        )
+    fault = shards_fault(f"consumer {consumer} was installed with", installed, shards)
+    if fault:
+        raise Unavailable(fault)
     await connection.execute(
         "insert into consumer_shard (consumer, shard, log) select $1, s, $2 from generate_series(0, $3 - 1) s"
         " on conflict do nothing",

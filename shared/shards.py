@@ -17,6 +17,13 @@ def shard_of(tenant: str, subject: str, shards: int) -> int:
     return (int(murmur2(f"{tenant}|{subject}".encode())) & 0x7FFFFFFF) % shards
 
 
+def shards_fault(what: str, installed: int, wanted: int) -> str:
+    """Return what is wrong with the setting where `what` so many shards (0: none yet), such as "its database has"; else empty."""
+    if installed in (0, wanted):
+        return ""
+    return f"ATTAIN_SHARDS is {wanted}, but {what} {installed} shards: set it to that, which only `reshard` changes"
+
+
 NAMESPACE = uuid.UUID("0b8a8d3e-6f0e-5d0c-9f43-5f1d6a1f7a11")
 _namespace = hashlib.sha1(NAMESPACE.bytes, usedforsecurity=False)
 

@@ -18,6 +18,7 @@ from shared.kafka_security import security
 from shared.migrate import configuration
 from shared.row_security import SERVICE_ROLE, TENANT_ROLE
 from shared.settings import Settings, settings
+from shared.shards import shards_fault
 
 KEY_BYTES_MIN = 32
 FILES = (
@@ -122,7 +123,9 @@ async def _fault_of_schema(service: str, read: Settings) -> str:
     finally:
         await database.close()
     return (
-        fault or schema_fault(service, there, allow_newer=read.allow_newer_schema) or shards_fault(shards, read.shards)
+        fault
+        or schema_fault(service, there, allow_newer=read.allow_newer_schema)
+        or shards_fault("its database has", shards, read.shards)
     )
 
 
@@ -152,13 +155,6 @@ def schema_fault(service: str, there: str | None, *, allow_newer: bool) -> str:
         f"its database has schema {there}, which is newer than this version ({wanted}): run the newer version,"
         " or, to roll back, set ATTAIN_ALLOW_NEWER_SCHEMA=true"
     )
-
-
-def shards_fault(installed: int, wanted: int) -> str:
-    """Return what is wrong with the setting for a database of so many shards (0: not started yet); empty if nothing is."""
-    if installed in (0, wanted):
-        return ""
-    return f"ATTAIN_SHARDS is {wanted}, but its database has {installed} shards: set it to that, which only `reshard` changes"
 
 
 def _variable(name: str) -> str:

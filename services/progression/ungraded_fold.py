@@ -14,14 +14,12 @@ import msgspec
 from services.progression.learner import HandedIn, LearnerState
 from services.progression.levels import LevelTerms
 from services.progression.policy.support import Support
-from services.progression.support_fold import SupportFold
+from services.progression.support_fold import UNGRADED, SupportFold
 from services.progression.telling import Teller, Told
 from services.progression.work import TRIED, school_year
 from shared.handed_in import WorkUngraded
 from shared.school_calendar import local_day, midnight_after
 
-UNGRADED = "ungraded"
-"""The cause of a suggestion: one for all the work of a competency that has waited too long."""
 _DEFAULT = Support()
 
 

@@ -34,6 +34,16 @@ def test_a_good_token_says_who_and_what_for(local: Settings) -> None:
         identity.require("policy:write", "service")
 
 
+def test_a_tenant_that_is_named_is_for_services_and_ones_own_takes_a_scope() -> None:
+    service, reader = Identity("s", "attain", frozenset({"service"})), Identity("r", "t", frozenset({"records:read"}))
+
+    assert service.tenant_asked("other", "records:read") == "other"
+    assert reader.tenant_asked(None, "records:read", "admin") == "t"
+    for caller, tenant in ((reader, "other"), (reader, "t"), (service, None)):
+        with pytest.raises(Forbidden):
+            caller.tenant_asked(tenant, "records:read")
+
+
 @pytest.mark.parametrize(
     "changes",
     [

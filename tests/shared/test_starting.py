@@ -10,7 +10,8 @@ from alembic.script import ScriptDirectory
 
 from shared.migrate import configuration
 from shared.settings import Settings
-from shared.starting import fault_of, schema_fault, shards_fault
+from shared.shards import shards_fault
+from shared.starting import fault_of, schema_fault
 
 DATABASE = "postgresql://attain@127.0.0.1:1/attain_evidence"
 
@@ -133,7 +134,9 @@ def test_migrations_of_a_service_are_one_line(service: str) -> None:
 
 
 def test_another_number_of_shards_than_the_databases_is_refused_by_the_name_of_the_setting():
-    assert shards_fault(0, 8) == shards_fault(8, 8) == ""
-    assert shards_fault(16, 8) == (
+    has = "its database has"
+
+    assert shards_fault(has, 0, 8) == shards_fault(has, 8, 8) == ""
+    assert shards_fault(has, 16, 8) == (
         "ATTAIN_SHARDS is 8, but its database has 16 shards: set it to that, which only `reshard` changes"
     )

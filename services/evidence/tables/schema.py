@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID
 
+from services.evidence.tables import people_schema
 from shared import clock, consumer, event_log, reconciliation, tenant_limits
 from shared.row_security import keep_rows_apart
 
@@ -12,6 +13,7 @@ consumer.define_tables(metadata)
 reconciliation.define_tables(metadata)
 clock.define_tables(metadata)
 tenant_limits.define_tables(metadata)
+people_schema.define_tables(metadata)
 
 _TEXT = sa.Text(collation="C")
 _INSTANT = sa.DateTime(timezone=True)
@@ -50,34 +52,6 @@ sa.Index(
 sa.Index(
     "evidence_target", evidence.c.target, postgresql_where=evidence.c.target.isnot(None)
 )  # few pieces have one, so plain evidence pays for one index only
-
-learner_identity = sa.Table(
-    "learner_identity",
-    metadata,
-    sa.Column("tenant", _TEXT, primary_key=True),
-    sa.Column("source", _TEXT, primary_key=True),
-    sa.Column("source_id", _TEXT, primary_key=True),
-    sa.Column("learner", UUID, nullable=False),
-    sa.Column("name", _TEXT),
-    # The learner that it was of before a merge that is in force.
-    sa.Column("home", UUID),
-)
-sa.Index("learner_identity_learner", learner_identity.c.tenant, learner_identity.c.learner)
-sa.Index("learner_identity_source_id", learner_identity.c.tenant, learner_identity.c.source_id)
-sa.Index(
-    "learner_identity_name",
-    learner_identity.c.tenant,
-    sa.text('lower(name) collate "C"'),
-    postgresql_where=learner_identity.c.name.isnot(None),
-)
-
-erased_learner = sa.Table(
-    "erased_learner",
-    metadata,
-    sa.Column("tenant", _TEXT, primary_key=True),
-    sa.Column("learner", UUID, primary_key=True),
-    sa.Column("erased_at", _INSTANT, nullable=False),
-)
 
 competency = sa.Table(
     "competency",
@@ -175,29 +149,10 @@ source_day = sa.Table(
     sa.Column("tenant", _TEXT, primary_key=True),
     # Empty for what was refused before its source could be read.
     sa.Column("source", _TEXT, primary_key=True),
-    # Of arrival, in UTC.
+    # Of arrival, in the time zone of the tenant.
     sa.Column("day", sa.Date, primary_key=True),
     sa.Column("slot", sa.Integer, primary_key=True),
     *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("accepted", "duplicate", "parked", "rejected")),
-)
-
-roster_fact = sa.Table(
-    "roster_fact",
-    metadata,
-    sa.Column("tenant", _TEXT, primary_key=True),
-    sa.Column("kind", _TEXT, primary_key=True),
-    sa.Column("key", _TEXT, primary_key=True),
-    sa.Column("subject", _TEXT, nullable=False),
-    sa.Column("data", sa.LargeBinary, nullable=False),
-)
-
-roster_group = sa.Table(
-    "roster_group",
-    metadata,
-    sa.Column("tenant", _TEXT, primary_key=True),
-    sa.Column("group_id", _TEXT, primary_key=True),
-    sa.Column("learner", UUID, primary_key=True),
-    sa.Column("value", _TEXT, nullable=False),
 )
 
 xapi_statement = sa.Table(
@@ -267,36 +222,6 @@ revision_group = sa.Table(
     sa.Column("state", sa.LargeBinary, nullable=False),
 )
 
-learner_merge = sa.Table(
-    "learner_merge",
-    metadata,
-    sa.Column("merge_id", UUID, primary_key=True),
-    sa.Column("tenant", _TEXT, nullable=False),
-    sa.Column("merged", UUID, nullable=False),
-    sa.Column("kept", UUID, nullable=False),
-    sa.Column("reason", _TEXT, nullable=False),
-    sa.Column("merged_by", _TEXT, nullable=False),
-    sa.Column("merged_at", _INSTANT, nullable=False),
-    sa.Column("undone_by", _TEXT),
-    sa.Column("undone_at", _INSTANT),
-    # Which enrolments it moved.
-    sa.Column("left_classes", sa.ARRAY(_TEXT), nullable=False, server_default="{}"),
-    sa.Column("joined_classes", sa.ARRAY(_TEXT), nullable=False, server_default="{}"),
-)
-_IN_FORCE = learner_merge.c.undone_at.is_(None)
-sa.Index(
-    "learner_merge_merged", learner_merge.c.tenant, learner_merge.c.merged, unique=True, postgresql_where=_IN_FORCE
-)
-sa.Index("learner_merge_kept", learner_merge.c.tenant, learner_merge.c.kept, postgresql_where=_IN_FORCE)
-
-identity_move = sa.Table(
-    "identity_move",
-    metadata,
-    sa.Column("tenant", _TEXT, primary_key=True),
-    # How often identities of the tenant went from one learner to another: what is cached of them is of one number.
-    sa.Column("moves", sa.BigInteger, nullable=False),
-)
-
 api_key = sa.Table(
     "api_key",
     metadata,
@@ -334,16 +259,4 @@ own_activity = sa.Table(
     sa.Column("activity", _TEXT, primary_key=True),
     sa.Column("noted_by", _TEXT, nullable=False),
     sa.Column("noted_at", _INSTANT, nullable=False, server_default=sa.text("now()")),
-)
-
-rollover = sa.Table(
-    "rollover",
-    metadata,
-    sa.Column("tenant", _TEXT, primary_key=True),
-    sa.Column("session", _TEXT, primary_key=True),
-    # JSON: the (kind, key) of each fact of the roster that it ended.
-    sa.Column("ended", sa.LargeBinary, nullable=False),
-    sa.Column("done_by", _TEXT, nullable=False),
-    sa.Column("done_at", _INSTANT, nullable=False, server_default=sa.text("now()")),
-    sa.Column("undone_at", _INSTANT),
 )

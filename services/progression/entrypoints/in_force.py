@@ -23,10 +23,7 @@ def in_force_router(database: Database) -> APIRouter:
 
         Sentences and what is asked are in `language`. `tenant` is for a service that has checked who asks.
         """
-        if tenant is not None:
-            caller.require("service")
-        else:
-            caller.require("records:read", "policy:write")
-        return {"items": await policies_in_force(database, tenant or caller.tenant, competency, language)}
+        of = caller.tenant_asked(tenant, "records:read", "policy:write")
+        return {"items": await policies_in_force(database, of, competency, language)}
 
     return router

@@ -47,11 +47,7 @@ def settings_router(decisions: Decisions, settings: Settings) -> APIRouter:
     @router.get("/v1/settings")
     async def read(caller: Caller, tenant: str | None = None) -> dict[str, Any]:
         """What is set, or its default. `tenant` is for another service."""
-        if tenant is not None:
-            caller.require("service")
-        else:
-            caller.require("records:read", "policy:write", "admin")
-        return _shown(await decisions.settings(tenant or caller.tenant))
+        return _shown(await decisions.settings(caller.tenant_asked(tenant, "records:read", "policy:write", "admin")))
 
     @router.put("/v1/settings")
     async def put(body: TenantSettings, caller: Caller) -> dict[str, Any]:

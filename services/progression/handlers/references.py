@@ -25,7 +25,7 @@ class References:
             Unavailable: the service does not answer.
         """
         refs: dict[str, list[dict[str, str]]] = {learner: [] for learner in learners}
-        # Events on a term or a batch are of it, not of a learner.
+        # The subject of an event on no learner may be any text, and evidence refuses what is no id.
         asked = sorted(name for name in refs if _OPAQUE.fullmatch(name))
         if not source or not asked:
             return refs

@@ -6,7 +6,7 @@ from typing import Any
 from services.reporting.domain.waiting import Entry
 from services.reporting.tables.schema import table_name
 from services.reporting.tables.writes import upsert_many
-from shared.database import ARRAY_ROWS_MAX, Connection, columns
+from shared.database import Connection, incoming
 
 WaitingKey = tuple[str, str, str, str]
 """Tenant, learner, scope, queue."""
@@ -39,17 +39,12 @@ async def save_waiting(
 
 
 async def _close(connection: Connection, waiting: str, closed: Sequence[tuple[str, ...]]) -> None:
-    """Close entries of queues, by key and instant: few as arrays, many by COPY, as `upsert_many` does."""
-    source, arguments = "unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])", columns(closed, 5)
-    if len(closed) > ARRAY_ROWS_MAX:
-        source, arguments = "waiting_closed_in", []
-        await connection.execute(
-            "create temporary table if not exists waiting_closed_in (tenant text, learner text, scope text, queue text,"
-            " at text) on commit delete rows"
-        )
-        await connection.copy_records_to_table(source, records=closed)
+    """Close entries of queues, by key and instant."""
+    names = ("tenant", "learner", "scope", "queue", "at")
+    shape = ", ".join(f"{name} text" for name in names)
+    source, arguments = await incoming(connection, "waiting_closed_in", shape, ("text",) * len(names), closed)
     await connection.execute(
-        f"update {waiting} w set closed_at = k.at from {source} k (tenant, learner, scope, queue, at)"
+        f"update {waiting} w set closed_at = k.at from {source} k ({', '.join(names)})"
         " where (w.tenant, w.learner, w.scope, w.queue) = (k.tenant, k.learner, k.scope, k.queue) and w.closed_at is null",
         *arguments,
     )

@@ -228,8 +228,7 @@ def key_columns(table: str) -> tuple[sa.Column[Any], ...]:
 @functools.lru_cache(maxsize=64)
 def upsert_statement(table: str, version: int) -> str:
     """Return the statement that writes one array a column into a read-model table; a key's new row replaces the old."""
-    columns = define_models(sa.MetaData(), version)[table].columns
-    arrays = ", ".join(f"${n}::{_array_type(column.type)}" for n, column in enumerate(columns, start=1))
+    arrays = ", ".join(f"${n}::{type_}[]" for n, type_ in enumerate(column_types(table, version), start=1))
     return upsert_from(f"unnest({arrays})", table, version)
 
 
@@ -244,12 +243,15 @@ def upsert_from(rows: str, table: str, version: int) -> str:
     return f"insert into {table_name(table, version)} ({names}) select * from {rows} on conflict ({key}) do {act}"
 
 
-def _array_type(type_: sa.types.TypeEngine[Any]) -> str:
+@functools.lru_cache(maxsize=64)
+def column_types(table: str, version: int) -> tuple[str, ...]:
+    """Return the types of a read-model table's columns, in their order, as PostgreSQL names them."""
     kinds: tuple[tuple[type, str], ...] = (
-        (sa.BigInteger, "bigint[]"), (sa.Integer, "int[]"), (sa.Double, "float8[]"), (sa.Boolean, "bool[]"),
-        (sa.LargeBinary, "bytea[]"), (sa.Text, "text[]"),
+        (sa.BigInteger, "bigint"), (sa.Integer, "int"), (sa.Double, "float8"), (sa.Boolean, "bool"),
+        (sa.LargeBinary, "bytea"), (sa.Text, "text"),
     )  # fmt: skip
-    return next(name for kind, name in kinds if isinstance(type_, kind))
+    columns = define_models(sa.MetaData(), version)[table].columns
+    return tuple(next(name for kind, name in kinds if isinstance(column.type, kind)) for column in columns)
 
 
 define_tables(metadata)
