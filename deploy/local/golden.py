@@ -12,26 +12,26 @@ from typing import Any
 
 import msgspec
 
-from services.progression.analysis.bounds import jeffreys_lower, wilson_lower
-from services.progression.analysis.chance import p_run_by_chance
-from services.progression.analysis.classification import livingston_lewis
-from services.progression.analysis.item_bias import mantel_haenszel
-from services.progression.analysis.practice import over_testing_index, wheel_spin
-from services.progression.analysis.summary import aggregate
-from services.progression.compat import canvas, moodle
-from services.progression.fringe import fringe
-from services.progression.levels import Shown, level_status, named_by, unmet_of
-from services.progression.mastery import KeyState, piece_of, replay
-from services.progression.methods import NAMES, BayesianKnowledgeTracing, Method, State, Value, method_from
-from services.progression.methods.beta_binomial import BetaBinomial
-from services.progression.methods.growth_filter import GrowthFilter
-from services.progression.methods.item_response import GRID, ItemResponse
-from services.progression.methods.power_law import PowerLaw
-from services.progression.policy import policy_from
-from services.progression.policy.requirements import Require
-from services.progression.rounding import round_half_up_repr
-from services.progression.standing import status_of
-from services.progression.sufficiency import lacks
+from services.progression.domain.analysis.bounds import jeffreys_lower, wilson_lower
+from services.progression.domain.analysis.chance import p_run_by_chance
+from services.progression.domain.analysis.classification import livingston_lewis
+from services.progression.domain.analysis.item_bias import mantel_haenszel
+from services.progression.domain.analysis.practice import over_testing_index, wheel_spin
+from services.progression.domain.analysis.summary import aggregate
+from services.progression.domain.compat import canvas, moodle
+from services.progression.domain.fringe import fringe
+from services.progression.domain.levels import Shown, level_status, named_by, unmet_of
+from services.progression.domain.mastery import KeyState, piece_of, replay
+from services.progression.domain.methods import NAMES, BayesianKnowledgeTracing, Method, State, Value, method_from
+from services.progression.domain.methods.beta_binomial import BetaBinomial
+from services.progression.domain.methods.growth_filter import GrowthFilter
+from services.progression.domain.methods.item_response import GRID, ItemResponse
+from services.progression.domain.methods.power_law import PowerLaw
+from services.progression.domain.policy import policy_from
+from services.progression.domain.policy.requirements import Require
+from services.progression.domain.rounding import round_half_up_repr
+from services.progression.domain.standing import status_of
+from services.progression.domain.sufficiency import lacks
 from services.reporting.domain.small_numbers import suppress
 from shared.contracts import EvidenceRecorded, Score
 

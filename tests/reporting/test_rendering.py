@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from services.progression.policy.members import Decision
-from services.progression.policy.words import rule_words
+from services.progression.domain.policy.members import Decision
+from services.progression.domain.policy.words import rule_words
 from services.reporting.domain.amended import (
     LEVEL_STATUSES,
     Amendment,

@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
+from services.progression.domain.rules import Mode
 from services.progression.handlers.adopting import Adoptions
 from services.progression.handlers.auditing import audit_policies
 from services.progression.handlers.decisions import Decisions
-from services.progression.rules import Mode
 from shared.database import Database
 from shared.errors import InvalidEvent
 from shared.events import Position

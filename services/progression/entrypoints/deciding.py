@@ -8,7 +8,7 @@ import msgspec
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from services.progression.decisions import CompetencyDecided, LevelDecided
+from services.progression.domain.decisions import CompetencyDecided, LevelDecided
 from services.progression.handlers.judgements import Judgement, Judgements, Made
 from services.progression.handlers.sign_offs import waiting
 from shared.auth import Identity

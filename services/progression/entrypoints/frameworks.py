@@ -6,8 +6,8 @@ from typing import Any, Literal
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from services.progression.curriculum import Framework
-from services.progression.curriculum.importing import (
+from services.progression.domain.curriculum import Framework
+from services.progression.domain.curriculum.importing import (
     FrameworkImport,
     LevelsImport,
     describe,

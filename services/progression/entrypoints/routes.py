@@ -7,14 +7,14 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from services.progression.curriculum.graph import frontier
-from services.progression.describing import describe
+from services.progression.domain.curriculum.graph import frontier
+from services.progression.domain.describing import describe
+from services.progression.domain.journal import in_order
+from services.progression.domain.learner import LearnerState
+from services.progression.domain.policy import Policy, policy_from
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.logs import CONSUMER
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
-from services.progression.journal import in_order
-from services.progression.learner import LearnerState
-from services.progression.policy import Policy, policy_from
 from services.progression.tables import journals, key_states, published, rulebook
 from shared.contracts import MasteryUpdated
 from shared.database import Connection, Database

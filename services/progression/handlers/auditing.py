@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 
-from services.progression.analysis.audit import Audit
+from services.progression.domain.analysis.audit import Audit
+from services.progression.domain.inputs import valid_pieces
+from services.progression.domain.policy import policy_from
+from services.progression.domain.standing import rule_of
 from services.progression.handlers.histories import histories
 from services.progression.handlers.schools import groups_of
-from services.progression.inputs import valid_pieces
-from services.progression.policy import policy_from
-from services.progression.standing import rule_of
 from services.progression.tables import rulebook
 from shared.database import Database
 from shared.settings import Settings

@@ -6,17 +6,17 @@ from typing import Any
 
 import msgspec
 
-from services.progression.correction import Forecast, Outcome, Selection, foresee, rescored_id
+from services.progression.domain.correction import Forecast, Outcome, Selection, foresee, rescored_id
+from services.progression.domain.inputs import Key, Learner, valid_pieces
+from services.progression.domain.learner import LearnerState
+from services.progression.domain.policy import Policy, policy_from
+from services.progression.domain.rules import Rules
+from services.progression.domain.states import KeyState
 from services.progression.handlers.histories import History, histories, histories_of
 from services.progression.handlers.memory import unpack_learner
 from services.progression.handlers.references import References
 from services.progression.handlers.rules import rules_of
 from services.progression.handlers.schools import school_in, schools_of
-from services.progression.inputs import Key, Learner, valid_pieces
-from services.progression.learner import LearnerState
-from services.progression.policy import Policy, policy_from
-from services.progression.rules import Rules
-from services.progression.states import KeyState
 from services.progression.tables import key_states, rulebook
 from shared.database import Database
 from shared.errors import NotFound

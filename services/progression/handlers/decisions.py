@@ -7,8 +7,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from services.progression.curriculum import Framework, parts
-from services.progression.curriculum.crosswalks import Migration, plan
+from services.progression.domain.curriculum import Framework, parts
+from services.progression.domain.curriculum.crosswalks import Migration, plan
+from services.progression.domain.policy import Policy, policy_from, read_policy
+from services.progression.domain.policy.lint import Problem, lint
+from services.progression.domain.terms import CLOSE_TERM
 from services.progression.handlers.logs import (
     CONSUMER,
     FRAMEWORK_ACTIVATED,
@@ -18,10 +21,7 @@ from services.progression.handlers.logs import (
     Logs,
 )
 from services.progression.handlers.memory import read_framework
-from services.progression.policy import Policy, policy_from, read_policy
-from services.progression.policy.lint import Problem, lint
 from services.progression.tables import published, rulebook
-from services.progression.terms import CLOSE_TERM
 from shared.contracts import FRAMEWORK_PUBLISHED
 from shared.crash_points import reach
 from shared.database import Connection, Database

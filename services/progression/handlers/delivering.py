@@ -16,9 +16,9 @@ from typing import Any
 
 import msgspec
 
+from services.progression.domain.subscribing import Subscription, addressed, delay_s
 from services.progression.handlers.posting import Answer, Poster
 from services.progression.handlers.references import References
-from services.progression.subscribing import Subscription, addressed, delay_s
 from services.progression.tables import webhooks as tables
 from services.progression.tables.webhooks import Attempt, Held
 from shared.database import Connection, Database

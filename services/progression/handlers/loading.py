@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
 from typing import Any
 
-from services.progression.domain import ShardFold
-from services.progression.entry import Entry
+from services.progression.domain.entry import Entry
+from services.progression.domain.inputs import Input, Key, Learner, absorb, decode
+from services.progression.domain.journal import unpack_entries
+from services.progression.domain.learner import LearnerState
+from services.progression.domain.shard_fold import ShardFold
 from services.progression.handlers.memory import Shard, unpack_key, unpack_learner
-from services.progression.inputs import Input, Key, Learner, absorb, decode
-from services.progression.journal import unpack_entries
-from services.progression.learner import LearnerState
 from services.progression.tables import journals, key_states
 from shared.consumer import Settle
 from shared.database import Database

@@ -11,15 +11,15 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from services.progression.describing import describe
+from services.progression.domain.describing import describe
+from services.progression.domain.inputs import Key, valid_pieces
+from services.progression.domain.journal import unpack_entries
+from services.progression.domain.mastery import KeyState, replay
+from services.progression.domain.policy import Policy, policy_from
+from services.progression.domain.standing import rule_of
 from services.progression.handlers.histories import History
 from services.progression.handlers.logs import CONSUMER, Logs
 from services.progression.handlers.memory import unpack_key
-from services.progression.inputs import Key, valid_pieces
-from services.progression.journal import unpack_entries
-from services.progression.mastery import KeyState, replay
-from services.progression.policy import Policy, policy_from
-from services.progression.standing import rule_of
 from services.progression.tables import journals, key_states, published, rulebook, set_apart
 from shared.contracts import MasteryUpdated
 from shared.database import Database

@@ -11,21 +11,21 @@ from typing import Any
 
 import msgspec
 
-from services.progression.analysis.comparison import Verdict, verdict_of
+from services.progression.domain.analysis.comparison import Verdict, verdict_of
+from services.progression.domain.inputs import Key
+from services.progression.domain.journal import unpack_entries
+from services.progression.domain.policy import Policy, policy_from
+from services.progression.domain.rules import Activation, Rules
+from services.progression.domain.shadow import Difference, difference
+from services.progression.domain.states import KeyState
+from services.progression.domain.telling import Trigger
 from services.progression.handlers.adopting import verdict_then
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.histories import History
 from services.progression.handlers.memory import unpack_key
 from services.progression.handlers.rules import rules_of
-from services.progression.inputs import Key
-from services.progression.journal import unpack_entries
-from services.progression.policy import Policy, policy_from
-from services.progression.rules import Activation, Rules
-from services.progression.shadow import Difference, difference
-from services.progression.states import KeyState
 from services.progression.tables import journals, key_states, rulebook
 from services.progression.tables import shadows as tables
-from services.progression.telling import Trigger
 from shared.contracts import MASTERY_UPDATED
 from shared.database import Connection, Database
 from shared.errors import NotFound, Unavailable

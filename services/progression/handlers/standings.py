@@ -4,11 +4,11 @@ from typing import Any
 
 import msgspec
 
-from services.progression.curriculum import Framework, framework_of, level_id
-from services.progression.describing import describe
+from services.progression.domain.curriculum import Framework, framework_of, level_id
+from services.progression.domain.describing import describe
+from services.progression.domain.learner import LearnerState
+from services.progression.domain.policy import policy_from
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
-from services.progression.learner import LearnerState
-from services.progression.policy import policy_from
 from services.progression.tables import key_states, rulebook
 from shared.contracts import MasteryUpdated
 from shared.database import Connection

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
+from services.progression.domain.subscribing import Subscription
 from services.progression.handlers.posting import Answer, Poster
-from services.progression.subscribing import Subscription
 from services.progression.tables import webhooks as tables
 from shared.database import Connection, Database
 from shared.errors import NotFound, Refused

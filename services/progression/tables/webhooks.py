@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from services.progression.subscribing import Subscription
+from services.progression.domain.subscribing import Subscription
 from shared.database import Connection, columns
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.progression.curriculum import Framework, read_csv
-from services.progression.curriculum.graph import (
+from services.progression.domain.curriculum import Framework, read_csv
+from services.progression.domain.curriculum.graph import (
     ancestors,
     coverage,
     cycles,
