@@ -34,8 +34,8 @@ from services.reporting.handlers.signing_off import SigningOff
 from services.reporting.handlers.terms import TermReader
 from services.reporting.handlers.watching import Watcher
 from services.reporting.tables.at_once import AtOnce
+from services.reporting.tables.read_models import INPUT_LOGS
 from services.reporting.tables.reads import live_versions, snapshot
-from services.reporting.tables.schema import INPUT_LOGS
 from shared.asyncapi import asyncapi_router
 from shared.auth import Authenticator
 from shared.calendars import Calendars

@@ -5,7 +5,7 @@ import contextlib
 from faststream.kafka import KafkaBroker
 
 from services.reporting.handlers.folds import FOLDS
-from services.reporting.tables.schema import INPUT_LOGS
+from services.reporting.tables.read_models import INPUT_LOGS
 from shared.consumer import ShardConsumer
 from shared.database import Database
 from shared.feed import FeedClient

@@ -26,9 +26,10 @@ from services.reporting.handlers.curricula import Curricula
 from services.reporting.handlers.cursors import Page, read_cursor, write_cursor
 from services.reporting.tables import happened
 from services.reporting.tables.at_once import AtOnce
+from services.reporting.tables.read_models import INPUT_LOGS, MODELS
 from services.reporting.tables.reads import Snapshot, snapshot
 from services.reporting.tables.rights import accesses
-from services.reporting.tables.schema import INPUT_LOGS, MODELS, key_columns
+from services.reporting.tables.statements import key_columns
 from shared.auth import Identity
 from shared.contracts import MasteryUpdated
 from shared.database import Database

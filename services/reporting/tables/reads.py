@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 
 import asyncpg
 
-from services.reporting.tables.schema import MODELS, consumer_name, table_name
+from services.reporting.tables.read_models import MODELS, consumer_name, table_name
 from shared.database import Connection, Database
 from shared.event_log import Head
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from services.reporting.tables.schema import consumer_name
+from services.reporting.tables.read_models import consumer_name
 from services.reporting.tables.writes import Unfolded, note_unfolded
 from shared.consumer import Settle, ShardBatch, Write
 from shared.database import Connection
