@@ -67,7 +67,7 @@ def fold_journal(
             documents.fetch(of)
             if kind == CLOSE_TERM:
                 told |= _told(fold.tell(learners))
-                fold.changes.clear()
+                fold.changes.noted.clear()
                 told |= _told(_snapshots(of, body, input_id, pos, fold, learners))
                 continue
             _decide(of, Trigger(input_id, pos, recorded_at, "policy"), body, rules, documents)

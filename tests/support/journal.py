@@ -225,12 +225,12 @@ class Journal:
             fold.refold_learner(learner, keys)
 
     def _finish(self, fold: ShardFold) -> None:
-        for change in fold.changes:
+        for change in fold.changes.noted:
             self.learners.setdefault((change.tenant, change.learner), LearnerState())
         fold.describe_touched()
-        for key in fold.unread:
+        for key in fold.changes.unread:
             if key in self.states:
-                fold.read(key, msgspec.msgpack.decode(self.states[key][1], type=KeyState))
+                fold.changes.read(key, msgspec.msgpack.decode(self.states[key][1], type=KeyState))
         told = fold.tell(self.learners)
         for event in told:
             check_contract(event.type, event.data)

@@ -12,14 +12,14 @@ from itertools import groupby
 import msgspec
 
 from services.progression.domain.advancement import LevelStep, Review, fold_changes
-from services.progression.domain.curriculum import framework_of
+from services.progression.domain.changes import Changes
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided, SupportDecided
 from services.progression.domain.describing import describe
 from services.progression.domain.entry import Entry
 from services.progression.domain.evidence_rules import mark
 from services.progression.domain.inputs import Input, Key, Learner, valid_pieces
 from services.progression.domain.learner import LearnerState
-from services.progression.domain.mastery import KeyState, Order, Piece, add, replay, stands_alone
+from services.progression.domain.mastery import Order, Piece, add, replay, stands_alone
 from services.progression.domain.policy import Policy, Rule
 from services.progression.domain.rules import Activation, Rules
 from services.progression.domain.standing import (
@@ -28,15 +28,12 @@ from services.progression.domain.standing import (
     deadline_of,
     is_due,
     needs_of,
-    rule_of,
-    score_of,
     standing_of,
     status_was,
-    transitions,
     unshown_part,
 )
 from services.progression.domain.states import in_force
-from services.progression.domain.telling import Change, Told, event_id, seq_of
+from services.progression.domain.telling import Told
 from shared.contracts import MasteryUpdated
 from shared.handed_in import WorkUngraded
 
@@ -58,13 +55,12 @@ class ShardFold:
         self.rules = rules
         self.policies = policies
         self.touched: dict[Key, None] = {}
-        self.changes: list[Change | LevelStep | Review] = []
         self.blocked: dict[Learner, str] = {}
         self.decided: list[tuple[str, str, CompetencyDecided]] = []
         """(tenant, id, decision): what follows for other competencies, to be folded next; filled by `tell`."""
-        self.unread: dict[Key, list[dict[str, float | None]]] = {}
-        """Keys that are not in memory whose scores are wanted as they were before the batch; `read` fills them in."""
-        self._compiled: dict[tuple[str, str, int, str], Rule | None] = {}
+        self.changes = Changes(entries, rules, policies)
+        # An attribute, because every input asks for it.
+        self._rule = self.changes.rule
 
     def needs_evidence(self, inputs: Iterable[Input]) -> set[Key]:
         """Return the keys whose history must be loaded: an input sorts before one folded, joins another, or changes validity."""
@@ -130,7 +126,9 @@ class ShardFold:
             for key in keys:
                 self._fold_key(key, item)
             if isinstance(item.event, LevelDecided | SupportDecided | ClockTicked | WorkUngraded):
-                self.changes.append(LevelStep(*item.learner, item.trigger, self.rules[item.learner[0]].no, item.event))
+                self.changes.noted.append(
+                    LevelStep(*item.learner, item.trigger, self.rules[item.learner[0]].no, item.event)
+                )
         except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
             self.blocked[item.learner] = f"{type(error).__name__}: {error}"[:500]
         return True
@@ -178,9 +176,9 @@ class ShardFold:
             ):
                 was = status_was(before, rule)
                 awaited = awaited_role(before[-1], rule) if was == "provisional" else ""
-                self._change(key, Standing(was, None, None, awaits=awaited, needs=needed), item)
+                self.changes.note(key, Standing(was, None, None, awaits=awaited, needs=needed), item)
         elif state.crossed_at != crossed or (rule is not None and rule.watches):
-            self._change(key, Standing("reverify_due" if was_due else "mastered", crossed, crossed), item)
+            self.changes.note(key, Standing("reverify_due" if was_due else "mastered", crossed, crossed), item)
         return True
 
     def _fold_with_standing(self, key: Key, entry: Entry, rule: Rule | None, item: Input, one_step: bool) -> None:
@@ -196,64 +194,7 @@ class ShardFold:
             elif isinstance(event, ClockTicked):
                 state.clock = max(state.clock, event.at)
             entry.state = replay(state, valid_pieces(entry.evidence), rule, state.policy)
-        self._change(key, before, item, crossed=crossed)
-
-    def _rule(self, state: KeyState) -> Rule | None:
-        """Return the compiled policy of a state, None where there is none in force."""
-        pin = (state.policy, state.time_zone, state.dok, state.breaks)
-        try:
-            return self._compiled[pin]
-        except KeyError:
-            rule = self._compiled[pin] = rule_of(self.policies.get(state.policy), state)
-            return rule
-
-    def _change(self, key: Key, before: Standing, by: Input | Activation, *, crossed: str | None = None) -> None:
-        """Note what happened to a key's standing, if anything did; `crossed` is the crossing before, for a withdrawal."""
-        tenant, learner, competency = key
-        state = self.entries[key].state
-        policy = self.policies.get(state.policy)
-        after = standing_of(state, self._rule(state))
-        found = transitions(before, after, state)
-        if not found:
-            return
-        no = by.no if isinstance(by, Activation) else self.rules[tenant].no
-        event = by.event if isinstance(by, Input) else None
-        decision = event if isinstance(event, CompetencyDecided) else None
-        scores = self._scores_below(key, no) if after.needs and after.needs != before.needs else {}
-        for transition in found:
-            state.seq = seq_of(by.trigger)
-            shown, replaces = msgspec.structs.replace(state), state.told or state.lost
-            change = Change(tenant, learner, by.trigger, no, competency, transition, before, after, shown, policy,
-                            replaces, decision, scores)  # fmt: skip
-            self._remember(state, change, crossed or before.shown_at)
-            self.changes.append(change)
-
-    def _scores_below(self, key: Key, no: int) -> dict[str, float | None]:
-        """Return the scores of a competency's prerequisites as they are now; those not in memory are to be `read`."""
-        tenant, learner, competency = key
-        framework = self.rules[tenant].frameworks[no].get(framework_of(competency))
-        scores: dict[str, float | None] = {}
-        for needed in framework.prerequisites.get(competency, ()) if framework is not None else ():
-            entry = self.entries.get((tenant, learner, needed))
-            scores[needed] = score_of(entry.state, self._rule(entry.state)) if entry is not None else None
-            if entry is None:
-                self.unread.setdefault((tenant, learner, needed), []).append(scores)
-        return scores
-
-    def read(self, key: Key, state: KeyState) -> None:
-        """Fill in the score of a key that `unread` names, from its state before the batch."""
-        for scores in self.unread.get(key, ()):
-            scores[key[2]] = score_of(state, self._rule(state))
-
-    @staticmethod
-    def _remember(state: KeyState, change: Change, crossed: str | None) -> None:
-        if change.transition == "provisional":
-            state.opened = _id_of(change)
-        elif change.transition in ("mastered", "reinstated", "credited"):
-            state.told = _id_of(change)
-            state.lost = state.lost_crossing = ""
-        elif change.transition == "withdrawn":
-            state.lost, state.lost_crossing, state.told = state.told, crossed or "", ""
+        self.changes.note(key, before, item, crossed=crossed)
 
     def refold_learner(self, learner: Learner, keys: Iterable[Key]) -> None:
         """
@@ -271,7 +212,7 @@ class ShardFold:
             for activation in rules.activations[oldest:]:
                 self._refold_for(activation, rules, [k for k in known if self.entries[k].rules_no < activation.no])
                 if activation.graph is not None:
-                    self.changes.append(Review(*learner, activation.trigger, activation.no, activation.graph))
+                    self.changes.noted.append(Review(*learner, activation.trigger, activation.no, activation.graph))
         except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
             self.blocked[learner] = f"{type(error).__name__}: {error}"[:500]
 
@@ -295,7 +236,7 @@ class ShardFold:
                 assert entry.evidence is not None, "the caller loads the evidence of a learner to be refolded"
                 pinned = msgspec.structs.replace(state, **pin._asdict())
                 entry.state = replay(pinned, valid_pieces(entry.evidence), self._rule(pinned), pin.policy)
-            self._change(key, before, activation)
+            self.changes.note(key, before, activation)
 
     def tell(self, learners: dict[Learner, LearnerState]) -> list[Told]:
         """
@@ -304,7 +245,7 @@ class ShardFold:
         Of a learner whose changes raise nothing is told; its standing in `learners` is then to be dropped.
         """
         told: list[Told] = []
-        for (learner, _), group in groupby(self.changes, lambda c: ((c.tenant, c.learner), c.trigger)):
+        for (learner, _), group in groupby(self.changes.noted, lambda c: ((c.tenant, c.learner), c.trigger)):
             if learner in self.blocked:
                 continue
             try:
@@ -335,8 +276,3 @@ class ShardFold:
         rule = self._rule(state)
         ages = rule is not None and rule.reverify_days
         return deadline_of(state, rule) if ages or state.decided else None
-
-
-def _id_of(change: Change) -> str:
-    kind = f"attain.competency.{change.transition}.v1"
-    return event_id(change.tenant, change.learner, kind, change.competency, change.policy_hash, change.trigger)

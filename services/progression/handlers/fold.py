@@ -203,7 +203,7 @@ class MasteryFold:
         """Fold the changes into the learners' standings and note what is to be written."""
         affected: dict[Learner, Shard] = {}
         for shard, fold in folds:
-            for change in fold.changes:
+            for change in fold.changes.noted:
                 affected[change.tenant, change.learner] = shard
         await load_standings(self._database, affected)
         await load_prerequisites(self._database, [fold for _, fold in folds])

@@ -37,14 +37,14 @@ async def load_prerequisites(database: Database, folds: Iterable[ShardFold]) -> 
 
     A key of the batch that is stored was read before the fold began, so what is stored is what it was at that input.
     """
-    unread = {key: fold for fold in folds for key in fold.unread}
+    unread = {key: fold for fold in folds for key in fold.changes.unread}
     if not unread:
         return
     async with database.connection() as connection:
         rows = await key_states.load_states(connection, unread)
     for tenant, learner, competency, _, state in rows:
         key = (tenant, learner, competency)
-        unread[key].read(key, unpack_key(state))
+        unread[key].changes.read(key, unpack_key(state))
 
 
 async def load_states_of(database: Database, shard: Shard, learners: Collection[Learner]) -> dict[Learner, list[Key]]:
