@@ -20,7 +20,6 @@ from shared.web import Caller
 ITEMS_MAX = 1000
 Text = Annotated[str, Field(max_length=2000)]
 Name = Annotated[str, Field(min_length=1, max_length=300)]
-Decide = Callable[[Identity, Sequence[Judgement]], Awaitable[dict[str, Any]]]
 
 
 class Body(BaseModel):

@@ -1,21 +1,13 @@
 """
-Facts of the graph: what is ready, what to review first, what contradicts it, what covers a group, what is in a circle.
+Facts of the graph: what is ready, what to review first, what is in a circle.
 
 Only direct prerequisites count: what is missing from a record far back closes nothing. All answers are full ids.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import NamedTuple
 
 from services.progression.domain.curriculum.framework import Framework
 from services.progression.domain.fringe import Fringe, fringe
-
-
-class Coverage(NamedTuple):
-    """How many leaves a group has, and how many of them are on the record."""
-
-    leaves: int
-    satisfied: int
 
 
 def frontier(framework: Framework, satisfied: Collection[str], presumed: Collection[str] = ()) -> Fringe:
@@ -32,22 +24,6 @@ def frontier(framework: Framework, satisfied: Collection[str], presumed: Collect
         inner=tuple(c for c in framework.by_id if c in inner),
         missing={c: found.missing[c] for c in framework.by_id if c in found.missing},
     )
-
-
-def ancestors(framework: Framework, competency: str) -> set[str]:
-    """Return all groups that a competency lies in."""
-    return _reached(framework.parents, competency)
-
-
-def leaves(framework: Framework, group: str) -> set[str]:
-    """Return the competencies under a group that group nothing themselves; of a leaf, itself."""
-    return {code for code in _reached(framework.children, group) | {group} if code not in framework.children}
-
-
-def coverage(framework: Framework, group: str, satisfied: Collection[str]) -> Coverage:
-    """Return how much of a group is on the record, by its leaves; what lies in it twice counts once."""
-    under = leaves(framework, group)
-    return Coverage(len(under), sum(code in satisfied for code in under))
 
 
 def cycles(edges: Mapping[str, Iterable[str]]) -> list[tuple[str, ...]]:
@@ -86,15 +62,4 @@ def cycles(edges: Mapping[str, Iterable[str]]) -> list[tuple[str, ...]]:
                 trail.append((following, iter(edges.get(following, ()))))
             elif following in on_stack:
                 low[node] = min(low[node], number[following])
-    return found
-
-
-def _reached(edges: Mapping[str, Iterable[str]], start: str) -> set[str]:
-    found: set[str] = set()
-    waiting = [start]
-    while waiting:
-        for code in edges.get(waiting.pop(), ()):
-            if code not in found:
-                found.add(code)
-                waiting.append(code)
     return found

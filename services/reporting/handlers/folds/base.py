@@ -8,7 +8,7 @@ so batches of any size, and a rebuild, give the same rows.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -22,7 +22,6 @@ from shared.observability import metrics
 log = logging.getLogger(__name__)
 TURN_EVENTS = 500
 """So many events are folded, in about 2 ms, before requests get their turn."""
-Data = TypeVar("Data")
 
 
 class Fold:
