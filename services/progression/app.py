@@ -36,6 +36,8 @@ from shared.clock import Clock
 from shared.consumer import ShardConsumer
 from shared.database import Database
 from shared.feed import FeedClient
+from shared.feed_routes import feed_router
+from shared.operations import operations_router
 from shared.reconciliation import Reconciler, reconciliation_router
 from shared.relay import Relay
 from shared.service import Tasks, keep_consuming, make_service, relay_lag, serve, shard_lag
@@ -43,7 +45,6 @@ from shared.settings import Settings
 from shared.starting import check_schema, settings_of
 from shared.tenant_limits import limit_tenants
 from shared.transport import make_broker, subscribe_consumer
-from shared.web import feed_router, operations_router
 
 DESCRIPTION = "What the evidence means: frameworks, policies, mastery and advancement."
 

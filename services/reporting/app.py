@@ -42,6 +42,7 @@ from shared.calendars import Calendars
 from shared.database import Database
 from shared.errors import Unavailable
 from shared.feed import FeedClient
+from shared.operations import operations_router
 from shared.peer import Peer
 from shared.reconciliation import Reconciler, reconciliation_router
 from shared.service import Tasks, keep_consuming, serve
@@ -49,7 +50,7 @@ from shared.settings import Settings
 from shared.starting import check_schema, settings_of
 from shared.tenant_limits import limit_tenants
 from shared.transport import make_broker
-from shared.web import make_app, operations_router
+from shared.web import make_app
 
 log = logging.getLogger(__name__)
 STAGES = {

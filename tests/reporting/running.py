@@ -15,11 +15,12 @@ from services.reporting.app import Service
 from shared.auth import Authenticator
 from shared.database import Connection, Database
 from shared.errors import NotFound
+from shared.feed_routes import feed_router
 from shared.migrate import migrate
 from shared.settings import Settings
 from shared.tenancy import current_tenant
 from shared.topics import TOPICS, create
-from shared.web import feed_router, make_app
+from shared.web import make_app
 from tests.reporting.builders import Event, authorization
 from tests.support.producer import Producer, free_port, running_producer
 from tests.support.servers import new_database
