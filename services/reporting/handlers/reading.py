@@ -10,9 +10,10 @@ import msgspec
 
 from services.reporting.domain.access import PERMISSIONS
 from services.reporting.domain.as_of import Event, states_at
-from services.reporting.domain.continuum import Record, learner_record, remaining_of
+from services.reporting.domain.continuum import remaining_of
 from services.reporting.domain.growth import Growth, growth
 from services.reporting.domain.needs import Stands
+from services.reporting.domain.record import Record, learner_record
 from services.reporting.domain.timeline import Row, events_of
 from services.reporting.handlers.access import (
     AccessLog,
