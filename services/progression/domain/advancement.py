@@ -19,7 +19,8 @@ from services.progression.domain.levels import LevelTerms
 from services.progression.domain.rechecks import Rechecks, next_asked_at
 from services.progression.domain.rules import Rules
 from services.progression.domain.support_fold import LEADER, SupportFold, next_due
-from services.progression.domain.telling import Change, Teller, Told, Trigger, numbered, tell
+from services.progression.domain.telling import Teller, Told, Trigger, numbered
+from services.progression.domain.transitions import Change, tell
 from services.progression.domain.ungraded_fold import UngradedFold
 from shared.handed_in import WorkUngraded
 

@@ -12,16 +12,8 @@ from services.progression.domain.curriculum import Framework
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.rules import Closed
 from services.progression.domain.standing import Standing
-from services.progression.domain.telling import (
-    Change,
-    Told,
-    Trigger,
-    basis_of,
-    common,
-    competency_scope,
-    event_id,
-    policy_of,
-)
+from services.progression.domain.telling import Told, Trigger, common, competency_scope, event_id
+from services.progression.domain.transitions import Change, basis_of, policy_of
 from shared.contracts import Status
 from shared.public_events import SNAPSHOT_AMENDED
 from shared.snapshots import Ended, digest_after, digest_of

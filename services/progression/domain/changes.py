@@ -11,7 +11,8 @@ from services.progression.domain.mastery import KeyState
 from services.progression.domain.policy import Policy, Rule
 from services.progression.domain.rules import Activation, Rules
 from services.progression.domain.standing import Standing, rule_of, score_of, standing_of, transitions
-from services.progression.domain.telling import Change, event_id, seq_of
+from services.progression.domain.telling import event_id, seq_of
+from services.progression.domain.transitions import Change
 
 
 class Changes:

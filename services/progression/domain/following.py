@@ -11,7 +11,8 @@ from services.progression.domain.curriculum.crosswalks import Links
 from services.progression.domain.decisions import Basis, CompetencyDecided
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.states import DecidedKind
-from services.progression.domain.telling import Change, Trigger
+from services.progression.domain.telling import Trigger
+from services.progression.domain.transitions import Change
 from shared.shards import stable_id
 
 

@@ -7,7 +7,8 @@ import msgspec
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.policy.members import Upkeep
 from services.progression.domain.policy.rule import minutes_later
-from services.progression.domain.telling import Change, Told, Trigger, event_id
+from services.progression.domain.telling import Told, Trigger, event_id
+from services.progression.domain.transitions import Change
 
 WEEK_MIN = 7 * 24 * 60
 TYPE = "attain.competency.reverify_due.v1"

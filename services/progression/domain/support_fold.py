@@ -16,7 +16,8 @@ from services.progression.domain.learner import LearnerState, Suggestion, Wait
 from services.progression.domain.levels import LevelTerms
 from services.progression.domain.policy.phrases import phrases
 from services.progression.domain.policy.support import Support
-from services.progression.domain.telling import Cause, Change, Teller, Told, is_level
+from services.progression.domain.telling import Cause, Teller, Told, is_level
+from services.progression.domain.transitions import Change
 from services.progression.domain.work import school_year
 from shared.school_calendar import local_day, midnight_after, school_days_between
 
