@@ -7,11 +7,10 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 from fastapi import FastAPI
 
 from services.reporting import entrypoints
-from services.reporting.entrypoints import PEOPLE_TIMEOUT_S, ModelConsumer
+from services.reporting.entrypoints import ModelConsumer
 from services.reporting.handlers.access import AccessLog
 from services.reporting.handlers.capturing import Capturing
 from services.reporting.handlers.classes import ClassReader
@@ -105,13 +104,8 @@ class Service:
             stack.push_async_callback(progression.close)
             stack.push_async_callback(evidence.close)
             self._feeds = {model: evidence if log == "roster" else progression for model, log in INPUT_LOGS.items()}
-            app.state.settings = config
-            app.state.evidence = await stack.enter_async_context(
-                httpx.AsyncClient(base_url=config.evidence_url, timeout=PEOPLE_TIMEOUT_S)
-            )
-            evidence_peer, progression_peer = (
-                Peer(url, config, timeout_s=PEOPLE_TIMEOUT_S) for url in (config.evidence_url, config.progression_url)
-            )
+            evidence_peer, progression_peer = Peer(config.evidence_url, config), Peer(config.progression_url, config)
+            app.state.settings, app.state.evidence = config, evidence_peer
             stack.push_async_callback(evidence_peer.close)
             stack.push_async_callback(progression_peer.close)
             limits = limit_tenants(app, self._database, config, "small_number")
@@ -130,7 +124,7 @@ class Service:
             in_evidence, in_progression = OnBehalf(evidence_peer, config), OnBehalf(progression_peer, config)
             app.state.pages = Pages(
                 self._database, records=app.state.reader, classes=app.state.classes, queues=app.state.queues,
-                districts=app.state.districts, terms=app.state.terms, people=people, evidence=app.state.evidence,
+                districts=app.state.districts, terms=app.state.terms, people=people, evidence=evidence_peer,
                 progression=progression_peer, in_evidence=in_evidence,
             )  # fmt: skip
             provider = Provider(config)
