@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from services.progression.domain.subscribing import addressed
 from services.progression.entrypoints.cursors import generation_of, head_cursor, read_cursor, write_cursor
-from services.progression.entrypoints.routes import may_read
+from services.progression.entrypoints.mastery import may_read
 from services.progression.handlers.references import References
 from services.progression.handlers.standings import standings_behind
 from services.progression.tables import published

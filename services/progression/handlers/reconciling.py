@@ -9,18 +9,17 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-import msgspec
-
 from services.progression.domain.describing import describe
 from services.progression.domain.inputs import Key, valid_pieces
 from services.progression.domain.journal import unpack_entries
 from services.progression.domain.mastery import KeyState, replay
-from services.progression.domain.policy import Policy, policy_from
+from services.progression.domain.policy import Policy
 from services.progression.domain.standing import rule_of
 from services.progression.handlers.histories import History
 from services.progression.handlers.logs import CONSUMER, Logs
 from services.progression.handlers.memory import unpack_key
-from services.progression.tables import journals, key_states, published, rulebook, set_apart
+from services.progression.handlers.rules import policies_of
+from services.progression.tables import journals, key_states, published, set_apart
 from shared.contracts import MasteryUpdated
 from shared.database import Database
 from shared.feed import FeedClient
@@ -117,11 +116,9 @@ class StateSamples:
             rows = await journals.journal_of(connection, learner)
             tenants = {row["tenant"] for row in rows}
             stored = await key_states.load_learner_states(connection, [(tenant, learner) for tenant in tenants])
-            policies = {
-                digest: policy_from(msgspec.json.decode(body))
-                for tenant in tenants
-                for digest, body in await rulebook.policies_of(connection, tenant)
-            }
+            policies: dict[str, Policy] = {}
+            for tenant in tenants:
+                policies |= await policies_of(connection, tenant)
             blocked = await set_apart.tenants_where_blocked(connection, learner)
         states = {(row[0], row[1], row[2]): unpack_key(row[4]) for row in stored if row[0] not in blocked}
         histories, read = await asyncio.to_thread(

@@ -107,6 +107,12 @@ class RuleBook:
         return self._frameworks[digest]
 
 
+async def policies_of(connection: Connection, tenant: str | None) -> dict[str, Policy]:
+    """Return every policy version of a tenant, or of all tenants, by its hash."""
+    stored = await rulebook.policies_of(connection, tenant)
+    return {digest: policy_from(msgspec.json.decode(body)) for digest, body in stored}
+
+
 async def activations_of(connection: Connection, tenant: str, shard: int, framework: str | None) -> list[Activation]:
     """Return a tenant's activations on a shard in order; the graphs of other frameworks (None: of none) are left out."""
     rows = await rulebook.tenant_activations(connection, tenant, shard, framework)

@@ -14,7 +14,7 @@ import msgspec
 from services.progression.domain.analysis.comparison import Verdict, verdict_of
 from services.progression.domain.inputs import Key
 from services.progression.domain.journal import unpack_entries
-from services.progression.domain.policy import Policy, policy_from
+from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Activation, Rules
 from services.progression.domain.shadow import Difference, difference
 from services.progression.domain.states import KeyState
@@ -23,8 +23,8 @@ from services.progression.handlers.adopting import verdict_then
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.histories import History
 from services.progression.handlers.memory import unpack_key
-from services.progression.handlers.rules import rules_of
-from services.progression.tables import journals, key_states, rulebook
+from services.progression.handlers.rules import policies_of, rules_of
+from services.progression.tables import journals, key_states
 from services.progression.tables import shadows as tables
 from shared.contracts import MASTERY_UPDATED
 from shared.database import Connection, Database
@@ -120,8 +120,7 @@ class Shadows:
             states = await key_states.load_states(connection, keys) if keys else []
             bodies = await journals.load_evidence(connection, list(keys)) if keys else []
             rules = await rules_of(connection, tenant, None)
-            stored = await rulebook.policies_of(connection, tenant)
-        policies = {known: policy_from(msgspec.json.decode(body)) for known, body in stored}
+            policies = await policies_of(connection, tenant)
         rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), framework, policies[digest]))
         held = {key: History() for key in keys}
         for of, learner, competency, body in bodies:
