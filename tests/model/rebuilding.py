@@ -9,7 +9,7 @@ from typing import Any, cast
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from services.reporting.entrypoints import ModelConsumer
+from services.reporting.entrypoints.consuming import ModelConsumer
 from services.reporting.handlers.rebuilding import Rebuilder
 from services.reporting.tables import rebuilds
 from services.reporting.tables.read_models import consumer_name
