@@ -39,10 +39,11 @@ from shared.consumer import ShardConsumer
 from shared.database import Database
 from shared.feed import FeedClient
 from shared.feed_routes import feed_router
+from shared.lag import relay_lag, shard_lag
 from shared.operations import operations_router
 from shared.reconciliation import Reconciler, reconciliation_router
 from shared.relay import Relay
-from shared.service import Tasks, keep_consuming, make_service, relay_lag, serve, shard_lag
+from shared.service import Tasks, keep_consuming, make_service, serve
 from shared.settings import Settings
 from shared.starting import check_schema, settings_of
 from shared.tenant_limits import limit_tenants

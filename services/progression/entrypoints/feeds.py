@@ -112,8 +112,7 @@ def feeds_router(database: Database, log: EventLog, references: References, sett
         events whose `seq` is not above that of the standing.
         """
         caller.require("records:read")
-        async with database.transaction() as connection:
-            await connection.execute("set transaction isolation level repeatable read, read only")
+        async with database.instant() as connection:
             heads = await log.heads(connection)
             items, snapshots, following = await standings_behind(connection, caller.tenant, after, min(limit, 5000))
         return {"items": items, "snapshots": snapshots, "next": following, "position": head_cursor(heads)}

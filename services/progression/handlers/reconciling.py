@@ -23,7 +23,7 @@ from services.progression.tables import journals, key_states, published, set_apa
 from shared.contracts import MasteryUpdated
 from shared.database import Database
 from shared.feed import FeedClient
-from shared.reconciliation import Comparison, Tally, compare, one_instant
+from shared.reconciliation import Comparison, Tally, compare
 
 log = logging.getLogger(__name__)
 SAMPLED_LEARNERS = 20
@@ -52,7 +52,7 @@ class FoldChecks:
             await self._inputs.keep(connection, await journals.journal_heads(connection, range(self._shards)))
             told = await self._logs.progression.heads(connection)
             await self.told.keep(connection, {shard: head.pos for shard, head in told.items()})
-        async with one_instant(self._database) as connection:
+        async with self._database.instant() as connection:
             positions = await published.folded_positions(connection, CONSUMER)
             heads = await journals.journal_heads(connection, range(self._shards))
             journalled = await self._inputs.at(connection, heads)
@@ -112,7 +112,7 @@ class StateSamples:
 
     async def _check(self, learner: str) -> tuple[Found, int]:
         """Refold a learner and note whether it differs; return what was found and how many inputs were read."""
-        async with one_instant(self._database) as connection:
+        async with self._database.instant() as connection:
             rows = await journals.journal_of(connection, learner)
             tenants = {row["tenant"] for row in rows}
             stored = await key_states.load_learner_states(connection, [(tenant, learner) for tenant in tenants])

@@ -6,7 +6,6 @@ under an advisory lock; a crash repeats a page, which changes nothing.
 """
 
 import asyncio
-import logging
 from typing import Any
 
 import msgspec
@@ -28,11 +27,11 @@ from services.progression.tables import journals, key_states
 from services.progression.tables import shadows as tables
 from shared.contracts import MASTERY_UPDATED
 from shared.database import Connection, Database
-from shared.errors import NotFound, Unavailable
+from shared.errors import NotFound
+from shared.leading import lead
 from shared.settings import Settings
 from shared.tasks import raise_if_cancelled
 
-log = logging.getLogger(__name__)
 PAGE_ROWS = 500
 POLL_S = 1.0
 
@@ -92,15 +91,7 @@ class Shadows:
 
     async def run(self) -> None:
         """Follow the log while this replica holds the lock; wait for it otherwise."""
-        while True:
-            raise_if_cancelled()
-            try:
-                async with self._database.session() as lock:
-                    if await lock.fetchval("select pg_try_advisory_lock(hashtext('shadows'), 0)"):
-                        await self._follow(lock)
-            except (Unavailable, OSError) as error:
-                log.warning("shadows start over: %s", error)
-            await asyncio.sleep(POLL_S)
+        await lead(self._database, "shadows", self._follow)
 
     async def _follow(self, lock: Connection) -> None:
         """Do page after page of every shadow and shard that is behind."""

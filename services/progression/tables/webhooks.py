@@ -44,6 +44,17 @@ def subscription_of(row: Any) -> Subscription:
     )  # fmt: skip
 
 
+async def lock(connection: Connection, tenant: str) -> None:
+    """Let nobody else begin a webhook of the tenant until the transaction ends."""
+    await connection.execute("select pg_advisory_xact_lock(hashtext('webhook'), hashtext($1))", tenant)
+
+
+async def heads(connection: Connection) -> dict[int, int]:
+    """Return the last position of every shard of the log that webhooks follow."""
+    rows = await connection.fetch("select shard, pos from log_head where log = 'advancement'")
+    return {row["shard"]: row["pos"] for row in rows}
+
+
 async def add(connection: Connection, given: Subscription, author: str, cursor: dict[int, int]) -> None:
     """Store a subscription that begins behind a vector of positions."""
     await connection.execute(

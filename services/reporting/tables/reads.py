@@ -237,10 +237,7 @@ _MEMBERS = (
 @contextlib.asynccontextmanager
 async def snapshot(database: Database) -> AsyncIterator[Snapshot]:
     """Lend one consistent view of the live read models: what a request answers is true at one position."""
-    async with (
-        database.connection() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
+    async with database.instant() as connection:
         yield Snapshot(connection, await live_versions(connection))
 
 
