@@ -12,7 +12,7 @@ from services.evidence.domain.evidence import Evidence, Park, Submission
 from services.evidence.domain.handed_in import HandIn, Work, graded_by, newest, tell
 from services.evidence.handlers.alignment import Alignments
 from services.evidence.handlers.counting import IntakeCounts
-from services.evidence.handlers.directory import Learners
+from services.evidence.handlers.learners import Learners
 from services.evidence.tables import handed_in, premises
 from shared.database import Connection, Database
 from shared.errors import Unavailable

@@ -15,15 +15,6 @@ ALIGNMENT_LOCK = 0x6174_616C
 decode_targets = msgspec.json.Decoder(tuple[Target, ...]).decode
 
 
-async def hold(connection: Connection, tenants: Collection[str]) -> None:
-    """Let nobody publish for the tenants until this transaction ends; those who hold do not wait for each other."""
-    await connection.execute(
-        "select pg_advisory_xact_lock_shared($1, hashtext(t)) from unnest($2::text[]) t",
-        ALIGNMENT_LOCK,
-        sorted(tenants),
-    )
-
-
 async def heads(connection: Connection, tenants: Collection[str]) -> dict[str, int]:
     """Return the version of each tenant's map; tenants that have none are left out."""
     rows = await connection.fetch("select tenant, version from alignment_head where tenant = any($1)", list(tenants))
