@@ -10,13 +10,12 @@ import dataclasses
 import hashlib
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
 from deploy.local.audit_erasures import look_for_erased
 from deploy.local.audit_journal import EMPTIED, Documents, fold_journal
-from deploy.local.audit_sources import Sources, State
+from deploy.local.audit_sources import Journalled, Sources, State
 from deploy.local.audit_terms import audit_terms
 from deploy.local.audit_views import audit_read_models
 from services.progression.domain.describing import describe
@@ -133,32 +132,32 @@ def _audit_shard(
     computed |= _values(fold, documents, findings)
 
 
-def _identities(journal: list[list[Any]], events: dict[int, Envelope], tenant: str | None) -> set[str]:
+def _identities(journal: list[Journalled], events: dict[int, Envelope], tenant: str | None) -> set[str]:
     """Return the ids of the public events on who learners are."""
     found = (
-        told_of(kind, of, learner, input_id, recorded_at, events[input_pos].data)
-        for _, of, learner, _, kind, input_id, input_pos, recorded_at, body in journal
-        if body is None and input_pos in events and (tenant is None or of == tenant)
+        told_of(row.type, row.tenant, row.learner, row.id, row.time, events[row.input_pos].data)
+        for row in journal
+        if row.body is None and row.input_pos in events and (tenant is None or row.tenant == tenant)
     )
     return {told.id for told in found if told is not None}
 
 
 def _check_density(
-    shard: int, head: int, journal: list[list[Any]], events: dict[int, Envelope], findings: Findings
+    shard: int, head: int, journal: list[Journalled], events: dict[int, Envelope], findings: Findings
 ) -> None:
     """Hold the journal against the evidence log: every position once, with the same id."""
-    folded = Counter(row[6] for row in journal if row[8] is None)
+    of_evidence = [row for row in journal if row.body is None]
+    folded = Counter(row.input_pos for row in of_evidence)
     lost = [pos for pos in range(1, head + 1) if pos not in folded]
     findings.lost += len(lost)
     findings.duplicated += sum(count - 1 for count in folded.values() if count > 1)
     findings.mismatched_states += sum(
-        1
-        for row in journal
-        if row[8] is None and row[6] in events and not row[4].endswith(EMPTIED) and events[row[6]].id != row[5]
+        row.input_pos in events and not row.type.endswith(EMPTIED) and events[row.input_pos].id != row.id
+        for row in of_evidence
     )
     ids = Counter(e.id for e in events.values() if e.type == EVIDENCE_RECORDED)
     findings.duplicated += sum(count - 1 for count in ids.values() if count > 1)
-    positions = [row[0] for row in journal]
+    positions = [row.pos for row in journal]
     if positions != list(range(1, len(positions) + 1)):
         findings.lost += 1
         findings.note(f"the journal of shard {shard} is not dense")
