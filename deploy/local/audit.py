@@ -6,7 +6,6 @@ memory with the pure domain alone. The final value of every key is also replayed
 incremental fold is checked against the definition.
 """
 
-import dataclasses
 import hashlib
 from collections import Counter
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from deploy.local.audit_erasures import look_for_erased
+from deploy.local.audit_findings import Findings
 from deploy.local.audit_journal import EMPTIED, Documents, fold_journal
 from deploy.local.audit_sources import Journalled, Sources, State
 from deploy.local.audit_terms import audit_terms
@@ -35,37 +35,6 @@ SNAPSHOTS = (SNAPSHOT_CLOSED, SNAPSHOT_AMENDED)
 
 class _Digest(msgspec.Struct):
     digest: str
-
-
-@dataclasses.dataclass
-class Findings:
-    """What the audit counted; everything but `evidence` and `erased` is to be zero."""
-
-    evidence: int = 0
-    lost: int = 0
-    duplicated: int = 0
-    mismatched_states: int = 0
-    mismatched_read_models: int = 0
-    missing_events: int = 0
-    extra_events: int = 0
-    erased: int = 0
-    """Learners who are forgotten; nothing of them is to be found."""
-    erased_found: int = 0
-    state_digest: str = ""
-    examples: list[str] = dataclasses.field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is lost, doubled or different."""
-        return not any(
-            (self.lost, self.duplicated, self.mismatched_states, self.mismatched_read_models, self.missing_events,
-             self.extra_events, self.erased_found)
-        )  # fmt: skip
-
-    def note(self, text: str) -> None:
-        """Keep the first few faults in words."""
-        if len(self.examples) < 20:
-            self.examples.append(text)
 
 
 def audit(sources: Sources, tenant: str | None, say: Callable[[str], None]) -> Findings:

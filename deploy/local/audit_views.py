@@ -6,11 +6,13 @@ shares the contracts and the pure rule of what opens and closes an entry of a qu
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import msgspec
 
+from deploy.local.audit_findings import Findings
+from deploy.local.audit_sources import Sources
 from services.reporting.domain.told import Told, kind_of
 from services.reporting.domain.waiting import waits
 from shared.contracts import (
@@ -29,10 +31,6 @@ from shared.contracts import (
 )
 from shared.events import Envelope
 from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, SnapshotAmended, SnapshotClosed
-
-if TYPE_CHECKING:
-    from deploy.local.audit import Findings
-    from deploy.local.audit_sources import Sources
 
 Rows = dict[tuple[Any, ...], dict[str, Any]]
 """The rows of a table by their keys."""
@@ -60,7 +58,7 @@ _ROSTER: dict[str, tuple[str, type[msgspec.Struct]]] = {
 }
 
 
-def audit_read_models(sources: "Sources", tenant: str | None, findings: "Findings", say: Callable[[str], None]) -> None:
+def audit_read_models(sources: Sources, tenant: str | None, findings: Findings, say: Callable[[str], None]) -> None:
     """Compare every read-model table but those of states with its log, of one tenant or of all."""
     say("recomputing the read models from their logs")
     computed: Tables = {table: {} for table in KEYS}
@@ -77,7 +75,7 @@ def audit_read_models(sources: "Sources", tenant: str | None, findings: "Finding
         compare(table, computed[table], held, findings)
 
 
-def _events(sources: "Sources", client: httpx.Client, log: str) -> Iterable[Envelope]:
+def _events(sources: Sources, client: httpx.Client, log: str) -> Iterable[Envelope]:
     for shard, head in sorted(sources.heads(client, log).items()):
         yield from sources.events(client, log, shard, head)
 
@@ -157,7 +155,7 @@ def _fold_term(event: Envelope, tables: Tables) -> None:
         }  # fmt: skip
 
 
-def compare(table: str, computed: Mapping[Any, Any], held: Mapping[Any, Any], findings: "Findings") -> None:
+def compare(table: str, computed: Mapping[Any, Any], held: Mapping[Any, Any], findings: Findings) -> None:
     """Note where a table holds other rows, by their keys, than were computed."""
     different = [key for key in computed.keys() | held.keys() if computed.get(key) != held.get(key)]
     for key in different[:3]:

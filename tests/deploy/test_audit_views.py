@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from deploy.local.audit import Findings
+from deploy.local.audit_findings import Findings
 from deploy.local.audit_views import KEYS, Tables, audit_read_models, fold_advancement, fold_curriculum, fold_roster
 from shared.events import Envelope
 from tests.reporting.builders import (

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from deploy.local.commands.asking import patiently, told
-from deploy.local.commands.text_files import read_text
 from deploy.local.options import Context, command_options
+from deploy.local.text_files import read_text
 
 LISTED = 1_000
 

@@ -13,9 +13,9 @@ from typing import NamedTuple
 from deploy.local.commands import counting
 from deploy.local.commands.asking import patiently, told
 from deploy.local.commands.counting import ADVANCED, MASTERED, READY, WITHDRAWN, Advancements, Event, State
-from deploy.local.commands.demo import Loaded, check_taken, refused_only, result_of
 from deploy.local.commands.drain import wait_until_drained
 from deploy.local.commands.framework import publish
+from deploy.local.commands.loaded import Loaded, check_taken, refused_only, result_of
 from deploy.local.commands.policy import put_into_force
 from deploy.local.commands.progress import Progress
 from deploy.local.commands.roster import send_roster
