@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from deploy.local.cli import main
+from deploy.local.commands.alignment import missing_text
 from deploy.local.commands.asking import patiently
 from deploy.local.commands.completeness import text as sources_text
 from deploy.local.commands.drain import waiting_stage
@@ -352,7 +353,8 @@ def test_a_key_file_makes_the_tokens_for_a_stack_that_is_not_local(tmp_path: Pat
 
 
 def test_silent_sources_come_first() -> None:
-    sent, waiting = {"accepted": 1_412, "duplicate": 20, "parked": 0, "rejected": 1}, {"parked": 3, "quarantined": 0}
+    sent = {"accepted": 1_412, "duplicate": 20, "parked": 0, "rejected": 1}
+    waiting = {"parked": 3, "quarantined": 0, "unaligned": 2}
     base: dict[str, Any] = {"sent": sent, "waiting": waiting, "last_evidence": "2026-03-06"}
     items = [
         base | {"source": "", "last_evidence": None, "usual_gap": None, "silent_since": None},
@@ -367,9 +369,17 @@ def test_silent_sources_come_first() -> None:
         ["silent", "sis"], ["no", "habit", "yet", "(source", "not", "known)"], ["heard", "lms"],
     ]  # fmt: skip
     assert lines[0].endswith(
-        "last evidence 2026-03-06, every 2.5 school days; 1,412 accepted, 20 duplicate, 1 refused; now 3 parked, 0 quarantined"
+        "last evidence 2026-03-06, every 2.5 school days; 1,412 accepted, 20 duplicate, 1 refused;"
+        " now 3 parked, 0 quarantined, 2 handed in without an alignment"
     )
     assert "last evidence never; " in lines[1]
+
+
+def test_what_waits_for_an_alignment_is_told_by_activity() -> None:
+    item = {"source": "lms", "activity": "essay", "parked": 1_200, "handed_in": 2}
+
+    assert missing_text([item]) == "lms  essay: 1,200 parked, 2 handed in and not graded"
+    assert missing_text([]) == "nothing waits for an alignment"
 
 
 @pytest.mark.parametrize(

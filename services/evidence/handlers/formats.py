@@ -168,7 +168,14 @@ class Formats:
         self, readings: Mapping[int, Reading], found: Mapping[int, tuple[Sequence[RecordEvidence], str | None]],
         tenant: str, way: str,
     ) -> dict[int, Item]:  # fmt: skip
-        flat = [(index, command) for index, (commands, _) in found.items() for command in commands]
+        flat = [
+            (
+                index,
+                command if readings[index].handed_in is None else msgspec.structs.replace(command, dates_grade=False),
+            )
+            for index, (commands, _) in found.items()
+            for command in commands
+        ]
         stored = await self._intake.store({place: command for place, (_, command) in enumerate(flat)}, tenant, way=way)
         results: dict[int, Item] = {}
         for place, (index, _) in enumerate(flat):

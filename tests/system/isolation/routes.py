@@ -50,6 +50,7 @@ EVIDENCE: dict[str, Case] = {
     "POST /v1/merges/{merge}/undo": NONE,
     "POST /v1/alignments": EMPTY,
     "GET /v1/alignments": NONE,
+    "GET /v1/alignments/missing": NONE,
     "GET /v1/sources/completeness": NONE,
     "GET /v1/quarantine": NONE,
     "GET /v1/quarantine/reasons": NONE,
