@@ -29,6 +29,7 @@ from shared.contracts import (
 )
 from shared.events import Envelope
 from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, SnapshotAmended, SnapshotClosed
+from shared.support_events import SUPPORT_CLOSED, SUPPORT_SUGGESTED, SupportClosed, SupportSuggested
 
 if TYPE_CHECKING:
     from deploy.local.audit import Findings
@@ -50,6 +51,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "waiting": ("tenant", "learner", "scope", "queue"),
     "term_snapshot": ("tenant", "learner", "term"),
     "term_amendment": ("tenant", "learner", "term", "position"),
+    "suggestion": ("tenant", "learner", "id"),
 }
 _ROSTER: dict[str, tuple[str, type[msgspec.Struct]]] = {
     ROSTER_SCHOOL: ("school", RosterSchool),
@@ -68,6 +70,7 @@ def audit_read_models(sources: "Sources", tenant: str | None, findings: "Finding
         (sources.evidence, "roster", fold_roster),
         (sources.progression, "curriculum", fold_curriculum),
         (sources.progression, "advancement", fold_advancement),
+        (sources.progression, "support", fold_support),
     ):
         for event in _events(sources, client, log):
             if tenant is None or event.tenant == tenant:
@@ -154,6 +157,23 @@ def _fold_term(event: Envelope, tables: Tables) -> None:
             "id": event.id, "scope_kind": told.scope.kind, "scope": told.scope.id, "title": told.scope.title or None,
             "before": told.before, "after": told.after, "effective_at": told.effective_at, "decided_at": told.decided_at,
             "cause_kind": told.cause.kind, "cause": told.cause.id, "reason": told.reason.text, "digest": told.digest,
+        }  # fmt: skip
+
+
+def fold_support(event: Envelope, tables: Tables) -> None:
+    """Fold an event of the restricted log: what is suggested, and what came of it."""
+    if event.type == SUPPORT_SUGGESTED:
+        told = msgspec.json.decode(event.data, type=SupportSuggested)
+        key = (event.tenant, told.learner.id, event.id)
+        tables["suggestion"][key] = dict(zip(KEYS["suggestion"], key, strict=True)) | {
+            "scope": told.scope.id, "opened_at": told.decided_at, "due_by": told.respond_by, "owner": told.owner,
+            "detail": "\n".join(told.tried), "side": told.side, "cause": told.need, "waiting_since": told.waiting_since,
+            "weakest": told.weakest_prerequisite, "closed_at": None, "outcome": None, "days": None,
+        }  # fmt: skip
+    elif event.type == SUPPORT_CLOSED:
+        closed = msgspec.json.decode(event.data, type=SupportClosed)
+        tables["suggestion"][event.tenant, closed.learner.id, closed.replaces] |= {
+            "closed_at": closed.decided_at, "outcome": closed.outcome, "days": closed.days
         }  # fmt: skip
 
 

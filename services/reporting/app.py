@@ -54,7 +54,7 @@ from shared.web import make_app, operations_router
 log = logging.getLogger(__name__)
 STAGES = {
     "mastery": "reporting", "curriculum": "reporting-curriculum", "roster": "reporting-roster",
-    "advancement": "reporting-advancement",
+    "advancement": "reporting-advancement", "support": "reporting-support",
 }  # fmt: skip
 FOLLOW_S = 1.0
 """How often a process looks whether another version of a read model is live."""

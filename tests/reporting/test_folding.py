@@ -10,7 +10,7 @@ import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
 from services.reporting.entrypoints import ModelConsumer
-from shared.contracts import MASTERY_UPDATED
+from shared.contracts import IDENTITY_ERASED, MASTERY_UPDATED
 from shared.database import ARRAY_ROWS_MAX, Database
 from shared.feed import FeedClient
 from shared.settings import Settings
@@ -26,6 +26,8 @@ from tests.reporting.builders import (
     mastery,
     snapshot_amended,
     snapshot_closed,
+    suggested,
+    support_closed,
 )
 from tests.reporting.running import LOGS, new_schema, until
 from tests.support.producer import Producer, running_producer
@@ -278,6 +280,35 @@ async def test_what_is_told_of_terms_is_kept_once_and_forgotten_with_the_learner
         ],
     )
     assert await bench.rows(snapshots, bench.tenant) == await bench.rows(amendments, bench.tenant) == []
+
+
+async def test_support_is_the_same_in_one_batch_as_in_many_and_is_forgotten_with_the_learner(bench: Bench) -> None:
+    rows = (
+        "select scope, cause, owner, due_by, weakest, outcome, days from suggestion_v1 where tenant = $1 order by scope"
+    )
+    consumer = await bench.run("support")
+    records = await bench.told(
+        suggested(LEARNER, "m:a"),
+        suggested(LEARNER, "m:b", "work_below_the_cut", weakest_prerequisite="m:a"),
+        log="support",
+    )
+    first = json.loads(records[0].value or b"")["id"]
+    records += await bench.told(support_closed(LEARNER, "m:a", first), log="support")
+    await bench.deliver(records, consumer)
+    at_once = await bench.rows(rows, bench.tenant)
+    await bench.rows("update suggestion_v1 set outcome = null where tenant = $1", bench.tenant)
+    later = await bench.told(support_closed(LEARNER, "m:a", first, "dismissed", days=4), log="support")
+    await bench.deliver(later, consumer)
+    apart = await bench.rows(rows, bench.tenant)
+    erased: Event = (IDENTITY_ERASED, LEARNER, {"learner": LEARNER, "certificate": "c"})
+    await bench.deliver(await bench.told(erased, log="support"), consumer)
+
+    assert at_once == [
+        ("m:a", "ungraded", "teacher", "2026-03-11", None, "done", 3),
+        ("m:b", "work_below_the_cut", "teacher", "2026-03-11", "m:a", None, None),
+    ]
+    assert apart == [(*at_once[0][:5], "dismissed", 4), at_once[1]]
+    assert await bench.rows(rows, bench.tenant) == []
 
 
 WAITING = "select scope, queue, opened_at, closed_at, owner, detail from {} where tenant = $1 order by scope, queue"

@@ -24,17 +24,20 @@ MODELS: dict[str, tuple[str, ...]] = {
     "curriculum": ("framework", "competency", "association"),
     "roster": ("school", "class", "staff", "enrolment", "assignment"),
     "advancement": ("advancement", "waiting", "term_snapshot", "term_amendment"),
+    "support": ("suggestion",),
 }
 """The tables of every read model; each model folds one input log."""
 
 OF_LEARNERS = (
     ("mastery", "learner"), ("term_record", "learner"), ("advancement", "learner"), ("waiting", "learner"),
     ("term_snapshot", "learner"), ("term_amendment", "learner"), ("enrolment", "learner"), ("assignment", "target"),
+    ("suggestion", "learner"),
 )  # fmt: skip
 """The tables that hold rows of learners, and the column that names them."""
 
 INPUT_LOGS = {
     "mastery": "progression", "curriculum": "curriculum", "roster": "roster", "advancement": "advancement",
+    "support": "support",
 }  # fmt: skip
 _TEXT = sa.Text(collation="C")
 metadata = sa.MetaData()
@@ -167,12 +170,34 @@ def define_models(target: sa.MetaData, version: int) -> dict[str, sa.Table]:
             sa.Column("reason", sa.Text, nullable=False),
             sa.Column("digest", sa.Text, nullable=False),
         ),
+        # Restricted: read by `tables.support` alone.
+        "suggestion": _table(
+            target, "suggestion", version, ("tenant", "learner", "id"),
+            sa.Column("scope", _TEXT, nullable=False),
+            sa.Column("opened_at", _TEXT, nullable=False),
+            sa.Column("due_by", sa.Text, nullable=False),
+            sa.Column("owner", sa.Text, nullable=False),
+            sa.Column("detail", sa.Text, nullable=False),
+            sa.Column("side", sa.Text, nullable=False),
+            sa.Column("cause", sa.Text, nullable=False),
+            sa.Column("waiting_since", sa.Text),
+            sa.Column("weakest", sa.Text),
+            # Null together while it is open; the days are school days.
+            sa.Column("closed_at", _TEXT),
+            sa.Column("outcome", sa.Text),
+            sa.Column("days", sa.Integer),
+        ),
     }  # fmt: skip
-    waiting, happened = tables["waiting"], tables["advancement"]
+    waiting, happened, suggestion = tables["waiting"], tables["advancement"], tables["suggestion"]
     sa.Index(
         f"ix_{waiting.name}_open", waiting.c.tenant, waiting.c.queue, waiting.c.opened_at,
         postgresql_where=waiting.c.closed_at.is_(None),
     )  # fmt: skip
+    sa.Index(
+        f"ix_{suggestion.name}_open", suggestion.c.tenant, suggestion.c.opened_at,
+        postgresql_where=suggestion.c.closed_at.is_(None),
+    )  # fmt: skip
+    sa.Index(f"ix_{suggestion.name}_closed", suggestion.c.tenant, suggestion.c.closed_at)
     sa.Index(
         f"ix_{happened.name}_at", happened.c.tenant, happened.c.decided_at, happened.c.learner, happened.c.position
     )
