@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from services.reporting import entrypoints
 from services.reporting.entrypoints import PEOPLE_TIMEOUT_S, ModelConsumer
 from services.reporting.handlers.access import AccessLog
+from services.reporting.handlers.answering import Answering
 from services.reporting.handlers.capturing import Capturing
 from services.reporting.handlers.classes import ClassReader
 from services.reporting.handlers.correcting import Correcting
@@ -143,6 +144,7 @@ class Service:
             app.state.signing_off = SigningOff(
                 self._database, config, in_progression=in_progression, people=people, log=looks
             )
+            app.state.answering = Answering(self._database, in_progression=in_progression, log=looks)
             app.state.correcting = Correcting(
                 self._database, progression=progression_peer, in_evidence=in_evidence, people=people, log=looks
             )

@@ -11,12 +11,14 @@ import httpx
 import jwt
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from deploy.local.cli import main
 from deploy.local.commands.alignment import missing_text
 from deploy.local.commands.asking import patiently
 from deploy.local.commands.completeness import text as sources_text
 from deploy.local.commands.drain import waiting_stage
+from deploy.local.commands.explain import explain
 from deploy.local.commands.files import ItemFile, with_source
 from deploy.local.commands.learner import text
 from deploy.local.commands.responses import ResponseLog
@@ -373,6 +375,29 @@ def test_silent_sources_come_first() -> None:
         " now 3 parked, 0 quarantined, 2 handed in without an alignment"
     )
     assert "last evidence never; " in lines[1]
+
+
+def test_an_explanation_is_asked_for_in_a_language_and_says_what_waits_for_an_adult(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    found: dict[str, Any] = {
+        "competency": "m:a", "status": "not_yet", "score": None, "as_of": None, "policy": None, "evidence": [], "trace": [],
+        "missing": [], "minimal_change": {"text": "one more"}, "ungraded": [{"text": "essay espera una calificación"}],
+    }  # fmt: skip
+
+    def explanation(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(200, json=found)
+
+    client = httpx.Client(transport=httpx.MockTransport(explanation), base_url="http://attain")
+    monkeypatch.setattr(Context, "client", lambda *_, **__: client)
+    done = CliRunner().invoke(explain, ["ada", "m:a", "--language", "es"])
+    refused = CliRunner().invoke(explain, ["ada", "m:a", "--language", "tlh"])
+
+    assert asked == ["http://attain/v1/learners/ada/competencies/m:a/explanation?language=es"]
+    assert "waits for an adult:\n  essay espera una calificación\n" in done.output
+    assert (done.exit_code, refused.exit_code) == (0, 2)
 
 
 def test_what_waits_for_an_alignment_is_told_by_activity() -> None:

@@ -149,7 +149,7 @@ async def test_support_is_shown_to_the_teacher_and_to_no_family(reporting: Runni
     assert "with the teacher (no counsellor in the roster)" in of_class.text
     assert "handed in and not graded (essay)" in own.text
     assert "weakest prerequisite: Title of a" in own.text
-    assert "<b>2</b> support that is suggested" in school_page.text
+    assert "<b>2</b> suggestions of support" in school_page.text
     for answer in family:
         assert answer.status_code == 200
         assert not [word for word in ("not graded", "essay", "suggested", "stuck", "failed", "behind")

@@ -120,7 +120,7 @@ def context(template: str) -> dict[str, Any]:
             "classes": [{"class": "c", "title": EVIL, "subject": None, "school_title": EVIL, "school": "s", "learners": 1}],
         },
         "find.html": {"q": EVIL, "found": [{"learner": "ada", "name": EVIL, "source_id": "1", "source": EVIL}]},
-        "learner.html": learner | {"happened": [event], "support": [asked]},
+        "learner.html": learner | {"happened": [event], "support": [asked], "may_answer": True},
         "family.html": learner | {
             "missing": {item.competency: for_families(item.missing) for item in found.items},
             "looks": [{"at": SHOWN_AT, "role": "teacher", "person": EVIL}],
@@ -138,6 +138,7 @@ def context(template: str) -> dict[str, Any]:
         "class.html": {
             "grid": class_mastery("c", EVIL, {"ada": {"m:a": "mastered"}}, order=["m:a"], titles={"m:a": EVIL}),
             "needs": class_needs("c", EVIL, {"ada": {}}, [Standard("m", "a", EVIL, 1, "1", "M")], {}, [waiting, asked]),
+            "attention": [[waiting], [asked] * 4],
             "shown": {"m:a": 1}, "names": {"ada": EVIL}, "live": "/live?class_id=c",
             "writes": {"capture", "sign_off", "correct"}, "terms": [{"term": EVIL, "closed_at": SHOWN_AT}],
         },

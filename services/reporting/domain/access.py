@@ -14,18 +14,20 @@ Role = Literal[
 ]  # fmt: skip
 View = Literal[
     "record", "timeline", "growth", "projection", "why", "class", "queues", "aggregate", "analysis", "own_access_log",
-    "access_log", "names", "capture", "sign_off", "correct", "credential", "export", "support",
+    "access_log", "names", "capture", "sign_off", "correct", "answer", "credential", "export", "support",
 ]  # fmt: skip
 ROLES: tuple[Role, ...] = get_args(Role)
 VIEWS: tuple[View, ...] = get_args(View)
-WRITES: dict[View, str] = {"capture": "evidence:write", "sign_off": "decisions:write", "correct": "evidence:write"}
+WRITES: dict[View, str] = {
+    "capture": "evidence:write", "sign_off": "decisions:write", "correct": "evidence:write", "answer": "decisions:write",
+}  # fmt: skip
 """What changes something, and the scope that it takes besides the role, which for these comes from the roster alone."""
 RESTRICTED: frozenset[View] = frozenset(("support",))
 """What the scope for the whole tenant does not open by itself: the token has to name a role that sees it."""
 
 _LEARNER: tuple[View, ...] = ("record", "timeline", "growth", "why", "own_access_log", "credential")
 _TEACHING: tuple[View, ...] = (
-    "record", "timeline", "growth", "projection", "why", "class", "queues", "names", "support",
+    "record", "timeline", "growth", "projection", "why", "class", "queues", "names", "support", "answer",
 )  # fmt: skip
 PERMISSIONS: dict[Role, frozenset[View]] = {
     "learner": frozenset(_LEARNER),

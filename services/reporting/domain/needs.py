@@ -135,6 +135,15 @@ def by_urgency(waiting: Iterable[Waits]) -> list[Waits]:
     return sorted(waiting, key=lambda each: (not each.overdue, URGENCY.index(each.queue), each.opened_at, each.learner))
 
 
+def together(waiting: Iterable[Waits]) -> list[list[Waits]]:
+    """Put together what one act ends for several learners, as grading the same work does; all else stays alone, in order."""
+    groups: dict[object, list[Waits]] = {}
+    for number, each in enumerate(waiting):
+        is_ungraded = each.cause == "ungraded"
+        groups.setdefault((each.scope, each.detail, each.owner) if is_ungraded else number, []).append(each)
+    return list(groups.values())
+
+
 def waits_of(row: OpenRow, titles: Mapping[str, str], now: datetime.datetime) -> Waits | None:
     """Return an open entry as the queues tell it, None where it is no longer so."""
     if not still_waits(row.queue, row.status, row.mastered_at, begun=row.begun, missing=row.missing):

@@ -8,6 +8,7 @@ import httpx
 from services.reporting.domain.access import PERMISSIONS, Role
 from services.reporting.domain.amended import amended_cells, level_grid, lines_of
 from services.reporting.domain.compared import compared, schools_in
+from services.reporting.domain.needs import together
 from services.reporting.domain.plain import for_families
 from services.reporting.handlers.access import (
     CLASSES,
@@ -96,7 +97,11 @@ class Pages:
             return shown | {"template": "family.html", "looks": others, "missing": missing}
         page = await if_permitted(self._records.timeline(caller, learner, "", EVENTS_SHOWN))
         support = await if_permitted(self._queues.support_of(caller, learner))
-        return shown | {"happened": page.items if page else [], "support": support or []}
+        async with snapshot(self._database) as view:
+            answers = await if_permitted(check_learner(view, caller, learner, "answer"))
+        return shown | {
+            "happened": page.items if page else [], "support": support or [], "may_answer": answers is not None
+        }  # fmt: skip
 
     async def why(self, caller: Identity, *, learner: str, competency: str) -> dict[str, Any]:
         """Return why a competency stands where it does, asked of progression once the caller's right is checked."""
@@ -136,7 +141,8 @@ class Pages:
         async with snapshot(self._database) as view:
             writes = await writes_in_class(view, caller, class_id)
         return {
-            "writes": writes, "grid": grid, "needs": needs, "shown": shown, "live": f"/live?class_id={quote(class_id, safe='')}",
+            "writes": writes, "grid": grid, "needs": needs, "attention": together(needs.attention), "shown": shown,
+            "live": f"/live?class_id={quote(class_id, safe='')}",
             "names": await self._people.names(caller.tenant, grid.learners), "terms": await self._terms.terms(caller),
         }  # fmt: skip
 

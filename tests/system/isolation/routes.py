@@ -209,6 +209,7 @@ REPORTING: dict[str, Case] = {
     "POST /classes/{class_id}/capture": EMPTY,
     "POST /classes/{class_id}/capture/undo": EMPTY,
     "GET /classes/{class_id}/sign-offs": NONE,
+    "POST /learners/{learner}/support": EMPTY,
     "POST /classes/{class_id}/sign-offs": EMPTY,
     "POST /classes/{class_id}/sign-offs/undo": EMPTY,
     "GET /policies": NONE,
