@@ -130,6 +130,12 @@ class Database:
             yield connection
 
     @contextlib.asynccontextmanager
+    async def instant(self) -> AsyncIterator[Connection]:
+        """Lend a connection that sees the database as it is at one instant, and changes nothing; raises `Unavailable`."""
+        async with self.connection() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+            yield connection
+
+    @contextlib.asynccontextmanager
     async def impatient(self, after_s: float) -> AsyncIterator[Connection]:
         """
         Lend a connection outside any transaction; sessions of this service that block its statements for so long are ended.

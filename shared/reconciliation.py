@@ -7,11 +7,10 @@ positions, so what is under way is no difference.
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -71,13 +70,6 @@ def compare(stage: str, expected: Mapping[str, int], actual: Mapping[str, int]) 
         Comparison(tenant, stage, gave := expected.get(tenant, 0), has := actual.get(tenant, 0), has - gave)
         for tenant in sorted(expected.keys() | actual.keys())
     ]
-
-
-@contextlib.asynccontextmanager
-async def one_instant(database: Database) -> AsyncIterator[Connection]:
-    """Lend a connection that sees the database as it is at one instant."""
-    async with database.connection() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        yield connection
 
 
 class Tally:
@@ -245,7 +237,7 @@ def reconciliation_router(reconciler: Reconciler, database: Database, tallies: I
             places = at.split(",")
             if not all(place.isascii() and place.isdigit() and len(place) < 19 for place in places):
                 raise InvalidEvent("at is a position for each shard, separated by commas", pointer="/at")
-            async with one_instant(database) as connection:
+            async with database.instant() as connection:
                 return await by_name[log].at(connection, {shard: int(place) for shard, place in enumerate(places)})
 
     return router

@@ -1,35 +1,26 @@
-"""What every service's HTTP has in common: identity, problem+json, bounded bodies, health, metrics, feed, documents."""
+"""What every service's HTTP has in common: identity, problem+json, bounded bodies, documents, waiting for a position."""
 
 import asyncio
 import math
 import zlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
+from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import PlainTextResponse
 from fastapi_offline import FastAPIOffline
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 from shared.auth import ApiKeys, Authenticator, Identity, api_key_of
-from shared.database import Database
-from shared.errors import AttainError, Gone, InvalidEvent, TooLarge, TooManyRequests, Unavailable
-from shared.event_log import EventLog
-from shared.events import Position
+from shared.errors import AttainError, InvalidEvent, TooLarge, TooManyRequests, Unavailable
 from shared.every_request import EveryRequest, secure
-from shared.observability import metrics as measured
 from shared.rate_limit import RateLimit
 from shared.settings import Settings
-from shared.tenancy import bind, bound_to
+from shared.tenancy import bind
 
 PROBLEM = "application/problem+json"
 RETRY_AFTER_S = 2
-LAG_TIMEOUT_S = 5.0
-"""Below the ten seconds that Prometheus waits for a scrape."""
-LOOP_PROBE_S = 0.01
 
 
 def make_app(title: str, description: str, authenticator: Authenticator, lifespan: Any) -> FastAPI:
@@ -153,109 +144,6 @@ async def read_body(request: Request, settings: Settings) -> bytes:
     if not inflate.eof or inflate.unused_data:
         raise InvalidEvent("the gzip body is cut off, or has more than one member", reason="malformed_gzip")
     return plain
-
-
-def operations_router(
-    *,
-    ready: Callable[[], Awaitable[bool]],
-    alive: Callable[[], bool],
-    lag: Callable[[], Awaitable[list[dict[str, Any]]]],
-) -> APIRouter:
-    """Return health, metrics and lag; `alive` is progress of the consumers, not a ping."""
-    router = APIRouter(tags=["operations"])
-
-    @router.get("/livez", response_class=PlainTextResponse)
-    async def livez() -> Response:
-        return PlainTextResponse("ok" if alive() else "no progress", 200 if alive() else 503)
-
-    @router.get("/readyz", response_class=PlainTextResponse)
-    async def readyz() -> Response:
-        is_ready = await ready()
-        return PlainTextResponse("ready" if is_ready else "not ready", 200 if is_ready else 503)
-
-    @router.get("/metrics", response_class=PlainTextResponse)
-    async def metrics() -> Response:
-        await _measure(lag)
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-    @router.get("/v1/lag")
-    async def stages(caller: Caller) -> dict[str, Any]:
-        """How far each stage of this service is behind, in events and seconds."""
-        caller.require("service", "admin")
-        # Of all tenants: stages are not any tenant's.
-        with bound_to(None):
-            return {"stages": await lag()}
-
-    return router
-
-
-async def _measure(lag: Callable[[], Awaitable[list[dict[str, Any]]]]) -> None:
-    """Take what is measured at a scrape only: lag, and how late the event loop is."""
-    loop = asyncio.get_running_loop()
-    due = loop.time() + LOOP_PROBE_S
-    await asyncio.sleep(LOOP_PROBE_S)
-    measured.loop_delay.set(max(0.0, loop.time() - due))
-    try:
-        async with asyncio.timeout(LAG_TIMEOUT_S):
-            stages = await lag()
-    except (AttainError, TimeoutError, OSError):
-        measured.lag_unknown.set(1)
-        return
-    known = [stage for stage in stages if stage["behind_events"] is not None]
-    for stage in known:
-        measured.behind_events.labels(stage=stage["name"]).set(stage["behind_events"])
-        measured.behind_seconds.labels(stage=stage["name"]).set(stage["behind_seconds"] or 0.0)
-    measured.lag_unknown.set(0 if len(known) == len(stages) else 1)
-
-
-def feed_router(database: Database, logs: Sequence[EventLog], settings: Settings) -> APIRouter:
-    """Return the feed of this service's logs, for other services (scope `service`)."""
-    router = APIRouter(tags=["feed"])
-    by_name = {event_log.name: event_log for event_log in logs}
-
-    def named(name: str) -> EventLog:
-        if name not in by_name:
-            raise InvalidEvent(f"no log {name[:60]!r} here; there are {', '.join(by_name)}", pointer="/log")
-        return by_name[name]
-
-    @router.get("/v1/feed", response_class=PlainTextResponse)
-    async def feed(
-        caller: Caller,
-        log: str,
-        shard: int,
-        after: str = "0",
-        limit: Annotated[int, Query(ge=0)] = 1000,
-    ) -> Response:
-        """Events of one shard as NDJSON in position order; `after` is a number or a position token."""
-        caller.require("service")
-        event_log = named(log)
-        event_log.check_shard(shard)
-        async with database.connection() as connection:
-            head = (await event_log.heads(connection))[shard]
-            position = _after(after, log, shard, head.generation)
-            body = await event_log.lines(connection, shard, position, min(limit, settings.page_rows_max))
-        token = str(Position(log, head.generation, shard, head.pos))
-        return Response(body, headers={"Attain-Head": token}, media_type="application/x-ndjson")
-
-    @router.get("/v1/heads")
-    async def heads(caller: Caller, log: str) -> dict[int, tuple[int, int]]:
-        """The generation and last position of every shard of a log."""
-        caller.require("service")
-        async with database.connection() as connection:
-            return {shard: (head.generation, head.pos) for shard, head in (await named(log).heads(connection)).items()}
-
-    return router
-
-
-def _after(text: str, log: str, shard: int, generation: int) -> int:
-    if text.isascii() and text.isdigit() and len(text) < 19:
-        return int(text)
-    position = Position.parse(text)
-    if (position.log, position.shard) != (log, shard):
-        raise InvalidEvent(f"the cursor is of log {position.log}, shard {position.shard}", pointer="/after")
-    if position.generation != generation:
-        raise Gone(f"the cursor is of generation {position.generation}, the log is in {generation}: start again from 0")
-    return position.pos
 
 
 async def wait_for(reached: Callable[[], Awaitable[bool]], settings: Settings) -> None:

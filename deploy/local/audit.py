@@ -19,12 +19,12 @@ from deploy.local.audit_journal import EMPTIED, Documents, fold_journal
 from deploy.local.audit_sources import Sources, State
 from deploy.local.audit_terms import audit_terms
 from deploy.local.audit_views import audit_read_models
-from services.progression.describing import describe
-from services.progression.domain import ShardFold
-from services.progression.identities import told_of
-from services.progression.inputs import Key, valid_pieces
-from services.progression.mastery import KeyState, replay
-from services.progression.standing import rule_of
+from services.progression.domain.describing import describe
+from services.progression.domain.identities import told_of
+from services.progression.domain.inputs import Key, valid_pieces
+from services.progression.domain.mastery import KeyState, replay
+from services.progression.domain.shard_fold import ShardFold
+from services.progression.domain.standing import rule_of
 from shared.contracts import EVIDENCE_RECORDED, IDENTITY_ERASED, MasteryUpdated
 from shared.events import Envelope
 from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED

@@ -8,16 +8,16 @@ import msgspec
 
 from deploy.local.audit_sources import Sources
 from deploy.local.options import checked
-from services.progression.curriculum import Framework
-from services.progression.domain import ShardFold
-from services.progression.entry import Entry
-from services.progression.inputs import Key, Learner, decode, input_of
-from services.progression.learner import LearnerState
-from services.progression.mastery import KeyState
-from services.progression.policy import Policy, policy_from
-from services.progression.rules import Activation, Rules, cause_of
-from services.progression.telling import Told, Trigger
-from services.progression.terms import CLOSE_TERM, closed_at_position, decode_closing, ended_with, snapshot
+from services.progression.domain.curriculum import Framework
+from services.progression.domain.entry import Entry
+from services.progression.domain.inputs import Key, Learner, decode, input_of
+from services.progression.domain.learner import LearnerState
+from services.progression.domain.mastery import KeyState
+from services.progression.domain.policy import Policy, policy_from
+from services.progression.domain.rules import Activation, Rules, cause_of
+from services.progression.domain.shard_fold import ShardFold
+from services.progression.domain.telling import Told, Trigger
+from services.progression.domain.terms import CLOSE_TERM, closed_at_position, decode_closing, ended_with, snapshot
 from shared.events import RESHARDED, Envelope
 
 EMPTIED = (".redacted.v1", RESHARDED)
@@ -67,7 +67,7 @@ def fold_journal(
             documents.fetch(of)
             if kind == CLOSE_TERM:
                 told |= _told(fold.tell(learners))
-                fold.changes.clear()
+                fold.changes.noted.clear()
                 told |= _told(_snapshots(of, body, input_id, pos, fold, learners))
                 continue
             _decide(of, Trigger(input_id, pos, recorded_at, "policy"), body, rules, documents)

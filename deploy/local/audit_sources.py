@@ -7,7 +7,7 @@ import httpx
 import msgspec
 
 from deploy.local.options import checked
-from services.progression.inputs import Key
+from services.progression.domain.inputs import Key
 from shared.events import Envelope, decode_envelope
 
 PAGE = 10_000

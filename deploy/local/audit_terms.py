@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from deploy.local.audit_views import compare
-from services.progression.inputs import Key
+from services.progression.domain.inputs import Key
 from services.reporting.domain.amended import LEVEL_EVENTS, LevelTold, levels_of
 from services.reporting.domain.told import ERASED, Told, kind_of
 from shared.contracts import IDENTITY_ERASED, MASTERY_UPDATED, MasteryUpdated

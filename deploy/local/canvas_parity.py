@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from deploy.local.canvas_files import NO_DATE, Export, Outcome, Result
-from services.progression.compat import canvas
+from services.progression.domain.compat import canvas
 
 SAME = 0.005
 """Half of the last digit that Canvas shows."""

@@ -7,36 +7,28 @@ parameters into the product's words, calls it, and puts what it says into the ca
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable
-from typing import Any
 
 import msgspec
 
-from services.progression.analysis.bounds import jeffreys_lower, wilson_lower
-from services.progression.analysis.chance import p_run_by_chance
-from services.progression.analysis.classification import livingston_lewis
-from services.progression.analysis.item_bias import mantel_haenszel
-from services.progression.analysis.practice import over_testing_index, wheel_spin
-from services.progression.analysis.summary import aggregate
-from services.progression.compat import canvas, moodle
-from services.progression.fringe import fringe
-from services.progression.levels import Shown, level_status, named_by, unmet_of
-from services.progression.mastery import KeyState, piece_of, replay
-from services.progression.methods import NAMES, BayesianKnowledgeTracing, Method, State, Value, method_from
-from services.progression.methods.beta_binomial import BetaBinomial
-from services.progression.methods.growth_filter import GrowthFilter
-from services.progression.methods.item_response import GRID, ItemResponse
-from services.progression.methods.power_law import PowerLaw
-from services.progression.policy import policy_from
-from services.progression.policy.requirements import Require
-from services.progression.rounding import round_half_up_repr
-from services.progression.standing import status_of
-from services.progression.sufficiency import lacks
+from deploy.local.golden_methods import METHODS, Answer, Json, of_method
+from services.progression.domain.analysis.bounds import jeffreys_lower, wilson_lower
+from services.progression.domain.analysis.chance import p_run_by_chance
+from services.progression.domain.analysis.classification import livingston_lewis
+from services.progression.domain.analysis.item_bias import mantel_haenszel
+from services.progression.domain.analysis.practice import over_testing_index, wheel_spin
+from services.progression.domain.analysis.summary import aggregate
+from services.progression.domain.compat import canvas, moodle
+from services.progression.domain.fringe import fringe
+from services.progression.domain.levels import Shown, level_status, named_by, unmet_of
+from services.progression.domain.mastery import KeyState, piece_of, replay
+from services.progression.domain.methods import NAMES
+from services.progression.domain.policy import policy_from
+from services.progression.domain.policy.requirements import Require
+from services.progression.domain.rounding import round_half_up_repr
+from services.progression.domain.standing import status_of
+from services.progression.domain.sufficiency import lacks
 from services.reporting.domain.small_numbers import suppress
 from shared.contracts import EvidenceRecorded, Score
-
-Json = dict[str, Any]
-Answer = Callable[[Json, Json], Json]
 
 LATER: frozenset[str] = frozenset()
 """Names that nothing answers yet."""
@@ -53,118 +45,11 @@ def answer(method: str, params: Json, given: Json) -> Json:
     """
     found = ANSWERS.get(method)
     if found is None and method in NAMES:
-        found = functools.partial(_method, method)
+        found = functools.partial(of_method, method)
     if found is None:
         raise LookupError(f"no method is called {method}")
     result: Json = msgspec.json.decode(msgspec.json.encode(found(params, given)))
     return result
-
-
-def _states(method: Method, pieces: Iterable[Value]) -> list[State]:
-    """Return the states after each piece."""
-    states = [method.start()]
-    for piece in pieces:
-        states.append(method.step(states[-1], piece))
-    return states[1:]
-
-
-def _first_at(reached: Iterable[bool]) -> int | None:
-    """Return the number of the first piece, from 1, at which something is so."""
-    return next((number for number, so in enumerate(reached, start=1) if so), None)
-
-
-def _pieces(given: Json, cut: float = 1.0) -> list[Value]:
-    """Return the pieces of a case: of `scores` with `weights`, or of `correct`, both without those that `retract` names."""
-    marks = given["scores"] if "scores" in given else given["correct"]
-    weights = given.get("weights") or [1.0] * len(marks)
-    pieces = [Value(float(mark), mark >= cut, weight) for mark, weight in zip(marks, weights, strict=True)]
-    return [piece for index, piece in enumerate(pieces) if index not in given.get("retract", ())]
-
-
-def _method(name: str, params: Json, given: Json) -> Json:
-    """Answer for any method of the policy language, by its own name and parameters; `mastery` is the scale's cut."""
-    mastery = params.get("mastery", 1.0)
-    method = method_from({"type": name} | {key: value for key, value in params.items() if key != "mastery"})
-    states = _states(method, _pieces(given, mastery))
-    score = method.score(states[-1]) if states else None
-    at = _first_at(method.passed(state, mastery) for state in states)
-    return {
-        "value": score,
-        "score": score,
-        "passed": bool(states) and method.passed(states[-1], mastery),
-        "passed_at": at,
-    }
-
-
-def _n_ccr(params: Json, given: Json) -> Json:
-    method = method_from({"type": "streak", "n": params["n"]})
-    states = _states(method, _pieces(given))
-    mastered_at = _first_at(method.passed(state, 1.0) for state in states)
-    return {"mastered_at": mastered_at, "current_streak": states[-1][0] if states else 0}
-
-
-def _bkt(params: Json, given: Json) -> Json:
-    method = BayesianKnowledgeTracing.model_validate(
-        {"type": "bkt"} | {key: params[key] for key in params if key != "threshold"}
-    )
-    pieces = _pieces(given)
-    states = _states(method, pieces)
-    before = [method.start(), *states[:-1]]
-    known = [method.score(state) for state in states]
-    return {
-        "p_correct": [method.p_correct(state) for state in before[: len(pieces)]],
-        "p_known_given_obs": [method.observed(state, piece) for state, piece in zip(before, pieces, strict=False)],
-        "p_known_next": known,
-        "p_known_next_final": known[-1] if known else method.p_l0,
-        "mastered_at": _first_at(p >= params.get("threshold", 0.95) for p in known),
-    }
-
-
-def _cusum(params: Json, given: Json) -> Json:
-    method = method_from({"type": "cusum", "p0": params["p0"], "p1": params["p1"], "bar": params["threshold"]})
-    states = _states(method, _pieces(given))
-    return {"s": [state[0] for state in states], "fires_at": _first_at(method.passed(state, 1.0) for state in states)}
-
-
-def _power_law(params: Json, given: Json) -> Json:
-    if params.get("evaluate_at", "n") != "n":
-        raise ValueError("the trend is taken at x = n")
-    method = PowerLaw.model_validate(
-        {"type": "power_law", "min_n": params.get("min_scores", 3), "clip": "scale_max" in params}
-    )
-    bounded = method.on_scale(0.0, params.get("scale_max", 0.0))
-    state = bounded.replay(_pieces(given))
-    fitted = bounded.fit(state)
-    a, b = fitted or (None, None)
-    return {"a": a, "b": b, "value": bounded.score(state), "fallback": fitted is None}
-
-
-def _irt(params: Json, given: Json) -> Json:
-    if params.get("prior", "N(0,1)") != "N(0,1)" or params.get("grid", [-6, 6, 121]) != [GRID[0], GRID[-1], len(GRID)]:
-        raise ValueError("the prior is N(0,1) on a grid of 121 points from -6 to 6")
-    items = {str(number): item for number, item in enumerate(given["items_ab"])}
-    method = ItemResponse.model_validate({"type": "irt_eap", "items": items, "cut": params["cut"]})
-    state = method.replay(Value(float(u), u == 1, item=str(number)) for number, u in enumerate(given["responses"]))
-    mean, deviation = method.estimate(state)
-    return {"eap": mean, "sd": deviation, "p_theta_ge_cut": method.score(state)}
-
-
-def _beta_binomial(params: Json, given: Json) -> Json:
-    method = BetaBinomial.model_validate({"type": "beta_binomial"} | params)
-    right = given["correct"]
-    marks = [1.0] * right + [0.0] * (given["n"] - right)
-    state = method.replay(Value(mark, mark == 1) for mark in marks)
-    return {"p_mastery": method.score(state), "mean": method.mean(state)}
-
-
-def _growth_filter(params: Json, given: Json) -> Json:
-    method = GrowthFilter.model_validate({"type": "growth_filter"} | params)
-    return {"mu_var_pmastery": [(*state, method.score(state)) for state in _states(method, _pieces(given))]}
-
-
-def _recent(name: str, params: Json, given: Json) -> Json:
-    method = method_from({"type": name} | params)
-    return {"value": method.score(method.replay(_pieces(given)))}
 
 
 def _canvas(name: str, params: Json, given: Json) -> Json:
@@ -274,28 +159,20 @@ def _suppress(params: Json, given: Json) -> Json:
 
 
 ANSWERS: dict[str, Answer] = {
+    **METHODS,
     "advancement_rule": _advancement_rule,
     "aggregate": _aggregate,
-    "beta_binomial": _beta_binomial,
-    "bkt": _bkt,
     **{f"canvas.{name}": functools.partial(_canvas, name) for name in (*canvas.FORMULAS, *canvas.ALIASES)},
     "canvas.percent": lambda params, given: {"percent": canvas.percent(given["score"], given["possible"], **params)},
-    "cusum": _cusum,
-    "growth_filter": _growth_filter,
-    "irt_eap": _irt,
     "jeffreys_lower": lambda params, given: {"lower": jeffreys_lower(given["correct"], given["n"], params["alpha"])},
     "kst.fringe": _fringe,
     "livingston_lewis_2p": _livingston_lewis,
     "mantel_haenszel": _mantel_haenszel,
     "mastery_policy": _mastery_policy,
-    "median_recent": functools.partial(_recent, "median"),
-    "mode": functools.partial(_recent, "mode"),
     "moodle.rule_all": lambda params, given: {"matches": moodle.rule_all(params["children"], given["proficient"])},
     "moodle.rule_points": _rule_points,
-    "n_ccr": _n_ccr,
     "over_testing_index": _over_testing,
     "p_run_by_chance": lambda params, _: {"prob": p_run_by_chance(params["n"], params["trials"], params["p"])},
-    "power_law": _power_law,
     "round_half_up_repr": lambda params, given: {"y": [round_half_up_repr(x, params["ndigits"]) for x in given["x"]]},
     "suppress": _suppress,
     "wheel_spin": _wheel_spin,

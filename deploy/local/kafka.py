@@ -23,6 +23,8 @@ from shared.kafka_security import client_options
 from shared.settings import settings
 
 HEAP_MB = 512
+# The broker of a laptop lives for minutes or hours: compiling its methods a second time, for years, costs more than it saves.
+JAVA_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 SERVER_PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -65,7 +67,7 @@ async def prepare(home: Home, state: State, say: Say) -> Program:
     java = await asyncio.to_thread(jars.find_java)
     heap = os.environ.get("ATTAIN_KAFKA_HEAP_MB", str(HEAP_MB))
     run = [
-        java.path, f"-Xmx{heap}m", "-XX:+UseSerialGC", *java.quiet_flags(),
+        java.path, f"-Xmx{heap}m", *JAVA_FLAGS, *java.quiet_flags(),
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true",
         "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss,SSS",
         "-cp", os.pathsep.join(await _class_path(home, state, say)),

@@ -9,6 +9,7 @@ from services.evidence.entrypoints.alignments import alignments_router
 from services.evidence.entrypoints.completeness import completeness_router
 from services.evidence.entrypoints.evidence import evidence_router
 from services.evidence.entrypoints.formats import formats_router
+from services.evidence.entrypoints.identities import identities_router
 from services.evidence.entrypoints.kafka import SubmittedEvidence
 from services.evidence.entrypoints.keys import keys_router
 from services.evidence.entrypoints.learners import learners_router
@@ -46,6 +47,8 @@ from shared.consumer import ShardConsumer
 from shared.database import Database
 from shared.event_log import EventLog
 from shared.feed import FeedClient
+from shared.feed_routes import feed_router
+from shared.operations import operations_router
 from shared.peer import Peer
 from shared.reconciliation import Reconciler, Tally, reconciliation_router
 from shared.relay import Relay
@@ -55,7 +58,6 @@ from shared.starting import check_schema, settings_of
 from shared.tenant_limits import limit_tenants
 from shared.topics import CURRICULUM, EVIDENCE, QUARANTINED, ROSTER
 from shared.transport import LEISURELY, make_broker, subscribe_consumer
-from shared.web import feed_router, operations_router
 
 DESCRIPTION = "What was observed: validated, identified, aligned, deduplicated, kept."
 
@@ -63,11 +65,7 @@ DESCRIPTION = "What was observed: validated, identified, aligned, deduplicated, 
 async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitStack) -> None:
     database = await Database.connect(config.evidence_database)
     stack.push_async_callback(database.close)
-    evidence, roster, quarantined = (EventLog(topic.log, config.shards) for topic in (EVIDENCE, ROSTER, QUARANTINED))
-    logs = (evidence, roster, quarantined)
-    async with database.connection() as connection:
-        for event_log in logs:
-            await event_log.prepare(connection)
+    logs = evidence, roster, quarantined = await _prepare_logs(database, config)
     relay = Relay(database, logs, config)
     progression = Peer(config.progression_url, config)
     stack.push_async_callback(progression.close)
@@ -86,32 +84,32 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     realigner = Realigner(database, evidence, alignments, competencies, writer.counts, relay.hand_over)
     hand_ins = HandIns(database, evidence, learners, alignments, writer.counts, relay.hand_over)
     releaser = Releaser(database, intake, competencies, realigner, hand_ins)
+    broker = make_broker(config)
+    submitted = SubmittedEvidence(intake, quarantine, config)
+    submitted.subscribe(broker)
     feed = FeedClient(config.progression_url, config)
     stack.push_async_callback(feed.close)
-    curriculum = ShardConsumer(
-        "evidence.curriculum", CURRICULUM.log, database, CurriculumHandler(releaser.wake), feed, config
-    )
+    handler = CurriculumHandler(releaser.wake)
+    curriculum = ShardConsumer("evidence.curriculum", CURRICULUM.log, database, handler, feed, config)
     await curriculum.prepare()
-    submitted = SubmittedEvidence(intake, quarantine, config)
-    broker = make_broker(config)
-    submitted.subscribe(broker)
     subscribe_consumer(broker, curriculum, config, LEISURELY)
     tasks = Tasks()
     tally = Tally(EVIDENCE.log)
     checks = IntakeChecks(database, evidence, tally, writer.counts)
     reconciler = Reconciler({"received": checks.received, "logged": checks.logged}, config.reconcile_s)
-    names = [event_log.name for event_log in logs]
+    names = [log.name for log in logs]
     lag = functools.partial(evidence_lag, database, names, curriculum, feed, releaser, submitted.lag)
     accesses = Accesses(database)
     tenants = limit_tenants(app, database, config, "statements_kept")
     kept = KeptEvents(database, learners, tenants)
     formats = Formats(database, intake, alignments, quarantine, kept, hand_ins, releaser.wake, config)
-    _take_in_formats(app, formats, Statements(database, intake, quarantine, tenants, config), quarantine, limits,
-                     accesses, config)  # fmt: skip
+    statements = Statements(database, intake, quarantine, tenants, config)
+    _take_in_formats(app, formats, statements, quarantine, limits, accesses, config)
     _know_keys(app, Keys(database, config))
     for router in (
         evidence_router(intake, limits, accesses, database, _tracing(database, config, stack), config),
         learners_router(database),
+        identities_router(database),
         privacy_router(database, erasing, accesses),
         merges_router(Merging(database, evidence, roster, learners, writer.counts, relay.hand_over), config),
         own_activities_router(database),
@@ -134,6 +132,17 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         tasks.start(name, work)
     for stop in (tasks.stop, writer.drain, curriculum.stop, broker.stop):
         stack.push_async_callback(stop)
+
+
+async def _prepare_logs(database: Database, config: Settings) -> tuple[EventLog, EventLog, EventLog]:
+    """Return the logs of evidence, of the roster, and of what is quarantined."""
+    logs = (
+        EventLog(EVIDENCE.log, config.shards), EventLog(ROSTER.log, config.shards), EventLog(QUARANTINED.log, config.shards)
+    )  # fmt: skip
+    async with database.connection() as connection:
+        for event_log in logs:
+            await event_log.prepare(connection)
+    return logs
 
 
 def _tracing(database: Database, config: Settings, stack: contextlib.AsyncExitStack) -> Tracing:

@@ -6,14 +6,16 @@ from typing import Any
 from fastapi import FastAPI
 
 from services.progression.entrypoints.adopting import adopting_router
+from services.progression.entrypoints.audit import audit_router
 from services.progression.entrypoints.correcting import correcting_router
 from services.progression.entrypoints.deciding import deciding_router
 from services.progression.entrypoints.explaining import explaining_router
 from services.progression.entrypoints.feeds import feeds_router
 from services.progression.entrypoints.frameworks import frameworks_router
 from services.progression.entrypoints.in_force import in_force_router
-from services.progression.entrypoints.positions import positions_router
-from services.progression.entrypoints.routes import make_router
+from services.progression.entrypoints.mastery import mastery_router
+from services.progression.entrypoints.operating import operating_router
+from services.progression.entrypoints.policies import policies_router
 from services.progression.entrypoints.settings import settings_router
 from services.progression.entrypoints.shadowing import shadowing_router
 from services.progression.entrypoints.supporting import supporting_router
@@ -36,14 +38,16 @@ from shared.clock import Clock
 from shared.consumer import ShardConsumer
 from shared.database import Database
 from shared.feed import FeedClient
+from shared.feed_routes import feed_router
+from shared.lag import relay_lag, shard_lag
+from shared.operations import operations_router
 from shared.reconciliation import Reconciler, reconciliation_router
 from shared.relay import Relay
-from shared.service import Tasks, keep_consuming, make_service, relay_lag, serve, shard_lag
+from shared.service import Tasks, keep_consuming, make_service, serve
 from shared.settings import Settings
 from shared.starting import check_schema, settings_of
 from shared.tenant_limits import limit_tenants
 from shared.transport import make_broker, subscribe_consumer
-from shared.web import feed_router, operations_router
 
 DESCRIPTION = "What the evidence means: frameworks, policies, mastery and advancement."
 
@@ -81,32 +85,34 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     checks = FoldChecks(database, logs, feed)
     reconciler = Reconciler({"folded": checks.folded, "sampled": StateSamples(database).sampled}, config.reconcile_s)
     decisions = Decisions(database, logs, config)
-    app.include_router(operations_router(ready=clock.ready, alive=lambda: tasks.progress([consumer]), lag=lag))
-    app.include_router(feed_router(database, logs.relayed(), config))
-    app.include_router(positions_router(database, config))
-    app.include_router(asyncapi_router("progression", broker, logs.relayed(), config.topic_suffix))
-    app.include_router(make_router(database, decisions, config))
-    app.include_router(frameworks_router(database, decisions, config))
-    app.include_router(settings_router(decisions, config))
-    app.include_router(terms_router(decisions, config))
     judgements = Judgements(database, logs, config, clock)
-    app.include_router(deciding_router(judgements, database))
-    app.include_router(supporting_router(database, judgements))
-    app.include_router(explaining_router(database, config))
-    app.include_router(in_force_router(database))
+    for router in (
+        operations_router(ready=clock.ready, alive=lambda: tasks.progress([consumer]), lag=lag),
+        feed_router(database, logs.relayed(), config),
+        asyncapi_router("progression", broker, logs.relayed(), config.topic_suffix),
+        operating_router(decisions, database, config),
+        policies_router(decisions, database, config),
+        mastery_router(database, config),
+        audit_router(database),
+        frameworks_router(database, decisions, config),
+        settings_router(decisions),
+        terms_router(decisions),
+        deciding_router(judgements, database),
+        supporting_router(database, judgements),
+        explaining_router(database, config),
+        in_force_router(database),
+        reconciliation_router(reconciler, database, [checks.told]),
+    ):
+        app.include_router(router)
     shadows, dispatcher = _changing_and_telling(app, database, decisions, logs, config, stack)
-    app.include_router(reconciliation_router(reconciler, database, [checks.told]))
-    stack.push_async_callback(consumer.stop)
-    stack.push_async_callback(broker.stop)
-    tasks.start("broker", keep_consuming(broker))
-    tasks.start("relay", relay.run())
-    tasks.start("tick", consumer.tick())
-    tasks.start("clock", clock.run())
-    tasks.start("reconciliation", reconciler.run())
-    tasks.start("limits", limit_tenants(app, database, config).run())
-    tasks.start("shadows", shadows.run())
-    tasks.start("webhooks", dispatcher.run())
-    stack.push_async_callback(tasks.stop)
+    for name, work in (
+        ("broker", keep_consuming(broker)), ("relay", relay.run()), ("tick", consumer.tick()), ("clock", clock.run()),
+        ("reconciliation", reconciler.run()), ("limits", limit_tenants(app, database, config).run()),
+        ("shadows", shadows.run()), ("webhooks", dispatcher.run()),
+    ):  # fmt: skip
+        tasks.start(name, work)
+    for stop in (consumer.stop, broker.stop, tasks.stop):
+        stack.push_async_callback(stop)
 
 
 def _changing_and_telling(

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.progression.curriculum import Framework
-from services.progression.decisions import ClockTicked
-from services.progression.policy import read_policy
-from services.progression.policy.templates import template
+from services.progression.domain.curriculum import Framework
+from services.progression.domain.decisions import ClockTicked
+from services.progression.domain.policy import read_policy
+from services.progression.domain.policy.templates import template
 from shared.contracts import Competency, EvidenceRecorded, Score
 from tests.support.journal import Decided, Journal, Record, piece
 

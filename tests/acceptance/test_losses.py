@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from services.progression.curriculum import read_csv
-from services.progression.decisions import ClockTicked, CompetencyDecided, LevelDecided
-from services.progression.policy import Policy, policy_from
+from services.progression.domain.curriculum import read_csv
+from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided
+from services.progression.domain.policy import Policy, policy_from
 from shared.contracts import EvidenceRecorded, EvidenceRetracted, Touched
 from tests.support.journal import Decided, Journal, Record, piece, restore, retract
 

@@ -85,8 +85,8 @@ SECTIONS: dict[str, tuple[str, Callable[[Run], list[Figure]]]] = {
         lambda run: asyncio.run(refold_live(run.stack, run.events, secrets.token_hex(3))),
     ),
     "rebuild": (
-        "a read model from the feed",
-        lambda run: [asyncio.run(rebuild(run.stack, run.events, secrets.token_hex(3)))],
+        "read models from the feed",
+        lambda run: asyncio.run(rebuild(run.stack, run.events, secrets.token_hex(3))),
     ),
     "reads": (
         "reading beside 2,000 events/s",

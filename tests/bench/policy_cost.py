@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from deploy.local.stack import Stack
-from services.progression.policy.templates import template
+from services.progression.domain.policy.templates import template
 from tests.bench.end_to_end import STREAK_3, Bench
 from tests.bench.figures import Figure
 from tests.bench.load import FRAMEWORK, SOURCE, evidence

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import httpx
 
@@ -13,6 +14,7 @@ from tests.bench.progression_fold import Shape, prepared_topic
 
 NOBODY_YET = b'{"id": "streak-20", "method": {"type": "streak", "n": 20}, "decision": {"latch": "first_crossing"}}'
 """No key has so many pieces, so nobody is on the record and every key is refolded under the next policy."""
+MODELS = ("mastery", "advancement", "roster", "curriculum")
 
 
 async def refold(stack: Stack, events: int) -> Figure:
@@ -29,21 +31,28 @@ async def refold(stack: Stack, events: int) -> Figure:
             return Figure("refold", rate, "pieces/s", {}, detail)
 
 
-async def rebuild(stack: Stack, events: int, run: str) -> Figure:
-    """Rebuild the read model of mastery over a tenant's states while it stays readable; the rate is of events told."""
+async def rebuild(stack: Stack, events: int, run: str) -> list[Figure]:
+    """Rebuild the read model of mastery over a tenant's states, then all at once, while they stay readable."""
     bench = Bench(stack, f"bench-rebuild-{run}")
     await bench.prepare(STREAK_3)
     await bench.send_kafka(list(evidence(run, events, learners=LEARNERS, competencies=COMPETENCIES)))
     await bench.drained()
-    url = f"{stack.urls['reporting']}/v1/rebuild/mastery"
-    usage = Usage(stack.pids)
-    started = time.perf_counter()
-    (await bench.http.post(url)).raise_for_status()
-    folded = await _until_live(bench.http, url)
-    seconds = time.perf_counter() - started
+    figures = [await _rebuilt(bench, "rebuild-mastery", ["mastery"]), await _rebuilt(bench, "rebuild-all", MODELS)]
     await bench.http.aclose()
+    return figures
+
+
+async def _rebuilt(bench: Bench, name: str, models: Sequence[str]) -> Figure:
+    """Rebuild models side by side; the rate is of the events told of all, until the last one is live."""
+    urls = [f"{bench.stack.urls['reporting']}/v1/rebuild/{model}" for model in models]
+    usage = Usage(bench.stack.pids)
+    started = time.perf_counter()
+    for url in urls:
+        (await bench.http.post(url)).raise_for_status()
+    folded = sum([await _until_live(bench.http, url) for url in urls])
+    seconds = time.perf_counter() - started
     detail = {"events": folded, **usage.cpu_us_per_event(folded), "other_load": usage.other_load()}
-    return Figure("rebuild-mastery", folded / seconds, "events/s", {}, detail)
+    return Figure(name, folded / seconds, "events/s", {}, detail)
 
 
 async def _until_live(http: httpx.AsyncClient, url: str) -> int:

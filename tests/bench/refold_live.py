@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from deploy.local.stack import Stack
-from services.progression.policy.templates import template
+from services.progression.domain.policy.templates import template
 from tests.bench.end_to_end import COMPETENCIES, LEARNERS, STREAK_1, Bench
 from tests.bench.figures import Figure, Usage
 from tests.bench.latency import Probes, probing

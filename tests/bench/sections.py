@@ -172,6 +172,7 @@ class Sections:
             "refold": "states under a new policy, from the journal",
             "refold-live": "the same under the classroom template while evidence arrives",
             "rebuild-mastery": "read model of mastery from the feed, compared and switched while it is read",
+            "rebuild-all": "all four read models at once, likewise",
         }
         rows = [(titles[one.name], _rate(one), AIMS.get(one.name, ""), _load(one)) for one in self._named(*titles)]
         lines = ["## Made anew", "", *table(("", "a second", "aim", "other load"), rows)] if rows else []

@@ -8,7 +8,7 @@ import pytest
 from deploy.local.canvas_files import NO_DATE, Export, Outcome, Result, evidence_of, read_export
 from deploy.local.canvas_parity import Difference, compare, policy_of, rolled
 from deploy.local.errors import StackError
-from services.progression.policy import policy_from
+from services.progression.domain.policy import policy_from
 
 OUTCOMES = """vendor_guid,object_type,title,description,display_name,calculation_method,calculation_int,\
 workflow_state,parent_guids,mastery_points,ratings,,,

@@ -11,7 +11,7 @@ from deploy.local.cli import main
 from deploy.local.commands.evaluate import Case, agrees, judge, read_cases
 from deploy.local.errors import StackError
 from deploy.local.golden import ANSWERS, LATER
-from services.progression.methods import NAMES
+from services.progression.domain.methods import NAMES
 from tests.support.shared_data import shared_file
 
 RIGHT = {"id": "right", "method": "n_ccr", "params": {"n": 3}, "input": {"correct": [1, 1, 0, 1, 1, 1, 0]},

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from deploy.local.cli import main
-from services.progression.policy import read_policy
-from services.progression.policy.templates import NAMES, template
+from services.progression.domain.policy import read_policy
+from services.progression.domain.policy.templates import NAMES, template
 
 NODES = "code,title,level,subject\nA,Adds,1,math\nB,Subtracts,1,math\n"
 STREAK = {"id": "s", "method": {"type": "streak", "n": 3}, "decision": {"latch": "first_crossing"}}

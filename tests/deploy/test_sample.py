@@ -13,8 +13,8 @@ from deploy.local.sample.district import District, make_district
 from deploy.local.sample.learning import MASTERED, live, right_chance
 from deploy.local.sample.people import make_classes, make_people, make_roster
 from services.evidence.formats import native
-from services.progression.curriculum import read_csv
-from services.progression.policy import read_policy
+from services.progression.domain.curriculum import read_csv
+from services.progression.domain.policy import read_policy
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,13 @@
 import copy
 import datetime
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from services.evidence.domain.decisions import Decision, decide
-from services.evidence.domain.evidence import Evidence, Park, Submission, command
+from services.evidence.domain.evidence import Evidence, Park, Relation, Submission, command
 from services.evidence.domain.telling import recorded
 from services.evidence.domain.validity import Piece, Place
 from shared.auth import issue_token, signing_key
@@ -118,3 +118,25 @@ def token(settings: Settings, scope: str, tenant: str = "demo", source: str | No
 def picked(items: Sequence[dict[str, Any]], *names: str) -> list[Any]:
     """Return the named members of each item."""
     return [one[names[0]] if len(names) == 1 else tuple(one[name] for name in names) for one in items]
+
+
+def valid_ids(items: Mapping[str, tuple[Relation | None, str | None]]) -> set[str]:
+    """
+    Return the valid ones among accepted items, given as id → (relation, target): the rule itself.
+
+    Retractions are not evidence; they are never in the answer and nothing voids them.
+    """
+    voiders: dict[str, list[str]] = {}
+    for evidence_id, (_, target) in items.items():
+        if target is not None:
+            voiders.setdefault(target, []).append(evidence_id)
+
+    def retracted(evidence_id: str) -> bool:
+        return any(items[other][0] == "retracts" for other in voiders.get(evidence_id, ()))
+
+    def superseded(evidence_id: str) -> bool:
+        replacing = (other for other in voiders.get(evidence_id, ()) if items[other][0] == "supersedes")
+        return any(not retracted(other) for other in replacing)
+
+    pieces = (evidence_id for evidence_id, (relation, _) in items.items() if relation != "retracts")
+    return {evidence_id for evidence_id in pieces if not retracted(evidence_id) and not superseded(evidence_id)}

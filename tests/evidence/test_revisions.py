@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from services.evidence.domain.evidence import Evidence, RecordEvidence, command
 from services.evidence.domain.revisions import Group, Revision, decode_group, encode_group, revise
-from services.evidence.domain.validity import valid_ids
 from shared.contracts import Score
+from tests.evidence.builders import valid_ids
 
 SOURCE = "https://sis.example"
 

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.evidence.domain.evidence import Relation, Submission
-from services.evidence.domain.validity import valid_ids
-from tests.evidence.builders import Store, statuses, submission
+from tests.evidence.builders import Store, statuses, submission, valid_ids
 
 ITEMS = 7
 

@@ -193,15 +193,20 @@ class Cluster:
         )  # fmt: skip
 
     @contextlib.asynccontextmanager
-    async def replica(self, service: str, environment: Mapping[str, str] | None = None) -> AsyncIterator[str]:
-        """Run a second process of a service, under another slot, on the links of the first; yields its name."""
+    async def replica(self, service: str, clock: Mapping[str, str] | None = None) -> AsyncIterator[str]:
+        """
+        Run a second process of a service, under another slot, on the links of the first; yields its name.
+
+        One with a `clock` of its own, which no service believes, lives but never gets ready.
+        """
         name, port = f"{service}-1", free_port()
         url = f"http://127.0.0.1:{port}"
+        started = f"{url}/livez" if clock else f"{url}/readyz"
         program = dataclasses.replace(
             _with_environment(
-                self._programs[service], {"ATTAIN_SLOT": name, "ATTAIN_PORT": str(port)} | dict(environment or {})
+                self._programs[service], {"ATTAIN_SLOT": name, "ATTAIN_PORT": str(port)} | dict(clock or {})
             ),
-            name=name, title=name, log=self.home.log(name), address=url, answers=lambda: answers(f"{url}/readyz"),
+            name=name, title=name, log=self.home.log(name), address=url, answers=lambda: answers(started),
         )  # fmt: skip
         await self._run(program)
         try:

@@ -9,11 +9,11 @@ from typing import Any, cast
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from services.reporting.entrypoints import ModelConsumer
+from services.reporting.entrypoints.consuming import ModelConsumer
 from services.reporting.handlers.rebuilding import Rebuilder
 from services.reporting.tables import rebuilds
+from services.reporting.tables.read_models import consumer_name
 from services.reporting.tables.rebuilds import Attempt, Progress
-from services.reporting.tables.schema import consumer_name
 from shared import ownership
 from shared.consumer import Settle, ShardBatch, ShardConsumer, Write
 from shared.errors import AttainError, Conflict, Refused

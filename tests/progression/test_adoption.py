@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.progression.analysis.comparison import Comparison, Verdict, verdict_of, verdict_under
-from services.progression.analysis.small_groups import SMALL, hidden_groups
-from services.progression.curriculum import Framework
-from services.progression.mastery import KeyState, piece_of
-from services.progression.policy import Policy, policy_from
-from services.progression.recalculation import Moment, recalculation
-from services.progression.rules import Activation, Mode, Pin
-from services.progression.telling import Trigger
+from services.progression.domain.analysis.comparison import Comparison, Verdict, verdict_of, verdict_under
+from services.progression.domain.analysis.small_groups import SMALL, hidden_groups
+from services.progression.domain.curriculum import Framework
+from services.progression.domain.mastery import KeyState, piece_of
+from services.progression.domain.policy import Policy, policy_from
+from services.progression.domain.recalculation import Moment, recalculation
+from services.progression.domain.rules import Activation, Mode, Pin
+from services.progression.domain.telling import Trigger
 from shared.contracts import Competency, EvidenceRecorded
 from tests.support.journal import TENANT, Decided, Journal, piece, retract
 from tests.support.public_events import check_contract

@@ -2,13 +2,13 @@
 
 import pytest
 
-from services.progression.curriculum import Framework, read_csv
-from services.progression.domain import ShardFold
-from services.progression.inputs import input_of
-from services.progression.learner import LearnerState
-from services.progression.policy import policy_from
-from services.progression.rules import Activation, Rules
-from services.progression.telling import Trigger
+from services.progression.domain.curriculum import Framework, read_csv
+from services.progression.domain.inputs import input_of
+from services.progression.domain.learner import LearnerState
+from services.progression.domain.policy import policy_from
+from services.progression.domain.rules import Activation, Rules
+from services.progression.domain.shard_fold import ShardFold
+from services.progression.domain.telling import Trigger
 from shared.contracts import EvidenceRecorded, PolicyRef, Score
 from tests.support.journal import STREAK_3, Decided, Journal, piece, retract
 

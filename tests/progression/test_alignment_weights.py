@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from services.progression.explanation import explain_key
-from services.progression.mastery import piece_of
-from services.progression.policy import policy_from
+from services.progression.domain.explanation import explain_key
+from services.progression.domain.mastery import piece_of
+from services.progression.domain.policy import policy_from
 from shared.contracts import Aligned, EvidenceRecorded, Score
 from tests.support.journal import Decided, Journal, piece
 

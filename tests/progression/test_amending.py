@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.progression.decisions import CompetencyDecided, LevelDecided, LevelDecisionKind
-from services.progression.terms import TermDecided
+from services.progression.domain.decisions import CompetencyDecided, LevelDecided, LevelDecisionKind
+from services.progression.domain.terms import TermDecided
 from shared.contracts import EvidenceRecorded
 from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED
 from shared.snapshots import Ended, digest_after, digest_of

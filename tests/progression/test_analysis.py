@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.progression.analysis.bounds import jeffreys_lower, wilson_lower
-from services.progression.analysis.chance import p_run_by_chance
-from services.progression.analysis.summary import aggregate
-from services.progression.distributions import beta_cdf, beta_quantile, normal_cdf
-from services.progression.rounding import round_half_up_repr, settled
+from services.progression.domain.analysis.bounds import jeffreys_lower, wilson_lower
+from services.progression.domain.analysis.chance import p_run_by_chance
+from services.progression.domain.analysis.summary import aggregate
+from services.progression.domain.distributions import beta_cdf, beta_quantile, normal_cdf
+from services.progression.domain.rounding import round_half_up_repr, settled
 
 
 def test_lower_bounds_of_nine_in_ten_at_ninety_per_cent():

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.progression.decisions import ClockTicked, CompetencyDecided
-from services.progression.evidence_rules import composites
-from services.progression.mastery import KeyState, fold_composites, piece_of, replay
-from services.progression.policy import Policy, policy_from
-from services.progression.standing import status_of
-from services.progression.states import Decided
+from services.progression.domain.decisions import ClockTicked, CompetencyDecided
+from services.progression.domain.evidence_rules import composites
+from services.progression.domain.mastery import KeyState, fold_composites, piece_of, replay
+from services.progression.domain.policy import Policy, policy_from
+from services.progression.domain.standing import status_of
+from services.progression.domain.states import Decided
 from shared.contracts import EvidenceRecorded
 from tests.progression.test_method_properties import PARAMETERS
 from tests.support.journal import Decided as InForce

@@ -6,12 +6,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.progression.as_of import explain_as_of
-from services.progression.decisions import CompetencyDecided
-from services.progression.inputs import Input, input_of
-from services.progression.policy import Policy
-from services.progression.rules import Activation
-from services.progression.telling import Trigger
+from services.progression.domain.as_of import explain_as_of
+from services.progression.domain.decisions import CompetencyDecided
+from services.progression.domain.inputs import Input, input_of
+from services.progression.domain.policy import Policy
+from services.progression.domain.rules import Activation
+from services.progression.domain.telling import Trigger
 from shared.contracts import EvidenceRecorded
 from tests.support.journal import TENANT, Decided, Journal, Record, retract
 from tests.support.policies import policies, random_work

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.progression.analysis.audit import Audit
-from services.progression.analysis.classification import livingston_lewis
-from services.progression.analysis.item_bias import mantel_haenszel
-from services.progression.analysis.practice import OverTesting, over_testing_index, wheel_spin
-from services.progression.mastery import piece_of
-from services.progression.policy import policy_from
-from services.progression.policy.rule import Rule
-from services.progression.states import Piece
+from services.progression.domain.analysis.audit import Audit
+from services.progression.domain.analysis.classification import livingston_lewis
+from services.progression.domain.analysis.item_bias import mantel_haenszel
+from services.progression.domain.analysis.practice import OverTesting, over_testing_index, wheel_spin
+from services.progression.domain.mastery import piece_of
+from services.progression.domain.policy import policy_from
+from services.progression.domain.policy.rule import Rule
+from services.progression.domain.states import Piece
 from tests.support.journal import piece
 
 SHARE: dict[str, Any] = {"id": "share", "scale": {"max": 1, "mastery": 0.7}, "method": {"type": "mean"}}

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.progression import evidence_rules, mastery
-from services.progression.domain import ShardFold
-from services.progression.entry import Entry
-from services.progression.inputs import input_of
-from services.progression.mastery import KeyState, add, piece_of
-from services.progression.policy import Policy, policy_from
-from services.progression.policy.rule import Rule
-from services.progression.rules import Activation, Rules
-from services.progression.telling import Trigger
+from services.progression.domain import evidence_rules, mastery
+from services.progression.domain.entry import Entry
+from services.progression.domain.inputs import input_of
+from services.progression.domain.mastery import KeyState, add, piece_of
+from services.progression.domain.policy import Policy, policy_from
+from services.progression.domain.policy.rule import Rule
+from services.progression.domain.rules import Activation, Rules
+from services.progression.domain.shard_fold import ShardFold
+from services.progression.domain.telling import Trigger
 from shared.contracts import Score
 from tests.progression.test_any_policy import batches, journalled, replayed
 from tests.progression.test_method_properties import PARAMETERS

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from services.progression.curriculum import Framework
-from services.progression.decisions import CompetencyDecided
+from services.progression.domain.curriculum import Framework
+from services.progression.domain.decisions import CompetencyDecided
+from services.progression.domain.learner import LearnerState
 from services.progression.handlers.judgements import Judgements
 from services.progression.handlers.memory import pack
-from services.progression.learner import LearnerState
 from services.progression.tables import key_states
 from shared.clock import read_clocks
 from shared.contracts import Competency, EvidenceRecorded

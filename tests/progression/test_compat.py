@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from services.progression.compat import canvas, moodle
-from services.progression.compat.canvas import Result, percent, rollup
-from services.progression.methods import Value, method_from
-from services.progression.rounding import round_half_up_repr
+from services.progression.domain.compat import canvas, moodle
+from services.progression.domain.compat.canvas import Result, percent, rollup
+from services.progression.domain.methods import Value, method_from
+from services.progression.domain.rounding import round_half_up_repr
 from tests.support.shared_data import shared_file
 
 DAY_S = 86400

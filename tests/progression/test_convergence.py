@@ -5,8 +5,8 @@ import random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.progression.curriculum import Framework
-from services.progression.policy import policy_from
+from services.progression.domain.curriculum import Framework
+from services.progression.domain.policy import policy_from
 from shared.contracts import Association, Competency, EvidenceRecorded
 from tests.support.journal import STREAK_3, Decided, Journal, Record, piece, restore, retract
 

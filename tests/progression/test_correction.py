@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.progression.correction import Forecast, Selection, _correction, foresee
-from services.progression.curriculum import Framework
-from services.progression.inputs import Key, absorb
-from services.progression.learner import LearnerState
-from services.progression.mastery import KeyState, Piece, piece_of
-from services.progression.policy import policy_from
+from services.progression.domain.correction import Forecast, Selection, _correction, foresee
+from services.progression.domain.curriculum import Framework
+from services.progression.domain.inputs import Key, absorb
+from services.progression.domain.learner import LearnerState
+from services.progression.domain.mastery import KeyState, Piece, piece_of
+from services.progression.domain.policy import policy_from
 from shared.contracts import Competency, EvidenceRecorded, EvidenceRetracted, Score
 from tests.support.journal import TENANT, Decided, Journal, piece, retract
 

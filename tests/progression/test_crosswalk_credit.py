@@ -6,10 +6,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.progression.curriculum import Framework
-from services.progression.curriculum.crosswalks import links
-from services.progression.decisions import CompetencyDecided
-from services.progression.policy import policy_from
+from services.progression.domain.curriculum import Framework
+from services.progression.domain.curriculum.crosswalks import links
+from services.progression.domain.decisions import CompetencyDecided
+from services.progression.domain.policy import policy_from
 from shared.contracts import Association, Competency, EvidenceRecorded
 from tests.support.journal import Decided, Journal, piece, restore, retract
 

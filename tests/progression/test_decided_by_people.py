@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from services.progression.advancement import deadline_of
-from services.progression.decisions import ClockTicked, CompetencyDecided, LevelDecided
-from services.progression.policy import policy_from, read_policy
-from services.progression.policy.templates import template
+from services.progression.domain.advancement import deadline_of
+from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided
+from services.progression.domain.policy import policy_from, read_policy
+from services.progression.domain.policy.templates import template
 from shared.contracts import EvidenceRecorded, Score
 from tests.progression.test_advancement import GRAPH
 from tests.support.journal import TENANT, Decided, Journal, piece, restore, retract

@@ -2,7 +2,7 @@
 
 import secrets
 
-from services.progression.curriculum.csv_files import read_csv
+from services.progression.domain.curriculum.csv_files import read_csv
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.logs import Logs
 from shared.database import Database

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.progression.fringe import fringe
+from services.progression.domain.fringe import fringe
 
 GRAPH = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"], "e": ["c"]}
 

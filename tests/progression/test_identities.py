@@ -2,11 +2,11 @@
 
 import pytest
 
-from services.progression.entry import Entry
+from services.progression.domain.entry import Entry
+from services.progression.domain.identities import told_of
+from services.progression.domain.learner import LearnerState
+from services.progression.domain.mastery import KeyState
 from services.progression.handlers.memory import Shard
-from services.progression.identities import told_of
-from services.progression.learner import LearnerState
-from services.progression.mastery import KeyState
 from shared.contracts import (
     EVIDENCE_RETRACTED,
     IDENTITY_ERASED,

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from pydantic import ValidationError
 
-from services.progression.levels import Shown, level_status, unmet_of
-from services.progression.policy.requirements import Require
+from services.progression.domain.levels import Shown, level_status, unmet_of
+from services.progression.domain.policy.requirements import Require
 
 MEMBERS = tuple(f"math:{code}" for code in ("p1", "p2", "s1", "s2", "s3", "s4"))
 POWER = {"math:p1", "math:p2"}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.progression.policy import Policy, policy_from
+from services.progression.domain.policy import Policy, policy_from
 from shared.contracts import EvidenceRecorded, Score
 from tests.support.journal import STREAK_3, Decided, Journal, piece, restore, retract
 

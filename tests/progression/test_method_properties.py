@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.progression.methods import NAMES, Method, State, Value, method_from
-from services.progression.policy import policy_from
+from services.progression.domain.methods import NAMES, Method, State, Value, method_from
+from services.progression.domain.policy import policy_from
 from shared.contracts import Score
 from tests.support.journal import Decided, Journal, piece, retract
 

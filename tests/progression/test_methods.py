@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from services.progression.methods import BayesianKnowledgeTracing, Value, method_from
-from services.progression.methods.item_response import ItemResponse
-from services.progression.methods.power_law import PowerLaw
-from services.progression.policy import policy_from
+from services.progression.domain.methods import BayesianKnowledgeTracing, Value, method_from
+from services.progression.domain.methods.item_response import ItemResponse
+from services.progression.domain.methods.power_law import PowerLaw
+from services.progression.domain.policy import policy_from
 from shared.contracts import Score
 from tests.support.journal import Decided, Journal, piece
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.progression.methods import Value
-from services.progression.policy import Policy, policy_from, read_policy
+from services.progression.domain.methods import Value
+from services.progression.domain.policy import Policy, policy_from, read_policy
 from shared.errors import InvalidEvent
 
 STREAK = {"id": "s", "method": {"type": "streak", "n": 3}}

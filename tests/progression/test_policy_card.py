@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.progression.mastery import KeyState, piece_of, replay
-from services.progression.policy import Policy, policy_from, read_policy
-from services.progression.policy.card import card_of
-from services.progression.policy.effort import Pieces, effort_of
-from services.progression.policy.phrases import LANGUAGES, phrases
-from services.progression.policy.templates import NAMES, template
+from services.progression.domain.mastery import KeyState, piece_of, replay
+from services.progression.domain.policy import Policy, policy_from, read_policy
+from services.progression.domain.policy.card import card_of
+from services.progression.domain.policy.effort import Pieces, effort_of
+from services.progression.domain.policy.phrases import LANGUAGES, phrases
+from services.progression.domain.policy.templates import NAMES, template
 from shared.contracts import Score
 from tests.support.journal import piece
 from tests.support.policies import policies

@@ -5,9 +5,9 @@ from typing import Any, get_args
 
 import pytest
 
-from services.progression.policy import policy_from
-from services.progression.policy.lint import Problem, check, lint
-from services.progression.policy.templates import NAMES, template
+from services.progression.domain.policy import policy_from
+from services.progression.domain.policy.lint import Problem, check, lint
+from services.progression.domain.policy.templates import NAMES, template
 from shared.contracts import Kind
 from tests.support.shared_data import shared_file
 

@@ -8,10 +8,10 @@ import pytest
 import yaml
 from hypothesis import given, settings
 
-from services.progression.methods import NAMES as METHODS
-from services.progression.policy import Policy, policy_from
-from services.progression.policy.schema import json_schema, text
-from services.progression.policy.templates import NAMES, template
+from services.progression.domain.methods import NAMES as METHODS
+from services.progression.domain.policy import Policy, policy_from
+from services.progression.domain.policy.schema import json_schema, text
+from services.progression.domain.policy.templates import NAMES, template
 from shared.errors import InvalidEvent
 from tests.support.policies import policies
 
@@ -28,7 +28,7 @@ VALID = compiled()
 
 
 def test_the_published_text_is_current():
-    """Make it anew with: python -m services.progression.policy.schema > services/progression/policy/schema.json"""
+    """Make it anew with: python -m services.progression.domain.policy.schema > services/progression/domain/policy/schema.json"""
     assert json.loads(text()) == json_schema()
 
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from services.progression.mastery import KeyState, piece_of, replay
-from services.progression.policy import Policy, read_policy
-from services.progression.policy.templates import NAMES, template
-from services.progression.standing import score_of, status_of
-from services.progression.states import Decided
+from services.progression.domain.mastery import KeyState, piece_of, replay
+from services.progression.domain.policy import Policy, read_policy
+from services.progression.domain.policy.templates import NAMES, template
+from services.progression.domain.standing import score_of, status_of
+from services.progression.domain.states import Decided
 from shared.contracts import EvidenceRecorded, Score, Status
 from tests.support.journal import piece
 

@@ -9,9 +9,9 @@ from collections import defaultdict
 
 import pytest
 
-from services.progression.mastery import KeyState, Piece, add, replay
-from services.progression.policy import Policy, read_policy
-from services.progression.standing import score_of
+from services.progression.domain.mastery import KeyState, Piece, add, replay
+from services.progression.domain.policy import Policy, read_policy
+from services.progression.domain.standing import score_of
 from shared.contracts import Score
 from tests.support.shared_data import expected_counts, responses, shared_file
 

@@ -3,13 +3,13 @@
 import msgspec
 import pytest
 
-from services.progression.decisions import ClockTicked
+from services.progression.domain.decisions import ClockTicked
+from services.progression.domain.inputs import Key, absorb
+from services.progression.domain.mastery import KeyState
+from services.progression.domain.policy import Policy, policy_from, read_policy
+from services.progression.domain.policy.templates import template
 from services.progression.handlers.histories import History
 from services.progression.handlers.reconciling import differing
-from services.progression.inputs import Key, absorb
-from services.progression.mastery import KeyState
-from services.progression.policy import Policy, policy_from, read_policy
-from services.progression.policy.templates import template
 from shared.contracts import EvidenceRecorded, Score
 from tests.acceptance.test_classroom import DEEP
 from tests.support.journal import TENANT, Decided, Journal, piece

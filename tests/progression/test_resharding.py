@@ -7,7 +7,7 @@ import asyncpg
 import msgspec
 import pytest_asyncio
 
-from services.progression.journal import JournalEntry, in_order, pack_entries
+from services.progression.domain.journal import JournalEntry, in_order, pack_entries
 from services.progression.tables import metadata
 from services.progression.tables.resharding import split
 from shared.events import RESHARDED

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.progression.decisions import ClockTicked
-from services.progression.policy import policy_from
+from services.progression.domain.decisions import ClockTicked
+from services.progression.domain.policy import policy_from
 from shared.school_calendar import (
     breaks_of,
     days_of,

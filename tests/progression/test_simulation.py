@@ -14,9 +14,9 @@ import pytest
 from click.testing import CliRunner
 
 from deploy.local.cli import attain
-from services.progression.analysis.simulation import Model, Outcome, simulate
-from services.progression.policy import Policy, policy_from, read_policy
-from services.progression.policy.templates import NAMES, template
+from services.progression.domain.analysis.simulation import Model, Outcome, simulate
+from services.progression.domain.policy import Policy, policy_from, read_policy
+from services.progression.domain.policy.templates import NAMES, template
 
 LEARNERS = 10_000
 POINTS = 3.0

@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.progression.curriculum.importing import read_import
-from services.progression.decisions import ClockTicked, CompetencyDecided, LevelDecided, SupportDecided
-from services.progression.mastery import piece_of, replay
-from services.progression.policy import policy_from
-from services.progression.policy.reading import read_policy
-from services.progression.policy.templates import template
-from services.progression.settled import is_settled
-from services.progression.standing import needs_of
-from services.progression.states import KeyState
-from services.progression.support_fold import weakest_of
-from services.progression.work import school_year
+from services.progression.domain.curriculum.importing import read_import
+from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided, SupportDecided
+from services.progression.domain.mastery import piece_of, replay
+from services.progression.domain.policy import policy_from
+from services.progression.domain.policy.reading import read_policy
+from services.progression.domain.policy.templates import template
+from services.progression.domain.settled import is_settled
+from services.progression.domain.standing import needs_of
+from services.progression.domain.states import KeyState
+from services.progression.domain.support_fold import weakest_of
+from services.progression.domain.work import school_year
 from shared.contracts import EvidenceRecorded, Score
 from shared.events import encode_json
 from tests.support.journal import Decided, Journal, piece, retract

@@ -2,12 +2,12 @@
 
 import msgspec
 
-from services.progression.decisions import COMPETENCY_DECIDED, CompetencyDecided
+from services.progression.domain.decisions import COMPETENCY_DECIDED, CompetencyDecided
+from services.progression.domain.journal import in_order
+from services.progression.domain.learner import LearnerState
+from services.progression.domain.terms import CLOSE_TERM
 from services.progression.handlers.memory import KEYS_MIN, Shard
-from services.progression.journal import in_order
-from services.progression.learner import LearnerState
 from services.progression.tables import journals
-from services.progression.terms import CLOSE_TERM
 from shared.contracts import CHECKPOINT, MASTERY_UPDATED, Status
 from shared.events import Draft, encode_json, envelope, now
 from shared.snapshots import TERM_CLOSED, Ended, digest_after, digest_of

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from services.progression.explanation import explain_key
-from services.progression.mastery import KeyState, piece_of, replay
-from services.progression.policy import Policy, policy_from, read_policy
-from services.progression.policy.templates import template
-from services.progression.standing import due_at, is_contested, missing_of, status_of
-from services.progression.states import Decided
+from services.progression.domain.explanation import explain_key
+from services.progression.domain.mastery import KeyState, piece_of, replay
+from services.progression.domain.policy import Policy, policy_from, read_policy
+from services.progression.domain.policy.templates import template
+from services.progression.domain.standing import due_at, is_contested, missing_of, status_of
+from services.progression.domain.states import Decided
 from shared.contracts import EvidenceRecorded, Score, Status
 from tests.support.journal import Decided as InForce
 from tests.support.journal import Journal, piece, retract

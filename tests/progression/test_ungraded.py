@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.progression.curriculum.importing import read_import
-from services.progression.decisions import ClockTicked, SupportDecided
-from services.progression.policy import policy_from
-from services.progression.policy.phrases import LANGUAGES, phrases
+from services.progression.domain.curriculum.importing import read_import
+from services.progression.domain.decisions import ClockTicked, SupportDecided
+from services.progression.domain.policy import policy_from
+from services.progression.domain.policy.phrases import LANGUAGES, phrases
 from shared.contracts import Score
 from shared.events import encode_json
 from shared.handed_in import WorkUngraded

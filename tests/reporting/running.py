@@ -11,15 +11,16 @@ import uvicorn
 from aiokafka.admin import AIOKafkaAdminClient
 from fastapi import FastAPI, Request
 
-from services.reporting.app import Service
+from services.reporting.app import create_app
 from shared.auth import Authenticator
 from shared.database import Connection, Database
 from shared.errors import NotFound
+from shared.feed_routes import feed_router
 from shared.migrate import migrate
 from shared.settings import Settings
 from shared.tenancy import current_tenant
 from shared.topics import TOPICS, create
-from shared.web import feed_router, make_app
+from shared.web import make_app
 from tests.reporting.builders import Event, authorization
 from tests.support.producer import Producer, free_port, running_producer
 from tests.support.servers import new_database
@@ -39,12 +40,18 @@ async def new_schema(server: str, name: str) -> AsyncIterator[str]:
 class Running:
     """The running service, and the producers it follows."""
 
-    def __init__(self, config: Settings, service: Service, producer: Producer) -> None:
+    def __init__(self, config: Settings, app: FastAPI, producer: Producer) -> None:
         self.config = config
-        self.service = service
+        self.app = app
         self.producer = producer
         self.last: dict[int, int] = {}
         self.client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{config.port}", timeout=WAIT_S + 10)
+
+    @property
+    def database(self) -> Database:
+        """The pool of the service."""
+        database: Database = self.app.state.reader._database
+        return database
 
     async def get(self, path: str, scope: str = "records:read", **rest: Any) -> httpx.Response:
         """Ask with a token of the scope; `headers` and `parameters` are passed on."""
@@ -183,9 +190,9 @@ async def running_reporting(server: str, name: str, config: Settings) -> AsyncIt
         config = config.model_copy(
             update={"progression_url": producer.url, "evidence_url": f"http://127.0.0.1:{evidence_port}"}
         )
-        service = Service(config)
-        await stack.enter_async_context(served(service.app, config.port, lifespan="on"))
-        running = Running(config, service, producer)
+        app = create_app(config)
+        await stack.enter_async_context(served(app, config.port, lifespan="on"))
+        running = Running(config, app, producer)
         stack.push_async_callback(running.client.aclose)
         yield running
 

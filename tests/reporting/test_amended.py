@@ -11,8 +11,8 @@ from services.reporting.domain.amended import (
     TermRecord,
     levels_of,
 )
-from services.reporting.domain.continuum import learner_record
 from services.reporting.domain.counting import class_mastery
+from services.reporting.domain.record import learner_record
 from services.reporting.entrypoints.terms import grid_table, record_table
 from tests.reporting.builders import SHOWN_AT, state
 

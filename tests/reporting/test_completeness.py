@@ -104,7 +104,7 @@ async def test_the_page_joins_what_evidence_tells_the_person_and_stays_without_i
     async def away(*_: object, **__: object) -> None:
         raise Unavailable("evidence does not answer")
 
-    monkeypatch.setattr(reporting.service.app.state.in_evidence, "ask", away)
+    monkeypatch.setattr(reporting.app.state.in_evidence, "ask", away)
     alone = await reporting.client.get("/districts/d", headers=cookies)
 
     assert (joined.status_code, alone.status_code) == (200, 200)

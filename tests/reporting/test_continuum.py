@@ -2,7 +2,8 @@
 
 import pytest
 
-from services.reporting.domain.continuum import Record, Standard, learner_record, level_order
+from services.reporting.domain.continuum import Standard, level_order
+from services.reporting.domain.record import Record, learner_record
 from shared.contracts import MasteryUpdated, Status
 from tests.reporting.builders import state
 

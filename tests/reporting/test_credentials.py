@@ -232,13 +232,13 @@ async def test_a_new_key_signs_and_what_the_old_one_signed_stays_good(reporting:
 @pytest.fixture
 def by_did_web(reporting: Running) -> Iterator[str]:
     """Let the service sign as a did:web, and return it."""
-    service, host = reporting.service, "did:web:records.example.org"
-    config = service.settings.model_copy(update={"credential_did": host})
+    state, host = reporting.app.state, "did:web:records.example.org"
+    config = reporting.config.model_copy(update={"credential_did": host})
     people = People(Peer(config.evidence_url, config))
-    before = service.app.state.credentials
-    service.app.state.credentials = CredentialReader(service.database, config, people, AccessLog(service.database))
+    before = state.credentials
+    state.credentials = CredentialReader(reporting.database, config, people, AccessLog(reporting.database))
     yield f"{host}:demo"
-    service.app.state.credentials = before
+    state.credentials = before
 
 
 async def test_a_did_web_keeps_its_name_through_keys(reporting: Running, folder: Path, by_did_web: str) -> None:

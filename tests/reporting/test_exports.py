@@ -13,7 +13,7 @@ import pytest
 from services.evidence.formats import oneroster as intake
 from services.evidence.formats.reading import Origin
 from services.reporting.entrypoints.examples import ONEROSTER
-from services.reporting.tables.schema import MODELS
+from services.reporting.tables.read_models import MODELS
 from shared.contracts import Competency
 from shared.shards import shard_of
 from tests.reporting.builders import (

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
-from services.reporting.entrypoints import ModelConsumer
+from services.reporting.entrypoints.consuming import ModelConsumer
 from shared.contracts import IDENTITY_ERASED, MASTERY_UPDATED
 from shared.database import ARRAY_ROWS_MAX, Database
 from shared.feed import FeedClient

@@ -178,7 +178,7 @@ async def test_what_is_asked_most_takes_one_statement(
     reporting: Running, path: str, scope: str, subject: str, statements: int
 ) -> None:
     await reporting.get(path, scope, subject=subject)
-    with statements_of(reporting.service.database) as told:
+    with statements_of(reporting.database) as told:
         answer = await reporting.get(path, scope, subject=subject)
 
     assert (answer.status_code, len(told)) == (200, statements), told

@@ -249,7 +249,7 @@ async def test_signing_in_leads_nowhere_else(browser: httpx.AsyncClient, to: str
 async def test_a_provider_that_is_away_or_another_one_is_told_in_words(
     reporting: Running, provider: OidcProvider, browser: httpx.AsyncClient
 ) -> None:
-    reporting.service.app.state.provider._found = None
+    reporting.app.state.provider._found = None
     provider.is_away = True
     away = await browser.get("/sign-in/provider")
     provider.reset()
@@ -269,7 +269,7 @@ async def test_a_person_signs_in_and_out_by_keyboard_in_a_browser_that_comes_fro
     issuer = provider.issuer
     provider.issuer = issuer.replace("127.0.0.1", "localhost")
     provider.claims["iss"] = issuer
-    reporting.service.app.state.provider._found = None
+    reporting.app.state.provider._found = None
     try:
         async with chromium() as browser:
             page = await browser.new_page(base_url=reporting.config.public_url)
@@ -286,7 +286,7 @@ async def test_a_person_signs_in_and_out_by_keyboard_in_a_browser_that_comes_fro
             cookies = {cookie["name"] for cookie in await page.context.cookies()}
     finally:
         provider.issuer = issuer
-        reporting.service.app.state.provider._found = None
+        reporting.app.state.provider._found = None
 
     assert (wrong, reachable) == ([], "")
     assert not cookies & {"attain", "attain-session", "attain-sign-in"}

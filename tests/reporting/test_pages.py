@@ -109,6 +109,16 @@ async def test_without_a_token_every_page_asks_for_one(reporting: Running) -> No
         assert "unsafe" not in answer.headers["content-security-policy"]
 
 
+async def test_people_are_found_with_the_cookie_and_only_by_those_who_may_see_the_tenant(reporting: Running) -> None:
+    found = await page(reporting, "/v1/people?q=Ada", "records:read")
+    refused = await page(reporting, "/v1/people?q=Ada", "records:read:classes", subject="tea")
+    searched = await page(reporting, "/find?q=Ada", "records:read")
+
+    assert [person["name"] for person in found.json()] == ["Ada L."]
+    assert refused.status_code == 403
+    assert searched.headers["location"] == "/learners/ada"
+
+
 async def test_a_teacher_sees_the_class_with_names_and_what_needs_attention(reporting: Running) -> None:
     home = await page(reporting, "/", "records:read:classes", subject="tea")
     found = await page(reporting, "/classes/k", "records:read:classes", subject="tea")

@@ -13,7 +13,7 @@ LEARNERS = 300
 
 
 async def rows(reporting: Running, query: str) -> list[tuple[Any, ...]]:
-    async with reporting.service.database.connection() as connection:
+    async with reporting.database.connection() as connection:
         return [tuple(row) for row in await connection.fetch(query)]
 
 
@@ -77,7 +77,7 @@ async def test_reads_go_on_with_the_new_version(reporting: Running) -> None:
     await reporting.get("/v1/learners/reader/record")
     live = (await rebuilt(reporting, "mastery"))["live"]
     await reporting.told("progression", mastery("reader", "m:x", seq=2))
-    async with reporting.service.database.connection() as connection:
+    async with reporting.database.connection() as connection:
         await connection.execute(f"delete from mastery_v{live - 1} where learner = 'reader'")
     body = (await reporting.get("/v1/learners/reader/record")).json()
 
@@ -103,7 +103,7 @@ async def test_curriculum_and_roster_are_rebuilt_too(reporting: Running) -> None
 
 async def test_a_version_with_other_numbers_of_rows_does_not_become_live_unless_accepted(reporting: Running) -> None:
     live = (await reporting.get("/v1/rebuild/roster", "service")).json()["live"]
-    async with reporting.service.database.connection() as connection:
+    async with reporting.database.connection() as connection:
         await connection.execute(
             f"insert into school_v{live} (tenant, school, title) values ('demo', 'ghost', 'Ghost')"
         )
@@ -122,7 +122,7 @@ async def test_a_version_with_other_numbers_of_rows_does_not_become_live_unless_
 async def test_other_contents_in_the_same_number_of_rows_are_a_difference(reporting: Running) -> None:
     await reporting.told("advancement", happened("x", "level.ready", "m#Maths/2"))
     live = (await reporting.get("/v1/rebuild/advancement", "service")).json()["live"]
-    async with reporting.service.database.connection() as connection:
+    async with reporting.database.connection() as connection:
         await connection.execute(f"update waiting_v{live} set owner = 'nobody'")
     refused = await rebuilt(reporting, "advancement")
 
@@ -153,12 +153,12 @@ async def test_a_rollback_goes_back_to_the_version_before_with_all_that_came_sin
 
 
 async def test_one_rebuild_of_a_model_at_a_time(reporting: Running) -> None:
-    async with reporting.service.database.connection() as connection:
+    async with reporting.database.connection() as connection:
         await connection.execute(
             "update read_model set state = 'building', heartbeat_at = now() where name = 'mastery'"
         )
     busy = await reporting.post("/v1/rebuild/mastery")
-    async with reporting.service.database.connection() as connection:
+    async with reporting.database.connection() as connection:
         await connection.execute(
             "update read_model set heartbeat_at = now() - interval '1 hour' where name = 'mastery'"
         )

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from services.progression.policy.members import Decision
-from services.progression.policy.words import rule_words
+from services.progression.domain.policy.members import Decision
+from services.progression.domain.policy.words import rule_words
 from services.reporting.domain.amended import (
     LEVEL_STATUSES,
     Amendment,
@@ -20,7 +20,7 @@ from services.reporting.domain.amended import (
 )
 from services.reporting.domain.compared import compared
 from services.reporting.domain.completeness import DistrictCompleteness, SchoolCompleteness, SchoolShare
-from services.reporting.domain.continuum import Standard, learner_record
+from services.reporting.domain.continuum import Standard
 from services.reporting.domain.counting import class_mastery
 from services.reporting.domain.district import (
     DistrictEquity,
@@ -36,6 +36,7 @@ from services.reporting.domain.growth import growth
 from services.reporting.domain.marks import marks_of
 from services.reporting.domain.needs import Waits, class_needs
 from services.reporting.domain.plain import for_families
+from services.reporting.domain.record import learner_record
 from services.reporting.domain.shares import Share
 from services.reporting.domain.timeline import Happened
 from services.reporting.domain.waiting import QUEUES

@@ -15,8 +15,10 @@ from shared.database import Database
 from shared.errors import Conflict, Forbidden, Gone, InvalidEvent, NotFound, Refused, TooLarge, Unavailable
 from shared.event_log import EventLog
 from shared.events import Draft, decode_envelope, envelope
+from shared.feed_routes import feed_router
+from shared.operations import operations_router
 from shared.settings import Settings
-from shared.web import Caller, feed_router, make_app, operations_router, read_body, wait_for
+from shared.web import Caller, make_app, read_body, wait_for
 
 KEY = bytes(32)
 ERRORS = {

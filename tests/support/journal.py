@@ -5,18 +5,18 @@ from collections.abc import Sequence
 
 import msgspec
 
-from services.progression.curriculum import Framework
-from services.progression.decisions import ClockTicked, CompetencyDecided
-from services.progression.describing import describe
-from services.progression.domain import ShardFold
-from services.progression.entry import Entry
-from services.progression.inputs import Event, Input, Key, Learner, absorb, input_of
-from services.progression.learner import LearnerState
-from services.progression.mastery import KeyState
-from services.progression.policy import Policy, policy_from
-from services.progression.rules import Activation, Closed, Mode, Rules
-from services.progression.telling import Told, Trigger
-from services.progression.terms import TermDecided, ended_with, snapshot
+from services.progression.domain.curriculum import Framework
+from services.progression.domain.decisions import ClockTicked, CompetencyDecided
+from services.progression.domain.describing import describe
+from services.progression.domain.entry import Entry
+from services.progression.domain.inputs import Event, Input, Key, Learner, absorb, input_of
+from services.progression.domain.learner import LearnerState
+from services.progression.domain.mastery import KeyState
+from services.progression.domain.policy import Policy, policy_from
+from services.progression.domain.rules import Activation, Closed, Mode, Rules
+from services.progression.domain.shard_fold import ShardFold
+from services.progression.domain.telling import Told, Trigger
+from services.progression.domain.terms import TermDecided, ended_with, snapshot
 from shared.contracts import EvidenceRecorded, EvidenceRetracted, MasteryUpdated, Score, Touched
 from tests.support.public_events import check_contract
 
@@ -225,12 +225,12 @@ class Journal:
             fold.refold_learner(learner, keys)
 
     def _finish(self, fold: ShardFold) -> None:
-        for change in fold.changes:
+        for change in fold.changes.noted:
             self.learners.setdefault((change.tenant, change.learner), LearnerState())
         fold.describe_touched()
-        for key in fold.unread:
+        for key in fold.changes.unread:
             if key in self.states:
-                fold.read(key, msgspec.msgpack.decode(self.states[key][1], type=KeyState))
+                fold.changes.read(key, msgspec.msgpack.decode(self.states[key][1], type=KeyState))
         told = fold.tell(self.learners)
         for event in told:
             check_contract(event.type, event.data)

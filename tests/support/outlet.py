@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
+from services.progression.domain.subscribing import Subscription
 from services.progression.handlers.delivering import Dispatcher
 from services.progression.handlers.posting import Poster
 from services.progression.handlers.references import References
 from services.progression.handlers.webhooks import Webhooks
-from services.progression.subscribing import Subscription
 from shared.database import Database
 from shared.event_log import EventLog
 from shared.events import Draft, envelope, now

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from services.progression.policy import Policy, policy_from
+from services.progression.domain.policy import Policy, policy_from
 from shared.contracts import EvidenceRecorded, Score
 from tests.support.journal import piece
 

@@ -14,10 +14,11 @@ from shared.auth import Authenticator
 from shared.database import Database
 from shared.event_log import EventLog
 from shared.events import Draft, encode_json, envelope, now
+from shared.feed_routes import feed_router
 from shared.relay import Relay
 from shared.settings import Settings
 from shared.shards import shard_of, stable_id
-from shared.web import feed_router, make_app
+from shared.web import make_app
 
 
 def free_port() -> int:

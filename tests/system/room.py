@@ -9,7 +9,7 @@ import httpx
 
 from deploy.local.stack import Stack
 from deploy.local.tokens import issue
-from services.progression.policy.templates import template
+from services.progression.domain.policy.templates import template
 from tests.system.district import SOURCE, District, Item
 
 LEARNERS = 25

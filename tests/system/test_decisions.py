@@ -5,7 +5,7 @@ from typing import Any
 
 from deploy.local.stack import Stack
 from deploy.local.tokens import issue
-from services.progression.policy.templates import template
+from services.progression.domain.policy.templates import template
 from shared.school_calendar import school_day_after
 from tests.system.district import SOURCE, ZERO, District, Item
 

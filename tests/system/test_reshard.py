@@ -16,7 +16,7 @@ import pytest
 
 from deploy.local import stack
 from deploy.local.stack import Stack
-from services.progression.policy.templates import template
+from services.progression.domain.policy.templates import template
 from shared.crash_points import VARIABLE as CRASH_AT
 from tests.support.command import attain
 from tests.support.receiver import Receiver, receiving

@@ -3,7 +3,7 @@
 import datetime
 
 from deploy.local.stack import Stack
-from services.progression.policy.templates import template
+from services.progression.domain.policy.templates import template
 from tests.system.conftest import Attain
 from tests.system.district import SOURCE, ZERO, District, Item
 

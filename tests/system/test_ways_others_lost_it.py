@@ -16,13 +16,13 @@ import pytest
 
 from deploy.local import stack as local_stack
 from deploy.local.stack import Stack
-from services.progression.curriculum import Framework
-from services.progression.domain import ShardFold
-from services.progression.entry import Entry
-from services.progression.inputs import input_of
-from services.progression.mastery import KeyState
-from services.progression.policy import policy_from
-from services.progression.rules import Rules
+from services.progression.domain.curriculum import Framework
+from services.progression.domain.entry import Entry
+from services.progression.domain.inputs import input_of
+from services.progression.domain.mastery import KeyState
+from services.progression.domain.policy import policy_from
+from services.progression.domain.rules import Rules
+from services.progression.domain.shard_fold import ShardFold
 from shared.contracts import Competency, EvidenceRecorded, Score
 from tests.support.journal import STREAK_3, Decided, Journal, piece, retract
 from tests.system.district import SOURCE, District, Item

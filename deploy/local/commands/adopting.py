@@ -8,7 +8,7 @@ import click
 from deploy.local.commands.asking import patiently, told
 from deploy.local.commands.policy import PolicyFile, read_policy
 from deploy.local.options import Context, command_options
-from services.progression.rules import Mode
+from services.progression.domain.rules import Mode
 
 TIMEOUT_S = 600.0
 for_framework = click.option("--framework", default="", help="Framework that it is for; every one if not given.")

@@ -98,7 +98,7 @@ def with_source(item: bytes, source: str) -> bytes:
     """Return an item with this source, unless it names one or is no object."""
     try:
         content = msgspec.json.decode(item, type=dict[str, msgspec.Raw])
-    except (*NOT_JSON, msgspec.ValidationError):
+    except NOT_JSON:
         return item
     if "source" in content:
         return item

@@ -14,13 +14,13 @@ from deploy.local.commands.asking import patiently, refusal, told
 from deploy.local.commands.text_files import read_text
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
-from services.progression import policy as policies
-from services.progression.curriculum import Framework
-from services.progression.curriculum.importing import read_import
-from services.progression.policy import Policy, lint
-from services.progression.policy.card import card_of
-from services.progression.policy.phrases import LANGUAGES, Language, phrases
-from services.progression.policy.templates import NAMES, template
+from services.progression.domain import policy as policies
+from services.progression.domain.curriculum import Framework
+from services.progression.domain.curriculum.importing import read_import
+from services.progression.domain.policy import Policy, lint
+from services.progression.domain.policy.card import card_of
+from services.progression.domain.policy.phrases import LANGUAGES, Language, phrases
+from services.progression.domain.policy.templates import NAMES, template
 from shared.errors import InvalidEvent
 
 POLICY_BYTES_MAX = 1 << 20

@@ -7,7 +7,7 @@ import click
 
 from deploy.local.commands.policy import PolicyFile, policy_of
 from deploy.local.options import Context, command_options
-from services.progression.analysis.simulation import ASKED_AT, PACES, PIECES, Model, Outcome, simulate
+from services.progression.domain.analysis.simulation import ASKED_AT, PACES, PIECES, Model, Outcome, simulate
 
 LEARNERS = 10_000
 SEED = 1

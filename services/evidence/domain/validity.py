@@ -6,7 +6,7 @@ Items and their targets form a forest (one target an item, no cycles). Validity 
 nothing depends on the order in which they came.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -114,25 +114,3 @@ class Forest:
             yield following
             piece = self.pieces.get(following)
             following = None if piece is None else piece.target
-
-
-def valid_ids(items: Mapping[str, tuple[Relation | None, str | None]]) -> set[str]:
-    """
-    Return the valid ones among accepted items, given as id → (relation, target): the rule itself, for audits and tests.
-
-    Retractions are not evidence; they are never in the answer and nothing voids them.
-    """
-    voiders: dict[str, list[str]] = {}
-    for evidence_id, (_, target) in items.items():
-        if target is not None:
-            voiders.setdefault(target, []).append(evidence_id)
-
-    def retracted(evidence_id: str) -> bool:
-        return any(items[other][0] == "retracts" for other in voiders.get(evidence_id, ()))
-
-    def superseded(evidence_id: str) -> bool:
-        replacing = (other for other in voiders.get(evidence_id, ()) if items[other][0] == "supersedes")
-        return any(not retracted(other) for other in replacing)
-
-    pieces = (evidence_id for evidence_id, (relation, _) in items.items() if relation != "retracts")
-    return {evidence_id for evidence_id in pieces if not retracted(evidence_id) and not superseded(evidence_id)}

@@ -1,5 +1,6 @@
 """Other formats by HTTP: each at its own address, and all at `/v1/intake/{form}` with one status a message."""
 
+import functools
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -8,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from services.evidence.entrypoints.answers import answer, answer_one
 from services.evidence.entrypoints.evidence import split
 from services.evidence.formats import ags
-from services.evidence.formats.reading import Origin, Reader, Reading
+from services.evidence.formats.reading import Reader
 from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.formats import FORMS, Formats
 from services.evidence.handlers.intake import Item
@@ -40,12 +41,11 @@ def formats_router(
         limits.check(caller.tenant, source)
         await accesses.note_sender(caller.tenant, caller.subject, form, source)
         payloads = await _payloads(request, settings)
-        if form == "canvas":
-            payloads = [await signatures.verified(one) for one in payloads]
         if form == "xapi":
-            sender = Sender(caller.tenant, source, caller.subject, "1.0.3")
-            items = await statements.take_each(payloads, sender)
+            items = await statements.take_each(payloads, Sender(caller.tenant, source, caller.subject, "1.0.3"))
         else:
+            if form == "canvas":
+                payloads = [await signatures.verified(one) for one in payloads]
             items = await formats.take(payloads, form, caller.tenant, source, read=read)
         limits.note(caller.tenant, source, items)
         return items
@@ -75,10 +75,7 @@ def formats_router(
     @router.post("/lti/lineitems/{line_item:path}/scores")
     async def scores(line_item: LineItem, request: Request, caller: Caller, source: Source = None) -> Response:
         """One LTI AGS score of a line item."""
-
-        def read(raw: bytes, origin: Origin) -> Reading:
-            return ags.read(raw, origin, line_item)
-
+        read = functools.partial(ags.read, line_item=line_item)
         return _answer(await take(request, caller, "ags", source, read))
 
     @router.post("/oneroster/v1p2/results")

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Request, Response
 
 from services.evidence.entrypoints.answers import Id, answer, as_uuid
 from services.evidence.formats.json_text import NOT_JSON, check, unreadable
-from services.evidence.formats.native import misfit
 from services.evidence.handlers.merging import Merging
 from shared.settings import Settings
 from shared.web import Caller, read_body
@@ -25,8 +24,6 @@ def _merge(body: bytes) -> _Merge:
     try:
         asked = _decode_merge(body)
         check(body)
-    except msgspec.ValidationError as error:
-        raise misfit(str(error)) from error
     except NOT_JSON as error:
         raise unreadable(error) from error
     return asked

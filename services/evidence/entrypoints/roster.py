@@ -10,7 +10,6 @@ from pydantic import BaseModel, Field
 from services.evidence.domain.roster import Roster
 from services.evidence.entrypoints.answers import Limit, answer
 from services.evidence.formats.json_text import NOT_JSON, check, unreadable
-from services.evidence.formats.native import misfit
 from services.evidence.handlers.rollover import Rollovers
 from services.evidence.handlers.roster import Rosters
 from services.evidence.tables import roster as table
@@ -74,8 +73,6 @@ def roster_router(database: Database, rosters: Rosters, settings: Settings) -> A
             given = _decode_roster(body)
             # In a thread: a district's roster takes a second.
             await asyncio.to_thread(check, body)
-        except msgspec.ValidationError as error:
-            raise misfit(str(error)) from error
         except NOT_JSON as error:
             raise unreadable(error) from error
         return answer(await rosters.take(caller.tenant, given))

@@ -59,12 +59,20 @@ def xapi_router(statements: Statements, limits: BadSources, accesses: Accesses, 
     """Return the routes of the statement resource."""
     router = APIRouter(tags=["xapi"], prefix="/xapi")
 
+    async def begin(request: Request, caller: Identity, *parameters: str) -> Sender:
+        caller.require("evidence:write")
+        sender = _sender(request, caller)
+        _only(request, *parameters)
+        await accesses.note_sender(sender.tenant, sender.subject, "xapi", sender.source)
+        limits.check(sender.tenant, sender.source)
+        return sender
+
     async def take(items: list[bytes], sender: Sender) -> list[Taken]:
         try:
-            taken = await _take(statements, items, sender)
-        except BadRequest:
+            taken = await statements.take(items, sender)
+        except InvalidEvent as error:
             limits.count(sender.tenant, sender.source, bad=len(items))
-            raise
+            raise _bad(error) from error
         limits.count(sender.tenant, sender.source, good=len(items))
         return taken
 
@@ -82,24 +90,15 @@ def xapi_router(statements: Statements, limits: BadSources, accesses: Accesses, 
         for an alignment of the activity; a voiding statement retracts; the rest is acknowledged and counted. 429 stops a
         source of mostly refused statements for a while.
         """
-        caller.require("evidence:write")
-        sender = _sender(request, caller)
-        _only(request)
-        await accesses.note_sender(sender.tenant, sender.subject, "xapi", sender.source)
-        limits.check(sender.tenant, sender.source)
+        sender = await begin(request, caller)
         items, _ = await _read(request, sender.version, settings)
-        taken = await take(items, sender)
-        return _answer([one.id for one in taken], sender.version)
+        return _answer([one.id for one in await take(items, sender)], sender.version)
 
     @router.put("/statements", status_code=204)
     async def put(request: Request, caller: XapiCaller) -> Response:
         """Take in one statement under the id in the query: 204."""
-        caller.require("evidence:write")
-        sender = _sender(request, caller)
-        _only(request, "statementId")
+        sender = await begin(request, caller, "statementId")
         id = _statement_id(request, "statementId")
-        await accesses.note_sender(sender.tenant, sender.subject, "xapi", sender.source)
-        limits.check(sender.tenant, sender.source)
         items, is_array = await _read(request, sender.version, settings)
         if is_array:
             raise BadRequest("PUT takes one statement", reason="invalid", pointer="")
@@ -111,15 +110,9 @@ def xapi_router(statements: Statements, limits: BadSources, accesses: Accesses, 
         """One statement by `statementId`, or a voided one by `voidedStatementId`; queries are not offered."""
         caller.require("records:read", "evidence:write")
         sender = _sender(request, caller)
-        asked = [name for name in ("statementId", "voidedStatementId") if name in request.query_params]
-        if len(asked) != 1:
-            raise BadRequest(
-                "give one of statementId and voidedStatementId; this is not a learning record store and has no queries",
-                reason="not_offered", pointer="",
-            )  # fmt: skip
-        _only(request, asked[0], "format", "attachments")
+        asked = _asked_by(request)
         body, stored = await statements.show(
-            sender.tenant, sender.source, _statement_id(request, asked[0]), voided=asked[0] == "voidedStatementId"
+            sender.tenant, sender.source, _statement_id(request, asked), voided=asked == "voidedStatementId"
         )
         headers = _headers(sender.version) | {"Last-Modified": stored.strftime("%a, %d %b %Y %H:%M:%S GMT")}
         return Response(body, 200, headers, "application/json")
@@ -160,13 +153,6 @@ async def _read(request: Request, version: Version, settings: Settings) -> tuple
 def _check_attachments(items: list[bytes], parts: list[Part], version: Version) -> None:
     try:
         check_parts([read_statement(raw, version) for raw in items], parts, version)
-    except InvalidEvent as error:
-        raise _bad(error) from error
-
-
-async def _take(statements: Statements, items: list[bytes], sender: Sender) -> list[Taken]:
-    try:
-        return await statements.take(items, sender)
     except InvalidEvent as error:
         raise _bad(error) from error
 
@@ -213,6 +199,18 @@ def _only(request: Request, *names: str) -> None:
             raise BadRequest("the alternate request syntax is not offered", reason="not_offered", pointer="/method")
         if name not in names:
             raise BadRequest(f"there is no parameter {name[:60]!r}", reason="unknown_member", pointer=f"/{name[:60]}")
+
+
+def _asked_by(request: Request) -> str:
+    """Return the parameter that names the statement asked for."""
+    asked = [name for name in ("statementId", "voidedStatementId") if name in request.query_params]
+    if len(asked) != 1:
+        raise BadRequest(
+            "give one of statementId and voidedStatementId; this is not a learning record store and has no queries",
+            reason="not_offered", pointer="",
+        )  # fmt: skip
+    _only(request, asked[0], "format", "attachments")
+    return asked[0]
 
 
 def _statement_id(request: Request, name: str) -> str:

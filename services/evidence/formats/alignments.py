@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from services.evidence.domain.alignment import ALWAYS, ANY_SOURCE, Entry
-from services.evidence.formats.json_text import NOT_JSON, check, unreadable
-from services.evidence.formats.native import misfit
+from services.evidence.formats.json_text import NOT_JSON, check, misfit, unreadable
 from shared.errors import InvalidEvent
 from shared.events import utc
 
@@ -42,8 +41,6 @@ def read_json(body: bytes) -> list[Entry]:
         else:
             entries = (_decode_entry(body),)
         check(body)
-    except msgspec.ValidationError as error:
-        raise misfit(str(error)) from error
     except NOT_JSON as error:
         raise unreadable(error) from error
     return [
@@ -99,7 +96,7 @@ def _rows(reader: "csv.DictReader[str]") -> Iterator[Entry]:
             try:
                 yield msgspec.convert(entry, Entry)
             except msgspec.ValidationError as error:
-                wrong = misfit(str(error))
+                wrong = misfit(error)
                 pointer = (wrong.pointer or "").replace("/competencies/0", "")
                 raise InvalidEvent(wrong.detail, pointer=f"/{place}{pointer}", **wrong.members) from error
     except csv.Error as error:

@@ -4,9 +4,13 @@ What every JSON text has to be: UTF-8, well-formed, not too deep, and no object 
 Parsers differ in which of two members they take (RFC 8259, 4), so none is taken. Decoders drop all but the last without a
 word; that one was dropped is seen by counting colons, in the text and in what was decoded, encoded again: a third of a
 microsecond. Only where the counts differ are the objects gone through.
+
+What msgspec says of a text, or of a value that is not of its type, is said here in our words: reason, pointer, detail.
 """
 
+import functools
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -15,16 +19,24 @@ from services.evidence.formats.members import escaped
 from shared.errors import InvalidEvent
 
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises of a text that is no JSON of any form; `unreadable` says it in our words."""
+"""What msgspec raises of a text that is no JSON, or not of the type asked for; `unreadable` says it in our words."""
 
 
 def unreadable(error: Exception) -> InvalidEvent:
-    """Return the error of a text that cannot be decoded: `too_deep`, `not_utf8` or `malformed_json`."""
+    """Return the error of a text that cannot be decoded: as `misfit` does, or `too_deep`, `not_utf8`, `malformed_json`."""
+    if isinstance(error, msgspec.ValidationError):
+        return misfit(error)
     if isinstance(error, RecursionError):
         return InvalidEvent("is nested too deep", reason="too_deep", pointer="")
     if isinstance(error, UnicodeDecodeError):
         return InvalidEvent(f"not UTF-8: {error.reason} at byte {error.start}", reason="not_utf8", pointer="")
     return InvalidEvent(f"not JSON: {error}", reason="malformed_json", pointer="")
+
+
+def misfit(error: msgspec.ValidationError) -> InvalidEvent:
+    """Return the error of JSON that is not of its type: `unknown_member`, `missing_member` or `invalid`, with the pointer."""
+    reason, pointer, detail = _fault(str(error))
+    return InvalidEvent(detail[:300], reason=reason, pointer=pointer[:300])
 
 
 def check_against(raw: bytes, encoded: bytes, more: int = 0) -> None:
@@ -81,3 +93,22 @@ def _check_names(members: _Members, at: str) -> None:
             pointer = f"{at}/{escaped(name)}"[:300]
             raise InvalidEvent(f"the member {name[:60]!r} comes twice", reason="duplicate_member", pointer=pointer)
         seen.add(name)
+
+
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
+_STEP = re.compile(r"\.([A-Za-z_0-9]+)|\[(\d+|\.\.\.)\]")
+
+
+@functools.lru_cache(maxsize=256)
+def _fault(message: str) -> tuple[str, str, str]:
+    """Return reason, pointer and detail of a msgspec error; its path leaves out unknown and missing members."""
+    detail, _, path = message.rpartition(" - at `$")
+    if not detail:
+        detail, path = message, ""
+    pointer = "".join("/" + (name or index) for name, index in _STEP.findall(path.rstrip("`")))
+    for reason, pattern in (("unknown_member", _UNKNOWN), ("missing_member", _MISSING)):
+        match = pattern.fullmatch(detail)
+        if match:
+            return reason, f"{pointer}/{escaped(match[1])}", detail
+    return "invalid", pointer, detail

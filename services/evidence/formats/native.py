@@ -1,8 +1,6 @@
 """The native format: one JSON object an item. Strict at the edge: what is not understood is refused by name."""
 
 import datetime
-import functools
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -10,7 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from services.evidence.domain.evidence import Evidence, RecordEvidence, command
-from services.evidence.formats.json_text import NOT_JSON, check_against, unreadable
+from services.evidence.formats.json_text import NOT_JSON, check_against, misfit, unreadable
+from services.evidence.formats.members import CONTROL
 from shared.contracts import Kind, Score
 from shared.errors import InvalidEvent
 from shared.events import encode_json
@@ -92,8 +91,6 @@ def read(raw: bytes, tenant: str, latest: datetime.datetime) -> RecordEvidence:
     """
     try:
         item = _decode(raw)
-    except msgspec.ValidationError as error:
-        raise misfit(str(error)) from error
     except NOT_JSON as error:
         raise unreadable(error) from error
     _check_members(item)
@@ -134,7 +131,7 @@ def build(
         made = command(tenant, content)
         _check_characters(made.original, content)
     except msgspec.ValidationError as error:
-        raise _translated(misfit(str(error)), pointers) from error
+        raise _translated(misfit(error), pointers) from error
     except EXTENSIONS_NOT_STORABLE as error:
         raise InvalidEvent(f"cannot be stored: {error}", reason="invalid", pointer="") from error
     except InvalidEvent as error:
@@ -157,12 +154,6 @@ def peek(raw: bytes) -> tuple[str | None, str | None, str | None]:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None, None, None
     return item.id, item.source, item.learner
-
-
-def misfit(message: str) -> InvalidEvent:
-    """Return what is wrong, from the message of a `msgspec.ValidationError`: reason, and pointer of the member."""
-    reason, pointer, detail = _fault(message)
-    return InvalidEvent(detail[:300], reason=reason, pointer=pointer[:300])
 
 
 def _content(item: _Native, occurred_at: str) -> Evidence:
@@ -282,25 +273,5 @@ def _check_characters(raw: bytes, content: Evidence) -> None:
         "/standard": content.standard,
     }  # fmt: skip
     for pointer, text in named.items():
-        if text is not None and _CONTROL.search(text):
+        if text is not None and CONTROL.search(text):
             raise InvalidEvent("contains a control character", reason="invalid", pointer=pointer)
-
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
-_MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
-_STEP = re.compile(r"\.([A-Za-z_0-9]+)|\[(\d+|\.\.\.)\]")
-
-
-@functools.lru_cache(maxsize=256)
-def _fault(message: str) -> tuple[str, str, str]:
-    """Return reason, pointer and detail of a msgspec error; its path leaves out unknown and missing members."""
-    detail, _, path = message.rpartition(" - at `$")
-    if not detail:
-        detail, path = message, ""
-    pointer = "".join("/" + (name or index) for name, index in _STEP.findall(path.rstrip("`")))
-    for reason, pattern in (("unknown_member", _UNKNOWN), ("missing_member", _MISSING)):
-        match = pattern.fullmatch(detail)
-        if match:
-            return reason, f"{pointer}/{match[1].replace('~', '~0').replace('/', '~1')}", detail
-    return "invalid", pointer, detail

@@ -13,7 +13,7 @@ and dates, are of `time_zone`.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -21,7 +21,6 @@ import msgspec
 
 from services.evidence.formats import members as m
 from services.evidence.formats.lexical import instant
-from shared.errors import InvalidEvent
 from shared.events import utc
 
 _COLUMN = re.compile(r"\{([^{}]+)\}")
@@ -95,15 +94,6 @@ def native_item(row: Row, mapping: RowMapping) -> bytes:
         if value is not None:
             item[name] = value
     return msgspec.json.encode(item)
-
-
-def native_items(rows: Iterator[Row], mapping: RowMapping) -> Iterator[bytes | InvalidEvent]:
-    """Yield each row as a native object, or why it is none."""
-    for row in rows:
-        try:
-            yield native_item(row, mapping)
-        except InvalidEvent as error:
-            yield error
 
 
 def _check_where(where: Any, at: str) -> None:

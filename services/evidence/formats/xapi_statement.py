@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from services.evidence.formats.json_text import NOT_JSON, check_against, unreadable
+from services.evidence.formats.json_text import NOT_JSON, check_against, misfit, unreadable
 from services.evidence.formats.lexical import instant, is_iri, is_language, is_uuid
-from services.evidence.formats.native import EXTENSIONS_NOT_STORABLE, misfit
+from services.evidence.formats.native import EXTENSIONS_NOT_STORABLE
 from services.evidence.formats.xapi_parts import (
     Absent,
     check_attachment,
@@ -70,8 +70,6 @@ def read_statement(raw: bytes, version: Version) -> Statement:
     """
     try:
         statement = _decode(raw)
-    except msgspec.ValidationError as error:
-        raise misfit(str(error)) from error
     except NOT_JSON as error:
         raise unreadable(error) from error
     try:
@@ -235,7 +233,7 @@ def _checked_activity(given: Any, at: str) -> Activity:
     try:
         activity = msgspec.convert(given, Activity)
     except msgspec.ValidationError as error:
-        wrong = misfit(str(error))
+        wrong = misfit(error)
         raise InvalidEvent(wrong.detail, pointer=f"{at}{wrong.pointer}", **wrong.members) from error
     if not is_iri(activity.id):
         raise fault(f"{at}/id", "is not an IRI")

@@ -105,9 +105,6 @@ class Result(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     extensions: Extensions | UnsetType = UNSET
 
 
-_Activities: TypeAlias = tuple[Activity, ...] | Activity | UnsetType
-
-
 class ContextActivities(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Activities around the object; a single one may stand without its array."""
 

@@ -13,7 +13,7 @@ from services.evidence.tables import counts, source_days
 from shared.calendars import Calendars
 from shared.database import Connection, Database
 from shared.event_log import EventLog
-from shared.reconciliation import Comparison, Tally, compare, one_instant
+from shared.reconciliation import Comparison, Tally, compare
 
 SLOTS = 16
 OUTCOMES = ("accepted", "duplicate", "corrected", "parked", "rejected")
@@ -145,7 +145,7 @@ class IntakeChecks:
         """Hold the events appended against those in the log."""
         async with self._database.transaction() as connection:
             await self._tally.keep(connection, await self._heads(connection))
-        async with one_instant(self._database) as connection:
+        async with self._database.instant() as connection:
             totals = await counts.totals(connection)
             held = await self._tally.at(connection, await self._heads(connection))
         return compare("logged", {tenant: found["events"] for tenant, found in totals.items()}, held)

@@ -11,7 +11,7 @@ from shared.consumer import ShardConsumer
 from shared.database import Database
 from shared.errors import Unavailable
 from shared.feed import FeedClient
-from shared.service import relay_lag, shard_lag
+from shared.lag import relay_lag, shard_lag
 
 KAFKA_ANSWER_S_MAX = 5.0
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from services.evidence.handlers import reading
+from services.evidence.tables import pieces
 from shared.database import Database
 from shared.errors import Unavailable
 from shared.events import Position
@@ -42,10 +43,7 @@ class Tracing:
 
     async def _is_sent(self, place: Position) -> bool:
         async with self._database.connection() as connection:
-            pos: int = await connection.fetchval(
-                "select pos from relay_cursor where log = $1 and shard = $2", place.log, place.shard
-            )
-        return pos >= place.pos
+            return await pieces.sent_up_to(connection, place.shard) >= place.pos
 
     async def _is_past(self, service: Peer, place: Position) -> bool | None:
         try:

@@ -30,6 +30,12 @@ class _Body(msgspec.Struct):
 _decode_body = msgspec.json.Decoder(_Body).decode
 
 
+async def sent_up_to(connection: Connection, shard: int) -> int:
+    """Return up to which position of the log a shard's events are acknowledged by Kafka."""
+    pos: int = await connection.fetchval("select pos from relay_cursor where log = 'evidence' and shard = $1", shard)
+    return pos
+
+
 async def lock_against_erasure(connection: Connection, tenants: Iterable[str]) -> None:
     """Let no learner of the tenants be erased until this transaction ends; batches do not wait for each other."""
     await connection.execute(

@@ -4,15 +4,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
+from services.progression.domain.rules import Mode
 from services.progression.handlers.adopting import Adoptions
 from services.progression.handlers.auditing import audit_policies
 from services.progression.handlers.decisions import Decisions
-from services.progression.rules import Mode
 from shared.database import Database
 from shared.errors import InvalidEvent
-from shared.events import Position
 from shared.settings import Settings
-from shared.web import Caller, read_body, wait_for
+from shared.web import Caller, read_body
 
 Reason = Annotated[str, Query(max_length=1000)]
 
@@ -60,8 +59,7 @@ def adopting_router(adoptions: Adoptions, decisions: Decisions, database: Databa
         """Put a proposal of somebody else into force; answers when all shards have taken it up, and recompute."""
         caller.require("policy:write")
         policy, positions = await adoptions.approve(caller.tenant, id, caller.subject)
-        await wait_for(lambda: decisions.folded(positions), settings)
         return {"policy": policy.id, "version": policy.version, "batch": id,
-                "positions": {str(s): str(Position("decisions", 1, s, pos)) for s, pos in positions.items()}}  # fmt: skip
+                "positions": await decisions.until_folded(positions)}  # fmt: skip
 
     return router

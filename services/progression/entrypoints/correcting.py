@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from services.progression.correction import Selection
+from services.progression.domain.correction import Selection
 from services.progression.handlers.correcting import forecast, forecast_of
 from services.progression.handlers.references import References
 from shared.contracts import Score

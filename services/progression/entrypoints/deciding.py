@@ -8,7 +8,7 @@ import msgspec
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from services.progression.decisions import CompetencyDecided, LevelDecided
+from services.progression.domain.decisions import CompetencyDecided, LevelDecided
 from services.progression.handlers.judgements import Judgement, Judgements, Made
 from services.progression.handlers.sign_offs import waiting
 from shared.auth import Identity
@@ -20,7 +20,6 @@ from shared.web import Caller
 ITEMS_MAX = 1000
 Text = Annotated[str, Field(max_length=2000)]
 Name = Annotated[str, Field(min_length=1, max_length=300)]
-Decide = Callable[[Identity, Sequence[Judgement]], Awaitable[dict[str, Any]]]
 
 
 class Body(BaseModel):

@@ -6,9 +6,9 @@ import msgspec
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
+from services.progression.domain.policy.phrases import Language
 from services.progression.handlers.explaining import explain
 from services.progression.handlers.supporting import ungraded_of
-from services.progression.policy.phrases import Language
 from shared.database import Database
 from shared.errors import NotFound
 from shared.events import utc

@@ -9,11 +9,11 @@ import msgspec
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
+from services.progression.domain.subscribing import addressed
 from services.progression.entrypoints.cursors import generation_of, head_cursor, read_cursor, write_cursor
-from services.progression.entrypoints.routes import may_read
+from services.progression.entrypoints.mastery import may_read
 from services.progression.handlers.references import References
 from services.progression.handlers.standings import standings_behind
-from services.progression.subscribing import addressed
 from services.progression.tables import published
 from shared.auth import Identity
 from shared.database import Database
@@ -112,8 +112,7 @@ def feeds_router(database: Database, log: EventLog, references: References, sett
         events whose `seq` is not above that of the standing.
         """
         caller.require("records:read")
-        async with database.transaction() as connection:
-            await connection.execute("set transaction isolation level repeatable read, read only")
+        async with database.instant() as connection:
             heads = await log.heads(connection)
             items, snapshots, following = await standings_behind(connection, caller.tenant, after, min(limit, 5000))
         return {"items": items, "snapshots": snapshots, "next": following, "position": head_cursor(heads)}

@@ -6,8 +6,8 @@ from typing import Any, Literal
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from services.progression.curriculum import Framework
-from services.progression.curriculum.importing import (
+from services.progression.domain.curriculum import Framework
+from services.progression.domain.curriculum.importing import (
     FrameworkImport,
     LevelsImport,
     describe,
@@ -19,7 +19,7 @@ from services.progression.tables import rulebook
 from shared.database import Database
 from shared.events import now
 from shared.settings import Settings
-from shared.web import Caller, read_body, wait_for
+from shared.web import Caller, read_body
 
 
 def frameworks_router(database: Database, decisions: Decisions, settings: Settings) -> APIRouter:
@@ -28,7 +28,7 @@ def frameworks_router(database: Database, decisions: Decisions, settings: Settin
 
     async def published(tenant: str, framework: Framework, problems: list[str]) -> dict[str, Any]:
         migration, positions = await decisions.publish_framework(tenant, framework)
-        await wait_for(lambda: decisions.folded(positions), settings)
+        await decisions.until_folded(positions)
         return describe(framework, migration, problems)
 
     @router.post("/v1/frameworks", openapi_extra=_json_body(FrameworkImport))

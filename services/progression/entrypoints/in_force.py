@@ -4,8 +4,8 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from services.progression.domain.policy.phrases import Language
 from services.progression.handlers.in_force import policies_in_force
-from services.progression.policy.phrases import Language
 from shared.database import Database
 from shared.web import Caller
 

@@ -8,8 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.progression.handlers.decisions import Decisions
 from shared.school_calendar import BREAKS_MAX, breaks_of, days_of
-from shared.settings import Settings
-from shared.web import Caller, wait_for
+from shared.web import Caller
 
 
 class Break(BaseModel):
@@ -40,7 +39,7 @@ class TenantSettings(BaseModel):
     breaks: Annotated[list[Break], Field(max_length=BREAKS_MAX)] | None = None
 
 
-def settings_router(decisions: Decisions, settings: Settings) -> APIRouter:
+def settings_router(decisions: Decisions) -> APIRouter:
     """Return the routes for settings."""
     router = APIRouter(tags=["settings"])
 
@@ -55,7 +54,7 @@ def settings_router(decisions: Decisions, settings: Settings) -> APIRouter:
         caller.require("policy:write", "admin")
         breaks = breaks_of((each.first, each.last) for each in body.breaks) if body.breaks is not None else None
         known, positions = await decisions.set_settings(caller.tenant, body.time_zone, breaks)
-        await wait_for(lambda: decisions.folded(positions), settings)
+        await decisions.until_folded(positions)
         return _shown(known)
 
     return router

@@ -6,11 +6,11 @@ import msgspec
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.progression.decisions import SupportDecided, SupportOutcome
+from services.progression.domain.decisions import SupportDecided, SupportOutcome
+from services.progression.domain.policy.phrases import Language
 from services.progression.entrypoints.deciding import role_of
 from services.progression.handlers.judgements import Judgements
 from services.progression.handlers.supporting import open_support, support_of
-from services.progression.policy.phrases import Language
 from shared.database import Database
 from shared.web import Caller
 

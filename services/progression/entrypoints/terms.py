@@ -6,8 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.progression.handlers.decisions import Decisions
-from shared.settings import Settings
-from shared.web import Caller, wait_for
+from shared.web import Caller
 
 TERM = r"^[\w(][\w .,:()+-]*$"
 """What a term may be called: it stands in the paths of what is read of it."""
@@ -21,7 +20,7 @@ class Term(BaseModel):
     name: Annotated[str, Field(max_length=80, pattern=TERM)]
 
 
-def terms_router(decisions: Decisions, settings: Settings) -> APIRouter:
+def terms_router(decisions: Decisions) -> APIRouter:
     """Return the route."""
     router = APIRouter(tags=["terms"])
 
@@ -34,7 +33,7 @@ def terms_router(decisions: Decisions, settings: Settings) -> APIRouter:
         """
         caller.require("policy:write", "admin")
         decided, positions = await decisions.close_term(caller.tenant, body.name, caller.subject)
-        await wait_for(lambda: decisions.folded(positions), settings)
+        await decisions.until_folded(positions)
         return decided
 
     return router

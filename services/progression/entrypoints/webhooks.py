@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.progression.domain.subscribing import Subscription
 from services.progression.entrypoints.cursors import head_cursor, read_cursor
 from services.progression.handlers.webhooks import Webhooks
-from services.progression.subscribing import Subscription
 from shared.database import Database
 from shared.event_log import EventLog
 from shared.web import Caller, Count

@@ -7,17 +7,17 @@ from typing import Any
 
 import msgspec
 
-from services.progression.analysis.comparison import SCHOOL, Comparison, Verdict, verdict_of, verdict_under
+from services.progression.domain.analysis.comparison import SCHOOL, Comparison, Verdict, verdict_of, verdict_under
+from services.progression.domain.inputs import Key, valid_pieces
+from services.progression.domain.policy import Policy, policy_from, read_policy
+from services.progression.domain.rules import Activation, Mode, Rules
+from services.progression.domain.states import KeyState
+from services.progression.domain.telling import Trigger
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.histories import History, histories
-from services.progression.handlers.rules import rules_of
+from services.progression.handlers.rules import policies_of, rules_of
 from services.progression.handlers.schools import groups_of, school_in, schools_of
-from services.progression.inputs import Key, valid_pieces
-from services.progression.policy import Policy, policy_from, read_policy
-from services.progression.rules import Activation, Mode, Rules
-from services.progression.states import KeyState
 from services.progression.tables import rulebook
-from services.progression.telling import Trigger
 from shared.database import Database
 from shared.errors import Forbidden, NotFound
 from shared.settings import Settings
@@ -43,8 +43,7 @@ class Adoptions:
         schools, groups = await schools_of(self._settings, tenant), await groups_of(self._settings, tenant)
         async with self._database.connection() as connection:
             rules = await rules_of(connection, tenant, None)
-            bodies = await rulebook.policies_of(connection, tenant)
-        policies = {digest: policy_from(msgspec.json.decode(body)) for digest, body in bodies}
+            policies = await policies_of(connection, tenant)
         policies[policy.hash] = policy
         rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), framework, policy))
         dimensions = tuple(sorted({name for named in groups.values() for name in named}))

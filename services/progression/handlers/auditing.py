@@ -3,15 +3,12 @@
 import asyncio
 from typing import Any
 
-import msgspec
-
-from services.progression.analysis.audit import Audit
+from services.progression.domain.analysis.audit import Audit
+from services.progression.domain.inputs import valid_pieces
+from services.progression.domain.standing import rule_of
 from services.progression.handlers.histories import histories
+from services.progression.handlers.rules import policies_of
 from services.progression.handlers.schools import groups_of
-from services.progression.inputs import valid_pieces
-from services.progression.policy import policy_from
-from services.progression.standing import rule_of
-from services.progression.tables import rulebook
 from shared.database import Database
 from shared.settings import Settings
 
@@ -27,8 +24,7 @@ async def audit_policies(
     """
     groups = await groups_of(settings, tenant)
     async with database.connection() as connection:
-        bodies = await rulebook.policies_of(connection, tenant)
-    policies = {digest: policy_from(msgspec.json.decode(body)) for digest, body in bodies}
+        policies = await policies_of(connection, tenant)
     audits: dict[str, Audit] = {}
     async for page in histories(database, tenant, framework):
 

@@ -3,17 +3,17 @@
 import asyncio
 from collections.abc import Mapping
 
-from services.progression.advancement import deadline_of
+from services.progression.domain.advancement import deadline_of
+from services.progression.domain.inputs import Learner
+from services.progression.domain.policy import Policy
+from services.progression.domain.rules import Rules
+from services.progression.domain.states import KeyState
+from services.progression.domain.telling import Told
+from services.progression.domain.terms import closed_at_position, closed_in, decode_closing, ended_with, snapshot
 from services.progression.handlers.loading import load_standings
 from services.progression.handlers.memory import Shard, pack, unpack_key
 from services.progression.handlers.outcome import Outcome
-from services.progression.inputs import Learner
-from services.progression.policy import Policy
-from services.progression.rules import Rules
-from services.progression.states import KeyState
 from services.progression.tables import key_states
-from services.progression.telling import Told
-from services.progression.terms import closed_at_position, closed_in, decode_closing, ended_with, snapshot
 from shared.database import Database
 from shared.events import Envelope
 

@@ -6,18 +6,18 @@ from typing import Any
 
 import msgspec
 
-from services.progression.correction import Forecast, Outcome, Selection, foresee, rescored_id
+from services.progression.domain.correction import Forecast, Outcome, Selection, foresee, rescored_id
+from services.progression.domain.inputs import Key, Learner, valid_pieces
+from services.progression.domain.learner import LearnerState
+from services.progression.domain.policy import Policy
+from services.progression.domain.rules import Rules
+from services.progression.domain.states import KeyState
 from services.progression.handlers.histories import History, histories, histories_of
 from services.progression.handlers.memory import unpack_learner
 from services.progression.handlers.references import References
-from services.progression.handlers.rules import rules_of
+from services.progression.handlers.rules import policies_of, rules_of
 from services.progression.handlers.schools import school_in, schools_of
-from services.progression.inputs import Key, Learner, valid_pieces
-from services.progression.learner import LearnerState
-from services.progression.policy import Policy, policy_from
-from services.progression.rules import Rules
-from services.progression.states import KeyState
-from services.progression.tables import key_states, rulebook
+from services.progression.tables import key_states
 from shared.database import Database
 from shared.errors import NotFound
 from shared.settings import Settings
@@ -42,8 +42,7 @@ async def forecast(
     schools = await schools_of(settings, tenant)
     async with database.connection() as connection:
         rules = await rules_of(connection, tenant, None)
-        bodies = await rulebook.policies_of(connection, tenant)
-    policies = {digest: policy_from(msgspec.json.decode(body)) for digest, body in bodies}
+        policies = await policies_of(connection, tenant)
     found = Forecast()
     held: dict[str, Held] = {}
     async for page in histories(database, tenant):
@@ -107,8 +106,7 @@ async def forecast_of(database: Database, tenant: str, learner: str, selection: 
     """
     async with database.connection() as connection:
         rules = await rules_of(connection, tenant, None)
-        bodies = await rulebook.policies_of(connection, tenant)
-    policies = {digest: policy_from(msgspec.json.decode(body)) for digest, body in bodies}
+        policies = await policies_of(connection, tenant)
     keys = await histories_of(database, tenant, learner)
     standings = await _standings(database, tenant, [learner])
     outcome = await asyncio.to_thread(_foresee, (tenant, learner), keys, standings, rules, policies, selection)

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from services.progression.curriculum import Framework, parts
-from services.progression.curriculum.crosswalks import Migration, plan
+from services.progression.domain.curriculum import Framework, parts
+from services.progression.domain.curriculum.crosswalks import Migration, plan
+from services.progression.domain.policy import Policy, policy_from, read_policy
+from services.progression.domain.policy.lint import Problem, lint
+from services.progression.domain.terms import CLOSE_TERM
 from services.progression.handlers.logs import (
     CONSUMER,
     FRAMEWORK_ACTIVATED,
@@ -18,17 +21,15 @@ from services.progression.handlers.logs import (
     Logs,
 )
 from services.progression.handlers.memory import read_framework
-from services.progression.policy import Policy, policy_from, read_policy
-from services.progression.policy.lint import Problem, lint
 from services.progression.tables import published, rulebook
-from services.progression.terms import CLOSE_TERM
 from shared.contracts import FRAMEWORK_PUBLISHED
 from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import InvalidEvent, NotFound, Refused
-from shared.events import Draft, encode_json, envelope, now
+from shared.events import Draft, Position, encode_json, envelope, now
 from shared.settings import Settings
 from shared.shards import shard_of, stable_id
+from shared.web import wait_for
 
 DEFAULT_SETTINGS = {"time_zone": "UTC", "breaks": ""}
 
@@ -242,6 +243,21 @@ class Decisions:
         body, positions = await rulebook.last_decision(connection, tenant, type, encode_json(about))
         data: dict[str, str] = msgspec.json.decode(body)["data"] if body else {}
         return data, positions
+
+    async def until_folded(self, positions: dict[int, int]) -> dict[str, str]:
+        """
+        Wait until every shard has folded its decision; return its position tokens by shard.
+
+        Raises:
+            Unavailable: not within `wait_s_max`.
+        """
+        await wait_for(lambda: self.folded(positions), self._settings)
+        async with self._database.connection() as connection:
+            heads = await self._logs.decisions.heads(connection)
+        return {
+            str(shard): str(Position("decisions", heads[shard].generation, shard, pos))
+            for shard, pos in positions.items()
+        }
 
     async def folded(self, positions: dict[int, int]) -> bool:
         """Tell whether every shard has folded its decision."""

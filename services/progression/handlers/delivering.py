@@ -16,19 +16,21 @@ from typing import Any
 
 import msgspec
 
+from services.progression.domain.subscribing import Subscription, addressed, delay_s
 from services.progression.handlers.posting import Answer, Poster
 from services.progression.handlers.references import References
-from services.progression.subscribing import Subscription, addressed, delay_s
 from services.progression.tables import webhooks as tables
 from services.progression.tables.webhooks import Attempt, Held
 from shared.database import Connection, Database
 from shared.errors import Unavailable
 from shared.events import placed
+from shared.leading import lead
 from shared.settings import Settings
 from shared.tasks import raise_if_cancelled
 
 log = logging.getLogger(__name__)
-TAKE_OVER_S = 1.0
+AWAY_S = 1.0
+"""How long a delivery rests where the database, or evidence, does not answer."""
 PAGE_ROWS = 100
 TRIES_BEFORE_WAITING = 3
 """Failures in a row, of different learners, after which it is the receiver that is unwell."""
@@ -68,15 +70,7 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Deliver while this replica holds the lock; wait for it otherwise."""
-        while True:
-            raise_if_cancelled()
-            try:
-                async with self._database.session() as lock:
-                    if await lock.fetchval("select pg_try_advisory_lock(hashtext('webhooks'), 0)"):
-                        await self._supervise(lock)
-            except (Unavailable, OSError) as error:
-                log.warning("webhooks start over: %s", error)
-            await asyncio.sleep(TAKE_OVER_S)
+        await lead(self._database, "webhooks", self._supervise)
 
     async def _supervise(self, lock: Connection) -> None:
         """Keep one task for every active webhook, begun anew when it is changed."""
@@ -109,7 +103,7 @@ class Dispatcher:
                 pass
             except (Unavailable, OSError) as error:
                 log.warning("webhook %s waits: %s", id, error)
-                await asyncio.sleep(TAKE_OVER_S)
+                await asyncio.sleep(AWAY_S)
             await asyncio.sleep(self._settings.webhook_poll_ms / 1000)
 
 
@@ -136,8 +130,7 @@ class Delivery:
         async with self._database.connection() as connection:
             cursor = await tables.cursor_of(connection, self._to.id)
             self._held = await tables.held_of(connection, self._to.id)
-            rows = await connection.fetch("select shard, pos from log_head where log = 'advancement'")
-        heads = {row["shard"]: row["pos"] for row in rows}
+            heads = await tables.heads(connection)
         for held in list(self._held.values()):
             if not held.parked and held.retry_at <= _now():
                 await self._retry(held, cursor[held.shard])

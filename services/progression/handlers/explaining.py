@@ -2,11 +2,11 @@
 
 from itertools import chain
 
-from services.progression.as_of import Explained, explain_as_of
-from services.progression.curriculum import framework_of
+from services.progression.domain.as_of import Explained, explain_as_of
+from services.progression.domain.curriculum import framework_of
+from services.progression.domain.inputs import Key, decode, input_of
+from services.progression.domain.journal import unpack_entries
 from services.progression.handlers.rules import activations_of
-from services.progression.inputs import Key, decode, input_of
-from services.progression.journal import unpack_entries
 from services.progression.tables import journals
 from shared.database import Database
 from shared.shards import shard_of

@@ -9,8 +9,12 @@ from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
-from services.progression.advancement import deadline_of
-from services.progression.domain import ShardFold
+from services.progression.domain.advancement import deadline_of
+from services.progression.domain.inputs import Input, Key, Learner, decode, input_of
+from services.progression.domain.journal import JournalEntry
+from services.progression.domain.rules import Rules
+from services.progression.domain.shard_fold import ShardFold
+from services.progression.domain.terms import CLOSE_TERM
 from services.progression.handlers.closing import close_term
 from services.progression.handlers.loading import (
     load_histories,
@@ -25,11 +29,7 @@ from services.progression.handlers.redriving import redrive
 from services.progression.handlers.rules import RuleBook
 from services.progression.handlers.sweeping import Sweeping
 from services.progression.handlers.ticking import ticks_of
-from services.progression.inputs import Input, Key, Learner, decode, input_of
-from services.progression.journal import JournalEntry
-from services.progression.rules import Rules
 from services.progression.tables import journals, key_states, set_apart
-from services.progression.terms import CLOSE_TERM
 from shared.clock import Clock
 from shared.consumer import Settle, ShardBatch, Write
 from shared.contracts import MasteryUpdated
@@ -203,7 +203,7 @@ class MasteryFold:
         """Fold the changes into the learners' standings and note what is to be written."""
         affected: dict[Learner, Shard] = {}
         for shard, fold in folds:
-            for change in fold.changes:
+            for change in fold.changes.noted:
                 affected[change.tenant, change.learner] = shard
         await load_standings(self._database, affected)
         await load_prerequisites(self._database, [fold for _, fold in folds])

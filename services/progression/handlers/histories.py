@@ -3,11 +3,11 @@
 import dataclasses
 from collections.abc import AsyncIterator
 
-from services.progression.decisions import ClockTicked, CompetencyDecided
+from services.progression.domain.decisions import ClockTicked, CompetencyDecided
+from services.progression.domain.inputs import Key, absorb, decode
+from services.progression.domain.journal import JournalEntry, unpack_entries
+from services.progression.domain.states import Decided, KeyState, Piece
 from services.progression.handlers.memory import unpack_key
-from services.progression.inputs import Key, absorb, decode
-from services.progression.journal import JournalEntry, unpack_entries
-from services.progression.states import Decided, KeyState, Piece
 from services.progression.tables import journals, key_states
 from shared.database import Connection, Database
 

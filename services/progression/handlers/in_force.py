@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from services.progression.domain.policy import Policy
+from services.progression.domain.policy.card import card_of
+from services.progression.domain.policy.effort import Effort, effort_of
+from services.progression.domain.policy.phrases import Language
 from services.progression.handlers.adopting import told_proposal
 from services.progression.handlers.rules import rules_of
-from services.progression.policy import Policy
-from services.progression.policy.card import card_of
-from services.progression.policy.effort import Effort, effort_of
-from services.progression.policy.phrases import Language
 from services.progression.tables import rulebook
 from shared.database import Database
 

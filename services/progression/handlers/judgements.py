@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from services.progression.advancement import level_terms
-from services.progression.curriculum import Framework, framework_of
-from services.progression.decisions import (
+from services.progression.domain.advancement import level_terms
+from services.progression.domain.curriculum import Framework, framework_of
+from services.progression.domain.decisions import (
     COMPETENCY_DECIDED,
     LEVEL_DECIDED,
     SUPPORT_DECIDED,
@@ -15,14 +15,14 @@ from services.progression.decisions import (
     LevelDecided,
     SupportDecided,
 )
+from services.progression.domain.learner import LearnerState
+from services.progression.domain.level_fold import REVIEW_DAYS, framework_of_level, may_sign_off
+from services.progression.domain.policy import Policy, policy_from
+from services.progression.domain.policy.rule import shifted
+from services.progression.domain.support_fold import LEADER
 from services.progression.handlers.logs import Logs
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
 from services.progression.handlers.rules import rules_of
-from services.progression.learner import LearnerState
-from services.progression.level_fold import REVIEW_DAYS, framework_of_level, may_sign_off
-from services.progression.policy import Policy, policy_from
-from services.progression.policy.rule import shifted
-from services.progression.support_fold import LEADER
 from services.progression.tables import erasing, key_states, rulebook
 from shared.clock import Clock
 from shared.crash_points import reach

@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
 from typing import Any
 
-from services.progression.domain import ShardFold
-from services.progression.entry import Entry
+from services.progression.domain.entry import Entry
+from services.progression.domain.inputs import Input, Key, Learner, absorb, decode
+from services.progression.domain.journal import unpack_entries
+from services.progression.domain.learner import LearnerState
+from services.progression.domain.shard_fold import ShardFold
 from services.progression.handlers.memory import Shard, unpack_key, unpack_learner
-from services.progression.inputs import Input, Key, Learner, absorb, decode
-from services.progression.journal import unpack_entries
-from services.progression.learner import LearnerState
 from services.progression.tables import journals, key_states
 from shared.consumer import Settle
 from shared.database import Database
@@ -37,14 +37,14 @@ async def load_prerequisites(database: Database, folds: Iterable[ShardFold]) -> 
 
     A key of the batch that is stored was read before the fold began, so what is stored is what it was at that input.
     """
-    unread = {key: fold for fold in folds for key in fold.unread}
+    unread = {key: fold for fold in folds for key in fold.changes.unread}
     if not unread:
         return
     async with database.connection() as connection:
         rows = await key_states.load_states(connection, unread)
     for tenant, learner, competency, _, state in rows:
         key = (tenant, learner, competency)
-        unread[key].read(key, unpack_key(state))
+        unread[key].changes.read(key, unpack_key(state))
 
 
 async def load_states_of(database: Database, shard: Shard, learners: Collection[Learner]) -> dict[Learner, list[Key]]:

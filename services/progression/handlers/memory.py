@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.progression.curriculum import Framework
-from services.progression.entry import Entry
-from services.progression.inputs import Key, Learner
-from services.progression.learner import LearnerState
-from services.progression.mastery import KeyState
-from services.progression.rules import Rules
+from services.progression.domain.curriculum import Framework
+from services.progression.domain.entry import Entry
+from services.progression.domain.inputs import Key, Learner
+from services.progression.domain.learner import LearnerState
+from services.progression.domain.mastery import KeyState
+from services.progression.domain.rules import Rules
 
 KEYS_MIN = 1000
 """A shard always keeps this many states, so that a small cache setting cannot make every batch read everything."""

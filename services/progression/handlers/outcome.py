@@ -4,13 +4,13 @@ import uuid
 from collections.abc import Sequence, Set
 from typing import Any
 
-from services.progression.decisions import COMPETENCY_DECIDED, CompetencyDecided
+from services.progression.domain.decisions import COMPETENCY_DECIDED, CompetencyDecided
+from services.progression.domain.identities import ERASED, told_of
+from services.progression.domain.inputs import Key, Learner
+from services.progression.domain.journal import JournalEntry, JournalRow, pack_entries
+from services.progression.domain.telling import SUPPORT, Told
 from services.progression.handlers.logs import Logs
-from services.progression.identities import ERASED, told_of
-from services.progression.inputs import Key, Learner
-from services.progression.journal import JournalEntry, JournalRow, pack_entries
 from services.progression.tables import erasing, journals, key_states, rulebook, set_apart
-from services.progression.telling import SUPPORT, Told
 from shared.consumer import ShardBatch
 from shared.contracts import CHECKPOINT, IDENTITY_ERASED, MASTERY_UPDATED, Checkpoint, IdentityErased, MasteryUpdated
 from shared.crash_points import reach

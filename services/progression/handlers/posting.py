@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from services.progression.subscribing import Failure, Subscription, failure_of, signature
+from services.progression.domain.subscribing import Failure, Subscription, failure_of, signature
 from shared.errors import InvalidEvent
 from shared.settings import Settings
 

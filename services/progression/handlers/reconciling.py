@@ -9,22 +9,21 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-import msgspec
-
-from services.progression.describing import describe
+from services.progression.domain.describing import describe
+from services.progression.domain.inputs import Key, valid_pieces
+from services.progression.domain.journal import unpack_entries
+from services.progression.domain.mastery import KeyState, replay
+from services.progression.domain.policy import Policy
+from services.progression.domain.standing import rule_of
 from services.progression.handlers.histories import History
 from services.progression.handlers.logs import CONSUMER, Logs
 from services.progression.handlers.memory import unpack_key
-from services.progression.inputs import Key, valid_pieces
-from services.progression.journal import unpack_entries
-from services.progression.mastery import KeyState, replay
-from services.progression.policy import Policy, policy_from
-from services.progression.standing import rule_of
-from services.progression.tables import journals, key_states, published, rulebook, set_apart
+from services.progression.handlers.rules import policies_of
+from services.progression.tables import journals, key_states, published, set_apart
 from shared.contracts import MasteryUpdated
 from shared.database import Database
 from shared.feed import FeedClient
-from shared.reconciliation import Comparison, Tally, compare, one_instant
+from shared.reconciliation import Comparison, Tally, compare
 
 log = logging.getLogger(__name__)
 SAMPLED_LEARNERS = 20
@@ -53,7 +52,7 @@ class FoldChecks:
             await self._inputs.keep(connection, await journals.journal_heads(connection, range(self._shards)))
             told = await self._logs.progression.heads(connection)
             await self.told.keep(connection, {shard: head.pos for shard, head in told.items()})
-        async with one_instant(self._database) as connection:
+        async with self._database.instant() as connection:
             positions = await published.folded_positions(connection, CONSUMER)
             heads = await journals.journal_heads(connection, range(self._shards))
             journalled = await self._inputs.at(connection, heads)
@@ -113,15 +112,13 @@ class StateSamples:
 
     async def _check(self, learner: str) -> tuple[Found, int]:
         """Refold a learner and note whether it differs; return what was found and how many inputs were read."""
-        async with one_instant(self._database) as connection:
+        async with self._database.instant() as connection:
             rows = await journals.journal_of(connection, learner)
             tenants = {row["tenant"] for row in rows}
             stored = await key_states.load_learner_states(connection, [(tenant, learner) for tenant in tenants])
-            policies = {
-                digest: policy_from(msgspec.json.decode(body))
-                for tenant in tenants
-                for digest, body in await rulebook.policies_of(connection, tenant)
-            }
+            policies: dict[str, Policy] = {}
+            for tenant in tenants:
+                policies |= await policies_of(connection, tenant)
             blocked = await set_apart.tenants_where_blocked(connection, learner)
         states = {(row[0], row[1], row[2]): unpack_key(row[4]) for row in stored if row[0] not in blocked}
         histories, read = await asyncio.to_thread(

@@ -2,12 +2,12 @@
 
 import msgspec
 
-from services.progression.domain import ShardFold
-from services.progression.entry import Entry
+from services.progression.domain.entry import Entry
+from services.progression.domain.inputs import Input, Learner, decode, input_of
+from services.progression.domain.shard_fold import ShardFold
 from services.progression.handlers.loading import load_inputs, load_states
 from services.progression.handlers.memory import Shard
 from services.progression.handlers.outcome import Outcome
-from services.progression.inputs import Input, Learner, decode, input_of
 from shared.database import Database
 
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import msgspec
 
-from services.progression.curriculum import Framework
+from services.progression.domain.curriculum import Framework
+from services.progression.domain.journal import unpack_entries
+from services.progression.domain.policy import Policy, policy_from
+from services.progression.domain.rules import Activation, Mode, Rules, cause_of
+from services.progression.domain.telling import Trigger
+from services.progression.domain.terms import CLOSE_TERM, closed_at_position
 from services.progression.handlers.memory import Shard, read_framework
-from services.progression.journal import unpack_entries
-from services.progression.policy import Policy, policy_from
-from services.progression.rules import Activation, Mode, Rules, cause_of
 from services.progression.tables import journals, rulebook
-from services.progression.telling import Trigger
-from services.progression.terms import CLOSE_TERM, closed_at_position
 from shared.database import Connection, Database
 from shared.events import Envelope
 
@@ -105,6 +105,12 @@ class RuleBook:
         if digest not in self._frameworks:
             self._frameworks[digest] = read_framework(body)
         return self._frameworks[digest]
+
+
+async def policies_of(connection: Connection, tenant: str | None) -> dict[str, Policy]:
+    """Return every policy version of a tenant, or of all tenants, by its hash."""
+    stored = await rulebook.policies_of(connection, tenant)
+    return {digest: policy_from(msgspec.json.decode(body)) for digest, body in stored}
 
 
 async def activations_of(connection: Connection, tenant: str, shard: int, framework: str | None) -> list[Activation]:

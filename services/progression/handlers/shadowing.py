@@ -6,33 +6,32 @@ under an advisory lock; a crash repeats a page, which changes nothing.
 """
 
 import asyncio
-import logging
 from typing import Any
 
 import msgspec
 
-from services.progression.analysis.comparison import Verdict, verdict_of
+from services.progression.domain.analysis.comparison import Verdict, verdict_of
+from services.progression.domain.inputs import Key
+from services.progression.domain.journal import unpack_entries
+from services.progression.domain.policy import Policy
+from services.progression.domain.rules import Activation, Rules
+from services.progression.domain.shadow import Difference, difference
+from services.progression.domain.states import KeyState
+from services.progression.domain.telling import Trigger
 from services.progression.handlers.adopting import verdict_then
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.histories import History
 from services.progression.handlers.memory import unpack_key
-from services.progression.handlers.rules import rules_of
-from services.progression.inputs import Key
-from services.progression.journal import unpack_entries
-from services.progression.policy import Policy, policy_from
-from services.progression.rules import Activation, Rules
-from services.progression.shadow import Difference, difference
-from services.progression.states import KeyState
-from services.progression.tables import journals, key_states, rulebook
+from services.progression.handlers.rules import policies_of, rules_of
+from services.progression.tables import journals, key_states
 from services.progression.tables import shadows as tables
-from services.progression.telling import Trigger
 from shared.contracts import MASTERY_UPDATED
 from shared.database import Connection, Database
-from shared.errors import NotFound, Unavailable
+from shared.errors import NotFound
+from shared.leading import lead
 from shared.settings import Settings
 from shared.tasks import raise_if_cancelled
 
-log = logging.getLogger(__name__)
 PAGE_ROWS = 500
 POLL_S = 1.0
 
@@ -92,15 +91,7 @@ class Shadows:
 
     async def run(self) -> None:
         """Follow the log while this replica holds the lock; wait for it otherwise."""
-        while True:
-            raise_if_cancelled()
-            try:
-                async with self._database.session() as lock:
-                    if await lock.fetchval("select pg_try_advisory_lock(hashtext('shadows'), 0)"):
-                        await self._follow(lock)
-            except (Unavailable, OSError) as error:
-                log.warning("shadows start over: %s", error)
-            await asyncio.sleep(POLL_S)
+        await lead(self._database, "shadows", self._follow)
 
     async def _follow(self, lock: Connection) -> None:
         """Do page after page of every shadow and shard that is behind."""
@@ -120,8 +111,7 @@ class Shadows:
             states = await key_states.load_states(connection, keys) if keys else []
             bodies = await journals.load_evidence(connection, list(keys)) if keys else []
             rules = await rules_of(connection, tenant, None)
-            stored = await rulebook.policies_of(connection, tenant)
-        policies = {known: policy_from(msgspec.json.decode(body)) for known, body in stored}
+            policies = await policies_of(connection, tenant)
         rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), framework, policies[digest]))
         held = {key: History() for key in keys}
         for of, learner, competency, body in bodies:

@@ -5,12 +5,12 @@ from typing import Literal
 
 import msgspec
 
+from services.progression.domain.level_fold import ESCALATES_AFTER
+from services.progression.domain.support_fold import LEADER
+from services.progression.domain.telling import is_level
 from services.progression.handlers.memory import unpack_learner
 from services.progression.handlers.rules import rules_of
-from services.progression.level_fold import ESCALATES_AFTER
-from services.progression.support_fold import LEADER
 from services.progression.tables import key_states
-from services.progression.telling import is_level
 from shared.database import Database
 from shared.events import now
 from shared.school_calendar import school_days_later

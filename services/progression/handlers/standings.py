@@ -4,11 +4,11 @@ from typing import Any
 
 import msgspec
 
-from services.progression.curriculum import Framework, framework_of, level_id
-from services.progression.describing import describe
+from services.progression.domain.curriculum import Framework, framework_of, level_id
+from services.progression.domain.describing import describe
+from services.progression.domain.learner import LearnerState
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
-from services.progression.learner import LearnerState
-from services.progression.policy import policy_from
+from services.progression.handlers.rules import policies_of
 from services.progression.tables import key_states, rulebook
 from shared.contracts import MasteryUpdated
 from shared.database import Connection
@@ -26,10 +26,7 @@ async def standings_behind(
     snapshot is {learner, session, digest}, its amendments in the digest.
     """
     frameworks = {f.id: f for f in map(read_framework, await rulebook.frameworks_of(connection, tenant))}
-    policies = {
-        digest: policy_from(msgspec.json.decode(body))
-        for digest, body in await rulebook.policies_of(connection, tenant)
-    }
+    policies = await policies_of(connection, tenant)
     rows = await key_states.states_behind(connection, tenant, after, limit)
     by_learner: dict[str, list[MasteryUpdated]] = {}
     for learner, competency, state in rows:

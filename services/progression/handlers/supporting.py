@@ -5,17 +5,17 @@ from typing import Any
 
 import msgspec
 
+from services.progression.domain.inputs import Key, valid_pieces
+from services.progression.domain.journal import unpack_entries
+from services.progression.domain.learner import HandedIn, LearnerState
+from services.progression.domain.policy import Policy, policy_from
+from services.progression.domain.policy.phrases import Language, phrases
+from services.progression.domain.probing import smallest_change
+from services.progression.domain.settled import is_settled
+from services.progression.domain.standing import rule_of
+from services.progression.domain.states import KeyState
 from services.progression.handlers.histories import History
 from services.progression.handlers.memory import unpack_key, unpack_learner
-from services.progression.inputs import Key, valid_pieces
-from services.progression.journal import unpack_entries
-from services.progression.learner import HandedIn, LearnerState
-from services.progression.policy import Policy, policy_from
-from services.progression.policy.phrases import Language, phrases
-from services.progression.probing import smallest_change
-from services.progression.settled import is_settled
-from services.progression.standing import rule_of
-from services.progression.states import KeyState
 from services.progression.tables import journals, key_states, rulebook
 from shared.database import Database
 

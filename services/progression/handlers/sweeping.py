@@ -10,7 +10,9 @@ import time
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
-from services.progression.domain import ShardFold
+from services.progression.domain.inputs import Key, Learner
+from services.progression.domain.recalculation import Moment, recalculation
+from services.progression.domain.shard_fold import ShardFold
 from services.progression.handlers.loading import (
     keep_histories,
     keep_standings,
@@ -21,8 +23,6 @@ from services.progression.handlers.loading import (
 from services.progression.handlers.memory import Shard, Stale
 from services.progression.handlers.outcome import Outcome
 from services.progression.handlers.rules import RuleBook
-from services.progression.inputs import Key, Learner
-from services.progression.recalculation import Moment, recalculation
 from services.progression.tables import journals, key_states, rulebook
 from shared.consumer import Settle
 from shared.database import Connection, Database

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from services.progression.decisions import CLOCK_TICKED, ClockTicked
-from services.progression.inputs import Learner
+from services.progression.domain.decisions import CLOCK_TICKED, ClockTicked
+from services.progression.domain.inputs import Learner
 from shared.events import Envelope, encode_json
 from shared.shards import stable_id
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
+from services.progression.domain.subscribing import Subscription
 from services.progression.handlers.posting import Answer, Poster
-from services.progression.subscribing import Subscription
 from services.progression.tables import webhooks as tables
 from shared.database import Connection, Database
 from shared.errors import NotFound, Refused
@@ -39,7 +39,7 @@ class Webhooks:
             given, id=str(uuid.uuid4()), key=_new_key(), secret=secrets.token_bytes(SECRET_BYTES)
         )
         async with self._database.transaction() as connection:
-            await connection.execute("select pg_advisory_xact_lock(hashtext('webhook'), hashtext($1))", given.tenant)
+            await tables.lock(connection, given.tenant)
             if len(await tables.all_of(connection, given.tenant)) >= self._settings.webhooks_max:
                 raise Refused(f"a tenant has at most {self._settings.webhooks_max} webhooks; end one first")
             await tables.add(connection, new, author, cursor)

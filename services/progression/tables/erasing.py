@@ -1,6 +1,6 @@
 """Statements that forget a learner: rows go, and what the journal holds keeps its place and loses its content."""
 
-from services.progression.journal import JournalEntry, pack_entries, unpack_entries
+from services.progression.domain.journal import JournalEntry, pack_entries, unpack_entries
 from shared.contracts import IDENTITY_ERASED
 from shared.database import Connection, columns
 from shared.event_log import EventLog

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from services.progression.inputs import Key
-from services.progression.journal import JournalRow
+from services.progression.domain.inputs import Key
+from services.progression.domain.journal import JournalRow
 from shared.database import Connection, columns
 from shared.row_security import rows_of
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any, TypeAlias
 
-from services.progression.inputs import Key, Learner
+from services.progression.domain.inputs import Key, Learner
 from shared.database import Connection, columns, upsert_rows
 
 StateRow: TypeAlias = tuple[str, str, str, int, int, bytes, str | None]

@@ -6,7 +6,7 @@ Every shard has the decisions for whole tenants, the checkpoints and the closing
 
 from collections.abc import Callable, Mapping
 
-from services.progression.journal import JournalEntry, JournalRow, pack_entries, unpack_entries
+from services.progression.domain.journal import JournalEntry, JournalRow, pack_entries, unpack_entries
 from shared.database import Connection
 from shared.events import EMPTY, RESHARDED
 from shared.resharding import Split, copy_rows, go_on, move_rows, place_names, split_logs

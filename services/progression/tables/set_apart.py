@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from services.progression.inputs import Learner
+from services.progression.domain.inputs import Learner
 from shared.database import Connection, columns
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from services.progression.inputs import Key
-from services.progression.shadow import Difference
+from services.progression.domain.inputs import Key
+from services.progression.domain.shadow import Difference
 from shared.database import Connection, columns
 
 

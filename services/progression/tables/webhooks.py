@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from services.progression.subscribing import Subscription
+from services.progression.domain.subscribing import Subscription
 from shared.database import Connection, columns
 
 
@@ -42,6 +42,17 @@ def subscription_of(row: Any) -> Subscription:
         row["id"], row["tenant"], row["name"], row["url"], row["purpose"], tuple(row["types"]),
         tuple(row["frameworks"]), row["source"], row["key"], row["secret"],
     )  # fmt: skip
+
+
+async def lock(connection: Connection, tenant: str) -> None:
+    """Let nobody else begin a webhook of the tenant until the transaction ends."""
+    await connection.execute("select pg_advisory_xact_lock(hashtext('webhook'), hashtext($1))", tenant)
+
+
+async def heads(connection: Connection) -> dict[int, int]:
+    """Return the last position of every shard of the log that webhooks follow."""
+    rows = await connection.fetch("select shard, pos from log_head where log = 'advancement'")
+    return {row["shard"]: row["pos"] for row in rows}
 
 
 async def add(connection: Connection, given: Subscription, author: str, cursor: dict[int, int]) -> None:

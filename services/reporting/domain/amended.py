@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.reporting.domain.continuum import Item
 from services.reporting.domain.counting import ClassMastery
 from services.reporting.domain.needs import level_title
+from services.reporting.domain.record import Item
 
 LEVEL_EVENTS = (
     "level.ready", "level.sign_off_requested", "level.withdrawn", "level.advanced", "level.reinstated",

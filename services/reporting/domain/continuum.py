@@ -1,4 +1,4 @@
-"""The learner's record: where on the continuum of each subject, what is next, and what needs a re-check."""
+"""The continuum of a subject: its levels in order, where a learner is, what is next, and what needs a re-check."""
 
 import re
 from collections import Counter
@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from services.reporting.domain.standing import NO_EVIDENCE, in_order, on_record, satisfies
-from shared.contracts import MasteryUpdated, PolicyRef, Status
+from shared.contracts import MasteryUpdated, Status
 
 NEXT_MAX = 10
 """What is next in a subject; more would be a list, not a next step."""
@@ -46,26 +46,6 @@ class Standard(NamedTuple):
         return f"{self.framework}:{self.code}"
 
 
-class Item(msgspec.Struct, frozen=True):
-    """A competency on the record, with its place in the framework; a retired competency has a title only."""
-
-    competency: str
-    framework: str
-    title: str | None
-    subject: str | None
-    level: str | None
-    status: Status
-    score: float | None
-    evidence_count: int
-    last_evidence_at: str | None
-    mastered_at: str | None
-    policy: PolicyRef | None
-    missing: tuple[str, ...]
-    why: str
-    basis: tuple[str, ...]
-    seq: int
-
-
 class Step(msgspec.Struct, frozen=True):
     """A competency that the learner is ready for, or that needs a re-check."""
 
@@ -97,62 +77,6 @@ class Subject(msgspec.Struct, frozen=True):
     total: int
     next: list[Step]
     review: list[Step]
-
-
-class Record(msgspec.Struct, frozen=True):
-    """A learner's record; `stale` where an event about the learner waits to be read."""
-
-    learner: str
-    position: str
-    items: list[Item]
-    subjects: list[Subject]
-    next: list[Step]
-    review: list[Step]
-    stale: bool
-
-
-def learner_record(
-    learner: str,
-    states: Sequence[MasteryUpdated],
-    standards: Sequence[Standard],
-    prerequisites: Mapping[str, Collection[str]],
-    *,
-    position: str = "",
-    titles: Mapping[str, str] | None = None,
-    stale: bool = False,
-) -> Record:
-    """
-    Return the record of a learner.
-
-    Args:
-        standards: all competencies of the frameworks that the record covers. A group counts as one only where it has a
-            level, prerequisites or a state of its own: otherwise it is learned through its members.
-        prerequisites: the direct prerequisites by full id; only direct ones count, so what is missing from a record far
-            back closes nothing.
-        position: up to where this is true.
-        titles: of competencies that the current frameworks do not have any more.
-        stale: an event about the learner waits to be read.
-    """
-    by_id = {state.competency: state for state in states}
-    groups: dict[tuple[str, str | None], list[Standard]] = {}
-    for standard in in_continuum(standards):
-        own = standard.level is not None or standard.competency in prerequisites or standard.competency in by_id
-        if own or not standard.group:
-            groups.setdefault((standard.framework, standard.subject), []).append(standard)
-    subjects = [_subject(group, by_id, prerequisites) for group in groups.values()]
-    place = {standard.competency: standard for group in groups.values() for standard in group}
-    order = {competency: number for number, competency in enumerate(place)}
-    items = [_item(state, place.get(state.competency), titles or {}) for state in states]
-    items.sort(key=lambda item: (order.get(item.competency, len(order)), item.competency))
-    return Record(
-        learner=learner,
-        position=position,
-        items=items,
-        subjects=subjects,
-        next=[step for subject in subjects for step in subject.next],
-        review=[step for subject in subjects for step in subject.review],
-        stale=stale,
-    )
 
 
 def remaining_of(standards: Sequence[Standard], states: Mapping[str, Standing]) -> int:
@@ -206,9 +130,10 @@ def in_continuum(standards: Sequence[Standard]) -> list[Standard]:
     return found
 
 
-def _subject(
+def subject_of(
     group: Sequence[Standard], states: Mapping[str, MasteryUpdated], prerequisites: Mapping[str, Collection[str]]
 ) -> Subject:
+    """Return a learner's place in one subject of a framework; `group` are its standards in the order of the continuum."""
     levels: dict[str | None, list[Standard]] = {}
     for standard in group:
         levels.setdefault(standard.level, []).append(standard)
@@ -249,26 +174,6 @@ def is_next(competency: str, states: Mapping[str, Standing], prerequisites: Mapp
     if _satisfies(states, competency):
         return False
     return all(_satisfies(states, before) for before in prerequisites.get(competency, ()))
-
-
-def _item(state: MasteryUpdated, standard: Standard | None, titles: Mapping[str, str]) -> Item:
-    return Item(
-        competency=state.competency,
-        framework=state.framework,
-        title=titles.get(state.competency) if standard is None else standard.title,
-        subject=None if standard is None else standard.subject,
-        level=None if standard is None else standard.level,
-        status=state.status,
-        score=state.score,
-        evidence_count=state.evidence_count,
-        last_evidence_at=state.last_evidence_at,
-        mastered_at=state.mastered_at,
-        policy=state.policy,
-        missing=state.missing,
-        why=state.why,
-        basis=state.basis,
-        seq=state.seq,
-    )
 
 
 def _step(standard: Standard, states: Mapping[str, MasteryUpdated]) -> Step:

@@ -14,9 +14,6 @@ from services.reporting.domain.small_numbers import suppress
 from services.reporting.domain.survival import Curve, kaplan_meier
 from shared.contracts import Status
 
-UNKNOWN = ""
-"""The label of learners whose group is not known: unknown is not a group of its own, and is told as such."""
-
 
 class Times(NamedTuple):
     """So many cases that took some days, or have taken them so far."""
@@ -38,7 +35,11 @@ class Middle(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """A group; every figure is None where `learners` is: the number is too small to be told."""
+    """
+    A group; every figure is None where `learners` is: the number is too small to be told.
+
+    `label` is empty for the learners whose group is not known.
+    """
 
     label: str
     learners: int | None

@@ -16,10 +16,8 @@ from services.reporting.entrypoints import (
     signing_in,
     terms,
 )
-from services.reporting.entrypoints.consuming import ModelConsumer, subscribe_model
-from services.reporting.entrypoints.people import PEOPLE_TIMEOUT_S
 
-__all__ = ["PEOPLE_TIMEOUT_S", "ROUTERS", "ModelConsumer", "subscribe_model"]
+__all__ = ["ROUTERS"]
 
 _WAYS = (
     records, credentials, classes, districts, terms, exports, people, audit, live, operations, positions, signing_in, doing,

@@ -40,6 +40,12 @@ def part(name: str) -> Any:
     return Depends(lend)
 
 
+def token_of(request: Request) -> str:
+    """Return the token that a request came with, in its header or in the cookie of the pages; empty for a session."""
+    _, _, token = request.headers.get("authorization", "").partition(" ")
+    return token or request.cookies.get(COOKIE, "")
+
+
 async def _identify(request: Request, authorization: Annotated[str | None, Header()] = None) -> Identity:
     """Return the caller of a read: by the header, or by the cookies of the pages, which other sites cannot send."""
     if authorization is None and SESSION in request.cookies:

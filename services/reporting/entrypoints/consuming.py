@@ -1,16 +1,25 @@
 """The subscriptions: a consumer a read model, which goes on with the next version once that is live."""
 
+import asyncio
 import contextlib
+import logging
+from collections.abc import Mapping
 
 from faststream.kafka import KafkaBroker
 
 from services.reporting.handlers.folds import FOLDS
-from services.reporting.tables.schema import INPUT_LOGS
+from services.reporting.tables.read_models import INPUT_LOGS
+from services.reporting.tables.reads import live_versions
 from shared.consumer import ShardConsumer
 from shared.database import Database
+from shared.errors import Unavailable
 from shared.feed import FeedClient
 from shared.settings import Settings
 from shared.transport import LEISURELY, subscribe
+
+log = logging.getLogger(__name__)
+FOLLOW_S = 1.0
+"""How often a process looks whether another version of a read model is live."""
 
 
 class ModelConsumer(ShardConsumer):
@@ -36,7 +45,49 @@ class ModelConsumer(ShardConsumer):
             self._handler, self.name, self.version = fold, fold.consumer, version
 
 
-def subscribe_model(broker: KafkaBroker, consumer: ModelConsumer, settings: Settings) -> None:
+class Consumers:
+    """The consumers of all read models in this process, each on the version that is live."""
+
+    def __init__(self, database: Database, feeds: Mapping[str, FeedClient], settings: Settings) -> None:
+        self._database = database
+        self._feeds = feeds
+        self._settings = settings
+        self.running: list[ModelConsumer] = []
+
+    async def prepare(self, broker: KafkaBroker) -> None:
+        """Make the consumers and feed them from their topics, once the broker is started."""
+        versions = await self._live_versions()
+        self.running = [
+            ModelConsumer(model, versions[model], self._database, self._feeds[model], self._settings)
+            for model in INPUT_LOGS
+        ]
+        for consumer in self.running:
+            await consumer.prepare()
+            _subscribe(broker, consumer, self._settings)
+
+    async def follow(self) -> None:
+        """Go on with another version of a read model wherever that is live, until cancelled."""
+        while True:
+            await asyncio.sleep(FOLLOW_S)
+            try:
+                versions = await self._live_versions()
+            except Unavailable as error:
+                log.warning("cannot see which versions are live: %s", error)
+                continue
+            for consumer in self.running:
+                await consumer.follow(versions[consumer.model])
+
+    async def stop(self) -> None:
+        """Stop all."""
+        for consumer in self.running:
+            await consumer.stop()
+
+    async def _live_versions(self) -> dict[str, int]:
+        async with self._database.connection() as connection:
+            return await live_versions(connection)
+
+
+def _subscribe(broker: KafkaBroker, consumer: ModelConsumer, settings: Settings) -> None:
     """Feed a consumer from its topic; the group outlives versions, so that a switch moves no partition."""
     subscriber = subscribe(
         broker, consumer.topic, f"reporting-{consumer.model}", consumer.on_records, settings,

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 
-from services.reporting.entrypoints.asking import COOKIE, part
+from services.reporting.entrypoints.asking import part, token_of
 from services.reporting.entrypoints.page_answers import PAGE_HEADERS, In, Who, shown
 from services.reporting.handlers.pages import Pages
 from services.reporting.web.rendering import STATIC
@@ -83,7 +83,7 @@ async def policies(request: Request, caller: Who, words: In, shows: Shows) -> Re
 @router.get("/find")
 async def find(request: Request, caller: Who, words: In, shows: Shows, q: str = "") -> Response:
     """Learners by name or source id."""
-    make = functools.partial(shows.find, q=q[:200], token=request.cookies.get(COOKIE, ""))
+    make = functools.partial(shows.find, q=q[:200], token=token_of(request))
     return await shown(request, caller, words, "find.html", make)
 
 

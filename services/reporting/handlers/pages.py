@@ -3,8 +3,6 @@
 from typing import Any
 from urllib.parse import quote
 
-import httpx
-
 from services.reporting.domain.access import PERMISSIONS, Role
 from services.reporting.domain.amended import amended_cells, level_grid, lines_of
 from services.reporting.domain.compared import compared, schools_in
@@ -45,7 +43,7 @@ class Pages:
 
     def __init__(
         self, database: Database, *, records: Reader, classes: ClassReader, queues: QueueReader,
-        districts: DistrictReader, terms: TermReader, people: People, evidence: httpx.AsyncClient, progression: Peer,
+        districts: DistrictReader, terms: TermReader, people: People, evidence: Peer, progression: Peer,
         in_evidence: OnBehalf,
     ) -> None:  # fmt: skip
         self._database = database
@@ -215,14 +213,10 @@ class Pages:
     async def find(self, caller: Identity, *, q: str, token: str) -> dict[str, Any]:
         """Return learners by name or source id, or one by opaque id; for those who may see the tenant, in their name."""
         caller.require(TENANT)
-        headers = {"Authorization": f"Bearer {token}"}
         found: list[dict[str, Any]] = []
         if q:
-            try:
-                answer = await self._evidence.get("/v1/learners", params={"q": q}, headers=headers)
-                found = answer.json() if answer.is_success else []
-            except httpx.HTTPError as error:
-                raise Unavailable(f"evidence does not answer: {type(error).__name__}") from error
+            answer = await self._evidence.ask("/v1/learners", {"q": q}, expected=(200, 422), token=token)
+            found = answer.json() if answer.status_code == 200 else []
         if len(found) == 1:
             return {"redirect": f"/learners/{quote(found[0]['learner'], safe='')}"}
         return {"q": q, "found": found}

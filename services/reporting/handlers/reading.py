@@ -10,9 +10,10 @@ import msgspec
 
 from services.reporting.domain.access import PERMISSIONS, RESTRICTED
 from services.reporting.domain.as_of import Event, states_at
-from services.reporting.domain.continuum import Record, learner_record, remaining_of
+from services.reporting.domain.continuum import remaining_of
 from services.reporting.domain.growth import Growth, growth
 from services.reporting.domain.needs import Stands
+from services.reporting.domain.record import Record, learner_record
 from services.reporting.domain.timeline import Row, events_of
 from services.reporting.handlers.access import (
     AccessLog,
@@ -26,9 +27,10 @@ from services.reporting.handlers.curricula import Curricula
 from services.reporting.handlers.cursors import Page, read_cursor, write_cursor
 from services.reporting.tables import happened
 from services.reporting.tables.at_once import AtOnce
+from services.reporting.tables.read_models import INPUT_LOGS, MODELS
 from services.reporting.tables.reads import Snapshot, snapshot
 from services.reporting.tables.rights import accesses
-from services.reporting.tables.schema import INPUT_LOGS, MODELS, key_columns
+from services.reporting.tables.statements import key_columns
 from shared.auth import Identity
 from shared.contracts import MasteryUpdated
 from shared.database import Database

@@ -13,8 +13,8 @@ from typing import Any
 
 from services.reporting.handlers.folds import FOLDS, Fold
 from services.reporting.tables import rebuilds
+from services.reporting.tables.read_models import INPUT_LOGS
 from services.reporting.tables.rebuilds import Attempt, Progress
-from services.reporting.tables.schema import INPUT_LOGS
 from shared.consumer import ShardBatch
 from shared.crash_points import reach
 from shared.database import Connection, Database

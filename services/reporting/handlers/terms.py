@@ -15,9 +15,9 @@ from services.reporting.domain.amended import (
     TermRecord,
     levels_of,
 )
-from services.reporting.domain.continuum import learner_record
 from services.reporting.domain.counting import class_mastery
 from services.reporting.domain.needs import level_title
+from services.reporting.domain.record import learner_record
 from services.reporting.handlers.access import READ_SCOPES, TENANT, AccessLog, check_class, check_learner
 from services.reporting.handlers.curricula import Curricula, Curriculum
 from services.reporting.tables import terms

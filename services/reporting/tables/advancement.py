@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.reporting.domain.waiting import Entry
-from services.reporting.tables.schema import table_name
+from services.reporting.tables.read_models import table_name
 from services.reporting.tables.writes import upsert_many
 from shared.database import Connection, incoming
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 
 import asyncpg
 
-from services.reporting.tables.schema import MODELS, consumer_name, table_name
+from services.reporting.tables.read_models import MODELS, consumer_name, table_name
 from shared.database import Connection, Database
 from shared.event_log import Head
 
@@ -237,10 +237,7 @@ _MEMBERS = (
 @contextlib.asynccontextmanager
 async def snapshot(database: Database) -> AsyncIterator[Snapshot]:
     """Lend one consistent view of the live read models: what a request answers is true at one position."""
-    async with (
-        database.connection() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
+    async with database.instant() as connection:
         yield Snapshot(connection, await live_versions(connection))
 
 

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import asyncpg
 
-from services.reporting.tables.schema import MODELS, consumer_name, create_statements, table_name
+from services.reporting.tables.read_models import MODELS, consumer_name, table_name
+from services.reporting.tables.statements import create_statements
 from shared.database import Connection
 from shared.errors import Conflict, Refused
 

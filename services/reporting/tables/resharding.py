@@ -7,7 +7,7 @@ at the positions of the split.
 
 from collections.abc import Callable
 
-from services.reporting.tables.schema import consumer_name
+from services.reporting.tables.read_models import consumer_name
 from shared.database import Connection
 from shared.resharding import Split, copy_rows, go_on, move_rows, place_names
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
+from services.reporting.tables.read_models import table_name
 from services.reporting.tables.reads import Rows, Snapshot
-from services.reporting.tables.schema import table_name
 from shared.database import Connection, columns
 
 OPEN = (None, None, None)

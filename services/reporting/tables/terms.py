@@ -7,8 +7,8 @@ where there is one, else the state as it is; of several terms that ended in betw
 
 from collections.abc import Sequence
 
+from services.reporting.tables.read_models import table_name
 from services.reporting.tables.reads import Rows, Snapshot
-from services.reporting.tables.schema import table_name
 from shared.database import Connection, columns
 
 Keys = Sequence[tuple[str, str, str, int]]

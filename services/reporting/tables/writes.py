@@ -3,14 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from services.reporting.tables.schema import (
-    MODELS,
-    OF_LEARNERS,
-    column_types,
-    table_name,
-    upsert_from,
-    upsert_statement,
-)
+from services.reporting.tables.read_models import MODELS, OF_LEARNERS, table_name
+from services.reporting.tables.statements import column_types, upsert_from, upsert_statement
 from shared.database import Connection, columns, incoming
 
 Rows = Sequence[Sequence[Any]]

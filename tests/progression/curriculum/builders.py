@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from services.progression.curriculum import Framework
-from services.progression.curriculum.case_package import read_case
-from services.progression.curriculum.problems import Problems
+from services.progression.domain.curriculum import Framework
+from services.progression.domain.curriculum.case_package import read_case
+from services.progression.domain.curriculum.problems import Problems
 
 TODAY = "2026-03-04"
 SERVER = "https://case.example.edu/ims/case/v1p0"

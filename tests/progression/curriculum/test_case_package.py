@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from services.progression.curriculum.framework import COMPETENCIES_MAX
-from services.progression.curriculum.graph import cycles
-from services.progression.curriculum.importing import read_import
+from services.progression.domain.curriculum.framework import COMPETENCIES_MAX
+from services.progression.domain.curriculum.graph import cycles
+from services.progression.domain.curriculum.importing import read_import
 from shared.errors import InvalidEvent
 from tests.progression.curriculum.builders import SERVER, TODAY, case_edge, case_item, package, read
 from tests.support.shared_data import shared_file

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.progression.curriculum import Framework, read_csv
-from services.progression.curriculum.crosswalks import crosswalks, links, plan
+from services.progression.domain.curriculum import Framework, read_csv
+from services.progression.domain.curriculum.crosswalks import crosswalks, links, plan
 from shared.contracts import Association, Competency
 from tests.progression.curriculum.builders import case_edge, case_item, package, read
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.progression.curriculum import PART_SIZE, parts, read_csv
+from services.progression.domain.curriculum import PART_SIZE, parts, read_csv
 from shared.errors import InvalidEvent
 
 NODES = "code,title,level,subject,dok,power\nk1,Counting,K,math,1,yes\na1,Adding,1,math,2,\n"

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.progression.curriculum import PART_SIZE, Framework, parts
-from services.progression.curriculum.crosswalks import crosswalks, plan
-from services.progression.curriculum.framework import COMPETENCIES_MAX
-from services.progression.curriculum.graph import cycles, frontier
-from services.progression.curriculum.importing import describe, read_import, read_levels_import
-from services.progression.curriculum.problems import TEXTS_A_KIND
-from services.progression.curriculum.publishing import PART_BYTES
+from services.progression.domain.curriculum import PART_SIZE, Framework, parts
+from services.progression.domain.curriculum.crosswalks import crosswalks, plan
+from services.progression.domain.curriculum.framework import COMPETENCIES_MAX
+from services.progression.domain.curriculum.graph import cycles, frontier
+from services.progression.domain.curriculum.importing import describe, read_import, read_levels_import
+from services.progression.domain.curriculum.problems import TEXTS_A_KIND
+from services.progression.domain.curriculum.publishing import PART_BYTES
 from shared.contracts import FrameworkPublished
 from shared.errors import InvalidEvent
 from tests.progression.curriculum.builders import TODAY, case_edge, case_item, package

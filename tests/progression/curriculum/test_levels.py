@@ -2,9 +2,9 @@
 
 import pytest
 
-from services.progression.curriculum import Framework, read_csv
-from services.progression.curriculum.levels import By, level_of, put_levels, read_grades
-from services.progression.curriculum.problems import Problems
+from services.progression.domain.curriculum import Framework, read_csv
+from services.progression.domain.curriculum.levels import By, level_of, put_levels, read_grades
+from services.progression.domain.curriculum.problems import Problems
 from shared.errors import InvalidEvent
 from tests.progression.curriculum.builders import case_edge, case_item, package, read
 

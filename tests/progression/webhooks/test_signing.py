@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.progression.domain.subscribing import Subscription, addressed, delay_s, failure_of, signature
 from services.progression.handlers.posting import Poster, is_public
-from services.progression.subscribing import Subscription, addressed, delay_s, failure_of, signature
 from shared.errors import InvalidEvent
 from shared.settings import Settings
 

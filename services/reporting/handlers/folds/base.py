@@ -8,11 +8,11 @@ so batches of any size, and a rebuild, give the same rows.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
-from services.reporting.tables.schema import consumer_name
+from services.reporting.tables.read_models import consumer_name
 from services.reporting.tables.writes import Unfolded, note_unfolded
 from shared.consumer import Settle, ShardBatch, Write
 from shared.database import Connection
@@ -22,7 +22,6 @@ from shared.observability import metrics
 log = logging.getLogger(__name__)
 TURN_EVENTS = 500
 """So many events are folded, in about 2 ms, before requests get their turn."""
-Data = TypeVar("Data")
 
 
 class Fold:

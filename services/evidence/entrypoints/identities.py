@@ -1,0 +1,95 @@
+"""Who is who by HTTP, for the other services: names, a source's own ids, and all identities in pages."""
+
+import base64
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, Field
+
+from services.evidence.entrypoints.answers import Limit, answer, as_uuid
+from services.evidence.tables import people, pieces
+from shared.database import Database
+from shared.errors import InvalidEvent
+from shared.web import Caller
+
+LEARNERS_MAX = 10_000
+NAMES_MAX = 1000
+
+
+class Asked(BaseModel):
+    """Learners whose names are asked for."""
+
+    tenant: str
+    learners: list[str] = Field(max_length=NAMES_MAX)
+
+
+class References(BaseModel):
+    """Learners whose ids at one source are asked for."""
+
+    tenant: str
+    source: str
+    learners: list[str] = Field(max_length=LEARNERS_MAX)
+
+
+def identities_router(database: Database) -> APIRouter:
+    """Return the routes on names and ids; all need scope service, and take the tenant that the other service has checked."""
+    router = APIRouter(tags=["learners"])
+
+    @router.post("/v1/names")
+    async def names(asked: Asked, caller: Caller) -> Response:
+        """The names of learners of a tenant, for a service that has checked who may see them."""
+        caller.require("service")
+        learners = [as_uuid(learner, "learners") for learner in asked.learners]
+        async with database.connection() as connection:
+            rows = await people.names(connection, asked.tenant, learners)
+        return answer({row["learner"]: row["name"] for row in rows})
+
+    @router.post("/v1/learners/references")
+    async def references(body: References, caller: Caller) -> Response:
+        """One source's own ids of learners, for delivery to that source alone; who it does not know is left out."""
+        caller.require("service")
+        learners = [as_uuid(learner, "learners") for learner in body.learners]
+        async with database.connection() as connection:
+            found = await people.references(connection, body.tenant, body.source, learners)
+        ids: dict[str, list[str]] = {}
+        for learner, source_id in found:
+            ids.setdefault(learner, []).append(source_id)
+        return answer(ids)
+
+    @router.post("/v1/learners/named-by-id")
+    async def named_by_id(body: References, caller: Caller) -> Response:
+        """Let a source that the installation is itself name these learners by their opaque ids; returns those that are."""
+        caller.require("service")
+        learners = [as_uuid(learner, "learners") for learner in body.learners]
+        async with database.transaction() as connection:
+            known = await people.know_by_id(connection, pieces.ERASURE_LOCK, body.tenant, body.source, learners)
+        return answer(known)
+
+    @router.get("/v1/identities")
+    async def identities(
+        caller: Caller, after: Annotated[str, Query(max_length=4096)] = "", limit: Limit = 1000
+    ) -> Response:
+        """Who is who, of all tenants, as NDJSON in key order; the header Attain-Next is the next `after`."""
+        caller.require("service")
+        async with database.connection() as connection:
+            rows = await people.page(connection, _key(after), limit)
+        body = b"".join(msgspec.json.encode(dict(row)) + b"\n" for row in rows)
+        cursor = _cursor((rows[-1]["tenant"], rows[-1]["source"], rows[-1]["source_id"])) if rows else after
+        return Response(body, headers={"Attain-Next": cursor}, media_type="application/x-ndjson")
+
+    return router
+
+
+def _cursor(key: people.Key) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode()
+
+
+def _key(cursor: str) -> people.Key:
+    if not cursor:
+        return ("", "", "")
+    try:
+        key: people.Key = msgspec.json.decode(base64.urlsafe_b64decode(cursor.encode()), type=people.Key)
+        return key
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise InvalidEvent("not a cursor of this list", pointer="/after") from error

@@ -1,0 +1,225 @@
+"""
+Advancement: the second fold. What happened to competencies, new frameworks, decisions on levels and ticks give what a learner
+has satisfied, what is ready, what follows for other competencies, and what happens to levels (`level_fold`).
+
+What was told as ready stays so.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from services.progression.domain.amending import Amending
+from services.progression.domain.curriculum import Framework, framework_of, level_id
+from services.progression.domain.curriculum.crosswalks import Links
+from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided, SupportDecided
+from services.progression.domain.following import Following
+from services.progression.domain.learner import LearnerState
+from services.progression.domain.level_fold import ESCALATES_AFTER, LevelFold, Terms, framework_of_level
+from services.progression.domain.levels import LevelTerms
+from services.progression.domain.rechecks import Rechecks, next_asked_at
+from services.progression.domain.rules import Rules
+from services.progression.domain.support_fold import LEADER, SupportFold, next_due
+from services.progression.domain.telling import Teller, Told, Trigger, numbered
+from services.progression.domain.transitions import Change, tell
+from services.progression.domain.ungraded_fold import UngradedFold
+from shared.handed_in import WorkUngraded
+
+
+class LevelStep(NamedTuple):
+    """A decision on a level or on support, handed-in work, or a tick, to be folded into a learner's standing."""
+
+    tenant: str
+    learner: str
+    trigger: Trigger
+    rules_no: int
+    event: LevelDecided | SupportDecided | ClockTicked | WorkUngraded
+
+
+class Review(NamedTuple):
+    """A new framework version to hold against what a learner has on the record."""
+
+    tenant: str
+    learner: str
+    trigger: Trigger
+    rules_no: int
+    framework: Framework
+
+
+class Advancing:
+    """One learner's standing while one input is folded into it; the methods yield what is to be told."""
+
+    def __init__(
+        self,
+        standing: LearnerState,
+        frameworks: dict[str, Framework],
+        links: Links,
+        terms: Terms,
+        cause: Change | LevelStep | Review,
+    ) -> None:
+        self._standing = standing
+        self._frameworks = frameworks
+        self._teller = Teller(cause.tenant, cause.learner, cause.trigger)
+        self._terms = terms
+        self._support = SupportFold(standing, frameworks, terms, self._teller)
+        self._ungraded = UngradedFold(standing, terms, self._teller, self._support)
+        self._levels = LevelFold(standing, frameworks, terms, self._teller, self._support)
+        self._following = Following(standing, frameworks, links, cause.tenant, cause.learner, cause.trigger)
+        self._rechecks = Rechecks(standing, cause.tenant, cause.learner, cause.trigger)
+
+    @property
+    def decided(self) -> list[tuple[str, CompetencyDecided]]:
+        """What follows for other competencies, each with its id."""
+        return self._following.decided
+
+    def tell_change(self, change: Change) -> Iterator[Told]:
+        """Yield the event of a transition; a re-check may have to wait, and one that was never asked is not cleared."""
+        if change.transition != "moved":
+            yield from self._rechecks.tell(change, tell(change, self._frameworks))
+
+    def fold_change(self, change: Change) -> Iterator[Told]:
+        """Fold one transition of a competency; yield what became ready, and what happened to its level."""
+        standing, competency = self._standing, change.competency
+        since, presumed = change.after.satisfied_at, change.after.status == "presumed"
+        had, counted = standing.since(competency), competency in standing.satisfied
+        standing.satisfied.pop(competency, None)
+        standing.presumed.pop(competency, None)
+        standing.credited.discard(competency)
+        if since is not None:
+            (standing.presumed if presumed else standing.satisfied)[competency] = since
+            if change.after.shown_at is None and not presumed:
+                standing.credited.add(competency)
+        self._following.cross(change)
+        yield from self._await(change)
+        yield from self._support.work(change)
+        if change.transition == "provisional" or (since is not None and not presumed):
+            standing.opened.setdefault(competency, since or change.trigger.time)
+        new, lost = since is not None and had is None, counted and competency not in standing.satisfied
+        gained = not counted and competency in standing.satisfied
+        framework = self._frameworks.get(framework_of(competency))
+        if framework is None or not (new or gained or lost or change.transition == "provisional"):
+            return
+        if new:
+            yield from self._ready(framework, framework.dependents.get(competency, ()))
+        if gained:
+            yield from self._levels.close_gap(framework, competency)
+            if change.transition == "mastered":
+                self._following.use(framework, change)
+        entry = framework.by_id.get(competency)
+        own = level_id(framework.id, entry) if entry else ""
+        if not lost:
+            yield from self._support.over(own, "ready_not_placed")
+        for level in self._levels.levels_with(framework, competency, own):
+            yield from self._levels.level(framework, level, lost=lost)
+
+    def _await(self, change: Change) -> Iterator[Told]:
+        """Note whether a sign-off alone is missing from a competency, and since when; a leader may give it once it is late."""
+        standing, competency, role = self._standing, change.competency, change.after.awaits
+        before = standing.awaiting.pop(competency, None)
+        if not role:
+            yield from self._support.over(competency, "sign_off")
+            return
+        if before is None or before[0] != role:
+            since = change.trigger.time
+            late = self._terms(competency).days_later(since, ESCALATES_AFTER) if role != LEADER else ""
+            before = (role, since, late)
+        standing.awaiting[competency] = before
+        # Where a path goes without a sign-off it is not for adults alone that the learner waits.
+        if change.rule is not None and all(route.role for route in change.rule.routes):
+            self._support.wait(competency, "sign_off")
+
+    def fold_version(self, framework: Framework) -> Iterator[Told]:
+        """Yield what a new framework version makes ready or complete; hold credit against its crosswalks."""
+        self._following.cross_anew()
+        yield from self._ready(framework, sorted(framework.prerequisites))
+        for level in framework.levels:
+            yield from self._levels.level(framework, level)
+
+    def fold_step(self, event: LevelDecided | SupportDecided | ClockTicked | WorkUngraded) -> Iterator[Told]:
+        """Fold a decision on a level or on support, handed-in work, or a tick under which levels settle."""
+        if isinstance(event, ClockTicked):
+            yield from self._rechecks.ask_what_waits()
+            yield from self._levels.escalate(event.at)
+            yield from self._ungraded.tick(event.at)
+            yield from self._support.tick(event.at)
+            yield from self._levels.settle(event.at)
+            return
+        if isinstance(event, SupportDecided):
+            yield from self._support.decide(event)
+            return
+        if isinstance(event, WorkUngraded):
+            yield from self._ungraded.fold(event)
+            return
+        framework = self._frameworks.get(framework_of_level(event.level))
+        if framework is not None and event.level in framework.levels:
+            yield from self._levels.decide(framework, event)
+
+    def _ready(self, framework: Framework, candidates: Iterable[str]) -> Iterator[Told]:
+        standing = self._standing
+        for competency in candidates:
+            needed = framework.prerequisites.get(competency, ())
+            if competency in standing.ready or competency in standing.satisfied:
+                continue
+            since = [at for at in map(standing.since, needed) if at is not None]
+            if needed and len(since) == len(needed):
+                told = self._teller.tell(
+                    "competency.ready", framework, competency, because=list(needed),
+                    unlocks_count=len(framework.dependents.get(competency, ())),
+                    effective_at=max(since),
+                )  # fmt: skip
+                standing.ready[competency] = told.id
+                yield told
+
+
+def fold_changes(
+    changes: Sequence[Change | LevelStep | Review], rules: Rules, standing: LearnerState
+) -> tuple[list[Told], list[tuple[str, CompetencyDecided]]]:
+    """
+    Fold what one input changed of one learner into its standing.
+
+    Returns what is to be told, competencies before levels and then what amends closed terms, and what follows for other
+    competencies, each with its id.
+    """
+    first = changes[0]
+    frameworks, links = rules.frameworks[first.rules_no], rules.links_at(first.rules_no)
+    told: list[Told] = []
+    decided: list[tuple[str, CompetencyDecided]] = []
+    for change in changes:
+        advancing = Advancing(
+            standing, frameworks, links, lambda code: level_terms(rules, code, first.rules_no), change
+        )
+        if isinstance(change, Review):
+            told += advancing.fold_version(change.framework)
+        elif isinstance(change, LevelStep):
+            told += advancing.fold_step(change.event)
+        else:
+            told += advancing.tell_change(change)
+            told += advancing.fold_change(change)
+        decided += advancing.decided
+    told.sort(key=lambda event: event.type.startswith("attain.level."))
+    closed = rules.closed_before(first.trigger.pos)
+    if closed:
+        amending = Amending(first.tenant, first.learner, first.trigger, standing, closed)
+        of_competencies = [change for change in changes if isinstance(change, Change)]
+        told += [*amending.competencies(of_competencies, told, frameworks), *amending.levels(told)]
+    return numbered(told, first.trigger), decided
+
+
+def level_terms(rules: Rules, competency: str, no: int) -> LevelTerms:
+    """Return the terms of the level of a competency, under the policy that was in force for it after activation `no`."""
+    policy = rules.policy_at(competency, no)
+    if policy is None:
+        return LevelTerms(breaks=rules.breaks[no], time_zone=rules.zones[no])
+    advancement = policy.advancement
+    if advancement is None:
+        return LevelTerms(None, "", policy.settle, rules.breaks[no], rules.zones[no], policy.support)
+    role = advancement.sign_off.by if advancement.sign_off is not None else ""
+    return LevelTerms(advancement.require, role, policy.settle, rules.breaks[no], rules.zones[no], policy.support)
+
+
+def deadline_of(standing: LearnerState) -> str | None:
+    """Return the next instant at which time alone does something: to a level, a sign-off, a re-check, support; None without."""
+    coming = [*standing.settling.values(), *(at for _, _, at in standing.awaiting.values() if at)]
+    coming += next_due(standing)
+    asked = next_asked_at(standing)
+    coming += [asked] if asked is not None else []
+    return min(coming, default=None)

@@ -1,0 +1,112 @@
+"""
+What amends a term that is closed: a change, told behind its closing, of what was on the record by its end.
+
+A standing is on the record by an instant where it was shown or credited, or its level was complete, no later than that. Newer
+evidence changes nothing of it, so it amends nothing; what was not on the record is work in progress, which carries over.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from services.progression.domain.curriculum import Framework
+from services.progression.domain.learner import LearnerState
+from services.progression.domain.rules import Closed
+from services.progression.domain.standing import Standing
+from services.progression.domain.telling import Told, Trigger, common, competency_scope, event_id
+from services.progression.domain.transitions import Change, basis_of, policy_of
+from shared.contracts import Status
+from shared.public_events import SNAPSHOT_AMENDED
+from shared.snapshots import Ended, digest_after, digest_of
+
+_NONE_ENDED = digest_of(())
+_LEVELS = {
+    "attain.level.advanced.v1": "advanced", "attain.level.reinstated.v1": "advanced",
+    "attain.level.withdrawn.v1": "withdrawn",
+}  # fmt: skip
+MOVED = {"code": "moved", "text": "Other evidence decides by now on which day it was shown."}
+
+
+class Amending:
+    """Finds what one input amends of one learner's closed terms; `closed` are those that were closed before the input."""
+
+    def __init__(
+        self, tenant: str, learner: str, trigger: Trigger, standing: LearnerState, closed: list[Closed]
+    ) -> None:
+        self._tenant = tenant
+        self._learner = learner
+        self._trigger = trigger
+        self._standing = standing
+        self._closed = closed
+
+    def competencies(
+        self, changes: Sequence[Change], told: Sequence[Told], frameworks: dict[str, Framework]
+    ) -> Iterator[Told]:
+        """Yield what the transitions of competencies amend; `told` are the events that told them."""
+        reasons = {event.data["scope"]["id"]: event.data["reason"] for event in told}
+        first = {change.competency: change.before for change in reversed(changes)}
+        for competency, last in {change.competency: change for change in changes}.items():
+            for term in self._closed:
+                was = on_record_by(first[competency], term.closed_at)
+                now = on_record_by(last.after, term.closed_at)
+                if was != now:
+                    amended = Ended(
+                        "competency", competency, status_by(last.after, term.closed_at),
+                        (last.after.shown_at or "") if now else "",
+                    )  # fmt: skip
+                    since = last.after.satisfied_at if now else None
+                    yield self._tell(
+                        term, amended, status_by(first[competency], term.closed_at), since,
+                        scope=competency_scope(competency, frameworks), reason=reasons.get(competency, MOVED),
+                        basis=basis_of(last), policy=policy_of(last),
+                    )  # fmt: skip
+
+    def levels(self, told: Sequence[Told]) -> Iterator[Told]:
+        """Yield what amends terms of what was told of levels."""
+        for event in told:
+            after = _LEVELS.get(event.type)
+            if after is None:
+                continue
+            level = event.data["scope"]["id"]
+            # An advancement that is older than this date is kept is older than every term.
+            since = self._standing.reached.get(level, "")
+            before = self._before(event, level)
+            for term in self._closed:
+                if since <= term.closed_at:
+                    effective_at = event.data["effective_at"]
+                    yield self._tell(
+                        term, Ended("level", level, after, event.id), before, effective_at,
+                        scope=event.data["scope"], reason=event.data["reason"],
+                    )  # fmt: skip
+
+    def _before(self, event: Told, level: str) -> str:
+        """Return what had been told of a level before one of its events that amend."""
+        if event.type == "attain.level.withdrawn.v1":
+            return "advanced"
+        if event.type == "attain.level.reinstated.v1":
+            return "withdrawn"
+        if level in self._standing.requested:
+            return "sign_off_requested"
+        return "ready" if level in self._standing.ready else "in_progress"
+
+    def _tell(self, term: Closed, amended: Ended, before: str, effective_at: str | None, **members: Any) -> Told:
+        """Return an amendment, and put it into the digest of the term."""
+        trigger, ended = self._trigger, self._standing.ended
+        ended[term.term] = digest_after(ended.get(term.term, _NONE_ENDED), amended)
+        data = common(self._learner, members.pop("scope"), trigger) | members | {
+            "session": term.term, "digest": ended[term.term], "before": before, "after": amended.status,
+            "mark": amended.mark, "effective_at": effective_at or trigger.time,
+        }  # fmt: skip
+        id = event_id(self._tenant, self._learner, SNAPSHOT_AMENDED, amended.scope, term.term, trigger)
+        return Told(id, SNAPSHOT_AMENDED, self._tenant, self._learner, trigger.time, data)
+
+
+def on_record_by(standing: Standing, instant: str) -> bool:
+    """Tell whether what a standing says was shown or credited by an instant; what is presumed is neither."""
+    since = standing.satisfied_at
+    return since is not None and since <= instant and standing.status != "presumed"
+
+
+def status_by(standing: Standing, instant: str) -> Status:
+    """Return the status as of an instant: what was shown later was not yet by then."""
+    since = standing.satisfied_at
+    return "not_yet" if since is not None and since > instant else standing.status

@@ -1,0 +1,158 @@
+"""What a policy would do to recorded evidence: who gains, who loses, and what can be decided at all."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from services.progression.domain.analysis.small_groups import hidden_groups
+from services.progression.domain.mastery import KeyState, replay
+from services.progression.domain.policy import Policy
+from services.progression.domain.rules import Pin
+from services.progression.domain.standing import ON_RECORD, rule_of, status_of
+from services.progression.domain.states import Decided, Piece
+from services.progression.domain.sufficiency import lacks
+from shared.contracts import Status
+
+SCHOOL, UNKNOWN = "school", "unknown"
+
+
+class Verdict(NamedTuple):
+    """What a rule says of a key: the status, when mastery was shown, and the gates that keep its score from deciding."""
+
+    status: Status
+    shown_at: str | None
+    gates: tuple[str, ...]
+
+    @property
+    def on_record(self) -> bool:
+        """Whether mastery is on the record, by evidence or by hand."""
+        return self.shown_at is not None or self.status == "credited"
+
+
+def verdict_under(
+    policy: Policy | None, pin: Pin, pieces: Iterable[Piece], decisions: Sequence[Decided], clock: str
+) -> Verdict:
+    """Return what a policy says of a key's evidence and decisions, as a system that had it from the beginning would."""
+    fresh = KeyState(policy=pin.policy, time_zone=pin.time_zone, dok=pin.dok, clock=clock, breaks=pin.breaks)
+    rule = rule_of(policy, fresh)
+    return verdict_of(replay(fresh, pieces, rule, pin.policy, decisions), policy)
+
+
+def verdict_of(state: KeyState, policy: Policy | None) -> Verdict:
+    """Return what a state says under its own policy."""
+    rule = rule_of(policy, state)
+    status = status_of(state, rule)
+    shown = state.crossed_at if status in ON_RECORD else None
+    if rule is None:
+        return Verdict(status, shown, ("no_policy",))
+    waits = status == "insufficient_evidence"
+    return Verdict(status, shown, tuple(lack.code for lack in lacks(state, rule.tracks[rule.scored])) if waits else ())
+
+
+@dataclasses.dataclass(slots=True)
+class Split:
+    """Learners and pairs by one property of the learner, such as the school."""
+
+    learners: dict[str, set[str]] = dataclasses.field(default_factory=dict)
+    gained: Counter[str] = dataclasses.field(default_factory=Counter)
+    lost: Counter[str] = dataclasses.field(default_factory=Counter)
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """Return a row a value, called `name`; small numbers, and what would give them away, are None."""
+        sizes = {value: len(learners) for value, learners in self.learners.items()}
+        counted = {"learners": Counter(sizes), "gained": self.gained, "lost": self.lost}
+        hidden = {
+            what: hidden_groups({value: counts[value] for value in sizes}, sizes) for what, counts in counted.items()
+        }
+        return [
+            {name: value} | {what: None if value in hidden[what] else counts[value] for what, counts in counted.items()}
+            for value in sorted(sizes)
+        ]
+
+
+@dataclasses.dataclass(slots=True)
+class Comparison:
+    """Counted key by key; `report` gives the outcome. `dimensions` are the groups it is split by besides the school."""
+
+    dimensions: tuple[str, ...] = ()
+    splits: dict[str, Split] = dataclasses.field(default_factory=dict)
+    pairs: int = 0
+    gained: int = 0
+    lost: int = 0
+    decidable: list[int] = dataclasses.field(default_factory=lambda: [0, 0])
+    """Pairs that can be decided before and after."""
+    gates: list[Counter[str]] = dataclasses.field(default_factory=lambda: [Counter(), Counter()])
+    """Pairs that each missing gate keeps from being decided, before and after; one pair may lack several."""
+    moves: Counter[tuple[str, str]] = dataclasses.field(default_factory=Counter)
+    competencies: dict[str, list[int]] = dataclasses.field(default_factory=dict)
+    learners: set[str] = dataclasses.field(default_factory=set)
+    gaining: set[str] = dataclasses.field(default_factory=set)
+    losing: set[str] = dataclasses.field(default_factory=set)
+    redated: int = 0
+    """Pairs that stay on the record with another date."""
+
+    def add(self, learner: str, competency: str, places: Mapping[str, str], before: Verdict, after: Verdict) -> None:
+        """Count one pair; `places` are the learner's school and groups, by name."""
+        self.pairs += 1
+        self.learners.add(learner)
+        gains, loses = after.on_record and not before.on_record, before.on_record and not after.on_record
+        for dimension in (SCHOOL, *self.dimensions):
+            split, value = self.splits.setdefault(dimension, Split()), places.get(dimension, UNKNOWN)
+            split.learners.setdefault(value, set()).add(learner)
+            split.gained[value] += gains
+            split.lost[value] += loses
+        self.moves[before.status, after.status] += 1
+        for number, verdict in enumerate((before, after)):
+            self.decidable[number] += not verdict.gates
+            self.gates[number].update(verdict.gates)
+        counts = self.competencies.setdefault(competency, [0, 0, 0])
+        counts[0] += 1
+        if gains:
+            self.gained += 1
+            self.gaining.add(learner)
+            counts[1] += 1
+        elif loses:
+            self.lost += 1
+            self.losing.add(learner)
+            counts[2] += 1
+        elif before.shown_at != after.shown_at:
+            self.redated += 1
+
+    def report(self) -> dict[str, Any]:
+        """Return the outcome as plain data; small numbers of schools and groups are None."""
+        return {
+            "learners": len(self.learners),
+            "pairs": self.pairs,
+            "gained": self.gained,
+            "lost": self.lost,
+            "redated": self.redated,
+            "learners_gaining": len(self.gaining),
+            "learners_losing": len(self.losing),
+            "decidable": {"before": _share(self.decidable[0], self.pairs), "after": _share(self.decidable[1], self.pairs)},
+            "undecided_by": {
+                when: {gate: _share(count, self.pairs) for gate, count in gates.most_common()}
+                for when, gates in zip(("before", "after"), self.gates, strict=True)
+            },
+            "moves": [
+                {"from": before, "to": after, "pairs": count}
+                for (before, after), count in self.moves.most_common()
+                if before != after
+            ],
+            "competencies": [
+                {"competency": code, "pairs": counts[0], "gained": counts[1], "lost": counts[2]}
+                for code, counts in sorted(self.competencies.items())
+                if counts[1] or counts[2]
+            ],
+            "schools": self.splits[SCHOOL].rows(SCHOOL) if self.splits else [],
+            "groups": [
+                {"group": dimension, **row}
+                for dimension in self.dimensions
+                if dimension in self.splits
+                for row in self.splits[dimension].rows("value")
+            ],
+        }  # fmt: skip
+
+
+def _share(part: int, whole: int) -> float:
+    return round(part / whole, 4) if whole else 0.0

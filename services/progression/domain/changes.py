@@ -1,0 +1,90 @@
+"""What happens to the standings of keys while a batch is folded: noted in order, with all that is to be told of it."""
+
+import msgspec
+
+from services.progression.domain.advancement import LevelStep, Review
+from services.progression.domain.curriculum import framework_of
+from services.progression.domain.decisions import CompetencyDecided
+from services.progression.domain.entry import Entry
+from services.progression.domain.inputs import Input, Key
+from services.progression.domain.mastery import KeyState
+from services.progression.domain.policy import Policy, Rule
+from services.progression.domain.rules import Activation, Rules
+from services.progression.domain.standing import Standing, rule_of, score_of, standing_of, transitions
+from services.progression.domain.telling import event_id, seq_of
+from services.progression.domain.transitions import Change
+
+
+class Changes:
+    """The changes of one batch, in the order folded; `entries` are those being folded."""
+
+    def __init__(self, entries: dict[Key, Entry], rules: dict[str, Rules], policies: dict[str, Policy]) -> None:
+        self.noted: list[Change | LevelStep | Review] = []
+        self.unread: dict[Key, list[dict[str, float | None]]] = {}
+        """Keys that are not in memory whose scores are wanted as they were before the batch; `read` fills them in."""
+        self._entries = entries
+        self._rules = rules
+        self._policies = policies
+        self._compiled: dict[tuple[str, str, int, str], Rule | None] = {}
+
+    def rule(self, state: KeyState) -> Rule | None:
+        """Return the compiled policy of a state, None where there is none in force."""
+        pin = (state.policy, state.time_zone, state.dok, state.breaks)
+        try:
+            return self._compiled[pin]
+        except KeyError:
+            rule = self._compiled[pin] = rule_of(self._policies.get(state.policy), state)
+            return rule
+
+    def note(self, key: Key, before: Standing, by: Input | Activation, *, crossed: str | None = None) -> None:
+        """Note what happened to a key's standing, if anything did; `crossed` is the crossing before, for a withdrawal."""
+        tenant, learner, competency = key
+        state = self._entries[key].state
+        policy = self._policies.get(state.policy)
+        after = standing_of(state, self.rule(state))
+        found = transitions(before, after, state)
+        if not found:
+            return
+        no = by.no if isinstance(by, Activation) else self._rules[tenant].no
+        event = by.event if isinstance(by, Input) else None
+        decision = event if isinstance(event, CompetencyDecided) else None
+        scores = self._scores_below(key, no) if after.needs and after.needs != before.needs else {}
+        for transition in found:
+            state.seq = seq_of(by.trigger)
+            shown, replaces = msgspec.structs.replace(state), state.told or state.lost
+            change = Change(tenant, learner, by.trigger, no, competency, transition, before, after, shown, policy,
+                            replaces, decision, scores)  # fmt: skip
+            _remember(state, change, crossed or before.shown_at)
+            self.noted.append(change)
+
+    def read(self, key: Key, state: KeyState) -> None:
+        """Fill in the score of a key that `unread` names, from its state before the batch."""
+        for scores in self.unread.get(key, ()):
+            scores[key[2]] = score_of(state, self.rule(state))
+
+    def _scores_below(self, key: Key, no: int) -> dict[str, float | None]:
+        """Return the scores of a competency's prerequisites as they are now; those not in memory are to be `read`."""
+        tenant, learner, competency = key
+        framework = self._rules[tenant].frameworks[no].get(framework_of(competency))
+        scores: dict[str, float | None] = {}
+        for needed in framework.prerequisites.get(competency, ()) if framework is not None else ():
+            entry = self._entries.get((tenant, learner, needed))
+            scores[needed] = score_of(entry.state, self.rule(entry.state)) if entry is not None else None
+            if entry is None:
+                self.unread.setdefault((tenant, learner, needed), []).append(scores)
+        return scores
+
+
+def _remember(state: KeyState, change: Change, crossed: str | None) -> None:
+    if change.transition == "provisional":
+        state.opened = _id_of(change)
+    elif change.transition in ("mastered", "reinstated", "credited"):
+        state.told = _id_of(change)
+        state.lost = state.lost_crossing = ""
+    elif change.transition == "withdrawn":
+        state.lost, state.lost_crossing, state.told = state.told, crossed or "", ""
+
+
+def _id_of(change: Change) -> str:
+    kind = f"attain.competency.{change.transition}.v1"
+    return event_id(change.tenant, change.learner, kind, change.competency, change.policy_hash, change.trigger)

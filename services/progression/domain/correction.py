@@ -1,0 +1,233 @@
+"""Taking back or scoring anew many pieces of evidence at once: which they are, and what would come of it, by the fold itself."""
+
+import dataclasses
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, cast
+
+import msgspec
+
+from services.progression.domain.analysis.comparison import verdict_of
+from services.progression.domain.analysis.small_groups import hidden_groups
+from services.progression.domain.entry import Entry
+from services.progression.domain.inputs import Key, Learner, input_of, valid_pieces
+from services.progression.domain.learner import LearnerState
+from services.progression.domain.policy import Policy
+from services.progression.domain.rules import Rules
+from services.progression.domain.shard_fold import ShardFold
+from services.progression.domain.states import KeyState, Piece
+from services.progression.domain.telling import SUPPORT, Told
+from shared.contracts import EvidenceRecorded, EvidenceRetracted, Kind, Score, Touched
+from shared.shards import stable_id
+
+FEW = 4
+"""Pieces of one learner up to which every order is tried."""
+REVIEW = "attain.level.review_required.v1"
+WITHDRAWN = "attain.competency.withdrawn.v1"
+
+
+class Selection(NamedTuple):
+    """
+    Pieces of one source: of an activity, with an id of the source's own, that occurred from `since` until before `until`.
+
+    With `scores` (by id) it is the pieces that are named there, and each is to have its new score instead of being taken back.
+    """
+
+    source: str
+    activity: str = ""
+    item: str = ""
+    since: str = ""
+    until: str = ""
+    scores: Mapping[str, Score] | None = None
+
+    def has(self, piece: Piece) -> bool:
+        """Tell whether a piece is among them; what is left empty asks nothing."""
+        at, _, source, id = piece.order
+        return (
+            source == self.source
+            and self.activity in ("", piece.activity)
+            and self.item in ("", id)
+            and (self.scores is None or id in self.scores)
+            and self.since <= at
+            and (not self.until or at < self.until)
+        )
+
+
+def rescored_id(source: str, id: str, score: Score) -> str:
+    """Return the source's id of what supersedes a piece: the same for the same new score."""
+    return f"rescored-{stable_id(source, id, msgspec.json.encode(score).decode())}"
+
+
+class Outcome(NamedTuple):
+    """What correcting pieces does to one learner: the pieces in the order in which to do it, the events, the statuses."""
+
+    learner: str
+    pieces: list[Piece]
+    told: list[Told]
+    moves: list[tuple[str, str]]
+    """Status before and after, of each of `competencies`."""
+    competencies: list[str]
+
+    def report(self) -> dict[str, Any]:
+        """Return every status and event that would change, as plain data."""
+        moved = zip(self.competencies, self.moves, strict=True)
+        return {
+            "pieces": [piece.evidence_id for piece in self.pieces],
+            "statuses": [
+                {"competency": competency, "before": before, "after": after} for competency, (before, after) in moved
+            ],
+            "events": [
+                {"type": event.type, "scope": event.data["scope"], "reason": event.data["reason"]}
+                for event in self.told
+                if not event.type.startswith(SUPPORT)
+            ],
+        }
+
+
+def foresee(
+    learner: Learner,
+    held: Mapping[Key, tuple[KeyState, dict[str, tuple[Piece | None, bool]]]],
+    standing: LearnerState,
+    rules: Rules,
+    policies: dict[str, Policy],
+    selection: Selection,
+) -> Outcome | None:
+    """
+    Return what comes of correcting a learner's selected pieces, one after the other; None where there are none.
+
+    Of the orders in which it can be done, it is one in which the least is told on the way: in another, something may be
+    withdrawn, reinstated and withdrawn again. `held` are all keys of the learner, with their evidence; nothing that is
+    given is changed.
+    """
+    pieces: dict[str, Piece] = {}
+    speaks_to: dict[str, list[str]] = {}
+    for (_, _, competency), (_, evidence) in held.items():
+        for piece in valid_pieces(evidence):
+            if selection.has(piece):
+                pieces[piece.evidence_id] = piece
+                speaks_to.setdefault(piece.evidence_id, []).append(competency)
+    if not pieces:
+        return None
+    tried: list[Outcome] = []
+    for ordered in _orders(list(pieces.values())):
+        tried.append(_correct(learner, held, standing, rules, policies, ordered, speaks_to, selection))
+        scopes = [event.data["scope"]["id"] for event in tried[-1].told]
+        if len(scopes) == len(set(scopes)):
+            # Nothing is told twice of anything: no order can do better.
+            break
+    return min(tried, key=lambda outcome: len(outcome.told))
+
+
+def _orders(pieces: list[Piece]) -> Iterator[list[Piece]]:
+    """Yield orders to try, each once: as it happened, the other way round, by value, and all where they are few."""
+    ordered = sorted(pieces, key=lambda piece: piece.order)
+    by_value = sorted(ordered, key=lambda piece: piece.score.raw or piece.score.scaled or 0.0)
+    all_of_few = itertools.permutations(ordered) if len(ordered) <= FEW else ()
+    seen: set[tuple[str, ...]] = set()
+    for candidate in (ordered, ordered[::-1], by_value, by_value[::-1], *all_of_few):
+        ids = tuple(piece.evidence_id for piece in candidate)
+        if ids not in seen:
+            seen.add(ids)
+            yield list(candidate)
+
+
+def _correct(
+    learner: Learner,
+    held: Mapping[Key, tuple[KeyState, dict[str, tuple[Piece | None, bool]]]],
+    standing: LearnerState,
+    rules: Rules,
+    policies: dict[str, Policy],
+    ordered: list[Piece],
+    speaks_to: Mapping[str, list[str]],
+    selection: Selection,
+) -> Outcome:
+    touched = {(*learner, competency) for named in speaks_to.values() for competency in named}
+    entries = {key: Entry(msgspec.structs.replace(held[key][0]), rules.no, dict(held[key][1])) for key in touched}
+    before = {key: verdict_of(held[key][0], policies.get(held[key][0].policy)).status for key in touched}
+    fold = ShardFold(entries, {learner[0]: rules}, policies)
+    for number, piece in enumerate(ordered, start=1):
+        event = _correction(learner[1], piece, tuple(speaks_to[piece.evidence_id]), selection)
+        fold.fold(input_of(learner[0], f"correction-{number}", number, piece.order[0], event))
+    fold.describe_touched()
+    copied = msgspec.msgpack.decode(msgspec.msgpack.encode(standing), type=LearnerState)
+    told = fold.tell({learner: copied})
+    if fold.blocked:
+        raise ValueError(f"learner {learner[1]} cannot be folded: {fold.blocked[learner]}")
+    states = {key: fold.entries[key].state for key in touched}
+    after = {key: verdict_of(state, policies.get(state.policy)).status for key, state in states.items()}
+    keys = sorted(touched)
+    moves: list[tuple[str, str]] = [(before[key], after[key]) for key in keys]
+    return Outcome(learner[1], ordered, told, moves, [key[2] for key in keys])
+
+
+def _correction(
+    learner: str, piece: Piece, competencies: tuple[str, ...], selection: Selection
+) -> EvidenceRecorded | EvidenceRetracted:
+    """Return the event that takes a piece back, or that puts one with the new score in its place."""
+    gone = (Touched(piece.evidence_id, competencies),)
+    if selection.scores is None:
+        return EvidenceRetracted(learner, piece.evidence_id, "retracts", gone)
+    at, attempt, source, id = piece.order
+    score = selection.scores[id]
+    return EvidenceRecorded(
+        f"{piece.evidence_id}-rescored", source, rescored_id(source, id, score), learner, competencies, at, score, attempt,
+        kind=cast("Kind | None", piece.kind), items=piece.items, assisted=piece.assisted, dok=piece.dok, assessor=piece.assessor,
+        activity=piece.activity if piece.activity != piece.evidence_id else None,
+        assessor_type="human" if piece.judged else None, invalidates=gone,
+    )  # fmt: skip
+
+
+@dataclasses.dataclass(slots=True)
+class Forecast:
+    """Outcomes of learners added up; `report` gives them as plain data."""
+
+    pieces: list[tuple[str, Piece]] = dataclasses.field(default_factory=list)
+    """Each with its learner, whose own are in order."""
+    learners: Counter[str] = dataclasses.field(default_factory=Counter)
+    """By school, as in `withdrawn` and `reviews`."""
+    withdrawn: Counter[str] = dataclasses.field(default_factory=Counter)
+    reviews: Counter[str] = dataclasses.field(default_factory=Counter)
+    events: Counter[str] = dataclasses.field(default_factory=Counter)
+    moves: Counter[tuple[str, str]] = dataclasses.field(default_factory=Counter)
+    taken: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    """(learner, competency) pairs that would be withdrawn, in the order of learners."""
+
+    def add(self, outcome: Outcome, school: str) -> None:
+        """Count one learner."""
+        self.pieces += [(outcome.learner, piece) for piece in outcome.pieces]
+        self.learners[school] += 1
+        self.moves.update(outcome.moves)
+        # Prompts to adults are no outcome of it: they clear themselves.
+        for event in [event for event in outcome.told if not event.type.startswith(SUPPORT)]:
+            self.events[event.type] += 1
+            self.withdrawn[school] += event.type == WITHDRAWN
+            if event.type == WITHDRAWN:
+                self.taken.append((event.learner, event.data["scope"]["id"]))
+            self.reviews[school] += event.type == REVIEW
+
+    def report(self) -> dict[str, Any]:
+        """Return the forecast; small numbers of schools are None."""
+        return {
+            "pieces": len(self.pieces),
+            "learners": self.learners.total(),
+            "pairs": self.moves.total(),
+            "events": dict(sorted(self.events.items())),
+            "statuses": [
+                {"from": before, "to": after, "pairs": count}
+                for (before, after), count in sorted(self.moves.items())
+                if before != after
+            ],
+            "schools": _by_school(
+                self.learners, {"learners": self.learners, "withdrawn": self.withdrawn, "reviews": self.reviews}
+            ),
+        }
+
+
+def _by_school(sizes: Counter[str], counted: Mapping[str, Counter[str]]) -> list[dict[str, Any]]:
+    schools: Iterable[str] = sorted(sizes)
+    hidden = {name: hidden_groups({s: counts[s] for s in schools}, sizes) for name, counts in counted.items()}
+    return [
+        {"school": school} | {name: None if school in hidden[name] else counted[name][school] for name in counted}
+        for school in schools
+    ]

@@ -1,0 +1,34 @@
+"""What others see of a state."""
+
+from services.progression.domain.curriculum import framework_of
+from services.progression.domain.inputs import Key
+from services.progression.domain.policy import Policy
+from services.progression.domain.standing import explain, missing_of, rule_of, score_of, shown_at, status_of
+from services.progression.domain.states import KeyState
+from shared.contracts import MasteryUpdated
+
+
+def describe(key: Key, state: KeyState, policies: dict[str, Policy]) -> MasteryUpdated:
+    """Return a state as the event that tells it."""
+    policy = policies.get(state.policy)
+    rule = rule_of(policy, state)
+    status = status_of(state, rule)
+    shown = shown_at(state, status)
+    missing = missing_of(state, rule) if shown is None else ()
+    return MasteryUpdated(
+        key[1],
+        key[2],
+        framework_of(key[2]),
+        status,
+        score_of(state, rule),
+        state.pieces,
+        state.last[0] if state.last is not None else None,
+        shown,
+        policy.reference if policy is not None else None,
+        missing,
+        state.seq,
+        explain(state, rule, status, missing),
+        state.basis,
+        state.first_at or None,
+        state.count,
+    )

@@ -1,0 +1,157 @@
+"""
+Which pieces a policy counts, for what, and which of several at one activity.
+
+A policy may make one composite of the rows that an activity gave, and let a later attempt replace an earlier one. A
+composite is decided on as a whole; what a retake replaces had counted until the retake.
+"""
+
+import functools
+import zlib
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
+from services.progression.domain.methods import Value
+from services.progression.domain.policy.rule import Rule
+from services.progression.domain.policy.values import mark_of
+from services.progression.domain.states import KeyState, Piece
+
+SEEN_BYTES_MAX = 1024
+"""Marks of 256 activities of one competency; beyond them the history says whether an activity is new."""
+MARKS_CACHED = 50_000
+_new_tuple = tuple.__new__
+
+
+class Counted(NamedTuple):
+    """What a policy counts: a piece, or the composite of several, at the place of the last; `half` a piece or a whole."""
+
+    piece: Piece
+    value: Value
+    half: bool
+    parts: tuple[Piece, ...]
+
+
+def value_of(rule: Rule, piece: Piece) -> Value | None:
+    """Return the value that a policy counts a piece as; None where it does not, for a reason that `why_not` gives."""
+    order, assisted = piece.order, piece.assisted
+    if (assisted and rule.assisted == "exclude") or order[0] < rule.since:
+        return None
+    weight = piece.weight
+    if rule.kinds is not None:
+        of_kind = rule.kinds.get(piece.kind, 1.0)
+        if of_kind == 0:
+            return None
+        weight *= of_kind
+    value = rule.place(piece.score)
+    if value is None:
+        if not rule.missing_counts or mark_of(piece.score) != "missing":
+            return None
+        value = rule.bottom
+    correct = value >= rule.cut
+    if assisted and rule.assisted == "incorrect":
+        value, correct = rule.bottom, False
+    if (rule.halving or piece.partial) and is_half(rule, piece):
+        weight *= 0.5
+    # As Value(...) would, without the call of its constructor: half of what a piece costs here.
+    return _new_tuple(Value, (value, correct, weight, order[1] == 1, piece.judged, piece.activity))
+
+
+def is_half(rule: Rule, piece: Piece) -> bool:
+    """
+    Tell whether a counted piece is half a piece: work that speaks to a part of the competency only, a short quiz, or work
+    with assistance that counts half.
+    """
+    short = piece.items is not None and piece.items < rule.min_items
+    return piece.partial or short or (piece.assisted and rule.assisted == "half")
+
+
+def why_not(rule: Rule, piece: Piece) -> str:
+    """Say why `value_of` gives a piece no value."""
+    if piece.assisted and rule.assisted == "exclude":
+        return "it was done with assistance on the construct itself"
+    if piece.order[0] < rule.since:
+        return f"it lies before {rule.since}"
+    if rule.kinds is not None and rule.kinds.get(piece.kind, 1.0) == 0:
+        return f"evidence of kind {piece.kind} does not count under this policy"
+    mark = mark_of(piece.score)
+    if mark is not None:
+        return "the learner is exempt from it" if mark == "exempt" else "it is missing work, which is not counted"
+    return "its score has no place on the scale of the policy"
+
+
+def mark(piece: Piece) -> bytes:
+    """Return the mark by which a state remembers an activity of a source: four bytes, equal for equal activities."""
+    return _mark_of(piece.order[2], piece.activity)
+
+
+def stands_alone(rule: Rule, state: KeyState, piece: Piece) -> bool:
+    """
+    Tell whether a piece that sorts last can be folded without the history.
+
+    False where another piece of its activity may have counted before (an equal mark of another activity is a false alarm,
+    and only costs time), and where the policy looks back over a window.
+    """
+    if rule.plain:
+        return True
+    if not rule.steps:
+        return False
+    if piece.activity == piece.evidence_id:
+        return True
+    return len(state.seen) < SEEN_BYTES_MAX and mark(piece) not in state.seen
+
+
+def all_alone(pieces: Collection[Piece]) -> bool:
+    """Tell whether no two pieces are of one activity: nothing can join or replace anything."""
+    # What `activity_of` returns, without the calls.
+    return len({(piece.order[2], piece.activity) for piece in pieces}) == len(pieces)
+
+
+def composites(rule: Rule, ordered: Iterable[Piece]) -> list[Counted]:
+    """Return what a policy counts of pieces in canonical order: composites, each at the place of its last piece."""
+    found: dict[tuple[str, ...], Counted] = {}
+    for piece in ordered:
+        value = value_of(rule, piece)
+        if value is None:
+            continue
+        within = piece.evidence_id if rule.collapse == "none" else day_of(rule, piece.order[0])
+        attempt = (*activity_of(piece), str(piece.order[1]), within)
+        before = found.pop(attempt, None)
+        parts = (*before.parts, piece) if before is not None else (piece,)
+        if before is not None:
+            value = joined_by_points(rule, parts, value)
+        found[attempt] = Counted(piece, value, is_half(rule, piece), parts)
+    return list(found.values())
+
+
+def rows_of(rule: Rule, composite: Counted) -> Iterable[Counted]:
+    """Return what a composite adds to a method: itself, or each of its rows as Canvas does."""
+    if rule.collapse != "canvas_compat":
+        return (composite,)
+    return (composite._replace(piece=part) for part in composite.parts)
+
+
+def activity_of(piece: Piece) -> tuple[str, str]:
+    """Return what tells activities apart: the source, and its own id of it."""
+    return piece.order[2], piece.activity
+
+
+@functools.lru_cache(maxsize=MARKS_CACHED)
+def _mark_of(source: str, activity: str) -> bytes:
+    return zlib.crc32(f"{source}\n{activity}".encode()).to_bytes(4, "big")
+
+
+def day_of(rule: Rule, instant: str) -> str:
+    """Return the local school day of an instant."""
+    return instant[:10] if rule.day is None else rule.day(instant)
+
+
+def joined_by_points(rule: Rule, parts: Sequence[Piece], last: Value) -> Value:
+    """
+    Return the value of the rows of one activity: their mean, each weighed by its points where all have them.
+
+    Source: the possible-weighted aggregate that Canvas makes of the questions of a quiz aligned to one outcome.
+    """
+    values = [one for one in (value_of(rule, part) for part in parts) if one is not None]
+    points = [part.score.max - part.score.min if part.score.max is not None else 0.0 for part in parts]
+    weights = points if all(point > 0 for point in points) else [1.0] * len(parts)
+    mean = sum(weight * one.value for weight, one in zip(weights, values, strict=True)) / sum(weights)
+    return last._replace(value=mean, correct=mean >= rule.cut)

@@ -1,0 +1,239 @@
+"""
+Levels: what happens to those of one learner while one input is folded.
+
+Nobody is demoted here: a level that was advanced stays so. A loss under it asks for a review, and only a named person takes a
+level back.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from services.progression.domain.curriculum import Framework
+from services.progression.domain.decisions import LevelDecided
+from services.progression.domain.learner import LearnerState
+from services.progression.domain.levels import LevelTerms, Shown, level_status, unmet_of
+from services.progression.domain.policy.rule import minutes_later
+from services.progression.domain.support_fold import LEADER, SupportFold
+from services.progression.domain.telling import Teller, Told
+
+Terms = Callable[[str], LevelTerms]
+"""The terms of the level that a competency lies in."""
+REVIEW_DAYS = 20
+"""School days within which a review is to be decided."""
+ESCALATES_AFTER = 5
+"""School days that a sign-off waits before a leader may give it as well."""
+WEAKEST = 3
+
+
+class LevelFold:
+    """One learner's levels; the methods yield what is to be told."""
+
+    def __init__(
+        self,
+        standing: LearnerState,
+        frameworks: dict[str, Framework],
+        terms: Terms,
+        teller: Teller,
+        support: SupportFold,
+    ) -> None:
+        self._standing = standing
+        self._frameworks = frameworks
+        self._terms = terms
+        self._teller = teller
+        self._support = support
+
+    def settle(self, at: str) -> Iterator[Told]:
+        """Yield the levels that no undo has kept from being complete until an instant."""
+        for level in [level for level, until in self._standing.settling.items() if until <= at]:
+            framework = self._frameworks.get(framework_of_level(level))
+            if framework is not None and level in framework.levels:
+                yield from self.level(framework, level, settled=True)
+            self._standing.settling.pop(level, None)
+
+    def decide(self, framework: Framework, event: LevelDecided) -> Iterator[Told]:
+        standing, level = self._standing, event.level
+        by = {"role": event.role, "ref": event.author}
+        unmet = list(self._unmet(framework, level))
+        match event.kind:
+            case "sign_off" if may_sign_off(standing, level, self._terms(framework.levels[level][0]).role, event.role):
+                standing.signed[level] = self._teller.trigger.time
+                yield from self.level(framework, level)
+            case "withhold":
+                yield self._teller.tell(
+                    "level.withheld", framework, level, event.reason, missing=unmet,
+                    smallest_change=unmet[0] if unmet else None, decided_by=by, appeal_to=event.appeal_to or None,
+                    review_at=event.review_at,
+                )  # fmt: skip
+            case "lift" if level in standing.signed and level not in standing.advanced:
+                del standing.signed[level]
+                standing.settling.pop(level, None)
+                yield from self.level(framework, level)
+            case "withdraw" | "lift" if level in standing.advanced:
+                told = self._teller.tell(
+                    "level.withdrawn", framework, level, event.reason, by=by, original=standing.advanced[level]
+                )
+                standing.taken_back[level] = told.id
+                del standing.advanced[level]
+                standing.signed.pop(level, None)
+                standing.reviews.pop(level, None)
+                yield told
+            case "reinstate" if level in standing.taken_back:
+                told = self._teller.tell(
+                    "level.reinstated", framework, level, event.reason, by=by, original=standing.taken_back[level]
+                )
+                standing.advanced[level] = told.id
+                del standing.taken_back[level]
+                yield told
+            case "place":
+                yield from self._support.over(level, "ready_not_placed")
+                gaps = (*event.not_yet, *event.unknown)
+                if gaps:
+                    standing.gaps[level] = gaps
+                    yield self._teller.tell(
+                        "level.placed_with_gaps", framework, level, event.reason, not_yet=list(event.not_yet),
+                        unknown=list(event.unknown), checks=list(gaps[:3]),
+                    )  # fmt: skip
+            case "choose":
+                yield from self._support.over(level, "ready_not_placed")
+                yield self._teller.tell(
+                    "goal.chosen", framework, level, event.reason, by=by, options_seen=list(event.options)
+                )
+
+    def level(self, framework: Framework, level: str, *, settled: bool = False, lost: bool = False) -> Iterator[Told]:
+        """Yield what happened to a level whose competencies, decisions or time have changed; `lost` one of them."""
+        standing, terms = self._standing, self._terms(framework.levels[level][0])
+        unmet = self._unmet(framework, level)
+        status = level_status(unmet, terms.role, signed=level in standing.signed, advanced=level in standing.advanced)
+        if status != "eligible_pending_sign_off":
+            standing.awaiting.pop(level, None)
+            yield from self._support.over(level, "sign_off")
+        if status == "advanced":
+            yield from self._hold(framework, level, unmet, lost)
+        elif status == "not_eligible":
+            standing.settling.pop(level, None)
+        elif status == "eligible_pending_sign_off":
+            yield from self._request(framework, level, terms)
+        elif terms.settle_min and not settled:
+            standing.settling.setdefault(level, minutes_later(self._teller.trigger.time, terms.settle_min))
+        elif level not in standing.taken_back:
+            yield from self._complete(framework, level)
+
+    def _request(self, framework: Framework, level: str, terms: LevelTerms) -> Iterator[Told]:
+        """Let a level wait for its sign-off; it is asked for once."""
+        standing, now, role = self._standing, self._teller.trigger.time, terms.role
+        escalate_at = terms.days_later(now, ESCALATES_AFTER) if role != LEADER else ""
+        standing.awaiting.setdefault(level, (role, now, escalate_at))
+        self._support.wait(level, "sign_off")
+        if level not in standing.requested:
+            yield self._ask_for_sign_off(framework, level, [role], escalate_at)
+
+    def escalate(self, at: str) -> Iterator[Told]:
+        """Ask a leader as well for the sign-offs that have waited long enough, by the breaks that are known by now."""
+        standing = self._standing
+        for scope, (role, since, escalate_at) in list(standing.awaiting.items()):
+            if not escalate_at or escalate_at > at:
+                continue
+            framework = self._frameworks.get(framework_of_level(scope))
+            members = framework.levels.get(scope) if framework is not None else None
+            late = self._terms(members[0] if members else scope).days_later(since, ESCALATES_AFTER)
+            standing.awaiting[scope] = (role, since, late if late > at else "")
+            if framework is not None and members and late <= at:
+                first = standing.requested.get(scope)
+                yield self._ask_for_sign_off(framework, scope, [role, LEADER], "", replaces=first)
+
+    def _ask_for_sign_off(
+        self, framework: Framework, level: str, roles: list[str], escalate_at: str, **members: Any
+    ) -> Told:
+        standing = self._standing
+        weak = [c for c in framework.levels[level] if c in standing.due or not standing.shows(c)]
+        told = self._teller.tell(
+            "level.sign_off_requested", framework, level, approver_roles=roles, escalate_at=escalate_at or None,
+            weakest=weak[:WEAKEST], **members,
+        )  # fmt: skip
+        standing.requested[level] = told.id
+        return told
+
+    def _hold(self, framework: Framework, level: str, unmet: tuple[str, ...], lost: bool) -> Iterator[Told]:
+        """Ask for a review where a correction took what an advancement stood on; close it once it is back."""
+        standing = self._standing
+        if not unmet:
+            standing.reviews.pop(level, None)
+        elif (
+            lost
+            and level not in standing.reviews
+            and self._teller.trigger.cause not in ("policy", "framework", "clock")
+        ):
+            terms = self._terms(framework.levels[level][0])
+            told = self._teller.tell(
+                "level.review_required", framework, level, missing=list(unmet),
+                owner=terms.role or "teacher", decide_by=terms.days_later(self._teller.trigger.time, REVIEW_DAYS),
+            )  # fmt: skip
+            standing.reviews[level] = told.id
+            yield told
+
+    def _complete(self, framework: Framework, level: str) -> Iterator[Told]:
+        standing, members = self._standing, framework.levels[level]
+        following = next_levels(level, framework)
+        when = [standing.satisfied[member] for member in members if member in standing.satisfied]
+        signed = standing.signed.get(level)
+        told = self._teller.tell(
+            "level.advanced", framework, level, credit=None, next=following,
+            gaps=[member for member in members if member not in standing.satisfied],
+            effective_at=max((*when, *((signed,) if signed else ())), default=self._teller.trigger.time),
+        )  # fmt: skip
+        standing.advanced[level], standing.reached[level] = told.id, told.data["effective_at"]
+        standing.settling.pop(level, None)
+        yield told
+        yield from self._support.over(level, "ready_not_placed")
+        for other in following:
+            if other not in standing.ready and other not in standing.advanced:
+                ready = self._teller.tell(
+                    "level.ready", framework, other, options=[other], waiting_since=self._teller.trigger.time
+                )
+                standing.ready[other] = ready.id
+                self._support.wait(other, "ready_not_placed")
+                yield ready
+
+    def close_gap(self, framework: Framework, competency: str) -> Iterator[Told]:
+        standing = self._standing
+        for level, gaps in list(standing.gaps.items()):
+            left = tuple(code for code in gaps if code != competency)
+            if left == gaps:
+                continue
+            standing.gaps[level] = left
+            if not left:
+                del standing.gaps[level]
+                if level in framework.levels:
+                    yield self._teller.tell("level.gaps_cleared", framework, level)
+
+    def _unmet(self, framework: Framework, level: str) -> tuple[str, ...]:
+        members = framework.levels[level]
+        power = {member for member in members if framework.by_id[member].power}
+        shown = Shown(self._standing.satisfied, self._standing.opened)
+        return unmet_of(self._terms(members[0]).require, framework.id, members, power, shown)
+
+    def levels_with(self, framework: Framework, competency: str, own: str) -> list[str]:
+        """Return the levels that a competency may decide: its own, and where rules name competencies, all of the framework."""
+        require = self._terms(competency).require
+        if require is not None and (require.all or require.any or require.k_of or require.electives):
+            return list(framework.levels)
+        return [own] if own in framework.levels else []
+
+
+def may_sign_off(standing: LearnerState, level: str, asked: str, role: str) -> bool:
+    """Tell whether a role may sign a level off: the one that the rule asks for, and once it has escalated a leader."""
+    escalated = level in standing.awaiting and not standing.awaiting[level][2]
+    return not asked or role == asked or (role == LEADER and escalated)
+
+
+def framework_of_level(level: str) -> str:
+    """Return the framework id of a level id."""
+    return level.partition("#")[0]
+
+
+def next_levels(level: str, framework: Framework) -> list[str]:
+    """Return the level that follows in the same subject, in the order of the continuum."""
+    subject = framework.by_id[framework.levels[level][0]].subject
+    line = [other for other, members in framework.levels.items() if framework.by_id[members[0]].subject == subject]
+    place = line.index(level) + 1
+    return line[place : place + 1]

@@ -1,0 +1,99 @@
+"""What a level asks for, and what of it is unmet: a function of the competencies that a learner has satisfied or opened."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from services.progression.domain.policy.requirements import Group, Require, Supporting, Tier
+from services.progression.domain.policy.support import Support
+from shared.school_calendar import school_days_later
+
+LevelStatus = Literal["not_eligible", "eligible_pending_sign_off", "complete", "advanced"]
+
+
+class LevelTerms(NamedTuple):
+    """
+    What decides a level: its requirement (None: all of its competencies), who signs it off, minutes it settles, and the
+    breaks and time zone by which the days are counted that people have, and when a wait asks for support.
+    """
+
+    require: Require | None = None
+    role: str = ""
+    settle_min: int = 0
+    breaks: str = ""
+    time_zone: str = ""
+    support: Support | None = None
+
+    def days_later(self, instant: str, days: int) -> str:
+        """Return the instant so many school days later."""
+        return school_days_later(instant, days, self.breaks, self.time_zone or "UTC")
+
+
+class Shown(NamedTuple):
+    """What a learner has: on the record, credited or presumed; and besides, what the provisional path has opened."""
+
+    satisfied: Collection[str]
+    opened: Collection[str] = ()
+
+    def has(self, competency: str, at: Tier) -> bool:
+        """Tell whether a competency is satisfied at a tier or above."""
+        return competency in self.satisfied or (at == "provisional" and competency in self.opened)
+
+
+def unmet_of(
+    require: Require | None, framework: str, members: Sequence[str], power: Collection[str], shown: Shown
+) -> tuple[str, ...]:
+    """
+    Return what a level still asks for, in the order of the rule: competency ids, and choices in words.
+
+    `members` are the level's competencies, `power` those of them that are power standards. A code without a framework is of the
+    level's own.
+    """
+    if require is None:
+        return tuple(member for member in members if not shown.has(member, "mastered"))
+    return tuple(dict.fromkeys(_unmet(require, framework, members, power, shown)))
+
+
+def level_status(unmet: Collection[str], role: str, *, signed: bool, advanced: bool) -> LevelStatus:
+    """Return where a learner stands with a level; one that was advanced stays so. `role` signs it off, empty for nobody."""
+    if advanced:
+        return "advanced"
+    if unmet:
+        return "not_eligible"
+    return "eligible_pending_sign_off" if role and not signed else "complete"
+
+
+def named_by(require: Require) -> frozenset[str]:
+    """Return the codes that a requirement names."""
+    choices = (*require.k_of, *require.electives)
+    return frozenset((*require.all, *require.any, *(code for choice in choices for code in choice.of)))
+
+
+def _unmet(
+    require: Require, framework: str, members: Sequence[str], power: Collection[str], shown: Shown
+) -> Iterator[str]:
+    if require.power is not None:
+        tier = require.power
+        yield from (member for member in members if member in power and not shown.has(member, tier))
+    if require.supporting is not None:
+        yield from _share(require.supporting, [member for member in members if member not in power], shown)
+    yield from (code for code in _full(require.all, framework) if not shown.has(code, "mastered"))
+    choices = [Group(k=1, of=require.any)] if require.any else []
+    for choice in (*choices, *require.k_of, *require.electives):
+        of = tuple(dict.fromkeys(_full(choice.of, framework)))
+        left = [code for code in of if not shown.has(code, choice.at)]
+        lack = choice.k - (len(of) - len(left))
+        if lack > 0:
+            yield f"{lack} more of {', '.join(left)}" + (f" ({choice.group})" if choice.group else "")
+
+
+def _share(rule: Supporting, members: Sequence[str], shown: Shown) -> Iterator[str]:
+    """Yield in words how many supporting standards are lacking; a share rounds up."""
+    need = -int(-rule.share * len(members) // 1)
+    left = [member for member in members if not shown.has(member, rule.at)]
+    lack = need - (len(members) - len(left))
+    if lack > 0:
+        yield f"{lack} more of {', '.join(left)}"
+
+
+def _full(codes: Iterable[str], framework: str) -> Iterator[str]:
+    return (code if ":" in code or not framework else f"{framework}:{code}" for code in codes)

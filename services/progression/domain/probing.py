@@ -1,0 +1,187 @@
+"""What more evidence would do: tried on the fold itself, so that it cannot differ from it."""
+
+import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from services.progression.domain.mastery import add, replay
+from services.progression.domain.methods import Both
+from services.progression.domain.policy.rule import Rule, Track
+from services.progression.domain.standing import status_of
+from services.progression.domain.states import Decided, KeyState, Piece
+from services.progression.domain.sufficiency import enough, lacks
+from shared.contracts import Score, Status
+
+PROBES_MAX = 12
+"""More pieces than that are no small change."""
+MARKS_MAX = 20
+MORE_THAN_ASKED = 60
+"""Pieces beyond those that a policy counts up that a method without a count, such as a probability, is given to rise."""
+NOON = "2026-01-01T12:00:00.000000Z"
+"""Where a probe begins that follows on nothing."""
+SPACINGS_H = (24.0, 3.0)
+
+
+class Probe(NamedTuple):
+    """Pieces that were tried: how many, at which value, and what they had to be besides."""
+
+    pieces: int
+    value: float
+    other_activity: bool
+    other_day: bool
+    gives: Status
+
+
+def pieces_to_meet(rule: Rule, number: int) -> int | None:
+    """Return how many pieces of perfect work of all sorts meet a track, None where no number up to `pieces_tried` does."""
+    most = pieces_tried(rule, number)
+    spacings = (*SPACINGS_H, rule.gap_s / 3600) if rule.gap_s else SPACINGS_H
+    found = [_meets_after(rule, number, most, hours) for hours in spacings]
+    return min((pieces for pieces in found if pieces is not None), default=None)
+
+
+def pieces_tried(rule: Rule, number: int) -> int:
+    """Return how many pieces are more than a track that can be met at all would need."""
+    track = rule.tracks[number]
+    parts = (track.method.first, track.method.second) if isinstance(track.method, Both) else (track.method,)
+    asked = [getattr(part, name, 0) for part in parts for name in ("n", "k", "min_n", "window_")]
+    counts = sum(count for count in asked if isinstance(count, int))
+    return 2 * track.need.min_evidence + track.need.min_items + 2 * counts + MORE_THAN_ASKED
+
+
+def perfect_piece(rule: Rule, number: int, place: int, hours: float, value: float | None = None) -> Piece:
+    """
+    Return the `place`-th piece of work that has everything that a policy can ask for; they follow each other by `hours`.
+
+    `value` is on the policy's scale, the highest there is where none is given.
+    """
+    start = f"{rule.since}T12:00:00.000000Z" if rule.since else NOON
+    worth = top_of(rule) if value is None else value
+    return _piece(rule, rule.tracks[number], place, worth, later(start, place * hours), f"probe-{place}")
+
+
+def _meets_after(rule: Rule, number: int, most: int, hours: float) -> int | None:
+    state, work = KeyState(), []
+    for count in range(1, most + 1):
+        piece = perfect_piece(rule, number, count - 1, hours)
+        if rule.steps:
+            add(state, piece, rule)
+        else:
+            work.append(piece)
+            # What looks back over a window is replayed: beyond the first pieces, only once.
+            if MORE_THAN_ASKED < count < most:
+                continue
+            state = replay(KeyState(), work, rule, "")
+        if state.methods and enough(state, rule.tracks[number]) and rule.tracks[number].passes(state.methods[number]):
+            return count
+    return None
+
+
+def smallest_change(pieces: Sequence[Piece], rule: Rule, decisions: Iterable[Decided] = ()) -> Probe | None:
+    """
+    Return the least further evidence that changes the status for the better, or, of what is on the record, for the worse.
+
+    Fewest pieces first, then the fewest demands on them, then the lowest value. None where `PROBES_MAX` pieces change nothing.
+    """
+    held = tuple(decisions)
+    state = replay(KeyState(), pieces, rule, "", held)
+    now = status_of(state, rule)
+    wanted = _GOALS.get(now, ("mastered",))
+    worse = now in ("mastered", "presumed")
+    start = max(state.last[0] if state.last is not None else NOON, state.crossed_at or "")
+    values = _values(rule, worse)
+    for count in range(1, PROBES_MAX + 1):
+        for other_activity, other_day in _demands(rule, pieces):
+            for value in values:
+                more = list(_more(rule, state, pieces, count, value, start, other_activity, other_day))
+                gives = status_of(replay(KeyState(), [*pieces, *more], rule, "", held), rule)
+                if gives in wanted:
+                    return Probe(count, value, other_activity, other_day, gives)
+                # Where the extreme value does nothing, no other does.
+                if value == values[0]:
+                    best = list(_more(rule, state, pieces, count, values[-1], start, other_activity, other_day))
+                    if status_of(replay(KeyState(), [*pieces, *best], rule, "", held), rule) not in wanted:
+                        break
+    return None
+
+
+_GOALS: dict[Status, tuple[Status, ...]] = {
+    "no_evidence": ("provisional", "mastered"),
+    "insufficient_evidence": ("provisional", "mastered"),
+    "not_yet": ("provisional", "mastered"),
+    "provisional": ("mastered",),
+    "credited": ("mastered",),
+    "mastered": ("reverify_due",),
+    "reverify_due": ("mastered",),
+    "presumed": ("no_evidence", "insufficient_evidence", "not_yet"),
+}
+
+
+def _demands(rule: Rule, pieces: Sequence[Piece]) -> Iterator[tuple[bool, bool]]:
+    """Yield (another activity, another day), the least demanding first; what would be a retake comes last."""
+    again = bool(pieces) and rule.reassess == "append" and rule.collapse == "none"
+    if again:
+        yield False, False
+    yield True, False
+    if again:
+        yield False, True
+    yield True, True
+
+
+def _values(rule: Rule, worse: bool) -> list[float]:
+    """Return the marks to try, from the least to the most extreme."""
+    scale = rule.policy.scale
+    top, bottom = top_of(rule), rule.bottom
+    marks = {rule.cut, top, bottom}
+    if scale is not None and scale.step is not None and (top - bottom) / scale.step <= MARKS_MAX:
+        count = round((top - bottom) / scale.step)
+        marks |= {round(bottom + number * scale.step, 6) for number in range(count + 1)}
+    ranked = sorted(mark for mark in marks if bottom <= mark <= top)
+    return ranked[::-1] if worse else ranked
+
+
+def _more(
+    rule: Rule,
+    state: KeyState,
+    pieces: Sequence[Piece],
+    count: int,
+    value: float,
+    start: str,
+    other_activity: bool,
+    other_day: bool,
+) -> Iterator[Piece]:
+    last = max(pieces, key=lambda piece: piece.order, default=None)
+    track = max(rule.tracks, key=lambda each: len(lacks(state, each)))
+    for place in range(1, count + 1):
+        at = later(start, 24 * place if other_day else place / 3600)
+        activity = f"probe-{place}" if other_activity or last is None else last.activity
+        yield _piece(rule, track, len(pieces) + place, value, at, activity)
+
+
+def _piece(rule: Rule, track: Track, place: int, value: float, at: str, activity: str) -> Piece:
+    items = getattr(track.method, "items", None)
+    if isinstance(items, dict) and items:
+        activity = list(items)[place % len(items)]
+    return Piece(
+        (at, 1, "probe", f"probe-{place:06}"),
+        f"probe-{place}",
+        activity,
+        Score(level=value) if rule.policy.scale is not None else Score(raw=value, max=1.0),
+        assisted=False,
+        kind=track.kinds[place % len(track.kinds)] if track.kinds else None,
+        items=max(rule.min_items, 1) if rule.min_items or track.items else None,
+        dok=4 if rule.levels else None,
+        assessor=f"assessor-{place}",
+        judged=True,
+    )
+
+
+def top_of(rule: Rule) -> float:
+    """Return the highest value there is."""
+    return rule.policy.scale.max if rule.policy.scale is not None else 1.0
+
+
+def later(instant: str, hours: float) -> str:
+    """Return the instant so many hours later, in the form that events have."""
+    moved = datetime.datetime.fromisoformat(instant) + datetime.timedelta(hours=hours)
+    return moved.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,163 @@
+"""The rules in force: policies, frameworks and settings as a shard's activations put them into force, one after the other."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from services.progression.domain.curriculum import Framework, framework_of
+from services.progression.domain.curriculum.crosswalks import Crosswalk, Links, links, plan
+from services.progression.domain.policy import Policy
+from services.progression.domain.states import KeyState
+from services.progression.domain.telling import Cause, Trigger
+from shared.contracts import Competency
+
+Mode = Literal["grandfathered", "forward_only", "retroactive"]
+"""
+How a policy comes into force: for all but what is on the record, for what has no evidence yet, or for everything.
+
+The last takes back what is on the record and not shown by it, in a batch that a second person approved.
+"""
+
+
+class Activation(NamedTuple):
+    """A policy, framework or settings put into force at a journal position; `no` counts them in a tenant and shard."""
+
+    no: int
+    trigger: Trigger
+    framework: str = ""
+    """The framework it is for; empty is every framework."""
+    policy: Policy | None = None
+    graph: Framework | None = None
+    time_zone: str = ""
+    """Empty where no setting is activated."""
+    breaks: str = ""
+    mode: Mode = "grandfathered"
+
+
+def cause_of(activated: Mapping[str, Any]) -> Cause:
+    """Return as what an activation's data causes something: a policy, a framework or a setting."""
+    return "policy" if activated.get("policy") else "framework" if activated.get("framework") else "setting"
+
+
+class Closed(NamedTuple):
+    """A term that was closed, at a position of the shard's journal."""
+
+    term: str
+    closed_at: str
+    pos: int
+
+
+class Pin(NamedTuple):
+    """What a key is decided by: the policy's hash, and what the rule depends on besides."""
+
+    policy: str = ""
+    time_zone: str = ""
+    dok: int = 0
+    """The competency's own depth of knowledge, where the policy asks for it."""
+    breaks: str = ""
+    """Where the policy ages."""
+
+
+@dataclasses.dataclass(slots=True)
+class Rules:
+    """What is in force for a tenant in one shard, and how it came to be."""
+
+    activations: list[Activation] = dataclasses.field(default_factory=list)
+    frameworks: list[dict[str, Framework]] = dataclasses.field(default_factory=lambda: [{}])
+    """The framework versions in force after each activation, by id; the last is now."""
+    zones: list[str] = dataclasses.field(default_factory=lambda: [""])
+    """The time zone after each activation, empty for UTC."""
+    breaks: list[str] = dataclasses.field(default_factory=lambda: [""])
+    swept: int = 0
+    """All keys of the tenant have been refolded up to this activation."""
+    closed: list[Closed] = dataclasses.field(default_factory=list)
+    """The terms that are closed, in order; what is told for an input behind one may amend it."""
+    _pins: dict[tuple[str, int], Pin] = dataclasses.field(default_factory=dict)
+    _links: dict[int, Links] = dataclasses.field(default_factory=dict)
+
+    @property
+    def no(self) -> int:
+        """The number of the latest activation."""
+        return len(self.activations)
+
+    def new_state(self, competency: str) -> KeyState:
+        """Return the state of a key without evidence, pinned to what is in force."""
+        policy, time_zone, dok, breaks = self.pin_at(competency, self.no)
+        return KeyState(policy=policy, time_zone=time_zone, dok=dok, breaks=breaks)
+
+    def pin_at(self, competency: str, no: int) -> Pin:
+        """Return what decides a competency after activation `no`."""
+        known = self._pins.get((competency, no))
+        if known is None:
+            policy = self.policy_at(competency, no)
+            entry = self._entry(competency, no)
+            dok = entry.dok if policy is not None and policy.asks_dok and entry is not None else None
+            breaks = self.breaks[no] if policy is not None and policy.ages else ""
+            zone = self.zones[no] if policy is not None and (policy.knows_days or policy.ages) else ""
+            digest = policy.hash if policy is not None else ""
+            known = self._pins[competency, no] = Pin(digest, zone, dok or 0, breaks)
+        return known
+
+    def pin_of(self, state: KeyState, competency: str, no: int) -> Pin:
+        """Return what decides a key that has begun: a policy for what begins later leaves it where it was."""
+        pin = self.pin_at(competency, no)
+        source = self._source_at(competency, no)
+        if source is not None and source.mode == "forward_only":
+            return pin._replace(policy=state.policy)
+        return pin
+
+    def policy_at(self, competency: str, no: int) -> Policy | None:
+        """Return the policy in force for a competency after activation `no`, None where there is none."""
+        source = self._source_at(competency, no)
+        return source.policy if source is not None else None
+
+    def _source_at(self, competency: str, no: int) -> Activation | None:
+        """
+        Return the activation whose policy is in force for a competency after activation `no`.
+
+        Of those that fit, the one whose selector says most; then one for its framework before one for all; then the latest.
+        """
+        framework, entry = framework_of(competency), self._entry(competency, no)
+        found: Activation | None = None
+        best = (-1, False)
+        for activation in reversed(self.activations[:no]):
+            policy = activation.policy
+            if policy is None or activation.framework not in ("", framework):
+                continue
+            if policy.applies_to is not None and not policy.applies_to.fits(competency, entry):
+                continue
+            rank = (policy.applies_to.says if policy.applies_to is not None else 0, bool(activation.framework))
+            if rank > best:
+                found, best = activation, rank
+        return found
+
+    def links_at(self, no: int) -> Links:
+        """Return what credits what after activation `no`: crosswalks in force, and codes renamed by any version up to it."""
+        versions = [activation for activation in self.activations[:no] if activation.graph is not None]
+        last = versions[-1].no if versions else 0
+        if last not in self._links:
+            renamed = [edge for version in versions for edge in self._renamed(version)]
+            self._links[last] = links(list(self.frameworks[last].values()), renamed)
+        return self._links[last]
+
+    def _renamed(self, version: Activation) -> list[Crosswalk]:
+        assert version.graph is not None
+        before = self.frameworks[version.no - 1].get(version.graph.id)
+        moved = plan(before, version.graph).moved if before is not None else ()
+        return [edge for edge in moved if edge.type == "renamed"]
+
+    def closed_before(self, pos: int) -> list[Closed]:
+        """Return the terms that were closed before a position of the journal."""
+        return [term for term in self.closed if term.pos < pos] if self.closed else []
+
+    def activate(self, activation: Activation) -> None:
+        """Put an activation into force."""
+        self.activations.append(activation)
+        graph = activation.graph
+        self.frameworks.append(self.frameworks[-1] | ({graph.id: graph} if graph is not None else {}))
+        self.zones.append(activation.time_zone or self.zones[-1])
+        self.breaks.append(activation.breaks if activation.time_zone else self.breaks[-1])
+
+    def _entry(self, competency: str, no: int) -> Competency | None:
+        framework = self.frameworks[no].get(framework_of(competency))
+        return framework.by_id.get(competency) if framework is not None else None

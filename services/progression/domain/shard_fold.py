@@ -1,0 +1,278 @@
+"""
+The fold of one shard, pure: inputs in journal order become states, journal rows and what is to be told.
+
+No I/O, clock or random ids here. The caller loads what the inputs touch (the inputs' keys, `needs_evidence`, learners), gives the
+inputs in order, and writes the outcome in one transaction. A learner whose input raises is set apart: nothing of this
+batch is kept for that learner but the journal, and the others go on.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+import msgspec
+
+from services.progression.domain.advancement import LevelStep, Review, fold_changes
+from services.progression.domain.changes import Changes
+from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided, SupportDecided
+from services.progression.domain.describing import describe
+from services.progression.domain.entry import Entry
+from services.progression.domain.evidence_rules import mark
+from services.progression.domain.inputs import Input, Key, Learner, valid_pieces
+from services.progression.domain.learner import LearnerState
+from services.progression.domain.mastery import Order, Piece, add, replay, stands_alone
+from services.progression.domain.policy import Policy, Rule
+from services.progression.domain.rules import Activation, Rules
+from services.progression.domain.standing import (
+    Standing,
+    awaited_role,
+    deadline_of,
+    is_due,
+    needs_of,
+    standing_of,
+    status_was,
+    unshown_part,
+)
+from services.progression.domain.states import in_force
+from services.progression.domain.telling import Told
+from shared.contracts import MasteryUpdated
+from shared.handed_in import WorkUngraded
+
+
+class ShardFold:
+    """
+    One batch of one shard being folded. `entries` and `learners` hold what was loaded and are changed in place.
+
+    Outcome: `touched` keys, `changes` in order, `told` public events, `blocked` learners with the reason.
+    """
+
+    def __init__(
+        self,
+        entries: dict[Key, Entry],
+        rules: dict[str, Rules],
+        policies: dict[str, Policy],
+    ) -> None:
+        self.entries = entries
+        self.rules = rules
+        self.policies = policies
+        self.touched: dict[Key, None] = {}
+        self.blocked: dict[Learner, str] = {}
+        self.decided: list[tuple[str, str, CompetencyDecided]] = []
+        """(tenant, id, decision): what follows for other competencies, to be folded next; filled by `tell`."""
+        self.changes = Changes(entries, rules, policies)
+        # An attribute, because every input asks for it.
+        self._rule = self.changes.rule
+
+    def needs_evidence(self, inputs: Iterable[Input]) -> set[Key]:
+        """Return the keys whose history must be loaded: an input sorts before one folded, joins another, or changes validity."""
+        needed: set[Key] = set()
+        last: dict[Key, Order] = {}
+        marks: set[tuple[Key, bytes]] = set()
+        for item in inputs:
+            piece = item.piece
+            for key in item.keys:
+                entry = self.entries.get(key)
+                if entry is not None and entry.evidence is not None:
+                    continue
+                before = last.get(key) or (entry.state.last if entry is not None else None)
+                is_newest = piece is not None and (before is None or piece.order > before)
+                if piece is not None and is_newest and self._alone(key, entry, piece, marks):
+                    last[key] = piece.order
+                else:
+                    needed.add(key)
+        return needed
+
+    def _alone(self, key: Key, entry: Entry | None, piece: Piece, marks: set[tuple[Key, bytes]]) -> bool:
+        """Tell whether a piece stands alone after the state and what comes before it in the batch (`marks`)."""
+        state = entry.state if entry is not None else self.rules[key[0]].new_state(key[2])
+        rule = self._rule(state)
+        if rule is None or rule.plain:
+            return True
+        own = (key, mark(piece))
+        again = own in marks
+        marks.add(own)
+        return not again and stands_alone(rule, state, piece)
+
+    def fold_run(self, inputs: Sequence[Input], start: int, end: int) -> int:
+        """
+        Fold `inputs[start:end]` in order, up to one that lacks a history; return the index of the next to be folded.
+
+        Then `needs_evidence` of the rest names what the caller is to load.
+        """
+        for index in range(start, end):
+            if not self._fold(inputs[index]):
+                return index
+        return end
+
+    def fold(self, item: Input) -> None:
+        """Fold one evidence event whose histories are loaded where they matter; a learner whose event raises is blocked."""
+        if not self._fold(item):
+            raise AssertionError("the caller loads what needs_evidence names")
+
+    def absorb(self, item: Input) -> None:
+        """Take an input into the loaded histories of its keys without folding it: what it did is in the states."""
+        for key in item.keys:
+            self.entries[key].absorb(key[2], item)
+
+    def _fold(self, item: Input) -> bool:
+        """Fold an input; False, and nothing is done, where it lacks a history."""
+        if self.blocked and item.learner in self.blocked:
+            return True
+        keys = item.keys
+        try:
+            if len(keys) == 1 and item.cause != "clock":
+                return self._fold_key(keys[0], item)
+            if self.needs_evidence((item,)):
+                return False
+            for key in keys:
+                self._fold_key(key, item)
+            if isinstance(item.event, LevelDecided | SupportDecided | ClockTicked | WorkUngraded):
+                self.changes.noted.append(
+                    LevelStep(*item.learner, item.trigger, self.rules[item.learner[0]].no, item.event)
+                )
+        except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
+            self.blocked[item.learner] = f"{type(error).__name__}: {error}"[:500]
+        return True
+
+    def _fold_key(self, key: Key, item: Input) -> bool:
+        """Fold an input into one key; False, and nothing is done, where it lacks the key's history."""
+        entry = self.entries.get(key)
+        if entry is None:
+            rules = self.rules[key[0]]
+            entry = Entry(rules.new_state(key[2]), rules.no)
+        state, piece = entry.state, item.piece
+        rule = self._rule(state)
+        last = state.last
+        one_step = (
+            piece is not None
+            and (last is None or piece.order > last)
+            and (rule is None or rule.plain or entry.alone(rule, piece))
+        )
+        if entry.evidence is not None:
+            entry.absorb(key[2], item)
+        elif not one_step:
+            return False
+        elif last is None:
+            self.entries[key] = entry
+        self.touched[key] = None
+        if not one_step or state.decided:
+            self._fold_with_standing(key, entry, rule, item, one_step)
+            return True
+        crossed = state.crossed_at
+        # The status before is needed only where the standing changes: keep what it follows from.
+        before, was_due = None, False
+        supports = rule is not None and rule.support is not None
+        needed = needs_of(state, rule) if supports else ""
+        if crossed is None:
+            before = unshown_part(state)
+        elif rule is not None and rule.watches:
+            was_due = is_due(state, rule)
+        assert piece is not None
+        add(state, piece, rule)
+        if before is not None:
+            if (
+                state.crossed_at is not None
+                or (state.met and state.met != before[-1])
+                or (supports and needs_of(state, rule) != needed)
+            ):
+                was = status_was(before, rule)
+                awaited = awaited_role(before[-1], rule) if was == "provisional" else ""
+                self.changes.note(key, Standing(was, None, None, awaits=awaited, needs=needed), item)
+        elif state.crossed_at != crossed or (rule is not None and rule.watches):
+            self.changes.note(key, Standing("reverify_due" if was_due else "mastered", crossed, crossed), item)
+        return True
+
+    def _fold_with_standing(self, key: Key, entry: Entry, rule: Rule | None, item: Input, one_step: bool) -> None:
+        """Fold what is more than a step, or where a person has decided: the whole standing before against that after."""
+        state, event = entry.state, item.event
+        before, crossed = standing_of(state, rule), state.crossed_at
+        if one_step and item.piece is not None:
+            add(state, item.piece, rule)
+        else:
+            assert entry.evidence is not None
+            if isinstance(event, CompetencyDecided):
+                state.decided = in_force((*state.decided, event.decided(item.id, item.time)))
+            elif isinstance(event, ClockTicked):
+                state.clock = max(state.clock, event.at)
+            entry.state = replay(state, valid_pieces(entry.evidence), rule, state.policy)
+        self.changes.note(key, before, item, crossed=crossed)
+
+    def refold_learner(self, learner: Learner, keys: Iterable[Key]) -> None:
+        """
+        Bring all keys of a learner up to the rules in force, activation by activation.
+
+        What is on the record stays under the policy it was shown by, unless the activation is retroactive, but for the
+        breaks in which it does not age; everything else is computed anew under the new one. `keys` are all keys of the
+        learner, with their evidence loaded.
+        """
+        tenant = learner[0]
+        rules = self.rules[tenant]
+        known = sorted(keys)
+        try:
+            oldest = min((self.entries[key].rules_no for key in known), default=rules.no)
+            for activation in rules.activations[oldest:]:
+                self._refold_for(activation, rules, [k for k in known if self.entries[k].rules_no < activation.no])
+                if activation.graph is not None:
+                    self.changes.noted.append(Review(*learner, activation.trigger, activation.no, activation.graph))
+        except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
+            self.blocked[learner] = f"{type(error).__name__}: {error}"[:500]
+
+    def _refold_for(self, activation: Activation, rules: Rules, keys: list[Key]) -> None:
+        for key in keys:
+            entry = self.entries[key]
+            entry.rules_no = activation.no
+            self.touched[key] = None
+            state = entry.state
+            pin = rules.pin_of(state, key[2], activation.no)
+            rule, breaks = self._rule(state), rules.breaks[activation.no]
+            if state.crossed_at is not None and activation.mode != "retroactive":
+                if rule is None or not rule.reverify_days or state.breaks == breaks:
+                    continue
+                before = standing_of(state, rule)
+                state.breaks = breaks
+            elif pin == (state.policy, state.time_zone, state.dok, state.breaks):
+                continue
+            else:
+                before = standing_of(state, rule)
+                assert entry.evidence is not None, "the caller loads the evidence of a learner to be refolded"
+                pinned = msgspec.structs.replace(state, **pin._asdict())
+                entry.state = replay(pinned, valid_pieces(entry.evidence), self._rule(pinned), pin.policy)
+            self.changes.note(key, before, activation)
+
+    def tell(self, learners: dict[Learner, LearnerState]) -> list[Told]:
+        """
+        Fold the changes into the learners' standings; return every public event, competencies before levels.
+
+        Of a learner whose changes raise nothing is told; its standing in `learners` is then to be dropped.
+        """
+        told: list[Told] = []
+        for (learner, _), group in groupby(self.changes.noted, lambda c: ((c.tenant, c.learner), c.trigger)):
+            if learner in self.blocked:
+                continue
+            try:
+                events, decided = fold_changes(list(group), self.rules[learner[0]], learners[learner])
+            except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
+                self.blocked[learner] = f"{type(error).__name__}: {error}"[:500]
+                continue
+            told += events
+            self.decided += [(learner[0], *each) for each in decided]
+        if self.blocked:
+            self.decided = [each for each in self.decided if (each[0], each[2].learner) not in self.blocked]
+            told = [event for event in told if (event.tenant, event.learner) not in self.blocked]
+        return told
+
+    def describe_touched(self) -> dict[Key, MasteryUpdated]:
+        """Return the state events of the touched keys, to be asked for before `tell`; a learner whose key raises is blocked."""
+        described = {}
+        for key in self.touched:
+            try:
+                described[key] = describe(key, self.entries[key].state, self.policies)
+            except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
+                self.blocked[key[:2]] = f"{type(error).__name__}: {error}"[:500]
+        return described
+
+    def deadline_of(self, key: Key) -> str | None:
+        """Return the next instant at which time alone changes a key's status."""
+        state = self.entries[key].state
+        rule = self._rule(state)
+        ages = rule is not None and rule.reverify_days
+        return deadline_of(state, rule) if ages or state.decided else None

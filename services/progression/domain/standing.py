@@ -1,0 +1,269 @@
+"""
+The standing of one competency: its status, and what happened to it.
+
+Newer evidence never takes mastery off the record, it makes it due for a re-check. Time enters as an argument only.
+Precedence: an override, what was shown, credit, a path towards it, what is presumed, and last what is still missing.
+"""
+
+from typing import Literal, NamedTuple, TypeAlias
+
+from services.progression.domain.policy import Policy
+from services.progression.domain.policy.rule import Rule
+from services.progression.domain.states import Decided, KeyState, Tally, latest
+from services.progression.domain.sufficiency import enough, lacks
+from services.progression.domain.work import WorkCause, cause_of
+from shared.contracts import Status
+from shared.school_calendar import school_days_later
+
+Transition = Literal[
+    "provisional", "mastered", "credited", "reinstated", "withdrawn", "reverify_due", "reverified", "override_contested",
+    "moved",
+]  # fmt: skip
+ON_RECORD: tuple[Status, ...] = ("mastered", "reverify_due")
+"""Statuses in which mastery is on the record and satisfies prerequisites."""
+UnshownPart: TypeAlias = tuple[int, int, int, tuple[str, ...], int, Tally | None, tuple[str, ...]]
+CONTESTED_BY = 2
+"""Newer pieces in a row that disagree with an override before its author is asked."""
+
+
+def rule_of(policy: Policy | None, state: KeyState) -> Rule | None:
+    """Return the compiled policy that decides a state, with what is pinned besides."""
+    if policy is None:
+        return None
+    if not state.time_zone and not state.dok and not state.breaks:
+        return policy.rule
+    return policy.rule_in(state.time_zone or "UTC", state.dok or None, state.breaks)
+
+
+class Standing(NamedTuple):
+    """
+    What is told of and built upon: when mastery was shown, None where it is not on the record; when prerequisites and level
+    rules were satisfied (by credit and placement too); whether newer evidence disagrees with an override; the role whose
+    sign-off alone is missing; and why the work asks for support, if it does.
+    """
+
+    status: Status
+    shown_at: str | None
+    satisfied_at: str | None
+    contested: bool = False
+    awaits: str = ""
+    needs: WorkCause = ""
+
+
+def standing_of(state: KeyState, rule: Rule | None) -> Standing:
+    """Return the standing that a state has under its pinned policy, aged to its last tick."""
+    status = status_of(state, rule)
+    awaits = awaited_role(state.met, rule) if status == "provisional" else ""
+    needs = needs_of(state, rule)
+    if not state.decided:
+        shown = state.crossed_at if status in ON_RECORD else None
+        return Standing(status, shown, shown, awaits=awaits, needs=needs)
+    shown = shown_at(state, status)
+    other = latest(state.decided, {"credited": "credit", "presumed": "presume"}.get(status, ""))
+    satisfied = shown or (other.at if other is not None else None)
+    return Standing(status, shown, satisfied, is_contested(state), awaits, needs)
+
+
+def needs_of(state: KeyState, rule: Rule | None) -> WorkCause:
+    """Return why the work asks for support under the policy; empty where it does not."""
+    return cause_of(state, rule) if rule is not None and rule.support is not None else ""
+
+
+def shown_at(state: KeyState, status: Status) -> str | None:
+    """Return when the mastery on the record was shown, or set by hand; None where none is on the record."""
+    override = latest(state.decided, "override") if state.decided else None
+    by_hand = override is not None and override.status == "mastered"
+    if status in ON_RECORD or (status == "overridden" and by_hand):
+        return state.crossed_at or (override.at if override is not None else None)
+    return None
+
+
+def status_of(state: KeyState, rule: Rule | None, at: str | None = None) -> Status:
+    """Return the status under a pinned policy; `at` is the instant it is asked for, else the key's last tick."""
+    at = at or state.clock or None
+    override = latest(state.decided, "override") if state.decided else None
+    if override is not None:
+        if not is_over(override, at):
+            return "overridden"
+        if override.status == "mastered" and state.crossed_at is None:
+            return "reverify_due"
+    if state.crossed_at is not None:
+        assert rule is not None
+        return "reverify_due" if is_due(state, rule, at) else "mastered"
+    if state.decided and latest(state.decided, "credit") is not None:
+        return "credited"
+    if state.decided and not is_open(state) and not state.low and latest(state.decided, "presume") is not None:
+        return "presumed"
+    return status_unshown(state.pieces, is_sufficient(state, rule), is_open(state))
+
+
+def status_unshown(pieces: int, sufficient: bool, is_open: bool = False) -> Status:
+    """Return the status of what is not on the record; `is_open` where a path is met that waits for confirmation."""
+    if is_open:
+        return "provisional"
+    if pieces == 0:
+        return "no_evidence"
+    return "not_yet" if sufficient else "insufficient_evidence"
+
+
+def unshown_part(state: KeyState) -> UnshownPart:
+    """Return what the status of something not on the record follows from, as it is now; for `status_was`."""
+    return state.pieces, state.count, state.halves, state.activities, state.occasions, state.tally, state.met
+
+
+def status_was(part: UnshownPart, rule: Rule | None) -> Status:
+    """Return the status that followed from what `unshown_part` had kept."""
+    pieces, count, halves, activities, occasions, tally, met = part
+    state = KeyState(count=count, halves=halves, activities=activities, occasions=occasions, tally=tally, met=met)
+    return status_unshown(pieces, is_sufficient(state, rule), is_open(state))
+
+
+def is_open(state: KeyState) -> bool:
+    """Tell whether the provisional path was met, or a path that only a sign-off is missing from."""
+    return any(state.met)
+
+
+def awaited_role(met: tuple[str, ...], rule: Rule | None) -> str:
+    """Return the role whose sign-off alone is missing from a path; empty where there is none. `met` is that of the state."""
+    if rule is None or not met:
+        return ""
+    return next((route.role for route in rule.routes if route.role and met[route.track]), "")
+
+
+def opened_at(state: KeyState) -> str | None:
+    """Return when the first path was met."""
+    return min((at for at in state.met if at), default=None)
+
+
+def is_over(decision: Decided, at: str | None) -> bool:
+    """Tell whether a decision has expired at an instant."""
+    return decision.until is not None and at is not None and at >= decision.until
+
+
+def is_contested(state: KeyState) -> bool:
+    """Tell whether newer evidence disagrees with the override in force."""
+    return state.doubts >= CONTESTED_BY
+
+
+def is_due(state: KeyState, rule: Rule, at: str | None = None) -> bool:
+    """Tell whether what is on the record is due for a re-check: by its value, newer evidence, or age at an instant."""
+    if rule.follows and not any(_holds(state, rule, route.track) for route in rule.routes):
+        return True
+    if rule.below is not None and state.run_below >= rule.below_last:
+        return True
+    at = at or state.clock
+    due = due_at(state, rule) if at else None
+    return due is not None and at >= due
+
+
+def deadline_of(state: KeyState, rule: Rule | None) -> str | None:
+    """Return the next instant at which time alone changes the status; None where none is known."""
+    override = latest(state.decided, "override") if state.decided else None
+    due = due_at(state, rule) if rule is not None else None
+    coming = (due, override.until if override is not None else None)
+    return min((at for at in coming if at is not None and at > state.clock), default=None)
+
+
+def due_at(state: KeyState, rule: Rule) -> str | None:
+    """Return when what is on the record falls due by age in school days; None where it never does."""
+    if not rule.reverify_days or state.crossed_at is None:
+        return None
+    check = latest(state.decided, "check")
+    fresh = max(state.fresh_at or state.crossed_at, check.at if check is not None else "")
+    return school_days_later(fresh, rule.reverify_days, rule.breaks, rule.time_zone)
+
+
+def is_sufficient(state: KeyState, rule: Rule | None) -> bool:
+    """Tell whether enough was seen for any path's score to decide; `missing_of` names what is not."""
+    return rule is not None and any(enough(state, track) for track in rule.tracks)
+
+
+def score_of(state: KeyState, rule: Rule | None) -> float | None:
+    """Return the running score of the first path to mastery, None before the first counted piece."""
+    if rule is None or not state.count:
+        return None
+    return rule.tracks[rule.scored].score(state.methods[rule.scored])
+
+
+def missing_of(state: KeyState, rule: Rule | None) -> tuple[str, ...]:
+    """Name what is missing, in words: towards the provisional path where that is not met, else towards mastery."""
+    if rule is None:
+        return ("a policy that applies to this competency",)
+    if rule.provisional and not is_open(state):
+        return _wanting(state, rule, 0)
+    ways = []
+    for route in rule.routes:
+        is_met = bool(state.met) and bool(state.met[route.track])
+        wanting = () if is_met else _wanting(state, rule, route.track)
+        ways.append((*wanting, f"a sign-off by a {route.role.replace('_', ' ')}") if route.role else wanting)
+    return ways[0] if len(ways) == 1 else (", or ".join(" and ".join(way) for way in ways),)
+
+
+def transitions(before: Standing, after: Standing, state: KeyState) -> list[Transition]:
+    """
+    Return what happened to the standing, in the order to be told.
+
+    Only a change of what lies under the crossing, or a person, takes mastery off the record. The same crossing back again is
+    reinstated with its date; another one is shown anew. The provisional path is told once. `moved` changes when something
+    was shown or satisfied, who is to sign it off, or whether the work asks for support: not told by itself.
+    """
+    found: list[Transition] = []
+    was, now = before.shown_at is not None, after.shown_at is not None
+    if (was and not now) or (before.status == "credited" and after.satisfied_at is None):
+        found.append("withdrawn")
+    elif now and not was:
+        found.append("reinstated" if state.lost_crossing and state.lost_crossing == state.crossed_at else "mastered")
+        if after.status == "reverify_due":
+            found.append("reverify_due")
+    elif now and before.status != after.status and "reverify_due" in (before.status, after.status):
+        found.append("reverify_due" if after.status == "reverify_due" else "reverified")
+    if after.status == "credited" and before.status != "credited":
+        found.append("credited")
+    if after.status == "provisional" and not state.opened:
+        found.append("provisional")
+    if after.contested and not before.contested:
+        found.append("override_contested")
+    moved = before[1:3] != after[1:3] or before[4:] != after[4:]
+    return found or (["moved"] if moved else [])
+
+
+def explain(state: KeyState, rule: Rule | None, status: Status, missing: tuple[str, ...]) -> str:
+    """Say in one sentence why the status is what it is; `missing` is what `missing_of` names."""
+    if status == "no_evidence":
+        return "No valid evidence is on record."
+    if status == "insufficient_evidence":
+        return f"Still needed: {', '.join(missing)}."
+    if status in ("overridden", "credited", "presumed"):
+        return _EXPLAINED[status]
+    if status == "reverify_due" and state.crossed_at is None:
+        return "A decision by hand has expired and asks for a re-check."
+    assert rule is not None
+    policy = rule.policy.id
+    if status == "not_yet":
+        return f"{state.count} pieces of evidence; the rule of policy {policy} is not met yet."
+    if status == "provisional":
+        return f"Provisional since {(opened_at(state) or '')[:10]}; for mastery: {'; '.join(missing)}."
+    assert state.crossed_at is not None
+    shown = f"Shown on {state.crossed_at[:10]} by the rule of policy {policy}"
+    return f"{shown}; newer evidence asks for a re-check." if status == "reverify_due" else f"{shown}."
+
+
+_EXPLAINED = {
+    "overridden": "Set by hand, whatever the evidence says.",
+    "credited": "Credited for what was shown elsewhere.",
+    "presumed": "Presumed from the level the learner was placed in, until evidence speaks.",
+}
+
+
+def _holds(state: KeyState, rule: Rule, number: int) -> bool:
+    track = rule.tracks[number]
+    return enough(state, track) and track.passes(state.methods[number])
+
+
+def _wanting(state: KeyState, rule: Rule, number: int) -> tuple[str, ...]:
+    """Return what a track that is not met wants: evidence, and once that suffices, that its rule be met."""
+    track = rule.tracks[number]
+    found = lacks(state, track)
+    if found:
+        return tuple(lack.text for lack in found)
+    return (track.words,)

@@ -1,0 +1,174 @@
+"""
+Support instead of "stuck": what happens to it of one learner while one input is folded.
+
+A suggestion is a prompt to an adult with a cause, an owner and a date, told on a restricted topic, and never a label. Its cause
+lies on the side of learning (`work.cause_of`), or on that of the school where adults are the wait. It clears itself, and ends
+with the school year. Nothing is compared with other learners.
+"""
+
+import datetime
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from services.progression.domain.curriculum import Framework, framework_of
+from services.progression.domain.decisions import SupportDecided
+from services.progression.domain.learner import LearnerState, Suggestion, Wait
+from services.progression.domain.levels import LevelTerms
+from services.progression.domain.policy.phrases import phrases
+from services.progression.domain.policy.support import Support
+from services.progression.domain.telling import Cause, Teller, Told, is_level
+from services.progression.domain.transitions import Change
+from services.progression.domain.work import school_year
+from shared.school_calendar import local_day, midnight_after, school_days_between
+
+WAITS: dict[Wait, str] = {"sign_off": "sign_off_waits", "ready_not_placed": "ready_and_waiting"}
+"""The cause that each wait for adults is."""
+UNGRADED = "ungraded"
+"""The cause that handed-in work is which waits for a grade: of all pieces of it that speak to a competency together."""
+LEADER = "school_leader"
+"""Who is asked where a school lets wait."""
+OUTCOMES: dict[Cause, str] = {
+    "evidence": "progress", "retraction": "corrected", "correction": "corrected", "decision": "decided",
+    "clock": "year_ended", "policy": "rules_changed", "framework": "rules_changed", "setting": "rules_changed",
+}  # fmt: skip
+"""What a suggestion came to, by what closed it."""
+
+
+class SupportFold:
+    """One learner's suggestions; the methods yield what is to be told."""
+
+    def __init__(
+        self,
+        standing: LearnerState,
+        frameworks: dict[str, Framework],
+        terms: Callable[[str], LevelTerms],
+        teller: Teller,
+    ) -> None:
+        self._standing = standing
+        self._frameworks = frameworks
+        self._terms = terms
+        self._teller = teller
+
+    def work(self, change: Change) -> Iterator[Told]:
+        """Yield what a change of a learner's work on a competency asks for, and what it clears."""
+        before, after = change.before.needs, change.after.needs
+        if before == after:
+            return
+        if before:
+            yield from self.close(change.competency, before, OUTCOMES[self._teller.trigger.cause])
+        work, policy = change.state.work, change.policy
+        if not after or work is None or policy is None or policy.support is None:
+            return
+        scores = {code: score for code, score in change.scores.items() if self._standing.since(code) is None}
+        yield from self.suggest(
+            change.competency, "learning", after, policy.support.owner, policy.support,
+            year=work.year, weakest=weakest_of(scores), tried=tuple(dict.fromkeys(work.tried)),
+        )  # fmt: skip
+
+    def wait(self, scope: str, wait: Wait) -> None:
+        """Note that a learner waits for adults from now on; where the rule asks for support, it is due after some days."""
+        standing, since = self._standing, self._teller.trigger.time
+        due = self._due(scope, wait, since)
+        if due and scope not in standing.waits and scope not in standing.support:
+            standing.waits[scope] = (wait, since, due)
+
+    def _due(self, scope: str, wait: Wait, since: str) -> str:
+        """Return when a wait has lasted too long; empty where the rule does not ask."""
+        terms = self._terms_of(scope)
+        if terms.support is None:
+            return ""
+        days = terms.support.waits.sign_off if wait == "sign_off" else terms.support.waits.placement
+        return terms.days_later(since, days) if days is not None else ""
+
+    def over(self, scope: str, wait: Wait) -> Iterator[Told]:
+        """Yield what ends where a wait is over."""
+        if scope in self._standing.waits and self._standing.waits[scope][0] == wait:
+            del self._standing.waits[scope]
+        yield from self.close(scope, WAITS[wait], "done")
+
+    def tick(self, at: str) -> Iterator[Told]:
+        """Yield what is suggested because a wait has lasted too long, and what ends with the school year."""
+        standing = self._standing
+        for scope, (wait, since, due) in list(standing.waits.items()):
+            if due > at:
+                continue
+            del standing.waits[scope]
+            support, later = self._terms_of(scope).support, self._due(scope, wait, since)
+            if later > at:
+                # Breaks were set meanwhile.
+                standing.waits[scope] = (wait, since, later)
+            elif later and support is not None:
+                yield from self.suggest(scope, "school", WAITS[wait], LEADER, support, since=since)
+        for scope, open_ in list(standing.support.items()):
+            if open_.ends <= at:
+                yield from self.close(scope, open_.cause, "year_ended")
+
+    def decide(self, event: SupportDecided) -> Iterator[Told]:
+        """Yield what a person closes."""
+        open_ = self._standing.support.get(event.scope)
+        if open_ is not None:
+            by = {"role": event.role, "ref": event.author}
+            yield from self.close(event.scope, open_.cause, event.outcome, reason=event.reason, by=by)
+
+    def suggest(
+        self, scope: str, side: str, cause: str, owner: str, support: Support, *, year: str = "", since: str = "",
+        weakest: str | None = None, tried: tuple[str, ...] = (),
+    ) -> Iterator[Told]:  # fmt: skip
+        """Tell a suggestion, unless there is one, or it is about work (`year`) of a school year that is over."""
+        framework, terms, now = self._framework_of(scope), self._terms_of(scope), self._teller.trigger.time
+        zone = terms.time_zone or "UTC"
+        ends = school_year(local_day(now, zone).isoformat(), support.year_ends)
+        if framework is None or scope in self._standing.support or (year and year != ends):
+            return
+        respond_by = local_day(terms.days_later(now, support.respond_days), zone).isoformat()
+        told = self._teller.tell(
+            "support.suggested", framework, scope, phrases("en")(f"support.{cause}"), side=side, need=cause, owner=owner,
+            respond_by=respond_by, waiting_since=since or None, weakest_prerequisite=weakest, tried=list(tried),
+        )  # fmt: skip
+        self._standing.support[scope] = Suggestion(
+            told.id, side, cause, owner, now, respond_by, midnight_after(datetime.date.fromisoformat(ends), zone),
+            weakest, tried,
+        )  # fmt: skip
+        yield told
+
+    def close(self, scope: str, cause: str, outcome: str, **more: Any) -> Iterator[Told]:
+        """Tell that a suggestion is over, where there is one of this cause."""
+        open_ = self._standing.support.get(scope)
+        if open_ is None or open_.cause != cause:
+            return
+        del self._standing.support[scope]
+        framework, terms = self._framework_of(scope), self._terms_of(scope)
+        if framework is None:
+            return
+        zone = terms.time_zone or "UTC"
+        since, until = (local_day(at, zone) for at in (open_.since, self._teller.trigger.time))
+        yield self._teller.tell(
+            "support.closed", framework, scope, outcome=outcome, replaces=open_.id,
+            days=school_days_between(since, until, terms.breaks), **more,
+        )  # fmt: skip
+
+    def _framework_of(self, scope: str) -> Framework | None:
+        """Return the framework of a scope that it still has."""
+        if is_level(scope):
+            framework = self._frameworks.get(scope.partition("#")[0])
+            return framework if framework is not None and scope in framework.levels else None
+        return self._frameworks.get(framework_of(scope))
+
+    def _terms_of(self, scope: str) -> LevelTerms:
+        framework = self._framework_of(scope)
+        if not is_level(scope):
+            return self._terms(scope)
+        return self._terms(framework.levels[scope][0]) if framework is not None else LevelTerms()
+
+
+def weakest_of(prerequisites: Mapping[str, float | None]) -> str | None:
+    """Return the prerequisite with the lowest score; what has no evidence comes after what has, since unknown is no gap."""
+    return min(
+        prerequisites, key=lambda code: (prerequisites[code] is None, prerequisites[code] or 0.0, code), default=None
+    )
+
+
+def next_due(standing: LearnerState) -> list[str]:
+    """Return the instants at which a wait has lasted too long, or a suggestion or handed-in work ends with its year."""
+    found = [due for _, _, due in standing.waits.values()] + [open_.ends for open_ in standing.support.values()]
+    return found + [at for work in standing.ungraded.values() for at in (work.due, work.ends) if at]

@@ -1,0 +1,151 @@
+"""What is told of a learner: public events with the members that `shared.public_events` declares, and ids that a re-run gives."""
+
+from typing import Any, Literal, NamedTuple
+
+from services.progression.domain.curriculum import Framework
+from shared.shards import stable_id
+
+Cause = Literal["evidence", "retraction", "correction", "decision", "clock", "policy", "framework", "setting"]
+SUPPORT = "attain.support."
+"""How the types begin that are told on a restricted topic alone."""
+SEQ_STEP = 64
+"""Far more than the events that one input can cause for one scope."""
+
+
+class Trigger(NamedTuple):
+    """
+    The input that caused something: its id, where it lies in the journal, when it was recorded, and what it is.
+
+    `batch` names the recalculation that it is the cause of; empty for none.
+    """
+
+    id: str
+    pos: int
+    time: str
+    cause: Cause
+    batch: str = ""
+
+
+class Told(NamedTuple):
+    """A public event: its id, type, learner, time and data; `seq` is put in by `numbered`."""
+
+    id: str
+    type: str
+    tenant: str
+    learner: str
+    time: str
+    data: dict[str, Any]
+
+
+WHY: dict[str, str] = {
+    "competency.ready": "All direct prerequisites are on the record, credited or presumed.",
+    "level.ready": "The level before it is complete.",
+    "level.sign_off_requested": "Everything that the rule computes is complete.",
+    "level.advanced": "Everything that the level asks for is met.",
+    "level.review_required": "A correction removed what the advancement stood on; nothing changes until a person decides.",
+    "level.withheld": "It was asked for and refused.",
+    "level.withdrawn": "A person took the advancement back.",
+    "level.reinstated": "The decision that took it back was undone.",
+    "level.placed_with_gaps": "The learner was placed beyond what is shown.",
+    "level.gaps_cleared": "What was not shown at the placement is shown now.",
+    "goal.chosen": "The learner chose it.",
+    "support.closed": "What had asked for it is over.",
+}
+"""What an event says of itself where nobody gave a reason; those of transitions have their own."""
+
+
+def seq_of(trigger: Trigger, index: int = 0) -> int:
+    """Return the sequence number of the index-th thing told of a scope at a journal position."""
+    return trigger.pos * SEQ_STEP + index
+
+
+def numbered(told: list[Told], trigger: Trigger) -> list[Told]:
+    """Put the sequence numbers into what one input told of one learner: they rise per scope."""
+    counts: dict[str, int] = {}
+    for event in told:
+        scope = event.data["scope"]["id"]
+        event.data["seq"] = seq_of(trigger, counts.get(scope, 0))
+        counts[scope] = counts.get(scope, 0) + 1
+    return told
+
+
+def event_id(tenant: str, learner: str, kind: str, scope: str, policy_hash: str, trigger: Trigger) -> str:
+    """Return the id of an event: the same input under the same policy gives the same id on every run."""
+    return stable_id(tenant, learner, kind, scope, policy_hash, trigger.id)
+
+
+def common(learner: str, scope: dict[str, Any], trigger: Trigger) -> dict[str, Any]:
+    """Return the members that every event has."""
+    return {
+        "learner": {"id": learner, "refs": []},
+        "scope": scope,
+        "seq": 0,
+        "decided_at": trigger.time,
+        "cause": {"kind": trigger.cause, "id": trigger.id},
+        "mode": "live",
+        **({"batch": trigger.batch} if trigger.batch else {}),
+    }
+
+
+def competency_scope(competency: str, frameworks: dict[str, Framework]) -> dict[str, Any]:
+    """Return the scope of an event on a competency."""
+    framework_id, _, code = competency.partition(":")
+    framework = frameworks.get(framework_id)
+    entry = framework.by_id.get(competency) if framework is not None else None
+    return {
+        "kind": "competency",
+        "framework": framework_id,
+        "framework_version": framework.version if framework is not None else None,
+        "id": competency,
+        "code": code,
+        "title": entry.title if entry is not None else code,
+        "subject": entry.subject if entry is not None else None,
+        "ordinal": entry.ordinal if entry is not None else None,
+        "power": entry.power if entry is not None else False,
+        "external": [],
+    }
+
+
+def level_scope(level: str, framework: Framework) -> dict[str, Any]:
+    """Return the scope of an event on a level."""
+    first = framework.by_id[framework.levels[level][0]]
+    return {
+        "kind": "level",
+        "framework": framework.id,
+        "framework_version": framework.version,
+        "id": level,
+        "code": first.level,
+        "title": f"{first.subject or framework.title}, level {first.level}",
+        "subject": first.subject,
+        "ordinal": first.ordinal,
+        "power": False,
+        "external": [],
+    }
+
+
+def is_level(scope: str) -> bool:
+    """Tell whether a scope is a level (`<framework>#...`) and no competency (`<framework>:...`)."""
+    return "#" in scope.partition(":")[0]
+
+
+class Teller(NamedTuple):
+    """Tells what follows for a learner from one input, besides the transitions of competencies."""
+
+    tenant: str
+    learner: str
+    trigger: Trigger
+
+    def tell(self, kind: str, framework: Framework, scope: str, reason: str = "", **members: Any) -> Told:
+        """Return an event of a kind, such as `level.advanced`, on a competency or level of a framework."""
+        described = (
+            level_scope(scope, framework) if is_level(scope) else competency_scope(scope, {framework.id: framework})
+        )
+        type = f"attain.{kind}.v1"
+        told_id = event_id(self.tenant, self.learner, type, scope, framework.version, self.trigger)
+        data = {
+            **common(self.learner, described, self.trigger),
+            "effective_at": self.trigger.time,
+            "reason": {"code": kind.partition(".")[2], "text": reason or WHY[kind]},
+            **members,
+        }
+        return Told(told_id, type, self.tenant, self.learner, self.trigger.time, data)

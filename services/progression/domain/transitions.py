@@ -1,0 +1,148 @@
+"""A transition of one competency's standing, and the public event that tells it."""
+
+from typing import Any, NamedTuple
+
+from services.progression.domain.curriculum import Framework
+from services.progression.domain.decisions import CompetencyDecided
+from services.progression.domain.policy import Policy, Rule
+from services.progression.domain.standing import Standing, Transition, due_at, missing_of, opened_at, rule_of
+from services.progression.domain.states import KeyState, latest
+from services.progression.domain.telling import Told, Trigger, common, competency_scope, event_id
+from shared.shards import stable_id
+
+REASONS: dict[str, str] = {
+    "provisional": "The provisional path of the policy is met; it opens what follows.",
+    "mastered": "The rule of the policy is met.",
+    "credited": "Shown elsewhere, and credited.",
+    "reinstated": "What had undone this mastery was itself undone.",
+    "withdrawn": "Evidence under this mastery is no longer valid or has been preceded by other evidence.",
+    "reverify_due": "It asks for a re-check; it stays on the record.",
+    "reverified": "Newer evidence confirms it again.",
+    "override_contested": "Newer evidence disagrees with what was set by hand.",
+}
+POLICY_REASONS: dict[str, str] = {
+    "withdrawn": "The policy that was adopted for what is on the record too is not met.",
+    "reinstated": "The policy that had undone this mastery was itself replaced.",
+}
+
+
+class Change(NamedTuple):
+    """A transition of one competency's standing, ready to be told."""
+
+    tenant: str
+    learner: str
+    trigger: Trigger
+    rules_no: int
+    """The activation whose rules it was decided by."""
+    competency: str
+    transition: Transition
+    before: Standing
+    after: Standing
+    state: KeyState
+    policy: Policy | None
+    replaces: str
+    decision: CompetencyDecided | None
+    scores: dict[str, float | None] = {}  # noqa: RUF012 - never changed where it is the default
+    """Scores of its prerequisites at that input, None without evidence; where the work begins to ask for support."""
+
+    @property
+    def rule(self) -> Rule | None:
+        """The compiled policy that decided it."""
+        return rule_of(self.policy, self.state)
+
+    @property
+    def policy_hash(self) -> str:
+        """The hash of the pinned policy, empty where there is none."""
+        return self.policy.hash if self.policy is not None else ""
+
+
+def tell(change: Change, frameworks: dict[str, Framework]) -> Told:
+    """Return the public event of a transition of a competency (any but `moved`)."""
+    kind = f"attain.competency.{change.transition}.v1"
+    state, trigger = change.state, change.trigger
+    decision = change.decision
+    reasons = POLICY_REASONS if trigger.cause == "policy" else {}
+    text = reasons.get(change.transition, REASONS[change.transition])
+    if decision is not None and decision.reason:
+        text = decision.reason
+    data = {
+        **common(change.learner, competency_scope(change.competency, frameworks), change.trigger),
+        "before": change.before.status,
+        "after": change.after.status,
+        "effective_at": change.after.satisfied_at or opened_at(state) or trigger.time,
+        "basis": basis_of(change),
+        "policy": policy_of(change),
+        "reason": {"code": change.transition, "text": text},
+        "replaces": change.replaces or None,
+        **_particulars(change),
+    }
+    told_id = event_id(change.tenant, change.learner, kind, change.competency, change.policy_hash, trigger)
+    return Told(told_id, kind, change.tenant, change.learner, trigger.time, data)
+
+
+def _particulars(change: Change) -> dict[str, Any]:
+    """Return the members of one type alone."""
+    state, trigger, rule = change.state, change.trigger, change.rule
+    match change.transition:
+        case "provisional":
+            return {"confirms_by": list(missing_of(state, rule))}
+        case "credited":
+            decision = change.decision
+            return {"strength": 1.0, "provenance": decision.provenance if decision is not None else ""}
+        case "reverify_due":
+            return {
+                "why": _why_due(change),
+                "due_by": None,
+                "smallest_check": "one piece of evidence at or above the bar",
+            }
+        case "reverified":
+            return {"by_use": change.decision is not None and change.decision.basis == "evidence"}
+        case "withdrawn":
+            is_removal = trigger.cause in ("retraction", "correction")
+            return {"removed": [trigger.id] if is_removal else [], "levels_affected": []}
+        case "reinstated":
+            return {"original": change.replaces or None}
+        case "override_contested":
+            override = latest(state.decided, "override")
+            by_hand = (
+                {"status": override.status, "by": {"role": override.by, "ref": override.author}} if override else None
+            )
+            return {"override": by_hand, "computed": "mastered" if state.crossed_at is not None else "not_yet"}
+    return {}
+
+
+def _why_due(change: Change) -> str:
+    """Return why a re-check is due: contradiction, age, or the expiry of what was set by hand."""
+    state, rule = change.state, change.rule
+    if state.crossed_at is None:
+        return "expiry"
+    due = due_at(state, rule) if rule is not None else None
+    return "age" if change.trigger.cause == "clock" and due is not None and state.clock >= due else "contradiction"
+
+
+def policy_of(change: Change) -> dict[str, str] | None:
+    """Return the policy version that decided a change, as events name it."""
+    policy = change.policy
+    return {"id": policy.id, "version": policy.version, "hash": policy.hash} if policy is not None else None
+
+
+def basis_of(change: Change) -> dict[str, Any]:
+    """Return on what a change rests, as events tell it."""
+    state = change.state
+    by, kind = None, "evidence"
+    decided = next((d for d in reversed(state.decided) if d.at == change.after.satisfied_at), None)
+    if change.decision is not None:
+        kind = change.decision.basis
+        by = {"role": change.decision.role, "ref": change.decision.author} if change.decision.author else None
+    elif decided is not None:
+        kind, by = decided.basis or decided.kind, {"role": decided.by, "ref": decided.author}
+    return {
+        "kind": kind,
+        "by": by,
+        "pieces": state.count,
+        "occasions": state.occasions,
+        "first_at": state.first_at or None,
+        "last_at": state.last[0] if state.last is not None else None,
+        "evidence_ids": list(state.basis),
+        "digest": stable_id(*state.basis) if state.basis else None,
+    }

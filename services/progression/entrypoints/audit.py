@@ -1,0 +1,65 @@
+"""What the audit reads, of all tenants: every state, and the journal."""
+
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import PlainTextResponse
+
+from services.progression.domain.describing import describe
+from services.progression.domain.journal import in_order
+from services.progression.handlers.memory import unpack_key
+from services.progression.handlers.rules import policies_of
+from services.progression.tables import journals, key_states
+from shared.database import Database
+from shared.web import Caller, Count
+
+EVIDENCE = "attain.evidence."
+"""Inputs of these types stand in the evidence log, and are not repeated in what the audit reads."""
+
+
+def audit_router(database: Database) -> APIRouter:
+    """Return the routes of the audit; all need scope service."""
+    router = APIRouter(tags=["audit"])
+
+    @router.get("/v1/states", response_class=PlainTextResponse)
+    async def states(
+        caller: Caller, after: str = "", limit: Annotated[int, Query(ge=1)] = 5000, tenant: str | None = None
+    ) -> Response:
+        """Every state as NDJSON in (tenant, learner, competency) order; header Attain-Next goes on from here."""
+        caller.require("service")
+        start = [*after.split("\t"), "", "", ""][:3]
+        async with database.connection() as connection:
+            policies = await policies_of(connection, tenant)
+            rows = await key_states.all_states(connection, tenant, (start[0], start[1], start[2]), min(limit, 10_000))
+        lines = []
+        for row in rows:
+            key = (row["tenant"], row["learner"], row["competency"])
+            state = describe(key, unpack_key(row["state"]), policies)
+            lines.append(msgspec.json.encode({"tenant": row["tenant"], **msgspec.to_builtins(state)}))
+        last = "\t".join((rows[-1]["tenant"], rows[-1]["learner"], rows[-1]["competency"])) if rows else ""
+        return Response(b"\n".join(lines), headers={"Attain-Next": last}, media_type="application/x-ndjson")
+
+    @router.get("/v1/journal", response_class=PlainTextResponse)
+    async def journal(
+        caller: Caller,
+        shard: Annotated[int, Query(ge=0, le=1024)],
+        after: Count = 0,
+        limit: Annotated[int, Query(ge=1)] = 10_000,
+    ) -> Response:
+        """The input journal of a shard behind a position, as NDJSON arrays: pos, tenant, learner, competencies, type,
+        input id and position, time, and the body of decisions."""
+        caller.require("service")
+        async with database.connection() as connection:
+            rows = await journals.read_journal(connection, shard, after, min(limit, 50_000))
+        lines = [
+            msgspec.json.encode(
+                [entry.pos, tenant, learner, competencies, entry.type, entry.id, entry.input_pos, entry.time,
+                 None if entry.type.startswith(EVIDENCE) else bytes(entry.data).decode()]
+            )
+            for entry, tenant, learner, competencies in in_order(rows)
+            if entry.pos > after
+        ]  # fmt: skip
+        return Response(b"\n".join(lines), media_type="application/x-ndjson")
+
+    return router

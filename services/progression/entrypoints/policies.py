@@ -1,0 +1,44 @@
+"""Policies by HTTP: put into force, checked, listed."""
+
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Request
+
+from services.progression.handlers.decisions import Decisions
+from services.progression.tables import rulebook
+from shared.database import Database
+from shared.settings import Settings
+from shared.web import Caller, read_body
+
+
+def policies_router(decisions: Decisions, database: Database, settings: Settings) -> APIRouter:
+    """Return the routes on policies."""
+    router = APIRouter(tags=["policies"])
+
+    @router.post("/v1/policies")
+    async def set_policy(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
+        """Put the policy in the body (JSON or YAML) into force; answers when all shards have folded it."""
+        caller.require("policy:write")
+        policy, positions = await decisions.set_policy(caller.tenant, await read_body(request, settings), framework)
+        return {"policy": policy.id, "version": policy.version, "hash": policy.hash, "problems": [],
+                "positions": await decisions.until_folded(positions)}  # fmt: skip
+
+    @router.post("/v1/policies/check")
+    async def check_policy(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
+        """Say what is the matter with the policy in the body, without storing it; an error would be refused."""
+        caller.require("policy:write", "records:read")
+        body = await read_body(request, settings)
+        policy, problems = await decisions.check_policy(caller.tenant, body, framework)
+        return {"policy": policy.id, "version": policy.version, "hash": policy.hash,
+                "problems": [problem._asdict() for problem in problems]}  # fmt: skip
+
+    @router.get("/v1/policies")
+    async def policies(caller: Caller) -> dict[str, Any]:
+        """Every policy version of the tenant."""
+        caller.require("records:read", "policy:write")
+        async with database.connection() as connection:
+            rows = await rulebook.policies_of(connection, caller.tenant)
+        return {"items": [{"hash": digest, "content": msgspec.json.decode(body)} for digest, body in rows]}
+
+    return router

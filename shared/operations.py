@@ -1,0 +1,71 @@
+"""What operators and their tools ask every service: health, metrics, and how far its stages are behind."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from shared.errors import AttainError
+from shared.observability import metrics as measured
+from shared.tenancy import bound_to
+from shared.web import Caller
+
+LAG_TIMEOUT_S = 5.0
+"""Below the ten seconds that Prometheus waits for a scrape."""
+LOOP_PROBE_S = 0.01
+
+
+def operations_router(
+    *,
+    ready: Callable[[], Awaitable[bool]],
+    alive: Callable[[], bool],
+    lag: Callable[[], Awaitable[list[dict[str, Any]]]],
+) -> APIRouter:
+    """Return health, metrics and lag; `alive` is progress of the consumers, not a ping."""
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/livez", response_class=PlainTextResponse)
+    async def livez() -> Response:
+        return PlainTextResponse("ok" if alive() else "no progress", 200 if alive() else 503)
+
+    @router.get("/readyz", response_class=PlainTextResponse)
+    async def readyz() -> Response:
+        is_ready = await ready()
+        return PlainTextResponse("ready" if is_ready else "not ready", 200 if is_ready else 503)
+
+    @router.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        await _measure(lag)
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    @router.get("/v1/lag")
+    async def stages(caller: Caller) -> dict[str, Any]:
+        """How far each stage of this service is behind, in events and seconds."""
+        caller.require("service", "admin")
+        # Of all tenants: stages are not any tenant's.
+        with bound_to(None):
+            return {"stages": await lag()}
+
+    return router
+
+
+async def _measure(lag: Callable[[], Awaitable[list[dict[str, Any]]]]) -> None:
+    """Take what is measured at a scrape only: lag, and how late the event loop is."""
+    loop = asyncio.get_running_loop()
+    due = loop.time() + LOOP_PROBE_S
+    await asyncio.sleep(LOOP_PROBE_S)
+    measured.loop_delay.set(max(0.0, loop.time() - due))
+    try:
+        async with asyncio.timeout(LAG_TIMEOUT_S):
+            stages = await lag()
+    except (AttainError, TimeoutError, OSError):
+        measured.lag_unknown.set(1)
+        return
+    known = [stage for stage in stages if stage["behind_events"] is not None]
+    for stage in known:
+        measured.behind_events.labels(stage=stage["name"]).set(stage["behind_events"])
+        measured.behind_seconds.labels(stage=stage["name"]).set(stage["behind_seconds"] or 0.0)
+    measured.lag_unknown.set(0 if len(known) == len(stages) else 1)
