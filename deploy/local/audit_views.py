@@ -172,9 +172,9 @@ def fold_support(event: Envelope, tables: Tables) -> None:
         }  # fmt: skip
     elif event.type == SUPPORT_CLOSED:
         closed = msgspec.json.decode(event.data, type=SupportClosed)
-        tables["suggestion"][event.tenant, closed.learner.id, closed.replaces] |= {
-            "closed_at": closed.decided_at, "outcome": closed.outcome, "days": closed.days
-        }  # fmt: skip
+        row = tables["suggestion"].get((event.tenant, closed.learner.id, closed.replaces))
+        if row is not None:
+            row |= {"closed_at": closed.decided_at, "outcome": closed.outcome, "days": closed.days}
 
 
 def compare(table: str, computed: Mapping[Any, Any], held: Mapping[Any, Any], findings: "Findings") -> None:

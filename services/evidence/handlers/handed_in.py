@@ -104,14 +104,17 @@ async def graded(
 
     A piece that has to wait itself, for an alignment, is a grade that somebody has given as well.
     """
-    said: dict[tuple[str, str], list[HandIn]] = {source: [] for source in sorted(sources)}
-    for submission, outcome in zip(submissions, decision.outcomes, strict=True) if said else ():
+    if not sources:
+        return []
+    said: dict[tuple[str, str], list[HandIn]] = {}
+    for submission, outcome in zip(submissions, decision.outcomes, strict=True):
         command = submission.command
-        own = said.get((command.tenant, command.content.source))
-        if own is not None and outcome.status in TAKEN_IN and (grade := graded_by(command)) is not None:
-            own.append(grade)
-    held = [(*source, one) for source, some in said.items() for one in newest(some)]
-    return await _told(connection, await handed_in.say(connection, held), {}, shards) if held else []
+        source = command.tenant, command.content.source
+        grade = graded_by(command) if source in sources and outcome.status in TAKEN_IN else None
+        if grade is not None:
+            said.setdefault(source, []).append(grade)
+    held = [(*source, one) for source in sorted(said) for one in newest(said[source])]
+    return await _told(connection, await handed_in.say(connection, held), {}, shards)
 
 
 async def followed(connection: Connection, tenant: str, learners: Sequence[str], shards: int) -> list[Draft]:

@@ -36,6 +36,12 @@ def upgrade() -> None:
     op.create_index("ix_suggestion_v1_closed", "suggestion_v1", ["tenant", "closed_at"])
     op.execute(f"alter table suggestion_v1 owner to {SERVICE_ROLE}")
     op.execute("insert into read_model (name, live) values ('support', 1)")
+    # After a restore logs go on in a higher generation, which a consumer that begins has not to wait for.
+    op.execute(
+        "insert into consumer_shard (consumer, shard, log, generation)"
+        " select 'reporting-support-v1', shard, 'support', generation from consumer_shard where consumer ="
+        " (select 'reporting-advancement-v' || live from read_model where name = 'advancement')"
+    )
 
 
 def downgrade() -> None:
