@@ -166,15 +166,16 @@ def fold_support(event: Envelope, tables: Tables) -> None:
         told = msgspec.json.decode(event.data, type=SupportSuggested)
         key = (event.tenant, told.learner.id, event.id)
         tables["suggestion"][key] = dict(zip(KEYS["suggestion"], key, strict=True)) | {
-            "scope": told.scope.id, "opened_at": told.decided_at, "due_by": told.respond_by, "owner": told.owner,
-            "detail": "\n".join(told.tried), "side": told.side, "cause": told.need, "waiting_since": told.waiting_since,
-            "weakest": told.weakest_prerequisite, "closed_at": None, "outcome": None, "days": None,
+            "opened_at": told.decided_at, "due_by": told.respond_by, "owner": told.owner, "closed_at": None,
+            "outcome": None, "days": None, "scope": told.scope.id, "side": told.side, "cause": told.need,
+            "waiting_since": told.waiting_since, "weakest": told.weakest_prerequisite, "detail": "\n".join(told.tried),
         }  # fmt: skip
     elif event.type == SUPPORT_CLOSED:
         closed = msgspec.json.decode(event.data, type=SupportClosed)
         row = tables["suggestion"].get((event.tenant, closed.learner.id, closed.replaces))
         if row is not None:
-            row |= {"closed_at": closed.decided_at, "outcome": closed.outcome, "days": closed.days}
+            asked = dict.fromkeys(("scope", "side", "cause", "waiting_since", "weakest", "detail"))
+            row |= {"closed_at": closed.decided_at, "outcome": closed.outcome, "days": closed.days} | asked
 
 
 def compare(table: str, computed: Mapping[Any, Any], held: Mapping[Any, Any], findings: "Findings") -> None:

@@ -209,19 +209,20 @@ def _advancement(target: sa.MetaData, version: int) -> dict[str, sa.Table]:
 def _support(target: sa.MetaData, version: int) -> dict[str, sa.Table]:
     suggestion = _table(
         target, "suggestion", version, ("tenant", "learner", "id"),
-        sa.Column("scope", _TEXT, nullable=False),
         sa.Column("opened_at", _TEXT, nullable=False),
         sa.Column("due_by", sa.Text, nullable=False),
         sa.Column("owner", sa.Text, nullable=False),
-        sa.Column("detail", sa.Text, nullable=False),
-        sa.Column("side", sa.Text, nullable=False),
-        sa.Column("cause", sa.Text, nullable=False),
-        sa.Column("waiting_since", sa.Text),
-        sa.Column("weakest", sa.Text),
-        # Null together while it is open; the days are school days.
+        # Null while it is open; the days are school days.
         sa.Column("closed_at", _TEXT),
         sa.Column("outcome", sa.Text),
         sa.Column("days", sa.Integer),
+        # Null once it is closed: how long an answer took is kept, what was asked is not.
+        sa.Column("scope", _TEXT),
+        sa.Column("side", sa.Text),
+        sa.Column("cause", sa.Text),
+        sa.Column("waiting_since", sa.Text),
+        sa.Column("weakest", sa.Text),
+        sa.Column("detail", sa.Text),
     )  # fmt: skip
     sa.Index(
         f"ix_{suggestion.name}_open", suggestion.c.tenant, suggestion.c.opened_at,

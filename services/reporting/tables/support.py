@@ -6,15 +6,18 @@ from services.reporting.tables.read_models import table_name
 from services.reporting.tables.reads import Rows, Snapshot
 from shared.database import Connection, columns
 
-OPEN = (None, None, None)
-"""What of a row is null while a suggestion is open."""
+OPEN = (None,) * 3
+"""When it was closed, with what outcome, after how many days, of a suggestion that is open."""
+FORGOTTEN = (None,) * 6
+"""What was asked, of one that is closed."""
 
 
 async def close(connection: Connection, version: int, closed: Sequence[tuple[str, str, str, str, str, int]]) -> None:
-    """Close suggestions: (tenant, learner, id, closed at, outcome, school days that they were open)."""
+    """Close suggestions, and forget what was asked: (tenant, learner, id, closed at, outcome, school days that it was open)."""
     if closed:
         await connection.execute(
-            f"update {table_name('suggestion', version)} s set closed_at = k.closed_at, outcome = k.outcome, days = k.days"
+            f"update {table_name('suggestion', version)} s set closed_at = k.closed_at, outcome = k.outcome, days = k.days,"
+            "   scope = null, side = null, cause = null, waiting_since = null, weakest = null, detail = null"
             " from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[])"
             "   k (tenant, learner, id, closed_at, outcome, days)"
             " where (s.tenant, s.learner, s.id) = (k.tenant, k.learner, k.id)",
