@@ -24,12 +24,12 @@ from services.progression.domain.inputs import Key, valid_pieces
 from services.progression.domain.mastery import KeyState, replay
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.standing import rule_of
-from shared.contracts import EVIDENCE_RECORDED, MasteryUpdated
+from shared.contracts import EVIDENCE_RECORDED, IDENTITY_ERASED, MasteryUpdated
 from shared.events import Envelope
 from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED
 
-RECALCULATIONS = ("attain.recalculation.started.v1", "attain.recalculation.finished.v1")
-"""They bracket what a policy recomputes, and concern no learner."""
+UNDECIDED = ("attain.recalculation.started.v1", "attain.recalculation.finished.v1", IDENTITY_ERASED)
+"""What the fold does not decide: what brackets a recalculation, and that readers of a log are to forget somebody."""
 SNAPSHOTS = (SNAPSHOT_CLOSED, SNAPSHOT_AMENDED)
 
 
@@ -80,7 +80,7 @@ def _audit_shard(
         for log, head_of in told_heads.items()
         for event in sources.events(sources.progression, log, shard, head_of[shard])
         if (tenant is None or event.tenant == tenant)
-        and event.type not in RECALCULATIONS
+        and event.type not in UNDECIDED
         and not event.type.endswith(EMPTIED)
     ]
     ids = {event.id for event in told}

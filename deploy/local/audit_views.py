@@ -31,6 +31,7 @@ from shared.contracts import (
 )
 from shared.events import Envelope
 from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, SnapshotAmended, SnapshotClosed
+from shared.support_events import SUPPORT_CLOSED, SUPPORT_SUGGESTED, SupportClosed, SupportSuggested
 
 Rows = dict[tuple[Any, ...], dict[str, Any]]
 """The rows of a table by their keys."""
@@ -48,6 +49,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "waiting": ("tenant", "learner", "scope", "queue"),
     "term_snapshot": ("tenant", "learner", "term"),
     "term_amendment": ("tenant", "learner", "term", "position"),
+    "suggestion": ("tenant", "learner", "id"),
 }
 _ROSTER: dict[str, tuple[str, type[msgspec.Struct]]] = {
     ROSTER_SCHOOL: ("school", RosterSchool),
@@ -66,6 +68,7 @@ def audit_read_models(sources: Sources, tenant: str | None, findings: Findings, 
         (sources.evidence, "roster", fold_roster),
         (sources.progression, "curriculum", fold_curriculum),
         (sources.progression, "advancement", fold_advancement),
+        (sources.progression, "support", fold_support),
     ):
         for event in _events(sources, client, log):
             if tenant is None or event.tenant == tenant:
@@ -153,6 +156,24 @@ def _fold_term(event: Envelope, tables: Tables) -> None:
             "before": told.before, "after": told.after, "effective_at": told.effective_at, "decided_at": told.decided_at,
             "cause_kind": told.cause.kind, "cause": told.cause.id, "reason": told.reason.text, "digest": told.digest,
         }  # fmt: skip
+
+
+def fold_support(event: Envelope, tables: Tables) -> None:
+    """Fold an event of the restricted log: what is suggested, and what came of it."""
+    if event.type == SUPPORT_SUGGESTED:
+        told = msgspec.json.decode(event.data, type=SupportSuggested)
+        key = (event.tenant, told.learner.id, event.id)
+        tables["suggestion"][key] = dict(zip(KEYS["suggestion"], key, strict=True)) | {
+            "opened_at": told.decided_at, "due_by": told.respond_by, "owner": told.owner, "closed_at": None,
+            "outcome": None, "days": None, "scope": told.scope.id, "side": told.side, "cause": told.need,
+            "waiting_since": told.waiting_since, "weakest": told.weakest_prerequisite, "detail": "\n".join(told.tried),
+        }  # fmt: skip
+    elif event.type == SUPPORT_CLOSED:
+        closed = msgspec.json.decode(event.data, type=SupportClosed)
+        row = tables["suggestion"].get((event.tenant, closed.learner.id, closed.replaces))
+        if row is not None:
+            asked = dict.fromkeys(("scope", "side", "cause", "waiting_since", "weakest", "detail"))
+            row |= {"closed_at": closed.decided_at, "outcome": closed.outcome, "days": closed.days} | asked
 
 
 def compare(table: str, computed: Mapping[Any, Any], held: Mapping[Any, Any], findings: Findings) -> None:
