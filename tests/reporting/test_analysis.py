@@ -3,9 +3,9 @@
 import random
 
 import pytest
-from scipy import stats
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from services.reporting.domain.growth import growth, theil_sen
 from services.reporting.domain.shares import Share, difference, share
