@@ -242,5 +242,5 @@ def _next_lines(context: Context) -> list[str]:
         f"  {command_name()} class {make_classes()[0].id}{options}     a class by competency, and who needs what",
         f"  {command_name()} ingest FILE --format native{options}     evidence of your own",
         f"  {command_name()} status{options}     what runs, and how far each stage is",
-        f"  {command_name()} down{options}     stop; the data stays",
+        *([] if context.remote else [f"  {command_name()} down{options}     stop; the data stays"]),
     ]
