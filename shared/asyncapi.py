@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from faststream.kafka import KafkaBroker
 from faststream.specification import AsyncAPI
 
-from shared.contracts import EVENTS
+from shared.contracts import EVENTS, IDENTITY_ERASED, IdentityErased
 from shared.event_log import EventLog
 from shared.public_events import ADVANCEMENT_EVENTS
 from shared.snapshots import TERM_CLOSED, TermClosed
@@ -20,7 +20,7 @@ from shared.topics import TOPICS
 DATA = EVENTS | {
     "progression": EVENTS["progression"] | {TERM_CLOSED: TermClosed},
     "advancement": ADVANCEMENT_EVENTS,
-    "support": SUPPORT_EVENTS,
+    "support": SUPPORT_EVENTS | {IDENTITY_ERASED: IdentityErased},
 }
 """The data of every event type that is described, by log."""
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}: events</title>

@@ -38,8 +38,9 @@ class SupportClosed(PublicEvent, frozen=True, kw_only=True):
     by: By | None = None
 
 
+SUPPORT_SUGGESTED, SUPPORT_CLOSED = "attain.support.suggested.v1", "attain.support.closed.v1"
 SUPPORT_EVENTS: dict[str, type[msgspec.Struct]] = {
-    "attain.support.suggested.v1": SupportSuggested,
-    "attain.support.closed.v1": SupportClosed,
+    SUPPORT_SUGGESTED: SupportSuggested,
+    SUPPORT_CLOSED: SupportClosed,
 }
 """The data of those on the restricted topic."""

@@ -6,17 +6,16 @@ memory with the pure domain alone. The final value of every key is also replayed
 incremental fold is checked against the definition.
 """
 
-import dataclasses
 import hashlib
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
 from deploy.local.audit_erasures import look_for_erased
+from deploy.local.audit_findings import Findings
 from deploy.local.audit_journal import EMPTIED, Documents, fold_journal
-from deploy.local.audit_sources import Sources, State
+from deploy.local.audit_sources import Journalled, Sources, State
 from deploy.local.audit_terms import audit_terms
 from deploy.local.audit_views import audit_read_models
 from services.progression.domain.describing import describe
@@ -25,48 +24,17 @@ from services.progression.domain.inputs import Key, valid_pieces
 from services.progression.domain.mastery import KeyState, replay
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.standing import rule_of
-from shared.contracts import EVIDENCE_RECORDED, MasteryUpdated
+from shared.contracts import EVIDENCE_RECORDED, IDENTITY_ERASED, MasteryUpdated
 from shared.events import Envelope
 from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED
 
-RECALCULATIONS = ("attain.recalculation.started.v1", "attain.recalculation.finished.v1")
-"""They bracket what a policy recomputes, and concern no learner."""
+UNDECIDED = ("attain.recalculation.started.v1", "attain.recalculation.finished.v1", IDENTITY_ERASED)
+"""What the fold does not decide: what brackets a recalculation, and that readers of a log are to forget somebody."""
 SNAPSHOTS = (SNAPSHOT_CLOSED, SNAPSHOT_AMENDED)
 
 
 class _Digest(msgspec.Struct):
     digest: str
-
-
-@dataclasses.dataclass
-class Findings:
-    """What the audit counted; everything but `evidence` and `erased` is to be zero."""
-
-    evidence: int = 0
-    lost: int = 0
-    duplicated: int = 0
-    mismatched_states: int = 0
-    mismatched_read_models: int = 0
-    missing_events: int = 0
-    extra_events: int = 0
-    erased: int = 0
-    """Learners who are forgotten; nothing of them is to be found."""
-    erased_found: int = 0
-    state_digest: str = ""
-    examples: list[str] = dataclasses.field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is lost, doubled or different."""
-        return not any(
-            (self.lost, self.duplicated, self.mismatched_states, self.mismatched_read_models, self.missing_events,
-             self.extra_events, self.erased_found)
-        )  # fmt: skip
-
-    def note(self, text: str) -> None:
-        """Keep the first few faults in words."""
-        if len(self.examples) < 20:
-            self.examples.append(text)
 
 
 def audit(sources: Sources, tenant: str | None, say: Callable[[str], None]) -> Findings:
@@ -112,7 +80,7 @@ def _audit_shard(
         for log, head_of in told_heads.items()
         for event in sources.events(sources.progression, log, shard, head_of[shard])
         if (tenant is None or event.tenant == tenant)
-        and event.type not in RECALCULATIONS
+        and event.type not in UNDECIDED
         and not event.type.endswith(EMPTIED)
     ]
     ids = {event.id for event in told}
@@ -133,32 +101,32 @@ def _audit_shard(
     computed |= _values(fold, documents, findings)
 
 
-def _identities(journal: list[list[Any]], events: dict[int, Envelope], tenant: str | None) -> set[str]:
+def _identities(journal: list[Journalled], events: dict[int, Envelope], tenant: str | None) -> set[str]:
     """Return the ids of the public events on who learners are."""
     found = (
-        told_of(kind, of, learner, input_id, recorded_at, events[input_pos].data)
-        for _, of, learner, _, kind, input_id, input_pos, recorded_at, body in journal
-        if body is None and input_pos in events and (tenant is None or of == tenant)
+        told_of(row.type, row.tenant, row.learner, row.id, row.time, events[row.input_pos].data)
+        for row in journal
+        if row.body is None and row.input_pos in events and (tenant is None or row.tenant == tenant)
     )
     return {told.id for told in found if told is not None}
 
 
 def _check_density(
-    shard: int, head: int, journal: list[list[Any]], events: dict[int, Envelope], findings: Findings
+    shard: int, head: int, journal: list[Journalled], events: dict[int, Envelope], findings: Findings
 ) -> None:
     """Hold the journal against the evidence log: every position once, with the same id."""
-    folded = Counter(row[6] for row in journal if row[8] is None)
+    of_evidence = [row for row in journal if row.body is None]
+    folded = Counter(row.input_pos for row in of_evidence)
     lost = [pos for pos in range(1, head + 1) if pos not in folded]
     findings.lost += len(lost)
     findings.duplicated += sum(count - 1 for count in folded.values() if count > 1)
     findings.mismatched_states += sum(
-        1
-        for row in journal
-        if row[8] is None and row[6] in events and not row[4].endswith(EMPTIED) and events[row[6]].id != row[5]
+        row.input_pos in events and not row.type.endswith(EMPTIED) and events[row.input_pos].id != row.id
+        for row in of_evidence
     )
     ids = Counter(e.id for e in events.values() if e.type == EVIDENCE_RECORDED)
     findings.duplicated += sum(count - 1 for count in ids.values() if count > 1)
-    positions = [row[0] for row in journal]
+    positions = [row.pos for row in journal]
     if positions != list(range(1, len(positions) + 1)):
         findings.lost += 1
         findings.note(f"the journal of shard {shard} is not dense")

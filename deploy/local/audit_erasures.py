@@ -5,27 +5,22 @@ Where an opaque id may still stand is the event, one a log, that says that it is
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from deploy.local.audit_findings import Findings
+from deploy.local.audit_sources import Sources
 from shared.contracts import IDENTITY_ERASED
 from shared.events import Envelope
-
-if TYPE_CHECKING:
-    from deploy.local.audit import Findings
-    from deploy.local.audit_sources import Sources
 
 Learners = set[tuple[str, str]]
 SAID = (IDENTITY_ERASED, "attain.learner.erased.v1")
 TABLES = {
     "enrolment": "learner", "assignment": "target", "advancement": "learner", "waiting": "learner",
-    "term_record": "learner", "term_snapshot": "learner", "term_amendment": "learner",
+    "term_record": "learner", "term_snapshot": "learner", "term_amendment": "learner", "suggestion": "learner",
 }  # fmt: skip
 """Tables of reporting with rows of learners, and the column that names them; states are looked at apart."""
 
 
-def look_for_erased(
-    sources: "Sources", tenant: str | None, held: Iterable[tuple[str, ...]], findings: "Findings"
-) -> None:
+def look_for_erased(sources: Sources, tenant: str | None, held: Iterable[tuple[str, ...]], findings: Findings) -> None:
     """Count every place in which an erased learner is still found; `held` are the keys of states, with the learner second."""
     erased = sources.erasures(tenant)
     findings.erased = len(erased)

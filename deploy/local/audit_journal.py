@@ -2,11 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import msgspec
 
-from deploy.local.audit_sources import Sources
+from deploy.local.audit_sources import Journalled, Sources
 from deploy.local.options import checked
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.entry import Entry
@@ -47,7 +46,7 @@ class Documents:
 
 
 def fold_journal(
-    journal: Iterable[list[Any]], events: dict[int, Envelope], tenant: str | None, documents: Documents
+    journal: Iterable[Journalled], events: dict[int, Envelope], tenant: str | None, documents: Documents
 ) -> tuple[ShardFold, dict[str, str]]:
     """
     Fold a shard's journal in one go, with every history in memory.
@@ -65,6 +64,7 @@ def fold_journal(
             continue
         if not learner:
             documents.fetch(of)
+            assert body is not None, "what concerns no learner was decided"
             if kind == CLOSE_TERM:
                 told |= _told(fold.tell(learners))
                 fold.changes.noted.clear()

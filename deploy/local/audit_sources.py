@@ -1,7 +1,7 @@
 """What the audit reads of the three services, over HTTP."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import msgspec
@@ -13,6 +13,23 @@ from shared.events import Envelope, decode_envelope
 PAGE = 10_000
 State = tuple[str, float | None, int, str | None, str | None]
 """(status, score, evidence count, last evidence, mastered at) of a key."""
+
+
+class Journalled(NamedTuple):
+    """An input of progression's journal; those of the evidence log have no `body` there, but their position in that log."""
+
+    pos: int
+    tenant: str
+    learner: str
+    competencies: list[str]
+    type: str
+    id: str
+    input_pos: int
+    time: str
+    body: str | None
+
+
+_decode_journalled = msgspec.json.Decoder(Journalled).decode
 
 
 class Sources:
@@ -49,18 +66,18 @@ class Sources:
         """Return the last position of every shard of a log."""
         return {int(s): head[1] for s, head in checked(client.get("/v1/heads", params={"log": log})).json().items()}
 
-    def journal(self, shard: int) -> Iterator[list[Any]]:
-        """Yield the rows of progression's journal of a shard."""
+    def journal(self, shard: int) -> Iterator[Journalled]:
+        """Yield the inputs of progression's journal of a shard, in order."""
         after = 0
         while True:
             answer = checked(
                 self.progression.get("/v1/journal", params={"shard": shard, "after": after, "limit": PAGE})
             )
-            rows = [msgspec.json.decode(line) for line in answer.content.splitlines()]
-            if not rows:
+            inputs = [_decode_journalled(line) for line in answer.content.splitlines()]
+            if not inputs:
                 return
-            yield from rows
-            after = rows[-1][0]
+            yield from inputs
+            after = inputs[-1].pos
 
     def states(self, client: httpx.Client, tenant: str | None) -> dict[Key, State]:
         """Return every state that a service holds, of one tenant or all."""

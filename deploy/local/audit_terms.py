@@ -6,10 +6,12 @@ were told of a term are computed from these copies and the public events, as a r
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from deploy.local.audit_findings import Findings
+from deploy.local.audit_sources import Sources
 from deploy.local.audit_views import compare
 from services.progression.domain.inputs import Key
 from services.reporting.domain.amended import LEVEL_EVENTS, LevelTold, levels_of
@@ -20,17 +22,13 @@ from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, SnapshotAmen
 from shared.shards import shard_of
 from shared.snapshots import TERM_CLOSED, Ended, TermClosed, digest_after, digest_of
 
-if TYPE_CHECKING:
-    from deploy.local.audit import Findings
-    from deploy.local.audit_sources import Sources
-
 MEMBERS = ("status", "score", "evidence_count", "last_evidence_at", "mastered_at", "seq")
 Row = tuple[Any, ...]
 Term = tuple[str, str, int]
 """Tenant, term and shard."""
 
 
-def audit_terms(sources: "Sources", tenant: str | None, findings: "Findings", say: Callable[[str], None]) -> None:
+def audit_terms(sources: Sources, tenant: str | None, findings: Findings, say: Callable[[str], None]) -> None:
     """
     Compare what every term ended with, of one tenant or of all, and where its closing is in the log.
 
@@ -83,7 +81,7 @@ def _fold(event: Envelope, states: dict[Key, Row], terms: dict[Term, Row], froze
 
 
 def _check_digests(
-    sources: "Sources", tenant: str | None, shard: int, frozen: dict[Term, dict[Key, Row]], findings: "Findings"
+    sources: Sources, tenant: str | None, shard: int, frozen: dict[Term, dict[Key, Row]], findings: Findings
 ) -> None:
     """Hold the digests that a shard told against those of what it had told before: of states, levels and amendments."""
     competencies: dict[tuple[str, str, str], list[Ended]] = {}
@@ -123,7 +121,7 @@ def _level(event: Envelope) -> LevelTold:
     return LevelTold(event.subject, event.id, kind, told.scope.id, told.scope.framework, effective_at)
 
 
-def _compare_digest(event: Envelope, computed: str, told: str, findings: "Findings") -> None:
+def _compare_digest(event: Envelope, computed: str, told: str, findings: Findings) -> None:
     if computed != told:
         findings.mismatched_states += 1
         findings.note(f"{event.type} of learner {event.subject}: digest {told}, computed {computed}")

@@ -6,11 +6,13 @@ shares the contracts and the pure rule of what opens and closes an entry of a qu
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import msgspec
 
+from deploy.local.audit_findings import Findings
+from deploy.local.audit_sources import Sources
 from services.reporting.domain.told import Told, kind_of
 from services.reporting.domain.waiting import waits
 from shared.contracts import (
@@ -29,10 +31,7 @@ from shared.contracts import (
 )
 from shared.events import Envelope
 from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, SnapshotAmended, SnapshotClosed
-
-if TYPE_CHECKING:
-    from deploy.local.audit import Findings
-    from deploy.local.audit_sources import Sources
+from shared.support_events import SUPPORT_CLOSED, SUPPORT_SUGGESTED, SupportClosed, SupportSuggested
 
 Rows = dict[tuple[Any, ...], dict[str, Any]]
 """The rows of a table by their keys."""
@@ -50,6 +49,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "waiting": ("tenant", "learner", "scope", "queue"),
     "term_snapshot": ("tenant", "learner", "term"),
     "term_amendment": ("tenant", "learner", "term", "position"),
+    "suggestion": ("tenant", "learner", "id"),
 }
 _ROSTER: dict[str, tuple[str, type[msgspec.Struct]]] = {
     ROSTER_SCHOOL: ("school", RosterSchool),
@@ -60,7 +60,7 @@ _ROSTER: dict[str, tuple[str, type[msgspec.Struct]]] = {
 }
 
 
-def audit_read_models(sources: "Sources", tenant: str | None, findings: "Findings", say: Callable[[str], None]) -> None:
+def audit_read_models(sources: Sources, tenant: str | None, findings: Findings, say: Callable[[str], None]) -> None:
     """Compare every read-model table but those of states with its log, of one tenant or of all."""
     say("recomputing the read models from their logs")
     computed: Tables = {table: {} for table in KEYS}
@@ -68,6 +68,7 @@ def audit_read_models(sources: "Sources", tenant: str | None, findings: "Finding
         (sources.evidence, "roster", fold_roster),
         (sources.progression, "curriculum", fold_curriculum),
         (sources.progression, "advancement", fold_advancement),
+        (sources.progression, "support", fold_support),
     ):
         for event in _events(sources, client, log):
             if tenant is None or event.tenant == tenant:
@@ -77,7 +78,7 @@ def audit_read_models(sources: "Sources", tenant: str | None, findings: "Finding
         compare(table, computed[table], held, findings)
 
 
-def _events(sources: "Sources", client: httpx.Client, log: str) -> Iterable[Envelope]:
+def _events(sources: Sources, client: httpx.Client, log: str) -> Iterable[Envelope]:
     for shard, head in sorted(sources.heads(client, log).items()):
         yield from sources.events(client, log, shard, head)
 
@@ -157,7 +158,25 @@ def _fold_term(event: Envelope, tables: Tables) -> None:
         }  # fmt: skip
 
 
-def compare(table: str, computed: Mapping[Any, Any], held: Mapping[Any, Any], findings: "Findings") -> None:
+def fold_support(event: Envelope, tables: Tables) -> None:
+    """Fold an event of the restricted log: what is suggested, and what came of it."""
+    if event.type == SUPPORT_SUGGESTED:
+        told = msgspec.json.decode(event.data, type=SupportSuggested)
+        key = (event.tenant, told.learner.id, event.id)
+        tables["suggestion"][key] = dict(zip(KEYS["suggestion"], key, strict=True)) | {
+            "opened_at": told.decided_at, "due_by": told.respond_by, "owner": told.owner, "closed_at": None,
+            "outcome": None, "days": None, "scope": told.scope.id, "side": told.side, "cause": told.need,
+            "waiting_since": told.waiting_since, "weakest": told.weakest_prerequisite, "detail": "\n".join(told.tried),
+        }  # fmt: skip
+    elif event.type == SUPPORT_CLOSED:
+        closed = msgspec.json.decode(event.data, type=SupportClosed)
+        row = tables["suggestion"].get((event.tenant, closed.learner.id, closed.replaces))
+        if row is not None:
+            asked = dict.fromkeys(("scope", "side", "cause", "waiting_since", "weakest", "detail"))
+            row |= {"closed_at": closed.decided_at, "outcome": closed.outcome, "days": closed.days} | asked
+
+
+def compare(table: str, computed: Mapping[Any, Any], held: Mapping[Any, Any], findings: Findings) -> None:
     """Note where a table holds other rows, by their keys, than were computed."""
     different = [key for key in computed.keys() | held.keys() if computed.get(key) != held.get(key)]
     for key in different[:3]:

@@ -139,7 +139,6 @@ def check_service(context: Context, service: str) -> list[Check]:
 def check_round_trip(context: Context) -> Check:
     """Send one piece of evidence in a tenant of its own and wait until reporting shows it; the piece stays."""
     # Imported here: commands import this module.
-    from deploy.local.commands.demo import check_tenant
     from deploy.local.commands.framework import publish
 
     began, name = time.monotonic(), "evidence end to end"
@@ -150,7 +149,7 @@ def check_round_trip(context: Context) -> Check:
     }  # fmt: skip
     inside = Context(context.home, PROBE, json=context.json)
     try:
-        check_tenant(inside)
+        inside.check_tenant()
     except StackError as error:
         return Check(name, True, f"not looked at: {error}; ATTAIN_TOKEN_KEY_FILE would do")
     try:

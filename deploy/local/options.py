@@ -11,6 +11,7 @@ A new command is a module in `deploy/local/commands/` with
 and a line in the list in `cli.py`. Raise `StackError` for what the user should read in one line.
 """
 
+import base64
 import functools
 import json
 import os
@@ -126,6 +127,16 @@ class Context:
         if given:
             return given
         return issue(self.key_file, tenant=wanted, scope=scope)
+
+    def check_tenant(self) -> None:
+        """Raise `StackError` where the token of a stack that is not local is for another tenant than the one named."""
+        payload = self.token().split(".")[1:2]
+        try:
+            tenant = json.loads(base64.urlsafe_b64decode("".join(payload) + "=="))["tenant"]
+        except (ValueError, KeyError, TypeError):
+            return
+        if tenant != self.tenant:
+            raise StackError(f"the token is for tenant {tenant}, not {self.tenant}; give --tenant {tenant}")
 
     def client(
         self, service: str = "", *, scope: str = DEFAULT_SCOPE, tenant: str = "", timeout_s: float = HTTP_TIMEOUT_S

@@ -20,9 +20,9 @@ from services.evidence.entrypoints.quarantine import quarantine_router
 from services.evidence.entrypoints.roster import rollover_router, roster_router
 from services.evidence.entrypoints.xapi import xapi_router
 from services.evidence.handlers.accesses import Accesses
-from services.evidence.handlers.alignment import Alignments, Realigner
+from services.evidence.handlers.alignment import Alignments
 from services.evidence.handlers.counting import IntakeChecks, IntakeCounts
-from services.evidence.handlers.directory import Competencies, Learners
+from services.evidence.handlers.curriculum import Competencies, CurriculumHandler
 from services.evidence.handlers.erasure import Erasing
 from services.evidence.handlers.formats import FORMS, Formats
 from services.evidence.handlers.handed_in import HandIns
@@ -30,11 +30,13 @@ from services.evidence.handlers.intake import Intake
 from services.evidence.handlers.kept_events import KeptEvents
 from services.evidence.handlers.keys import Keys
 from services.evidence.handlers.lag import evidence_lag
+from services.evidence.handlers.learners import Learners
 from services.evidence.handlers.ledger import Ledger
 from services.evidence.handlers.limits import BadSources
 from services.evidence.handlers.merging import Merging
-from services.evidence.handlers.parked import CurriculumHandler, Releaser
+from services.evidence.handlers.parked import Releaser
 from services.evidence.handlers.quarantine import Quarantine
+from services.evidence.handlers.realigning import Realigner
 from services.evidence.handlers.rollover import Rollovers
 from services.evidence.handlers.roster import Rosters
 from services.evidence.handlers.tracing import Tracing

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from services.reporting.entrypoints import ROUTERS
 from services.reporting.entrypoints.consuming import Consumers
 from services.reporting.handlers.access import AccessLog
+from services.reporting.handlers.answering import Answering
 from services.reporting.handlers.capturing import Capturing
 from services.reporting.handlers.classes import ClassReader
 from services.reporting.handlers.correcting import Correcting
@@ -110,6 +111,7 @@ def _lend(
         database, evidence=evidence, progression=progression, in_evidence=in_evidence, people=people, log=looks
     )
     state.signing_off = SigningOff(database, config, in_progression=in_progression, people=people, log=looks)
+    state.answering = Answering(database, in_progression=in_progression, log=looks)
     state.correcting = Correcting(database, progression=progression, in_evidence=in_evidence, people=people, log=looks)
 
 

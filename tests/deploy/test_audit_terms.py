@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from deploy.local.audit import Findings
+from deploy.local.audit_findings import Findings
 from deploy.local.audit_terms import MEMBERS, audit_terms
 from shared.contracts import IDENTITY_ERASED
 from shared.events import Envelope

@@ -6,8 +6,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from deploy.local.audit import Findings
-from deploy.local.audit_views import KEYS, Tables, audit_read_models, fold_advancement, fold_curriculum, fold_roster
+from deploy.local.audit_findings import Findings
+from deploy.local.audit_views import (
+    KEYS,
+    Tables,
+    audit_read_models,
+    fold_advancement,
+    fold_curriculum,
+    fold_roster,
+    fold_support,
+)
 from shared.events import Envelope
 from tests.reporting.builders import (
     Event,
@@ -21,6 +29,8 @@ from tests.reporting.builders import (
     snapshot_amended,
     snapshot_closed,
     staff,
+    suggested,
+    support_closed,
 )
 
 LOGS: dict[str, list[Event]] = {
@@ -37,6 +47,7 @@ LOGS: dict[str, list[Event]] = {
         happened("ada", "level.advanced", "m#Maths/1"), happened("ada", "level.ready", "m#Maths/2"),
         snapshot_closed("ada", "spring"), snapshot_amended("ada", "spring", "m:a"),
     ],
+    "support": [suggested("ada", "m:a"), suggested("ada", "m:b"), support_closed("ada", "m:a", "e1")],
 }  # fmt: skip
 
 
@@ -68,7 +79,13 @@ class Fake:
 def tables() -> Tables:
     """Return the tables as the logs give them."""
     found: Tables = {table: {} for table in KEYS}
-    for log, fold in (("roster", fold_roster), ("curriculum", fold_curriculum), ("advancement", fold_advancement)):
+    folds = {
+        "roster": fold_roster,
+        "curriculum": fold_curriculum,
+        "advancement": fold_advancement,
+        "support": fold_support,
+    }
+    for log, fold in folds.items():
         for event in envelopes(log):
             fold(event, found)
     return found
@@ -85,6 +102,7 @@ def test_tables_that_are_as_their_logs_say_are_in_order(tables: Tables) -> None:
     assert tables["enrolment"]["demo", "c", "ada"]["active"] is False
     assert tables["framework"]["demo", "m"]["version"] == "v2"
     assert tables["waiting"]["demo", "ada", "m#Maths/1", "sign_off"]["closed_at"] is not None
+    assert [row["outcome"] for row in tables["suggestion"].values()] == ["done", None]
     assert audited(tables).ok
 
 

@@ -11,11 +11,14 @@ import httpx
 import jwt
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from deploy.local.cli import main
+from deploy.local.commands.alignment import missing_text
 from deploy.local.commands.asking import patiently
 from deploy.local.commands.completeness import text as sources_text
 from deploy.local.commands.drain import waiting_stage
+from deploy.local.commands.explain import explain
 from deploy.local.commands.files import ItemFile, with_source
 from deploy.local.commands.learner import text
 from deploy.local.commands.responses import ResponseLog
@@ -357,7 +360,8 @@ def test_a_key_file_makes_the_tokens_for_a_stack_that_is_not_local(
 
 
 def test_silent_sources_come_first() -> None:
-    sent, waiting = {"accepted": 1_412, "duplicate": 20, "parked": 0, "rejected": 1}, {"parked": 3, "quarantined": 0}
+    sent = {"accepted": 1_412, "duplicate": 20, "parked": 0, "rejected": 1}
+    waiting = {"parked": 3, "quarantined": 0, "unaligned": 2}
     base: dict[str, Any] = {"sent": sent, "waiting": waiting, "last_evidence": "2026-03-06"}
     items = [
         base | {"source": "", "last_evidence": None, "usual_gap": None, "silent_since": None},
@@ -372,9 +376,40 @@ def test_silent_sources_come_first() -> None:
         ["silent", "sis"], ["no", "habit", "yet", "(source", "not", "known)"], ["heard", "lms"],
     ]  # fmt: skip
     assert lines[0].endswith(
-        "last evidence 2026-03-06, every 2.5 school days; 1,412 accepted, 20 duplicate, 1 refused; now 3 parked, 0 quarantined"
+        "last evidence 2026-03-06, every 2.5 school days; 1,412 accepted, 20 duplicate, 1 refused;"
+        " now 3 parked, 0 quarantined, 2 handed in without an alignment"
     )
     assert "last evidence never; " in lines[1]
+
+
+def test_an_explanation_is_asked_for_in_a_language_and_says_what_waits_for_an_adult(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    found: dict[str, Any] = {
+        "competency": "m:a", "status": "not_yet", "score": None, "as_of": None, "policy": None, "evidence": [], "trace": [],
+        "missing": [], "minimal_change": {"text": "one more"}, "ungraded": [{"text": "essay espera una calificación"}],
+    }  # fmt: skip
+
+    def explanation(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(200, json=found)
+
+    client = httpx.Client(transport=httpx.MockTransport(explanation), base_url="http://attain")
+    monkeypatch.setattr(Context, "client", lambda *_, **__: client)
+    done = CliRunner().invoke(explain, ["ada", "m:a", "--language", "es"])
+    refused = CliRunner().invoke(explain, ["ada", "m:a", "--language", "tlh"])
+
+    assert asked == ["http://attain/v1/learners/ada/competencies/m:a/explanation?language=es"]
+    assert "waits for an adult:\n  essay espera una calificación\n" in done.output
+    assert (done.exit_code, refused.exit_code) == (0, 2)
+
+
+def test_what_waits_for_an_alignment_is_told_by_activity() -> None:
+    item = {"source": "lms", "activity": "essay", "parked": 1_200, "handed_in": 2}
+
+    assert missing_text([item]) == "lms  essay: 1,200 parked, 2 handed in and not graded"
+    assert missing_text([]) == "nothing waits for an alignment"
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,11 @@ def test_a_template_is_written_as_it_is_checked_clean_and_explained(attain: Any,
     assert attain("policy", "new", "--template", name, "--out", file)[0] == 0
     code, checked, _ = attain("policy", "check", file, "--json")
     _, explained, _ = attain("policy", "explain", file, "--json")
+    _, translated, _ = attain("policy", "explain", file, "--language", "es", "--json")
 
     assert file.read_bytes() == template(name)
+    assert json.loads(translated)["language"] == "es"
+    assert not set(json.loads(translated)["sentences"]) & set(json.loads(explained)["sentences"])
     assert (code, json.loads(checked)["policy"], json.loads(checked)["problems"]) == (0, name, [])
     assert json.loads(checked)["version"] == json.loads(explained)["version"] == read_policy(template(name)).version
     assert len(json.loads(explained)["sentences"]) == 6

@@ -46,7 +46,8 @@ def test_a_class_shows_counts_marks_and_what_waits() -> None:
         "rows": [{"learner": "ada", "statuses": {"m:a": "mastered"}}, {"learner": "bo", "statuses": {}}],
     }  # fmt: skip
     waits = {"learner": "bo", "queue": "ready", "scope": "m:a", "title": "Halves", "age_days": 1, "owner": "teacher"}
-    shown = text(grid, {"attention": [waits] * 13}, {"ada": "Ada Lovelace"})
+    asked = {"queue": "support", "cause": "sign_off_waits", "owner": "school_office", "in_place_of": "teacher"}
+    shown = text(grid, {"attention": [waits | asked, *[waits] * 12]}, {"ada": "Ada Lovelace"})
 
     assert "a Halves" in shown
     assert "1 of 2" in shown
@@ -55,5 +56,7 @@ def test_a_class_shows_counts_marks_and_what_waits() -> None:
     assert "needs attention (13):" in shown
     assert "ready for: Halves" in shown
     assert "1 day  teacher" in shown
+    assert "support (sign off waits): Halves" in shown
+    assert "1 day  school_office (no teacher)" in shown
     assert "and 1 more" in shown
     assert "Nothing waits" in text(grid, {"attention": []}, {})

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.local.commands import text_files
-from deploy.local.commands.text_files import read_text
+from deploy.local import text_files
 from deploy.local.errors import StackError
+from deploy.local.text_files import read_text
 
 TEXT = "code,title\nA,Größe 数\n"
 

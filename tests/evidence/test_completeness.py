@@ -110,7 +110,7 @@ async def test_each_source_is_counted_by_what_became_of_its_items(service: Runni
         "lms": {"accepted": 2, "duplicate": 1, "parked": 1, "rejected": 0},
         "sis": {"accepted": 2, "duplicate": 0, "parked": 0, "rejected": 1},
     }
-    assert found["lms"]["waiting"] == {"parked": 1, "quarantined": 0}
+    assert found["lms"]["waiting"] == {"parked": 1, "quarantined": 0, "unaligned": 0}
     assert ([each["source"] for each in page["items"]], page["next"], elsewhere) == (["lms"], "lms", {})
 
 

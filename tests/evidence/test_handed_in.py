@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.evidence.domain.handed_in import HandIn, Work, newest, tell
+from services.evidence.domain.evidence import Evidence, command
+from services.evidence.domain.handed_in import HandIn, Work, graded_by, newest, tell
 from shared.handed_in import UNGRADED, WorkUngraded
 from tests.evidence.builders import item
 from tests.evidence.running import Running, until
@@ -84,16 +85,40 @@ def test_a_canvas_event_says_whether_a_submission_waits(name: str, body: dict[st
     assert says("canvas", event) == (None if waits is None else ("5", "assignment:3", waits))
 
 
+def native_grade(occurred_at: str, **members: Any) -> HandIn | None:
+    content = Evidence("s", "n", occurred_at, "ada", activity="essay", **members)
+    return graded_by(command("t", content))
+
+
+_DAYS = [f"2026-04-{day:02}T{hour:02}:00:00.000000Z" for day in (1, 2, 3) for hour in (0, 9, 15)]
 _SAID = st.lists(
-    st.builds(HandIn, st.just("ada"), st.just("essay"), st.sampled_from(["1", "2", "3"]), st.booleans()), min_size=1
+    st.one_of(
+        st.builds(HandIn, st.just("ada"), st.just("essay"), st.sampled_from(_DAYS), st.booleans()),
+        st.builds(native_grade, st.sampled_from(_DAYS)),
+    ),
+    min_size=1,
 )
 
 
 @given(said=_SAID, seed=st.integers(0, 999))
 def test_what_holds_does_not_depend_on_the_order(said: Sequence[HandIn], seed: int) -> None:
     mixed = random.Random(seed).sample(said, len(said))
+    one_by_one: list[HandIn] = []
+    for one in mixed:
+        one_by_one = newest([*one_by_one, one])
 
-    assert newest(said) == newest([*mixed, *said])
+    assert newest(said) == newest([*mixed, *said]) == one_by_one
+
+
+def test_a_piece_grades_what_was_handed_in_until_a_day_after_it_and_what_says_so_itself_does_not() -> None:
+    until = HandIn("ada", "essay", "2026-04-03T00:00:00.000000Z", waits=False)
+    at = "2026-04-02T00:00:00.000000Z"
+
+    assert native_grade(at) == until
+    assert native_grade(at, retracts="m") is None
+    assert graded_by(command("t", Evidence("s", "n", at, "ada"))) is None
+    assert graded_by(msgspec.structs.replace(command("t", Evidence("s", "n", at, "ada", activity="essay")),
+                                             dates_grade=False)) is None  # fmt: skip
 
 
 def test_work_that_goes_to_another_learner_ends_for_the_one_and_begins_for_the_other() -> None:
@@ -145,6 +170,26 @@ async def test_in_every_order_and_said_twice_it_comes_to_the_same(service: Runni
         assert [work.waits for work in (await stands(service, source)).values()] in ([], [False]), order
 
 
+async def test_a_native_grade_ends_the_wait_in_every_order(service: Running) -> None:
+    """The source has told of handed-in work before; the grade is dated by its day alone, before what it grades."""
+    for number, order in enumerate(itertools.permutations(("early", "late", "grade"))):
+        source = f"urn:native:{number}"
+        sender = service.client(source=source)
+        await send(sender, handed(userId="other"))
+        said = {"early": handed("2026-04-15T10:00:00Z"), "late": handed()}
+        graded_on = item("n", source=source, learner="u1", occurred_at="2026-04-16T00:00:00Z", activity={"id": LINE},
+                         competencies=None)  # fmt: skip
+        for one in (*order, *order):
+            if one == "grade":
+                await service.submit(graded_on, source=source)
+            else:
+                await send(sender, said[one])
+        assert [work.waits for work in (await stands(service, source)).values()].count(True) == 1, order
+
+        await send(sender, handed("2026-04-18T10:00:00Z"))
+        assert [work.waits for work in (await stands(service, source)).values()] == [True, True], order
+
+
 async def test_handed_in_again_it_waits_again_and_a_native_score_of_the_same_activity_is_a_grade(
     service: Running,
 ) -> None:
@@ -169,6 +214,7 @@ async def test_the_alignment_map_says_what_it_counts_for_also_where_it_comes_lat
     await service.publish_framework("hand", "1", "2")
     source = "urn:aligned"
     await send(service.client(source=source), handed())
+    assert await unaligned(service, source) == ([{"source": source, "activity": LINE, "parked": 0, "handed_in": 1}], 1)
     for competency in ("hand:1", "hand:2"):
         entry = {"id": LINE, "source": source, "competencies": [{"competency": competency}]}
         assert (await service.client("policy:write").post("/v1/alignments", json=[entry])).status_code == 200
@@ -177,6 +223,16 @@ async def test_the_alignment_map_says_what_it_counts_for_also_where_it_comes_lat
             return [work.competencies for work in (await stands(service, source)).values()] == [(named,)]
 
         await until(told)
+    assert await unaligned(service, source) == ([], 0)
+
+
+async def unaligned(service: Running, source: str) -> tuple[list[dict[str, Any]], int]:
+    """Return what of a source waits for an alignment, and how much handed-in work the source is said to have there."""
+    admin = service.client()
+    missing = (await admin.get("/v1/alignments/missing")).json()["items"]
+    sources = (await admin.get("/v1/sources/completeness")).json()["items"]
+    counted = {each["source"]: each["waiting"]["unaligned"] for each in sources}
+    return [each for each in missing if each["source"] == source], counted.get(source, 0)
 
 
 async def test_it_goes_with_a_merge_comes_back_and_is_forgotten_with_its_learner(service: Running) -> None:

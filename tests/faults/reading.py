@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from deploy.local.audit import Findings, audit
+from deploy.local.audit import audit
+from deploy.local.audit_findings import Findings
 from deploy.local.audit_sources import Sources
 from deploy.local.home import SHARDS
 from deploy.local.services import SERVICES

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.progression.domain.correction import Forecast, Selection, _correction, foresee
+from services.progression.domain.correction import Selection, _correction, foresee
 from services.progression.domain.curriculum import Framework
+from services.progression.domain.forecast import Forecast
 from services.progression.domain.inputs import Key, absorb
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.mastery import KeyState, Piece, piece_of

@@ -1,12 +1,16 @@
 """What is told of who learners are keeps the contract, and its id does not depend on when it is told."""
 
+import msgspec
 import pytest
 
 from services.progression.domain.entry import Entry
 from services.progression.domain.identities import told_of
+from services.progression.domain.journal import JournalEntry
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.mastery import KeyState
+from services.progression.domain.telling import Told
 from services.progression.handlers.memory import Shard
+from services.progression.handlers.outcome import Outcome
 from shared.contracts import (
     EVIDENCE_RETRACTED,
     IDENTITY_ERASED,
@@ -20,6 +24,7 @@ from tests.support.public_events import check_contract
 
 MERGED = encode_json(IdentityMerged("l1", "l2", "m1"))
 ERASED = encode_json(IdentityErased("l1", "c1"))
+AT = "2026-03-02T10:00:00.000000Z"
 
 
 @pytest.mark.parametrize(
@@ -57,3 +62,17 @@ def test_a_shard_drops_what_it_keeps_of_the_erased_before_the_next_batch() -> No
 
     assert [*shard.entries] == [("school", "l2", "math:add")]
     assert [*shard.learners] == [("school", "l2")]
+
+
+def test_nothing_that_a_batch_had_to_say_of_the_erased_is_told_but_that_to_every_reader() -> None:
+    outcome = Outcome()
+    for learner in ("l1", "l2"):
+        asked = Told(f"s-{learner}", "attain.support.suggested.v1", "school", learner, AT, {"cause": {"id": "t"}})
+        outcome.note_told(0, [asked])
+    outcome.journal = {0: {("school", "l1", ""): [JournalEntry(1, IDENTITY_ERASED, "i1", 1, AT, msgspec.Raw(ERASED))]}}
+
+    assert outcome._note_identities() == [(0, "school", "l1")]
+    assert [(draft.subject, msgspec.json.decode(draft.body)["type"]) for draft in outcome.support] == [
+        ("l2", "attain.support.suggested.v1"), ("l1", IDENTITY_ERASED),
+    ]  # fmt: skip
+    assert [msgspec.json.decode(draft.body)["type"] for draft in outcome.progression] == [IDENTITY_ERASED]

@@ -67,6 +67,24 @@ def happened(learner: str, kind: str, scope: str, **members: Any) -> Event:
     return f"attain.{kind}.v1", learner, data | members
 
 
+def suggested(learner: str, scope: str, cause: str = "ungraded", **members: Any) -> Event:
+    """Return the restricted event that support is suggested, since an adult lets wait unless the members say otherwise."""
+    type, _, data = happened(learner, "support.suggested", scope)
+    assert isinstance(data, dict)
+    return type, learner, data | {
+        "side": "school", "need": cause, "owner": "teacher", "respond_by": "2026-03-11", "waiting_since": SHOWN_AT,
+        "weakest_prerequisite": None, "tried": ["essay"], "cause": {"kind": "clock", "id": "t"},
+    } | members  # fmt: skip
+
+
+def support_closed(learner: str, scope: str, replaces: str, outcome: str = "done", **members: Any) -> Event:
+    """Return the restricted event that a suggestion is over."""
+    type, _, data = happened(learner, "support.closed", scope)
+    assert isinstance(data, dict)
+    more = {"outcome": outcome, "days": 3, "replaces": replaces, "cause": {"kind": "evidence", "id": "e"}}
+    return type, learner, data | more | members
+
+
 def closing(learner: str, term: str, shard: int) -> Event:
     """Return the event that a term is closed in the shard of a learner."""
     return TERM_CLOSED, learner, TermClosed(term, SHOWN_AT, "office", shard, 8)

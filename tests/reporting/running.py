@@ -26,7 +26,7 @@ from tests.support.producer import Producer, free_port, running_producer
 from tests.support.servers import new_database
 
 WAIT_S = 20.0
-LOGS = ("progression", "curriculum", "roster", "advancement")
+LOGS = ("progression", "curriculum", "roster", "advancement", "support")
 
 
 @contextlib.asynccontextmanager
@@ -155,7 +155,7 @@ def evidence_app(producer: Producer, people: Sequence[dict[str, str]]) -> FastAP
         caller.require("records:read")
         sent = {"accepted": 412, "duplicate": 20, "parked": 3, "rejected": 1}
         source = {"source": f"lms of {caller.subject}", "last_evidence": "2026-03-06", "usual_gap": 1.0, "sent": sent,
-                  "silent_since": "2026-03-06", "waiting": {"parked": 3, "quarantined": 1}}  # fmt: skip
+                  "silent_since": "2026-03-06", "waiting": {"parked": 3, "quarantined": 1, "unaligned": 2}}  # fmt: skip
         return {"days": 28, "items": [source], "next": None}
 
     @app.post("/v1/names")

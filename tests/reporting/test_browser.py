@@ -23,6 +23,7 @@ from tests.reporting.builders import (
     snapshot_amended,
     snapshot_closed,
     staff,
+    suggested,
 )
 from tests.reporting.running import Running
 from tests.support.chromium import DESKTOP, PHONE, chromium, faults, needs_chromium, tab_to
@@ -52,6 +53,7 @@ async def told(reporting: Running) -> None:
         "advancement", *(snapshot_closed(learner, "spring") for learner in PEOPLE),
         snapshot_amended(PEOPLE[0], "spring", "m:c00"),
     )  # fmt: skip
+    await reporting.told("support", *(suggested(learner, "m:c01", owner="counsellor") for learner in PEOPLE[:5]))
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +78,7 @@ async def opened(reporting: Running, browser: Any, path: str, viewport: dict[str
 
 VIEWS = [
     ("/classes/k", {"subject": "tea"}),
-    (f"/learners/{PEOPLE[0]}", {"subject": "tea"}),
+    (f"/learners/{PEOPLE[0]}", {"subject": "tea", "scope": "records:read:classes decisions:write"}),
     (f"/learners/{PEOPLE[0]}", {"subject": "mum", "scope": "records:read:self"}),
     ("/terms/spring/classes/k", {"subject": "tea"}),
     (f"/terms/spring/learners/{PEOPLE[0]}", {"subject": "mum", "scope": "records:read:self"}),

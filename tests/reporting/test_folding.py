@@ -10,7 +10,7 @@ import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
 from services.reporting.entrypoints.consuming import ModelConsumer
-from shared.contracts import MASTERY_UPDATED
+from shared.contracts import IDENTITY_ERASED, MASTERY_UPDATED
 from shared.database import ARRAY_ROWS_MAX, Database
 from shared.feed import FeedClient
 from shared.settings import Settings
@@ -26,6 +26,8 @@ from tests.reporting.builders import (
     mastery,
     snapshot_amended,
     snapshot_closed,
+    suggested,
+    support_closed,
 )
 from tests.reporting.running import LOGS, new_schema, until
 from tests.support.producer import Producer, running_producer
@@ -278,6 +280,31 @@ async def test_what_is_told_of_terms_is_kept_once_and_forgotten_with_the_learner
         ],
     )
     assert await bench.rows(snapshots, bench.tenant) == await bench.rows(amendments, bench.tenant) == []
+
+
+async def test_support_is_the_same_in_one_batch_as_in_many_and_is_forgotten_with_the_learner(bench: Bench) -> None:
+    rows = "select scope, cause, owner, due_by, weakest, detail, outcome, days from suggestion_v1 where tenant = $1 order by 1"
+    consumer = await bench.run("support")
+    kept = []
+    for at_once in (True, False):
+        bench.tenant = f"{bench.tenant}{at_once}"
+        asked = await bench.told(
+            suggested(LEARNER, "m:a"), suggested(LEARNER, "m:b", "work_below_the_cut", weakest_prerequisite="m:a"),
+            log="support",
+        )  # fmt: skip
+        closed = support_closed(LEARNER, "m:a", json.loads(asked[0].value or b"")["id"])
+        over = await bench.told(closed, log="support")
+        for records in [asked + over] if at_once else [asked, over, over]:
+            await bench.deliver(records, consumer)
+        kept.append(await bench.rows(rows, bench.tenant))
+    erased: Event = (IDENTITY_ERASED, LEARNER, {"learner": LEARNER, "certificate": "c"})
+    await bench.deliver(await bench.told(erased, log="support"), consumer)
+
+    assert kept[0] == kept[1] == [
+        ("m:b", "work_below_the_cut", "teacher", "2026-03-11", "m:a", "essay", None, None),
+        (None, None, "teacher", "2026-03-11", None, None, "done", 3),
+    ]  # fmt: skip
+    assert await bench.rows(rows, bench.tenant) == []
 
 
 WAITING = "select scope, queue, opened_at, closed_at, owner, detail from {} where tenant = $1 order by scope, queue"

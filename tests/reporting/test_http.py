@@ -221,7 +221,7 @@ async def test_wait_for_evidence_returns_with_the_checkpoint(reporting: Running)
 
 
 @pytest.mark.parametrize(
-    "token", ["nonsense", "progression.1.99.1", "support.1.0.1", "progression.1.0.-1", "evidence.1.0"]
+    "token", ["nonsense", "progression.1.99.1", "decisions.1.0.1", "progression.1.0.-1", "evidence.1.0"]
 )
 async def test_wait_refuses_what_is_no_position_of_ours(reporting: Running, token: str) -> None:
     assert (await reporting.get("/v1/classes", parameters={"wait": token})).status_code == 422
@@ -263,6 +263,7 @@ async def test_lag_names_a_stage_a_read_model_that_catch_up(reporting: Running) 
         stages = (await reporting.get("/v1/lag", "service")).json()["stages"]
         assert [stage["name"] for stage in stages] == [
             "reporting", "reporting-curriculum", "reporting-roster", "reporting-advancement",
+            "reporting-support",
         ]  # fmt: skip
         return all(stage["behind_events"] == 0 and stage["behind_seconds"] == 0 for stage in stages)
 

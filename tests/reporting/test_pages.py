@@ -23,6 +23,7 @@ from tests.reporting.builders import (
     snapshot_amended,
     snapshot_closed,
     staff,
+    suggested,
 )
 from tests.reporting.running import Running
 
@@ -50,6 +51,9 @@ async def told(reporting: Running) -> None:
         happened(ADA, "level.advanced", "m#Mathematics/1"), snapshot_closed(ADA, "spring"), snapshot_closed(BO, "spring"),
         snapshot_amended(ADA, "spring", "m:a"),
     )  # fmt: skip
+    await reporting.told(
+        "support", suggested(ADA, "m:b", weakest_prerequisite="m:a"), suggested(BO, "m:a", owner="counsellor")
+    )
 
 
 def browser(reporting: Running, scope: str, **claims: Any) -> httpx.AsyncClient:
@@ -137,6 +141,29 @@ async def test_a_learner_and_a_guardian_see_plain_words(reporting: Running) -> N
         assert answer.status_code == 200
         assert "What comes next" in answer.text
         assert "For staff only" not in answer.text
+
+
+async def test_support_is_shown_to_the_teacher_and_to_no_family(reporting: Running) -> None:
+    teacher: dict[str, Any] = {"scope": "records:read:classes", "subject": "tea"}
+    of_class = await page(reporting, "/classes/k", **teacher)
+    own = await page(reporting, f"/learners/{ADA}", **teacher)
+    family = [
+        await page(reporting, f"/learners/{ADA}", "records:read:self", subject="mum"),
+        await page(reporting, f"/learners/{ADA}", "records:read:self", subject="ada", learner=ADA),
+        await page(reporting, f"/learners/{ADA}?as=family", **teacher),
+        await page(reporting, f"/learners/{ADA}", "records:read", subject="sis"),
+    ]
+    school_page = await page(reporting, "/schools/s", "records:read:classes", subject="head")
+
+    assert "handed in and not graded (essay)" in of_class.text
+    assert "with the teacher (no counsellor in the roster)" in of_class.text
+    assert "handed in and not graded (essay)" in own.text
+    assert "weakest prerequisite: Title of a" in own.text
+    assert "<b>2</b> suggestions of support" in school_page.text
+    for answer in family:
+        assert answer.status_code == 200
+        assert not [word for word in ("not graded", "essay", "suggested", "stuck", "failed", "behind")
+                    if word in answer.text.lower()]  # fmt: skip
 
 
 @pytest.mark.parametrize(

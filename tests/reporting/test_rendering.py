@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from services.progression.domain.policy import read_policy
 from services.progression.domain.policy.members import Decision
 from services.progression.domain.policy.words import rule_words
+from services.progression.domain.states import KeyState
+from services.progression.domain.sufficiency import lacks
 from services.reporting.domain.amended import (
     LEVEL_STATUSES,
     Amendment,
@@ -59,7 +62,7 @@ COMPARISON: dict[str, Any] = {
 def source_of_evidence(source: str, since: str | None = "2026-03-06") -> dict[str, Any]:
     sent = {"accepted": 412, "duplicate": 20, "parked": 3, "rejected": 0}
     return {"source": source, "last_evidence": since, "usual_gap": None if since is None else 1.5, "silent_since": since,
-            "waiting": {"parked": 3, "quarantined": 1}, "sent": sent}  # fmt: skip
+            "waiting": {"parked": 3, "quarantined": 1, "unaligned": 2}, "sent": sent}  # fmt: skip
 
 
 def record() -> Any:
@@ -99,8 +102,13 @@ def context(template: str) -> dict[str, Any]:
         "shows": {"ada|level": {"title": None, "shown": [(EVIL, "mastered"), (EVIL, "no_evidence")]}},
     }  # fmt: skip
     waiting = Waits("ada", "review", "m#Maths/1", EVIL, SHOWN_AT, 3, "2026-03-01", True, "leader", ())
+    asked = Waits(
+        "ada", "support", "m:b", EVIL, SHOWN_AT, 3, "2026-03-11", True, "school_office", (EVIL,), "school", "ungraded",
+        SHOWN_AT, "m:a", EVIL, "teacher",
+    )  # fmt: skip
+    response = {"in_days": 90, "answered": 2, "median_school_days": 2.5}
     queues: list[dict[str, Any]] = [
-        {"queue": queue, "waiting": n, "overdue": n % 2, "oldest_days": n, "owners": {}}
+        {"queue": queue, "waiting": n, "overdue": n % 2, "oldest_days": n, "owners": {}, "response": response}
         for n, queue in enumerate(QUEUES)
     ]
     found = record()
@@ -116,7 +124,7 @@ def context(template: str) -> dict[str, Any]:
             "classes": [{"class": "c", "title": EVIL, "subject": None, "school_title": EVIL, "school": "s", "learners": 1}],
         },
         "find.html": {"q": EVIL, "found": [{"learner": "ada", "name": EVIL, "source_id": "1", "source": EVIL}]},
-        "learner.html": learner | {"happened": [event]},
+        "learner.html": learner | {"happened": [event], "support": [asked], "may_answer": True},
         "family.html": learner | {
             "missing": {item.competency: for_families(item.missing) for item in found.items},
             "looks": [{"at": SHOWN_AT, "role": "teacher", "person": EVIL}],
@@ -133,7 +141,8 @@ def context(template: str) -> dict[str, Any]:
         },
         "class.html": {
             "grid": class_mastery("c", EVIL, {"ada": {"m:a": "mastered"}}, order=["m:a"], titles={"m:a": EVIL}),
-            "needs": class_needs("c", EVIL, {"ada": {}}, [Standard("m", "a", EVIL, 1, "1", "M")], {}, [waiting]),
+            "needs": class_needs("c", EVIL, {"ada": {}}, [Standard("m", "a", EVIL, 1, "1", "M")], {}, [waiting, asked]),
+            "attention": [[waiting], [asked] * 4],
             "shown": {"m:a": 1}, "names": {"ada": EVIL}, "live": "/live?class_id=c",
             "writes": {"capture", "sign_off", "correct"}, "terms": [{"term": EVIL, "closed_at": SHOWN_AT}],
         },
@@ -207,6 +216,34 @@ PAGES = ("sign_in.html", "problem.html", "home.html", "find.html", "learner.html
          "district.html", "school.html", "capture.html", "sign_offs.html", "sign_offs_preview.html", "signed.html",
          "correction.html", "policies.html", "term_learner.html", "term_class.html")  # fmt: skip
 SCALE = marks_of({"min": 1, "max": 3, "step": 1, "labels": {"3": EVIL}})
+
+
+EVERYTHING_ASKED = b"""{
+    "id": "all", "method": {"type": "streak", "n": 3}, "sufficiency": {
+        "min_evidence": 4, "min_activities": 3, "min_occasions": 3, "min_assessors": 2, "min_items": 9,
+        "kinds_all": ["observation", "summative"]}}"""
+
+
+def test_what_is_missing_is_said_in_the_readers_language() -> None:
+    words = Words("es")
+    lacking = [lack.text for lack in lacks(KeyState(), read_policy(EVERYTHING_ASKED).rule.tracks[0])]
+
+    assert len(lacking) == 7
+    assert [words.wanted(sentence) for sentence in lacking] == [
+        "4 evidencias más", "3 actividades distintas más", "3 días distintos más", "2 personas más que evalúen",
+        "9 preguntas más", "una evidencia de observación", "una evidencia de evaluación final",
+    ]  # fmt: skip
+    assert [Words("en").wanted(sentence) for sentence in lacking] == lacking
+
+
+def test_ways_to_what_is_missing_are_joined_and_what_has_no_words_is_the_rules() -> None:
+    words = Words("es")
+
+    assert words.wanted("1 more other day and a sign-off by a case manager, or 3 correct in a row") == (
+        "1 día distinto más y la firma de: responsable del caso, o bien lo que pide la regla; su docente lo explica"
+    )
+    assert words.wanted("2 more pieces at depth of knowledge 3") == "2 evidencias más de profundidad 3"
+    assert words.wanted("2 more dragons") == "lo que pide la regla; su docente lo explica"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -385,7 +422,7 @@ def test_a_district_sees_which_sources_are_silent_and_what_is_too_small_is_no_ze
     assert all("*" in cell and "0" not in re.sub("<[^>]*>", "", cell) for cell in schools[1])
     assert "6 Mar 2026" in sources[0][0]
     assert [Words("en")("sources.silent") in row[0] for row in sources] == [True, False]
-    assert sources[0][1:] == ["1.5", "412", "20", "0", "3", "1"]
+    assert sources[0][1:] == ["1.5", "412", "20", "0", "3", "1", "2"]
     assert sources[1][:2] == ["–", "–"]
     assert Words("en")("sources.more", n=2) in section
     for sources_told, key in ((None, "sources.away"), ({"days": 28, "items": [], "next": None}, "sources.none")):

@@ -1,8 +1,22 @@
 """Rights: the rows that the roster gives to each role, and the log of who looked."""
 
+import datetime
+import json
+
 import pytest
 
-from tests.reporting.builders import assignment, class_, enrolment, mastery, school, staff
+from shared.events import utc
+from tests.reporting.builders import (
+    assignment,
+    class_,
+    enrolment,
+    happened,
+    mastery,
+    school,
+    staff,
+    suggested,
+    support_closed,
+)
 from tests.reporting.running import Running
 
 
@@ -19,11 +33,18 @@ async def roster(reporting: Running) -> None:
         assignment("case", "case_manager", "learner", "ada"), assignment("head", "leader", "school", "north"),
         assignment("couns", "counsellor", "school", "north"), assignment("reg", "registrar", "district", "d1"),
         assignment("boss", "leader", "district", "d1"), assignment("odd", "gardener", "school", "north"),
+        school("lone"), class_("c3", "lone"), enrolment("c3", "eve"), staff("c3", "sub", "substitute"),
     )  # fmt: skip
-    await reporting.told("progression", mastery("ada", "m:a"), mastery("bo", "m:a"))
+    await reporting.told("progression", mastery("ada", "m:a"), mastery("bo", "m:a"), mastery("eve", "m:a"))
+    await reporting.told(
+        "support", suggested("ada", "m:a", "work_below_the_cut", side="learning", owner="counsellor",
+                             weakest_prerequisite="m:b", waiting_since=None),
+        suggested("bo", "m:a"), suggested("eve", "m#Maths/1", "sign_off_waits", owner="school_leader", tried=[]),
+    )  # fmt: skip
 
 
 RECORD, TIMELINE, ACCESSES = ("/v1/learners/ada/record", "/v1/learners/ada/timeline", "/v1/learners/ada/accesses")
+SUPPORT = "/v1/queues/support?class_id=c1"
 CLASS, QUEUES, DISTRICT = "/v1/classes/c1/mastery", "/v1/queues?class_id=c1", "/v1/districts/d1/mastery"
 ROWS = "records:read:classes"
 
@@ -46,6 +67,13 @@ ROWS = "records:read:classes"
         ("boss", ROWS, DISTRICT, 200), ("boss", ROWS, "/v1/learners/bo/record", 200),
         ("odd", ROWS, RECORD, 404), ("odd", ROWS, CLASS, 403),
         ("stranger", ROWS, RECORD, 404), ("stranger", ROWS, "/v1/learners/nobody/record", 404),
+        ("tea", ROWS, SUPPORT, 200), ("head", ROWS, SUPPORT, 200), ("couns", ROWS, "/v1/queues/support?school=north", 200),
+        ("sub-now", ROWS, SUPPORT, 403), ("mum", "records:read:self", SUPPORT, 403), ("reg", ROWS, SUPPORT, 403),
+        ("case", ROWS, SUPPORT, 403), ("tea", ROWS, "/v1/queues/support?class_id=c2", 403),
+        ("reg", ROWS, "/v1/queues/support?school=north", 403), ("boss", ROWS, "/v1/queues/support", 403),
+        ("sis", "records:read", SUPPORT, 403), ("sis", "records:read", "/v1/queues/support", 403),
+        ("sis", "records:read", "/v1/queues/support?school=north", 403),
+        ("sis", "records:read", "/v1/exports/suggestion", 404),
     ],
 )  # fmt: skip
 async def test_the_roster_gives_the_rows(reporting: Running, asked: tuple[str, str, str, int]) -> None:
@@ -72,13 +100,80 @@ async def test_a_learner_sees_who_looked_and_an_auditor_sees_all(reporting: Runn
     every = await reporting.get("/v1/accesses", "records:read", subject="aud", roles=["auditor"])
     refused = await reporting.get("/v1/accesses", "records:read", subject="x", roles=["teacher"])
 
-    assert [item["person"] for item in own if item["view"] == "record" and item["person"] == "head"] == ["head"]
+    records = [item["person"] for item in every.json()["items"] if item["view"] == "record"]
+    assert (records.count("head"), "head" in {item["person"] for item in own}) == (1, True)
     assert ("tea", "teacher", "class", "c1") in {
         (item["person"], item["role"], item["view"], item["target"]) for item in own
     }
     assert not [item for item in own if item["target"] == "bo"]
     assert {item["person"] for item in every.json()["items"]} >= {"head", "tea", "boss"}
     assert refused.status_code == 403
+
+
+async def test_support_has_its_cause_and_always_an_owner(reporting: Running) -> None:
+    answer = await reporting.get("/v1/queues/support", subject="boss", roles=["district_leader"])
+    found = {item["learner"]: item for item in answer.json()["items"]}
+    pages = [
+        await reporting.get(
+            "/v1/queues/support", subject="boss", roles=["leader"], parameters={"limit": 1, "format": "csv"} | more
+        )
+        for more in ({}, {"after": (await reporting.get(
+            "/v1/queues/support", subject="boss", roles=["leader"], parameters={"limit": 1})).json()["next"]})
+    ]  # fmt: skip
+
+    assert {name: (item["owner"], item.get("in_place_of")) for name, item in found.items()} == {
+        "ada": ("counsellor", None), "bo": ("school_leader", "teacher"), "eve": ("school_office", "school_leader"),
+    }  # fmt: skip
+    ada = found["ada"]
+    assert (ada["queue"], ada["side"], ada["cause"]) == ("support", "learning", "work_below_the_cut")
+    assert (ada["weakest_prerequisite"], ada["due_by"], ada["overdue"], ada["detail"]) == (
+        "m:b", "2026-03-11", True, ["essay"],
+    )  # fmt: skip
+    assert "waiting_since" not in ada
+    assert found["eve"]["title"] == "Maths, level 1"
+    assert [page.text.splitlines()[1].split(",")[0] for page in pages] == ["ada", "bo"]
+    assert "school_leader,teacher,school,ungraded" in pages[1].text
+
+
+async def test_a_summary_tells_of_support_whom_it_is_for_and_how_long_adults_took(reporting: Running) -> None:
+    rows = (await reporting.get("/v1/rows/suggestion", "service", parameters={"tenant": "demo"})).text.splitlines()
+    now = utc(datetime.datetime.now(datetime.UTC))
+    await reporting.told("support", suggested("ada", "m:c"), suggested("ada", "m:d"), suggested("ada", "m:e"))
+    after = (await reporting.get("/v1/rows/suggestion", "service", parameters={"tenant": "demo"})).text.splitlines()
+    ids = {row["scope"]: row["id"] for row in map(json.loads, set(after) - set(rows))}
+    await reporting.told(
+        "support", support_closed("ada", "m:c", ids["m:c"], decided_at=now),
+        support_closed("ada", "m:d", ids["m:d"], "plan_changed", days=8, decided_at=now),
+        support_closed("ada", "m:e", ids["m:e"], "year_ended", days=100, decided_at=now),
+    )  # fmt: skip
+    of_class = (await reporting.get(QUEUES, ROWS, subject="tea")).json()["items"]
+    hidden = (await reporting.get(QUEUES, ROWS, subject="sub-now")).json()["items"]
+
+    [support] = [row for row in of_class if row["queue"] == "support"]
+    assert (support["waiting"], support["overdue"], support["owners"]) == (1, 1, {"counsellor": 1})
+    assert support["causes"] == {"work_below_the_cut": 1}
+    assert support["response"] == {"in_days": 90, "answered": 2, "median_school_days": 5.5}
+    assert [row for row in of_class if row["queue"] != "support"] == hidden
+
+
+async def test_a_class_tells_of_support_to_those_alone_who_may_see_it_and_every_look_is_logged(
+    reporting: Running,
+) -> None:
+    needs = "/v1/classes/c1/needs"
+    await reporting.told("advancement", happened("ada", "level.placed_with_gaps", "m#Maths/1", not_yet=["m:b"]))
+    seen = (await reporting.get(needs, ROWS, subject="tea")).json()["attention"]
+    for person, scope in (("sub-now", ROWS), ("sis", "records:read")):
+        others = (await reporting.get(needs, scope, subject=person)).json()["attention"]
+        assert [item["queue"] for item in others] == ["gaps"], person
+    every = (await reporting.get("/v1/accesses", subject="aud", roles=["auditor"])).json()["items"]
+    own = (await reporting.get(ACCESSES, "records:read:self", learner="ada")).json()["items"]
+
+    assert [item["queue"] for item in seen] == ["support", "gaps"]
+    looks = {(item["person"], item["target"]) for item in every if item["view"] == "support"}
+    assert {("tea", "c1"), ("boss", "demo")} <= looks
+    assert "sub-now" not in {person for person, _ in looks}
+    assert {"tea", "boss"} <= {item["person"] for item in own}
+    assert "support" not in str(own), "that somebody looked at it would say that there is something"
 
 
 async def test_the_log_of_looks_is_paged(reporting: Running) -> None:

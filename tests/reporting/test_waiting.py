@@ -70,7 +70,7 @@ def test_what_closes_entries(kind: str, closed: set[str]) -> None:
     assert found == dict.fromkeys(closed)
 
 
-def test_events_on_no_learner_are_no_part_of_it() -> None:
+def test_events_on_no_learner_and_restricted_ones_are_no_part_of_it() -> None:
     assert [kind_of(f"attain.{kind}.v1") for kind in ("learner.erased", "snapshot.closed", "support.suggested")] == [
         None, None, None
     ]  # fmt: skip

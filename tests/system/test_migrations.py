@@ -106,3 +106,22 @@ async def test_what_reporting_folded_before_counting_began_is_left_out_of_both_s
         await connection.close()
 
     assert [tuple(row) for row in rows] == [(1, "", -7)]
+
+
+async def test_a_read_model_that_joins_after_a_restore_follows_the_generation_of_the_others(
+    server_addresses: Servers,
+) -> None:
+    async with new_database(server_addresses.postgres, "mig_generation") as url:
+        await asyncio.to_thread(migrate_to, "reporting", url, "0014")
+        connection = await asyncpg.connect(url)
+        await connection.execute(
+            "insert into consumer_shard (consumer, shard, log, generation, pos)"
+            " select 'reporting-advancement-v1', s, 'advancement', 3, 40 from generate_series(0, 1) s"
+        )
+        await asyncio.to_thread(migrate, "reporting", url)
+        rows = await connection.fetch(
+            "select shard, log, generation, pos from consumer_shard where consumer = 'reporting-support-v1' order by 1"
+        )
+        await connection.close()
+
+    assert [tuple(row) for row in rows] == [(0, "support", 3, 0), (1, "support", 3, 0)]

@@ -1,5 +1,6 @@
 """What teachers do on the pages, on the running stack: written as evidence and decisions, with rights, preview and undo."""
 
+import datetime
 import re
 import uuid
 from collections.abc import AsyncIterator
@@ -144,7 +145,7 @@ async def test_a_form_without_the_key_of_the_session_or_from_elsewhere_does_noth
         body = {"form": await teacher.key()}
         elsewhere = [(await teacher.client.post(path, data=body, headers=headers)).status_code for path in POSTS]
 
-    assert len(POSTS) == 6
+    assert len(POSTS) == 7
     assert {*without, *elsewhere} == {403}
 
 
@@ -247,6 +248,31 @@ async def test_what_others_assessed_is_corrected_where_it_was_assessed(room: Roo
         assert (await leader.client.get(CAPTURE)).status_code == 403
     async with room.browser("neighbour") as neighbour:
         assert (await neighbour.client.get(f"/learners/{room.learners['l1']}/evidence/{piece}")).status_code == 404
+
+
+async def test_a_teacher_answers_suggested_support_and_a_substitute_does_not_see_it(room: Room):
+    began = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=10)
+    await room.district.send([
+        task("l9", "c2", n, 2, occurred_at=(began + datetime.timedelta(minutes=n)).isoformat()) for n in range(1, 6)
+    ])  # fmt: skip
+    await room.district.drained()
+    own = f"/learners/{room.learners['l9']}"
+    answer = [("scope", "math:c2"), ("outcome", "plan_changed"), ("reason", "a small group")]
+    async with room.browser("sub-now") as substitute:
+        refused = await substitute.post(f"{own}/support", answer)
+        unseen = await substitute.client.get(own)
+    async with room.browser("tea") as teacher:
+        before = await teacher.client.get(own)
+        wrong = await teacher.post(f"{own}/support", [("scope", "math:c2"), ("outcome", "forgotten")])
+        done = await teacher.post(f"{own}/support", answer)
+        await room.district.drained()
+        after = await teacher.client.get(own)
+        again = await teacher.post(f"{own}/support", answer)
+
+    asked = "the latest pieces are not yet at the cut (task-3, task-4, task-5)"
+    assert [asked in page.text for page in (unseen, before, after)] == [False, True, False]
+    assert (refused.status_code, wrong.status_code, again.status_code) == (403, 422, 404)
+    assert (done.status_code, done.headers["location"]) == (303, own)
 
 
 async def test_all_that_was_done_on_the_pages_verifies(room: Room):

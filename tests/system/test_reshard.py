@@ -222,7 +222,7 @@ async def _twice(home: Path) -> None:
             verified = await asyncio.to_thread(attain, "verify", running.environment())
             assert verified["ok"], verified
             assert await reconciled(district) == []
-            for model in ("mastery", "advancement", "roster", "curriculum"):
+            for model in ("mastery", "advancement", "roster", "curriculum", "support"):
                 rebuilt = await asyncio.to_thread(attain, "rebuild", running.environment(), model)
                 assert rebuilt["exit"] == 0, rebuilt
             assert await reconciled(district) == []

@@ -25,6 +25,20 @@ def marked(learner: str, n: int, mark: int, competency: str = "math:c2") -> Item
     }  # fmt: skip
 
 
+async def hand_in(district: District, activity: str) -> None:
+    """Let ada hand in work on c2 that nobody has graded."""
+    entry = {"id": activity, "source": SOURCE, "competencies": [{"competency": "math:c2"}]}
+    assert (
+        await district.http.post(f"{district.stack.urls['evidence']}/v1/alignments", json=[entry])
+    ).status_code == 200
+    score = {
+        "userId": "ada", "lineItem": activity, "timestamp": datetime.datetime.now(datetime.UTC).isoformat(),
+        "activityProgress": "Completed", "gradingProgress": "PendingManual",
+    }  # fmt: skip
+    await district.post("evidence", f"/v1/intake/ags?source={SOURCE}", score)
+    await district.drained()
+
+
 async def told(district: District) -> list[Item]:
     """Return what was told of the tenant on the restricted log, in order by shard."""
     found: list[Item] = []
@@ -55,6 +69,14 @@ async def test_support_is_suggested_read_by_staff_and_closed_by_work_and_by_a_pe
     refused = await district.http.get(f"{url}/v1/learners/{ada}/support", headers={"Authorization": f"Bearer {family}"})
     [open_] = read["suggestions"]
 
+    await hand_in(district, "essay")
+    why = f"/v1/learners/{ada}/competencies/math:c2/explanation"
+    explained = await district.get("progression", f"{why}?language=es")
+    unasked = await district.http.get(f"{url}{why}", headers={"Authorization": f"Bearer {family}"})
+
+    [work] = explained["ungraded"]
+    assert (work["activity"], "espera una calificación" in work["text"]) == ("essay", True)
+    assert "ungraded" not in unasked.json()
     assert (open_["scope"], open_["cause"], open_["owner"]) == ("math:c2", "work_below_the_cut", "teacher")
     assert (open_["weakest"], len(open_["tried"])) == ("math:c0", 3)
     assert {item["learner"] for item in queue["items"]} == {ada, bob}

@@ -1,14 +1,15 @@
-"""`attain alignment`: import the map from activities to competencies, and list it."""
+"""`attain alignment`: import the map from activities to competencies, list it, and what it lacks."""
 
 import functools
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import click
 
 from deploy.local.commands.asking import patiently, told
-from deploy.local.commands.text_files import read_text
 from deploy.local.options import Context, command_options
+from deploy.local.text_files import read_text
 
 LISTED = 1_000
 
@@ -54,6 +55,24 @@ def list_map(context: Context, source: str | None, id: str | None) -> None:
                 break
             after = page["next"]
     context.emit({"items": items}, None if context.json else _text(items))
+
+
+@alignment.command("missing")
+@command_options
+def list_missing(context: Context) -> None:
+    """List the activities that no entry names while evidence or handed-in work waits for one, the most first."""
+    with context.client("evidence", scope="records:read") as client:
+        items = told(patiently(functools.partial(client.get, "/v1/alignments/missing"))).json()["items"]
+    context.emit({"items": items}, None if context.json else missing_text(items))
+
+
+def missing_text(items: list[dict[str, Any]]) -> str:
+    """Return a line an activity."""
+    lines = [
+        f"{item['source']}  {item['activity']}: {item['parked']:,} parked, {item['handed_in']:,} handed in and not graded"
+        for item in items
+    ]
+    return "\n".join(lines) or "nothing waits for an alignment"
 
 
 def _text(items: list[dict[str, object]]) -> str:

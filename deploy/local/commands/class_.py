@@ -20,6 +20,7 @@ LEGEND = (
 QUEUES = {
     "review": "review", "sign_off": "sign off", "contested": "look at", "reverify": "re-check", "confirm": "confirm",
     "withheld": "look again", "gaps": "still open", "ready": "ready for",
+    "support": "support",
 }  # fmt: skip
 ON_RECORD = ("mastered", "credited", "reverify_due")
 TITLE_CHARS, NAME_CHARS, ATTENTION_SHOWN = 46, 24, 12
@@ -71,10 +72,10 @@ def _attention(waiting: list[dict[str, Any]], names: Mapping[str, str]) -> list[
     lines = [f"needs attention ({len(waiting)}):"]
     for each in waiting[:ATTENTION_SHOWN]:
         days = f"{each['age_days']} day{'' if each['age_days'] == 1 else 's'}"
-        what = f"{QUEUES.get(each['queue'], each['queue'])}: {each['title'] or each['scope']}"
-        lines.append(
-            f"  {_called(each['learner'], names):<{NAME_CHARS}}  {what:<{TITLE_CHARS}}  {days:>9}  {each['owner']}"
-        )
+        cause = f" ({each['cause'].replace('_', ' ')})" if "cause" in each else ""
+        what = f"{QUEUES.get(each['queue'], each['queue'])}{cause}: {each['title'] or each['scope']}"
+        owner = each["owner"] + (f" (no {each['in_place_of']})" if "in_place_of" in each else "")
+        lines.append(f"  {_called(each['learner'], names):<{NAME_CHARS}}  {what:<{TITLE_CHARS}}  {days:>9}  {owner}")
     if len(waiting) > ATTENTION_SHOWN:
         lines.append(f"  and {len(waiting) - ATTENTION_SHOWN} more")
     return lines

@@ -45,6 +45,7 @@ def text(items: list[dict[str, Any]], days: int, school_days: str) -> str:
         lines.append(
             f"  {state:12}  {item['source'] or '(source not known)'}: last evidence {item['last_evidence'] or 'never'}{gap};"
             f" {sent['accepted']:,} accepted, {sent['duplicate']:,} duplicate, {sent['rejected']:,} refused;"
-            f" now {waiting['parked']:,} parked, {waiting['quarantined']:,} quarantined"
+            f" now {waiting['parked']:,} parked, {waiting['quarantined']:,} quarantined,"
+            f" {waiting['unaligned']:,} handed in without an alignment"
         )
     return "\n".join(lines)

@@ -14,9 +14,9 @@ import msgspec
 from deploy.local.commands.asking import patiently, told
 from deploy.local.commands.progress import Progress, bar
 from deploy.local.commands.sending import Tally, send
-from deploy.local.commands.text_files import read_text
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
+from deploy.local.text_files import read_text
 from shared.shards import stable_id
 
 TIMEOUT_S = 600.0

@@ -1,12 +1,8 @@
 """`attain demo`: load a sample district or a response log, fold it, and show what happened."""
 
-import base64
-import dataclasses
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -14,17 +10,16 @@ from deploy.local import stack
 from deploy.local.commands import counting
 from deploy.local.commands.drain import wait_until_drained
 from deploy.local.commands.framework import publish
+from deploy.local.commands.loaded import Loaded, check_taken, refused_only, result_of
 from deploy.local.commands.policy import PolicyFile, put_into_force, read_policy
 from deploy.local.commands.progress import Progress, bar
 from deploy.local.commands.responses import ResponseLog
-from deploy.local.commands.sending import Tally, first_lines, send
-from deploy.local.errors import StackError
+from deploy.local.commands.sending import send
 from deploy.local.options import Context, command_name, command_options
 
 DEFAULT_POLICY = (
     b'{"id": "streak-3", "method": {"type": "streak", "n": 3}, "decision": {"at_least": 1, "latch": "first_crossing"}}'
 )
-LISTED = 10
 
 
 @click.command()
@@ -33,21 +28,28 @@ LISTED = 10
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Response log to load instead: CSV with student,seq,skill,correct; may be zipped.",
 )
+@click.option(
+    "--whole",
+    is_flag=True,
+    help="The sample district with 5 schools, 2,000 learners and two years instead of 3, 300, one.",
+)
 @click.option("--policy", "policy_file", type=PolicyFile, help="Policy to use instead of the one that comes with it.")
 @click.option("--exit", "exit_", is_flag=True, help="Stop the stack in the end.")
 @command_options
-def demo(context: Context, responses: Path | None, policy_file: Path | None, exit_: bool) -> None:
+def demo(context: Context, responses: Path | None, whole: bool, policy_file: Path | None, exit_: bool) -> None:
     """
     Load a sample district into a stack, which is started if none runs, and show it being folded.
 
     The same again changes nothing and tells the same counts.
     """
+    if whole and responses is not None:
+        raise click.UsageError("--whole is of the sample district, which --responses replaces")
     policy = None if policy_file is None else read_policy(policy_file)
     log = None if responses is None else ResponseLog(responses)
     if log is not None and not context.tenant_given:
         context.tenant = log.tenant
     if context.remote:
-        check_tenant(context)
+        context.check_tenant()
     else:
         stack.start(context.home, say=context.say)
     try:
@@ -58,19 +60,16 @@ def demo(context: Context, responses: Path | None, policy_file: Path | None, exi
             from deploy.local.commands.demo_district import show_district
             from deploy.local.sample.district import make_district
             from deploy.local.sample.district import read_policy as own_policy
+            from deploy.local.sample.people import USUAL, WHOLE
 
-            show_district(context, make_district(), own_policy() if policy is None else policy)
+            if whole:
+                context.say("2,000 learners live two school years; that takes half a minute")
+            show_district(
+                context, make_district(size=WHOLE if whole else USUAL), own_policy() if policy is None else policy
+            )
     finally:
         if exit_ and not context.remote:
             stack.stop(context.home)
-
-
-@dataclasses.dataclass(frozen=True)
-class Loaded:
-    """What loading took: everything that was sent, and the seconds until it was folded."""
-
-    tally: Tally
-    seconds: float
 
 
 def load_responses(context: Context, log: ResponseLog, policy: bytes) -> Loaded:
@@ -90,44 +89,6 @@ def load_responses(context: Context, log: ResponseLog, policy: bytes) -> Loaded:
     wait_until_drained(context, progress=progress)
     progress.clear()
     return Loaded(tally, time.monotonic() - started)
-
-
-def check_tenant(context: Context) -> None:
-    """Raise `StackError` where the token of a stack that is not local is for another tenant than the one named."""
-    payload = context.token().split(".")[1:2]
-    try:
-        claims = json.loads(base64.urlsafe_b64decode("".join(payload) + "=="))
-        tenant = claims["tenant"]
-    except (ValueError, KeyError, TypeError):
-        return
-    if tenant != context.tenant:
-        raise StackError(f"the token is for tenant {tenant}, not {context.tenant}; give --tenant {tenant}")
-
-
-def refused_only() -> Tally:
-    """Return a tally that lists what was not taken and nothing else."""
-    return Tally(lambda item: item.status in ("parked", "rejected"))
-
-
-def result_of(context: Context, loaded: Loaded, counts: dict[str, Any]) -> dict[str, Any]:
-    """Return the result of a demo."""
-    taken, seconds = loaded.tally.taken, loaded.seconds
-    return {
-        "tenant": context.tenant,
-        "evidence": taken,
-        **counts,
-        "seconds": round(seconds, 3),
-        "events_per_second": round(taken / seconds, 1) if seconds > 0 else 0.0,
-        **dict(loaded.tally.counts),
-    }
-
-
-def check_taken(loaded: Loaded) -> None:
-    """Raise `StackError` where something that was sent is not on record."""
-    if loaded.tally.refused:
-        raise StackError(
-            f"{loaded.tally.refused:,} pieces were not taken", "\n".join(first_lines(loaded.tally, LISTED))
-        )
 
 
 def _show_responses(context: Context, log: ResponseLog, policy: bytes) -> None:

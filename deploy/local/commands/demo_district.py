@@ -1,4 +1,4 @@
-"""The sample district before the reader's eyes: a school year, month by month, and what is worth looking at then."""
+"""The sample district before the reader's eyes: its school years, month by month, and what is worth looking at then."""
 
 import datetime
 import functools
@@ -13,9 +13,9 @@ from typing import NamedTuple
 from deploy.local.commands import counting
 from deploy.local.commands.asking import patiently, told
 from deploy.local.commands.counting import ADVANCED, MASTERED, READY, WITHDRAWN, Advancements, Event, State
-from deploy.local.commands.demo import Loaded, check_taken, refused_only, result_of
 from deploy.local.commands.drain import wait_until_drained
 from deploy.local.commands.framework import publish
+from deploy.local.commands.loaded import Loaded, check_taken, refused_only, result_of
 from deploy.local.commands.policy import put_into_force
 from deploy.local.commands.progress import Progress
 from deploy.local.commands.roster import send_roster
@@ -49,14 +49,13 @@ class Worth(NamedTuple):
 
 
 def show_district(context: Context, district: District, policy: bytes) -> None:
-    """Load a sample district and show its year; the same again changes nothing and shows the same."""
-    context.say(
-        f"A school year in the {DISTRICT[1]}: {len(district.people)} learners in {len(make_classes())} classes."
-    )
+    """Load a sample district and show what it lived; the same again changes nothing and shows the same."""
+    classes = len({person.home for person in district.people})
+    context.say(f"{_span(district)} in the {DISTRICT[1]}: {len(district.people):,} learners in {classes} classes.")
     publish(context, sample.FRAMEWORK, sample.TITLE, sample.read_nodes(), sample.read_edges())
     put_into_force(context, policy)
     send_roster(context, sample.SOURCE, make_roster(district.people))
-    loaded, events = _fold_year(context, district)
+    loaded, events = _fold_months(context, district)
     check_taken(loaded)
     result = result_of(context, loaded, counting.count(context, Counter(event.type for event in events)))
     if context.json:
@@ -80,11 +79,18 @@ def show_district(context: Context, district: District, policy: bytes) -> None:
     context.emit(result, "\n".join(lines))
 
 
+def _span(district: District) -> str:
+    first, last = district.months[0].end, district.months[-1].end
+    return (
+        "A school year" if last - first < datetime.timedelta(days=365) else f"School years {first.year} to {last.year}"
+    )
+
+
 def compare(district: District, states: Mapping[tuple[str, str], State]) -> Agreement:
     """Hold what was declared mastered against what was truly mastered by then; of what there is evidence of."""
     too_early = declared = true = still_open = 0
     for (learner, competency), state in states.items():
-        since = district.years[learner].since.get(competency.partition(":")[2])
+        since = district.lives[learner].since.get(competency.partition(":")[2])
         true += since is not None
         if state.mastered_at is not None:
             declared += 1
@@ -128,8 +134,8 @@ def choose(district: District, states: Mapping[tuple[str, str], State]) -> list[
     return chosen
 
 
-def _fold_year(context: Context, district: District) -> tuple[Loaded, list[Event]]:
-    """Send the year and fold it month by month, a line of the table each."""
+def _fold_months(context: Context, district: District) -> tuple[Loaded, list[Event]]:
+    """Send what happened and fold it month by month, a line of the table each."""
     tally, progress, advancements = refused_only(), Progress(only_terminal=True), Advancements(context)
     events: list[Event] = []
     shown: Counter[str] = Counter()
@@ -149,7 +155,7 @@ def _fold_year(context: Context, district: District) -> tuple[Loaded, list[Event
         shown = so_far
     seconds = time.monotonic() - started
     total = sum(len(month.items) for month in district.months)
-    context.say(_row("the year", total, Counter(event.type for event in events)))
+    context.say(_row("all of it", total, Counter(event.type for event in events)))
     context.say("")
     return Loaded(tally, seconds), events
 

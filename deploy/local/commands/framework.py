@@ -10,9 +10,9 @@ import msgspec
 
 from deploy.local.commands.asking import patiently, told
 from deploy.local.commands.drain import wait_for_stages
-from deploy.local.commands.text_files import read_text
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
+from deploy.local.text_files import read_text
 
 FRAMEWORK_ID = r"[A-Za-z0-9._-]{1,100}"
 FORMATS = ("case", "csv")

@@ -11,8 +11,8 @@ import msgspec
 import yaml
 
 from deploy.local.commands.files import BYTE_ORDER_MARK, CUT_OFF, GZIP_MAGIC, ItemFile, with_source
-from deploy.local.commands.text_files import read_text
 from deploy.local.errors import StackError
+from deploy.local.text_files import read_text
 
 
 def messages(file: Path, form: str) -> tuple[Iterator[bytes], ItemFile | None]:

@@ -5,8 +5,8 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from deploy.local.commands.text_files import read_text
 from deploy.local.errors import StackError
+from deploy.local.text_files import read_text
 
 Row = dict[str, str]
 NEEDED: dict[str, tuple[str, ...]] = {

@@ -15,9 +15,9 @@ from msgspec import Meta
 
 from deploy.local.ags import Credentials, Platform
 from deploy.local.commands.asking import patiently, told
-from deploy.local.commands.text_files import read_text
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
+from deploy.local.text_files import read_text
 
 PAGE = 500
 HTTP_S = 60.0

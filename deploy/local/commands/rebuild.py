@@ -20,7 +20,7 @@ POLL_S = 0.2
 @command_options
 def rebuild(context: Context, name: str, rollback: bool, accept_differences: bool) -> None:
     """
-    Rebuild the read model NAME (mastery, curriculum, roster, advancement) while it is read and folded.
+    Rebuild the read model NAME (mastery, curriculum, roster, advancement, support) while it is read and folded.
 
     The next version is built beside the live one, compared with it at the same positions, and switched to in one
     transaction; the version before is kept for --rollback.

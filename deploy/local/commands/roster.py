@@ -14,9 +14,9 @@ import msgspec
 
 from deploy.local.commands.asking import patiently, told
 from deploy.local.commands.oneroster_files import is_bundle, read_bundle
-from deploy.local.commands.text_files import read_text
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
+from deploy.local.text_files import read_text
 
 DEFAULT_SOURCE = "urn:attain:roster"
 ROWS_A_REQUEST = 5_000

@@ -31,10 +31,11 @@ class SourceDay(msgspec.Struct, frozen=True):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """What is kept of a source and is not evidence, now."""
+    """What is kept of a source and is not evidence, now; `unaligned` is handed-in work that no alignment gives a meaning to."""
 
     parked: int = 0
     quarantined: int = 0
+    unaligned: int = 0
 
 
 class Source(msgspec.Struct, frozen=True):

@@ -93,6 +93,8 @@ class RecordEvidence(msgspec.Struct, frozen=True, gc=False):
     original: bytes
     form: str = NATIVE
     """How `original` is written."""
+    dates_grade: bool = True
+    """Whether it tells when handed-in work was graded; not where its message says so itself."""
 
     @property
     def relation(self) -> Relation | None:

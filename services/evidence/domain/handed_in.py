@@ -89,10 +89,10 @@ def _draft(work: Work, data: WorkUngraded, number: int, shards: int, time: str) 
     return Draft(shard, work.tenant, data.learner, body)
 
 
-def graded_by(command: RecordEvidence) -> tuple[str, str, str, str, str] | None:
-    """Return whose work on what a piece grades, (tenant, source, source id, activity, latest hand-in); None for none."""
+def graded_by(command: RecordEvidence) -> HandIn | None:
+    """Return what a piece says of work of its source: that it is graded, whenever it was handed in until a day later."""
     content = command.content
-    if content.activity is None or content.learner is None or content.retracts is not None:
+    if content.activity is None or content.learner is None or content.retracts is not None or not command.dates_grade:
         return None
     until = utc(datetime.datetime.fromisoformat(content.occurred_at) + DATED_BEFORE)
-    return command.tenant, content.source, content.learner, content.activity, until
+    return HandIn(content.learner, content.activity, until, waits=False)

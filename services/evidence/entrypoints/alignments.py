@@ -65,6 +65,19 @@ def alignments_router(
             following = base64.urlsafe_b64encode(msgspec.json.encode(key)).decode()
         return answer({"items": items, "next": following})
 
+    @router.get("/v1/alignments/missing")
+    async def missing(caller: Caller, limit: Limit = 1000) -> Response:
+        """
+        The activities that no entry names while something waits for one, the most first.
+
+        `parked` is evidence that counts once there is an entry, `handed_in` work that waits for a grade: nobody is asked for
+        one until an entry says what it counts for.
+        """
+        caller.require("records:read", "policy:write", "admin")
+        async with database.connection() as connection:
+            rows = await table.missing(connection, caller.tenant, limit)
+        return answer({"items": [dict(row) for row in rows]})
+
     return router
 
 

@@ -18,7 +18,7 @@ SOURCES_MAX = 100
 DAYS_MAX = 366
 _COLUMNS = (
     "source", "first_heard", "last_heard", "last_evidence", "usual_gap", "silent_since", "accepted", "duplicate", "parked",
-    "rejected", "parked_now", "quarantined_now",
+    "rejected", "parked_now", "quarantined_now", "unaligned_now",
 )  # fmt: skip
 EXAMPLE: dict[str, Any] = {
     "today": "2026-03-12",
@@ -28,7 +28,7 @@ EXAMPLE: dict[str, Any] = {
         {
             "source": "https://lms.example.edu", "first_heard": "2025-09-01", "last_heard": "2026-03-06",
             "last_evidence": "2026-03-06", "usual_gap": 1.0, "silent_since": "2026-03-06",
-            "waiting": {"parked": 3, "quarantined": 1},
+            "waiting": {"parked": 3, "quarantined": 1, "unaligned": 2},
             "sent": {"accepted": 412, "duplicate": 20, "parked": 3, "rejected": 1},
             "days": [{"day": "2026-03-06", "accepted": 412, "duplicate": 20, "parked": 3, "rejected": 1}],
         }
@@ -81,5 +81,5 @@ def _row(each: Source) -> tuple[object, ...]:
     return (
         each.source, each.first_heard, each.last_heard, each.last_evidence, each.usual_gap, each.silent_since,
         *(each.sent[name] for name in ("accepted", "duplicate", "parked", "rejected")), each.waiting.parked,
-        each.waiting.quarantined,
+        each.waiting.quarantined, each.waiting.unaligned,
     )  # fmt: skip

@@ -21,7 +21,8 @@ async def completeness(
         for source, *counted in await source_days.days(connection, tenant, since):
             found[source].append(SourceDay(*counted))
     return [
-        source_of(row["source"], row["first"], found[row["source"]], Waiting(row["parked"], row["quarantined"]),
+        source_of(row["source"], row["first"], found[row["source"]],
+                  Waiting(row["parked"], row["quarantined"], row["unaligned"]),
                   today=today, window=window, breaks=breaks)
         for row in rows
     ]  # fmt: skip

@@ -8,7 +8,7 @@ import msgspec
 
 from services.evidence.domain.telling import erased
 from services.evidence.handlers.counting import IntakeCounts
-from services.evidence.handlers.directory import Learners
+from services.evidence.handlers.learners import Learners
 from services.evidence.handlers.ledger import Erasure, Ledger
 from services.evidence.tables import accesses, handed_in, kept_events, merges, people, pieces, quarantine, statements
 from shared.crash_points import reach

@@ -168,7 +168,11 @@ class Formats:
         self, readings: Mapping[int, Reading], found: Mapping[int, tuple[Sequence[RecordEvidence], str | None]],
         tenant: str, way: str,
     ) -> dict[int, Item]:  # fmt: skip
-        flat = [(index, command) for index, (commands, _) in found.items() for command in commands]
+        flat = [
+            (index, _as_told(readings[index], command))
+            for index, (commands, _) in found.items()
+            for command in commands
+        ]
         stored = await self._intake.store({place: command for place, (_, command) in enumerate(flat)}, tenant, way=way)
         results: dict[int, Item] = {}
         for place, (index, _) in enumerate(flat):
@@ -216,6 +220,11 @@ def activities_of(reading: Reading) -> set[str]:
     pieces = [*reading.commands, *(reading.revision.members.values() if reading.revision is not None else ())]
     named = {piece.content.activity for piece in pieces if piece.content.activity is not None}
     return named if reading.handed_in is None else named | {reading.handed_in.activity}
+
+
+def _as_told(reading: Reading, command: RecordEvidence) -> RecordEvidence:
+    """Return a command of a message, which does not tell when work was graded where the message says so itself."""
+    return command if reading.handed_in is None else msgspec.structs.replace(command, dates_grade=False)
 
 
 def _hand_ins(readings: Iterable[Reading], latest: str) -> list[HandIn]:

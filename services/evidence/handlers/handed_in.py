@@ -12,7 +12,7 @@ from services.evidence.domain.evidence import Evidence, Park, Submission
 from services.evidence.domain.handed_in import HandIn, Work, graded_by, newest, tell
 from services.evidence.handlers.alignment import Alignments
 from services.evidence.handlers.counting import IntakeCounts
-from services.evidence.handlers.directory import Learners
+from services.evidence.handlers.learners import Learners
 from services.evidence.tables import handed_in, premises
 from shared.database import Connection, Database
 from shared.errors import Unavailable
@@ -56,7 +56,7 @@ class HandIns:
             answers = await self._alignments.align(tenant, _contents((source, o.activity, o.stamp) for o in waiting))
             async with self._database.transaction() as connection:
                 if await self._is_current(connection, tenant, answers):
-                    works = await handed_in.say(connection, tenant, source, held)
+                    works = await handed_in.say(connection, [(tenant, source, one) for one in held])
                     aligned = {
                         place: answers[place_of[work.source_id, work.activity]]
                         for place, work in enumerate(works)
@@ -95,19 +95,26 @@ class HandIns:
 
 
 async def graded(
-    connection: Connection, submissions: Sequence[Submission], decision: Decision, tenants: Collection[str], shards: int
-) -> list[Draft]:
+    connection: Connection, submissions: Sequence[Submission], decision: Decision,
+    sources: Collection[tuple[str, str]], shards: int,
+) -> list[Draft]:  # fmt: skip
     """
-    Return the events that work of the tenants waits no longer, for the transaction that stores the pieces which grade it.
+    Note what pieces of (tenant, source) grade, also where it is handed in later, and return the events that work waits no
+    longer; for the transaction that stores the pieces.
 
     A piece that has to wait itself, for an alignment, is a grade that somebody has given as well.
     """
-    if not tenants:
+    if not sources:
         return []
-    pieces = zip(submissions, decision.outcomes, strict=True)
-    taken = (s.command for s, outcome in pieces if s.command.tenant in tenants and outcome.status in TAKEN_IN)
-    done = [found for found in map(graded_by, taken) if found is not None]
-    return await _told(connection, await handed_in.grade(connection, done), {}, shards) if done else []
+    said: dict[tuple[str, str], list[HandIn]] = {}
+    for submission, outcome in zip(submissions, decision.outcomes, strict=True):
+        command = submission.command
+        source = command.tenant, command.content.source
+        grade = graded_by(command) if source in sources and outcome.status in TAKEN_IN else None
+        if grade is not None:
+            said.setdefault(source, []).append(grade)
+    held = [(*source, one) for source in sorted(said) for one in newest(said[source])]
+    return await _told(connection, await handed_in.say(connection, held), {}, shards)
 
 
 async def followed(connection: Connection, tenant: str, learners: Sequence[str], shards: int) -> list[Draft]:

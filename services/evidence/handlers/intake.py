@@ -28,7 +28,8 @@ from services.evidence.domain.evidence import (
 from services.evidence.domain.telling import recorded
 from services.evidence.formats import native
 from services.evidence.handlers.alignment import Alignments
-from services.evidence.handlers.directory import Competencies, Learners
+from services.evidence.handlers.curriculum import Competencies
+from services.evidence.handlers.learners import Learners
 from services.evidence.handlers.writer import AGAIN, ErasedLearner, MovedLearners, StaleAlignment, Writer
 from services.evidence.tables.statements import Row as StatementRow
 from shared import tracing

@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Sequence
 
 from services.evidence.formats.reading import Kept
-from services.evidence.handlers.directory import Learners
+from services.evidence.handlers.learners import Learners
 from services.evidence.tables import kept_events, premises
 from services.evidence.tables.kept_events import Row
 from shared.database import Database

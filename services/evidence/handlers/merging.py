@@ -16,8 +16,8 @@ import msgspec
 from services.evidence.domain.roster import Fact, enrolment, events
 from services.evidence.domain.telling import merged, moved_away, moved_in
 from services.evidence.handlers.counting import IntakeCounts
-from services.evidence.handlers.directory import Learners
 from services.evidence.handlers.handed_in import followed
+from services.evidence.handlers.learners import Learners
 from services.evidence.tables import merges, people, roster
 from services.evidence.tables.pieces import ERASURE_LOCK
 from shared.contracts import EVIDENCE_RECORDED, EvidenceRecorded, IdentityMerged, Touched

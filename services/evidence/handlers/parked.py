@@ -3,21 +3,18 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 import asyncpg
-import msgspec
 
-from services.evidence.handlers.alignment import Realigner
-from services.evidence.handlers.directory import Competencies
+from services.evidence.handlers.curriculum import Competencies
 from services.evidence.handlers.handed_in import HandIns
 from services.evidence.handlers.intake import READERS, Intake
-from services.evidence.tables import alignments, curriculum, quarantine
-from shared.consumer import Settle, ShardBatch, Write
-from shared.contracts import FRAMEWORK_PUBLISHED, FrameworkPublished
+from services.evidence.handlers.realigning import Realigner
+from services.evidence.tables import alignments, quarantine
 from shared.crash_points import reach
-from shared.database import Connection, Database
+from shared.database import Database
 from shared.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -26,53 +23,6 @@ ENTRIES = 500
 """Entries of the alignment map that one sweep applies."""
 SWEEP_S = 5.0
 """How often to look without being told: a piece may be parked while its framework is being committed."""
-
-_decode = msgspec.json.Decoder(FrameworkPublished).decode
-
-
-class CurriculumHandler:
-    """Folds the log of frameworks into the table of competencies; `changed` is called after each commit."""
-
-    def __init__(self, changed: Callable[[], None]) -> None:
-        self._changed = changed
-
-    async def fold(self, batches: Sequence[ShardBatch], settle: Settle) -> Write:
-        """Return what adds and retires competencies; nothing is cached here, so nothing is read."""
-        told: list[tuple[str, FrameworkPublished]] = [
-            (event.tenant, _decode(event.data))
-            for batch in batches
-            for event in batch.events
-            if event.type == FRAMEWORK_PUBLISHED
-        ]
-
-        async def write(connection: Connection) -> None:
-            # Versions one by one, in their order: a later one may bring back what an earlier one retires.
-            for tenant, part in told:
-                framework, version = part.framework, part.version
-                added: list[tuple[str, str, str, bool, str | None]] = [
-                    (tenant, f"{framework}:{c.code}", version, False, c.identifier or c.code) for c in part.competencies
-                ]
-                added += [(tenant, f"{framework}:{code}", version, True, None) for code in part.retired]
-                if added:
-                    await curriculum.add(connection, added)
-                if part.part == part.parts:
-                    await curriculum.retire(connection, [(tenant, part.framework, part.version)])
-
-        return write
-
-    def forget(self, shards: Collection[int]) -> None:
-        """Nothing is cached."""
-
-    async def claimed(self, shards: Collection[int]) -> None:
-        """Nothing is needed."""
-
-    def pending(self, shards: Collection[int]) -> list[int]:
-        """Nothing is left over."""
-        return []
-
-    def committed(self) -> None:
-        """Let parked pieces flow."""
-        self._changed()
 
 
 class Releaser:

@@ -6,7 +6,7 @@ import uuid
 import msgspec
 
 from services.evidence.domain.roster import Enrolment, Group, Roster, events, facts
-from services.evidence.handlers.directory import Learners
+from services.evidence.handlers.learners import Learners
 from services.evidence.tables import people, roster
 from shared.crash_points import reach
 from shared.database import Database

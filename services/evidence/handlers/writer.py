@@ -225,7 +225,7 @@ class Writer:
                 raise KnownStatements
             known = await load(connection, submissions, forests)
             decision = decide(submissions, known, utc(now))
-            decision.drafts += await graded(connection, submissions, decision, held.ungraded, self._log.shards)
+            decision.drafts += await graded(connection, submissions, decision, held.hand_ins, self._log.shards)
             again = _tried_again(group)
             await self.counts.add(connection, refused, submissions, decision, again=again, now=now)
             appended = await append_all(connection, [(self._log, decision.drafts)])
@@ -249,7 +249,8 @@ class Writer:
         seen = {submission.command.tenant: submission.moves for submission in submissions}
         maps = {(s.command.tenant, s.map_seen) for s in submissions if s.map_seen is not None}
         await premises.hold(connection, seen, {tenant for tenant, _ in maps})
-        found = await premises.read(connection, list(seen), list({tenant for tenant, _ in maps}))
+        sources = {(submission.command.tenant, submission.command.content.source) for submission in submissions}
+        found = await premises.read(connection, list(seen), list({tenant for tenant, _ in maps}), sources)
         moved = {tenant: now for tenant, now in found.moves.items() if any(
             s.moves != now for s in submissions if s.command.tenant == tenant)}  # fmt: skip
         if moved:

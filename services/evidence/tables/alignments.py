@@ -7,21 +7,13 @@ import asyncpg
 import msgspec
 
 from services.evidence.domain.alignment import ANY_SOURCE, Dated, Entry, Target
+from services.evidence.tables.handed_in import UNALIGNED
 from shared.database import Connection, columns
 from shared.events import encode_json
 
 ALIGNMENT_LOCK = 0x6174_616C
 
 decode_targets = msgspec.json.Decoder(tuple[Target, ...]).decode
-
-
-async def hold(connection: Connection, tenants: Collection[str]) -> None:
-    """Let nobody publish for the tenants until this transaction ends; those who hold do not wait for each other."""
-    await connection.execute(
-        "select pg_advisory_xact_lock_shared($1, hashtext(t)) from unnest($2::text[]) t",
-        ALIGNMENT_LOCK,
-        sorted(tenants),
-    )
 
 
 async def heads(connection: Connection, tenants: Collection[str]) -> dict[str, int]:
@@ -108,6 +100,19 @@ async def set_applied(connection: Connection, done: Sequence[tuple[str, str, str
         " where a.tenant = k.tenant and a.id = k.id and a.source = k.source"
         "   and a.effective_from = k.effective_from and a.version = k.version",
         *columns(done, 5),
+    )
+
+
+async def missing(connection: Connection, tenant: str, limit: int) -> list[asyncpg.Record]:
+    """Return the activities that no entry names while something waits for one: (source, activity, parked, handed in)."""
+    return await connection.fetch(
+        "select source, activity, sum(parked)::bigint as parked, sum(handed_in)::bigint as handed_in"
+        " from (select source, awaits_entry as activity, count(*) as parked, 0 as handed_in from quarantine"
+        "     where tenant = $1 and status = 'parked' and awaits_entry is not null and reason = 'unaligned' group by 1, 2"
+        f"   union all select source, activity, 0, count(*) from handed_in h where tenant = $1 and {UNALIGNED} group by 1, 2) k"
+        " group by 1, 2 order by sum(parked) + sum(handed_in) desc, 1, 2 limit $2",
+        tenant,
+        limit,
     )
 
 

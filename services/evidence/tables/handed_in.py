@@ -16,42 +16,28 @@ _WORK = "h.tenant, h.source, h.source_id, h.activity, h.stamp, h.waits, h.told, 
 _OF_LEARNER = " join learner_identity i on i.tenant = h.tenant and i.source = h.source and i.source_id = h.source_id"
 _IN_ORDER = " order by h.tenant, h.source, h.source_id, h.activity for update of h"
 _SAME = "h.tenant = k.tenant and h.source = k.source and h.source_id = k.source_id and h.activity = k.activity"
+UNALIGNED = "h.waits and convert_from(h.told, 'UTF8')::jsonb -> 'competencies' = '[]'"
+"""Whether a row is of work that waits for a grade and of which no alignment says what it counts for."""
 
 _decode = msgspec.json.Decoder(WorkUngraded).decode
 
 
-async def say(connection: Connection, tenant: str, source: str, said: Sequence[HandIn]) -> list[Work]:
+async def say(connection: Connection, said: Iterable[tuple[str, str, HandIn]]) -> list[Work]:
     """
-    Store what is said, one for each work, and return the works that it changed.
+    Store what (tenant, source) say, one for each work and in their order, and return the works that it changed.
 
     What an earlier message said later stays, and so does nothing of somebody who has no identity, or has it no more.
     """
     rows = await connection.fetch(
         "with h as (insert into handed_in as h (tenant, source, source_id, activity, stamp, waits)"
-        "   select $1, $2, k.* from unnest($3::text[], $4::text[], $5::text[], $6::boolean[])"
-        "     k (source_id, activity, stamp, waits) where exists (select from learner_identity i"
-        "       where i.tenant = $1 and i.source = $2 and i.source_id = k.source_id)"
+        "   select k.* from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[])"
+        "     k (tenant, source, source_id, activity, stamp, waits) where exists (select from learner_identity i"
+        "       where i.tenant = k.tenant and i.source = k.source and i.source_id = k.source_id)"
         "   on conflict (tenant, source, source_id, activity) do update"
         "     set stamp = excluded.stamp, waits = excluded.waits where excluded.stamp > h.stamp"
         "       or excluded.stamp = h.stamp and h.waits and not excluded.waits returning h.*)"
-        f" select {_WORK} from h {_OF_LEARNER} order by h.source_id, h.activity",
-        tenant,
-        source,
-        *columns([(one.learner, one.activity, one.stamp, one.waits) for one in said], 4),
-    )
-    return _works(rows)
-
-
-async def grade(connection: Connection, done: Iterable[tuple[str, str, str, str, str]]) -> list[Work]:
-    """Let no work wait that (tenant, source, source id, activity, latest hand-in) grade; return those that did."""
-    rows = await connection.fetch(
-        f"with mine as (select {_WORK} from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])"
-        "     k (tenant, source, source_id, activity, until)"
-        f"   join handed_in h on {_SAME} and h.waits and h.stamp <= k.until {_OF_LEARNER} {_IN_ORDER}),"
-        f" changed as (update handed_in h set waits = false from mine k where {_SAME})"
-        " select distinct on (tenant, source, source_id, activity) tenant, source, source_id, activity, stamp,"
-        "   false as waits, told, tellings, learner from mine",
-        *columns(done, 5),
+        f" select {_WORK} from h {_OF_LEARNER} order by h.tenant, h.source, h.source_id, h.activity",
+        *columns([(tenant, source, *msgspec.structs.astuple(one)) for tenant, source, one in said], 6),
     )
     return _works(rows)
 

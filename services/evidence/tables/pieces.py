@@ -36,13 +36,6 @@ async def sent_up_to(connection: Connection, shard: int) -> int:
     return pos
 
 
-async def lock_against_erasure(connection: Connection, tenants: Iterable[str]) -> None:
-    """Let no learner of the tenants be erased until this transaction ends; batches do not wait for each other."""
-    await connection.execute(
-        "select pg_advisory_xact_lock_shared($1, hashtext(t)) from unnest($2::text[]) t", ERASURE_LOCK, sorted(tenants)
-    )
-
-
 async def erased_among(connection: Connection, learners: Sequence[str]) -> set[str]:
     """Return those of the learners that are erased."""
     rows = await connection.fetch("select learner from erased_learner where learner = any($1::uuid[])", learners)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import asyncpg
 
+from services.evidence.tables.handed_in import UNALIGNED
 from shared.database import Connection, columns
 
 COUNTED = ("accepted", "duplicate", "parked", "rejected")
@@ -37,12 +38,14 @@ async def sources(connection: Connection, tenant: str, after: str | None, limit:
     """Return the sources that were heard of, in order, with their first and last day and what is kept of them now."""
     return await connection.fetch(
         "select source, min(first) as first, max(last) as last, sum(parked)::bigint as parked,"
-        "   sum(quarantined)::bigint as quarantined"
-        " from (select source, min(day) as first, max(day) as last, 0 as parked, 0 as quarantined from source_day"
-        "     where tenant = $1 group by source"
+        "   sum(quarantined)::bigint as quarantined, sum(unaligned)::bigint as unaligned"
+        " from (select source, min(day) as first, max(day) as last, 0 as parked, 0 as quarantined, 0 as unaligned"
+        "     from source_day where tenant = $1 group by source"
         "   union all select coalesce(source, ''), null, null, count(*) filter (where status = 'parked'),"
-        "     count(*) filter (where status = 'quarantined') from quarantine"
-        "     where tenant = $1 and status in ('parked', 'quarantined') group by 1) k"
+        "     count(*) filter (where status = 'quarantined'), 0 from quarantine"
+        "     where tenant = $1 and status in ('parked', 'quarantined') group by 1"
+        "   union all select source, null, null, 0, 0, count(*) from handed_in h"
+        f"     where tenant = $1 and {UNALIGNED} group by 1) k"
         " where $2::text is null or source > $2 group by source order by source limit $3",
         tenant,
         after,

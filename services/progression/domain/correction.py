@@ -1,17 +1,14 @@
-"""Taking back or scoring anew many pieces of evidence at once: which they are, and what would come of it, by the fold itself."""
+"""Taking back or scoring anew pieces of evidence: which they are, and what would come of it for a learner, by the fold itself."""
 
-import dataclasses
 import itertools
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
 import msgspec
 
 from services.progression.domain.analysis.comparison import verdict_of
-from services.progression.domain.analysis.small_groups import hidden_groups
 from services.progression.domain.entry import Entry
-from services.progression.domain.inputs import Key, Learner, input_of, valid_pieces
+from services.progression.domain.inputs import EvidenceSet, Key, Learner, input_of, valid_pieces
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Rules
@@ -23,8 +20,6 @@ from shared.shards import stable_id
 
 FEW = 4
 """Pieces of one learner up to which every order is tried."""
-REVIEW = "attain.level.review_required.v1"
-WITHDRAWN = "attain.competency.withdrawn.v1"
 
 
 class Selection(NamedTuple):
@@ -87,7 +82,7 @@ class Outcome(NamedTuple):
 
 def foresee(
     learner: Learner,
-    held: Mapping[Key, tuple[KeyState, dict[str, tuple[Piece | None, bool]]]],
+    held: Mapping[Key, tuple[KeyState, EvidenceSet]],
     standing: LearnerState,
     rules: Rules,
     policies: dict[str, Policy],
@@ -134,7 +129,7 @@ def _orders(pieces: list[Piece]) -> Iterator[list[Piece]]:
 
 def _correct(
     learner: Learner,
-    held: Mapping[Key, tuple[KeyState, dict[str, tuple[Piece | None, bool]]]],
+    held: Mapping[Key, tuple[KeyState, EvidenceSet]],
     standing: LearnerState,
     rules: Rules,
     policies: dict[str, Policy],
@@ -176,58 +171,3 @@ def _correction(
         activity=piece.activity if piece.activity != piece.evidence_id else None,
         assessor_type="human" if piece.judged else None, invalidates=gone,
     )  # fmt: skip
-
-
-@dataclasses.dataclass(slots=True)
-class Forecast:
-    """Outcomes of learners added up; `report` gives them as plain data."""
-
-    pieces: list[tuple[str, Piece]] = dataclasses.field(default_factory=list)
-    """Each with its learner, whose own are in order."""
-    learners: Counter[str] = dataclasses.field(default_factory=Counter)
-    """By school, as in `withdrawn` and `reviews`."""
-    withdrawn: Counter[str] = dataclasses.field(default_factory=Counter)
-    reviews: Counter[str] = dataclasses.field(default_factory=Counter)
-    events: Counter[str] = dataclasses.field(default_factory=Counter)
-    moves: Counter[tuple[str, str]] = dataclasses.field(default_factory=Counter)
-    taken: list[tuple[str, str]] = dataclasses.field(default_factory=list)
-    """(learner, competency) pairs that would be withdrawn, in the order of learners."""
-
-    def add(self, outcome: Outcome, school: str) -> None:
-        """Count one learner."""
-        self.pieces += [(outcome.learner, piece) for piece in outcome.pieces]
-        self.learners[school] += 1
-        self.moves.update(outcome.moves)
-        # Prompts to adults are no outcome of it: they clear themselves.
-        for event in [event for event in outcome.told if not event.type.startswith(SUPPORT)]:
-            self.events[event.type] += 1
-            self.withdrawn[school] += event.type == WITHDRAWN
-            if event.type == WITHDRAWN:
-                self.taken.append((event.learner, event.data["scope"]["id"]))
-            self.reviews[school] += event.type == REVIEW
-
-    def report(self) -> dict[str, Any]:
-        """Return the forecast; small numbers of schools are None."""
-        return {
-            "pieces": len(self.pieces),
-            "learners": self.learners.total(),
-            "pairs": self.moves.total(),
-            "events": dict(sorted(self.events.items())),
-            "statuses": [
-                {"from": before, "to": after, "pairs": count}
-                for (before, after), count in sorted(self.moves.items())
-                if before != after
-            ],
-            "schools": _by_school(
-                self.learners, {"learners": self.learners, "withdrawn": self.withdrawn, "reviews": self.reviews}
-            ),
-        }
-
-
-def _by_school(sizes: Counter[str], counted: Mapping[str, Counter[str]]) -> list[dict[str, Any]]:
-    schools: Iterable[str] = sorted(sizes)
-    hidden = {name: hidden_groups({s: counts[s] for s in schools}, sizes) for name, counts in counted.items()}
-    return [
-        {"school": school} | {name: None if school in hidden[name] else counted[name][school] for name in counted}
-        for school in schools
-    ]

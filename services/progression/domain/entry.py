@@ -3,18 +3,18 @@
 import dataclasses
 
 from services.progression.domain.evidence_rules import activity_of
-from services.progression.domain.inputs import Input, absorb
+from services.progression.domain.inputs import EvidenceSet, Input, absorb
 from services.progression.domain.mastery import KeyState, Piece, stands_alone
 from services.progression.domain.policy import Rule
 
 
 @dataclasses.dataclass(slots=True)
 class Entry:
-    """The state of a key, and its evidence where it was needed (id → piece, valid)."""
+    """The state of a key, and its set of evidence where that was needed."""
 
     state: KeyState
     rules_no: int
-    evidence: dict[str, tuple[Piece | None, bool]] | None = None
+    evidence: EvidenceSet | None = None
     _activities: set[tuple[str, str]] | None = None
 
     def absorb(self, competency: str, item: Input) -> None:

@@ -5,6 +5,7 @@ A key's set of evidence, and the decisions in force, follow from the inputs of i
 """
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 import msgspec
 
@@ -27,6 +28,8 @@ Key = tuple[str, str, str]
 """(tenant, learner, competency)."""
 Learner = tuple[str, str]
 """(tenant, learner)."""
+EvidenceSet: TypeAlias = dict[str, tuple[Piece | None, bool]]
+"""A key's set of evidence: by evidence id the piece, None where only its validity was told yet, and whether it counts."""
 Event = (
     EvidenceRecorded
     | EvidenceRetracted
@@ -118,7 +121,7 @@ _DECODERS: dict[str, msgspec.json.Decoder[Event]] = {
 }
 
 
-def absorb(evidence: dict[str, tuple[Piece | None, bool]], competency: str, event: Event) -> None:
+def absorb(evidence: EvidenceSet, competency: str, event: Event) -> None:
     """Change a key's set of evidence by one event of its journal; the set does not depend on the order of events."""
     if isinstance(event, EvidenceRecorded):
         if competency in event.competencies:
@@ -133,6 +136,6 @@ def absorb(evidence: dict[str, tuple[Piece | None, bool]], competency: str, even
                 evidence[piece.evidence_id] = (evidence.get(piece.evidence_id, (None, False))[0], valid)
 
 
-def valid_pieces(evidence: dict[str, tuple[Piece | None, bool]]) -> Iterator[Piece]:
+def valid_pieces(evidence: EvidenceSet) -> Iterator[Piece]:
     """Yield the pieces that count, in no particular order."""
     return (piece for piece, valid in evidence.values() if valid and piece is not None)

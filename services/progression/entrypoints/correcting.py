@@ -73,7 +73,7 @@ class Chosen(BaseModel):
 
 
 def correcting_router(database: Database, references: References, settings: Settings) -> APIRouter:
-    """Return the route."""
+    """Return the routes that foresee a correction: of a tenant for scope admin, of one piece for another service."""
     router = APIRouter(tags=["corrections"])
 
     @router.post("/v1/corrections/preview")

@@ -11,7 +11,7 @@ from shared.web import Caller
 
 
 def in_force_router(database: Database) -> APIRouter:
-    """Return the route."""
+    """Return the route on the policies in force; it needs scope records:read or policy:write."""
     router = APIRouter(tags=["policies"])
 
     @router.get("/v1/policies/in-force")

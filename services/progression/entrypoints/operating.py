@@ -13,7 +13,7 @@ from shared.web import Caller
 
 
 def operating_router(decisions: Decisions, database: Database, settings: Settings) -> APIRouter:
-    """Return the routes."""
+    """Return the routes of operators and of other services."""
     router = APIRouter(tags=["operations"])
 
     @router.get("/v1/positions")

@@ -10,7 +10,7 @@ from shared.web import Caller, read_body
 
 
 def shadowing_router(shadows: Shadows, settings: Settings) -> APIRouter:
-    """Return the routes."""
+    """Return the routes on shadows; they need scope policy:write, or records:read to look."""
     router = APIRouter(tags=["policies"])
 
     @router.post("/v1/policies/shadows", status_code=201)

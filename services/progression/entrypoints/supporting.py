@@ -30,7 +30,7 @@ class Closing(BaseModel):
 
 
 def supporting_router(database: Database, judgements: Judgements) -> APIRouter:
-    """Return the routes."""
+    """Return the routes on support; all need scope decisions:write."""
     router = APIRouter(tags=["support"])
 
     @router.get("/v1/support")

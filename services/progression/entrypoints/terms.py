@@ -21,7 +21,7 @@ class Term(BaseModel):
 
 
 def terms_router(decisions: Decisions) -> APIRouter:
-    """Return the route."""
+    """Return the route that closes a term; it needs scope policy:write or admin."""
     router = APIRouter(tags=["terms"])
 
     @router.post("/v1/terms")

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from services.progression.domain.correction import Forecast, Outcome, Selection, foresee, rescored_id
+from services.progression.domain.correction import Outcome, Selection, foresee, rescored_id
+from services.progression.domain.forecast import Forecast
 from services.progression.domain.inputs import Key, Learner, valid_pieces
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.policy import Policy

@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import AsyncIterator
 
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided
-from services.progression.domain.inputs import Key, absorb, decode
+from services.progression.domain.inputs import EvidenceSet, Key, absorb, decode
 from services.progression.domain.journal import JournalEntry, unpack_entries
-from services.progression.domain.states import Decided, KeyState, Piece
+from services.progression.domain.states import Decided, KeyState
 from services.progression.handlers.memory import unpack_key
 from services.progression.tables import journals, key_states
 from shared.database import Connection, Database
@@ -18,7 +18,7 @@ PAGE_KEYS = 1000
 class History:
     """What the journal holds of a key: its set of evidence, its decisions in order, and the last tick of the clock."""
 
-    evidence: dict[str, tuple[Piece | None, bool]] = dataclasses.field(default_factory=dict)
+    evidence: EvidenceSet = dataclasses.field(default_factory=dict)
     decisions: list[Decided] = dataclasses.field(default_factory=list)
     clock: str = ""
 

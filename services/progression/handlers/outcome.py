@@ -163,7 +163,8 @@ class Outcome:
         for shard, event in told:
             self.note_told(shard, [event])
             if event.type == ERASED:
-                self.progression.append(self._forgotten(shard, event))
+                for drafts in (self.progression, self.support):
+                    drafts.append(self._forgotten(shard, event))
         # First: who a learner is explains why evidence comes and goes.
         self.advancement += others
         return [(shard, *learner) for learner, shard in gone.items()]
@@ -171,14 +172,14 @@ class Outcome:
     def _leave_out(self, learners: Set[Learner]) -> None:
         """Drop what the batch was to write of learners, but for the journal."""
         if learners:
-            for drafts in (self.progression, self.advancement, self.decisions):
+            for drafts in (self.progression, self.advancement, self.support, self.decisions):
                 drafts[:] = [draft for draft in drafts if (draft.tenant, draft.subject) not in learners]
             self.states = {key: row for key, row in self.states.items() if key[:2] not in learners}
             self.standings = {learner: row for learner, row in self.standings.items() if learner not in learners}
             self.blocked = [row for row in self.blocked if row[:2] not in learners]
 
     def _forgotten(self, shard: int, event: Told) -> Draft:
-        """Return what tells the readers of states that a learner is erased."""
+        """Return what tells the readers of states, and of support, that a learner is erased."""
         body = envelope(
             id=f"{self._id}.{event.id}", source="progression", type=IDENTITY_ERASED, tenant=event.tenant,
             subject=event.learner, time=event.time,

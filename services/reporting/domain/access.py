@@ -14,15 +14,21 @@ Role = Literal[
 ]  # fmt: skip
 View = Literal[
     "record", "timeline", "growth", "projection", "why", "class", "queues", "aggregate", "analysis", "own_access_log",
-    "access_log", "names", "capture", "sign_off", "correct", "credential", "export",
+    "access_log", "names", "capture", "sign_off", "correct", "answer", "credential", "export", "support",
 ]  # fmt: skip
 ROLES: tuple[Role, ...] = get_args(Role)
 VIEWS: tuple[View, ...] = get_args(View)
-WRITES: dict[View, str] = {"capture": "evidence:write", "sign_off": "decisions:write", "correct": "evidence:write"}
+WRITES: dict[View, str] = {
+    "capture": "evidence:write", "sign_off": "decisions:write", "correct": "evidence:write", "answer": "decisions:write",
+}  # fmt: skip
 """What changes something, and the scope that it takes besides the role, which for these comes from the roster alone."""
+RESTRICTED: frozenset[View] = frozenset(("support",))
+"""What the scope for the whole tenant does not open by itself: the token has to name a role that sees it."""
 
 _LEARNER: tuple[View, ...] = ("record", "timeline", "growth", "why", "own_access_log", "credential")
-_TEACHING: tuple[View, ...] = ("record", "timeline", "growth", "projection", "why", "class", "queues", "names")
+_TEACHING: tuple[View, ...] = (
+    "record", "timeline", "growth", "projection", "why", "class", "queues", "names", "support", "answer",
+)  # fmt: skip
 PERMISSIONS: dict[Role, frozenset[View]] = {
     "learner": frozenset(_LEARNER),
     "guardian": frozenset((*_LEARNER, "names")),
@@ -56,9 +62,12 @@ def staff_role(name: str) -> Role:
     return role_of(name) or "teacher"
 
 
-def tenant_roles(names: Iterable[str]) -> set[Role]:
-    """Return the roles of a caller who may read the tenant: leader and integration, and those that the token names."""
-    roles: set[Role] = {"leader", "integration"}
+def tenant_roles(names: Iterable[str], what: View) -> set[Role]:
+    """
+    Return the roles in which a caller who may read the tenant sees something: those that the token names, and but for what is
+    restricted leader and integration.
+    """
+    roles: set[Role] = set() if what in RESTRICTED else {"leader", "integration"}
     roles.update(role for name in names if (role := role_of(name)) is not None)
     return roles
 

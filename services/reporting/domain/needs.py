@@ -12,7 +12,9 @@ from shared.contracts import Status
 
 NEXT_MAX = 3
 """What is next for a learner in a class list; more is on the learner's page."""
-URGENCY: tuple[Queue, ...] = ("review", "sign_off", "contested", "reverify", "confirm", "withheld", "gaps", "ready")
+URGENCY: tuple[Queue, ...] = (
+    "review", "sign_off", "support", "contested", "reverify", "confirm", "withheld", "gaps", "ready",
+)  # fmt: skip
 """What needs attention first: what people have to decide, then what asks for a look, last what may be begun."""
 
 
@@ -39,8 +41,13 @@ class OpenRow(NamedTuple):
     missing: int
 
 
-class Waits(msgspec.Struct, frozen=True):
-    """Something that waits for somebody; `age_days` are whole days since it was opened."""
+class Waits(msgspec.Struct, frozen=True, omit_defaults=True):
+    """
+    Something that waits for somebody; `age_days` are whole days since it was opened.
+
+    The last members are there for suggested support alone: whose side the cause is on, the cause, since when an adult has let
+    wait, the prerequisite that is weakest with its title, and the role that was asked where `owner` stands in for it.
+    """
 
     learner: str
     queue: Queue
@@ -52,6 +59,12 @@ class Waits(msgspec.Struct, frozen=True):
     overdue: bool
     owner: str
     detail: tuple[str, ...]
+    side: str | None = None
+    cause: str | None = None
+    waiting_since: str | None = None
+    weakest_prerequisite: str | None = None
+    weakest_title: str | None = None
+    in_place_of: str | None = None
 
 
 class LearnerNeeds(msgspec.Struct, frozen=True):
@@ -122,6 +135,15 @@ def by_urgency(waiting: Iterable[Waits]) -> list[Waits]:
     return sorted(waiting, key=lambda each: (not each.overdue, URGENCY.index(each.queue), each.opened_at, each.learner))
 
 
+def together(waiting: Iterable[Waits]) -> list[list[Waits]]:
+    """Put together what one act ends for several learners, as grading the same work does; all else stays alone, in order."""
+    groups: dict[object, list[Waits]] = {}
+    for number, each in enumerate(waiting):
+        is_ungraded = each.cause == "ungraded"
+        groups.setdefault((each.scope, each.detail, each.owner) if is_ungraded else number, []).append(each)
+    return list(groups.values())
+
+
 def waits_of(row: OpenRow, titles: Mapping[str, str], now: datetime.datetime) -> Waits | None:
     """Return an open entry as the queues tell it, None where it is no longer so."""
     if not still_waits(row.queue, row.status, row.mastered_at, begun=row.begun, missing=row.missing):
@@ -129,9 +151,14 @@ def waits_of(row: OpenRow, titles: Mapping[str, str], now: datetime.datetime) ->
     return Waits(
         learner=row.learner, queue=row.queue, scope=row.scope, title=titles.get(row.scope) or level_title(row.scope),
         opened_at=row.opened_at, age_days=age_days(row.opened_at, now), due_by=row.due_by,
-        overdue=row.due_by is not None and row.due_by[:10] < now.date().isoformat(), owner=row.owner,
+        overdue=is_overdue(row.due_by, now), owner=row.owner,
         detail=tuple(line for line in row.detail.split("\n") if line),
     )  # fmt: skip
+
+
+def is_overdue(due_by: str | None, now: datetime.datetime) -> bool:
+    """Tell whether the day of what is due is over."""
+    return due_by is not None and due_by[:10] < now.date().isoformat()
 
 
 def level_title(scope: str) -> str | None:

@@ -8,7 +8,7 @@ ERASED = "attain.learner.erased.v1"
 _KINDS = ("competency.", "level.", "goal.")
 
 
-class _Learner(msgspec.Struct, frozen=True, gc=False):
+class Learner(msgspec.Struct, frozen=True, gc=False):
     id: str
 
 
@@ -37,7 +37,7 @@ class _Reason(msgspec.Struct, frozen=True, gc=False):
 class Told(msgspec.Struct, frozen=True, gc=False):
     """The data of a public event, as far as a read model uses it; instants are those of `shared.events.utc`."""
 
-    learner: _Learner
+    learner: Learner
     scope: Scope
     decided_at: str
     seq: int = 0

@@ -15,7 +15,8 @@ router = APIRouter(tags=["classes"])
 Classes = Annotated[ClassReader, part("classes")]
 Queues = Annotated[QueueReader, part("queues")]
 QUEUE_COLUMNS = (
-    "learner", "queue", "scope", "title", "opened_at", "age_days", "due_by", "overdue", "owner", "detail",
+    "learner", "queue", "scope", "title", "opened_at", "age_days", "due_by", "overdue", "owner", "in_place_of", "side",
+    "cause", "waiting_since", "weakest_prerequisite", "detail",
 )  # fmt: skip
 
 
@@ -55,7 +56,11 @@ async def class_needs(request: Request, caller: Waited, reads: Classes, class_id
 async def queues(
     request: Request, caller: Waited, reads: Queues, class_id: str | None = None, school: str | None = None
 ) -> Response:
-    """How much waits in every queue of a class, a school or district, or the tenant; for how long, and for whom."""
+    """
+    How much waits in every queue of a class, a school or district, or the tenant; for how long, and for whom.
+
+    `support` is there for those alone who may see it: with its causes, and the school days that adults took to answer.
+    """
     return answer(request, {"items": await reads.summary(caller, class_id=class_id, school=school)})
 
 
@@ -64,7 +69,12 @@ async def queue(
     request: Request, caller: Waited, reads: Queues, queue: str, class_id: str | None = None,
     school: str | None = None, after: After = "", limit: Limit = 100, fields: Fields = "", format: Format = "json",
 ) -> Response:  # fmt: skip
-    """What waits in a queue, the oldest first, with its age and owner."""
+    """
+    What waits in a queue, the oldest first, with its age and owner.
+
+    In `support`, for those alone who may see it, with the cause, since when an adult has let wait, and the prerequisite that
+    is weakest; `in_place_of` is the role that the policy asks where nobody has it and the owner stands in.
+    """
     page = await reads.entries(caller, queue, class_id=class_id, school=school, after=after, limit=limit)
     if format == "csv":
         rows = (

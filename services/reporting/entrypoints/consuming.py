@@ -78,7 +78,7 @@ class Consumers:
                 await consumer.follow(versions[consumer.model])
 
     async def stop(self) -> None:
-        """Stop all."""
+        """Commit what is folded, and give the shards back."""
         for consumer in self.running:
             await consumer.stop()
 

@@ -1,4 +1,4 @@
-"""What teachers and leaders do on the pages: quick capture, signing off, correcting a mistake."""
+"""What teachers and leaders do on the pages: quick capture, signing off, correcting a mistake, answering support."""
 
 import functools
 from collections.abc import Awaitable, Callable
@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from services.reporting.entrypoints.asking import part
 from services.reporting.entrypoints.forms import Form, read_form
 from services.reporting.entrypoints.page_answers import PAGE_HEADERS, In, Who, shown
+from services.reporting.handlers.answering import Answering
 from services.reporting.handlers.capturing import Capturing
 from services.reporting.handlers.correcting import Correcting
 from services.reporting.handlers.signing_off import SigningOff
@@ -23,6 +24,7 @@ router = APIRouter(include_in_schema=False)
 Captures = Annotated[Capturing, part("capturing")]
 SignsOff = Annotated[SigningOff, part("signing_off")]
 Corrects = Annotated[Correcting, part("correcting")]
+Answers = Annotated[Answering, part("answering")]
 
 
 @router.get("/classes/{class_id:path}/capture")
@@ -116,6 +118,20 @@ async def correct(
         return {"redirect": f"/learners/{quote(learner, safe='')}"}
 
     return await shown(request, caller, words, "correction.html", write)
+
+
+@router.post("/learners/{learner}/support")
+async def answer_support(request: Request, caller: Who, words: In, answers: Answers, learner: str) -> Response:
+    """Close what is suggested."""
+    form = await read_form(request)
+
+    async def write(who: Identity) -> dict[str, Any]:
+        await answers.close(
+            who, learner=learner, scope=form.one("scope"), outcome=form.one("outcome"), reason=form.one("reason")
+        )
+        return {"redirect": f"/learners/{quote(learner, safe='')}"}
+
+    return await shown(request, caller, words, "problem.html", write)
 
 
 async def _done(

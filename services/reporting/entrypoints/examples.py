@@ -74,6 +74,11 @@ _WAITS = {
     "learner": RECORD["learner"], "queue": "sign_off", "scope": "maths#Mathematics/3", "title": "Mathematics, level 3",
     "opened_at": _AT, "age_days": 6, "due_by": None, "overdue": False, "owner": "teacher", "detail": [],
 }  # fmt: skip
+_ASKED = {
+    "learner": RECORD["learner"], "queue": "support", "scope": "maths:3.NF.2", "title": _STEP["title"], "opened_at": _AT,
+    "age_days": 2, "due_by": "2026-03-11", "overdue": False, "owner": "school_leader", "detail": ["essay-2"],
+    "side": "school", "cause": "ungraded", "waiting_since": "2026-02-18T10:15:00.000000Z", "in_place_of": "teacher",
+}  # fmt: skip
 NEEDS: dict[str, Any] = {
     "class": "room-3", "title": "Room 3", "attention": [_WAITS],
     "learners": [{"learner": RECORD["learner"], "next": ["maths:3.NF.2"], "review": []}],
@@ -81,13 +86,18 @@ NEEDS: dict[str, Any] = {
         {"competency": "maths:3.NF.2", "title": _STEP["title"], "next": [RECORD["learner"]], "review": []}
     ],
 }  # fmt: skip
-QUEUE: dict[str, Any] = {"items": [_WAITS], "next": None}
+QUEUE: dict[str, Any] = {"items": [_WAITS, _ASKED], "next": None}
 QUEUES: dict[str, Any] = {
     "items": [
         {
             "queue": "sign_off", "meaning": "levels that are complete and wait for a signature", "waiting": 3,
             "overdue": 1, "oldest_days": 6, "owners": {"teacher": 3},
-        }
+        },
+        {
+            "queue": "support", "meaning": "support that is suggested: an adult is asked, with a cause and a date; for few eyes",
+            "waiting": 1, "overdue": 0, "oldest_days": 2, "owners": {"school_leader": 1}, "causes": {"ungraded": 1},
+            "response": {"in_days": 90, "answered": 12, "median_school_days": 3.5},
+        },
     ]
 }  # fmt: skip
 GROWTH: dict[str, Any] = {

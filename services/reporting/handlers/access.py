@@ -6,7 +6,8 @@ What is not in the tenant, and a learner whom the caller has nothing to do with,
 
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
+from typing import TypeVar
 
 from services.reporting.domain.access import PERMISSIONS, WRITES, Role, View, may, role_of, staff_role, tenant_roles
 from services.reporting.tables import rights
@@ -20,6 +21,7 @@ AGAIN_S = 60.0
 """The same person looking at the same again within this time is one entry of the log."""
 REMEMBERED = 10_000
 _NOBODY: Rows = ()
+Answer = TypeVar("Answer")
 Found = Rows | Sequence[Mapping[str, str]]
 """What the roster says a caller is: rows of `role` and `via`."""
 
@@ -52,9 +54,9 @@ def permitted_learner(caller: Identity, learner: str, what: View, *, known: bool
         if SELF in caller.scopes and caller.learner == learner:
             roles.add("learner")
         if caller.scopes & {CLASSES, SELF}:
-            of_roster = _roles(found)
+            of_roster = roles_in(found)
             roles |= of_roster if CLASSES in caller.scopes else of_roster & {"guardian"}
-    if not roles:
+    if not roles and not (known and TENANT in caller.scopes):
         raise NotFound(f"no learner {learner[:100]!r}")
     return _permitted(roles, what)
 
@@ -80,7 +82,7 @@ def permitted_class(
     _check_scopes(caller, what)
     if title is None:
         raise NotFound(f"no class {class_id[:100]!r}")
-    roles = _of_tenant(caller, what) | (_roles(found) if CLASSES in caller.scopes else set())
+    roles = _of_tenant(caller, what) | (roles_in(found) if CLASSES in caller.scopes else set())
     if not roles:
         raise Forbidden("the roster does not list you as active staff of this class")
     return title, _permitted(roles, what)
@@ -97,9 +99,9 @@ async def check_school(view: Snapshot, caller: Identity, school: str, what: View
 def permitted_school(caller: Identity, what: View, found: Found) -> Role:
     """Return or raise as `check_school`, by the roles that the roster gives."""
     caller.require(TENANT, CLASSES)
-    roles = tenant_roles(caller.roles) if TENANT in caller.scopes else set()
+    roles = _of_tenant(caller, what)
     if CLASSES in caller.scopes:
-        roles |= _roles(found)
+        roles |= roles_in(found)
     if not roles:
         raise Forbidden("the roster does not list you for this school or district")
     return _permitted(roles, what)
@@ -108,15 +110,15 @@ def permitted_school(caller: Identity, what: View, found: Found) -> Role:
 def check_tenant(caller: Identity, what: View) -> Role:
     """Return the role in which the caller may see something of the whole tenant; raises `Forbidden`."""
     caller.require(TENANT)
-    return _permitted(tenant_roles(caller.roles), what)
+    return _permitted(_of_tenant(caller, what), what)
 
 
 async def is_leader(view: Snapshot, caller: Identity) -> bool:
     """Tell whether the caller may see figures of the tenant, or of any school or district that the roster names."""
-    roles = tenant_roles(caller.roles) if TENANT in caller.scopes else set()
+    roles = _of_tenant(caller, "analysis")
     if CLASSES in caller.scopes:
         for place in await rights.schools_of(view, caller.tenant, caller.subject):
-            roles |= _roles(await rights.roles_towards_school(view, caller.tenant, caller.subject, place["target"]))
+            roles |= roles_in(await rights.roles_towards_school(view, caller.tenant, caller.subject, place["target"]))
     return may(roles, "analysis") is not None
 
 
@@ -124,7 +126,7 @@ async def writes_in_class(view: Snapshot, caller: Identity, class_id: str) -> se
     """Return what the caller may change in a class."""
     if CLASSES not in caller.scopes or caller.source is not None:
         return set()
-    roles = _roles(await rights.roles_towards_class(view, caller.tenant, caller.subject, class_id))
+    roles = roles_in(await rights.roles_towards_class(view, caller.tenant, caller.subject, class_id))
     held = {what for role in roles for what in PERMISSIONS[role]}
     return {what for what, scope in WRITES.items() if what in held and scope in caller.scopes}
 
@@ -139,10 +141,18 @@ def _check_scopes(caller: Identity, what: View) -> None:
 
 def _of_tenant(caller: Identity, what: View) -> set[Role]:
     """Return the roles that the scope for the whole tenant gives: none for what changes something."""
-    return tenant_roles(caller.roles) if TENANT in caller.scopes and what not in WRITES else set()
+    return tenant_roles(caller.roles, what) if TENANT in caller.scopes and what not in WRITES else set()
 
 
-def _roles(rows: Found) -> set[Role]:
+async def if_permitted(asked: Awaitable[Answer]) -> Answer | None:
+    """Return an answer, None where the caller does not see it."""
+    try:
+        return await asked
+    except Forbidden:
+        return None
+
+
+def roles_in(rows: Found) -> set[Role]:
     """Return our roles of (role, via): an unknown name teaches a class, and gives nothing elsewhere."""
     found = {staff_role(row["role"]) if row["via"] == "class" else role_of(row["role"]) for row in rows}
     return {role for role in found if role is not None}
@@ -151,7 +161,7 @@ def _roles(rows: Found) -> set[Role]:
 def _permitted(roles: Collection[Role], what: View) -> Role:
     role = may(roles, what)
     if role is None:
-        held = ", ".join(sorted(roles)).replace("_", " ")
+        held = ", ".join(sorted(roles)).replace("_", " ") or "nobody whom the token or the roster names"
         raise Forbidden(f"as {held} you do not see this ({what.replace('_', ' ')})")
     return role
 

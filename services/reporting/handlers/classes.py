@@ -15,9 +15,11 @@ from services.reporting.handlers.access import (
     AccessLog,
     asked_of_roster,
     check_class,
+    if_permitted,
     permitted_class,
 )
 from services.reporting.handlers.curricula import Curricula
+from services.reporting.handlers.support import suggested
 from services.reporting.tables import rights
 from services.reporting.tables.at_once import AtOnce
 from services.reporting.tables.happened import open_entries
@@ -76,7 +78,11 @@ class ClassReader:
             frameworks = sorted({c.partition(":")[0] for states in held.values() for c in states}) or None
             standards, prerequisites, titles = await self._curricula.of(view, tenant, frameworks)
             rows = await open_entries(view, tenant, queues=list(QUEUES), learners=learners)
+            sees = await if_permitted(check_class(view, caller, class_id, "support"))
+            asked = await suggested(view, tenant, learners) if sees else []
         await self._log.note(caller, role, "needs", class_id, learners)
+        if sees:
+            await self._log.note(caller, sees[1], "support", class_id, sorted({each.learner for each in asked}))
         now = datetime.datetime.now(datetime.UTC)
-        waiting = [each for row in rows if (each := waits_of(OpenRow(*row), titles, now)) is not None]
+        waiting = [each for row in rows if (each := waits_of(OpenRow(*row), titles, now)) is not None] + asked
         return class_needs(class_id, title, held, standards, prerequisites, waiting)

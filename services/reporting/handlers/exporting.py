@@ -20,8 +20,8 @@ from shared.errors import NotFound, Refused
 from shared.peer import Peer
 from shared.settings import Settings
 
-TABLES = tuple(table for tables in MODELS.values() for table in tables)
-"""What can be exported: every table of the read models."""
+TABLES = tuple(table for model, tables in MODELS.items() if model != "support" for table in tables)
+"""What can be exported: every table of the read models but the restricted one."""
 
 
 class Exported(NamedTuple):

@@ -12,7 +12,7 @@ from shared.feed import FeedClient
 
 STAGES = {
     "mastery": "reporting", "curriculum": "reporting-curriculum", "roster": "reporting-roster",
-    "advancement": "reporting-advancement",
+    "advancement": "reporting-advancement", "support": "reporting-support",
 }  # fmt: skip
 """How the stage of a read model is called."""
 

@@ -6,6 +6,7 @@ from urllib.parse import quote
 from services.reporting.domain.access import PERMISSIONS, Role
 from services.reporting.domain.amended import amended_cells, level_grid, lines_of
 from services.reporting.domain.compared import compared, schools_in
+from services.reporting.domain.needs import together
 from services.reporting.domain.plain import for_families
 from services.reporting.handlers.access import (
     CLASSES,
@@ -14,6 +15,7 @@ from services.reporting.handlers.access import (
     TENANT,
     check_learner,
     check_school,
+    if_permitted,
     is_leader,
     writes_in_class,
 )
@@ -80,19 +82,24 @@ class Pages:
         """Return a learner's page, for family in plain words and without what is for staff."""
         role = await self._role(caller, learner)
         record = await self._records.record(caller, learner)
-        grown = await self._optional(self._records.growth(caller, learner))
+        grown = await if_permitted(self._records.growth(caller, learner))
         live = f"/live?learner={quote(learner, safe='')}"
         shown: dict[str, Any] = {
             "record": record, "grown": grown, "name": await self._name(caller, role, learner), "live": live,
             "terms": await self._terms.terms(caller),
         }  # fmt: skip
         if as_family or role in FAMILY:
-            looks = await self._optional(self._records.accesses(caller, learner, "", LOOKS_SHOWN))
+            looks = await if_permitted(self._records.accesses(caller, learner, "", LOOKS_SHOWN))
             others = [look for look in looks.items if look["person"] != caller.subject] if looks else []
             missing = {item.competency: for_families(item.missing) for item in record.items}
             return shown | {"template": "family.html", "looks": others, "missing": missing}
-        page = await self._optional(self._records.timeline(caller, learner, "", EVENTS_SHOWN))
-        return shown | {"happened": page.items if page else []}
+        page = await if_permitted(self._records.timeline(caller, learner, "", EVENTS_SHOWN))
+        support = await if_permitted(self._queues.support_of(caller, learner))
+        async with snapshot(self._database) as view:
+            answers = await if_permitted(check_learner(view, caller, learner, "answer"))
+        return shown | {
+            "happened": page.items if page else [], "support": support or [], "may_answer": answers is not None
+        }  # fmt: skip
 
     async def why(self, caller: Identity, *, learner: str, competency: str) -> dict[str, Any]:
         """Return why a competency stands where it does, asked of progression once the caller's right is checked."""
@@ -132,7 +139,8 @@ class Pages:
         async with snapshot(self._database) as view:
             writes = await writes_in_class(view, caller, class_id)
         return {
-            "writes": writes, "grid": grid, "needs": needs, "shown": shown, "live": f"/live?class_id={quote(class_id, safe='')}",
+            "writes": writes, "grid": grid, "needs": needs, "attention": together(needs.attention), "shown": shown,
+            "live": f"/live?class_id={quote(class_id, safe='')}",
             "names": await self._people.names(caller.tenant, grid.learners), "terms": await self._terms.terms(caller),
         }  # fmt: skip
 
@@ -184,8 +192,8 @@ class Pages:
     async def school(self, caller: Identity, *, school: str) -> dict[str, Any]:
         """Return a school for those who lead it."""
         levels = await self._districts.school_levels(caller, school)
-        queues = await self._optional(self._queues.summary(caller, class_id=None, school=school))
-        came = await self._optional(self._districts.school_completeness(caller, school))
+        queues = await if_permitted(self._queues.summary(caller, class_id=None, school=school))
+        came = await if_permitted(self._districts.school_completeness(caller, school))
         return {"levels": levels, "queues": queues or [], "completeness": came}
 
     async def policies(self, caller: Identity, *, language: str) -> dict[str, Any]:
@@ -221,10 +229,3 @@ class Pages:
         if "names" not in PERMISSIONS[role] and role != "learner":
             return learner
         return (await self._people.names(caller.tenant, [learner])).get(learner, learner)
-
-    async def _optional(self, asked: Any) -> Any:
-        """Return a part of a page, None where this role does not see it."""
-        try:
-            return await asked
-        except Forbidden:
-            return None

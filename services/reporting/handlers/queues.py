@@ -2,14 +2,25 @@
 
 import datetime
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
+from services.reporting.domain.access import RESTRICTED, Role, View
 from services.reporting.domain.needs import OpenRow, Waits, waits_of
-from services.reporting.domain.waiting import QUEUES
-from services.reporting.handlers.access import AccessLog, check_class, check_school, check_tenant
+from services.reporting.domain.waiting import QUEUES, Queue
+from services.reporting.handlers.access import (
+    AccessLog,
+    check_class,
+    check_learner,
+    check_school,
+    check_tenant,
+    if_permitted,
+)
 from services.reporting.handlers.cursors import Page, read_cursor, write_cursor
+from services.reporting.handlers.support import presented, response, suggested
 from services.reporting.tables.happened import learners_in, open_entries
 from services.reporting.tables.reads import Rows, Snapshot, snapshot
+from services.reporting.tables.support import open_suggestions
 from shared.auth import Identity
 from shared.database import Database
 from shared.errors import InvalidEvent
@@ -32,59 +43,86 @@ class QueueReader:
 
         Raises:
             InvalidEvent: no such queue or cursor.
-            NotFound, Forbidden: the class or school is not there, or not the caller's.
+            NotFound, Forbidden: the class or school is not there, or not the caller's, or the queue is not for the caller.
         """
         _check_queue(queue)
+        what: View = "support" if queue == "support" else "queues"
+        tenant = caller.tenant
         key = read_cursor(after, tuple[str, str, str, str]) or ("", "", "", "")
         limit = min(limit, self._settings.page_rows_max)
         async with snapshot(self._database) as view:
-            role, learners = await self._whose(view, caller, class_id, school)
-            rows = await open_entries(
-                view, caller.tenant, queues=[queue], learners=learners, after=key, limit=limit + 1
-            )
-            items = await _present(view, caller.tenant, rows[:limit])
-        await self._log.note(caller, role, f"queue {queue}", class_id or school or caller.tenant,
-                             sorted({item.learner for item in items}))  # fmt: skip
+            role = await _role(view, caller, class_id, school, what)
+            learners = await _learners(view, tenant, class_id, school)
+            if queue == "support":
+                rows = await open_suggestions(view, tenant, learners=learners, after=key, limit=limit + 1)
+                items = await presented(view, tenant, rows[:limit])
+            else:
+                rows = await open_entries(view, tenant, queues=[queue], learners=learners, after=key, limit=limit + 1)
+                items = await _present(view, tenant, rows[:limit])
+        seen = sorted({item.learner for item in items})
+        looked = what if what in RESTRICTED else f"queue {queue}"
+        await self._log.note(caller, role, looked, class_id or school or tenant, seen)
         last = rows[limit - 1] if len(rows) > limit else None
-        cursor = write_cursor(last["opened_at"], last["learner"], last["scope"], last["queue"]) if last else None
+        cursor = write_cursor(last["opened_at"], last["learner"], last["scope"], queue) if last else None
         return Page(items, cursor)
 
     async def summary(self, caller: Identity, *, class_id: str | None, school: str | None) -> list[dict[str, Any]]:
-        """Return of every queue how much waits, for how long, and for whom."""
+        """Return of every queue that the caller sees how much waits, for how long, and for whom."""
+        tenant = caller.tenant
         async with snapshot(self._database) as view:
-            _, learners = await self._whose(view, caller, class_id, school)
+            await _role(view, caller, class_id, school, "queues")
+            learners = await _learners(view, tenant, class_id, school)
             items = await _present(
-                view, caller.tenant, await open_entries(view, caller.tenant, queues=list(QUEUES), learners=learners)
+                view, tenant, await open_entries(view, tenant, queues=list(QUEUES), learners=learners)
             )
-        found = []
-        for queue, meaning in QUEUES.items():
-            own = [item for item in items if item.queue == queue]
-            found.append({
-                "queue": queue, "meaning": meaning, "waiting": len(own),
-                "overdue": sum(item.overdue for item in own),
-                "oldest_days": max((item.age_days for item in own), default=None),
-                "owners": dict(Counter(item.owner for item in own)),
-            })  # fmt: skip
+            found = [_summed(queue, items) for queue in QUEUES if queue != "support"]
+            if await if_permitted(_role(view, caller, class_id, school, "support")):
+                asked = await suggested(view, tenant, learners)
+                causes = dict(Counter(item.cause for item in asked))
+                more = {"causes": causes, "response": await response(view, tenant, learners)}
+                found.append(_summed("support", asked) | more)
         return found
 
-    async def _whose(
-        self, view: Snapshot, caller: Identity, class_id: str | None, school: str | None
-    ) -> tuple[Any, list[str] | None]:
-        """Return the caller's role and the learners that are asked about, None for all of the tenant."""
-        if class_id is not None and school is not None:
-            raise InvalidEvent("ask of a class or of a school, not of both", pointer="/school")
-        if class_id is not None:
-            _, role = await check_class(view, caller, class_id, "queues")
-            return role, await view.class_learners(caller.tenant, class_id)
-        if school is not None:
-            role = await check_school(view, caller, school, "queues")
-            return role, await learners_in(view, caller.tenant, school=school)
-        return check_tenant(caller, "queues"), None
+    async def support_of(self, caller: Identity, learner: str) -> list[Waits]:
+        """Return what is suggested of a learner; raises `NotFound` or `Forbidden`."""
+        async with snapshot(self._database) as view:
+            role = await check_learner(view, caller, learner, "support")
+            items = await suggested(view, caller.tenant, [learner])
+        await self._log.note(caller, role, "support", learner, [learner])
+        return items
+
+
+async def _role(view: Snapshot, caller: Identity, class_id: str | None, school: str | None, what: View) -> Role:
+    """Return the role in which the caller sees queues of a class, of a school or of all of the tenant."""
+    if class_id is not None and school is not None:
+        raise InvalidEvent("ask of a class or of a school, not of both", pointer="/school")
+    if class_id is not None:
+        return (await check_class(view, caller, class_id, what))[1]
+    if school is not None:
+        return await check_school(view, caller, school, what)
+    return check_tenant(caller, what)
+
+
+async def _learners(view: Snapshot, tenant: str, class_id: str | None, school: str | None) -> list[str] | None:
+    """Return the learners that are asked about, None for all of the tenant."""
+    if class_id is not None:
+        return await view.class_learners(tenant, class_id)
+    return None if school is None else await learners_in(view, tenant, school=school)
 
 
 def _check_queue(queue: str) -> None:
     if queue not in QUEUES:
         raise InvalidEvent(f"no queue {queue[:60]!r}; there are {', '.join(QUEUES)}", pointer="/queue")
+
+
+def _summed(queue: Queue, items: Iterable[Waits]) -> dict[str, Any]:
+    """Return how much of what waits is in a queue, for how long, and for whom."""
+    own = [item for item in items if item.queue == queue]
+    return {
+        "queue": queue, "meaning": QUEUES[queue], "waiting": len(own), "overdue": sum(item.overdue for item in own),
+        "oldest_days": max((item.age_days for item in own), default=None),
+        "owners": dict(Counter(item.owner for item in own)),
+    }  # fmt: skip
 
 
 async def _present(view: Snapshot, tenant: str, rows: Rows) -> list[Waits]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from services.reporting.domain.access import PERMISSIONS
+from services.reporting.domain.access import PERMISSIONS, RESTRICTED
 from services.reporting.domain.as_of import Event, states_at
 from services.reporting.domain.continuum import remaining_of
 from services.reporting.domain.growth import Growth, growth
@@ -158,7 +158,7 @@ class Reader:
         return page
 
     async def accesses(self, caller: Identity, learner: str | None, after: str, limit: int) -> Page:
-        """Return a page of who looked at a learner, or with None at anything, the latest first."""
+        """Return a page of who looked at a learner, for the learner, or with None at anything; the latest first."""
         before = (read_cursor(after, tuple[int]) or (2**62,))[0]
         async with snapshot(self._database) as view:
             if learner is None:
@@ -168,6 +168,10 @@ class Reader:
         async with self._database.connection() as connection:
             rows = await accesses(connection, caller.tenant, learner, before, self._limit(limit) + 1)
         items = [dict(row) | {"at": utc(row["at"])} for row in rows[: self._limit(limit)]]
+        if learner is not None:
+            # That somebody looked at it would say that there is something.
+            as_record = {"view": "record", "target": learner}
+            items = [item | as_record if item["view"] in RESTRICTED else item for item in items]
         return Page(items, write_cursor(items[-1]["id"]) if len(rows) > len(items) else None)
 
     def _limit(self, asked: int) -> int:

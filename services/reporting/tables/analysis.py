@@ -38,7 +38,7 @@ class Grouping:
 
 
 async def sizes(view: Snapshot, of: Grouping) -> Rows:
-    """Return (label, learners)."""
+    """Return (label, learners): how many members a label has."""
     return await view.rows(
         f"{_LABELLED} select label, count(*) as learners from labelled group by label", *of.arguments
     )

@@ -16,17 +16,20 @@ MODELS: dict[str, tuple[str, ...]] = {
     "curriculum": ("framework", "competency", "association"),
     "roster": ("school", "class", "staff", "enrolment", "assignment"),
     "advancement": ("advancement", "waiting", "term_snapshot", "term_amendment"),
+    "support": ("suggestion",),
 }
 """The tables of every read model; each model folds one input log."""
 
 OF_LEARNERS = (
     ("mastery", "learner"), ("term_record", "learner"), ("advancement", "learner"), ("waiting", "learner"),
     ("term_snapshot", "learner"), ("term_amendment", "learner"), ("enrolment", "learner"), ("assignment", "target"),
+    ("suggestion", "learner"),
 )  # fmt: skip
 """The tables that hold rows of learners, and the column that names them."""
 
 INPUT_LOGS = {
     "mastery": "progression", "curriculum": "curriculum", "roster": "roster", "advancement": "advancement",
+    "support": "support",
 }  # fmt: skip
 _TEXT = sa.Text(collation="C")
 
@@ -48,6 +51,7 @@ def define_models(target: sa.MetaData, version: int) -> dict[str, sa.Table]:
         **_curriculum(target, version),
         **_roster(target, version),
         **_advancement(target, version),
+        **_support(target, version),
     }
 
 
@@ -200,6 +204,32 @@ def _advancement(target: sa.MetaData, version: int) -> dict[str, sa.Table]:
         postgresql_where=happened.c.kind.in_(("competency.withdrawn", "level.withdrawn")),
     )  # fmt: skip
     return tables
+
+
+def _support(target: sa.MetaData, version: int) -> dict[str, sa.Table]:
+    suggestion = _table(
+        target, "suggestion", version, ("tenant", "learner", "id"),
+        sa.Column("opened_at", _TEXT, nullable=False),
+        sa.Column("due_by", sa.Text, nullable=False),
+        sa.Column("owner", sa.Text, nullable=False),
+        # Null while it is open; the days are school days.
+        sa.Column("closed_at", _TEXT),
+        sa.Column("outcome", sa.Text),
+        sa.Column("days", sa.Integer),
+        # Null once it is closed: how long an answer took is kept, what was asked is not.
+        sa.Column("scope", _TEXT),
+        sa.Column("side", sa.Text),
+        sa.Column("cause", sa.Text),
+        sa.Column("waiting_since", sa.Text),
+        sa.Column("weakest", sa.Text),
+        sa.Column("detail", sa.Text),
+    )  # fmt: skip
+    sa.Index(
+        f"ix_{suggestion.name}_open", suggestion.c.tenant, suggestion.c.opened_at,
+        postgresql_where=suggestion.c.closed_at.is_(None),
+    )  # fmt: skip
+    sa.Index(f"ix_{suggestion.name}_closed", suggestion.c.tenant, suggestion.c.closed_at)
+    return {"suggestion": suggestion}
 
 
 def _state_columns(*, nullable: bool) -> list[sa.Column[Any]]:

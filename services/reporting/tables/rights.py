@@ -54,6 +54,21 @@ async def roles_towards_school(view: Snapshot, tenant: str, person: str, school:
     )
 
 
+async def roles_around(view: Snapshot, tenant: str, learners: Sequence[str]) -> Rows:
+    """Return (learner, role, via) of everybody who stands to the learners today: through a class, or assigned."""
+    return await view.rows(
+        "select e.learner, s.role, 'class' as via from {enrolment} e join {staff} s using (tenant, class)"
+        f" where e.tenant = $1 and e.learner = any($2::text[]) and e.active and {_STAFF_NOW}"
+        " union select a.target, a.role, a.kind from {assignment} a"
+        f" where a.tenant = $1 and a.kind = 'learner' and a.target = any($2) and {_ASSIGNED_NOW}"
+        " union select e.learner, a.role, a.kind from {enrolment} e join {class} c using (tenant, class)"
+        f" join {{assignment}} a on a.tenant = c.tenant and {_OF_SCHOOL}"
+        f" where e.tenant = $1 and e.learner = any($2) and e.active and {_ASSIGNED_NOW}",
+        tenant,
+        learners,
+    )
+
+
 async def classes_of(view: Snapshot, tenant: str, person: str | None) -> Rows:
     """Return the classes of the tenant, or those that a person stands to, with their number of learners."""
     return await view.rows(

@@ -136,10 +136,16 @@ def test_what_is_wrong_with_a_body_is_pointed_at(body: bytes, pointer: str):
     assert refused.value.pointer == pointer
 
 
-@pytest.mark.parametrize("shape", ["chain", "ring", "star"])
-def test_the_largest_framework_is_read_and_told_in_seconds(shape: str):
+def test_the_largest_framework_is_read_and_told_in_seconds():
+    """A third of it is a chain, a third a ring, and a third a star."""
     count = COMPETENCIES_MAX
-    after = {"chain": lambda n: max(0, n - 1), "ring": lambda n: (n - 1) % count, "star": lambda n: 0}[shape]
+    ring, star = count // 3, 2 * count // 3
+
+    def after(n: int) -> int:
+        if n >= star:
+            return star
+        return max(0, n - 1) if n < ring else ring + (n - ring - 1) % (star - ring)
+
     items = [case_item(f"i{n}", f"C{n}", fullStatement="s" * 100) for n in range(count)]
     edges = [case_edge(f"i{n}", type, f"i{after(n)}") for n in range(count) for type in ("isChildOf", "precedes")]
     started = time.process_time()
@@ -148,7 +154,7 @@ def test_the_largest_framework_is_read_and_told_in_seconds(shape: str):
     framework = result[0]
     told = parts(framework)
 
-    assert time.process_time() - started < 30
+    assert time.process_time() - started < 20
     assert len(framework.competencies) == sum(len(part.competencies) for part in told) == count
     assert all(len(part.associations) <= PART_SIZE for part in told)
 

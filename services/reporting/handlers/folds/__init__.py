@@ -5,7 +5,10 @@ from services.reporting.handlers.folds.base import Fold
 from services.reporting.handlers.folds.curriculum import CurriculumFold
 from services.reporting.handlers.folds.mastery import MasteryFold
 from services.reporting.handlers.folds.roster import RosterFold
+from services.reporting.handlers.folds.support import SupportFold
 
 __all__ = ["FOLDS", "Fold"]
 
-FOLDS: dict[str, type[Fold]] = {fold.model: fold for fold in (MasteryFold, CurriculumFold, RosterFold, AdvancementFold)}
+FOLDS: dict[str, type[Fold]] = {
+    fold.model: fold for fold in (MasteryFold, CurriculumFold, RosterFold, AdvancementFold, SupportFold)
+}
