@@ -108,7 +108,10 @@ class Database:
                 async with self._of_tenants.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
                     await cast(Session, connection).speak_for(tenant)
                     yield connection
-        except (*AWAY, LOCKED_OUT) as error:
+        except LOCKED_OUT as error:
+            # Its text names the role, which is no business of who asks.
+            raise Unavailable(f"PostgreSQL: {type(error).__name__}") from error
+        except AWAY as error:
             raise Unavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
 
     @contextlib.asynccontextmanager
