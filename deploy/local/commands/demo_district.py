@@ -23,7 +23,7 @@ from deploy.local.commands.sending import send
 from deploy.local.options import DEFAULT_TENANT, Context, command_name
 from deploy.local.sample import district as sample
 from deploy.local.sample.district import District, Mistake, Month
-from deploy.local.sample.people import DISTRICT, Person, make_classes, make_roster
+from deploy.local.sample.people import DISTRICT, Class, Person, make_roster
 
 SHOWN_BY_MONTH = (MASTERED, READY, ADVANCED, WITHDRAWN)
 HEADING = f"{'':<16}{'evidence':>10}{'mastered':>10}{'ready for':>11}{'levels':>10}{'withdrawn':>11}"
@@ -74,7 +74,7 @@ def show_district(context: Context, district: District, policy: bytes) -> None:
         _agreement_line(compare(district, states)),
         "",
         *_worth_lines(context, choose(district, states)),
-        *_next_lines(context),
+        *_next_lines(context, district.people[0].home),
     ]
     context.emit(result, "\n".join(lines))
 
@@ -227,7 +227,7 @@ def _worth_lines(context: Context, chosen: Sequence[Worth]) -> list[str]:
     return [*lines, ""]
 
 
-def _next_lines(context: Context) -> list[str]:
+def _next_lines(context: Context, first: Class) -> list[str]:
     options = _options(context)
     token = context.token("records:read")
     return [
@@ -235,11 +235,11 @@ def _next_lines(context: Context) -> list[str]:
         f"  {context.urls['reporting']}/#token={token}",
         "",
         "And as a teacher sees it: sign in there with the token of",
-        f"  {command_name()} token --sub {make_classes()[0].teacher} --scope records:read:classes{options}",
+        f"  {command_name()} token --sub {first.teacher} --scope records:read:classes{options}",
         "",
         "What to try next:",
         f"  {command_name()} policy set FILE{options}     another rule of mastery: what would change, for whom",
-        f"  {command_name()} class {make_classes()[0].id}{options}     a class by competency, and who needs what",
+        f"  {command_name()} class {first.id}{options}     a class by competency, and who needs what",
         f"  {command_name()} ingest FILE --format native{options}     evidence of your own",
         f"  {command_name()} status{options}     what runs, and how far each stage is",
         *([] if context.remote else [f"  {command_name()} down{options}     stop; the data stays"]),
