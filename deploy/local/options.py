@@ -28,6 +28,7 @@ import httpx
 
 from deploy.local import stack
 from deploy.local.errors import StackError
+from deploy.local.home import Home
 from deploy.local.services import SERVICES
 from deploy.local.stack import Stack
 from deploy.local.tokens import DEFAULT_SCOPE, issue
@@ -95,6 +96,24 @@ class Context:
             raise StackError(f"give all three addresses of the stack: {', '.join(missing)} is missing")
         return self._given
 
+    @property
+    def key_file(self) -> Path:
+        """
+        The file of the key that signs tokens: that of the home, or `ATTAIN_TOKEN_KEY_FILE` of a stack that is not local.
+
+        Raises:
+            StackError: of a stack that is not local no key is given.
+        """
+        if not self.remote:
+            return Home(self.home).token_key_file
+        named = os.environ.get("ATTAIN_TOKEN_KEY_FILE", "")
+        if not named:
+            raise StackError(
+                "give a token for the stack that ATTAIN_EVIDENCE_URL names, in ATTAIN_TOKEN,"
+                " or the file of its key, in ATTAIN_TOKEN_KEY_FILE"
+            )
+        return Path(named)
+
     def token(self, scope: str = DEFAULT_SCOPE, *, tenant: str | None = None) -> str:
         """
         Return a bearer token with this scope, signed with the key of the local stack or `ATTAIN_TOKEN_KEY_FILE`.
@@ -104,15 +123,10 @@ class Context:
         wanted = self.tenant if tenant is None else tenant
         if not self.remote:
             return self.stack().token(wanted, scope)
-        given, key_file = os.environ.get("ATTAIN_TOKEN", ""), os.environ.get("ATTAIN_TOKEN_KEY_FILE", "")
+        given = os.environ.get("ATTAIN_TOKEN", "")
         if given:
             return given
-        if not key_file:
-            raise StackError(
-                "give a token for the stack that ATTAIN_EVIDENCE_URL names, in ATTAIN_TOKEN,"
-                " or the file of its key, in ATTAIN_TOKEN_KEY_FILE"
-            )
-        return issue(Path(key_file), tenant=wanted, scope=scope)
+        return issue(self.key_file, tenant=wanted, scope=scope)
 
     def check_tenant(self) -> None:
         """Raise `StackError` where the token of a stack that is not local is for another tenant than the one named."""

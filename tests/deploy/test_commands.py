@@ -18,6 +18,7 @@ from deploy.local.commands.counting import count
 from deploy.local.commands.demo_district import show_district
 from deploy.local.options import Context
 from deploy.local.sample import district as sample
+from deploy.local.sample.people import Size
 from deploy.local.stack import Stack
 
 NODES = "code,title,level,subject\nA,Adds,1,math\nB,Subtracts,1,math\n"
@@ -215,7 +216,7 @@ def test_response_log_is_folded_as_by_hand_and_a_second_run_counts_the_same(atta
 
 def test_sample_district_is_folded_and_shown(running: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     context = Context(running.home, "small")
-    district = sample.make_district(class_size=2)
+    district = sample.make_district(size=Size(learners=2))
     district = district._replace(months=district.months[:4])
     show_district(context, district, sample.read_policy())
     shown = capsys.readouterr()

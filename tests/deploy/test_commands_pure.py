@@ -334,7 +334,9 @@ def test_drain_of_a_stack_that_does_not_answer_ends_and_names_it(capsys: pytest.
     assert set(json.loads(out)) == {"error"}
 
 
-def test_a_key_file_makes_the_tokens_for_a_stack_that_is_not_local(tmp_path: Path) -> None:
+def test_a_key_file_makes_the_tokens_for_a_stack_that_is_not_local(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     key = tmp_path / "token_key"
     key.write_text("ab" * 32)
     with pytest.MonkeyPatch.context() as patch:
@@ -346,11 +348,14 @@ def test_a_key_file_makes_the_tokens_for_a_stack_that_is_not_local(tmp_path: Pat
         patch.setenv("ATTAIN_TOKEN", "given")
         given = context.token("admin")
         patch.delenv("ATTAIN_TOKEN")
+        code, printed, _ = _attain(capsys, "token", "--scope", "admin", "--home", str(tmp_path / "none"))
         patch.delenv("ATTAIN_TOKEN_KEY_FILE")
         with pytest.raises(StackError, match="ATTAIN_TOKEN_KEY_FILE"):
             context.token()
 
     assert (made["tenant"], made["scope"]) == ("demo", "admin service")
+    shown = jwt.decode(printed.strip(), bytes.fromhex("ab" * 32), ["HS256"], audience="attain")
+    assert (code, shown["scope"]) == (0, "admin")
     assert given == "given"
 
 

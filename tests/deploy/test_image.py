@@ -67,6 +67,14 @@ def test_a_program_takes_the_place_of_the_entry(name: str, monkeypatch: pytest.M
     assert called == [[sys.executable, sys.executable, "-P", "-m", *PROGRAMS[name], "--help"]]
 
 
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_is_let_into_the_image(program: str) -> None:
+    copied = {line[1:] for line in (TREE / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    path = PROGRAMS[program][0].replace(".", "/")
+
+    assert copied & {path, f"{path}.py", path.partition("/")[0]}
+
+
 def test_nothing_that_listens_is_not_ready() -> None:
     assert not is_ready("1")
 
@@ -104,6 +112,15 @@ def test_service_of_the_image_imports_without_a_writable_disk(service: str) -> N
     done = docker("run", "--rm", *LOCKED, "--entrypoint", "python", built_image(), "-c", code)
 
     assert done.stdout.strip() == "/app/shared/__init__.py"
+    assert done.stderr == ""
+
+
+@image_test
+def test_every_program_is_in_the_image() -> None:
+    modules = sorted(PROGRAMS[name][0] for name in PROGRAMS)
+    code = f"import importlib\nfor module in {modules}: importlib.import_module(module)"
+    done = docker("run", "--rm", *LOCKED, "--entrypoint", "python", built_image(), "-c", code)
+
     assert done.stderr == ""
 
 

@@ -11,15 +11,17 @@ from deploy.local.commands.demo_district import Agreement, choose, compare
 from deploy.local.sample import district as sample
 from deploy.local.sample.district import District, make_district
 from deploy.local.sample.learning import MASTERED, live, right_chance
-from deploy.local.sample.people import make_classes, make_people, make_roster
+from deploy.local.sample.people import WHOLE, Size, make_classes, make_people, make_roster
 from services.evidence.formats import native
 from services.progression.domain.curriculum import read_csv
 from services.progression.domain.policy import read_policy
 
+SMALL = Size(learners=3)
+
 
 @pytest.fixture(scope="module")
 def small() -> District:
-    return make_district(class_size=3)
+    return make_district(size=SMALL)
 
 
 def test_framework_has_no_problems_and_two_subjects_of_five_levels() -> None:
@@ -42,13 +44,13 @@ def test_policy_is_of_the_language() -> None:
 
 
 def test_same_seed_gives_the_same_year_to_the_byte(small: District) -> None:
-    assert make_district(class_size=3) == small
-    assert make_district("another", class_size=3).months != small.months
+    assert make_district(size=SMALL) == small
+    assert make_district("another", SMALL).months != small.months
 
 
 def test_learner_does_not_depend_on_the_others() -> None:
     competencies = sample.read_competencies()
-    alone = make_people("x", 1)[0]
+    alone = make_people("x", Size(learners=1))[0]
 
     assert live(alone, competencies, "x") == live(alone, competencies, "x")
     assert len(make_people("x")) == 300
@@ -91,8 +93,8 @@ def test_understanding_shows() -> None:
 
 
 def test_what_is_learned_takes_time_and_is_dated_within_the_year(small: District) -> None:
-    known = [len(year.since) for year in small.years.values()]
-    dates = [date for year in small.years.values() for date in year.since.values()]
+    known = [len(year.since) for year in small.lives.values()]
+    dates = [date for year in small.lives.values() for date in year.since.values()]
 
     assert min(known) < max(known)
     assert all(datetime.date(2024, 9, 2) <= date < small.months[-1].end.date() for date in dates)
@@ -112,13 +114,28 @@ def test_roster_names_only_what_it_has() -> None:
     assert len(make_classes()) == 12
 
 
+def test_whole_district_has_five_schools_and_goes_on_for_a_second_year() -> None:
+    people, competencies = make_people("x", WHOLE), sample.read_competencies()
+    roster = make_roster(people)
+    one, two = (live(people[0], competencies, "x", years) for years in (1, 2))
+
+    assert (len(roster["schools"]) - 1, len(roster["classes"]), len({person.name for person in people})) == (
+        5,
+        80,
+        2000,
+    )
+    assert two.showings[: len(one.showings)] == one.showings
+    assert {showing.at.year for showing in two.showings[len(one.showings) :]} == {2025, 2026}
+    assert min(showing.at for showing in two.showings[len(one.showings) :]).month == 9
+
+
 def _state(competency: str, status: str, mastered_at: datetime.date | None) -> State:
     when = None if mastered_at is None else datetime.datetime.combine(mastered_at, datetime.time(), datetime.UTC)
     return State("opaque", competency, status, 5, when)
 
 
 def test_declared_mastery_is_held_against_the_truth(small: District) -> None:
-    learner, year = next((learner, year) for learner, year in small.years.items() if len(year.since) >= 3)
+    learner, year = next((learner, year) for learner, year in small.lives.items() if len(year.since) >= 3)
     first, second, third = list(year.since.items())[:3]
     day = datetime.timedelta(days=1)
     states = {

@@ -8,7 +8,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import jsonschema
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from services.evidence.formats import oneroster as intake
 from services.evidence.formats.reading import Origin
@@ -92,9 +94,6 @@ async def test_every_table_is_exported_whole_page_by_page_in_json_and_csv(report
 
 @pytest.mark.parametrize("table", TABLES)
 async def test_every_table_is_exported_as_parquet_with_its_types(reporting: Running, table: str) -> None:
-    pyarrow = pytest.importorskip("pyarrow", reason="needs pyarrow, the extra `parquet`, which is not installed")
-    from pyarrow import parquet
-
     [answer] = await pages(reporting, f"/v1/exports/{table}", format="parquet")
     rows = (await reporting.get(f"/v1/exports/{table}")).json()["items"]
     read = parquet.read_table(io.BytesIO(answer.content))

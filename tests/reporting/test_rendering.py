@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from services.progression.domain.policy import read_policy
 from services.progression.domain.policy.members import Decision
 from services.progression.domain.policy.words import rule_words
+from services.progression.domain.states import KeyState
+from services.progression.domain.sufficiency import lacks
 from services.reporting.domain.amended import (
     LEVEL_STATUSES,
     Amendment,
@@ -213,6 +216,34 @@ PAGES = ("sign_in.html", "problem.html", "home.html", "find.html", "learner.html
          "district.html", "school.html", "capture.html", "sign_offs.html", "sign_offs_preview.html", "signed.html",
          "correction.html", "policies.html", "term_learner.html", "term_class.html")  # fmt: skip
 SCALE = marks_of({"min": 1, "max": 3, "step": 1, "labels": {"3": EVIL}})
+
+
+EVERYTHING_ASKED = b"""{
+    "id": "all", "method": {"type": "streak", "n": 3}, "sufficiency": {
+        "min_evidence": 4, "min_activities": 3, "min_occasions": 3, "min_assessors": 2, "min_items": 9,
+        "kinds_all": ["observation", "summative"]}}"""
+
+
+def test_what_is_missing_is_said_in_the_readers_language() -> None:
+    words = Words("es")
+    lacking = [lack.text for lack in lacks(KeyState(), read_policy(EVERYTHING_ASKED).rule.tracks[0])]
+
+    assert len(lacking) == 7
+    assert [words.wanted(sentence) for sentence in lacking] == [
+        "4 evidencias más", "3 actividades distintas más", "3 días distintos más", "2 personas más que evalúen",
+        "9 preguntas más", "una evidencia de observación", "una evidencia de evaluación final",
+    ]  # fmt: skip
+    assert [Words("en").wanted(sentence) for sentence in lacking] == lacking
+
+
+def test_ways_to_what_is_missing_are_joined_and_what_has_no_words_is_the_rules() -> None:
+    words = Words("es")
+
+    assert words.wanted("1 more other day and a sign-off by a case manager, or 3 correct in a row") == (
+        "1 día distinto más y la firma de: responsable del caso, o bien lo que pide la regla; su docente lo explica"
+    )
+    assert words.wanted("2 more pieces at depth of knowledge 3") == "2 evidencias más de profundidad 3"
+    assert words.wanted("2 more dragons") == "lo que pide la regla; su docente lo explica"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -25,6 +25,8 @@ class Composed:
         self.urls = {service: f"http://127.0.0.1:{port}" for service, port in self.ports.items()}
         self.secrets = folder / "secrets"
         self.token_key = self.secrets / "token_key"
+        self.variables: dict[str, str] = {}
+        """What `.env` holds besides."""
         subprocess.run([str(COMPOSE / "make-secrets.sh"), str(self.secrets)], check=True, capture_output=True)
 
     def run(self, *arguments: str, timeout_s: float = 150, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -33,6 +35,7 @@ class Composed:
             "ATTAIN_IMAGE": built_image(),
             "ATTAIN_SECRETS": str(self.secrets),
             **{f"ATTAIN_{service.upper()}_PORT": str(port) for service, port in self.ports.items()},
+            **self.variables,
         }
         command = [
             "docker",

@@ -1,5 +1,7 @@
 """The compose installation: started, used, killed, rolled and taken down as an operator does it."""
 
+import re
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -71,6 +73,38 @@ def test_token_key_is_rotated_without_refusing_anybody(installation: Composed) -
     assert _lag_status(installation, of_old) == 401
 
 
+def test_database_password_is_rotated_as_the_runbook_says(installation: Composed) -> None:
+    file, new = installation.secrets / "attain_evidence_database", secrets.token_hex(32)
+    old = file.read_text()
+    load = Load(installation.urls["evidence"], issue(installation.token_key, tenant=TENANT), name="rotation")
+    load.start()
+    docker("exec", installation.container("postgres"), "psql", "-U", "postgres", "-c",
+           f"alter role attain_evidence password '{new}'")  # fmt: skip
+    time.sleep(2)
+    still_taken = load.sent
+    # In place, as with the token key.
+    file.write_text(re.sub(r":[^:@]*@", f":{new}@", old))
+    installation.run("restart", "evidence")
+    _until(lambda: _is_ready(installation, "evidence"), 60)
+    time.sleep(2)
+    load.stop()
+
+    assert load.sent > still_taken > RATE
+    assert load.statuses == Counter(accepted=load.sent)
+    assert "password authentication failed" in _logged_in(installation, old)
+    assert _logged_in(installation, file.read_text()).strip() == "attain_evidence"
+    assert new not in installation.run("logs").stdout
+
+
+def _logged_in(installation: Composed, url: str) -> str:
+    """Return who a database's URL logs in as, or why it does not."""
+    done = docker(
+        "exec", installation.container("postgres"), "psql", url.replace("@postgres:", "@127.0.0.1:"),
+        "-Atc", "select current_user", check=False,
+    )  # fmt: skip
+    return done.stdout or done.stderr
+
+
 def _rewrite(installation: Composed, keys: str) -> None:
     # In place: compose mounts the file itself, and would not see another of its name.
     installation.token_key.write_text(keys)
@@ -113,12 +147,11 @@ def test_a_role_reaches_no_other_database(installation: Composed) -> None:
     other = url.rpartition("/")[0] + "/attain_reporting"
     postgres = installation.container("postgres")
 
-    own = docker("exec", postgres, "psql", url.replace("@postgres:", "@127.0.0.1:"), "-Atc", "select current_user")
     refused = docker(
         "exec", postgres, "psql", other.replace("@postgres:", "@127.0.0.1:"), "-c", "select 1", check=False
     )
 
-    assert own.stdout.strip() == "attain_evidence"
+    assert _logged_in(installation, url).strip() == "attain_evidence"
     assert refused.returncode != 0
     assert "permission denied for database" in refused.stderr
 
@@ -152,6 +185,26 @@ def test_rolling_restart_under_load_loses_nothing(installation: Composed) -> Non
     assert load.statuses == Counter(accepted=load.sent)
     assert load.refused == []
     _assert_clean(audited)
+
+
+def test_twice_the_shards_as_the_runbook_says(installation: Composed) -> None:
+    before = installation.attain("verify")
+    refused = installation.attain("reshard", "--to", "16")
+    installation.run("stop", *SERVICES)
+    previewed = installation.attain("reshard", "--to", "16", "--preview")
+    done = installation.attain("reshard", "--to", "16")
+    again = installation.attain("reshard", "--to", "16")
+    installation.variables["ATTAIN_SHARDS"] = "16"
+    installation.run("up", "--wait", "--wait-timeout", "120")
+    after = installation.attain("verify")
+
+    assert refused["exit"] == 1
+    assert previewed["done"][-1] == "all logs go on in generation 2"
+    assert done["exit"] == 0
+    assert again["done"] == ["there are 16 shards already: nothing to do"]
+    _assert_clean(after, before["evidence"])
+    assert after["state_digest"] == before["state_digest"]
+    assert installation.attain("doctor")["ok"]
 
 
 def _assert_clean(audited: dict[str, Any], evidence: int | None = None) -> None:

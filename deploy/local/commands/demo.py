@@ -28,15 +28,22 @@ DEFAULT_POLICY = (
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Response log to load instead: CSV with student,seq,skill,correct; may be zipped.",
 )
+@click.option(
+    "--whole",
+    is_flag=True,
+    help="The sample district with 5 schools, 2,000 learners and two years instead of 3, 300, one.",
+)
 @click.option("--policy", "policy_file", type=PolicyFile, help="Policy to use instead of the one that comes with it.")
 @click.option("--exit", "exit_", is_flag=True, help="Stop the stack in the end.")
 @command_options
-def demo(context: Context, responses: Path | None, policy_file: Path | None, exit_: bool) -> None:
+def demo(context: Context, responses: Path | None, whole: bool, policy_file: Path | None, exit_: bool) -> None:
     """
     Load a sample district into a stack, which is started if none runs, and show it being folded.
 
     The same again changes nothing and tells the same counts.
     """
+    if whole and responses is not None:
+        raise click.UsageError("--whole is of the sample district, which --responses replaces")
     policy = None if policy_file is None else read_policy(policy_file)
     log = None if responses is None else ResponseLog(responses)
     if log is not None and not context.tenant_given:
@@ -53,8 +60,13 @@ def demo(context: Context, responses: Path | None, policy_file: Path | None, exi
             from deploy.local.commands.demo_district import show_district
             from deploy.local.sample.district import make_district
             from deploy.local.sample.district import read_policy as own_policy
+            from deploy.local.sample.people import USUAL, WHOLE
 
-            show_district(context, make_district(), own_policy() if policy is None else policy)
+            if whole:
+                context.say("2,000 learners live two school years; that takes half a minute")
+            show_district(
+                context, make_district(size=WHOLE if whole else USUAL), own_policy() if policy is None else policy
+            )
     finally:
         if exit_ and not context.remote:
             stack.stop(context.home)

@@ -1,4 +1,4 @@
-"""The sample district before the reader's eyes: a school year, month by month, and what is worth looking at then."""
+"""The sample district before the reader's eyes: its school years, month by month, and what is worth looking at then."""
 
 import datetime
 import functools
@@ -23,7 +23,7 @@ from deploy.local.commands.sending import send
 from deploy.local.options import DEFAULT_TENANT, Context, command_name
 from deploy.local.sample import district as sample
 from deploy.local.sample.district import District, Mistake, Month
-from deploy.local.sample.people import DISTRICT, Person, make_classes, make_roster
+from deploy.local.sample.people import DISTRICT, Class, Person, make_roster
 
 SHOWN_BY_MONTH = (MASTERED, READY, ADVANCED, WITHDRAWN)
 HEADING = f"{'':<16}{'evidence':>10}{'mastered':>10}{'ready for':>11}{'levels':>10}{'withdrawn':>11}"
@@ -49,14 +49,13 @@ class Worth(NamedTuple):
 
 
 def show_district(context: Context, district: District, policy: bytes) -> None:
-    """Load a sample district and show its year; the same again changes nothing and shows the same."""
-    context.say(
-        f"A school year in the {DISTRICT[1]}: {len(district.people)} learners in {len(make_classes())} classes."
-    )
+    """Load a sample district and show what it lived; the same again changes nothing and shows the same."""
+    classes = len({person.home for person in district.people})
+    context.say(f"{_span(district)} in the {DISTRICT[1]}: {len(district.people):,} learners in {classes} classes.")
     publish(context, sample.FRAMEWORK, sample.TITLE, sample.read_nodes(), sample.read_edges())
     put_into_force(context, policy)
     send_roster(context, sample.SOURCE, make_roster(district.people))
-    loaded, events = _fold_year(context, district)
+    loaded, events = _fold_months(context, district)
     check_taken(loaded)
     result = result_of(context, loaded, counting.count(context, Counter(event.type for event in events)))
     if context.json:
@@ -75,16 +74,23 @@ def show_district(context: Context, district: District, policy: bytes) -> None:
         _agreement_line(compare(district, states)),
         "",
         *_worth_lines(context, choose(district, states)),
-        *_next_lines(context),
+        *_next_lines(context, district.people[0].home),
     ]
     context.emit(result, "\n".join(lines))
+
+
+def _span(district: District) -> str:
+    first, last = district.months[0].end, district.months[-1].end
+    return (
+        "A school year" if last - first < datetime.timedelta(days=365) else f"School years {first.year} to {last.year}"
+    )
 
 
 def compare(district: District, states: Mapping[tuple[str, str], State]) -> Agreement:
     """Hold what was declared mastered against what was truly mastered by then; of what there is evidence of."""
     too_early = declared = true = still_open = 0
     for (learner, competency), state in states.items():
-        since = district.years[learner].since.get(competency.partition(":")[2])
+        since = district.lives[learner].since.get(competency.partition(":")[2])
         true += since is not None
         if state.mastered_at is not None:
             declared += 1
@@ -128,8 +134,8 @@ def choose(district: District, states: Mapping[tuple[str, str], State]) -> list[
     return chosen
 
 
-def _fold_year(context: Context, district: District) -> tuple[Loaded, list[Event]]:
-    """Send the year and fold it month by month, a line of the table each."""
+def _fold_months(context: Context, district: District) -> tuple[Loaded, list[Event]]:
+    """Send what happened and fold it month by month, a line of the table each."""
     tally, progress, advancements = refused_only(), Progress(only_terminal=True), Advancements(context)
     events: list[Event] = []
     shown: Counter[str] = Counter()
@@ -149,7 +155,7 @@ def _fold_year(context: Context, district: District) -> tuple[Loaded, list[Event
         shown = so_far
     seconds = time.monotonic() - started
     total = sum(len(month.items) for month in district.months)
-    context.say(_row("the year", total, Counter(event.type for event in events)))
+    context.say(_row("all of it", total, Counter(event.type for event in events)))
     context.say("")
     return Loaded(tally, seconds), events
 
@@ -221,7 +227,7 @@ def _worth_lines(context: Context, chosen: Sequence[Worth]) -> list[str]:
     return [*lines, ""]
 
 
-def _next_lines(context: Context) -> list[str]:
+def _next_lines(context: Context, first: Class) -> list[str]:
     options = _options(context)
     token = context.token("records:read")
     return [
@@ -229,12 +235,12 @@ def _next_lines(context: Context) -> list[str]:
         f"  {context.urls['reporting']}/#token={token}",
         "",
         "And as a teacher sees it: sign in there with the token of",
-        f"  {command_name()} token --sub {make_classes()[0].teacher} --scope records:read:classes{options}",
+        f"  {command_name()} token --sub {first.teacher} --scope records:read:classes{options}",
         "",
         "What to try next:",
         f"  {command_name()} policy set FILE{options}     another rule of mastery: what would change, for whom",
-        f"  {command_name()} class {make_classes()[0].id}{options}     a class by competency, and who needs what",
+        f"  {command_name()} class {first.id}{options}     a class by competency, and who needs what",
         f"  {command_name()} ingest FILE --format native{options}     evidence of your own",
         f"  {command_name()} status{options}     what runs, and how far each stage is",
-        f"  {command_name()} down{options}     stop; the data stays",
+        *([] if context.remote else [f"  {command_name()} down{options}     stop; the data stays"]),
     ]

@@ -2,7 +2,6 @@
 
 import click
 
-from deploy.local.home import Home
 from deploy.local.options import Context, command_options
 from deploy.local.tokens import DECIDES, DEFAULT_EXPIRES_S, DEFAULT_ROLES, DEFAULT_SCOPE, DEFAULT_SUBJECT, issue
 
@@ -31,9 +30,13 @@ def token(
     roles: str | None,
     expires: float,
 ) -> None:
-    """Print a token of the local stack, which need not run."""
+    """
+    Print a token of the local stack, which need not run.
+
+    Where ATTAIN_<SERVICE>_URL name another, its key is the one in ATTAIN_TOKEN_KEY_FILE.
+    """
     issued = issue(
-        Home(context.home).token_key_file,
+        context.key_file,
         tenant=context.tenant,
         scope=scope,
         subject=sub,

@@ -1,16 +1,17 @@
-"""The sample district as the commands send it: framework, policy, and a school year of evidence month by month."""
+"""The sample district as the commands send it: framework, policy, and its school years of evidence month by month."""
 
 import csv
 import datetime
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from deploy.local.sample.learning import PLACEMENT_WEEKS, Competency, Showing, Year, live
-from deploy.local.sample.people import CLASS_SIZE, Person, make_people
+from deploy.local.sample.learning import PLACEMENT_WEEKS, Competency, Life, Showing, live
+from deploy.local.sample.people import USUAL, Person, Size, make_people
 
 SEED = "river-valley"
 FRAMEWORK = "river-valley"
@@ -48,8 +49,12 @@ class District(NamedTuple):
 
     people: list[Person]
     months: list[Month]
-    years: dict[str, Year]
+    lives: dict[str, Life]
     mistake: Mistake
+
+
+Piece: TypeAlias = tuple[datetime.datetime, str, bytes]
+"""When it happened, its id, and the item."""
 
 
 def read_nodes() -> str:
@@ -78,19 +83,21 @@ def read_competencies() -> list[Competency]:
     ]
 
 
-def make_district(seed: str = SEED, class_size: int = CLASS_SIZE) -> District:
-    """Return a school year of the district; the same seed gives the same one, to the byte."""
-    people, competencies = make_people(seed, class_size), read_competencies()
-    years = {person.id: live(person, competencies, seed) for person in people}
-    pieces = [
-        (showing.at, _native(person, number, showing))
-        for person in people
-        for number, showing in enumerate(years[person.id].showings, start=1)
-    ]
-    mistake, items = _wrong_key(people, [piece for _, piece in pieces])
-    pieces += items
-    pieces.sort(key=lambda piece: (piece[0], piece[1]["id"]))
-    return District(people, list(_months(pieces)), years, mistake)
+def make_district(seed: str = SEED, size: Size = USUAL) -> District:
+    """Return the school years of the district; the same seed gives the same ones, to the byte."""
+    people, competencies = make_people(seed, size), read_competencies()
+    lives: dict[str, Life] = {}
+    pieces: list[Piece] = []
+    placement: list[dict[str, Any]] = []
+    for person in people:
+        life = lives[person.id] = live(person, competencies, seed, size.years)
+        for number, showing in enumerate(life.showings, start=1):
+            piece = _native(person, number, showing)
+            pieces.append((showing.at, piece["id"], _encode(piece)))
+            if showing.week < PLACEMENT_WEEKS:
+                placement.append(piece)
+    mistake, more = _wrong_key(people, placement)
+    return District(people, list(_months(sorted(pieces + more))), lives, mistake)
 
 
 def _native(person: Person, number: int, showing: Showing) -> dict[str, Any]:
@@ -112,19 +119,16 @@ def _native(person: Person, number: int, showing: Showing) -> dict[str, Any]:
     return piece | ({"assisted": True} if showing.assisted else {})
 
 
-def _wrong_key(
-    people: Sequence[Person], pieces: Sequence[Mapping[str, Any]]
-) -> tuple[Mistake, list[tuple[datetime.datetime, dict[str, Any]]]]:
+def _wrong_key(people: Sequence[Person], pieces: Sequence[Mapping[str, Any]]) -> tuple[Mistake, list[Piece]]:
     """
-    Return the placement quiz that most learners took, and what came of its wrong answer key.
+    Return the quiz that most learners took among pieces of placement, and what came of its wrong answer key.
 
     Its results are taken back when the key is found to be wrong, and the quiz is taken again a week later.
     """
-    ends = tuple(f"-week-{week + 1:02}" for week in range(PLACEMENT_WEEKS))
     taken = Counter(piece["activity"]["id"] for piece in pieces if piece["activity"]["id"].startswith("quiz-"))
-    activity = min((id for id in taken if id.endswith(ends)), key=lambda id: (-taken[id], id))
+    activity = min(taken, key=lambda id: (-taken[id], id))
     results = [piece for piece in pieces if piece["activity"]["id"] == activity]
-    items: list[tuple[datetime.datetime, dict[str, Any]]] = []
+    items: list[Piece] = []
     for piece in results:
         back = {name: piece[name] for name in ("source", "learner")} | {
             "id": f"{piece['id']}-taken-back",
@@ -136,23 +140,16 @@ def _wrong_key(
             "activity": piece["activity"] | {"id": f"{activity}-again"},
             "occurred_at": _instant(TAKEN_AGAIN_AT),
         }
-        items += [(FOUND_AT, back), (TAKEN_AGAIN_AT, again)]
+        items += [(FOUND_AT, back["id"], _encode(back)), (TAKEN_AGAIN_AT, again["id"], _encode(again))]
     title = next(person.home.title for person in people if person.id == results[0]["learner"])
     code = results[0]["competencies"][0].partition(":")[2]
     return Mistake(activity, code, title, len(results), FOUND_AT.date()), items
 
 
-def _months(pieces: Sequence[tuple[datetime.datetime, dict[str, Any]]]) -> Iterator[Month]:
-    """Cut pieces in order of time into months."""
-    year, month = pieces[0][0].year, pieces[0][0].month
-    items: list[bytes] = []
-    for at, piece in pieces:
-        while (at.year, at.month) != (year, month):
-            following = _next_month(year, month)
-            yield Month(f"{datetime.date(year, month, 1):%B %Y}", following, items)
-            year, month, items = following.year, following.month, []
-        items.append(_encode(piece))
-    yield Month(f"{datetime.date(year, month, 1):%B %Y}", _next_month(year, month), items)
+def _months(pieces: Sequence[Piece]) -> Iterator[Month]:
+    """Cut pieces in order of time into months; of a closed summer there are none."""
+    for (year, month), group in itertools.groupby(pieces, key=lambda piece: (piece[0].year, piece[0].month)):
+        yield Month(f"{datetime.date(year, month, 1):%B %Y}", _next_month(year, month), [item for _, _, item in group])
 
 
 def _next_month(year: int, month: int) -> datetime.datetime:

@@ -25,6 +25,8 @@ FIRST_DAY = datetime.date(2024, 9, 2)
 HOLIDAY_WEEKS = frozenset((16, 17, 31))
 PLACEMENT_WEEKS = 2
 WEEKS = 42
+"""Of a school year."""
+WEEKS_A_YEAR = 52
 AT_ONCE = 2
 """Competencies that a learner works on at the same time, in each subject."""
 GROWTH_A_WEEK = 0.105
@@ -59,21 +61,22 @@ class Showing(NamedTuple):
     assisted: bool
 
 
-class Year(NamedTuple):
-    """A learner's year: what was seen, and since when each competency has truly been mastered."""
+class Life(NamedTuple):
+    """A learner's years: what was seen, and since when each competency has truly been mastered."""
 
     showings: tuple[Showing, ...]
     since: dict[str, datetime.date]
 
 
-def live(person: Person, competencies: Sequence[Competency], seed: str) -> Year:
-    """Return a learner's year; the same seed gives the same one, whoever else there is."""
+def live(person: Person, competencies: Sequence[Competency], seed: str, years: int = 1) -> Life:
+    """Return a learner's years; the same seed gives the same ones, whoever else there is."""
     learner = _Learner(person, competencies, random.Random(f"{seed}/{person.id}"))
     showings = list(learner.placement())
-    for week in range(PLACEMENT_WEEKS, WEEKS):
-        if week not in HOLIDAY_WEEKS:
+    for week in range(PLACEMENT_WEEKS, years * WEEKS_A_YEAR):
+        of_year = week % WEEKS_A_YEAR
+        if of_year < WEEKS and of_year not in HOLIDAY_WEEKS:
             showings += learner.week(week)
-    return Year(tuple(sorted(showings, key=lambda showing: (showing.at, showing.code))), learner.since)
+    return Life(tuple(sorted(showings, key=lambda showing: (showing.at, showing.code))), learner.since)
 
 
 def right_chance(understanding: float) -> float:

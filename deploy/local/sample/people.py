@@ -1,16 +1,15 @@
-"""
-The people of the sample district: three schools, twelve classes of 25 learners, their teachers,
-guardians and leaders. All invented.
-"""
+"""The people of the sample district: its schools and classes, their learners, teachers, guardians and leaders. All invented."""
 
 import random
 from typing import NamedTuple
 
-SCHOOLS = (("brookside", "Brookside School"), ("hillcrest", "Hillcrest School"), ("old-mill", "Old Mill School"))
+SCHOOLS = (
+    ("brookside", "Brookside School"), ("hillcrest", "Hillcrest School"), ("old-mill", "Old Mill School"),
+    ("lakeview", "Lakeview School"), ("north-bank", "North Bank School"),
+)  # fmt: skip
 DISTRICT = ("river-valley", "River Valley District")
 BANDS = ("A", "B", "C", "D")
-"""Classes of a school, from the youngest to the oldest."""
-CLASS_SIZE = 25
+"""Years of a school, from the youngest to the oldest."""
 HOME_LANGUAGE = "home language"
 HOME_LANGUAGES = ("English",) * 7 + ("Spanish",) * 4 + ("another",) * 2
 """Their shares, in the order in which ids take turns."""
@@ -28,6 +27,19 @@ LAST_NAMES = (
     "Petrov", "Quill", "Rahimi", "Rossi", "Sandoval", "Sato", "Tamm", "Thorne", "Ueda", "Vargas", "Virtanen",
     "Walsh", "Yilmaz", "Zeman",
 )  # fmt: skip
+
+
+class Size(NamedTuple):
+    """How large a district is: schools, classes of each year side by side, learners of a class, and years that it lives."""
+
+    schools: int = 3
+    parallel: int = 1
+    learners: int = 25
+    years: int = 1
+
+
+USUAL, WHOLE = Size(), Size(schools=5, parallel=4, years=2)
+"""300 learners in one year, and 2,000 in two."""
 
 
 class Class(NamedTuple):
@@ -48,34 +60,42 @@ class Person(NamedTuple):
     home: Class
 
 
-def make_people(seed: str, class_size: int = CLASS_SIZE) -> list[Person]:
+def make_people(seed: str, size: Size = USUAL) -> list[Person]:
     """Return the learners of the district; the same seed gives the same ones."""
     dice = random.Random(f"{seed}/people")
     names = [f"{first} {last}" for first in FIRST_NAMES for last in LAST_NAMES]
-    homes = [home for home in make_classes() for _ in range(class_size)]
+    homes = [home for home in make_classes(size) for _ in range(size.learners)]
     chosen = dice.sample(names, len(homes))
     return [
         Person(f"L-{number:04}", name, home) for number, (name, home) in enumerate(zip(chosen, homes, strict=True), 1)
     ]
 
 
-def make_classes() -> list[Class]:
+def make_classes(size: Size = USUAL) -> list[Class]:
     """Return the classes of all schools."""
     return [
-        Class(f"{school}-{band.lower()}", f"{title}, class {band}", school, max(1, place), f"t-{school}-{band.lower()}")
-        for school, title in SCHOOLS
+        _class(school, title, max(1, place), band + (str(number) if size.parallel > 1 else ""))
+        for school, title in SCHOOLS[: size.schools]
         for place, band in enumerate(BANDS)
+        for number in range(1, size.parallel + 1)
     ]
+
+
+def _class(school: str, title: str, level: int, name: str) -> Class:
+    id = f"{school}-{name.lower()}"
+    return Class(id, f"{title}, class {name}", school, level, f"t-{id}")
 
 
 def make_roster(people: list[Person]) -> dict[str, list[dict[str, str]]]:
     """Return the rows of the district's roster, in the columns of the roster files."""
     district, district_title = DISTRICT
-    classes = make_classes()
+    classes = list(dict.fromkeys(person.home for person in people))
+    theirs = {each.school for each in classes}
+    schools = [(id, title) for id, title in SCHOOLS if id in theirs]
     return {
         "schools": [
             {"school": district, "title": district_title},
-            *({"school": school, "title": title, "district": district} for school, title in SCHOOLS),
+            *({"school": school, "title": title, "district": district} for school, title in schools),
         ],
         "classes": [{"class": each.id, "title": each.title, "school": each.school} for each in classes],
         "staff": [{"class": each.id, "staff": each.teacher, "role": "teacher", "status": "active"} for each in classes],
@@ -84,7 +104,7 @@ def make_roster(people: list[Person]) -> dict[str, list[dict[str, str]]]:
         "groups": [{"group": HOME_LANGUAGE, "learner": p.id, "value": home_language(p)} for p in people],
         "assignments": [
             {"person": "d-leader", "role": "leader", "kind": "district", "target": district},
-            *({"person": f"h-{id}", "role": "leader", "kind": "school", "target": id} for id, _ in SCHOOLS),
+            *({"person": f"h-{id}", "role": "leader", "kind": "school", "target": id} for id, _ in schools),
             *({"person": f"g-{p.id}", "role": "guardian", "kind": "learner", "target": p.id} for p in people),
         ],
     }

@@ -8,7 +8,7 @@ import msgspec
 from services.progression.domain.inputs import Key, valid_pieces
 from services.progression.domain.journal import unpack_entries
 from services.progression.domain.learner import HandedIn, LearnerState
-from services.progression.domain.policy import Policy, policy_from
+from services.progression.domain.policy import Policy
 from services.progression.domain.policy.phrases import Language, phrases
 from services.progression.domain.probing import smallest_change
 from services.progression.domain.settled import is_settled
@@ -16,7 +16,8 @@ from services.progression.domain.standing import rule_of
 from services.progression.domain.states import KeyState
 from services.progression.handlers.histories import History
 from services.progression.handlers.memory import unpack_key, unpack_learner
-from services.progression.tables import journals, key_states, rulebook
+from services.progression.handlers.rules import policies_of
+from services.progression.tables import journals, key_states
 from shared.database import Database
 
 OPEN_MAX = 50
@@ -54,10 +55,7 @@ async def support_of(database: Database, tenant: str, learner: str, language: La
         states = {(tenant, learner, competency): unpack_key(state) for competency, state in rows}
         bodies = await journals.load_evidence(connection, list(states)) if states else []
         stored = await key_states.standing_of(connection, tenant, learner)
-        policies = {
-            digest: policy_from(msgspec.json.decode(body))
-            for digest, body in await rulebook.policies_of(connection, tenant)
-        }
+        policies = await policies_of(connection, tenant)
     held = {key: History() for key in states}
     for of, name, competency, body in bodies:
         for entry in unpack_entries(body):

@@ -3,6 +3,7 @@
 import datetime
 import functools
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,10 @@ MONTHS = {
     "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
     "es": ("ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sep", "oct", "nov", "dic"),
 }
+
+_MORE = re.compile(r"(?P<n>[\d.]+) more (?P<what>.+?)(?: of knowledge (?P<depth>\d))?")
+_OF_KIND = re.compile(r"a piece of (?P<kind>\w+) evidence")
+_SIGNED = re.compile(r"a sign-off by a (?P<role>.+)")
 
 
 @functools.cache
@@ -58,6 +63,24 @@ class Words:
         day = datetime.date.fromisoformat(instant[:10])
         return f"{day.day} {MONTHS[self.language][day.month - 1]} {day.year}"
 
+    def wanted(self, sentence: str) -> str:
+        """Return what is missing, which states say in English, in this language: in general terms where it is a rule's own."""
+        if self.language == DEFAULT_LANGUAGE:
+            return sentence
+        ways = (way.split(" and ") for way in sentence.split(", or "))
+        return self("wanted.or").join(self("wanted.and").join(map(self._wanted, parts)) for parts in ways)
+
+    def _wanted(self, part: str) -> str:
+        if found := _MORE.fullmatch(part):
+            key = f"wanted.{found['what'].replace(' ', '_')}"
+            return self._texts[key].format(**found.groupdict()) if key in self._texts else self("wanted.rule")
+        if found := _OF_KIND.fullmatch(part):
+            return self("wanted.kind", kind=self.get(f"kind.{found['kind']}", found["kind"]))
+        if found := _SIGNED.fullmatch(part):
+            role = found["role"].replace(" ", "_")
+            return self("wanted.sign_off", role=self.get(f"role.{role}", found["role"]))
+        return self("wanted.rule")
+
     def level(self, level: str | None) -> str:
         """Return the name of a level."""
         if level is None:
@@ -80,7 +103,14 @@ def _environment() -> Environment:
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.globals |= {"KINDS": KINDS, "MARKS": MARKS, "LANGUAGES": LANGUAGES}
-    environment.filters |= {"line": line_points, "tidy": titled, "score": score_text, "level_name": level_name}
+    environment.filters |= {
+        "line": line_points,
+        "tidy": titled,
+        "score": score_text,
+        "level_name": level_name,
+        "scope_name": scope_name,
+        "wanted": lambda sentence, words: words.wanted(sentence),
+    }
     return environment
 
 
@@ -107,6 +137,11 @@ def level_name(level: str, words: Words) -> str:
     """Return `<framework>#<subject>/<level>` as people say it."""
     subject, _, name = level.partition("#")[2].rpartition("/")
     return f"{subject}: {words.level(name)}" if subject else words.level(name)
+
+
+def scope_name(each: Any, words: Words) -> str:
+    """Return the title of an entry's scope: of a level in the reader's language, of a competency as the framework has it."""
+    return level_name(each.scope, words) if "#" in each.scope else each.title or each.scope
 
 
 def line_points(points: list[tuple[str, int]], width: int = 300, height: int = 80) -> str:

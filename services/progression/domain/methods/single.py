@@ -27,35 +27,28 @@ class Highest(_OnePiece):
         return (piece.value,) if not state or piece.value > state[0] else state
 
 
-class Latest(_OnePiece):
+class _LatestPiece(_OnePiece):
+    def window(self) -> int:
+        return 1
+
+    def looks_back(self) -> int:
+        return 1
+
+    def step(self, state: State, piece: Value) -> State:
+        return (piece.value,)
+
+
+class Latest(_LatestPiece):
     """The latest value. Source: Canvas' latest, Mastery Connect's "most recent"."""
 
     type: Literal["latest"]
 
-    def window(self) -> int:
-        return 1
 
-    def looks_back(self) -> int:
-        return 1
-
-    def step(self, state: State, piece: Value) -> State:
-        return (piece.value,)
-
-
-class LatestAtOrAbove(_OnePiece):
+class LatestAtOrAbove(_LatestPiece):
     """The latest value, passed at or above a value of its own. Source: provisional rules of classroom rubrics."""
 
     type: Literal["latest_at_or_above"]
     cut: float
-
-    def window(self) -> int:
-        return 1
-
-    def looks_back(self) -> int:
-        return 1
-
-    def step(self, state: State, piece: Value) -> State:
-        return (piece.value,)
 
     def passed(self, state: State, cut: float) -> bool:
         return super().passed(state, self.cut)
