@@ -236,6 +236,20 @@ async def test_a_district_is_watched_by_its_leader_alone(reporting: Running) -> 
     assert [answer.status_code for answer in answers] == [403, 422]
 
 
+async def test_pieces_that_a_re_check_asked_for_are_no_surplus(reporting: Running) -> None:
+    """Of twelve learners one piece in a finished re-check, of ten one in a re-check that is open."""
+    before = (await district(reporting, "testing"))["surplus"]
+    due, checked = "competency.reverify_due", "competency.reverified"
+    await reporting.told(
+        "advancement",
+        *(happened(x, due, "m:a", basis={"pieces": 5}) for x in NORTH[:22]),
+        *(happened(x, checked, "m:a", basis={"pieces": 6}) for x in NORTH[:12]),
+    )
+    after = (await district(reporting, "testing"))["surplus"]
+
+    assert before - after == 12 + 10
+
+
 async def test_numbers_stay_all_of_a_day_and_are_those_of_every_replica(
     reporting: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,9 +23,19 @@ _LABELLED = (
     " left join unnest($3::text[], $4::text[]) k (learner, label) on k.learner = member.learner)"
 )
 _CONFIRMED = (
-    "(select distinct on (a.learner, a.scope) a.learner, a.scope,"
-    "   (convert_from(a.data, 'UTF8')::jsonb #>> '{{basis,pieces}}')::int as pieces from {advancement} a"
-    " where a.tenant = $1 and a.kind = 'competency.mastered' order by a.learner, a.scope, a.position desc)"
+    # Pieces at the last confirmation, those of finished re-checks since, and the pieces at which an open re-check began.
+    "(select learner, scope, max(pieces) filter (where position = confirmed_at) as pieces,"
+    "   coalesce(sum(greatest(0, later - pieces)) filter (where is_check), 0) as checked,"
+    "   max(pieces) filter (where is_check and later is null) as open_from"
+    " from (select *, kind = 'competency.reverify_due' and position > confirmed_at as is_check"
+    "   from (select a.learner, a.scope, a.kind, a.position, k.pieces,"
+    "     lead(k.pieces) over (partition by a.learner, a.scope order by a.position) as later,"
+    "     max(a.position) filter (where a.kind = 'competency.mastered') over (partition by a.learner, a.scope)"
+    "       as confirmed_at"
+    "     from {advancement} a, lateral (select"
+    "       (convert_from(a.data, 'UTF8')::jsonb #>> '{{basis,pieces}}')::int as pieces) k where a.tenant = $1"
+    "     and a.kind in ('competency.mastered', 'competency.reverify_due', 'competency.reverified')) e) c"
+    " group by learner, scope)"
 )
 _COUNTED = "coalesce((convert_from(m.data, 'UTF8')::jsonb ->> 'counted')::int, m.evidence_count)"
 
@@ -74,11 +84,11 @@ async def times_to_mastery(view: Snapshot, of: Grouping) -> Rows:
 async def burden(view: Snapshot, of: Grouping) -> Rows:
     """
     Return (label, pieces, surplus, median pieces at confirmation, pairs confirmed, learners with surplus pieces, learners with a
-    confirmed pair).
+    confirmed pair). Surplus are pieces after confirmation that no re-check asked for.
     """
     return await view.rows(
         f"{_LABELLED}, pair as (select l.label, l.learner, {_COUNTED} as counted, k.pieces,"
-        f"   case when {ON_RECORD} then greatest(0, {_COUNTED} - k.pieces) end as surplus"
+        f"   case when {ON_RECORD} then greatest(0, least({_COUNTED}, k.open_from) - k.pieces - k.checked) end as surplus"
         "   from labelled l join {mastery} m on m.tenant = $1 and m.learner = l.learner"
         f"   left join {_CONFIRMED} k on k.learner = m.learner and k.scope = m.competency)"
         " select label, coalesce(sum(counted), 0)::bigint as pieces, coalesce(sum(surplus), 0)::bigint as surplus,"
