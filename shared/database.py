@@ -33,6 +33,8 @@ AWAY = (
     asyncpg.PostgresSystemError,
 )
 """What is over sooner or later by itself; any other error of a statement is a fault of its caller."""
+LOCKED_OUT = asyncpg.InvalidAuthorizationSpecificationError
+"""A password that is not right at the start is a fault of a setting; later it is one that is being changed."""
 CONNECT_TIMEOUT_S = 10
 STATEMENT_TIMEOUT_S = 60
 SESSION_SETTINGS = {
@@ -95,7 +97,7 @@ class Database:
         Lend a connection outside any transaction.
 
         Raises:
-            Unavailable: the server is away or gave up on the statement; nothing of the statement happened.
+            Unavailable: the server is away, lets nobody in, or gave up on the statement; nothing of the statement happened.
         """
         tenant = current_tenant()
         try:
@@ -106,6 +108,9 @@ class Database:
                 async with self._of_tenants.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
                     await cast(Session, connection).speak_for(tenant)
                     yield connection
+        except LOCKED_OUT as error:
+            # Its text names the role, which is no business of who asks.
+            raise Unavailable(f"PostgreSQL: {type(error).__name__}") from error
         except AWAY as error:
             raise Unavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
 

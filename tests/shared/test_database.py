@@ -1,4 +1,6 @@
 import asyncio
+import secrets
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -49,6 +51,30 @@ async def test_a_server_that_lends_no_connection_is_unavailable(url: str, monkey
         assert not await database.answers()
     assert await database.answers()
     await database.close()
+
+
+async def test_a_password_that_was_changed_keeps_open_connections_and_is_unavailable_for_new_ones(
+    postgres: str, url: str
+) -> None:
+    role, address = f"rotated_{secrets.token_hex(4)}", urlsplit(url)
+    own = urlunsplit(address._replace(netloc=f"{role}:old@{address.netloc.rpartition('@')[2]}"))
+    admin = await asyncpg.connect(postgres)
+    await admin.execute(f"create role {role} login password 'old'")
+    database = await Database.connect(own, connections=3)
+    await admin.execute(f"alter role {role} password 'new'")
+    try:
+        async with database.connection() as first, database.connection() as second:
+            assert await first.fetchval("select current_user") == await second.fetchval("select current_user") == role
+            with pytest.raises(Unavailable, match="InvalidPasswordError"):
+                async with database.connection():
+                    pass
+            assert not await database.answers()
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await Database.connect(own)
+    finally:
+        await database.close()
+        await admin.execute(f"drop role {role}")
+        await admin.close()
 
 
 async def test_a_statement_that_locks_too_long_is_unavailable(database: Database) -> None:
