@@ -167,22 +167,6 @@ async def test_what_belongs_to_another_sign_in_is_refused(
     assert "attain-session" not in browser.cookies
 
 
-async def test_a_token_for_another_audience_is_refused(
-    reporting: Running, browser: httpx.AsyncClient, certified: Certified, caplog: pytest.LogCaptureFixture
-) -> None:
-    provider: oidc.Provider = reporting.app.state.provider
-    with certified.running("audience"):
-        back = await sent_back(browser)
-        provider._settings = reporting.config.model_copy(update={"oidc_client_id": "another"})
-        try:
-            refused = await browser.get(back)
-        finally:
-            provider._settings = reporting.config
-
-    assert refused.status_code == 401
-    assert "Audience" in caplog.text
-
-
 async def test_the_provider_takes_another_key_and_a_session_that_is_over_is_begun_again(
     browser: httpx.AsyncClient, certified: Certified
 ) -> None:
