@@ -138,7 +138,10 @@ class Settings(BaseSettings):
 
     small_number: int = Field(10, ge=2, description="counts of people below this are not told in reports")
     aggregate_s: float = Field(
-        300, description="a district's numbers are computed at most so often; bounds differencing"
+        300, description="for so long a replica gives a district's numbers before it looks for those of another day"
+    )
+    aggregate_daily: bool = Field(
+        True, description="a district's numbers stay all of a tenant's day, against differencing; False is for tests"
     )
 
     credential_keys: Path | None = Field(

@@ -60,6 +60,10 @@ class TenantLimits:
         own = getattr(self._own[tenant], name) if tenant in self._own else None
         return getattr(self._settings, name) if own is None else own
 
+    def small_number(self, tenant: str) -> int:
+        """Return below which number of people nothing is told in a tenant: its own may ask for more, not for less."""
+        return max(self._settings.small_number, int(self.of(tenant, "small_number")))
+
     def shown(self, tenant: str) -> dict[str, Any]:
         """Return the limits that hold for a tenant, and under `own` the names of those set for it alone."""
         own = self._own.get(tenant, Limits())

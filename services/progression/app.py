@@ -46,7 +46,7 @@ from shared.relay import Relay
 from shared.service import Tasks, keep_consuming, make_service, serve
 from shared.settings import Settings
 from shared.starting import check_schema, settings_of
-from shared.tenant_limits import limit_tenants
+from shared.tenant_limits import TenantLimits, limit_tenants
 from shared.transport import make_broker, subscribe_consumer
 
 DESCRIPTION = "What the evidence means: frameworks, policies, mastery and advancement."
@@ -86,6 +86,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     reconciler = Reconciler({"folded": checks.folded, "sampled": StateSamples(database).sampled}, config.reconcile_s)
     decisions = Decisions(database, logs, config)
     judgements = Judgements(database, logs, config, clock)
+    limits = limit_tenants(app, database, config, "small_number")
     for router in (
         operations_router(ready=clock.ready, alive=lambda: tasks.progress([consumer]), lag=lag),
         feed_router(database, logs.relayed(), config),
@@ -100,14 +101,14 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         deciding_router(judgements, database),
         supporting_router(database, judgements),
         explaining_router(database, config),
-        in_force_router(database),
+        in_force_router(database, limits),
         reconciliation_router(reconciler, database, [checks.told]),
     ):
         app.include_router(router)
-    shadows, dispatcher = _changing_and_telling(app, database, decisions, logs, config, stack)
+    shadows, dispatcher = _changing_and_telling(app, database, decisions, logs, limits, config, stack)
     for name, work in (
         ("broker", keep_consuming(broker)), ("relay", relay.run()), ("tick", consumer.tick()), ("clock", clock.run()),
-        ("reconciliation", reconciler.run()), ("limits", limit_tenants(app, database, config).run()),
+        ("reconciliation", reconciler.run()), ("limits", limits.run()),
         ("shadows", shadows.run()), ("webhooks", dispatcher.run()),
     ):  # fmt: skip
         tasks.start(name, work)
@@ -120,6 +121,7 @@ def _changing_and_telling(
     database: Database,
     decisions: Decisions,
     logs: Logs,
+    limits: TenantLimits,
     config: Settings,
     stack: contextlib.AsyncExitStack,
 ) -> tuple[Shadows, Dispatcher]:
@@ -127,9 +129,10 @@ def _changing_and_telling(
     references, poster, shadows = References(config), Poster(config), Shadows(database, decisions, config)
     stack.push_async_callback(references.close)
     stack.push_async_callback(poster.close)
-    app.include_router(adopting_router(Adoptions(database, decisions, config), decisions, database, config))
+    adoptions = Adoptions(database, decisions, limits, config)
+    app.include_router(adopting_router(adoptions, decisions, database, limits, config))
     app.include_router(shadowing_router(shadows, config))
-    app.include_router(correcting_router(database, references, config))
+    app.include_router(correcting_router(database, references, limits, config))
     app.include_router(feeds_router(database, logs.advancement, references, config))
     app.include_router(webhooks_router(Webhooks(database, poster, config), database, logs.advancement))
     return shadows, Dispatcher(database, references, poster, config)

@@ -94,11 +94,12 @@ def _lend(
         People(evidence),
     )
     in_evidence, in_progression = OnBehalf(evidence, config), OnBehalf(progression, config)
-    state.reader = Reader(database, config, at_once, curricula, looks)
+    calendars = Calendars(progression)
+    state.reader = Reader(database, config, at_once, curricula, calendars, looks)
     state.classes = ClassReader(database, at_once, curricula, looks)
     state.terms = TermReader(database, config, curricula, looks)
     state.queues = QueueReader(database, config, looks)
-    state.districts = DistrictReader(database, Groups(evidence, config), Calendars(progression), limits, config)
+    state.districts = DistrictReader(database, Groups(evidence, config), calendars, limits, config)
     state.credentials = CredentialReader(database, config, people, looks)
     state.exporter = Exporter(database, config, evidence, looks)
     state.watcher = Watcher(database, state.districts)
@@ -106,6 +107,7 @@ def _lend(
     state.pages = Pages(
         database, records=state.reader, classes=state.classes, queues=state.queues, districts=state.districts,
         terms=state.terms, people=people, evidence=evidence, progression=progression, in_evidence=in_evidence,
+        limits=limits,
     )  # fmt: skip
     state.capturing = Capturing(
         database, evidence=evidence, progression=progression, in_evidence=in_evidence, people=people, log=looks

@@ -5,13 +5,17 @@ Elsewhere the change is silent, forward only, or recomputed on reading without a
 the way that was chosen.
 """
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.progression.domain.analysis.comparison import Comparison, Verdict, verdict_of, verdict_under
 from services.progression.domain.analysis.small_groups import SMALL, hidden_groups
+from services.progression.domain.analysis.told_comparison import told_comparison, told_expected
 from services.progression.domain.curriculum import Framework
+from services.progression.domain.forecast import Forecast
 from services.progression.domain.mastery import KeyState, piece_of
 from services.progression.domain.policy import Policy, policy_from
 from services.progression.domain.recalculation import Moment, recalculation
@@ -210,3 +214,54 @@ def test_what_is_hidden_cannot_be_worked_out_from_the_total(counts: dict[str, in
     if hidden and hidden != set(counts):
         assert len(hidden) > 1
         assert sum(counts[group] for group in hidden) >= SMALL
+
+
+def compared_learners(gaining: int, losing: int, staying: int) -> Comparison:
+    """Return a comparison of one competency."""
+    none, shown = Verdict("not_yet", None, ()), Verdict("mastered", "2026-03-01", ())
+    comparison = Comparison()
+    for number in range(gaining + losing + staying):
+        before, after = (none, shown) if number < gaining else (shown, none if number < gaining + losing else shown)
+        comparison.add(f"l{number}", "math:add", {"school": "north"}, before, after)
+    return comparison
+
+
+def test_a_comparison_is_told_without_numbers_of_few_to_who_may_not_see_them():
+    report = compared_learners(30, 4, 60).report()
+    told = told_comparison(report, 10)
+    expected = {"attain.competency.mastered.v1": 30, "attain.competency.withdrawn.v1": 4}
+
+    assert (told["gained"], told["learners_gaining"], told["pairs"], told["learners"]) == (30, 30, 94, 94)
+    assert (told["lost"], told["learners_losing"]) == (None, None)
+    assert [(row["gained"], row["lost"]) for row in told["competencies"]] == [(30, None)]
+    assert [(move["pairs"], move["learners"]) for move in told["moves"]] == [(None, None)] * 2
+    assert told_expected(expected, told) == {
+        "attain.competency.mastered.v1": 30,
+        "attain.competency.withdrawn.v1": None,
+    }
+
+
+def test_a_comparison_without_few_is_told_whole_and_one_of_few_not_at_all():
+    whole, few = compared_learners(30, 20, 60).report(), compared_learners(2, 3, 4).report()
+    told = told_comparison(few, 10)
+
+    assert {
+        name: value for name, value in told_comparison(whole, 10).items() if name not in ("schools", "competencies")
+    } == {name: value for name, value in whole.items() if name not in ("schools", "competencies")}
+    numbers = [told[name] for name in ("learners", "pairs", "gained", "lost", "redated", "learners_gaining")]
+    assert numbers == [None] * 6
+    assert [told[name] for name in ("moves", "competencies", "schools", "groups")] == [[]] * 4
+
+
+def test_the_limit_of_a_tenant_is_that_of_its_comparisons_and_corrections():
+    comparison = compared_learners(30, 20, 60)
+    found = Forecast(learners=Counter(north=12, south=40), withdrawn=Counter(south=12))
+
+    assert comparison.report(10)["schools"] == [{"school": "north", "learners": 110, "gained": 30, "lost": 20}]
+    # The only school beside a total: hidden with it.
+    assert comparison.report(25)["schools"] == [{"school": "north", "learners": 110, "gained": 30, "lost": None}]
+    assert told_comparison(comparison.report(10), 25)["schools"] == [
+        {"school": "north", "learners": None, "gained": None, "lost": None}
+    ], "the limit has grown since"
+    assert [row["learners"] for row in found.report(10)["schools"]] == [12, 40]
+    assert [row["learners"] for row in found.report(25)["schools"]] == [None, None]

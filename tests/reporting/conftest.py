@@ -45,7 +45,7 @@ def config(kafka: str, name: str, key: Path) -> Settings:
     """Return the settings of a module's own installation."""
     return Settings(
         kafka=kafka, topic_suffix=f"-{name}", token_key_file=key, shards=SHARDS, port=free_port(), session_timeout_s=6,
-        head_check_s=0.5, batch_records=500, wait_s_max=15, slot="", aggregate_s=0,
+        head_check_s=0.5, batch_records=500, wait_s_max=15, slot="", aggregate_s=0, aggregate_daily=False,
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Growth, survival, shares and small numbers, against reference values and the libraries of the field."""
 
+import datetime
 import random
 
 import pytest
@@ -11,6 +12,7 @@ from services.reporting.domain.growth import growth, theil_sen
 from services.reporting.domain.shares import Share, difference, share
 from services.reporting.domain.small_numbers import suppress
 from services.reporting.domain.survival import kaplan_meier
+from shared.school_calendar import SchoolCalendar, school_day_after
 
 DAYS, COUNTS = [0.0, 10, 20, 30, 45, 60, 80, 95], [1.0, 2, 3, 5, 6, 9, 10, 14]
 WAITS = [(6.0, True)] * 3 + [(6.0, False), (7.0, True), (9.0, False), (10.0, True), (10.0, False), (11.0, False),
@@ -65,6 +67,24 @@ def test_growth_compares_a_learner_with_the_own_past_and_projects_a_range() -> N
     assert found.projection is not None
     assert found.projection.most is not None
     assert 25 <= found.projection.least <= found.projection.most <= 40
+
+
+def test_a_pace_is_of_school_days_where_the_calendar_is_known() -> None:
+    """One competency each second school day, through ten weeks without school: a pace of 15, in calendar days of less."""
+    breaks = "2026-06-01/2026-08-09"
+    first = datetime.date(2026, 4, 6)
+    shown = [f"{school_day_after(first, 2 * n, breaks)}T18:00:00.000000Z" for n in range(40)]
+    of_school, of_calendar = growth(shown, 10, SchoolCalendar("America/Chicago", breaks)), growth(shown, 10)
+
+    assert (of_school.days, of_calendar.days) == ("school", "calendar")
+    assert of_school.overall is not None
+    assert of_calendar.overall is not None
+    assert of_school.overall.per_30_days == pytest.approx(15)
+    assert of_calendar.overall.per_30_days < 11
+    assert of_school.projection is not None
+    assert (of_school.projection.least, of_school.projection.most) == (20, 20)
+    evening = [f"2026-04-{day:02}T03:00:00.000000Z" for day in (7, 8, 9, 10)]
+    assert growth(evening, 1, SchoolCalendar("America/Chicago", "")).points[0][0] == "2026-04-06"
 
 
 def test_growth_of_few_points_is_not_told() -> None:

@@ -43,7 +43,8 @@ def config(kafka: str, name: str, key: Path, provider: OidcProvider) -> Settings
     port = free_port()
     return Settings(
         kafka=kafka, topic_suffix=f"-{name}", token_key_file=key, shards=2, port=port, session_timeout_s=6, slot="",
-        head_check_s=0.5, aggregate_s=0, public_url=f"http://127.0.0.1:{port}", oidc_issuer=provider.issuer,
+        head_check_s=0.5, aggregate_s=0, aggregate_daily=False, public_url=f"http://127.0.0.1:{port}",
+        oidc_issuer=provider.issuer,
         oidc_client_id=CLIENT, oidc_client_secret=SecretStr(SECRET), oidc_tenant="demo", oidc_learner_source="sis",
     )  # fmt: skip
 

@@ -40,7 +40,7 @@ from services.reporting.domain.marks import marks_of
 from services.reporting.domain.needs import Waits, class_needs
 from services.reporting.domain.plain import for_families
 from services.reporting.domain.record import learner_record
-from services.reporting.domain.shares import Share
+from services.reporting.domain.shares import Share, share
 from services.reporting.domain.timeline import Happened
 from services.reporting.domain.waiting import QUEUES
 from services.reporting.web.rendering import LANGUAGES, WEB, Words, catalogue, choose_language, line_points, render
@@ -203,9 +203,9 @@ def context(template: str) -> dict[str, Any]:
             ]),
             "sources": {"days": 28, "next": EVIL, "items": [source_of_evidence(EVIL), source_of_evidence("", since=None)]},
             "equity": DistrictEquity("d", SHOWN_AT, 10, "g", ["g"], [
-                Group(EVIL, 20, {"mastered": 0.5}, Middle(9, 8, None, 40, 30), 3.0, 0.1, Middle(None, None, None, 4, 1), None,
-                      None),
-                Group("", None, None, None, None, None, None, None, None),
+                Group(EVIL, 20, {"mastered": share(10, 20)}, share(10, 20), Middle(9, 8, None, 40, 30), 3.0, 0.1,
+                      Middle(None, None, None, 4, None), None, None),
+                Group("", None, None, None, None, None, None, None, None, None),
             ]),
         },
     }  # fmt: skip
@@ -264,10 +264,13 @@ def test_every_page_is_made_in_every_language_and_data_never_becomes_markup(temp
 def test_a_comparison_tells_schools_by_title_and_no_small_number() -> None:
     told = compared(COMPARISON, {"s1": "North"})
     few = compared(COMPARISON | {"learners": 9}, {})
+    strict = compared(COMPARISON, {}, 25)
+    hidden = compared(COMPARISON | {"gained": None}, {})
     page = re.sub(r"<[^>]+>", " ", render("policies.html", Words("en"), **context("policies.html")))
 
     assert (told["gained"], told["lost"], told["redated"], told["learners"]) == (12, None, 0, 40)
     assert told["splits"][0] == ("", [{"name": "North", "learners": 40, "gained": 12, "lost": None}])
+    assert (strict["gained"], hidden["gained"]) == (None, None)
     assert [few[what] for what in ("learners", "pairs", "gained", "lost", "redated")] == [None] * 5
     assert re.search(
         r"80 standards of 40 learners.*12\s+go on the record.*\*\s+would not be on the record", page, re.DOTALL

@@ -94,16 +94,27 @@ def _audited(item: dict[str, Any]) -> str:
     return "\n".join(lines if len(lines) > 1 else [*lines, "  too few pairs to say"])
 
 
+def _few(number: int | None) -> str:
+    return "few" if number is None else str(number)
+
+
+def _percent(share: float | None) -> str:
+    return "few" if share is None else f"{share:.0%}"
+
+
 def _lines(report: dict[str, Any]) -> list[str]:
     share = report["decidable"]
     lines = [
         f"Policy {report['policy']}, version {report['version']}",
-        f"{report['pairs']} pairs of {report['learners']} learners with evidence",
-        f"{report['gained']} pairs of {report['learners_gaining']} learners would come on the record",
-        f"{report['lost']} pairs of {report['learners_losing']} learners are on the record and would not be shown by it",
-        f"decidable: {share['before']:.0%} of pairs now, {share['after']:.0%} then",
+        f"{_few(report['pairs'])} pairs of {_few(report['learners'])} learners with evidence",
+        f"{_few(report['gained'])} pairs of {_few(report['learners_gaining'])} learners would come on the record",
+        f"{_few(report['lost'])} pairs of {_few(report['learners_losing'])} learners are on the record and would not be shown"
+        " by it",
+        f"decidable: {_percent(share['before'])} of pairs now, {_percent(share['after'])} then",
     ]
-    lines += [f"  undecided for want of {gate}: {part:.0%}" for gate, part in report["undecided_by"]["after"].items()]
+    lines += [
+        f"  undecided for want of {gate}: {_percent(part)}" for gate, part in report["undecided_by"]["after"].items()
+    ]
     rows = [("school", row["school"], row) for row in report["schools"]]
     rows += [(row["group"], row["value"], row) for row in report["groups"]]
     heading = ""
@@ -111,6 +122,6 @@ def _lines(report: dict[str, Any]) -> list[str]:
         if name != heading:
             heading = name
             lines += ["", f"{name[:30]:30}{'learners':>10}{'gained':>10}{'lost':>10}"]
-        cells = "".join(f"{'few' if row[what] is None else row[what]:>10}" for what in ("learners", "gained", "lost"))
+        cells = "".join(f"{_few(row[what]):>10}" for what in ("learners", "gained", "lost"))
         lines.append(f"{value[:30]:30}{cells}")
     return lines

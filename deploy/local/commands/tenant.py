@@ -30,7 +30,7 @@ WHOLE = {
 """What an export has beside its learners: the service that answers, and where."""
 LIMITS = {
     "evidence": ("requests_per_s", "statements_kept"),
-    "progression": ("requests_per_s",),
+    "progression": ("requests_per_s", "small_number"),
     "reporting": ("requests_per_s", "small_number"),
 }
 """The limits of a tenant that each service heeds."""

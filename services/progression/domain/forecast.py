@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from services.progression.domain.analysis.small_groups import hidden_groups
+from services.progression.domain.analysis.small_groups import SMALL, hidden_groups
 from services.progression.domain.correction import Outcome
 from services.progression.domain.states import Piece
 from services.progression.domain.telling import SUPPORT
@@ -42,8 +42,8 @@ class Forecast:
                 self.taken.append((event.learner, event.data["scope"]["id"]))
             self.reviews[school] += event.type == REVIEW
 
-    def report(self) -> dict[str, Any]:
-        """Return the forecast; small numbers of schools are None."""
+    def report(self, small: int = SMALL) -> dict[str, Any]:
+        """Return the forecast; numbers of schools below `small` are None."""
         return {
             "pieces": len(self.pieces),
             "learners": self.learners.total(),
@@ -55,14 +55,16 @@ class Forecast:
                 if before != after
             ],
             "schools": _by_school(
-                self.learners, {"learners": self.learners, "withdrawn": self.withdrawn, "reviews": self.reviews}
+                self.learners,
+                {"learners": self.learners, "withdrawn": self.withdrawn, "reviews": self.reviews},
+                small,
             ),
         }
 
 
-def _by_school(sizes: Counter[str], counted: Mapping[str, Counter[str]]) -> list[dict[str, Any]]:
+def _by_school(sizes: Counter[str], counted: Mapping[str, Counter[str]], small: int) -> list[dict[str, Any]]:
     schools: Iterable[str] = sorted(sizes)
-    hidden = {name: hidden_groups({s: counts[s] for s in schools}, sizes) for name, counts in counted.items()}
+    hidden = {name: hidden_groups({s: counts[s] for s in schools}, sizes, small) for name, counts in counted.items()}
     return [
         {"school": school} | {name: None if school in hidden[name] else counted[name][school] for name in counted}
         for school in schools

@@ -4,27 +4,41 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
+from services.progression.domain.analysis.told_comparison import told_comparison
 from services.progression.domain.rules import Mode
-from services.progression.handlers.adopting import Adoptions
+from services.progression.handlers.adopting import Adoptions, told_to_few_eyes
 from services.progression.handlers.auditing import audit_policies
 from services.progression.handlers.decisions import Decisions
+from shared.auth import Identity
 from shared.database import Database
 from shared.errors import InvalidEvent
 from shared.settings import Settings
+from shared.tenant_limits import TenantLimits
 from shared.web import Caller, read_body
 
 Reason = Annotated[str, Query(max_length=1000)]
 
 
-def adopting_router(adoptions: Adoptions, decisions: Decisions, database: Database, settings: Settings) -> APIRouter:
+def adopting_router(
+    adoptions: Adoptions, decisions: Decisions, database: Database, limits: TenantLimits, settings: Settings
+) -> APIRouter:
     """Return the routes; nothing but an approval changes anything."""
     router = APIRouter(tags=["policies"])
 
+    def sees_learners(caller: Identity) -> bool:
+        return "records:read" in caller.scopes
+
     @router.post("/v1/policies/compare")
     async def compare(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
-        """What the policy in the body would do to all recorded evidence; small numbers of schools and groups are null."""
+        """
+        What the policy in the body would do to all recorded evidence; small numbers of schools and groups are null.
+
+        So is every small number for a caller without scope `records:read`, who may not see the learners behind it.
+        """
         caller.require("policy:write")
         policy, report = await adoptions.compare(caller.tenant, await read_body(request, settings), framework)
+        if not sees_learners(caller):
+            report = told_comparison(report, limits.small_number(caller.tenant))
         return {"policy": policy.id, "version": policy.version, "hash": policy.hash, **report}
 
     @router.get("/v1/policies/audit")
@@ -46,13 +60,17 @@ def adopting_router(adoptions: Adoptions, decisions: Decisions, database: Databa
         if not reason.strip():
             raise InvalidEvent("who proposes a policy says why", pointer="/reason")
         body = await read_body(request, settings)
-        return await adoptions.propose(caller.tenant, body, framework, mode, reason, caller.subject)
+        proposal = await adoptions.propose(caller.tenant, body, framework, mode, reason, caller.subject)
+        return proposal if sees_learners(caller) else told_to_few_eyes(proposal, limits.small_number(caller.tenant))
 
     @router.get("/v1/policies/proposals")
     async def proposals(caller: Caller) -> dict[str, Any]:
-        """What was proposed and approved, by whom and when."""
+        """What was proposed and approved, by whom and when; without small numbers for a caller without `records:read`."""
         caller.require("policy:write", "records:read")
-        return {"items": await adoptions.proposals(caller.tenant)}
+        items = await adoptions.proposals(caller.tenant)
+        if not sees_learners(caller):
+            items = [told_to_few_eyes(each, limits.small_number(caller.tenant)) for each in items]
+        return {"items": items}
 
     @router.post("/v1/policies/proposals/{id}/approve")
     async def approve(id: str, caller: Caller) -> dict[str, Any]:

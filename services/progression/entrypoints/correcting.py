@@ -13,6 +13,7 @@ from shared.database import Database
 from shared.errors import InvalidEvent
 from shared.events import utc
 from shared.settings import Settings
+from shared.tenant_limits import TenantLimits
 from shared.web import Caller
 
 SCORES_MAX = 50_000
@@ -72,7 +73,9 @@ class Chosen(BaseModel):
     id: Annotated[str, Field(min_length=1, max_length=512)]
 
 
-def correcting_router(database: Database, references: References, settings: Settings) -> APIRouter:
+def correcting_router(
+    database: Database, references: References, limits: TenantLimits, settings: Settings
+) -> APIRouter:
     """Return the routes that foresee a correction: of a tenant for scope admin, of one piece for another service."""
     router = APIRouter(tags=["corrections"])
 
@@ -85,7 +88,8 @@ def correcting_router(database: Database, references: References, settings: Sett
         since, until = (utc(moment) if moment is not None else "" for moment in (body.since, body.until))
         scores = {each.id: each.score for each in body.scores} if body.scores is not None else None
         selection = Selection(body.source, body.activity, body.item, since, until, scores)
-        return await forecast(database, references, settings, caller.tenant, selection)
+        small = limits.small_number(caller.tenant)
+        return await forecast(database, references, settings, caller.tenant, selection, small=small)
 
     @router.post("/v1/learners/{learner}/corrections/preview")
     async def preview_of(learner: str, body: Chosen, caller: Caller, tenant: str) -> dict[str, Any]:

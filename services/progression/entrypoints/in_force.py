@@ -5,12 +5,14 @@ from typing import Any
 from fastapi import APIRouter
 
 from services.progression.domain.policy.phrases import Language
+from services.progression.handlers.adopting import told_to_few_eyes
 from services.progression.handlers.in_force import policies_in_force
 from shared.database import Database
+from shared.tenant_limits import TenantLimits
 from shared.web import Caller
 
 
-def in_force_router(database: Database) -> APIRouter:
+def in_force_router(database: Database, limits: TenantLimits) -> APIRouter:
     """Return the route on the policies in force; it needs scope records:read or policy:write."""
     router = APIRouter(tags=["policies"])
 
@@ -21,9 +23,15 @@ def in_force_router(database: Database) -> APIRouter:
         """
         The policies that decide a competency, or any: six sentences, what is asked, the scale, how it was adopted.
 
-        Sentences and what is asked are in `language`. `tenant` is for a service that has checked who asks.
+        Sentences and what is asked are in `language`. `tenant` is for a service that has checked who asks. What was foreseen
+        of an adoption is told without small numbers, but to a caller with scope `records:read`.
         """
         of = caller.tenant_asked(tenant, "records:read", "policy:write")
-        return {"items": await policies_in_force(database, of, competency, language)}
+        items = await policies_in_force(database, of, competency, language)
+        if "records:read" not in caller.scopes:
+            for each in items:
+                if each["adoption"]:
+                    each["adoption"] = told_to_few_eyes(each["adoption"], limits.small_number(of))
+        return {"items": items}
 
     return router

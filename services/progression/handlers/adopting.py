@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from services.progression.domain.analysis.comparison import SCHOOL, Comparison, Verdict, verdict_of, verdict_under
+from services.progression.domain.analysis.told_comparison import told_comparison, told_expected
 from services.progression.domain.inputs import Key, valid_pieces
 from services.progression.domain.policy import Policy, policy_from, read_policy
 from services.progression.domain.rules import Activation, Mode, Rules
@@ -21,13 +22,15 @@ from services.progression.tables import rulebook
 from shared.database import Database
 from shared.errors import Forbidden, NotFound
 from shared.settings import Settings
+from shared.tenant_limits import TenantLimits
 
 
 class Adoptions:
     """Compares, proposes and approves policies."""
 
-    def __init__(self, database: Database, decisions: Decisions, settings: Settings) -> None:
+    def __init__(self, database: Database, decisions: Decisions, limits: TenantLimits, settings: Settings) -> None:
         self._database = database
+        self._limits = limits
         self._decisions = decisions
         self._settings = settings
 
@@ -51,7 +54,7 @@ class Adoptions:
         async for page in histories(self._database, tenant, framework):
             # A page is some 10 ms of folding: requests and heartbeats go on meanwhile.
             await asyncio.to_thread(_compare_page, comparison, page, rules, policies, schools, groups)
-        return policy, comparison.report()
+        return policy, comparison.report(self._limits.small_number(tenant))
 
     async def propose(
         self, tenant: str, text: bytes, framework: str, mode: Mode, reason: str, author: str
@@ -102,6 +105,15 @@ def told_proposal(row: Mapping[str, Any]) -> dict[str, Any]:
     comparison = row["comparison"]
     kept = msgspec.json.decode(comparison) if comparison is not None else None
     return dict(row) | {"expected": msgspec.json.decode(row["expected"]), "comparison": kept}
+
+
+def told_to_few_eyes(proposal: Mapping[str, Any], small: int) -> dict[str, Any]:
+    """Return a proposal as it is told to who may not see the learners; see `told_comparison`."""
+    if proposal["comparison"] is None:
+        few = {kind: None if 0 < number < small else number for kind, number in proposal["expected"].items()}
+        return dict(proposal) | {"expected": few}
+    told = told_comparison(proposal["comparison"], small)
+    return dict(proposal) | {"expected": told_expected(proposal["expected"], told), "comparison": told}
 
 
 def _compare_page(

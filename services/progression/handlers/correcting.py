@@ -28,7 +28,7 @@ Held = dict[Key, tuple[KeyState, History]]
 
 
 async def forecast(
-    database: Database, references: References, settings: Settings, tenant: str, selection: Selection
+    database: Database, references: References, settings: Settings, tenant: str, selection: Selection, *, small: int
 ) -> dict[str, Any]:
     """
     Return the report of `Forecast`; `items`: what is to be taken back or superseded, in the order in which to do it; and
@@ -56,7 +56,7 @@ async def forecast(
         held = {last: held[last]}
     await _add(database, found, tenant, held, rules, policies, schools, selection)
     withdrawn = [{"learner": learner, "scope": scope} for learner, scope in found.taken]
-    return found.report() | {"items": await _items(references, tenant, found, selection), "withdrawn": withdrawn}
+    return found.report(small) | {"items": await _items(references, tenant, found, selection), "withdrawn": withdrawn}
 
 
 async def _items(references: References, tenant: str, found: Forecast, selection: Selection) -> list[dict[str, Any]]:

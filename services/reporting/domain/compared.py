@@ -3,21 +3,23 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from services.reporting.domain.small_numbers import N_MIN
+from services.reporting.domain.small_numbers import N_MIN, is_few
 
 _COUNTED = ("learners", "gained", "lost")
 _TOTALS = ("gained", "lost", "redated")
 
 
-def compared(report: Mapping[str, Any], titles: Mapping[str, str]) -> dict[str, Any]:
+def compared(report: Mapping[str, Any], titles: Mapping[str, str], n_min: int = N_MIN) -> dict[str, Any]:
     """
     Return a comparison for a page; `titles` are those of schools.
 
     `splits` are (heading, rows): schools first, with an empty heading, then one for each grouping. Their small numbers are
-    None already; of the totals those of 1 to 9 are, and all where fewer than ten learners were compared.
+    None already; of the totals those below `n_min` are, and all where fewer learners were compared.
     """
-    few = report["learners"] < N_MIN
-    totals = {what: None if few or 0 < report[what] < N_MIN else report[what] for what in _TOTALS}
+    few = report["learners"] is None or report["learners"] < n_min
+    totals = {
+        what: None if few or report[what] is None or is_few(report[what], n_min) else report[what] for what in _TOTALS
+    }
     schools = [_row(row, titles.get(row["school"], row["school"])) for row in report["schools"]]
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in report["groups"]:

@@ -50,10 +50,11 @@ class CompetencyCounts(msgspec.Struct, frozen=True):
 
 
 class DistrictMastery(GivenOften, frozen=True):
-    """A district in numbers that do not tell about single learners."""
+    """A district in numbers that do not tell about single learners; `day` is the local day that they are told on."""
 
     district: str
     title: str
+    day: str
     suppressed_below: int
     learners: int | None
     schools: list[SchoolSize]
@@ -108,6 +109,7 @@ def district_mastery(
     title: str,
     schools: Sequence[tuple[str, str]],
     *,
+    day: str,
     sizes: Mapping[str | None, int],
     counts: Iterable[Count],
     titles: Mapping[str, str],
@@ -129,6 +131,7 @@ def district_mastery(
     return DistrictMastery(
         district=district,
         title=title,
+        day=day,
         suppressed_below=small,
         learners=None if None in hidden else totals[None],
         schools=[SchoolSize(s, name, None if s in hidden else totals[s]) for s, name in schools],

@@ -5,10 +5,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from services.reporting.domain.completeness import DistrictCompleteness
 from services.reporting.domain.continuum import Standard, level_order
 from services.reporting.domain.counting import DistrictMastery
 from services.reporting.domain.equity import Group
 from services.reporting.domain.shares import Share, share
+from services.reporting.domain.small_numbers import is_few, told_beside
 from services.reporting.domain.suppression import Cell, hidden_cells, hidden_totals
 from shared.contracts import Status
 
@@ -76,11 +78,12 @@ class SchoolCompetency(msgspec.Struct, frozen=True):
 
 
 class SchoolMastery(msgspec.Struct, frozen=True):
-    """A school in numbers that do not tell about single learners."""
+    """A school in numbers that do not tell about single learners; `day` is the local day that they are told on."""
 
     school: str
     title: str
     district: str
+    day: str
     suppressed_below: int
     learners: int | None
     competencies: list[SchoolCompetency]
@@ -102,7 +105,10 @@ class DistrictEquity(msgspec.Struct, frozen=True):
 
 
 class SchoolCount(NamedTuple):
-    """What was counted of a school; see `SchoolWatch`."""
+    """
+    What was counted of a school: learners, those with any evidence and with some lately; pairs of learner and competency on
+    the record, those of them by hand and due, and the learners that have such a pair and a pair that is not such.
+    """
 
     school: str
     learners: int
@@ -111,14 +117,19 @@ class SchoolCount(NamedTuple):
     recorded: int
     by_hand: int
     due: int
+    learners_by_hand: int
+    learners_not_by_hand: int
+    learners_due: int
+    learners_not_due: int
 
 
 class SchoolWatch(msgspec.Struct, frozen=True):
     """
     A school: whether evidence comes, and what is set by hand or falls due after it was shown.
 
-    Shares of learners are None where the numbers are too small to be told; shares of what is on the record are of pairs
-    of learner and competency, and None with fewer than the smallest number of learners.
+    Shares of learners are None where a number is too small to be told, or the difference to one beside it; lately is what it is
+    in the district's completeness. Shares of what is on the record are of pairs of learner and competency, and None where the
+    pairs within, or those without, are of too few learners.
     """
 
     school: str
@@ -139,8 +150,19 @@ class DistrictWatch(msgspec.Struct, frozen=True):
     schools: list[SchoolWatch]
 
 
+class DistrictSchools(msgspec.Struct, frozen=True):
+    """What is told of a district by school, of one moment."""
+
+    watch: DistrictWatch
+    completeness: DistrictCompleteness
+
+
 class DistrictTesting(msgspec.Struct, frozen=True):
-    """Evidence in all of a district: pieces that count, those after confirmation, and their share."""
+    """
+    Evidence in all of a district: pieces that count, those after confirmation but for re-checks, and their share.
+
+    Each is None where it is of too few learners.
+    """
 
     district: str
     as_of: str
@@ -223,7 +245,7 @@ def mastery_of_school(told: DistrictMastery, school: str, title: str) -> SchoolM
         for row in told.competencies
         if school in row.schools
     ]
-    return SchoolMastery(school, title, told.district, told.suppressed_below, learners, competencies)
+    return SchoolMastery(school, title, told.district, told.day, told.suppressed_below, learners, competencies)
 
 
 def school_watch(counts: Sequence[SchoolCount], titles: Mapping[str, str], n_min: int) -> list[SchoolWatch]:
@@ -238,13 +260,41 @@ def _watch(count: SchoolCount, title: str, is_hidden: bool, n_min: int) -> Schoo
     if is_hidden:
         return SchoolWatch(count.school, title, None, None, None, None, None)
 
-    def people(part: int) -> Share | None:
-        return None if 0 < part < n_min or 0 < count.learners - part < n_min else share(part, count.learners)
+    def pairs(part: int, *people: int) -> Share | None:
+        return None if any(is_few(each, n_min) for each in people) else share(part, count.recorded)
 
-    enough = count.learners >= n_min
+    # Completeness tells those with evidence lately, and goes first: else the two tables would give away who is between.
+    _, lately, with_evidence = told_beside((count.learners, count.lately, count.with_evidence), n_min)
     return SchoolWatch(
-        school=count.school, title=title, learners=count.learners, with_evidence=people(count.with_evidence),
-        with_evidence_lately=people(count.lately),
-        set_by_hand=share(count.by_hand, count.recorded) if enough else None,
-        due_for_re_check=share(count.due, count.recorded) if enough else None,
+        school=count.school, title=title, learners=count.learners,
+        with_evidence=None if with_evidence is None else share(with_evidence, count.learners),
+        with_evidence_lately=None if lately is None else share(lately, count.learners),
+        set_by_hand=pairs(count.by_hand, count.learners_by_hand, count.learners_not_by_hand),
+        due_for_re_check=pairs(count.due, count.learners_due, count.learners_not_due),
+    )  # fmt: skip
+
+
+class PieceCount(NamedTuple):
+    """What was counted of all a district's pairs of learner and competency; see `analysis.burden`."""
+
+    pieces: int
+    surplus: int
+    median_pieces: float | None
+    confirmed: int
+    learners_surplus: int
+    learners_confirmed: int
+
+
+def told_testing(district: str, as_of: str, learners: int, count: PieceCount | None, n_min: int) -> DistrictTesting:
+    """Return how much was asked for beyond confirmation; what is of too few learners is None."""
+    if count is None or learners < n_min:
+        return DistrictTesting(district, as_of, n_min, None, None, None, None, None)
+    few = is_few(count.learners_surplus, n_min)
+    of_few = is_few(count.learners_confirmed, n_min)
+    return DistrictTesting(
+        district, as_of, n_min, count.pieces,
+        surplus=None if few else count.surplus,
+        over_testing=None if few or not count.pieces else count.surplus / count.pieces,
+        median_pieces_to_confirm=None if of_few else count.median_pieces,
+        pairs_confirmed=None if of_few else count.confirmed,
     )  # fmt: skip

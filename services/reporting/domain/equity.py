@@ -10,40 +10,51 @@ from typing import NamedTuple
 import msgspec
 
 from services.reporting.domain.shares import Share, share
-from services.reporting.domain.small_numbers import suppress
+from services.reporting.domain.small_numbers import is_few, suppress
 from services.reporting.domain.survival import Curve, kaplan_meier
 from shared.contracts import Status
 
+ON_RECORD: tuple[Status, ...] = ("mastered", "credited", "reverify_due")
+"""The statuses that `Group.on_record` adds up."""
+
 
 class Times(NamedTuple):
-    """So many cases that took some days, or have taken them so far."""
+    """So many cases that took some days, or have taken them so far; `learners` are those of all cases of the label."""
 
     label: str
     days: int
     happened: bool
     cases: int
+    learners: int
 
 
 class Middle(msgspec.Struct, frozen=True):
-    """The median of a time in days with its interval; None where half of the cases are still to come."""
+    """
+    The median of a time in days with its interval; None where half of the cases are still to come.
+
+    `happened` is None where so few cases happened, or are still to come, that the number would tell about single learners.
+    """
 
     median_days: float | None
     low: float | None
     high: float | None
     cases: int
-    happened: int
+    happened: int | None
 
 
 class Group(msgspec.Struct, frozen=True):
     """
     A group; every figure is None where `learners` is: the number is too small to be told.
 
-    `label` is empty for the learners whose group is not known.
+    `label` is empty for the learners whose group is not known. `statuses` and `on_record` are shares of pairs of learner and
+    competency; their intervals take pairs as independent, so they are narrow. Any figure is None where it is of so few
+    learners that it tells about single ones.
     """
 
     label: str
     learners: int | None
-    statuses: dict[Status, float] | None
+    statuses: dict[Status, Share | None] | None
+    on_record: Share | None
     time_to_mastery: Middle | None
     median_pieces: float | None
     over_testing: float | None
@@ -52,15 +63,30 @@ class Group(msgspec.Struct, frozen=True):
     withheld: Share | None
 
 
+class Pairs(NamedTuple):
+    """Pairs of learner and competency, and the learners in them."""
+
+    pairs: int
+    learners: int
+
+
+class Burden(NamedTuple):
+    """Pieces of a group, those after confirmation but for re-checks, the median at confirmation; learners behind the last two."""
+
+    pieces: int
+    surplus: int
+    median_pieces: float | None
+    learners_surplus: int
+    learners_confirmed: int
+
+
 class Counts(NamedTuple):
     """What was counted of the groups, by label."""
 
     learners: Mapping[str, int]
-    statuses: Mapping[str, Mapping[Status, int]]
+    statuses: Mapping[str, Mapping[Status, Pairs]]
     mastery: Iterable[Times]
-    pieces: Mapping[str, int]
-    surplus: Mapping[str, int]
-    median_pieces: Mapping[str, float | None]
+    burden: Mapping[str, Burden]
     sign_offs: Iterable[Times]
     overridden: Mapping[str, int]
     withheld: Mapping[str, int]
@@ -74,44 +100,79 @@ def by_group(counts: Counts, n_min: int) -> list[Group]:
     between 1 and `n_min` - 1 they are left out.
     """
     told = suppress(counts.learners, n_min)
-    mastery, sign_offs = _curves(counts.mastery), _curves(counts.sign_offs)
+    mastery, sign_offs = _middles(counts.mastery, n_min), _middles(counts.sign_offs, n_min)
     return [
         _group(label, told[label], counts, mastery.get(label), sign_offs.get(label), n_min) for label in sorted(told)
     ]
 
 
 def _group(
-    label: str, learners: int | None, counts: Counts, mastery: Curve | None, sign_offs: Curve | None, n_min: int
+    label: str, learners: int | None, counts: Counts, mastery: Middle | None, sign_offs: Middle | None, n_min: int
 ) -> Group:
     if learners is None:
-        return Group(label, None, None, None, None, None, None, None, None)
-    statuses = counts.statuses.get(label, {})
-    pairs, pieces = sum(statuses.values()), counts.pieces.get(label, 0)
+        return Group(label, None, None, None, None, None, None, None, None, None)
+    statuses, on_record = _statuses(counts.statuses.get(label, {}), n_min)
+    burden = counts.burden.get(label, Burden(0, 0, None, 0, 0))
+    few_surplus = is_few(burden.learners_surplus, n_min)
     return Group(
         label=label,
         learners=learners,
-        statuses={status: round(count / pairs, 3) for status, count in statuses.items()} if pairs else {},
-        time_to_mastery=_middle(mastery),
-        median_pieces=counts.median_pieces.get(label),
-        over_testing=round(counts.surplus.get(label, 0) / pieces, 4) if pieces else None,
-        sign_off_wait=_middle(sign_offs),
+        statuses=statuses,
+        on_record=on_record,
+        time_to_mastery=mastery,
+        median_pieces=None if is_few(burden.learners_confirmed, n_min) else burden.median_pieces,
+        over_testing=round(burden.surplus / burden.pieces, 4) if burden.pieces and not few_surplus else None,
+        sign_off_wait=sign_offs,
         overridden=_share_of_people(counts.overridden.get(label, 0), learners, n_min),
         withheld=_share_of_people(counts.withheld.get(label, 0), learners, n_min),
     )
 
 
+def _statuses(counts: Mapping[Status, Pairs], n_min: int) -> tuple[dict[Status, Share | None], Share | None]:
+    """
+    Return the share of each status, and of all that is on the record.
+
+    Shares of all statuses sum to 1, and those on the record to a share that is told: where statuses of one side are hidden,
+    one with enough learners is hidden with them, so that nothing that can be worked out is of fewer.
+    """
+    total = sum(count.pairs for count in counts.values())
+    if not total:
+        return {}, None
+    hidden: set[Status] = set()
+    side_is_few = False
+    for is_on_record in (True, False):
+        side = {status: count for status, count in counts.items() if (status in ON_RECORD) == is_on_record}
+        few = {status for status, count in side.items() if is_few(count.learners, n_min)}
+        if few and (enough := side.keys() - few):
+            few.add(_smallest(counts, enough))
+        elif few:
+            side_is_few = True
+        hidden |= few
+    if side_is_few and (told := counts.keys() - hidden):
+        hidden.add(_smallest(counts, told))
+    shares = {status: None if status in hidden else share(count.pairs, total) for status, count in counts.items()}
+    recorded = sum(count.pairs for status, count in counts.items() if status in ON_RECORD)
+    return shares, None if side_is_few else share(recorded, total)
+
+
+def _smallest(counts: Mapping[Status, Pairs], of: Iterable[Status]) -> Status:
+    return min(of, key=lambda status: (counts[status].learners, status))
+
+
 def _share_of_people(part: int, whole: int, n_min: int) -> Share | None:
-    return None if 0 < part < n_min or 0 < whole - part < n_min else share(part, whole)
+    return None if is_few(part, n_min) or is_few(whole - part, n_min) else share(part, whole)
 
 
-def _curves(times: Iterable[Times]) -> dict[str, Curve]:
+def _middles(times: Iterable[Times], n_min: int) -> dict[str, Middle]:
+    """Return the medians by label, without those of fewer than `n_min` learners."""
     observed: dict[str, dict[tuple[float, bool], int]] = {}
-    for label, days, happened, cases in times:
-        observed.setdefault(label, {})[float(days), happened] = cases
-    return {label: kaplan_meier(cases) for label, cases in observed.items()}
+    for label, days, happened, cases, learners in times:
+        if learners >= n_min:
+            observed.setdefault(label, {})[float(days), happened] = cases
+    return {label: _middle(kaplan_meier(cases), n_min) for label, cases in observed.items()}
 
 
-def _middle(curve: Curve | None) -> Middle | None:
-    if curve is None:
-        return None
-    return Middle(curve.median, curve.median_low, curve.median_high, curve.people, curve.happened)
+def _middle(curve: Curve, n_min: int) -> Middle:
+    few = is_few(curve.happened, n_min) or is_few(curve.people - curve.happened, n_min)
+    happened = None if few else curve.happened
+    return Middle(curve.median, curve.median_low, curve.median_high, curve.people, happened)

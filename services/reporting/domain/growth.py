@@ -9,11 +9,14 @@ import datetime
 import math
 from collections.abc import Sequence
 from statistics import NormalDist, median
+from typing import Literal
 
 import msgspec
 
+from shared.school_calendar import SchoolCalendar, school_days_to
+
 DAYS = 30
-"""A pace is told per so many calendar days."""
+"""A pace is told per so many school days, or calendar days where the school calendar is not known."""
 MIN_POINTS = 4
 """With fewer points a slope says nothing."""
 CONFIDENCE = 0.9
@@ -29,7 +32,7 @@ class Slope(msgspec.Struct, frozen=True):
 
 
 class Pace(msgspec.Struct, frozen=True):
-    """Competencies in 30 days: the estimate and its 90 % interval."""
+    """Competencies in 30 days of `Growth.days`: the estimate and its 90 % interval."""
 
     per_30_days: float
     low: float
@@ -37,7 +40,7 @@ class Pace(msgspec.Struct, frozen=True):
 
 
 class Projection(msgspec.Struct, frozen=True):
-    """Calendar days until what is left of the current level is on the record at this pace; `most` None is open-ended."""
+    """Days until what is left of the current level is on the record at this pace; `most` None is open-ended."""
 
     remaining: int
     least: int
@@ -45,13 +48,18 @@ class Projection(msgspec.Struct, frozen=True):
 
 
 class Growth(msgspec.Struct, frozen=True):
-    """A learner's growth: (day, competencies on the record by then), the pace of all the time, lately, and before."""
+    """
+    A learner's growth: (day, competencies on the record by then), the pace of all the time, lately, and before.
+
+    `days` are those of pace and projection: a summer is no slow time where the school calendar is known.
+    """
 
     points: list[tuple[str, int]]
     overall: Pace | None
     recent: Pace | None
     earlier: Pace | None
     projection: Projection | None
+    days: Literal["school", "calendar"]
 
 
 def theil_sen(x: Sequence[float], y: Sequence[float], confidence: float = CONFIDENCE) -> Slope | None:
@@ -89,32 +97,36 @@ def _repetitions(values: Sequence[float]) -> list[int]:
     return [count for count in counts.values() if count > 1]
 
 
-def growth(shown_at: Sequence[str], remaining: int) -> Growth:
+def growth(shown_at: Sequence[str], remaining: int, calendar: SchoolCalendar | None = None) -> Growth:
     """
     Return how a learner's record grew.
 
     Args:
         shown_at: the instants at which competencies came onto the record.
         remaining: competencies of the current levels that are not on the record.
+        calendar: None where it is not known; then days are those of UTC.
     """
-    days = sorted(datetime.date.fromisoformat(instant[:10]) for instant in shown_at)
+    day_of = (calendar or SchoolCalendar()).day_of
+    days = sorted(day_of(datetime.datetime.fromisoformat(instant)) for instant in shown_at)
     points = {day: number for number, day in enumerate(days, start=1)}
-    overall = _pace(points)
+    overall = _pace(points, calendar)
     recent = earlier = None
     if days:
         since = days[-1] - datetime.timedelta(days=RECENT_DAYS)
-        recent = _pace({day: n for day, n in points.items() if day >= since})
-        earlier = _pace({day: n for day, n in points.items() if day < since})
+        recent = _pace({day: n for day, n in points.items() if day >= since}, calendar)
+        earlier = _pace({day: n for day, n in points.items() if day < since}, calendar)
     return Growth(
         points=[(day.isoformat(), number) for day, number in points.items()],
         overall=overall, recent=recent, earlier=earlier, projection=_projection(recent or overall, remaining),
+        days="calendar" if calendar is None else "school",
     )  # fmt: skip
 
 
-def _pace(points: dict[datetime.date, int]) -> Pace | None:
+def _pace(points: dict[datetime.date, int], calendar: SchoolCalendar | None) -> Pace | None:
     if len(points) < MIN_POINTS:
         return None
-    slope = theil_sen([float(day.toordinal()) for day in points], [float(n) for n in points.values()])
+    numbers = [day.toordinal() if calendar is None else school_days_to(day, calendar.breaks) for day in points]
+    slope = theil_sen([float(number) for number in numbers], [float(n) for n in points.values()])
     if slope is None:
         return None
     return Pace(round(slope.estimate * DAYS, 2), round(slope.low * DAYS, 2), round(slope.high * DAYS, 2))

@@ -4,7 +4,7 @@ Small numbers in one row of counts whose total is told: what is not told, so tha
 Tables of two dimensions are in `suppression`; this is for rows of groups.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 N_MIN = 10
@@ -29,3 +29,22 @@ def suppress(cells: Mapping[Name, int], n_min: int = N_MIN, *, guard_sum: bool =
             break
         hidden.add(min(told, key=lambda name: (cells[name] == 0, cells[name], str(name))))
     return {name: None if name in hidden else count for name, count in cells.items()}
+
+
+def is_few(people: int, n_min: int = N_MIN) -> bool:
+    """Tell whether a number of people is too small to be told; nobody is not few."""
+    return 0 < people < n_min
+
+
+def told_beside(counts: Iterable[int], n_min: int = N_MIN) -> list[int | None]:
+    """
+    Return counts of people of one row, each part of those before or the other way round, with None where one is not told.
+
+    The earlier go first: one is told where neither it nor its difference to a told one is few. Two that are told beside each
+    other, as 70 and 69, would tell about the one between.
+    """
+    told: list[int | None] = []
+    for count in counts:
+        beside = (abs(count - other) for other in told if other is not None)
+        told.append(None if any(is_few(people, n_min) for people in (count, *beside)) else count)
+    return told

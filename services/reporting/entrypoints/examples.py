@@ -106,6 +106,7 @@ GROWTH: dict[str, Any] = {
     "recent": None,
     "earlier": None,
     "projection": {"remaining": 6, "least": 33, "most": 48},
+    "days": "school",
 }
 ACCESSES: dict[str, Any] = {
     "items": [
@@ -151,7 +152,8 @@ EQUITY: dict[str, Any] = {
     "available": ["home language"],
     "groups": [
         {
-            "label": "Spanish", "learners": 92, "statuses": {"mastered": 0.61, "not_yet": 0.39}, "time_to_mastery": _MIDDLE,
+            "label": "Spanish", "learners": 92, "statuses": {"mastered": _SHARE, "not_yet": None, "provisional": None},
+            "on_record": _SHARE, "time_to_mastery": _MIDDLE,
             "median_pieces": 4.0, "over_testing": 0.12, "sign_off_wait": None, "overridden": None, "withheld": None,
         }
     ],

@@ -1,9 +1,11 @@
-"""Answers about districts, in numbers that tell nothing about single learners; each from one snapshot, computed for all."""
+"""
+Answers about districts, in numbers that tell nothing about single learners; each from one snapshot, for all who ask that day.
+"""
 
 import asyncio
 import datetime
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,10 +20,11 @@ from services.reporting.domain.completeness import (
     of_school,
 )
 from services.reporting.domain.counting import Count, DistrictMastery, district_mastery
-from services.reporting.domain.equity import Counts, Times, by_group
+from services.reporting.domain.equity import Burden, Counts, Pairs, Times, by_group
 from services.reporting.domain.given_often import digest
 from services.reporting.handlers.access import asked_of_roster, check_school, check_tenant, permitted_school
 from services.reporting.handlers.cached import Cached
+from services.reporting.handlers.daily import Daily
 from services.reporting.handlers.groups import Groups
 from services.reporting.tables import analysis
 from services.reporting.tables.reads import Rows, Snapshot, snapshot
@@ -34,6 +37,7 @@ from shared.school_calendar import SchoolCalendar
 from shared.settings import Settings
 from shared.tenant_limits import TenantLimits
 
+Answer = TypeVar("Answer")
 Computed = Callable[[Snapshot, list[tuple[str, str]]], Awaitable[Any]]
 """Computes an answer from a snapshot and the schools of a district, as (id, title)."""
 
@@ -47,7 +51,7 @@ class DistrictReader:
         self._database = database
         self._groups = groups
         self._calendars = calendars
-        self._settings = settings
+        self._daily = Daily(database, calendars, frozen=settings.aggregate_daily)
         self._limits = limits
         self._cached = Cached(settings.aggregate_s)
 
@@ -78,12 +82,12 @@ class DistrictReader:
         return domain.levels_of_school(await self._levels(caller.tenant, district), school, title)
 
     async def version(self, tenant: str, district: str) -> str:
-        """Return a text that changes with the numbers that are told of a district, and with nothing that is not told."""
+        """Return a text that changes with the numbers that are told of a district, once a day, and with nothing else."""
         told = msgspec.structs.replace(await self._levels(tenant, district), as_of="")
         return digest(msgspec.json.encode(told))
 
     async def _mastery(self, tenant: str, district: str) -> DistrictMastery:
-        small = self._n_min(tenant)
+        small = self._limits.small_number(tenant)
 
         async def compute(view: Snapshot, schools: list[tuple[str, str]]) -> Any:
             ids = [school for school, _ in schools]
@@ -93,14 +97,13 @@ class DistrictReader:
             # A large district takes a while to protect; other requests go on meanwhile.
             return await asyncio.to_thread(
                 district_mastery, district, dict(schools).get(district, district), schools,
-                sizes=sizes, counts=counts, titles=titles, small=small,
+                day=str(await self._daily.today(tenant)), sizes=sizes, counts=counts, titles=titles, small=small,
             )  # fmt: skip
 
-        found: DistrictMastery = await self._computed(tenant, district, "mastery", compute)
-        return found
+        return await self._computed(tenant, district, "mastery", DistrictMastery, compute)
 
     async def _levels(self, tenant: str, district: str) -> domain.DistrictLevels:
-        small = self._n_min(tenant)
+        small = self._limits.small_number(tenant)
 
         async def compute(view: Snapshot, schools: list[tuple[str, str]]) -> Any:
             ids = [school for school, _ in schools]
@@ -109,67 +112,55 @@ class DistrictReader:
             rows = await asyncio.to_thread(domain.level_rows, counts, sizes, small)
             return domain.DistrictLevels(district, now(), small, rows)
 
-        found: domain.DistrictLevels = await self._computed(tenant, district, "levels", compute)
-        return found
+        return await self._computed(tenant, district, "levels", domain.DistrictLevels, compute)
 
     async def watch(self, caller: Identity, district: str) -> domain.DistrictWatch:
         """Return completeness and expectations by school; raises `NotFound` or `Forbidden`."""
         await self._check(caller, district, "analysis")
-        tenant, small = caller.tenant, self._n_min(caller.tenant)
-
-        async def compute(view: Snapshot, schools: list[tuple[str, str]]) -> Any:
-            ids = [school for school, _ in schools]
-            counts = [domain.SchoolCount(*row) for row in await analysis.school_watch(view, tenant, ids)]
-            return domain.DistrictWatch(district, now(), small, domain.school_watch(counts, dict(schools), small))
-
-        found: domain.DistrictWatch = await self._computed(tenant, district, "watch", compute)
-        return found
+        return (await self._schools(caller.tenant, district)).watch
 
     async def completeness(self, caller: Identity, district: str) -> DistrictCompleteness:
         """Return by school how many learners evidence came of lately; raises `NotFound` or `Forbidden`."""
         await self._check(caller, district, "analysis")
-        return await self._completeness(caller.tenant, district)
+        return (await self._schools(caller.tenant, district)).completeness
 
     async def school_completeness(self, caller: Identity, school: str) -> SchoolShare | None:
         """Return a school's row of its district's completeness; raises `NotFound` or `Forbidden`."""
         district, _ = await self._school(caller, school)
-        return of_school(await self._completeness(caller.tenant, district), school)
+        return of_school((await self._schools(caller.tenant, district)).completeness, school)
 
-    async def _completeness(self, tenant: str, district: str) -> DistrictCompleteness:
-        small, known = self._n_min(tenant), await self._calendars.of(tenant)
+    async def _schools(self, tenant: str, district: str) -> domain.DistrictSchools:
+        """Return what is told by school, counted at once: else the difference of two tables would tell what came between."""
+        small, known = self._limits.small_number(tenant), await self._calendars.of(tenant)
 
         async def compute(view: Snapshot, schools: list[tuple[str, str]]) -> Any:
             calendar = known or SchoolCalendar()
             day = first_day(calendar.day_of(datetime.datetime.now(datetime.UTC)), calendar.breaks)
             since = calendar.midnight_of(day)
-            rows = await analysis.school_completeness(view, tenant, [school for school, _ in schools], since)
-            counts = {row["school"]: (row["learners"], row["came"]) for row in rows}
-            told = by_school(counts, dict(schools), small)
+            rows = await analysis.school_counts(view, tenant, [school for school, _ in schools], since)
+            counts, titles, at = [domain.SchoolCount(*row) for row in rows], dict(schools), now()
+            came = by_school({each.school: (each.learners, each.lately) for each in counts}, titles, small)
             zone = known.time_zone if known is not None else None
-            return DistrictCompleteness(district, now(), small, SCHOOL_DAYS, in_words(known), zone, str(day), told)
+            return domain.DistrictSchools(
+                domain.DistrictWatch(district, at, small, domain.school_watch(counts, titles, small)),
+                DistrictCompleteness(district, at, small, SCHOOL_DAYS, in_words(known), zone, str(day), came),
+            )
 
-        found: DistrictCompleteness = await self._computed(tenant, district, "completeness", compute)
-        return found
+        return await self._computed(tenant, district, "schools", domain.DistrictSchools, compute)
 
     async def testing(self, caller: Identity, district: str) -> domain.DistrictTesting:
         """Return how much evidence came after mastery was confirmed; raises `NotFound` or `Forbidden`."""
         await self._check(caller, district, "analysis")
-        tenant, small = caller.tenant, self._n_min(caller.tenant)
+        tenant, small = caller.tenant, self._limits.small_number(caller.tenant)
 
         async def compute(view: Snapshot, schools: list[tuple[str, str]]) -> Any:
             of = analysis.Grouping(tenant, [school for school, _ in schools], {})
             learners = sum(row["learners"] for row in await analysis.sizes(view, of))
             rows = await analysis.burden(view, of)
-            if learners < small or not rows:
-                return domain.DistrictTesting(district, now(), small, None, None, None, None, None)
-            row = rows[0]
-            share = row["surplus"] / row["pieces"] if row["pieces"] else None
-            return domain.DistrictTesting(
-                district, now(), small, row["pieces"], row["surplus"], share, row["median_pieces"], row["confirmed"]
-            )
+            count = domain.PieceCount(*rows[0][1:]) if rows else None
+            return domain.told_testing(district, now(), learners, count, small)
 
-        found: domain.DistrictTesting = await self._computed(tenant, district, "testing", compute)
-        return found
+        return await self._computed(tenant, district, "testing", domain.DistrictTesting, compute)
 
     async def equity(self, caller: Identity, district: str, grouping: str | None) -> domain.DistrictEquity:
         """
@@ -179,7 +170,7 @@ class DistrictReader:
             NotFound, Forbidden: of the district.
             InvalidEvent: no such grouping.
         """
-        tenant, small = caller.tenant, self._n_min(caller.tenant)
+        tenant, small = caller.tenant, self._limits.small_number(caller.tenant)
         await self._check(caller, district, "analysis")
         memberships = await self._groups.of(tenant)
         available = sorted(memberships)
@@ -195,8 +186,7 @@ class DistrictReader:
                 groups = await asyncio.to_thread(by_group, await _group_counts(view, of), small)
             return domain.DistrictEquity(district, now(), small, chosen, available, groups)
 
-        found: domain.DistrictEquity = await self._computed(tenant, district, f"equity {chosen}", compute)
-        return found
+        return await self._computed(tenant, district, f"equity {chosen}", domain.DistrictEquity, compute)
 
     async def _check(self, caller: Identity, district: str, what: View) -> None:
         if asked_of_roster(caller) is None:
@@ -214,22 +204,24 @@ class DistrictReader:
             raise NotFound(f"no school {school[:100]!r}")
         return found["district"] or school, found["title"]
 
-    async def _computed(self, tenant: str, district: str, name: str, compute: Computed) -> Any:
-        """Return what is computed for all who may see it, anew at most so often; raises `NotFound`."""
+    async def _computed(self, tenant: str, district: str, name: str, kind: type[Answer], compute: Computed) -> Answer:
+        """Return what is computed for all who may see it, once a day; raises `NotFound`."""
+        # What was told by a smaller number is not told any more once the tenant has asked for a larger one.
+        day, small = await self._daily.today(tenant), self._limits.small_number(tenant)
 
-        async def fresh() -> Any:
+        async def anew() -> Any:
             async with snapshot(self._database) as view:
                 if district not in {row["district"] for row in await view.districts(tenant)}:
                     raise NotFound(f"no district {district[:100]!r}")
                 rows = await view.district_schools(tenant, district)
                 return await compute(view, [(row["school"], row["title"]) for row in rows])
 
-        # What was told by a smaller number is not told any more once the tenant has asked for a larger one.
-        return await self._cached.get((tenant, district, name, self._n_min(tenant)), fresh)
+        async def fresh() -> Answer:
+            question = msgspec.json.encode((district, name, small)).decode()
+            return await self._daily.get(tenant, day, question, kind=kind, compute=anew)
 
-    def _n_min(self, tenant: str) -> int:
-        """Return below which number of people nothing is told in a tenant: its own setting may ask for more, not less."""
-        return max(self._settings.small_number, int(self._limits.of(tenant, "small_number")))
+        found: Answer = await self._cached.get((tenant, district, name, small, day), fresh)
+        return found
 
 
 async def _sizes(view: Snapshot, tenant: str, schools: list[str]) -> dict[str | None, int]:
@@ -237,17 +229,17 @@ async def _sizes(view: Snapshot, tenant: str, schools: list[str]) -> dict[str | 
 
 
 async def _group_counts(view: Snapshot, of: analysis.Grouping) -> Counts:
-    statuses: dict[str, dict[Any, int]] = {}
-    for label, status, pairs in await analysis.status_counts(view, of):
-        statuses.setdefault(label, {})[status] = pairs
-    burden, judged = await analysis.burden(view, of), await analysis.judgements(view, of)
+    statuses: dict[str, dict[Any, Pairs]] = {}
+    for label, status, pairs, learners in await analysis.status_counts(view, of):
+        statuses.setdefault(label, {})[status] = Pairs(pairs, learners)
+    judged = await analysis.judgements(view, of)
     return Counts(
         learners=_column(await analysis.sizes(view, of), "learners"),
         statuses=statuses,
         mastery=[Times(*row) for row in await analysis.times_to_mastery(view, of)],
-        pieces=_column(burden, "pieces"),
-        surplus=_column(burden, "surplus"),
-        median_pieces=_column(burden, "median_pieces"),
+        burden={
+            row["label"]: Burden(*(row[name] for name in Burden._fields)) for row in await analysis.burden(view, of)
+        },
         sign_offs=[Times(*row) for row in await analysis.sign_off_waits(view, of)],
         overridden=_column(judged, "overridden"),
         withheld=_column(judged, "withheld"),

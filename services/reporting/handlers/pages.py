@@ -32,6 +32,7 @@ from shared.auth import Identity
 from shared.database import Database
 from shared.errors import Forbidden, NotFound, Unavailable
 from shared.peer import Peer
+from shared.tenant_limits import TenantLimits
 
 FAMILY: tuple[Role, ...] = ("learner", "guardian")
 EVENTS_SHOWN = 40
@@ -44,7 +45,7 @@ class Pages:
     def __init__(
         self, database: Database, *, records: Reader, classes: ClassReader, queues: QueueReader,
         districts: DistrictReader, terms: TermReader, people: People, evidence: Peer, progression: Peer,
-        in_evidence: OnBehalf,
+        in_evidence: OnBehalf, limits: TenantLimits,
     ) -> None:  # fmt: skip
         self._database = database
         self._records = records
@@ -56,6 +57,7 @@ class Pages:
         self._evidence = evidence
         self._progression = progression
         self._in_evidence = in_evidence
+        self._limits = limits
 
     async def home(self, caller: Identity) -> dict[str, Any]:
         """Return the start: a learner's own page, or what the caller may see."""
@@ -206,8 +208,9 @@ class Pages:
             leads = await is_leader(view, caller)
             reports = [each["comparison"] for each in adopted if leads and each["comparison"]]
             titles = await titles_of(view, caller.tenant, schools_in(reports)) if reports else {}
+        n_min = self._limits.small_number(caller.tenant)
         for each in adopted:
-            each["comparison"] = compared(each["comparison"], titles) if leads and each["comparison"] else None
+            each["comparison"] = compared(each["comparison"], titles, n_min) if leads and each["comparison"] else None
         return {"policies": policies, "staff": bool(caller.scopes & {TENANT, CLASSES})}
 
     async def find(self, caller: Identity, *, q: str, token: str) -> dict[str, Any]:

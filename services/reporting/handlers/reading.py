@@ -32,6 +32,7 @@ from services.reporting.tables.reads import Snapshot, snapshot
 from services.reporting.tables.rights import accesses
 from services.reporting.tables.statements import key_columns
 from shared.auth import Identity
+from shared.calendars import Calendars
 from shared.contracts import MasteryUpdated
 from shared.database import Database
 from shared.errors import Gone, InvalidEvent, NotFound
@@ -64,9 +65,11 @@ class Reader:
     """Answers about one learner, and what the audit reads."""
 
     def __init__(
-        self, database: Database, settings: Settings, at_once: AtOnce, curricula: Curricula, log: AccessLog
-    ) -> None:
+        self, database: Database, settings: Settings, at_once: AtOnce, curricula: Curricula, calendars: Calendars,
+        log: AccessLog,
+    ) -> None:  # fmt: skip
         self._database = database
+        self._calendars = calendars
         self._at_once = at_once
         self._curricula = curricula
         self._settings = settings
@@ -131,7 +134,8 @@ class Reader:
             standards = (await self._curricula.of(view, caller.tenant, frameworks)).standards
         await self._log.note(caller, role, "growth", learner, [learner])
         held = {row["competency"]: Stands(row["status"], row["mastered_at"]) for row in rows}
-        found = growth([at for _, at in held.values() if at is not None], remaining_of(standards, held))
+        shown_at = [at for _, at in held.values() if at is not None]
+        found = growth(shown_at, remaining_of(standards, held), await self._calendars.of(caller.tenant))
         return found if "projection" in PERMISSIONS[role] else msgspec.structs.replace(found, projection=None)
 
     async def timeline(self, caller: Identity, learner: str, after: str, limit: int) -> Page:

@@ -45,9 +45,9 @@ async def sizes(view: Snapshot, of: Grouping) -> Rows:
 
 
 async def status_counts(view: Snapshot, of: Grouping) -> Rows:
-    """Return (label, status, pairs of learner and competency)."""
+    """Return (label, status, pairs of learner and competency, learners of these)."""
     return await view.rows(
-        f"{_LABELLED} select l.label, m.status, count(*) as pairs from labelled l"
+        f"{_LABELLED} select l.label, m.status, count(*) as pairs, count(distinct l.learner) as learners from labelled l"
         " join {mastery} m on m.tenant = $1 and m.learner = l.learner group by 1, 2",
         *of.arguments,
     )
@@ -55,39 +55,49 @@ async def status_counts(view: Snapshot, of: Grouping) -> Rows:
 
 async def times_to_mastery(view: Snapshot, of: Grouping) -> Rows:
     """
-    Return (label, days, whether it was shown then, pairs): days from the first piece to mastery, else to the latest day
-    on which the district has any evidence.
+    Return (label, days, whether it was shown then, pairs, learners of the label): days from the first piece to mastery, else
+    to the latest day on which the district has any evidence.
     """
     return await view.rows(
-        f"{_LABELLED}, piece as (select l.label, m.mastered_at, m.last_evidence_at,"
+        f"{_LABELLED}, piece as (select l.label, l.learner, m.mastered_at, m.last_evidence_at,"
         "   convert_from(m.data, 'UTF8')::jsonb ->> 'first_evidence_at' as first_at from labelled l"
-        "   join {mastery} m on m.tenant = $1 and m.learner = l.learner and m.last_evidence_at is not null)"
+        "   join {mastery} m on m.tenant = $1 and m.learner = l.learner and m.last_evidence_at is not null),"
+        " people as (select label, count(distinct learner) as learners from piece where first_at is not null group by label)"
         " select label, greatest(0, coalesce(mastered_at, last)::date - first_at::date) as days,"
-        "   mastered_at is not null as happened, count(*) as pairs"
-        " from piece, (select max(last_evidence_at) as last from piece) k where first_at is not null group by 1, 2, 3",
+        "   mastered_at is not null as happened, count(*) as pairs, min(people.learners) as learners"
+        " from piece join people using (label), (select max(last_evidence_at) as last from piece) k"
+        " where first_at is not null group by 1, 2, 3",
         *of.arguments,
     )
 
 
 async def burden(view: Snapshot, of: Grouping) -> Rows:
-    """Return (label, pieces, surplus, median pieces at confirmation, pairs confirmed)."""
+    """
+    Return (label, pieces, surplus, median pieces at confirmation, pairs confirmed, learners with surplus pieces, learners with a
+    confirmed pair).
+    """
     return await view.rows(
-        f"{_LABELLED} select l.label, coalesce(sum({_COUNTED}), 0)::bigint as pieces,"
-        f" coalesce(sum(greatest(0, {_COUNTED} - k.pieces)) filter (where {ON_RECORD}), 0)::bigint as surplus,"
-        " percentile_cont(0.5) within group (order by k.pieces) as median_pieces, count(k.pieces) as confirmed"
-        " from labelled l join {mastery} m on m.tenant = $1 and m.learner = l.learner"
-        f" left join {_CONFIRMED} k on k.learner = m.learner and k.scope = m.competency group by 1",
+        f"{_LABELLED}, pair as (select l.label, l.learner, {_COUNTED} as counted, k.pieces,"
+        f"   case when {ON_RECORD} then greatest(0, {_COUNTED} - k.pieces) end as surplus"
+        "   from labelled l join {mastery} m on m.tenant = $1 and m.learner = l.learner"
+        f"   left join {_CONFIRMED} k on k.learner = m.learner and k.scope = m.competency)"
+        " select label, coalesce(sum(counted), 0)::bigint as pieces, coalesce(sum(surplus), 0)::bigint as surplus,"
+        " percentile_cont(0.5) within group (order by pieces) as median_pieces, count(pieces) as confirmed,"
+        " count(distinct learner) filter (where surplus > 0) as learners_surplus,"
+        " count(distinct learner) filter (where pieces is not null) as learners_confirmed from pair group by label",
         *of.arguments,
     )
 
 
 async def sign_off_waits(view: Snapshot, of: Grouping) -> Rows:
-    """Return (label, days, whether it was signed or refused then, entries) of requests for a signature."""
+    """Return (label, days, whether it was signed or refused then, entries, learners of the label) of requests to sign."""
     return await view.rows(
-        f"{_LABELLED} select l.label, greatest(0, coalesce(w.closed_at::timestamptz, now())::date"
-        "   - w.opened_at::timestamptz::date) as days, w.closed_at is not null as happened, count(*) as pairs"
-        " from labelled l join {waiting} w on w.tenant = $1 and w.learner = l.learner and w.queue = 'sign_off'"
-        " group by 1, 2, 3",
+        f"{_LABELLED}, asked as (select l.label, l.learner, w.opened_at::timestamptz as opened,"
+        "   w.closed_at::timestamptz as closed from labelled l"
+        "   join {waiting} w on w.tenant = $1 and w.learner = l.learner and w.queue = 'sign_off'),"
+        " people as (select label, count(distinct learner) as learners from asked group by label)"
+        " select label, greatest(0, coalesce(closed, now())::date - opened::date) as days, closed is not null as happened,"
+        " count(*) as entries, min(people.learners) as learners from asked join people using (label) group by 1, 2, 3",
         *of.arguments,
     )
 
@@ -122,33 +132,22 @@ async def level_counts(view: Snapshot, tenant: str, schools: Collection[str]) ->
     )
 
 
-async def school_completeness(view: Snapshot, tenant: str, schools: Collection[str], since: datetime) -> Rows:
-    """Return (school, learners, those with evidence that is of `since` or later), without schools that have no learners."""
-    return await view.rows(
-        f"{_MEMBER}, seen as (select member.school, member.learner, max(m.last_evidence_at) as last"
-        "   from member left join {mastery} m on m.tenant = $1 and m.learner = member.learner group by 1, 2)"
-        " select school, count(*) as learners, count(*) filter (where last::timestamptz >= $3) as came"
-        " from seen group by school",
-        tenant,
-        list(schools),
-        since,
-    )
-
-
-async def school_watch(view: Snapshot, tenant: str, schools: Collection[str]) -> Rows:
-    """
-    Return by school: learners, those with any evidence, those with some in the last 30 days that the district has any of,
-    pairs on the record, of these set by hand, and of these due for a re-check.
-    """
+async def school_counts(view: Snapshot, tenant: str, schools: Collection[str], since: datetime) -> Rows:
+    """Return the columns of `SchoolCount` by school, lately being `since` or later; without schools that have no learners."""
     return await view.rows(
         f"{_MEMBER}, seen as (select member.school, member.learner, max(m.last_evidence_at) as last,"
-        f"   count(*) filter (where {ON_RECORD}) as recorded, count(*) filter (where m.status = 'overridden') as by_hand,"
+        f"   count(*) filter (where {ON_RECORD}) as recorded,"
+        f"   count(*) filter (where {ON_RECORD} and m.status = 'overridden') as by_hand,"
         "   count(*) filter (where m.status = 'reverify_due') as due"
         "   from member left join {mastery} m on m.tenant = $1 and m.learner = member.learner group by 1, 2)"
         " select school, count(*) as learners, count(last) as with_evidence,"
-        "   count(*) filter (where last::timestamptz > latest::timestamptz - interval '30 days') as lately,"
-        "   sum(recorded)::bigint as recorded, sum(by_hand)::bigint as by_hand, sum(due)::bigint as due"
-        " from seen, (select max(last) as latest from seen) k group by school order by school",
+        "   count(*) filter (where last::timestamptz >= $3) as lately,"
+        "   sum(recorded)::bigint as recorded, sum(by_hand)::bigint as by_hand, sum(due)::bigint as due,"
+        "   count(*) filter (where by_hand > 0) as learners_by_hand,"
+        "   count(*) filter (where recorded > by_hand) as learners_not_by_hand,"
+        "   count(*) filter (where due > 0) as learners_due, count(*) filter (where recorded > due) as learners_not_due"
+        " from seen group by school order by school",
         tenant,
         list(schools),
+        since,
     )

@@ -1,4 +1,4 @@
-"""The tables that no log gives back: signed records, tokens that are spent, and who looked at what."""
+"""The tables that no log gives back: signed records, tokens that are spent, who looked at what, and what is told of a day."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -29,6 +29,14 @@ def define_tables(target: sa.MetaData) -> None:
         sa.Column("id", _TEXT, primary_key=True),
         sa.Column("until", sa.DateTime(timezone=True), nullable=False),
         sa.Index("ix_spent_until", "until"),
+    )
+    sa.Table(
+        "told_daily",
+        target,
+        sa.Column("tenant", _TEXT, primary_key=True),
+        sa.Column("day", sa.Date, primary_key=True),
+        sa.Column("question", _TEXT, primary_key=True),
+        sa.Column("answer", sa.LargeBinary, nullable=False),
     )
     sa.Table(
         "access_log",

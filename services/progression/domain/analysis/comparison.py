@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from services.progression.domain.analysis.small_groups import hidden_groups
+from services.progression.domain.analysis.small_groups import SMALL, hidden_groups
 from services.progression.domain.mastery import KeyState, replay
 from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Pin
@@ -58,12 +58,13 @@ class Split:
     gained: Counter[str] = dataclasses.field(default_factory=Counter)
     lost: Counter[str] = dataclasses.field(default_factory=Counter)
 
-    def rows(self, name: str) -> list[dict[str, Any]]:
+    def rows(self, name: str, small: int) -> list[dict[str, Any]]:
         """Return a row a value, called `name`; small numbers, and what would give them away, are None."""
         sizes = {value: len(learners) for value, learners in self.learners.items()}
         counted = {"learners": Counter(sizes), "gained": self.gained, "lost": self.lost}
         hidden = {
-            what: hidden_groups({value: counts[value] for value in sizes}, sizes) for what, counts in counted.items()
+            what: hidden_groups({value: counts[value] for value in sizes}, sizes, small)
+            for what, counts in counted.items()
         }
         return [
             {name: value} | {what: None if value in hidden[what] else counts[value] for what, counts in counted.items()}
@@ -85,10 +86,12 @@ class Comparison:
     gates: list[Counter[str]] = dataclasses.field(default_factory=lambda: [Counter(), Counter()])
     """Pairs that each missing gate keeps from being decided, before and after; one pair may lack several."""
     moves: Counter[tuple[str, str]] = dataclasses.field(default_factory=Counter)
+    moving: dict[tuple[str, str], set[str]] = dataclasses.field(default_factory=dict)
     competencies: dict[str, list[int]] = dataclasses.field(default_factory=dict)
     learners: set[str] = dataclasses.field(default_factory=set)
     gaining: set[str] = dataclasses.field(default_factory=set)
     losing: set[str] = dataclasses.field(default_factory=set)
+    redating: set[str] = dataclasses.field(default_factory=set)
     redated: int = 0
     """Pairs that stay on the record with another date."""
 
@@ -102,7 +105,10 @@ class Comparison:
             split.learners.setdefault(value, set()).add(learner)
             split.gained[value] += gains
             split.lost[value] += loses
-        self.moves[before.status, after.status] += 1
+        move = (before.status, after.status)
+        self.moves[move] += 1
+        if before.status != after.status:
+            self.moving.setdefault(move, set()).add(learner)
         for number, verdict in enumerate((before, after)):
             self.decidable[number] += not verdict.gates
             self.gates[number].update(verdict.gates)
@@ -118,10 +124,12 @@ class Comparison:
             counts[2] += 1
         elif before.shown_at != after.shown_at:
             self.redated += 1
+            self.redating.add(learner)
 
-    def report(self) -> dict[str, Any]:
-        """Return the outcome as plain data; small numbers of schools and groups are None."""
+    def report(self, small: int = SMALL) -> dict[str, Any]:
+        """Return the outcome as plain data; numbers of schools and groups below `small` are None."""
         return {
+            "suppressed_below": small,
             "learners": len(self.learners),
             "pairs": self.pairs,
             "gained": self.gained,
@@ -129,13 +137,14 @@ class Comparison:
             "redated": self.redated,
             "learners_gaining": len(self.gaining),
             "learners_losing": len(self.losing),
+            "learners_redated": len(self.redating),
             "decidable": {"before": _share(self.decidable[0], self.pairs), "after": _share(self.decidable[1], self.pairs)},
             "undecided_by": {
                 when: {gate: _share(count, self.pairs) for gate, count in gates.most_common()}
                 for when, gates in zip(("before", "after"), self.gates, strict=True)
             },
             "moves": [
-                {"from": before, "to": after, "pairs": count}
+                {"from": before, "to": after, "pairs": count, "learners": len(self.moving[before, after])}
                 for (before, after), count in self.moves.most_common()
                 if before != after
             ],
@@ -144,12 +153,12 @@ class Comparison:
                 for code, counts in sorted(self.competencies.items())
                 if counts[1] or counts[2]
             ],
-            "schools": self.splits[SCHOOL].rows(SCHOOL) if self.splits else [],
+            "schools": self.splits[SCHOOL].rows(SCHOOL, small) if self.splits else [],
             "groups": [
                 {"group": dimension, **row}
                 for dimension in self.dimensions
                 if dimension in self.splits
-                for row in self.splits[dimension].rows("value")
+                for row in self.splits[dimension].rows("value", small)
             ],
         }  # fmt: skip
 

@@ -1,0 +1,82 @@
+"""A comparison of policies as it is told to who may not see the learners: without numbers of few."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from services.progression.domain.analysis.small_groups import hidden_groups
+
+_LEARNERS = {"gained": "learners_gaining", "lost": "learners_losing", "redated": "learners_redated"}
+"""The totals of pairs, and the learners that are behind each."""
+
+
+def told_comparison(report: Mapping[str, Any], small: int) -> dict[str, Any]:
+    """
+    Return a report of `Comparison` with None for what tells about fewer than `small` learners, or would give that away.
+
+    Of fewer than so many learners in all no number is told. Moves and gates are told together or not at all: each adds up
+    with the totals. Shares are hidden where they are of few pairs. Schools and groups have been hidden when the report was
+    made; with a limit that has grown since they are not told.
+    """
+    if 0 < report["learners"] < small:
+        return _told(report, lambda _: True) | {"schools": [], "groups": [], "competencies": [], "moves": []}
+    few = {
+        total for total, learners in _LEARNERS.items() if 0 < report.get(learners, report[total]) < small
+    }  # fmt: skip
+    told = _told(report, lambda total: total in few)
+    pairs = report["pairs"]
+
+    def share(value: float) -> float | None:
+        return None if 0 < round(value * pairs) < small or 0 < pairs - round(value * pairs) < small else value
+
+    gates = {when: list(of.values()) for when, of in report["undecided_by"].items()}
+    is_hidden = {when: None in map(share, shares) for when, shares in gates.items()}
+    few_moves = any(move.get("learners", move["pairs"]) < small for move in report["moves"])
+    grown = small > report.get("suppressed_below", small)
+    return told | {
+        "decidable": {when: share(value) for when, value in report["decidable"].items()},
+        "undecided_by": {
+            when: {gate: None if is_hidden[when] else value for gate, value in of.items()}
+            for when, of in report["undecided_by"].items()
+        },
+        "moves": [dict(move) | dict.fromkeys(("pairs", "learners"), None) if few_moves else move for move in report["moves"]],
+        "competencies": _competencies(report["competencies"], small, few),
+        "schools": [_hidden(row) if grown else row for row in report["schools"]],
+        "groups": [_hidden(row) if grown else row for row in report["groups"]],
+    }  # fmt: skip
+
+
+def told_expected(expected: Mapping[str, int], told: Mapping[str, Any]) -> dict[str, int | None]:
+    """Return the events that are foreseen by type, as a told comparison tells the pairs behind them."""
+    pairs = {"attain.competency.mastered.v1": told["gained"], "attain.competency.withdrawn.v1": told["lost"]}
+    return {kind: None if pairs.get(kind) is None else number for kind, number in expected.items()}
+
+
+def _told(report: Mapping[str, Any], is_few: Callable[[str], bool]) -> dict[str, Any]:
+    """Return the totals, and nothing of the parts."""
+    told = dict(report)
+    for total, learners in _LEARNERS.items():
+        if is_few(total):
+            told |= {total: None} | ({learners: None} if learners in told else {})
+    if is_few("learners"):
+        none = {"before": None, "after": None}
+        told |= {"learners": None, "pairs": None, "decidable": none, "undecided_by": {"before": {}, "after": {}}}
+    return told
+
+
+def _competencies(rows: list[Mapping[str, Any]], small: int, few: set[str]) -> list[dict[str, Any]]:
+    """Return the rows by competency, each of which adds up to a total; a competency has a pair a learner."""
+    sizes = {row["competency"]: row["pairs"] for row in rows}
+    hidden = {
+        what: set(sizes) if what in few else hidden_groups({r["competency"]: r[what] for r in rows}, sizes, small)
+        for what in ("gained", "lost")
+    }
+    return [
+        dict(row)
+        | {"pairs": None if 0 < row["pairs"] < small else row["pairs"]}
+        | {what: None for what in hidden if row["competency"] in hidden[what]}
+        for row in rows
+    ]
+
+
+def _hidden(row: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(row) | dict.fromkeys(("learners", "gained", "lost"), None)

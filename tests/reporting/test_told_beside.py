@@ -1,0 +1,109 @@
+"""Numbers told beside each other, and figures of few people: none gives away what is between or behind."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.reporting.domain.district import PieceCount, SchoolCount, school_watch, told_testing
+from services.reporting.domain.equity import Burden, Counts, Pairs, Times, by_group
+from services.reporting.domain.shares import share
+from services.reporting.domain.small_numbers import told_beside
+from shared.contracts import Status
+
+N = 10
+
+
+@given(st.lists(st.integers(0, 200), min_size=1, max_size=6))
+def test_no_told_number_and_no_difference_of_two_is_few(counts: list[int]) -> None:
+    told = [count for count in told_beside(counts, N) if count is not None]
+
+    assert not [count for count in told if 0 < count < N]
+    assert not [(one, other) for one in told for other in told if 0 < abs(one - other) < N]
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [((100, 69, 70), [100, 69, None]), ((100, 60, 80), [100, 60, 80]), ((100, 70, 70), [100, 70, 70]),
+     ((100, 95, 80), [100, None, 80]), ((100, 0, 0), [100, 0, 0]), ((100, 100, 100), [100, 100, 100])],
+)  # fmt: skip
+def test_what_is_told_beside(counts: tuple[int, ...], told: list[int | None]) -> None:
+    assert told_beside(counts, N) == told
+
+
+def _school(**changed: Any) -> SchoolCount:
+    count = SchoolCount("s", 100, 80, 60, 200, 50, 40, 30, 70, 25, 80)
+    return count._replace(**changed)
+
+
+def test_a_school_is_told_whole_where_nothing_is_of_few() -> None:
+    (told,) = school_watch([_school()], {}, N)
+
+    assert (told.with_evidence, told.with_evidence_lately) == (share(80, 100), share(60, 100))
+    assert (told.set_by_hand, told.due_for_re_check) == (share(50, 200), share(40, 200))
+
+
+@pytest.mark.parametrize(
+    ("changed", "hidden"),
+    [({"with_evidence": 70, "lately": 69}, {"with_evidence"}), ({"by_hand": 1, "learners_by_hand": 1}, {"set_by_hand"}),
+     ({"by_hand": 199, "learners_not_by_hand": 1}, {"set_by_hand"}), ({"learners_due": 9}, {"due_for_re_check"}),
+     ({"lately": 9}, {"with_evidence_lately"}), ({"learners_not_due": 3}, {"due_for_re_check"})],
+)  # fmt: skip
+def test_a_share_that_tells_of_few_learners_is_not_told(changed: dict[str, int], hidden: set[str]) -> None:
+    (told,) = school_watch([_school(**changed)], {}, N)
+
+    shares = ("with_evidence", "with_evidence_lately", "set_by_hand", "due_for_re_check")
+    assert {name for name in shares if getattr(told, name) is None} == hidden
+
+
+def test_pieces_after_confirmation_of_few_learners_are_not_told() -> None:
+    whole = told_testing("d", "", 100, PieceCount(400, 50, 4.0, 90, 30, 60), N)
+    few = told_testing("d", "", 100, PieceCount(400, 5, 4.0, 9, 1, 9), N)
+
+    assert (whole.surplus, whole.over_testing, whole.median_pieces_to_confirm, whole.pairs_confirmed) == (
+        50,
+        0.125,
+        4.0,
+        90,
+    )
+    assert (few.surplus, few.over_testing, few.median_pieces_to_confirm, few.pairs_confirmed) == (None,) * 4
+
+
+def _group(statuses: dict[Status, Pairs], **changed: Any) -> Counts:
+    counts = Counts({"a": 50}, {"a": statuses}, [], {"a": Burden(300, 30, 4.0, 20, 30)}, [], {"a": 20}, {"a": 0})
+    return counts._replace(**changed)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "hidden", "side"),
+    [
+        ({"mastered": Pairs(50, 40), "not_yet": Pairs(50, 40)}, set(), True),
+        ({"mastered": Pairs(50, 40), "not_yet": Pairs(48, 40), "provisional": Pairs(40, 30), "overridden": Pairs(1, 1)},
+         {"overridden", "provisional"}, True),
+        ({"mastered": Pairs(50, 40), "credited": Pairs(2, 2), "not_yet": Pairs(48, 40)}, {"mastered", "credited"}, True),
+        ({"mastered": Pairs(2, 2), "not_yet": Pairs(98, 45), "provisional": Pairs(30, 20)}, {"mastered", "provisional"}, False),
+    ],
+)  # fmt: skip
+def test_a_status_of_few_learners_is_not_told_and_cannot_be_worked_out(
+    statuses: dict[Status, Pairs], hidden: set[str], side: bool
+) -> None:
+    (told,) = by_group(_group(statuses), N)
+
+    assert told.statuses is not None
+    assert {status for status, shown in told.statuses.items() if shown is None} == hidden
+    assert (told.on_record is not None) == side
+    shown = [each for each in told.statuses.values() if each is not None]
+    assert all(each.low <= each.share <= each.high and each.low < each.high for each in shown)
+
+
+def test_medians_and_times_of_few_learners_are_not_told() -> None:
+    waits = [Times("a", 4, True, 11, 12), Times("a", 9, False, 1, 12)]
+    (few,) = by_group(_group({}, sign_offs=[Times("a", 4, True, 1, 1)], burden={"a": Burden(300, 9, 4.0, 3, 9)}), N)
+    (told,) = by_group(_group({}, sign_offs=waits), N)
+
+    assert (few.sign_off_wait, few.median_pieces, few.over_testing) == (None, None, None)
+    assert (told.median_pieces, told.over_testing) == (4.0, 0.1)
+    assert told.sign_off_wait is not None
+    # 11 of 12 happened: how many is not told, for it would tell of the one who waits.
+    assert (told.sign_off_wait.median_days, told.sign_off_wait.happened) == (4, None)
