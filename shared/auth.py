@@ -18,6 +18,8 @@ import msgspec
 from shared.errors import Forbidden, Unauthorized, Unavailable
 from shared.settings import Settings
 
+JWKS_S_MAX = 3
+"""How long a request may wait for the provider's keys, which are then kept for five minutes: all others wait meanwhile."""
 ISSUER = AUDIENCE = "attain"
 PROVIDER_ALGORITHMS = ["RS256", "ES256", "EdDSA"]
 """What an identity provider may sign with: never a shared secret, never nothing."""
@@ -89,7 +91,9 @@ class Authenticator:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._jwks = jwt.PyJWKClient(settings.jwks_url, cache_keys=True) if settings.jwks_url else None
+        self._jwks = (
+            jwt.PyJWKClient(settings.jwks_url, cache_keys=True, timeout=JWKS_S_MAX) if settings.jwks_url else None
+        )
         self._verified: dict[str, tuple[float, Identity]] = {}
 
     def identify(self, authorization: str | None) -> Identity:
@@ -98,6 +102,7 @@ class Authenticator:
 
         Raises:
             Unauthorized: none, malformed, expired, for someone else, or badly signed.
+            Unavailable: the provider's keys are needed, and it does not answer.
         """
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
@@ -122,6 +127,8 @@ class Authenticator:
                 with contextlib.suppress(jwt.InvalidSignatureError):
                     return _decoded(token, key, ["HS256"])
             return _decoded(token, last, ["HS256"])
+        except jwt.PyJWKClientConnectionError as error:
+            raise Unavailable("the identity provider does not answer; send it again") from error
         except jwt.PyJWTError as error:
             raise Unauthorized(f"token refused: {error}") from error
 

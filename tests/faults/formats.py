@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Mapping
 
-from tests.faults.stimuli import ANSWERS_S_MAX, SOURCE, Side
+from tests.faults.stimuli import SOURCE, Side
+from tests.faults.target import ANSWERS_S_MAX
 
 
 async def send_grade(side: Side) -> None:

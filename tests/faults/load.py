@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from shared.topics import SUBMITTED
 from tests.faults.history import History
 from tests.faults.items import FRAMEWORK, POLICY, Item, generate
-from tests.faults.target import Target
+from tests.faults.target import Target, answered
 
 RETRY_S = 0.2
 ANSWER_S_MAX = 10.0
@@ -123,9 +123,9 @@ class Load:
         nodes = "code,title\n" + "".join(f"c{n},Competency {n}\n" for n in range(self._competencies))
         url = self._target.urls["progression"]
         async with self._target.client(self.tenant) as client:
-            answer = await client.post(f"{url}/v1/frameworks", json={"id": FRAMEWORK, "nodes": nodes})
-            answer.raise_for_status()
-            (await client.post(f"{url}/v1/policies", content=POLICY)).raise_for_status()
+            framework = {"id": FRAMEWORK, "nodes": nodes}
+            (await answered(client, "POST", f"{url}/v1/frameworks", json=framework)).raise_for_status()
+            (await answered(client, "POST", f"{url}/v1/policies", content=POLICY)).raise_for_status()
             await self._until_nothing_waits(client, "evidence-curriculum")
 
     def start(self, *, items: float = math.inf) -> None:

@@ -11,7 +11,8 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
-from tests.faults.stimuli import ANSWERS_S_MAX, Side
+from tests.faults.stimuli import Side
+from tests.faults.target import ANSWERS_S_MAX
 
 SIGNED = {
     "provisional": {"method": {"type": "streak", "n": 1}},

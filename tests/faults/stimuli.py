@@ -11,10 +11,10 @@ from aiokafka import AIOKafkaProducer
 from shared.shards import shard_of
 from shared.topics import SUBMITTED, Topic
 from tests.faults.cluster import Cluster
+from tests.faults.target import ANSWERS_S_MAX, answered
 from tests.support.disposable import Topics
 
 SOURCE = "urn:attain:faults:side"
-ANSWERS_S_MAX = 60.0
 
 
 class Side:
@@ -37,16 +37,7 @@ class Side:
 
     async def ask(self, method: str, service: str, path: str, **more: Any) -> httpx.Response:
         """Send a request until it is answered by something else than 503."""
-        async with asyncio.timeout(ANSWERS_S_MAX):
-            while True:
-                try:
-                    answer = await self._client.request(method, self.cluster.urls[service] + path, **more)
-                except httpx.TransportError:
-                    pass
-                else:
-                    if answer.status_code != 503:
-                        return answer
-                await asyncio.sleep(0.1)
+        return await answered(self._client, method, self.cluster.urls[service] + path, **more)
 
     async def new_framework(self) -> str:
         """Publish a framework of one competency, c0; return its id."""

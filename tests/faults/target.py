@@ -1,7 +1,8 @@
 """What a load is sent to: the stack that is broken here, or one that runs already and that someone else breaks."""
 
+import asyncio
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
@@ -9,6 +10,7 @@ import httpx
 from deploy.local.options import Context
 
 SCOPE = "evidence:write records:read policy:write decisions:write admin service"
+ANSWERS_S_MAX = 60.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -54,3 +56,22 @@ class Given:
 def client_with(token: str, timeout_s: float) -> httpx.AsyncClient:
     """Return a client that sends a token."""
     return httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=timeout_s, trust_env=False)
+
+
+async def answered(client: httpx.AsyncClient, method: str, url: str, **more: Any) -> httpx.Response:
+    """
+    Send a request until it is answered by something else than 503, as clients are asked to.
+
+    Raises:
+        TimeoutError: it is not.
+    """
+    async with asyncio.timeout(ANSWERS_S_MAX):
+        while True:
+            try:
+                answer = await client.request(method, url, **more)
+            except httpx.TransportError:
+                pass
+            else:
+                if answer.status_code != 503:
+                    return answer
+            await asyncio.sleep(0.1)

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from shared.auth import Authenticator, Identity, delegated_token, issue_token, seal, service_token, unseal
 from shared.errors import Forbidden, Unauthorized, Unavailable
 from shared.settings import Settings
+from tests.support.producer import free_port
 
 KEY = bytes(32)
 GOOD: dict[str, Any] = {"iss": "attain", "aud": "attain", "sub": "me", "exp": 4_000_000_000, "tenant": "t-1",
@@ -131,6 +132,14 @@ def test_an_identity_providers_key_is_found_by_its_id(jwks_url: str, key: rsa.RS
     authenticator = Authenticator(Settings(jwks_url=jwks_url))
     good = jwt.encode(GOOD, key, algorithm="RS256", headers={"kid": "one"})
     assert authenticator.identify(f"Bearer {good}").tenant == "t-1"
+
+
+def test_an_identity_provider_that_is_away_is_no_fault_of_the_token(key: rsa.RSAPrivateKey) -> None:
+    authenticator = Authenticator(Settings(jwks_url=f"http://127.0.0.1:{free_port()}/jwks"))
+    token = jwt.encode(GOOD, key, algorithm="RS256", headers={"kid": "one"})
+
+    with pytest.raises(Unavailable, match="identity provider"):
+        authenticator.identify(f"Bearer {token}")
 
 
 def test_with_an_identity_provider_nothing_else_is_believed(jwks_url: str, key: rsa.RSAPrivateKey) -> None:

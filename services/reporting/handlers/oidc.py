@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote_plus, urlencode, urlsplit
 
 import httpx
 import jwt
@@ -89,32 +89,58 @@ class Provider:
             raise Unauthorized("the answer is of another provider")
         if not answer.get("code"):
             raise Unauthorized("the provider has not signed anybody in")
-        token = await self._redeem(answer["code"], kept["verifier"])
+        token, access = await self._redeem(answer["code"], kept["verifier"])
         claims = await self._verified(token)
         if claims.get("nonce") != kept["nonce"]:
             raise Unauthorized("the ID token is of another sign-in")
+        if access and self._needed - claims.keys():
+            claims = await self._told_besides(access, claims["sub"]) | claims
         return Claimed(claims, str(kept["to"]), str(kept["state"]))
 
     @property
     def _callback(self) -> str:
         return f"{self._settings.public_url}{CALLBACK}"
 
-    async def _redeem(self, code: str, verifier: str) -> str:
+    @property
+    def _needed(self) -> set[str]:
+        """The claims without which nobody can be told from another."""
+        claim = self._settings.oidc_subject_claim
+        needed = {claim, "email_verified"} if claim == "email" else {claim}
+        return needed if self._settings.oidc_tenant else needed | {"tenant"}
+
+    async def _redeem(self, code: str, verifier: str) -> tuple[str, str | None]:
+        """Return the ID token that a code is good for, and the access token with it."""
         secret = self._settings.oidc_client_secret.get_secret_value()
         body = {
             "grant_type": "authorization_code", "code": code, "redirect_uri": self._callback, "code_verifier": verifier,
             "client_id": self._settings.oidc_client_id,
         }  # fmt: skip
-        basic = httpx.BasicAuth(self._settings.oidc_client_id, secret) if secret else None
+        # Both are form-encoded before they are joined: RFC 6749, 2.3.1.
+        basic = httpx.BasicAuth(quote_plus(self._settings.oidc_client_id), quote_plus(secret)) if secret else None
         endpoint = (await self._document())["token_endpoint"]
         try:
             answer = await self._client.post(endpoint, data=body, auth=basic or httpx.USE_CLIENT_DEFAULT)
-            token = answer.json().get("id_token") if answer.status_code == 200 else None
+            tokens = answer.json() if answer.status_code == 200 else {}
+            token, access = tokens.get("id_token"), tokens.get("access_token")
         except (httpx.HTTPError, ValueError, AttributeError) as error:
             raise Unavailable(f"the identity provider does not answer: {type(error).__name__}") from error
         if not isinstance(token, str):
             raise Unauthorized("the provider does not take the code")
-        return token
+        return token, access if isinstance(access, str) else None
+
+    async def _told_besides(self, access: str, subject: str) -> dict[str, Any]:
+        """
+        Return the claims that a provider does not put into ID tokens, such as those of the scope `email`; none where it has none.
+
+        OpenID Connect Core 1.0, 5.3 and 5.4; raises `Unauthorized` where they are of another subject.
+        """
+        endpoint = (await self._document()).get("userinfo_endpoint")
+        if not endpoint:
+            return {}
+        told = await self._json(endpoint, {"Authorization": f"Bearer {access}"})
+        if told.get("sub") != subject:
+            raise Unauthorized("what the provider tells is of another person than the ID token")
+        return told
 
     async def _verified(self, token: str) -> dict[str, Any]:
         """Return the claims of an ID token: OpenID Connect Core 1.0, 3.1.3.7."""
@@ -156,9 +182,9 @@ class Provider:
             self._found = (time.monotonic(), document)
         return self._found[1]
 
-    async def _json(self, url: str) -> dict[str, Any]:
+    async def _json(self, url: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
         try:
-            answer = await self._client.get(url)
+            answer = await self._client.get(url, headers=headers)
             answer.raise_for_status()
             return msgspec.json.decode(answer.content, type=dict[str, Any])
         except (httpx.HTTPError, msgspec.MsgspecError) as error:
