@@ -250,7 +250,8 @@ def test_a_comparison_without_few_is_told_whole_and_one_of_few_not_at_all():
     } == {name: value for name, value in whole.items() if name not in ("schools", "competencies")}
     numbers = [told[name] for name in ("learners", "pairs", "gained", "lost", "redated", "learners_gaining")]
     assert numbers == [None] * 6
-    assert [told[name] for name in ("moves", "competencies", "schools", "groups")] == [[]] * 4
+    assert told["schools"] == [{"school": "north", "learners": None, "gained": None, "lost": None}]
+    assert [told[name] for name in ("moves", "competencies", "groups")] == [[]] * 3
 
 
 def test_the_limit_of_a_tenant_is_that_of_its_comparisons_and_corrections():

@@ -18,7 +18,8 @@ def told_comparison(report: Mapping[str, Any], small: int) -> dict[str, Any]:
     made; with a limit that has grown since they are not told.
     """
     if 0 < report["learners"] < small:
-        return _told(report, lambda _: True) | {"schools": [], "groups": [], "competencies": [], "moves": []}
+        rows = {split: [_hidden(row) for row in report[split]] for split in ("schools", "groups")}
+        return _told(report, lambda _: True) | rows | {"competencies": [], "moves": []}
     few = {
         total for total, learners in _LEARNERS.items() if 0 < report.get(learners, report[total]) < small
     }  # fmt: skip
