@@ -112,7 +112,15 @@ async def test_a_comparison_is_split_by_the_groups_of_the_roster(stack: Stack):
     await district.post("evidence", "/v1/roster", {"source": SOURCE, "groups": groups})
     said = await district.post("progression", "/v1/policies/compare?framework=math", bar(0.8))
     audited = (await district.get("progression", "/v1/policies/audit?framework=math"))["items"]
+    operator = {"Authorization": f"Bearer {stack.token(district.tenant, 'service')}"}
+    limits = f"{stack.urls['progression']}/v1/limits"
+    (await district.http.put(limits, json={"small_number": 25}, headers=operator)).raise_for_status()
+    strict = await district.post("progression", "/v1/policies/compare?framework=math", bar(0.8))
+    async with second(stack, district) as other:
+        few = (await other.post("/v1/policies/compare?framework=math", content=bar(0.8))).raise_for_status().json()
 
+    assert (strict["suppressed_below"], strict["lost"], few["lost"], few["learners"]) == (25, 10, None, 40)
+    assert {row["learners"] for told in (strict, few) for row in told["groups"]} == {None}
     assert said["groups"] == [
         {"group": "program", "value": "no", "learners": 20, "gained": 0, "lost": 0},
         {"group": "program", "value": "yes", "learners": 20, "gained": 0, "lost": 10},

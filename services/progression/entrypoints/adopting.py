@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 
 from services.progression.domain.analysis.told_comparison import told_comparison
 from services.progression.domain.rules import Mode
-from services.progression.handlers.adopting import Adoptions, told_to_few_eyes
+from services.progression.handlers.adopting import Adoptions, told_without_few
 from services.progression.handlers.auditing import audit_policies
 from services.progression.handlers.decisions import Decisions
 from shared.auth import Identity
@@ -61,7 +61,7 @@ def adopting_router(
             raise InvalidEvent("who proposes a policy says why", pointer="/reason")
         body = await read_body(request, settings)
         proposal = await adoptions.propose(caller.tenant, body, framework, mode, reason, caller.subject)
-        return proposal if sees_learners(caller) else told_to_few_eyes(proposal, limits.small_number(caller.tenant))
+        return proposal if sees_learners(caller) else told_without_few(proposal, limits.small_number(caller.tenant))
 
     @router.get("/v1/policies/proposals")
     async def proposals(caller: Caller) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def adopting_router(
         caller.require("policy:write", "records:read")
         items = await adoptions.proposals(caller.tenant)
         if not sees_learners(caller):
-            items = [told_to_few_eyes(each, limits.small_number(caller.tenant)) for each in items]
+            items = [told_without_few(each, limits.small_number(caller.tenant)) for each in items]
         return {"items": items}
 
     @router.post("/v1/policies/proposals/{id}/approve")

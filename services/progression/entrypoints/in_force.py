@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from services.progression.domain.policy.phrases import Language
-from services.progression.handlers.adopting import told_to_few_eyes
+from services.progression.handlers.adopting import told_without_few
 from services.progression.handlers.in_force import policies_in_force
 from shared.database import Database
 from shared.tenant_limits import TenantLimits
@@ -31,7 +31,7 @@ def in_force_router(database: Database, limits: TenantLimits) -> APIRouter:
         if "records:read" not in caller.scopes:
             for each in items:
                 if each["adoption"]:
-                    each["adoption"] = told_to_few_eyes(each["adoption"], limits.small_number(of))
+                    each["adoption"] = told_without_few(each["adoption"], limits.small_number(of))
         return {"items": items}
 
     return router

@@ -107,7 +107,7 @@ def told_proposal(row: Mapping[str, Any]) -> dict[str, Any]:
     return dict(row) | {"expected": msgspec.json.decode(row["expected"]), "comparison": kept}
 
 
-def told_to_few_eyes(proposal: Mapping[str, Any], small: int) -> dict[str, Any]:
+def told_without_few(proposal: Mapping[str, Any], small: int) -> dict[str, Any]:
     """Return a proposal as it is told to who may not see the learners; see `told_comparison`."""
     if proposal["comparison"] is None:
         few = {kind: None if 0 < number < small else number for kind, number in proposal["expected"].items()}
