@@ -46,7 +46,7 @@ def make_broker(settings: Settings) -> KafkaBroker:
     It publishes nothing; the relay sends with explicit partitions.
     """
     return KafkaBroker(
-        settings.kafka,
+        settings.kafka.split(","),
         security=security(settings),
         ack_policy=AckPolicy.MANUAL,
         allow_auto_create_topics=False,

@@ -17,7 +17,7 @@ from shared.feed import FeedClient
 from shared.observability import metrics
 from shared.settings import Settings
 from tests.support.disposable import Topics, cut_connections, eventually
-from tests.support.producer import Producer, running_producer
+from tests.support.producer import Producer, free_port, running_producer
 from tests.support.recorder import LogInbox, Recorder, chain_holds, folded, running_consumer
 
 AWAY = "http://127.0.0.1:9"
@@ -71,10 +71,10 @@ class Scene:
             await asyncio.gather(task, return_exceptions=True)
 
     def consuming(
-        self, recorder: Recorder, *, slot: str = "", inbox: LogInbox | None = None, feed: str = ""
+        self, recorder: Recorder, *, slot: str = "", inbox: LogInbox | None = None, feed: str = "", kafka: str = ""
     ) -> contextlib.AbstractAsyncContextManager[ShardConsumer]:
         """Run a consumer; its slot makes it a static member."""
-        settings = self.settings.model_copy(update={"slot": slot})
+        settings = self.settings.model_copy(update={"slot": slot, "kafka": kafka or self.settings.kafka})
         return running_consumer(self.database, recorder, feed or self.producer.url, settings, inbox)
 
     async def stored(self) -> dict[int, int]:
@@ -133,6 +133,14 @@ async def test_events_of_all_shards_are_folded_once_in_order(scene: Scene, recor
     async with scene.relaying(), scene.consuming(recorder):
         for size in range(1, 30):
             await scene.append(size % 4, size)
+        await scene.check()
+
+
+async def test_any_of_several_brokers_lets_a_consumer_in(scene: Scene, recorder: Recorder) -> None:
+    kafka = f"127.0.0.1:{free_port()},{scene.settings.kafka}"
+    await scene.append(0, 5)
+    await scene.send(0, 1, 2, 3, 4, 5)
+    async with scene.consuming(recorder, feed=AWAY, kafka=kafka):
         await scene.check()
 
 
