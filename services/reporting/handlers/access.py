@@ -122,6 +122,17 @@ async def is_leader(view: Snapshot, caller: Identity) -> bool:
     return may(roles, "analysis") is not None
 
 
+async def is_staff(view: Snapshot, caller: Identity) -> bool:
+    """Tell whether the caller may read the tenant, or the roster names a class, school or district where the caller works."""
+    if TENANT in caller.scopes:
+        return True
+    if CLASSES not in caller.scopes:
+        return False
+    return bool(await rights.classes_of(view, caller.tenant, caller.subject)) or bool(
+        await rights.schools_of(view, caller.tenant, caller.subject)
+    )
+
+
 async def writes_in_class(view: Snapshot, caller: Identity, class_id: str) -> set[View]:
     """Return what the caller may change in a class."""
     if CLASSES not in caller.scopes or caller.source is not None:
@@ -184,8 +195,8 @@ class AccessLog:
         if len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
 
-    async def note_change(self, caller: Identity, role: Role, view: str, target: str, learners: Sequence[str]) -> None:
-        """Log that something is changed, each time, before it is."""
+    async def note_each(self, caller: Identity, role: Role, view: str, target: str, learners: Sequence[str]) -> None:
+        """Log what is each time another: a change before it is made, a page of an export."""
         await self._write(caller, role, view, target, learners)
 
     async def _write(self, caller: Identity, role: Role, view: str, target: str, learners: Sequence[str]) -> None:
