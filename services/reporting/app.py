@@ -107,7 +107,7 @@ def _lend(
     state.pages = Pages(
         database, records=state.reader, classes=state.classes, queues=state.queues, districts=state.districts,
         terms=state.terms, people=people, evidence=evidence, progression=progression, in_evidence=in_evidence,
-        limits=limits,
+        limits=limits, log=looks,
     )  # fmt: skip
     state.capturing = Capturing(
         database, evidence=evidence, progression=progression, in_evidence=in_evidence, people=people, log=looks

@@ -122,6 +122,13 @@ async def is_leader(view: Snapshot, caller: Identity) -> bool:
     return may(roles, "analysis") is not None
 
 
+async def is_staff(view: Snapshot, caller: Identity) -> bool:
+    """Tell whether the caller reads the whole tenant, or stands to anyone in it today as more than family."""
+    if CLASSES not in caller.scopes or TENANT in caller.scopes:
+        return TENANT in caller.scopes
+    return bool(roles_in(await rights.roles_held(view, caller.tenant, caller.subject)) - {"learner", "guardian"})
+
+
 async def writes_in_class(view: Snapshot, caller: Identity, class_id: str) -> set[View]:
     """Return what the caller may change in a class."""
     if CLASSES not in caller.scopes or caller.source is not None:

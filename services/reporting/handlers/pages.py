@@ -13,10 +13,12 @@ from services.reporting.handlers.access import (
     READ_SCOPES,
     SELF,
     TENANT,
+    AccessLog,
     check_learner,
     check_school,
     if_permitted,
     is_leader,
+    is_staff,
     writes_in_class,
 )
 from services.reporting.handlers.classes import ClassReader
@@ -45,7 +47,7 @@ class Pages:
     def __init__(
         self, database: Database, *, records: Reader, classes: ClassReader, queues: QueueReader,
         districts: DistrictReader, terms: TermReader, people: People, evidence: Peer, progression: Peer,
-        in_evidence: OnBehalf, limits: TenantLimits,
+        in_evidence: OnBehalf, limits: TenantLimits, log: AccessLog,
     ) -> None:  # fmt: skip
         self._database = database
         self._records = records
@@ -58,6 +60,7 @@ class Pages:
         self._progression = progression
         self._in_evidence = in_evidence
         self._limits = limits
+        self._log = log
 
     async def home(self, caller: Identity) -> dict[str, Any]:
         """Return the start: a learner's own page, or what the caller may see."""
@@ -108,6 +111,7 @@ class Pages:
         async with snapshot(self._database) as view:
             role = await check_learner(view, caller, learner, "why")
             titles = await view.titles(caller.tenant, [competency])
+        await self._log.note(caller, role, "why", learner, [learner])
         path = f"/v1/learners/{quote(learner, safe='')}/competencies/{quote(competency, safe='')}/explanation"
         answer = await self._progression.ask(path, {"tenant": caller.tenant}, expected=(200, 404))
         if answer.status_code == 404:
@@ -180,7 +184,7 @@ class Pages:
             "completeness": await self._districts.completeness(caller, district),
             "sources": await self._sources(caller),
             "equity": await self._districts.equity(caller, district, group),
-            "queues": await self._queues.summary(caller, class_id=None, school=district),
+            "queues": await if_permitted(self._queues.summary(caller, class_id=None, school=district)) or [],
         }
 
     async def _sources(self, caller: Identity) -> dict[str, Any] | None:
@@ -205,13 +209,13 @@ class Pages:
         policies = answer.json()["items"]
         adopted = [each["adoption"] for each in policies if each["adoption"]]
         async with snapshot(self._database) as view:
-            leads = await is_leader(view, caller)
+            leads, staff = await is_leader(view, caller), await is_staff(view, caller)
             reports = [each["comparison"] for each in adopted if leads and each["comparison"]]
             titles = await titles_of(view, caller.tenant, schools_in(reports)) if reports else {}
         n_min = self._limits.small_number(caller.tenant)
         for each in adopted:
             each["comparison"] = compared(each["comparison"], titles, n_min) if leads and each["comparison"] else None
-        return {"policies": policies, "staff": bool(caller.scopes & {TENANT, CLASSES})}
+        return {"policies": policies, "staff": staff}
 
     async def find(self, caller: Identity, *, q: str, token: str) -> dict[str, Any]:
         """Return learners by name or source id, or one by opaque id; for those who may see the tenant, in their name."""
