@@ -90,6 +90,12 @@ def test_a_tenant_token_reads_the_tenant_but_not_who_looked() -> None:
     assert may(tenant_roles(["auditor"], "access_log"), "access_log") == "auditor"
 
 
+def test_a_tenant_token_that_names_roles_has_those_alone() -> None:
+    assert may(tenant_roles(["auditor"], "record"), "record") is None
+    assert may(tenant_roles(["registrar"], "analysis"), "analysis") is None
+    assert may(tenant_roles(["head of mathematics"], "record"), "record") == "leader"
+
+
 def test_what_is_restricted_takes_a_role_that_the_token_names() -> None:
     assert may(tenant_roles((), "support"), "support") is None
     assert may(tenant_roles(["integration", "registrar", "auditor"], "support"), "support") is None

@@ -110,6 +110,14 @@ async def test_a_learner_sees_who_looked_and_an_auditor_sees_all(reporting: Runn
     assert refused.status_code == 403
 
 
+async def test_a_learner_sees_who_took_rows_away(reporting: Running) -> None:
+    exported = (await reporting.get("/v1/exports/mastery", "records:read", subject="warehouse")).json()["items"]
+    own = (await reporting.get(ACCESSES, "records:read:self", learner="ada")).json()["items"]
+
+    assert "ada" in {row["learner"] for row in exported}
+    assert ("warehouse", "export", "mastery") in {(item["person"], item["view"], item["target"]) for item in own}
+
+
 async def test_support_has_its_cause_and_always_an_owner(reporting: Running) -> None:
     answer = await reporting.get("/v1/queues/support", subject="boss", roles=["district_leader"])
     found = {item["learner"]: item for item in answer.json()["items"]}

@@ -219,9 +219,12 @@ async def test_a_correction_shows_every_status_and_event_before_it_is_made(room:
         done = await teacher.post(path, [("reason", "written down for the wrong learner")])
         changed = await room.record("l3")
         again = await teacher.client.get(path)
+    async with room.browser("someone", "records:read:self", learner=learner) as own:
+        looks = (await own.client.get(f"/v1/learners/{learner}/accesses")).json()["items"]
     told = [event["type"] for event in await room.district.advancements() if event["id"] not in before]
 
     assert path in why.text
+    assert ("tea", "why") in {(look["person"], look["view"]) for look in looks}
     assert unchanged["math:c0"] == "mastered"
     assert words["event.competency.withdrawn"] in preview.text
     assert (without_reason.status_code, done.status_code) == (422, 303)
@@ -285,14 +288,14 @@ async def test_a_leader_sees_what_was_foreseen_beside_the_card_and_the_card_is_i
     """The policy in force is adopted once more, so nothing else changes; too few have evidence for a number to be told."""
     await room.adopt_again()
     pages: dict[str, str] = {}
-    for person in ("head", "tea"):
+    for person in ("head", "tea", "nobody-of-the-roster"):
         async with room.browser(person) as browser:
             pages[person] = (await browser.client.get("/policies?lang=es")).text
     words = catalogue("es")
 
     for page in pages.values():
         assert "El dominio entra en el registro cuando un docente lo confirma" in page
-        assert words["policies.adopted"] in page
+    assert [words["policies.adopted"] in page for page in pages.values()] == [True, True, False]
     assert f"<h3>{words['comparison']}</h3>" in pages["head"]
     assert words["comparison.few"] in pages["head"]
     assert re.search(r'<th scope="row">North</th>(<td><span [^>]+>\*</span></td>){3}</tr>', pages["head"])

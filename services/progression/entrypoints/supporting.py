@@ -30,7 +30,11 @@ class Closing(BaseModel):
 
 
 def supporting_router(database: Database, judgements: Judgements) -> APIRouter:
-    """Return the routes on support; all need scope decisions:write."""
+    """
+    Return the routes on support; all need scope decisions:write.
+
+    The roster is not known here: to read takes a scope for the whole tenant too, and people read at reporting.
+    """
     router = APIRouter(tags=["support"])
 
     @router.get("/v1/support")
@@ -45,6 +49,7 @@ def supporting_router(database: Database, judgements: Judgements) -> APIRouter:
         What is suggested and open, learner by learner, with the cause in words; `next` goes on from here, null at the end.
         """
         caller.require("decisions:write")
+        caller.require("records:read", "service")
         found, next_ = await open_support(database, caller.tenant, after, limit, owner, language)
         return {"items": found, "next": next_}
 
@@ -55,6 +60,7 @@ def supporting_router(database: Database, judgements: Judgements) -> APIRouter:
         smallest that could settle the rest.
         """
         caller.require("decisions:write")
+        caller.require("records:read", "service")
         return {"learner": learner, **await support_of(database, caller.tenant, learner, language)}
 
     @router.post("/v1/learners/{learner}/support/close", status_code=201)

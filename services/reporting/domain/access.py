@@ -64,12 +64,11 @@ def staff_role(name: str) -> Role:
 
 def tenant_roles(names: Iterable[str], what: View) -> set[Role]:
     """
-    Return the roles in which a caller who may read the tenant sees something: those that the token names, and but for what is
-    restricted leader and integration.
+    Return the roles in which a caller who may read the tenant sees something: those that the token names, and where it names
+    none of ours leader and integration, but for what is restricted.
     """
-    roles: set[Role] = set() if what in RESTRICTED else {"leader", "integration"}
-    roles.update(role for name in names if (role := role_of(name)) is not None)
-    return roles
+    named = {role for name in names if (role := role_of(name)) is not None}
+    return named or (set() if what in RESTRICTED else {"leader", "integration"})
 
 
 def may(roles: Iterable[Role], view: View) -> Role | None:

@@ -191,8 +191,8 @@ class AccessLog:
         if len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
 
-    async def note_change(self, caller: Identity, role: Role, view: str, target: str, learners: Sequence[str]) -> None:
-        """Log that something is changed, each time, before it is."""
+    async def note_each(self, caller: Identity, role: Role, view: str, target: str, learners: Sequence[str]) -> None:
+        """Log what is each time another: a change before it is made, a page of an export."""
         await self._write(caller, role, view, target, learners)
 
     async def _write(self, caller: Identity, role: Role, view: str, target: str, learners: Sequence[str]) -> None:

@@ -30,7 +30,7 @@ class Answering:
         """
         async with snapshot(self._database) as view:
             role = await check_learner(view, caller, learner, "answer")
-        await self._log.note_change(caller, role, "support", learner, [learner])
+        await self._log.note_each(caller, role, "support", learner, [learner])
         acts_as = SIGNS_AS.get(role, role)
         await self._in_progression.ask(
             caller, f"/v1/learners/{quote(learner, safe='')}/support/close", "decisions:write", roles=[acts_as],

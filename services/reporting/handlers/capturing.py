@@ -79,7 +79,7 @@ class Capturing:
         if score is None:
             raise InvalidEvent("this is no mark of the scale", pointer="/mark")
         await self._introduce(caller.tenant, learner)
-        await self._log.note_change(caller, role, "observed", competency, [learner])
+        await self._log.note_each(caller, role, "observed", competency, [learner])
         answer = await self._in_evidence.ask(
             caller, "/v1/evidence", "evidence:write", source=OWN_SOURCE,
             body={
@@ -107,7 +107,7 @@ class Capturing:
             raise NotFound("no such observation")
         if found["content"].get("assessor") != caller.subject:
             raise Forbidden("somebody else has made this observation")
-        await self._log.note_change(caller, role, "took back", evidence_id, [found["learner"]])
+        await self._log.note_each(caller, role, "took back", evidence_id, [found["learner"]])
         await self._in_evidence.ask(
             caller, "/v1/evidence", "evidence:write", source=OWN_SOURCE,
             body={"id": f"undo-{evidence_id}", "source": OWN_SOURCE, "retracts": found["id"],

@@ -73,7 +73,7 @@ class Correcting:
         piece, role = await self._piece(caller, learner, evidence_id)
         if not _may_correct(caller, role, piece):
             raise Forbidden("somebody else, or a learning system, has assessed this: it is corrected there")
-        await self._log.note_change(caller, role, "corrected", evidence_id, [learner])
+        await self._log.note_each(caller, role, "corrected", evidence_id, [learner])
         await self._in_evidence.ask(
             caller, "/v1/evidence", "evidence:write", source=piece["source"],
             body={

@@ -66,7 +66,8 @@ class Exporter:
         async with snapshot(self._database) as view:
             found = await view.all_rows(table, key, caller.tenant, start, limit + 1)
         rows = [msgspec.json.decode(row["row"]) for row in found]
-        await self._log.note(caller, role, "export", table, [])
+        learners = sorted({row["learner"] for row in rows[:limit]}) if "learner" in columns else []
+        await self._log.note_each(caller, role, "export", table, learners)
         cursor = write_cursor(*(rows[limit - 1][name] for name in key)) if len(rows) > limit else None
         return Exported(columns, [{name: row[name] for name in columns} for row in rows[:limit]], cursor)
 
@@ -88,7 +89,7 @@ class Exporter:
         students: dict[str, list[str]] = {}
         if learners:
             students = (await self._evidence.ask("/v1/learners/references", body=body)).json()
-        await self._log.note(caller, role, "export", f"oneroster {source}"[:200], [])
+        await self._log.note_each(caller, role, "export", f"oneroster {source}"[:200], learners)
         cursor = write_cursor(states[limit - 1].learner, states[limit - 1].competency) if len(states) > limit else None
         return Results([state for state in states[:limit] if state.learner in students], students, cursor)
 

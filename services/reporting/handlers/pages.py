@@ -111,11 +111,11 @@ class Pages:
         async with snapshot(self._database) as view:
             role = await check_learner(view, caller, learner, "why")
             titles = await view.titles(caller.tenant, [competency])
-        await self._log.note(caller, role, "why", learner, [learner])
         path = f"/v1/learners/{quote(learner, safe='')}/competencies/{quote(competency, safe='')}/explanation"
         answer = await self._progression.ask(path, {"tenant": caller.tenant}, expected=(200, 404))
         if answer.status_code == 404:
             raise NotFound("nothing is recorded of this competency")
+        await self._log.note(caller, role, "why", learner, [learner])
         found, staff = answer.json(), role not in FAMILY
         missing = found["missing"] if staff else for_families(found["missing"])
         return {
@@ -209,9 +209,10 @@ class Pages:
         policies = answer.json()["items"]
         adopted = [each["adoption"] for each in policies if each["adoption"]]
         async with snapshot(self._database) as view:
-            leads, staff = await is_leader(view, caller), await is_staff(view, caller)
+            leads = await is_leader(view, caller)
             reports = [each["comparison"] for each in adopted if leads and each["comparison"]]
             titles = await titles_of(view, caller.tenant, schools_in(reports)) if reports else {}
+            staff = await is_staff(view, caller)
         n_min = self._limits.small_number(caller.tenant)
         for each in adopted:
             each["comparison"] = compared(each["comparison"], titles, n_min) if leads and each["comparison"] else None

@@ -72,7 +72,7 @@ class SigningOff:
         shown = await self.page(caller, class_id=class_id, chosen=chosen)
         role: Role = shown["role"]
         signed = [Signature(each["learner"], each["kind"], each["id"]) for each in shown["items"]]
-        await self._log.note_change(caller, role, "signed off", class_id, sorted({each.learner for each in signed}))
+        await self._log.note_each(caller, role, "signed off", class_id, sorted({each.learner for each in signed}))
         signs_as = SIGNS_AS.get(role, role)
         answer = await self._in_progression.ask(
             caller, "/v1/sign-offs", "decisions:write", roles=[signs_as],
@@ -100,7 +100,7 @@ class SigningOff:
             _, role = await check_class(view, caller, class_id, "sign_off")
         signs_as = SIGNS_AS.get(role, role)
         learners = sorted({learner for learner, *_ in made["made"]})
-        await self._log.note_change(caller, role, "undid a sign-off", class_id, learners)
+        await self._log.note_each(caller, role, "undid a sign-off", class_id, learners)
         for learner, kind, id, decision in made["made"]:
             body = {"role": signs_as, "reason": UNDONE, "learner": learner, kind: id}
             path = "/v1/level-decisions" if kind == "level" else f"/v1/decisions/{quote(decision, safe='')}/lift"
