@@ -8,6 +8,9 @@ from uuid import UUID, uuid5
 import httpx
 import pytest
 
+from services.reporting.handlers.access import is_staff
+from services.reporting.tables.reads import snapshot
+from shared.auth import Identity
 from shared.shards import shard_of
 from tests.reporting.builders import (
     assignment,
@@ -42,6 +45,7 @@ async def told(reporting: Running) -> None:
         "roster", school("s", "d"), class_("k", "s"), enrolment("k", ADA), enrolment("k", BO),
         enrolment("k", GONE, active=False), staff("k", "tea"),
         assignment("mum", "guardian", "learner", ADA), assignment("head", "leader", "district", "d"),
+        assignment("aud", "auditor", "district", "d"), assignment("case", "case_manager", "learner", ADA),
     )  # fmt: skip
     await reporting.told("progression", mastery(ADA, "m:a"), mastery(BO, "m:a", "reverify_due"))
     over = {shard_of("demo", learner, reporting.config.shards): learner for learner in (ADA, BO, GONE)}
@@ -177,6 +181,7 @@ async def test_support_is_shown_to_the_teacher_and_to_no_family(reporting: Runni
         ("/terms/spring/classes/k", "records:read:self", "mum", 403),
         ("/districts/d", "records:read:classes", "tea", 403),
         ("/districts/d", "records:read:classes", "head", 200),
+        ("/districts/d", "records:read:classes", "aud", 200),
         ("/districts/d?group=none", "records:read:classes", "head", 422),
         ("/districts/nowhere", "records:read", "x", 404),
     ],
@@ -265,3 +270,13 @@ async def test_the_files_of_the_pages_are_few(reporting: Running) -> None:
         assert answer.headers["content-type"].startswith(kind)
     assert (await reporting.client.get("/web/../rendering.py")).status_code == 404
     assert (await reporting.client.get("/web/base.html")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("person", "is_staff_"), [("tea", True), ("head", True), ("case", True), ("mum", False), ("nobody", False)]
+)
+async def test_staff_are_those_whom_the_roster_lists_as_more_than_family(
+    reporting: Running, person: str, is_staff_: bool
+) -> None:
+    async with snapshot(reporting.database) as view:
+        assert await is_staff(view, Identity(person, "demo", frozenset({"records:read:classes"}))) is is_staff_

@@ -54,6 +54,17 @@ async def roles_towards_school(view: Snapshot, tenant: str, person: str, school:
     )
 
 
+async def roles_held(view: Snapshot, tenant: str, person: str) -> Rows:
+    """Return (role, via) by which a person stands to anyone or anything today."""
+    return await view.rows(
+        "select a.role, a.kind as via from {assignment} a where a.tenant = $1 and a.person = $2"
+        f" and {_ASSIGNED_NOW} union select s.role, 'class' from {{staff}} s where s.tenant = $1 and s.staff = $2"
+        f" and {_STAFF_NOW}",
+        tenant,
+        person,
+    )
+
+
 async def roles_around(view: Snapshot, tenant: str, learners: Sequence[str]) -> Rows:
     """Return (learner, role, via) of everybody who stands to the learners today: through a class, or assigned."""
     return await view.rows(
