@@ -160,6 +160,19 @@ async def test_watch_tells_shares_of_schools_and_leaves_out_the_few(reporting: R
     assert schools["north"]["learners"] == 30
 
 
+async def test_groups_come_as_a_table_with_a_column_for_each_figure(reporting: Running) -> None:
+    body = await district(reporting, "equity", group="language")
+    answer = await reporting.get("/v1/districts/d/equity", parameters={"group": "language", "format": "csv"})
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+
+    assert [row["label"] for row in rows] == [group["label"] for group in body["groups"]]
+    for row, group in zip(rows, body["groups"], strict=True):
+        shares = group["statuses"] or {}
+        told = shares.get("mastered") or {"share": None}
+        assert row["statuses_mastered"] == ("" if told["share"] is None else str(told["share"]))
+        assert row["on_record_low"] == ("" if group["on_record"] is None else str(group["on_record"]["low"]))
+
+
 async def test_groups_are_told_with_intervals(reporting: Running) -> None:
     body = await district(reporting, "equity", group="language")
     groups = {group["label"]: group for group in body["groups"]}

@@ -54,6 +54,7 @@ async def test_the_report_of_a_drill_equals_what_then_happens(
         for number, file in files.items()
     }  # fmt: skip
     said = attain("correct", "--source", SOURCE, "--activity", "faulty", tenant=district.tenant)
+    whole = attain("correct", "--source", SOURCE, tenant=district.tenant)
     then = datetime.datetime.now(datetime.UTC).isoformat()
     unchanged = await district.advancements()
     done = attain("correct", "--source", SOURCE, "--activity", "faulty", "--apply", tenant=district.tenant)
@@ -73,6 +74,7 @@ async def test_the_report_of_a_drill_equals_what_then_happens(
     assert {name: said[name] for name in ("pieces", "learners", "events")} == {
         name: done[name] for name in ("pieces", "learners", "events")
     }
+    assert (whole["pieces"], whole["applied"]) == (3 * learners, False)
     assert said["pieces"] == learners // 2 + 3 * learners // 10
     assert said["events"] == dict(told) == {"attain.competency.withdrawn.v1": learners * 6 // 10}
     assert done["sent"]["corrected"] + done["sent"]["accepted"] == said["pieces"]

@@ -45,7 +45,8 @@ def correct(
     apply: bool,
 ) -> None:  # fmt: skip
     """
-    Take back the evidence of an activity, an id or a time, such as a test with a wrong key, or give pieces new scores.
+    Take back evidence of a source, all or that of an activity, an id or a time, such as a test with a wrong key, or give
+    pieces new scores.
 
     Without --apply nothing changes: it says which learners, statuses, advancements and signed records would, by school.
     Doing it again changes nothing more, and what was cut off is done by doing it again.

@@ -10,7 +10,6 @@ from services.progression.handlers.correcting import forecast, forecast_of
 from services.progression.handlers.references import References
 from shared.contracts import Score
 from shared.database import Database
-from shared.errors import InvalidEvent
 from shared.events import utc
 from shared.settings import Settings
 from shared.tenant_limits import TenantLimits
@@ -49,7 +48,7 @@ class Rescored(BaseModel):
 
 class Selected(BaseModel):
     """
-    Which pieces: of a source, and of an activity, with an id (`item`), within a time, or with new `scores`; at least one.
+    Which pieces: all of a source, or of them those of an activity, with an id (`item`), within a time, or with new `scores`.
 
     Without `scores` it is asked what taking them back would do.
     """
@@ -83,8 +82,6 @@ def correcting_router(
     async def preview(body: Selected, caller: Caller) -> dict[str, Any]:
         """What correcting these pieces would do: events by type, statuses, schools (small numbers null), and the pieces."""
         caller.require("admin")
-        if not (body.activity or body.item or body.since or body.until or body.scores):
-            raise InvalidEvent("say which pieces: by activity, item, time or scores", pointer="/activity")
         since, until = (utc(moment) if moment is not None else "" for moment in (body.since, body.until))
         scores = {each.id: each.score for each in body.scores} if body.scores is not None else None
         selection = Selection(body.source, body.activity, body.item, since, until, scores)

@@ -12,6 +12,7 @@ from services.reporting.domain.given_often import GivenOften, digest
 from services.reporting.handlers.reading import Reader
 from services.reporting.handlers.sessions import Sessions
 from shared.auth import Identity
+from shared.csv_answers import Table, csv_answer
 from shared.errors import InvalidEvent
 from shared.events import Position
 from shared.web import confined, identify, wait_for
@@ -117,6 +118,15 @@ def answer(
     if _is_known(request, etag):
         return Response(status_code=304, headers=headers)
     return Response(content, headers=headers, media_type="application/json")
+
+
+def as_csv(request: Request, name: str, table: Table) -> Response:
+    """Return a table as a CSV download with an ETag, or 304 where the caller has it."""
+    answered = csv_answer(name, table)
+    answered.headers["ETag"] = etag = f'W/"{digest(bytes(answered.body))}"'
+    if _is_known(request, etag):
+        return Response(status_code=304, headers={"ETag": etag, "Cache-Control": answered.headers["Cache-Control"]})
+    return answered
 
 
 def _weighed(body: Any, volatile: Mapping[str, object]) -> bytes:

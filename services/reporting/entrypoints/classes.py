@@ -1,15 +1,17 @@
 """Routes on classes and on what waits."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 
 from services.reporting.domain.counting import ClassMastery
-from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Waited, answer, part
+from services.reporting.domain.needs import Waits
+from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Waited, answer, as_csv, part
 from services.reporting.entrypoints.examples import CLASS, NEEDS, QUEUE, QUEUES, example
 from services.reporting.handlers.classes import ClassReader
 from services.reporting.handlers.queues import QueueReader
-from shared.csv_answers import Table, csv_answer
+from shared.csv_answers import Table
 
 router = APIRouter(tags=["classes"])
 Classes = Annotated[ClassReader, part("classes")]
@@ -33,7 +35,7 @@ async def class_mastery(
     """A class: learners by competencies, and counts by status; a learner without a state counts as no_evidence."""
     found = await reads.mastery(caller, class_id)
     if format == "csv":
-        return csv_answer("class", class_table(found))
+        return as_csv(request, "class", class_table(found))
     return answer(request, found, fields=fields)
 
 
@@ -47,9 +49,18 @@ def class_table(found: ClassMastery) -> Table:
 
 
 @router.get("/v1/classes/{class_id:path}/needs", responses=example(NEEDS))
-async def class_needs(request: Request, caller: Waited, reads: Classes, class_id: str, fields: Fields = "") -> Response:
-    """Who of a class needs what today: what waits, what is next for each learner, who is ready for each competency."""
-    return answer(request, await reads.needs(caller, class_id), fields=fields)
+async def class_needs(
+    request: Request, caller: Waited, reads: Classes, class_id: str, fields: Fields = "", format: Format = "json"
+) -> Response:
+    """
+    Who of a class needs what today: what waits, what is next for each learner, who is ready for each competency.
+
+    As a table it is what waits.
+    """
+    found = await reads.needs(caller, class_id)
+    if format == "csv":
+        return as_csv(request, "needs", waits_table(found.attention))
+    return answer(request, found, fields=fields)
 
 
 @router.get("/v1/queues", responses=example(QUEUES))
@@ -77,8 +88,12 @@ async def queue(
     """
     page = await reads.entries(caller, queue, class_id=class_id, school=school, after=after, limit=limit)
     if format == "csv":
-        rows = (
-            [getattr(item, column) for column in QUEUE_COLUMNS[:-1]] + ["; ".join(item.detail)] for item in page.items
-        )
-        return csv_answer(f"queue-{queue}", (QUEUE_COLUMNS, rows))
+        return as_csv(request, f"queue-{queue}", waits_table(page.items))
     return answer(request, page, fields=fields)
+
+
+def waits_table(entries: Iterable[Waits]) -> Table:
+    """Return what waits as a table."""
+    return QUEUE_COLUMNS, (
+        [getattr(entry, column) for column in QUEUE_COLUMNS[:-1]] + ["; ".join(entry.detail)] for entry in entries
+    )

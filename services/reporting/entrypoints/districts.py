@@ -6,12 +6,13 @@ from fastapi import APIRouter, Request, Response
 from msgspec.structs import astuple
 
 from services.reporting.domain.completeness import SchoolCompleteness
-from services.reporting.domain.district import HOW_FAR
-from services.reporting.entrypoints.asking import Fields, Format, Waited, answer, part
+from services.reporting.domain.district import HOW_FAR, DistrictTesting, SchoolWatch
+from services.reporting.domain.equity import Group
+from services.reporting.entrypoints.asking import Fields, Format, Waited, answer, as_csv, part
 from services.reporting.entrypoints.examples import COMPLETENESS, EQUITY, LEVELS, TESTING, WATCH, example
+from services.reporting.entrypoints.flat import flat_table
 from services.reporting.handlers.districts import DistrictReader
 from shared.contracts import STATUSES
-from shared.csv_answers import csv_answer
 
 router = APIRouter(tags=["districts"])
 Districts = Annotated[DistrictReader, part("districts")]
@@ -35,7 +36,7 @@ async def district_mastery(
             for row in found.competencies
             for school, told in (("", row.counts), *row.schools.items())
         )
-        return csv_answer("district", (("competency", "title", "school", *STATUSES), rows))
+        return as_csv(request, "district", (("competency", "title", "school", *STATUSES), rows))
     return answer(request, found, fields=fields)
 
 
@@ -51,20 +52,30 @@ async def district_levels(
             for row in found.levels
             for school, told in (("", row.counts), *row.schools.items())
         )
-        return csv_answer("levels", (("framework", "subject", "level", "school", *HOW_FAR), rows))
+        return as_csv(request, "levels", (("framework", "subject", "level", "school", *HOW_FAR), rows))
     return answer(request, found, fields=fields, volatile={"as_of": ""})
 
 
 @router.get("/v1/districts/{district:path}/testing", responses=example(TESTING))
-async def district_testing(request: Request, caller: Waited, reads: Districts, district: str) -> Response:
+async def district_testing(
+    request: Request, caller: Waited, reads: Districts, district: str, format: Format = "json"
+) -> Response:
     """How much evidence came after mastery was confirmed, and how many pieces a confirmation takes."""
-    return answer(request, await reads.testing(caller, district), volatile={"as_of": ""})
+    found = await reads.testing(caller, district)
+    if format == "csv":
+        return as_csv(request, "testing", flat_table(DistrictTesting, [found]))
+    return answer(request, found, volatile={"as_of": ""})
 
 
 @router.get("/v1/districts/{district:path}/watch", responses=example(WATCH))
-async def district_watch(request: Request, caller: Waited, reads: Districts, district: str) -> Response:
+async def district_watch(
+    request: Request, caller: Waited, reads: Districts, district: str, format: Format = "json"
+) -> Response:
     """By school: whether evidence comes, what is set by hand, and what falls due after it was shown."""
-    return answer(request, await reads.watch(caller, district), volatile={"as_of": ""})
+    found = await reads.watch(caller, district)
+    if format == "csv":
+        return as_csv(request, "watch", flat_table(SchoolWatch, found.schools))
+    return answer(request, found, volatile={"as_of": ""})
 
 
 @router.get("/v1/districts/{district:path}/completeness", responses=example(COMPLETENESS))
@@ -74,16 +85,20 @@ async def district_completeness(
     """By school: learners with a class, with and without evidence lately; null where a number is too small to be told."""
     found = await reads.completeness(caller, district)
     if format == "csv":
-        return csv_answer("completeness", (SchoolCompleteness.__struct_fields__, map(astuple, found.schools)))
+        return as_csv(request, "completeness", (SchoolCompleteness.__struct_fields__, map(astuple, found.schools)))
     return answer(request, found, volatile={"as_of": ""})
 
 
 @router.get("/v1/districts/{district:path}/equity", responses=example(EQUITY))
 async def district_equity(
-    request: Request, caller: Waited, reads: Districts, district: str, group: str | None = None
-) -> Response:
+    request: Request, caller: Waited, reads: Districts, district: str, group: str | None = None,
+    format: Format = "json",
+) -> Response:  # fmt: skip
     """How the groups of a grouping fare: time to mastery, statuses, pieces, waits and judgements, with intervals."""
-    return answer(request, await reads.equity(caller, district, group), volatile={"as_of": ""})
+    found = await reads.equity(caller, district, group)
+    if format == "csv":
+        return as_csv(request, "equity", flat_table(Group, found.groups))
+    return answer(request, found, volatile={"as_of": ""})
 
 
 @router.get("/v1/schools/{school:path}/mastery")
@@ -97,7 +112,7 @@ async def school_mastery(
             (row.competency, row.title, *(row.counts.get(status, 0) for status in STATUSES))
             for row in found.competencies
         )
-        return csv_answer("school", (("competency", "title", *STATUSES), rows))
+        return as_csv(request, "school", (("competency", "title", *STATUSES), rows))
     return answer(request, found, fields=fields)
 
 
@@ -109,5 +124,5 @@ async def school_levels(
     found = await reads.school_levels(caller, school)
     if format == "csv":
         rows = ((row.framework, row.subject, row.level, *row.counts.values()) for row in found.levels)
-        return csv_answer("levels", (("framework", "subject", "level", *HOW_FAR), rows))
+        return as_csv(request, "levels", (("framework", "subject", "level", *HOW_FAR), rows))
     return answer(request, found, fields=fields, volatile={"as_of": ""})

@@ -5,9 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime
 
-from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Reads, Waited, answer
+from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Reads, Waited, answer, as_csv
 from services.reporting.entrypoints.examples import ACCESSES, GROWTH, PAGE_OF_EVENTS, RECORD, example
-from shared.csv_answers import csv_answer
+from services.reporting.handlers.cursors import Page
+from shared.csv_answers import Table
 
 router = APIRouter(tags=["records"])
 AsOf = Annotated[AwareDatetime | None, Query(description="an instant of the past, with its offset")]
@@ -15,6 +16,7 @@ RECORD_COLUMNS = (
     "competency", "title", "subject", "level", "status", "score", "evidence_count", "last_evidence_at", "mastered_at",
     "why",
 )  # fmt: skip
+LOOK_COLUMNS = ("id", "at", "person", "role", "view", "target")
 EVENT_COLUMNS = ("decided_at", "effective_at", "learner", "kind", "scope", "title", "reason", "id")
 
 
@@ -31,37 +33,46 @@ async def learner_record(
     record = await reads.record(caller, learner, as_of)
     if format == "csv":
         rows = ([getattr(item, column) for column in RECORD_COLUMNS] for item in record.items)
-        return csv_answer("record", (RECORD_COLUMNS, rows))
+        return as_csv(request, "record", (RECORD_COLUMNS, rows))
     return answer(request, record, fields=fields, volatile={"position": ""})
 
 
 @router.get("/v1/learners/{learner}/timeline", responses=example(PAGE_OF_EVENTS))
 async def timeline(
     request: Request, caller: Waited, reads: Reads, learner: str, after: After = "", limit: Limit = 100,
-    fields: Fields = "",
+    fields: Fields = "", format: Format = "json",
 ) -> Response:  # fmt: skip
     """What happened to a learner, the latest first."""
-    return answer(request, await reads.timeline(caller, learner, after, limit), fields=fields)
+    page = await reads.timeline(caller, learner, after, limit)
+    if format == "csv":
+        return as_csv(request, "timeline", _events(page))
+    return answer(request, page, fields=fields)
 
 
 @router.get("/v1/learners/{learner}/growth", responses=example(GROWTH))
-async def growth(request: Request, caller: Waited, reads: Reads, learner: str) -> Response:
+async def growth(request: Request, caller: Waited, reads: Reads, learner: str, format: Format = "json") -> Response:
     """How fast competencies came onto the record, against the learner's own past; a projection is for staff only."""
-    return answer(request, await reads.growth(caller, learner))
+    found = await reads.growth(caller, learner)
+    if format == "csv":
+        return as_csv(request, "growth", (("day", "on_record"), found.points))
+    return answer(request, found)
 
 
 @router.get("/v1/learners/{learner}/accesses", responses=example(ACCESSES))
 async def accesses_to(
-    request: Request, caller: Waited, reads: Reads, learner: str, after: After = "", limit: Limit = 100
-) -> Response:
+    request: Request, caller: Waited, reads: Reads, learner: str, after: After = "", limit: Limit = 100,
+    format: Format = "json",
+) -> Response:  # fmt: skip
     """Who looked at what of a learner, for the learner and the guardians; the latest first."""
-    return answer(request, await reads.accesses(caller, learner, after, limit))
+    return _looks(request, await reads.accesses(caller, learner, after, limit), format)
 
 
 @router.get("/v1/accesses", responses=example(ACCESSES))
-async def accesses(request: Request, caller: Waited, reads: Reads, after: After = "", limit: Limit = 100) -> Response:
+async def accesses(
+    request: Request, caller: Waited, reads: Reads, after: After = "", limit: Limit = 100, format: Format = "json"
+) -> Response:
     """Who looked at what in the tenant, for auditors; the latest first."""
-    return answer(request, await reads.accesses(caller, None, after, limit))
+    return _looks(request, await reads.accesses(caller, None, after, limit), format)
 
 
 @router.get("/v1/advancements", responses=example(PAGE_OF_EVENTS))
@@ -73,6 +84,17 @@ async def advancements(
     kinds = [name.strip() for name in kind.split(",") if name.strip()] or None
     page = await reads.happened(caller, class_id=class_id, kinds=kinds, after=after, limit=limit)
     if format == "csv":
-        rows = ([getattr(item, column) for column in EVENT_COLUMNS] for item in page.items)
-        return csv_answer("advancements", (EVENT_COLUMNS, rows))
+        return as_csv(request, "advancements", _events(page))
     return answer(request, page, fields=fields)
+
+
+def _events(page: Page) -> Table:
+    return EVENT_COLUMNS, ([getattr(item, column) for column in EVENT_COLUMNS] for item in page.items)
+
+
+def _looks(request: Request, page: Page, format: str) -> Response:
+    if format == "csv":
+        return as_csv(
+            request, "accesses", (LOOK_COLUMNS, ([look[name] for name in LOOK_COLUMNS] for look in page.items))
+        )
+    return answer(request, page)

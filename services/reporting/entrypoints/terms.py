@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 
 from services.reporting.domain.amended import TermClass, TermRecord, level_grid, lines_of
-from services.reporting.entrypoints.asking import Fields, Format, Waited, answer, part
+from services.reporting.entrypoints.asking import Fields, Format, Waited, answer, as_csv, part
 from services.reporting.entrypoints.classes import class_table
 from services.reporting.entrypoints.examples import TERM_CLASS, TERM_RECORD, TERMS, example
 from services.reporting.handlers.terms import TermReader
-from shared.csv_answers import Table, csv_answer
+from shared.csv_answers import Table
 
 router = APIRouter(tags=["terms"])
 Terms = Annotated[TermReader, part("terms")]
@@ -36,7 +36,7 @@ async def learner_at_the_end(
     """
     found = await reads.record(caller, term, learner)
     if format == "csv":
-        return csv_answer("term-record", record_table(found))
+        return as_csv(request, "term-record", record_table(found))
     return answer(request, found, fields=fields)
 
 
@@ -51,7 +51,7 @@ async def class_at_the_end(
     """
     found = await reads.class_(caller, term, class_id)
     if format == "csv":
-        return csv_answer("term-class", grid_table(found))
+        return as_csv(request, "term-class", grid_table(found))
     return answer(request, found, fields=fields)
 
 
