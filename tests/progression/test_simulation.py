@@ -14,9 +14,13 @@ import pytest
 from click.testing import CliRunner
 
 from deploy.local.cli import attain
-from services.progression.domain.analysis.simulation import Model, Outcome, simulate
+from services.progression.domain.analysis.noise import Differences
+from services.progression.domain.analysis.simulation import START, Model, Outcome, simulate
 from services.progression.domain.policy import Policy, policy_from, read_policy
+from services.progression.domain.policy.rule import shifted
 from services.progression.domain.policy.templates import NAMES, template
+from services.progression.domain.states import Piece
+from shared.contracts import Score
 
 LEARNERS = 10_000
 POINTS = 3.0
@@ -141,3 +145,51 @@ def test_the_command_prints_one_object_and_a_table_for_people(tmp_path):
     assert set(result["goals"]["mastered"]["all"]["false_hold"]) == {"3", "4", "5", "6", "7", "8"}
     assert "slow" in text.stdout
     assert "read directions, not decimals" in text.stdout
+
+
+WIDE = policy_from(
+    {"id": "wide", "scale": {"min": 0, "max": 10, "step": 1, "mastery": 6}, "method": {"type": "mean"}}
+).rule
+
+
+def marked(place: int, task: int, value: float) -> Piece:
+    return Piece(
+        (shifted(START, place), 1, "s", f"{place}"), f"p{place}", f"t{task}", Score(level=value), assisted=False,
+        kind="summative", assessor="teacher", judged=True,
+    )  # fmt: skip
+
+
+def history(dice: random.Random, model: Model) -> list[Piece]:
+    """Eight marks of a learner whose level rises by a tenth of a point."""
+    pieces, task, error = [], 0, 0.0
+    for place in range(8):
+        if place == 0 or dice.random() >= model.retakes:
+            task, error = place, dice.gauss(0, math.sqrt(model.task_variance))
+        mark = math.floor(5 + 0.1 * place + error + dice.gauss(0, math.sqrt(model.occasion_variance)))
+        pieces.append(marked(place, task, mark))
+    return pieces
+
+
+def test_the_noise_of_evidence_is_found_again_in_it():
+    dice, model, found = random.Random(3), Model(task_variance=0.6, occasion_variance=0.3, retakes=0.4), Differences()
+    for _ in range(3000):
+        found.add(WIDE, history(dice, model))
+    noise = found.noise()
+    own = Model().like(noise) if noise is not None else Model()
+
+    assert (own.task_variance, own.occasion_variance, own.retakes) == pytest.approx((0.6, 0.3, 0.4), abs=0.04)
+
+
+def test_little_evidence_makes_no_model_and_few_retakes_leave_the_share_of_the_task():
+    dice, few, fresh = random.Random(3), Differences(), Differences()
+    for _ in range(20):
+        few.add(WIDE, history(dice, Model()))
+    for _ in range(100):
+        fresh.add(WIDE, history(dice, Model(retakes=0.0)))
+    noise = fresh.noise()
+
+    assert few.noise() is None
+    assert noise is not None
+    assert noise.task_share is None
+    assert Model().like(noise).task_variance / noise.variance == pytest.approx(0.25 / 0.4)
+    assert Model().like(noise).retakes == 0

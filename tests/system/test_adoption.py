@@ -56,13 +56,18 @@ async def adopt(stack: Stack, district: District, policy: bytes, mode: str) -> I
     return proposal
 
 
-async def test_a_bar_that_rises_from_75_to_80_is_compared_approved_recomputed_and_undone(stack: Stack):
+async def test_a_bar_that_rises_from_75_to_80_is_compared_approved_recomputed_and_undone(
+    stack: Stack, attain: Attain, tmp_path: Path
+):
     district = await District(stack, "adopted").open()
     await district.post("progression", "/v1/policies?framework=math", bar(0.75))
     await district.send(work())
     await district.drained()
     said = await district.post("progression", "/v1/policies/compare?framework=math", bar(0.8))
     audited = (await district.get("progression", "/v1/policies/audit?framework=math"))["items"]
+    file = tmp_path / "bar.json"
+    file.write_bytes(bar(0.8))
+    tried = attain("policy", "simulate", str(file), "--learners", "100", "--own", tenant=district.tenant)
     before = await district.advancements()
     proposal = await adopt(stack, district, bar(0.8), "retroactive")
     known = {event["id"] for event in before}
@@ -78,6 +83,7 @@ async def test_a_bar_that_rises_from_75_to_80_is_compared_approved_recomputed_an
 
     assert (said["lost"], said["gained"], said["pairs"]) == (10, 0, LEARNERS)
     assert [(item["policy"], item["shown"]) for item in audited] == [("bar", LEARNERS * 3 // 4)]
+    assert tried["model_of"].startswith("the published model: too little evidence")
     assert proposal["expected"] == {"attain.competency.mastered.v1": 0, "attain.competency.withdrawn.v1": 10}
     assert kinds.count("competency.withdrawn") == 10
     assert kinds.count("recalculation.started") == kinds.count("recalculation.finished") > 1

@@ -82,6 +82,10 @@ def _audited(item: dict[str, Any]) -> str:
         lines.append(f"  {item['fragile']:.0%} of {item['shown']} on the record hang on a single piece")
     if item["over_testing_index"] is not None:
         lines.append(f"  {item['over_testing_index']:.0%} of the pieces came after what they could decide")
+    if (noise := item["noise"]) is not None:
+        lines.append(
+            f"  marks vary by {noise['variance']:.2f} squared points about the level, {noise['retakes']:.0%} are retakes"
+        )
     if item["outside"] is not None:
         lines.append(f"  {item['outside']['source']} agrees on {item['outside']['agreement']:.0%} of"
                      f" {item['outside']['pairs']} pairs (kappa {item['outside']['kappa']:.2f})")  # fmt: skip

@@ -5,34 +5,59 @@ from typing import Any
 
 import click
 
+from deploy.local.commands.adopting import TIMEOUT_S, for_framework
+from deploy.local.commands.asking import patiently, told
 from deploy.local.commands.policy import PolicyFile, policy_of
 from deploy.local.options import Context, command_options
+from services.progression.domain.analysis.noise import Noise
 from services.progression.domain.analysis.simulation import ASKED_AT, PACES, PIECES, Model, Outcome, simulate
 
 LEARNERS = 10_000
 SEED = 1
+PUBLISHED = "the published model"
 
 
 @click.command("simulate")
 @click.argument("file", type=PolicyFile)
 @click.option("--learners", type=click.IntRange(100, 1_000_000), default=LEARNERS, show_default=True)
 @click.option("--seed", type=int, default=SEED, show_default=True, help="The same seed gives the same learners.")
+@click.option(
+    "--own", is_flag=True, help="With marks and retakes as in the tenant's own evidence, where there is enough."
+)
+@for_framework
 @command_options
-def simulate_policy(context: Context, file: Path, learners: int, seed: int) -> None:
+def simulate_policy(context: Context, file: Path, learners: int, seed: int, own: bool, framework: str) -> None:
     """
-    Try a policy on simulated learners whose true level is known; needs no stack.
+    Try a policy on simulated learners whose true level is known; needs no stack but for --own.
 
     Says who is held back although the level is clearly there, who comes through although it clearly is not, and after how
     many pieces, for slow, typical and fast learners. One model: read directions, not decimals.
     """
     read = policy_of(file)
+    model, of = _own_model(context, framework) if own else (Model(), PUBLISHED)
     context.say(f"simulating {learners} learners, {PIECES} pieces each")
-    found = simulate(read.rule, learners=learners, seed=seed)
+    found = simulate(read.rule, learners=learners, seed=seed, model=model)
     result = {
-        "policy": read.id, "version": read.version, "learners": learners, "seed": seed, "model": Model()._asdict(),
+        "policy": read.id, "version": read.version, "learners": learners, "seed": seed, "model_of": of, "model": model._asdict(),
         "goals": {goal: {pace: _plain(row) for pace, row in rows.items()} for goal, rows in found.items()},
     }  # fmt: skip
-    context.emit(result, "\n".join([f"Policy {read.id}, version {read.version}", *_table(found)]))
+    context.emit(result, "\n".join([f"Policy {read.id}, version {read.version}; {of}", *_table(found)]))
+
+
+def _own_model(context: Context, framework: str) -> tuple[Model, str]:
+    """Return the model with the noise of the policy in force that has most evidence, and in words what it rests on."""
+    with context.client("progression", timeout_s=TIMEOUT_S) as client:
+        url, query = "/v1/policies/audit", {"framework": framework}
+        items = told(patiently(lambda: client.get(url, params=query))).json()["items"]
+    found = [Noise(**item["noise"]) for item in items if item["noise"] is not None]
+    if not found:
+        return Model(), f"{PUBLISHED}: too little evidence of marks on a scale for one of your own"
+    noise = max(found)
+    of_task = "" if noise.task_share is not None else ", of which the task's share as published"
+    return Model().like(noise), (
+        f"marks vary by {noise.variance:.2f} squared points{of_task}, {noise.retakes:.0%} are retakes,"
+        f" by {noise.differences:,} successive pieces"
+    )
 
 
 def _plain(outcome: Outcome) -> dict[str, Any]:

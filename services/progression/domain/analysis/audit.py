@@ -8,6 +8,7 @@ from typing import Any
 
 from services.progression.domain.analysis.classification import livingston_lewis
 from services.progression.domain.analysis.group_bias import GroupBias
+from services.progression.domain.analysis.noise import Differences
 from services.progression.domain.analysis.practice import over_testing_index
 from services.progression.domain.evidence_rules import composites, value_of
 from services.progression.domain.mastery import KeyState, replay
@@ -40,6 +41,7 @@ class Audit:
     """Of those on the record, how many a single piece less would take off."""
     pieces: int = 0
     surplus: int = 0
+    differences: Differences = dataclasses.field(default_factory=Differences)
     scale: tuple[float, float, float] | None = None
     """(lowest, cut, highest) of the policy's scale."""
 
@@ -50,6 +52,7 @@ class Audit:
         units = composites(rule, ordered)
         self._hold_against_outside(rule, everything, ordered)
         self.bias.add(competency, units, groups)
+        self.differences.add(rule, ordered)
         self.scale = (rule.bottom, rule.cut, top_of(rule))
         if len(units) >= PIECES_MIN:
             values = [unit.value.value for unit in units]
@@ -89,6 +92,7 @@ class Audit:
             "over_testing_index": round(self.surplus / self.pieces, 4) if self.pieces else None,
             "outside": self._outside(),
             "bias": self.bias.report(),
+            "noise": noise._asdict() if (noise := self.differences.noise()) is not None else None,
         }
 
     def _outside(self) -> dict[str, Any] | None:

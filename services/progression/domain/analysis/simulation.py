@@ -18,6 +18,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from services.progression.domain.analysis.noise import Noise, point_of
 from services.progression.domain.mastery import add, replay, stands_alone
 from services.progression.domain.policy.rule import Rule, shifted
 from services.progression.domain.probing import top_of
@@ -56,10 +57,21 @@ class Model(NamedTuple):
     teacher_habit: float = 0.5
     """Share of the variance of a teacher's error that stays the same for a learner."""
 
+    def like(self, noise: Noise) -> "Model":
+        """Return the same with the marks and retakes of a district's own evidence."""
+        share = noise.task_share
+        task = noise.variance * (self.task_variance / self.noise if share is None else share)
+        return self._replace(task_variance=task, occasion_variance=noise.variance - task, retakes=noise.retakes)
+
+    @property
+    def noise(self) -> float:
+        """The variance of a mark about the level."""
+        return self.task_variance + self.occasion_variance
+
     @property
     def clear(self) -> float:
         """The level from which a learner is a clear master."""
-        return Z_CLEAR * math.sqrt(self.task_variance + self.occasion_variance)
+        return Z_CLEAR * math.sqrt(self.noise)
 
 
 class Outcome(NamedTuple):
@@ -138,9 +150,7 @@ def _mark(rule: Rule, points: int) -> Score:
     scale = rule.policy.scale
     if scale is None:
         return Score(raw=1.0 if points >= 0 else 0.0, max=1.0)
-    width = scale.max - scale.min
-    point = 1.0 if 3 <= width <= 10 else width / 5
-    value = rule.cut + point * max(-2, min(1, points))
+    value = rule.cut + point_of(scale) * max(-2, min(1, points))
     return Score(level=max(rule.bottom, min(top_of(rule), value)))
 
 
