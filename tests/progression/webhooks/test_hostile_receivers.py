@@ -41,16 +41,19 @@ async def test_through_every_kind_of_trouble_nothing_is_lost_and_each_learners_e
         hostile.redirect_to = trap.url
         await outlet.tell(LEARNERS, 5)
         await outlet.subscribe(hostile.url)
-        await outlet.subscribe(healthy.url)
+        well = await outlet.subscribe(healthy.url)
         expected = await outlet.positions()
         async with outlet.dispatching():
             await until(whole(healthy, expected), within_s=15)
             troubled = sum(len(positions) for positions in hostile.by_learner().values())
             await until(whole(hostile, expected), within_s=100)
+        attempts = await outlet.webhooks.deliveries(TENANT, well.id, None, 1000)
 
     assert hostile.by_learner() == healthy.by_learner() == expected
     assert troubled < sum(map(len, expected.values()))
-    assert len(hostile.seen) > len(healthy.seen) == sum(map(len, expected.values()))
+    # A machine that stops for half a second makes even a healthy receiver late: what is sent again, the log gives a reason for.
+    assert len(hostile.seen) > len(attempts) >= len(healthy.seen)
+    assert sum(line["outcome"] == "taken" for line in attempts) == sum(map(len, expected.values()))
     assert trap.seen == []
 
 
