@@ -25,7 +25,7 @@ from shared.handling import Handler, Inbox, InboxEntry, Settle, ShardBatch, Writ
 from shared.observability import metrics
 from shared.ownership import accept_generation, define_tables
 from shared.settings import Settings
-from shared.tasks import raise_if_cancelled, run_together
+from shared.tasks import Pulse, raise_if_cancelled, run_together
 
 __all__ = [
     "Handler",
@@ -63,8 +63,14 @@ class ShardConsumer(ShardFolder):
         self._feed = feed
         self._inbox = inbox
         self._behind = asyncio.Event()
-        self.ticked_at = time.monotonic()
-        """When the loop last went round, on this process's clock; a dependency that is away does not stop it."""
+        self.polling = Pulse()
+        """Beats at every poll; the transport gives it its beats."""
+        self._ticking, self._watching = Pulse(), Pulse()
+
+    @property
+    def pulses(self) -> tuple[Pulse, ...]:
+        """The loops that must go round; a dependency that is away does not stop them."""
+        return self.polling, self._ticking, self._watching
 
     async def on_records(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
         """Fold what a poll brought. Never raises: what cannot be folded now comes again."""
@@ -80,6 +86,7 @@ class ShardConsumer(ShardFolder):
     async def _tick(self) -> None:
         while True:
             raise_if_cancelled()
+            self._ticking.beat()
             pause_s = self._settings.inbox_poll_ms / 1000
             if self._has_own_work:
                 pause_s = min(pause_s, max(0.0, self._own_work_at - time.monotonic()))
@@ -90,7 +97,6 @@ class ShardConsumer(ShardFolder):
                 await asyncio.sleep(RETRY_S)
 
     async def _tick_once(self) -> None:
-        self.ticked_at = time.monotonic()
         await self._claim(list(self._may_claim))
         now = time.monotonic()
         for shard, owned in self._owned.items():
@@ -102,7 +108,16 @@ class ShardConsumer(ShardFolder):
             await self._fold_inbox(self._inbox)
         if self._commit is not None and self._commit.done():
             await self._settle()
-        standing = sum(owned.waits_until > 0.0 or owned.missing_to > owned.pos for owned in self._owned.values())
+        self._measure(now)
+
+    def _measure(self, now: float) -> None:
+        standing, hole_s = 0, 0.0
+        for owned in self._owned.values():
+            missing = owned.missing_to > owned.pos
+            owned.missing_since = (owned.missing_since or now) if missing else 0.0
+            hole_s = max(hole_s, now - owned.missing_since if missing else 0.0)
+            standing += missing or owned.waits_until > 0.0
+        metrics.hole_seconds.labels(consumer=self.name).set(hole_s)
         metrics.shards_owned.labels(consumer=self.name).set(len(self._owned))
         metrics.shards_waiting.labels(consumer=self.name).set(standing)
 
@@ -179,6 +194,7 @@ class ShardConsumer(ShardFolder):
         heads_due = offsets_due = 0.0
         while True:
             raise_if_cancelled()
+            self._watching.beat()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(RETRY_S, self._settings.head_check_s)):
                     await self._behind.wait()

@@ -71,4 +71,5 @@ def _note(scope: Scope, status: int, seconds: float) -> None:
     matched: Any = scope.get("route")
     route = getattr(matched, "path", "unmatched")
     metrics.requests.labels(method=scope["method"], route=route, status=str(status)).inc()
-    metrics.request_seconds.labels(route=route).observe(seconds)
+    if b"wait=" not in scope["query_string"]:
+        metrics.request_seconds.labels(route=route).observe(seconds)

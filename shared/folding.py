@@ -51,6 +51,8 @@ class Owned:
     heard_at: float
     missing_to: int = 0
     """Positions up to here exist, and Kafka has not brought them: they come from the feed."""
+    missing_since: float = 0.0
+    """When a turn of the loop first saw that; 0 where nothing is missing."""
     waits_until: float = 0.0
     """Nothing is folded before: it could not be folded, or goes on in a generation that is not accepted yet."""
 
@@ -63,7 +65,6 @@ class ShardFolder(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self.log_name = log_name
         self.topic = f"attain.{log_name}{settings.topic_suffix}"
         self.kafka: Callable[[], AIOKafkaConsumer | None] = lambda: None
-        self.last_progress = time.monotonic()
         self._database = database
         self._handler = handler
         self._settings = settings
@@ -195,7 +196,6 @@ class ShardFolder(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         reach("consumer.committed")
         self._handler.committed()
         folding.done()
-        self.last_progress = time.monotonic()
         metrics.commit_seconds.labels(consumer=self.name).observe(time.perf_counter() - started)
         metrics.folded.labels(consumer=self.name).inc(sum(move.new - move.old for move in moves))
 

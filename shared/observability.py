@@ -24,11 +24,19 @@ class metrics:
         "attain_http_requests_total", "Requests answered, by route and status", ["method", "route", "status"]
     )
     request_seconds = Histogram(
-        "attain_http_request_seconds", "From a request to the first byte of its answer", ["route"], buckets=_SECONDS
+        "attain_http_request_seconds",
+        "To the first byte of an answer; without those who ask to wait for a position",
+        ["route"],
+        buckets=_SECONDS,
     )
     received = Counter("attain_evidence_received_total", "Items by outcome", ["way", "status"])
     quarantined = Counter(
         "attain_evidence_quarantined_total", "Records kept aside because they cannot be used", ["reason"]
+    )
+    parked = Gauge(
+        "attain_evidence_parked",
+        "Pieces that wait for a competency or an entry of the map, up to 100,000",
+        ["waits_for"],
     )
     sources_stopped = Counter(
         "attain_sources_stopped_total", "Times a source was stopped because it sent mostly bad items"
@@ -42,6 +50,9 @@ class metrics:
     )
     commit_seconds = Histogram("attain_consumer_commit_seconds", "Committing a batch", ["consumer"], buckets=_SECONDS)
     holes = Counter("attain_consumer_holes_total", "Missing positions fetched from the feed", ["consumer"])
+    hole_seconds = Gauge(
+        "attain_consumer_hole_seconds", "For how long the oldest missing position has been waited for", ["consumer"]
+    )
     shards_owned = Gauge("attain_consumer_shards_owned", "Shards that this process folds", ["consumer"])
     shards_waiting = Gauge(
         "attain_consumer_shards_waiting",
@@ -57,6 +68,12 @@ class metrics:
         "attain_stage_behind_events", "Events a stage has left to do, asked at each scrape", ["stage"]
     )
     behind_seconds = Gauge("attain_stage_behind_seconds", "For how long the oldest of them waits", ["stage"])
+    shard_behind_events = Gauge(
+        "attain_shard_behind_events", "The same of a shard, for as long as it is behind", ["stage", "shard"]
+    )
+    shard_behind_seconds = Gauge(
+        "attain_shard_behind_seconds", "For how long the shard's oldest event waits", ["stage", "shard"]
+    )
     lag_unknown = Gauge("attain_lag_unknown", "1 where the last scrape could not see how far the stages are")
     blocked = Gauge("attain_blocked_learners", "Learners whose events cannot be folded")
     clock_doubted = Gauge("attain_clock_doubted", "1 while the clock cannot be believed and nothing is dated by it")

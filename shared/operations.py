@@ -1,7 +1,7 @@
 """What operators and their tools ask every service: health, metrics, and how far its stages are behind."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -9,6 +9,7 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from shared.errors import AttainError
+from shared.lag import Stage, told
 from shared.observability import metrics as measured
 from shared.tenancy import bound_to
 from shared.web import Caller
@@ -22,7 +23,7 @@ def operations_router(
     *,
     ready: Callable[[], Awaitable[bool]],
     alive: Callable[[], bool],
-    lag: Callable[[], Awaitable[list[dict[str, Any]]]],
+    lag: Callable[[], Awaitable[Sequence[Stage]]],
 ) -> APIRouter:
     """Return health, metrics and lag; `alive` is progress of the consumers, not a ping."""
     router = APIRouter(tags=["operations"])
@@ -43,16 +44,16 @@ def operations_router(
 
     @router.get("/v1/lag")
     async def stages(caller: Caller) -> dict[str, Any]:
-        """How far each stage of this service is behind, in events and seconds."""
+        """How far each stage of this service is behind, in events and seconds, and which of its shards."""
         caller.require("service", "admin")
         # Of all tenants: stages are not any tenant's.
         with bound_to(None):
-            return {"stages": await lag()}
+            return {"stages": told(await lag())}
 
     return router
 
 
-async def _measure(lag: Callable[[], Awaitable[list[dict[str, Any]]]]) -> None:
+async def _measure(lag: Callable[[], Awaitable[Sequence[Stage]]]) -> None:
     """Take what is measured at a scrape only: lag, and how late the event loop is."""
     loop = asyncio.get_running_loop()
     due = loop.time() + LOOP_PROBE_S
@@ -64,8 +65,14 @@ async def _measure(lag: Callable[[], Awaitable[list[dict[str, Any]]]]) -> None:
     except (AttainError, TimeoutError, OSError):
         measured.lag_unknown.set(1)
         return
-    known = [stage for stage in stages if stage["behind_events"] is not None]
-    for stage in known:
-        measured.behind_events.labels(stage=stage["name"]).set(stage["behind_events"])
-        measured.behind_seconds.labels(stage=stage["name"]).set(stage["behind_seconds"] or 0.0)
-    measured.lag_unknown.set(0 if len(known) == len(stages) else 1)
+    measured.lag_unknown.set(any(stage.behind_events is None for stage in stages))
+    measured.shard_behind_events.clear()
+    measured.shard_behind_seconds.clear()
+    for stage in stages:
+        if stage.behind_events is not None:
+            measured.behind_events.labels(stage=stage.name).set(stage.behind_events)
+            measured.behind_seconds.labels(stage=stage.name).set(stage.behind_seconds or 0.0)
+        for shard in stage.shards:
+            place = {"stage": stage.name, "shard": shard.shard}
+            measured.shard_behind_events.labels(**place).set(shard.behind_events)
+            measured.shard_behind_seconds.labels(**place).set(shard.behind_seconds or 0.0)

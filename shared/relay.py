@@ -26,7 +26,7 @@ from shared.handed_over import HandedOver
 from shared.kafka_security import client_options
 from shared.observability import metrics
 from shared.settings import Settings
-from shared.tasks import raise_if_cancelled, run_together
+from shared.tasks import Pulse, raise_if_cancelled, run_together
 
 log = logging.getLogger(__name__)
 BATCH_BYTES = 512 * 1024
@@ -57,6 +57,8 @@ class Relay:
         self._stored: dict[Place, int] = {}
         self._generations: dict[Place, int] = {}
         self._handed = HandedOver()
+        self.pulses = self._sending, self._keeping = Pulse(), Pulse()
+        """The loops that must go round; a dependency that is away does not stop them."""
         self._look = True
         """The logs may hold rows that were not handed over."""
 
@@ -76,6 +78,8 @@ class Relay:
         """Relay until cancelled; any failure drops the producer and the locks and starts over from the cursors."""
         while True:
             raise_if_cancelled()
+            self._sending.beat()
+            self._keeping.beat()
             try:
                 # The connection that holds the locks is the last to go: what is in flight is sent under them.
                 async with self._database.session() as locks, self._producer() as producer:
@@ -92,6 +96,7 @@ class Relay:
         check_at = loop.time() + self._settings.tail_check_s
         while True:
             raise_if_cancelled()
+            self._keeping.beat()
             if locks.is_closed():
                 raise Unavailable("the connection that holds the locks is lost")
             due = loop.time() >= check_at
@@ -160,6 +165,7 @@ class Relay:
         store_at = 0.0
         while True:
             raise_if_cancelled()
+            self._sending.beat()
             self._awake.clear()
             sent = await self._round(producer)
             if loop.time() >= store_at or not sent:

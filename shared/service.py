@@ -8,8 +8,7 @@ import os
 import signal
 import sys
 import threading
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from types import FrameType
 from typing import Any, TypeAlias
 
@@ -20,9 +19,10 @@ from faststream.kafka import KafkaBroker
 
 from shared import tracing
 from shared.auth import Authenticator
-from shared.consumer import ShardConsumer
+from shared.database import STATEMENT_TIMEOUT_S
 from shared.observability import configure_logging, log_failure
 from shared.settings import Settings
+from shared.tasks import Pulse
 from shared.web import make_app
 
 log = logging.getLogger(__name__)
@@ -32,8 +32,8 @@ STOP_S_MAX = 25
 STARTUP_FAILED = 3
 BROKER_RETRY_S = 1.0
 BROKER_RETRY_S_MAX = 10.0
-LIVE_S = 60.0
-"""Longer than any statement or request to a dependency may take: those that are away must not look like a stuck loop."""
+LIVE_S = 1.0 * STATEMENT_TIMEOUT_S
+"""A statement may take so long and fail; only who looks several times in a minute and sees no turn knows of a stuck loop."""
 
 Compose: TypeAlias = Callable[[FastAPI, Settings, contextlib.AsyncExitStack], Awaitable[None]]
 
@@ -54,10 +54,9 @@ class Tasks:
         """Tell whether all tasks run."""
         return all(not task.done() for task in self._tasks)
 
-    def progress(self, consumers: Sequence[ShardConsumer]) -> bool:
-        """Tell whether all tasks run and the loop of every consumer went round lately; what to restart where not."""
-        now = time.monotonic()
-        return self.alive() and all(now - consumer.ticked_at < LIVE_S for consumer in consumers)
+    def progress(self, pulses: Iterable[Pulse]) -> bool:
+        """Tell whether all tasks run and none of the loops is stuck; what to restart where not."""
+        return self.alive() and not any(pulse.is_stuck(LIVE_S) for pulse in pulses)
 
     async def stop(self) -> None:
         """Cancel the tasks and wait for them."""

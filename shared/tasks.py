@@ -1,8 +1,28 @@
 """Endless work that ends when it is told to."""
 
 import asyncio
+import time
 from collections.abc import Coroutine
 from typing import Any
+
+
+class Pulse:
+    """The sign that a loop goes round: `beat` once a turn, `rest` before it waits for work for as long as that takes."""
+
+    def __init__(self) -> None:
+        self._beaten_at: float | None = None
+
+    def beat(self) -> None:
+        """Begin a turn."""
+        self._beaten_at = time.monotonic()
+
+    def rest(self) -> None:
+        """Wait from now on, without being taken for stuck."""
+        self._beaten_at = None
+
+    def is_stuck(self, after_s: float) -> bool:
+        """Tell whether the turn that was begun last takes longer than that."""
+        return self._beaten_at is not None and time.monotonic() - self._beaten_at > after_s
 
 
 async def run_together(*endless: Coroutine[Any, Any, None]) -> None:

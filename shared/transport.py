@@ -17,6 +17,7 @@ from faststream.kafka.subscriber.usecase import BatchSubscriber
 from shared.consumer import ShardConsumer
 from shared.kafka_security import security
 from shared.settings import Settings
+from shared.tasks import Pulse
 
 BATCH_STOP_S = 8
 FETCH_WAIT_MS = 25
@@ -66,12 +67,14 @@ def subscribe(
     on_records: OnRecords,
     settings: Settings,
     *,
+    pulse: Pulse,
     listener: ConsumerRebalanceListener | None = None,
     description: str = "",
     pace: Pace | None = None,
 ) -> BatchSubscriber:
     """
     Hand the raw records of every poll of a topic to `on_records`, which must not raise; as soon as they come without a `pace`.
+    `pulse` beats at every poll.
 
     Offsets are never acknowledged here: who handles the records knows when they are durable.
     """
@@ -98,7 +101,7 @@ def subscribe(
     )
 
     # FastStream's own poll sleeps once more after an empty one: up to twice the wait on every hop.
-    subscriber.get_msg = _Poll(settings, pace.gap_ms)  # type: ignore[method-assign]
+    subscriber.get_msg = _Poll(settings, pace.gap_ms, pulse)  # type: ignore[method-assign]
 
     @subscriber
     async def handle(message: InjectedMessage) -> None:
@@ -112,7 +115,7 @@ def subscribe_consumer(
 ) -> None:
     """Feed a shard consumer from its topic, in a group of its own name."""
     subscriber = subscribe(
-        broker, consumer.topic, consumer.name, consumer.on_records, settings,
+        broker, consumer.topic, consumer.name, consumer.on_records, settings, pulse=consumer.polling,
         listener=consumer, description=f"{consumer.name} folds the log {consumer.log_name}", pace=pace,
     )  # fmt: skip
     consumer.kafka = lambda: subscriber.consumer
@@ -126,13 +129,15 @@ class _Poll:
     without a gap a few hundred events a second would keep two cores busy with batches of two or three.
     """
 
-    def __init__(self, settings: Settings, gap_ms: int) -> None:
+    def __init__(self, settings: Settings, gap_ms: int, pulse: Pulse) -> None:
+        self._pulse = pulse
         self._wait_ms = settings.batch_wait_ms
         self._records_max = settings.batch_records
         self._gap_s = gap_ms / 1000
         self._next_at = 0.0
 
     async def __call__(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord[bytes, bytes], ...]:
+        self._pulse.beat()
         early = self._next_at - time.monotonic()
         if early > 0:
             await asyncio.sleep(early)

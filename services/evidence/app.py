@@ -95,7 +95,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     curriculum = ShardConsumer("evidence.curriculum", CURRICULUM.log, database, handler, feed, config)
     await curriculum.prepare()
     subscribe_consumer(broker, curriculum, config, LEISURELY)
-    tasks = Tasks()
+    tasks, pulses = Tasks(), [writer.pulse, *relay.pulses, *submitted.pulses, *curriculum.pulses]
     tally = Tally(EVIDENCE.log)
     checks = IntakeChecks(database, evidence, tally, writer.counts)
     reconciler = Reconciler({"received": checks.received, "logged": checks.logged}, config.reconcile_s)
@@ -122,7 +122,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         rollover_router(Rollovers(database, roster)),
         feed_router(database, logs, config),
         asyncapi_router("evidence", broker, logs, config.topic_suffix),
-        operations_router(ready=clock.ready, alive=lambda: tasks.progress([curriculum]), lag=lag),
+        operations_router(ready=clock.ready, alive=lambda: tasks.progress(pulses), lag=lag),
         reconciliation_router(reconciler, database, [tally]),
     ):
         app.include_router(router)

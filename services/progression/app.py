@@ -1,7 +1,7 @@
 """Composes progression and runs it: `python -m services.progression.app`."""
 
 import contextlib
-from typing import Any
+import functools
 
 from fastapi import FastAPI
 
@@ -26,20 +26,19 @@ from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.delivering import Dispatcher
 from services.progression.handlers.fold import MasteryFold
 from services.progression.handlers.judgements import Judgements
+from services.progression.handlers.lag import progression_lag
 from services.progression.handlers.logs import CONSUMER, DecisionInbox, Logs
 from services.progression.handlers.posting import Poster
 from services.progression.handlers.reconciling import FoldChecks, StateSamples
 from services.progression.handlers.references import References
 from services.progression.handlers.shadowing import Shadows
 from services.progression.handlers.webhooks import Webhooks
-from services.progression.tables import published, rulebook
 from shared.asyncapi import asyncapi_router
 from shared.clock import Clock
 from shared.consumer import ShardConsumer
 from shared.database import Database
 from shared.feed import FeedClient
 from shared.feed_routes import feed_router
-from shared.lag import relay_lag, shard_lag
 from shared.operations import operations_router
 from shared.reconciliation import Reconciler, reconciliation_router
 from shared.relay import Relay
@@ -70,25 +69,14 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     subscribe_consumer(broker, consumer, config)
     tasks = Tasks()
 
-    async def lag() -> list[dict[str, Any]]:
-        async with database.connection() as connection:
-            inbox = {shard: head.pos for shard, head in (await logs.decisions.heads(connection)).items()}
-            folded = await published.folded_positions(connection, CONSUMER)
-            waiting = sum(max(0, inbox[shard] - folded[shard][2]) for shard in inbox)
-            sweeping = await rulebook.count_unswept(connection)
-            return [
-                await shard_lag(connection, consumer, feed),
-                {"name": "decisions", "behind_events": waiting + sweeping, "behind_seconds": 0.0},
-                await relay_lag(connection, "progression-relay", [log.name for log in logs.relayed()]),
-            ]
-
+    lag = functools.partial(progression_lag, database, logs, consumer, feed)
     checks = FoldChecks(database, logs, feed)
     reconciler = Reconciler({"folded": checks.folded, "sampled": StateSamples(database).sampled}, config.reconcile_s)
     decisions = Decisions(database, logs, config)
     judgements = Judgements(database, logs, config, clock)
     limits = limit_tenants(app, database, config, "small_number")
     for router in (
-        operations_router(ready=clock.ready, alive=lambda: tasks.progress([consumer]), lag=lag),
+        operations_router(ready=clock.ready, alive=lambda: tasks.progress([*consumer.pulses, *relay.pulses]), lag=lag),
         feed_router(database, logs.relayed(), config),
         asyncapi_router("progression", broker, logs.relayed(), config.topic_suffix),
         operating_router(decisions, database, config),

@@ -63,7 +63,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     lag = functools.partial(reporting_lag, database, feeds)
     for router in (
         *ROUTERS,
-        operations_router(ready=database.answers, alive=lambda: tasks.progress(consumers.running), lag=lag),
+        operations_router(ready=database.answers, alive=lambda: tasks.progress(consumers.pulses()), lag=lag),
         reconciliation_router(reconciler, database, []),
         asyncapi_router("reporting", broker, [], config.topic_suffix),
     ):

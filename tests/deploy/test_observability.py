@@ -12,7 +12,10 @@ import pytest
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
+from services.progression.handlers.logs import CONSUMER
+from services.reporting.handlers.lag import STAGES
 from shared.observability import metrics, registry_table
+from tests.system.isolation.routes import CASES
 
 TREE = Path(__file__).parents[2]
 OBSERVABILITY = TREE / "deploy" / "observability"
@@ -65,6 +68,32 @@ def test_every_metric_that_is_read_is_in_the_registry() -> None:
 
     assert unknown == []
     assert read <= recorded
+
+
+def test_the_objectives_see_every_route_that_takes_evidence_in_and_every_page() -> None:
+    """What learning systems send to lies where a standard has it, or is ours; what people open is a page or its API."""
+    selectors = {rule["record"]: re.findall(r'(\w+)=~"([^"]+)"', rule["expr"]) for rule in _rules() if "record" in rule}
+    intake, page = (dict(selectors[f"attain:{name}"]) for name in ("intake_errors:ratio5m", "page_p99:seconds"))
+    evidence = [(one.method, one.path) for one in CASES.values() if one.service == "evidence"]
+    shown = {one.path for one in CASES.values() if one.service == "reporting" and one.method == "GET"}
+    pages = {path for path in shown if not path.startswith(("/v1/", "/live", "/sign-in"))}
+
+    assert {one for one in evidence if all(map(re.fullmatch, (intake["method"], intake["route"]), one))} == {
+        ("POST", "/v1/evidence"), ("POST", "/v1/intake/{form}"),
+        *((method, path) for method, path in evidence if method in ("POST", "PUT") and not path.startswith("/v1/")),
+    }  # fmt: skip
+    assert pages <= (seen := {path for path in shown if re.fullmatch(page["route"], path)})
+    assert {
+        "/v1/learners/{learner}/record",
+        "/v1/classes/{class_id}/mastery",
+        "/v1/districts/{district}/mastery",
+    } <= seen
+
+
+def test_a_record_is_behind_by_the_two_folds_before_it() -> None:
+    (rule,) = [rule for rule in _rules() if rule.get("record") == "attain:record_behind:seconds"]
+
+    assert set(re.findall(r'stage=~"([^"]+)"', rule["expr"])[0].split("|")) == {CONSUMER, STAGES["mastery"]}
 
 
 def test_every_metric_is_read_by_somebody() -> None:

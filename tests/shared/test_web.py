@@ -8,9 +8,11 @@ import httpx
 import pytest
 import pytest_asyncio
 from fastapi import FastAPI, Query, Request, Response
+from prometheus_client import REGISTRY
 
 from shared.auth import Authenticator, issue_token
 from shared.errors import Conflict, Forbidden, Gone, InvalidEvent, NotFound, Refused, TooLarge, Unavailable
+from shared.lag import ShardLag, Stage
 from shared.operations import operations_router
 from shared.settings import Settings
 from shared.web import Caller, make_app, read_body, wait_for
@@ -67,8 +69,8 @@ async def client(small: Settings) -> AsyncIterator[httpx.AsyncClient]:
     async def ready() -> bool:
         return False
 
-    async def lag() -> list[dict[str, object]]:
-        return [{"name": "x", "behind_events": 0, "behind_seconds": 0.0}]
+    async def lag() -> list[Stage]:
+        return [Stage.of_shards("x", [ShardLag(3, 7, 1.5)])]
 
     app.include_router(operations_router(ready=ready, alive=lambda: True, lag=lag))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -192,23 +194,34 @@ async def test_health_tells_apart_alive_and_ready(client: httpx.AsyncClient) -> 
 
 async def test_lag_is_for_operators(client: httpx.AsyncClient) -> None:
     assert (await client.get("/v1/lag", headers=token("records:read"))).status_code == 403
-    assert (await client.get("/v1/lag", headers=token("admin"))).json()["stages"][0]["name"] == "x"
+    assert (await client.get("/v1/lag", headers=token("admin"))).json() == {
+        "stages": [
+            {
+                "name": "x",
+                "behind_events": 7,
+                "behind_seconds": 1.5,
+                "shards": [{"shard": 3, "behind_events": 7, "behind_seconds": 1.5}],
+            }
+        ]
+    }
 
 
 async def test_scrape_shows_how_far_the_stages_are(client: httpx.AsyncClient) -> None:
     shown = (await client.get("/metrics")).text
 
-    assert 'attain_stage_behind_events{stage="x"} 0.0' in shown
+    assert 'attain_stage_behind_events{stage="x"} 7.0' in shown
+    assert 'attain_stage_behind_seconds{stage="x"} 1.5' in shown
+    assert 'attain_shard_behind_seconds{shard="3",stage="x"} 1.5' in shown
     assert "attain_lag_unknown 0.0" in shown
     assert re.search(r"^attain_event_loop_delay_seconds \d", shown, re.MULTILINE)
 
 
 @pytest.mark.parametrize("unknown", [Unavailable("the producer is away"), None])
 async def test_scrape_answers_where_lag_cannot_be_seen(unknown: Exception | None) -> None:
-    async def lag() -> list[dict[str, object]]:
+    async def lag() -> list[Stage]:
         if unknown is not None:
             raise unknown
-        return [{"name": "evidence-intake", "behind_events": None, "behind_seconds": None}]
+        return [Stage("intake", None, None)]
 
     async def ready() -> bool:
         return True
@@ -234,6 +247,18 @@ async def test_requests_are_counted_by_route_and_never_by_path(client: httpx.Asy
     assert 'attain_http_request_seconds_count{route="/number"}' in shown
     assert "Ada" not in shown
     assert 'route="/metrics"' not in shown
+
+
+async def test_how_long_answers_take_is_not_told_by_those_who_ask_to_wait(client: httpx.AsyncClient) -> None:
+    def answered() -> float | None:
+        return REGISTRY.get_sample_value("attain_http_request_seconds_count", {"route": "/number"})
+
+    await client.get("/number?n=1")
+    before = answered()
+    await client.get("/number?n=1&wait=evidence.1.0.7")
+
+    assert before
+    assert answered() == before
 
 
 async def test_every_answer_has_safe_headers(client: httpx.AsyncClient) -> None:

@@ -8,7 +8,6 @@ goes back to where the poll began. What is delivered twice is a duplicate by its
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -23,8 +22,10 @@ from services.evidence.handlers.quarantine import Quarantine
 from shared.auth import TENANT
 from shared.crash_points import reach
 from shared.errors import Unavailable
+from shared.lag import SeenBehind, ShardLag, Stage
 from shared.observability import metrics
 from shared.settings import Settings
+from shared.tasks import Pulse
 from shared.topics import SUBMITTED
 from shared.transport import subscribe
 
@@ -47,7 +48,8 @@ class SubmittedEvidence:
         self._topic = SUBMITTED.name(settings.topic_suffix)
         self._subscribers: list[BatchSubscriber] = []
         self._handled_time_ms = 0
-        self.last_progress = time.monotonic()
+        self._behind_since = SeenBehind()
+        self.pulses: list[Pulse] = []
 
     def subscribe(self, broker: KafkaBroker) -> None:
         """Add the consumers of this process to the group."""
@@ -58,24 +60,34 @@ class SubmittedEvidence:
             async def on_records(records: Sequence[Record], place: int = place) -> None:
                 await self._on_records(records, self._subscribers[place])
 
+            self.pulses.append(pulse := Pulse())
             self._subscribers.append(
-                subscribe(broker, self._topic, GROUP, on_records, own, description="native evidence, header tenant")
+                subscribe(
+                    broker,
+                    self._topic,
+                    GROUP,
+                    on_records,
+                    own,
+                    pulse=pulse,
+                    description="native evidence, header tenant",
+                )
             )
 
-    async def lag(self) -> tuple[int | None, float | None]:
-        """Return how many records wait, over all partitions and replicas, and for how long at most."""
+    async def lag(self) -> Stage:
+        """Return the stage intake: how many records wait, over all partitions and replicas, and for how long at most."""
         consumer = next((s.consumer for s in self._subscribers if s.consumer is not None), None)
         if consumer is None:
-            return None, None
+            return Stage("intake", None, None)
         partitions = [TopicPartition(self._topic, shard) for shard in range(self._settings.shards)]
         ends, begins = await consumer.end_offsets(partitions), await consumer.beginning_offsets(partitions)
-        behind = 0
+        behind = {}
         for partition in partitions:
-            committed = await consumer.committed(partition)
-            behind += max(0, ends[partition] - max(committed or 0, begins[partition]))
-        if behind == 0:
-            return 0, 0.0
-        return behind, max(0.0, time.time() - self._handled_time_ms / 1000) if self._handled_time_ms else None
+            begin = max(await consumer.committed(partition) or 0, begins[partition])
+            if ends[partition] > begin:
+                behind[partition.partition] = ends[partition] - begin
+        # What waits is younger than what was handled last, and than the time when nothing waited.
+        seconds = self._behind_since.seconds(len(behind), self._handled_time_ms / 1000)
+        return Stage.of_shards("intake", [ShardLag(shard, events, seconds) for shard, events in behind.items()])
 
     async def _on_records(self, records: Sequence[Record], subscriber: BatchSubscriber) -> None:
         """Never raises: what could not be stored is polled again."""
@@ -92,7 +104,6 @@ class SubmittedEvidence:
             _seek_back(consumer, records)
             await asyncio.sleep(RETRY_S)
             return
-        self.last_progress = time.monotonic()
         self._handled_time_ms = max(self._handled_time_ms, *(record.timestamp for record in records))
         offsets = {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
         with contextlib.suppress(Exception):

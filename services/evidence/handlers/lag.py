@@ -2,18 +2,22 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
+import msgspec
 from aiokafka.errors import KafkaError
 
 from services.evidence.handlers.parked import Releaser
+from services.evidence.tables import quarantine
 from shared.consumer import ShardConsumer
 from shared.database import Database
 from shared.errors import Unavailable
 from shared.feed import FeedClient
-from shared.lag import relay_lag, shard_lag
+from shared.lag import Stage, consumer_lag, relay_lag
+from shared.observability import metrics
 
 KAFKA_ANSWER_S_MAX = 5.0
+PARKED_MAX = 100_000
+"""Up to which parked pieces are counted at each look."""
 
 
 async def evidence_lag(
@@ -22,24 +26,25 @@ async def evidence_lag(
     curriculum: ShardConsumer,
     feed: FeedClient,
     releaser: Releaser,
-    intake: Callable[[], Awaitable[tuple[int | None, float | None]]],
-) -> list[dict[str, Any]]:
+    intake: Callable[[], Awaitable[Stage]],
+) -> list[Stage]:
     """Return the stages intake, evidence-relay, evidence-curriculum, and what is to be parked no longer."""
     try:
-        waiting, waiting_s = await asyncio.wait_for(intake(), KAFKA_ANSWER_S_MAX)
+        waiting = await asyncio.wait_for(intake(), KAFKA_ANSWER_S_MAX)
     except (KafkaError, TimeoutError):
-        waiting, waiting_s = None, None
-    unfolded, unfolded_s = None, None
+        waiting = Stage("intake", None, None)
     async with database.connection() as connection:
         relay = await relay_lag(connection, "evidence-relay", logs)
         try:
-            folding = await shard_lag(connection, curriculum, feed)
-            unfolded, unfolded_s = folding["behind_events"], folding["behind_seconds"]
+            folding = await consumer_lag(connection, curriculum, feed)
         except Unavailable:
-            pass
+            folding = Stage(curriculum.name, None, None)
+        for what, pieces in (await quarantine.count_parked(connection, PARKED_MAX)).items():
+            metrics.parked.labels(waits_for=what).set(pieces)
+    ready = await releaser.behind()
     return [
-        {"name": "intake", "behind_events": waiting, "behind_seconds": waiting_s},
+        waiting,
         relay,
-        {"name": "evidence-curriculum", "behind_events": unfolded, "behind_seconds": unfolded_s},
-        {"name": "evidence-parked", "behind_events": await releaser.behind(), "behind_seconds": 0.0},
+        msgspec.structs.replace(folding, name="evidence-curriculum"),
+        Stage("evidence-parked", ready, releaser.ready_since.seconds(ready)),
     ]

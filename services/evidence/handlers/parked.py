@@ -16,6 +16,7 @@ from services.evidence.tables import alignments, quarantine
 from shared.crash_points import reach
 from shared.database import Database
 from shared.errors import Unavailable
+from shared.lag import SeenBehind
 
 log = logging.getLogger(__name__)
 FLOW_ROWS = 2000
@@ -42,6 +43,7 @@ class Releaser:
         self._realigner = realigner
         self._hand_ins = hand_ins
         self._awake = asyncio.Event()
+        self.ready_since = SeenBehind()
 
     def wake(self) -> None:
         """Look now, with what the frameworks have now."""

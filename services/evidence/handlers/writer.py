@@ -27,6 +27,7 @@ from shared.database import Connection, Database
 from shared.errors import AttainError, Conflict, Unavailable
 from shared.event_log import EventLog, LogRow, append_all
 from shared.events import utc
+from shared.tasks import Pulse
 
 TRANSACTION_ITEMS_MAX = 10_000
 WAITING_ITEMS_MAX = 40_000
@@ -97,6 +98,7 @@ class Writer:
         """Requests that are being read, and will be written."""
         self._came = asyncio.Event()
         self.counts = counts
+        self.pulse = Pulse()
 
     async def prepare(self) -> None:
         """Read the generation of each shard; a restore raises it while the services are stopped."""
@@ -144,7 +146,9 @@ class Writer:
     async def run(self) -> None:
         """Write until cancelled."""
         while True:
+            self.pulse.rest()
             await self._work.wait()
+            self.pulse.beat()
             await self._gather()
             group = self._take()
             try:
@@ -206,6 +210,7 @@ class Writer:
     async def _write_with_retries(self, group: Sequence[_Waiting]) -> list[tuple[Outcome, str | None]]:
         forests: set[tuple[str, str]] = set()
         for _ in range(ATTEMPTS_MAX):
+            self.pulse.beat()
             try:
                 return await self._write(group, forests)
             except asyncpg.UniqueViolationError:

@@ -112,6 +112,19 @@ async def flowing(connection: Connection, limit: int) -> list[asyncpg.Record]:
     )
 
 
+async def count_parked(connection: Connection, at_most: int) -> dict[str, int]:
+    """Return how many pieces wait for a competency, and for an entry of the alignment map, each up to a limit."""
+    row = await connection.fetchrow(
+        "select (select count(*) from (select from quarantine where status = 'parked' and awaits is not null limit $1) c)"
+        "   as competency,"
+        " (select count(*) from (select from quarantine where status = 'parked' and awaits_entry is not null limit $1) e)"
+        "   as entry",
+        at_most,
+    )
+    assert row is not None
+    return dict(row)
+
+
 async def awaiting(
     connection: Connection, tenant: str, source: str, entry: str, version: int, limit: int
 ) -> list[asyncpg.Record]:

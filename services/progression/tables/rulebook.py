@@ -156,7 +156,6 @@ async def all_frameworks_of(connection: Connection, tenant: str) -> list[bytes]:
     return [row[0] for row in await connection.fetch("select body from framework where tenant = $1", tenant)]
 
 
-async def count_unswept(connection: Connection) -> int:
-    """Return how many activations have not reached all keys of their shard yet."""
-    count: int = await connection.fetchval("select count(*) from activation where not swept")
-    return count
+async def unswept(connection: Connection) -> list[Any]:
+    """Return (shard, activations, since) of the shards where activations have not reached all keys yet."""
+    return await connection.fetch("select shard, count(*), min(time) from activation where not swept group by shard")

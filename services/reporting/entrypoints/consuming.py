@@ -15,6 +15,7 @@ from shared.database import Database
 from shared.errors import Unavailable
 from shared.feed import FeedClient
 from shared.settings import Settings
+from shared.tasks import Pulse
 from shared.transport import LEISURELY, subscribe
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,10 @@ class Consumers:
             await consumer.prepare()
             _subscribe(broker, consumer, self._settings)
 
+    def pulses(self) -> list[Pulse]:
+        """Return the loops of all consumers."""
+        return [pulse for consumer in self.running for pulse in consumer.pulses]
+
     async def follow(self) -> None:
         """Go on with another version of a read model wherever that is live, until cancelled."""
         while True:
@@ -90,7 +95,7 @@ class Consumers:
 def _subscribe(broker: KafkaBroker, consumer: ModelConsumer, settings: Settings) -> None:
     """Feed a consumer from its topic; the group outlives versions, so that a switch moves no partition."""
     subscriber = subscribe(
-        broker, consumer.topic, f"reporting-{consumer.model}", consumer.on_records, settings,
+        broker, consumer.topic, f"reporting-{consumer.model}", consumer.on_records, settings, pulse=consumer.polling,
         listener=consumer, description=f"reporting folds the log {consumer.log_name} into {consumer.model}",
         pace=LEISURELY,
     )  # fmt: skip
