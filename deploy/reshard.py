@@ -23,7 +23,7 @@ from shared.crash_points import reach
 from shared.group_members import with_members
 from shared.resharding import Split
 from shared.restored import NAMED_MAX, Folded, Head, databases_of
-from shared.settings import Settings, settings
+from shared.settings import Settings, settings_or_exit
 from shared.starting import schema_fault
 
 SHARDS_MAX = 1024
@@ -269,7 +269,12 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         lines = asyncio.run(
-            reshard(settings(), arguments.to, lambda text: print(text, flush=True), preview=arguments.preview)
+            reshard(
+                settings_or_exit("reshard"),
+                arguments.to,
+                lambda text: print(text, flush=True),
+                preview=arguments.preview,
+            )
         )
     except CannotReshard as error:
         raise SystemExit(str(error)) from None

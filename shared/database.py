@@ -7,6 +7,7 @@ a batch is one statement a table and SQLAlchemy has no COPY for asyncpg.
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, TypeAlias, cast
 
@@ -16,6 +17,7 @@ from shared.errors import Unavailable
 from shared.observability import metrics
 from shared.row_security import TENANT_ROLE, TENANT_SETTING
 from shared.tenancy import current_tenant
+from shared.waiting import wait_for_server
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
@@ -33,9 +35,14 @@ AWAY = (
     asyncpg.PostgresSystemError,
 )
 """What is over sooner or later by itself; any other error of a statement is a fault of its caller."""
+MISCONFIGURED = (
+    asyncpg.ClientConfigurationError, FileNotFoundError, PermissionError, ssl.SSLCertVerificationError, ValueError
+)  # fmt: skip
+"""What no waiting mends: an URL, or a file of certificates, that cannot be used."""
 LOCKED_OUT = asyncpg.InvalidAuthorizationSpecificationError
 """A password that is not right at the start is a fault of a setting; later it is one that is being changed."""
 CONNECT_TIMEOUT_S = 10
+START_S_MAX = 60
 STATEMENT_TIMEOUT_S = 60
 SESSION_SETTINGS = {
     "application_name": "attain",
@@ -77,19 +84,24 @@ class Database:
 
     @classmethod
     async def connect(cls, url: str, *, connections: int = 10) -> "Database":
-        """Open the pool; waits up to a minute for a server that is still starting."""
-        deadline = asyncio.get_running_loop().time() + 60
-        while True:
+        """
+        Open the pool; waits up to a minute for a server that is still starting.
+
+        Raises:
+            Unavailable: it does not answer for so long.
+            One of `MISCONFIGURED`: the URL, or a file that it names, has to be changed.
+        """
+
+        async def opened() -> Database:
             try:
                 pool = await _pool(url, 2, connections)
-                of_tenants = await _pool(url, 0, connections, connection_class=Session, init=_become_tenant)
-                return cls(pool, of_tenants)
+                return cls(pool, await _pool(url, 0, connections, connection_class=Session, init=_become_tenant))
+            except MISCONFIGURED:
+                raise
             except AWAY as error:
-                if isinstance(error, asyncpg.ClientConfigurationError):
-                    raise
-                if asyncio.get_running_loop().time() > deadline:
-                    raise Unavailable(f"PostgreSQL does not answer: {type(error).__name__}") from error
-                await asyncio.sleep(0.2)
+                raise Unavailable(f"PostgreSQL does not answer: {type(error).__name__}") from error
+
+        return await wait_for_server("PostgreSQL", opened, (Unavailable,), START_S_MAX)
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

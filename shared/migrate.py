@@ -5,10 +5,12 @@ import importlib
 import time
 from pathlib import Path
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 
-from shared.settings import Settings, settings
+from shared.database import MISCONFIGURED
+from shared.settings import Settings, settings_or_exit, variable
 
 SERVICES = ("evidence", "progression", "reporting")
 WAIT_S, RETRY_S = 60.0, 1.0
@@ -25,7 +27,7 @@ def configuration(service: str) -> Config:
 def migrate(service: str, url: str) -> None:
     """Run the service's Alembic history to its end; does nothing where it is there already."""
     config = configuration(service)
-    config.attributes["url"] = url.replace("postgresql://", "postgresql+asyncpg://", 1)
+    config.attributes["url"] = url
     config.attributes["metadata"] = importlib.import_module(f"services.{service}.tables").metadata
     command.upgrade(config, "head")
 
@@ -35,16 +37,21 @@ def migrate_when_there(service: str, url: str, wait_s: float = WAIT_S) -> None:
     Migrate once the server can be reached.
 
     Raises:
-        SystemExit: it cannot be reached for so long.
+        SystemExit: it cannot be reached for so long, or does not let in who migrates.
     """
     deadline = time.monotonic() + wait_s
     while True:
         try:
             return migrate(service, url)
-        except OSError as error:
+        except (*MISCONFIGURED, OSError, asyncpg.PostgresError) as error:
+            starting = isinstance(error, OSError | asyncpg.CannotConnectNowError) and not isinstance(
+                error, MISCONFIGURED
+            )
+            if not starting:
+                raise SystemExit(f"{service}: the database of {variable(f'{service}_database')}: {error}") from None
             if time.monotonic() >= deadline:
                 raise SystemExit(
-                    f"{service}: the server of ATTAIN_{service.upper()}_DATABASE cannot be reached: {error}"
+                    f"{service}: the server of {variable(f'{service}_database')} cannot be reached: {error}"
                 ) from None
             time.sleep(min(RETRY_S, wait_s))
 
@@ -76,7 +83,7 @@ def main() -> None:
     unknown = sorted(set(services) - set(SERVICES))
     if unknown:
         parser.error(f"no service {unknown[0]!r}; there are {', '.join(SERVICES)}")
-    for service, url in databases(settings(), services).items():
+    for service, url in databases(settings_or_exit("migrate"), services).items():
         migrate_when_there(service, url)
         print(f"{service}: schema is current")
 

@@ -1,7 +1,9 @@
 """What every service's Alembic environment runs: its history, over asyncpg, in one transaction."""
 
 import asyncio
+import functools
 
+import asyncpg
 import sqlalchemy as sa
 from alembic import context
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -15,7 +17,8 @@ def run() -> None:
 
 
 async def _run(url: str, metadata: sa.MetaData) -> None:
-    engine = create_async_engine(url)
+    # The driver reads the URL, as it does for the services: SQLAlchemy would not know its parameters, such as sslmode.
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=functools.partial(asyncpg.connect, url))
     async with engine.connect() as connection:
         await connection.run_sync(_migrate, metadata)
         await connection.commit()

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from shared.settings import Settings, settings
+from shared.settings import Settings, settings_or_exit
 
 SERVICES = ("evidence", "progression", "reporting")
 NAMED_MAX = 5
@@ -110,7 +110,7 @@ def databases_of(config: Settings) -> dict[str, str]:
 def main() -> None:
     """Raise the generation of the installation that the environment names."""
     argparse.ArgumentParser(description="Let an installation go on after its databases were restored.").parse_args()
-    generation = asyncio.run(raise_generation(databases_of(settings())))
+    generation = asyncio.run(raise_generation(databases_of(settings_or_exit("restored"))))
     print(f"all logs go on in generation {generation}; start the services")
 
 

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import asyncpg
 from alembic.script import ScriptDirectory
-from pydantic import ValidationError
 
 from shared.auth import read_keys
-from shared.database import Connection, Database
+from shared.database import MISCONFIGURED, Connection, Database
 from shared.errors import Unavailable
 from shared.kafka_security import security
 from shared.migrate import configuration
 from shared.row_security import SERVICE_ROLE, TENANT_ROLE
-from shared.settings import Settings, settings
+from shared.settings import Settings, settings_or_exit, variable
 from shared.shards import shards_fault
 
 KEY_BYTES_MIN = 32
@@ -29,16 +28,13 @@ FILES = (
     "kafka_certificate_file",
     "kafka_key_file",
 )
+LIMITS = (("item_bytes_max", "body_bytes_max"), ("body_bytes_max", "body_inflated_bytes_max"))
+"""The first is of what the second is of as a whole."""
 
 
 def settings_of(service: str) -> Settings:
     """Return the settings of this process; raises `SystemExit` with the line to read where they cannot be used."""
-    try:
-        read = settings()
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        name = _variable(str(first["loc"][0])) if first["loc"] else "settings"
-        raise SystemExit(f"{service}: {name}: {first['msg'].removeprefix('Value error, ')}") from None
+    read = settings_or_exit(service)
     fault = fault_of(read, service)
     if fault:
         raise SystemExit(f"{service}: {fault}")
@@ -48,7 +44,7 @@ def settings_of(service: str) -> Settings:
 def fault_of(read: Settings, service: str) -> str:
     """Return what is missing or contradicts itself, by the name of the setting; empty where a service can start."""
     if not getattr(read, f"{service}_database"):
-        return f"{_variable(f'{service}_database')} is not set: give the URL of its PostgreSQL database"
+        return f"{variable(f'{service}_database')} is not set: give the URL of its PostgreSQL database"
     if read.jwks_url and read.token_key_file is not None:
         return "ATTAIN_JWKS_URL and ATTAIN_TOKEN_KEY_FILE are both set: tokens are signed by one or by the other"
     if not read.jwks_url and read.token_key_file is None:
@@ -63,11 +59,14 @@ def fault_of(read: Settings, service: str) -> str:
     sasl = read.kafka_security.startswith("SASL")
     for name, value in named.items():
         if sasl and not value:
-            return f"{_variable(name)} is not set: ATTAIN_KAFKA_SECURITY is {read.kafka_security}"
+            return f"{variable(name)} is not set: ATTAIN_KAFKA_SECURITY is {read.kafka_security}"
     if read.kafka_username and not sasl:
         return f"ATTAIN_KAFKA_USERNAME is set, but ATTAIN_KAFKA_SECURITY is {read.kafka_security}, which has no users"
     if read.kafka_certificate_file is not None and not read.kafka_security.endswith("SSL"):
         return f"ATTAIN_KAFKA_CERTIFICATE_FILE is set, but ATTAIN_KAFKA_SECURITY is {read.kafka_security}, without TLS"
+    for name, other in LIMITS:
+        if getattr(read, name) > getattr(read, other):
+            return f"{variable(name)} is {getattr(read, name)}, more than {variable(other)}, which is {getattr(read, other)}"
     return _fault_of_files(read)
 
 
@@ -77,14 +76,18 @@ def _fault_of_files(read: Settings) -> str:
         try:
             text = "" if path is None else path.read_text()
         except (OSError, UnicodeDecodeError) as error:
-            return f"{_variable(name)}: {path} cannot be read ({type(error).__name__})"
+            return f"{variable(name)}: {path} cannot be read ({type(error).__name__})"
         if name in ("token_key_file", "page_key_file") and path is not None:
             try:
                 shortest = min(len(key) for key in read_keys(text))
             except ValueError:
-                return f"{_variable(name)}: {path} does not hold keys in hexadecimal, one a line"
+                return f"{variable(name)}: {path} does not hold keys in hexadecimal, one a line"
             if shortest < KEY_BYTES_MIN:
-                return f"{_variable(name)}: a key has {shortest} bytes, fewer than {KEY_BYTES_MIN}"
+                return f"{variable(name)}: a key has {shortest} bytes, fewer than {KEY_BYTES_MIN}"
+    if read.credential_keys is not None and not read.credential_keys.is_dir():
+        return f"ATTAIN_CREDENTIAL_KEYS: {read.credential_keys} is no folder"
+    if read.transcript_font is not None and not read.transcript_font.is_file():
+        return f"ATTAIN_TRANSCRIPT_FONT: {read.transcript_font} is no file"
     try:
         security(read)
     except OSError as error:
@@ -103,8 +106,8 @@ def check_schema(service: str, read: Settings) -> None:
         fault = asyncio.run(_fault_of_schema(service, read))
     except Unavailable as error:
         raise SystemExit(f"{service}: {error}") from None
-    except asyncpg.PostgresError as error:
-        raise SystemExit(f"{service}: {_variable(f'{service}_database')}: {error}") from None
+    except (asyncpg.PostgresError, *MISCONFIGURED) as error:
+        raise SystemExit(f"{service}: {variable(f'{service}_database')}: {error}") from None
     if fault:
         raise SystemExit(f"{service}: {fault}")
 
@@ -155,7 +158,3 @@ def schema_fault(service: str, there: str | None, *, allow_newer: bool) -> str:
         f"its database has schema {there}, which is newer than this version ({wanted}): run the newer version,"
         " or, to roll back, set ATTAIN_ALLOW_NEWER_SCHEMA=true"
     )
-
-
-def _variable(name: str) -> str:
-    return f"ATTAIN_{name.upper()}"

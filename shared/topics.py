@@ -12,11 +12,14 @@ import dataclasses
 from collections.abc import AsyncIterator
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
 from shared.kafka_security import client_options
-from shared.settings import Settings, settings
+from shared.settings import Settings, settings_or_exit
+from shared.waiting import wait_for_server
 
+START_S_MAX = 60
+"""For so long the broker may take to start."""
 RETENTION_MS = 7 * 24 * 3600 * 1000
 
 
@@ -139,12 +142,17 @@ def main() -> None:
     """Create the topics of the installation that the environment names, or print the ACLs of its services."""
     parser = argparse.ArgumentParser(description="The topics of an Attain installation.")
     parser.add_argument("command", choices=["create", "acls"], help="make what is missing; or print the rights as TSV")
-    if parser.parse_args().command == "acls":
+    asked = parser.parse_args().command
+    config = settings_or_exit("topics")
+    if asked == "acls":
         for service in ("evidence", "progression", "reporting"):
-            for right in rights(service, settings().topic_suffix):
+            for right in rights(service, config.topic_suffix):
                 print(service, *right, sep="\t")
         return
-    created = asyncio.run(create(settings()))
+    try:
+        created = asyncio.run(wait_for_server("Kafka", lambda: create(config), (KafkaConnectionError,), START_S_MAX))
+    except KafkaError as error:
+        raise SystemExit(f"topics: ATTAIN_KAFKA: {config.kafka}: {error}") from None
     print(f"topics: {len(created)} created, {len(TOPICS) - len(created)} present")
 
 

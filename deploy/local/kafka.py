@@ -20,7 +20,7 @@ from deploy.local.home import Home, State
 from deploy.local.processes import MARK
 from deploy.local.services import python, python_environment
 from shared.kafka_security import client_options
-from shared.settings import settings
+from shared.settings import settings_or_exit
 
 HEAP_MB = 512
 # The broker of a laptop lives for minutes or hours: compiling its methods a second time, for years, costs more than it saves.
@@ -96,7 +96,7 @@ async def answers(bootstrap: str, cluster_id: str | None = None) -> bool:
         writer.close()
     except (OSError, ValueError):
         return False
-    options = client_options(settings()) | {"bootstrap_servers": bootstrap}
+    options = client_options(settings_or_exit("attain")) | {"bootstrap_servers": bootstrap}
     client = AIOKafkaAdminClient(**options, request_timeout_ms=5000)
     try:
         await client.start()

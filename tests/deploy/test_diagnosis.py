@@ -14,7 +14,7 @@ from deploy.local.commands.doctor import doctor
 from deploy.local.options import Context
 from shared.auth import issue_token
 from shared.settings import Settings
-from tests.support.secured_kafka import certificate_pem
+from tests.support.certificates import certificate_pem
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from shared.settings import Settings, settings
+from shared.settings import Settings, settings, settings_or_exit
 
 
 def test_every_setting_says_what_it_is_for() -> None:
@@ -37,3 +38,52 @@ def test_a_folder_of_secrets_that_is_not_there_is_no_fault(tmp_path: Path, monke
     monkeypatch.setenv("ATTAIN_SECRETS_DIR", str(tmp_path / "none"))
 
     assert settings.__wrapped__().kafka
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("log_level", "LOUD"), ("port", "-1"), ("port", "65536"), ("session_timeout_s", "0"), ("batch_records", "0"),
+        ("kafka", ""), ("kafka", "k:notaport"), ("kafka", "k:99999"), ("kafka", "a:9092, b:9092"), ("kafka", "http://a:1"),
+        ("time_zone", "America/Chikago"), ("time_zone", "../../etc/passwd"), ("body_bytes_max", "-5"), ("page_rows_max", "0"),
+        ("bad_share_max", "1.5"), ("wait_s_max", "-1"), ("evidence_url", "evidence:8101"), ("reporting_url", "http://"),
+        ("evidence_database", "mysql://a@b/c"), ("evidence_database", "attain_evidence"),
+        ("evidence_database", "postgresql://u:pa/ss@h:1/d"), ("evidence_database", "postgresql://u:12/34@h:1/d"),
+        ("evidence_database", "postgresql://u:pa#ss@h:1/d"), ("evidence_database", "postgresql://u:pa?ss@h:1/d"),
+        ("evidence_database", "postgresql://u:p@h:port/d"), ("evidence_owner_database", "postgresql://u:p/p@h/d"),
+    ],
+)  # fmt: skip
+def test_what_no_service_could_use_is_refused_by_name_and_without_its_value(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"ATTAIN_{name.upper()}", value)
+    settings.cache_clear()
+    with pytest.raises(SystemExit) as stopped:
+        settings_or_exit("x")
+    settings.cache_clear()
+
+    assert str(stopped.value).startswith(f"x: ATTAIN_{name.upper()}: ")
+    assert "\n" not in str(stopped.value)
+    assert "database" not in name or value not in str(stopped.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("kafka", "a:9092,b:9093,[::1]:9092"), ("kafka", "kafka"), ("log_level", "debug"), ("time_zone", "America/Chicago"),
+        ("evidence_database", "postgresql://u:p%2Fa%40@h:5432/d?sslmode=verify-full&sslrootcert=/ca.pem"),
+        ("evidence_database", "postgres://u@a:5432,b:5432/d"), ("batch_gap_ms", "0"), ("port", "0"),
+        ("evidence_url", "https://attain.example.edu/evidence"),
+    ],
+)  # fmt: skip
+def test_what_can_be_used_is_read(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"ATTAIN_{name.upper()}", value)
+
+    assert str(getattr(Settings(), name)) == (value.upper() if name == "log_level" else value)
+
+
+def test_no_secret_is_shown_by_settings_that_are_printed() -> None:
+    url = "postgresql://u:opensesame@h:5432/d"
+    shown = repr(Settings(evidence_database=url, reporting_owner_database=url, kafka_password=SecretStr("opensesame")))
+
+    assert "opensesame" not in shown

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from shared.settings import Settings
 from shared.shards import shards_fault
 from shared.starting import fault_of, schema_fault
 
+SERVICES = ("evidence", "progression", "reporting")
 DATABASE = "postgresql://attain@127.0.0.1:1/attain_evidence"
 
 
@@ -54,6 +56,9 @@ def test_whole_settings_have_no_fault(whole: Settings) -> None:
         ({"page_key_file": Path("/nowhere/key")}, "ATTAIN_PAGE_KEY_FILE: /nowhere/key cannot be read"),
         ({"token_key_file": Path("/nowhere/key")}, "ATTAIN_TOKEN_KEY_FILE: /nowhere/key cannot be read"),
         ({"kafka_security": "SASL_SSL"}, "ATTAIN_KAFKA_USERNAME is not set"),
+        ({"item_bytes_max": 9 << 20}, "ATTAIN_ITEM_BYTES_MAX is 9437184, more than ATTAIN_BODY_BYTES_MAX"),
+        ({"credential_keys": Path("/nowhere")}, "ATTAIN_CREDENTIAL_KEYS: /nowhere is no folder"),
+        ({"transcript_font": Path("/nowhere.ttf")}, "ATTAIN_TRANSCRIPT_FONT: /nowhere.ttf is no file"),
         ({"kafka_security": "SASL_SSL", "kafka_username": "attain"}, "ATTAIN_KAFKA_PASSWORD is not set"),
         ({"kafka_username": "attain"}, "ATTAIN_KAFKA_USERNAME is set, but ATTAIN_KAFKA_SECURITY is PLAINTEXT"),
         ({"kafka_certificate_file": Path("/x")}, "ATTAIN_KAFKA_CERTIFICATE_FILE is set, but"),
@@ -79,7 +84,25 @@ def test_a_certificate_that_is_none_is_named(whole: Settings, key: Path) -> None
     assert fault_of(changed, "evidence").startswith("ATTAIN_KAFKA_CA_FILE or ATTAIN_KAFKA_CERTIFICATE_FILE: not usable")
 
 
-@pytest.mark.parametrize("service", ["evidence", "progression", "reporting"])
+def said_by(programs: Sequence[Sequence[str]], variables: Mapping[str, str]) -> list[tuple[int, str]]:
+    """Run modules side by side with these variables and no others of ours; return the exit code and the output of each."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ATTAIN_")} | dict(
+        variables
+    )
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-m", *program],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for program in programs
+    ]
+    said = [one.communicate(timeout=60)[0] for one in running]
+    return [(one.returncode, text) for one, text in zip(running, said, strict=True)]
+
+
 @pytest.mark.parametrize(
     ("variables", "line"),
     [
@@ -90,15 +113,31 @@ def test_a_certificate_that_is_none_is_named(whole: Settings, key: Path) -> None
                                            " 'SASL_PLAINTEXT' or 'SASL_SSL'"),
     ],
 )  # fmt: skip
-def test_a_service_that_cannot_start_says_why_in_one_line(service: str, variables: dict[str, str], line: str) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ATTAIN_")} | variables
-    done = subprocess.run(
-        [sys.executable, "-m", f"services.{service}.app"],
-        env=environment, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+def test_a_service_that_cannot_start_says_why_in_one_line(variables: dict[str, str], line: str) -> None:
+    said = said_by([[f"services.{service}.app"] for service in SERVICES], variables)
 
-    assert done.returncode == 1
-    assert done.stderr == line.format(service=service, SERVICE=service.upper()) + "\n"
+    assert said == [(1, line.format(service=service, SERVICE=service.upper()) + "\n") for service in SERVICES]
+
+
+PROGRAMS = (
+    ["services.evidence.app"], ["shared.migrate"], ["shared.topics", "create"], ["shared.restored"],
+    ["deploy.reshard", "--to", "16"], ["deploy.local", "doctor", "--before"],
+)  # fmt: skip
+SECRETS = {
+    "ATTAIN_EVIDENCE_DATABASE": "postgresql://attain:{}/x@127.0.0.1:1/attain_evidence",
+    "ATTAIN_KAFKA_PASSWORD": "{}",
+    "ATTAIN_OIDC_CLIENT_SECRET": "{}",
+}
+
+
+def test_no_program_shows_a_part_of_a_secret_and_each_says_in_a_line_what_it_cannot_use(tmp_path: Path) -> None:
+    secret = "opensesame"
+    given = {name: value.format(secret) for name, value in SECRETS.items()} | {"ATTAIN_HOME": str(tmp_path)}
+
+    for program, (code, text) in zip(PROGRAMS, said_by(PROGRAMS, given), strict=True):
+        assert code == 1, program
+        assert text.count("ATTAIN_EVIDENCE_DATABASE") == text.count("\n") == 1, (program, text)
+        assert secret not in text, program
 
 
 def test_schema_of_this_version_is_right() -> None:
@@ -126,7 +165,7 @@ def _newest(service: str) -> str:
     return max(file.name for file in versions.glob("[0-9]*.py")).partition("_")[0]
 
 
-@pytest.mark.parametrize("service", ["evidence", "progression", "reporting"])
+@pytest.mark.parametrize("service", SERVICES)
 def test_migrations_of_a_service_are_one_line(service: str) -> None:
     history = ScriptDirectory.from_config(configuration(service))
 

@@ -1,8 +1,6 @@
 """A broker with SASL_SSL, a listener for mutual TLS, and ACLs: as an operator secures one, on loopback."""
 
 import dataclasses
-import datetime
-import ipaddress
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -10,22 +8,18 @@ from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.admin import CreateAclsRequest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from deploy.local import kafka
 from deploy.local.child import Child, finish, inherited
 from deploy.local.home import Home
 from shared.kafka_security import client_options
 from shared.settings import Settings
+from tests.support.certificates import write_certificates
 
 ADMIN = "admin"
 _KINDS, _PATTERNS = {"topic": 2, "group": 3}, {"topic": 3, "group": 4}
 _OPERATIONS = {"Read": 3, "Write": 4, "Describe": 8}
 _ALLOW = 3
-_DAY = datetime.timedelta(days=1)
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -86,19 +80,6 @@ class SecuredKafka:
             "ATTAIN_KAFKA_CERTIFICATE_FILE": str(self.folder / f"{certificate}.pem"),
         }
 
-    def make_certificates(self, names: Sequence[str]) -> None:
-        """Write an authority, and a certificate with its key for each name; all are valid for 127.0.0.1."""
-        self.folder.mkdir()
-        self.folder.chmod(0o755)
-        key, authority = _certificate("Attain test authority", None)
-        (self.folder / "ca.pem").write_bytes(authority.public_bytes(serialization.Encoding.PEM))
-        for name in names:
-            own_key, certificate = _certificate(name, (key, authority))
-            secret = own_key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-            (self.folder / f"{name}.pem").write_bytes(secret + certificate.public_bytes(serialization.Encoding.PEM))
-
     async def allow(self, user: str, rights: Sequence[tuple[str, str, str]]) -> None:
         """Let a user do what `shared.topics.rights` names."""
         admin = AIOKafkaAdminClient(**client_options(as_settings(self.settings(ADMIN))))
@@ -121,7 +102,7 @@ async def secured_kafka(folder: Path, users: Mapping[str, str]) -> AsyncIterator
     home = Home(folder)
     state = home.create()
     broker = SecuredKafka(home, users)
-    broker.make_certificates(["broker", *users])
+    write_certificates(broker.folder, ["broker", *users])
     program = await kafka.prepare(home, state, lambda text: None)
     data = home.kafka / "data"
     shutil.rmtree(data)
@@ -162,25 +143,3 @@ async def secured_kafka(folder: Path, users: Mapping[str, str]) -> AsyncIterator
 def as_settings(environment: Mapping[str, str]) -> Settings:
     """Return the settings that a service would read from these variables."""
     return Settings.model_validate({name.removeprefix("ATTAIN_").lower(): value for name, value in environment.items()})
-
-
-def certificate_pem(name: str, *, days: int) -> bytes:
-    """Return a certificate that signs itself and ends in so many days."""
-    return _certificate(name, None, days)[1].public_bytes(serialization.Encoding.PEM)
-
-
-def _certificate(
-    name: str, signer: tuple[ec.EllipticCurvePrivateKey, x509.Certificate] | None, days: int = 30
-) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    issuer_key, issuer = (key, subject) if signer is None else (signer[0], signer[1].subject)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(subject).issuer_name(issuer).public_key(key.public_key())
-        .serial_number(x509.random_serial_number()).not_valid_before(now - _DAY).not_valid_after(now + days * _DAY)
-        .add_extension(x509.BasicConstraints(ca=signer is None, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-    )  # fmt: skip
-    return key, built.sign(issuer_key, hashes.SHA256())

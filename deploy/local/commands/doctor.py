@@ -26,10 +26,10 @@ def doctor(context: Context, before: bool) -> None:
     """
     # Imported here: its clients take longer than most commands.
     from deploy.local import diagnosis
-    from shared.settings import Settings, settings
+    from shared.settings import Settings, settings_or_exit
 
     if context.remote or before:
-        known = settings()
+        known = settings_or_exit("attain")
     else:
         named = {name.removeprefix("ATTAIN_").lower(): value for name, value in context.stack().environment().items()}
         named["shards"] = os.environ.get("ATTAIN_SHARDS") or str(Home(context.home).shards())

@@ -12,7 +12,7 @@ from deploy.local.commands.learner import resolve
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
 from deploy.local.topic_cleaning import clean_topics
-from shared.settings import settings
+from shared.settings import settings_or_exit
 
 DRAIN_S = 600.0
 
@@ -79,7 +79,9 @@ def erase_learner(context: Context, learner: str, source_id: str | None, yes: bo
         context.say("no ledger of erasures is kept here: a restore of an earlier backup would bring the learner back")
     if topics:
         wait_until_drained(context, DRAIN_S)
-        config = settings() if context.remote else settings().model_copy(update={"kafka": context.stack().kafka})
+        config = settings_or_exit("attain")
+        if not context.remote:
+            config = config.model_copy(update={"kafka": context.stack().kafka})
         certificate["records_deleted"] = clean_topics(config)
     context.emit(certificate)
 

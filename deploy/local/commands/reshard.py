@@ -26,7 +26,7 @@ def reshard(context: Context, to: int, preview: bool) -> None:
     # Imported here: its clients of Kafka and PostgreSQL take longer than most commands.
     from deploy.reshard import CannotReshard
     from deploy.reshard import reshard as split
-    from shared.settings import Settings, settings
+    from shared.settings import Settings, settings_or_exit
 
     def done(config: Settings) -> None:
         try:
@@ -35,8 +35,9 @@ def reshard(context: Context, to: int, preview: bool) -> None:
             raise StackError(str(error)) from None
         context.emit({"shards": to, "preview": preview, "done": lines}, "\n".join(lines))
 
-    if context.remote or settings().evidence_database:
-        done(settings())
+    given = settings_or_exit("attain")
+    if context.remote or given.evidence_database:
+        done(given)
         return
     if Home(context.home).state() is None:
         raise StackError(f"there is nothing in {context.home}; start it with ATTAIN_SHARDS={to}")
