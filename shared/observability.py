@@ -20,6 +20,7 @@ _SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 class metrics:
     """All metrics of the services; labels never carry tenants, schools or learners (small numbers leak)."""
 
+    build = Gauge("attain_build_info", "1, of the version that runs", ["version"])
     requests = Counter(
         "attain_http_requests_total", "Requests answered, by route and status", ["method", "route", "status"]
     )

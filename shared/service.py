@@ -20,7 +20,7 @@ from faststream.kafka import KafkaBroker
 from shared import tracing
 from shared.auth import Authenticator
 from shared.database import STATEMENT_TIMEOUT_S
-from shared.observability import configure_logging, log_failure
+from shared.observability import configure_logging, log_failure, metrics
 from shared.settings import Settings
 from shared.tasks import Pulse
 from shared.web import make_app
@@ -91,6 +91,7 @@ def serve(app: FastAPI, settings: Settings) -> None:
     """Serve HTTP in the foreground until SIGTERM or SIGINT, then stop in order."""
     name = app.title.removeprefix("Attain ")
     configure_logging(settings.log_level, settings.log_format, name)
+    metrics.build.labels(version=settings.version).set(1)
     tracing.begin(name, settings)
     # Batches make many short-lived tuples beside large caches: with the default thresholds the collector walks the
     # caches again and again (measured: a third of the time).

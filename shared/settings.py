@@ -1,6 +1,7 @@
 """Every setting of the services: environment name (prefix `ATTAIN_`), default and reason in one place."""
 
 import functools
+import importlib.metadata
 import os
 import re
 import zoneinfo
@@ -36,6 +37,13 @@ def _time_zone(name: str) -> str:
     if name not in zoneinfo.available_timezones():
         raise ValueError("not the name of a time zone, such as America/Chicago")
     return name
+
+
+def _installed() -> str:
+    try:
+        return importlib.metadata.version("attain")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
 
 
 _HOST = re.compile(r"([^\s:,\[\]]+|\[[0-9a-fA-F:.]+\])(:(6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]?\d{1,4}))?")
@@ -221,6 +229,7 @@ class Settings(BaseSettings):
     trace_share: float = Field(
         0.01, ge=0, le=1, description="share of the evidence that is traced; a traced piece costs about ten spans"
     )
+    version: str = Field(default_factory=_installed, description="what runs; the image sets it")
     log_level: LogLevel = Field("INFO", description="logging level")
     log_format: Literal["text", "json"] = Field("text", description="JSON is one object a line, for log collectors")
 

@@ -7,9 +7,12 @@ The servers can be looked at before anything of Attain runs; nothing here change
 import dataclasses
 import datetime
 import email.utils
+import re
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import asyncpg
 import httpx
@@ -20,18 +23,23 @@ from cryptography import x509
 from deploy.local.errors import StackError
 from deploy.local.options import Context, checked
 from deploy.local.services import SERVICES
+from services.reporting.handlers.signing import keys_of
+from shared.errors import Refused
 from shared.kafka_security import client_options
 from shared.settings import Settings
-from shared.starting import schema_fault
+from shared.starting import fault_of, schema_fault
 from shared.topics import TOPICS
 
 POSTGRES_MIN = 15
 SKEW_S_MAX = 5.0
 """`occurred_at` may lie `clock_skew_s` ahead; far less is wrong with a synchronised clock already."""
 CERTIFICATE_DAYS_MIN = 14
+DISK_BYTES_MIN = 2 << 30
+"""About ten million pieces of evidence, and time to act."""
 BEHIND_S_MAX = 60.0
 ANSWER_S_MAX = 10.0
 PROBE = "attain-doctor"
+_VERSION = re.compile(r'^attain_build_info\{version="([^"]*)"', re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +52,17 @@ class Check:
     advice: str = ""
 
 
+class Installed(NamedTuple):
+    """What a service's database says of itself; revision and shards are None before the first migration."""
+
+    version: int
+    release: str
+    size: str
+    skew_s: float
+    revision: str | None
+    shards: int | None
+
+
 async def check_database(service: str, url: str, settings: Settings) -> list[Check]:
     """Look at a service's database: does it answer, its version, schema, shards and clock."""
     name = f"database of {service}"
@@ -52,7 +71,7 @@ async def check_database(service: str, url: str, settings: Settings) -> list[Che
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         return [Check(name, False, f"{type(error).__name__}: {error}", f"look at ATTAIN_{service.upper()}_DATABASE")]
     try:
-        version = connection.get_server_version()
+        server = connection.get_server_version()
         size = await connection.fetchval("select pg_size_pretty(pg_database_size(current_database()))")
         skew = abs(time.time() - await connection.fetchval("select extract(epoch from clock_timestamp())::float8"))
         revision = shards = None
@@ -61,41 +80,88 @@ async def check_database(service: str, url: str, settings: Settings) -> list[Che
             shards = await connection.fetchval("select max(shard) + 1 from consumer_shard")
     finally:
         await connection.close()
-    fault = schema_fault(service, revision, allow_newer=settings.allow_newer_schema)
+    return judge_database(
+        service, Installed(server.major, f"{server.major}.{server.minor}", size, skew, revision, shards), settings
+    )
+
+
+def judge_database(service: str, there: Installed, settings: Settings) -> list[Check]:
+    """Return what is to be said of a database that answers."""
+    name = f"database of {service}"
+    fault = schema_fault(service, there.revision, allow_newer=settings.allow_newer_schema)
     return [
-        Check(name, version.major >= POSTGRES_MIN, f"PostgreSQL {version.major}.{version.minor}, {size}",
+        Check(name, there.version >= POSTGRES_MIN, f"PostgreSQL {there.release}, {there.size}",
               f"use PostgreSQL {POSTGRES_MIN} or newer"),
-        Check(f"schema of {service}", not fault, fault or f"revision {revision}", f"run migrate {service}"),
-        Check(f"shards of {service}", shards in (None, settings.shards), f"{shards or 'none yet'}, the setting says "
-              f"{settings.shards}", "set ATTAIN_SHARDS to what was installed, which only `attain reshard` changes"),
-        Check(f"clock of the {name}", skew < SKEW_S_MAX, f"{skew:.1f} s from here", "synchronise the clocks (NTP)"),
+        Check(f"schema of {service}", not fault, fault or f"revision {there.revision}", f"run migrate {service}"),
+        Check(f"shards of {service}", there.shards in (None, settings.shards), f"{there.shards or 'none yet'}, the setting"
+              f" says {settings.shards}", "set ATTAIN_SHARDS to what was installed, which only `attain reshard` changes"),
+        Check(f"clock of the {name}", there.skew_s < SKEW_S_MAX, f"{there.skew_s:.1f} s from here",
+              "synchronise the clocks (NTP)"),
     ]  # fmt: skip
 
 
 async def check_kafka(settings: Settings) -> list[Check]:
-    """Look at Kafka: does it answer, and has every topic a partition a shard."""
+    """Look at Kafka: does it answer, and has every topic a partition a shard, each with all its replicas."""
     client = AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=int(ANSWER_S_MAX * 1000))
     try:
         await client.start()
-        partitions = {topic["topic"]: len(topic["partitions"]) for topic in await client.describe_topics()}
+        topics = {topic["topic"]: topic["partitions"] for topic in await client.describe_topics()}
+        brokers = len((await client.describe_cluster())["brokers"])
     except (KafkaError, OSError) as error:
         return [
             Check("Kafka", False, f"{settings.kafka}: {type(error).__name__}", "look at ATTAIN_KAFKA and its security")
         ]
     finally:
         await client.close()
-    wrong = {
-        topic.name(settings.topic_suffix): partitions.get(topic.name(settings.topic_suffix), 0) for topic in TOPICS
-    }
-    wrong = {name: count for name, count in wrong.items() if count != settings.shards}
-    seen = (
-        ", ".join(f"{name}: {count}" for name, count in wrong.items())
-        or f"{len(TOPICS)} with {settings.shards} partitions"
-    )
+    return judge_kafka(brokers, topics, settings)
+
+
+def judge_kafka(brokers: int, topics: Mapping[str, Sequence[Mapping[str, Any]]], settings: Settings) -> list[Check]:
+    """Return what is to be said of a cluster that answers; the partitions of a topic are as Kafka describes them."""
+    ours = {name: topics.get(name, ()) for name in (topic.name(settings.topic_suffix) for topic in TOPICS)}
+    other = [f"{name}: {len(found)}" for name, found in ours.items() if len(found) != settings.shards]
+    wanted = settings.replication_factor
+    fewer = [name for name, found in ours.items() if any(len(one["replicas"]) < wanted for one in found)]
+    lacking = [name for name, found in ours.items() if any(len(one["isr"]) < len(one["replicas"]) for one in found)]
     return [
-        Check("Kafka", True, settings.kafka),
-        Check("topics", not wrong, seen, "run topics; one with another number of partitions must be deleted first"),
-    ]
+        Check("Kafka", brokers >= wanted, f"{settings.kafka}: {_some(brokers, 'broker')}",
+              f"ATTAIN_REPLICATION_FACTOR is {wanted}: start as many brokers"),
+        Check("topics", not other, ", ".join(other) or f"{len(TOPICS)} with {settings.shards} partitions",
+              "run topics; one with another number of partitions must be deleted first"),
+        Check("replicas of topics", not fewer, ", ".join(fewer) or f"{wanted} or more of each partition",
+              f"ATTAIN_REPLICATION_FACTOR is {wanted}: give these topics more replicas"),
+        Check("replicas in step", not lacking, ", ".join(lacking) or "all", "a broker is down or slow; see its log"),
+    ]  # fmt: skip
+
+
+def check_settings(settings: Settings) -> Iterator[Check]:
+    """Look at whether the settings agree, and whether the keys and files that they name can be read and used."""
+    for service in known_services(settings):
+        fault = fault_of(settings, service)
+        yield Check(f"settings of {service}", not fault, fault or "whole, and every file that they name is readable",
+                    "a service would not start with them")  # fmt: skip
+    if settings.credential_keys is not None:
+        try:
+            keys = keys_of(settings.credential_keys, "")
+        except (Refused, OSError) as error:
+            yield Check("keys of records", False, str(error), "see Rotate keys in the runbook")
+        else:
+            yield Check("keys of records", True, f"{_some(len(keys), 'key')} for tenants without their own")
+
+
+def check_disk(folder: Path) -> Check:
+    """Look at the room that is left where the local stack keeps its data."""
+    free = shutil.disk_usage(folder).free
+    return Check("disk", free >= DISK_BYTES_MIN, f"{free / 2**30:.1f} GiB left in {folder}",
+                 "make room: a full disk stops intake, with 503, until there is some")  # fmt: skip
+
+
+def check_versions(settings: Settings, running: Mapping[str, str]) -> Check:
+    """Look at whether all services run the version of this command; `running` has what each says, where it answers."""
+    others = {service: version for service, version in running.items() if version != settings.version}
+    seen = ", ".join(f"{service} {version}" for service, version in (others or running).items())
+    return Check("versions", not others, f"this command {settings.version}; {seen or 'no service answers'}",
+                 "an upgrade is not over, or was not done everywhere")  # fmt: skip
 
 
 def check_certificates(settings: Settings) -> Iterator[Check]:
@@ -165,6 +231,20 @@ def check_round_trip(context: Context) -> Check:
     except (httpx.HTTPError, StackError, KeyError) as error:
         return Check(name, False, f"{type(error).__name__}: {error}", "run attain status")
     return Check(name, True, f"on the record after {time.monotonic() - began:.2f} s")
+
+
+def version_of(context: Context, service: str) -> str | None:
+    """Return which version a service says it is, None where it does not answer."""
+    try:
+        with context.client(service, scope="admin service", timeout_s=ANSWER_S_MAX) as client:
+            said = _VERSION.search(client.get("/metrics").text)
+    except (httpx.HTTPError, StackError):
+        return None
+    return said[1] if said else "without a version"
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def known_services(settings: Settings) -> dict[str, str]:

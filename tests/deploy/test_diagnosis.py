@@ -2,18 +2,33 @@
 
 import asyncio
 import datetime
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
+from alembic.script import ScriptDirectory
 from click.testing import CliRunner
 
 from deploy.local import diagnosis
 from deploy.local.commands.doctor import doctor
+from deploy.local.diagnosis import (
+    Installed,
+    check_disk,
+    check_settings,
+    check_versions,
+    judge_database,
+    judge_kafka,
+    version_of,
+)
 from deploy.local.options import Context
 from shared.auth import issue_token
+from shared.migrate import configuration
 from shared.settings import Settings
+from shared.topics import TOPICS
 from tests.support.certificates import certificate_pem
 
 
@@ -50,6 +65,85 @@ def test_servers_that_do_not_answer_are_named() -> None:
 
     assert (database.ok, database.advice) == (False, "look at ATTAIN_EVIDENCE_DATABASE")
     assert (kafka.ok, kafka.name) == (False, "Kafka")
+
+
+WELL = Installed(18, "18.4", "1 GB", 0.2, None, 8)
+
+
+@pytest.mark.parametrize(
+    ("there", "bad", "advice"),
+    [
+        ({}, "", ""),
+        ({"version": 14}, "database of evidence", "use PostgreSQL 15 or newer"),
+        ({"revision": "0001"}, "schema of evidence", "run migrate evidence"),
+        ({"revision": None}, "schema of evidence", "run migrate evidence"),
+        ({"shards": 4}, "shards of evidence", "set ATTAIN_SHARDS to what was installed, which only `attain reshard` changes"),
+        ({"skew_s": 7.0}, "clock of the database of evidence", "synchronise the clocks (NTP)"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_database_is_said_with_what_to_do(there: dict[str, Any], bad: str, advice: str) -> None:
+    newest = ScriptDirectory.from_config(configuration("evidence")).get_current_head()
+    checks = judge_database("evidence", WELL._replace(**({"revision": newest} | there)), Settings())
+
+    assert [(check.name, check.advice) for check in checks if not check.ok] == ([(bad, advice)] if bad else [])
+
+
+def _topics(**changed: Any) -> dict[str, list[dict[str, list[int]]]]:
+    """Return the topics as Kafka describes them, three replicas each, the evidence topic as changed."""
+    partition = {"replicas": [1, 2, 3], "isr": [1, 2, 3]}
+    found = {topic.name(): [partition] * 8 for topic in TOPICS}
+    return found | {"attain.evidence": [partition | changed.get("partition", {})] * changed.get("count", 8)}
+
+
+@pytest.mark.parametrize(
+    ("brokers", "changed", "bad"),
+    [
+        (3, {}, []),
+        (3, {"count": 0}, ["topics"]),
+        (3, {"count": 16}, ["topics"]),
+        (2, {}, ["Kafka"]),
+        (3, {"partition": {"replicas": [1], "isr": [1]}}, ["replicas of topics"]),
+        (3, {"partition": {"isr": [1, 2]}}, ["replicas in step"]),
+    ],
+)
+def test_what_is_wrong_with_kafka_is_said(brokers: int, changed: dict[str, Any], bad: list[str]) -> None:
+    checks = judge_kafka(brokers, _topics(**changed), Settings(replication_factor=3, shards=8))
+
+    assert [check.name for check in checks if not check.ok] == bad
+    assert all("attain.evidence" in check.detail for check in checks if not check.ok and check.name != "Kafka")
+
+
+def test_settings_that_do_not_agree_and_keys_that_cannot_be_used_are_bad(tmp_path: Path) -> None:
+    (tmp_path / "issuer.pem").write_text("x")
+    url = "postgresql://a@127.0.0.1:9/x"
+    settings = Settings(evidence_database=url, token_key_file=tmp_path / "none", credential_keys=tmp_path)
+    (own, keys) = check_settings(settings)
+
+    assert (own.ok, own.detail) == (False, f"ATTAIN_TOKEN_KEY_FILE: {tmp_path}/none cannot be read (FileNotFoundError)")
+    assert (keys.ok, keys.detail) == (False, "issuer.pem holds no key")
+
+
+def test_a_disk_that_is_nearly_full_is_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full, roomy = (SimpleNamespace(free=free) for free in (1 << 30, 50 << 30))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    bad = check_disk(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: roomy)
+
+    assert (bad.ok, bad.detail) == (False, f"1.0 GiB left in {tmp_path}")
+    assert check_disk(tmp_path).ok
+
+
+def test_services_of_another_version_are_named(remote: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    def says(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, text='# HELP attain_build_info x\nattain_build_info{version="1.1"} 1.0\n')
+
+    assert version_of(remote, "evidence") is None
+    _answering(monkeypatch, remote, says)
+    assert version_of(remote, "evidence") == "1.1"
+    found = check_versions(Settings(version="1.2"), {"evidence": "1.1", "reporting": "1.2"})
+
+    assert (found.ok, found.detail) == (False, "this command 1.2; evidence 1.1")
+    assert check_versions(Settings(version="1.1"), {"evidence": "1.1"}).ok
 
 
 @pytest.mark.parametrize(("days", "ok"), [(3, False), (60, True)])

@@ -15,12 +15,14 @@ from deploy.local.services import SERVICES
 
 @click.command()
 @click.option(
-    "--before", is_flag=True, help="Only what must stand before an installation: databases, Kafka, certificates."
+    "--before",
+    is_flag=True,
+    help="Only what must stand before an installation: settings, databases, Kafka, certificates.",
 )
 @command_options
 def doctor(context: Context, before: bool) -> None:
     """
-    Look at servers, schema, topics, clocks, certificates and services, and send one piece of evidence through.
+    Look at settings, keys, servers, schema, topics, disk, clocks, certificates and services; send one piece of evidence through.
 
     Databases and Kafka are those of `ATTAIN_*`, or of the local stack. The piece goes to a tenant of its own.
     """
@@ -42,8 +44,12 @@ def doctor(context: Context, before: bool) -> None:
         ]
         return [check for checks in [*found, await diagnosis.check_kafka(known)] for check in checks]
 
-    checks = [*asyncio.run(servers()), *diagnosis.check_certificates(known)]
+    checks = [*diagnosis.check_settings(known), *asyncio.run(servers()), *diagnosis.check_certificates(known)]
+    if not context.remote:
+        checks.append(diagnosis.check_disk(context.home.parent))
     if not before:
+        said = {service: diagnosis.version_of(context, service) for service in SERVICES}
+        checks.append(diagnosis.check_versions(known, {name: one for name, one in said.items() if one is not None}))
         checks += [check for service in SERVICES for check in diagnosis.check_service(context, service)]
         if all(check.ok for check in checks):
             context.say("sending one piece of evidence through")
