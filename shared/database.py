@@ -226,7 +226,7 @@ async def upsert_rows(
         return 0
     source, arguments = await incoming(connection, f"{table}_in", f"like {table}", types, rows)
     done = await connection.execute(f"insert into {table} select * from {source} {conflict}", *arguments)
-    return int(done.rpartition(" ")[2])
+    return affected(done)
 
 
 async def incoming(
@@ -245,6 +245,11 @@ async def incoming(
     await connection.execute(f"create temporary table if not exists {name} ({shape}) on commit delete rows")
     await connection.copy_records_to_table(name, records=rows)
     return name, []
+
+
+def affected(done: str) -> int:
+    """Return how many rows a statement has changed, by what the server says of it."""
+    return int(done.rpartition(" ")[2])
 
 
 def columns(rows: Iterable[Sequence[Any]], count: int) -> list[list[Any]]:

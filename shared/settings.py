@@ -182,6 +182,14 @@ class Settings(BaseSettings):
         description="which xAPI statements are kept whole, of the others an id and a digest; `all` keeps Caliper events that"
         " are no evidence as well, once whole by their id, else only counts them",
     )
+    originals_kept_days: int = Field(
+        0,
+        ge=0,
+        description="days that originals are kept which became no evidence: quarantined, statements, events; 0: for good",
+    )
+    accesses_kept_days: int = Field(
+        0, ge=0, description="days that it is kept who looked at, sent or took out what; 0: for good"
+    )
     canvas_jwks_url: str = Field(
         "", description="where Canvas' signing keys are; set, unsigned live events are refused"
     )

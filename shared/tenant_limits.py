@@ -7,7 +7,7 @@ Set by operators (scope `service`), not by a tenant. A process asks every `REFRE
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI
@@ -36,6 +36,9 @@ def define_tables(metadata: sa.MetaData) -> None:
     )
 
 
+KeptDays: TypeAlias = Annotated[int, Field(ge=0, le=36_500)]
+
+
 class Limits(BaseModel):
     """Limits of a tenant: what is left out stays, null goes back to what the installation has set."""
 
@@ -44,6 +47,8 @@ class Limits(BaseModel):
     requests_per_s: Annotated[float, Field(ge=0, le=1e6)] | None = None
     small_number: Annotated[int, Field(ge=2, le=1000)] | None = None
     statements_kept: Literal["none", "scored", "all"] | None = None
+    originals_kept_days: KeptDays | None = None
+    accesses_kept_days: KeptDays | None = None
 
 
 class TenantLimits:
@@ -63,6 +68,11 @@ class TenantLimits:
     def small_number(self, tenant: str) -> int:
         """Return below which number of people nothing is told in a tenant: its own may ask for more, not for less."""
         return max(self._settings.small_number, int(self.of(tenant, "small_number")))
+
+    def each(self, name: str) -> tuple[list[str], list[Any], Any]:
+        """Return the tenants that have a limit of their own, what it is, and the installation's."""
+        own = {tenant: value for tenant, limits in self._own.items() if (value := getattr(limits, name)) is not None}
+        return list(own), list(own.values()), getattr(self._settings, name)
 
     def shown(self, tenant: str) -> dict[str, Any]:
         """Return the limits that hold for a tenant, and under `own` the names of those set for it alone."""

@@ -42,6 +42,10 @@ from services.evidence.handlers.roster import Rosters
 from services.evidence.handlers.tracing import Tracing
 from services.evidence.handlers.writer import Writer
 from services.evidence.handlers.xapi import Statements
+from services.evidence.tables import accesses as access_rows
+from services.evidence.tables import kept_events as kept_event_rows
+from services.evidence.tables import quarantine as quarantine_rows
+from services.evidence.tables import statements as statement_rows
 from shared.asyncapi import asyncapi_router
 from shared.calendars import Calendars
 from shared.clock import Clock
@@ -54,6 +58,7 @@ from shared.operations import operations_router
 from shared.peer import Peer
 from shared.reconciliation import Reconciler, Tally, reconciliation_router
 from shared.relay import Relay
+from shared.retention import Retention
 from shared.service import Tasks, keep_consuming, make_service, serve
 from shared.settings import Settings
 from shared.starting import check_schema, settings_of
@@ -61,6 +66,11 @@ from shared.tenant_limits import limit_tenants
 from shared.topics import CURRICULUM, EVIDENCE, QUARANTINED, ROSTER
 from shared.transport import LEISURELY, make_broker, subscribe_consumer
 
+EXPIRIES = {
+    "originals_kept_days": (quarantine_rows.expire, statement_rows.expire, kept_event_rows.expire),
+    "accesses_kept_days": (access_rows.expire,),
+}
+"""What is removed by which limit of a tenant."""
 DESCRIPTION = "What was observed: validated, identified, aligned, deduplicated, kept."
 
 
@@ -102,7 +112,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     names = [log.name for log in logs]
     lag = functools.partial(evidence_lag, database, names, curriculum, feed, releaser, submitted.lag)
     accesses = Accesses(database)
-    tenants = limit_tenants(app, database, config, "statements_kept")
+    tenants = limit_tenants(app, database, config, "statements_kept", "originals_kept_days", "accesses_kept_days")
     kept = KeptEvents(database, learners, tenants)
     formats = Formats(database, intake, alignments, quarantine, kept, hand_ins, releaser.wake, config)
     statements = Statements(database, intake, quarantine, tenants, config)
@@ -130,6 +140,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         ("writer", writer.run()), ("relay", relay.run()), ("clock", clock.run()), ("calendars", calendars.run()),
         ("releaser", releaser.run()), ("curriculum", curriculum.tick()), ("reconciliation", reconciler.run()),
         ("limits", tenants.run()), ("broker", keep_consuming(broker)),
+        ("retention", Retention(database, tenants, EXPIRIES).run()),
     ):  # fmt: skip
         tasks.start(name, work)
     for stop in (tasks.stop, writer.drain, curriculum.stop, broker.stop):

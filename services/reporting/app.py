@@ -30,6 +30,7 @@ from services.reporting.handlers.sessions import Sessions
 from services.reporting.handlers.signing_off import SigningOff
 from services.reporting.handlers.terms import TermReader
 from services.reporting.handlers.watching import Watcher
+from services.reporting.tables import rights
 from services.reporting.tables.at_once import AtOnce
 from services.reporting.tables.read_models import INPUT_LOGS
 from shared.asyncapi import asyncapi_router
@@ -39,6 +40,7 @@ from shared.feed import FeedClient
 from shared.operations import operations_router
 from shared.peer import Peer
 from shared.reconciliation import Reconciler, reconciliation_router
+from shared.retention import Retention
 from shared.service import Tasks, keep_consuming, make_service, serve
 from shared.settings import Settings
 from shared.starting import check_schema, settings_of
@@ -68,12 +70,14 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         asyncapi_router("reporting", broker, [], config.topic_suffix),
     ):
         app.include_router(router)
-    limits = limit_tenants(app, database, config, "small_number")
+    limits = limit_tenants(app, database, config, "small_number", "accesses_kept_days")
+    retention = Retention(database, limits, {"accesses_kept_days": (rights.expire_accesses,)})
     app.state.settings, app.state.evidence = config, in_evidence
     app.state.provider, app.state.sessions, app.state.rebuilder = provider, Sessions(database, config), rebuilder
     _lend(app, database, config, in_evidence, in_progression, limits)
     for name, work in (
-        ("reconciliation", reconciler.run()), ("limits", limits.run()), ("broker", keep_consuming(broker)),
+        ("reconciliation", reconciler.run()), ("limits", limits.run()), ("retention", retention.run()),
+        ("broker", keep_consuming(broker)),
         ("follow versions", consumers.follow()),
         *((f"tick {consumer.model}", consumer.tick()) for consumer in consumers.running),
     ):  # fmt: skip

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from shared.settings import Settings
+from shared.topics import rights
 
 KUBERNETES = Path(__file__).parents[2] / "deploy" / "kubernetes"
 CHART = KUBERNETES / "attain"
@@ -262,10 +263,54 @@ def test_examples_name_what_the_chart_makes() -> None:
     assert set(by_kind) >= {"ScaledObject", "ServiceMonitor", "PrometheusRule", "Kafka", "KafkaUser", "Cluster"}
     for scaled in by_kind["ScaledObject"]:
         assert scaled["spec"]["scaleTargetRef"]["name"] in made["StatefulSet"]
-    (monitor,) = by_kind["ServiceMonitor"]
-    labels = _of_kind("production", "Service")["attain-evidence"]["metadata"]["labels"]
-    assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
     assert {user["metadata"]["name"] for user in by_kind["KafkaUser"]} == {f"attain-{service}" for service in SERVICES}
+
+
+def _example(file: str, kind: str) -> list[Document]:
+    documents = yaml.safe_load_all((KUBERNETES / "examples" / file).read_text())
+    return [document for document in documents if document and document["kind"] == kind]
+
+
+def test_every_pod_is_scraped_once_and_under_the_labels_that_the_rules_know() -> None:
+    (monitor,) = _example("prometheus-operator.yaml", "ServiceMonitor")
+    wanted = monitor["spec"]["selector"]["matchLabels"].items()
+    chosen = [one for one in _of_kind("production", "Service").values() if wanted <= one["metadata"]["labels"].items()]
+    (endpoint,) = monitor["spec"]["endpoints"]
+    given = {one["targetLabel"]: one.get("replacement", one.get("sourceLabels")) for one in endpoint["relabelings"]}
+    rules = (KUBERNETES.parent / "observability" / "alerts.yaml").read_text()
+
+    assert sorted(one["spec"]["selector"]["app.kubernetes.io/component"] for one in chosen) == sorted(SERVICES)
+    assert all(one["spec"]["clusterIP"] == "None" and one["spec"]["publishNotReadyAddresses"] for one in chosen)
+    assert f'up{{job="{given["job"]}"}}' in rules
+    assert given["service"] == ["__meta_kubernetes_pod_label_app_kubernetes_io_component"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_kafka_users_of_the_example_may_do_what_their_service_must_and_no_more(service: str) -> None:
+    (user,) = [one for one in _example("strimzi.yaml", "KafkaUser") if one["metadata"]["name"] == f"attain-{service}"]
+    allowed, hook = set(), []
+    for acl in user["spec"]["authorization"]["acls"]:
+        resource = acl["resource"]
+        if resource["type"] == "topic" and resource.get("patternType") == "prefix":
+            hook.append(acl)
+        else:
+            assert (resource.get("patternType") == "prefix") == (resource["type"] == "group")
+            allowed |= {(resource["type"], resource["name"], operation) for operation in acl["operations"]}
+
+    assert allowed == set(rights(service, ""))
+    assert [one["operations"] for one in hook] == ([["Create", "Describe"]] if service == "evidence" else [])
+
+
+def test_where_a_provider_signs_tokens_all_services_have_the_key_of_the_pages() -> None:
+    settings = _of_kind("production", "ConfigMap")["attain-settings"]["data"]
+
+    assert settings["ATTAIN_PAGE_KEY_FILE"] == "/run/attain/page_key"
+    for name in (f"attain-{service}" for service in SERVICES):
+        pod = _of_kind("production", "StatefulSet")[name]["spec"]["template"]["spec"]
+        sources = [
+            one["secret"]["name"] for volume in pod["volumes"] for one in volume.get("projected", {}).get("sources", [])
+        ]
+        assert "attain-page-key" in sources, name
 
 
 @pytest.mark.parametrize("name", SETS)

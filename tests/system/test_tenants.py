@@ -8,10 +8,30 @@ from pathlib import Path
 import asyncpg
 import httpx
 
+from deploy.local.commands.tenant import WHOLE
 from deploy.local.stack import Stack
+from tests.support.servers import administrator_url
 from tests.system.conftest import Attain
 from tests.system.district import SOURCE
 from tests.system.isolation.victim import digest_of, settle, settled
+
+PERSONAL = ("Beatrix Beacon", "beehive-activity", "beehive-l1")
+LEFT = {
+    # Positions of the logs stay dense: tombstones in place of what was said of learners, whole only what is of no person.
+    "evidence.event_log", "evidence.event_log_rows", "evidence.evidence", "evidence.evidence_rows", "progression.event_log",
+    "progression.event_log_rows", "progression.journal", "progression.journal_rows",
+    # What certifies that learners are forgotten, and who did what here.
+    "evidence.erased_learner", "evidence.access_log", "reporting.access_log",
+    # Rules, and what they are rules of.
+    "evidence.competency", "progression.activation", "progression.framework", "progression.policy",
+    "progression.policy_proposal", "reporting.competency_v1", "reporting.framework_v1",
+    # Classes, schools and terms by their names, and ids of staff; keys that are revoked, by their digests.
+    "evidence.roster_fact", "reporting.class_v1", "reporting.school_v1", "reporting.staff_v1", "reporting.term_v1",
+    "evidence.api_key",
+    # Numbers of pieces, by source and day, and by shard.
+    "evidence.intake_count", "evidence.source_day", "reporting.folded_count",
+}  # fmt: skip
+"""What stays of a tenant that is ended, and why."""
 
 
 async def test_a_tenant_is_begun_with_a_key_that_writes(stack: Stack, attain: Attain) -> None:
@@ -49,26 +69,39 @@ async def test_a_tenant_is_exported_whole_and_then_forgotten(stack: Stack, attai
     verified = attain("verify", tenant=victim.tenant)
 
     assert exported["learners"] == 2
+    assert {name for name in texts if "/" not in name} == WHOLE.keys()
+    assert len(json.loads(texts["proposals.json"])["items"]) == len(json.loads(texts["shadows.json"])["items"]) == 1
     assert "Beatrix Beacon" in texts[f"learners/{victim.values['learner']}/evidence.json"]
     assert {key["name"] for key in json.loads(texts["keys.json"])["items"]} == {"beehive-key"}
-    assert (ended["learners"], ended["evidence"], ended["keys"], ended["webhooks"]) == (2, 4, 1, 1)
+    assert [ended[what] for what in ("learners", "evidence", "keys", "webhooks", "shadows")] == [2, 4, 1, 1, 1]
     assert (left["learners"], left["webhooks"]) == (0, 0)
-    assert not [secret for secret in ("Beatrix Beacon", "beehive-activity", "beehive-l1") if secret in held]
+    told = [(table, secret) for table, text in held.items() for secret in PERSONAL if secret in text]
+    assert told == []
+    assert held.keys() <= LEFT, sorted(held.keys() - LEFT)
     assert verified["ok"], verified
     assert await digest_of(stack, neighbour.tenant) == before
 
 
-async def _held(stack: Stack, tenant: str) -> str:
-    """Return all that evidence holds of a tenant, as text."""
-    connection = await asyncpg.connect(stack.databases["evidence"])
-    texts = [
-        row[0]
-        for table in ("evidence", "learner_identity", "quarantine", "xapi_statement", "roster_group")
-        for row in await connection.fetch(f"select t::text from {table} t where tenant = $1", tenant)
-    ]
-    rows = await connection.fetch("select body from event_log where tenant = $1", tenant)
-    await connection.close()
-    return "\n".join([*texts, *(row[0].decode() for row in rows)])
+async def _held(stack: Stack, tenant: str) -> dict[str, str]:
+    """Return all that the three databases hold of a tenant, as text by `service.table`; log bodies are read as text too."""
+    held = {}
+    for service in stack.databases:
+        connection = await asyncpg.connect(administrator_url(stack, service))
+        tables = await connection.fetch(
+            "select c.table_name from information_schema.columns c join information_schema.tables t"
+            " using (table_schema, table_name) where c.column_name = 'tenant' and c.table_schema = 'public'"
+            " and t.table_type = 'BASE TABLE' order by 1"
+        )
+        for (table,) in tables:
+            rows = await connection.fetch(f"select to_jsonb(t) as whole, t.* from {table} t where tenant = $1", tenant)
+            texts = [
+                row["whole"] + "".join(value.decode(errors="replace") for value in row.values() if isinstance(value, bytes))
+                for row in rows
+            ]  # fmt: skip
+            if texts:
+                held[f"{service}.{table}"] = "\n".join(texts)
+        await connection.close()
+    return held
 
 
 async def test_limits_of_one_tenant_are_set_by_a_command_and_hold_for_it_alone(stack: Stack, attain: Attain) -> None:
@@ -79,6 +112,10 @@ async def test_limits_of_one_tenant_are_set_by_a_command_and_hold_for_it_alone(s
         "15",
         "--keep-statements",
         "all",
+        "--keep-originals-days",
+        "400",
+        "--keep-accesses-days",
+        "730",
         "--time-zone",
         "America/Denver",
     )
@@ -89,13 +126,16 @@ async def test_limits_of_one_tenant_are_set_by_a_command_and_hold_for_it_alone(s
     wrong = attain("tenant", "set", "--small-number", "1", tenant="limited")
     own = await _set_by_itself(stack, "limited")
 
-    wanted = {"requests_per_s": 2, "small_number": 15, "statements_kept": "all", "time_zone": "America/Denver"}
+    wanted = {
+        "requests_per_s": 2, "small_number": 15, "statements_kept": "all", "time_zone": "America/Denver",
+        "originals_kept_days": 400, "accesses_kept_days": 730,
+    }  # fmt: skip
     assert {name: done[name] for name in wanted} == {name: shown[name] for name in wanted} == wanted
-    assert sorted(done["own"]) == ["requests_per_s", "small_number", "statements_kept"]
+    assert set(done["own"]) == wanted.keys() - {"time_zone"}
     assert (other["requests_per_s"], other["small_number"], other["own"]) == (1000, 10, [])
     assert asked["limited"][429] > 0
     assert asked["unlimited"] == {200: 30}
-    assert (back["requests_per_s"], sorted(back["own"])) == (1000, ["small_number", "statements_kept"])
+    assert (back["requests_per_s"], set(back["own"])) == (1000, wanted.keys() - {"time_zone", "requests_per_s"})
     assert wrong["exit"] == 1
     assert "small_number" in wrong["error"]
     assert own == 403

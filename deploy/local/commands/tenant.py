@@ -26,12 +26,19 @@ WHOLE = {
     "keys.json": ("evidence", "/v1/keys"),
     "classes.json": ("evidence", "/v1/roster/classes"),
     "alignments.json": ("evidence", "/v1/alignments"),
+    "sources.json": ("evidence", "/v1/sources/completeness"),
+    "quarantine.json": ("evidence", "/v1/quarantine"),
+    "erasures.json": ("evidence", "/v1/erasures"),
+    "sent_and_exported.json": ("evidence", "/v1/accesses"),
+    "proposals.json": ("progression", "/v1/policies/proposals"),
+    "shadows.json": ("progression", "/v1/policies/shadows"),
+    "terms.json": ("reporting", "/v1/terms"),
 }
 """What an export has beside its learners: the service that answers, and where."""
 LIMITS = {
-    "evidence": ("requests_per_s", "statements_kept"),
+    "evidence": ("requests_per_s", "statements_kept", "originals_kept_days", "accesses_kept_days"),
     "progression": ("requests_per_s", "small_number"),
-    "reporting": ("requests_per_s", "small_number"),
+    "reporting": ("requests_per_s", "small_number", "accesses_kept_days"),
 }
 """The limits of a tenant that each service heeds."""
 
@@ -83,6 +90,16 @@ def show(context: Context) -> None:
     metavar="none|scored|all",
     help="Which xAPI statements are kept whole, of those to come; with all, Caliper events that are no evidence too.",
 )
+@click.option(
+    "--keep-originals-days",
+    metavar="N",
+    help="Days that originals are kept which became no evidence: quarantined pieces, statements, events; 0 is for good.",
+)
+@click.option(
+    "--keep-accesses-days",
+    metavar="N",
+    help="Days that it is kept who looked at, sent or took out what; 0 is for good.",
+)
 @command_options
 def set_tenant(
     context: Context,
@@ -90,13 +107,18 @@ def set_tenant(
     requests_per_s: str | None,
     small_number: str | None,
     keep_statements: str | None,
+    keep_originals_days: str | None,
+    keep_accesses_days: str | None,
 ) -> None:
     """
     Set limits of the tenant, in force within seconds and kept in the databases; see them with `attain tenant show`.
 
     `default` takes a limit back to what the installation has set. Needs a token of the operator (scope service).
     """
-    given = {"requests_per_s": requests_per_s, "small_number": small_number, "statements_kept": keep_statements}
+    given = {
+        "requests_per_s": requests_per_s, "small_number": small_number, "statements_kept": keep_statements,
+        "originals_kept_days": keep_originals_days, "accesses_kept_days": keep_accesses_days,
+    }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     if not given and time_zone is None:
         raise click.UsageError("say what to set, such as --small-number 15")
@@ -134,16 +156,17 @@ def export_tenant(context: Context, output: Path | None) -> None:
 @command_options
 def delete(context: Context, yes: bool) -> None:
     """
-    End a tenant: revoke its keys, remove its webhooks, and forget every learner for good.
+    End a tenant: revoke its keys, remove its webhooks, stop its shadow policies, and forget every learner for good.
 
-    Positions of the logs stay, with tombstones in place of bodies; frameworks and policies say nothing of persons and stay.
-    May be repeated where it was cut off.
+    Positions of the logs stay, with tombstones in place of bodies. So does what says nothing of learners: frameworks, policies,
+    names of classes, schools and terms, ids of staff, counts, and the log of who did what. May be repeated where it was cut off.
     """
     learners = learners_of(context)
     question = f"Forget tenant {context.tenant} with {len(learners):,} learners? This cannot be undone"
     if not yes and not click.confirm(question, err=True):
         raise StackError("nothing was deleted")
-    counts = {"keys": _revoke_keys(context), "webhooks": _remove_webhooks(context), "learners": 0, "evidence": 0}
+    counts = {"keys": _revoke_keys(context), "webhooks": _remove_webhooks(context)}
+    counts |= {"shadows": _stop_shadows(context), "learners": 0, "evidence": 0}
     progress = Progress(only_terminal=True)
     with context.client("evidence", scope="admin") as client:
         for learner in learners:
@@ -190,7 +213,7 @@ def learners_of(context: Context) -> list[str]:
 
 def _whole(context: Context) -> Iterator[tuple[str, Any]]:
     for name, (service, path) in WHOLE.items():
-        with context.client(service, scope="admin records:read policy:write") as client:
+        with context.client(service, scope="admin records:read policy:write service") as client:
             yield name, _all_pages(client, path)
 
 
@@ -223,6 +246,14 @@ def _remove_webhooks(context: Context) -> int:
         items = told(client.get("/v1/webhooks")).json()["items"]
         for item in items:
             told(client.delete(f"/v1/webhooks/{item['id']}"))
+    return len(items)
+
+
+def _stop_shadows(context: Context) -> int:
+    with context.client("progression", scope="admin policy:write") as client:
+        items = told(client.get("/v1/policies/shadows")).json()["items"]
+        for item in items:
+            told(client.delete(f"/v1/policies/shadows/{item['policy']}"))
     return len(items)
 
 

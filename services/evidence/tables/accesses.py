@@ -2,7 +2,8 @@
 
 import asyncpg
 
-from shared.database import Connection
+from shared.database import Connection, affected
+from shared.expiry import Days, older
 
 
 async def add(connection: Connection, tenant: str, person: str, act: str, target: str) -> None:
@@ -20,6 +21,12 @@ async def page(connection: Connection, tenant: str, after: int, limit: int) -> l
         after,
         limit,
     )
+
+
+async def expire(connection: Connection, days: Days, rows: int) -> int:
+    """Delete entries that are too old, but for those that certify an erasure."""
+    chosen = older("access_log", "no", "at", "t.act <> 'erasure'")
+    return affected(await connection.execute(f"delete from access_log where no in ({chosen})", *days, rows))
 
 
 async def forget(connection: Connection, tenant: str, learner: str) -> None:

@@ -5,7 +5,8 @@ from datetime import datetime
 from operator import itemgetter
 from typing import NamedTuple
 
-from shared.database import Connection, columns
+from shared.database import Connection, affected, columns
+from shared.expiry import Days, older
 
 
 class Row(NamedTuple):
@@ -39,6 +40,16 @@ async def add(
         received_at,
         *columns(sorted(rows, key=itemgetter(0)), 4),
     )
+
+
+async def expire(connection: Connection, days: Days, rows: int) -> int:
+    """Delete what is said in events that are too old; the ids stay taken."""
+    chosen = older("kept_event", "event_key", "received_at", "t.body is not null")
+    return affected(
+        await connection.execute(
+            f"update kept_event set body = null, people = '{{}}' where event_key in ({chosen})", *days, rows
+        )
+    )  # fmt: skip
 
 
 async def erase(connection: Connection, tenant: str, people: Sequence[tuple[str, str]]) -> None:

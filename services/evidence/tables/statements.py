@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import asyncpg
 
-from shared.database import Connection, columns, upsert_rows
+from shared.database import Connection, affected, columns, upsert_rows
+from shared.expiry import Days, older
 
 _TYPES = ("uuid", "text", "text", "bytea", "text", "timestamptz", "uuid", "text", "bytea")
 """Of the columns, as `Row` has them."""
@@ -70,6 +71,17 @@ async def outcomes(connection: Connection, tenant: str) -> dict[str, int]:
         "select outcome, count(*) n from xapi_statement where tenant = $1 group by outcome order by outcome", tenant
     )
     return {row["outcome"]: row["n"] for row in rows}
+
+
+async def expire(connection: Connection, days: Days, rows: int) -> int:
+    """Delete what is said in statements that are too old; the ids stay taken."""
+    chosen = older("xapi_statement", "statement_key", "received_at", "t.body is not null")
+    return affected(
+        await connection.execute(
+            "update xapi_statement set body = null, learner_source_id = null"
+            f" where statement_key in ({chosen})", *days, rows
+        )
+    )  # fmt: skip
 
 
 async def erase(connection: Connection, tenant: str, people: Sequence[tuple[str, str]]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from services.progression.domain.subscribing import Subscription
-from shared.database import Connection, columns
+from shared.database import Connection, affected, columns
 
 
 class Held(NamedTuple):
@@ -176,7 +176,7 @@ async def retry_parked(connection: Connection, id: str, learner: str | None) -> 
         " where webhook = $1 and ($2::text is null or learner = $2)",
         id, learner,
     )  # fmt: skip
-    return int(done.rpartition(" ")[2])
+    return affected(done)
 
 
 async def count_failures(

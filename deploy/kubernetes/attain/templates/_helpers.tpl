@@ -57,6 +57,9 @@ imagePullSecrets:
 {{- if .token }}
 {{- if .root.Values.auth.jwksUrl }}
       - secret: {name: {{ .root.Values.auth.serviceTokenSecret }}}
+{{- with .root.Values.auth.pageKeySecret }}
+      - secret: {name: {{ . }}}
+{{- end }}
 {{- else }}
       - secret: {name: {{ .root.Values.auth.keySecret }}}
 {{- end }}
@@ -97,6 +100,9 @@ ATTAIN_{{ upper $service }}_URL: http://{{ include "attain.name" $ }}-{{ $servic
 {{- if .Values.auth.jwksUrl }}
 ATTAIN_JWKS_URL: {{ .Values.auth.jwksUrl | quote }}
 ATTAIN_SERVICE_TOKEN_FILE: /run/attain/token
+{{- if .Values.auth.pageKeySecret }}
+ATTAIN_PAGE_KEY_FILE: /run/attain/page_key
+{{- end }}
 {{- else }}
 ATTAIN_TOKEN_KEY_FILE: /run/attain/token_key
 {{- end }}
