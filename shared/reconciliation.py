@@ -20,7 +20,7 @@ from fastapi import APIRouter
 from shared.database import Connection, Database, columns
 from shared.errors import InvalidEvent, Unavailable
 from shared.observability import metrics
-from shared.tasks import raise_if_cancelled
+from shared.tasks import Pulse, raise_if_cancelled
 from shared.tenancy import bound_to
 from shared.web import Caller
 
@@ -157,6 +157,7 @@ class Reconciler:
         self._every_s = every_s
         self._found: dict[str, tuple[float, list[Comparison]]] = {}
         self._checking = asyncio.Lock()
+        self.pulse = Pulse(slower=10)
 
     async def run(self) -> None:
         """Check until cancelled."""
@@ -168,11 +169,15 @@ class Reconciler:
     async def check(self) -> None:
         """Check all stages now; one whose other end is away keeps what was found before."""
         async with self._checking:
-            with bound_to(None):
-                await self._check_all()
+            try:
+                with bound_to(None):
+                    await self._check_all()
+            finally:
+                self.pulse.rest()
 
     async def _check_all(self) -> None:
         for stage, check in self._checks.items():
+            self.pulse.beat()
             try:
                 found = await check()
             except Unavailable as error:

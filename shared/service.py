@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from types import FrameType
 from typing import Any, TypeAlias
 
@@ -42,27 +42,28 @@ class Tasks:
     """Background tasks whose death ends the process: the supervisor starts it anew, the logs make that free."""
 
     def __init__(self) -> None:
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[asyncio.Task[None], Sequence[Pulse]] = {}
 
-    def start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Run a task that never ends by itself."""
+    def start(self, name: str, work: Coroutine[Any, Any, None], pulse: Pulse, *others: Pulse) -> None:
+        """Run a task that never ends by itself, with the pulse of each of its loops."""
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(_end_process_unless_cancelled)
-        self._tasks.append(task)
+        self._tasks[task] = (pulse, *others)
 
-    def alive(self) -> bool:
-        """Tell whether all tasks run."""
-        return all(not task.done() for task in self._tasks)
-
-    def progress(self, pulses: Iterable[Pulse]) -> bool:
-        """Tell whether all tasks run and none of the loops is stuck; what to restart where not."""
-        return self.alive() and not any(pulse.is_stuck(LIVE_S) for pulse in pulses)
+    def stuck(self) -> list[str]:
+        """Return the names of the tasks that have ended, or that have a loop which does not go round: what to restart for."""
+        return [task.get_name() for task, pulses in self._tasks.items() if task.done() or has_stuck(pulses)]
 
     async def stop(self) -> None:
         """Cancel the tasks and wait for them."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def has_stuck(pulses: Iterable[Pulse]) -> bool:
+    """Tell whether one of the loops is stuck."""
+    return any(pulse.is_stuck(LIVE_S) for pulse in pulses)
 
 
 def _end_process_unless_cancelled(task: asyncio.Task[None]) -> None:

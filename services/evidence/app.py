@@ -95,7 +95,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     curriculum = ShardConsumer("evidence.curriculum", CURRICULUM.log, database, handler, feed, config)
     await curriculum.prepare()
     subscribe_consumer(broker, curriculum, config, LEISURELY)
-    tasks, pulses = Tasks(), [writer.pulse, *relay.pulses, *submitted.pulses, *curriculum.pulses]
+    tasks = Tasks()
     tally = Tally(EVIDENCE.log)
     checks = IntakeChecks(database, evidence, tally, writer.counts)
     reconciler = Reconciler({"received": checks.received, "logged": checks.logged}, config.reconcile_s)
@@ -122,16 +122,18 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         rollover_router(Rollovers(database, roster)),
         feed_router(database, logs, config),
         asyncapi_router("evidence", broker, logs, config.topic_suffix),
-        operations_router(ready=clock.ready, alive=lambda: tasks.progress(pulses), lag=lag),
+        operations_router(ready=clock.ready, stuck=tasks.stuck, lag=lag),
         reconciliation_router(reconciler, database, [tally]),
     ):
         app.include_router(router)
-    for name, work in (
-        ("writer", writer.run()), ("relay", relay.run()), ("clock", clock.run()), ("calendars", calendars.run()),
-        ("releaser", releaser.run()), ("curriculum", curriculum.tick()), ("reconciliation", reconciler.run()),
-        ("limits", tenants.run()), ("broker", keep_consuming(broker)),
+    for name, work, pulses in (
+        ("writer", writer.run(), [writer.pulse]), ("relay", relay.run(), relay.pulses),
+        ("clock", clock.run(), [clock.pulse]), ("calendars", calendars.run(), [calendars.pulse]),
+        ("releaser", releaser.run(), [releaser.pulse]), ("curriculum", curriculum.tick(), curriculum.pulses),
+        ("reconciliation", reconciler.run(), [reconciler.pulse]), ("limits", tenants.run(), [tenants.pulse]),
+        ("broker", keep_consuming(broker), [*submitted.pulses, curriculum.polling]),
     ):  # fmt: skip
-        tasks.start(name, work)
+        tasks.start(name, work, *pulses)
     for stop in (tasks.stop, writer.drain, curriculum.stop, broker.stop):
         stack.push_async_callback(stop)
 

@@ -63,7 +63,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     lag = functools.partial(reporting_lag, database, feeds)
     for router in (
         *ROUTERS,
-        operations_router(ready=database.answers, alive=lambda: tasks.progress(consumers.pulses()), lag=lag),
+        operations_router(ready=database.answers, stuck=tasks.stuck, lag=lag),
         reconciliation_router(reconciler, database, []),
         asyncapi_router("reporting", broker, [], config.topic_suffix),
     ):
@@ -72,12 +72,13 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     app.state.settings, app.state.evidence = config, in_evidence
     app.state.provider, app.state.sessions, app.state.rebuilder = provider, Sessions(database, config), rebuilder
     _lend(app, database, config, in_evidence, in_progression, limits)
-    for name, work in (
-        ("reconciliation", reconciler.run()), ("limits", limits.run()), ("broker", keep_consuming(broker)),
-        ("follow versions", consumers.follow()),
-        *((f"tick {consumer.model}", consumer.tick()) for consumer in consumers.running),
+    for name, work, pulses in (
+        ("reconciliation", reconciler.run(), [reconciler.pulse]), ("limits", limits.run(), [limits.pulse]),
+        ("broker", keep_consuming(broker), [consumer.polling for consumer in consumers.running]),
+        ("follow versions", consumers.follow(), [consumers.following]),
+        *((f"tick {consumer.model}", consumer.tick(), consumer.pulses) for consumer in consumers.running),
     ):  # fmt: skip
-        tasks.start(name, work)
+        tasks.start(name, work, *pulses)
     for stop in (rebuilder.stop, tasks.stop, consumers.stop, broker.stop):
         stack.push_async_callback(stop)
 

@@ -72,7 +72,7 @@ async def client(small: Settings) -> AsyncIterator[httpx.AsyncClient]:
     async def lag() -> list[Stage]:
         return [Stage.of_shards("x", [ShardLag(3, 7, 1.5)])]
 
-    app.include_router(operations_router(ready=ready, alive=lambda: True, lag=lag))
+    app.include_router(operations_router(ready=ready, stuck=list, lag=lag))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as made:
         yield made
@@ -192,6 +192,18 @@ async def test_health_tells_apart_alive_and_ready(client: httpx.AsyncClient) -> 
     assert "attain_consumer_folded_total" in (await client.get("/metrics")).text
 
 
+async def test_who_has_loops_that_stand_still_names_them_and_is_not_alive() -> None:
+    async def unasked() -> bool:
+        raise AssertionError
+
+    app = FastAPI()
+    app.include_router(operations_router(ready=unasked, stuck=lambda: ["relay", "writer"], lag=unasked))  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        answer = await client.get("/livez")
+
+    assert (answer.status_code, answer.text) == (503, "no progress: relay, writer")
+
+
 async def test_lag_is_for_operators(client: httpx.AsyncClient) -> None:
     assert (await client.get("/v1/lag", headers=token("records:read"))).status_code == 403
     assert (await client.get("/v1/lag", headers=token("admin"))).json() == {
@@ -227,7 +239,7 @@ async def test_scrape_answers_where_lag_cannot_be_seen(unknown: Exception | None
         return True
 
     app = FastAPI()
-    app.include_router(operations_router(ready=ready, alive=lambda: True, lag=lag))
+    app.include_router(operations_router(ready=ready, stuck=list, lag=lag))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         answer = await client.get("/metrics")
 

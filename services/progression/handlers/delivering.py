@@ -26,7 +26,7 @@ from shared.errors import Unavailable
 from shared.events import placed
 from shared.leading import lead
 from shared.settings import Settings
-from shared.tasks import raise_if_cancelled
+from shared.tasks import Pulse, raise_if_cancelled
 
 log = logging.getLogger(__name__)
 AWAY_S = 1.0
@@ -67,10 +67,11 @@ class Dispatcher:
         self._references = references
         self._poster = poster
         self._settings = settings
+        self.pulse = Pulse()
 
     async def run(self) -> None:
         """Deliver while this replica holds the lock; wait for it otherwise."""
-        await lead(self._database, "webhooks", self._supervise)
+        await lead(self._database, "webhooks", self._supervise, self.pulse)
 
     async def _supervise(self, lock: Connection) -> None:
         """Keep one task for every active webhook, begun anew when it is changed."""
@@ -78,6 +79,7 @@ class Dispatcher:
         try:
             while True:
                 raise_if_cancelled()
+                self.pulse.beat()
                 wanted = set((await tables.active(lock)).items())
                 for key in [key for key in running if key not in wanted or running[key].done()]:
                     running.pop(key).cancel()
