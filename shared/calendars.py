@@ -50,7 +50,7 @@ class Calendars:
         try:
             return await self._ask(tenant)
         except Unavailable as error:
-            log.warning("the school calendar of a tenant is not told: %s", error)
+            log.warning("the school calendar is not told: %s", error, extra={"tenant": tenant})
             if calendar is not None:
                 self._known[tenant] = calendar, time.monotonic() - FRESH_S + RETRY_S
             return calendar

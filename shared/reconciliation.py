@@ -25,6 +25,8 @@ from shared.tenancy import bound_to
 from shared.web import Caller
 
 log = logging.getLogger(__name__)
+NAMED_MAX = 20
+"""Differences that are logged one by one; the answer to operators has all."""
 BLOCK = 4096
 """Positions a block: what is counted anew for a position in the middle of one, about 2 ms."""
 RECOUNTED_BLOCKS = 8
@@ -195,6 +197,8 @@ class Reconciler:
         if differences:
             log.error("stage %s differs for %s tenants by %s in all", stage, len(differences),
                       sum(one.difference for one in differences))  # fmt: skip
+        for one in differences[:NAMED_MAX]:
+            log.error("stage %s differs by %s", stage, one.difference, extra={"tenant": one.tenant})
 
     def found(self, tenant: str | None) -> dict[str, Any]:
         """Return what the last run of each check found, of one tenant or all, and how long ago in seconds."""

@@ -224,7 +224,8 @@ class Relay:
             key, value = entry.key.encode(), entry.body
             if len(value) > RECORD_BYTES_MAX:
                 log.error("%s: position %s is too large for a record, readers get it by the feed", topic, entry.pos,
-                          extra={"log": place[0], "shard": shard, "position": entry.pos})  # fmt: skip
+                          extra={"tenant": entry.key.partition("|")[0], "log": place[0], "shard": shard,
+                                 "position": entry.pos})  # fmt: skip
                 value = msgspec.json.encode(partition_tails.decode_placed(value))
             headers = sending.headers.get(entry.pos, [])
             if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:

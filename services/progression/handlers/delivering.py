@@ -27,6 +27,7 @@ from shared.events import placed
 from shared.leading import lead
 from shared.settings import Settings
 from shared.tasks import Pulse, raise_if_cancelled
+from shared.tenancy import log_as_of
 
 log = logging.getLogger(__name__)
 AWAY_S = 1.0
@@ -99,6 +100,7 @@ class Dispatcher:
                     row = await tables.load(connection, id)
                 if row is None or row["version"] != version:
                     return
+                log_as_of(row["tenant"])
                 delivery = Delivery(row, self._database, self._references, self._poster, self._settings)
                 await delivery.round()
             except _Stopped:
