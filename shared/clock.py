@@ -70,10 +70,6 @@ class Clock:
         """Whether it was believed when it was last looked at."""
         return not self.doubt
 
-    async def ready(self) -> bool:
-        """Tell whether a service can work: its clock is believed, and the database answers."""
-        return self.believed and await self._database.answers()
-
     def require(self) -> None:
         """
         Refuse what is dated by it.

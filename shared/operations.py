@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from shared.errors import AttainError
 from shared.lag import Stage, told
 from shared.observability import metrics as measured
+from shared.readiness import Readiness
 from shared.tenancy import bound_to
 from shared.web import Caller
 
@@ -23,7 +24,7 @@ LOOP_PROBE_S = 0.01
 
 def operations_router(
     *,
-    ready: Callable[[], Awaitable[bool]],
+    ready: Callable[[], Awaitable[Readiness]],
     stuck: Callable[[], Sequence[str]],
     lag: Callable[[], Awaitable[Sequence[Stage]]],
 ) -> APIRouter:
@@ -40,8 +41,8 @@ def operations_router(
 
     @router.get("/readyz", response_class=PlainTextResponse)
     async def readyz() -> Response:
-        is_ready = await ready()
-        return PlainTextResponse("ready" if is_ready else "not ready", 200 if is_ready else 503)
+        now = await ready()
+        return PlainTextResponse(now.text(), 200 if now.is_ready else 503)
 
     @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import math
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ from shared.database import STATEMENT_TIMEOUT_S
 from shared.observability import configure_logging, log_failure, metrics
 from shared.settings import Settings
 from shared.tasks import Pulse
+from shared.waiting import wait_for_server
 from shared.web import make_app
 
 log = logging.getLogger(__name__)
@@ -30,8 +32,6 @@ GRACEFUL_STOP_S = 10
 STOP_S_MAX = 25
 """From SIGTERM to the end of the process, whatever hangs: below the 30 s that Compose and Kubernetes wait."""
 STARTUP_FAILED = 3
-BROKER_RETRY_S = 1.0
-BROKER_RETRY_S_MAX = 10.0
 LIVE_S = 1.0 * STATEMENT_TIMEOUT_S
 """A statement may take so long and fail; only who looks several times in a minute and sees no turn knows of a stuck loop."""
 
@@ -74,18 +74,17 @@ def _end_process_unless_cancelled(task: asyncio.Task[None]) -> None:
 
 async def keep_consuming(broker: KafkaBroker) -> None:
     """Consume until cancelled; while Kafka is away at the start, HTTP is served already and Kafka asked again."""
-    wait_s = BROKER_RETRY_S
-    while True:
+
+    async def started() -> None:
         try:
             await broker.start()
-        except (KafkaError, OSError) as error:
-            log.warning("Kafka does not answer yet: %s", type(error).__name__)
+        except (KafkaError, OSError):
             with contextlib.suppress(KafkaError, OSError):
                 await broker.stop()
-            await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 1.5, BROKER_RETRY_S_MAX)
-        else:
-            await asyncio.Event().wait()
+            raise
+
+    await wait_for_server("Kafka", started, (KafkaError, OSError), math.inf)
+    await asyncio.Event().wait()
 
 
 def serve(app: FastAPI, settings: Settings) -> None:

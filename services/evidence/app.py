@@ -52,6 +52,7 @@ from shared.feed import FeedClient
 from shared.feed_routes import feed_router
 from shared.operations import operations_router
 from shared.peer import Peer
+from shared.readiness import KafkaWatch, readiness
 from shared.reconciliation import Reconciler, Tally, reconciliation_router
 from shared.relay import Relay
 from shared.service import Tasks, keep_consuming, make_service, serve
@@ -96,6 +97,8 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     await curriculum.prepare()
     subscribe_consumer(broker, curriculum, config, LEISURELY)
     tasks = Tasks()
+    kafka = KafkaWatch(config)
+    ready = functools.partial(readiness, database, kafka, clock)
     tally = Tally(EVIDENCE.log)
     checks = IntakeChecks(database, evidence, tally, writer.counts)
     reconciler = Reconciler({"received": checks.received, "logged": checks.logged}, config.reconcile_s)
@@ -122,11 +125,12 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         rollover_router(Rollovers(database, roster)),
         feed_router(database, logs, config),
         asyncapi_router("evidence", broker, logs, config.topic_suffix),
-        operations_router(ready=clock.ready, stuck=tasks.stuck, lag=lag),
+        operations_router(ready=ready, stuck=tasks.stuck, lag=lag),
         reconciliation_router(reconciler, database, [tally]),
     ):
         app.include_router(router)
     for name, work, pulses in (
+        ("kafka", kafka.run(), [kafka.pulse]),
         ("writer", writer.run(), [writer.pulse]), ("relay", relay.run(), relay.pulses),
         ("clock", clock.run(), [clock.pulse]), ("calendars", calendars.run(), [calendars.pulse]),
         ("releaser", releaser.run(), [releaser.pulse]), ("curriculum", curriculum.tick(), curriculum.pulses),

@@ -38,6 +38,7 @@ from shared.database import Database
 from shared.feed import FeedClient
 from shared.operations import operations_router
 from shared.peer import Peer
+from shared.readiness import KafkaWatch, readiness
 from shared.reconciliation import Reconciler, reconciliation_router
 from shared.service import Tasks, keep_consuming, make_service, serve
 from shared.settings import Settings
@@ -59,11 +60,13 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         stack.push_async_callback(close)
     broker, consumers, tasks = make_broker(config), Consumers(database, feeds, config), Tasks()
     await consumers.prepare(broker)
+    kafka = KafkaWatch(config)
+    ready = functools.partial(readiness, database, kafka)
     reconciler = Reconciler({"shown": ShownCheck(database, progression).shown}, config.reconcile_s)
     lag = functools.partial(reporting_lag, database, feeds)
     for router in (
         *ROUTERS,
-        operations_router(ready=database.answers, stuck=tasks.stuck, lag=lag),
+        operations_router(ready=ready, stuck=tasks.stuck, lag=lag),
         reconciliation_router(reconciler, database, []),
         asyncapi_router("reporting", broker, [], config.topic_suffix),
     ):
@@ -73,6 +76,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     app.state.provider, app.state.sessions, app.state.rebuilder = provider, Sessions(database, config), rebuilder
     _lend(app, database, config, in_evidence, in_progression, limits)
     for name, work, pulses in (
+        ("kafka", kafka.run(), [kafka.pulse]),
         ("reconciliation", reconciler.run(), [reconciler.pulse]), ("limits", limits.run(), [limits.pulse]),
         ("broker", keep_consuming(broker), [consumer.polling for consumer in consumers.running]),
         ("follow versions", consumers.follow(), [consumers.following]),

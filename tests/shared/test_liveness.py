@@ -125,7 +125,9 @@ async def test_a_relay_waits_for_kafka_and_lives_but_not_where_a_round_never_end
         return 0
 
     away = settings.model_copy(update={"kafka": "127.0.0.1:9"})
+    # As rests are in service, well below what is taken for stuck.
     monkeypatch.setattr(relay, "RETRY_S", 0.1)
+    monkeypatch.setattr(relay, "RETRY_S_MAX", 0.2)
     async with running_producer(producer_url, ["test"], away) as producer:
         await asyncio.sleep(2 * STUCK_S)
         assert not has_stuck(producer.relay.pulses)

@@ -14,6 +14,7 @@ from shared.auth import Authenticator, issue_token
 from shared.errors import Conflict, Forbidden, Gone, InvalidEvent, NotFound, Refused, TooLarge, Unavailable
 from shared.lag import ShardLag, Stage
 from shared.operations import operations_router
+from shared.readiness import Readiness
 from shared.settings import Settings
 from shared.web import Caller, make_app, read_body, wait_for
 
@@ -66,8 +67,8 @@ async def client(small: Settings) -> AsyncIterator[httpx.AsyncClient]:
 
         await wait_for(no, small)
 
-    async def ready() -> bool:
-        return False
+    async def ready() -> Readiness:
+        return Readiness(["PostgreSQL"], ["Kafka: KafkaConnectionError"])
 
     async def lag() -> list[Stage]:
         return [Stage.of_shards("x", [ShardLag(3, 7, 1.5)])]
@@ -188,7 +189,10 @@ async def test_a_wait_that_is_too_long_says_ask_again(client: httpx.AsyncClient)
 
 async def test_health_tells_apart_alive_and_ready(client: httpx.AsyncClient) -> None:
     assert (await client.get("/livez")).status_code == 200
-    assert (await client.get("/readyz")).status_code == 503
+    ready = await client.get("/readyz")
+    assert (ready.status_code, ready.text.splitlines()) == (
+        503, ["not ready", "waits for PostgreSQL", "goes on without Kafka: KafkaConnectionError"],
+    )  # fmt: skip
     assert "attain_consumer_folded_total" in (await client.get("/metrics")).text
 
 
@@ -235,8 +239,8 @@ async def test_scrape_answers_where_lag_cannot_be_seen(unknown: Exception | None
             raise unknown
         return [Stage("intake", None, None)]
 
-    async def ready() -> bool:
-        return True
+    async def ready() -> Readiness:
+        return Readiness()
 
     app = FastAPI()
     app.include_router(operations_router(ready=ready, stuck=list, lag=lag))
