@@ -10,6 +10,7 @@ import msgspec
 from shared.errors import Unavailable
 from shared.peer import Peer
 from shared.school_calendar import SchoolCalendar, breaks_of
+from shared.tasks import Pulse
 
 log = logging.getLogger(__name__)
 FRESH_S = 60.0
@@ -39,6 +40,7 @@ class Calendars:
         self._known: dict[str, tuple[SchoolCalendar, float]] = {}
         self._wanted: set[str] = set()
         self._wake = asyncio.Event()
+        self.pulse = Pulse(slower=10)
 
     async def of(self, tenant: str) -> SchoolCalendar | None:
         """Return a tenant's calendar; None where progression does not tell it and never has."""
@@ -48,7 +50,7 @@ class Calendars:
         try:
             return await self._ask(tenant)
         except Unavailable as error:
-            log.warning("the school calendar of a tenant is not told: %s", error)
+            log.warning("the school calendar is not told: %s", error, extra={"tenant": tenant})
             if calendar is not None:
                 self._known[tenant] = calendar, time.monotonic() - FRESH_S + RETRY_S
             return calendar
@@ -64,7 +66,9 @@ class Calendars:
     async def run(self) -> None:
         """Ask for the calendars that `known` wants, for ever."""
         while True:
+            self.pulse.rest()
             await self._wake.wait()
+            self.pulse.beat()
             self._wake.clear()
             wanted, self._wanted = self._wanted, set()
             if any([await self.of(tenant) is None for tenant in wanted]):

@@ -19,7 +19,7 @@ from shared.errors import Unavailable
 from shared.events import now
 from shared.observability import metrics
 from shared.settings import Settings
-from shared.tasks import raise_if_cancelled
+from shared.tasks import Pulse, raise_if_cancelled
 
 log = logging.getLogger(__name__)
 LOOK_S = 1.0
@@ -55,6 +55,7 @@ class Clock:
         self.doubt = "it has not been compared yet"
         """Why it is not believed; empty while it is."""
         self._said = False
+        self.pulse = Pulse()
 
     @classmethod
     async def compared(cls, database: Database, settings: Settings) -> "Clock":
@@ -68,10 +69,6 @@ class Clock:
     def believed(self) -> bool:
         """Whether it was believed when it was last looked at."""
         return not self.doubt
-
-    async def ready(self) -> bool:
-        """Tell whether a service can work: its clock is believed, and the database answers."""
-        return self.believed and await self._database.answers()
 
     def require(self) -> None:
         """
@@ -98,6 +95,7 @@ class Clock:
         """Look at it every second."""
         while True:
             raise_if_cancelled()
+            self.pulse.beat()
             try:
                 async with self._database.connection() as connection:
                     await self.look(connection)

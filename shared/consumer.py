@@ -65,12 +65,8 @@ class ShardConsumer(ShardFolder):
         self._behind = asyncio.Event()
         self.polling = Pulse()
         """Beats at every poll; the transport gives it its beats."""
-        self._ticking, self._watching = Pulse(), Pulse()
-
-    @property
-    def pulses(self) -> tuple[Pulse, ...]:
-        """The loops that must go round; a dependency that is away does not stop them."""
-        return self.polling, self._ticking, self._watching
+        self.pulses = self._ticking, self._watching = Pulse(), Pulse()
+        """The loops of `tick`, which must go round; a dependency that is away does not stop them."""
 
     async def on_records(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
         """Fold what a poll brought. Never raises: what cannot be folded now comes again."""

@@ -83,9 +83,9 @@ class Database:
         metrics.connections.labels(state="idle").set_function(lambda: sum(p.get_idle_size() for p in pools))
 
     @classmethod
-    async def connect(cls, url: str, *, connections: int = 10) -> "Database":
+    async def connect(cls, url: str, *, connections: int = 10, within_s: float = START_S_MAX) -> "Database":
         """
-        Open the pool; waits up to a minute for a server that is still starting.
+        Open the pool; waits so long, a minute unless told otherwise, for a server that is still starting.
 
         Raises:
             Unavailable: it does not answer for so long.
@@ -101,7 +101,7 @@ class Database:
             except AWAY as error:
                 raise Unavailable(f"PostgreSQL does not answer: {type(error).__name__}") from error
 
-        return await wait_for_server("PostgreSQL", opened, (Unavailable,), START_S_MAX)
+        return await wait_for_server("PostgreSQL", opened, (Unavailable,), within_s)
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

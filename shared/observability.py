@@ -12,6 +12,8 @@ import sys
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
+from shared.tenancy import logged_tenant
+
 PLACES = ("tenant", "consumer", "log", "shard", "position")
 """What an entry may be given with `extra`, so that it can be searched for."""
 _SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -100,7 +102,11 @@ def registry_table() -> str:
 
 
 class JsonLines(logging.Formatter):
-    """An entry as one JSON object: time, level, service, logger, message, and what of `PLACES` the entry was given."""
+    """
+    An entry as one JSON object: time, level, service, logger, message, and what of `PLACES` is known of it.
+
+    Those the entry was given; the tenant also where the task that wrote it serves one.
+    """
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -115,6 +121,8 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if tenant := logged_tenant():
+            entry["tenant"] = tenant
         entry |= {name: getattr(record, name) for name in PLACES if hasattr(record, name)}
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)

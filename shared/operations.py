@@ -1,6 +1,7 @@
 """What operators and their tools ask every service: health, metrics, and how far its stages are behind."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -11,9 +12,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from shared.errors import AttainError
 from shared.lag import Stage, told
 from shared.observability import metrics as measured
+from shared.readiness import Readiness
 from shared.tenancy import bound_to
 from shared.web import Caller
 
+log = logging.getLogger(__name__)
 LAG_TIMEOUT_S = 5.0
 """Below the ten seconds that Prometheus waits for a scrape."""
 LOOP_PROBE_S = 0.01
@@ -21,21 +24,25 @@ LOOP_PROBE_S = 0.01
 
 def operations_router(
     *,
-    ready: Callable[[], Awaitable[bool]],
-    alive: Callable[[], bool],
+    ready: Callable[[], Awaitable[Readiness]],
+    stuck: Callable[[], Sequence[str]],
     lag: Callable[[], Awaitable[Sequence[Stage]]],
 ) -> APIRouter:
-    """Return health, metrics and lag; `alive` is progress of the consumers, not a ping."""
+    """Return health, metrics and lag; alive is who has nothing `stuck`, not who answers a ping."""
     router = APIRouter(tags=["operations"])
 
     @router.get("/livez", response_class=PlainTextResponse)
     async def livez() -> Response:
-        return PlainTextResponse("ok" if alive() else "no progress", 200 if alive() else 503)
+        names = ", ".join(stuck())
+        if names:
+            # Who is restarted for it leaves its log only.
+            log.error("no progress: %s", names)
+        return PlainTextResponse(f"no progress: {names}" if names else "ok", 503 if names else 200)
 
     @router.get("/readyz", response_class=PlainTextResponse)
     async def readyz() -> Response:
-        is_ready = await ready()
-        return PlainTextResponse("ready" if is_ready else "not ready", 200 if is_ready else 503)
+        now = await ready()
+        return PlainTextResponse(now.text(), 200 if now.is_ready else 503)
 
     @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:

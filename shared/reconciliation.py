@@ -20,11 +20,13 @@ from fastapi import APIRouter
 from shared.database import Connection, Database, columns
 from shared.errors import InvalidEvent, Unavailable
 from shared.observability import metrics
-from shared.tasks import raise_if_cancelled
+from shared.tasks import Pulse, raise_if_cancelled
 from shared.tenancy import bound_to
 from shared.web import Caller
 
 log = logging.getLogger(__name__)
+NAMED_MAX = 20
+"""Differences that are logged one by one; the answer to operators has all."""
 BLOCK = 4096
 """Positions a block: what is counted anew for a position in the middle of one, about 2 ms."""
 RECOUNTED_BLOCKS = 8
@@ -157,6 +159,7 @@ class Reconciler:
         self._every_s = every_s
         self._found: dict[str, tuple[float, list[Comparison]]] = {}
         self._checking = asyncio.Lock()
+        self.pulse = Pulse(slower=10)
 
     async def run(self) -> None:
         """Check until cancelled."""
@@ -168,11 +171,15 @@ class Reconciler:
     async def check(self) -> None:
         """Check all stages now; one whose other end is away keeps what was found before."""
         async with self._checking:
-            with bound_to(None):
-                await self._check_all()
+            try:
+                with bound_to(None):
+                    await self._check_all()
+            finally:
+                self.pulse.rest()
 
     async def _check_all(self) -> None:
         for stage, check in self._checks.items():
+            self.pulse.beat()
             try:
                 found = await check()
             except Unavailable as error:
@@ -190,6 +197,8 @@ class Reconciler:
         if differences:
             log.error("stage %s differs for %s tenants by %s in all", stage, len(differences),
                       sum(one.difference for one in differences))  # fmt: skip
+        for one in differences[:NAMED_MAX]:
+            log.error("stage %s differs by %s", stage, one.difference, extra={"tenant": one.tenant})
 
     def found(self, tenant: str | None) -> dict[str, Any]:
         """Return what the last run of each check found, of one tenant or all, and how long ago in seconds."""

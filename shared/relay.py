@@ -9,6 +9,7 @@ cursors with the partitions and lowers them where records are lost, never raises
 import asyncio
 import contextlib
 import logging
+import random
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 
@@ -33,7 +34,8 @@ BATCH_BYTES = 512 * 1024
 RECORD_BYTES_MAX = 900 * 1024
 """Below the 1 MiB that a broker takes unless told otherwise."""
 RUN_ROWS_MIN = 250
-RETRY_S = 1.0
+RETRY_S, RETRY_S_MAX = 1.0, 5.0
+"""How long the relay rests before it starts over: longer each time that Kafka or PostgreSQL is still away."""
 TAKE_OVER_S = 1.0
 STOP_S = 5.0
 STORE_S = 0.05
@@ -76,6 +78,7 @@ class Relay:
 
     async def run(self) -> None:
         """Relay until cancelled; any failure drops the producer and the locks and starts over from the cursors."""
+        wait_s = RETRY_S
         while True:
             raise_if_cancelled()
             self._sending.beat()
@@ -83,12 +86,14 @@ class Relay:
             try:
                 # The connection that holds the locks is the last to go: what is in flight is sent under them.
                 async with self._database.session() as locks, self._producer() as producer:
+                    wait_s = RETRY_S
                     self._cursors, self._stored, self._generations = {}, {}, {}
                     await run_together(self._keep(locks), self._send_all(producer))
             except (KafkaError, Conflict, Unavailable, OSError) as error:
                 metrics.relay_restarts.inc()
                 log.warning("relay starts over: %s: %s", type(error).__name__, error)
-                await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(wait_s * random.uniform(0.7, 1.0))
+                wait_s = min(2 * wait_s, RETRY_S_MAX)
 
     async def _keep(self, locks: Connection) -> None:
         """Take over what no other relay sends, and look after the partitions of what is held, beside the sending."""
@@ -224,7 +229,8 @@ class Relay:
             key, value = entry.key.encode(), entry.body
             if len(value) > RECORD_BYTES_MAX:
                 log.error("%s: position %s is too large for a record, readers get it by the feed", topic, entry.pos,
-                          extra={"log": place[0], "shard": shard, "position": entry.pos})  # fmt: skip
+                          extra={"tenant": entry.key.partition("|")[0], "log": place[0], "shard": shard,
+                                 "position": entry.pos})  # fmt: skip
                 value = msgspec.json.encode(partition_tails.decode_placed(value))
             headers = sending.headers.get(entry.pos, [])
             if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:

@@ -12,7 +12,7 @@ from shared.database import Connection, Database
 from shared.errors import Unavailable
 from shared.expiry import Days, Expire
 from shared.leading import lead
-from shared.tasks import raise_if_cancelled
+from shared.tasks import Pulse, raise_if_cancelled
 from shared.tenancy import bound_to
 from shared.tenant_limits import TenantLimits
 
@@ -36,16 +36,19 @@ class Retention:
         self._limits = limits
         self._expiries = expiries
         self._every_s = every_s
+        self.pulse = Pulse()
 
     async def run(self) -> None:
         """Work until cancelled."""
-        await lead(self._database, "retention", self._work)
+        await lead(self._database, "retention", self._work, self.pulse)
 
     async def _work(self, _: Connection) -> None:
         while True:
             raise_if_cancelled()
+            self.pulse.beat()
             with bound_to(None):
                 await self.expire()
+            self.pulse.rest()
             await asyncio.sleep(self._every_s)
 
     async def expire(self) -> int:
@@ -64,6 +67,7 @@ class Retention:
     async def _all_of(self, expire: Expire, days: Days) -> int:
         removed, last = 0, ROWS
         while last == ROWS:
+            self.pulse.beat()
             try:
                 async with self._database.transaction() as connection:
                     last = await expire(connection, days, ROWS)

@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import gc
 import logging
+import math
 import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from types import FrameType
 from typing import Any, TypeAlias
 
@@ -23,6 +24,7 @@ from shared.database import STATEMENT_TIMEOUT_S
 from shared.observability import configure_logging, log_failure, metrics
 from shared.settings import Settings
 from shared.tasks import Pulse
+from shared.waiting import wait_for_server
 from shared.web import make_app
 
 log = logging.getLogger(__name__)
@@ -30,8 +32,6 @@ GRACEFUL_STOP_S = 10
 STOP_S_MAX = 25
 """From SIGTERM to the end of the process, whatever hangs: below the 30 s that Compose and Kubernetes wait."""
 STARTUP_FAILED = 3
-BROKER_RETRY_S = 1.0
-BROKER_RETRY_S_MAX = 10.0
 LIVE_S = 1.0 * STATEMENT_TIMEOUT_S
 """A statement may take so long and fail; only who looks several times in a minute and sees no turn knows of a stuck loop."""
 
@@ -42,27 +42,28 @@ class Tasks:
     """Background tasks whose death ends the process: the supervisor starts it anew, the logs make that free."""
 
     def __init__(self) -> None:
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[asyncio.Task[None], Sequence[Pulse]] = {}
 
-    def start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Run a task that never ends by itself."""
+    def start(self, name: str, work: Coroutine[Any, Any, None], pulse: Pulse, *others: Pulse) -> None:
+        """Run a task that never ends by itself, with the pulse of each of its loops."""
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(_end_process_unless_cancelled)
-        self._tasks.append(task)
+        self._tasks[task] = (pulse, *others)
 
-    def alive(self) -> bool:
-        """Tell whether all tasks run."""
-        return all(not task.done() for task in self._tasks)
-
-    def progress(self, pulses: Iterable[Pulse]) -> bool:
-        """Tell whether all tasks run and none of the loops is stuck; what to restart where not."""
-        return self.alive() and not any(pulse.is_stuck(LIVE_S) for pulse in pulses)
+    def stuck(self) -> list[str]:
+        """Return the names of the tasks that have ended, or that have a loop which does not go round: what to restart for."""
+        return [task.get_name() for task, pulses in self._tasks.items() if task.done() or has_stuck(pulses)]
 
     async def stop(self) -> None:
         """Cancel the tasks and wait for them."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def has_stuck(pulses: Iterable[Pulse]) -> bool:
+    """Tell whether one of the loops is stuck."""
+    return any(pulse.is_stuck(LIVE_S) for pulse in pulses)
 
 
 def _end_process_unless_cancelled(task: asyncio.Task[None]) -> None:
@@ -73,18 +74,17 @@ def _end_process_unless_cancelled(task: asyncio.Task[None]) -> None:
 
 async def keep_consuming(broker: KafkaBroker) -> None:
     """Consume until cancelled; while Kafka is away at the start, HTTP is served already and Kafka asked again."""
-    wait_s = BROKER_RETRY_S
-    while True:
+
+    async def started() -> None:
         try:
             await broker.start()
-        except (KafkaError, OSError) as error:
-            log.warning("Kafka does not answer yet: %s", type(error).__name__)
+        except (KafkaError, OSError):
             with contextlib.suppress(KafkaError, OSError):
                 await broker.stop()
-            await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 1.5, BROKER_RETRY_S_MAX)
-        else:
-            await asyncio.Event().wait()
+            raise
+
+    await wait_for_server("Kafka", started, (KafkaError, OSError), math.inf)
+    await asyncio.Event().wait()
 
 
 def serve(app: FastAPI, settings: Settings) -> None:

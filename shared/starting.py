@@ -5,6 +5,8 @@ Where it does not, the process ends with one line that names the setting or says
 """
 
 import asyncio
+import contextlib
+import math
 from pathlib import Path
 
 import asyncpg
@@ -15,11 +17,15 @@ from shared.database import MISCONFIGURED, Connection, Database
 from shared.errors import Unavailable
 from shared.kafka_security import security
 from shared.migrate import configuration
+from shared.not_ready import not_ready
+from shared.observability import configure_logging
 from shared.row_security import SERVICE_ROLE, TENANT_ROLE
 from shared.settings import Settings, settings_or_exit, variable
 from shared.shards import shards_fault
 
 KEY_BYTES_MIN = 32
+AT_ONCE_S = 1.0
+"""So long the port of a service that waits for its database is not opened for that alone."""
 FILES = (
     "token_key_file",
     "page_key_file",
@@ -99,21 +105,34 @@ def check_schema(service: str, read: Settings) -> None:
     """
     Wait for the service's database, and raise `SystemExit` unless its schema and shards are those of this version and setting.
 
+    While it is away the port says that the service is alive and not ready: who is restarted waits no shorter.
+
     A newer one is accepted only where `allow_newer_schema` says so: migrations add and never take away, so after a
     rollback an older version runs on it.
     """
     try:
-        fault = asyncio.run(_fault_of_schema(service, read))
-    except Unavailable as error:
-        raise SystemExit(f"{service}: {error}") from None
+        fault = asyncio.run(fault_once_there(service, read))
     except (asyncpg.PostgresError, *MISCONFIGURED) as error:
         raise SystemExit(f"{service}: {variable(f'{service}_database')}: {error}") from None
     if fault:
         raise SystemExit(f"{service}: {fault}")
 
 
-async def _fault_of_schema(service: str, read: Settings) -> str:
-    database = await Database.connect(getattr(read, f"{service}_database"), connections=2)
+async def fault_once_there(service: str, read: Settings) -> str:
+    """Return what is wrong with the service's database once it answers, however long that takes; empty where nothing is."""
+    with contextlib.suppress(Unavailable):
+        return await _fault_of_schema(service, read, AT_ONCE_S)
+    configure_logging(read.log_level, read.log_format, service)
+    async with not_ready(read, "PostgreSQL"):
+        while True:
+            # It may go away again between two statements.
+            with contextlib.suppress(Unavailable):
+                return await _fault_of_schema(service, read, math.inf)
+            await asyncio.sleep(AT_ONCE_S)
+
+
+async def _fault_of_schema(service: str, read: Settings, within_s: float) -> str:
+    database = await Database.connect(getattr(read, f"{service}_database"), connections=2, within_s=within_s)
     try:
         async with database.connection() as connection:
             there, fault, shards = None, "", 0

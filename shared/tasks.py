@@ -7,9 +7,15 @@ from typing import Any
 
 
 class Pulse:
-    """The sign that a loop goes round: `beat` once a turn, `rest` before it waits for work for as long as that takes."""
+    """
+    The sign that a loop goes round: `beat` once a turn, `rest` before it waits for work for as long as that takes.
 
-    def __init__(self) -> None:
+    Args:
+        slower: how many times longer its turns may take than those of a loop that evidence passes through.
+    """
+
+    def __init__(self, slower: float = 1.0) -> None:
+        self._slower = slower
         self._beaten_at: float | None = None
 
     def beat(self) -> None:
@@ -21,8 +27,8 @@ class Pulse:
         self._beaten_at = None
 
     def is_stuck(self, after_s: float) -> bool:
-        """Tell whether the turn that was begun last takes longer than that."""
-        return self._beaten_at is not None and time.monotonic() - self._beaten_at > after_s
+        """Tell whether the turn that was begun last takes longer than that, or so many times that as it may."""
+        return self._beaten_at is not None and time.monotonic() - self._beaten_at > after_s * self._slower
 
 
 async def run_together(*endless: Coroutine[Any, Any, None]) -> None:

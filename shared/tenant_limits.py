@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.database import Database
 from shared.errors import InvalidEvent, Unavailable
 from shared.settings import Settings
-from shared.tasks import raise_if_cancelled
+from shared.tasks import Pulse, raise_if_cancelled
 from shared.tenancy import bound_to
 from shared.web import Caller
 
@@ -59,6 +59,7 @@ class TenantLimits:
         self._settings = settings
         self._names = names
         self._own: dict[str, Limits] = {}
+        self.pulse = Pulse()
 
     def of(self, tenant: str, name: str) -> Any:
         """Return a limit of a tenant: its own, else the installation's."""
@@ -85,6 +86,7 @@ class TenantLimits:
         """Read what is set, again and again, until cancelled; while the database is away what was read last holds."""
         while True:
             raise_if_cancelled()
+            self.pulse.beat()
             try:
                 await self.read()
             except Unavailable as error:

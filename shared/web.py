@@ -17,7 +17,7 @@ from shared.errors import AttainError, InvalidEvent, TooLarge, TooManyRequests, 
 from shared.every_request import EveryRequest, secure
 from shared.rate_limit import RateLimit
 from shared.settings import Settings
-from shared.tenancy import bind
+from shared.tenancy import bind, log_as_of
 
 PROBLEM = "application/problem+json"
 RETRY_AFTER_S = 2
@@ -100,6 +100,7 @@ async def identify(request: Request, authorization: Annotated[str | None, Header
 
 def confined(caller: Identity) -> Identity:
     """Let the rest of the request reach rows of the caller's tenant only, unless another service asks; return the caller."""
+    log_as_of(caller.tenant)
     if "service" not in caller.scopes:
         bind(caller.tenant)
     return caller

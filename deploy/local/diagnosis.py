@@ -195,11 +195,15 @@ def check_service(context: Context, service: str) -> list[Check]:
     behind = [one for one in stages if one["behind_events"] is None or (one["behind_seconds"] or 0.0) > BEHIND_S_MAX]
     told = ", ".join(f"{one['name']} {one['behind_events']}" for one in behind or stages)
     return [
-        Check(service, alive.is_success and ready.is_success, f"livez {alive.status_code}, readyz {ready.status_code}",
-              "see its log"),
+        Check(service, alive.is_success and ready.is_success, _probes(alive, ready), "see its log"),
         Check(f"clock of {service}", skew < SKEW_S_MAX + 1, f"{skew:.0f} s from here", "synchronise the clocks (NTP)"),
         Check(f"stages of {service}", not behind, f"events behind: {told}", "see AttainStageBehind in the runbook"),
     ]  # fmt: skip
+
+
+def _probes(alive: httpx.Response, ready: httpx.Response) -> str:
+    """Return what the probes of a service say, with what it waits for or goes on without."""
+    return ", ".join([f"livez {alive.status_code}", f"readyz {ready.status_code}", *ready.text.splitlines()[1:]])
 
 
 def check_round_trip(context: Context) -> Check:

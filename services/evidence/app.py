@@ -56,6 +56,7 @@ from shared.feed import FeedClient
 from shared.feed_routes import feed_router
 from shared.operations import operations_router
 from shared.peer import Peer
+from shared.readiness import KafkaWatch, readiness
 from shared.reconciliation import Reconciler, Tally, reconciliation_router
 from shared.relay import Relay
 from shared.retention import Retention
@@ -105,7 +106,9 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     curriculum = ShardConsumer("evidence.curriculum", CURRICULUM.log, database, handler, feed, config)
     await curriculum.prepare()
     subscribe_consumer(broker, curriculum, config, LEISURELY)
-    tasks, pulses = Tasks(), [writer.pulse, *relay.pulses, *submitted.pulses, *curriculum.pulses]
+    tasks = Tasks()
+    kafka = KafkaWatch(config)
+    ready = functools.partial(readiness, database, kafka, clock)
     tally = Tally(EVIDENCE.log)
     checks = IntakeChecks(database, evidence, tally, writer.counts)
     reconciler = Reconciler({"received": checks.received, "logged": checks.logged}, config.reconcile_s)
@@ -113,6 +116,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     lag = functools.partial(evidence_lag, database, names, curriculum, feed, releaser, submitted.lag)
     accesses = Accesses(database)
     tenants = limit_tenants(app, database, config, "statements_kept", "originals_kept_days", "accesses_kept_days")
+    retention = Retention(database, tenants, EXPIRIES)
     kept = KeptEvents(database, learners, tenants)
     formats = Formats(database, intake, alignments, quarantine, kept, hand_ins, releaser.wake, config)
     statements = Statements(database, intake, quarantine, tenants, config)
@@ -132,17 +136,20 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         rollover_router(Rollovers(database, roster)),
         feed_router(database, logs, config),
         asyncapi_router("evidence", broker, logs, config.topic_suffix),
-        operations_router(ready=clock.ready, alive=lambda: tasks.progress(pulses), lag=lag),
+        operations_router(ready=ready, stuck=tasks.stuck, lag=lag),
         reconciliation_router(reconciler, database, [tally]),
     ):
         app.include_router(router)
-    for name, work in (
-        ("writer", writer.run()), ("relay", relay.run()), ("clock", clock.run()), ("calendars", calendars.run()),
-        ("releaser", releaser.run()), ("curriculum", curriculum.tick()), ("reconciliation", reconciler.run()),
-        ("limits", tenants.run()), ("broker", keep_consuming(broker)),
-        ("retention", Retention(database, tenants, EXPIRIES).run()),
+    for name, work, pulses in (
+        ("kafka", kafka.run(), [kafka.pulse]),
+        ("writer", writer.run(), [writer.pulse]), ("relay", relay.run(), relay.pulses),
+        ("clock", clock.run(), [clock.pulse]), ("calendars", calendars.run(), [calendars.pulse]),
+        ("releaser", releaser.run(), [releaser.pulse]), ("curriculum", curriculum.tick(), curriculum.pulses),
+        ("reconciliation", reconciler.run(), [reconciler.pulse]), ("limits", tenants.run(), [tenants.pulse]),
+        ("broker", keep_consuming(broker), [*submitted.pulses, curriculum.polling]),
+        ("retention", retention.run(), [retention.pulse]),
     ):  # fmt: skip
-        tasks.start(name, work)
+        tasks.start(name, work, *pulses)
     for stop in (tasks.stop, writer.drain, curriculum.stop, broker.stop):
         stack.push_async_callback(stop)
 

@@ -40,6 +40,7 @@ from shared.database import Database
 from shared.feed import FeedClient
 from shared.feed_routes import feed_router
 from shared.operations import operations_router
+from shared.readiness import KafkaWatch, readiness
 from shared.reconciliation import Reconciler, reconciliation_router
 from shared.relay import Relay
 from shared.service import Tasks, keep_consuming, make_service, serve
@@ -68,6 +69,8 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     broker = make_broker(config)
     subscribe_consumer(broker, consumer, config)
     tasks = Tasks()
+    kafka = KafkaWatch(config)
+    ready = functools.partial(readiness, database, kafka, clock)
 
     lag = functools.partial(progression_lag, database, logs, consumer, feed)
     checks = FoldChecks(database, logs, feed)
@@ -76,7 +79,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     judgements = Judgements(database, logs, config, clock)
     limits = limit_tenants(app, database, config, "small_number")
     for router in (
-        operations_router(ready=clock.ready, alive=lambda: tasks.progress([*consumer.pulses, *relay.pulses]), lag=lag),
+        operations_router(ready=ready, stuck=tasks.stuck, lag=lag),
         feed_router(database, logs.relayed(), config),
         asyncapi_router("progression", broker, logs.relayed(), config.topic_suffix),
         operating_router(decisions, database, config),
@@ -94,12 +97,14 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     ):
         app.include_router(router)
     shadows, dispatcher = _changing_and_telling(app, database, decisions, logs, limits, config, stack)
-    for name, work in (
-        ("broker", keep_consuming(broker)), ("relay", relay.run()), ("tick", consumer.tick()), ("clock", clock.run()),
-        ("reconciliation", reconciler.run()), ("limits", limits.run()),
-        ("shadows", shadows.run()), ("webhooks", dispatcher.run()),
+    for name, work, pulses in (
+        ("kafka", kafka.run(), [kafka.pulse]),
+        ("broker", keep_consuming(broker), [consumer.polling]), ("relay", relay.run(), relay.pulses),
+        ("tick", consumer.tick(), consumer.pulses), ("clock", clock.run(), [clock.pulse]),
+        ("reconciliation", reconciler.run(), [reconciler.pulse]), ("limits", limits.run(), [limits.pulse]),
+        ("shadows", shadows.run(), [shadows.pulse]), ("webhooks", dispatcher.run(), [dispatcher.pulse]),
     ):  # fmt: skip
-        tasks.start(name, work)
+        tasks.start(name, work, *pulses)
     for stop in (consumer.stop, broker.stop, tasks.stop):
         stack.push_async_callback(stop)
 

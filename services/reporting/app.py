@@ -39,6 +39,7 @@ from shared.database import Database
 from shared.feed import FeedClient
 from shared.operations import operations_router
 from shared.peer import Peer
+from shared.readiness import KafkaWatch, readiness
 from shared.reconciliation import Reconciler, reconciliation_router
 from shared.retention import Retention
 from shared.service import Tasks, keep_consuming, make_service, serve
@@ -61,11 +62,13 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         stack.push_async_callback(close)
     broker, consumers, tasks = make_broker(config), Consumers(database, feeds, config), Tasks()
     await consumers.prepare(broker)
+    kafka = KafkaWatch(config)
+    ready = functools.partial(readiness, database, kafka)
     reconciler = Reconciler({"shown": ShownCheck(database, progression).shown}, config.reconcile_s)
     lag = functools.partial(reporting_lag, database, feeds)
     for router in (
         *ROUTERS,
-        operations_router(ready=database.answers, alive=lambda: tasks.progress(consumers.pulses()), lag=lag),
+        operations_router(ready=ready, stuck=tasks.stuck, lag=lag),
         reconciliation_router(reconciler, database, []),
         asyncapi_router("reporting", broker, [], config.topic_suffix),
     ):
@@ -75,13 +78,15 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     app.state.settings, app.state.evidence = config, in_evidence
     app.state.provider, app.state.sessions, app.state.rebuilder = provider, Sessions(database, config), rebuilder
     _lend(app, database, config, in_evidence, in_progression, limits)
-    for name, work in (
-        ("reconciliation", reconciler.run()), ("limits", limits.run()), ("retention", retention.run()),
-        ("broker", keep_consuming(broker)),
-        ("follow versions", consumers.follow()),
-        *((f"tick {consumer.model}", consumer.tick()) for consumer in consumers.running),
+    for name, work, pulses in (
+        ("kafka", kafka.run(), [kafka.pulse]),
+        ("reconciliation", reconciler.run(), [reconciler.pulse]), ("limits", limits.run(), [limits.pulse]),
+        ("broker", keep_consuming(broker), [consumer.polling for consumer in consumers.running]),
+        ("follow versions", consumers.follow(), [consumers.following]),
+        *((f"tick {consumer.model}", consumer.tick(), consumer.pulses) for consumer in consumers.running),
+        ("retention", retention.run(), [retention.pulse]),
     ):  # fmt: skip
-        tasks.start(name, work)
+        tasks.start(name, work, *pulses)
     for stop in (rebuilder.stop, tasks.stop, consumers.stop, broker.stop):
         stack.push_async_callback(stop)
 

@@ -90,6 +90,18 @@ def test_the_objectives_see_every_route_that_takes_evidence_in_and_every_page() 
     } <= seen
 
 
+def test_the_objectives_name_no_route_or_method_that_is_not_there() -> None:
+    """A name that nothing has any more selects nothing, and an objective over nothing is always met."""
+    served = [(one.method, one.path) for one in CASES.values()]
+    for rule in _rules():
+        for methods, routes in re.findall(r'(?:method=~"([^"]+)",)?route=~"([^"]+)"', rule["expr"]):
+            found = [(m, path) for m, path in served if re.fullmatch(methods or ".*", m) and re.fullmatch(routes, path)]
+            segments = {segment for _, path in found for segment in path.split("/")}
+
+            assert set(re.findall(r"[a-z0-9]+", routes)) <= segments, rule
+            assert not methods or set(methods.split("|")) == {method for method, _ in found}, rule
+
+
 def test_a_record_is_behind_by_the_two_folds_before_it() -> None:
     (rule,) = [rule for rule in _rules() if rule.get("record") == "attain:record_behind:seconds"]
 

@@ -3,11 +3,14 @@
 import asyncio
 import gzip
 import json
+from typing import Any
 
 import httpx
 import pytest
 
+import shared.service
 from services.evidence.domain.evidence import evidence_id
+from services.evidence.handlers.writer import Writer
 from tests.evidence.builders import SOURCE, encoded, item, picked
 from tests.evidence.running import Running, second_replica, until
 
@@ -280,6 +283,34 @@ async def test_health_and_metrics_answer(service: Running) -> None:
         assert (await client.get("/livez")).status_code == 200
         assert (await client.get("/readyz")).status_code == 200
         assert "attain_evidence_received_total" in (await client.get("/metrics")).text
+
+
+async def test_a_writer_that_stands_still_is_not_alive(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_write, write = asyncio.Event(), Writer._answer
+
+    async def wait_and_write(self: Writer, group: Any) -> None:
+        await may_write.wait()
+        await write(self, group)
+
+    async def alive() -> bool:
+        return (await service.client().get("/livez")).status_code == 200
+
+    async def writer_is_stuck() -> bool:
+        answer = await service.client().get("/livez")
+        return answer.status_code == 503 and "writer" in answer.text
+
+    monkeypatch.setattr(Writer, "_answer", wait_and_write)
+    # Less than a turn of the relay or the clock, so these are named beside it now and then.
+    monkeypatch.setattr(shared.service, "LIVE_S", 0.2)
+    idle = (await service.client().get("/livez")).text
+    sent = asyncio.create_task(service.submit(item("stands-still", competencies=["m:1"])))
+    await until(writer_is_stuck)
+    may_write.set()
+    await sent
+    monkeypatch.undo()
+
+    assert "writer" not in idle
+    await until(alive)
 
 
 async def test_nothing_is_taken_in_by_a_clock_that_is_not_believed(service: Running) -> None:

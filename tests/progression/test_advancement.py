@@ -9,6 +9,7 @@ from services.progression.domain.policy import policy_from
 from services.progression.domain.rules import Activation, Rules
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.telling import Trigger
+from services.progression.handlers.outcome import Outcome
 from shared.contracts import EvidenceRecorded, PolicyRef, Score
 from tests.support.journal import STREAK_3, Decided, Journal, piece, retract
 
@@ -109,6 +110,18 @@ def test_a_learner_whose_input_raises_is_set_apart_and_the_others_go_on():
 
     assert list(fold.blocked) == [("school", "ada")]
     assert ("school", "bob", "math:add") in fold.touched
+
+
+def test_who_is_set_apart_is_logged_with_tenant_shard_and_position(caplog: pytest.LogCaptureFixture):
+    outcome = Outcome()
+    outcome.note_blocked(("school", "ada"), 3, 7, "KeyError: 'x'")
+    (entry,) = caplog.records
+
+    assert outcome.blocked == [("school", "ada", 3, 7, "KeyError: 'x'")]
+    assert entry.message == "learner ada is set apart: KeyError: 'x'"
+    assert {name: vars(entry)[name] for name in ("tenant", "consumer", "shard", "position")} == {
+        "tenant": "school", "consumer": "progression", "shard": 3, "position": 7,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("broken", ["state", "standing"])

@@ -203,14 +203,18 @@ async def test_a_checkpoint_tells_the_evidence_position(bench: Bench) -> None:
     assert rows == [(9,)]
 
 
-async def test_what_cannot_be_read_is_set_aside_and_the_others_go_on(bench: Bench) -> None:
+async def test_what_cannot_be_read_is_set_aside_and_the_others_go_on(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
     broken: Event = (MASTERY_UPDATED, LEARNER, {"learner": LEARNER, "competency": "m:a", "status": "brilliant"})
     await bench.deliver(await bench.told(broken, mastery(LEARNER, "m:b")))
-    rows = await bench.rows("select subject, reason from unfolded where tenant = $1", bench.tenant)
+    rows = await bench.rows("select subject, reason, pos from unfolded where tenant = $1", bench.tenant)
 
     assert [row[0] for row in await bench.states()] == ["m:b"]
     assert rows[0][0] == LEARNER
     assert "brilliant" in rows[0][1]
+    (entry,) = [vars(entry) for entry in caplog.records if "aside" in entry.message]
+    assert (entry["tenant"], entry["shard"], entry["position"]) == (bench.tenant, bench.shard, rows[0][2])
 
 
 async def test_events_of_unknown_types_are_passed_over(bench: Bench) -> None:

@@ -1,6 +1,7 @@
 """Alive is who goes round: a loop that is stuck is restarted, one that waits for work or for a dependency is not."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from shared import relay, service
 from shared.consumer import Settle, ShardBatch, Write
 from shared.database import Database
-from shared.service import Tasks
+from shared.reconciliation import Comparison, Reconciler
+from shared.service import Tasks, has_stuck
 from shared.settings import Settings
 from shared.tasks import Pulse
 from tests.support.disposable import Topics, eventually
@@ -45,6 +47,53 @@ def test_a_loop_that_rests_is_not_stuck() -> None:
     assert not pulse.is_stuck(0)
 
 
+def test_a_loop_that_may_be_slower_is_stuck_so_many_times_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    pulse, at = Pulse(slower=10), time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: at)
+    pulse.beat()
+    at += 599
+    assert not pulse.is_stuck(60)
+    at += 2
+    assert pulse.is_stuck(60)
+
+
+async def test_what_is_stuck_is_named_and_what_is_over_is_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_end_process_unless_cancelled", lambda _: None)
+    goes, hangs = Pulse(), Pulse()
+    tasks = Tasks()
+    tasks.start("goes", asyncio.sleep(60), goes)
+    tasks.start("hangs", asyncio.sleep(60), goes, hangs)
+    tasks.start("over", asyncio.sleep(0), goes)
+    hangs.beat()
+    await asyncio.sleep(2 * STUCK_S)
+    goes.beat()
+    named = tasks.stuck()
+    await tasks.stop()
+
+    assert named == ["hangs", "over"]
+
+
+async def test_a_comparison_that_never_ends_is_stuck_and_one_that_is_not_due_is_not() -> None:
+    async def never() -> list[Comparison]:
+        await asyncio.Event().wait()
+        return []
+
+    idle, hanging = Reconciler({"x": never}, 60), Reconciler({"x": never}, 0)
+    idle.pulse = hanging.pulse = Pulse()
+    tasks = [asyncio.create_task(idle.run())]
+    await asyncio.sleep(STUCK_S)
+    assert not has_stuck([idle.pulse])
+    tasks.append(asyncio.create_task(hanging.run()))
+
+    async def dead() -> bool:
+        return has_stuck([hanging.pulse])
+
+    await eventually(dead)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def test_a_consumer_that_is_idle_lives_and_one_whose_fold_never_ends_does_not(
     database: Database, producer_url: str, settings: Settings, topics: Topics
 ) -> None:
@@ -55,14 +104,14 @@ async def test_a_consumer_that_is_idle_lives_and_one_whose_fold_never_ends_does_
         running_consumer(database, recorder, producer.url, settings) as consumer,
     ):
         await asyncio.sleep(2 * STUCK_S)
-        idle = Tasks().progress([*consumer.pulses, *producer.relay.pulses])
+        idle = not has_stuck([consumer.polling, *consumer.pulses, *producer.relay.pulses])
         await producer.append("test", "t", [("attain.test.v1", "s", {"n": 1})])
 
         async def dead() -> bool:
-            return not Tasks().progress(consumer.pulses)
+            return has_stuck(consumer.pulses) and has_stuck([consumer.polling])
 
         await eventually(dead)
-        relay_goes_on = Tasks().progress(producer.relay.pulses)
+        relay_goes_on = not has_stuck(producer.relay.pulses)
         recorder.may_end.set()
     assert idle
     assert relay_goes_on
@@ -76,14 +125,16 @@ async def test_a_relay_waits_for_kafka_and_lives_but_not_where_a_round_never_end
         return 0
 
     away = settings.model_copy(update={"kafka": "127.0.0.1:9"})
+    # As rests are in service, well below what is taken for stuck.
     monkeypatch.setattr(relay, "RETRY_S", 0.1)
+    monkeypatch.setattr(relay, "RETRY_S_MAX", 0.2)
     async with running_producer(producer_url, ["test"], away) as producer:
         await asyncio.sleep(2 * STUCK_S)
-        assert Tasks().progress(producer.relay.pulses)
+        assert not has_stuck(producer.relay.pulses)
     monkeypatch.setattr(relay.Relay, "_round", stuck)
     async with running_producer(producer_url, ["test"], settings) as producer:
 
         async def dead() -> bool:
-            return not Tasks().progress(producer.relay.pulses)
+            return has_stuck(producer.relay.pulses)
 
         await eventually(dead)

@@ -277,7 +277,9 @@ async def test_a_producer_that_failed_is_replaced_and_goes_on_where_it_stood(
         await eventually(lambda: outgoing.holds(0, 7))
 
 
-async def test_a_record_too_large_for_kafka_is_sent_as_its_place(outgoing: Outgoing) -> None:
+async def test_a_record_too_large_for_kafka_is_sent_as_its_place(
+    outgoing: Outgoing, caplog: pytest.LogCaptureFixture
+) -> None:
     """So nothing behind it waits, and readers fetch it by the feed as they fetch any hole."""
     await outgoing.append(0, 1)
     await outgoing.append(0, 1, pad=2 << 20)
@@ -286,7 +288,9 @@ async def test_a_record_too_large_for_kafka_is_sent_as_its_place(outgoing: Outgo
         await eventually(lambda: outgoing.holds(0, 3))
     records = await outgoing.topics.records(outgoing.topic, 0)
 
+    (entry,) = [vars(entry) for entry in caplog.records if "too large" in entry.message]
     assert msgspec.json.decode(records[1].value or b"") == {"generation": 1, "shard": 0, "position": 2}
+    assert (entry["tenant"], entry["shard"], entry["position"]) == ("t", 0, 2)
 
 
 async def test_a_relay_stops_at_once_whatever_it_does(outgoing: Outgoing) -> None:

@@ -14,6 +14,7 @@ from shared.auth import Authenticator, issue_token
 from shared.errors import Conflict, Forbidden, Gone, InvalidEvent, NotFound, Refused, TooLarge, Unavailable
 from shared.lag import ShardLag, Stage
 from shared.operations import operations_router
+from shared.readiness import Readiness
 from shared.settings import Settings
 from shared.web import Caller, make_app, read_body, wait_for
 
@@ -66,13 +67,13 @@ async def client(small: Settings) -> AsyncIterator[httpx.AsyncClient]:
 
         await wait_for(no, small)
 
-    async def ready() -> bool:
-        return False
+    async def ready() -> Readiness:
+        return Readiness(["PostgreSQL"], ["Kafka: KafkaConnectionError"])
 
     async def lag() -> list[Stage]:
         return [Stage.of_shards("x", [ShardLag(3, 7, 1.5)])]
 
-    app.include_router(operations_router(ready=ready, alive=lambda: True, lag=lag))
+    app.include_router(operations_router(ready=ready, stuck=list, lag=lag))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as made:
         yield made
@@ -188,8 +189,23 @@ async def test_a_wait_that_is_too_long_says_ask_again(client: httpx.AsyncClient)
 
 async def test_health_tells_apart_alive_and_ready(client: httpx.AsyncClient) -> None:
     assert (await client.get("/livez")).status_code == 200
-    assert (await client.get("/readyz")).status_code == 503
+    ready = await client.get("/readyz")
+    assert (ready.status_code, ready.text.splitlines()) == (
+        503, ["not ready", "waits for PostgreSQL", "goes on without Kafka: KafkaConnectionError"],
+    )  # fmt: skip
     assert "attain_consumer_folded_total" in (await client.get("/metrics")).text
+
+
+async def test_who_has_loops_that_stand_still_names_them_and_is_not_alive() -> None:
+    async def unasked() -> bool:
+        raise AssertionError
+
+    app = FastAPI()
+    app.include_router(operations_router(ready=unasked, stuck=lambda: ["relay", "writer"], lag=unasked))  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        answer = await client.get("/livez")
+
+    assert (answer.status_code, answer.text) == (503, "no progress: relay, writer")
 
 
 async def test_lag_is_for_operators(client: httpx.AsyncClient) -> None:
@@ -223,11 +239,11 @@ async def test_scrape_answers_where_lag_cannot_be_seen(unknown: Exception | None
             raise unknown
         return [Stage("intake", None, None)]
 
-    async def ready() -> bool:
-        return True
+    async def ready() -> Readiness:
+        return Readiness()
 
     app = FastAPI()
-    app.include_router(operations_router(ready=ready, alive=lambda: True, lag=lag))
+    app.include_router(operations_router(ready=ready, stuck=list, lag=lag))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         answer = await client.get("/metrics")
 

@@ -97,10 +97,10 @@ class SubmittedEvidence:
             await self._take(records)
         except Exception as error:
             if isinstance(error, Unavailable):
-                log.warning("intake waits: %s", error)
+                log.warning("intake waits: %s", error, extra=_at(records))
             else:
                 metrics.consumer_failures.labels(consumer=GROUP).inc()
-                log.exception("intake cannot store what it polled; it is tried again")
+                log.exception("intake cannot store what it polled; it is tried again", extra=_at(records))
             _seek_back(consumer, records)
             await asyncio.sleep(RETRY_S)
             return
@@ -138,6 +138,11 @@ class SubmittedEvidence:
             for item in items
             if item.status == "rejected"
         ]
+
+
+def _at(records: Sequence[Record]) -> dict[str, object]:
+    """Return where a log entry on a poll is about: the first of its records, by its offset."""
+    return {"consumer": GROUP, "log": SUBMITTED.log, "shard": records[0].partition, "position": records[0].offset}
 
 
 def _tenant(record: Record) -> str | None:

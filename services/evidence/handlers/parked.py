@@ -17,6 +17,7 @@ from shared.crash_points import reach
 from shared.database import Database
 from shared.errors import Unavailable
 from shared.lag import SeenBehind
+from shared.tasks import Pulse
 
 log = logging.getLogger(__name__)
 FLOW_ROWS = 2000
@@ -44,6 +45,7 @@ class Releaser:
         self._hand_ins = hand_ins
         self._awake = asyncio.Event()
         self.ready_since = SeenBehind()
+        self.pulse = Pulse(slower=10)
 
     def wake(self) -> None:
         """Look now, with what the frameworks have now."""
@@ -53,6 +55,7 @@ class Releaser:
     async def run(self) -> None:
         """Release until cancelled."""
         while True:
+            self.pulse.beat()
             self._awake.clear()
             # Another replica may have folded that a competency is retired.
             self._competencies.forget()
@@ -78,6 +81,7 @@ class Releaser:
             entries = await alignments.unapplied(connection, ENTRIES)
         done = []
         for tenant, id, source, effective_from, version, targets in entries:
+            self.pulse.beat()
             while True:
                 async with self._database.connection() as connection:
                     rows = await quarantine.awaiting(connection, tenant, source, id, version, FLOW_ROWS)
@@ -102,6 +106,7 @@ class Releaser:
 
     async def _take(self, rows: Sequence[asyncpg.Record]) -> None:
         for (tenant, form), run in groupby(rows, key=lambda row: (str(row["tenant"]), str(row["form"]))):
+            self.pulse.beat()
             page = list(run)
             items = await self._intake.take([row["original"] for row in page], tenant, way="parked", read=READERS[form])
             reach("parked.taken")

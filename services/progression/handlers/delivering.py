@@ -26,7 +26,8 @@ from shared.errors import Unavailable
 from shared.events import placed
 from shared.leading import lead
 from shared.settings import Settings
-from shared.tasks import raise_if_cancelled
+from shared.tasks import Pulse, raise_if_cancelled
+from shared.tenancy import log_as_of
 
 log = logging.getLogger(__name__)
 AWAY_S = 1.0
@@ -67,10 +68,11 @@ class Dispatcher:
         self._references = references
         self._poster = poster
         self._settings = settings
+        self.pulse = Pulse()
 
     async def run(self) -> None:
         """Deliver while this replica holds the lock; wait for it otherwise."""
-        await lead(self._database, "webhooks", self._supervise)
+        await lead(self._database, "webhooks", self._supervise, self.pulse)
 
     async def _supervise(self, lock: Connection) -> None:
         """Keep one task for every active webhook, begun anew when it is changed."""
@@ -78,6 +80,7 @@ class Dispatcher:
         try:
             while True:
                 raise_if_cancelled()
+                self.pulse.beat()
                 wanted = set((await tables.active(lock)).items())
                 for key in [key for key in running if key not in wanted or running[key].done()]:
                     running.pop(key).cancel()
@@ -97,6 +100,7 @@ class Dispatcher:
                     row = await tables.load(connection, id)
                 if row is None or row["version"] != version:
                     return
+                log_as_of(row["tenant"])
                 delivery = Delivery(row, self._database, self._references, self._poster, self._settings)
                 await delivery.round()
             except _Stopped:

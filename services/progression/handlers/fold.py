@@ -297,4 +297,4 @@ class MasteryFold:
             pos = outcome.first_position_of(shard.number, learner)
             shard.blocked[learner] = pos
             shard.learners.pop(learner, None)
-            outcome.blocked.append((*learner, shard.number, pos, reason))
+            outcome.note_blocked(learner, shard.number, pos, reason)

@@ -1,5 +1,6 @@
 """What one batch writes: the journal, states and standings as they are at its end, and what is told."""
 
+import logging
 import uuid
 from collections.abc import Sequence, Set
 from typing import Any
@@ -9,7 +10,7 @@ from services.progression.domain.identities import ERASED, told_of
 from services.progression.domain.inputs import Key, Learner
 from services.progression.domain.journal import JournalEntry, JournalRow, pack_entries
 from services.progression.domain.telling import SUPPORT, Told
-from services.progression.handlers.logs import Logs
+from services.progression.handlers.logs import CONSUMER, Logs
 from services.progression.tables import erasing, journals, key_states, rulebook, set_apart
 from shared.consumer import ShardBatch
 from shared.contracts import CHECKPOINT, IDENTITY_ERASED, MASTERY_UPDATED, Checkpoint, IdentityErased, MasteryUpdated
@@ -21,6 +22,8 @@ from shared.observability import metrics
 from shared.shards import stable_id
 from shared.snapshots import TERM_CLOSED, TermClosed
 from shared.tracing import newest_traced
+
+log = logging.getLogger(__name__)
 
 
 class Outcome:
@@ -109,6 +112,12 @@ class Outcome:
             subject="checkpoint", time=self._time, data=encode_json(told),
         )  # fmt: skip
         self.progression.append(Draft(batch.shard, "attain", "checkpoint", body))
+
+    def note_blocked(self, learner: Learner, shard: int, pos: int, reason: str) -> None:
+        """Note, also in the log, that a learner is set apart from a position on."""
+        log.error("learner %s is set apart: %s", learner[1], reason,
+                  extra={"tenant": learner[0], "consumer": CONSUMER, "shard": shard, "position": pos})  # fmt: skip
+        self.blocked.append((*learner, shard, pos, reason))
 
     async def write(self, connection: Connection, logs: Logs, blocked_learners_max: int) -> None:
         """

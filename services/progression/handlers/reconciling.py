@@ -126,7 +126,7 @@ class StateSamples:
         )
         different = await asyncio.to_thread(differing, histories, states, policies)
         for key in different:
-            log.error("the state of %s differs from a plain fold of its journal", key)
+            log.error("the state of %s differs from a plain fold of its journal", key[1:], extra={"tenant": key[0]})
         keys = Counter(tenant for tenant, _, _ in histories.keys() | states.keys())
         found = {tenant: (number, sum(key[0] == tenant for key in different)) for tenant, number in keys.items()}
         self._different.pop(learner, None)

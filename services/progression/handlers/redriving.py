@@ -39,6 +39,6 @@ async def redrive(database: Database, shard: Shard, fold: ShardFold, learner: Le
             fold.absorb(item)
     if learner in fold.blocked:
         shard.blocked[learner] = first
-        outcome.blocked.append((*learner, shard.number, first, fold.blocked[learner]))
+        outcome.note_blocked(learner, shard.number, first, fold.blocked[learner])
     else:
         outcome.unblocked.append(learner)

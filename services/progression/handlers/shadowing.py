@@ -30,7 +30,7 @@ from shared.database import Connection, Database
 from shared.errors import NotFound
 from shared.leading import lead
 from shared.settings import Settings
-from shared.tasks import raise_if_cancelled
+from shared.tasks import Pulse, raise_if_cancelled
 
 PAGE_ROWS = 500
 POLL_S = 1.0
@@ -56,6 +56,7 @@ class Shadows:
         self._database = database
         self._decisions = decisions
         self._settings = settings
+        self.pulse = Pulse(slower=10)
 
     async def start(self, tenant: str, text: bytes, framework: str, author: str) -> Policy:
         """
@@ -91,14 +92,16 @@ class Shadows:
 
     async def run(self) -> None:
         """Follow the log while this replica holds the lock; wait for it otherwise."""
-        await lead(self._database, "shadows", self._follow)
+        await lead(self._database, "shadows", self._follow, self.pulse)
 
     async def _follow(self, lock: Connection) -> None:
         """Do page after page of every shadow and shard that is behind."""
         while True:
             raise_if_cancelled()
+            self.pulse.beat()
             behind = await tables.behind(lock)
             for row in behind:
+                self.pulse.beat()
                 await self._page(row["tenant"], row["policy"], row["framework"], row["shard"], row["pos"], row["head"])
             if not behind:
                 await asyncio.sleep(POLL_S)

@@ -54,6 +54,7 @@ class Consumers:
         self._feeds = feeds
         self._settings = settings
         self.running: list[ModelConsumer] = []
+        self.following = Pulse()
 
     async def prepare(self, broker: KafkaBroker) -> None:
         """Make the consumers and feed them from their topics, once the broker is started."""
@@ -66,13 +67,10 @@ class Consumers:
             await consumer.prepare()
             _subscribe(broker, consumer, self._settings)
 
-    def pulses(self) -> list[Pulse]:
-        """Return the loops of all consumers."""
-        return [pulse for consumer in self.running for pulse in consumer.pulses]
-
     async def follow(self) -> None:
         """Go on with another version of a read model wherever that is live, until cancelled."""
         while True:
+            self.following.beat()
             await asyncio.sleep(FOLLOW_S)
             try:
                 versions = await self._live_versions()

@@ -62,7 +62,10 @@ class Fold:
             return
         blocked = await note_unfolded(connection, self.consumer, unfolded)
         metrics.blocked.set(blocked)
-        log.error("%s set %s events aside: %s", self.consumer, len(unfolded), unfolded[0].reason)
+        first = unfolded[0]
+        log.error("%s set %s events aside, the first: %s", self.consumer, len(unfolded), first.reason,
+                  extra={"tenant": first.tenant, "consumer": self.consumer, "shard": first.shard,
+                         "position": first.pos})  # fmt: skip
         if blocked > self._blocked_max:
             raise RuntimeError(f"{self.consumer}: events of {blocked} subjects cannot be read")
 
