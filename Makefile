@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-long faults faults-each faults-long faults-count check format bench bench-peers
-.PHONY: bench-soak performance fuzz sbom audit up down clean
+.PHONY: bench-soak performance freeze fuzz sbom audit up down clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ bench-soak: setup ## memory at 2,000 events/s for 20 minutes
 performance: setup ## measure everything (50 minutes) and write docs/performance.md
 	@$(BIN)/python -m tests.bench --all
 	@$(BIN)/python -m tests.bench.report bench.json
+
+freeze: setup ## on release: keep contracts and bytes of a version, to hold later ones against (REVISION=v0.1.0)
+	@$(BIN)/python -m tests.shared.wire.freeze $(REVISION)
 
 fuzz: setup ## read 100,000 broken payloads of all formats, ask the API 5,000 times; some ten minutes
 	@ATTAIN_TEST_FUZZ=100000 ATTAIN_TEST_OPENAPI=5000 $(BIN)/python -m pytest tests/evidence/test_fuzz.py tests/evidence/test_openapi.py
