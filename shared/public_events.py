@@ -21,7 +21,8 @@ class PublicEvent(msgspec.Struct, frozen=True, kw_only=True):
     """
     What every event has. `seq` rises per learner and scope, so that a late delivery can be dropped; `effective_at` is when it was
     shown, `decided_at` when it was decided. `batch` names the recalculation that it is part of; `replaces` is the id of the
-    event that it takes the place of.
+    event that it takes the place of. `episode` counts, from 1, the times that a scope comes onto the record: one ends when it is
+    withdrawn, and goes on when that is reinstated.
     """
 
     learner: Learner
@@ -34,6 +35,7 @@ class PublicEvent(msgspec.Struct, frozen=True, kw_only=True):
     mode: Literal["live", "shadow"] = "live"
     batch: str | None = None
     replaces: str | None = None
+    episode: int = 1
 
 
 class CompetencyEvent(PublicEvent, frozen=True, kw_only=True):
@@ -52,7 +54,13 @@ class Provisional(CompetencyEvent, frozen=True, kw_only=True):
 
 
 class Mastered(CompetencyEvent, frozen=True, kw_only=True):
-    """Confirmed by a path of the policy: record it with `effective_at`."""
+    """
+    Confirmed by a path of the policy: record it with `effective_at`.
+
+    `dok_shown` is the greatest depth of knowledge that a counted piece is tagged with, where any is.
+    """
+
+    dok_shown: int | None = None
 
 
 class Credited(CompetencyEvent, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """What becomes ready, which level is complete, and what a new rule or framework changes."""
 
+import msgspec
 import pytest
 
 from services.progression.domain.curriculum import Framework, read_csv
@@ -11,7 +12,7 @@ from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.telling import Trigger
 from services.progression.handlers.outcome import Outcome
 from shared.contracts import EvidenceRecorded, PolicyRef, Score
-from tests.support.journal import STREAK_3, Decided, Journal, piece, retract
+from tests.support.journal import STREAK_3, Decided, Journal, piece, restore, retract
 
 STREAK_2 = policy_from(
     {"id": "streak-2", "method": {"type": "streak", "n": 2}, "decision": {"latch": "first_crossing"}}
@@ -62,6 +63,50 @@ def test_a_withdrawal_moves_nobody_and_a_second_completion_tells_nothing_again()
 
     assert journal.kinds()[5:] == ["competency.withdrawn", "level.review_required", "competency.mastered"]
     assert journal.told[6].data["missing"] == ["math:sub"]
+    assert journal.told[5].data["levels_affected"] == ["math#math/1"]
+
+
+def test_a_withdrawal_under_a_level_that_is_not_advanced_affects_none():
+    pieces = shown("sub", 4)
+    journal = with_graph().fold(pieces).fold([retract(pieces[0])])
+
+    assert journal.kinds() == ["competency.mastered", "competency.withdrawn"]
+    assert journal.told[1].data["levels_affected"] == []
+
+
+def test_an_episode_ends_with_a_withdrawal_and_goes_on_where_that_is_undone():
+    pieces = shown("sub", 4)
+    journal = with_graph().fold(pieces).fold([retract(pieces[0])]).fold([restore(pieces[0])])
+    journal.fold([retract(pieces[0], by="r3")]).fold([piece(n, competency="math:sub", day=2) for n in (8, 9, 10)])
+
+    assert [(event.type.split(".")[2], event.data["episode"]) for event in journal.told] == [
+        ("mastered", 1), ("withdrawn", 1), ("reinstated", 1), ("withdrawn", 1), ("mastered", 2),
+    ]  # fmt: skip
+
+
+def test_a_learner_kept_by_an_earlier_version_is_read_with_no_episode_ended():
+    kept = msgspec.to_builtins(LearnerState(satisfied={"math:add": "2026-03-01T10:00:00.000000Z"}))[:-1]
+
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(kept), type=LearnerState).losses == {}
+
+
+def test_events_name_a_competency_as_its_source_does():
+    add, *others = GRAPH.competencies
+    identified = msgspec.structs.replace(add, identifier="8d1f")
+    graph = msgspec.structs.replace(GRAPH, competencies=(identified, *others))
+    journal = with_graph(graph).fold(shown("add", 1)).fold(shown("sub", 4))
+
+    external = {event.data["scope"]["id"]: event.data["scope"]["external"] for event in journal.told}
+    assert external["math:add"] == [{"system": "case", "code": "8d1f"}]
+    assert external["math:sub"] == external["math#math/1"] == []
+
+
+def test_mastery_tells_the_greatest_depth_among_what_counts():
+    untagged = with_graph().fold(shown("add", 1))
+    tagged = with_graph().fold([piece(n, competency="math:add", dok=dok) for n, dok in ((1, 1), (2, 3), (3, None))])
+
+    assert untagged.told[0].data["dok_shown"] is None
+    assert tagged.told[0].data["dok_shown"] == 3
 
 
 def test_a_new_policy_leaves_what_is_on_the_record_under_the_old_one():

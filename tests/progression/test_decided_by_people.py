@@ -115,6 +115,7 @@ def test_age_asks_for_a_re_check_at_a_tick_and_newer_success_clears_it():
     journal.fold([ClockTicked("ada", "2026-04-15T00:00:00.000000Z", ("math:add",))])
     assert journal.kinds() == ["competency.mastered", "competency.reverify_due"]
     assert journal.told[1].data["why"] == "age"
+    assert journal.told[1].data["smallest_check"] == "one newer piece of evidence at 100% of full marks or above"
 
     journal.fold([piece(3, occurred_at="2026-04-16T10:00:00.000000Z")])
 
@@ -224,6 +225,10 @@ def test_no_more_re_checks_are_asked_than_the_policy_has_for_a_week():
 
     asked = [event.data["scope"]["id"] for event in journal.told if event.type == "attain.competency.reverify_due.v1"]
     assert asked == ["math:add", "math:sub"]
+    told = journal.told[-1].data
+    assert told["due_by"][:10] == "2026-05-06", (
+        "20 school days from the day on which it was asked, not from that on which it fell due"
+    )
 
 
 def test_a_re_check_that_waits_is_asked_even_if_the_date_of_the_crossing_moves_meanwhile():

@@ -1,11 +1,14 @@
 """The fold of one competency: what a set of evidence gives, and what happens to the standing."""
 
+import datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.progression.domain.policy import Policy, policy_from
 from shared.contracts import EvidenceRecorded, Score
+from shared.school_calendar import school_day_after
 from tests.support.journal import STREAK_3, Decided, Journal, piece, restore, retract
 
 CURRENT = policy_from({"id": "average", "method": {"type": "sda", "weight": 0.65}, "decision": {"at_least": 0.8}})
@@ -66,6 +69,18 @@ def test_a_check_that_succeeds_clears_the_flag():
 
     assert journal.kinds() == ["competency.mastered", "competency.reverify_due", "competency.reverified"]
     assert journal.state().status == "mastered"
+
+
+def test_a_re_check_says_which_evidence_passes_it_and_by_when():
+    row = under(CONTRADICTED).fold([piece(1), piece(2), piece(3, 0), piece(4, 0)])
+    current = under(CURRENT).fold([piece(1), piece(2, 0), piece(3, 0)])
+
+    asked = row.told[-1].data
+    assert asked["smallest_check"] == "one newer piece of evidence at 100% of full marks or above"
+    day = datetime.date.fromisoformat(asked["decided_at"][:10])
+    assert asked["due_by"][:10] == school_day_after(day, 20, "").isoformat()
+    assert current.told[-1].data["smallest_check"] == "an average in which newer pieces weigh more at 0.8 or above"
+    assert row.fold([piece(5)]).kinds()[-1] == "competency.reverified"
 
 
 def test_one_lower_piece_after_mastery_changes_nothing():

@@ -64,7 +64,7 @@ class Advancing:
         self._ungraded = UngradedFold(standing, terms, self._teller, self._support)
         self._levels = LevelFold(standing, frameworks, terms, self._teller, self._support)
         self._following = Following(standing, frameworks, links, cause.tenant, cause.learner, cause.trigger)
-        self._rechecks = Rechecks(standing, cause.tenant, cause.learner, cause.trigger)
+        self._rechecks = Rechecks(standing, terms, cause.tenant, cause.learner, cause.trigger)
 
     @property
     def decided(self) -> list[tuple[str, CompetencyDecided]]:
@@ -73,8 +73,12 @@ class Advancing:
 
     def tell_change(self, change: Change) -> Iterator[Told]:
         """Yield the event of a transition; a re-check may have to wait, and one that was never asked is not cleared."""
-        if change.transition != "moved":
-            yield from self._rechecks.tell(change, tell(change, self._frameworks))
+        if change.transition == "moved":
+            return
+        told = tell(change, self._frameworks)
+        if change.transition == "withdrawn":
+            told.data["levels_affected"] = self._levels.standing_on(change.competency)
+        yield from self._rechecks.tell(change, told)
 
     def fold_change(self, change: Change) -> Iterator[Told]:
         """Fold one transition of a competency; yield what became ready, and what happened to its level."""
@@ -201,7 +205,7 @@ def fold_changes(
         amending = Amending(first.tenant, first.learner, first.trigger, standing, closed)
         of_competencies = [change for change in changes if isinstance(change, Change)]
         told += [*amending.competencies(of_competencies, told, frameworks), *amending.levels(told)]
-    return numbered(told, first.trigger), decided
+    return numbered(told, first.trigger, standing.losses), decided
 
 
 def level_terms(rules: Rules, competency: str, no: int) -> LevelTerms:

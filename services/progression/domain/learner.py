@@ -87,6 +87,8 @@ class LearnerState(msgspec.Struct, array_like=True):
 
     ungraded: dict[str, HandedIn] = {}
     """Handed-in work that waits for a grade, by its id."""
+    losses: dict[str, int] = {}
+    """How often competencies and levels were taken off the record and not reinstated: each time an episode ended."""
 
     def shows(self, competency: str) -> bool:
         """Tell whether mastery of a competency is on the record, and not only credited."""

@@ -8,7 +8,7 @@ level back.
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from services.progression.domain.curriculum import Framework
+from services.progression.domain.curriculum import Framework, framework_of, level_id
 from services.progression.domain.decisions import LevelDecided
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.levels import LevelTerms, Shown, level_status, unmet_of
@@ -206,10 +206,21 @@ class LevelFold:
                 if level in framework.levels:
                     yield self._teller.tell("level.gaps_cleared", framework, level)
 
-    def _unmet(self, framework: Framework, level: str) -> tuple[str, ...]:
+    def standing_on(self, competency: str) -> list[str]:
+        """Return the advanced levels that ask for a competency which is taken off the record: they stay advanced."""
+        framework = self._frameworks.get(framework_of(competency))
+        entry = framework.by_id.get(competency) if framework is not None else None
+        if framework is None or entry is None:
+            return []
+        advanced = self._standing.advanced
+        levels = self.levels_with(framework, competency, level_id(framework.id, entry))
+        return [level for level in levels if level in advanced and self._unmet(framework, level, without=competency)]
+
+    def _unmet(self, framework: Framework, level: str, without: str = "") -> tuple[str, ...]:
         members = framework.levels[level]
         power = {member for member in members if framework.by_id[member].power}
-        shown = Shown(self._standing.satisfied, self._standing.opened)
+        satisfied = self._standing.satisfied
+        shown = Shown(satisfied.keys() - {without} if without else satisfied, self._standing.opened)
         return unmet_of(self._terms(members[0]).require, framework.id, members, power, shown)
 
     def levels_with(self, framework: Framework, competency: str, own: str) -> list[str]:

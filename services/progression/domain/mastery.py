@@ -165,7 +165,7 @@ def _recount(state: KeyState, rule: Rule, standing: list[Counted]) -> None:
     last = standing[-1]
     oldest = shifted(last.piece.order[0], -rule.age) if rule.age else ""
     state.count = state.halves = state.occasions = state.run_below = state.doubts = 0
-    state.activities, state.last_day, state.tally, state.low = (), "", None, False
+    state.activities, state.last_day, state.tally, state.low, state.deepest = (), "", None, False, 0
     state.methods = rule.starts
     for unit in standing:
         for row in rows_of(rule, unit):

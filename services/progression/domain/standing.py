@@ -199,6 +199,17 @@ def missing_of(state: KeyState, rule: Rule | None) -> tuple[str, ...]:
     return ways[0] if len(ways) == 1 else (", or ".join(" and ".join(way) for way in ways),)
 
 
+def check_of(state: KeyState, rule: Rule | None, why: str) -> str:
+    """Name in words the least evidence that passes a re-check which is due for a reason: contradiction, age or expiry."""
+    if why == "expiry" or rule is None:
+        return ", and ".join(missing_of(state, rule))
+    if rule.follows and not any(_holds(state, rule, route.track) for route in rule.routes):
+        return ", and ".join(_wanting(state, rule, rule.scored))
+    asked = rule.below if why == "contradiction" and rule.below is not None else rule.cut
+    bar = f"{asked:g} or above" if rule.policy.scale is not None else f"{asked:.0%} of full marks or above"
+    return f"one newer piece of evidence at {bar}"
+
+
 def transitions(before: Standing, after: Standing, state: KeyState) -> list[Transition]:
     """
     Return what happened to the standing, in the order to be told.

@@ -144,6 +144,8 @@ class KeyState(msgspec.Struct, array_like=True):
     """The last tick that reached the key: the instant up to which it has aged."""
     work: Work | None = None
     """Kept for policies with a support rule."""
+    deepest: int = 0
+    """The greatest depth of knowledge that a counted piece is tagged with; 0 without a tag."""
 
 
 def piece_of(recorded: EvidenceRecorded, competency: str = "") -> Piece:

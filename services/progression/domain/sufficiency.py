@@ -23,6 +23,8 @@ def tally_up(state: KeyState, rule: Rule, piece: Piece, half: bool) -> None:
     state.count += 1
     if half:
         state.halves += 1
+    if piece.dok is not None and piece.dok > state.deepest:
+        state.deepest = piece.dok
     if len(state.activities) < rule.activities and piece.activity not in state.activities:
         state.activities = (*state.activities, piece.activity)
     if rule.gap_s:

@@ -3,6 +3,7 @@
 from typing import Any, Literal, NamedTuple
 
 from services.progression.domain.curriculum import Framework
+from shared.contracts import Competency
 from shared.shards import stable_id
 
 Cause = Literal["evidence", "retraction", "correction", "decision", "clock", "policy", "framework", "setting"]
@@ -59,14 +60,31 @@ def seq_of(trigger: Trigger, index: int = 0) -> int:
     return trigger.pos * SEQ_STEP + index
 
 
-def numbered(told: list[Told], trigger: Trigger) -> list[Told]:
-    """Put the sequence numbers into what one input told of one learner: they rise per scope."""
+def numbered(told: list[Told], trigger: Trigger, losses: dict[str, int]) -> list[Told]:
+    """
+    Put the sequence numbers into what one input told of one learner, which rise per scope, and the episodes.
+
+    An episode of a scope ends with the event that takes it off the record; a reinstatement goes on with it. `losses` counts
+    those that ended, and is brought up to date.
+    """
     counts: dict[str, int] = {}
     for event in told:
         scope = event.data["scope"]["id"]
         event.data["seq"] = seq_of(trigger, counts.get(scope, 0))
         counts[scope] = counts.get(scope, 0) + 1
+        ended = losses.get(scope, 0)
+        if ended and event.type in _REINSTATED:
+            ended = losses[scope] = ended - 1
+            if not ended:
+                del losses[scope]
+        event.data["episode"] = ended + 1
+        if event.type in _WITHDRAWN:
+            losses[scope] = ended + 1
     return told
+
+
+_WITHDRAWN = ("attain.competency.withdrawn.v1", "attain.level.withdrawn.v1")
+_REINSTATED = ("attain.competency.reinstated.v1", "attain.level.reinstated.v1")
 
 
 def event_id(tenant: str, learner: str, kind: str, scope: str, policy_hash: str, trigger: Trigger) -> str:
@@ -102,8 +120,13 @@ def competency_scope(competency: str, frameworks: dict[str, Framework]) -> dict[
         "subject": entry.subject if entry is not None else None,
         "ordinal": entry.ordinal if entry is not None else None,
         "power": entry.power if entry is not None else False,
-        "external": [],
+        "external": external_of(entry) if entry is not None else [],
     }
+
+
+def external_of(entry: Competency) -> list[dict[str, str]]:
+    """Return what others know a competency by: the identifier that its source gave it (CASE), where it gave one."""
+    return [{"system": "case", "code": entry.identifier}] if entry.identifier else []
 
 
 def level_scope(level: str, framework: Framework) -> dict[str, Any]:

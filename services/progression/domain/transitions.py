@@ -5,7 +5,15 @@ from typing import Any, NamedTuple
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.decisions import CompetencyDecided
 from services.progression.domain.policy import Policy, Rule
-from services.progression.domain.standing import Standing, Transition, due_at, missing_of, opened_at, rule_of
+from services.progression.domain.standing import (
+    Standing,
+    Transition,
+    check_of,
+    due_at,
+    missing_of,
+    opened_at,
+    rule_of,
+)
 from services.progression.domain.states import KeyState, latest
 from services.progression.domain.telling import Told, Trigger, common, competency_scope, event_id
 from shared.shards import stable_id
@@ -86,15 +94,14 @@ def _particulars(change: Change) -> dict[str, Any]:
     match change.transition:
         case "provisional":
             return {"confirms_by": list(missing_of(state, rule))}
+        case "mastered":
+            return {"dok_shown": state.deepest or None}
         case "credited":
             decision = change.decision
             return {"strength": 1.0, "provenance": decision.provenance if decision is not None else ""}
         case "reverify_due":
-            return {
-                "why": _why_due(change),
-                "due_by": None,
-                "smallest_check": "one piece of evidence at or above the bar",
-            }
+            why = _why_due(change)
+            return {"why": why, "due_by": None, "smallest_check": check_of(state, rule, why)}
         case "reverified":
             return {"by_use": change.decision is not None and change.decision.basis == "evidence"}
         case "withdrawn":
