@@ -14,15 +14,19 @@ from typing import Any
 
 import httpx
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupAuthorizationFailedError, KafkaConnectionError, KafkaError
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaConnectionError, TopicAuthorizationFailedError
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from deploy.local import stack
 from deploy.local.home import Home
 from shared.kafka_security import client_options
 from shared.migrate import migrate
-from shared.topics import ADVANCEMENT, EVIDENCE, TOPICS, create, rights
+from shared.topics import EVIDENCE, TOPICS, create, rights
 from tests.support.command import attain
 from tests.support.producer import free_port
 from tests.support.secured_kafka import ADMIN, SecuredKafka, as_settings, secured_kafka
@@ -77,16 +81,20 @@ async def test_a_user_without_rights_sees_and_reads_nothing(broker: SecuredKafka
             await asyncio.wait_for(consumer.getone(), 20)
 
 
-async def test_reporting_cannot_write_and_evidence_cannot_read_advancement(broker: SecuredKafka) -> None:
-    producer = AIOKafkaProducer(**client_options(as_settings(broker.settings("reporting"))), request_timeout_ms=5000)
-    await producer.start()
-    try:
-        with pytest.raises(KafkaError):
-            await producer.send_and_wait(EVIDENCE.name(), b"x", partition=0)
-    finally:
-        await producer.stop()
+@pytest.mark.parametrize("user", [*SERVICES, "stranger"])
+async def test_a_user_writes_and_reads_the_topics_that_it_has_a_right_to_and_no_other(
+    broker: SecuredKafka, user: str
+) -> None:
+    """Topics are shared by tenants: who could write or read one could do so for every tenant."""
+    options = client_options(as_settings(broker.settings(user)))
+    granted = set(rights(user, "")) if user in SERVICES else set()
+    names = [topic.name() for topic in TOPICS]
+    written = {name for name in names if await _can_write(options, name)}
+    read = {name for name in names if await _can_read(options, name)}
 
-    assert ADVANCEMENT.name() not in await _names(client_options(as_settings(broker.settings("evidence"))))
+    assert written == {name for kind, name, operation in granted if (kind, operation) == ("topic", "Write")}
+    assert read == {name for kind, name, operation in granted if (kind, operation) == ("topic", "Read")}
+    assert await _names(options) == read
 
 
 async def test_mutual_tls_knows_a_client_by_its_certificate(broker: SecuredKafka) -> None:
@@ -114,6 +122,30 @@ async def _names(options: dict[str, Any]) -> set[str]:
         return {name for name in await client.list_topics() if name.startswith("attain.")}
     finally:
         await client.close()
+
+
+async def _can_write(options: dict[str, Any], topic: str) -> bool:
+    record = DefaultRecordBatchBuilder(2, 0, False, -1, -1, -1, 1 << 16)
+    record.append(0, int(time.time() * 1000), None, b"x", [])
+    return await _allowed(options, ProduceRequest(None, 1, 5000, [(topic, [(0, bytes(record.build()))])]))
+
+
+async def _can_read(options: dict[str, Any], topic: str) -> bool:
+    return await _allowed(options, FetchRequest(100, 0, 1 << 20, 0, [(topic, [(0, 0, 1 << 20)])]))
+
+
+async def _allowed(options: dict[str, Any], request: Any) -> bool:
+    """Send a request on one partition as it is, whatever a well-behaved client would ask for first; tell its answer."""
+    client = AIOKafkaClient(**options)
+    await client.bootstrap()
+    try:
+        [broker] = client.cluster.brokers()
+        answer = await client.send(broker.nodeId, request)
+    finally:
+        await client.close()
+    [(_, [(_, code, *_)])] = answer.topics
+    assert code in (0, TopicAuthorizationFailedError.errno), code
+    return bool(code == 0)
 
 
 @contextlib.asynccontextmanager
