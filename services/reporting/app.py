@@ -108,7 +108,7 @@ def _lend(
     state.classes = ClassReader(database, at_once, curricula, looks)
     state.terms = TermReader(database, config, curricula, looks)
     state.queues = QueueReader(database, config, looks)
-    state.districts = DistrictReader(database, Groups(evidence, config), calendars, limits, config)
+    state.districts = DistrictReader(database, Groups(evidence, config), calendars, limits, config, looks)
     state.credentials = CredentialReader(database, config, people, looks)
     state.exporter = Exporter(database, config, evidence, looks)
     state.watcher = Watcher(database, state.districts)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from services.reporting.domain.growth import growth, theil_sen
-from services.reporting.domain.shares import Share, difference, share
+from services.reporting.domain.shares import Share, cohen_h, difference, share
 from services.reporting.domain.small_numbers import suppress
 from services.reporting.domain.survival import kaplan_meier
 from shared.school_calendar import SchoolCalendar, school_day_after
@@ -153,6 +153,13 @@ def test_a_difference_has_newcombes_interval() -> None:
     assert found.share == pytest.approx(0.2, abs=1e-12)
     assert (found.low, found.high) == pytest.approx((0.0524, 0.3339), abs=1e-4)
     assert isinstance(found, Share)
+
+
+def test_the_size_of_a_difference_is_cohens() -> None:
+    # Cohen 1988, table 6.2.2: phi(.40) = 1.369, phi(.20) = 0.927; and a step near an end counts for more.
+    assert cohen_h(0.4, 0.2) == pytest.approx(1.369 - 0.927, abs=1e-3)
+    assert cohen_h(0.2, 0.4) == -cohen_h(0.4, 0.2)
+    assert cohen_h(0.15, 0.05) > cohen_h(0.55, 0.45)
 
 
 def test_a_single_hidden_cell_takes_the_next_smallest_with_it() -> None:

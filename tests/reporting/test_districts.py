@@ -288,7 +288,7 @@ async def test_numbers_stay_all_of_a_day_and_are_those_of_every_replica(
 def _replica(reporting: Running) -> DistrictReader:
     of = reporting.app.state.districts
     settings = reporting.config.model_copy(update={"aggregate_daily": True})
-    return DistrictReader(reporting.database, of._groups, of._calendars, of._limits, settings)
+    return DistrictReader(reporting.database, of._groups, of._calendars, of._limits, settings, of._log)
 
 
 async def _all_told(reader: DistrictReader) -> dict[str, Any]:
@@ -296,7 +296,88 @@ async def _all_told(reader: DistrictReader) -> dict[str, Any]:
     asked = {
         "mastery": reader.mastery(boss, "d"), "levels": reader.levels(boss, "d"), "watch": reader.watch(boss, "d"),
         "completeness": reader.completeness(boss, "d"), "testing": reader.testing(boss, "d"),
-        "equity": reader.equity(boss, "d", "language"),
+        "equity": reader.equity(boss, "d", "language"), "growth": reader.growth(boss, "d"),
     }  # fmt: skip
     with bound_to("demo"):
         return {what: msgspec.to_builtins(await answer) for what, answer in asked.items()}
+
+
+WEST, EAST = [f"w{n:02}" for n in range(40)], [f"e{n:02}" for n in range(20)]
+
+
+def ago(days: int) -> str:
+    return (datetime.datetime.now(datetime.UTC) - datetime.timedelta(days)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def shown(learner: str, code: str, days: int) -> Any:
+    return mastery(learner, f"m:{code}", mastered_at=ago(days), last_evidence_at=ago(days), first_evidence_at=ago(200))
+
+
+@pytest.fixture(scope="module")
+async def grown(reporting: Running) -> None:
+    """
+    Tell of another district: in the west 15 show more than before, 15 less, and 10 are new; in the east 20 as much, of whom one
+    has something open.
+    """
+    await reporting.told(
+        "roster", school("west", "g"), school("east", "g"), class_("c3", "west"), class_("c4", "east"),
+        *(enrolment("c3", learner) for learner in WEST), *(enrolment("c4", learner) for learner in EAST),
+        assignment("chief", "leader", "school", "west"),
+    )  # fmt: skip
+    await reporting.told(
+        "progression",
+        *(shown(x, code, 5) for x in WEST[:15] for code in "ab"), *(shown(x, "a", 70) for x in WEST[15:30]),
+        *(mastery(x, "m:b", "not_yet", first_evidence_at=ago(200)) for x in WEST[15:30]),
+        *(mastery(x, "m:a", mastered_at=ago(5), first_evidence_at=ago(6)) for x in WEST[30:]),
+        *(shown(x, "a", 150) for x in EAST), mastery(EAST[0], "m:b", "not_yet", first_evidence_at=ago(200)),
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("grown")
+async def test_learners_are_counted_beside_their_own_past(reporting: Running) -> None:
+    body = (await reporting.get("/v1/districts/g/growth")).json()
+    east, west = body["schools"]
+
+    assert (body["all"]["learners"], body["all"]["more"], body["all"]["same"], body["all"]["new"]) == (60, 15, 20, 10)
+    assert {name: west[name] for name in ("more", "same", "less", "new", "median_change")} == {
+        "more": 15, "same": 0, "less": 15, "new": 10, "median_change": 0.5,
+    }  # fmt: skip
+    assert (east["same"], east["median_change"]) == (20, 0)
+    # One of the east has something open: not told, and neither is what would give it away.
+    assert east["not_yet"] is None
+    assert [body["all"]["not_yet"], west["not_yet"]] != [16, 15]
+
+
+@pytest.mark.usefixtures("grown")
+async def test_growth_of_a_school_is_told_as_its_district_tells_it(reporting: Running) -> None:
+    head: dict[str, Any] = {"scope": "records:read:classes", "subject": "chief"}
+    of_district = (await reporting.get("/v1/districts/g/growth")).json()
+    own = await reporting.get("/v1/schools/west/growth", **head)
+    table = await reporting.get("/v1/districts/g/growth", parameters={"format": "csv"})
+    rows = list(csv.DictReader(io.StringIO(table.text)))
+
+    assert own.json()["row"] == of_district["schools"][1]
+    assert [row["school"] for row in rows] == ["", "east", "west"]
+    assert rows[1]["not_yet"] == ""
+    assert (await reporting.get("/v1/schools/east/growth", **head)).status_code == 403
+
+
+@pytest.mark.usefixtures("grown")
+async def test_who_is_behind_the_numbers_is_told_by_pages_and_noted(reporting: Running) -> None:
+    head: dict[str, Any] = {"scope": "records:read:classes", "subject": "chief"}
+    items: list[dict[str, Any]] = []
+    after: str | None = ""
+    while after is not None:
+        page = (
+            await reporting.get("/v1/schools/west/growth/learners", **head, parameters={"after": after, "limit": 15})
+        ).json()
+        items, after = items + page["items"], page["next"]
+    looks = await reporting.get("/v1/learners/w17/accesses", "records:read:self", learner="w17")
+
+    assert [item["learner"] for item in items] == WEST
+    assert items[0] == {"learner": "w00", "shown": 2, "shown_before": 0, "change": 2, "not_yet": []}
+    assert items[15] == {"learner": "w15", "shown": 0, "shown_before": 1, "change": -1, "not_yet": ["m:b"]}
+    assert (items[30]["shown"], items[30]["change"]) == (1, None)
+    assert ("chief", "growth", "west") in {(it["person"], it["view"], it["target"]) for it in looks.json()["items"]}
+    assert (await reporting.get("/v1/schools/none/growth/learners")).status_code == 404
+    assert (await reporting.get("/v1/schools/west/growth/learners?after=x")).status_code == 422

@@ -184,6 +184,9 @@ async def test_support_is_shown_to_the_teacher_and_to_no_family(reporting: Runni
         ("/districts/d", "records:read:classes", "aud", 200),
         ("/districts/d?group=none", "records:read:classes", "head", 422),
         ("/districts/nowhere", "records:read", "x", 404),
+        ("/schools/s/growth", "records:read:classes", "head", 200),
+        ("/schools/s/growth", "records:read:classes", "tea", 403),
+        ("/schools/s/growth", "records:read:classes", "aud", 403),
     ],
 )
 async def test_a_page_that_is_not_ones_own_is_refused_in_words(

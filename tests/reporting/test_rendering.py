@@ -34,10 +34,11 @@ from services.reporting.domain.district import (
     SchoolLevels,
     SchoolWatch,
 )
-from services.reporting.domain.equity import Group, Middle
+from services.reporting.domain.equity import Gap, Group, Middle
 from services.reporting.domain.growth import growth
 from services.reporting.domain.marks import marks_of
 from services.reporting.domain.needs import Waits, class_needs
+from services.reporting.domain.own_growth import DistrictGrowth, LearnerGrowth, OwnSchoolGrowth, SchoolGrowth
 from services.reporting.domain.plain import for_families
 from services.reporting.domain.record import learner_record
 from services.reporting.domain.shares import Share, share
@@ -189,9 +190,15 @@ def context(template: str) -> dict[str, Any]:
             "levels": SchoolLevels("s", EVIL, "d", SHOWN_AT, 10, [
                 SchoolLevel("m", EVIL, "1", {"none": 0, "begun": None, "complete": None})
             ]),
+            "growth": OwnSchoolGrowth("d", SHOWN_AT, 10, 30, "2026-01-22", "2025-12-01", GROWN), "sees_learners": True,
             "completeness": SchoolShare("2026-02-05", 20, "America/Chicago", SchoolCompleteness("s", EVIL, 100, 88, 12)),
         },
+        "school_growth.html": {
+            "school": EVIL, "titles": {"m:a": EVIL}, "names": {"l": EVIL}, "school_days": 30,
+            "page": {"items": [LearnerGrowth("l", 3, 1, 2, ["m:a"]), LearnerGrowth(EVIL, 1, 0, None, [])], "next": EVIL},
+        },
         "district.html": {
+            "growth": DistrictGrowth("d", SHOWN_AT, 10, 30, "2026-01-22", "2025-12-01", GROWN, [GROWN, HIDDEN]),
             "district": "d", "live": "/live?district=d", "title": EVIL, "learners": 100, "queues": queues,
             "levels": DistrictLevels("d", SHOWN_AT, 10, []),
             "testing": DistrictTesting("d", SHOWN_AT, 10, 100, 20, 0.2, 3.0, 30),
@@ -202,7 +209,8 @@ def context(template: str) -> dict[str, Any]:
                 SchoolCompleteness("s", EVIL, 100, 88, 12), SchoolCompleteness("t", EVIL, None, None, None),
             ]),
             "sources": {"days": 28, "next": EVIL, "items": [source_of_evidence(EVIL), source_of_evidence("", since=None)]},
-            "equity": DistrictEquity("d", SHOWN_AT, 10, "g", ["g"], [
+            "equity": DistrictEquity("d", SHOWN_AT, 10, "g", ["g"], EVIL, [
+                Group("other", 20, {}, share(5, 20), None, 2.0, None, None, None, None, Gap(-0.25, -0.5, 0, -0.52, None)),
                 Group(EVIL, 20, {"mastered": share(10, 20)}, share(10, 20), Middle(9, 8, None, 40, 30), 3.0, 0.1,
                       Middle(None, None, None, 4, None), None, None),
                 Group("", None, None, None, None, None, None, None, None, None),
@@ -212,8 +220,11 @@ def context(template: str) -> dict[str, Any]:
     return around | more[template]
 
 
+GROWN = SchoolGrowth("s", EVIL, 100, 41, 30, 17, 12, -0.5, 38)
+HIDDEN = SchoolGrowth("t", EVIL, None, None, None, None, None, None, None)
 PAGES = ("sign_in.html", "problem.html", "home.html", "find.html", "learner.html", "family.html", "why.html", "class.html",
-         "district.html", "school.html", "capture.html", "sign_offs.html", "sign_offs_preview.html", "signed.html",
+         "district.html", "school.html", "school_growth.html",
+         "capture.html", "sign_offs.html", "sign_offs_preview.html", "signed.html",
          "correction.html", "policies.html", "term_learner.html", "term_class.html")  # fmt: skip
 SCALE = marks_of({"min": 1, "max": 3, "step": 1, "labels": {"3": EVIL}})
 

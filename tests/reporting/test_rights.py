@@ -45,6 +45,7 @@ async def roster(reporting: Running) -> None:
 
 RECORD, TIMELINE, ACCESSES = ("/v1/learners/ada/record", "/v1/learners/ada/timeline", "/v1/learners/ada/accesses")
 SUPPORT = "/v1/queues/support?class_id=c1"
+GROWTH = "/v1/schools/north/growth/learners"
 CLASS, QUEUES, DISTRICT = "/v1/classes/c1/mastery", "/v1/queues?class_id=c1", "/v1/districts/d1/mastery"
 ROWS = "records:read:classes"
 
@@ -74,6 +75,10 @@ ROWS = "records:read:classes"
         ("sis", "records:read", SUPPORT, 403), ("sis", "records:read", "/v1/queues/support", 403),
         ("sis", "records:read", "/v1/queues/support?school=north", 403),
         ("sis", "records:read", "/v1/exports/suggestion", 404),
+        ("head", ROWS, GROWTH, 200), ("boss", ROWS, GROWTH, 200), ("couns", ROWS, GROWTH, 200), ("reg", ROWS, GROWTH, 403),
+        ("tea", ROWS, GROWTH, 403), ("head", ROWS, "/v1/schools/south/growth/learners", 403),
+        ("head", ROWS, "/v1/schools/north/growth", 200), ("tea", ROWS, "/v1/schools/north/growth", 403),
+        ("head", ROWS, "/v1/districts/d1/growth", 403), ("boss", ROWS, "/v1/districts/d1/growth", 200),
     ],
 )  # fmt: skip
 async def test_the_roster_gives_the_rows(reporting: Running, asked: tuple[str, str, str, int]) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.reporting.domain.district import PieceCount, SchoolCount, school_watch, told_testing
-from services.reporting.domain.equity import Burden, Counts, Pairs, Times, by_group
+from services.reporting.domain.equity import Burden, Counts, Pairs, Times, by_group, reference
 from services.reporting.domain.shares import share
 from services.reporting.domain.small_numbers import told_beside
 from shared.contracts import Status
@@ -107,3 +107,25 @@ def test_medians_and_times_of_few_learners_are_not_told() -> None:
     assert told.sign_off_wait is not None
     # 11 of 12 happened: how many is not told, for it would tell of the one who waits.
     assert (told.sign_off_wait.median_days, told.sign_off_wait.happened) == (4, None)
+
+
+def test_groups_stand_beside_the_largest_that_is_told() -> None:
+    """The smaller of two groups with an interval, and the hidden ones with none: the learners of unknown group too."""
+    learners = {"big": 60, "mid": 40, "few": 3, "": 30}
+    statuses: dict[str, dict[Status, Pairs]] = {
+        "big": {"mastered": Pairs(56, 50), "not_yet": Pairs(14, 12)},
+        "mid": {"mastered": Pairs(48, 30), "not_yet": Pairs(32, 20)},
+        "few": {"mastered": Pairs(3, 3)},
+    }
+    burden = {"big": Burden(100, 0, 4.0, 0, 50), "mid": Burden(100, 0, 6.0, 0, 30)}
+    groups = by_group(Counts(learners, statuses, [], burden, [], {}, {}), N)
+    told = {group.label: group.gap for group in groups}
+    beside, gap = reference(groups), told["mid"]
+
+    assert beside is not None
+    assert beside.label == "big"
+    # Newcombe 1998, table II, method 10, the other way round.
+    assert gap is not None
+    assert (gap.share, gap.low, gap.high) == pytest.approx((-0.2, -0.3339, -0.0524), abs=1e-4)
+    assert gap.burden_ratio == 1.5
+    assert (told["big"], told["few"], told[""]) == (None, None, None)

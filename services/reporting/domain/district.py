@@ -8,7 +8,7 @@ import msgspec
 from services.reporting.domain.completeness import DistrictCompleteness
 from services.reporting.domain.continuum import Standard, level_order
 from services.reporting.domain.counting import DistrictMastery
-from services.reporting.domain.equity import Group
+from services.reporting.domain.equity import Group, reference
 from services.reporting.domain.shares import Share, share
 from services.reporting.domain.small_numbers import is_few, told_beside
 from services.reporting.domain.suppression import Cell, hidden_cells, hidden_totals
@@ -93,7 +93,8 @@ class DistrictEquity(msgspec.Struct, frozen=True):
     """
     The groups of one grouping, or of none where the district has sent no groups: then it is not available, not equal.
 
-    `available` are the groupings that there are; the label of an unknown group is empty.
+    `available` are the groupings that there are; the label of an unknown group is empty. `reference` is the group that the gaps
+    are to, None where none is told.
     """
 
     district: str
@@ -101,7 +102,17 @@ class DistrictEquity(msgspec.Struct, frozen=True):
     suppressed_below: int
     grouping: str | None
     available: list[str]
+    reference: str | None
     groups: list[Group]
+
+
+def told_equity(
+    district: str, as_of: str, n_min: int, grouping: str | None, available: list[str], groups: list[Group]
+) -> DistrictEquity:
+    """Return the groups with the name of the one that the gaps are to."""
+    beside = reference(groups)
+    label = None if beside is None else beside.label
+    return DistrictEquity(district, as_of, n_min, grouping, available, label, groups)
 
 
 class SchoolCount(NamedTuple):

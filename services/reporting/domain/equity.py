@@ -1,5 +1,5 @@
 """
-How groups of learners fare: numbers with intervals, none of groups that are too small to be told.
+How groups of learners fare, alone and beside the largest: numbers with intervals, none of groups that are too small to be told.
 
 A difference is a reason to look, not a verdict. Who still works towards a competency counts as waiting, and is not dropped.
 """
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.reporting.domain.shares import Share, share
+from services.reporting.domain.shares import Share, cohen_h, difference, share
 from services.reporting.domain.small_numbers import is_few, suppress
 from services.reporting.domain.survival import Curve, kaplan_meier
 from shared.contracts import Status
@@ -42,13 +42,26 @@ class Middle(msgspec.Struct, frozen=True):
     happened: int | None
 
 
+class Gap(msgspec.Struct, frozen=True):
+    """
+    A group beside the reference, the largest that is told: its share on the record less the other's, with Newcombe's interval,
+    and Cohen's h; and its median of pieces to confirm over the other's, None where either is not told.
+    """
+
+    share: float
+    low: float
+    high: float
+    effect: float
+    burden_ratio: float | None
+
+
 class Group(msgspec.Struct, frozen=True):
     """
     A group; every figure is None where `learners` is: the number is too small to be told.
 
     `label` is empty for the learners whose group is not known. `statuses` and `on_record` are shares of pairs of learner and
     competency; their intervals take pairs as independent, so they are narrow. Any figure is None where it is of so few
-    learners that it tells about single ones.
+    learners that it tells about single ones. `gap` is made of told figures alone, and None of the reference itself.
     """
 
     label: str
@@ -61,6 +74,7 @@ class Group(msgspec.Struct, frozen=True):
     sign_off_wait: Middle | None
     overridden: Share | None
     withheld: Share | None
+    gap: Gap | None = None
 
 
 class Pairs(NamedTuple):
@@ -101,9 +115,25 @@ def by_group(counts: Counts, n_min: int) -> list[Group]:
     """
     told = suppress(counts.learners, n_min)
     mastery, sign_offs = _middles(counts.mastery, n_min), _middles(counts.sign_offs, n_min)
-    return [
+    groups = [
         _group(label, told[label], counts, mastery.get(label), sign_offs.get(label), n_min) for label in sorted(told)
     ]
+    largest = reference(groups)
+    return [msgspec.structs.replace(group, gap=_gap(group, largest)) for group in groups]
+
+
+def reference(groups: Iterable[Group]) -> Group | None:
+    """Return the group that the others stand beside: the largest known one of which learners and record are told."""
+    known = [group for group in groups if group.label and group.learners is not None and group.on_record is not None]
+    return min(known, key=lambda group: (-(group.learners or 0), group.label), default=None)
+
+
+def _gap(group: Group, beside: Group | None) -> Gap | None:
+    if beside is None or group.label == beside.label or group.on_record is None or beside.on_record is None:
+        return None
+    found = difference(group.on_record, beside.on_record)
+    ratio = group.median_pieces / beside.median_pieces if group.median_pieces and beside.median_pieces else None
+    return Gap(found.share, found.low, found.high, cohen_h(group.on_record.share, beside.on_record.share), ratio)
 
 
 def _group(

@@ -41,3 +41,8 @@ def difference(one: Share, other: Share) -> Share:
     low = gap - math.hypot(one.share - one.low, other.high - other.share)
     high = gap + math.hypot(one.high - one.share, other.share - other.low)
     return Share(gap, low, high)
+
+
+def cohen_h(one: float, other: float) -> float:
+    """Return the difference of two shares on the scale where a step counts alike near the ends (Cohen 1988, chapter 6)."""
+    return 2 * (math.asin(math.sqrt(one)) - math.asin(math.sqrt(other)))

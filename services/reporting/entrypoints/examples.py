@@ -149,14 +149,33 @@ COMPLETENESS: dict[str, Any] = {
 _MIDDLE = {"median_days": 21.0, "low": 18.0, "high": 25.0, "cases": 640, "happened": 512}
 EQUITY: dict[str, Any] = {
     "district": "river-valley", "as_of": _AT, "suppressed_below": 10, "grouping": "home language",
-    "available": ["home language"],
+    "available": ["home language"], "reference": "English",
     "groups": [
         {
             "label": "Spanish", "learners": 92, "statuses": {"mastered": _SHARE, "not_yet": None, "provisional": None},
             "on_record": _SHARE, "time_to_mastery": _MIDDLE,
             "median_pieces": 4.0, "over_testing": 0.12, "sign_off_wait": None, "overridden": None, "withheld": None,
+            "gap": {"share": -0.04, "low": -0.07, "high": -0.01, "effect": -0.09, "burden_ratio": 1.33},
         }
     ],
+}  # fmt: skip
+_GROWN = {
+    "school": "brookside", "title": "Brookside School", "learners": 100, "more": 41, "same": 30, "less": 17, "new": 12,
+    "median_change": 1.0, "not_yet": 38,
+}  # fmt: skip
+_WINDOWS = {
+    "district": "river-valley", "as_of": _AT, "suppressed_below": 10, "school_days": 30, "since": "2026-01-22",
+    "before": "2025-12-01",
+}  # fmt: skip
+DISTRICT_GROWTH: dict[str, Any] = {
+    **_WINDOWS, "all": _GROWN | {"school": "", "title": "", "learners": 300}, "schools": [_GROWN],
+}  # fmt: skip
+SCHOOL_GROWTH: dict[str, Any] = {**_WINDOWS, "row": _GROWN}
+LEARNERS_GROWTH: dict[str, Any] = {
+    "items": [
+        {"learner": RECORD["learner"], "shown": 5, "shown_before": 3, "change": 2, "not_yet": ["maths:3.NF.2"]}
+    ],
+    "next": None,
 }  # fmt: skip
 AFFECTED: dict[str, Any] = {
     "items": [

@@ -66,6 +66,15 @@ async def district(
     return await shown(request, caller, words, "district.html", make)
 
 
+@router.get("/schools/{school:path}/growth")
+async def growth_of_school(
+    request: Request, caller: Who, words: In, shows: Shows, school: str, after: str = ""
+) -> Response:
+    """The learners behind a school's growth, for those whom the roster lists there as leaders."""
+    make = functools.partial(shows.growth_of_school, school=school, after=after[:512])
+    return await shown(request, caller, words, "school_growth.html", make)
+
+
 @router.get("/schools/{school:path}")
 async def school(request: Request, caller: Who, words: In, shows: Shows, school: str) -> Response:
     """A school for its leaders: levels, and what waits."""

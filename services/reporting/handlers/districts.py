@@ -22,11 +22,31 @@ from services.reporting.domain.completeness import (
 from services.reporting.domain.counting import Count, DistrictMastery, district_mastery
 from services.reporting.domain.equity import Burden, Counts, Pairs, Times, by_group
 from services.reporting.domain.given_often import digest
-from services.reporting.handlers.access import asked_of_roster, check_school, check_tenant, permitted_school
+from services.reporting.domain.own_growth import (
+    WINDOW,
+    DistrictGrowth,
+    GrownCount,
+    OwnSchoolGrowth,
+    Windows,
+    growth_by_school,
+    growth_of_school,
+    learner_growth,
+    windows,
+)
+from services.reporting.handlers.access import (
+    AccessLog,
+    asked_of_roster,
+    check_school,
+    check_tenant,
+    permitted_school,
+)
 from services.reporting.handlers.cached import Cached
+from services.reporting.handlers.cursors import Page, read_cursor, write_cursor
 from services.reporting.handlers.daily import Daily
 from services.reporting.handlers.groups import Groups
 from services.reporting.tables import analysis
+from services.reporting.tables.growth import by_school as grown_by_school
+from services.reporting.tables.growth import of_learners
 from services.reporting.tables.reads import Rows, Snapshot, snapshot
 from shared.auth import Identity
 from shared.calendars import Calendars, in_words
@@ -46,13 +66,16 @@ class DistrictReader:
     """Answers about districts and their schools."""
 
     def __init__(
-        self, database: Database, groups: Groups, calendars: Calendars, limits: TenantLimits, settings: Settings
-    ) -> None:
+        self, database: Database, groups: Groups, calendars: Calendars, limits: TenantLimits, settings: Settings,
+        log: AccessLog,
+    ) -> None:  # fmt: skip
         self._database = database
         self._groups = groups
         self._calendars = calendars
         self._daily = Daily(database, calendars, frozen=settings.aggregate_daily)
         self._limits = limits
+        self._log = log
+        self._page_rows_max = settings.page_rows_max
         self._cached = Cached(settings.aggregate_s)
 
     async def districts(self, caller: Identity) -> list[dict[str, Any]]:
@@ -184,9 +207,61 @@ class DistrictReader:
             if chosen is not None:
                 of = analysis.Grouping(tenant, [school for school, _ in schools], memberships[chosen])
                 groups = await asyncio.to_thread(by_group, await _group_counts(view, of), small)
-            return domain.DistrictEquity(district, now(), small, chosen, available, groups)
+            return domain.told_equity(district, now(), small, chosen, available, groups)
 
         return await self._computed(tenant, district, f"equity {chosen}", domain.DistrictEquity, compute)
+
+    async def growth(self, caller: Identity, district: str) -> DistrictGrowth:
+        """Return by school how learners grew against their own past; raises `NotFound` or `Forbidden`."""
+        await self._check(caller, district, "analysis")
+        return await self._growth(caller.tenant, district)
+
+    async def school_growth(self, caller: Identity, school: str) -> OwnSchoolGrowth | None:
+        """Return a school's row of its district's growth, None where it has none; raises `NotFound` or `Forbidden`."""
+        district, _ = await self._school(caller, school)
+        return growth_of_school(await self._growth(caller.tenant, district), school)
+
+    async def growth_of_learners(self, caller: Identity, school: str, after: str, limit: int) -> Page:
+        """
+        Return a page of a school's learners with how each grew: who is behind the numbers.
+
+        Raises:
+            NotFound, Forbidden: there is no such school, or the caller may not see its learners.
+        """
+        key = read_cursor(after, tuple[str]) or ("",)
+        limit = min(limit, self._page_rows_max)
+        calendar = await self._calendars.of(caller.tenant) or SchoolCalendar()
+        since, before = _windows(calendar)
+        async with snapshot(self._database) as view:
+            role = await check_school(view, caller, school, "growth")
+            if await view.school_of(caller.tenant, school) is None:
+                raise NotFound(f"no school {school[:100]!r}")
+            rows = await of_learners(
+                view, caller.tenant, school, calendar.midnight_of(since), calendar.midnight_of(before),
+                after=key[0], limit=limit + 1,
+            )  # fmt: skip
+        items = [learner_growth(dict(row)) for row in rows[:limit]]
+        # Each page is of other learners, so each is a look of its own.
+        await self._log.note_each(caller, role, "growth", school, [item.learner for item in items])
+        return Page(items, write_cursor(items[-1].learner) if len(rows) > limit else None)
+
+    async def _growth(self, tenant: str, district: str) -> DistrictGrowth:
+        small, calendar = self._limits.small_number(tenant), await self._calendars.of(tenant) or SchoolCalendar()
+
+        async def compute(view: Snapshot, schools: list[tuple[str, str]]) -> Any:
+            since, before = _windows(calendar)
+            rows = await grown_by_school(
+                view,
+                tenant,
+                [school for school, _ in schools],
+                calendar.midnight_of(since),
+                calendar.midnight_of(before),
+            )
+            counts = [GrownCount(*row) for row in rows]
+            whole, by_school_ = await asyncio.to_thread(growth_by_school, counts, dict(schools), small)
+            return DistrictGrowth(district, now(), small, WINDOW, str(since), str(before), whole, by_school_)
+
+        return await self._computed(tenant, district, "growth", DistrictGrowth, compute)
 
     async def _check(self, caller: Identity, district: str, what: View) -> None:
         if asked_of_roster(caller) is None:
@@ -222,6 +297,10 @@ class DistrictReader:
 
         found: Answer = await self._cached.get((tenant, district, name, small, day), fresh)
         return found
+
+
+def _windows(calendar: SchoolCalendar) -> Windows:
+    return windows(calendar.day_of(datetime.datetime.now(datetime.UTC)), calendar.breaks)
 
 
 async def _sizes(view: Snapshot, tenant: str, schools: list[str]) -> dict[str | None, int]:

@@ -7,6 +7,7 @@ from services.reporting.domain.access import PERMISSIONS, Role
 from services.reporting.domain.amended import amended_cells, level_grid, lines_of
 from services.reporting.domain.compared import compared, schools_in
 from services.reporting.domain.needs import together
+from services.reporting.domain.own_growth import WINDOW
 from services.reporting.domain.plain import for_families
 from services.reporting.handlers.access import (
     CLASSES,
@@ -39,6 +40,7 @@ from shared.tenant_limits import TenantLimits
 FAMILY: tuple[Role, ...] = ("learner", "guardian")
 EVENTS_SHOWN = 40
 LOOKS_SHOWN = 20
+GROWN_SHOWN = 200
 
 
 class Pages:
@@ -183,6 +185,7 @@ class Pages:
             "watch": await self._districts.watch(caller, district),
             "completeness": await self._districts.completeness(caller, district),
             "sources": await self._sources(caller),
+            "growth": await self._districts.growth(caller, district),
             "equity": await self._districts.equity(caller, district, group),
             "queues": await if_permitted(self._queues.summary(caller, class_id=None, school=district)) or [],
         }
@@ -200,7 +203,20 @@ class Pages:
         levels = await self._districts.school_levels(caller, school)
         queues = await if_permitted(self._queues.summary(caller, class_id=None, school=school))
         came = await if_permitted(self._districts.school_completeness(caller, school))
-        return {"levels": levels, "queues": queues or [], "completeness": came}
+        growth = await self._districts.school_growth(caller, school)
+        async with snapshot(self._database) as view:
+            sees = await if_permitted(check_school(view, caller, school, "growth")) is not None
+        return {"levels": levels, "queues": queues or [], "completeness": came, "growth": growth, "sees_learners": sees}
+
+    async def growth_of_school(self, caller: Identity, *, school: str, after: str) -> dict[str, Any]:
+        """Return the learners behind a school's growth, with names; raises `NotFound` or `Forbidden`."""
+        page = await self._districts.growth_of_learners(caller, school, after, GROWN_SHOWN)
+        async with snapshot(self._database) as view:
+            titles = await view.titles(caller.tenant, {each for item in page.items for each in item.not_yet})
+        return {
+            "school": school, "page": page, "titles": titles, "school_days": WINDOW,
+            "names": await self._people.names(caller.tenant, [item.learner for item in page.items]),
+        }  # fmt: skip
 
     async def policies(self, caller: Identity, *, language: str) -> dict[str, Any]:
         """Return the policies in force on their cards; staff see how each was adopted, leaders what was foreseen."""
