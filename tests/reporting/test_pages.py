@@ -1,6 +1,7 @@
 """The pages over HTTP: signing in, what each role sees, and live updates."""
 
 import asyncio
+import re
 import time
 from typing import Any
 from uuid import UUID, uuid5
@@ -44,6 +45,7 @@ async def told(reporting: Running) -> None:
     await reporting.told(
         "roster", school("s", "d"), class_("k", "s"), enrolment("k", ADA), enrolment("k", BO),
         enrolment("k", GONE, active=False), staff("k", "tea"),
+        staff("k", "of-last-year", ends="2020-06-30"), staff("k", "ms-short", role="substitute", starts="2020-01-01"),
         assignment("mum", "guardian", "learner", ADA), assignment("head", "leader", "district", "d"),
         assignment("aud", "auditor", "district", "d"), assignment("case", "case_manager", "learner", ADA),
     )  # fmt: skip
@@ -145,6 +147,17 @@ async def test_a_learner_and_a_guardian_see_plain_words(reporting: Running) -> N
         assert answer.status_code == 200
         assert "What comes next" in answer.text
         assert "For staff only" not in answer.text
+
+
+async def test_a_family_is_told_whom_to_ask_and_in_which_role_as_the_roster_has_it_today(reporting: Running) -> None:
+    found = await page(reporting, f"/learners/{ADA}", "records:read:self", subject="mum")
+    nobody = await page(reporting, f"/learners/{GONE}?as=family", "records:read")
+    asked = re.search(r'<ul class="plain" id="ask">(.+?)</ul>', found.text)
+    assert asked is not None
+    told = [re.sub(r"<[^>]+>", "", each) for each in re.findall(r"<li>(.+?)</li>", asked[1])]
+
+    assert told == ["tea: teacher Class k", "case: case manager", "ms-short: substitute Class k"]
+    assert "names nobody for now" in nobody.text
 
 
 async def test_support_is_shown_to_the_teacher_and_to_no_family(reporting: Running) -> None:

@@ -44,6 +44,7 @@ from services.reporting.domain.record import learner_record
 from services.reporting.domain.shares import Share, share
 from services.reporting.domain.timeline import Happened
 from services.reporting.domain.waiting import QUEUES
+from services.reporting.domain.whom_to_ask import Contact
 from services.reporting.web.rendering import LANGUAGES, WEB, Words, catalogue, choose_language, line_points, render
 from shared.contracts import STATUSES
 from tests.reporting.builders import SHOWN_AT, state
@@ -129,6 +130,7 @@ def context(template: str) -> dict[str, Any]:
         "family.html": learner | {
             "missing": {item.competency: for_families(item.missing) for item in found.items},
             "looks": [{"at": SHOWN_AT, "role": "teacher", "person": EVIL}],
+            "ask": [Contact(EVIL, "teacher", (EVIL,)), Contact(EVIL, "case_manager", ())],
         },
         "why.html": {
             "learner": "ada", "name": EVIL, "title": EVIL, "staff": True, "missing": [EVIL], "may_correct": {"e"},

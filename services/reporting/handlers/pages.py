@@ -9,6 +9,7 @@ from services.reporting.domain.compared import compared, schools_in
 from services.reporting.domain.needs import together
 from services.reporting.domain.own_growth import WINDOW
 from services.reporting.domain.plain import for_families
+from services.reporting.domain.whom_to_ask import contacts
 from services.reporting.handlers.access import (
     CLASSES,
     READ_SCOPES,
@@ -30,7 +31,7 @@ from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.reading import Reader
 from services.reporting.handlers.terms import TermReader
 from services.reporting.tables.reads import snapshot
-from services.reporting.tables.rights import learners_of, schools_of, titles_of
+from services.reporting.tables.rights import learners_of, people_beside, schools_of, titles_of
 from shared.auth import Identity
 from shared.database import Database
 from shared.errors import Forbidden, NotFound, Unavailable
@@ -41,6 +42,7 @@ FAMILY: tuple[Role, ...] = ("learner", "guardian")
 EVENTS_SHOWN = 40
 LOOKS_SHOWN = 20
 GROWN_SHOWN = 200
+BESIDE_MAX = 50
 
 
 class Pages:
@@ -99,7 +101,9 @@ class Pages:
             looks = await if_permitted(self._records.accesses(caller, learner, "", LOOKS_SHOWN))
             others = [look for look in looks.items if look["person"] != caller.subject] if looks else []
             missing = {item.competency: for_families(item.missing) for item in record.items}
-            return shown | {"template": "family.html", "looks": others, "missing": missing}
+            async with snapshot(self._database) as view:
+                ask = contacts(await people_beside(view, caller.tenant, learner, BESIDE_MAX))
+            return shown | {"template": "family.html", "looks": others, "missing": missing, "ask": ask}
         page = await if_permitted(self._records.timeline(caller, learner, "", EVENTS_SHOWN))
         support = await if_permitted(self._queues.support_of(caller, learner))
         async with snapshot(self._database) as view:

@@ -81,6 +81,19 @@ async def roles_around(view: Snapshot, tenant: str, learners: Sequence[str]) -> 
     )
 
 
+async def people_beside(view: Snapshot, tenant: str, learner: str, limit: int) -> Rows:
+    """Return (person, role, via, title) of who stands to a learner today by name: through a class of a title, or assigned."""
+    return await view.rows(
+        "select s.staff as person, s.role, 'class' as via, c.title from {enrolment} e join {staff} s using (tenant, class)"
+        f" left join {{class}} c using (tenant, class) where e.tenant = $1 and e.learner = $2 and e.active and {_STAFF_NOW}"
+        " union select a.person, a.role, a.kind, null from {assignment} a"
+        f" where a.tenant = $1 and a.kind = 'learner' and a.target = $2 and {_ASSIGNED_NOW} order by 3, 1, 2, 4 limit $3",
+        tenant,
+        learner,
+        limit,
+    )
+
+
 async def classes_of(view: Snapshot, tenant: str, person: str | None) -> Rows:
     """Return the classes of the tenant, or those that a person stands to, with their number of learners."""
     return await view.rows(
