@@ -116,16 +116,6 @@ async def test_a_clock_that_runs_ahead_freezes_nothing(district: District) -> No
     assert district.shown()["", "fay", "math:c1"][0] == "mastered"
 
 
-async def test_what_is_years_old_is_kept_with_its_time(district: District) -> None:
-    """What was older than three months went to a topic that nobody read."""
-    old = await district.send([right(f"old{n}", "gus", occurred_at=f"2021-03-0{n + 1}T10:00:00Z") for n in range(3)])
-    await district.drained()
-    shown = district.shown()["", "gus", "math:c1"]
-
-    assert {item["status"] for item in old} == {"accepted"}
-    assert (shown[0], shown[4]) == ("mastered", "2021-03-03T10:00:00.000000Z")
-
-
 async def test_two_workers_on_one_learner_lose_nothing(district: District) -> None:
     """Messages went to workers in turn, which read, then wrote, without a condition: the later one won."""
     batches = [[right(f"w{n}-{m}", "gus", n * 3 + m) for m in range(3)] for n in range(12)]
