@@ -22,7 +22,8 @@ def fact(event: Envelope) -> int:
     return _decode(event.data).n
 
 
-SETTINGS = Settings(session_timeout_s=0.0, head_check_s=0.0, batch_records=5, slot="")
+# No installation could wait for nothing; the schedule of the model is its only clock.
+SETTINGS = Settings().model_copy(update={"session_timeout_s": 0.0, "head_check_s": 0.0, "batch_records": 5, "slot": ""})
 
 
 class Ledger:

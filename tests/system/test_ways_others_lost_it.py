@@ -24,7 +24,7 @@ from services.progression.domain.policy import policy_from
 from services.progression.domain.rules import Rules
 from services.progression.domain.shard_fold import ShardFold
 from shared.contracts import Competency, EvidenceRecorded, Score
-from tests.support.journal import STREAK_3, Decided, Journal, piece, retract
+from tests.support.journal import STREAK_3, Decided, Journal, piece, restore, retract
 from tests.system.district import SOURCE, District, Item
 
 BEST = policy_from(
@@ -181,6 +181,25 @@ def test_two_pieces_of_the_same_millisecond_both_count() -> None:
     assert one_way.state().evidence_count == 3
     assert one_way.state().status == "mastered"
     assert one_way.values() == the_other.values()
+
+
+def test_of_what_comes_together_every_piece_is_read() -> None:
+    """Of the messages of one learner that one window held only the first was looked at, and the others' counters stayed."""
+    together = [piece(n, competency=code) for code in ("math:add", "math:sub") for n in (1, 2, 3)]
+    journal = Journal().fold([Decided(STREAK_3)]).fold(together)
+
+    assert journal.values() == folded(*together).values()
+    assert {journal.state(code).evidence_count for code in ("math:add", "math:sub")} == {3}
+
+
+def test_what_is_played_again_keeps_its_time() -> None:
+    """Attempts built anew from raw messages were stamped with the time of the repair, which became the last attempt."""
+    pieces = [piece(1, day=1), piece(2, day=2), piece(3, day=3)]
+    journal = folded(*pieces, retract(pieces[0]), restore(pieces[0], by="repair"))
+
+    state = journal.state()
+    assert (state.status, state.last_evidence_at) == ("mastered", pieces[2].occurred_at)
+    assert journal.values() == folded(*pieces).values()
 
 
 def test_older_evidence_after_newer_is_put_in_its_place() -> None:
