@@ -1,6 +1,6 @@
 """Whom a learner or family may ask: the people whom the roster puts beside the learner today, those who teach first."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from services.reporting.domain.access import Role, role_of, staff_role
@@ -16,7 +16,7 @@ class Contact(NamedTuple):
     classes: tuple[str, ...]
 
 
-def contacts(rows: Iterable[Mapping[str, Any]]) -> list[Contact]:
+def contacts(rows: Iterable[Any]) -> list[Contact]:
     """Return the people to ask among (person, role, via, title), each once in a role, with the titles of their classes."""
     found: dict[tuple[Role, str], set[str]] = {}
     for row in rows:

@@ -160,6 +160,11 @@ async def test_a_dispatcher_that_is_killed_and_two_at_once_lose_nothing(outlet: 
         expected = await outlet.positions()
         async with outlet.dispatching(), outlet.dispatching():
             await until(whole(receiver, expected))
+
+            async def let_go() -> bool:
+                return not (await outlet.state(agreed.id))["held"]
+
+            await until(let_go)
         repeats = len(receiver.taken) - sum(map(len, expected.values()))
         state = await outlet.state(agreed.id)
 
