@@ -17,14 +17,22 @@ SECRETS_DIR = "/run/secrets"
 
 def _database_url(url: str) -> str:
     """Refuse what the driver would read otherwise than it was meant; what is wrong is told without a part of the password."""
-    parts = urlsplit(url)
-    hosts = parts.netloc.rpartition("@")[2].split(",")
-    odd = "@" in parts.path + parts.query or parts.fragment or not all(map(_HOST.fullmatch, hosts))
-    if url and (parts.scheme not in ("postgresql", "postgres") or odd):
+    if url and not _readable(url):
         raise ValueError(
             "not postgresql://USER:PASSWORD@HOST:PORT/NAME; a password's own signs are written as %2F and so on"
         )
     return url
+
+
+def _readable(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        # Its message quotes what stands before the host, the password too.
+        return False
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    odd = "@" in parts.path + parts.query or parts.fragment or not all(map(_HOST.fullmatch, hosts))
+    return parts.scheme in ("postgresql", "postgres") and not odd
 
 
 def _brokers(addresses: str) -> str:

@@ -68,6 +68,20 @@ def test_what_no_service_could_use_is_refused_by_name_and_without_its_value(
 
 
 @pytest.mark.parametrize(
+    "password", ["opensesame[x]", "[opensesame]", "x[opensesame", "opensesame\uff0fx", "opensesame\u2100"]
+)
+def test_a_password_that_no_url_may_have_is_not_told(password: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATTAIN_EVIDENCE_DATABASE", f"postgresql://u:{password}@h:1/d")
+    settings.cache_clear()
+    with pytest.raises(SystemExit) as stopped:
+        settings_or_exit("x")
+    settings.cache_clear()
+
+    assert str(stopped.value).startswith("x: ATTAIN_EVIDENCE_DATABASE: not postgresql://")
+    assert "opensesame" not in str(stopped.value)
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("kafka", "a:9092,b:9093,[::1]:9092"), ("kafka", "kafka"), ("log_level", "debug"), ("time_zone", "America/Chicago"),
