@@ -97,6 +97,11 @@ class Context:
         return self._given
 
     @property
+    def pages_url(self) -> str:
+        """Where a browser reaches the pages: `ATTAIN_PUBLIC_URL`, else where this command reaches them."""
+        return os.environ.get("ATTAIN_PUBLIC_URL", "").rstrip("/") or self.urls["reporting"]
+
+    @property
     def key_file(self) -> Path:
         """
         The file of the key that signs tokens: that of the home, or `ATTAIN_TOKEN_KEY_FILE` of a stack that is not local.

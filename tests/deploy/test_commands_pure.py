@@ -11,6 +11,7 @@ import httpx
 import jwt
 import msgspec
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from deploy.local.cli import main
@@ -28,6 +29,7 @@ from deploy.local.commands.sending import LANES, Item, Tally, lane_of, post
 from deploy.local.errors import StackError
 from deploy.local.options import Context
 
+TREE = Path(__file__).parents[2]
 LOG = "student,seq,item,timestamp,correct,skill,extra\ns 1,0,,53.0,1,12,x\n\ns 1,1,i7,60.5,0,7,x\n"
 
 
@@ -357,6 +359,28 @@ def test_a_key_file_makes_the_tokens_for_a_stack_that_is_not_local(
     shown = jwt.decode(printed.strip(), bytes.fromhex("ab" * 32), ["HS256"], audience="attain")
     assert (code, shown["scope"]) == (0, "admin")
     assert given == "given"
+
+
+@pytest.mark.parametrize(
+    ("public", "pages"),
+    [("", "http://reporting:8100"), ("https://records.example.edu/", "https://records.example.edu")],
+)
+def test_browsers_are_sent_to_the_public_address_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, public: str, pages: str
+) -> None:
+    for service in ("evidence", "progression", "reporting"):
+        monkeypatch.setenv(f"ATTAIN_{service.upper()}_URL", f"http://{service}:8100")
+    monkeypatch.setenv("ATTAIN_PUBLIC_URL", public)
+
+    assert Context(tmp_path, "demo").pages_url == pages
+
+
+def test_command_line_of_compose_prints_the_address_that_its_host_reaches() -> None:
+    services = yaml.safe_load((TREE / "deploy" / "compose" / "compose.yaml").read_text())["services"]
+    (port,) = services["reporting"]["ports"]
+    host, _, _ = port.rpartition(":")
+
+    assert services["attain"]["environment"]["ATTAIN_PUBLIC_URL"] == f"http://{host}"
 
 
 def test_silent_sources_come_first() -> None:

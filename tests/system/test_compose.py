@@ -37,6 +37,14 @@ def test_demo_and_verify_run_inside(installation: Composed) -> None:
     _assert_clean(audited, shown["evidence"] - shown["corrected"])
 
 
+def test_demo_prints_an_address_that_this_machine_reaches(installation: Composed) -> None:
+    shown = installation.run("run", "--rm", "--no-deps", "--no-TTY", "attain", "demo").stdout
+    (address,) = re.findall(r"(http://\S+)/#token=", shown)
+
+    assert address == installation.urls["reporting"]
+    assert httpx.get(f"{address}/").status_code == 200
+
+
 def test_doctor_finds_an_installation_well(installation: Composed) -> None:
     found = installation.attain("doctor")
 

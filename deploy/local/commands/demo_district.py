@@ -232,7 +232,7 @@ def _next_lines(context: Context, first: Class) -> list[str]:
     token = context.token("records:read")
     return [
         "The same in the browser, valid for 12 hours:",
-        f"  {context.urls['reporting']}/#token={token}",
+        f"  {context.pages_url}/#token={token}",
         "",
         "And as a teacher sees it: sign in there with the token of",
         f"  {command_name()} token --sub {first.teacher} --scope records:read:classes{options}",
