@@ -282,7 +282,10 @@ async def test_health_and_metrics_answer(service: Running) -> None:
     async with httpx.AsyncClient(base_url=service.url) as client:
         assert (await client.get("/livez")).status_code == 200
         assert (await client.get("/readyz")).status_code == 200
-        assert "attain_evidence_received_total" in (await client.get("/metrics")).text
+        shown = (await client.get("/metrics")).text
+        assert "attain_evidence_received_total" in shown
+        # Before the first of its kind: a counter that begins with a burst shows no increase.
+        assert 'attain_evidence_quarantined_total{reason="conflict"}' in shown
 
 
 async def test_a_writer_that_stands_still_is_not_alive(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
