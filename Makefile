@@ -59,7 +59,7 @@ bench: setup ## measure stage by stage and end to end; writes bench.json (5 minu
 bench-peers: setup ## progression beside Quix Streams and Kafka Streams, exactly-once, on the same topics
 	@$(BIN)/python -m tests.bench --only fold
 
-bench-soak: setup ## memory at 2,000 events/s for 20 minutes
+bench-soak: setup ## memory over 2,400,000 events, offered at 2,000/s
 	@$(BIN)/python -m tests.bench --only soak --minutes 20
 
 performance: setup ## measure everything (50 minutes) and write docs/performance.md

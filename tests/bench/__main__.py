@@ -19,10 +19,12 @@ from tests.bench.growth import growth
 from tests.bench.latency import latency, latency_under_load
 from tests.bench.peers import against_peers
 from tests.bench.policy_cost import classroom_against_simple, explain
+from tests.bench.profiling import profile
 from tests.bench.reading import reading
 from tests.bench.rebuild import rebuild, refold
 from tests.bench.reconciling import reconciliation_share
 from tests.bench.refold_live import refold_live
+from tests.bench.signing import signing
 from tests.bench.soak import soak
 from tests.bench.statements import statements
 
@@ -70,6 +72,10 @@ SECTIONS: dict[str, tuple[str, Callable[[Run], list[Figure]]]] = {
         lambda run: asyncio.run(latency(run.stack, 500, 20, secrets.token_hex(3))),
     ),
     "fold": ("progression from a filled topic against its peers", _fold),
+    "profile": (
+        "where the time of progression goes",
+        lambda run: [asyncio.run(profile(run.stack, run.folder, run.events))],
+    ),
     "policy": (
         "progression under the classroom template against a simple policy",
         lambda run: [classroom_against_simple(run.stack, run.events, run.rounds, say)],
@@ -92,6 +98,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Run], list[Figure]]]] = {
         "reading beside 2,000 events/s",
         lambda run: asyncio.run(reading(run.stack, 20, secrets.token_hex(3))),
     ),
+    "signing": ("badges signed on one core", lambda run: [signing()]),
     "learners": ("cost against learners", _growth("learners")),
     "competencies": ("cost against competencies", _growth("competencies")),
     "pieces": ("cost against evidence a key", _growth("pieces")),
@@ -102,7 +109,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Run], list[Figure]]]] = {
         lambda run: [asyncio.run(reconciliation_share(run.stack, run.events, secrets.token_hex(3)))],
     ),
     "soak": (
-        "memory at 2,000 events/s for --minutes",
+        "memory at 2,000 events/s offered, as many as --minutes take",
         lambda run: asyncio.run(soak(run.stack, run.minutes, secrets.token_hex(3))),
     ),
 }

@@ -44,3 +44,9 @@ def needs(us_per_event: float) -> list[Need]:
         mean = learners * EVIDENCE_A_DAY / (SCHOOL_DAY_H * 3600)
         found.append(Need(name, learners, mean, mean * BURST, mean * BURST * us_per_event / 1e6 / BUSY))
     return found
+
+
+def learners(cores: int, us_per_event: float) -> int:
+    """Return how many learners' burst so many cores carry."""
+    pieces_a_s = cores * BUSY / us_per_event * 1e6
+    return int(pieces_a_s / BURST * SCHOOL_DAY_H * 3600 / EVIDENCE_A_DAY)

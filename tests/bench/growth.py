@@ -14,6 +14,11 @@ SHARDS = (1, 8, 32)
 REPLICAS = (1, 2, 4)
 
 
+def names(prefix: str) -> list[str]:
+    """Return the names of the cases that begin with a prefix."""
+    return [name for name, _, _ in cases(1) if name.startswith(f"{prefix}-")]
+
+
 def cases(events: int) -> Iterator[tuple[str, Shape, int | None]]:
     """Yield the name and shape of each case, and the replicas where those are the case."""
     for learners in LEARNERS:
@@ -35,11 +40,13 @@ def growth(stack: Stack, events: int, chosen: list[str], say: Callable[[str], No
     for name, shape, replicas in cases(events):
         if name.startswith(tuple(chosen)):
             say(f"progression: {name}")
-            folded = asyncio.run(_run(stack, shape, replicas))
-            figures.append(Figure(f"fold-{name}", folded.rate, "events/s", {}, folded.detail()))
+            folded, stored = asyncio.run(_run(stack, shape, replicas))
+            figures.append(Figure(f"fold-{name}", folded.rate, "events/s", {}, folded.detail() | stored))
     return figures
 
 
-async def _run(stack: Stack, shape: Shape, replicas: int | None) -> Folded:
+async def _run(stack: Stack, shape: Shape, replicas: int | None) -> tuple[Folded, dict[str, float]]:
     async with prepared_topic(stack, shape, empty=replicas is not None) as topic:
-        return await (topic.fold(shape.events) if replicas is None else topic.fold_shared(shape, replicas))
+        stored = await topic.state_bytes() if shape.known else {}
+        folded = await (topic.fold(shape.events) if replicas is None else topic.fold_shared(shape, replicas))
+        return folded, stored

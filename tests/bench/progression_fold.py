@@ -7,7 +7,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -31,6 +31,8 @@ from tests.support.servers import Servers
 TENANT = "bench-fold"
 ROOT = Path(__file__).parents[2]
 APPENDED_AT_ONCE = 5000
+TEMPLATES = 1_000
+"""Learners whose first state is folded; that of the others is a copy of one of these."""
 DRAIN_S = 300.0
 
 
@@ -45,7 +47,7 @@ class Shape:
     pieces: int = 10
     kind: str = "practice"
     known: bool = False
-    """Whether each learner has a piece before, folded outside the measurement."""
+    """Whether each learner has a state before, as after one piece."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Topic:
         self.settings = settings
         self.name = f"attain.evidence{settings.topic_suffix}"
         self.stack = stack
+        self.program: tuple[str, ...] = ("services.progression.app",)
+        """The module that a replica runs, with its arguments."""
         self._producer = producer
         self._appended = 0
 
@@ -88,10 +92,38 @@ class Topic:
         async with self.replicas() as pids:
             return await self._measure(events, pids)
 
-    async def take_in(self) -> None:
-        """Fold all that is in the topic, unmeasured: it may be one batch."""
+    async def know(self, shape: Shape) -> None:
+        """Give each learner a state as after a first piece, unmeasured, so that a million take no longer than their COPY."""
+        folded = min(shape.learners, TEMPLATES)
+        await self.fill(dataclasses.replace(shape, events=folded), in_turn=True)
         async with self.replicas():
             await self._all_folded()
+        connection = await asyncpg.connect(self.settings.progression_database)
+        try:
+            states = await connection.fetch(
+                "select competency, rules_no, state, deadline from mastery order by learner"
+            )
+            rows = (
+                (TENANT, learner, shard_of(TENANT, learner, self.settings.shards), *states[number % len(states)])
+                for number in range(folded, shape.learners)
+                for learner in (stable_id(TENANT, f"learner-{number}"),)
+            )
+            columns = ("tenant", "learner", "shard", "competency", "rules_no", "state", "deadline")
+            await connection.copy_records_to_table("mastery", records=rows, columns=columns)
+            await connection.execute("vacuum analyze mastery")
+        finally:
+            await connection.close()
+
+    async def state_bytes(self) -> dict[str, float]:
+        """Return what the states take in PostgreSQL: rows, and indexes over learner and competency."""
+        connection = await asyncpg.connect(self.settings.progression_database)
+        try:
+            sizes = await connection.fetch(
+                "select pg_table_size('mastery') as state_bytes, pg_indexes_size('mastery') as index_bytes"
+            )
+        finally:
+            await connection.close()
+        return dict(sizes[0])
 
     async def fold_shared(self, shape: Shape, replicas: int) -> Folded:
         """
@@ -124,7 +156,7 @@ class Topic:
         """Run replicas and yield their pids once all are ready; they end with the block."""
         async with contextlib.AsyncExitStack() as running:
             services = [
-                await running.enter_async_context(_service(self.settings, self._producer.url, slot))
+                await running.enter_async_context(_service(self.settings, self._producer.url, slot, self.program))
                 for slot in range(number)
             ]
             yield {f"progression-{slot}": service.pid for slot, service in enumerate(services)}
@@ -218,15 +250,16 @@ async def prepared_topic(
         async with topic.replicas():
             await topic.decide(policy, shape.competencies)
         if shape.known:
-            await topic.fill(dataclasses.replace(shape, events=shape.learners), in_turn=True)
-            await topic.take_in()
+            await topic.know(shape)
         if not empty:
             await topic.fill(shape)
         yield topic
 
 
 @contextlib.asynccontextmanager
-async def _service(settings: Settings, evidence_url: str, slot: int) -> AsyncIterator[asyncio.subprocess.Process]:
+async def _service(
+    settings: Settings, evidence_url: str, slot: int, program: Sequence[str]
+) -> AsyncIterator[asyncio.subprocess.Process]:
     port = settings.port if slot == 0 else free_port()
     environment = os.environ | {
         "ATTAIN_KAFKA": settings.kafka,
@@ -239,9 +272,7 @@ async def _service(settings: Settings, evidence_url: str, slot: int) -> AsyncIte
         "ATTAIN_SLOT": f"bench-{slot}",
         "ATTAIN_LOG_LEVEL": "ERROR",
     }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.progression.app", env=environment, cwd=ROOT
-    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", *program, env=environment, cwd=ROOT)
     try:
         await _until_ready(f"http://127.0.0.1:{port}")
         yield process
