@@ -20,7 +20,7 @@ def migrate_to(service: str, url: str, revision: str) -> None:
     package = importlib.import_module(f"services.{service}")
     config = Config()
     config.set_main_option("script_location", str(Path(package.__path__[0]) / "migrations"))
-    config.attributes["url"] = url.replace("postgresql://", "postgresql+asyncpg://", 1)
+    config.attributes["url"] = url
     config.attributes["metadata"] = importlib.import_module(f"services.{service}.tables").metadata
     command.upgrade(config, revision)
 
