@@ -71,7 +71,7 @@ async def feed_lag(name: str, feed: FeedClient, log: str, positions: Mapping[int
     behind = {s: heads[s].pos - pos for s, pos in positions.items() if s in heads and heads[s].pos > pos}
     waiting = await asyncio.gather(*(feed.read(log, s, positions[s], 1) for s in behind))
     shards = [
-        ShardLag(s, events, _age_s(found[0].time if found else "", datetime.datetime.now(datetime.UTC)))
+        ShardLag(s, events, age_s(found[0].time if found else "", datetime.datetime.now(datetime.UTC)))
         for (s, events), found in zip(behind.items(), waiting, strict=True)
     ]
     return Stage.of_shards(name, shards)
@@ -87,7 +87,7 @@ async def log_lag(connection: Connection, positions: Mapping[Place, int]) -> lis
         *columns(((*place, pos) for place, pos in positions.items()), 3),
     )
     at = datetime.datetime.now(datetime.UTC)
-    return [ShardLag(row["shard"], row["events"], _age_s(row["time"] or "", at)) for row in rows]
+    return [ShardLag(row["shard"], row["events"], age_s(row["time"] or "", at)) for row in rows]
 
 
 async def relay_lag(connection: Connection, name: str, logs: Sequence[str]) -> Stage:
@@ -101,7 +101,7 @@ def told(stages: Sequence[Stage]) -> list[dict[str, Any]]:
     return [msgspec.to_builtins(stage) for stage in stages]
 
 
-def _age_s(instant: str, at: datetime.datetime) -> float:
+def age_s(instant: str, at: datetime.datetime) -> float:
     """Return the age of an instant as events bear it; 0 where they bear none."""
     if not instant:
         return 0.0

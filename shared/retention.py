@@ -25,17 +25,10 @@ ROWS = 5_000
 class Retention:
     """Removes what is too old once an hour, in one replica at a time; `expiries` are by the name of the limit."""
 
-    def __init__(
-        self,
-        database: Database,
-        limits: TenantLimits,
-        expiries: Mapping[str, Sequence[Expire]],
-        every_s: float = EVERY_S,
-    ) -> None:
+    def __init__(self, database: Database, limits: TenantLimits, expiries: Mapping[str, Sequence[Expire]]) -> None:
         self._database = database
         self._limits = limits
         self._expiries = expiries
-        self._every_s = every_s
         self.pulse = Pulse()
 
     async def run(self) -> None:
@@ -49,7 +42,7 @@ class Retention:
             with bound_to(None):
                 await self.expire()
             self.pulse.rest()
-            await asyncio.sleep(self._every_s)
+            await asyncio.sleep(EVERY_S)
 
     async def expire(self) -> int:
         """Remove what is too old now; return how many rows."""

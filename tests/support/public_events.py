@@ -13,13 +13,14 @@ EVENTS = ADVANCEMENT_EVENTS | SUPPORT_EVENTS
 def check_contract(type: str, data: dict[str, Any]) -> None:
     """Fail where the data lacks a member, has one of another kind, or one that the contract does not know."""
     read = msgspec.convert(msgspec.json.decode(msgspec.json.encode(data)), EVENTS[type], strict=True)
-    unknown = sorted(_members(data) - _members(msgspec.to_builtins(read)))
+    unknown = sorted(members(data) - members(msgspec.to_builtins(read)))
     assert not unknown, f"{type} tells {unknown}, which its contract does not have"
 
 
-def _members(value: Any, path: str = "") -> set[str]:
+def members(value: Any, path: str = "") -> set[str]:
+    """Return the paths of all members of a value as JSON has it; those of a list's items are one."""
     if isinstance(value, dict):
-        return {path} | {member for name, inner in value.items() for member in _members(inner, f"{path}/{name}")}
+        return {path} | {member for name, inner in value.items() for member in members(inner, f"{path}/{name}")}
     if isinstance(value, list | tuple):
-        return {member for inner in value for member in _members(inner, f"{path}[]")}
+        return {member for inner in value for member in members(inner, f"{path}[]")}
     return {path}

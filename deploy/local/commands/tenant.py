@@ -165,8 +165,13 @@ def delete(context: Context, yes: bool) -> None:
     question = f"Forget tenant {context.tenant} with {len(learners):,} learners? This cannot be undone"
     if not yes and not click.confirm(question, err=True):
         raise StackError("nothing was deleted")
-    counts = {"keys": _revoke_keys(context), "webhooks": _remove_webhooks(context)}
-    counts |= {"shadows": _stop_shadows(context), "learners": 0, "evidence": 0}
+    counts = {
+        "keys": _end_all(context, "evidence", "/v1/keys", "key_id"),
+        "webhooks": _end_all(context, "progression", "/v1/webhooks", "id"),
+        "shadows": _end_all(context, "progression", "/v1/policies/shadows", "policy", "admin policy:write"),
+        "learners": 0,
+        "evidence": 0,
+    }
     progress = Progress(only_terminal=True)
     with context.client("evidence", scope="admin") as client:
         for learner in learners:
@@ -233,27 +238,12 @@ def _all_pages(client: httpx.Client, path: str) -> Any:
         after = answer["next"]
 
 
-def _revoke_keys(context: Context) -> int:
-    with context.client("evidence", scope="admin") as client:
-        good = [key for key in told(client.get("/v1/keys")).json()["items"] if key["revoked_at"] is None]
-        for key in good:
-            told(client.delete(f"/v1/keys/{key['key_id']}"))
-    return len(good)
-
-
-def _remove_webhooks(context: Context) -> int:
-    with context.client("progression", scope="admin") as client:
-        items = told(client.get("/v1/webhooks")).json()["items"]
+def _end_all(context: Context, service: str, path: str, id: str, scope: str = "admin") -> int:
+    """Delete all that a list of a service has, but for keys that are revoked already; return how many there were."""
+    with context.client(service, scope=scope) as client:
+        items = [item for item in told(client.get(path)).json()["items"] if item.get("revoked_at") is None]
         for item in items:
-            told(client.delete(f"/v1/webhooks/{item['id']}"))
-    return len(items)
-
-
-def _stop_shadows(context: Context) -> int:
-    with context.client("progression", scope="admin policy:write") as client:
-        items = told(client.get("/v1/policies/shadows")).json()["items"]
-        for item in items:
-            told(client.delete(f"/v1/policies/shadows/{item['policy']}"))
+            told(client.delete(f"{path}/{item[id]}"))
     return len(items)
 
 

@@ -7,7 +7,7 @@ from services.progression.tables import published, rulebook
 from shared.consumer import ShardConsumer
 from shared.database import Connection, Database
 from shared.feed import FeedClient
-from shared.lag import ShardLag, Stage, consumer_lag, log_lag, relay_lag
+from shared.lag import ShardLag, Stage, age_s, consumer_lag, log_lag, relay_lag
 
 
 async def progression_lag(database: Database, logs: Logs, consumer: ShardConsumer, feed: FeedClient) -> list[Stage]:
@@ -25,8 +25,5 @@ async def _decisions(connection: Connection, logs: Logs) -> Stage:
     folded = await published.folded_positions(connection, CONSUMER)
     inbox = await log_lag(connection, {(logs.decisions.name, shard): place[2] for shard, place in folded.items()})
     at = datetime.datetime.now(datetime.UTC)
-    unswept = [
-        ShardLag(shard, rules, max(0.0, (at - datetime.datetime.fromisoformat(since)).total_seconds()))
-        for shard, rules, since in await rulebook.unswept(connection)
-    ]
+    unswept = [ShardLag(shard, rules, age_s(since, at)) for shard, rules, since in await rulebook.unswept(connection)]
     return Stage.of_shards("decisions", [*inbox, *unswept])

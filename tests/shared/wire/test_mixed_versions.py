@@ -22,6 +22,7 @@ from tests.shared.wire.facts import STREAK_3, TWO_TIERS
 from tests.shared.wire.frozen import FROZEN, Frozen, alike, shown, told
 from tests.shared.wire.samples import samples
 from tests.support.journal import Decided, Journal
+from tests.support.public_events import members
 
 RECORDED = json.loads(GOLDEN.read_text())
 Change = Callable[[dict[str, Any]], object]
@@ -57,7 +58,7 @@ def test_what_an_earlier_version_wrote_is_read_whole(frozen: Frozen) -> None:
 
     for type, data in events:
         read = msgspec.to_builtins(msgspec.json.decode(msgspec.json.encode(data), type=TYPES[type]))
-        assert _members(data) <= _members(read), type
+        assert members(data) <= members(read), type
     assert len({type for type, _ in events}) > 20
 
 
@@ -144,11 +145,3 @@ def test_a_reader_passes_over_members_that_a_newer_version_writes(type_: type[ms
 
 def test_every_event_that_crosses_a_service_has_a_contract() -> None:
     assert {name for log in EVENTS.values() for name in log} <= RECORDED["events"].keys()
-
-
-def _members(value: Any, path: str = "") -> set[str]:
-    if isinstance(value, dict):
-        return {path} | {member for name, inner in value.items() for member in _members(inner, f"{path}/{name}")}
-    if isinstance(value, list | tuple):
-        return {member for inner in value for member in _members(inner, f"{path}[]")}
-    return {path}
