@@ -36,6 +36,8 @@ SCOPES = frozenset(
         "service",
     )
 )
+OF_ROSTER = frozenset(("records:read:classes", "records:read:self"))
+"""Scopes that open rows of the roster, which reporting alone knows; they say of whom a person reads, and so writes."""
 SERVICE_TOKEN_S = 300
 DELEGATED_S = 60
 KEY_PREFIX = "atk_"
@@ -61,6 +63,17 @@ class Identity(msgspec.Struct, frozen=True):
         """
         if not self.scopes.intersection(scopes):
             raise Forbidden(f"needs scope {' or '.join(scopes)}")
+
+    def require_of_all(self, scope: str) -> None:
+        """
+        Let the caller pass with a scope that counts for every learner of the tenant.
+
+        Raises:
+            Forbidden: the caller does not have it, or reads the rows of the roster only, and so writes only there.
+        """
+        self.require(scope)
+        if self.scopes & OF_ROSTER and "records:read" not in self.scopes:
+            raise Forbidden("the roster says for whom this token may write; ask the reporting service, which knows it")
 
     def tenant_asked(self, tenant: str | None, *scopes: str) -> str:
         """

@@ -14,6 +14,7 @@ from services.reporting.handlers.classes import ClassReader
 from services.reporting.handlers.correcting import Correcting
 from services.reporting.handlers.credentials import CredentialReader
 from services.reporting.handlers.curricula import Curricula
+from services.reporting.handlers.deciding import Deciding
 from services.reporting.handlers.districts import DistrictReader
 from services.reporting.handlers.exporting import Exporter
 from services.reporting.handlers.groups import Groups
@@ -122,6 +123,7 @@ def _lend(
         database, evidence=evidence, progression=progression, in_evidence=in_evidence, people=people, log=looks
     )
     state.signing_off = SigningOff(database, config, in_progression=in_progression, people=people, log=looks)
+    state.deciding = Deciding(database, in_progression=in_progression, log=looks)
     state.answering = Answering(database, in_progression=in_progression, log=looks)
     state.correcting = Correcting(database, progression=progression, in_evidence=in_evidence, people=people, log=looks)
 

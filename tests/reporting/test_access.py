@@ -20,17 +20,17 @@ auditor         no       no     no         no  no    no     no       yes      ye
 integration    yes      yes     no         no  no   yes    yes       yes       no             no         no   yes
 """
 DONE = """
-            capture sign_off correct answer
-learner          no       no      no     no
-guardian         no       no      no     no
-teacher         yes      yes     yes    yes
-substitute      yes       no      no     no
-case_manager     no       no      no    yes
-counsellor       no       no      no    yes
-registrar        no       no      no     no
-leader           no      yes     yes    yes
-auditor          no       no      no     no
-integration      no       no      no     no
+            capture sign_off decide correct answer
+learner          no       no     no      no     no
+guardian         no       no     no      no     no
+teacher         yes      yes    yes     yes    yes
+substitute      yes       no     no      no     no
+case_manager     no       no     no      no    yes
+counsellor       no       no    yes      no    yes
+registrar        no       no    yes      no     no
+leader           no      yes    yes     yes    yes
+auditor          no       no     no      no     no
+integration      no       no     no      no     no
 """
 TAKEN = """
             credential export support

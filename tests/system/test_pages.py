@@ -300,3 +300,49 @@ async def test_a_leader_sees_what_was_foreseen_beside_the_card_and_the_card_is_i
     assert words["comparison.few"] in pages["head"]
     assert re.search(r'<th scope="row">North</th>(<td><span [^>]+>\*</span></td>){3}</tr>', pages["head"])
     assert words["comparison"] not in pages["tea"]
+
+
+async def test_whose_rows_the_roster_gives_decides_of_these_alone_and_in_the_role_that_it_gives(room: Room):
+    body = {"learner": room.learners["l9"], "competency": "math:c0", "basis": "test_out", "reason": "shown before"}
+
+    async def status(url: str, person: str, **changes: Any) -> int:
+        headers = {"Authorization": f"Bearer {room.token(person, roles='teacher registrar')}"}
+        return (await room.district.http.post(url, json=body | changes, headers=headers)).status_code
+
+    asked = f"{room.url}/v1/decisions/credits"
+    refused = [
+        await status(f"{room.stack.urls['progression']}/v1/credits", "tea"),
+        await status(asked, "neighbour"), await status(asked, "sub-now"), await status(asked, "tea", role="registrar"),
+        await status(asked, "tea", role="nobody"), await status(asked, "tea", learner=[]), await status(asked, "tea", basis="x"),
+        await status(asked, "tea", learner=str(uuid.UUID(int=1))),
+    ]  # fmt: skip
+    before = await room.record("l9")
+    allowed = await status(asked, "tea", role="teacher"), await status(asked, "head", role="school_leader")
+
+    assert refused == [403, 404, 403, 403, 422, 422, 422, 404]
+    assert (before.get("math:c0", "no_evidence"), allowed) == ("no_evidence", (201, 201))
+    assert (await room.record("l9"))["math:c0"] == "credited"
+
+
+async def test_evidence_from_a_token_that_reads_by_the_roster_is_refused(room: Room):
+    headers = {"Authorization": f"Bearer {room.token('tea')}"}
+    url = f"{room.stack.urls['evidence']}/v1/evidence"
+    answer = await room.district.http.post(url, json=task("l9", "c0", 1, 3), headers=headers)
+
+    assert (answer.status_code, "reporting" in answer.json()["detail"]) == (403, True)
+
+
+async def test_a_decision_made_through_the_roster_is_lifted_and_several_are_signed_at_once(room: Room):
+    headers = {"Authorization": f"Bearer {room.token('tea')}"}
+    credit = {"learner": room.learners["l10"], "competency": "math:c0", "basis": "transfer", "reason": "of last year"}
+    url = f"{room.url}/v1/decisions"
+    made = (await room.district.http.post(f"{url}/credits", json=credit, headers=headers)).json()["items"][0]
+    lift = {"learner": credit["learner"], "competency": "math:c0", "reason": "a mistake"}
+    lifted = await room.district.http.post(f"{url}/{made['id']}/lift", json=lift, headers=headers)
+    signed = await room.district.http.post(
+        f"{url}/sign-offs", headers=headers,
+        json={"items": [{"learner": room.learners[each], "competency": "math:c1"} for each in ("l11", "l12")]},
+    )  # fmt: skip
+
+    assert (lifted.status_code, signed.status_code, len(signed.json()["items"])) == (201, 201, 2)
+    assert (await room.record("l10")).get("math:c0", "no_evidence") == "no_evidence"

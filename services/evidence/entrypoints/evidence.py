@@ -37,7 +37,7 @@ def evidence_router(
         rejected. A batch answers 200 with one status an item; a bad item harms no other. 429 stops a source of mostly bad
         items for a while.
         """
-        caller.require("evidence:write")
+        caller.require_of_all("evidence:write")
         sender = caller.source or caller.subject
         limits.check(caller.tenant, sender)
         body = await read_body(request, settings)

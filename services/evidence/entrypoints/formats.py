@@ -36,7 +36,7 @@ def formats_router(
     async def take(
         request: Request, caller: Identity, form: str, asked: str | None, read: Reader | None = None
     ) -> list[Item]:
-        caller.require("evidence:write")
+        caller.require_of_all("evidence:write")
         source = _source(caller, asked, form)
         limits.check(caller.tenant, source)
         await accesses.note_sender(caller.tenant, caller.subject, form, source)

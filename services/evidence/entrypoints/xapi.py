@@ -60,7 +60,7 @@ def xapi_router(statements: Statements, limits: BadSources, accesses: Accesses, 
     router = APIRouter(tags=["xapi"], prefix="/xapi")
 
     async def begin(request: Request, caller: Identity, *parameters: str) -> Sender:
-        caller.require("evidence:write")
+        caller.require_of_all("evidence:write")
         sender = _sender(request, caller)
         _only(request, *parameters)
         await accesses.note_sender(sender.tenant, sender.subject, "xapi", sender.source)

@@ -198,8 +198,13 @@ def _level_routes(
 
 
 def role_of(caller: Identity, named: str | None) -> str:
-    """Return the role in which the caller decides; it must be one of the token's."""
-    caller.require("decisions:write")
+    """
+    Return the role in which the caller decides of any learner of the tenant.
+
+    Raises:
+        Forbidden: it is none of the token's, or the roster says for whom the token may decide.
+    """
+    caller.require_of_all("decisions:write")
     if named is not None and named not in caller.roles:
         raise Forbidden(f"the token does not have the role {named}")
     if not caller.roles:

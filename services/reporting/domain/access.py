@@ -14,12 +14,13 @@ Role = Literal[
 ]  # fmt: skip
 View = Literal[
     "record", "timeline", "growth", "projection", "why", "class", "queues", "aggregate", "analysis", "own_access_log",
-    "access_log", "names", "capture", "sign_off", "correct", "answer", "credential", "export", "support",
+    "access_log", "names", "capture", "sign_off", "decide", "correct", "answer", "credential", "export", "support",
 ]  # fmt: skip
 ROLES: tuple[Role, ...] = get_args(Role)
 VIEWS: tuple[View, ...] = get_args(View)
 WRITES: dict[View, str] = {
-    "capture": "evidence:write", "sign_off": "decisions:write", "correct": "evidence:write", "answer": "decisions:write",
+    "capture": "evidence:write", "sign_off": "decisions:write", "decide": "decisions:write", "correct": "evidence:write",
+    "answer": "decisions:write",
 }  # fmt: skip
 """What changes something, and the scope that it takes besides the role, which for these comes from the roster alone."""
 RESTRICTED: frozenset[View] = frozenset(("support",))
@@ -35,9 +36,9 @@ PERMISSIONS: dict[Role, frozenset[View]] = {
     "teacher": frozenset((*_TEACHING, *WRITES)),
     "substitute": frozenset(("record", "why", "class", "queues", "names", "capture")),
     "case_manager": frozenset(_TEACHING) - {"class"},
-    "counsellor": frozenset((*_TEACHING, "aggregate", "credential")),
-    "registrar": frozenset(("record", "timeline", "queues", "aggregate", "names", "credential", "export")),
-    "leader": frozenset((*_TEACHING, "aggregate", "analysis", "sign_off", "correct", "credential")),
+    "counsellor": frozenset((*_TEACHING, "aggregate", "credential", "decide")),
+    "registrar": frozenset(("record", "timeline", "queues", "aggregate", "names", "credential", "export", "decide")),
+    "leader": frozenset((*_TEACHING, "aggregate", "analysis", "sign_off", "decide", "correct", "credential")),
     "auditor": frozenset(("aggregate", "analysis", "access_log")),
     "integration": frozenset(("record", "timeline", "class", "queues", "aggregate", "names", "export")),
 }

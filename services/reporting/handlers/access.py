@@ -26,9 +26,11 @@ Found = Rows | Sequence[Mapping[str, str]]
 """What the roster says a caller is: rows of `role` and `via`."""
 
 
-async def check_learner(view: Snapshot, caller: Identity, learner: str, what: View) -> Role:
+async def check_learner(
+    view: Snapshot, caller: Identity, learner: str, what: View, *, in_role: Role | None = None
+) -> Role:
     """
-    Return the role in which the caller may see something of a learner.
+    Return the role in which the caller may see or do something of a learner: `in_role`, or the first that lets it.
 
     Raises:
         NotFound: there is no such learner in the tenant, or the caller has nothing to do with the learner.
@@ -37,7 +39,7 @@ async def check_learner(view: Snapshot, caller: Identity, learner: str, what: Vi
     known, found = await view.learner_exists(caller.tenant, learner), _NOBODY
     if known and (person := asked_of_learner(caller)) is not None:
         found = await rights.roles_towards_learner(view, caller.tenant, person, learner)
-    return permitted_learner(caller, learner, what, known=known, found=found)
+    return permitted_learner(caller, learner, what, known=known, found=found, in_role=in_role)
 
 
 def asked_of_learner(caller: Identity) -> str | None:
@@ -45,7 +47,9 @@ def asked_of_learner(caller: Identity) -> str | None:
     return caller.subject if caller.scopes & {CLASSES, SELF} else None
 
 
-def permitted_learner(caller: Identity, learner: str, what: View, *, known: bool, found: Found) -> Role:
+def permitted_learner(
+    caller: Identity, learner: str, what: View, *, known: bool, found: Found, in_role: Role | None = None
+) -> Role:
     """Return or raise as `check_learner`, by whether the learner is known and the roles that the roster gives."""
     _check_scopes(caller, what)
     roles: set[Role] = set()
@@ -58,7 +62,9 @@ def permitted_learner(caller: Identity, learner: str, what: View, *, known: bool
             roles |= of_roster if CLASSES in caller.scopes else of_roster & {"guardian"}
     if not roles and not (known and TENANT in caller.scopes):
         raise NotFound(f"no learner {learner[:100]!r}")
-    return _permitted(roles, what)
+    if in_role is not None and in_role not in roles:
+        raise Forbidden(f"the roster does not list you as {in_role.replace('_', ' ')} of this learner")
+    return _permitted(roles if in_role is None else {in_role}, what)
 
 
 async def check_class(view: Snapshot, caller: Identity, class_id: str, what: View = "class") -> tuple[str, Role]:

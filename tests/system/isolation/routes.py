@@ -195,6 +195,8 @@ REPORTING: dict[str, Case] = {
     "POST /v1/rebuild/{model}": EMPTY,
     "POST /v1/rebuild/{model}/rollback": EMPTY,
     "GET /v1/rebuild/{model}": NONE,
+    "POST /v1/decisions/{kind}": (_ON | {"basis": "transfer", "reason": "taken"}, ""),
+    "POST /v1/decisions/{id}/lift": (_ON | {"reason": "taken"}, ""),
     "GET /v1/positions": (None, "shard={shard}"),
     "GET /v1/lag": NONE,
     "GET /v1/reconciliation": NONE,

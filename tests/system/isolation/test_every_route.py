@@ -179,12 +179,12 @@ async def _attacker(victim: Victim, client: httpx.AsyncClient, who: str) -> tupl
         case "key of another tenant":
             return await _key(client, stack, "stranger", "urn:beehive:lms"), SECRETS
         case "teacher":
-            return token_of(
-                stack, tenant, "records:read:classes", subject="teacher-of-none", roles=["teacher"]
-            ), OF_PERSONS
+            scope = "records:read:classes evidence:write decisions:write"
+            return token_of(stack, tenant, scope, subject="teacher-of-none", roles=["teacher"]), OF_PERSONS
         case "learner":
             other = "00000000-0000-4000-8000-000000000000"
-            return token_of(stack, tenant, "records:read:self", learner=other), OF_PERSONS
+            scope = "records:read:self evidence:write decisions:write"
+            return token_of(stack, tenant, scope, learner=other, roles=["teacher"]), OF_PERSONS
         case _:
             return await _key(client, stack, tenant, "urn:test:another-lms"), SECRETS
 

@@ -63,7 +63,7 @@ class Victim:
 
     @staticmethod
     def _nothing(name: str, value: str) -> str:
-        if name in ("tenant", "form", "change", "queue", "model", "table", "shard"):
+        if name in ("tenant", "form", "change", "queue", "model", "table", "shard", "kind"):
             return value
         if re.fullmatch(r"[0-9a-f]{8}-[0-9a-f-]{27}", value):
             return str(uuid.uuid4())
@@ -112,7 +112,7 @@ async def settle(stack: Stack, name: str) -> Victim:
         "tenant": district.tenant, "source": SOURCE, "source_id": LEARNER, "piece": "beehive-e0",
         "evidence_id": sent[0]["evidence_id"], "learner": learner, "other_learner": other,
         "quarantine_id": "1", "merge": learner, "key_id": key["key_id"], "line_item": "beehive-line",
-        "sourced_id": "beehive-result", "form": "caliper", "competency": "beemath:c0", "framework": "beemath",
+        "sourced_id": "beehive-result", "form": "caliper", "kind": "credits", "competency": "beemath:c0", "framework": "beemath",
         "level": "beemath:1", "policy": shadow["hash"], "change": "resume", "class_id": "beehive-class",
         "school": "beehive-school", "district": "beehive-district", "session": "2025-beehive", "queue": "ready",
         "term": "beehive term", "model": "mastery", "table": "mastery", "shard": str(shard_of(district.tenant, learner, 8)),

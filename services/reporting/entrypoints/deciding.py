@@ -1,0 +1,33 @@
+"""Decisions of people on their learners: what progression takes, for those to whom the roster gives rows."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body
+from pydantic import StringConstraints
+
+from services.reporting.entrypoints.asking import Waited, part
+from services.reporting.handlers.deciding import Deciding, Kind
+
+router = APIRouter(tags=["decisions"])
+Decides = Annotated[Deciding, part("deciding")]
+Decision = Annotated[dict[str, Any], Body(description="the body as progression takes it", examples=[
+    {"learner": "6a1c0b0e-6b57-4d8a-9d5e-0f6f3b7f3c11", "competency": "math:c5", "status": "mastered",
+     "reason": "shown in a talk about the work"},
+])]  # fmt: skip
+Id = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+@router.post("/v1/decisions/{id}/lift", status_code=201)
+async def lift(caller: Waited, decides: Decides, id: Id, body: Decision) -> Any:
+    """Undo a sign-off, override, credit or presumption of a competency of a learner whom the roster gives the caller."""
+    return await decides.lift(caller, id, body)
+
+
+@router.post("/v1/decisions/{kind}", status_code=201)
+async def decide(caller: Waited, decides: Decides, kind: Kind, body: Decision) -> Any:
+    """
+    Decide of learners whom the roster gives the caller, in the role in which it lists the caller; needs decisions:write.
+
+    Bodies and answers are those of progression's `POST /v1/{kind}`. 404 where the caller has nothing to do with a learner.
+    """
+    return await decides.decide(caller, kind, body)

@@ -1,0 +1,74 @@
+"""What a person decides of learners, asked of progression in the person's name once the roster has said that it is theirs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+from urllib.parse import quote
+
+from services.reporting.domain.access import Role, role_of
+from services.reporting.handlers.access import AccessLog, check_learner
+from services.reporting.handlers.on_behalf import SIGNS_AS, OnBehalf
+from services.reporting.tables.reads import snapshot
+from shared.auth import Identity
+from shared.database import Database
+from shared.errors import InvalidEvent
+
+Kind = Literal["sign-offs", "overrides", "credits", "placements", "level-decisions", "goals"]
+"""What can be decided, by progression's paths."""
+LEARNERS_MAX = 200
+
+
+class Deciding:
+    """Decides in the name of the caller, of learners whom the roster gives it."""
+
+    def __init__(self, database: Database, *, in_progression: OnBehalf, log: AccessLog) -> None:
+        self._database = database
+        self._in_progression = in_progression
+        self._log = log
+
+    async def decide(self, caller: Identity, kind: Kind, body: Mapping[str, Any]) -> Any:
+        """
+        Return progression's answer to a body as it takes it at `/v1/{kind}`; all of it or nothing is decided.
+
+        `role` is one in which the roster lists the caller for every learner of the body, and may be left out.
+
+        Raises:
+            NotFound, Forbidden: the caller has nothing to do with one of the learners, or does not decide.
+            Refused, InvalidEvent: progression does not take it.
+        """
+        return await self._decide(caller, f"/v1/{kind}", kind, body)
+
+    async def lift(self, caller: Identity, id: str, body: Mapping[str, Any]) -> Any:
+        """Undo a decision on a competency by its id; answers and raises as `decide`."""
+        return await self._decide(caller, f"/v1/decisions/{quote(id, safe='')}/lift", "lift", body)
+
+    async def _decide(self, caller: Identity, path: str, what: str, body: Mapping[str, Any]) -> Any:
+        learners = _learners_of(body)
+        asked = None if body.get("role") is None else _role(body["role"])
+        async with snapshot(self._database) as view:
+            roles = [await check_learner(view, caller, each, "decide", in_role=asked) for each in learners]
+        if len(set(roles)) > 1:
+            raise InvalidEvent("you stand to these learners in several roles; say `role`", pointer="/role")
+        role = roles[0]
+        await self._log.note_each(caller, role, "decided", what, learners)
+        decides_as = SIGNS_AS.get(role, role)
+        named = dict(body) if what == "goals" else {**body, "role": decides_as}
+        return await self._in_progression.ask(caller, path, "decisions:write", roles=[decides_as], body=named)
+
+
+def _learners_of(body: Mapping[str, Any]) -> Sequence[str]:
+    """Return the learners whom a body names, each once."""
+    items = body.get("items", [body])
+    named = [each.get("learner") for each in items if isinstance(each, dict)] if isinstance(items, list) else []
+    if not named or len(named) != len(items) or not all(isinstance(each, str) and each for each in named):
+        raise InvalidEvent("every item names a learner", pointer="/items" if "items" in body else "/learner")
+    learners = sorted(set(named))
+    if len(learners) > LEARNERS_MAX:
+        raise InvalidEvent(f"at most {LEARNERS_MAX} learners at once", pointer="/items")
+    return learners
+
+
+def _role(name: object) -> Role:
+    role = role_of(name) if isinstance(name, str) else None
+    if role is None:
+        raise InvalidEvent("no such role", pointer="/role")
+    return role
