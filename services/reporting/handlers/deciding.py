@@ -58,8 +58,11 @@ class Deciding:
 def _learners_of(body: Mapping[str, Any]) -> Sequence[str]:
     """Return the learners whom a body names, each once."""
     items = body.get("items", [body])
-    named = [each.get("learner") for each in items if isinstance(each, dict)] if isinstance(items, list) else []
-    if not named or len(named) != len(items) or not all(isinstance(each, str) and each for each in named):
+    found = (
+        [each.get("learner") if isinstance(each, dict) else None for each in items] if isinstance(items, list) else []
+    )
+    named = [each for each in found if isinstance(each, str) and each]
+    if not named or len(named) < len(found):
         raise InvalidEvent("every item names a learner", pointer="/items" if "items" in body else "/learner")
     learners = sorted(set(named))
     if len(learners) > LEARNERS_MAX:
