@@ -25,7 +25,7 @@ from shared.handling import Handler, Inbox, InboxEntry, Settle, ShardBatch, Writ
 from shared.observability import metrics
 from shared.ownership import accept_generation, define_tables
 from shared.settings import Settings
-from shared.tasks import Pulse, raise_if_cancelled, run_together
+from shared.tasks import Easing, Pulse, raise_if_cancelled, run_together
 
 __all__ = [
     "Handler",
@@ -63,6 +63,7 @@ class ShardConsumer(ShardFolder):
         self._feed = feed
         self._inbox = inbox
         self._behind = asyncio.Event()
+        self._easing = Easing()
         self.polling = Pulse()
         """Beats at every poll; the transport gives it its beats."""
         self.pulses = self._ticking, self._watching = Pulse(), Pulse()
@@ -70,6 +71,8 @@ class ShardConsumer(ShardFolder):
 
     async def on_records(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
         """Fold what a poll brought. Never raises: what cannot be folded now comes again."""
+        if records:
+            self._easing.found()
         async with self._busy:
             done = await self._guarded(self._fold_records(records))
         if not done:
@@ -83,7 +86,7 @@ class ShardConsumer(ShardFolder):
         while True:
             raise_if_cancelled()
             self._ticking.beat()
-            pause_s = self._settings.inbox_poll_ms / 1000
+            pause_s = self._easing.rest_s(self._settings.inbox_poll_ms / 1000)
             if self._has_own_work:
                 pause_s = min(pause_s, max(0.0, self._own_work_at - time.monotonic()))
             await asyncio.sleep(pause_s)
@@ -177,6 +180,8 @@ class ShardConsumer(ShardFolder):
             return
         async with self._database.connection() as connection:
             entries = await inbox.read(connection, after, self._settings.batch_records)
+        if entries:
+            self._easing.found()
         batches: dict[int, ShardBatch] = {}
         for entry in entries:
             owned = self._owned[entry.shard]

@@ -27,7 +27,7 @@ from shared.handed_over import HandedOver
 from shared.kafka_security import client_options
 from shared.observability import metrics
 from shared.settings import Settings
-from shared.tasks import Pulse, raise_if_cancelled, run_together
+from shared.tasks import Easing, Pulse, raise_if_cancelled, run_together
 
 log = logging.getLogger(__name__)
 BATCH_BYTES = 512 * 1024
@@ -61,6 +61,7 @@ class Relay:
         self._handed = HandedOver()
         self.pulses = self._sending, self._keeping = Pulse(), Pulse()
         """The loops that must go round; a dependency that is away does not stop them."""
+        self._easing = Easing()
         self._look = True
         """The logs may hold rows that were not handed over."""
 
@@ -173,12 +174,14 @@ class Relay:
             self._sending.beat()
             self._awake.clear()
             sent = await self._round(producer)
+            if sent:
+                self._easing.found()
             if loop.time() >= store_at or not sent:
                 await self._store()
                 store_at = loop.time() + STORE_S
             if not sent:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._settings.relay_poll_ms / 1000):
+                    async with asyncio.timeout(self._easing.rest_s(self._settings.relay_poll_ms / 1000)):
                         await self._awake.wait()
                         continue
                 self._look = True

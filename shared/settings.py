@@ -147,13 +147,19 @@ class Settings(BaseSettings):
     )
     cache_keys: int = Field(50_000, gt=0, description="learner-competency states kept in memory; about 1.5 KiB each")
     cache_identities: int = Field(100_000, gt=0, description="source ids kept in memory; about 0.3 KiB each")
-    relay_poll_ms: int = Field(40, gt=0, description="how often the relay looks for rows that another replica appended")
+    relay_poll_ms: int = Field(
+        40, gt=0, description="how often the relay looks for rows of other replicas; a quarter as often where none come"
+    )
     relay_rows: int = Field(4000, gt=0, description="rows a relay round; bounds memory and the run a restart repeats")
     tail_check_s: float = Field(
         60, gt=0, description="how often the relay compares its cursor with the partition's tail"
     )
     head_check_s: float = Field(5, gt=0, description="how often an idle consumer asks for the producer's head")
-    inbox_poll_ms: int = Field(50, gt=0, description="how often the owner of a shard looks for human decisions")
+    inbox_poll_ms: int = Field(
+        50,
+        gt=0,
+        description="how often the owner of a shard looks for decisions; a quarter as often where nothing comes",
+    )
     reconcile_s: float = Field(15, gt=0, description="how often the stages are held against each other; about 50 ms")
     blocked_learners_max: int = Field(
         100, ge=0, description="learners blocked in an hour that stop the shard: code is wrong"

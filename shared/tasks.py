@@ -5,6 +5,8 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
+EASE_AFTER_S, EASED = 2.0, 4
+
 
 class Pulse:
     """
@@ -29,6 +31,21 @@ class Pulse:
     def is_stuck(self, after_s: float) -> bool:
         """Tell whether the turn that was begun last takes longer than that, or so many times that as it may."""
         return self._beaten_at is not None and time.monotonic() - self._beaten_at > after_s * self._slower
+
+
+class Easing:
+    """How long to rest between looks: as long as is usual, and `EASED` times that once they have found nothing for a while."""
+
+    def __init__(self) -> None:
+        self._found_at = time.monotonic()
+
+    def found(self) -> None:
+        """Note that there was something."""
+        self._found_at = time.monotonic()
+
+    def rest_s(self, usual_s: float) -> float:
+        """Return how long to rest now."""
+        return usual_s if time.monotonic() - self._found_at < EASE_AFTER_S else EASED * usual_s
 
 
 async def run_together(*endless: Coroutine[Any, Any, None]) -> None:

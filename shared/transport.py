@@ -4,9 +4,10 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
+from aiokafka.consumer.fetcher import Fetcher
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.annotations import KafkaMessage as InjectedMessage
@@ -20,23 +21,10 @@ from shared.settings import Settings
 from shared.tasks import Pulse
 
 BATCH_STOP_S = 8
-FETCH_WAIT_MS = 25
-
-
-class Pace(NamedTuple):
-    """
-    How eagerly a topic is read.
-
-    `fetch_wait_ms` bounds how long what arrives may be overlooked: a partition that was still full when the broker was
-    asked is asked for again only once that request is over. Small batches begin `gap_ms` apart.
-    """
-
-    fetch_wait_ms: int
-    gap_ms: int
-
-
-LEISURELY = Pace(100, 50)
-"""For what nobody waits for by milliseconds; a consumer that is asked for forty times a second costs 2 % of a core."""
+FETCH_WAIT_MS, FETCH_ALL_WAIT_MS = 25, 500
+"""How long the broker may wait for records of some partitions, and of all: see `_PatientFetcher`."""
+LEISURELY_GAP_MS = 50
+"""Between the small batches of what nobody waits for by milliseconds."""
 OnRecords = Callable[[Sequence[ConsumerRecord[bytes, bytes]]], Awaitable[None]]
 
 
@@ -70,15 +58,14 @@ def subscribe(
     pulse: Pulse,
     listener: ConsumerRebalanceListener | None = None,
     description: str = "",
-    pace: Pace | None = None,
+    gap_ms: int | None = None,
 ) -> BatchSubscriber:
     """
-    Hand the raw records of every poll of a topic to `on_records`, which must not raise; as soon as they come without a `pace`.
-    `pulse` beats at every poll.
+    Hand the raw records of every poll of a topic to `on_records`, which must not raise; small batches begin `gap_ms` apart
+    (default: the setting batch_gap_ms). `pulse` beats at every poll.
 
     Offsets are never acknowledged here: who handles the records knows when they are durable.
     """
-    pace = pace or Pace(FETCH_WAIT_MS, settings.batch_gap_ms)
     subscriber: BatchSubscriber = broker.subscriber(
         Topic(topic, declare=False),
         group_id=f"{group}{settings.topic_suffix}",
@@ -88,7 +75,7 @@ def subscribe(
         batch_timeout_ms=settings.batch_wait_ms,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=2 << 20,
-        fetch_max_wait_ms=pace.fetch_wait_ms,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
         session_timeout_ms=int(settings.session_timeout_s * 1000),
         heartbeat_interval_ms=int(settings.session_timeout_s * 1000 / 5),
         rebalance_timeout_ms=60_000,
@@ -101,7 +88,7 @@ def subscribe(
     )
 
     # FastStream's own poll sleeps once more after an empty one: up to twice the wait on every hop.
-    subscriber.get_msg = _Poll(settings, pace.gap_ms, pulse)  # type: ignore[method-assign]
+    subscriber.get_msg = _Poll(settings, settings.batch_gap_ms if gap_ms is None else gap_ms, pulse)  # type: ignore[method-assign]
 
     @subscriber
     async def handle(message: InjectedMessage) -> None:
@@ -111,14 +98,29 @@ def subscribe(
 
 
 def subscribe_consumer(
-    broker: KafkaBroker, consumer: ShardConsumer, settings: Settings, pace: Pace | None = None
+    broker: KafkaBroker, consumer: ShardConsumer, settings: Settings, gap_ms: int | None = None
 ) -> None:
     """Feed a shard consumer from its topic, in a group of its own name."""
     subscriber = subscribe(
         broker, consumer.topic, consumer.name, consumer.on_records, settings, pulse=consumer.polling,
-        listener=consumer, description=f"{consumer.name} folds the log {consumer.log_name}", pace=pace,
+        listener=consumer, description=f"{consumer.name} folds the log {consumer.log_name}", gap_ms=gap_ms,
     )  # fmt: skip
     consumer.kafka = lambda: subscriber.consumer
+
+
+class _PatientFetcher(Fetcher):  # type: ignore[misc]  # it has no types
+    """
+    Asks with a long wait for what comes to all partitions, and with a short one where it leaves some out.
+
+    A partition with records that nobody has taken yet is left out, and asked for again only once that request is over: what
+    arrives there is overlooked meanwhile. A request for all overlooks nothing, and the broker answers it when anything comes;
+    asked for forty times a second, an idle topic costs a consumer 2 % of a core and the broker as much.
+    """
+
+    @property
+    def _fetch_max_wait_ms(self) -> int:
+        wait_ms: int = self.__dict__["_fetch_max_wait_ms"]
+        return wait_ms if self._records else FETCH_ALL_WAIT_MS
 
 
 class _Poll:
@@ -138,6 +140,8 @@ class _Poll:
 
     async def __call__(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord[bytes, bytes], ...]:
         self._pulse.beat()
+        # FastStream makes the consumer, and the consumer its fetcher: neither can be told of another class.
+        consumer._fetcher.__class__ = _PatientFetcher
         early = self._next_at - time.monotonic()
         if early > 0:
             await asyncio.sleep(early)

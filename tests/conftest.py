@@ -8,14 +8,14 @@ One stack a session: real Kafka and PostgreSQL, and the three services.
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings as hypothesis_settings
 
 from deploy.local import stack as local_stack
-from tests.support.servers import Servers, start_containers, use_given
+from tests.support.servers import Servers, drop_migrated, start_containers, use_given
 from tests.support.span_receiver import SpanReceiver, receiving
 
 MODE = os.environ.get("ATTAIN_TEST_STACK", "embedded")
@@ -36,6 +36,13 @@ def span_receiver() -> Iterator[SpanReceiver]:
     """Where the services of this session send their traces: of one piece of evidence in a thousand."""
     with receiving() as receiver:
         yield receiver
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def migrated_once() -> AsyncIterator[None]:
+    """Drop the databases of which tests have had copies."""
+    yield
+    await drop_migrated()
 
 
 @pytest.fixture(scope="session")

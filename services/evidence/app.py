@@ -65,7 +65,7 @@ from shared.settings import Settings
 from shared.starting import check_schema, settings_of
 from shared.tenant_limits import limit_tenants
 from shared.topics import CURRICULUM, EVIDENCE, QUARANTINED, ROSTER
-from shared.transport import LEISURELY, make_broker, subscribe_consumer
+from shared.transport import LEISURELY_GAP_MS, make_broker, subscribe_consumer
 
 EXPIRIES = {
     "originals_kept_days": (quarantine_rows.expire, statement_rows.expire, kept_event_rows.expire),
@@ -105,7 +105,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     handler = CurriculumHandler(releaser.wake)
     curriculum = ShardConsumer("evidence.curriculum", CURRICULUM.log, database, handler, feed, config)
     await curriculum.prepare()
-    subscribe_consumer(broker, curriculum, config, LEISURELY)
+    subscribe_consumer(broker, curriculum, config, LEISURELY_GAP_MS)
     tasks = Tasks()
     kafka = KafkaWatch(config)
     ready = functools.partial(readiness, database, kafka, clock)

@@ -9,7 +9,7 @@ import pytest
 from shared.settings import Settings
 from tests.evidence.running import Running, running_service
 from tests.support.producer import free_port, running_producer
-from tests.support.servers import Servers, new_database
+from tests.support.servers import Servers, migrated_database, new_database
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +25,10 @@ async def service(key: Path, server_addresses: Servers) -> AsyncIterator[Running
     """Run the service with a producer of frameworks beside it, as progression would be."""
     kafka, postgres = server_addresses.kafka, server_addresses.postgres
     name = f"ev_{secrets.token_hex(5)}"
-    async with new_database(postgres, name) as url, new_database(postgres, f"{name}_curriculum") as curriculum_url:
+    async with (
+        migrated_database(postgres, name, "evidence") as url,
+        new_database(postgres, f"{name}_curriculum") as curriculum_url,
+    ):
         config = Settings(
             kafka=kafka, evidence_database=url, topic_suffix=f"-{name}", token_key_file=key, port=free_port(), shards=4,
             slot="", session_timeout_s=6, head_check_s=0.5, batch_items_max=500, item_bytes_max=20_000,

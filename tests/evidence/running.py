@@ -16,7 +16,6 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from services.evidence.app import create_app
 from shared.contracts import FRAMEWORK_PUBLISHED, Competency, FrameworkPublished
-from shared.migrate import migrate
 from shared.settings import Settings
 from shared.topics import SUBMITTED, create
 from tests.evidence.builders import encoded, token
@@ -114,9 +113,7 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def running_service(config: Settings, *, install: bool = True) -> AsyncIterator[Running]:
-    """Install a service, unless another replica did, and run it in this process."""
-    if install:
-        await asyncio.to_thread(migrate, "evidence", config.evidence_database)
+    """Run a service in this process, on topics that it makes unless another replica did, and on a database with its schema."""
     created = await create(config) if install else []
     server = uvicorn.Server(uvicorn.Config(create_app(config), port=config.port, log_config=None))
     task = asyncio.create_task(server._serve())

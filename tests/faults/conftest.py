@@ -16,9 +16,9 @@ LOGS = Path(".faults") / "pytest-logs"
 """Where the logs of the services are when a test has failed."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def cluster(request: pytest.FixtureRequest) -> AsyncIterator[Cluster]:
-    """Kafka, PostgreSQL and the services, with a proxy in every link."""
+    """Kafka, PostgreSQL and the services, with a proxy in every link; gone before the tests that come after these."""
     async with _started(request.session, 1) as started:
         yield started
 

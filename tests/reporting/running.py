@@ -16,14 +16,13 @@ from shared.auth import Authenticator
 from shared.database import Connection, Database
 from shared.errors import NotFound
 from shared.feed_routes import feed_router
-from shared.migrate import migrate
 from shared.settings import Settings
 from shared.tenancy import current_tenant
 from shared.topics import TOPICS, create
 from shared.web import make_app
 from tests.reporting.builders import Event, authorization
 from tests.support.producer import Producer, free_port, running_producer
-from tests.support.servers import new_database
+from tests.support.servers import migrated_database, new_database
 
 WAIT_S = 20.0
 LOGS = ("progression", "curriculum", "roster", "advancement", "support")
@@ -32,8 +31,7 @@ LOGS = ("progression", "curriculum", "roster", "advancement", "support")
 @contextlib.asynccontextmanager
 async def new_schema(server: str, name: str) -> AsyncIterator[str]:
     """Create a database with the schema of reporting."""
-    async with new_database(server, name) as url:
-        await asyncio.to_thread(migrate, "reporting", url)
+    async with migrated_database(server, name, "reporting") as url:
         yield url
 
 

@@ -3,6 +3,7 @@ import contextlib
 
 import pytest
 
+from shared import tasks
 from shared.tasks import raise_if_cancelled, run_together
 
 
@@ -54,3 +55,16 @@ async def test_a_swallowed_cancellation_ends_an_endless_loop_all_the_same() -> N
     async with asyncio.timeout(5):
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+def test_looks_get_rarer_once_nothing_was_found_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("shared.tasks.time.monotonic", lambda: now)
+    easing = tasks.Easing()
+    rests = [easing.rest_s(0.04)]
+    now += tasks.EASE_AFTER_S
+    rests.append(easing.rest_s(0.04))
+    easing.found()
+    rests.append(easing.rest_s(0.04))
+
+    assert rests == [0.04, 0.04 * tasks.EASED, 0.04]

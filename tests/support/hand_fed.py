@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -17,11 +18,10 @@ from shared.contracts import EVIDENCE_RECORDED, EvidenceRecorded
 from shared.database import Database
 from shared.events import encode_json, envelope, now, placed
 from shared.feed import FeedClient
-from shared.migrate import migrate
 from shared.settings import Settings
 from tests.support.disposable import eventually
 from tests.support.journal import TENANT
-from tests.support.servers import Servers
+from tests.support.servers import Servers, migrated_database
 
 
 class Hand:
@@ -102,13 +102,12 @@ class HandFed:
 @contextlib.asynccontextmanager
 async def hand_fed(servers: Servers) -> AsyncIterator[HandFed]:
     """Give one of one shard over a database of its own."""
-    url = await servers.create_database("handfed")
-    await asyncio.to_thread(migrate, "progression", url)
-    database = await Database.connect(url)
-    made = HandFed(database, Settings(shards=1, head_check_s=3600, batch_gap_ms=0))
-    await made.begin()
-    try:
-        yield made
-    finally:
-        await made.end()
-        await database.close()
+    async with migrated_database(servers.postgres, f"handfed_{secrets.token_hex(4)}", "progression") as url:
+        database = await Database.connect(url)
+        made = HandFed(database, Settings(shards=1, head_check_s=3600, batch_gap_ms=0))
+        await made.begin()
+        try:
+            yield made
+        finally:
+            await made.end()
+            await database.close()

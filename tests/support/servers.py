@@ -16,10 +16,13 @@ from deploy.local import postgres as local_postgres
 from deploy.local.home import Home
 from deploy.local.postgres import SUPERUSER
 from deploy.local.stack import Stack
+from shared.migrate import migrate
 from tests.support.producer import free_port
 
 CONTAINERS_S_MAX = 120
 SERVICES = ("evidence", "progression", "reporting")
+_MIGRATED: dict[tuple[str, str], str] = {}
+"""By server and service, the database whose copies have its schema."""
 
 
 def administrator_url(running: Stack, service: str) -> str:
@@ -60,24 +63,48 @@ class Servers:
     async def create_database(self, prefix: str) -> str:
         """Create an empty database and return its URL."""
         name = f"{prefix}_{secrets.token_hex(4)}"
-        connection = await asyncpg.connect(self.postgres)
-        try:
-            await connection.execute(f'create database "{name}"')
-        finally:
-            await connection.close()
+        await _run(self.postgres, f'create database "{name}"')
         base, _, query = self.postgres.partition("?")
         return f"{base.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
 
 
 @contextlib.asynccontextmanager
-async def new_database(server: str, name: str) -> AsyncIterator[str]:
-    """Create a database on the server and drop it afterwards."""
+async def new_database(server: str, name: str, template: str = "template1") -> AsyncIterator[str]:
+    """Create a database on the server, as a copy of a template, and drop it afterwards."""
     connection = await asyncpg.connect(server)
-    await connection.execute(f"create database {name}")
+    await connection.execute(f"create database {name} template {template}")
     try:
         yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
     finally:
         await connection.execute(f"drop database {name} with (force)")
+        await connection.close()
+
+
+@contextlib.asynccontextmanager
+async def migrated_database(server: str, name: str, service: str) -> AsyncIterator[str]:
+    """Create a database with the schema of a service, and drop it afterwards; migrations run once a server and session."""
+    if (server, service) not in _MIGRATED:
+        template = f"migrated_{service}_{secrets.token_hex(4)}"
+        await _run(server, f"create database {template}")
+        await asyncio.to_thread(migrate, service, urlunsplit(urlsplit(server)._replace(path=f"/{template}")))
+        _MIGRATED[server, service] = template
+    async with new_database(server, name, _MIGRATED[server, service]) as url:
+        yield url
+
+
+async def drop_migrated() -> None:
+    """Drop the databases that `migrated_database` has copied; those of a server that is gone are gone with it."""
+    while _MIGRATED:
+        (server, _), template = _MIGRATED.popitem()
+        with contextlib.suppress(OSError):
+            await _run(server, f"drop database if exists {template} with (force)")
+
+
+async def _run(server: str, statement: str) -> None:
+    connection = await asyncpg.connect(server)
+    try:
+        await connection.execute(statement)
+    finally:
         await connection.close()
 
 

@@ -1,6 +1,5 @@
 """A real database with progression's tables, and an outlet on it."""
 
-import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator
@@ -11,11 +10,10 @@ from services.progression.handlers.posting import Poster
 from services.progression.handlers.webhooks import Webhooks
 from shared.database import Database
 from shared.event_log import EventLog
-from shared.migrate import migrate
 from shared.settings import Settings
 from tests.support.disposable import empty_tables
 from tests.support.outlet import SHARDS, Outlet
-from tests.support.servers import new_database
+from tests.support.servers import migrated_database
 
 
 @pytest.fixture(scope="session")
@@ -29,8 +27,7 @@ def postgres(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 async def migrated(postgres: str) -> AsyncIterator[str]:
     """The URL of a database with progression's schema."""
-    async with new_database(postgres, f"webhooks_{uuid.uuid4().hex[:8]}") as url:
-        await asyncio.to_thread(migrate, "progression", url)
+    async with migrated_database(postgres, f"webhooks_{uuid.uuid4().hex[:8]}", "progression") as url:
         yield url
 
 

@@ -1,0 +1,83 @@
+"""How a topic is asked for: patiently where nothing can be overlooked."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.protocol.fetch import FetchRequest
+
+from shared.settings import Settings
+from shared.tasks import Pulse
+from shared.transport import FETCH_ALL_WAIT_MS, FETCH_WAIT_MS, _Poll
+from tests.support.disposable import Topics, eventually
+
+TOPIC = "asked"
+
+
+class Asked:
+    """A consumer of a topic as services have it, and how long the broker was allowed to wait in each of its requests."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, settings: Settings) -> None:
+        self.consumer = consumer
+        self.poll = _Poll(settings.model_copy(update={"batch_wait_ms": 20}), 0, Pulse())
+        self.waits: list[int] = []
+        send = consumer._client.send
+
+        async def noted(node: int, request: object, **rest: object) -> object:
+            if isinstance(request, FetchRequest):
+                self.waits.append(request._max_wait_ms)
+            return await send(node, request, **rest)
+
+        consumer._client.send = noted
+
+
+@pytest_asyncio.fixture
+async def asked(settings: Settings, topics: Topics) -> AsyncIterator[Asked]:
+    await topics.create(f"{TOPIC}{settings.topic_suffix}")
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka, enable_auto_commit=False, auto_offset_reset="earliest",
+        fetch_max_wait_ms=FETCH_WAIT_MS,
+    )  # fmt: skip
+    await consumer.start()
+    consumer.assign([TopicPartition(f"{TOPIC}{settings.topic_suffix}", shard) for shard in range(settings.shards)])
+    yield Asked(consumer, settings)
+    await consumer.stop()
+
+
+async def test_a_topic_on_which_nothing_comes_is_asked_for_twice_a_second(asked: Asked) -> None:
+    await asked.poll(asked.consumer)
+    await eventually(lambda: _is_idle(asked))
+    asked.waits.clear()
+    for _ in range(60):
+        await asked.poll(asked.consumer)
+
+    assert 1 <= len(asked.waits) <= 5
+    assert set(asked.waits) == {FETCH_ALL_WAIT_MS}
+
+
+async def test_while_records_wait_to_be_taken_the_other_partitions_are_asked_for_briefly(
+    asked: Asked, settings: Settings, topics: Topics
+) -> None:
+    topic = f"{TOPIC}{settings.topic_suffix}"
+    await asked.poll(asked.consumer)
+    await eventually(lambda: _is_idle(asked))
+    asked.waits.clear()
+    await topics.send(topic, 0, [b"first"])
+    await eventually(lambda: _waits(asked, FETCH_WAIT_MS))
+    taken = [record.value for record in await asked.poll(asked.consumer)]
+    await topics.send(topic, 0, [b"second"])
+    async with asyncio.timeout(10):
+        while len(taken) < 2:
+            taken += [record.value for record in await asked.poll(asked.consumer)]
+
+    assert taken == [b"first", b"second"]
+
+
+async def _is_idle(asked: Asked) -> bool:
+    await asked.poll(asked.consumer)
+    return bool(asked.waits) and asked.waits[-1] == FETCH_ALL_WAIT_MS
+
+
+async def _waits(asked: Asked, wait_ms: int) -> bool:
+    return wait_ms in asked.waits
