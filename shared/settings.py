@@ -198,6 +198,9 @@ class Settings(BaseSettings):
     accesses_kept_days: int = Field(
         0, ge=0, description="days that it is kept who looked at, sent or took out what; 0: for good"
     )
+    deliveries_kept_days: int = Field(
+        0, ge=0, description="days that lines of a webhook's delivery log are kept; 0: until there are too many of them"
+    )
     canvas_jwks_url: str = Field(
         "", description="where Canvas' signing keys are; set, unsigned live events are refused"
     )
