@@ -1,13 +1,19 @@
 """
-Removing what is kept beside the record for a limited time: originals that became no evidence, and who looked or sent.
+Removing what is kept beside the record for a limited time: originals that became no evidence, who looked or sent, deliveries.
+
+What was removed is noted for the tenant, in the same transaction.
 
 Evidence, what follows from it, and what certifies an erasure are never among it: those go when their learner is erased.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Annotated, Any
 
+from fastapi import APIRouter, Query
+
+from shared import expiry
 from shared.database import Connection, Database
 from shared.errors import Unavailable
 from shared.expiry import Days, Expire
@@ -15,6 +21,7 @@ from shared.leading import lead
 from shared.tasks import Pulse, raise_if_cancelled
 from shared.tenancy import bound_to
 from shared.tenant_limits import TenantLimits
+from shared.web import Caller
 
 log = logging.getLogger(__name__)
 EVERY_S = 3600.0
@@ -23,9 +30,9 @@ ROWS = 5_000
 
 
 class Retention:
-    """Removes what is too old once an hour, in one replica at a time; `expiries` are by the name of the limit."""
+    """Removes what is too old once an hour, in one replica at a time; `expiries` are by the name of the limit and their kind."""
 
-    def __init__(self, database: Database, limits: TenantLimits, expiries: Mapping[str, Sequence[Expire]]) -> None:
+    def __init__(self, database: Database, limits: TenantLimits, expiries: Mapping[str, Mapping[str, Expire]]) -> None:
         self._database = database
         self._limits = limits
         self._expiries = expiries
@@ -47,25 +54,50 @@ class Retention:
     async def expire(self) -> int:
         """Remove what is too old now; return how many rows."""
         removed = 0
-        for name, expiries in self._expiries.items():
-            days = Days(*self._limits.each(name))
+        for setting, expiries in self._expiries.items():
+            days = Days(*self._limits.each(setting))
             if not days.others and not any(days.days):
                 continue
-            for expire in expiries:
-                removed += await self._all_of(expire, days)
+            for kind, expire in expiries.items():
+                removed += await self._all_of(kind, expire, setting, days)
         if removed:
             log.info("removed %s rows that were kept for their time", removed)
         return removed
 
-    async def _all_of(self, expire: Expire, days: Days) -> int:
+    async def _all_of(self, kind: str, expire: Expire, setting: str, days: Days) -> int:
         removed, last = 0, ROWS
         while last == ROWS:
             self.pulse.beat()
             try:
                 async with self._database.transaction() as connection:
-                    last = await expire(connection, days, ROWS)
+                    gone = await expire(connection, days, ROWS)
+                    await expiry.note(connection, kind, setting, days, gone)
             except Unavailable as error:
                 log.warning("what is too old cannot be removed now: %s", error)
                 return removed
+            last = sum(each.rows for each in gone)
             removed += last
         return removed
+
+
+def expiries_router(database: Database) -> APIRouter:
+    """Return the route that tells a tenant what was removed of it because its days were over."""
+    router = APIRouter(tags=["limits"])
+
+    @router.get("/v1/expiries")
+    async def expiries(
+        caller: Caller,
+        after: Annotated[int, Query(ge=0, le=(1 << 63) - 1, description="`next` of the page before")] = 0,
+        limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
+    ) -> dict[str, Any]:
+        """
+        What was removed here because it was kept for its days: `{items, next}`, an entry a day of removal, kind and setting.
+
+        `rows` is how many there were, `until` the day of the newest of them, `setting` and `days` by what they went.
+        """
+        caller.require("admin", "service")
+        async with database.connection() as connection:
+            rows = await expiry.page(connection, caller.tenant, after, limit)
+        return {"items": [dict(row) for row in rows], "next": rows[-1]["no"] if rows else after}
+
+    return router

@@ -118,7 +118,10 @@ class Settings(BaseSettings):
     token_cache_s: int = Field(60, ge=0, description="a verified token is believed this long; bounds revocation")
 
     public_url: str = Field(
-        "", pattern=r"^(https?://[^/?#]+)?$", description="where browsers reach the pages; https makes cookies secure"
+        "",
+        pattern=r"^(https?://[^/?#]+)?$",
+        description="where browsers reach the pages and verifiers what is revoked; without it no record is signed; https makes"
+        " cookies secure",
     )
     oidc_issuer: str = Field(
         "", pattern=r"^(https://.+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?(/.*)?)?$",
@@ -204,6 +207,9 @@ class Settings(BaseSettings):
     accesses_kept_days: int = Field(
         0, ge=0, description="days that it is kept who looked at, sent or took out what; 0: for good"
     )
+    deliveries_kept_days: int = Field(
+        0, ge=0, description="days that lines of a webhook's delivery log are kept; 0: until there are too many of them"
+    )
     canvas_jwks_url: str = Field(
         "", description="where Canvas' signing keys are; set, unsigned live events are refused"
     )
@@ -214,7 +220,8 @@ class Settings(BaseSettings):
         "UTC", description="zone of times that a format gives without one (OneRoster, Ed-Fi, CSV)"
     )
     erasure_ledger: Path | None = Field(
-        None, description="file of erased learners, kept outside every backup; a restore is made to forget them again"
+        None,
+        description="file of erased learners, kept outside every backup; a restore is made to forget them again",
     )
     page_rows_max: int = Field(10_000, gt=0, description="rows a page of feeds and lists")
     wait_s_max: float = Field(30, ge=0, description="the longest `?wait=` waits before 503")

@@ -7,6 +7,7 @@ Where it does not, the process ends with one line that names the setting or says
 import asyncio
 import contextlib
 import math
+import os
 from pathlib import Path
 
 import asyncpg
@@ -73,7 +74,21 @@ def fault_of(read: Settings, service: str) -> str:
     for name, other in LIMITS:
         if getattr(read, name) > getattr(read, other):
             return f"{variable(name)} is {getattr(read, name)}, more than {variable(other)}, which is {getattr(read, other)}"
-    return _fault_of_files(read)
+    return _fault_of_files(read) or (_fault_of_ledger(read.erasure_ledger) if service == "evidence" else "")
+
+
+def _fault_of_ledger(ledger: Path | None) -> str:
+    """Return why erasures could not be kept: found when a learner is to be forgotten, it would come too late."""
+    if ledger is None:
+        return ""
+    place = f"{variable('erasure_ledger')}: {ledger}"
+    if not os.access(ledger.parent, os.F_OK | os.X_OK, effective_ids=True) or not ledger.parent.is_dir():
+        return f"{place}: its folder is not there, or is closed"
+    if ledger.exists() and not (ledger.is_file() and os.access(ledger, os.R_OK | os.W_OK, effective_ids=True)):
+        return f"{place} is no file that can be read and written"
+    if not ledger.exists() and not os.access(ledger.parent, os.W_OK, effective_ids=True):
+        return f"{place}: its folder cannot be written"
+    return ""
 
 
 def _fault_of_files(read: Settings) -> str:

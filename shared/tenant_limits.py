@@ -39,16 +39,22 @@ def define_tables(metadata: sa.MetaData) -> None:
 KeptDays: TypeAlias = Annotated[int, Field(ge=0, le=36_500)]
 
 
+def _as_set(name: str) -> Any:
+    """Return a field that is left out, described as the setting of the same name."""
+    return Field(None, description=Settings.model_fields[name].description)
+
+
 class Limits(BaseModel):
     """Limits of a tenant: what is left out stays, null goes back to what the installation has set."""
 
     model_config = ConfigDict(extra="forbid")
 
-    requests_per_s: Annotated[float, Field(ge=0, le=1e6)] | None = None
-    small_number: Annotated[int, Field(ge=2, le=1000)] | None = None
-    statements_kept: Literal["none", "scored", "all"] | None = None
-    originals_kept_days: KeptDays | None = None
-    accesses_kept_days: KeptDays | None = None
+    requests_per_s: Annotated[float, Field(ge=0, le=1e6)] | None = _as_set("requests_per_s")
+    small_number: Annotated[int, Field(ge=2, le=1000)] | None = _as_set("small_number")
+    statements_kept: Literal["none", "scored", "all"] | None = _as_set("statements_kept")
+    originals_kept_days: KeptDays | None = _as_set("originals_kept_days")
+    accesses_kept_days: KeptDays | None = _as_set("accesses_kept_days")
+    deliveries_kept_days: KeptDays | None = _as_set("deliveries_kept_days")
 
 
 class TenantLimits:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
@@ -39,6 +40,7 @@ DISK_BYTES_MIN = 2 << 30
 BEHIND_S_MAX = 60.0
 ANSWER_S_MAX = 10.0
 PROBE = "attain-doctor"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _VERSION = re.compile(r'^attain_build_info\{version="([^"]*)"', re.MULTILINE)
 
 
@@ -140,6 +142,8 @@ def check_settings(settings: Settings) -> Iterator[Check]:
         fault = fault_of(settings, service)
         yield Check(f"settings of {service}", not fault, fault or "whole, and every file that they name is readable",
                     "a service would not start with them")  # fmt: skip
+    if settings.reporting_database:
+        yield _check_public_url(settings)
     if settings.credential_keys is not None:
         try:
             keys = keys_of(settings.credential_keys, "")
@@ -147,6 +151,14 @@ def check_settings(settings: Settings) -> Iterator[Check]:
             yield Check("keys of records", False, str(error), "see Rotate keys in the runbook")
         else:
             yield Check("keys of records", True, f"{_some(len(keys), 'key')} for tenants without their own")
+
+
+def _check_public_url(settings: Settings) -> Check:
+    host = urlsplit(settings.public_url).hostname or ""
+    seen = f"{settings.public_url}, which this machine alone reaches" if host in LOOPBACK else settings.public_url
+    return Check("public address", bool(host) or settings.credential_keys is None,
+                 seen or "none: no record is signed, and links of exports are relative",
+                 "set ATTAIN_PUBLIC_URL to where browsers and verifiers of signed records reach reporting")  # fmt: skip
 
 
 def check_disk(folder: Path) -> Check:

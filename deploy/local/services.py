@@ -97,7 +97,11 @@ class Services:
 
     def _environment(self, kafka: str | None = None) -> dict[str, str]:
         kept = {name: value for name, value in python_environment().items() if name not in OURS}
-        defaults = {"ATTAIN_SHARDS": str(self._home.shards()), "ATTAIN_TOPIC_SUFFIX": ""}
+        defaults = {
+            "ATTAIN_SHARDS": str(self._home.shards()),
+            "ATTAIN_TOPIC_SUFFIX": "",
+            "ATTAIN_PUBLIC_URL": self.urls["reporting"],
+        }
         ours = {
             "ATTAIN_TOKEN_KEY_FILE": str(self._home.token_key_file),
             "ATTAIN_CREDENTIAL_KEYS": str(self._home.credential_keys),

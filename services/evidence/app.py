@@ -59,7 +59,7 @@ from shared.peer import Peer
 from shared.readiness import KafkaWatch, readiness
 from shared.reconciliation import Reconciler, Tally, reconciliation_router
 from shared.relay import Relay
-from shared.retention import Retention
+from shared.retention import Retention, expiries_router
 from shared.service import Tasks, keep_consuming, make_service, serve
 from shared.settings import Settings
 from shared.starting import check_schema, settings_of
@@ -68,8 +68,12 @@ from shared.topics import CURRICULUM, EVIDENCE, QUARANTINED, ROSTER
 from shared.transport import LEISURELY_GAP_MS, make_broker, subscribe_consumer
 
 EXPIRIES = {
-    "originals_kept_days": (quarantine_rows.expire, statement_rows.expire, kept_event_rows.expire),
-    "accesses_kept_days": (access_rows.expire,),
+    "originals_kept_days": {
+        "quarantined": quarantine_rows.expire,
+        "statements": statement_rows.expire,
+        "events": kept_event_rows.expire,
+    },
+    "accesses_kept_days": {"accesses": access_rows.expire},
 }
 """What is removed by which limit of a tenant."""
 DESCRIPTION = "What was observed: validated, identified, aligned, deduplicated, kept."
@@ -138,6 +142,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         asyncapi_router("evidence", broker, logs, config.topic_suffix),
         operations_router(ready=ready, stuck=tasks.stuck, lag=lag),
         reconciliation_router(reconciler, database, [tally]),
+        expiries_router(database),
     ):
         app.include_router(router)
     for name, work, pulses in (

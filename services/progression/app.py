@@ -33,6 +33,7 @@ from services.progression.handlers.reconciling import FoldChecks, StateSamples
 from services.progression.handlers.references import References
 from services.progression.handlers.shadowing import Shadows
 from services.progression.handlers.webhooks import Webhooks
+from services.progression.tables import webhooks as webhook_rows
 from shared.asyncapi import asyncapi_router
 from shared.clock import Clock
 from shared.consumer import ShardConsumer
@@ -43,12 +44,15 @@ from shared.operations import operations_router
 from shared.readiness import KafkaWatch, readiness
 from shared.reconciliation import Reconciler, reconciliation_router
 from shared.relay import Relay
+from shared.retention import Retention, expiries_router
 from shared.service import Tasks, keep_consuming, make_service, serve
 from shared.settings import Settings
 from shared.starting import check_schema, settings_of
 from shared.tenant_limits import TenantLimits, limit_tenants
 from shared.transport import make_broker, subscribe_consumer
 
+EXPIRIES = {"deliveries_kept_days": {"deliveries": webhook_rows.expire_deliveries}}
+"""What is removed by which limit of a tenant."""
 DESCRIPTION = "What the evidence means: frameworks, policies, mastery and advancement."
 
 
@@ -77,7 +81,8 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     reconciler = Reconciler({"folded": checks.folded, "sampled": StateSamples(database).sampled}, config.reconcile_s)
     decisions = Decisions(database, logs, config)
     judgements = Judgements(database, logs, config, clock)
-    limits = limit_tenants(app, database, config, "small_number")
+    limits = limit_tenants(app, database, config, "small_number", "deliveries_kept_days")
+    retention = Retention(database, limits, EXPIRIES)
     for router in (
         operations_router(ready=ready, stuck=tasks.stuck, lag=lag),
         feed_router(database, logs.relayed(), config),
@@ -94,6 +99,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         explaining_router(database, config),
         in_force_router(database, limits),
         reconciliation_router(reconciler, database, [checks.told]),
+        expiries_router(database),
     ):
         app.include_router(router)
     shadows, dispatcher = _changing_and_telling(app, database, decisions, logs, limits, config, stack)
@@ -103,6 +109,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         ("tick", consumer.tick(), consumer.pulses), ("clock", clock.run(), [clock.pulse]),
         ("reconciliation", reconciler.run(), [reconciler.pulse]), ("limits", limits.run(), [limits.pulse]),
         ("shadows", shadows.run(), [shadows.pulse]), ("webhooks", dispatcher.run(), [dispatcher.pulse]),
+        ("retention", retention.run(), [retention.pulse]),
     ):  # fmt: skip
         tasks.start(name, work, *pulses)
     for stop in (consumer.stop, broker.stop, tasks.stop):

@@ -42,13 +42,15 @@ from shared.operations import operations_router
 from shared.peer import Peer
 from shared.readiness import KafkaWatch, readiness
 from shared.reconciliation import Reconciler, reconciliation_router
-from shared.retention import Retention
+from shared.retention import Retention, expiries_router
 from shared.service import Tasks, keep_consuming, make_service, serve
 from shared.settings import Settings
 from shared.starting import check_schema, settings_of
 from shared.tenant_limits import TenantLimits, limit_tenants
 from shared.transport import make_broker
 
+EXPIRIES = {"accesses_kept_days": {"accesses": rights.expire_accesses}}
+"""What is removed by which limit of a tenant."""
 DESCRIPTION = "Learner records, class and district views: how it looks."
 
 
@@ -71,11 +73,12 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         *ROUTERS,
         operations_router(ready=ready, stuck=tasks.stuck, lag=lag),
         reconciliation_router(reconciler, database, []),
+        expiries_router(database),
         asyncapi_router("reporting", broker, [], config.topic_suffix),
     ):
         app.include_router(router)
     limits = limit_tenants(app, database, config, "small_number", "accesses_kept_days")
-    retention = Retention(database, limits, {"accesses_kept_days": (rights.expire_accesses,)})
+    retention = Retention(database, limits, EXPIRIES)
     app.state.settings, app.state.evidence = config, in_evidence
     app.state.provider, app.state.sessions, app.state.rebuilder = provider, Sessions(database, config), rebuilder
     _lend(app, database, config, in_evidence, in_progression, limits)

@@ -241,6 +241,14 @@ def test_ingress_has_no_plain_http() -> None:
     assert ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/force-ssl-redirect"] == "true"
 
 
+def test_what_is_signed_names_the_host_of_the_ingress_and_no_name_of_the_cluster() -> None:
+    (ingress,) = _of_kind("production", "Ingress").values()
+    settings = _of_kind("production", "ConfigMap")["attain-settings"]["data"]
+
+    assert settings["ATTAIN_PUBLIC_URL"] in {f"https://{rule['host']}" for rule in ingress["spec"]["rules"]}
+    assert "ATTAIN_PUBLIC_URL" not in _of_kind("small", "ConfigMap")["attain-settings"]["data"]
+
+
 def test_hooks_run_before_the_pods() -> None:
     jobs = _of_kind("small", "Job")
 

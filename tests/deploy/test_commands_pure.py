@@ -375,12 +375,17 @@ def test_browsers_are_sent_to_the_public_address_where_there_is_one(
     assert Context(tmp_path, "demo").pages_url == pages
 
 
-def test_command_line_of_compose_prints_the_address_that_its_host_reaches() -> None:
-    services = yaml.safe_load((TREE / "deploy" / "compose" / "compose.yaml").read_text())["services"]
+def test_compose_tells_the_address_that_its_host_reaches_unless_its_operator_says_another() -> None:
+    folder = TREE / "deploy" / "compose"
+    services = yaml.safe_load((folder / "compose.yaml").read_text())["services"]
     (port,) = services["reporting"]["ports"]
     host, _, _ = port.rpartition(":")
 
-    assert services["attain"]["environment"]["ATTAIN_PUBLIC_URL"] == f"http://{host}"
+    assert f"ATTAIN_PUBLIC_URL=http://{host}\n" in (folder / "defaults.env").read_text()
+    for service in ("evidence", "progression", "reporting", "attain"):
+        # A later file wins over an earlier one, and `environment` over both.
+        assert [file["path"] for file in services[service]["env_file"]] == ["defaults.env", "settings.env"]
+        assert "ATTAIN_PUBLIC_URL" not in services[service]["environment"]
 
 
 def test_silent_sources_come_first() -> None:

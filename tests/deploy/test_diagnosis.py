@@ -123,6 +123,26 @@ def test_settings_that_do_not_agree_and_keys_that_cannot_be_used_are_bad(tmp_pat
     assert (keys.ok, keys.detail) == (False, "issuer.pem holds no key")
 
 
+@pytest.mark.parametrize(
+    ("public", "signs", "ok", "detail"),
+    [
+        ("https://records.example.edu", True, True, "https://records.example.edu"),
+        ("http://127.0.0.1:8103", True, True, "http://127.0.0.1:8103, which this machine alone reaches"),
+        ("", True, False, "none: no record is signed, and links of exports are relative"),
+        ("", False, True, "none: no record is signed, and links of exports are relative"),
+    ],
+)
+def test_an_installation_that_signs_says_where_others_reach_it(
+    tmp_path: Path, public: str, signs: bool, ok: bool, detail: str
+) -> None:
+    url = "postgresql://a@127.0.0.1:9/x"
+    settings = Settings(reporting_database=url, public_url=public, credential_keys=tmp_path if signs else None)
+    (found,) = (check for check in check_settings(settings) if check.name == "public address")
+
+    assert (found.ok, found.detail) == (ok, detail)
+    assert "ATTAIN_PUBLIC_URL" in found.advice
+
+
 def test_a_disk_that_is_nearly_full_is_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     full, roomy = (SimpleNamespace(free=free) for free in (1 << 30, 50 << 30))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: full)

@@ -15,7 +15,7 @@ def entry(learner: str) -> Erasure:
 
 
 async def test_lines_of_several_writers_are_whole_and_a_cut_off_one_names_nobody(tmp_path: Path) -> None:
-    file = tmp_path / "kept" / "erasures.ndjson"
+    file = tmp_path / "erasures.ndjson"
     one, other = Ledger(file), Ledger(file)
     await asyncio.gather(*(ledger.add(entry(f"l{n}")) for n, ledger in enumerate([one, other] * 20)))
     await one.add(entry("l0"))

@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -229,16 +230,38 @@ async def test_a_new_key_signs_and_what_the_old_one_signed_stays_good(reporting:
     assert [each["digitalbazaar"] for each in said.values()] == ["verified", "verified"]
 
 
-@pytest.fixture
-def by_did_web(reporting: Running) -> Iterator[str]:
-    """Let the service sign as a did:web, and return it."""
-    state, host = reporting.app.state, "did:web:records.example.org"
-    config = reporting.config.model_copy(update={"credential_did": host})
+@contextmanager
+def signing_with(reporting: Running, **settings: str) -> Iterator[None]:
+    """Let the service sign with other settings."""
+    state, config = reporting.app.state, reporting.config.model_copy(update=settings)
     people = People(Peer(config.evidence_url, config))
     before = state.credentials
     state.credentials = CredentialReader(reporting.database, config, people, AccessLog(reporting.database))
-    yield f"{host}:demo"
+    yield
     state.credentials = before
+
+
+@pytest.fixture
+def by_did_web(reporting: Running) -> Iterator[str]:
+    """Let the service sign as a did:web, and return it."""
+    host = "did:web:records.example.org"
+    with signing_with(reporting, credential_did=host):
+        yield f"{host}:demo"
+
+
+async def test_no_address_that_others_cannot_reach_is_ever_signed(reporting: Running) -> None:
+    """A record names where it is looked up whether it is revoked: where nobody said that, none is issued."""
+    named = badges(await record(reporting))["a"]["credentialStatus"]["statusListCredential"]
+    with signing_with(reporting, public_url="", reporting_url="http://reporting:8100"):
+        refused = await reporting.get(f"/v1/learners/{ADA}/credential")
+        status_list = await reporting.client.get(named.removeprefix(reporting.config.public_url))
+        transcript = await reporting.get(f"/v1/learners/{ADA}/transcript")
+
+    assert named.startswith(f"{reporting.config.public_url}/")
+    for answer in (refused, status_list):
+        assert (answer.status_code, answer.headers["Content-Type"]) == (409, "application/problem+json")
+        assert "public_url" in answer.json()["detail"]
+    assert transcript.status_code == 200
 
 
 async def test_a_did_web_keeps_its_name_through_keys(reporting: Running, folder: Path, by_did_web: str) -> None:

@@ -143,6 +143,7 @@ async def test_results_have_the_receivers_ids_and_what_is_gone_is_to_be_deleted(
     assert results[0]["learningObjectiveSet"][0]["source"] == "case"
     assert results[0]["learningObjectiveSet"][0]["learningObjectiveResults"][0]["learningObjectiveId"] == IDENTIFIER
     assert set(results[0]) == set(ONEROSTER["assessmentResults"][0])
+    assert results[0]["student"]["href"] == "/v1/exports/oneroster/users/17"
     assert elsewhere[0].json() == {"assessmentLineItems": [], "assessmentResults": []}
 
 

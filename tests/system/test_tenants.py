@@ -116,6 +116,8 @@ async def test_limits_of_one_tenant_are_set_by_a_command_and_hold_for_it_alone(s
         "400",
         "--keep-accesses-days",
         "730",
+        "--keep-deliveries-days",
+        "90",
         "--time-zone",
         "America/Denver",
     )
@@ -128,7 +130,7 @@ async def test_limits_of_one_tenant_are_set_by_a_command_and_hold_for_it_alone(s
 
     wanted = {
         "requests_per_s": 2, "small_number": 15, "statements_kept": "all", "time_zone": "America/Denver",
-        "originals_kept_days": 400, "accesses_kept_days": 730,
+        "originals_kept_days": 400, "accesses_kept_days": 730, "deliveries_kept_days": 90,
     }  # fmt: skip
     assert {name: done[name] for name in wanted} == {name: shown[name] for name in wanted} == wanted
     assert set(done["own"]) == wanted.keys() - {"time_zone"}

@@ -34,6 +34,7 @@ def doctor(context: Context, before: bool) -> None:
         known = settings_or_exit("attain")
     else:
         named = {name.removeprefix("ATTAIN_").lower(): value for name, value in context.stack().environment().items()}
+        named["public_url"] = context.pages_url
         named["shards"] = os.environ.get("ATTAIN_SHARDS") or str(Home(context.home).shards())
         known = Settings.model_validate(named)
 

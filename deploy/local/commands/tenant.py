@@ -30,6 +30,9 @@ WHOLE = {
     "quarantine.json": ("evidence", "/v1/quarantine"),
     "erasures.json": ("evidence", "/v1/erasures"),
     "sent_and_exported.json": ("evidence", "/v1/accesses"),
+    "expired_in_evidence.json": ("evidence", "/v1/expiries"),
+    "expired_in_progression.json": ("progression", "/v1/expiries"),
+    "expired_in_reporting.json": ("reporting", "/v1/expiries"),
     "proposals.json": ("progression", "/v1/policies/proposals"),
     "shadows.json": ("progression", "/v1/policies/shadows"),
     "terms.json": ("reporting", "/v1/terms"),
@@ -37,7 +40,7 @@ WHOLE = {
 """What an export has beside its learners: the service that answers, and where."""
 LIMITS = {
     "evidence": ("requests_per_s", "statements_kept", "originals_kept_days", "accesses_kept_days"),
-    "progression": ("requests_per_s", "small_number"),
+    "progression": ("requests_per_s", "small_number", "deliveries_kept_days"),
     "reporting": ("requests_per_s", "small_number", "accesses_kept_days"),
 }
 """The limits of a tenant that each service heeds."""
@@ -100,6 +103,11 @@ def show(context: Context) -> None:
     metavar="N",
     help="Days that it is kept who looked at, sent or took out what; 0 is for good.",
 )
+@click.option(
+    "--keep-deliveries-days",
+    metavar="N",
+    help="Days that lines of a webhook's delivery log are kept; 0 is until there are too many of them.",
+)
 @command_options
 def set_tenant(
     context: Context,
@@ -109,6 +117,7 @@ def set_tenant(
     keep_statements: str | None,
     keep_originals_days: str | None,
     keep_accesses_days: str | None,
+    keep_deliveries_days: str | None,
 ) -> None:
     """
     Set limits of the tenant, in force within seconds and kept in the databases; see them with `attain tenant show`.
@@ -118,6 +127,7 @@ def set_tenant(
     given = {
         "requests_per_s": requests_per_s, "small_number": small_number, "statements_kept": keep_statements,
         "originals_kept_days": keep_originals_days, "accesses_kept_days": keep_accesses_days,
+        "deliveries_kept_days": keep_deliveries_days,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     if not given and time_zone is None:

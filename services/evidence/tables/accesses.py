@@ -2,8 +2,8 @@
 
 import asyncpg
 
-from shared.database import Connection, affected
-from shared.expiry import Days, older
+from shared.database import Connection
+from shared.expiry import Days, Gone, Kept, remove_older
 
 
 async def add(connection: Connection, tenant: str, person: str, act: str, target: str) -> None:
@@ -23,10 +23,10 @@ async def page(connection: Connection, tenant: str, after: int, limit: int) -> l
     )
 
 
-async def expire(connection: Connection, days: Days, rows: int) -> int:
+async def expire(connection: Connection, days: Days, rows: int) -> list[Gone]:
     """Delete entries that are too old, but for those that certify an erasure."""
-    chosen = older("access_log", "no", "at", "t.act <> 'erasure'")
-    return affected(await connection.execute(f"delete from access_log where no in ({chosen})", *days, rows))
+    kept = Kept("access_log", "no", "at", "t.act <> 'erasure'")
+    return await remove_older(connection, "delete from access_log", kept, days, rows)
 
 
 async def forget(connection: Connection, tenant: str, learner: str) -> None:

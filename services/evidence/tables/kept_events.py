@@ -5,8 +5,8 @@ from datetime import datetime
 from operator import itemgetter
 from typing import NamedTuple
 
-from shared.database import Connection, affected, columns
-from shared.expiry import Days, older
+from shared.database import Connection, columns
+from shared.expiry import Days, Gone, Kept, remove_older
 
 
 class Row(NamedTuple):
@@ -42,14 +42,10 @@ async def add(
     )
 
 
-async def expire(connection: Connection, days: Days, rows: int) -> int:
+async def expire(connection: Connection, days: Days, rows: int) -> list[Gone]:
     """Delete what is said in events that are too old; the ids stay taken."""
-    chosen = older("kept_event", "event_key", "received_at", "t.body is not null")
-    return affected(
-        await connection.execute(
-            f"update kept_event set body = null, people = '{{}}' where event_key in ({chosen})", *days, rows
-        )
-    )  # fmt: skip
+    kept = Kept("kept_event", "event_key", "received_at", "t.body is not null")
+    return await remove_older(connection, "update kept_event set body = null, people = '{}'", kept, days, rows)
 
 
 async def erase(connection: Connection, tenant: str, people: Sequence[tuple[str, str]]) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import asyncpg
 
 from services.evidence.domain.quarantine import Refusal
-from shared.database import Connection, affected, columns
-from shared.expiry import Days, older
+from shared.database import Connection, columns
+from shared.expiry import Days, Gone, Kept, remove_older
 
 _LISTED = (
     "quarantine_id, seq, status, source, item_id, reason, pointer, detail, awaits, way, attempts, received_at,"
@@ -113,10 +113,10 @@ async def flowing(connection: Connection, limit: int) -> list[asyncpg.Record]:
     )
 
 
-async def expire(connection: Connection, days: Days, rows: int) -> int:
+async def expire(connection: Connection, days: Days, rows: int) -> list[Gone]:
     """Delete quarantined pieces that are too old; parked ones wait on, whatever their age, for they are evidence."""
-    chosen = older("quarantine", "quarantine_id", "received_at", "t.status = 'quarantined'")
-    return affected(await connection.execute(f"delete from quarantine where quarantine_id in ({chosen})", *days, rows))
+    kept = Kept("quarantine", "quarantine_id", "received_at", "t.status = 'quarantined'")
+    return await remove_older(connection, "delete from quarantine", kept, days, rows)
 
 
 async def count_parked(connection: Connection, at_most: int) -> dict[str, int]:

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID
 
 from services.evidence.tables import people_schema
-from shared import clock, consumer, event_log, reconciliation, tenant_limits
+from shared import clock, consumer, event_log, expiry, reconciliation, tenant_limits
 from shared.row_security import keep_rows_apart
 
 metadata = sa.MetaData()
@@ -13,6 +13,7 @@ consumer.define_tables(metadata)
 reconciliation.define_tables(metadata)
 clock.define_tables(metadata)
 tenant_limits.define_tables(metadata)
+expiry.define_tables(metadata)
 people_schema.define_tables(metadata)
 
 _TEXT = sa.Text(collation="C")

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import asyncpg
 
-from shared.database import Connection, affected, columns, upsert_rows
-from shared.expiry import Days, older
+from shared.database import Connection, columns, upsert_rows
+from shared.expiry import Days, Gone, Kept, remove_older
 
 _TYPES = ("uuid", "text", "text", "bytea", "text", "timestamptz", "uuid", "text", "bytea")
 """Of the columns, as `Row` has them."""
@@ -73,15 +73,11 @@ async def outcomes(connection: Connection, tenant: str) -> dict[str, int]:
     return {row["outcome"]: row["n"] for row in rows}
 
 
-async def expire(connection: Connection, days: Days, rows: int) -> int:
+async def expire(connection: Connection, days: Days, rows: int) -> list[Gone]:
     """Delete what is said in statements that are too old; the ids stay taken."""
-    chosen = older("xapi_statement", "statement_key", "received_at", "t.body is not null")
-    return affected(
-        await connection.execute(
-            "update xapi_statement set body = null, learner_source_id = null"
-            f" where statement_key in ({chosen})", *days, rows
-        )
-    )  # fmt: skip
+    kept = Kept("xapi_statement", "statement_key", "received_at", "t.body is not null")
+    change = "update xapi_statement set body = null, learner_source_id = null"
+    return await remove_older(connection, change, kept, days, rows)
 
 
 async def erase(connection: Connection, tenant: str, people: Sequence[tuple[str, str]]) -> None:

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from shared import clock, consumer, event_log, reconciliation, tenant_limits
+from shared import clock, consumer, event_log, expiry, reconciliation, tenant_limits
 from shared.row_security import keep_rows_apart
 
 metadata = sa.MetaData()
@@ -11,6 +11,7 @@ consumer.define_tables(metadata)
 reconciliation.define_tables(metadata)
 clock.define_tables(metadata)
 tenant_limits.define_tables(metadata)
+expiry.define_tables(metadata)
 _text = sa.Text(collation="C")
 mastery = sa.Table(
     "mastery",

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from services.progression.domain.subscribing import Subscription
 from shared.database import Connection, affected, columns
+from shared.expiry import Days, Gone, Kept, remove_older
 
 
 class Held(NamedTuple):
@@ -210,6 +211,12 @@ async def log_attempt(connection: Connection, id: str, attempt: Attempt, rows_ma
             " where webhook = $1 order by no desc offset $2 limit 1)",
             id, rows_max,
         )  # fmt: skip
+
+
+async def expire_deliveries(connection: Connection, days: Days, rows: int) -> list[Gone]:
+    """Delete lines of the delivery log that are too old."""
+    of_tenants = "(select d.no, d.at, w.tenant from webhook_delivery d join webhook w on w.id = d.webhook)"
+    return await remove_older(connection, "delete from webhook_delivery", Kept(of_tenants, "no", "at"), days, rows)
 
 
 async def deliveries(connection: Connection, id: str, before: int | None, limit: int) -> list[Any]:

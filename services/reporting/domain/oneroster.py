@@ -43,7 +43,7 @@ def line_item(state: State) -> dict[str, Any]:
 
 
 def result(state: State, student: str, base: str) -> dict[str, Any]:
-    """Return the result of a state; `student` is the receiver's own id, `base` the URL that references begin with."""
+    """Return the result of a state; `student` is the receiver's own id, `base` what references begin with."""
     objective = {"learningObjectiveId": state.identifier or state.competency, "textScore": state.status}
     return {
         "sourcedId": stable_id(state.learner, state.competency),

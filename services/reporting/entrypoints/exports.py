@@ -31,10 +31,14 @@ async def oneroster(
     request: Request, caller: Waited, exports: Exports, source: Annotated[str, Query(min_length=1, max_length=512)],
     after: After = "", limit: Rows = 1000, format: Format = "json",
 ) -> Response:  # fmt: skip
-    """Every state as a OneRoster 1.2 result, by the ids that `source` has of its learners; whom it does not know is left out."""
+    """
+    Every state as a OneRoster 1.2 result, by the ids that `source` has of its learners; whom it does not know is left out.
+
+    References begin with the address at which others reach this service, and are relative where the setting public_url has none.
+    """
     page = await exports.results(caller, source, after, limit)
     settings: Settings = request.app.state.settings
-    base = f"{(settings.public_url or settings.reporting_url).rstrip('/')}/v1/exports/oneroster"
+    base = f"{settings.public_url}/v1/exports/oneroster"
     results = [result(state, student, base) for state in page.states for student in page.students[state.learner]]
     if format == "csv":
         answered = csv_answer("results", (CSV_COLUMNS, (csv_row(one) for one in results)))

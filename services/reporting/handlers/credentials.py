@@ -93,7 +93,7 @@ class CredentialReader:
 
         Raises:
             NotFound, Forbidden: of the learner.
-            Refused: nothing is achieved yet, or nobody signs here.
+            Refused: nothing is achieved yet, nobody signs here, or no address is known at which others find what is revoked.
             Unavailable: too many wait for a signature.
         """
         tenant = caller.tenant
@@ -104,6 +104,7 @@ class CredentialReader:
             targets = {row["id"]: Target(*row[1:]) for row in await tables.framework_items(view, tenant, scopes)}
             keys = await asyncio.to_thread(keys_of, self._settings.credential_keys, tenant)
             signer = self._signers(tenant, keys, await _school(view, tenant))[0]
+        self._public_url()
         if not found:
             raise Refused("nothing has been shown, credited or signed off yet that a record could tell")
         id = record_id(learner, found)
@@ -211,8 +212,15 @@ class CredentialReader:
         return f"{self._settings.credential_did}:{tenant}"
 
     def _list_url(self, tenant: str, issuer: str, number: int) -> str:
-        base = self._settings.public_url or self._settings.reporting_url
-        return f"{base.rstrip('/')}/v1/credentials/status/{tenant}/{_short(issuer)}/{number}"
+        return f"{self._public_url()}/v1/credentials/status/{tenant}/{_short(issuer)}/{number}"
+
+    def _public_url(self) -> str:
+        """Return the address that others reach; the one that the services call each other by says nothing to a verifier."""
+        if not self._settings.public_url:
+            raise Refused(
+                "records are not signed here: the setting public_url does not say where others find what is revoked"
+            )
+        return self._settings.public_url
 
 
 async def _achieved(view: Snapshot, tenant: str, learner: str, framework: str | None) -> list[Achieved]:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from services.reporting.tables.reads import Rows, Snapshot
-from shared.database import Connection, affected
-from shared.expiry import Days, older
+from shared.database import Connection
+from shared.expiry import Days, Gone, Kept, remove_older
 
 _NOW = (
     "{0}.active and ({0}.starts is null or {0}.starts <= current_date::text)"
@@ -160,10 +160,9 @@ async def note_access(
     )
 
 
-async def expire_accesses(connection: Connection, days: Days, rows: int) -> int:
+async def expire_accesses(connection: Connection, days: Days, rows: int) -> list[Gone]:
     """Delete what is too old of who looked at what."""
-    chosen = older("access_log", "id", "at", "true")
-    return affected(await connection.execute(f"delete from access_log where id in ({chosen})", *days, rows))
+    return await remove_older(connection, "delete from access_log", Kept("access_log", "id", "at"), days, rows)
 
 
 async def accesses(connection: Connection, tenant: str, learner: str | None, before: int, limit: int) -> Rows:

@@ -5,7 +5,7 @@ from sqlalchemy.dialects.postgresql import BYTEA
 
 from services.reporting.tables import kept
 from services.reporting.tables.read_models import FIRST_VERSION, define_models
-from shared import tenant_limits
+from shared import expiry, tenant_limits
 from shared.consumer import define_tables
 
 metadata = sa.MetaData()
@@ -13,6 +13,7 @@ _TEXT = sa.Text(collation="C")
 
 define_tables(metadata)
 tenant_limits.define_tables(metadata)
+expiry.define_tables(metadata)
 define_models(metadata, FIRST_VERSION)
 kept.define_tables(metadata)
 sa.Table(

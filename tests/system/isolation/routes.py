@@ -34,6 +34,7 @@ _WEBHOOK = {"name": "taken", "url": "http://127.0.0.1:9/", "purpose": "reading o
 
 EVIDENCE: dict[str, Case] = {
     "GET /v1/limits": NONE,
+    "GET /v1/expiries": NONE,
     "PUT /v1/limits": ({"requests_per_s": 1}, ""),
     "POST /v1/evidence": (_PIECE, ""),
     "GET /v1/evidence/{evidence_id}": NONE,
@@ -93,6 +94,7 @@ EVIDENCE: dict[str, Case] = {
 }  # fmt: skip
 PROGRESSION: dict[str, Case] = {
     "GET /v1/limits": NONE,
+    "GET /v1/expiries": NONE,
     "PUT /v1/limits": ({"requests_per_s": 1}, ""),
     "GET /v1/learners/{learner}/mastery": NONE,
     "GET /v1/learners/{learner}/frontier": NONE,
@@ -155,6 +157,7 @@ PROGRESSION: dict[str, Case] = {
 }
 REPORTING: dict[str, Case] = {
     "GET /v1/limits": NONE,
+    "GET /v1/expiries": NONE,
     "PUT /v1/limits": ({"requests_per_s": 1}, ""),
     "GET /v1/learners/{learner}/record": NONE,
     "GET /v1/learners/{learner}/timeline": NONE,

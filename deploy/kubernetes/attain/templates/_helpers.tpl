@@ -106,6 +106,9 @@ ATTAIN_PAGE_KEY_FILE: /run/attain/page_key
 {{- else }}
 ATTAIN_TOKEN_KEY_FILE: /run/attain/token_key
 {{- end }}
+{{- if and .Values.ingress.enabled (not (hasKey .Values.settings "public_url")) }}
+ATTAIN_PUBLIC_URL: {{ printf "https://%s" .Values.ingress.host | quote }}
+{{- end }}
 {{- range $name, $value := .Values.settings }}
 ATTAIN_{{ upper $name }}: {{ $value | quote }}
 {{- end }}
