@@ -41,6 +41,7 @@ from services.reporting.domain.needs import Waits, class_needs
 from services.reporting.domain.own_growth import DistrictGrowth, LearnerGrowth, OwnSchoolGrowth, SchoolGrowth
 from services.reporting.domain.plain import for_families
 from services.reporting.domain.record import learner_record
+from services.reporting.domain.review_requests import ReviewRequest
 from services.reporting.domain.shares import Share, share
 from services.reporting.domain.timeline import Happened
 from services.reporting.domain.waiting import QUEUES
@@ -108,13 +109,18 @@ def context(template: str) -> dict[str, Any]:
         "ada", "support", "m:b", EVIL, SHOWN_AT, 3, "2026-03-11", True, "school_office", (EVIL,), "school", "ungraded",
         SHOWN_AT, "m:a", EVIL, "teacher",
     )  # fmt: skip
+    by_family = Waits("ada", "asked", "m:b", EVIL, SHOWN_AT, 3, None, False, "teacher", (EVIL,), asked_as="guardian")
+    requests = [
+        ReviewRequest("r1", "m:b", EVIL, SHOWN_AT, "guardian", EVIL, None, None, None),
+        ReviewRequest("r2", "m:c", EVIL, SHOWN_AT, "learner", None, SHOWN_AT, "teacher", EVIL),
+    ]
     response = {"in_days": 90, "answered": 2, "median_school_days": 2.5}
     queues: list[dict[str, Any]] = [
         {"queue": queue, "waiting": n, "overdue": n % 2, "oldest_days": n, "owners": {}, "response": response}
         for n, queue in enumerate(QUEUES)
     ]
     found = record()
-    learner = {"record": found, "grown": growth(SHOWN_DAYS, 5), "name": EVIL, "live": "/live?learner=ada",
+    learner = {"record": found, "grown": growth(SHOWN_DAYS, 5), "name": EVIL, "live": "/live?learner=ada", "requests": requests,
                "terms": [{"term": EVIL, "closed_at": SHOWN_AT}]}  # fmt: skip
     event = Happened("e", "ada", "level.advanced", "m#Maths/1", EVIL, SHOWN_AT, SHOWN_AT, EVIL, 1)
     more: dict[str, dict[str, Any]] = {
@@ -129,7 +135,7 @@ def context(template: str) -> dict[str, Any]:
         "learner.html": learner | {"happened": [event], "support": [asked], "may_answer": True},
         "family.html": learner | {
             "missing": {item.competency: for_families(item.missing) for item in found.items},
-            "looks": [{"at": SHOWN_AT, "role": "teacher", "person": EVIL}],
+            "may_ask": True, "looks": [{"at": SHOWN_AT, "role": "teacher", "person": EVIL}],
             "ask": [Contact(EVIL, "teacher", (EVIL,)), Contact(EVIL, "case_manager", ())],
         },
         "why.html": {
@@ -145,7 +151,7 @@ def context(template: str) -> dict[str, Any]:
         "class.html": {
             "grid": class_mastery("c", EVIL, {"ada": {"m:a": "mastered"}}, order=["m:a"], titles={"m:a": EVIL}),
             "needs": class_needs("c", EVIL, {"ada": {}}, [Standard("m", "a", EVIL, 1, "1", "M")], {}, [waiting, asked]),
-            "attention": [[waiting], [asked] * 4],
+            "attention": [[waiting], [by_family], [asked] * 4],
             "shown": {"m:a": 1}, "names": {"ada": EVIL}, "live": "/live?class_id=c",
             "writes": {"capture", "sign_off", "correct"}, "terms": [{"term": EVIL, "closed_at": SHOWN_AT}],
         },
