@@ -26,6 +26,7 @@ from services.reporting.domain.completeness import DistrictCompleteness, SchoolC
 from services.reporting.domain.continuum import Standard
 from services.reporting.domain.counting import class_mastery
 from services.reporting.domain.district import (
+    DepthShown,
     DistrictEquity,
     DistrictLevels,
     DistrictTesting,
@@ -211,7 +212,11 @@ def context(template: str) -> dict[str, Any]:
             "levels": DistrictLevels("d", SHOWN_AT, 10, []),
             "testing": DistrictTesting("d", SHOWN_AT, 10, 100, 20, 0.2, 3.0, 30),
             "watch": DistrictWatch(
-                "d", SHOWN_AT, 10, [SchoolWatch("s", EVIL, 20, Share(0.5, 0.4, 0.6), None, None, None)]
+                "d", SHOWN_AT, 10, [
+                    SchoolWatch("s", EVIL, 20, Share(0.5, 0.4, 0.6), None, None, None, DepthShown(0.25, 0.2, 0.3, 5, 20, 7)),
+                    SchoolWatch("t", EVIL, 20, None, None, None, None, DepthShown(None, None, None, 0, 0, None)),
+                    SchoolWatch("u", EVIL, None, None, None, None, None, None),
+                ]
             ),
             "completeness": DistrictCompleteness("d", SHOWN_AT, 10, 20, "", None, "2026-02-05", [
                 SchoolCompleteness("s", EVIL, 100, 88, 12), SchoolCompleteness("t", EVIL, None, None, None),

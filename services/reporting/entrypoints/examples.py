@@ -145,6 +145,7 @@ WATCH: dict[str, Any] = {
         {
             "school": "brookside", "title": "Brookside School", "learners": 100, "with_evidence": _SHARE,
             "with_evidence_lately": None, "set_by_hand": _SHARE, "due_for_re_check": _SHARE,
+            "below_depth": {"share": 0.25, "low": 0.21, "high": 0.3, "below": 100, "tagged": 400, "untagged": 62},
         }
     ],
 }  # fmt: skip
