@@ -27,6 +27,7 @@ from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.reading import Reader
 from services.reporting.handlers.rebuilding import Rebuilder
 from services.reporting.handlers.reconciling import ShownCheck
+from services.reporting.handlers.review_requests import ReviewRequests
 from services.reporting.handlers.sessions import Sessions
 from services.reporting.handlers.signing_off import SigningOff
 from services.reporting.handlers.terms import TermReader
@@ -112,6 +113,7 @@ def _lend(
     state.classes = ClassReader(database, at_once, curricula, looks)
     state.terms = TermReader(database, config, curricula, looks)
     state.queues = QueueReader(database, config, looks)
+    state.review_requests = ReviewRequests(database, config, looks)
     state.districts = DistrictReader(database, Groups(evidence, config), calendars, limits, config, looks)
     state.credentials = CredentialReader(database, config, people, looks)
     state.exporter = Exporter(database, config, evidence, looks)
@@ -119,8 +121,8 @@ def _lend(
     state.in_evidence = in_evidence
     state.pages = Pages(
         database, records=state.reader, classes=state.classes, queues=state.queues, districts=state.districts,
-        terms=state.terms, people=people, evidence=evidence, progression=progression, in_evidence=in_evidence,
-        limits=limits, log=looks,
+        terms=state.terms, requests=state.review_requests, people=people, evidence=evidence, progression=progression,
+        in_evidence=in_evidence, limits=limits, log=looks,
     )  # fmt: skip
     state.capturing = Capturing(
         database, evidence=evidence, progression=progression, in_evidence=in_evidence, people=people, log=looks

@@ -33,17 +33,17 @@ auditor          no       no     no      no     no
 integration      no       no     no      no     no
 """
 TAKEN = """
-            credential export support
-learner            yes     no      no
-guardian           yes     no      no
-teacher             no     no     yes
-substitute          no     no      no
-case_manager        no     no     yes
-counsellor         yes     no     yes
-registrar          yes    yes      no
-leader             yes     no     yes
-auditor             no     no      no
-integration         no    yes      no
+            credential export support ask asked
+learner            yes     no      no yes   yes
+guardian           yes     no      no yes   yes
+teacher             no     no     yes  no   yes
+substitute          no     no      no  no    no
+case_manager        no     no     yes  no   yes
+counsellor         yes     no     yes  no   yes
+registrar          yes    yes      no  no    no
+leader             yes     no     yes  no   yes
+auditor             no     no      no  no    no
+integration         no    yes      no  no    no
 """
 
 

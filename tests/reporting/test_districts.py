@@ -34,7 +34,7 @@ FIRST = "2026-03-01T10:00:00.000000Z"
 @pytest.fixture(scope="module", autouse=True)
 async def told(reporting: Running) -> None:
     """Tell of two schools: all of one have shown both competencies of level 1, half of the other the first."""
-    codes = [competency("a", 1, "1"), competency("b", 2, "1"), competency("c", 3, "2")]
+    codes = [msgspec.structs.replace(competency("a", 1, "1"), dok=3), competency("b", 2, "1"), competency("c", 3, "2")]
     await reporting.told("curriculum", *framework("m", codes, []))
     await reporting.told(
         "roster", school("north", "d"), school("south", "d"), class_("c1", "north"), class_("c2", "south"),
@@ -50,7 +50,11 @@ async def told(reporting: Running) -> None:
     )
     await reporting.told(
         "advancement",
-        *(happened(x, "competency.mastered", "m:a", basis={"pieces": 4}) for x in (*NORTH, *SOUTH[:10])),
+        *(
+            happened(x, "competency.mastered", "m:a", basis={"pieces": 4}, dok_shown=2 + (n >= 12))
+            for n, x in enumerate(NORTH)
+        ),
+        *(happened(x, "competency.mastered", "m:a", basis={"pieces": 4}) for x in SOUTH[:10]),
         *(happened(x, "level.sign_off_requested", "m#Mathematics/1") for x in SOUTH),
     )
     reporting.producer.groups += sorted(
@@ -158,6 +162,30 @@ async def test_watch_tells_shares_of_schools_and_leaves_out_the_few(reporting: R
     assert schools["north"]["with_evidence"]["share"] == 1
     assert schools["south"]["due_for_re_check"]["share"] == 0
     assert schools["north"]["learners"] == 30
+
+
+async def test_watch_tells_how_much_was_mastered_by_evidence_less_deep_than_is_asked_for(reporting: Running) -> None:
+    schools = {row["school"]: row["below_depth"] for row in (await district(reporting, "watch"))["schools"]}
+    table = await reporting.get("/v1/districts/d/watch", parameters={"format": "csv"})
+    rows = {row["school"]: row for row in csv.DictReader(io.StringIO(table.text))}
+    # One shows it once more, deeper; then two of the eleven others are not there any more, and nine are few.
+    deeper = happened(NORTH[0], "competency.mastered", "m:a", basis={"pieces": 4}, dok_shown=4)
+    await reporting.told("advancement", deeper)
+    after = {row["school"]: row["below_depth"] for row in (await district(reporting, "watch"))["schools"]}
+    await reporting.told("progression", *(mastery(x, "m:a", "not_yet", seq=2) for x in NORTH[:3]))
+    few = {row["school"]: row["below_depth"] for row in (await district(reporting, "watch"))["schools"]}
+    await reporting.told(
+        "progression", *(mastery(x, "m:a", counted=6, first_evidence_at=FIRST, seq=3) for x in NORTH[:3])
+    )
+
+    assert schools["north"] == {
+        "share": 0.4, "low": pytest.approx(0.246, abs=1e-3), "high": pytest.approx(0.577, abs=1e-3), "below": 12,
+        "tagged": 30, "untagged": 0,
+    }  # fmt: skip
+    assert schools["south"] == {"share": None, "low": None, "high": None, "below": 0, "tagged": 0, "untagged": 10}
+    assert [rows["north"][f"below_depth_{name}"] for name in ("share", "below", "tagged")] == ["0.4", "12", "30"]
+    assert after["north"]["below"] == 11
+    assert few["north"] is None
 
 
 async def test_groups_come_as_a_table_with_a_column_for_each_figure(reporting: Running) -> None:

@@ -183,6 +183,42 @@ async def test_support_is_shown_to_the_teacher_and_to_no_family(reporting: Runni
                     if word in answer.text.lower()]  # fmt: skip
 
 
+def form_of(page: str, action: str) -> dict[str, str]:
+    """Return the hidden fields of the form with an action that begins so, and the action itself."""
+    found = re.search(rf'<form method="post" action="({action}[^"]*)">(.*?)</form>', page, re.DOTALL)
+    assert found is not None, action
+    return {"action": found[1]} | dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', found[2]))
+
+
+async def test_a_family_asks_for_a_review_and_reads_what_was_done_without_scripts(reporting: Running) -> None:
+    own, forms = f"/learners/{ADA}", f"/learners/{ADA}/review-requests"
+    async with (
+        browser(reporting, "records:read:self", subject="mum") as mum,
+        browser(reporting, "records:read:classes decisions:write", subject="tea") as teacher,
+    ):
+        asked = form_of((await mum.get(own)).text, forms)
+        forged = await mum.post(asked["action"], data=asked | {"form": "another"})
+        done = await mum.post(asked["action"], data=asked | {"text": "She can <b>do</b> this."})
+        waits = (await mum.get(own)).text
+        of_class, page_ = (await teacher.get("/classes/k")).text, (await teacher.get(own)).text
+        answer = form_of(page_, forms)
+        as_family = (await teacher.get(f"{own}?as=family")).text
+        told = await teacher.post(answer["action"], data=answer | {"done": "We looked at it together."})
+        after, quiet = (await mum.get(f"{own}?lang=es")).text, (await teacher.get(own)).text
+
+    assert (forged.status_code, done.status_code, done.headers["location"]) == (403, 303, f"{own}#asked")
+    assert asked["competency"] in ("m:a", "m:b")
+    assert "A review is asked for" in waits
+    for shown in (of_class, page_):
+        assert "by the guardian" in shown
+        assert "She can &lt;b&gt;do&lt;/b&gt; this." in shown
+    assert f'action="{forms}' not in as_family
+    assert (told.status_code, told.headers["location"]) == (303, own)
+    assert "We looked at it together." in after
+    assert "Lo que se pidió" in after
+    assert "Reviews that are asked for" not in quiet
+
+
 @pytest.mark.parametrize(
     ("path", "scope", "subject", "status"),
     [

@@ -26,6 +26,7 @@ from services.reporting.domain.completeness import DistrictCompleteness, SchoolC
 from services.reporting.domain.continuum import Standard
 from services.reporting.domain.counting import class_mastery
 from services.reporting.domain.district import (
+    DepthShown,
     DistrictEquity,
     DistrictLevels,
     DistrictTesting,
@@ -41,6 +42,7 @@ from services.reporting.domain.needs import Waits, class_needs
 from services.reporting.domain.own_growth import DistrictGrowth, LearnerGrowth, OwnSchoolGrowth, SchoolGrowth
 from services.reporting.domain.plain import for_families
 from services.reporting.domain.record import learner_record
+from services.reporting.domain.review_requests import ReviewRequest
 from services.reporting.domain.shares import Share, share
 from services.reporting.domain.timeline import Happened
 from services.reporting.domain.waiting import QUEUES
@@ -108,13 +110,18 @@ def context(template: str) -> dict[str, Any]:
         "ada", "support", "m:b", EVIL, SHOWN_AT, 3, "2026-03-11", True, "school_office", (EVIL,), "school", "ungraded",
         SHOWN_AT, "m:a", EVIL, "teacher",
     )  # fmt: skip
+    by_family = Waits("ada", "asked", "m:b", EVIL, SHOWN_AT, 3, None, False, "teacher", (EVIL,), asked_as="guardian")
+    requests = [
+        ReviewRequest("r1", "m:b", EVIL, SHOWN_AT, "guardian", EVIL, None, None, None),
+        ReviewRequest("r2", "m:c", EVIL, SHOWN_AT, "learner", None, SHOWN_AT, "teacher", EVIL),
+    ]
     response = {"in_days": 90, "answered": 2, "median_school_days": 2.5}
     queues: list[dict[str, Any]] = [
         {"queue": queue, "waiting": n, "overdue": n % 2, "oldest_days": n, "owners": {}, "response": response}
         for n, queue in enumerate(QUEUES)
     ]
     found = record()
-    learner = {"record": found, "grown": growth(SHOWN_DAYS, 5), "name": EVIL, "live": "/live?learner=ada",
+    learner = {"record": found, "grown": growth(SHOWN_DAYS, 5), "name": EVIL, "live": "/live?learner=ada", "requests": requests,
                "terms": [{"term": EVIL, "closed_at": SHOWN_AT}]}  # fmt: skip
     event = Happened("e", "ada", "level.advanced", "m#Maths/1", EVIL, SHOWN_AT, SHOWN_AT, EVIL, 1)
     more: dict[str, dict[str, Any]] = {
@@ -129,7 +136,7 @@ def context(template: str) -> dict[str, Any]:
         "learner.html": learner | {"happened": [event], "support": [asked], "may_answer": True},
         "family.html": learner | {
             "missing": {item.competency: for_families(item.missing) for item in found.items},
-            "looks": [{"at": SHOWN_AT, "role": "teacher", "person": EVIL}],
+            "may_ask": True, "looks": [{"at": SHOWN_AT, "role": "teacher", "person": EVIL}],
             "ask": [Contact(EVIL, "teacher", (EVIL,)), Contact(EVIL, "case_manager", ())],
         },
         "why.html": {
@@ -145,7 +152,7 @@ def context(template: str) -> dict[str, Any]:
         "class.html": {
             "grid": class_mastery("c", EVIL, {"ada": {"m:a": "mastered"}}, order=["m:a"], titles={"m:a": EVIL}),
             "needs": class_needs("c", EVIL, {"ada": {}}, [Standard("m", "a", EVIL, 1, "1", "M")], {}, [waiting, asked]),
-            "attention": [[waiting], [asked] * 4],
+            "attention": [[waiting], [by_family], [asked] * 4],
             "shown": {"m:a": 1}, "names": {"ada": EVIL}, "live": "/live?class_id=c",
             "writes": {"capture", "sign_off", "correct"}, "terms": [{"term": EVIL, "closed_at": SHOWN_AT}],
         },
@@ -205,7 +212,11 @@ def context(template: str) -> dict[str, Any]:
             "levels": DistrictLevels("d", SHOWN_AT, 10, []),
             "testing": DistrictTesting("d", SHOWN_AT, 10, 100, 20, 0.2, 3.0, 30),
             "watch": DistrictWatch(
-                "d", SHOWN_AT, 10, [SchoolWatch("s", EVIL, 20, Share(0.5, 0.4, 0.6), None, None, None)]
+                "d", SHOWN_AT, 10, [
+                    SchoolWatch("s", EVIL, 20, Share(0.5, 0.4, 0.6), None, None, None, DepthShown(0.25, 0.2, 0.3, 5, 20, 7)),
+                    SchoolWatch("t", EVIL, 20, None, None, None, None, DepthShown(None, None, None, 0, 0, None)),
+                    SchoolWatch("u", EVIL, None, None, None, None, None, None),
+                ]
             ),
             "completeness": DistrictCompleteness("d", SHOWN_AT, 10, 20, "", None, "2026-02-05", [
                 SchoolCompleteness("s", EVIL, 100, 88, 12), SchoolCompleteness("t", EVIL, None, None, None),

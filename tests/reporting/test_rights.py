@@ -1,10 +1,13 @@
-"""Rights: the rows that the roster gives to each role, and the log of who looked."""
+"""Rights: the rows that the roster gives to each role, what families ask of whom, and the log of who looked."""
 
+import asyncio
 import datetime
 import json
+from typing import Any
 
 import pytest
 
+from shared.contracts import IDENTITY_ERASED
 from shared.events import utc
 from tests.reporting.builders import (
     assignment,
@@ -33,9 +36,20 @@ async def roster(reporting: Running) -> None:
         assignment("case", "case_manager", "learner", "ada"), assignment("head", "leader", "school", "north"),
         assignment("couns", "counsellor", "school", "north"), assignment("reg", "registrar", "district", "d1"),
         assignment("boss", "leader", "district", "d1"), assignment("odd", "gardener", "school", "north"),
+        class_("c4", "east"), *(enrolment("c4", learner) for learner in ("fay", "gil")), staff("c4", "tea4"),
+        staff("c4", "sub4", "substitute"), assignment("dad", "guardian", "learner", "fay"),
+        assignment("reg4", "registrar", "school", "east"), assignment("head4", "leader", "school", "east"), school("east"),
         school("lone"), class_("c3", "lone"), enrolment("c3", "eve"), staff("c3", "sub", "substitute"),
     )  # fmt: skip
-    await reporting.told("progression", mastery("ada", "m:a"), mastery("bo", "m:a"), mastery("eve", "m:a"))
+    await reporting.told(
+        "progression",
+        mastery("ada", "m:a"),
+        mastery("bo", "m:a"),
+        mastery("eve", "m:a"),
+        mastery("fay", "m:a", "not_yet"),
+        mastery("gil", "m:a"),
+        mastery("gil", "m:b"),
+    )
     await reporting.told(
         "support", suggested("ada", "m:a", "work_below_the_cut", side="learning", owner="counsellor",
                              weakest_prerequisite="m:b", waiting_since=None),
@@ -202,3 +216,121 @@ async def test_the_log_of_looks_is_paged(reporting: Running) -> None:
 
     assert seen == sorted(set(seen), reverse=True)
     assert len(seen) > 2
+
+
+ASKS = "/v1/learners/fay/review-requests"
+WRITES = "records:read:classes decisions:write"
+
+
+async def ask(reporting: Running, subject: str, text: str, competency: str = "m:a", **claims: Any) -> Any:
+    body = {"competency": competency, "text": text}
+    return await reporting.send(ASKS, body, "records:read:self", subject=subject, **claims)
+
+
+async def queue(reporting: Running, person: str, path: str = "/v1/queues/asked?class_id=c4", scope: str = ROWS) -> Any:
+    return (await reporting.get(path, scope, subject=person)).json()["items"]
+
+
+async def test_what_a_guardian_asks_is_answered_by_whom_it_waits_for_and_told_back(reporting: Running) -> None:
+    made = await ask(reporting, "dad", "She did this\r\nat home. ")
+    again = await asyncio.gather(*(ask(reporting, "fay", "Me too.", learner="fay") for _ in range(3)))
+    [waits] = await queue(reporting, "tea4")
+    attention = (await reporting.get("/v1/classes/c4/needs", ROWS, subject="tea4")).json()["attention"]
+    table = await reporting.get("/v1/queues/asked?class_id=c4&format=csv", ROWS, subject="tea4")
+    told = [(await reporting.get(ASKS, scope, subject=who, learner=learner)).json()["items"][0]["text"]
+            for who, scope, learner in (("tea4", ROWS, None), ("dad", "records:read:self", None),
+                                        ("fay", "records:read:self", "fay"))]  # fmt: skip
+    of_class = (await reporting.get("/v1/queues?class_id=c4", ROWS, subject="tea4")).json()["items"]
+    done = f"{ASKS}/{made.json()['id']}/done"
+    answers = [await reporting.send(done, {"done": text}, WRITES, subject="tea4") for text in ("I looked.", "Or not.")]
+    left = await queue(reporting, "tea4")
+    family = (await reporting.get(ASKS, "records:read:self", learner="fay")).json()["items"]
+    anew = await ask(reporting, "dad", "")
+    looks = (await reporting.get("/v1/learners/fay/accesses", "records:read:self", learner="fay")).json()["items"]
+
+    assert (made.status_code, made.json()["text"], made.json()["asked_as"]) == (
+        201,
+        "She did this\nat home.",
+        "guardian",
+    )
+    assert {(answer.status_code, answer.json()["id"], answer.json()["text"]) for answer in again} == {
+        (200, made.json()["id"], None)
+    }
+    assert (waits["learner"], waits["scope"], waits["asked_as"], waits["age_days"]) == ("fay", "m:a", "guardian", 0)
+    assert waits["detail"] == ["She did this\nat home."]
+    assert attention == [waits]
+    assert table.text.splitlines()[1].startswith("fay,asked,m:a,")
+    assert told == ["She did this\nat home.", "She did this\nat home.", None]
+    assert [(row["waiting"], row["owners"]) for row in of_class if row["queue"] == "asked"] == [(1, {"teacher": 1})]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert left == []
+    assert [(each["done"], each["done_as"]) for each in family] == [("I looked.", "teacher")]
+    assert (anew.status_code, anew.json()["id"] == made.json()["id"]) == (201, False)
+    assert {("dad", "guardian", "ask"), ("fay", "learner", "ask"), ("tea4", "teacher", "answer")} <= {
+        (look["person"], look["role"], look["view"]) for look in looks
+    }
+
+
+@pytest.mark.parametrize(
+    ("caller", "status"),
+    [
+        ({"scope": "records:read:self", "subject": "mum"}, 404),
+        ({"scope": "records:read:self", "learner": "gil"}, 404),
+        ({"scope": WRITES, "subject": "tea4"}, 403),
+        ({"scope": "records:read decisions:write", "subject": "sis"}, 403),
+        ({"scope": "records:read", "subject": "sis", "roles": ["guardian"]}, 403),
+        ({"scope": "records:read:self", "learner": "fay", "tenant": "other"}, 404),
+    ],
+)
+async def test_nobody_else_asks_for_a_learner(reporting: Running, caller: dict[str, Any], status: int) -> None:
+    answer = await reporting.send(ASKS, {"competency": "m:none"}, **caller)
+
+    assert answer.status_code == status
+
+
+async def test_what_is_asked_is_bounded_and_of_what_there_is(reporting: Running) -> None:
+    long, unknown = await ask(reporting, "dad", "x" * 501), await ask(reporting, "dad", "", "m:none")
+    nul = await ask(reporting, "dad", "\0")
+    more = await reporting.send(ASKS, {"competency": "m:a", "as": "leader"}, "records:read:self", subject="dad")
+
+    assert [answer.status_code for answer in (long, unknown, nul, more)] == [422, 404, 422, 422]
+
+
+async def test_the_words_of_a_family_are_for_those_who_answer(reporting: Running) -> None:
+    asked = (await ask(reporting, "dad", "Only for you.")).json()
+    await reporting.send(f"{ASKS}/{asked['id']}/done", {"done": "So."}, WRITES, subject="head4")
+    asked = (await ask(reporting, "dad", "Only for you.")).json()
+    done, body = f"{ASKS}/{asked['id']}/done", {"done": "So."}
+    refused = [await reporting.send(done, body, WRITES, subject=who) for who in ("sub4", "reg4", "dad", "tea")]
+    without = [
+        await reporting.send(done, body, ROWS, subject="tea4"),
+        await reporting.send(done, body, "records:read decisions:write", subject="sis", roles=["leader"]),
+        await reporting.send(f"{ASKS}/none/done", body, WRITES, subject="tea4"),
+        await reporting.send(done, {"done": " "}, WRITES, subject="tea4"),
+    ]
+    lists = {
+        who: (await reporting.get(ASKS, ROWS, subject=who)).status_code for who in ("sub4", "reg4", "tea", "head4")
+    }
+    east = "/v1/queues/asked?school=east"
+    shown = {who: (await queue(reporting, who, path))[0]["detail"]
+             for who, path in (("head4", east), ("reg4", east), ("sub4", "/v1/queues/asked?class_id=c4"))}  # fmt: skip
+    whole = await queue(reporting, "sis", "/v1/queues/asked?limit=1", "records:read")
+
+    assert [answer.status_code for answer in refused] == [403, 403, 403, 404]
+    assert [answer.status_code for answer in without] == [403, 403, 404, 422]
+    assert lists == {"sub4": 403, "reg4": 403, "tea": 404, "head4": 200}
+    assert shown == {"head4": ["Only for you."], "reg4": [], "sub4": []}
+    assert [item["learner"] for item in whole] == ["fay"]
+
+
+async def test_what_an_erased_learner_asked_is_forgotten(reporting: Running) -> None:
+    for competency in ("m:a", "m:b"):
+        made = await reporting.send(
+            "/v1/learners/gil/review-requests", {"competency": competency}, "records:read:self", learner="gil"
+        )
+        assert made.status_code == 201
+    await reporting.told("roster", (IDENTITY_ERASED, "gil", {"learner": "gil", "certificate": "c"}))
+    async with reporting.database.connection() as connection:
+        left = await connection.fetch("select distinct learner from review_request where tenant = 'demo'")
+
+    assert [row["learner"] for row in left] == ["fay"]

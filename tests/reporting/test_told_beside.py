@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.reporting.domain.district import PieceCount, SchoolCount, school_watch, told_testing
+from services.reporting.domain.district import DepthShown, PieceCount, SchoolCount, school_watch, told_testing
 from services.reporting.domain.equity import Burden, Counts, Pairs, Times, by_group, reference
 from services.reporting.domain.shares import share
 from services.reporting.domain.small_numbers import told_beside
@@ -33,7 +33,7 @@ def test_what_is_told_beside(counts: tuple[int, ...], told: list[int | None]) ->
 
 
 def _school(**changed: Any) -> SchoolCount:
-    count = SchoolCount("s", 100, 80, 60, 200, 50, 40, 30, 70, 25, 80)
+    count = SchoolCount("s", 100, 80, 60, 200, 50, 40, 30, 70, 25, 80, 30, 90, 20, 15, 60, 12)
     return count._replace(**changed)
 
 
@@ -42,19 +42,32 @@ def test_a_school_is_told_whole_where_nothing_is_of_few() -> None:
 
     assert (told.with_evidence, told.with_evidence_lately) == (share(80, 100), share(60, 100))
     assert (told.set_by_hand, told.due_for_re_check) == (share(50, 200), share(40, 200))
+    found = share(30, 120)
+    assert found is not None
+    assert told.below_depth == DepthShown(found.share, found.low, found.high, 30, 120, 20)
 
 
 @pytest.mark.parametrize(
     ("changed", "hidden"),
     [({"with_evidence": 70, "lately": 69}, {"with_evidence"}), ({"by_hand": 1, "learners_by_hand": 1}, {"set_by_hand"}),
      ({"by_hand": 199, "learners_not_by_hand": 1}, {"set_by_hand"}), ({"learners_due": 9}, {"due_for_re_check"}),
+     ({"learners_below": 9}, {"below_depth"}), ({"learners_reaching": 1}, {"below_depth"}),
      ({"lately": 9}, {"with_evidence_lately"}), ({"learners_not_due": 3}, {"due_for_re_check"})],
 )  # fmt: skip
 def test_a_share_that_tells_of_few_learners_is_not_told(changed: dict[str, int], hidden: set[str]) -> None:
     (told,) = school_watch([_school(**changed)], {}, N)
 
-    shares = ("with_evidence", "with_evidence_lately", "set_by_hand", "due_for_re_check")
+    shares = ("with_evidence", "with_evidence_lately", "set_by_hand", "due_for_re_check", "below_depth")
     assert {name for name in shares if getattr(told, name) is None} == hidden
+
+
+def test_masteries_without_a_depth_of_few_learners_are_not_told_beside_the_others() -> None:
+    (few,) = school_watch([_school(learners_untagged=3)], {}, N)
+    (none,) = school_watch([_school(below=0, learners_below=0, reaching=0, learners_reaching=0)], {}, N)
+
+    assert few.below_depth is not None
+    assert (few.below_depth.below, few.below_depth.tagged, few.below_depth.untagged) == (30, 120, None)
+    assert none.below_depth == DepthShown(None, None, None, 0, 0, 20)
 
 
 def test_pieces_after_confirmation_of_few_learners_are_not_told() -> None:

@@ -21,6 +21,7 @@ from services.reporting.entrypoints.examples import (
     QUEUE,
     QUEUES,
     RECORD,
+    REVIEW_REQUESTS,
     SCHOOL_GROWTH,
     TERM_CLASS,
     TERM_RECORD,
@@ -157,6 +158,7 @@ async def test_the_summary_tells_how_much_waits_for_whom(reporting: Running) -> 
 
     assert {queue: item["waiting"] for queue, item in found.items()} == {
         "sign_off": 1, "confirm": 1, "ready": 0, "review": 1, "withheld": 0, "reverify": 1, "contested": 0, "gaps": 0,
+        "asked": 0,
     }  # fmt: skip
     assert found["sign_off"]["owners"] == {"counsellor": 1}
     assert (found["review"]["overdue"], found["ready"]["oldest_days"]) == (1, None)
@@ -283,6 +285,7 @@ async def test_a_csv_cell_is_no_formula(reporting: Running) -> None:
         ("/v1/schools/s/growth", SCHOOL_GROWTH),
         ("/v1/schools/s/growth/learners", LEARNERS_GROWTH),
         ("/v1/exports/school", EXPORT),
+        ("/v1/learners/ada/review-requests", REVIEW_REQUESTS),
         ("/v1/terms", TERMS),
         ("/v1/terms/spring/learners/ada", TERM_RECORD),
         ("/v1/terms/spring/classes/k", TERM_CLASS),

@@ -13,6 +13,7 @@ from deploy.local.stack import Stack
 from shared.topics import TOPICS
 from tests.system.conftest import Attain
 from tests.system.district import SOURCE, ZERO, District, answers
+from tests.system.isolation.victim import token_of
 
 NAME, ID = "Zephyrine Quillfeather", "zq-7731"
 MARK = "mark-of-zephyrine"
@@ -123,6 +124,7 @@ async def test_an_erased_learner_is_found_nowhere(
     await district.drained()
     attain("learner", SOURCE, ID, "--credential", str(tmp_path / "record.json"), tenant=district.tenant)
     attain("term", "close", "spring", tenant=district.tenant)
+    await _ask_for_a_review(district, stack, learner)
     await district.send([
         {"id": f"{MARK}-gone-{n}", "source": SOURCE, "learner": ID, "retracts": f"{MARK}-{n}",
          "occurred_at": "2026-03-20T10:00:00Z"}
@@ -144,7 +146,7 @@ async def test_an_erased_learner_is_found_nowhere(
     assert {"evidence.evidence", "evidence.event_log", "progression.mastery", "progression.journal"} <= seen
     assert certificate["records_deleted"] > 0
     assert {"progression.event_log", "reporting.mastery_v1", "reporting.enrolment_v1"} <= seen
-    assert {"reporting.credential", "evidence.kept_event"} <= seen
+    assert {"reporting.credential", "reporting.review_request", "evidence.kept_event"} <= seen
     assert {"reporting.term_record_v1", "reporting.term_snapshot_v1", "reporting.term_amendment_v1"} <= seen
     assert certificate["exit"] == 0
     assert (certificate["learner"], certificate["identities"], certificate["in_ledger"]) == (learner, 1, True)
@@ -168,6 +170,15 @@ async def test_an_erased_learner_is_found_nowhere(
         assert shown.status_code == 404 or learner not in shown.text
     again = await district.send([items[0]])
     assert again[0]["reason"] == "erased"
+
+
+async def _ask_for_a_review(district: District, stack: Stack, learner: str) -> None:
+    token = token_of(stack, district.tenant, "records:read:self", learner=learner)
+    answer = await district.http.post(
+        f"{stack.urls['reporting']}/v1/learners/{learner}/review-requests", json={"competency": "math:c1", "text": MARK},
+        headers={"Authorization": f"Bearer {token}"},
+    )  # fmt: skip
+    assert answer.status_code == 201, answer.text
 
 
 async def _nothing_in_topics(stack: Stack, learner: str) -> None:

@@ -20,7 +20,7 @@ LEGEND = (
 QUEUES = {
     "review": "review", "sign_off": "sign off", "contested": "look at", "reverify": "re-check", "confirm": "confirm",
     "withheld": "look again", "gaps": "still open", "ready": "ready for",
-    "support": "support",
+    "support": "support", "asked": "asked for review",
 }  # fmt: skip
 ON_RECORD = ("mastered", "credited", "reverify_due")
 TITLE_CHARS, NAME_CHARS, ATTENTION_SHOWN = 46, 24, 12

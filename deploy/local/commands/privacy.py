@@ -21,6 +21,7 @@ HELD = {
     "mastery.json": ("progression", "/v1/learners/{}/mastery"),
     "advancements.json": ("progression", "/v1/learners/{}/advancements"),
     "record.json": ("reporting", "/v1/learners/{}/record"),
+    "review_requests.json": ("reporting", "/v1/learners/{}/review-requests?limit=10000"),
 }
 """The files of an export: the service that holds it, and where."""
 
@@ -41,7 +42,11 @@ def erase() -> None:
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="The ZIP to write; default by the id.")
 @command_options
 def export_learner(context: Context, learner: str, source_id: str | None, output: Path | None) -> None:
-    """Write one ZIP with everything that is held of a learner: evidence and its originals, mastery, advancements, record."""
+    """
+    Write one ZIP with everything that is held of a learner.
+
+    Evidence and its originals, mastery, advancements, the record, and what was asked to be looked at again.
+    """
     opaque = learner if source_id is None else resolve(context, learner, source_id)
     file = output or Path(f"learner-{opaque}.zip")
     sizes = {}

@@ -15,6 +15,7 @@ Role = Literal[
 View = Literal[
     "record", "timeline", "growth", "projection", "why", "class", "queues", "aggregate", "analysis", "own_access_log",
     "access_log", "names", "capture", "sign_off", "decide", "correct", "answer", "credential", "export", "support",
+    "ask", "asked",
 ]  # fmt: skip
 ROLES: tuple[Role, ...] = get_args(Role)
 VIEWS: tuple[View, ...] = get_args(View)
@@ -23,12 +24,14 @@ WRITES: dict[View, str] = {
     "answer": "decisions:write",
 }  # fmt: skip
 """What changes something, and the scope that it takes besides the role, which for these comes from the roster alone."""
+BY_ROSTER: frozenset[View] = frozenset((*WRITES, "ask"))
+"""What is open to the learner and by the roster alone; to ask changes no record, so it takes no scope to write."""
 RESTRICTED: frozenset[View] = frozenset(("support",))
 """What the scope for the whole tenant does not open by itself: the token has to name a role that sees it."""
 
-_LEARNER: tuple[View, ...] = ("record", "timeline", "growth", "why", "own_access_log", "credential")
+_LEARNER: tuple[View, ...] = ("record", "timeline", "growth", "why", "own_access_log", "credential", "ask", "asked")
 _TEACHING: tuple[View, ...] = (
-    "record", "timeline", "growth", "projection", "why", "class", "queues", "names", "support", "answer",
+    "record", "timeline", "growth", "projection", "why", "class", "queues", "names", "support", "asked", "answer",
 )  # fmt: skip
 PERMISSIONS: dict[Role, frozenset[View]] = {
     "learner": frozenset(_LEARNER),

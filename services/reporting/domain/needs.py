@@ -13,7 +13,7 @@ from shared.contracts import Status
 NEXT_MAX = 3
 """What is next for a learner in a class list; more is on the learner's page."""
 URGENCY: tuple[Queue, ...] = (
-    "review", "sign_off", "support", "contested", "reverify", "confirm", "withheld", "gaps", "ready",
+    "review", "asked", "sign_off", "support", "contested", "reverify", "confirm", "withheld", "gaps", "ready",
 )  # fmt: skip
 """What needs attention first: what people have to decide, then what asks for a look, last what may be begun."""
 
@@ -45,8 +45,9 @@ class Waits(msgspec.Struct, frozen=True, omit_defaults=True):
     """
     Something that waits for somebody; `age_days` are whole days since it was opened.
 
-    The last members are there for suggested support alone: whose side the cause is on, the cause, since when an adult has let
-    wait, the prerequisite that is weakest with its title, and the role that was asked where `owner` stands in for it.
+    `asked_as` is there in the queue `asked` alone: the role in which somebody asked. The members before it are there for
+    suggested support alone: whose side the cause is on, the cause, since when an adult has let wait, the prerequisite that is
+    weakest with its title, and the role that was asked where `owner` stands in for it.
     """
 
     learner: str
@@ -65,6 +66,7 @@ class Waits(msgspec.Struct, frozen=True, omit_defaults=True):
     weakest_prerequisite: str | None = None
     weakest_title: str | None = None
     in_place_of: str | None = None
+    asked_as: str | None = None
 
 
 class LearnerNeeds(msgspec.Struct, frozen=True):

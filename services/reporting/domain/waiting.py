@@ -1,5 +1,6 @@
 """
-What waits for somebody, with its age and its owner: a fold of the public events. Support is read apart (`domain.support`).
+What waits for somebody, with its age and its owner: a fold of the public events. Support is read apart (`domain.support`), and
+so is what families ask (`domain.review_requests`).
 
 An event opens and closes entries by (learner, scope, queue) and says all about them, so an entry is what the last event on
 it says. What is lost without an event, such as a provisional status, is told apart when the queue is read.
@@ -12,7 +13,9 @@ from services.reporting.domain.standing import on_record
 from services.reporting.domain.told import Told
 from shared.contracts import Status
 
-Queue = Literal["sign_off", "confirm", "ready", "review", "withheld", "reverify", "contested", "gaps", "support"]
+Queue = Literal[
+    "sign_off", "confirm", "ready", "review", "withheld", "reverify", "contested", "gaps", "asked", "support"
+]
 QUEUES: dict[Queue, str] = {
     "sign_off": "levels that are complete and wait for a signature",
     "confirm": "competencies that are shown and wait to be confirmed",
@@ -22,6 +25,7 @@ QUEUES: dict[Queue, str] = {
     "reverify": "what is on the record and asks for a re-check",
     "contested": "decisions by hand that newer evidence disagrees with",
     "gaps": "placements beyond what is shown, with what is still open",
+    "asked": "standings that a learner or family asks to have looked at again",
     "support": "support that is suggested: an adult is asked, with a cause and a date; for few eyes",
 }
 """Every queue, and what waits in it."""

@@ -14,6 +14,7 @@ from services.reporting.entrypoints import (
     people,
     positions,
     records,
+    review_requests,
     signing_in,
     terms,
 )
@@ -21,8 +22,8 @@ from services.reporting.entrypoints import (
 __all__ = ["ROUTERS"]
 
 _WAYS = (
-    records, credentials, classes, districts, terms, exports, people, audit, live, operations, positions, deciding, signing_in,
-    doing, pages,
+    records, review_requests, credentials, classes, districts, terms, exports, people, audit, live, operations, positions,
+    deciding, signing_in, doing, pages,
 )  # fmt: skip
 ROUTERS = tuple(each.router for each in _WAYS)
 """In the order in which paths are tried: what is done in a class comes before the class, whose id may have slashes."""

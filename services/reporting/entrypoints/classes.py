@@ -18,7 +18,7 @@ Classes = Annotated[ClassReader, part("classes")]
 Queues = Annotated[QueueReader, part("queues")]
 QUEUE_COLUMNS = (
     "learner", "queue", "scope", "title", "opened_at", "age_days", "due_by", "overdue", "owner", "in_place_of", "side",
-    "cause", "waiting_since", "weakest_prerequisite", "detail",
+    "cause", "waiting_since", "weakest_prerequisite", "asked_as", "detail",
 )  # fmt: skip
 
 
@@ -85,6 +85,9 @@ async def queue(
 
     In `support`, for those alone who may see it, with the cause, since when an adult has let wait, and the prerequisite that
     is weakest; `in_place_of` is the role that the policy asks where nobody has it and the owner stands in.
+
+    In `asked`, `asked_as` is the role in which somebody asks that a standing is looked at again; `detail` has what they wrote for
+    those alone who see what is asked.
     """
     page = await reads.entries(caller, queue, class_id=class_id, school=school, after=after, limit=limit)
     if format == "csv":

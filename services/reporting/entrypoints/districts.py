@@ -83,7 +83,10 @@ async def district_testing(
 async def district_watch(
     request: Request, caller: Waited, reads: Districts, district: str, format: Format = "json"
 ) -> Response:
-    """By school: whether evidence comes, what is set by hand, and what falls due after it was shown."""
+    """
+    By school: whether evidence comes, what is set by hand, what falls due after it was shown, and what was mastered by evidence
+    that is less deep than the competency asks for.
+    """
     found = await reads.watch(caller, district)
     if format == "csv":
         return as_csv(request, "watch", flat_table(SchoolWatch, found.schools))

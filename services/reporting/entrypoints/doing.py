@@ -1,4 +1,7 @@
-"""What teachers and leaders do on the pages: quick capture, signing off, correcting a mistake, answering support."""
+"""
+What is done on the pages: quick capture, signing off, correcting a mistake, answering support, and asking for a review with
+the answer to it.
+"""
 
 import functools
 from collections.abc import Awaitable, Callable
@@ -14,6 +17,7 @@ from services.reporting.entrypoints.page_answers import PAGE_HEADERS, In, Who, s
 from services.reporting.handlers.answering import Answering
 from services.reporting.handlers.capturing import Capturing
 from services.reporting.handlers.correcting import Correcting
+from services.reporting.handlers.review_requests import ReviewRequests
 from services.reporting.handlers.signing_off import SigningOff
 from services.reporting.web.rendering import Words
 from shared.auth import Identity
@@ -25,6 +29,7 @@ Captures = Annotated[Capturing, part("capturing")]
 SignsOff = Annotated[SigningOff, part("signing_off")]
 Corrects = Annotated[Correcting, part("correcting")]
 Answers = Annotated[Answering, part("answering")]
+Requests = Annotated[ReviewRequests, part("review_requests")]
 
 
 @router.get("/classes/{class_id:path}/capture")
@@ -129,6 +134,32 @@ async def answer_support(request: Request, caller: Who, words: In, answers: Answ
         await answers.close(
             who, learner=learner, scope=form.one("scope"), outcome=form.one("outcome"), reason=form.one("reason")
         )
+        return {"redirect": f"/learners/{quote(learner, safe='')}"}
+
+    return await shown(request, caller, words, "problem.html", write)
+
+
+@router.post("/learners/{learner}/review-requests")
+async def ask_for_review(request: Request, caller: Who, words: In, requests: Requests, learner: str) -> Response:
+    """Ask that a standing is looked at again."""
+    form = await read_form(request)
+
+    async def write(who: Identity) -> dict[str, Any]:
+        await requests.ask(who, learner=learner, competency=form.one("competency"), text=form.one("text"))
+        return {"redirect": f"/learners/{quote(learner, safe='')}#asked"}
+
+    return await shown(request, caller, words, "problem.html", write)
+
+
+@router.post("/learners/{learner}/review-requests/{id}/done")
+async def finish_review(
+    request: Request, caller: Who, words: In, requests: Requests, learner: str, id: str
+) -> Response:
+    """Say what was done about it."""
+    form = await read_form(request)
+
+    async def write(who: Identity) -> dict[str, Any]:
+        await requests.finish(who, learner=learner, id=id, done=form.one("done"))
         return {"redirect": f"/learners/{quote(learner, safe='')}"}
 
     return await shown(request, caller, words, "problem.html", write)

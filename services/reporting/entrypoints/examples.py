@@ -79,6 +79,16 @@ _ASKED = {
     "age_days": 2, "due_by": "2026-03-11", "overdue": False, "owner": "school_leader", "detail": ["essay-2"],
     "side": "school", "cause": "ungraded", "waiting_since": "2026-02-18T10:15:00.000000Z", "in_place_of": "teacher",
 }  # fmt: skip
+REVIEW_REQUEST: dict[str, Any] = {
+    "id": "6f1c2f0e-9a55-4d0b-8f6c-1d1f7f0a2b3c", "competency": "maths:3.NF.2", "title": _STEP["title"], "asked_at": _AT,
+    "asked_as": "guardian", "text": "She did two of these at home.", "done_at": None, "done_as": None, "done": None,
+}  # fmt: skip
+REVIEW_REQUESTS: dict[str, Any] = {"items": [REVIEW_REQUEST], "next": None}
+_FAMILY_ASKS = {
+    "learner": RECORD["learner"], "queue": "asked", "scope": "maths:3.NF.2", "title": _STEP["title"], "opened_at": _AT,
+    "age_days": 1, "due_by": None, "overdue": False, "owner": "teacher", "detail": [REVIEW_REQUEST["text"]],
+    "asked_as": "guardian",
+}  # fmt: skip
 NEEDS: dict[str, Any] = {
     "class": "room-3", "title": "Room 3", "attention": [_WAITS],
     "learners": [{"learner": RECORD["learner"], "next": ["maths:3.NF.2"], "review": []}],
@@ -86,7 +96,7 @@ NEEDS: dict[str, Any] = {
         {"competency": "maths:3.NF.2", "title": _STEP["title"], "next": [RECORD["learner"]], "review": []}
     ],
 }  # fmt: skip
-QUEUE: dict[str, Any] = {"items": [_WAITS, _ASKED], "next": None}
+QUEUE: dict[str, Any] = {"items": [_WAITS, _ASKED, _FAMILY_ASKS], "next": None}
 QUEUES: dict[str, Any] = {
     "items": [
         {
@@ -135,6 +145,7 @@ WATCH: dict[str, Any] = {
         {
             "school": "brookside", "title": "Brookside School", "learners": 100, "with_evidence": _SHARE,
             "with_evidence_lately": None, "set_by_hand": _SHARE, "due_for_re_check": _SHARE,
+            "below_depth": {"share": 0.25, "low": 0.21, "high": 0.3, "below": 100, "tagged": 400, "untagged": 62},
         }
     ],
 }  # fmt: skip

@@ -9,7 +9,17 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from typing import TypeVar
 
-from services.reporting.domain.access import PERMISSIONS, WRITES, Role, View, may, role_of, staff_role, tenant_roles
+from services.reporting.domain.access import (
+    BY_ROSTER,
+    PERMISSIONS,
+    WRITES,
+    Role,
+    View,
+    may,
+    role_of,
+    staff_role,
+    tenant_roles,
+)
 from services.reporting.tables import rights
 from services.reporting.tables.reads import Rows, Snapshot
 from shared.auth import Identity
@@ -148,13 +158,13 @@ def _check_scopes(caller: Identity, what: View) -> None:
     caller.require(*READ_SCOPES)
     if what in WRITES:
         caller.require(WRITES[what])
-        if caller.source is not None:
-            raise Forbidden("this token may write as its own source only")
+    if what in BY_ROSTER and caller.source is not None:
+        raise Forbidden("this token may write as its own source only")
 
 
 def _of_tenant(caller: Identity, what: View) -> set[Role]:
-    """Return the roles that the scope for the whole tenant gives: none for what changes something."""
-    return tenant_roles(caller.roles, what) if TENANT in caller.scopes and what not in WRITES else set()
+    """Return the roles that the scope for the whole tenant gives: none for what changes something or is asked by people."""
+    return tenant_roles(caller.roles, what) if TENANT in caller.scopes and what not in BY_ROSTER else set()
 
 
 async def if_permitted(asked: Awaitable[Answer]) -> Answer | None:

@@ -19,6 +19,7 @@ from services.reporting.handlers.access import (
     permitted_class,
 )
 from services.reporting.handlers.curricula import Curricula
+from services.reporting.handlers.review_requests import asked
 from services.reporting.handlers.support import suggested
 from services.reporting.tables import rights
 from services.reporting.tables.at_once import AtOnce
@@ -79,10 +80,12 @@ class ClassReader:
             standards, prerequisites, titles = await self._curricula.of(view, tenant, frameworks)
             rows = await open_entries(view, tenant, queues=list(QUEUES), learners=learners)
             sees = await if_permitted(check_class(view, caller, class_id, "support"))
-            asked = await suggested(view, tenant, learners) if sees else []
+            prompts = await suggested(view, tenant, learners) if sees else []
+            reads = await if_permitted(check_class(view, caller, class_id, "asked"))
+            requests = await asked(view, tenant, learners, with_text=reads is not None)
         await self._log.note(caller, role, "needs", class_id, learners)
         if sees:
-            await self._log.note(caller, sees[1], "support", class_id, sorted({each.learner for each in asked}))
+            await self._log.note(caller, sees[1], "support", class_id, sorted({each.learner for each in prompts}))
         now = datetime.datetime.now(datetime.UTC)
-        waiting = [each for row in rows if (each := waits_of(OpenRow(*row), titles, now)) is not None] + asked
-        return class_needs(class_id, title, held, standards, prerequisites, waiting)
+        waiting = [each for row in rows if (each := waits_of(OpenRow(*row), titles, now)) is not None]
+        return class_needs(class_id, title, held, standards, prerequisites, [*waiting, *prompts, *requests])

@@ -29,6 +29,7 @@ from services.reporting.handlers.on_behalf import OnBehalf
 from services.reporting.handlers.people import People
 from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.reading import Reader
+from services.reporting.handlers.review_requests import ReviewRequests
 from services.reporting.handlers.terms import TermReader
 from services.reporting.tables.reads import snapshot
 from services.reporting.tables.rights import learners_of, people_beside, schools_of, titles_of
@@ -41,6 +42,7 @@ from shared.tenant_limits import TenantLimits
 FAMILY: tuple[Role, ...] = ("learner", "guardian")
 EVENTS_SHOWN = 40
 LOOKS_SHOWN = 20
+REQUESTS_SHOWN = 100
 GROWN_SHOWN = 200
 BESIDE_MAX = 50
 
@@ -50,7 +52,7 @@ class Pages:
 
     def __init__(
         self, database: Database, *, records: Reader, classes: ClassReader, queues: QueueReader,
-        districts: DistrictReader, terms: TermReader, people: People, evidence: Peer, progression: Peer,
+        districts: DistrictReader, terms: TermReader, requests: ReviewRequests, people: People, evidence: Peer, progression: Peer,
         in_evidence: OnBehalf, limits: TenantLimits, log: AccessLog,
     ) -> None:  # fmt: skip
         self._database = database
@@ -59,6 +61,7 @@ class Pages:
         self._queues = queues
         self._districts = districts
         self._terms = terms
+        self._requests = requests
         self._people = people
         self._evidence = evidence
         self._progression = progression
@@ -93,9 +96,10 @@ class Pages:
         record = await self._records.record(caller, learner)
         grown = await if_permitted(self._records.growth(caller, learner))
         live = f"/live?learner={quote(learner, safe='')}"
+        requests = await if_permitted(self._requests.of_learner(caller, learner, "", REQUESTS_SHOWN))
         shown: dict[str, Any] = {
             "record": record, "grown": grown, "name": await self._name(caller, role, learner), "live": live,
-            "terms": await self._terms.terms(caller),
+            "terms": await self._terms.terms(caller), "requests": requests.items if requests else [],
         }  # fmt: skip
         if as_family or role in FAMILY:
             looks = await if_permitted(self._records.accesses(caller, learner, "", LOOKS_SHOWN))
@@ -103,7 +107,10 @@ class Pages:
             missing = {item.competency: for_families(item.missing) for item in record.items}
             async with snapshot(self._database) as view:
                 ask = contacts(await people_beside(view, caller.tenant, learner, BESIDE_MAX))
-            return shown | {"template": "family.html", "looks": others, "missing": missing, "ask": ask}
+                may_ask = await if_permitted(check_learner(view, caller, learner, "ask")) is not None
+            return shown | {
+                "template": "family.html", "looks": others, "missing": missing, "ask": ask, "may_ask": may_ask
+            }  # fmt: skip
         page = await if_permitted(self._records.timeline(caller, learner, "", EVENTS_SHOWN))
         support = await if_permitted(self._queues.support_of(caller, learner))
         async with snapshot(self._database) as view:

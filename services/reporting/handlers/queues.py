@@ -8,6 +8,7 @@ from typing import Any
 from services.reporting.domain.access import RESTRICTED, Role, View
 from services.reporting.domain.needs import OpenRow, Waits, waits_of
 from services.reporting.domain.waiting import QUEUES, Queue
+from services.reporting.handlers import review_requests, support
 from services.reporting.handlers.access import (
     AccessLog,
     check_class,
@@ -17,9 +18,9 @@ from services.reporting.handlers.access import (
     if_permitted,
 )
 from services.reporting.handlers.cursors import Page, read_cursor, write_cursor
-from services.reporting.handlers.support import presented, response, suggested
 from services.reporting.tables.happened import learners_in, open_entries
 from services.reporting.tables.reads import Rows, Snapshot, snapshot
+from services.reporting.tables.review_requests import open_requests
 from services.reporting.tables.support import open_suggestions
 from shared.auth import Identity
 from shared.database import Database
@@ -41,6 +42,8 @@ class QueueReader:
         """
         Return a page of what waits in a queue, the oldest first; a page may be short, what is no longer so is left out.
 
+        What families ask is told in their own words to those alone who may see it.
+
         Raises:
             InvalidEvent: no such queue or cursor.
             NotFound, Forbidden: the class or school is not there, or not the caller's, or the queue is not for the caller.
@@ -55,7 +58,11 @@ class QueueReader:
             learners = await _learners(view, tenant, class_id, school)
             if queue == "support":
                 rows = await open_suggestions(view, tenant, learners=learners, after=key, limit=limit + 1)
-                items = await presented(view, tenant, rows[:limit])
+                items = await support.presented(view, tenant, rows[:limit])
+            elif queue == "asked":
+                reads = await if_permitted(_role(view, caller, class_id, school, "asked"))
+                rows = await open_requests(view, tenant, learners=learners, after=key, limit=limit + 1)
+                items = await review_requests.presented(view, tenant, rows[:limit], with_text=reads is not None)
             else:
                 rows = await open_entries(view, tenant, queues=[queue], learners=learners, after=key, limit=limit + 1)
                 items = await _present(view, tenant, rows[:limit])
@@ -75,19 +82,20 @@ class QueueReader:
             items = await _present(
                 view, tenant, await open_entries(view, tenant, queues=list(QUEUES), learners=learners)
             )
+            items += await review_requests.asked(view, tenant, learners, with_text=False)
             found = [_summed(queue, items) for queue in QUEUES if queue != "support"]
             if await if_permitted(_role(view, caller, class_id, school, "support")):
-                asked = await suggested(view, tenant, learners)
-                causes = dict(Counter(item.cause for item in asked))
-                more = {"causes": causes, "response": await response(view, tenant, learners)}
-                found.append(_summed("support", asked) | more)
+                prompts = await support.suggested(view, tenant, learners)
+                causes = dict(Counter(item.cause for item in prompts))
+                more = {"causes": causes, "response": await support.response(view, tenant, learners)}
+                found.append(_summed("support", prompts) | more)
         return found
 
     async def support_of(self, caller: Identity, learner: str) -> list[Waits]:
         """Return what is suggested of a learner; raises `NotFound` or `Forbidden`."""
         async with snapshot(self._database) as view:
             role = await check_learner(view, caller, learner, "support")
-            items = await suggested(view, caller.tenant, [learner])
+            items = await support.suggested(view, caller.tenant, [learner])
         await self._log.note(caller, role, "support", learner, [learner])
         return items
 

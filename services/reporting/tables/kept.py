@@ -1,4 +1,7 @@
-"""The tables that no log gives back: signed records, tokens that are spent, who looked at what, and what is told of a day."""
+"""
+The tables that no log gives back: signed records, tokens that are spent, who looked at what, what is told of a day, and what
+families ask to have looked at again.
+"""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -52,3 +55,25 @@ def define_tables(target: sa.MetaData) -> None:
         sa.Index("ix_access_log_tenant", "tenant", "id"),
         sa.Index("ix_access_log_learners", "learners", postgresql_using="gin"),
     )
+    asked = sa.Table(
+        "review_request",
+        target,
+        sa.Column("tenant", _TEXT, primary_key=True),
+        sa.Column("learner", _TEXT, primary_key=True),
+        sa.Column("id", _TEXT, primary_key=True),
+        sa.Column("competency", _TEXT, nullable=False),
+        sa.Column("asked_at", _TEXT, nullable=False),
+        sa.Column("asked_by", _TEXT, nullable=False),
+        sa.Column("asked_as", sa.Text, nullable=False),
+        sa.Column("text", sa.Text, nullable=False),
+        # Null together while it is open.
+        sa.Column("done_at", sa.Text),
+        sa.Column("done_by", sa.Text),
+        sa.Column("done_as", sa.Text),
+        sa.Column("done", sa.Text),
+    )
+    # One that is open for each competency of a learner.
+    sa.Index(
+        "ix_review_request_open", asked.c.tenant, asked.c.learner, asked.c.competency, unique=True,
+        postgresql_where=asked.c.done_at.is_(None),
+    )  # fmt: skip

@@ -65,6 +65,13 @@ class Snapshot:
         )
         return bool(found)
 
+    async def has_state(self, tenant: str, learner: str, competency: str) -> bool:
+        """Return whether anything is recorded of a learner's competency."""
+        rows = await self.rows(
+            "select from {mastery} where tenant = $1 and learner = $2 and competency = $3", tenant, learner, competency
+        )
+        return bool(rows)
+
     async def states(self, tenant: str, learner: str) -> list[bytes]:
         """Return the data of every state of a learner."""
         rows = await self.rows(

@@ -48,8 +48,9 @@ async def upsert_many(connection: Connection, table: str, version: int, rows: Ro
 async def forget(connection: Connection, model: str, consumer: str, learners: Collection[tuple[str, str]]) -> None:
     """
     Delete the rows of (tenant, learner) from every version of a read model, also from those that are kept for a rollback;
-    from what could not be folded; and from the log of who looked at whom and the list of signed records, which keep their
-    entries: what a learner holds stays signed, and its place in a status list is given to nobody else.
+    from what could not be folded and what was asked to be looked at again; and from the log of who looked at whom, the
+    learner's own looks too, and the list of signed records, which keep their entries: what a learner holds stays signed, and
+    its place in a status list is given to nobody else.
     """
     if not learners:
         return
@@ -72,8 +73,15 @@ async def forget(connection: Connection, model: str, consumer: str, learners: Co
         consumer,
     )
     await connection.execute(
+        "delete from review_request r using unnest($1::text[], $2::text[]) k (tenant, learner)"
+        " where r.tenant = k.tenant and r.learner = k.learner",
+        tenants,
+        names,
+    )
+    await connection.execute(
         "update access_log l set learners = array_remove(l.learners, k.learner),"
-        "   target = case when l.target = k.learner then '' else l.target end"
+        "   target = case when l.target = k.learner then '' else l.target end,"
+        "   person = case when l.role = 'learner' then '' else l.person end"
         " from unnest($1::text[], $2::text[]) k (tenant, learner)"
         " where l.tenant = k.tenant and (l.learners @> array[k.learner] or l.target = k.learner)",
         tenants,

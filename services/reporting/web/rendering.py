@@ -10,6 +10,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from services.reporting.domain.review_requests import TEXT_MAX
+
 WEB = Path(__file__).parent
 STATIC = WEB / "static"
 LANGUAGES = {"en": "English", "es": "Español"}
@@ -102,7 +104,7 @@ def _environment() -> Environment:
         loader=FileSystemLoader(WEB / "templates"), autoescape=select_autoescape(default=True),
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.globals |= {"KINDS": KINDS, "MARKS": MARKS, "LANGUAGES": LANGUAGES}
+    environment.globals |= {"KINDS": KINDS, "MARKS": MARKS, "LANGUAGES": LANGUAGES, "TEXT_MAX": TEXT_MAX}
     environment.filters |= {
         "line": line_points,
         "tidy": titled,

@@ -73,6 +73,8 @@ class Victim:
 
     @staticmethod
     def _kind(path: str) -> str:
+        if "review-requests" in path:
+            return "request"
         return "webhook" if "webhooks" in path else "proposal" if "proposals" in path else "decision"
 
 
@@ -107,6 +109,7 @@ async def settle(stack: Stack, name: str) -> Victim:
     )
     await district.post("progression", "/v1/terms", {"name": "beehive term"})
     await district.drained()
+    asked = await _ask(stack, district.tenant, learner)
     await district.close()
     return Victim(stack, district.tenant, {
         "tenant": district.tenant, "source": SOURCE, "source_id": LEARNER, "piece": "beehive-e0",
@@ -117,6 +120,7 @@ async def settle(stack: Stack, name: str) -> Victim:
         "school": "beehive-school", "district": "beehive-district", "session": "2025-beehive", "queue": "ready",
         "term": "beehive term", "model": "mastery", "table": "mastery", "shard": str(shard_of(district.tenant, learner, 8)),
         "id of webhook": hook["id"], "id of proposal": proposal["id"], "id of decision": decided,
+        "id of request": asked,
     })  # fmt: skip
 
 
@@ -135,6 +139,19 @@ async def _decide(stack: Stack, tenant: str, body: dict[str, Any]) -> str:
     assert answer.status_code == 201, answer.text
     found: str = answer.json()["items"][0]["id"]
     return found
+
+
+async def _ask(stack: Stack, tenant: str, learner: str) -> str:
+    """Let the learner ask for a review, and return its id."""
+    token = token_of(stack, tenant, "records:read:self", learner=learner, subject=LEARNER)
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=30) as client:
+        answer = await client.post(
+            f"{stack.urls['reporting']}/v1/learners/{learner}/review-requests",
+            json={"competency": "beemath:c0", "text": "beehive-reason of a learner"},
+        )
+    assert answer.status_code == 201, answer.text
+    made: str = answer.json()["id"]
+    return made
 
 
 def token_of(stack: Stack, tenant: str, scope: str, **claims: Any) -> str:

@@ -18,8 +18,10 @@ const live = document.querySelector("main[data-live]")?.dataset.live;
 if (live && "EventSource" in window) {
   const source = new EventSource(live);
   let busy = false;
+  const isTyping = () => [...document.querySelectorAll("main textarea, main input")].some((field) => field.value !== field.defaultValue);
   source.addEventListener("changed", async () => {
-    if (busy || document.querySelector("dialog[open]")) return;
+    // What somebody is writing is not taken away.
+    if (busy || isTyping() || document.querySelector("dialog[open]")) return;
     busy = true;
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });

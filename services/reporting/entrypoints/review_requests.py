@@ -1,0 +1,67 @@
+"""Routes on what learners and families ask to have looked at again."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.reporting.domain.review_requests import TEXT_MAX
+from services.reporting.entrypoints.asking import After, Fields, Limit, Waited, answer, part
+from services.reporting.entrypoints.examples import REVIEW_REQUEST, REVIEW_REQUESTS, example
+from services.reporting.handlers.review_requests import COMPETENCY_MAX, ReviewRequests
+from shared.web import Caller
+
+router = APIRouter(tags=["review requests"])
+Requests = Annotated[ReviewRequests, part("review_requests")]
+
+
+class Asked(BaseModel):
+    """What somebody asks to have looked at again."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [
+        {"competency": REVIEW_REQUEST["competency"], "text": REVIEW_REQUEST["text"]}
+    ]})  # fmt: skip
+
+    competency: Annotated[str, Field(min_length=1, max_length=COMPETENCY_MAX)]
+    text: Annotated[str, Field(max_length=TEXT_MAX)] = ""
+
+
+class Done(BaseModel):
+    """What was done about it, in words for learner and family."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"done": "I graded the essay again."}]})
+
+    done: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
+
+
+@router.get("/v1/learners/{learner}/review-requests", responses=example(REVIEW_REQUESTS))
+async def review_requests(
+    request: Request, caller: Waited, requests: Requests, learner: str, after: After = "", limit: Limit = 100,
+    fields: Fields = "",
+) -> Response:  # fmt: skip
+    """
+    What was asked to be looked at again for a learner, the latest first, with what was done.
+
+    For the learner, guardians, and the staff who answer; `text` is null where a learner or guardian reads what another wrote.
+    """
+    return answer(request, await requests.of_learner(caller, learner, after, limit), fields=fields)
+
+
+@router.post(
+    "/v1/learners/{learner}/review-requests", status_code=201,
+    responses={201: {"description": "asked", "content": {"application/json": {"example": REVIEW_REQUEST}}},
+               200: {"description": "one is open already, and stays as it is",
+                     "content": {"application/json": {"example": REVIEW_REQUEST}}}},
+)  # fmt: skip
+async def ask(request: Request, caller: Caller, requests: Requests, learner: str, body: Asked) -> Response:
+    """Ask that where a learner stands with a competency is looked at again: for the learner and guardians."""
+    made, is_new = await requests.ask(caller, learner=learner, competency=body.competency, text=body.text)
+    answered = answer(request, made)
+    answered.status_code = 201 if is_new else 200
+    return answered
+
+
+@router.post("/v1/learners/{learner}/review-requests/{id}/done", responses=example(REVIEW_REQUEST))
+async def finish(request: Request, caller: Caller, requests: Requests, learner: str, id: str, body: Done) -> Response:
+    """Say what was done about a request, once, to learner and family: for the staff who answer for the learner."""
+    return answer(request, await requests.finish(caller, learner=learner, id=id, done=body.done))

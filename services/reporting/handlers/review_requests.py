@@ -1,0 +1,107 @@
+"""Asking that a standing is looked at again, and telling what was done about it."""
+
+import datetime
+from uuid import uuid4
+
+from services.reporting.domain.access import PERMISSIONS
+from services.reporting.domain.needs import Waits
+from services.reporting.domain.review_requests import OpenRequest, ReviewRequest, bounded, told, waits_for
+from services.reporting.handlers.access import AccessLog, check_learner
+from services.reporting.handlers.cursors import Page, read_cursor, write_cursor
+from services.reporting.tables import review_requests
+from services.reporting.tables.reads import Rows, Snapshot, snapshot
+from shared.auth import Identity
+from shared.database import Database
+from shared.errors import InvalidEvent, NotFound
+from shared.events import now
+from shared.settings import Settings
+
+COMPETENCY_MAX = 512
+LATEST = ("~", "~")
+"""Sorts behind every (asked at, id)."""
+
+
+class ReviewRequests:
+    """Takes what families ask, tells it to those who may read it, and keeps what was done."""
+
+    def __init__(self, database: Database, settings: Settings, log: AccessLog) -> None:
+        self._database = database
+        self._settings = settings
+        self._log = log
+
+    async def ask(self, caller: Identity, *, learner: str, competency: str, text: str) -> tuple[ReviewRequest, bool]:
+        """
+        Return the open request for a competency, and whether it is new: asking again while one is open changes nothing.
+
+        Raises:
+            NotFound: there is no such learner, or no such competency.
+            Forbidden: the caller is neither the learner nor a guardian.
+            InvalidEvent: the text is too long.
+        """
+        text = bounded(text, "/text")
+        if len(competency) > COMPETENCY_MAX:
+            raise InvalidEvent(f"at most {COMPETENCY_MAX} characters", pointer="/competency")
+        async with snapshot(self._database) as view:
+            role = await check_learner(view, caller, learner, "ask")
+            titles = await view.titles(caller.tenant, [competency])
+            if competency not in titles and not await view.has_state(caller.tenant, learner, competency):
+                raise NotFound("there is no such competency")
+        await self._log.note_each(caller, role, "ask", learner, [learner])
+        async with self._database.transaction() as connection:
+            row, is_new = await review_requests.ask(
+                connection, caller.tenant, learner, competency,
+                id=str(uuid4()), at=now(), person=caller.subject, role=role, text=text,
+            )  # fmt: skip
+        return told(row, titles, reader=caller.subject, to_staff=False), is_new
+
+    async def finish(self, caller: Identity, *, learner: str, id: str, done: str) -> ReviewRequest:
+        """
+        Return a request with what was done about it; the first answer stays.
+
+        Raises:
+            NotFound: there is no such learner or request.
+            Forbidden: the caller does not answer for the learner.
+            InvalidEvent: it does not say what was done, or at too great a length.
+        """
+        done = bounded(done, "/done")
+        if not done:
+            raise InvalidEvent("say what was done", pointer="/done")
+        async with snapshot(self._database) as view:
+            role = await check_learner(view, caller, learner, "answer")
+        await self._log.note_each(caller, role, "answer", learner, [learner])
+        async with self._database.transaction() as connection:
+            row = await review_requests.finish(
+                connection, caller.tenant, learner, id, at=now(), person=caller.subject, role=role, done=done
+            )
+        if row is None:
+            raise NotFound("there is no such request")
+        async with snapshot(self._database) as view:
+            titles = await view.titles(caller.tenant, [row.competency])
+        return told(row, titles, reader=caller.subject, to_staff=True)
+
+    async def of_learner(self, caller: Identity, learner: str, after: str, limit: int) -> Page:
+        """Return a page of what was asked for a learner, the latest first; raises `NotFound` or `Forbidden`."""
+        before = read_cursor(after, tuple[str, str]) or LATEST
+        limit = min(limit, self._settings.page_rows_max)
+        async with snapshot(self._database) as view:
+            role = await check_learner(view, caller, learner, "asked")
+            rows = await review_requests.requests_of(view, caller.tenant, learner, before, limit + 1)
+            titles = await view.titles(caller.tenant, {row.competency for row in rows})
+        await self._log.note(caller, role, "asked", learner, [learner])
+        to_staff = "ask" not in PERMISSIONS[role]
+        items = [told(row, titles, reader=caller.subject, to_staff=to_staff) for row in rows[:limit]]
+        return Page(items, write_cursor(rows[limit - 1].asked_at, rows[limit - 1].id) if len(rows) > limit else None)
+
+
+async def asked(view: Snapshot, tenant: str, learners: list[str] | None, *, with_text: bool) -> list[Waits]:
+    """Return what is open of learners, or with None of the tenant, the oldest first; the caller has checked who looks."""
+    rows = await review_requests.open_requests(view, tenant, learners=learners)
+    return await presented(view, tenant, rows, with_text=with_text)
+
+
+async def presented(view: Snapshot, tenant: str, rows: Rows, *, with_text: bool) -> list[Waits]:
+    """Return open requests as the queues tell them."""
+    found = [OpenRequest(*row) for row in rows]
+    titles = await view.titles(tenant, {row.scope for row in found})
+    at = datetime.datetime.now(datetime.UTC)
+    return [waits_for(row, titles, at, with_text=with_text) for row in found]

@@ -1,0 +1,71 @@
+"""SQL on what learners and families ask to have looked at again: kept here alone, at most one open for a competency."""
+
+from collections.abc import Collection
+
+from services.reporting.domain.review_requests import RequestRow
+from services.reporting.tables.reads import Rows, Snapshot
+from shared.database import Connection
+
+_REQUEST = "id, learner, competency, asked_at, asked_by, asked_as, text, done_at, done_as, done"
+
+
+async def ask(
+    connection: Connection, tenant: str, learner: str, competency: str, *,
+    id: str, at: str, person: str, role: str, text: str,
+) -> tuple[RequestRow, bool]:  # fmt: skip
+    """Return the open request for a competency, and whether it is this one; where one is open nothing changes."""
+    made = await connection.fetchrow(
+        "insert into review_request (tenant, learner, id, competency, asked_at, asked_by, asked_as, text)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8)"
+        # An update that changes nothing, because without one the row that is there would not be returned.
+        " on conflict (tenant, learner, competency) where done_at is null do update set id = review_request.id"
+        f" returning {_REQUEST}",
+        tenant, learner, id, competency, at, person, role, text,
+    )  # fmt: skip
+    assert made is not None
+    return RequestRow(*made), made["id"] == id
+
+
+async def finish(
+    connection: Connection, tenant: str, learner: str, id: str, *, at: str, person: str, role: str, done: str
+) -> RequestRow | None:
+    """Note what was done unless that is noted already, and return the request as it is then; None where there is none."""
+    await connection.execute(
+        "update review_request set done_at = $4, done_by = $5, done_as = $6, done = $7"
+        " where tenant = $1 and learner = $2 and id = $3 and done_at is null",
+        tenant, learner, id, at, person, role, done,
+    )  # fmt: skip
+    found = await connection.fetchrow(
+        f"select {_REQUEST} from review_request where tenant = $1 and learner = $2 and id = $3", tenant, learner, id
+    )
+    return None if found is None else RequestRow(*found)
+
+
+async def requests_of(
+    view: Snapshot, tenant: str, learner: str, before: tuple[str, str], limit: int
+) -> list[RequestRow]:
+    """Return requests of a learner below (asked at, id), the latest first."""
+    rows = await view.rows(
+        f"select {_REQUEST} from review_request where tenant = $1 and learner = $2 and (asked_at, id) < ($3, $4)"
+        " order by asked_at desc, id desc limit $5",
+        tenant, learner, *before, limit,
+    )  # fmt: skip
+    return [RequestRow(*row) for row in rows]
+
+
+async def open_requests(
+    view: Snapshot,
+    tenant: str,
+    *,
+    learners: Collection[str] | None,
+    after: tuple[str, str, str, str] = ("", "", "", ""),
+    limit: int | None = None,
+) -> Rows:
+    """Return members of `OpenRequest`, the oldest first, behind a key as `happened.open_entries` takes it."""
+    return await view.rows(
+        "select learner, competency as scope, asked_at as opened_at, asked_as, text from review_request"
+        " where tenant = $1 and done_at is null and ($2::text[] is null or learner = any($2))"
+        "   and (asked_at, learner, competency, 'asked') > ($3, $4, $5, $6)"
+        " order by asked_at, learner, competency limit $7",
+        tenant, None if learners is None else list(learners), *after, limit,
+    )  # fmt: skip
