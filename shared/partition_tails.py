@@ -1,8 +1,8 @@
-"""What partitions hold of a log: whether they have lost records that were sent to them."""
+"""What partitions hold: where they begin and end, and whether they have lost records of a log that were sent to them."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -22,6 +22,38 @@ class Placed(msgspec.Struct):
 
 
 decode_placed = msgspec.json.Decoder(Placed).decode
+
+
+class PartitionEnds:
+    """
+    Where partitions begin and end, asked on a connection of its own: on that of a consumer the broker answers one request
+    after the other, so the question would wait for as long as the consumer lets it wait for records.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._consumer: AIOKafkaConsumer | None = None
+        self._asking = asyncio.Lock()
+
+    async def ask(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+        """Return the first offset and the one after the last of each; raises `KafkaError` where nobody could say."""
+        async with self._asking:
+            if self._consumer is None:
+                consumer = AIOKafkaConsumer(**client_options(self._settings), enable_auto_commit=False)
+                try:
+                    await consumer.start()
+                except BaseException:
+                    await consumer.stop()
+                    raise
+                self._consumer = consumer
+            begins = await self._consumer.beginning_offsets(partitions)
+            ends = await self._consumer.end_offsets(partitions)
+        return {partition: (begins[partition], ends[partition]) for partition in partitions}
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._consumer is not None:
+            await self._consumer.stop()
 
 
 async def lost(

@@ -104,6 +104,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     broker = make_broker(config)
     submitted = SubmittedEvidence(intake, quarantine, config)
     submitted.subscribe(broker)
+    stack.push_async_callback(submitted.close)
     feed = FeedClient(config.progression_url, config)
     stack.push_async_callback(feed.close)
     handler = CurriculumHandler(releaser.wake)

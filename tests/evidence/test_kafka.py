@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 
 from tests.evidence.builders import item, picked
 from tests.evidence.running import Running, until
@@ -99,3 +100,14 @@ async def test_a_redriven_piece_is_taken_in_once_its_fault_is_gone(service: Runn
 
     assert redriven.json()["status"] == "accepted"
     assert twice.status_code == 409
+
+
+async def test_how_much_waits_is_told_without_waiting_for_what_comes(service: Running) -> None:
+    """The consumers let the broker wait half a second for records, and it answers a connection in order."""
+    client, took = service.client(), []
+    for _ in range(4):
+        begun = time.monotonic()
+        assert (await client.get("/v1/lag")).status_code == 200
+        took.append(time.monotonic() - begun)
+
+    assert min(took) < 0.3, took

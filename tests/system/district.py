@@ -75,12 +75,12 @@ class District:
         await producer.stop()
 
     async def drained(self, timeout_s: float = 90) -> None:
-        """Wait until no stage of any service is behind, three looks in a row."""
+        """Wait until no stage of any service is behind, two looks in a row: what a late stage tells an early one is seen."""
         quiet = 0
         async with asyncio.timeout(timeout_s):
-            while quiet < 3:
+            while quiet < 2:
                 quiet = quiet + 1 if await self._is_quiet() else 0
-                await asyncio.sleep(0.03)
+                await asyncio.sleep(0.05)
 
     async def _is_quiet(self) -> bool:
         for service in ("evidence", "progression", "reporting"):

@@ -24,6 +24,7 @@ from shared.crash_points import reach
 from shared.errors import Unavailable
 from shared.lag import SeenBehind, ShardLag, Stage
 from shared.observability import metrics
+from shared.partition_tails import PartitionEnds
 from shared.settings import Settings
 from shared.tasks import Pulse
 from shared.topics import SUBMITTED
@@ -49,6 +50,7 @@ class SubmittedEvidence:
         self._subscribers: list[BatchSubscriber] = []
         self._handled_time_ms = 0
         self._behind_since = SeenBehind()
+        self._ends = PartitionEnds(settings)
         self.pulses: list[Pulse] = []
 
     def subscribe(self, broker: KafkaBroker) -> None:
@@ -73,18 +75,23 @@ class SubmittedEvidence:
                 )
             )
 
+    async def close(self) -> None:
+        """Close what `lag` asks with."""
+        await self._ends.close()
+
     async def lag(self) -> Stage:
         """Return the stage intake: how many records wait, over all partitions and replicas, and for how long at most."""
         consumer = next((s.consumer for s in self._subscribers if s.consumer is not None), None)
         if consumer is None:
             return Stage("intake", None, None)
         partitions = [TopicPartition(self._topic, shard) for shard in range(self._settings.shards)]
-        ends, begins = await consumer.end_offsets(partitions), await consumer.beginning_offsets(partitions)
+        ends, *committed = await asyncio.gather(self._ends.ask(partitions), *map(consumer.committed, partitions))
         behind = {}
-        for partition in partitions:
-            begin = max(await consumer.committed(partition) or 0, begins[partition])
-            if ends[partition] > begin:
-                behind[partition.partition] = ends[partition] - begin
+        for partition, offset in zip(partitions, committed, strict=True):
+            begin, end = ends[partition]
+            done = max(offset or 0, begin)
+            if end > done:
+                behind[partition.partition] = end - done
         # What waits is younger than what was handled last, and than the time when nothing waited.
         seconds = self._behind_since.seconds(len(behind), self._handled_time_ms / 1000)
         return Stage.of_shards("intake", [ShardLag(shard, events, seconds) for shard, events in behind.items()])

@@ -18,10 +18,10 @@ STAGES = {
 
 async def reporting_lag(database: Database, feeds: Mapping[str, FeedClient]) -> list[Stage]:
     """Return a stage a read model; raises `Unavailable` where a producer does not answer."""
-    return list(await asyncio.gather(*(_stage(database, model, feeds[model]) for model in STAGES)))
-
-
-async def _stage(database: Database, model: str, feed: FeedClient) -> Stage:
     async with snapshot(database) as view:
-        positions = await view.positions(model)
-    return await feed_lag(STAGES[model], feed, INPUT_LOGS[model], {shard: p.pos for shard, p in positions.items()})
+        folded = {model: await view.positions(model) for model in STAGES}
+    asked = (
+        feed_lag(STAGES[model], feeds[model], INPUT_LOGS[model], {shard: head.pos for shard, head in heads.items()})
+        for model, heads in folded.items()
+    )
+    return list(await asyncio.gather(*asked))
