@@ -5,12 +5,14 @@ One stack a session: real Kafka and PostgreSQL, and the three services.
 `containers` (testcontainers) or `given` (`ATTAIN_TEST_KAFKA` and `ATTAIN_TEST_POSTGRES`, an administrator's URL).
 """
 
+import functools
 import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import settings as hypothesis_settings
 
@@ -21,6 +23,9 @@ from tests.support.span_receiver import SpanReceiver, receiving
 MODE = os.environ.get("ATTAIN_TEST_STACK", "embedded")
 SESSION_TIMEOUT_S = "6"
 TRACE_SHARE = 0.001
+
+# Each of the thousands of clients would read the certificates of all authorities again, which takes it 50 ms.
+httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
 
 hypothesis_settings.register_profile("default", deadline=None, max_examples=60, print_blob=True)
 hypothesis_settings.register_profile("large", deadline=None, max_examples=2000, print_blob=True)

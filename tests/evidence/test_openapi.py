@@ -18,7 +18,7 @@ from tests.evidence.running import Running
 
 # Schemathesis draws by `random` inside its strategies, which Hypothesis warns of.
 pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")
-REQUESTS = int(os.environ.get("ATTAIN_TEST_OPENAPI", "250"))
+REQUESTS = int(os.environ.get("ATTAIN_TEST_OPENAPI", "100"))
 """Requests in all; `make fuzz` asks for more."""
 SCOPES = "evidence:write records:read policy:write admin service"
 PIECES = 20
