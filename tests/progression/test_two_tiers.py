@@ -7,6 +7,7 @@ import pytest
 from services.progression.domain.explanation import explain_key
 from services.progression.domain.mastery import KeyState, piece_of, replay
 from services.progression.domain.policy import Policy, policy_from, read_policy
+from services.progression.domain.policy.facts import said
 from services.progression.domain.policy.templates import template
 from services.progression.domain.standing import due_at, is_contested, missing_of, status_of
 from services.progression.domain.states import Decided
@@ -182,7 +183,7 @@ def test_what_is_on_the_record_ages_only_by_the_instant_that_is_given():
     ],
 )
 def test_the_smallest_thing_that_would_change_it_is_named(marks: list[float], text: str):
-    assert explain_key(map(piece_of, work(*marks)), CLASSROOM.rule).minimal_change.text == text
+    assert said(explain_key(map(piece_of, work(*marks)), CLASSROOM.rule).minimal_change.fact) == text
 
 
 def test_an_explanation_shows_each_piece_with_what_it_counted_for_and_each_rule_with_what_was_found():
@@ -192,7 +193,9 @@ def test_an_explanation_shows_each_piece_with_what_it_counted_for_and_each_rule_
     gone = piece(6, day=6, score=Score(level=1.0), activity="task-6")
     shown = explain_key(map(piece_of, [*work(2, 3), short, assisted, retaken]), CLASSROOM.rule, void=[piece_of(gone)])
 
-    assert [(each.evidence_id, each.value, each.weight, each.why_not) for each in shown.evidence] == [
+    told = [each.why_not and said(each.why_not) for each in shown.evidence]
+    weighed = zip(shown.evidence, told, strict=True)
+    assert [(each.evidence_id, each.value, each.weight, why_not) for each, why_not in weighed] == [
         ("eada1", 2.0, 0.0, "a later attempt at the same activity replaces it"),
         ("eada2", 3.0, 1.0, None),
         ("eada6", 1.0, 0.0, "it was retracted or superseded"),
@@ -203,13 +206,15 @@ def test_an_explanation_shows_each_piece_with_what_it_counted_for_and_each_rule_
     assert [check.rule for check in shown.trace if not check.met] == [
         "/mastered/any_of/1/sufficiency/min_evidence", "/mastered/any_of/0/sign_off", "/decision/latch",
     ]  # fmt: skip
-    assert (shown.status, shown.missing) == ("provisional", ("a sign-off by a teacher, or 0.5 more piece of evidence",))
+    assert (shown.status, [said(each) for each in shown.missing]) == (
+        "provisional", ["a sign-off by a teacher, or 0.5 more piece of evidence"],
+    )  # fmt: skip
 
 
 def test_an_explanation_says_what_a_credit_is_for():
     shown = explain_key([], CLASSROOM.rule, [Decided("d1", "credit", LATER, by="registrar", basis="test_out")])
 
     assert shown.status == "credited"
-    assert [(check.rule, check.found) for check in shown.trace if check.met] == [
+    assert [(check.rule, said(check.found)) for check in shown.trace if check.met] == [
         ("/credit", "credited on 2026-06-01 for test out")
     ]

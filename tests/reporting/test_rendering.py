@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from services.progression.domain.policy import read_policy
+from services.progression.domain.policy.facts import said
 from services.progression.domain.policy.members import Decision
 from services.progression.domain.policy.words import rule_words
 from services.progression.domain.states import KeyState
@@ -250,7 +251,7 @@ EVERYTHING_ASKED = b"""{
 
 def test_what_is_missing_is_said_in_the_readers_language() -> None:
     words = Words("es")
-    lacking = [lack.text for lack in lacks(KeyState(), read_policy(EVERYTHING_ASKED).rule.tracks[0])]
+    lacking = [said(lack.fact) for lack in lacks(KeyState(), read_policy(EVERYTHING_ASKED).rule.tracks[0])]
 
     assert len(lacking) == 7
     assert [words.wanted(sentence) for sentence in lacking] == [

@@ -31,6 +31,7 @@ async def test_a_sign_off_masters_what_is_provisional_and_an_earlier_moment_stil
     district, ada = await classroom(stack, "signed")
     explanation = f"/v1/learners/{ada}/competencies/math:c1/explanation"
     before = await district.get("progression", explanation)
+    spanish = await district.get("progression", f"{explanation}?language=es")
     signed = await district.post("progression", "/v1/sign-offs", {"items": [{"learner": ada, "competency": "math:c1"}]})
     position = signed["items"][0]["position"]
     shown = await district.get("progression", f"/v1/learners/{ada}/mastery?wait={position}")
@@ -41,7 +42,10 @@ async def test_a_sign_off_masters_what_is_provisional_and_an_earlier_moment_stil
 
     assert before["status"] == back["status"] == "provisional"
     assert [piece["counted"] for piece in before["evidence"]] == [True, True]
-    assert before["minimal_change"]["text"]
+    assert before["minimal_change"]["text"] == "A sign-off by a teacher makes it mastered."
+    assert spanish["minimal_change"]["text"] == "Con la firma de un docente pasa a: dominado."
+    assert spanish["missing_facts"] == before["missing_facts"] != []
+    assert [check["found_fact"] for check in spanish["trace"]] == [check["found_fact"] for check in before["trace"]]
     assert shown["items"][0]["status"] == after["status"] == "mastered"
     assert (last["basis"]["kind"], last["basis"]["by"]) == ("sign_off", {"role": "teacher", "ref": "laptop"})
     assert [verified[name] for name in ZERO] == [0] * len(ZERO)

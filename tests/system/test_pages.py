@@ -16,7 +16,10 @@ from tests.system.district import SOURCE, ZERO, Item
 from tests.system.room import Room, open_room
 
 POSTS = [
-    route.path.replace("{class_id:path}", "room").replace("{learner}", "x").replace("{evidence_id}", "y")
+    route.path.replace("{class_id:path}", "room")
+    .replace("{learner}", "x")
+    .replace("{evidence_id}", "y")
+    .replace("{id}", "z")
     for router in (doing.router, pages.router, signing_in.router)
     for route in router.routes
     if isinstance(route, APIRoute) and "POST" in (route.methods or ()) and route.path != "/sign-in"
@@ -213,6 +216,7 @@ async def test_a_correction_shows_every_status_and_event_before_it_is_made(room:
     words = catalogue("en")
     async with room.browser("tea") as teacher:
         why = await teacher.client.get(f"/learners/{learner}/why/math:c0")
+        spanish = await teacher.client.get(f"/learners/{learner}/why/math:c0", headers={"Accept-Language": "es"})
         preview = await teacher.client.get(path)
         unchanged = await room.record("l3")
         without_reason = await teacher.post(path, [])
@@ -224,6 +228,9 @@ async def test_a_correction_shows_every_status_and_event_before_it_is_made(room:
     told = [event["type"] for event in await room.district.advancements() if event["id"] not in before]
 
     assert path in why.text
+    assert "would make it" in why.text
+    assert "pasaría a: " in spanish.text
+    assert "would" not in spanish.text
     assert ("tea", "why") in {(look["person"], look["view"]) for look in looks}
     assert unchanged["math:c0"] == "mastered"
     assert words["event.competency.withdrawn"] in preview.text

@@ -17,7 +17,7 @@ from deploy.local.options import Context, command_options
     "--as-of", metavar="TIME", help="What had been recorded and decided by then, such as 2026-03-04T10:15:00Z."
 )
 @click.option(
-    "--language", type=click.Choice(["en", "es"]), default="en", help="Of what is said of work that waits for a grade."
+    "--language", type=click.Choice(["en", "es"]), default="en", help="Of what is said of the rules and the evidence."
 )
 @command_options
 def explain(context: Context, learner: str, competency: str, as_of: str | None, language: str) -> None:

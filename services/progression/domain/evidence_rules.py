@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from services.progression.domain.methods import Value
+from services.progression.domain.policy.facts import Fact, fact
 from services.progression.domain.policy.rule import Rule
 from services.progression.domain.policy.values import mark_of
 from services.progression.domain.states import KeyState, Piece
@@ -64,18 +65,18 @@ def is_half(rule: Rule, piece: Piece) -> bool:
     return piece.partial or short or (piece.assisted and rule.assisted == "half")
 
 
-def why_not(rule: Rule, piece: Piece) -> str:
-    """Say why `value_of` gives a piece no value."""
+def why_not(rule: Rule, piece: Piece) -> Fact:
+    """Return why `value_of` gives a piece no value."""
     if piece.assisted and rule.assisted == "exclude":
-        return "it was done with assistance on the construct itself"
+        return fact("piece.assisted")
     if piece.order[0] < rule.since:
-        return f"it lies before {rule.since}"
+        return fact("piece.before", day=rule.since)
     if rule.kinds is not None and rule.kinds.get(piece.kind, 1.0) == 0:
-        return f"evidence of kind {piece.kind} does not count under this policy"
+        return fact("piece.of_kind", kind=piece.kind or "")
     mark = mark_of(piece.score)
     if mark is not None:
-        return "the learner is exempt from it" if mark == "exempt" else "it is missing work, which is not counted"
-    return "its score has no place on the scale of the policy"
+        return fact("piece.exempt" if mark == "exempt" else "piece.missing")
+    return fact("piece.off_scale")
 
 
 def mark(piece: Piece) -> bytes:

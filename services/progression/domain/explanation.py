@@ -1,17 +1,29 @@
 """
 Why a status is what it is: every piece with what it counted for, every rule with whether it is met, what is missing, and
-the smallest thing that would change it. Computed from the set of evidence, the decisions and the policy alone.
+the smallest thing that would change it. Computed from the set of evidence, the decisions and the policy alone. What is to be
+said are facts, which `policy.facts` says in any language.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
 from services.progression.domain.evidence_rules import Counted, composites, value_of, why_not
 from services.progression.domain.mastery import fold_composites, replay
+from services.progression.domain.policy.facts import Fact, as_data, fact, said
+from services.progression.domain.policy.phrases import Language
 from services.progression.domain.policy.rule import Rule, Track
 from services.progression.domain.probing import Probe, smallest_change
-from services.progression.domain.standing import CONTESTED_BY, awaited_role, due_at, missing_of, score_of, status_of
+from services.progression.domain.standing import (
+    CONTESTED_BY,
+    awaited_role,
+    due_at,
+    score_of,
+    signed_by,
+    status_of,
+    wanted_of,
+)
 from services.progression.domain.states import Decided, KeyState, Piece, latest
 from services.progression.domain.sufficiency import enough, lacks
 from shared.contracts import Status
@@ -25,22 +37,22 @@ class Weighed(msgspec.Struct, frozen=True):
     value: float | None
     weight: float
     counted: bool
-    why_not: str | None
+    why_not: Fact | None
 
 
 class Checked(msgspec.Struct, frozen=True):
     """One rule of the policy (`rule` points to it): what it asks, what was found, and whether it is met."""
 
     rule: str
-    asks: str
-    found: str
+    asks: Fact
+    found: Fact
     met: bool
 
 
 class MinimalChange(msgspec.Struct, frozen=True):
-    """The smallest thing that would change the status, in words and as data; `gives` is the status then."""
+    """The smallest thing that would change the status, to be said and as data; `gives` is the status then."""
 
-    text: str
+    fact: Fact
     gives: Status | None = None
     pieces: int = 0
     at_least: float | None = None
@@ -57,7 +69,7 @@ class Explanation(msgspec.Struct, frozen=True):
     score: float | None
     evidence: tuple[Weighed, ...]
     trace: tuple[Checked, ...]
-    missing: tuple[str, ...]
+    missing: tuple[Fact, ...]
     minimal_change: MinimalChange
 
 
@@ -84,9 +96,31 @@ def explain_key(
         score=score_of(state, rule),
         evidence=_weighed(ordered, tuple(void), rule),
         trace=_trace(state, rule, at) if rule is not None else (),
-        missing=() if on_record else missing_of(state, rule),
+        missing=() if on_record else wanted_of(state, rule),
         minimal_change=_minimal_change(ordered, rule, held, state, status),
     )
+
+
+def in_words(explanation: Explanation, language: Language) -> dict[str, Any]:
+    """Return an explanation as plain data in which every fact `x` is said in a language, with itself beside as `x_fact`."""
+
+    def told(name: str, fact: Fact | None) -> dict[str, Any]:
+        return {name: None, f"{name}_fact": None} if fact is None else {
+            name: said(fact, language), f"{name}_fact": as_data(fact)
+        }  # fmt: skip
+
+    evidence = [msgspec.structs.asdict(each) | told("why_not", each.why_not) for each in explanation.evidence]
+    trace = [
+        msgspec.structs.asdict(each) | told("asks", each.asks) | told("found", each.found) for each in explanation.trace
+    ]
+    change = msgspec.structs.asdict(explanation.minimal_change)
+    fact = change.pop("fact")
+    return {
+        "status": explanation.status, "score": explanation.score, "evidence": evidence, "trace": trace,
+        "missing": [said(each, language) for each in explanation.missing],
+        "missing_facts": [as_data(each) for each in explanation.missing],
+        "minimal_change": {"text": said(fact, language), "fact": as_data(fact)} | change,
+    }  # fmt: skip
 
 
 def _weighed(ordered: list[Piece], void: tuple[Piece, ...], rule: Rule | None) -> tuple[Weighed, ...]:
@@ -97,11 +131,11 @@ def _weighed(ordered: list[Piece], void: tuple[Piece, ...], rule: Rule | None) -
     found = []
     for piece in sorted((*ordered, *void), key=lambda each: each.order):
         value = value_of(rule, piece) if rule is not None else None
-        reason: str | None
+        reason: Fact | None
         if piece.evidence_id in gone:
-            reason = "it was retracted or superseded"
+            reason = fact("piece.void")
         elif rule is None:
-            reason = "no policy applies"
+            reason = fact("piece.no_policy")
         elif value is None:
             reason = why_not(rule, piece)
         else:
@@ -120,14 +154,11 @@ def _weighed(ordered: list[Piece], void: tuple[Piece, ...], rule: Rule | None) -
     return tuple(found)
 
 
-def _why_replaced(rule: Rule, piece: Piece, standing: list[Counted]) -> str:
+def _why_replaced(rule: Rule, piece: Piece, standing: list[Counted]) -> Fact:
     again = any((u.piece.order[2], u.piece.activity) == (piece.order[2], piece.activity) for u in standing)
     if not again or rule.reassess == "append":
-        return f"only the last {rule.last} pieces are looked at"
-    best = rule.reassess == "replace_best"
-    return (
-        "another attempt at the same activity is better" if best else "a later attempt at the same activity replaces it"
-    )
+        return fact("piece.not_among_last", n=rule.last)
+    return fact("piece.better" if rule.reassess == "replace_best" else "piece.replaced")
 
 
 def _trace(state: KeyState, rule: Rule, at: str | None) -> tuple[Checked, ...]:
@@ -136,86 +167,96 @@ def _trace(state: KeyState, rule: Rule, at: str | None) -> tuple[Checked, ...]:
     for route in rule.routes:
         if route.role:
             signed = next((d for d in state.decided if d.kind == "sign_off" and d.by == route.role), None)
-            asks, said = f"a sign-off by a {route.role}", "none" if signed is None else f"given on {signed.at[:10]}"
-            found.append(Checked(f"{route.pointer}/sign_off", asks, said, signed is not None))
-    latch = rule.policy.decision.latch
-    said = f"met since {state.crossed_at}" if state.crossed_at is not None else "not met yet"
-    found.append(Checked("/decision/latch", f"a crossing, kept by {latch}", said, state.crossed_at is not None))
-    if state.crossed_at is not None and rule.below is not None:
-        asks = f"fewer than {rule.below_last} newer pieces in a row below {rule.below:g}"
+            given = fact("none") if signed is None else fact("given", day=signed.at[:10])
+            found.append(Checked(f"{route.pointer}/sign_off", signed_by(route.role), given, signed is not None))
+    crossed = state.crossed_at
+    since = fact("not_met") if crossed is None else fact("met", day=crossed)
+    asks = fact("crossing", latch=rule.policy.decision.latch)
+    found.append(Checked("/decision/latch", asks, since, crossed is not None))
+    if crossed is not None and rule.below is not None:
+        asks = fact("fewer_below", n=rule.below_last, below=rule.below)
         met = state.run_below < rule.below_last
-        found.append(Checked("/upkeep/on_contradiction", asks, f"{state.run_below} in a row", met))
+        found.append(Checked("/upkeep/on_contradiction", asks, fact("in_a_row", n=state.run_below), met))
     due = due_at(state, rule)
     if due is not None:
         fresh = at is None or at < due
-        asks = f"a re-check every {rule.reverify_days} days"
-        found.append(Checked("/upkeep/reverify_after_days", asks, f"due on {due[:10]}", fresh))
+        asks = fact("check_every", n=rule.reverify_days or 0)
+        found.append(Checked("/upkeep/reverify_after_days", asks, fact("due", day=due[:10]), fresh))
+    return (*found, *_decided_trace(state))
+
+
+def _decided_trace(state: KeyState) -> list[Checked]:
+    """Return what people decided and stands."""
+    found = []
     override = latest(state.decided, "override")
     if override is not None:
-        said = f"{state.doubts} newer pieces disagree with {override.status}, set on {override.at[:10]}"
-        asks = f"fewer than {CONTESTED_BY} newer pieces in a row that disagree"
-        found.append(Checked("/override", asks, said, state.doubts < CONTESTED_BY))
+        set_ = fact("disagree", n=state.doubts, status=override.status or "", day=override.at[:10])
+        asks = fact("fewer_disagree", n=CONTESTED_BY)
+        found.append(Checked("/override", asks, set_, state.doubts < CONTESTED_BY))
     credit = latest(state.decided, "credit")
     if credit is not None:
-        said = f"credited on {credit.at[:10]} for {credit.basis.replace('_', ' ') or 'what was shown elsewhere'}"
-        found.append(Checked("/credit", "credit for what was shown elsewhere", said, met=True))
-    return tuple(found)
+        given = fact("credited", day=credit.at[:10], basis=credit.basis or "elsewhere")
+        found.append(Checked("/credit", fact("credit"), given, met=True))
+    return found
 
 
 def _track_trace(state: KeyState, rule: Rule, number: int) -> list[Checked]:
     track = rule.tracks[number]
     pieces = state.count - state.halves / 2
-    counts: list[tuple[str, float, float, str]] = [("min_evidence", track.halves / 2, pieces, "pieces of evidence")]
+    counts: list[tuple[str, float, float]] = [("min_evidence", track.halves / 2, pieces)]
     if track.activities > 1:
-        counts.append(("min_activities", track.activities, len(state.activities), "activities"))
+        counts.append(("min_activities", track.activities, len(state.activities)))
     if track.occasions > 1:
-        counts.append(("min_occasions", track.occasions, state.occasions, "occasions"))
+        counts.append(("min_occasions", track.occasions, state.occasions))
     found = [
-        Checked(f"{track.pointer}/sufficiency/{name}", f"{need:g} {word}", f"{have:g}", have >= need)
-        for name, need, have, word in counts
+        Checked(
+            f"{track.pointer}/sufficiency/{name}", fact(f"need.{name}", n=need), fact("number", n=have), have >= need
+        )
+        for name, need, have in counts
     ]
     further = ("min_assessors", "min_items", "kinds_all", "dok")
     found += [
-        Checked(f"{track.pointer}/sufficiency/{lack.code}", lack.text, f"{lack.have:g} of {lack.need:g}", met=False)
+        Checked(
+            f"{track.pointer}/sufficiency/{lack.code}", lack.fact, fact("so_many_of", have=lack.have, need=lack.need),
+            met=False,
+        )
         for lack in lacks(state, track)
         if lack.code in further
-    ]
+    ]  # fmt: skip
     found.append(_method_trace(state, track, number))
     return found
 
 
 def _method_trace(state: KeyState, track: Track, number: int) -> Checked:
-    since = f", first met on {state.met[number][:10]}" if state.met and state.met[number] else ""
     if not state.methods:
-        return Checked(f"{track.pointer}/method", track.words, "nothing counted yet", met=False)
+        return Checked(f"{track.pointer}/method", track.asked, fact("nothing_counted"), met=False)
     own = state.methods[number]
     met = track.passes(own)
-    short = "" if enough(state, track) else ", on too little evidence"
-    return Checked(f"{track.pointer}/method", track.words, f"score {track.score(own):.4g}{short}{since}", met)
+    parts = [fact("scored", result=track.score(own))]
+    if not enough(state, track):
+        parts.append(fact("too_little"))
+    if state.met and state.met[number]:
+        parts.append(fact("first_met", day=state.met[number][:10]))
+    return Checked(f"{track.pointer}/method", track.asked, fact("listed", *parts), met)
 
 
 def _minimal_change(
     pieces: list[Piece], rule: Rule | None, decisions: tuple[Decided, ...], state: KeyState, status: Status
 ) -> MinimalChange:
     if rule is None:
-        return MinimalChange("A policy that applies to this competency.")
+        return MinimalChange(fact("change.policy"))
     if status == "overridden":
-        text = f"{CONTESTED_BY} newer pieces in a row that disagree ask the author of the override to look again."
-        return MinimalChange(text, pieces=CONTESTED_BY)
+        return MinimalChange(fact("change.contest", n=CONTESTED_BY), pieces=CONTESTED_BY)
     role = awaited_role(state.met, rule)
     if status == "provisional" and role:
-        return MinimalChange(f"A sign-off by a {role.replace('_', ' ')} makes it mastered.", "mastered", sign_off=role)
+        return MinimalChange(fact("change.sign_off", role=role, status="mastered"), "mastered", sign_off=role)
     probe = smallest_change(pieces, rule, decisions)
     if probe is None:
         kept = status in ("mastered", "credited")
-        return MinimalChange(
-            "No newer evidence changes it; only a correction of what it rests on does."
-            if kept
-            else "No small number of pieces changes it."
-        )
+        return MinimalChange(fact("change.kept" if kept else "change.not_small"))
     worse = status in ("mastered", "presumed")
     return MinimalChange(
-        _in_words(probe, rule, state, worse),
+        _told(probe, rule, state, worse),
         probe.gives,
         probe.pieces,
         None if worse else probe.value,
@@ -230,17 +271,15 @@ def _bound_above(rule: Rule, value: float) -> float:
     return rule.below if rule.below is not None and value < rule.below else rule.cut
 
 
-def _in_words(probe: Probe, rule: Rule, state: KeyState, worse: bool) -> str:
-    one = probe.pieces == 1
-    many = "One more piece" if one else f"{probe.pieces} more pieces"
+def _told(probe: Probe, rule: Rule, state: KeyState, worse: bool) -> Fact:
+    n, gives = probe.pieces, probe.gives
     if worse:
-        below = f"below {_bound_above(rule, probe.value):g}"
-        return f"{many}{'' if one else ' in a row'} {below} would make it {probe.gives.replace('_', ' ')}."
-    wants = [f"at {probe.value:g} or above"]
+        return fact("change.worse", n=n, below=_bound_above(rule, probe.value), status=gives)
+    wants = [fact("at_value", value=probe.value)]
     if probe.other_activity and len(state.activities) < rule.activities:
-        wants.append("from another activity" if one else "from other activities")
+        wants.append(fact("from_other_activity", n=n))
     if probe.other_day:
-        wants.append("on another day" if one else "on other days")
-    track = rule.tracks[0 if rule.provisional and probe.gives == "provisional" else rule.scored]
-    wants += [lack.text for lack in lacks(state, track) if lack.code in ("kinds_all", "dok", "min_assessors")]
-    return f"{many} {', '.join(wants)} would make it {probe.gives.replace('_', ' ')}."
+        wants.append(fact("on_other_day", n=n))
+    track = rule.tracks[0 if rule.provisional and gives == "provisional" else rule.scored]
+    wants += [lack.fact for lack in lacks(state, track) if lack.code in ("kinds_all", "dok", "min_assessors")]
+    return fact("change.better", fact("listed", *wants), n=n, status=gives)

@@ -5,9 +5,11 @@ Newer evidence never takes mastery off the record, it makes it due for a re-chec
 Precedence: an override, what was shown, credit, a path towards it, what is presumed, and last what is still missing.
 """
 
+import functools
 from typing import Literal, NamedTuple, TypeAlias
 
 from services.progression.domain.policy import Policy
+from services.progression.domain.policy.facts import Fact, fact, said
 from services.progression.domain.policy.rule import Rule
 from services.progression.domain.states import Decided, KeyState, Tally, latest
 from services.progression.domain.sufficiency import enough, lacks
@@ -186,17 +188,31 @@ def score_of(state: KeyState, rule: Rule | None) -> float | None:
 
 
 def missing_of(state: KeyState, rule: Rule | None) -> tuple[str, ...]:
-    """Name what is missing, in words: towards the provisional path where that is not met, else towards mastery."""
+    """Name in English what is missing; see `wanted_of`."""
+    return tuple(map(said, wanted_of(state, rule)))
+
+
+def wanted_of(state: KeyState, rule: Rule | None) -> tuple[Fact, ...]:
+    """Return what is missing: towards the provisional path where that is not met, else towards mastery."""
     if rule is None:
-        return ("a policy that applies to this competency",)
+        return (_A_POLICY,)
     if rule.provisional and not is_open(state):
         return _wanting(state, rule, 0)
     ways = []
     for route in rule.routes:
         is_met = bool(state.met) and bool(state.met[route.track])
         wanting = () if is_met else _wanting(state, rule, route.track)
-        ways.append((*wanting, f"a sign-off by a {route.role.replace('_', ' ')}") if route.role else wanting)
-    return ways[0] if len(ways) == 1 else (", or ".join(" and ".join(way) for way in ways),)
+        ways.append((*wanting, signed_by(route.role)) if route.role else wanting)
+    return ways[0] if len(ways) == 1 else (Fact("any_of", (), tuple(Fact("together", (), way) for way in ways)),)
+
+
+@functools.lru_cache(maxsize=64)
+def signed_by(role: str) -> Fact:
+    """Return the sign-off of a role as something that is asked for."""
+    return fact("sign_off", role=role)
+
+
+_A_POLICY = fact("lack.policy")
 
 
 def check_of(state: KeyState, rule: Rule | None, why: str) -> str:
@@ -204,7 +220,7 @@ def check_of(state: KeyState, rule: Rule | None, why: str) -> str:
     if why == "expiry" or rule is None:
         return ", and ".join(missing_of(state, rule))
     if rule.follows and not any(_holds(state, rule, route.track) for route in rule.routes):
-        return ", and ".join(_wanting(state, rule, rule.scored))
+        return ", and ".join(said(each) for each in _wanting(state, rule, rule.scored))
     asked = rule.below if why == "contradiction" and rule.below is not None else rule.cut
     bar = f"{asked:g} or above" if rule.policy.scale is not None else f"{asked:.0%} of full marks or above"
     return f"one newer piece of evidence at {bar}"
@@ -271,10 +287,10 @@ def _holds(state: KeyState, rule: Rule, number: int) -> bool:
     return enough(state, track) and track.passes(state.methods[number])
 
 
-def _wanting(state: KeyState, rule: Rule, number: int) -> tuple[str, ...]:
+def _wanting(state: KeyState, rule: Rule, number: int) -> tuple[Fact, ...]:
     """Return what a track that is not met wants: evidence, and once that suffices, that its rule be met."""
     track = rule.tracks[number]
     found = lacks(state, track)
     if found:
-        return tuple(lack.text for lack in found)
-    return (track.words,)
+        return tuple([lack.fact for lack in found])
+    return (track.asked,)

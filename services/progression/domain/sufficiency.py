@@ -1,18 +1,20 @@
 """Whether enough was seen for a score to decide, and what is missing: a gate of its own, apart from the score."""
 
+import functools
 from typing import NamedTuple
 
+from services.progression.domain.policy.facts import Fact, fact
 from services.progression.domain.policy.rule import Rule, Track, seconds_of
 from services.progression.domain.states import KeyState, Piece, Tally
 
 
 class Lack(NamedTuple):
-    """One thing that is missing: the policy's member, how much it asks for, how much there is, and in words."""
+    """One thing that is missing: the policy's member, how much it asks for, how much there is, and what is to be said."""
 
     code: str
     need: float
     have: float
-    text: str
+    fact: Fact
 
 
 def tally_up(state: KeyState, rule: Rule, piece: Piece, half: bool) -> None:
@@ -53,15 +55,13 @@ def lacks(state: KeyState, track: Track) -> tuple[Lack, ...]:
     need, have = track.halves / 2, state.count - state.halves / 2
     found = []
     if have < need:
-        found.append(_lack("min_evidence", need, have, "piece of evidence", "pieces of evidence"))
+        found.append(_lack("min_evidence", need, have))
     # One activity on one day comes with any piece.
     if track.activities > 1 and len(state.activities) < track.activities:
-        seen = len(state.activities)
-        found.append(_lack("min_activities", track.activities, seen, "different activity", "different activities"))
+        found.append(_lack("min_activities", track.activities, len(state.activities)))
     if track.occasions > 1 and state.occasions < track.occasions:
-        gap = bool(track.need.occasion_gap_h)
-        words = ("later occasion", "later occasions") if gap else ("other day", "other days")
-        found.append(_lack("min_occasions", track.occasions, state.occasions, *words))
+        said_as = "lack.later_occasions" if track.need.occasion_gap_h else ""
+        found.append(_lack("min_occasions", track.occasions, state.occasions, said_as))
     return (*found, *_further_lacks(state, track)) if track.more else tuple(found)
 
 
@@ -69,19 +69,18 @@ def _further_lacks(state: KeyState, track: Track) -> tuple[Lack, ...]:
     tally = state.tally or Tally()
     found = []
     if len(tally.assessors) < track.assessors:
-        words = ("assessor", "assessors")
-        found.append(_lack("min_assessors", track.assessors, len(tally.assessors), *words))
+        found.append(_lack("min_assessors", track.assessors, len(tally.assessors)))
     if tally.items < track.items:
-        found.append(_lack("min_items", track.items, tally.items, "item", "items"))
-    found += [Lack("kinds_all", 1, 0, f"a piece of {kind} evidence") for kind in track.kinds if kind not in tally.kinds]
+        found.append(_lack("min_items", track.items, tally.items))
+    found += [Lack("kinds_all", 1, 0, _of_kind(kind)) for kind in track.kinds if kind not in tally.kinds]
     for depth in track.depths:
         if depth.when_tagged and not tally.tagged:
             continue
         assert depth.level is not None
         seen = tally.deep[track.levels.index(depth.level)] if tally.deep else 0
         if seen < depth.count:
-            words = (f"piece at depth of knowledge {depth.level}", f"pieces at depth of knowledge {depth.level}")
-            found.append(_lack("dok", depth.count, seen, *words))
+            asked = _so_many_more("lack.dok", depth.count - seen, depth.level)
+            found.append(Lack("dok", depth.count, seen, asked))
     return tuple(found)
 
 
@@ -99,6 +98,16 @@ def _with(tally: Tally, rule: Rule, piece: Piece) -> Tally:
     return Tally(assessors, kinds, tally.items + (piece.items or 1), tally.tagged + (dok is not None), deep)
 
 
-def _lack(code: str, need: float, have: float, one: str, many: str) -> Lack:
-    lack = need - have
-    return Lack(code, need, have, f"{lack:g} more {one if lack <= 1 else many}")
+def _lack(code: str, need: float, have: float, said_as: str = "") -> Lack:
+    return Lack(code, need, have, _so_many_more(said_as or f"lack.{code}", need - have))
+
+
+@functools.lru_cache(maxsize=1024)
+def _so_many_more(code: str, n: float, level: int = 0) -> Fact:
+    """Return what is missing; the same few things are of all learners."""
+    return fact(code, n=n, level=level) if level else fact(code, n=n)
+
+
+@functools.lru_cache(maxsize=64)
+def _of_kind(kind: str) -> Fact:
+    return fact("lack.kinds_all", kind=kind)

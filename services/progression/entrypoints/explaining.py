@@ -6,6 +6,7 @@ import msgspec
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
+from services.progression.domain.explanation import in_words
 from services.progression.domain.policy.phrases import Language
 from services.progression.handlers.explaining import explain
 from services.progression.handlers.supporting import ungraded_of
@@ -30,8 +31,9 @@ def explaining_router(database: Database, settings: Settings) -> APIRouter:
         """
         The evidence with its weights, every rule with whether it is met, what is missing, the smallest change.
 
-        Staff who see support (scope `decisions:write`) are told under `ungraded` which handed-in work waits for a grade now, in
-        words of `language`. `tenant` is for a service that has checked who may see this.
+        All of it is said in `language`; beside what is said stands the fact itself, a code with its values (`asks_fact`,
+        `missing_facts`), for whoever says it otherwise. Staff who see support (scope `decisions:write`) are told under `ungraded`
+        which handed-in work waits for a grade now. `tenant` is for a service that has checked who may see this.
         """
         own = caller.learner == learner and "records:read:self" in caller.scopes
         of = caller.tenant_asked(tenant, "records:read:self" if own else "records:read")
@@ -40,7 +42,7 @@ def explaining_router(database: Database, settings: Settings) -> APIRouter:
         if found is None:
             raise NotFound("nothing is recorded of this competency of this learner")
         answer = {
-            "learner": learner, "competency": competency, **msgspec.to_builtins(found.explanation),
+            "learner": learner, "competency": competency, **in_words(found.explanation, language),
             "policy": msgspec.to_builtins(found.policy), "framework": found.framework, "as_of": at,
         }  # fmt: skip
         if "decisions:write" in caller.scopes and at is None:

@@ -33,7 +33,7 @@ async def learner(request: Request, caller: Who, words: In, shows: Shows, learne
 @router.get("/learners/{learner}/why/{competency:path}")
 async def why(request: Request, caller: Who, words: In, shows: Shows, learner: str, competency: str) -> Response:
     """Why a competency stands where it does: evidence, rules, the smallest change."""
-    make = functools.partial(shows.why, learner=learner, competency=competency)
+    make = functools.partial(shows.why, learner=learner, competency=competency, language=words.language)
     return await shown(request, caller, words, "why.html", make)
 
 

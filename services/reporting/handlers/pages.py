@@ -8,7 +8,7 @@ from services.reporting.domain.amended import amended_cells, level_grid, lines_o
 from services.reporting.domain.compared import compared, schools_in
 from services.reporting.domain.needs import together
 from services.reporting.domain.own_growth import WINDOW
-from services.reporting.domain.plain import for_families
+from services.reporting.domain.plain import facts_for_families, for_families
 from services.reporting.domain.whom_to_ask import contacts
 from services.reporting.handlers.access import (
     CLASSES,
@@ -119,18 +119,19 @@ class Pages:
             "happened": page.items if page else [], "support": support or [], "may_answer": answers is not None
         }  # fmt: skip
 
-    async def why(self, caller: Identity, *, learner: str, competency: str) -> dict[str, Any]:
-        """Return why a competency stands where it does, asked of progression once the caller's right is checked."""
+    async def why(self, caller: Identity, *, learner: str, competency: str, language: str) -> dict[str, Any]:
+        """Return why a competency stands where it does, asked of progression once the right is checked, in a language."""
         async with snapshot(self._database) as view:
             role = await check_learner(view, caller, learner, "why")
             titles = await view.titles(caller.tenant, [competency])
         path = f"/v1/learners/{quote(learner, safe='')}/competencies/{quote(competency, safe='')}/explanation"
-        answer = await self._progression.ask(path, {"tenant": caller.tenant}, expected=(200, 404))
+        query = {"tenant": caller.tenant, "language": language}
+        answer = await self._progression.ask(path, query, expected=(200, 404))
         if answer.status_code == 404:
             raise NotFound("nothing is recorded of this competency")
         await self._log.note(caller, role, "why", learner, [learner])
         found, staff = answer.json(), role not in FAMILY
-        missing = found["missing"] if staff else for_families(found["missing"])
+        missing = found["missing"] if staff else facts_for_families(found["missing"], found.get("missing_facts"))
         return {
             "found": found, "missing": missing, "learner": learner, "name": await self._name(caller, role, learner),
             "title": titles.get(competency, competency), "staff": staff,

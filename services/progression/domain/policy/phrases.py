@@ -1,4 +1,4 @@
-"""The phrases of policy cards in each language; the sentences are put together by `card`, in the same order in all."""
+"""The phrases of policy cards and of explanations in each language; what is said is decided elsewhere, the same in all."""
 
 import functools
 import json
@@ -17,9 +17,9 @@ class Phrases:
         self.texts = texts
         self._numbers = texts["numbers"].split()
 
-    def __call__(self, key: str, **values: object) -> str:
+    def __call__(self, key: str, *parts: str, **values: object) -> str:
         """Return a phrase with its places filled; raises `KeyError` for a key that the catalogue has not."""
-        return self.texts[key].format(**values)
+        return self.texts[key].format(*parts, **values)
 
     def number(self, number: int) -> str:
         """Return a number in words up to ten."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from services.progression.domain.methods import Method, State, Value
 from services.progression.domain.policy.members import Depth, Path, Sufficiency
 from services.progression.domain.policy.values import placing
-from services.progression.domain.policy.words import rule_words
+from services.progression.domain.policy.words import rule_fact
 from services.progression.domain.rounding import round_half_up_repr
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ class Track:
     """A method with the sufficiency that it is decided on; `pointer` is where it stands in the policy."""
 
     __slots__ = (
-        "activities", "assessors", "depths", "halves", "items", "kinds", "levels", "method", "more", "need",
-        "occasions", "passes", "pointer", "score", "start", "step", "window", "words",
+        "activities", "asked", "assessors", "depths", "halves", "items", "kinds", "levels", "method", "more", "need",
+        "occasions", "passes", "pointer", "score", "start", "step", "window",
     )  # fmt: skip
 
     def __init__(self, path: Path, pointer: str, policy: "Policy", cut: float, dok: int | None) -> None:
@@ -39,7 +39,7 @@ class Track:
         self.step: Callable[[State, Value], State] = self.method.step
         self.score = _scoring(self.method, policy.decision.digits)
         self.passes = _passing(self.method, policy, self.score, cut)
-        self.words = rule_words(self.method.model_dump(by_alias=True), policy.decision, cut)
+        self.asked = rule_fact(self.method.model_dump(by_alias=True), policy.decision, cut)
         self.window: int = min(self.method.window(), BASIS_MAX)
         self.halves = 2 * need.min_evidence
         """`min_evidence` in half pieces."""
