@@ -17,6 +17,7 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from deploy.local import stack as local_stack
+from tests.support.secrets_in_logs import shown_by
 from tests.support.servers import Servers, drop_migrated, start_containers, use_given
 from tests.support.span_receiver import SpanReceiver, receiving
 
@@ -67,20 +68,30 @@ def servers(span_receiver: SpanReceiver) -> Iterator[Servers]:
         if MODE == "embedded":
             running = local_stack.start(home, owner=os.getpid(), environment=environment)
             yield Servers.of_home(running)
+            _assert_no_secret_was_logged(running)
         elif MODE == "containers":
             with start_containers() as given:
                 environment |= given.environment()
-                yield given.with_stack(local_stack.start(home, owner=os.getpid(), environment=environment))
+                running = local_stack.start(home, owner=os.getpid(), environment=environment)
+                yield given.with_stack(running)
+                _assert_no_secret_was_logged(running)
                 local_stack.stop(home)
         elif MODE == "given":
             given = use_given()
             environment |= given.environment()
-            yield given.with_stack(local_stack.start(home, owner=os.getpid(), environment=environment))
+            running = local_stack.start(home, owner=os.getpid(), environment=environment)
+            yield given.with_stack(running)
+            _assert_no_secret_was_logged(running)
         else:
             pytest.exit(f"ATTAIN_TEST_STACK is embedded, containers or given, not {MODE!r}", returncode=2)
     finally:
         local_stack.reset(home)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _assert_no_secret_was_logged(running: local_stack.Stack) -> None:
+    """Whatever the tests of the session did to the stack, none of its logs has a key, a password or a token."""
+    assert shown_by(running) == []
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import json
 import zipfile
 from collections import Counter
+from fnmatch import fnmatch
 from pathlib import Path
 
 import asyncpg
@@ -13,18 +14,23 @@ from deploy.local.stack import Stack
 from tests.support.servers import administrator_url
 from tests.system.conftest import Attain
 from tests.system.district import SOURCE
-from tests.system.isolation.victim import digest_of, settle, settled
+from tests.system.isolation.victim import BY_PARENT, OF_TENANTS, digest_of, settle, settled
 
-PERSONAL = ("Beatrix Beacon", "beehive-activity", "beehive-l1")
+PERSONAL = ("Beatrix Beacon", "beehive-activity", "beehive-l1", "beehive-e")
 LEFT = {
     # Positions of the logs stay dense: tombstones in place of what was said of learners, whole only what is of no person.
     "evidence.event_log", "evidence.event_log_rows", "evidence.evidence", "evidence.evidence_rows", "progression.event_log",
     "progression.event_log_rows", "progression.journal", "progression.journal_rows",
     # What certifies that learners are forgotten, and who did what here.
-    "evidence.erased_learner", "evidence.access_log", "reporting.access_log",
+    "evidence.erased_learner", "evidence.access_log", "reporting.access_log", "reporting.credential",
+    # That ids were merged, and ids that stay taken, without what was said.
+    "evidence.learner_merge", "evidence.identity_move", "evidence.xapi_statement", "evidence.kept_event",
+    # What the tenant has set: entries of the alignment map, limits, its own activities, when a session began.
+    "evidence.alignment", "evidence.alignment_head", "evidence.tenant_limit", "evidence.own_activity", "evidence.rollover",
+    "progression.tenant_limit", "reporting.tenant_limit",
     # Rules, and what they are rules of.
     "evidence.competency", "progression.activation", "progression.framework", "progression.policy",
-    "progression.policy_proposal", "reporting.competency_v1", "reporting.framework_v1",
+    "progression.policy_proposal", "reporting.competency_v1", "reporting.framework_v1", "reporting.association_v1",
     # Classes, schools and terms by their names, and ids of staff; keys that are revoked, by their digests.
     "evidence.roster_fact", "reporting.class_v1", "reporting.school_v1", "reporting.staff_v1", "reporting.term_v1",
     "evidence.api_key",
@@ -32,6 +38,78 @@ LEFT = {
     "evidence.intake_count", "evidence.source_day", "reporting.folded_count",
 }  # fmt: skip
 """What stays of a tenant that is ended, and why."""
+NONE_OF = {
+    "evidence.expiry_log", "progression.expiry_log", "reporting.expiry_log", "reporting.term_amendment_v1",
+    "reporting.term_record_v1",
+}  # fmt: skip
+"""What is exported, and the tenant of the test has nothing of."""
+
+
+OF_LEARNERS = "learners/*/evidence.json"
+EXPORTED = {
+    "evidence.access_log": ("sent_and_exported.json", "no"),
+    "evidence.alignment": ("alignments.json", "id"),
+    "evidence.api_key": ("keys.json", "key_id"),
+    "evidence.erased_learner": ("erasures.json", "learner"),
+    "evidence.evidence": (OF_LEARNERS, "evidence_id"),
+    "evidence.handed_in": (OF_LEARNERS, "activity"),
+    "evidence.kept_event": (OF_LEARNERS, "event_key"),
+    "evidence.learner_identity": (OF_LEARNERS, "source_id"),
+    "evidence.learner_merge": (OF_LEARNERS, "merge_id"),
+    "evidence.quarantine": ("[pq]*.json", "quarantine_id"),
+    "evidence.roster_group": (OF_LEARNERS, "group_id"),
+    "evidence.source_day": ("sources.json", "source"),
+    "evidence.tenant_limit": ("limits_of_evidence.json", "name"),
+    "evidence.xapi_statement": (OF_LEARNERS, "learner_source_id"),
+    "evidence.expiry_log": ("expired_in_evidence.json", "no"),
+    "progression.expiry_log": ("expired_in_progression.json", "no"),
+    "progression.tenant_limit": ("limits_of_progression.json", "name"),
+    "progression.framework": ("frameworks.json", "id"),
+    "progression.learner_standing": ("learners/*/mastery.json", "learner"),
+    "progression.mastery": ("learners/*/mastery.json", "competency"),
+    "progression.policy": ("policies.json", "hash"),
+    "progression.policy_proposal": ("proposals.json", "id"),
+    "progression.shadow_policy": ("shadows.json", "policy"),
+    "progression.webhook": ("webhooks.json", "id"),
+    "reporting.advancement_v1": ("learners/*/advancements.json", "id"),
+    "reporting.assignment_v1": ("assignment.json", "person"),
+    "reporting.class_v1": ("classes.json", "class"),
+    "reporting.enrolment_v1": (OF_LEARNERS, "class"),
+    "reporting.expiry_log": ("expired_in_reporting.json", "no"),
+    "reporting.mastery_v1": ("learners/*/record.json", "competency"),
+    "reporting.review_request": ("learners/*/review_requests.json", "id"),
+    "reporting.school_v1": ("school.json", "school"),
+    "reporting.staff_v1": ("staff.json", "staff"),
+    "reporting.tenant_limit": ("limits_of_reporting.json", "name"),
+    "reporting.term_amendment_v1": ("term_amendment.json", "id"),
+    "reporting.term_record_v1": ("term_record.json", "competency"),
+    "reporting.term_snapshot_v1": ("term_snapshot.json", "digest"),
+    "reporting.term_v1": ("terms.json", "term"),
+}
+"""Where the export has a table of the tenant, and the column whose every value is in it."""
+KEPT_BACK = {
+    "positions, counts and marks by which services go on": [
+        "evidence.alignment_head", "evidence.counted_block", "evidence.identity_move", "evidence.intake_count",
+        "evidence.own_activity", "evidence.revision_group", "progression.blocked_learner",
+        "progression.counted_block", "progression.shadow_cursor", "progression.webhook_cursor", "progression.webhook_held",
+        "reporting.folded_count", "reporting.unfolded",
+    ],
+    "logs and journal: what they say is in what is folded from them": [
+        "evidence.event_log", "evidence.roster_fact", "evidence.rollover", "progression.event_log", "progression.journal",
+    ],
+    "which policy held from when: each event says by which it was decided": ["progression.activation"],
+    "parts of frameworks, of records and of districts' numbers as they are shown": [
+        "evidence.competency", "reporting.association_v1", "reporting.competency_v1", "reporting.framework_v1",
+        "reporting.told_daily", "reporting.waiting_v1",
+    ],
+    "told to few, by routes that ask for a role: support, who looked, what a shadow policy would say": [
+        "reporting.access_log", "reporting.suggestion_v1", "progression.shadow_difference",
+    ],
+    "of deliveries and of signed records, which are with whom they were sent to": [
+        "progression.webhook_delivery", "reporting.credential",
+    ],
+}  # fmt: skip
+"""What an export leaves out, by the reason."""
 
 
 async def test_a_tenant_is_begun_with_a_key_that_writes(stack: Stack, attain: Attain) -> None:
@@ -60,6 +138,7 @@ async def test_a_tenant_is_begun_with_a_key_that_writes(stack: Stack, attain: At
 async def test_a_tenant_is_exported_whole_and_then_forgotten(stack: Stack, attain: Attain, tmp_path: Path) -> None:
     victim, neighbour = await settle(stack, "leaving"), await settle(stack, "staying")
     before = await settled(neighbour)
+    tables, rows = await _tables(stack), await _values(stack, victim.tenant)
     exported = attain("tenant", "export", "--output", str(tmp_path / "all.zip"), tenant=victim.tenant)
     with zipfile.ZipFile(tmp_path / "all.zip") as bundle:
         texts = {name: bundle.read(name).decode() for name in bundle.namelist()}
@@ -68,18 +147,56 @@ async def test_a_tenant_is_exported_whole_and_then_forgotten(stack: Stack, attai
     held = await _held(stack, victim.tenant)
     verified = attain("verify", tenant=victim.tenant)
 
-    assert exported["learners"] == 2
+    assert exported["learners"] == 4
     assert {name for name in texts if "/" not in name} == WHOLE.keys()
+    left_out = {table for tables in KEPT_BACK.values() for table in tables}
+    assert tables == EXPORTED.keys() | left_out
+    assert not EXPORTED.keys() & left_out
+    missing = [(table, value) for table, (file, column) in EXPORTED.items() for value in rows[table]
+               if not any(json.dumps(value)[1:-1] in text for name, text in texts.items() if fnmatch(name, file))]  # fmt: skip
+    assert missing == []
+    assert {table for table in EXPORTED if not rows[table]} == NONE_OF
+    assert neighbour.tenant not in "".join(texts.values())
     assert len(json.loads(texts["proposals.json"])["items"]) == len(json.loads(texts["shadows.json"])["items"]) == 1
     assert "Beatrix Beacon" in texts[f"learners/{victim.values['learner']}/evidence.json"]
     assert {key["name"] for key in json.loads(texts["keys.json"])["items"]} == {"beehive-key"}
-    assert [ended[what] for what in ("learners", "evidence", "keys", "webhooks", "shadows")] == [2, 4, 1, 1, 1]
+    assert [ended[what] for what in ("learners", "evidence", "keys", "webhooks", "shadows", "quarantined")] == [
+        4,
+        14,
+        1,
+        1,
+        1,
+        1,
+    ]
     assert (left["learners"], left["webhooks"]) == (0, 0)
     told = [(table, secret) for table, text in held.items() for secret in PERSONAL if secret in text]
     assert told == []
     assert held.keys() <= LEFT, sorted(held.keys() - LEFT)
     assert verified["ok"], verified
     assert await digest_of(stack, neighbour.tenant) == before
+
+
+async def _tables(stack: Stack) -> set[str]:
+    """Return every table that has a tenant, by itself or by the table that it refers to."""
+    found = set()
+    for service in stack.databases:
+        connection = await asyncpg.connect(administrator_url(stack, service))
+        for query in (OF_TENANTS, BY_PARENT):
+            found |= {f"{service}.{row[0]}" for row in await connection.fetch(query)}
+        await connection.close()
+    return found
+
+
+async def _values(stack: Stack, tenant: str) -> dict[str, list[str]]:
+    """Return the values of the columns by which rows of a tenant are to be found in an export."""
+    found = {}
+    for table, (_, column) in EXPORTED.items():
+        service, _, name = table.partition(".")
+        connection = await asyncpg.connect(administrator_url(stack, service))
+        rows = await connection.fetch(f'select distinct "{column}"::text from {name} where tenant = $1', tenant)
+        found[table] = [row[0] for row in rows if row[0] is not None]
+        await connection.close()
+    return found
 
 
 async def _held(stack: Stack, tenant: str) -> dict[str, str]:

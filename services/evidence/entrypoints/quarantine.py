@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 from services.evidence.domain.reasons import ACKNOWLEDGED, REFUSED, WAITING
 from services.evidence.entrypoints.answers import After, Id, Limit, Text, answer, as_uuid
 from services.evidence.handlers.quarantine import Quarantine
+from services.evidence.tables import accesses as access_rows
 from services.evidence.tables import quarantine as table
 from shared.database import Database
 from shared.errors import NotFound
@@ -35,6 +36,19 @@ def quarantine_router(database: Database, quarantine: Quarantine) -> APIRouter:
                 connection, caller.tenant, status=status, reason=reason, source=source, after=after, limit=limit
             )
         return answer({"items": [_listed(row) for row in rows], "next": rows[-1]["seq"] if rows else after})
+
+    @router.delete("/v1/quarantine")
+    async def discard(caller: Caller) -> Response:
+        """
+        Delete for good what is quarantined, of which nobody may know whose it is; parked pieces stay. It is noted who asked.
+
+        Erasing a learner deletes what can be told to be of that learner; this is for the end of a tenant.
+        """
+        caller.require("admin")
+        async with database.transaction() as connection:
+            deleted = await table.discard(connection, caller.tenant)
+            await access_rows.add(connection, caller.tenant, caller.subject, "erasure", f"quarantine: {deleted}")
+        return answer({"deleted": deleted})
 
     @router.get("/v1/quarantine/reasons")
     async def reasons(caller: Caller) -> Response:

@@ -109,6 +109,7 @@ class Erasing:
             await kept_events.erase(connection, tenant, names)
             await handed_in.erase(connection, tenant, names)
             await accesses.forget(connection, tenant, learner)
+            await merges.forget(connection, tenant, learner)
             emptied = await pieces.erase(connection, tenant, learner, parked)
             # What was merged into the learner has its events under its own id still.
             merged = [str(row["merged"]) for row in await merges.in_force(connection, tenant, [learner])]

@@ -12,7 +12,7 @@ from shared.errors import NotFound
 async def holdings_of(database: Database, tenant: str, learner: str) -> dict[str, Any]:
     """
     Return names, source ids, evidence with its events, what waits or was refused, statements, other events, handed-in work,
-    roster and groups.
+    merges, roster and groups.
 
     Raises:
         NotFound: the tenant has no such learner.
@@ -27,6 +27,7 @@ async def holdings_of(database: Database, tenant: str, learner: str) -> dict[str
         statements = await holdings.statements(connection, tenant, names)
         events = await holdings.events(connection, tenant, names)
         works = await holdings.handed_in(connection, tenant, names)
+        merges = await holdings.merges(connection, tenant, learner)
         facts, groups = await holdings.roster(connection, tenant, learner)
     return {
         "learner": learner,
@@ -36,6 +37,7 @@ async def holdings_of(database: Database, tenant: str, learner: str) -> dict[str
         "statements": [{**dict(row), "body": _json(row["body"])} for row in statements],
         "events": [{**dict(row), "body": _json(row["body"])} for row in events],
         "handed_in": [dict(row) for row in works],
+        "merges": [dict(row) for row in merges],
         "roster": [_json(data) for data in facts],
         "groups": [dict(row) for row in groups],
     }

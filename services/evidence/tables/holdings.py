@@ -66,6 +66,16 @@ async def handed_in(connection: Connection, tenant: str, people: People) -> list
     )
 
 
+async def merges(connection: Connection, tenant: str, learner: str) -> list[asyncpg.Record]:
+    """Return the merges of a learner with others, those that were undone too."""
+    return await connection.fetch(
+        "select merge_id, merged, kept, reason, merged_by, merged_at, undone_by, undone_at from learner_merge"
+        " where tenant = $1 and (merged = $2 or kept = $2) order by merged_at",
+        tenant,
+        learner,
+    )
+
+
 async def roster(connection: Connection, tenant: str, learner: str) -> tuple[list[bytes], list[asyncpg.Record]]:
     """Return what the roster tells of a learner, and the groups that the learner is in."""
     facts = await connection.fetch(

@@ -49,6 +49,13 @@ async def add(connection: Connection, merge_id: str, tenant: str, merged: str, i
     )
 
 
+async def forget(connection: Connection, tenant: str, learner: str) -> None:
+    """Leave out why a learner was merged, or merged into another; that it was stays."""
+    await connection.execute(
+        "update learner_merge set reason = '' where tenant = $1 and (merged = $2 or kept = $2)", tenant, learner
+    )
+
+
 async def note_enrolments(connection: Connection, merge_id: str, left: Sequence[str], joined: Sequence[str]) -> None:
     """Store which classes a merge took the one learner out of, and put the other into."""
     await connection.execute(

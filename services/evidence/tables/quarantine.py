@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 
 from services.evidence.domain.quarantine import Refusal
-from shared.database import Connection, columns
+from shared.database import Connection, affected, columns
 from shared.expiry import Days, Gone, Kept, remove_older
 
 _LISTED = (
@@ -195,6 +195,13 @@ async def retried(
         reason,
         pointer,
         detail,
+    )
+
+
+async def discard(connection: Connection, tenant: str) -> int:
+    """Delete what is quarantined of a tenant; parked pieces are evidence, and stay. Return how many there were."""
+    return affected(
+        await connection.execute("delete from quarantine where tenant = $1 and status = 'quarantined'", tenant)
     )
 
 

@@ -25,7 +25,7 @@ _PIECE = {
 _STATEMENT = {
     "actor": {"account": {"homePage": "{source}", "name": "{source_id}"}},
     "verb": {"id": "http://adlnet.gov/expapi/verbs/voided"},
-    "object": {"objectType": "StatementRef", "id": "{evidence_id}"},
+    "object": {"objectType": "StatementRef", "id": "{statement}"},
 }
 _ON = {"learner": "{learner}", "competency": "{competency}"}
 _ON_LEVEL = {"learner": "{learner}", "level": "{level}"}
@@ -54,6 +54,7 @@ EVIDENCE: dict[str, Case] = {
     "GET /v1/alignments/missing": NONE,
     "GET /v1/sources/completeness": NONE,
     "GET /v1/quarantine": NONE,
+    "DELETE /v1/quarantine": NONE,
     "GET /v1/quarantine/reasons": NONE,
     "GET /v1/quarantine/{quarantine_id}": NONE,
     "POST /v1/quarantine/{quarantine_id}/redrive": EMPTY,
@@ -82,8 +83,8 @@ EVIDENCE: dict[str, Case] = {
     "PUT /oneroster/v1p2/results/{sourced_id}": EMPTY,
     "POST /edfi/studentAssessments": EMPTY,
     "POST /xapi/statements": (_STATEMENT, ""),
-    "PUT /xapi/statements": (_STATEMENT, "statementId={evidence_id}"),
-    "GET /xapi/statements": (None, "statementId={evidence_id}"),
+    "PUT /xapi/statements": (_STATEMENT, "statementId={statement}"),
+    "GET /xapi/statements": (None, "statementId={statement}"),
     "GET /xapi/counts": NONE,
     "GET /v1/feed": (None, "log=evidence&shard={shard}"),
     "GET /v1/heads": (None, "log=evidence"),
@@ -99,7 +100,7 @@ PROGRESSION: dict[str, Case] = {
     "GET /v1/learners/{learner}/mastery": NONE,
     "GET /v1/learners/{learner}/frontier": NONE,
     "GET /v1/learners/{learner}/support": NONE,
-    "POST /v1/learners/{learner}/support/close": ({"scope": "{competency}", "outcome": "dismissed"}, ""),
+    "POST /v1/learners/{learner}/support/close": ({"scope": "{supported}", "outcome": "dismissed"}, ""),
     "GET /v1/support": NONE,
     "GET /v1/learners/{learner}/advancements": NONE,
     "GET /v1/learners/{learner}/competencies/{competency}/explanation": NONE,
@@ -188,7 +189,7 @@ REPORTING: dict[str, Case] = {
     "GET /v1/districts/{district}/testing": NONE,
     "GET /v1/districts/{district}/watch": NONE,
     "GET /v1/districts/{district}/completeness": NONE,
-    "GET /v1/districts/{district}/equity": (None, "by=grade"),
+    "GET /v1/districts/{district}/equity": (None, "group=grade"),
     "GET /v1/districts/{district}/growth": NONE,
     "GET /v1/schools/{school}/growth": NONE,
     "GET /v1/schools/{school}/growth/learners": NONE,

@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+import datetime
 import hashlib
 import json
 import re
 import secrets
 import uuid
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +28,44 @@ SECRETS = (
     "beehive-key", "beehive-reason", "beehive-e", LEARNER, OTHER,
 )  # fmt: skip
 OF_PERSONS = ("Beatrix Beacon", "beehive-activity", "beehive-reason", "beehive-e", LEARNER, OTHER)
+STATEMENT = "6f1c7a3e-9d2b-4c5f-8a61-0b7d2e4f9c10"
+LINE, SESSION, TEACHER = "beehive-line", "2025-beehive", "beehive-teacher"
+SMALL = {"small_number": 10}
+NAMES = ("Beatrix Beacon", "Bo", "Bee", "Barnaby")
+SUPPORTING = {
+    "id": "beehive-support", "scale": {"min": 1, "max": 4, "mastery": 3},
+    "method": {"type": "mean_of_last", "k": 3, "at_or_above": 3}, "sufficiency": {"min_evidence": 3},
+    "support": {"class_work": {"pieces": 4, "below": 3}, "year_ends": "12-31"},
+}  # fmt: skip
+VIEWED = {
+    "type": "ViewEvent", "action": "Viewed", "id": "urn:uuid:0d1f2a3b-4c5d-4e6f-8a9b-1c2d3e4f5a6b",
+    "actor": "urn:beehive:app", "object": {"id": "urn:beehive-activity", "type": "WebPage"},
+    "eventTime": "2026-03-05T10:00:00.000Z", "extensions": {"seenBy": [{"id": LEARNER, "type": "Person"}]},
+}  # fmt: skip
+SAID = {
+    "id": STATEMENT, "actor": {"account": {"homePage": SOURCE, "name": LEARNER}}, "verb": {"id": "http://adlnet.gov/expapi/verbs/scored"},
+    "object": {"id": "beehive:quiz"}, "result": {"score": {"scaled": 1.0}}, "timestamp": "2026-03-02T11:00:00Z",
+}  # fmt: skip
+SPOILT = {
+    "metadata": {"event_name": "learning_outcome_result_created", "event_time": "2026-03-05T10:00:00Z", "root_account_uuid": "R"},
+    "body": {"learning_outcome_id": "1", "user_uuid": LEARNER, "score": "much"},
+}  # fmt: skip
 MOVING = ("access_log", "counted_block", "webhook_delivery", "shadow_cursor")
 """Tables that change by looking, counting or trying again, and not by what anybody sent."""
+
+OF_TENANTS = (
+    "select c.relname from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')"
+    " and not c.relispartition and exists(select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant')"
+)
+"""Tables that name a tenant."""
+BY_PARENT = (
+    "select c.relname as name, a.attname as mine, p.relname as parent, b.attname as key from pg_constraint k"
+    " join pg_class c on c.oid = k.conrelid join pg_class p on p.oid = k.confrelid"
+    " join pg_attribute a on a.attrelid = c.oid and a.attnum = k.conkey[1]"
+    " join pg_attribute b on b.attrelid = p.oid and b.attnum = k.confkey[1]"
+    " where k.contype = 'f' and not exists(select from pg_attribute t where t.attrelid = c.oid and t.attname = 'tenant')"
+)
+"""Tables without a tenant of their own: the column that leads to a row of another table, which has one."""
 
 
 @dataclass
@@ -79,27 +117,103 @@ class Victim:
 
 
 async def settle(stack: Stack, name: str) -> Victim:
-    """Fill a tenant through the public edges."""
+    """Fill a tenant through the public edges, and wait until all of it is folded."""
     district = await District(stack, name).open("beemath", "code,title\nc0,Beehive Competency\nc1,Other\n")
-    roster = {
-        "source": SOURCE,
-        "schools": [{"school": "beehive-school", "title": "Beehive School", "district": "beehive-district"}],
-        "classes": [{"class": "beehive-class", "title": "Beehive Class", "school": "beehive-school"}],
-        "learners": [{"source_id": LEARNER, "name": "Beatrix Beacon"}, {"source_id": OTHER, "name": "Bo"}],
-        "enrolments": [{"class": "beehive-class", "learner": each} for each in (LEARNER, OTHER)],
-        "staff": [{"class": "beehive-class", "staff": "beehive-teacher"}],
-        "groups": [{"group": "grade", "learner": LEARNER, "value": "5"}],
-    }
-    await district.post("evidence", "/v1/roster", roster)
-    sent = await district.send([_piece(number) for number in range(4)])
-    find = f"/v1/learners?source={SOURCE}&source_id="
-    learner, other = [(await district.get("evidence", find + each))["learner"] for each in (LEARNER, OTHER)]
+    values = {
+        "tenant": district.tenant, "source": SOURCE, "source_id": LEARNER, "piece": "beehive-e0", "statement": STATEMENT,
+        "line_item": LINE, "sourced_id": "beehive-result", "form": "caliper", "kind": "credits", "competency": "beemath:c0",
+        "framework": "beemath", "level": "beemath:1", "supported": "beeart:c2", "change": "resume",
+        "class_id": "beehive-class", "school": "beehive-school", "district": "beehive-district", "session": SESSION,
+        "queue": "ready", "term": "beehive term", "model": "mastery", "table": "mastery",
+    }  # fmt: skip
+    values |= await _fill_rules(district)
+    values |= await _fill_evidence(district)
+    await district.drained()
+    values |= await _fill_decisions(stack, district, values["learner"], values["id of webhook"])
+    await district.drained()
+    await district.close()
+    shard = shard_of(district.tenant, values["learner"], 8)
+    return Victim(stack, district.tenant, values | {"shard": str(shard)})
+
+
+async def _fill_rules(district: District) -> dict[str, str]:
+    """Set a second framework with a policy that asks for support, a limit, entries of the alignment map, keys and a webhook."""
+    await district.post(
+        "progression", "/v1/frameworks",
+        {"id": "beeart", "nodes": "code,title\nc0,Zero\nc2,Two\n", "edges": "from,to\nc0,c2\n"},
+    )  # fmt: skip
+    await district.post("progression", "/v1/policies?framework=beeart", SUPPORTING)
+    for service, limit in (("evidence", {"statements_kept": "all"}), ("progression", SMALL), ("reporting", SMALL)):
+        set_ = await district.http.put(f"{district.stack.urls[service]}/v1/limits", json=limit)
+        assert set_.is_success, set_.text
+    entries = [
+        {"id": id, "source": SOURCE, "competencies": [{"competency": competency}]}
+        for id, competency in ((LINE, "beemath:c0"), ("beehive:quiz", "beemath:c1"))
+    ]
+    await district.post("evidence", "/v1/alignments", json.dumps(entries).encode())
+    await district.post("evidence", "/v1/own-activities", {"activities": ["beehive-own"]})
     key = await district.post("evidence", "/v1/keys", {"source": SOURCE, "name": "beehive-key"})
     hook = await district.post(
         "progression", "/v1/webhooks",
-        {"name": "beehive-hook", "url": "http://127.0.0.1:9/", "purpose": "telling the district"},
+        {"name": "beehive-hook", "url": "http://127.0.0.1:9/", "purpose": "telling the district", "start": "beginning"},
     )  # fmt: skip
-    await district.post("progression", f"/v1/webhooks/{hook['id']}/pause", {})
+    return {"key_id": key["key_id"], "id of webhook": hook["id"]}
+
+
+async def _fill_evidence(district: District) -> dict[str, str]:
+    """Send a roster with a session that ended, and evidence of every outcome: taken, parked, refused, kept, handed in."""
+    people = (LEARNER, OTHER, "beehive-l3", "beehive-l4")
+    roster = {
+        "source": SOURCE,
+        "schools": [{"school": "beehive-school", "title": "Beehive School", "district": "beehive-district"}],
+        "classes": [{"class": "beehive-class", "title": "Beehive Class", "school": "beehive-school"},
+                    {"class": "beehive-past", "title": "Beehive Class of before", "school": "beehive-school"}],
+        "learners": [{"source_id": each, "name": name} for each, name in zip(people, NAMES, strict=True)],
+        "enrolments": [{"class": "beehive-class", "learner": each} for each in (LEARNER, OTHER)]
+        + [{"class": "beehive-past", "learner": LEARNER}],
+        "staff": [{"class": "beehive-class", "staff": TEACHER}],
+        "groups": [{"group": "grade", "learner": LEARNER, "value": "5"}],
+        "assignments": [{"person": "beehive-guardian", "role": "guardian", "kind": "learner", "target": LEARNER}],
+    }  # fmt: skip
+    await district.post("evidence", "/v1/roster", roster)
+    rollover = {"session": SESSION, "goes_on": ["beehive-class"], "share_max": 1}
+    await district.post("evidence", "/v1/roster/rollovers", rollover)
+    now = datetime.datetime.now(datetime.UTC)
+    sent = await district.send([
+        *(_piece(number) for number in range(4)),
+        *(_piece(number) | {"learner": OTHER} for number in (10, 11)),
+        *(_marked(number, now) for number in range(20, 26)),
+        _piece(30) | {"competencies": ["beemath:nothing-yet"]},
+        _piece(31) | {"score": {"raw": 2, "max": 1, "min": 3}},
+    ])  # fmt: skip
+    assert Counter(each["status"] for each in sent) == {"accepted": 12, "parked": 1, "rejected": 1}, sent
+    score = {
+        "userId": LEARNER, "timestamp": now.isoformat(), "activityProgress": "Completed", "gradingProgress": "PendingManual",
+    }  # fmt: skip
+    await district.post("evidence", f"/lti/lineitems/{LINE}/scores?source={SOURCE}", score)
+    await district.post("evidence", f"/v1/intake/caliper?source={SOURCE}", VIEWED)
+    as_source = token_of(district.stack, district.tenant, SCOPES, source=SOURCE)
+    statement = await district.http.post(
+        f"{district.stack.urls['evidence']}/xapi/statements", json=SAID,
+        headers={"X-Experience-API-Version": "1.0.3", "Authorization": f"Bearer {as_source}"},
+    )  # fmt: skip
+    assert statement.status_code == 200, statement.text
+    find = f"/v1/learners?source={SOURCE}&source_id="
+    learner, other, third, fourth = [(await district.get("evidence", find + each))["learner"] for each in people]
+    merge = await district.post("evidence", f"/v1/learners/{third}/merge", {"into": other, "reason": "beehive-reason"})
+    gone = await district.http.delete(f"{district.stack.urls['evidence']}/v1/learners/{fourth}")
+    assert gone.is_success, gone.text
+    refused = await district.http.post(f"{district.stack.urls['evidence']}/canvas/events?source={SOURCE}", json=SPOILT)
+    assert refused.status_code == 422, refused.text
+    quarantined = await district.get("evidence", "/v1/quarantine")
+    return {
+        "evidence_id": sent[0]["evidence_id"], "learner": learner, "other_learner": other, "merge": merge["merge"],
+        "quarantine_id": quarantined["items"][0]["quarantine_id"],
+    }  # fmt: skip
+
+
+async def _fill_decisions(stack: Stack, district: District, learner: str, hook: str) -> dict[str, str]:
+    """Decide, try another policy, propose it, close a term, have a record signed; and end what the webhook tries in vain."""
     on = {"learner": learner, "competency": "beemath:c1", "role": "registrar"}
     decided = await _decide(stack, district.tenant, on | {"status": "mastered", "reason": "beehive-reason"})
     policy = {"id": "beehive-shadow", "method": {"type": "streak", "n": 2}}
@@ -107,28 +221,31 @@ async def settle(stack: Stack, name: str) -> Victim:
     proposal = await district.post(
         "progression", "/v1/policies/proposals?mode=grandfathered&reason=beehive-reason", policy
     )
-    await district.post("progression", "/v1/terms", {"name": "beehive term"})
     await district.drained()
     asked = await _ask(stack, district.tenant, learner)
-    await district.close()
-    return Victim(stack, district.tenant, {
-        "tenant": district.tenant, "source": SOURCE, "source_id": LEARNER, "piece": "beehive-e0",
-        "evidence_id": sent[0]["evidence_id"], "learner": learner, "other_learner": other,
-        "quarantine_id": "1", "merge": learner, "key_id": key["key_id"], "line_item": "beehive-line",
-        "sourced_id": "beehive-result", "form": "caliper", "kind": "credits", "competency": "beemath:c0", "framework": "beemath",
-        "level": "beemath:1", "policy": shadow["hash"], "change": "resume", "class_id": "beehive-class",
-        "school": "beehive-school", "district": "beehive-district", "session": "2025-beehive", "queue": "ready",
-        "term": "beehive term", "model": "mastery", "table": "mastery", "shard": str(shard_of(district.tenant, learner, 8)),
-        "id of webhook": hook["id"], "id of proposal": proposal["id"], "id of decision": decided,
-        "id of request": asked,
-    })  # fmt: skip
+    await district.get("reporting", f"/v1/learners/{learner}/credential")
+    await district.post("progression", "/v1/terms", {"name": "beehive term"})
+    while not (await district.get("progression", f"/v1/webhooks/{hook}/deliveries"))["items"]:
+        await asyncio.sleep(0.1)
+    await district.post("progression", f"/v1/webhooks/{hook}/pause", {})
+    return {"policy": shadow["hash"], "id of proposal": proposal["id"], "id of decision": decided,
+            "id of request": asked}  # fmt: skip
+
+
+def _marked(number: int, now: datetime.datetime) -> dict[str, Any]:
+    """Return a piece below the cut, lately, so that support is suggested; the first two on what it builds upon."""
+    return {
+        "id": f"beehive-e{number}", "source": SOURCE, "learner": LEARNER, "kind": "formative",
+        "competencies": ["beeart:c0" if number < 22 else "beeart:c2"], "score": {"level": 2, "scale": "rubric"},
+        "occurred_at": (now - datetime.timedelta(minutes=60 - number)).isoformat(),
+    }  # fmt: skip
 
 
 def _piece(number: int) -> dict[str, Any]:
     return {
         "id": f"beehive-e{number}", "source": SOURCE, "learner": LEARNER, "competencies": ["beemath:c0"],
         "activity": {"id": f"beehive-activity-{number}"}, "score": {"raw": 1, "max": 1},
-        "occurred_at": f"2026-03-02T10:0{number}:00Z",
+        "occurred_at": f"2026-03-02T10:{number:02}:00Z", "assessor": {"id": TEACHER, "type": "human"},
     }  # fmt: skip
 
 
@@ -182,10 +299,7 @@ async def digest_of(stack: Stack, tenant: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for service, url in stack.databases.items():
         connection = await asyncpg.connect(url)
-        tables = await connection.fetch(
-            "select c.table_name from information_schema.columns c join pg_class t on t.relname = c.table_name"
-            " where c.table_schema = 'public' and c.column_name = 'tenant' and not t.relispartition"
-        )
+        tables = await connection.fetch(OF_TENANTS)
         for (table,) in tables:
             if table not in MOVING:
                 rows = await connection.fetch(f"select t::text from {table} t where tenant = $1 order by 1", tenant)
