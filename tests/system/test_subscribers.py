@@ -54,7 +54,10 @@ async def test_a_webhook_is_sent_signed_events_with_the_receivers_own_ids_and_no
         other = await District(stack, "other").open()
         await other.send(shown("eve"))
         await other.drained()
-        listed = (await district.get("progression", "/v1/webhooks"))["items"]
+        async with asyncio.timeout(20):
+            # It looks at the other's events too, and sends none.
+            while (listed := (await district.get("progression", "/v1/webhooks"))["items"])[0]["behind"]:
+                await asyncio.sleep(0.05)
     events = [request.event for request in receiver.taken[1:]]
     public = await district.advancements()
 
@@ -64,7 +67,7 @@ async def test_a_webhook_is_sent_signed_events_with_the_receivers_own_ids_and_no
     assert [event["data"]["learner"]["refs"] for event in public] == [[], []]
     assert {event["id"] for event in events} == {event["id"] for event in public}
     assert all(request.headers["attain-signature"].startswith("t=") for request in receiver.taken)
-    assert (listed[0]["state"], listed[0]["behind"], "secret" in listed[0]) == ("active", 0, False)
+    assert (listed[0]["state"], "secret" in listed[0]) == ("active", False)
     assert (await other.get("progression", "/v1/webhooks"))["items"] == []
     await district.close()
     await other.close()
