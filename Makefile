@@ -25,7 +25,7 @@ demo: setup ## start everything and show the sample district
 	@$(BIN)/attain demo
 
 test: setup ## run all tests on real Kafka and PostgreSQL
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto
 
 test-long: setup ## run the tests that take minutes each, such as whole response logs
 	@$(BIN)/python -m pytest -m long

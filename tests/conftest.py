@@ -11,10 +11,12 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from hypothesis import settings as hypothesis_settings
+from xdist.scheduler import LoadScopeScheduling
 
 from deploy.local import stack as local_stack
 from tests.support.secrets_in_logs import shown_by
@@ -33,8 +35,28 @@ hypothesis_settings.register_profile("large", deadline=None, max_examples=2000, 
 hypothesis_settings.load_profile(os.environ.get("ATTAIN_TEST_PROFILE", "default"))
 
 
+TOGETHER = ("tests/faults/", "tests/deploy/", "tests/system/isolation/")
+"""Folders whose tests share what takes long to make."""
+
+
 def pytest_report_header() -> str:
     return f"servers: {MODE} (ATTAIN_TEST_STACK=embedded|containers|given)"
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Tests run in two processes with servers of their own; servers that are given are for one."""
+    return 0 if MODE == "given" else 2
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _ByFile(config, log)
+
+
+class _ByFile(LoadScopeScheduling):  # type: ignore[misc]  # it is not marked as typed
+    """A process runs whole files, and whole folders of those `TOGETHER`."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid.partition("::")[0])
 
 
 @pytest.fixture(scope="session")

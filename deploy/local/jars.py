@@ -5,12 +5,15 @@ Java and the jars of Apache Kafka: the system's Java when it is new enough, else
 supervisor that is told to stop in the middle of a download can end it.
 """
 
+import contextlib
+import fcntl
 import importlib.util
 import json
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,15 +81,26 @@ def _version(java: str) -> int | None:
     return None if match is None else int(match[1])
 
 
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until no other start of this user fetches: the cache of jgo has one file a jar, whoever writes it."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "attain"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "jars.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def main() -> None:
     """Fetch what is missing (the cache of jgo keeps it) and print every jar with its size."""
     # Imported here: the supervisor needs jgo only on the first start.
     import jgo
 
     try:
-        jars = jgo.build(COORDINATES).all_jars
-        if not all(jar.exists() for jar in jars):
-            jars = jgo.build(COORDINATES, update=True).all_jars
+        with _alone():
+            jars = jgo.build(COORDINATES).all_jars
+            if not all(jar.exists() for jar in jars):
+                jars = jgo.build(COORDINATES, update=True).all_jars
     except Exception as error:  # noqa: BLE001 - no network, no space, no such version: the reason is what a user needs
         raise SystemExit(f"{type(error).__name__}: {error}") from None
     print(json.dumps({str(jar): jar.stat().st_size for jar in jars}))
