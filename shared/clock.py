@@ -12,8 +12,6 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
-import sqlalchemy as sa
-
 from shared.database import Connection, Database
 from shared.errors import Unavailable
 from shared.events import now
@@ -25,16 +23,6 @@ log = logging.getLogger(__name__)
 LOOK_S = 1.0
 BELIEVE_S = 60.0
 """How often what is believed is noted."""
-
-
-def define_tables(metadata: sa.MetaData) -> None:
-    """Add the table of the latest instant that was believed to a service's schema."""
-    sa.Table(
-        "clock_seen",
-        metadata,
-        sa.Column("one", sa.Boolean, sa.CheckConstraint("one"), primary_key=True, server_default=sa.true()),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-    )
 
 
 class Reading(NamedTuple):

@@ -23,7 +23,7 @@ from shared.feed import FeedClient
 from shared.folding import RETRY_S, Owned, ShardFolder
 from shared.handling import Handler, Inbox, InboxEntry, Settle, ShardBatch, Write
 from shared.observability import metrics
-from shared.ownership import accept_generation, define_tables
+from shared.ownership import accept_generation
 from shared.settings import Settings
 from shared.tasks import Easing, Pulse, raise_if_cancelled, run_together
 
@@ -36,7 +36,6 @@ __all__ = [
     "ShardConsumer",
     "Write",
     "accept_generation",
-    "define_tables",
 ]
 
 log = logging.getLogger(__name__)

@@ -11,13 +11,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-import sqlalchemy as sa
-
 from shared.crash_points import reach
 from shared.database import Connection, columns
 from shared.errors import InvalidEvent, Unavailable
 from shared.events import Draft, placed, tombstone
-from shared.row_security import keep_rows_apart, rows_of
+from shared.row_security import rows_of
 from shared.shards import shards_fault
 from shared.tenancy import current_tenant
 
@@ -53,38 +51,6 @@ class Entry(NamedTuple):
     pos: int
     key: str
     body: bytes
-
-
-def define_tables(metadata: sa.MetaData) -> None:
-    """Add the tables of the shard log to a service's schema."""
-    text = sa.Text(collation="C")
-    event_log = sa.Table(
-        "event_log",
-        metadata,
-        sa.Column("log", text, primary_key=True),
-        sa.Column("shard", sa.Integer, primary_key=True),
-        sa.Column("pos", sa.BigInteger, primary_key=True),
-        sa.Column("tenant", text, nullable=False),
-        sa.Column("subject", text, nullable=False),
-        sa.Column("body", sa.LargeBinary, nullable=False),
-        postgresql_partition_by="RANGE (shard)",
-    )
-    keep_rows_apart(event_log)
-    sa.Table(
-        "log_head",
-        metadata,
-        sa.Column("log", text, primary_key=True),
-        sa.Column("shard", sa.Integer, primary_key=True),
-        sa.Column("generation", sa.Integer, nullable=False, server_default="1"),
-        sa.Column("pos", sa.BigInteger, nullable=False, server_default="0"),
-    )
-    sa.Table(
-        "relay_cursor",
-        metadata,
-        sa.Column("log", text, primary_key=True),
-        sa.Column("shard", sa.Integer, primary_key=True),
-        sa.Column("pos", sa.BigInteger, nullable=False, server_default="0"),
-    )
 
 
 class EventLog:

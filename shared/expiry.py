@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 import asyncpg
-import sqlalchemy as sa
 
 from shared.database import Connection, columns
 
@@ -28,24 +27,6 @@ class Gone(NamedTuple):
 
 Expire: TypeAlias = Callable[[Connection, Days, int], Awaitable[list[Gone]]]
 """Removes up to so many rows that are older, and returns how many there were of each tenant."""
-
-
-def define_tables(metadata: sa.MetaData) -> None:
-    """Add the log of what was removed to a service's schema: a row a tenant, day, kind and setting, kept for good."""
-    text = sa.Text(collation="C")
-    sa.Table(
-        "expiry_log",
-        metadata,
-        sa.Column("no", sa.BigInteger, sa.Identity(always=True), primary_key=True),
-        sa.Column("tenant", text, nullable=False),
-        sa.Column("day", sa.Date, nullable=False),
-        sa.Column("kind", text, nullable=False),
-        sa.Column("setting", text, nullable=False),
-        sa.Column("days", sa.Integer, nullable=False),
-        sa.Column("rows", sa.BigInteger, nullable=False),
-        sa.Column("until", sa.Date, nullable=False),
-        sa.UniqueConstraint("tenant", "day", "kind", "setting", "days"),
-    )
 
 
 class Kept(NamedTuple):

@@ -28,7 +28,7 @@ def migrate(service: str, url: str) -> None:
     """Run the service's Alembic history to its end; does nothing where it is there already."""
     config = configuration(service)
     config.attributes["url"] = url
-    config.attributes["metadata"] = importlib.import_module(f"services.{service}.tables").metadata
+    config.attributes["metadata"] = importlib.import_module(f"services.{service}.tables.schema").metadata
     command.upgrade(config, "head")
 
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import context
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from shared.row_security import protect
+from shared.guarding import protect
 
 
 def run() -> None:

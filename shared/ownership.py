@@ -8,8 +8,6 @@ the position behind a batch that is just committing.
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-import sqlalchemy as sa
-
 from shared.database import Connection, columns
 from shared.errors import Conflict, Unavailable
 from shared.shards import shards_fault
@@ -39,23 +37,6 @@ class Move(NamedTuple):
 
 
 _PLACE = ", ".join(f"c.{name}" for name in Place._fields)
-
-
-def define_tables(metadata: sa.MetaData) -> None:
-    """Add the consumer's table to a service's schema."""
-    sa.Table(
-        "consumer_shard",
-        metadata,
-        sa.Column("consumer", sa.Text(collation="C"), primary_key=True),
-        sa.Column("shard", sa.Integer, primary_key=True),
-        sa.Column("log", sa.Text(collation="C"), nullable=False),
-        sa.Column("generation", sa.Integer, nullable=False, server_default="1"),
-        sa.Column("pos", sa.BigInteger, nullable=False, server_default="0"),
-        sa.Column("inbox_pos", sa.BigInteger, nullable=False, server_default="0"),
-        sa.Column("next_offset", sa.BigInteger, nullable=False, server_default="0"),
-        sa.Column("epoch", sa.Integer, nullable=False, server_default="0"),
-        sa.Column("owner", sa.Text, nullable=False, server_default=""),
-    )
 
 
 async def prepare(connection: Connection, consumer: str, log: str, shards: int) -> None:

@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
-import sqlalchemy as sa
 from fastapi import APIRouter
 
 from shared.database import Connection, Database, columns
@@ -51,19 +50,6 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 Check: TypeAlias = Callable[[], Awaitable[list[Comparison]]]
-
-
-def define_tables(metadata: sa.MetaData) -> None:
-    """Add the table of counted blocks to a service's schema."""
-    sa.Table(
-        "counted_block",
-        metadata,
-        sa.Column("log", sa.Text(collation="C"), primary_key=True),
-        sa.Column("shard", sa.Integer, primary_key=True),
-        sa.Column("block", sa.BigInteger, primary_key=True),
-        sa.Column("tenant", sa.Text(collation="C"), primary_key=True),
-        sa.Column("rows", sa.BigInteger, nullable=False),
-    )
 
 
 def compare(stage: str, expected: Mapping[str, int], actual: Mapping[str, int]) -> list[Comparison]:

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
-import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,18 +21,6 @@ from shared.web import Caller
 
 log = logging.getLogger(__name__)
 REFRESH_S = 2.0
-
-
-def define_tables(metadata: sa.MetaData) -> None:
-    """Add the table of limits to a service's schema."""
-    text = sa.Text(collation="C")
-    sa.Table(
-        "tenant_limit",
-        metadata,
-        sa.Column("tenant", text, primary_key=True),
-        sa.Column("name", text, primary_key=True),
-        sa.Column("value", sa.Text, nullable=False),
-    )
 
 
 KeptDays: TypeAlias = Annotated[int, Field(ge=0, le=36_500)]

@@ -4,12 +4,12 @@ import pytest
 import sqlalchemy as sa
 
 from deploy.reshard import CannotReshard, Installed, plan
-from services.evidence.tables import metadata as evidence
 from services.evidence.tables import resharding as of_evidence
-from services.progression.tables import metadata as progression
+from services.evidence.tables.schema import metadata as evidence
 from services.progression.tables import resharding as of_progression
-from services.reporting.tables import metadata as reporting
+from services.progression.tables.schema import metadata as progression
 from services.reporting.tables import resharding as of_reporting
+from services.reporting.tables.schema import metadata as reporting
 from shared import resharding
 from shared.restored import Folded, Head
 from shared.shards import shard_of

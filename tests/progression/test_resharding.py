@@ -8,8 +8,8 @@ import msgspec
 import pytest_asyncio
 
 from services.progression.domain.journal import JournalEntry, in_order, pack_entries
-from services.progression.tables import metadata
 from services.progression.tables.resharding import split
+from services.progression.tables.schema import metadata
 from shared.events import RESHARDED
 from shared.resharding import Split
 from shared.shards import shard_of

@@ -7,7 +7,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from services.reporting.tables import metadata
+from services.reporting.tables.schema import metadata
 from shared.migrate import migrate
 from tests.reporting.running import new_schema
 

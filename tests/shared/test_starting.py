@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from shared.migrate import configuration
 from shared.settings import Settings, settings
 from shared.shards import shards_fault
-from shared.starting import fault_of, schema_fault, settings_of
+from shared.starting import fault_of, revisions, schema_fault, settings_of
 
 SERVICES = ("evidence", "progression", "reporting")
 DATABASE = "postgresql://attain@127.0.0.1:1/attain_evidence"
@@ -271,7 +271,7 @@ def test_no_program_shows_a_part_of_a_secret_and_each_says_in_a_line_what_it_can
 
 
 def test_schema_of_this_version_is_right() -> None:
-    assert schema_fault("evidence", _newest("evidence"), allow_newer=False) == ""
+    assert schema_fault("evidence", revisions("evidence")[-1], allow_newer=False) == ""
 
 
 @pytest.mark.parametrize(
@@ -290,16 +290,12 @@ def test_another_schema_is_refused_with_what_to_do(there: str | None, allow_newe
     assert bool(found) == bool(fault)
 
 
-def _newest(service: str) -> str:
-    versions = Path(__file__).parents[2] / "services" / service / "migrations" / "versions"
-    return max(file.name for file in versions.glob("[0-9]*.py")).partition("_")[0]
-
-
 @pytest.mark.parametrize("service", SERVICES)
-def test_migrations_of_a_service_are_one_line(service: str) -> None:
+def test_migrations_of_a_service_are_one_line_in_the_order_of_their_files(service: str) -> None:
     history = ScriptDirectory.from_config(configuration(service))
 
     assert len(history.get_heads()) == 1
+    assert [script.revision for script in history.walk_revisions()] == revisions(service)[::-1]
 
 
 def test_another_number_of_shards_than_the_databases_is_refused_by_the_name_of_the_setting():

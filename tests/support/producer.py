@@ -9,13 +9,13 @@ import sqlalchemy as sa
 import uvicorn
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from shared import event_log
 from shared.auth import Authenticator
 from shared.database import Database
 from shared.event_log import EventLog
 from shared.events import Draft, encode_json, envelope, now
 from shared.feed_routes import feed_router
 from shared.relay import Relay
+from shared.schema import define_logs
 from shared.settings import Settings
 from shared.shards import shard_of, stable_id
 from shared.web import make_app
@@ -74,7 +74,7 @@ async def running_producer(
 ) -> AsyncIterator[Producer]:
     """Run a producer of the named logs over an empty database; without `relayed` only its feed has the events."""
     metadata = sa.MetaData()
-    event_log.define_tables(metadata)
+    define_logs(metadata)
     await create_tables(url, metadata)
     database = await Database.connect(url)
     logs = [EventLog(name, settings.shards) for name in names]

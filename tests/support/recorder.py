@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 import msgspec
 import sqlalchemy as sa
 
-from shared import consumer, event_log, reconciliation
 from shared.consumer import InboxEntry, Settle, ShardBatch, ShardConsumer, Write
 from shared.database import Connection, Database, columns
 from shared.event_log import EventLog
 from shared.feed import FeedClient
+from shared.schema import define_common, define_logs
 from shared.settings import Settings
 from shared.transport import make_broker, subscribe_consumer
 from tests.support.producer import create_tables
@@ -33,9 +33,8 @@ _decode = msgspec.json.Decoder(Fact).decode
 async def create_recorder_tables(url: str) -> None:
     """Create what the recorder, its consumer and its inbox need."""
     metadata = sa.MetaData()
-    event_log.define_tables(metadata)
-    consumer.define_tables(metadata)
-    reconciliation.define_tables(metadata)
+    define_logs(metadata)
+    define_common(metadata)
     sa.Table(
         "folded",
         metadata,

@@ -1,5 +1,1 @@
-"""The schema and every statement of the evidence service."""
-
-from services.evidence.tables.schema import metadata
-
-__all__ = ["metadata"]
+"""The schema and every statement of the evidence service; `schema` itself is for migrations and tests alone."""

@@ -4,16 +4,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID
 
 from services.evidence.tables import people_schema
-from shared import clock, consumer, event_log, expiry, reconciliation, tenant_limits
-from shared.row_security import keep_rows_apart
+from shared.schema import define_common, define_logs, keep_rows_apart
 
 metadata = sa.MetaData()
-event_log.define_tables(metadata)
-consumer.define_tables(metadata)
-reconciliation.define_tables(metadata)
-clock.define_tables(metadata)
-tenant_limits.define_tables(metadata)
-expiry.define_tables(metadata)
+define_logs(metadata)
+define_common(metadata)
 people_schema.define_tables(metadata)
 
 _TEXT = sa.Text(collation="C")

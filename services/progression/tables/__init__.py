@@ -1,5 +1,1 @@
-"""The schema and every statement of the progression service."""
-
-from services.progression.tables.schema import metadata
-
-__all__ = ["metadata"]
+"""The schema and every statement of the progression service; `schema` itself is for migrations and tests alone."""

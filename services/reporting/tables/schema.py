@@ -5,15 +5,12 @@ from sqlalchemy.dialects.postgresql import BYTEA
 
 from services.reporting.tables import kept
 from services.reporting.tables.read_models import FIRST_VERSION, define_models
-from shared import expiry, tenant_limits
-from shared.consumer import define_tables
+from shared.schema import define_common
 
 metadata = sa.MetaData()
 _TEXT = sa.Text(collation="C")
 
-define_tables(metadata)
-tenant_limits.define_tables(metadata)
-expiry.define_tables(metadata)
+define_common(metadata)
 define_models(metadata, FIRST_VERSION)
 kept.define_tables(metadata)
 sa.Table(

@@ -23,7 +23,7 @@ _PIECE = {
     "occurred_at": "2026-03-05T10:00:00Z",
 }  # fmt: skip
 _STATEMENT = {
-    "actor": {"account": {"homePage": "{source}", "name": "{source_id}"}},
+    "actor": {"account": {"homePage": "{source}", "name": "taken"}},
     "verb": {"id": "http://adlnet.gov/expapi/verbs/voided"},
     "object": {"objectType": "StatementRef", "id": "{statement}"},
 }

@@ -108,10 +108,10 @@ async def test_what_belongs_to_a_tenant_by_its_parent_only_is_guarded_too(raw: R
     there = {name: await raw.fetchval(f"select count(*) {rows}") for name, rows in of_victim.items()}
     every = {name: await raw.fetchval(f"select count(*) from {name}") for name in of_victim}
     await raw.execute(f"set role {TENANT_ROLE}")
-    for tenant, seen in ((victim.tenant, there), ("stranger", dict.fromkeys(there, 0))):
+    for tenant, seen in ((victim.tenant, there), ("who has nothing", dict.fromkeys(there, 0))):
         await raw.execute("select set_config('attain.tenant', $1, false)", tenant)
         assert {name: await raw.fetchval(f"select count(*) from {name}") for name in of_victim} == seen
-        if tenant == "stranger":
+        if tenant == "who has nothing":
             for name in of_victim:
                 assert await raw.execute(f"delete from {name}") == "DELETE 0"
 

@@ -285,25 +285,24 @@ def unsigned(token: str) -> str:
     return f"{header}.{token.split('.')[1]}."
 
 
-async def settled(victim: Victim) -> dict[str, str]:
+async def settled(victim: Victim) -> dict[str, frozenset[str]]:
     """Return the digest of the tenant once nothing of it changes by itself any more."""
-    before: dict[str, str] = {}
+    before: dict[str, frozenset[str]] = {}
     while (now := await digest_of(victim.stack, victim.tenant)) != before:
         before = now
         await asyncio.sleep(0.5)
     return now
 
 
-async def digest_of(stack: Stack, tenant: str) -> dict[str, str]:
-    """Return a hash a table over all rows of a tenant in the three databases."""
-    found: dict[str, str] = {}
+async def digest_of(stack: Stack, tenant: str) -> dict[str, frozenset[str]]:
+    """Return a hash of each row of a tenant, by the tables of the three databases."""
+    found: dict[str, frozenset[str]] = {}
     for service, url in stack.databases.items():
         connection = await asyncpg.connect(url)
         tables = await connection.fetch(OF_TENANTS)
         for (table,) in tables:
             if table not in MOVING:
-                rows = await connection.fetch(f"select t::text from {table} t where tenant = $1 order by 1", tenant)
-                text = "\n".join(row[0] for row in rows)
-                found[f"{service}.{table}"] = hashlib.sha256(text.encode()).hexdigest()
+                rows = await connection.fetch(f"select t::text from {table} t where tenant = $1", tenant)
+                found[f"{service}.{table}"] = frozenset(hashlib.sha256(row[0].encode()).hexdigest() for row in rows)
         await connection.close()
     return found

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from shared.row_security import partition
+from shared.guarding import partition
 
 revision = "0012"
 down_revision = "0009"

@@ -3,7 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-from shared.row_security import SERVICE_ROLE, make_roles
+from shared.guarding import make_roles
+from shared.row_security import SERVICE_ROLE
 
 revision = "0009"
 down_revision = "0007"
