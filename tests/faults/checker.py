@@ -39,6 +39,8 @@ class Verdict:
     lost: int = 0
     duplicated: int = 0
     refused: int = 0
+    wrong_answers: int = 0
+    """Requests answered by neither their items nor 503 as a problem that says when to come again."""
     misplaced: int = 0
     """Acknowledged with a position at which the log holds something else."""
     disordered: int = 0
@@ -80,6 +82,9 @@ def check(history: Iterable[Op]) -> Verdict:
             sent[op.value[0]] = (op.process, [Item(*item) for item in op.value[1]])
         elif op.f == "submit" and op.type == "ok":
             answers[op.value[0]] = op.value[1]
+        elif op.f == "submit" and op.value[2:] == [False]:
+            verdict.wrong_answers += 1
+            verdict.note(f"batch {op.value[0]} was answered by {op.value[1]}")
         elif op.f == "drained":
             verdict.caught_up_s = max(verdict.caught_up_s, op.value)
         elif op.process == "nemesis":

@@ -166,8 +166,12 @@ class Cluster:
         """Wait until programs (all: none named) answer."""
         async with asyncio.timeout(within_s):
             for name in names or tuple(self._children):
-                while not await self._children[name].program.answers():
+                while not await self.answers(name):
                     await asyncio.sleep(0.05)
+
+    async def answers(self, name: str) -> bool:
+        """Tell whether a program answers."""
+        return await self._children[name].program.answers()
 
     async def lose_kafka(self) -> None:
         """Kill Kafka, delete all it holds, start it empty, and create the topics again as an operator does."""

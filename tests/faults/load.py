@@ -18,7 +18,19 @@ from tests.faults.target import Target, answered
 RETRY_S = 0.2
 ANSWER_S_MAX = 10.0
 BATCHES_A_S = 5
-UNKNOWN = (httpx.HTTPError, KafkaError, OSError, TimeoutError)
+PROBLEM = "application/problem+json"
+
+
+class Refused(Exception):
+    """An answer by HTTP that is not one to the batch; `asks_again` if it is the one that is promised for such a time."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        super().__init__(f"{answer.status_code}: {answer.text}")
+        kind, after = answer.headers.get("Content-Type"), answer.headers.get("Retry-After", "")
+        self.asks_again = answer.status_code == 503 and kind == PROBLEM and after.isdigit()
+
+
+UNKNOWN = (Refused, httpx.HTTPError, KafkaError, OSError, TimeoutError)
 """What says nothing about whether the batch was taken in."""
 
 
@@ -42,7 +54,8 @@ class HttpSender:
     async def send(self, batch: Sequence[Item]) -> list[Any]:
         body = b"\n".join(item.native() for item in batch)
         answer = await self._client.post(self._url, content=body, headers={"Content-Type": "application/x-ndjson"})
-        answer.raise_for_status()
+        if not answer.is_success:
+            raise Refused(answer)
         return [[item["status"], item["position"]] for item in answer.json()["items"]]
 
     async def close(self) -> None:
@@ -100,6 +113,8 @@ class Load:
         """Different items that were acknowledged."""
         self.failures = 0
         """Attempts whose outcome is unknown, each followed by another."""
+        self.asked_again = 0
+        """Those of them that were answered by 503 with the time after which to come again."""
         self._target = target
         self._history = history
         self._ways = ways
@@ -214,8 +229,11 @@ class Load:
             try:
                 answers = await sender.send(batch)
             except UNKNOWN as error:
-                self._history.add(process, "info", "submit", [number, f"{type(error).__name__}: {error}"[:200]])
+                promised = not isinstance(error, Refused) or error.asks_again
+                text = f"{type(error).__name__}: {error}"[:200]
+                self._history.add(process, "info", "submit", [number, text, promised])
                 self.failures += 1
+                self.asked_again += isinstance(error, Refused) and error.asks_again
                 await asyncio.sleep(RETRY_S)
             else:
                 self._history.add(process, "ok", "submit", [number, answers])

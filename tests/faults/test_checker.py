@@ -24,7 +24,7 @@ def _good() -> Lines:
         ["http-0", "ok", "submit", [1, [["accepted", "evidence.1.0.1"], ["accepted", "evidence.1.0.2"]]]],
         ["nemesis", "info", "start", "kill"],
         ["http-0", "invoke", "submit", [2, [tuple(ITEMS[2])]]],
-        ["http-0", "info", "submit", [2, "ReadTimeout"]],
+        ["http-0", "info", "submit", [2, "ReadTimeout", True]],
         ["http-0", "ok", "submit", [2, [["duplicate", "evidence.1.0.3"]]]],
         ["nemesis", "info", "stop", "kill"],
         ["nemesis", "info", "drained", 1.5],
@@ -84,6 +84,10 @@ def _refuse(lines: Lines) -> None:
     _value(lines, "submit")[1][0][0] = "rejected"
 
 
+def _answer_wrongly(lines: Lines) -> None:
+    lines[4][3] = [2, "Refused: 500: ", False]
+
+
 def _split(lines: Lines) -> None:
     _value(lines, "evidence")[2][0][2] = "learner-1"
 
@@ -128,6 +132,7 @@ def _end_the_topic_early(lines: Lines) -> None:
         (_swap, "disordered"),
         (_misplace, "misplaced"),
         (_refuse, "refused"),
+        (_answer_wrongly, "wrong_answers"),
         (_split, "split_learners"),
         (_forget_a_state, "wrong_states"),
         (_count_twice, "wrong_read_models"),

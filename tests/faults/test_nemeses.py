@@ -6,13 +6,14 @@ import random
 import re
 import secrets
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.faults import disk_faults
 from tests.faults.cluster import Cluster
 from tests.faults.nemeses import Nemesis, rage, single_broker, skewed_clock, three_brokers, zombie
-from tests.faults.postgres_faults import can_mount, disk_full
 from tests.faults.run import Run
 
 RAGE_S = 12.0
@@ -82,13 +83,23 @@ async def test_a_zombie_is_fenced_and_changes_nothing(cluster: Cluster, run: Run
     pytest.fail("no zombie was refused a commit")
 
 
-async def test_a_full_disk_refuses_evidence_until_there_is_room(run: Run, tmp_path: Path):
-    if not can_mount(tmp_path):
-        pytest.skip("a small disk can be mounted by root alone, and not in every container")
-    before = run.load.failures
-    await _broken(run, "fill the disk of evidence", Nemesis(lambda run: disk_full(run, "evidence")))
+FULL_DISKS = {
+    "fill the disk of evidence": Nemesis(partial(disk_faults.log_full, service="evidence"), (1.0, 1.0)),
+    "fill the disk of PostgreSQL": Nemesis(disk_faults.server_full, (2.0, 2.0)),
+}
+"""The second is held long enough for a server that ends to be started again in vain."""
 
-    assert run.load.failures > before
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long if name.endswith("PostgreSQL") else ()) for name in FULL_DISKS]
+)
+async def test_a_full_disk_refuses_evidence_until_there_is_room(name: str, run: Run, tmp_path: Path):
+    if not disk_faults.can_mount(tmp_path):
+        pytest.skip("a small disk can be mounted by root alone, and not in every container")
+    before = run.load.asked_again
+    await _broken(run, name, FULL_DISKS[name], FULL_DISKS[name].hold_s[0])
+
+    assert run.load.asked_again > before
 
 
 @pytest.mark.long
