@@ -16,11 +16,12 @@ from pathlib import Path
 
 from deploy.local import stack
 from tests.faults import history
-from tests.faults.checker import Verdict, check
+from tests.faults.checker import check
 from tests.faults.cluster import Cluster, new_folder
 from tests.faults.nemeses import KILLS, rage, single_broker, three_brokers
 from tests.faults.run import Run
 from tests.faults.target import Given
+from tests.faults.verdict import Verdict
 
 LEARNERS_PER_RATE = 4
 """So that a learner has a piece every few seconds, whatever the rate."""

@@ -12,12 +12,15 @@ from aiokafka.errors import KafkaError
 
 from shared.topics import SUBMITTED
 from tests.faults.history import History
-from tests.faults.items import FRAMEWORK, POLICY, Item, generate
+from tests.faults.items import FRAMEWORK, POLICY, SOURCE, Item, generate
 from tests.faults.target import Target, answered
 
 RETRY_S = 0.2
 ANSWER_S_MAX = 10.0
 BATCHES_A_S = 5
+ENROLMENTS_A_S = 4
+ENROLLED = 24
+CLASSES = 3
 PROBLEM = "application/problem+json"
 
 
@@ -125,6 +128,8 @@ class Load:
                      competencies=competencies)
             for n in range(len(ways))
         ]  # fmt: skip
+        self._enrolments = 0
+        self._learners = learners
         self._stopping = False
         self._kafka_may_send = asyncio.Event()
         self._kafka_may_send.set()
@@ -151,6 +156,7 @@ class Load:
             asyncio.create_task(self._run(f"{way}-{number}", way, items))
             for number, (way, items) in enumerate(zip(self._ways, self._items, strict=True))
         ]
+        self._enrolling = asyncio.create_task(self._enrol())
 
     async def stop(self) -> None:
         """Begin nothing new; return when all that was begun is acknowledged."""
@@ -160,12 +166,15 @@ class Load:
     async def finished(self) -> None:
         """Return when all is sent and acknowledged."""
         await asyncio.gather(*self._tasks)
+        self._stopping = True
+        await self._enrolling
 
     async def cancel(self) -> None:
         """Let go of what is not acknowledged; for a run that is given up."""
-        for task in self._tasks:
+        tasks = [*self._tasks, self._enrolling] if self._tasks else []
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     @contextlib.asynccontextmanager
     async def without_kafka(self) -> AsyncIterator[None]:
@@ -210,6 +219,23 @@ class Load:
                 await asyncio.sleep(due - loop.time())
         finally:
             await sender.close()
+
+    async def _enrol(self) -> None:
+        """Put a learner into a class or take one out, again and again; the roster is sent until it is taken in."""
+        url = f"{self._target.urls['evidence']}/v1/roster"
+        async with self._target.client(self.tenant, ANSWER_S_MAX) as client:
+            while not self._stopping:
+                number, self._enrolments = self._enrolments, self._enrolments + 1
+                rounds, learner = divmod(number, min(self._learners, ENROLLED))
+                name, active = f"class-{learner % CLASSES}", rounds % 2 == 0
+                place = {"class": name, "learner": f"l{learner}", "status": "active" if active else "inactive"}
+                roster = {
+                    "source": SOURCE, "classes": [{"class": name, "title": name}], "enrolments": [place],
+                    "learners": [{"source_id": place["learner"]}],
+                }  # fmt: skip
+                (await answered(client, "POST", url, json=roster)).raise_for_status()
+                self._history.add("roster", "ok", "enrol", [learner, name, active])
+                await asyncio.sleep(1 / ENROLMENTS_A_S)
 
     def _next(self, items: Iterator[tuple[Item, bool]]) -> tuple[list[Item], int]:
         """Return the next batch and how many of it were not sent before."""

@@ -12,11 +12,12 @@ import httpx
 from deploy.local.services import SERVICES
 from tests.faults import history as histories
 from tests.faults import reading
-from tests.faults.checker import Verdict, check
+from tests.faults.checker import check
 from tests.faults.cluster import Cluster
 from tests.faults.history import History
 from tests.faults.load import Load
 from tests.faults.target import Target
+from tests.faults.verdict import Verdict
 
 DRAIN_S_MAX = 120.0
 QUIET_LOOKS = 3
@@ -52,6 +53,8 @@ class Run:
         self.history.add(NEMESIS, "info", "start", name)
         async with fault:
             yield
+            # Replicas end with the fault, and what a process has counted with the process.
+            await reading.read_fences(self.target, self.history)
         self.history.add(NEMESIS, "info", "stop", name)
         self.healed()
 
@@ -82,6 +85,7 @@ class Run:
     async def _read(self, *, topics: bool) -> None:
         await self.drained()
         self.history.add(NEMESIS, "info", "drained", round(time.monotonic() - self._healed_at, 3))
+        await reading.read_fences(self.target, self.history)
         self.history.add(reading.READER, "invoke", "read")
         await asyncio.to_thread(reading.read_services, self.target, self.tenant, self.history)
         if topics:
