@@ -83,8 +83,7 @@ class Run:
         return await self._judge()
 
     async def _read(self, *, topics: bool) -> None:
-        await self.drained()
-        self.history.add(NEMESIS, "info", "drained", round(time.monotonic() - self._healed_at, 3))
+        await self.caught_up()
         await reading.read_fences(self.target, self.history)
         self.history.add(reading.READER, "invoke", "read")
         await asyncio.to_thread(reading.read_services, self.target, self.tenant, self.history)
@@ -99,6 +98,13 @@ class Run:
         """End what a failed test has left running, and the history."""
         await self.load.cancel()
         self.history.close()
+
+    async def caught_up(self) -> float:
+        """Wait until nothing is left to do; return, and note, the seconds from the end of the last fault."""
+        await self.drained()
+        seconds = round(time.monotonic() - self._healed_at, 3)
+        self.history.add(NEMESIS, "info", "drained", seconds)
+        return seconds
 
     async def drained(self) -> None:
         """Wait until no stage of any service has anything left to do, several looks in a row."""
