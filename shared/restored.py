@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import asyncpg
 
+from shared.crash_points import reach
 from shared.settings import Settings, settings_or_exit
 
 SERVICES = ("evidence", "progression", "reporting")
@@ -87,6 +88,7 @@ async def raise_generation(databases: Mapping[str, str]) -> int:
         generation = max((head.generation for head in heads), default=0) + 1
         for connection in connections.values():
             await _raise(connection, generation)
+            reach("restore.raised")
         return generation
 
 

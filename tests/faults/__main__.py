@@ -16,16 +16,18 @@ from pathlib import Path
 
 from deploy.local import stack
 from tests.faults import history
-from tests.faults.checker import Verdict, check
+from tests.faults.checker import check
 from tests.faults.cluster import Cluster, new_folder
 from tests.faults.nemeses import KILLS, rage, single_broker, three_brokers
 from tests.faults.run import Run
 from tests.faults.target import Given
+from tests.faults.verdict import Verdict
 
 LEARNERS_PER_RATE = 4
 """So that a learner has a piece every few seconds, whatever the rate."""
 COUNT_RATE = 2_500
 KILL_EVERY_S = 5.0
+SENT_BEFORE_S = 2.0
 
 
 def main() -> None:
@@ -52,6 +54,11 @@ def _parser() -> argparse.ArgumentParser:
         "--session", type=int, default=6, help="seconds until a silent process loses its shards (default 6)"
     )
     run.add_argument("--brokers", type=int, default=1, choices=[1, 3], help="of Kafka (default 1)")
+    run.add_argument(
+        "--alone", nargs="+", default=[], metavar="FAULT", choices=sorted({*single_broker(), *three_brokers()}),
+        help="not random ones: these, each caught up with before the next",
+    )  # fmt: skip
+    run.add_argument("--hold", type=float, default=1.0, help="seconds that each of those lasts (default 1)")
     count = commands.add_parser(
         "count", help="every piece of a number counted, while anything is killed again and again"
     )
@@ -104,7 +111,8 @@ async def _once(arguments: argparse.Namespace, cluster: Cluster, folder: Path, s
     run = Run(cluster, folder, arguments.command, seed=seed, rate=rate, learners=learners, say=_say)
     await run.load.prepare()
     started = time.monotonic()
-    await (_count if counting else _break)(run, seed, arguments)
+    breaking = _count if counting else _break_alone if arguments.alone else _break
+    await breaking(run, seed, arguments)
     _say(f"{run.load.acknowledged} acknowledged in {time.monotonic() - started:.0f} s; reading all of it")
     verdict = await run.finish()
     written = arguments.output / f"faults-{seed}.jsonl"
@@ -137,6 +145,18 @@ async def _break(run: Run, seed: str, arguments: argparse.Namespace) -> None:
     faults = single_broker() if arguments.brokers == 1 else three_brokers()
     run.load.start()
     await rage(run, faults, arguments.seconds, random.Random(seed))
+
+
+async def _break_alone(run: Run, seed: str, arguments: argparse.Namespace) -> None:
+    """Break what is named, one after the other, and say how long it takes to catch up with each."""
+    faults = single_broker() if arguments.brokers == 1 else three_brokers()
+    for name in arguments.alone:
+        run.load.start()
+        await asyncio.sleep(SENT_BEFORE_S)
+        async with run.fault(name, faults[name].fault(run)):
+            await asyncio.sleep(arguments.hold)
+        await run.load.stop()
+        _say(f"{name}: caught up after {await run.caught_up():.1f} s")
 
 
 async def _count(run: Run, seed: str, arguments: argparse.Namespace) -> None:

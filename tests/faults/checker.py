@@ -4,16 +4,15 @@ Judges a history: what was acknowledged against what was read in the end. Pure: 
 The oracle is the journal of acknowledged items alone; which states must follow is computed by the plain rule of `items`.
 """
 
-import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
 from tests.faults.history import Op
 from tests.faults.items import FRAMEWORK, Expected, Item, expected
+from tests.faults.log_checks import Logs, by_log, check_logs, check_topics, holes
+from tests.faults.verdict import Verdict
 
-CAUGHT_UP_S_MAX = 30.0
-EXAMPLES_MAX = 20
 STATUSES = frozenset({"accepted", "corrected", "duplicate"})
 TOLD_NEXT = {
     "": ("mastered",),
@@ -24,62 +23,28 @@ TOLD_NEXT = {
 """What may be told of a competency after what was told last."""
 
 
-@dataclasses.dataclass
-class Verdict:
-    """What was counted; everything from `lost` on is to be zero, `caught_up_s` below its limit, `verified` true."""
-
-    acknowledged: int = 0
-    in_log: int = 0
-    uncertain: int = 0
-    """Items whose sender never learned what became of them; they may be held or not."""
-    faults: int = 0
-    caught_up_s: float = 0.0
-    verified: bool | None = None
-    """What `attain verify` said; None where it was not asked."""
-    lost: int = 0
-    duplicated: int = 0
-    refused: int = 0
-    misplaced: int = 0
-    """Acknowledged with a position at which the log holds something else."""
-    disordered: int = 0
-    """Before an item of the same learner that was acknowledged before it was sent."""
-    holes: int = 0
-    split_learners: int = 0
-    wrong_states: int = 0
-    wrong_read_models: int = 0
-    wrong_events: int = 0
-    wrong_topics: int = 0
-    examples: list[str] = dataclasses.field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        """Whether every promise was kept, and something was read at all."""
-        names = [field.name for field in dataclasses.fields(self)]
-        counts = [getattr(self, name) for name in names[names.index("lost") : names.index("examples")]]
-        return (
-            not any(counts)
-            and self.verified is not False
-            and self.caught_up_s <= CAUGHT_UP_S_MAX
-            and 0 < self.acknowledged <= self.in_log + self.uncertain
-        )
-
-    def note(self, text: str) -> None:
-        """Keep the first few faults in words."""
-        if len(self.examples) < EXAMPLES_MAX:
-            self.examples.append(text)
-
-
 def check(history: Iterable[Op]) -> Verdict:
     """Return the verdict on a whole history."""
     verdict = Verdict()
     sent: dict[int, tuple[str, list[Item]]] = {}
     answers: dict[int, list[Any] | None] = {}
+    enrolled: dict[tuple[int, str], bool] = {}
+    fences: dict[tuple[str, ...], float] = {}
     read: dict[str, list[list[Any]]] = defaultdict(list)
     for op in history:
         if op.f == "submit" and op.type == "invoke":
             sent[op.value[0]] = (op.process, [Item(*item) for item in op.value[1]])
         elif op.f == "submit" and op.type == "ok":
             answers[op.value[0]] = op.value[1]
+        elif op.f == "submit" and op.value[2:] == [False]:
+            verdict.wrong_answers += 1
+            verdict.note(f"batch {op.value[0]} was answered by {op.value[1]}")
+        elif op.f == "enrol":
+            learner, name, active = op.value
+            enrolled[learner, name] = active
+        elif op.f == "fences":
+            # A process counts from its start, so the last that it said is all of it.
+            fences |= {tuple(process): count for *process, count in op.value}
         elif op.f == "drained":
             verdict.caught_up_s = max(verdict.caught_up_s, op.value)
         elif op.process == "nemesis":
@@ -93,7 +58,18 @@ def check(history: Iterable[Op]) -> Verdict:
             read.clear()
         elif op.process == "reader":
             read[op.f].append(op.value)
-    log = _Log(read["evidence"], verdict)
+    verdict.fences_lost = int(sum(fences.values()))
+    _check_read(sent, answers, enrolled, read, verdict)
+    return verdict
+
+
+def _check_read(
+    sent: dict[int, tuple[str, list[Item]]], answers: dict[int, list[Any] | None], enrolled: dict[tuple[int, str], bool],
+    read: dict[str, list[list[Any]]], verdict: Verdict,
+) -> None:  # fmt: skip
+    """Hold what was read in the end against what was acknowledged."""
+    logs = by_log(read["log"])
+    log = _Log(logs, verdict)
     acknowledged = [item for number in answers for item in sent[number][1]]
     _check_log(acknowledged, log, verdict)
     _check_answers(sent, answers, log, verdict)
@@ -109,41 +85,26 @@ def check(history: Iterable[Op]) -> Verdict:
     }
     for service, field in (("progression", "wrong_states"), ("reporting", "wrong_read_models")):
         _check_states(wanted, [rows for name, rows in read["states"] if name == service], service, field, verdict)
-    _check_told(wanted, read["told"], verdict)
-    _check_topics(read["topic"], {"evidence": read["evidence"], "advancement": read["told"]}, verdict)
-    return verdict
+    _check_told(wanted, logs, verdict)
+    places = {(learners[learner], name): active for (learner, name), active in enrolled.items() if learner in learners}
+    check_logs(logs, places, verdict)
+    check_topics(read["topic"], logs, verdict)
 
 
 class _Log:
     """The evidence log as it was read: where each item is, and whose."""
 
-    def __init__(self, pages: list[list[Any]], verdict: Verdict) -> None:
+    def __init__(self, logs: Logs, verdict: Verdict) -> None:
         self.place: dict[str, tuple[int, int]] = {}
         self.learner: dict[str, str] = {}
         self.count: Counter[str] = Counter()
-        verdict.holes += _holes(pages, "the evidence log", verdict)
-        for shard, _, rows in pages:
-            for position, id, learner in rows:
+        verdict.holes += holes(logs, "evidence", verdict)
+        for shard, _, rows in logs["evidence"]:
+            for _, position, _, learner, _, id in rows:
                 if id:
                     self.count[id] += 1
                     self.place.setdefault(id, (shard, position))
                     self.learner[id] = learner
-
-
-def _holes(pages: list[list[Any]], name: str, verdict: Verdict) -> int:
-    """Return how many positions up to the heads were not read exactly once."""
-    heads: dict[int, int] = {}
-    positions: dict[int, Counter[int]] = defaultdict(Counter)
-    for shard, head, rows in pages:
-        heads[shard] = head
-        positions[shard].update(row[0] for row in rows)
-    holes = 0
-    for shard, head in heads.items():
-        wrong = [p for p in range(1, head + 1) if positions[shard][p] != 1]
-        if wrong:
-            verdict.note(f"{name}, shard {shard}: positions {wrong[:5]} are not there exactly once")
-        holes += len(wrong)
-    return holes
 
 
 def _check_log(acknowledged: list[Item], log: _Log, verdict: Verdict) -> None:
@@ -223,15 +184,15 @@ def _check_states(
         verdict.note(f"{service} holds of {key} {held.get(key)}, it must be {wanted.get(key)}")
 
 
-def _check_told(wanted: dict[tuple[str, str], Expected], pages: list[list[Any]], verdict: Verdict) -> None:
-    verdict.wrong_events += _holes(pages, "the advancement log", verdict)
+def _check_told(wanted: dict[tuple[str, str], Expected], logs: Logs, verdict: Verdict) -> None:
+    verdict.wrong_events += holes(logs, "advancement", verdict)
     ids: Counter[str] = Counter()
     told: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for _, _, rows in pages:
-        for _, id, type, learner, competency in rows:
-            ids[id] += 1
-            if type.startswith("attain.competency."):
-                told[learner, competency].append(type.split(".")[2])
+    for *_, learner, competency, said in (row for _, _, rows in logs["advancement"] for row in rows if row[-1]):
+        id, type, _ = said
+        ids[id] += 1
+        if type.startswith("attain.competency."):
+            told[learner, competency].append(type.split(".")[2])
     twice = [id for id, count in ids.items() if count > 1]
     verdict.wrong_events += len(twice)
     if twice:
@@ -246,23 +207,3 @@ def _check_told(wanted: dict[tuple[str, str], Expected], pages: list[list[Any]],
         if not possible or (last in ("mastered", "reinstated")) != mastered:
             verdict.wrong_events += 1
             verdict.note(f"of {key} was told {told[key]}, and it is{'' if mastered else ' not'} mastered")
-
-
-def _check_topics(pages: list[list[Any]], logs: dict[str, list[list[Any]]], verdict: Verdict) -> None:
-    """Read the topics as a subscriber that drops `position <= last`: nothing skipped, nothing else under a position."""
-    heads = {(name, shard): head for name, of in logs.items() for shard, head, _ in of}
-    told = {(shard, row[0]): row[1] for shard, _, rows in logs["advancement"] for row in rows}
-    last: dict[tuple[str, int], int] = {}
-    ids: dict[tuple[str, int, int], str] = {}
-    for name, shard, rows in pages:
-        for _, position, id in rows:
-            known = ids.setdefault((name, shard, position), id)
-            skipped = (name, shard) in last and position > last[name, shard] + 1
-            if skipped or known != id or (name == "advancement" and told.get((shard, position)) != id):
-                verdict.wrong_topics += 1
-                verdict.note(f"topic of {name}, shard {shard}: {position} after {last.get((name, shard))}, id {id}")
-            last[name, shard] = max(position, last.get((name, shard), 0))
-    for place, head in heads.items() if pages else ():
-        if last.get(place, 0) < head and place in {(name, shard) for name, shard, _ in pages}:
-            verdict.wrong_topics += 1
-            verdict.note(f"the topic of {place[0]}, shard {place[1]}, ends at {last.get(place, 0)} of {head}")

@@ -25,8 +25,8 @@ from deploy.local import postgres
 from deploy.local.child import Child, Program
 from deploy.local.home import SHARDS, Home
 from deploy.local.orphans import end_orphans
-from deploy.local.services import SERVICES, Services, answers
-from deploy.local.tokens import issue
+from deploy.local.services import SERVICES, Services, answers, database_variable
+from deploy.local.tokens import DEFAULT_SUBJECT, issue
 from shared.crash_points import VARIABLE as CRASH_AT
 from tests.faults.brokers import Brokers
 from tests.faults.proxy import Proxy
@@ -34,12 +34,15 @@ from tests.faults.target import SCOPE, client_with
 from tests.support.producer import free_port
 
 RESTART_S = 0.2
+SESSIONS_END_S_MAX = 20.0
 SETTINGS = {
     "ATTAIN_SESSION_TIMEOUT_S": "6",
     "ATTAIN_TAIL_CHECK_S": "3",
     "ATTAIN_HEAD_CHECK_S": "2",
+    # Receivers of webhooks are on this machine.
+    "ATTAIN_WEBHOOK_PRIVATE_ADDRESSES": "true",
 }
-"""Shorter than in production, so that a run has time for many faults."""
+"""Times shorter than in production, so that a run has time for many faults."""
 LINKS = {
     "evidence": ("kafka", "postgres", "progression"),
     "progression": ("kafka", "postgres", "evidence"),
@@ -102,9 +105,14 @@ class Cluster:
         if state is not None:
             await asyncio.to_thread(end_orphans, self.home, state, lambda text: None)
 
-    def token(self, tenant: str) -> str:
+    def processes(self) -> list[str]:
+        """Return the URL of every process of a service, replicas too."""
+        programs = [child.program for child in self._children.values()]
+        return [program.address for program in programs if program.name.startswith(SERVICES)]
+
+    def token(self, tenant: str, subject: str = DEFAULT_SUBJECT) -> str:
         """Return a token that the services accept."""
-        return issue(self.home.token_key_file, tenant=tenant, scope=SCOPE)
+        return issue(self.home.token_key_file, tenant=tenant, scope=SCOPE, subject=subject)
 
     def client(self, tenant: str, timeout_s: float = 60.0) -> httpx.AsyncClient:
         """Return a client for all services, as a tenant; to be closed."""
@@ -166,8 +174,12 @@ class Cluster:
         """Wait until programs (all: none named) answer."""
         async with asyncio.timeout(within_s):
             for name in names or tuple(self._children):
-                while not await self._children[name].program.answers():
+                while not await self.answers(name):
                     await asyncio.sleep(0.05)
+
+    async def answers(self, name: str) -> bool:
+        """Tell whether a program answers."""
+        return await self._children[name].program.answers()
 
     async def lose_kafka(self) -> None:
         """Kill Kafka, delete all it holds, start it empty, and create the topics again as an operator does."""
@@ -191,6 +203,23 @@ class Cluster:
             subprocess.run, [sys.executable, "-m", "shared.topics", "create"], check=True, capture_output=True,
             env=os.environ | settings | {"ATTAIN_SHARDS": str(SHARDS)}, timeout=60,
         )  # fmt: skip
+
+    async def restored(self, more: Mapping[str, str]) -> int:
+        """Let the logs go on as after a restore, while the services are down; return how the command ended."""
+        async with self.admin() as admin, asyncio.timeout(SESSIONS_END_S_MAX):
+            while await admin.fetchval("select count(*) from pg_stat_activity where application_name = 'attain'"):
+                await asyncio.sleep(0.05)
+        databases = {database_variable(service): url for service, url in self.databases.items()}
+        command = [sys.executable, "-m", "shared.restored"]
+        done = await asyncio.to_thread(
+            subprocess.run, command, check=False, env=os.environ | databases | dict(more), timeout=60
+        )
+        return done.returncode
+
+    async def generations(self, service: str) -> set[int]:
+        """Return the generations of a service's logs."""
+        async with self.admin(service) as admin:
+            return {row["generation"] for row in await admin.fetch("select distinct generation from log_head")}
 
     @contextlib.asynccontextmanager
     async def replica(self, service: str, clock: Mapping[str, str] | None = None) -> AsyncIterator[str]:

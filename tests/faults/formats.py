@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
+from shared.handed_in import UNGRADED
 from tests.faults.stimuli import SOURCE, Side
 from tests.faults.target import ANSWERS_S_MAX
 
@@ -16,6 +17,21 @@ async def send_grade(side: Side) -> None:
     await _recorded(side, f'"activity":"assignment:{number}"', 1)
 
 
+async def hand_in(side: Side) -> None:
+    """Work that waits for a grade, and its grade: each is told once, however often it is said."""
+    line = await _aligned(side, "line-")
+    said = {"userId": f"handed-{line}", "lineItem": f"line-{line}", "activityProgress": "Completed"}
+    waits = said | {"timestamp": "2026-03-05T10:00:00Z", "gradingProgress": "PendingManual"}
+    graded = said | {"timestamp": "2026-03-06T10:00:00Z", "gradingProgress": "FullyGraded"}
+    for message, told in ((waits, [True]), (graded | {"scoreGiven": 3, "scoreMaximum": 4}, [True, False])):
+        answer = await side.ask("POST", "evidence", "/v1/intake/ags", params={"source": SOURCE}, json=message)
+        assert answer.is_success, answer.text
+        async with asyncio.timeout(ANSWERS_S_MAX):
+            while len(found := await _waits(side, f"line-{line}")) < len(told):
+                await asyncio.sleep(0.1)
+        assert found == told
+
+
 async def align_anew(side: Side) -> None:
     """A piece by the alignment of its activity, and another alignment after it: it is recorded anew, once."""
     id = await _aligned(side, "quiz-")
@@ -27,6 +43,12 @@ async def align_anew(side: Side) -> None:
     await _recorded(side, f'"id":"{id}"', 1)
     await _align(side, f"quiz-{id}", await side.new_framework())
     await _recorded(side, f'"id":"{id}"', 2)
+
+
+async def _waits(side: Side, activity: str) -> list[bool]:
+    """Return what the evidence log tells of handed-in work: whether it waits for a grade, each time that is told."""
+    events = [event for event in await side.events("evidence", "evidence") if event["type"] == UNGRADED]
+    return [event["data"]["waits"] for event in events if event["data"]["activity"] == activity]
 
 
 async def _aligned(side: Side, prefix: str) -> str:

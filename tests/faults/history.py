@@ -5,9 +5,11 @@ A line has `time` (seconds since the start), `process`, `type` (invoke, ok, fail
 
 - submit: invoke has the batch number and the items; ok the item statuses and positions (HTTP) or nothing (Kafka); info means
   that the outcome is unknown and the batch is sent again.
+- enrol (process roster): ok has the learner, the class and whether the one is in the other.
 - start, stop (process nemesis): the name of the fault.
+- fences: by process, how often it has found that another owns its shards.
 - drained: seconds from the end of the last fault until nothing was left to do.
-- read (invoke): last reads begin, and replace earlier ones: evidence, states, told, topic, verify; see `reading`.
+- read (invoke): last reads begin, and replace earlier ones: log, states, topic, verify; see `reading`.
 """
 
 import time

@@ -15,7 +15,13 @@ import msgspec
 
 SOURCE = "urn:attain:faults"
 FRAMEWORK = "faults"
-POLICY = b'{"id": "streak-3", "method": {"type": "streak", "n": 3}, "decision": {"latch": "first_crossing"}}'
+POLICY = msgspec.json.encode(
+    {
+        "id": "streak-3", "method": {"type": "streak", "n": 3}, "decision": {"latch": "first_crossing"},
+        "support": {"class_work": {"pieces": 2, "below": 2}, "year_ends": "03-01"},
+    }
+)  # fmt: skip
+"""Support is suggested within the school year of the evidence, so until it is over the log of support is not empty."""
 BEGIN = datetime.datetime(2026, 3, 2, 8, tzinfo=datetime.UTC)
 RECENT = 300
 """Pieces that may still be sent again, superseded or retracted."""

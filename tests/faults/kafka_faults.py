@@ -8,8 +8,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from shared.topics import Topic
-from tests.faults.cluster import Cluster
+from shared.topics import TOPICS, Topic
+from tests.faults.cluster import SETTINGS, Cluster
 from tests.faults.run import Run
 from tests.support.disposable import Topics
 
@@ -26,6 +26,17 @@ async def topic_lost(run: Run, topic: Topic) -> AsyncIterator[None]:
     await Topics(run.cluster.kafka, SHARDS).delete(topic.name())
     yield
     await run.cluster.create_topics()
+
+
+@contextlib.asynccontextmanager
+async def all_topics_lost(run: Run) -> AsyncIterator[None]:
+    """Every topic is deleted, and created again, empty; as in `everything_lost`, none is on its way to evidence."""
+    async with run.load.without_kafka():
+        await Topics(run.cluster.kafka, SHARDS).delete(*(topic.name() for topic in TOPICS))
+        yield
+        await run.cluster.create_topics()
+    # A log to which nothing is appended is sent again when its relay next looks at the tails.
+    await asyncio.sleep(float(SETTINGS["ATTAIN_TAIL_CHECK_S"]) + 1)
 
 
 @contextlib.asynccontextmanager

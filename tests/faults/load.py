@@ -12,13 +12,28 @@ from aiokafka.errors import KafkaError
 
 from shared.topics import SUBMITTED
 from tests.faults.history import History
-from tests.faults.items import FRAMEWORK, POLICY, Item, generate
+from tests.faults.items import FRAMEWORK, POLICY, SOURCE, Item, generate
 from tests.faults.target import Target, answered
 
 RETRY_S = 0.2
 ANSWER_S_MAX = 10.0
 BATCHES_A_S = 5
-UNKNOWN = (httpx.HTTPError, KafkaError, OSError, TimeoutError)
+ENROLMENTS_A_S = 4
+ENROLLED = 24
+CLASSES = 3
+PROBLEM = "application/problem+json"
+
+
+class Refused(Exception):
+    """An answer by HTTP that is not one to the batch; `asks_again` if it is the one that is promised for such a time."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        super().__init__(f"{answer.status_code}: {answer.text}")
+        kind, after = answer.headers.get("Content-Type"), answer.headers.get("Retry-After", "")
+        self.asks_again = answer.status_code == 503 and kind == PROBLEM and after.isdigit()
+
+
+UNKNOWN = (Refused, httpx.HTTPError, KafkaError, OSError, TimeoutError)
 """What says nothing about whether the batch was taken in."""
 
 
@@ -42,7 +57,8 @@ class HttpSender:
     async def send(self, batch: Sequence[Item]) -> list[Any]:
         body = b"\n".join(item.native() for item in batch)
         answer = await self._client.post(self._url, content=body, headers={"Content-Type": "application/x-ndjson"})
-        answer.raise_for_status()
+        if not answer.is_success:
+            raise Refused(answer)
         return [[item["status"], item["position"]] for item in answer.json()["items"]]
 
     async def close(self) -> None:
@@ -100,6 +116,8 @@ class Load:
         """Different items that were acknowledged."""
         self.failures = 0
         """Attempts whose outcome is unknown, each followed by another."""
+        self.asked_again = 0
+        """Those of them that were answered by 503 with the time after which to come again."""
         self._target = target
         self._history = history
         self._ways = ways
@@ -110,6 +128,8 @@ class Load:
                      competencies=competencies)
             for n in range(len(ways))
         ]  # fmt: skip
+        self._enrolments = 0
+        self._learners = learners
         self._stopping = False
         self._kafka_may_send = asyncio.Event()
         self._kafka_may_send.set()
@@ -136,6 +156,7 @@ class Load:
             asyncio.create_task(self._run(f"{way}-{number}", way, items))
             for number, (way, items) in enumerate(zip(self._ways, self._items, strict=True))
         ]
+        self._enrolling = asyncio.create_task(self._enrol())
 
     async def stop(self) -> None:
         """Begin nothing new; return when all that was begun is acknowledged."""
@@ -145,12 +166,15 @@ class Load:
     async def finished(self) -> None:
         """Return when all is sent and acknowledged."""
         await asyncio.gather(*self._tasks)
+        self._stopping = True
+        await self._enrolling
 
     async def cancel(self) -> None:
         """Let go of what is not acknowledged; for a run that is given up."""
-        for task in self._tasks:
+        tasks = [*self._tasks, self._enrolling] if self._tasks else []
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     @contextlib.asynccontextmanager
     async def without_kafka(self) -> AsyncIterator[None]:
@@ -196,6 +220,23 @@ class Load:
         finally:
             await sender.close()
 
+    async def _enrol(self) -> None:
+        """Put a learner into a class or take one out, again and again; the roster is sent until it is taken in."""
+        url = f"{self._target.urls['evidence']}/v1/roster"
+        async with self._target.client(self.tenant, ANSWER_S_MAX) as client:
+            while not self._stopping:
+                number, self._enrolments = self._enrolments, self._enrolments + 1
+                rounds, learner = divmod(number, min(self._learners, ENROLLED))
+                name, active = f"class-{learner % CLASSES}", rounds % 2 == 0
+                place = {"class": name, "learner": f"l{learner}", "status": "active" if active else "inactive"}
+                roster = {
+                    "source": SOURCE, "classes": [{"class": name, "title": name}], "enrolments": [place],
+                    "learners": [{"source_id": place["learner"]}],
+                }  # fmt: skip
+                (await answered(client, "POST", url, json=roster)).raise_for_status()
+                self._history.add("roster", "ok", "enrol", [learner, name, active])
+                await asyncio.sleep(1 / ENROLMENTS_A_S)
+
     def _next(self, items: Iterator[tuple[Item, bool]]) -> tuple[list[Item], int]:
         """Return the next batch and how many of it were not sent before."""
         batch: list[Item] = []
@@ -214,8 +255,11 @@ class Load:
             try:
                 answers = await sender.send(batch)
             except UNKNOWN as error:
-                self._history.add(process, "info", "submit", [number, f"{type(error).__name__}: {error}"[:200]])
+                promised = not isinstance(error, Refused) or error.asks_again
+                text = f"{type(error).__name__}: {error}"[:200]
+                self._history.add(process, "info", "submit", [number, text, promised])
                 self.failures += 1
+                self.asked_again += isinstance(error, Refused) and error.asks_again
                 await asyncio.sleep(RETRY_S)
             else:
                 self._history.add(process, "ok", "submit", [number, answers])

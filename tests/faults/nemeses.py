@@ -19,6 +19,7 @@ from tests.faults.run import Run
 
 SESSION_S = 6.0
 SLOW_S = 0.1
+TOMORROW = {"FAKETIME": "+1d"}
 LIBFAKETIME = ("*/faketime/libfaketimeMT.so.1", "faketime/libfaketimeMT.so.1")
 STORM_S = 2.0
 TAKEN_OVER_S_MAX = 30.0
@@ -37,10 +38,10 @@ class Nemesis(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def killed(run: Run, name: str) -> AsyncIterator[None]:
-    """kill -9; it is started again at once."""
+async def killed(run: Run, name: str, number: signal.Signals = signal.SIGKILL) -> AsyncIterator[None]:
+    """kill -9, or what another signal does; it is started again at once."""
     pid = run.cluster.pids[name]
-    run.cluster.kill(name)
+    run.cluster.send(name, number)
     yield
     while run.cluster.pids[name] == pid:
         await asyncio.sleep(0.02)
@@ -84,12 +85,40 @@ async def _taken_over(run: Run, service: str, slot: str) -> None:
             await asyncio.sleep(0.1)
 
 
-def skewed_clock() -> dict[str, str] | None:
-    """Return the environment in which it is tomorrow already, if libfaketime is installed; time spans stay true."""
-    library = next((str(file) for pattern in LIBFAKETIME for file in Path("/usr/lib").glob(pattern)), None)
-    if library is None:
-        return None
-    return {"LD_PRELOAD": library, "FAKETIME": "+1d", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+@contextlib.asynccontextmanager
+async def clock_jumps_back(run: Run, service: str) -> AsyncIterator[None]:
+    """The clock of a replica is right while it takes over from a stopped process, and then jumps back by an hour."""
+    clock = run.cluster.home.folder / f"clock-{service}"
+    _set(clock, "+0")
+    faked = faked_clock({"FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1"})
+    async with run.cluster.replica(service, faked) as replica:
+        async with paused(run, service):
+            await asyncio.sleep(SESSION_S)
+            await _taken_over(run, service, replica)
+            _set(clock, "-1h")
+            yield
+        await asyncio.sleep(1)
+
+
+def _set(clock: Path, offset: str) -> None:
+    """Set a clock that is read from a file, which is never there half."""
+    new = clock.with_suffix(".new")
+    new.write_text(f"{offset}\n")
+    new.rename(clock)
+
+
+def can_fake_clocks() -> bool:
+    """Tell whether libfaketime is installed."""
+    return _libfaketime() is not None
+
+
+def faked_clock(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a process whose clock is set by libfaketime; time spans stay true."""
+    return {"LD_PRELOAD": str(_libfaketime()), "FAKETIME_DONT_FAKE_MONOTONIC": "1", **settings}
+
+
+def _libfaketime() -> Path | None:
+    return next((file for pattern in LIBFAKETIME for file in Path("/usr/lib").glob(pattern)), None)
 
 
 @contextlib.asynccontextmanager
@@ -132,6 +161,7 @@ KILLS: Mapping[str, Nemesis] = {
 def single_broker() -> Mapping[str, Nemesis]:
     """Return every fault of a stack with one broker, by name."""
     faults = dict(KILLS)
+    faults["stop postgres at once"] = Nemesis(partial(killed, name="postgres", number=signal.SIGQUIT), (0.0, 0.5))
     for name in (*SERVICES, "kafka", "postgres"):
         faults[f"keep {name} away"] = Nemesis(partial(away, name=name))
         faults[f"pause {name}"] = Nemesis(partial(paused, name=name))
@@ -140,8 +170,10 @@ def single_broker() -> Mapping[str, Nemesis]:
             for mode in ("cut", "half-open", "slow"):
                 faults[f"{mode} {service}-{server}"] = Nemesis(partial(link, name=f"{service}-{server}", mode=mode))
         faults[f"zombie {service}"] = Nemesis(partial(zombie, service=service))
-        if clock := skewed_clock():
-            faults[f"skew the clock of {service}"] = Nemesis(partial(zombie, service=service, clock=clock))
+        if can_fake_clocks():
+            tomorrow = faked_clock(TOMORROW)
+            faults[f"skew the clock of {service}"] = Nemesis(partial(zombie, service=service, clock=tomorrow))
+            faults[f"put back the clock of {service}"] = Nemesis(partial(clock_jumps_back, service=service))
         faults[f"storm {service}"] = Nemesis(partial(storm, service=service), (4.0, 8.0))
         for name, fault in postgres_faults.ALL.items():
             faults[f"{name} {service}"] = Nemesis(partial(fault, service=service))
@@ -149,6 +181,7 @@ def single_broker() -> Mapping[str, Nemesis]:
         faults[f"lose the topic {topic.log}"] = Nemesis(partial(kafka_faults.topic_lost, topic=topic), (0.0, 0.0))
         faults[f"cut the retention of {topic.log}"] = Nemesis(partial(kafka_faults.retention_cut, topic=topic))
         faults[f"refuse large records of {topic.log}"] = Nemesis(partial(kafka_faults.records_refused, topic=topic))
+    faults["lose all topics"] = Nemesis(kafka_faults.all_topics_lost, (0.0, 0.0))
     faults["lose all of Kafka"] = Nemesis(kafka_faults.everything_lost, (0.0, 0.0))
     return faults
 

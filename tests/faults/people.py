@@ -36,7 +36,7 @@ async def signed_off(side: Side) -> AsyncIterator[None]:
     competency, learner = f"{framework}:c0", await side.learner_with(f"{framework}:c0")
     await _told(side, learner, "attain.competency.provisional.v1")
     yield
-    await _decide(side, "sign-offs", items=[{"learner": learner, "competency": competency}])
+    await decide(side, "sign-offs", items=[{"learner": learner, "competency": competency}])
     await _told(side, learner, "attain.competency.mastered.v1")
 
 
@@ -45,7 +45,7 @@ async def overridden(side: Side) -> AsyncIterator[None]:
     """A teacher sets a competency by hand."""
     competency, learner = f"{await side.new_framework()}:c0", str(uuid.uuid4())
     yield
-    await _decide(side, "overrides", learner=learner, competency=competency, status="mastered", reason="seen")
+    await decide(side, "overrides", learner=learner, competency=competency, status="mastered", reason="seen")
     await _told(side, learner, "attain.competency.mastered.v1")
 
 
@@ -54,7 +54,7 @@ async def credited(side: Side) -> AsyncIterator[None]:
     """What was shown elsewhere is credited."""
     competency, learner = f"{await side.new_framework()}:c0", str(uuid.uuid4())
     yield
-    await _decide(side, "credits", learner=learner, competency=competency, basis="transfer")
+    await decide(side, "credits", learner=learner, competency=competency, basis="transfer")
     await _told(side, learner, "attain.competency.credited.v1")
 
 
@@ -63,7 +63,7 @@ async def expired(side: Side) -> AsyncIterator[None]:
     """An override ends by the clock alone, and a re-check is asked for."""
     competency, learner = f"{await side.new_framework()}:c0", str(uuid.uuid4())
     until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=EXPIRES_S)
-    await _decide(
+    await decide(
         side, "overrides", learner=learner, competency=competency, status="mastered", reason="seen",
         until=until.isoformat(),
     )  # fmt: skip
@@ -75,7 +75,8 @@ async def expired(side: Side) -> AsyncIterator[None]:
 Deed = Callable[[Side], AbstractAsyncContextManager[None]]
 
 
-async def _decide(side: Side, kind: str, **body: object) -> None:
+async def decide(side: Side, kind: str, **body: object) -> None:
+    """Send what a person decides until it is answered."""
     (await side.ask("POST", "progression", f"/v1/{kind}", json=body)).raise_for_status()
 
 

@@ -1,12 +1,9 @@
-"""Faults of a service's database: ended sessions, cancelled statements, deadlocks, old transactions, a full disk."""
+"""Faults of a service's database: ended sessions, cancelled statements, deadlocks and old transactions."""
 
 import asyncio
 import contextlib
-import os
-import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -15,7 +12,6 @@ from tests.faults.run import Run
 
 PAUSE_S = 0.1
 STATEMENT_TIMEOUT = "2ms"
-DISK_MB = 48
 END_SESSIONS = "select pg_terminate_backend(pid) from pg_stat_activity where usename = $1"
 
 
@@ -72,26 +68,6 @@ async def old_transaction(run: Run, service: str) -> AsyncIterator[None]:
             await run.goes_on()
 
 
-@contextlib.asynccontextmanager
-async def disk_full(run: Run, service: str) -> AsyncIterator[None]:
-    """The disk under the service's log is full: nothing can be added to the table until there is room again."""
-    folder = run.cluster.home.folder / f"disk-{service}"
-    async with run.cluster.admin(service) as admin:
-        with _small_disk(folder):
-            data = await admin.fetchval("show data_directory")
-            os.chown(folder, os.stat(data).st_uid, -1)
-            await admin.execute(f"create tablespace small location '{folder}'")
-            await admin.execute("alter table event_log_rows set tablespace small")
-            ballast = folder / "ballast"
-            try:
-                _fill(ballast)
-                yield
-            finally:
-                ballast.unlink()
-                await admin.execute("alter table event_log_rows set tablespace pg_default")
-                await admin.execute("drop tablespace small")
-
-
 ALL: Mapping[str, Callable[..., AbstractAsyncContextManager[None]]] = {
     "end the sessions of": sessions_ended,
     "time out the statements of": statements_time_out,
@@ -123,29 +99,3 @@ async def _set(admin: "asyncpg.Connection[Any]", timeout: str | None, service: s
     await admin.execute(f"alter role {role} {change}")
     # A session has the settings that its role had when it began.
     await admin.fetch(END_SESSIONS, role)
-
-
-@contextlib.contextmanager
-def _small_disk(folder: Path) -> Iterator[None]:
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=0700", "attain", folder], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", folder], check=True)
-        folder.rmdir()
-
-
-def _fill(ballast: Path) -> None:
-    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
-
-
-def can_mount(folder: Path) -> bool:
-    """Tell whether a small disk can be made here, by making one."""
-    try:
-        with _small_disk(folder / "trial"):
-            return True
-    except (OSError, subprocess.CalledProcessError):
-        return False

@@ -2,8 +2,10 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,34 +16,39 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.local.audit import audit
 from deploy.local.audit_findings import Findings
-from deploy.local.audit_sources import Sources
+from deploy.local.audit_sources import PAGE, Sources
 from deploy.local.home import SHARDS
+from deploy.local.options import checked
 from deploy.local.services import SERVICES
-from shared.events import decode_envelope
-from shared.topics import ADVANCEMENT, EVIDENCE, PROGRESSION
+from shared.contracts import CHECKPOINT, EVIDENCE_RECORDED, FRAMEWORK_PUBLISHED, MASTERY_UPDATED, ROSTER_ENROLMENT
+from shared.events import Envelope, decode_envelope
+from shared.topics import ADVANCEMENT, CURRICULUM, EVIDENCE, PROGRESSION, ROSTER, SUPPORT
 from tests.faults.history import History
-from tests.faults.target import Target
+from tests.faults.target import Target, authorities
 
 READER = "reader"
 VERIFY_S_MAX = 600
 ROWS = 20_000
-TOPICS = (EVIDENCE, PROGRESSION, ADVANCEMENT)
+FENCES = r"^attain_consumer_fences_lost_total\{[^}]*\} (\S+)$"
+FENCES_S_MAX = 2.0
+TOPICS = (EVIDENCE, PROGRESSION, ADVANCEMENT, SUPPORT, CURRICULUM, ROSTER)
+Row = list[Any]
 
 
 def read_services(target: Target, tenant: str, history: History) -> None:
     """
-    Read the evidence log, the states of progression and reporting, and the public events.
+    Read the logs, and the states of progression and reporting.
 
-    `evidence` is [shard, head, [[position, item id or "", learner], ...]] of all tenants, for only together they are dense;
-    `told` the same with [position, id, type, learner, competency]; `states` [service, [[learner, competency, status, count,
-    mastered at], ...]].
+    A `log` is [log, shard, head, [[generation, position, digest, subject, scope, what is said], ...]] of all tenants, for
+    only together they are dense; the last three are empty of others. A digest is empty of what was redacted. `states` are
+    [service, [[learner, competency, status, count, mastered at], ...]].
     """
     with _sources(target, tenant) as sources:
-        for shard, head in sources.heads(sources.evidence, "evidence").items():
-            rows = _evidence(sources, shard, head, tenant)
-            _add_in_pages(history, "evidence", [shard, head], rows)
-        for shard, head in sources.heads(sources.progression, "advancement").items():
-            _add_in_pages(history, "told", [shard, head], _told(sources, shard, head, tenant))
+        for topic in TOPICS:
+            client: httpx.Client = getattr(sources, topic.producer)
+            for shard, head in sources.heads(client, topic.log).items():
+                rows = (_row(line, tenant) for line in _lines(client, topic.log, shard, head))
+                _add_in_pages(history, "log", [topic.log, shard, head], rows)
         for service in ("progression", "reporting"):
             states = sources.states(getattr(sources, service), tenant)
             rows = ([learner, code, s[0], s[2], s[4]] for (_, learner, code), s in states.items())
@@ -49,10 +56,26 @@ def read_services(target: Target, tenant: str, history: History) -> None:
 
 
 async def read_topics(target: Target, history: History) -> None:
-    """Read the topics of the logs, as [log, shard, [[generation, position, event id], ...]] in the order of offsets."""
-    for topic in TOPICS:
-        for shard, rows in (await _records(target.kafka, topic.name())).items():
-            _add_in_pages(history, "topic", [topic.log, shard], rows)
+    """Read the topics of the logs, as [log, shard, [[generation, position, digest], ...]] in the order of offsets."""
+    log_of = {topic.name(): topic.log for topic in TOPICS}
+    for place, rows in (await _records(target.kafka, [*log_of])).items():
+        _add_in_pages(history, "topic", [log_of[place.topic], place.partition], rows)
+
+
+async def read_fences(target: Target, history: History) -> None:
+    """
+    Note how often each living process has found that another owns its shards: [[url, when it started, count], ...].
+
+    A process that does not answer is left out.
+    """
+    found = []
+    async with target.client(READER, FENCES_S_MAX) as client:
+        for url in target.processes():
+            with contextlib.suppress(httpx.HTTPError):
+                text = (await client.get(f"{url}/metrics")).text
+                started = re.findall(r"^process_start_time_seconds (\S+)$", text, re.M)
+                found.append([url, *started, sum(map(float, re.findall(FENCES, text, re.M)))])
+    history.add(READER, "info", "fences", found)
 
 
 def audited(target: Target, tenant: str) -> Findings:
@@ -87,7 +110,7 @@ def _sources(target: Target, tenant: str) -> Iterator[Sources]:
         evidence, progression, reporting = (
             stack.enter_context(
                 httpx.Client(
-                    base_url=target.urls[service], timeout=120, trust_env=False,
+                    base_url=target.urls[service], timeout=120, trust_env=False, verify=authorities(),
                     headers={"Authorization": f"Bearer {target.token(tenant)}"},
                 )
             )
@@ -102,38 +125,64 @@ def _add_in_pages(history: History, f: str, place: list[Any], rows: Any) -> None
         history.add(READER, "ok", f, [*place, page[start : start + ROWS]])
 
 
-def _evidence(sources: Sources, shard: int, head: int, tenant: str) -> Iterator[list[Any]]:
-    for event in sources.events(sources.evidence, "evidence", shard, head):
-        own = event.tenant == tenant and event.type == "attain.evidence.recorded.v1"
-        yield [event.position, json.loads(bytes(event.data))["id"] if own else "", event.subject if own else ""]
+def _lines(client: httpx.Client, log: str, shard: int, head: int) -> Iterator[bytes]:
+    """Yield the events of a shard up to a position, in the bytes that Kafka has."""
+    after = 0
+    while after < head:
+        query: dict[str, str | int] = {"log": log, "shard": shard, "after": after, "limit": PAGE}
+        page = checked(client.get("/v1/feed", params=query)).content.splitlines()
+        if not page:
+            return
+        yield from page[: head - after]
+        after = decode_envelope(page[-1]).position
 
 
-def _told(sources: Sources, shard: int, head: int, tenant: str) -> Iterator[list[Any]]:
-    for event in sources.events(sources.progression, "advancement", shard, head):
-        if event.tenant == tenant:
-            scope = json.loads(bytes(event.data))["scope"]
-            yield [event.position, event.id, event.type, event.subject, scope["id"]]
-        else:
-            yield [event.position, event.id, "", "", ""]
+def _row(line: bytes, tenant: str) -> Row:
+    event = decode_envelope(line)
+    return [event.generation, event.position, _digest(line, event), *_said(event, tenant)]
 
 
-async def _records(servers: str, topic: str) -> dict[int, list[list[Any]]]:
+def _digest(line: bytes, event: Envelope) -> str:
+    return "" if event.type.endswith(".redacted.v1") else hashlib.blake2b(line, digest_size=8).hexdigest()
+
+
+def _said(event: Envelope, tenant: str) -> tuple[str, str, Any]:
+    """Return of whom, of what, and what a log says as far as the checker knows what must follow."""
+    if event.type == CHECKPOINT:
+        return "", event.type, json.loads(bytes(event.data))["evidence"]
+    if event.tenant != tenant:
+        return "", "", ""
+    data = json.loads(bytes(event.data))
+    if event.type == EVIDENCE_RECORDED:
+        return event.subject, "", data["id"]
+    if event.type == MASTERY_UPDATED:
+        return event.subject, data["competency"], data["seq"]
+    if event.type == ROSTER_ENROLMENT:
+        return event.subject, data["class_id"], data["active"]
+    if event.type == FRAMEWORK_PUBLISHED:
+        return event.subject, data["version"], [data["part"], data["parts"]]
+    if "scope" in data:
+        return event.subject, data["scope"]["id"], [event.id, event.type, data["seq"]]
+    return event.subject, "", ""
+
+
+async def _records(servers: str, topics: list[str]) -> dict[TopicPartition, list[Row]]:
     consumer = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False, fetch_max_wait_ms=50)
     await consumer.start()
     try:
-        partitions = [TopicPartition(topic, number) for number in range(SHARDS)]
+        partitions = [TopicPartition(topic, number) for topic in topics for number in range(SHARDS)]
         consumer.assign(partitions)
         begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
-        found: dict[int, list[list[Any]]] = {partition.partition: [] for partition in partitions}
+        found: dict[TopicPartition, list[Row]] = {partition: [] for partition in partitions}
         left = {p for p in partitions if begins[p] < ends[p]}
         for partition in left:
             consumer.seek(partition, begins[partition])
         while left:
             for partition, records in (await consumer.getmany(timeout_ms=500)).items():
-                rows = found[partition.partition]
                 for record in records:
-                    event = decode_envelope(record.value or b"")
-                    rows.append([event.generation, event.position, event.id])
+                    value = record.value or b""
+                    event = decode_envelope(value)
+                    found[partition].append([event.generation, event.position, _digest(value, event)])
                 if records[-1].offset + 1 >= ends[partition]:
                     left.discard(partition)
         return found

@@ -12,11 +12,12 @@ import httpx
 from deploy.local.services import SERVICES
 from tests.faults import history as histories
 from tests.faults import reading
-from tests.faults.checker import Verdict, check
+from tests.faults.checker import check
 from tests.faults.cluster import Cluster
 from tests.faults.history import History
 from tests.faults.load import Load
 from tests.faults.target import Target
+from tests.faults.verdict import Verdict
 
 DRAIN_S_MAX = 120.0
 QUIET_LOOKS = 3
@@ -52,6 +53,8 @@ class Run:
         self.history.add(NEMESIS, "info", "start", name)
         async with fault:
             yield
+            # Replicas end with the fault, and what a process has counted with the process.
+            await reading.read_fences(self.target, self.history)
         self.history.add(NEMESIS, "info", "stop", name)
         self.healed()
 
@@ -80,8 +83,8 @@ class Run:
         return await self._judge()
 
     async def _read(self, *, topics: bool) -> None:
-        await self.drained()
-        self.history.add(NEMESIS, "info", "drained", round(time.monotonic() - self._healed_at, 3))
+        await self.caught_up()
+        await reading.read_fences(self.target, self.history)
         self.history.add(reading.READER, "invoke", "read")
         await asyncio.to_thread(reading.read_services, self.target, self.tenant, self.history)
         if topics:
@@ -95,6 +98,13 @@ class Run:
         """End what a failed test has left running, and the history."""
         await self.load.cancel()
         self.history.close()
+
+    async def caught_up(self) -> float:
+        """Wait until nothing is left to do; return, and note, the seconds from the end of the last fault."""
+        await self.drained()
+        seconds = round(time.monotonic() - self._healed_at, 3)
+        self.history.add(NEMESIS, "info", "drained", seconds)
+        return seconds
 
     async def drained(self) -> None:
         """Wait until no stage of any service has anything left to do, several looks in a row."""

@@ -15,6 +15,8 @@ from tests.faults.target import ANSWERS_S_MAX, answered
 from tests.support.disposable import Topics
 
 SOURCE = "urn:attain:faults:side"
+REBUILT_S_MAX = 45.0
+"""Less than an attempt needs to count as one that stands still."""
 
 
 class Side:
@@ -48,14 +50,25 @@ class Side:
     async def learner_with(self, competency: str) -> str:
         """Return the id of a new learner of whom a right answer is recorded."""
         name = self.fresh()
-        piece = self._piece(f"l-{name}", competency, learner=name)
+        await self.answer_right(name, competency)
+        return await self.learner(name)
+
+    async def answer_right(self, source_id: str, competency: str) -> None:
+        """Record a right answer of a learner as the source knows them."""
+        piece = self._piece(f"l-{self.fresh()}", competency, learner=source_id)
         (await self.ask("POST", "evidence", "/v1/evidence", json=piece)).raise_for_status()
-        return await self._learner(name)
+
+    async def state(self, learner: str, competency: str) -> dict[str, Any] | None:
+        """Return what progression holds of a learner and a competency, once it holds anything."""
+        query = {"tenant": self.tenant, "limit": "50000"}
+        page = (await self.ask("GET", "progression", "/v1/states", params=query)).text
+        rows = [row for row in map(json.loads, page.splitlines()) if row["learner"] == learner]
+        return next((row for row in rows if row["competency"] == competency), None)
 
     async def publish_framework(self) -> None:
         """A framework, which is told to every shard, to evidence and to reporting."""
         name = await self.new_framework()
-        assert await self._activations("framework", name) == 1
+        assert await self.activations("framework", name) == 1
         query = {"log": "curriculum", "after": "0"}
         told = 0
         for shard in range(8):
@@ -68,7 +81,7 @@ class Side:
         policy = {"id": self.fresh(), "method": {"type": "streak", "n": 2}}
         answer = await self.ask("POST", "progression", "/v1/policies", json=policy)
         answer.raise_for_status()
-        assert await self._activations("policy", answer.json()["hash"]) == 1
+        assert await self.activations("policy", answer.json()["hash"]) == 1
 
     async def import_roster(self) -> None:
         """A class and an enrolment of a learner who was not met yet."""
@@ -125,7 +138,7 @@ class Side:
         piece = self._piece(f"e-{name}", "none:c0", learner=name)
         assert (await self.ask("POST", "evidence", "/v1/evidence", json=piece)).status_code in (200, 202)
         await self.ask("POST", "evidence", "/v1/roster", json={"source": SOURCE, "learners": [{"source_id": name}]})
-        learner = await self._learner(name)
+        learner = await self.learner(name)
         assert (await self.ask("DELETE", "evidence", f"/v1/learners/{learner}")).status_code in (200, 404)
         assert (await self.ask("GET", "evidence", f"/v1/learners/{learner}")).status_code == 404
         assert (await self.ask("GET", "evidence", "/v1/learners", params=_who(name))).status_code == 404
@@ -156,22 +169,24 @@ class Side:
         assert ended.status_code == undone.status_code == 200, (ended.text, undone.text)
         assert undone.json()["enrolments"] == ended.json()["enrolments"] > 0
 
-    async def rebuild(self) -> None:
-        """A read model is built anew; one that died is begun again without waiting until it counts as dead."""
-        before = (await self.ask("GET", "reporting", "/v1/rebuild/mastery")).json()["live"]
-        pid = self.cluster.pids["reporting"]
-        await self.ask("POST", "reporting", "/v1/rebuild/mastery")
-        async with asyncio.timeout(ANSWERS_S_MAX):
-            while True:
-                status = (await self.ask("GET", "reporting", "/v1/rebuild/mastery")).json()
-                if status["live"] > before and status["state"] == "live":
-                    return
+    async def rebuild(self, how: str = "") -> None:
+        """A read model is built anew, or gone back with; one whose process died has failed, and is begun again at once."""
+        path = "/v1/rebuild/mastery"
+        before = (await self.ask("GET", "reporting", path)).json()["live"]
+        wanted = before - 1 if how else before + 1
+        await self.ask("POST", "reporting", path + how)
+        async with asyncio.timeout(REBUILT_S_MAX):
+            while (status := (await self.ask("GET", "reporting", path)).json())["live"] == before:
+                if status["state"] == "failed":
+                    await self.ask("POST", "reporting", path + how)
                 await asyncio.sleep(0.3)
-                if status["state"] == "failed" or pid != self.cluster.pids["reporting"]:
-                    pid = self.cluster.pids["reporting"]
-                    async with self.cluster.admin("reporting") as admin:
-                        await admin.execute("update read_model set heartbeat_at = now() - interval '1 hour'")
-                    await self.ask("POST", "reporting", "/v1/rebuild/mastery")
+        assert (status["live"], status["state"]) == (wanted, "live")
+
+    async def roll_back(self) -> None:
+        """A read model is built anew, if it has no version before, and gone back with."""
+        if (await self.ask("GET", "reporting", "/v1/rebuild/mastery")).json()["live"] == 1:
+            await self.rebuild()
+        await self.rebuild("/rollback")
 
     async def lose_topic(self, topic: Topic) -> None:
         """A topic is deleted, and created again, empty."""
@@ -183,7 +198,7 @@ class Side:
         body = {"id": framework, "nodes": "code,title\nc0,One\n"}
         (await self.ask("POST", "progression", "/v1/frameworks", json=body)).raise_for_status()
 
-    async def _learner(self, source_id: str) -> str:
+    async def learner(self, source_id: str) -> str:
         """Return the id of a learner, who is met when a piece that waited for its competency is recorded."""
         async with asyncio.timeout(ANSWERS_S_MAX):
             while (answer := await self.ask("GET", "evidence", "/v1/learners", params=_who(source_id))).is_error:
@@ -204,6 +219,15 @@ class Side:
             found += (await self.ask("GET", "evidence", "/v1/feed", params=query)).text.count(text)
         return found
 
+    async def events(self, service: str, log: str) -> list[dict[str, Any]]:
+        """Return the events of a log that are of this tenant, in the order of each shard."""
+        found = []
+        for shard in range(8):
+            query = {"log": log, "shard": str(shard), "after": "0", "limit": "10000"}
+            page = await self.ask("GET", service, "/v1/feed", params=query)
+            found += [event for event in map(json.loads, page.text.splitlines()) if event["tenant"] == self.tenant]
+        return found
+
     async def told(self, learner: str) -> list[dict[str, Any]]:
         """Return the public events of a learner."""
         query = {"log": "advancement", "shard": str(shard_of(self.tenant, learner, 8)), "after": "0", "limit": "10000"}
@@ -214,7 +238,7 @@ class Side:
         answer = await self.ask("GET", "evidence", "/v1/quarantine", params={"limit": "1000"})
         return [item for item in answer.json()["items"] if item["id"] == id]
 
-    async def _activations(self, member: str, value: str) -> int:
+    async def activations(self, member: str, value: str) -> int:
         """Return how often a decision is in the journal, if that is the same in every shard."""
         counts = set()
         for shard in range(8):

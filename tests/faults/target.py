@@ -1,6 +1,8 @@
 """What a load is sent to: the stack that is broken here, or one that runs already and that someone else breaks."""
 
 import asyncio
+import functools
+import ssl
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -19,6 +21,9 @@ class Target(Protocol):
 
     urls: dict[str, str]
     kafka: str
+
+    def processes(self) -> list[str]:
+        """Return the URL of every process of a service."""
 
     def token(self, tenant: str) -> str:
         """Return a token that the services accept."""
@@ -44,6 +49,10 @@ class Given:
             if urlsplit(address).hostname not in LOOPBACK:
                 raise ValueError(f"{address} is not on the loopback of this machine; forward a port to it")
 
+    def processes(self) -> list[str]:
+        """Return the URL of each service: of replicas behind one, whichever answers."""
+        return list(self.urls.values())
+
     def token(self, tenant: str) -> str:
         """Return a token of the local stack, or `ATTAIN_TOKEN`."""
         return self._context.token(SCOPE, tenant=tenant)
@@ -53,9 +62,16 @@ class Given:
         return client_with(self.token(tenant), timeout_s)
 
 
+@functools.cache
+def authorities() -> ssl.SSLContext:
+    """Return whom clients trust; reading it takes 50 ms, and a run makes thousands of clients."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 def client_with(token: str, timeout_s: float) -> httpx.AsyncClient:
     """Return a client that sends a token."""
-    return httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=timeout_s, trust_env=False)
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx.AsyncClient(headers=headers, timeout=timeout_s, trust_env=False, verify=authorities())
 
 
 async def answered(client: httpx.AsyncClient, method: str, url: str, **more: Any) -> httpx.Response:

@@ -1,16 +1,20 @@
 """A service is killed at every named point between two durable steps, once, and nothing is lost or done twice."""
 
 import asyncio
+import contextlib
 import re
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
+from shared.crash_points import VARIABLE
 from shared.topics import ADVANCEMENT
 from tests.faults.cluster import Cluster
-from tests.faults.formats import align_anew, send_grade
+from tests.faults.followers import adopt, deliver, follow_by_a_shadow, sign, take_up_again
+from tests.faults.formats import align_anew, hand_in, send_grade
 from tests.faults.people import Deed, credited, expired, overridden, signed_off
 from tests.faults.reading import audited
 from tests.faults.run import Run
@@ -29,10 +33,11 @@ Stimulus = Callable[[Side], Awaitable[object]]
 
 
 class Point(NamedTuple):
-    """Which services die there, and what leads there beside a burst of evidence."""
+    """Which services die there, what leads there beside a burst of evidence, and whether every change is held to it."""
 
     services: tuple[str, ...]
     stimulus: Stimulus | None = None
+    always: bool = True
 
 
 async def _lose_topic(side: Side) -> None:
@@ -67,6 +72,9 @@ POINTS = {
     "roster.appended": Point(EVIDENCE, Side.import_roster),
     "roster.committed": Point(EVIDENCE, Side.import_roster),
     "rollover.appended": Point(EVIDENCE, Side.roll_over),
+    "rollover.undone": Point(EVIDENCE, Side.roll_over, False),
+    "handed_in.noted": Point(EVIDENCE, hand_in, False),
+    "handed_in.committed": Point(EVIDENCE, hand_in, False),
     "erasure.in_ledger": Point(EVIDENCE, Side.erase),
     "erasure.redacted": Point(EVIDENCE, Side.erase),
     "erasure.committed": Point(EVIDENCE, Side.erase),
@@ -86,13 +94,26 @@ POINTS = {
     "framework.committed": Point(PROGRESSION, Side.publish_framework),
     "judgement.decided": Point(PROGRESSION, _judge),
     "judgement.committed": Point(PROGRESSION, _judge),
+    "adoption.approved": Point(PROGRESSION, adopt, False),
+    "adoption.decided": Point(PROGRESSION, adopt, False),
+    "adoption.committed": Point(PROGRESSION, adopt, False),
+    "apart.redriven": Point(PROGRESSION, take_up_again, False),
+    "apart.folded": Point(PROGRESSION, take_up_again, False),
+    "webhook.sent": Point(PROGRESSION, deliver, False),
+    "webhook.stored": Point(PROGRESSION, deliver, False),
+    "shadow.saved": Point(PROGRESSION, follow_by_a_shadow, False),
+    "shadow.followed": Point(PROGRESSION, follow_by_a_shadow, False),
     "fold.journalled": Point(PROGRESSION),
     "fold.saved": Point(PROGRESSION),
     "rebuild.begun": Point(REPORTING, Side.rebuild),
     "rebuild.copied": Point(REPORTING, Side.rebuild),
     "rebuild.switched": Point(REPORTING, Side.rebuild),
     "rebuild.live": Point(REPORTING, Side.rebuild),
+    "credential.placed": Point(REPORTING, sign, False),
+    "credential.committed": Point(REPORTING, sign, False),
 }
+RESTORE = "restore.raised"
+"""No service's: it is reached between one database and the next, while all of them are stopped."""
 
 
 @pytest.fixture(scope="module")
@@ -115,18 +136,34 @@ def test_every_point_in_the_source_is_in_the_table():
     files = [file for part in ("shared", "services") for file in (TREE / part).rglob("*.py")]
     points = [point for file in files for point in re.findall(r'\breach\("([^"]+)"\)', file.read_text())]
 
-    assert sorted(points) == sorted(POINTS)
+    assert sorted(points) == sorted([*POINTS, RESTORE])
 
 
 def test_the_page_names_every_point():
     page = (TREE / "docs" / "faults.md").read_text()
 
-    assert set(re.findall(r"`([a-z_]+\.[a-z_]+)`", page)) >= set(POINTS)
+    assert set(re.findall(r"`([a-z_]+\.[a-z_]+)`", page)) >= {*POINTS, RESTORE}
 
 
-@pytest.mark.parametrize("point", POINTS)
-async def test_killed_at_a_point_nothing_is_lost_or_done_twice(point: str, cluster: Cluster, filled: Run, side: Side):
-    services, stimulus = POINTS[point]
+def _held_to(way: tuple[str, Point]) -> Any:
+    name, point = way
+    return pytest.param(name, point, id=name, marks=() if point.always else pytest.mark.long)
+
+
+@pytest.mark.parametrize(
+    ("point", "where"),
+    [
+        *map(_held_to, POINTS.items()),
+        *(
+            pytest.param(point, Point(REPORTING, Side.roll_back), id=f"{point}-back", marks=pytest.mark.long)
+            for point in ("rebuild.begun", "rebuild.switched", "rebuild.live")
+        ),
+    ],
+)
+async def test_killed_at_a_point_nothing_is_lost_or_done_twice(
+    point: str, where: Point, cluster: Cluster, filled: Run, side: Side
+):  # fmt: skip
+    services, stimulus, _ = where
     pids = {service: cluster.pids[service] for service in services}
     armed = [cluster.arm(service, point) for service in services]
     filled.load.start(items=BURST)
@@ -138,6 +175,29 @@ async def test_killed_at_a_point_nothing_is_lost_or_done_twice(point: str, clust
             await asyncio.sleep(0.05)
     filled.healed()
     await cluster.ready(*services)
+    verdict = await filled.judge()
+
+    assert verdict.ok, verdict
+
+
+@pytest.mark.long
+async def test_a_restore_that_was_cut_off_is_made_good_by_the_next(cluster: Cluster, filled: Run, tmp_path: Path):
+    armed = tmp_path / RESTORE
+    armed.touch()
+    async with contextlib.AsyncExitStack() as down:
+        for service in ALL:
+            await down.enter_async_context(cluster.down(service))
+        cut_off = await cluster.restored({VARIABLE: str(tmp_path)})
+        half = [await cluster.generations(service) for service in RELAYS]
+        done = await cluster.restored({})
+        whole = [await cluster.generations(service) for service in RELAYS]
+        assert (cut_off, armed.exists(), done) == (-signal.SIGKILL, False, 0)
+        assert half[0] != half[1], "killed between two databases"
+        assert whole[0] == whole[1] != half[0]
+    filled.healed()
+    await cluster.ready(*ALL)
+    filled.load.start(items=BURST)
+    await filled.load.finished()
     verdict = await filled.judge()
 
     assert verdict.ok, verdict

@@ -28,7 +28,18 @@ shards = st.integers(0, SHARDS - 1)
 counts = st.integers(1, 4)
 places = st.integers(0, 1)
 QUIET_ROUNDS = 100
-STATEMENTS = ("begin", "hold", "leave_to_the_switch", "progress", "move", "fingerprints", "switch", "fail", "status")
+STATEMENTS = (
+    "begin",
+    "tie",
+    "hold",
+    "leave_to_the_switch",
+    "progress",
+    "move",
+    "fingerprints",
+    "switch",
+    "fail",
+    "status",
+)
 """Those of `tables.rebuilds` that a builder uses; the machine puts its own in their place."""
 
 
@@ -40,6 +51,8 @@ class Model:
     attempt: int = 0
     building: bool = False
     stale: bool = False
+    session: Session | None = None
+    """That of the attempt."""
     killed: set[int] = dataclasses.field(default_factory=set)
     lock: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
 
@@ -99,7 +112,7 @@ class Statements:
     async def begin(self, connection: Session, model: str) -> Attempt:
         """Begin an attempt, where none is alive."""
         await connection.lock(self.model)
-        if self.model.building and not self.model.stale:
+        if self.model.building and not self.model.stale and self._lives():
             raise Refused("it is being rebuilt")
         attempt = Attempt(model, self.model.live + 1, self.model.live, self.model.attempt + 1)
 
@@ -111,10 +124,17 @@ class Statements:
         connection.change(change)
         return attempt
 
+    async def tie(self, session: Session, attempt: Attempt) -> None:
+        """Let the attempt end with its session."""
+        session.change(lambda: setattr(self.model, "session", session))
+
+    def _lives(self) -> bool:
+        return self.model.session is not None and not self.model.session.ended
+
     async def hold(self, connection: Session, attempt: Attempt) -> None:
-        """Refuse an attempt that another has replaced."""
+        """Refuse an attempt that another has replaced, or may replace."""
         await connection.lock(self.model)
-        if not self.model.building or self.model.attempt != attempt.number:
+        if not self.model.building or self.model.attempt != attempt.number or not self._lives():
             raise Conflict("another attempt has begun")
         self.model.stale = False
 
@@ -306,9 +326,9 @@ class RebuildProtocol(RuleBasedStateMachine):
     def a_build_goes_on(self, place: int, pages: int) -> None:
         self.loop.run_until_complete(self.builders[place].go_on(pages))
 
-    @rule(place=places, what=st.sampled_from(["rollback", "lost", "killed", "feed", "stale"]))
+    @rule(place=places, what=st.sampled_from(["rollback", "lost", "killed", "feed", "stale", "cut off"]))
     def a_build_meets_trouble(self, place: int, what: str) -> None:
-        """Its commit fails, it dies, its feed is away, or it was so slow that another may begin."""
+        """Its commit fails, it dies, its feed is away, it was so slow that another may begin, or its session was ended."""
         builder = self.builders[place]
         if what == "killed":
             self.kill(place)
@@ -316,6 +336,9 @@ class RebuildProtocol(RuleBasedStateMachine):
             builder.feed.away = not builder.feed.away
         elif what == "stale":
             self.model.stale = True
+        elif what == "cut off":
+            if self.model.session is not None:
+                self.model.session.ended = True
         else:
             builder.database.ends.append(cast("End", what))
 

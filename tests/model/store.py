@@ -66,14 +66,21 @@ class Lockable(Protocol):
 
 
 class Session:
-    """A lent connection: what it locked and what it will change."""
+    """A lent connection: what it locked and what it will change, and whether the server has seen its end."""
 
-    def __init__(self, store: "Store") -> None:
+    def __init__(self, store: "Store", database: "Database | None" = None) -> None:
         self.store = store
+        self.ended = False
+        self._database = database
         self.locked: list[Lockable] = []
         self.changes: list[Callable[[], None]] = []
         self.moved: dict[int, int] = {}
         """Positions that it has moved itself and not committed, by id of the row."""
+
+    def transaction(self) -> contextlib.AbstractAsyncContextManager["Session"]:
+        """Begin a transaction in a session that goes on after it."""
+        assert self._database is not None
+        return self._database.within(self)
 
     async def lock(self, row: "Lockable") -> None:
         """Wait for a row and keep it until the end of the transaction."""
@@ -160,9 +167,21 @@ class Database:
         return self.connection()
 
     @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Session]:
+    async def session(self) -> AsyncIterator[Session]:
+        """Lend a connection whose end others see."""
+        session = Session(self.store, self)
+        try:
+            yield session
+        finally:
+            session.ended = True
+
+    def transaction(self) -> contextlib.AbstractAsyncContextManager[Session]:
         """Lend a connection inside a transaction."""
-        session = Session(self.store)
+        return self.within(Session(self.store))
+
+    @contextlib.asynccontextmanager
+    async def within(self, session: Session) -> AsyncIterator[Session]:
+        """Run a transaction in a session."""
         try:
             yield session
             end = await self._end_of(session)

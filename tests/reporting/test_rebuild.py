@@ -1,10 +1,15 @@
 """Rebuilding: the same rows in the next version, while events keep arriving."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
+from services.reporting.tables import rebuilds
+from services.reporting.tables.rebuilds import Attempt
+from shared.database import Connection
+from shared.errors import Conflict
 from tests.reporting.builders import class_, competency, enrolment, framework, happened, mastery, school, staff
 from tests.reporting.running import Running, until
 
@@ -153,19 +158,37 @@ async def test_a_rollback_goes_back_to_the_version_before_with_all_that_came_sin
 
 
 async def test_one_rebuild_of_a_model_at_a_time(reporting: Running) -> None:
-    async with reporting.database.connection() as connection:
-        await connection.execute(
-            "update read_model set state = 'building', heartbeat_at = now() where name = 'mastery'"
-        )
-    busy = await reporting.post("/v1/rebuild/mastery")
-    async with reporting.database.connection() as connection:
-        await connection.execute(
-            "update read_model set heartbeat_at = now() - interval '1 hour' where name = 'mastery'"
-        )
-    abandoned = await rebuilt(reporting, "mastery")
+    async with reporting.database.session() as other:
+        async with other.transaction():
+            attempt = await rebuilds.begin(other, "mastery")
+            await rebuilds.tie(other, attempt)
+        seen = (await reporting.get("/v1/rebuild/mastery", "service")).json()
+        busy = await reporting.post("/v1/rebuild/mastery")
+        await other.execute("update read_model set heartbeat_at = now() - interval '1 hour' where name = 'mastery'")
+        stopped = await rebuilt(reporting, "mastery")
 
+    assert seen["state"] == "building"
     assert busy.status_code == 409
-    assert abandoned["state"] == "live"
+    assert (stopped["state"], stopped["live"]) == ("live", attempt.version)
+
+
+@pytest.mark.parametrize("begin", [rebuilds.begin, rebuilds.begin_rollback])
+async def test_a_rebuild_whose_process_has_ended_has_failed_and_may_be_begun_again_at_once(
+    reporting: Running, begin: Callable[[Connection, str], Awaitable[Attempt]]
+) -> None:
+    await rebuilt(reporting, "curriculum")
+    async with reporting.database.session() as ending, ending.transaction():
+        attempt = await begin(ending, "curriculum")
+        await rebuilds.tie(ending, attempt)
+    failed = (await reporting.get("/v1/rebuild/curriculum", "service")).json()
+    async with reporting.database.connection() as connection:
+        with pytest.raises(Conflict):
+            await rebuilds.hold(connection, attempt)
+    again = await rebuilt(reporting, "curriculum")
+
+    assert (failed["state"], failed["live"]) == ("failed", attempt.live)
+    assert "begin again" in failed["detail"]
+    assert (again["state"], again["live"]) == ("live", attempt.live + 1)
 
 
 async def test_an_unknown_read_model_is_not_found(reporting: Running) -> None:

@@ -14,6 +14,7 @@ from services.evidence.handlers.alignment import Alignments
 from services.evidence.handlers.counting import IntakeCounts
 from services.evidence.handlers.learners import Learners
 from services.evidence.tables import handed_in, premises
+from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import Unavailable
 from shared.event_log import EventLog, LogRow, append_all
@@ -63,10 +64,12 @@ class HandIns:
                         if work.waits
                     }
                     appended = await self._append(connection, tenant, works, aligned)
+                    reach("handed_in.noted")
                     break
             self._alignments.forget({tenant})
         else:
             raise Unavailable("alignments are being published; send it again")
+        reach("handed_in.committed")
         self._written(appended)
 
     async def realign(self, tenant: str, source: str, activity: str) -> None:

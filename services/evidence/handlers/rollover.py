@@ -89,6 +89,7 @@ class Rollovers:
                 raise NotFound(f"session {session} has not begun")
             again = await rollovers.facts(connection, tenant, keys)
             await self._set(connection, tenant, again, f"{session} undone {utc(now)}", active=True)
+            reach("rollover.undone")
             return _counted(session, await rollovers.in_classes(connection, tenant), again, done=True)
 
     async def _set(self, connection: Connection, tenant: str, rows: Sequence[Any], why: str, *, active: bool) -> None:

@@ -19,6 +19,7 @@ from services.progression.handlers.histories import History, histories
 from services.progression.handlers.rules import policies_of, rules_of
 from services.progression.handlers.schools import groups_of, school_in, schools_of
 from services.progression.tables import rulebook
+from shared.crash_points import reach
 from shared.database import Database
 from shared.errors import Forbidden, NotFound
 from shared.settings import Settings
@@ -87,6 +88,7 @@ class Adoptions:
             if proposal["proposed_by"] == author:
                 raise Forbidden("a second person approves: not the one who proposed it")
             await rulebook.approve_proposal(connection, tenant, id, author)
+            reach("adoption.approved")
             body = await rulebook.policy_body(connection, tenant, proposal["policy"])
         assert body is not None, "a proposal's policy is stored with it"
         policy = policy_from(msgspec.json.decode(body))

@@ -78,7 +78,10 @@ class Decisions:
             if positions:
                 return False, positions
             data = {"policy": policy.hash, "framework": framework, **details}
-            return True, await self._decide_everywhere(connection, tenant, POLICY_ACTIVATED, data)
+            positions = await self._decide_everywhere(connection, tenant, POLICY_ACTIVATED, data)
+            reach("adoption.decided")
+        reach("adoption.committed")
+        return True, positions
 
     async def store_policy(self, tenant: str, text: bytes, framework: str) -> tuple[Policy, str]:
         """
@@ -222,6 +225,7 @@ class Decisions:
         async with self._database.transaction() as connection:
             draft = _decision(shard, tenant, REDRIVEN, {"learner": learner}, str(uuid.uuid4()))
             (position,) = await self._logs.decisions.append(connection, [draft])
+        reach("apart.redriven")
         return {shard: position}
 
     async def _decide_everywhere(

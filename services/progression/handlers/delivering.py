@@ -21,6 +21,7 @@ from services.progression.handlers.posting import Answer, Poster
 from services.progression.handlers.references import References
 from services.progression.tables import webhooks as tables
 from services.progression.tables.webhooks import Attempt, Held
+from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import Unavailable
 from shared.events import placed
@@ -161,6 +162,7 @@ class Delivery:
                 self._held[learner] = self._waiting(learner, shard, row["pos"], 1, answer)
                 await tables.hold(connection, self._to.id, self._held[learner])
             await tables.set_cursor(connection, self._to.id, {shard: row["pos"]})
+        reach("webhook.stored")
         await self._count(answer)
 
     async def _retry(self, held: Held, until: int) -> None:
@@ -207,6 +209,7 @@ class Delivery:
     async def _send(self, event: _Event, shard: int, row: Any, refs: Any, attempt: int) -> Answer:
         body = addressed(placed(row["body"], row["generation"], shard, row["pos"]), refs)
         answer = await self._poster.post(self._to, event.id, body, attempt)
+        reach("webhook.sent")
         line = Attempt(event.id, event.type, shard, row["pos"], attempt, answer.status, answer.outcome, answer.ms)
         async with self._database.connection() as connection:
             await tables.log_attempt(connection, self._to.id, line, self._settings.webhook_log_rows)

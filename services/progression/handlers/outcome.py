@@ -136,6 +136,7 @@ class Outcome:
             await rulebook.mark_swept(connection, self.swept)
         if self.unblocked:
             await set_apart.delete_blocked(connection, self.unblocked)
+            reach("apart.folded")
         if self.blocked:
             await self._save_blocked(connection, blocked_learners_max)
         for shard, tenant, learner in self.erased:

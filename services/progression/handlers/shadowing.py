@@ -26,6 +26,7 @@ from services.progression.handlers.rules import policies_of, rules_of
 from services.progression.tables import journals, key_states
 from services.progression.tables import shadows as tables
 from shared.contracts import MASTERY_UPDATED
+from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import NotFound
 from shared.leading import lead
@@ -124,8 +125,13 @@ class Shadows:
         found = await asyncio.to_thread(_differences, live, held, rules, policies)
         reached = rows[-1]["pos"] if len(rows) == PAGE_ROWS else head
         async with self._database.transaction() as connection:
-            await tables.save(connection, tenant, digest, sorted(live), [each for each in found if each is not None])
+            if live:
+                await tables.save(
+                    connection, tenant, digest, sorted(live), [each for each in found if each is not None]
+                )
+                reach("shadow.saved")
             await tables.advance(connection, tenant, digest, shard, reached)
+        reach("shadow.followed")
 
 
 def _differences(

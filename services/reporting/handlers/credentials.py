@@ -31,6 +31,7 @@ from services.reporting.tables import credentials as tables
 from services.reporting.tables.credentials import Issued
 from services.reporting.tables.reads import Snapshot, snapshot
 from shared.auth import Identity
+from shared.crash_points import reach
 from shared.database import Database
 from shared.errors import InvalidEvent, NotFound, Refused, Unavailable
 from shared.events import utc
@@ -111,6 +112,8 @@ class CredentialReader:
         wanted = [Issued(one.id, [one.id]) for one in found] + [Issued(id, [one.id for one in found])]
         async with self._database.transaction() as connection:
             places = await tables.take_places(connection, tenant, signer.issuer.id, learner, wanted)
+            reach("credential.placed")
+        reach("credential.committed")
         at = {each: Place(self._list_url(tenant, signer.issuer.id, number), i) for each, (number, i) in places.items()}
         holder = await self._holder(tenant, learner)
         await self._log.note(caller, role, "credential", learner, [learner])

@@ -7,8 +7,8 @@ the rest is folded, both versions stand at the same positions and are compared, 
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, aclosing, suppress
 from typing import Any
 
 from services.reporting.handlers.folds import FOLDS, Fold
@@ -52,12 +52,7 @@ class Rebuilder:
             NotFound: no such read model.
             Refused: it is being rebuilt already.
         """
-        _check(model)
-        with bound_to(None):
-            async with self._database.transaction() as connection:
-                attempt = await rebuilds.begin(connection, model)
-            reach("rebuild.begun")
-            return await self._start(attempt, accept_differences)
+        return await self._start(model, rebuilds.begin, accept_differences)
 
     async def roll_back(self, model: str) -> dict[str, Any]:
         """
@@ -70,17 +65,24 @@ class Rebuilder:
             NotFound: no such read model.
             Refused: it is being rebuilt, or has no version before.
         """
+        return await self._start(model, rebuilds.begin_rollback, accept_differences=True)
+
+    async def _start(
+        self, model: str, begin: Callable[[Connection, str], Awaitable[Attempt]], accept_differences: bool
+    ) -> dict[str, Any]:
+        """Begin an attempt, tied to a session of its own, so that one whose process dies has failed at once."""
         _check(model)
         with bound_to(None):
-            async with self._database.transaction() as connection:
-                attempt = await rebuilds.begin_rollback(connection, model)
-            return await self._start(attempt, accept_differences=True)
-
-    async def _start(self, attempt: Attempt, accept_differences: bool) -> dict[str, Any]:
-        task = asyncio.create_task(self._run(attempt, accept_differences))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return await self.status(attempt.model)
+            async with AsyncExitStack() as stack:
+                session = await stack.enter_async_context(self._database.session())
+                async with session.transaction():
+                    attempt = await begin(session, model)
+                    await rebuilds.tie(session, attempt)
+                reach("rebuild.begun")
+                task = asyncio.create_task(self._run(attempt, accept_differences, stack.pop_all()))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            return await self.status(model)
 
     async def status(self, model: str) -> dict[str, Any]:
         """Return the state of a read model and how far its rebuild is; raises `NotFound`."""
@@ -97,14 +99,17 @@ class Rebuilder:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _run(self, attempt: Attempt, accept_differences: bool) -> None:
-        try:
-            await self._build(attempt, accept_differences)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # told by the status, changes nothing
-            log.warning("rebuild of %s ends: %s: %s", attempt.model, type(error).__name__, error)
-            detail = error.detail if isinstance(error, AttainError) else f"{type(error).__name__}: {error}"
-            async with self._database.connection() as connection:
-                await rebuilds.fail(connection, attempt, detail)
+    async def _run(self, attempt: Attempt, accept_differences: bool, session: AsyncExitStack) -> None:
+        async with session:
+            try:
+                await self._build(attempt, accept_differences)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # told by the status, changes nothing
+                log.warning("rebuild of %s ends: %s: %s", attempt.model, type(error).__name__, error)
+                detail = error.detail if isinstance(error, AttainError) else f"{type(error).__name__}: {error}"
+                # Where the database is away the end of the session says it.
+                with suppress(Unavailable):
+                    async with self._database.connection() as connection:
+                        await rebuilds.fail(connection, attempt, detail)
 
     async def _build(self, attempt: Attempt, accept_differences: bool) -> None:
         fold = FOLDS[attempt.model](attempt.version, self._settings.blocked_learners_max)

@@ -10,7 +10,9 @@ from shared.database import Connection
 from shared.errors import Conflict, Refused
 
 STALE_S = 60
-"""A build that has not written for so long has died with its process: another may begin."""
+"""A build that has not written for so long stands still, though its session lives: another may begin."""
+_LIVES = "not pg_try_advisory_xact_lock_shared(hashtextextended('rebuild ' || name || ' ' || attempt, 0))"
+"""Whether the session of the attempt that the row of a model names is still there, asked in any other session."""
 
 
 class Attempt(NamedTuple):
@@ -86,7 +88,7 @@ async def _attempt(connection: Connection, model: str, step: int) -> Attempt:
     row = await connection.fetchrow(
         "update read_model set state = 'building', building = live + $3, attempt = attempt + 1, started_at = now(),"
         " heartbeat_at = now(), finished_at = null, detail = '' where name = $1 and (state <> 'building'"
-        "   or heartbeat_at < now() - make_interval(secs => $2)) returning live, building, attempt",
+        f"   or heartbeat_at < now() - make_interval(secs => $2) or not {_LIVES}) returning live, building, attempt",
         model,
         STALE_S,
         step,
@@ -94,6 +96,15 @@ async def _attempt(connection: Connection, model: str, step: int) -> Attempt:
     if row is None:
         raise Refused(f"{model} is being rebuilt already")
     return Attempt(model, row["building"], row["live"], row["attempt"])
+
+
+async def tie(session: Connection, attempt: Attempt) -> None:
+    """Let the attempt live as long as the session: when that ends, however it does, the attempt has failed."""
+    await session.execute(
+        "select pg_advisory_lock(hashtextextended('rebuild ' || $1::text || ' ' || $2::bigint, 0))",
+        attempt.model,
+        attempt.number,
+    )
 
 
 async def leave_to_the_switch(connection: Connection) -> None:
@@ -110,16 +121,16 @@ async def hold(connection: Connection, attempt: Attempt) -> None:
     Say that the attempt is alive; first statement of each of its transactions.
 
     Raises:
-        Conflict: another attempt has begun.
+        Conflict: another attempt has begun, or may begin because the session of this one has ended.
     """
     mine = await connection.fetchval(
         "update read_model set heartbeat_at = now() where name = $1 and attempt = $2 and state = 'building'"
-        " returning 1",
+        f" and {_LIVES} returning 1",
         attempt.model,
         attempt.number,
     )
     if mine is None:
-        raise Conflict(f"another rebuild of {attempt.model} has begun")
+        raise Conflict(f"the session of this rebuild of {attempt.model} has ended, or another has begun")
 
 
 async def progress(connection: Connection, attempt: Attempt, *, stop_live: bool = False) -> list[Progress]:
@@ -207,14 +218,20 @@ async def fail(connection: Connection, attempt: Attempt, detail: str) -> None:
 
 
 async def status(connection: Connection, model: str) -> asyncpg.Record | None:
-    """Return the state of a read model and, while a version is built, the events folded and those to be folded."""
+    """
+    Return the state of a read model and, while a version is built, the events folded and those to be folded.
+
+    A build whose process has ended without a word has failed, and another may begin at once.
+    """
     return await connection.fetchrow(
-        "select name, live, building, state, attempt, started_at, finished_at, detail,"
+        "select name, live, building, attempt, started_at, finished_at,"
+        " case when ended then 'failed' else state end as state,"
+        " case when ended then 'its process has ended, or was cut off from PostgreSQL; begin again' else detail end as detail,"
         " (select coalesce(sum(pos), 0)::bigint from consumer_shard"
         "   where consumer = 'reporting-' || name || '-v' || live) as target,"
         " (select coalesce(sum(pos), 0)::bigint from consumer_shard"
         "   where consumer = 'reporting-' || name || '-v' || building) as folded"
-        " from read_model where name = $1",
+        f" from (select *, state = 'building' and not {_LIVES} as ended from read_model where name = $1) model",
         model,
     )
 
