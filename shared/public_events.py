@@ -3,7 +3,7 @@ The data of the public events on the log `advancement`: the contract with everyo
 
 These names are the wire format. Members are added, never renamed or taken away; a reader ignores those it does not know, and a
 member that an older event lacks has its default. Instants are text in the form of `shared.events.utc`. Learners are opaque;
-`refs` are filled on delivery with the one receiver's own ids, and empty on every topic.
+`refs` are filled on delivery with the one receiver's own ids, and `placement` by the roster; both are empty on every topic.
 """
 
 from typing import Literal
@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from shared.contracts import Status
-from shared.public_members import Basis, By, Cause, Learner, Policy, Reason, Scope
+from shared.public_members import Basis, By, Cause, Learner, Placement, Policy, Reason, Scope
 
 SNAPSHOT_CLOSED = "attain.snapshot.closed.v1"
 SNAPSHOT_AMENDED = "attain.snapshot.amended.v1"
@@ -22,7 +22,7 @@ class PublicEvent(msgspec.Struct, frozen=True, kw_only=True):
     What every event has. `seq` rises per learner and scope, so that a late delivery can be dropped; `effective_at` is when it was
     shown, `decided_at` when it was decided. `batch` names the recalculation that it is part of; `replaces` is the id of the
     event that it takes the place of. `episode` counts, from 1, the times that a scope comes onto the record: one ends when it is
-    withdrawn, and goes on when that is reinstated.
+    withdrawn, and goes on when that is reinstated. `placement` is filled on delivery, where a roster knows it.
     """
 
     learner: Learner
@@ -36,6 +36,7 @@ class PublicEvent(msgspec.Struct, frozen=True, kw_only=True):
     batch: str | None = None
     replaces: str | None = None
     episode: int = 1
+    placement: Placement | None = None
 
 
 class CompetencyEvent(PublicEvent, frozen=True, kw_only=True):

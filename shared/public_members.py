@@ -19,6 +19,14 @@ class Learner(msgspec.Struct, frozen=True):
     refs: tuple[Ref, ...] = ()
 
 
+class Placement(msgspec.Struct, frozen=True):
+    """Where the roster places the learner when it is delivered; `session` is the one that began last."""
+
+    school: str | None = None
+    classes: tuple[str, ...] = ()
+    session: str | None = None
+
+
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """What it is about: a competency, or a level (`<framework>#<subject>/<level>`) of a framework version."""
 

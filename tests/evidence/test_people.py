@@ -210,3 +210,25 @@ async def test_groups_and_names_are_for_services_alone(service: Running) -> None
         service.client("records:read admin").post("/v1/names", json={"tenant": "demo", "learners": []}),
     ):
         assert (await call).status_code == 403
+
+
+async def test_who_knows_a_learner_is_told_its_own_ids_and_where_the_roster_places_them(service: Running) -> None:
+    learners = [{"source_id": "grace", "source": SOURCE}, {"source_id": "sofia", "source": SOURCE}]
+    places = [{"class": "c2", "learner": "grace"}, {"class": "c1", "learner": "grace"}]
+    await service.client().post("/v1/roster", json=roster() | {"learners": learners, "enrolments": places})
+    year = {"session": "2026-27", "goes_on": ["c1", "c2"], "share_max": 1}
+    assert (await service.client().post("/v1/roster/rollovers", json=year)).is_success
+    grace, sofia = [
+        (await service.client().get("/v1/learners", params={"source": SOURCE, "source_id": id})).json()["learner"]
+        for id in ("grace", "sofia")
+    ]
+    asked = {"tenant": "demo", "source": SOURCE, "learners": [grace, sofia]}
+    ask = service.client("service").post
+
+    assert (await ask("/v1/learners/references", json=asked)).json() == {grace: ["grace"], sofia: ["sofia"]}
+    assert (await ask("/v1/learners/references", json=asked | {"placed": True})).json() == {
+        grace: {"ids": ["grace"], "placement": {"school": "s1", "classes": ["c1", "c2"], "session": "2026-27"}},
+        sofia: {"ids": ["sofia"], "placement": None},
+    }
+    for elsewhere in ({"tenant": "other"}, {"source": "urn:another"}):
+        assert (await ask("/v1/learners/references", json=asked | {"placed": True} | elsewhere)).json() == {}

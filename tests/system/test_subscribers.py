@@ -49,6 +49,10 @@ async def test_a_webhook_is_sent_signed_events_with_the_receivers_own_ids_and_no
                   "types": ["competency.*"]}  # fmt: skip
         made = await district.post("progression", "/v1/webhooks", agreed)
         tested = await district.post("progression", f"/v1/webhooks/{made['id']}/test", {})
+        await district.post("evidence", "/v1/roster", {
+            "source": SOURCE, "classes": [{"class": "room-1", "title": "Room 1", "school": "north"}],
+            "learners": [{"source_id": "ada"}], "enrolments": [{"class": "room-1", "learner": "ada"}],
+        })  # fmt: skip
         await district.send([item for learner in ("ada", "bob") for item in shown(learner)])
         await until(lambda: len(receiver.taken) == 3)
         other = await District(stack, "other").open()
@@ -64,7 +68,11 @@ async def test_a_webhook_is_sent_signed_events_with_the_receivers_own_ids_and_no
     assert tested["taken"]
     assert {event["data"]["learner"]["refs"][0]["id"] for event in events} == {"ada", "bob"}
     assert all(ref["source"] == SOURCE for event in events for ref in event["data"]["learner"]["refs"])
+    assert {event["data"]["learner"]["refs"][0]["id"]: event["data"]["placement"] for event in events} == {
+        "ada": {"school": "north", "classes": ["room-1"], "session": None}, "bob": None,
+    }  # fmt: skip
     assert [event["data"]["learner"]["refs"] for event in public] == [[], []]
+    assert not any(event["data"].get("placement") for event in public)
     assert {event["id"] for event in events} == {event["id"] for event in public}
     assert all(request.headers["attain-signature"].startswith("t=") for request in receiver.taken)
     assert (listed[0]["state"], "secret" in listed[0]) == ("active", False)

@@ -1,15 +1,16 @@
 """Who is who by HTTP, for the other services: names, a source's own ids, and all identities in pages."""
 
 import base64
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from services.evidence.entrypoints.answers import Limit, answer, as_uuid
-from services.evidence.tables import people, pieces
-from shared.database import Database
+from services.evidence.tables import people, pieces, rollovers, roster
+from shared.database import Connection, Database
 from shared.errors import InvalidEvent
 from shared.web import Caller
 
@@ -25,10 +26,11 @@ class Asked(BaseModel):
 
 
 class References(BaseModel):
-    """Learners whose ids at one source are asked for."""
+    """Learners whose ids at one source are asked for; and where the roster places them, if that is asked for too."""
 
     tenant: str
     source: str
+    placed: bool = False
     learners: list[str] = Field(max_length=LEARNERS_MAX)
 
 
@@ -52,10 +54,13 @@ def identities_router(database: Database) -> APIRouter:
         learners = [as_uuid(learner, "learners") for learner in body.learners]
         async with database.connection() as connection:
             found = await people.references(connection, body.tenant, body.source, learners)
+            placed = await _placements(connection, body.tenant, body.learners) if body.placed else {}
         ids: dict[str, list[str]] = {}
         for learner, source_id in found:
             ids.setdefault(learner, []).append(source_id)
-        return answer(ids)
+        if not body.placed:
+            return answer(ids)
+        return answer({learner: {"ids": own, "placement": placed.get(learner)} for learner, own in ids.items()})
 
     @router.post("/v1/learners/named-by-id")
     async def named_by_id(body: References, caller: Caller) -> Response:
@@ -79,6 +84,15 @@ def identities_router(database: Database) -> APIRouter:
         return Response(body, headers={"Attain-Next": cursor}, media_type="application/x-ndjson")
 
     return router
+
+
+async def _placements(connection: Connection, tenant: str, learners: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the school, the classes and the session of learners who are in a class now."""
+    session = await rollovers.latest(connection, tenant)
+    return {
+        row["learner"]: {"school": row["school"], "classes": row["classes"], "session": session}
+        for row in await roster.placements(connection, tenant, learners)
+    }
 
 
 def _cursor(key: people.Key) -> str:

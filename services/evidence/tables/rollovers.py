@@ -54,6 +54,14 @@ async def add(connection: Connection, tenant: str, session: str, ended: Sequence
     return row is not None
 
 
+async def latest(connection: Connection, tenant: str) -> str | None:
+    """Return the session that began last, None where none has."""
+    session: str | None = await connection.fetchval(
+        "select session from rollover where tenant = $1 and undone_at is null order by done_at desc limit 1", tenant
+    )
+    return session
+
+
 async def undo(connection: Connection, tenant: str, session: str, now: datetime) -> list[FactKey] | None:
     """Note that a session's end is undone; return what it ended, None where there is nothing to undo."""
     ended = await connection.fetchval(

@@ -48,6 +48,22 @@ async def classes_of(connection: Connection, tenant: str, learner: str) -> list[
     return [row[0] for row in rows]
 
 
+async def placements(connection: Connection, tenant: str, learners: Sequence[str]) -> list[asyncpg.Record]:
+    """Return (learner, classes, school) of those of the learners who are enrolled now; the first school where several."""
+    return await connection.fetch(
+        "select e.learner, array_agg(e.class_id order by e.class_id) classes,"
+        "   min(convert_from(c.data, 'UTF8')::jsonb ->> 'school') school"
+        " from (select subject learner, convert_from(data, 'UTF8')::jsonb ->> 'class_id' class_id from roster_fact"
+        "   where tenant = $1 and kind = $2 and subject = any($4)"
+        "     and convert_from(data, 'UTF8')::jsonb @> '{\"active\": true}') e"
+        " left join roster_fact c on c.tenant = $1 and c.kind = $3 and c.key = e.class_id group by e.learner",
+        tenant,
+        ROSTER_ENROLMENT,
+        ROSTER_CLASS,
+        learners,
+    )
+
+
 async def groups(connection: Connection, tenant: str, after: str, limit: int) -> list[asyncpg.Record]:
     """Return the memberships of the learners behind one, in the order of learners; `limit` bounds the learners."""
     return await connection.fetch(

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from shared.public_members import Placement, Ref
+
 Failure = Literal["refused", "unwell", "gone"]
 """The receiver will not take this event; it cannot take any now; it wants no more."""
 RETRY_LATER = (408, 425, 429)
@@ -67,9 +69,17 @@ def delay_s(attempts: int, base_s: float, longest_s: float, chance: float) -> fl
     return float(min(longest_s, base_s * 2 ** min(attempts - 1, 40)) * (1 - chance / 2))
 
 
-def addressed(body: bytes, refs: list[dict[str, str]]) -> bytes:
-    """Return a stored event with the receiver's own ids of the learner in it."""
+class Address(msgspec.Struct, frozen=True):
+    """What one receiver alone is told of a learner whom it knows: its own ids, and where the roster places them."""
+
+    refs: tuple[Ref, ...] = ()
+    placement: Placement | None = None
+
+
+def addressed(body: bytes, address: Address) -> bytes:
+    """Return a stored event with what its receiver alone is told of the learner in it."""
     event: dict[str, Any] = msgspec.json.decode(body)
     if "learner" in event["data"]:
-        event["data"]["learner"]["refs"] = refs
+        event["data"]["learner"]["refs"] = address.refs
+        event["data"]["placement"] = address.placement
     return msgspec.json.encode(event)

@@ -51,16 +51,16 @@ class Feed:
             heads = await self._log.heads(connection)
             cursor = read_cursor(after, heads)
             rows = await published.public_events(connection, caller.tenant, learner, cursor, limit)
-        events, generation, named = [], generation_of(heads), {}
+        events, generation, known = [], generation_of(heads), {}
         taken = rows[:limit]
         if caller.source:
             learners = {row["subject"] for row in taken if row["subject"]}
-            named = await self._references.of(caller.tenant, caller.source, learners)
+            known = await self._references.of(caller.tenant, caller.source, learners)
         for row in taken:
             cursor[row["shard"]] = row["pos"]
             body = placed(row["body"], row["generation"], row["shard"], row["pos"])
-            refs = named.get(row["subject"])
-            events.append((write_cursor(cursor, generation), addressed(body, refs) if refs else body))
+            address = known.get(row["subject"])
+            events.append((write_cursor(cursor, generation), addressed(body, address) if address else body))
         return events, write_cursor(cursor, generation)
 
 

@@ -13,6 +13,7 @@ from services.progression.domain.learner import LearnerState
 from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Rules
 from services.progression.domain.states import KeyState
+from services.progression.domain.subscribing import Address
 from services.progression.handlers.histories import History, histories, histories_of
 from services.progression.handlers.memory import unpack_learner
 from services.progression.handlers.references import References
@@ -63,14 +64,14 @@ async def _items(references: References, tenant: str, found: Forecast, selection
     items: list[dict[str, Any]] = [{"source": piece.order[2], "id": piece.order[3]} for _, piece in found.pieces]
     if selection.scores is None:
         return items
-    refs: dict[str, list[dict[str, str]]] = {}
+    known: dict[str, Address] = {}
     learners = sorted({learner for learner, _ in found.pieces})
     for start in range(0, len(learners), REFERENCES_PAGE):
-        refs |= await references.of(tenant, selection.source, learners[start : start + REFERENCES_PAGE])
+        known |= await references.of(tenant, selection.source, learners[start : start + REFERENCES_PAGE])
     for item, (learner, piece) in zip(items, found.pieces, strict=True):
-        score = selection.scores[item["id"]]
+        score, refs = selection.scores[item["id"]], known[learner].refs
         item |= {
-            "evidence_id": piece.evidence_id, "learner": refs[learner][0]["id"] if refs[learner] else None,
+            "evidence_id": piece.evidence_id, "learner": refs[0].id if refs else None,
             "as": rescored_id(item["source"], item["id"], score), "score": msgspec.to_builtins(score),
         }  # fmt: skip
     return items

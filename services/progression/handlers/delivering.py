@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from services.progression.domain.subscribing import Subscription, addressed, delay_s
+from services.progression.domain.subscribing import Address, Subscription, addressed, delay_s
 from services.progression.handlers.posting import Answer, Poster
 from services.progression.handlers.references import References
 from services.progression.tables import webhooks as tables
@@ -144,19 +144,19 @@ class Delivery:
     async def _shard(self, shard: int, pos: int, head: int) -> None:
         """Send a shard's new events in order up to its head."""
         while pos < head:
-            rows, refs = await self._page(shard, pos, head, None)
+            rows, known = await self._page(shard, pos, head, None)
             for row in rows:
-                await self._new(shard, row, refs)
+                await self._new(shard, row, known)
             pos = rows[-1]["pos"] if len(rows) == PAGE_ROWS else head
             async with self._writing() as connection:
                 await tables.set_cursor(connection, self._to.id, {shard: pos})
 
-    async def _new(self, shard: int, row: Any, refs: dict[str, Any]) -> None:
+    async def _new(self, shard: int, row: Any, known: dict[str, Address]) -> None:
         """Send a new event, unless it is out of scope or its learner waits; what follows one that fails waits."""
         learner, event = row["subject"], _event(row["body"])
         if event is None or learner in self._held or not self._to.wants(event.type, event.data.scope.framework):
             return
-        answer = await self._send(event, shard, row, refs[learner], attempt=1)
+        answer = await self._send(event, shard, row, known[learner], attempt=1)
         async with self._writing() as connection:
             if answer.failure is not None:
                 self._held[learner] = self._waiting(learner, shard, row["pos"], 1, answer)
@@ -169,7 +169,7 @@ class Delivery:
         """Send what waits of one learner, in order; what fails again makes the rest wait on."""
         pos, more = held.pos - 1, True
         while more:
-            rows, refs = await self._page(held.shard, pos, until, held.learner)
+            rows, known = await self._page(held.shard, pos, until, held.learner)
             more = len(rows) == PAGE_ROWS
             for row in rows:
                 pos = row["pos"]
@@ -177,7 +177,7 @@ class Delivery:
                 if event is None or not self._to.wants(event.type, event.data.scope.framework):
                     continue
                 attempt = held.attempts + 1
-                answer = await self._send(event, held.shard, row, refs[held.learner], attempt)
+                answer = await self._send(event, held.shard, row, known[held.learner], attempt)
                 if answer.failure is None:
                     held = held._replace(pos=pos + 1, attempts=0)
                 else:
@@ -200,14 +200,16 @@ class Delivery:
                 raise _Stopped
             yield connection
 
-    async def _page(self, shard: int, after: int, until: int, learner: str | None) -> tuple[list[Any], dict[str, Any]]:
+    async def _page(
+        self, shard: int, after: int, until: int, learner: str | None
+    ) -> tuple[list[Any], dict[str, Address]]:
         async with self._database.connection() as connection:
             rows = await tables.events_of(connection, self._to.tenant, shard, after, until, PAGE_ROWS, learner)
         learners = {row["subject"] for row in rows if row["subject"]}
         return rows, await self._references.of(self._to.tenant, self._to.source, learners)
 
-    async def _send(self, event: _Event, shard: int, row: Any, refs: Any, attempt: int) -> Answer:
-        body = addressed(placed(row["body"], row["generation"], shard, row["pos"]), refs)
+    async def _send(self, event: _Event, shard: int, row: Any, address: Address, attempt: int) -> Answer:
+        body = addressed(placed(row["body"], row["generation"], shard, row["pos"]), address)
         answer = await self._poster.post(self._to, event.id, body, attempt)
         reach("webhook.sent")
         line = Attempt(event.id, event.type, shard, row["pos"], attempt, answer.status, answer.outcome, answer.ms)

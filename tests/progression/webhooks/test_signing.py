@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.progression.domain.subscribing import Subscription, addressed, delay_s, failure_of, signature
+from services.progression.domain.subscribing import Address, Subscription, addressed, delay_s, failure_of, signature
 from services.progression.handlers.posting import Poster, is_public
 from shared.errors import InvalidEvent
+from shared.public_members import Placement, Ref
 from shared.settings import Settings
 
 
@@ -43,12 +44,14 @@ def test_a_snapshot_is_of_no_framework_an_amendment_of_one_and_both_carry_the_re
     agreed = Subscription(
         "1", "school", "sis", "https://sis.example", "cards", ("snapshot.*",), ("ela",), "sis", "k", b""
     )
-    refs = [{"source": "sis", "id": "17"}]
-    told = msgspec.json.decode(addressed(msgspec.json.encode({"data": {"learner": {"id": "l", "refs": []}}}), refs))
+    stored = msgspec.json.encode({"data": {"learner": {"id": "l", "refs": []}}})
+    address = Address((Ref("sis", "17"),), Placement("north", ("room-1",)))
+    told = msgspec.json.decode(addressed(stored, address))["data"]
 
     assert agreed.wants("attain.snapshot.closed.v1", "")
     assert [agreed.wants("attain.snapshot.amended.v1", of) for of in ("ela", "math")] == [True, False]
-    assert told["data"]["learner"]["refs"] == refs
+    assert told["learner"]["refs"] == [{"source": "sis", "id": "17"}]
+    assert told["placement"] == {"school": "north", "classes": ["room-1"], "session": None}
 
 
 @pytest.mark.parametrize(

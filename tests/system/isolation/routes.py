@@ -44,7 +44,9 @@ EVIDENCE: dict[str, Case] = {
     "GET /v1/learners/{learner}/holdings": NONE,
     "DELETE /v1/learners/{learner}": NONE,
     "POST /v1/names": ({"tenant": "{tenant}", "learners": ["{learner}"]}, ""),
-    "POST /v1/learners/references": ({"tenant": "{tenant}", "source": "{source}", "learners": ["{learner}"]}, ""),
+    "POST /v1/learners/references": (
+        {"tenant": "{tenant}", "source": "{source}", "learners": ["{learner}"], "placed": True}, "",
+    ),
     "POST /v1/learners/named-by-id": ({"tenant": "{tenant}", "source": "{source}", "learners": ["{learner}"]}, ""),
     "GET /v1/identities": (None, "tenant={tenant}"),
     "POST /v1/learners/{learner}/merge": ({"into": "{other_learner}", "reason": "taken"}, ""),
