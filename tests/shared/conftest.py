@@ -11,7 +11,9 @@ import pytest_asyncio
 from shared.database import Database
 from shared.settings import Settings
 from tests.support.disposable import Topics, empty_tables
-from tests.support.recorder import create_recorder_tables
+from tests.support.producer import running_producer
+from tests.support.recorder import Recorder, create_recorder_tables
+from tests.support.scene import Scene
 from tests.support.servers import new_database
 
 SHARDS = 4
@@ -100,3 +102,16 @@ def settings(kafka: str, local: Settings) -> Settings:
             "relay_poll_ms": 10,
         }
     )
+
+
+@pytest_asyncio.fixture
+async def scene(database: Database, producer_url: str, settings: Settings, topics: Topics) -> AsyncIterator[Scene]:
+    """A producer with an empty log and an empty topic; its relay runs where a test says so."""
+    await topics.create(f"attain.test{settings.topic_suffix}")
+    async with running_producer(producer_url, ["test"], settings, relayed=False) as producer:
+        yield Scene(producer, database, topics)
+
+
+@pytest.fixture
+def recorder(database: Database) -> Recorder:
+    return Recorder(database)
