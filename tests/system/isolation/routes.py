@@ -100,6 +100,7 @@ PROGRESSION: dict[str, Case] = {
     "GET /v1/learners/{learner}/mastery": NONE,
     "GET /v1/learners/{learner}/frontier": NONE,
     "GET /v1/learners/{learner}/support": NONE,
+    "GET /v1/learners/{learner}/next-evidence": NONE,
     "POST /v1/learners/{learner}/support/close": ({"scope": "{supported}", "outcome": "dismissed"}, ""),
     "GET /v1/support": NONE,
     "GET /v1/learners/{learner}/advancements": NONE,
