@@ -15,6 +15,7 @@ import yaml
 from click.testing import CliRunner
 
 from deploy.local.cli import main
+from deploy.local.commands.adopting import level_lines, split_lines
 from deploy.local.commands.alignment import missing_text
 from deploy.local.commands.asking import patiently
 from deploy.local.commands.completeness import text as sources_text
@@ -447,6 +448,21 @@ def test_a_learner_is_told_with_what_is_enough_and_the_smallest_next_evidence() 
         "", "the smallest next evidence:", "  b: One more piece would make it mastered.",
     ]  # fmt: skip
     assert further_lines({"enough": [], "next": []}, []) == []
+
+
+def test_levels_that_a_policy_would_change_are_told_by_level_and_school_and_few_are_not_counted() -> None:
+    report = {
+        "learners_gaining": 12, "learners_losing": None, "items": [{"level": "m#m/1", "gained": 12, "lost": None}],
+        "schools": [{"school": "north", "learners": 40, "gained": 12, "lost": None}], "groups": [],
+    }  # fmt: skip
+
+    assert level_lines(report) == [
+        "12 learners would have shown all that a level asks for, few no longer; who has advanced stays",
+        "  m#m/1: 12 gain it, few lose it",
+    ]
+    heading, row = split_lines(report, "gain level", "lose level")[1:]
+    assert heading.split() == ["school", "learners", "gain", "level", "lose", "level"]
+    assert row.split() == ["north", "40", "12", "few"]
 
 
 def test_what_waits_for_an_alignment_is_told_by_activity() -> None:

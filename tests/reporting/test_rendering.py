@@ -61,6 +61,10 @@ COMPARISON: dict[str, Any] = {
     "learners": 40, "pairs": 80, "gained": 12, "lost": 3, "redated": 0,
     "schools": [{"school": "s1", "learners": 40, "gained": 12, "lost": None}],
     "groups": [{"group": EVIL, "value": "unknown", "learners": None, "gained": None, "lost": None}],
+    "levels": {
+        "learners": 40, "learners_gaining": 11, "learners_losing": None,
+        "schools": [{"school": "s1", "learners": 40, "gained": 11, "lost": None}], "groups": [],
+    },
 }  # fmt: skip
 
 

@@ -126,6 +126,7 @@ PROGRESSION: dict[str, Case] = {
     "POST /v1/policies/shadows": (_POLICY, ""),
     "GET /v1/policies/shadows": NONE,
     "GET /v1/policies/shadows/{policy}/differences": NONE,
+    "GET /v1/policies/shadows/{policy}/levels": NONE,
     "DELETE /v1/policies/shadows/{policy}": NONE,
     "POST /v1/corrections/preview": ({"source": "{source}", "item": "{piece}"}, ""),
     "POST /v1/learners/{learner}/corrections/preview": ({"source": "{source}", "id": "{piece}"}, "tenant={tenant}"),
