@@ -86,10 +86,15 @@ class Reverified(CompetencyEvent, frozen=True, kw_only=True):
 
 
 class Withdrawn(CompetencyEvent, frozen=True, kw_only=True):
-    """Evidence under it became invalid: take the entry off, move nobody."""
+    """
+    Evidence under it became invalid, or a person holds it: take the entry off, move nobody.
+
+    `review_at` is when a hold ends by itself, unless a second person renews it.
+    """
 
     removed: tuple[str, ...] = ()
     levels_affected: tuple[str, ...] = ()
+    review_at: str | None = None
 
 
 class Reinstated(CompetencyEvent, frozen=True, kw_only=True):

@@ -131,7 +131,7 @@ def _changing_and_telling(
     stack.push_async_callback(poster.close)
     adoptions = Adoptions(database, decisions, limits, config)
     app.include_router(adopting_router(adoptions, decisions, database, limits, config))
-    app.include_router(shadowing_router(shadows, config))
+    app.include_router(shadowing_router(shadows, limits, config))
     app.include_router(correcting_router(database, references, limits, config))
     app.include_router(feeds_router(database, logs.advancement, references, config))
     app.include_router(webhooks_router(Webhooks(database, poster, config), database, logs.advancement))

@@ -15,13 +15,14 @@ import yaml
 from click.testing import CliRunner
 
 from deploy.local.cli import main
+from deploy.local.commands.adopting import level_lines, split_lines
 from deploy.local.commands.alignment import missing_text
 from deploy.local.commands.asking import patiently
 from deploy.local.commands.completeness import text as sources_text
 from deploy.local.commands.drain import waiting_stage
 from deploy.local.commands.explain import explain
 from deploy.local.commands.files import ItemFile, with_source
-from deploy.local.commands.learner import text
+from deploy.local.commands.learner import further_lines, text
 from deploy.local.commands.responses import ResponseLog
 from deploy.local.commands.rollover import term_before
 from deploy.local.commands.roster import read_table, requests
@@ -417,7 +418,8 @@ def test_an_explanation_is_asked_for_in_a_language_and_says_what_waits_for_an_ad
     asked: list[str] = []
     found: dict[str, Any] = {
         "competency": "m:a", "status": "not_yet", "score": None, "as_of": None, "policy": None, "evidence": [], "trace": [],
-        "missing": [], "minimal_change": {"text": "one more"}, "ungraded": [{"text": "essay espera una calificación"}],
+        "missing": [], "minimal_change": {"text": "one more"}, "enough": "uno más no cambia nada",
+        "ungraded": [{"text": "essay espera una calificación"}],
     }  # fmt: skip
 
     def explanation(request: httpx.Request) -> httpx.Response:
@@ -431,7 +433,36 @@ def test_an_explanation_is_asked_for_in_a_language_and_says_what_waits_for_an_ad
 
     assert asked == ["http://attain/v1/learners/ada/competencies/m:a/explanation?language=es"]
     assert "waits for an adult:\n  essay espera una calificación\n" in done.output
+    assert "\nuno más no cambia nada\n" in done.output
     assert (done.exit_code, refused.exit_code) == (0, 2)
+
+
+def test_a_learner_is_told_with_what_is_enough_and_the_smallest_next_evidence() -> None:
+    lines = further_lines(
+        {"enough": ["m:a"], "next": [{"competency": "m:b", "text": "One more piece would make it mastered."}]},
+        [{"competency": "m:a", "title": "Adds"}],
+    )
+
+    assert lines == [
+        "", "one more test, however it turns out, changes nothing:", "  a Adds",
+        "", "the smallest next evidence:", "  b: One more piece would make it mastered.",
+    ]  # fmt: skip
+    assert further_lines({"enough": [], "next": []}, []) == []
+
+
+def test_levels_that_a_policy_would_change_are_told_by_level_and_school_and_few_are_not_counted() -> None:
+    report = {
+        "learners_gaining": 12, "learners_losing": None, "items": [{"level": "m#m/1", "gained": 12, "lost": None}],
+        "schools": [{"school": "north", "learners": 40, "gained": 12, "lost": None}], "groups": [],
+    }  # fmt: skip
+
+    assert level_lines(report) == [
+        "12 learners would have shown all that a level asks for, few no longer; who has advanced stays",
+        "  m#m/1: 12 gain it, few lose it",
+    ]
+    heading, row = split_lines(report, "gain level", "lose level")[1:]
+    assert heading.split() == ["school", "learners", "gain", "level", "lose", "level"]
+    assert row.split() == ["north", "40", "12", "few"]
 
 
 def test_what_waits_for_an_alignment_is_told_by_activity() -> None:

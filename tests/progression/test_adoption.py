@@ -7,19 +7,22 @@ the way that was chosen.
 
 from collections import Counter
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.progression.domain.analysis.comparison import Comparison, Verdict, verdict_of, verdict_under
+from services.progression.domain.analysis.level_comparison import Change, LevelComparison, LevelRules
 from services.progression.domain.analysis.small_groups import SMALL, hidden_groups
-from services.progression.domain.analysis.told_comparison import told_comparison, told_expected
+from services.progression.domain.analysis.told_comparison import told_comparison, told_expected, told_levels
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.forecast import Forecast
 from services.progression.domain.mastery import KeyState, piece_of
 from services.progression.domain.policy import Policy, policy_from
 from services.progression.domain.recalculation import Moment, recalculation
-from services.progression.domain.rules import Activation, Mode, Pin
+from services.progression.domain.rules import Activation, Mode, Pin, Rules
+from services.progression.domain.states import Decided as StateDecided
 from services.progression.domain.telling import Trigger
 from shared.contracts import Competency, EvidenceRecorded
 from tests.support.journal import TENANT, Decided, Journal, piece, retract
@@ -159,6 +162,113 @@ def test_compare_says_what_a_fresh_system_and_a_retroactive_adoption_give(drawn,
     for other in (fresh, live):
         found = {key: other.state(key[2], key[1]) for key in other.states}
         assert said == {key: (state.status, state.mastered_at) for key, state in found.items()}
+
+
+CONTINUUM = Framework(
+    "math", "Mathematics",
+    (*(Competency(code, code, n, level="1", power=n == 1) for n, code in enumerate(("a", "b", "c", "d"), 1)),
+     *(Competency(code, code, n, level="2") for n, code in enumerate(("e", "f"), 5))), (),
+)  # fmt: skip
+REQUIRES: list[dict[str, object] | None] = [
+    None, {"power": "mastered", "supporting": {"share": 0.6, "at": "provisional"}}, {"all": ["a", "b"]},
+    {"power": "provisional", "k_of": [{"k": 2, "of": ["c", "d", "e"], "at": "provisional"}]}, {"any": ["math:b", "math:f"]},
+]  # fmt: skip
+
+
+def two_tiers(bar: float, require: dict[str, object] | None) -> Policy:
+    """One piece above the bar is provisional, two are mastery."""
+    content: dict[str, object] = {
+        "id": "tiers", "provisional": {"method": {"type": "latest_at_or_above", "cut": bar}},
+        "mastered": {"any_of": [{"method": {"type": "n_of_last", "n": 2, "window": "all", "at_or_above": bar}}]},
+    }  # fmt: skip
+    return policy_from(content | ({"advancement": {"require": require}} if require else {}))
+
+
+def advanced(journal: Journal) -> set[tuple[str, str]]:
+    return {(learner, level) for (_, learner), standing in journal.learners.items() for level in standing.advanced}
+
+
+@settings(max_examples=40)
+@given(
+    drawn=st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from([0.5, 0.7, 0.9])), min_size=6, max_size=24),
+    old=st.tuples(st.sampled_from([0.6, 0.8]), st.sampled_from(REQUIRES)),
+    new=st.tuples(st.sampled_from([0.6, 0.8, 0.95]), st.sampled_from(REQUIRES)),
+)
+def test_levels_gained_and_lost_are_those_that_a_fresh_system_has_more_and_fewer_of(drawn, old, new):
+    """Whatever the levels ask for, and whether the bar, the level rule or both change."""
+    pieces = [
+        piece(n, mark, learner=f"l{n % 2}", competency=f"math:{code}", day=1 + n // 20)
+        for n, (code, mark) in enumerate(drawn)
+    ]
+    policies = [two_tiers(*each) for each in (old, new)]
+    live, fresh = (Journal().fold([Decided(framework=CONTINUUM), Decided(policy), *pieces]) for policy in policies)
+    rules = live.rules[TENANT]
+    rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), "", policies[1]))
+    compared = LevelComparison(LevelRules(rules))
+    for _, learner, competency in sorted(live.states):
+        verdicts = (
+            verdict_of(each.held(competency, learner), policy)
+            for each, policy in zip((live, fresh), policies, strict=True)
+        )
+        compared.add(learner, competency, {"school": "north"}, *verdicts)
+    compared.close()
+    had, has = advanced(live), advanced(fresh)
+    report = compared.report(1)
+
+    assert {row["level"]: (row["gained"], row["lost"]) for row in report["items"]} == {
+        level: (sum(each[1] == level for each in has - had), sum(each[1] == level for each in had - has))
+        for level in {each[1] for each in had ^ has}
+    }
+    assert report["learners_gaining"] == len({learner for learner, _ in has - had})
+    assert report["learners_losing"] == len({learner for learner, _ in had - has})
+    assert report["learners"] == len({key[1] for key in live.states})
+
+
+def test_what_is_set_by_hand_counts_towards_a_level_under_either_policy():
+    by_hand = StateDecided("d", "override", "2026-03-01T10:00:00.000000Z", status="mastered")
+    verdict = verdict_under(threshold(0.9), Pin(threshold(0.9).hash), [piece_of(piece(1, 0.1))], [by_hand], "")
+    lifted = verdict_under(
+        threshold(0.9), Pin(threshold(0.9).hash), [piece_of(piece(1, 0.1))],
+        [msgspec.structs.replace(by_hand, status="not_yet")], "",
+    )  # fmt: skip
+
+    assert (verdict.status, verdict.satisfied, lifted.status, lifted.satisfied) == (
+        "overridden",
+        True,
+        "overridden",
+        False,
+    )
+
+
+def levels_of(gaining: int, losing: int, staying: int) -> LevelComparison:
+    """Return a comparison of one level in one school of twenty and one of all the others."""
+    compared = LevelComparison(LevelRules(Rules()))
+    gains: dict[str, Change] = {"math#1": "gained"}
+    loses: dict[str, Change] = {"math#1": "lost"}
+    changes = [gains] * gaining + [loses] * losing + [{}] * staying
+    for number, change in enumerate(changes):
+        compared.count(f"l{number}", {"school": "north" if number < 20 else "south"}, change)
+    return compared
+
+
+def test_levels_are_told_by_school_without_numbers_of_few():
+    report = levels_of(40, 4, 30).report()
+    told = told_comparison(compared_learners(30, 20, 60).report() | {"levels": report}, 10)["levels"]
+    few = told_levels(levels_of(2, 1, 4).report(), 10)
+    strict = told_levels(report, 25)
+
+    assert [(row["school"], row["learners"], row["gained"]) for row in report["schools"]] == [
+        ("north", 20, 20),
+        ("south", 54, 20),
+    ]
+    assert {row["lost"] for row in report["schools"]} == {None}, "the four are all of the south"
+    assert (told["learners_gaining"], told["learners_losing"]) == (40, None)
+    assert told["items"] == [{"level": "math#1", "gained": 40, "lost": None}]
+    assert ([few[name] for name in ("learners", "learners_gaining", "learners_losing")], few["items"]) == (
+        [None] * 3,
+        [],
+    )
+    assert {row["gained"] for row in (*few["schools"], *strict["schools"])} == {None}
 
 
 def test_a_comparison_counts_who_gains_who_loses_and_what_cannot_be_decided():

@@ -87,6 +87,36 @@ def test_an_override_expires_also_where_no_policy_is_in_force():
     assert journal.kinds() == ["competency.mastered", "competency.reverify_due"]
 
 
+def test_a_hold_is_told_with_its_end_and_ends_once_by_the_clock_with_the_original_date():
+    until = "2026-04-10T12:00:00.000000Z"
+    journal = Journal().fold([Decided(CLASSROOM)]).fold(work(3, 3, 3))
+    journal.fold([decide("override", status="not_yet", until=until)])
+    held = journal.told[-1].data
+    journal.fold([ClockTicked("ada", "2026-04-10T11:59:59.000000Z", ("math:add",))])
+    while_held = journal.state().status
+    for day in (10, 11):
+        journal.fold([ClockTicked("ada", f"2026-04-{day}T12:00:00.000000Z", ("math:add",))])
+    back = journal.told[-1].data
+
+    assert (held["review_at"], held["basis"]["by"], held["reason"]["text"]) == (
+        until, {"role": "teacher", "ref": "t-1"}, "seen in class"
+    )  # fmt: skip
+    assert while_held == "overridden"
+    assert journal.kinds()[-2:] == ["competency.withdrawn", "competency.reinstated"]
+    assert (journal.state().status, back["effective_at"]) == ("mastered", journal.told[1].data["effective_at"])
+    assert (back["cause"]["kind"], back["reason"]["text"]) == ("clock", "A hold on it has ended.")
+
+
+def test_what_is_shown_while_it_is_held_goes_on_the_record_when_the_hold_ends():
+    journal = Journal().fold([Decided(CLASSROOM)])
+    journal.fold([decide("override", status="not_yet", until="2026-04-10T12:00:00.000000Z"), *work(3, 3, 3)])
+    assert "competency.mastered" not in journal.kinds()
+
+    journal.fold([ClockTicked("ada", "2026-04-10T12:00:00.000000Z", ("math:add",))])
+
+    assert journal.kinds()[-1] == "competency.mastered"
+
+
 def test_a_credit_satisfies_prerequisites_without_being_shown_and_never_expires():
     journal = Journal().fold([Decided(framework=GRAPH), Decided(AGEING)])
     journal.fold([decide("credit", "transfer"), decide("credit", "test_out", competency="math:sub")])

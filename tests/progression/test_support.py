@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.progression.domain.curriculum.importing import read_import
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided, SupportDecided
+from services.progression.domain.explanation import explain_key
 from services.progression.domain.mastery import piece_of, replay
 from services.progression.domain.policy import policy_from
+from services.progression.domain.policy.facts import fact
 from services.progression.domain.policy.reading import read_policy
 from services.progression.domain.policy.templates import template
 from services.progression.domain.settled import is_settled
@@ -312,6 +314,40 @@ def test_enough_evidence_is_where_no_single_test_changes_the_verdict():
     assert is_settled(CLASSROOM.rule, marked(3, 3, 3)), "one slip later changes nothing"
     assert not is_settled(CLASSROOM.rule, marked(3)), "another 3 makes it provisional"
     assert not is_settled(CLASSROOM.rule, [])
+    assert not is_settled(THREE_OF_THREE, marked(4)), "after a second piece there is still too little"
+    assert is_settled(THREE_OF_THREE, marked(1, 1, 1)), "one more 4 leaves two below"
+
+
+THREE_OF_THREE = policy_from({
+    "id": "three", "scale": {"min": 1, "max": 4, "mastery": 3},
+    "method": {"type": "n_of_last", "n": 3, "window": 3, "at_or_above": 3}, "sufficiency": {"min_evidence": 3},
+}).rule  # fmt: skip
+
+
+def test_what_is_due_by_age_is_never_enough_and_one_newer_piece_settles_it():
+    """The same evidence was enough before it was due, and further evidence is thought to come after that."""
+    ages = policy_from({
+        "id": "ages", "scale": {"min": 1, "max": 4, "mastery": 3}, "method": {"type": "latest"},
+        "decision": {"latch": "first_crossing"}, "upkeep": {"reverify_after_days": 20},
+    }).rule  # fmt: skip
+    shown = list(map(piece_of, work(4)))
+    fresh, due = (
+        explain_key(shown, ages, at=at) for at in ("2026-03-03T12:00:00.000000Z", "2026-06-03T12:00:00.000000Z")
+    )
+
+    assert (fresh.status, fresh.enough) == ("mastered", fact("enough.shown"))
+    assert (due.status, due.enough) == ("reverify_due", None)
+    assert (due.minimal_change.gives, due.minimal_change.pieces, due.minimal_change.at_least) == ("mastered", 1, 3)
+
+
+@settings(max_examples=25)
+@given(policy=policies(), seed=st.integers(0, 10_000), count=st.integers(1, 12))
+def test_of_what_is_enough_no_single_piece_is_the_smallest_change(policy, seed, count):
+    """Two answers to one question: where one more piece changes the status, nobody is told that there is enough."""
+    told = explain_key(map(piece_of, random_work(seed, count)), policy.rule)
+
+    if told.enough is not None and told.minimal_change.sign_off is None:
+        assert told.minimal_change.pieces != 1
 
 
 @given(policy=policies(), seed=st.integers(0, 10_000), count=st.integers(1, 25), sizes=st.integers(1, 7))

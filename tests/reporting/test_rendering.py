@@ -61,6 +61,10 @@ COMPARISON: dict[str, Any] = {
     "learners": 40, "pairs": 80, "gained": 12, "lost": 3, "redated": 0,
     "schools": [{"school": "s1", "learners": 40, "gained": 12, "lost": None}],
     "groups": [{"group": EVIL, "value": "unknown", "learners": None, "gained": None, "lost": None}],
+    "levels": {
+        "learners": 40, "learners_gaining": 11, "learners_losing": None,
+        "schools": [{"school": "s1", "learners": 40, "gained": 11, "lost": None}], "groups": [],
+    },
 }  # fmt: skip
 
 
@@ -123,7 +127,8 @@ def context(template: str) -> dict[str, Any]:
     ]
     found = record()
     learner = {"record": found, "grown": growth(SHOWN_DAYS, 5), "name": EVIL, "live": "/live?learner=ada", "requests": requests,
-               "terms": [{"term": EVIL, "closed_at": SHOWN_AT}]}  # fmt: skip
+               "terms": [{"term": EVIL, "closed_at": SHOWN_AT}],
+               "enough": {"m:a"}, "would": {"m:b": EVIL}, "shows": {"m:b": (EVIL,)}}  # fmt: skip
     event = Happened("e", "ada", "level.advanced", "m#Maths/1", EVIL, SHOWN_AT, SHOWN_AT, EVIL, 1)
     more: dict[str, dict[str, Any]] = {
         "sign_in.html": {"refused": "sign_in.refused", "to": "/", "signed_in": False, "may_find": False, "provider": True},
@@ -141,13 +146,15 @@ def context(template: str) -> dict[str, Any]:
             "ask": [Contact(EVIL, "teacher", (EVIL,)), Contact(EVIL, "case_manager", ())],
         },
         "why.html": {
-            "learner": "ada", "name": EVIL, "title": EVIL, "staff": True, "missing": [EVIL], "may_correct": {"e"},
+            "learner": "ada", "name": EVIL, "title": EVIL, "staff": True, "missing": [EVIL],
+            "shows": [EVIL], "may_correct": {"e"},
             "found": {
                 "status": "mastered", "competency": "m:a", "policy": {"id": EVIL, "version": "1"}, "missing": [EVIL],
                 "evidence": [
                     {"occurred_at": SHOWN_AT, "value": 3.0, "counted": False, "why_not": EVIL, "evidence_id": "e"}
                 ],
                 "trace": [{"met": True, "asks": EVIL, "found": EVIL}], "minimal_change": {"text": EVIL},
+                "enough": EVIL,
             },
         },
         "class.html": {

@@ -183,6 +183,29 @@ async def test_a_summary_tells_of_support_whom_it_is_for_and_how_long_adults_too
     assert [row for row in of_class if row["queue"] != "support"] == hidden
 
 
+async def test_everybody_on_every_page_of_a_list_sees_who_looked_and_the_same_page_again_is_one_look(
+    reporting: Running,
+) -> None:
+    """An integration reads the log of the tenant, an event a page, within a minute."""
+    events = [happened(learner, "goal.chosen", f"m#Paged/{learner}") for learner in ("ada", "bo", "fay")]
+    await reporting.told("advancement", *events)
+    after: str | None = ""
+    pages = 0
+    while after is not None and pages < 3:
+        query = {"after": after, "limit": 1, "kind": "goal.chosen"}
+        for _ in range(2):
+            page = (await reporting.get("/v1/advancements", subject="reader", parameters=query)).json()
+        after, pages = page["next"], pages + 1
+    looks = [
+        (await reporting.get(f"/v1/learners/{who}/accesses", "records:read:self", learner=who)).json()["items"]
+        for who in ("ada", "bo", "fay")
+    ]
+
+    assert [[(each["view"], each["target"]) for each in own if each["person"] == "reader"] for own in looks] == [
+        [("timeline", "demo")]
+    ] * 3
+
+
 async def test_a_class_tells_of_support_to_those_alone_who_may_see_it_and_every_look_is_logged(
     reporting: Running,
 ) -> None:

@@ -40,6 +40,8 @@ def test_a_request_for_a_signature_waits_for_the_role_that_may_give_it() -> None
          "review", ("2026-04", "leader", ("m:a",))),
         ("level.withheld", {"missing": ["m:a"], "decided_by": {"role": "leader"}, "review_at": "2026-04"},
          "withheld", ("2026-04", "leader", ("m:a",))),
+        ("competency.withdrawn", {"basis": {"by": {"role": "counsellor", "ref": "c-1"}}, "review_at": "2026-04"},
+         "withheld", ("2026-04", "counsellor", ())),
         ("level.placed_with_gaps", {"not_yet": ["m:a"], "unknown": ["m:b"]}, "gaps", (None, "teacher", ("m:a", "m:b"))),
     ],
 )  # fmt: skip
@@ -54,10 +56,11 @@ def test_what_opens_an_entry(
 @pytest.mark.parametrize(
     ("kind", "closed"),
     [
-        ("competency.mastered", {"confirm", "ready", "reverify", "contested"}),
-        ("competency.credited", {"confirm", "ready", "reverify", "contested"}),
+        ("competency.mastered", {"confirm", "ready", "reverify", "contested", "withheld"}),
+        ("competency.credited", {"confirm", "ready", "reverify", "contested", "withheld"}),
+        ("competency.reinstated", {"confirm", "ready", "withheld"}),
         ("competency.reverified", {"reverify", "contested"}),
-        ("competency.withdrawn", {"confirm", "reverify", "contested"}),
+        ("competency.withdrawn", {"confirm", "reverify", "contested", "withheld"}),
         ("level.advanced", {"sign_off", "ready", "review", "withheld"}),
         ("level.withdrawn", {"review"}),
         ("level.gaps_cleared", {"gaps"}),
@@ -91,6 +94,9 @@ def test_events_on_no_learner_and_restricted_ones_are_no_part_of_it() -> None:
         ("contested", "overridden", True, 0, True),
         ("contested", "mastered", True, 0, False),
         ("sign_off", None, True, 0, True),
+        ("withheld", "overridden", True, 0, True),
+        ("withheld", "mastered", True, 0, False),
+        ("withheld", None, True, 0, True),
     ],
 )
 def test_what_is_lost_without_an_event_no_longer_waits(

@@ -14,7 +14,8 @@ from services.progression.domain.explanation import explain_key, in_words
 from services.progression.domain.policy import read_policy
 from services.progression.domain.policy.facts import fact, said
 from services.progression.domain.policy.language import Policy
-from services.progression.domain.policy.phrases import Language, phrases
+from services.progression.domain.policy.phrases import LANGUAGES, Language, phrases
+from services.progression.domain.policy.templates import template
 from services.progression.domain.states import Decided, Piece, piece_of
 from services.reporting.domain.plain import ESTIMATES, facts_for_families, for_families
 from services.reporting.web.rendering import Words, catalogue, render
@@ -54,15 +55,22 @@ def of_day(n: int, score: Score, **more: Any) -> Piece:
     return piece_of(piece(n, day=1 + n, score=score, **more))
 
 
-def why(policy: Policy | None, pieces: list[Piece], decisions: list[Decided], void: list[Piece], *, staff: bool) -> str:
-    """Return the page that says why in Spanish, as progression answers and reporting shows it."""
-    told = in_words(explain_key(pieces, None if policy is None else policy.rule, decisions, at=LATER, void=void), "es")
+def why(policy: Policy | None, pieces: list[Piece], decisions: list[Decided], void: list[Piece], *, staff: bool,
+        language: Language = "es") -> str:  # fmt: skip
+    """Return the page that says why, as progression answers and reporting shows it."""
+    told = in_words(
+        explain_key(pieces, None if policy is None else policy.rule, decisions, at=LATER, void=void), language
+    )
     missing = told["missing"] if staff else facts_for_families(told["missing"], told["missing_facts"])
     found = told | {"competency": "m:x", "policy": policy and {"id": "xx", "version": "0"}}
     return render(
-        "why.html", Words("es"), signed_in=True, may_find=True, form_key="k", learner="x", name="Xx", title="Xx",
-        staff=staff, missing=missing, found=found, may_correct=set(),
+        "why.html", Words(language), signed_in=True, may_find=True, form_key="k", learner="x", name="Xx", title="Xx",
+        staff=staff, missing=missing, found=found, may_correct=set(), shows=told_to_families(told["minimal_change"]),
     )  # fmt: skip
+
+
+def told_to_families(change: dict[str, Any]) -> tuple[str, ...]:
+    return facts_for_families([change["shows"]], [change["shows_fact"]]) if change["shows"] else ()
 
 
 @st.composite
@@ -108,6 +116,34 @@ def test_no_english_is_on_a_spanish_page(
     policy: Policy | None, history: tuple[list[Piece], list[Decided], list[Piece]], staff: bool
 ) -> None:
     assert english_on(why(policy, *history, staff=staff)) == set()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_family_is_told_what_would_show_it_and_when_enough_was_shown_and_no_more(language: Language) -> None:
+    """Neither what would take it off again, nor what more tests would not do for what is not shown."""
+    policy, words = read_policy(template("classroom")), Words(language)
+
+    def page(*marks: float) -> str:
+        return why(
+            policy,
+            [of_day(n, Score(level=mark)) for n, mark in enumerate(marks)],
+            [],
+            [],
+            staff=False,
+            language=language,
+        )
+
+    begun, low, shown = page(3.0), page(1.0, 1.0, 1.0), page(3.0, 3.0, 3.0)
+    enough = [phrases(language)(f"enough.{how}") for how in ("shown", "open")]
+
+    assert phrases(language)("next_evidence.one", said(AT_3, language)) in begun
+    assert words("family.would") in low
+    assert words("family.would") not in shown
+    assert [words("family.enough") in each for each in (begun, low, shown)] == [False, False, True]
+    assert not [each for each in enough if each in begun + low + shown]
+
+
+AT_3 = fact("listed", fact("at_value", value=3.0), fact("from_other_activity", n=1))
 
 
 SIGNED = b"""{"id": "p", "scale": {"min": 1, "max": 4, "mastery": 3}, "provisional": {"method": {"type": "mean"}},

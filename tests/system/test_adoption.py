@@ -166,18 +166,19 @@ async def test_a_shadow_is_run_by_commands(stack: Stack, attain: Attain, tmp_pat
         while (listed := attain("policy", "shadow", "list", tenant=district.tenant))["items"][0]["behind"]:
             await asyncio.sleep(0.2)
     found = attain("policy", "shadow", "differences", started["version"], tenant=district.tenant)
+    levels = attain("policy", "shadow", "levels", started["version"], tenant=district.tenant)
     unknown = attain("policy", "shadow", "stop", "0" * 12, tenant=district.tenant)
     stopped = attain("policy", "shadow", "stop", started["version"], tenant=district.tenant)
 
     assert listed["items"][0]["differences"] == [{"live": "mastered", "shadow": "not_yet", "pairs": LEARNERS // 4}]
-    assert len(found["items"]) == LEARNERS // 4
+    assert (len(found["items"]), found["levels"], levels["learners_losing"]) == (LEARNERS // 4, [], 0)
     assert (unknown["exit"], stopped["exit"], stopped["stopped"]) == (1, 0, started["hash"])
     assert attain("policy", "shadow", "list", tenant=district.tenant)["items"] == []
     await district.close()
 
 
 async def test_a_policy_in_shadow_says_where_it_differs_and_tells_nobody(stack: Stack):
-    district = await District(stack, "shadowed").open()
+    district = await District(stack, "shadowed").open(nodes="code,title,level\nc1,Competency 1,1\n")
     await district.post("progression", "/v1/policies?framework=math", bar(0.75))
     await district.send(work()[: LEARNERS // 2])
     await district.drained()
@@ -195,12 +196,19 @@ async def test_a_policy_in_shadow_says_where_it_differs_and_tells_nobody(stack: 
     async with asyncio.timeout(30):
         shadow = await followed()
     listed = await district.get("progression", f"/v1/policies/shadows/{started['hash']}/differences")
+    levels = await district.get("progression", f"/v1/policies/shadows/{started['hash']}/levels")
+    unknown = await district.http.get(f"{stack.urls['progression']}/v1/policies/shadows/{'0' * 64}/levels")
     said = await district.post("progression", "/v1/policies/compare?framework=math", bar(0.8))
     told = await district.advancements()
     gone = await district.http.delete(f"{stack.urls['progression']}/v1/policies/shadows/{started['hash']}")
 
     assert shadow["differences"] == [{"live": "mastered", "shadow": "not_yet", "pairs": LEARNERS // 4}]
     assert len(listed["items"]) == said["lost"] == LEARNERS // 4
-    assert {event["type"] for event in told} == {"attain.competency.mastered.v1"}
+    assert [(each["level"], each["change"]) for each in listed["levels"]] == [("math#/1", "lost")] * (LEARNERS // 4)
+    for found, learners in ((levels, LEARNERS // 4), (said["levels"], LEARNERS)):
+        assert (found["learners"], found["learners_gaining"], found["learners_losing"]) == (learners, 0, LEARNERS // 4)
+        assert found["schools"] == [{"school": "unknown", "learners": learners, "gained": 0, "lost": LEARNERS // 4}]
+    assert unknown.status_code == 404
+    assert {event["type"] for event in told} == {"attain.competency.mastered.v1", "attain.level.advanced.v1"}
     assert (gone.status_code, (await district.get("progression", "/v1/policies/shadows"))["items"]) == (204, [])
     await district.close()

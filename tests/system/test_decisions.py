@@ -68,7 +68,35 @@ async def test_an_override_needs_a_reason_a_role_and_a_competency_that_exists(st
     made = await district.post("progression", "/v1/overrides", body)
     shown = await district.get("progression", f"/v1/learners/{ada}/mastery?wait={made['items'][0]['position']}")
     assert shown["items"][0]["status"] == "overridden"
+    await _hold(stack, district, refused, body | {"competency": "math:c2", "status": "not_yet"})
     await district.close()
+
+
+MAY_LOWER = (
+    b'{"id": "may-lower", "method": {"type": "streak", "n": 3}, "decision": {"latch": "first_crossing"},'
+    b' "override": {"roles": ["teacher"], "may_lower": true}}'
+)
+
+
+async def _hold(stack: Stack, district: District, refused: Any, hold: Item) -> None:
+    """Ten school days at most, with a reason, and again only by a second person, also after it was lifted."""
+    await district.post("progression", "/v1/policies?framework=math", MAY_LOWER)
+    await district.drained()
+    today = datetime.datetime.now(datetime.UTC)
+    ends = [(today + datetime.timedelta(days=days)).isoformat() for days in (9, 40)]
+    assert await refused(**hold | {"reason": ""}) == (422, "/items/0/reason")
+    assert await refused(**hold, until=ends[1]) == (422, "/items/0/until")
+    first = (await district.post("progression", "/v1/overrides", hold | {"until": ends[0]}))["items"][0]
+    await district.drained()
+    assert (await refused(**hold))[0] == 403
+    url, undone = stack.urls["progression"], {"learner": hold["learner"], "competency": hold["competency"]}
+    (await district.http.post(f"{url}/v1/decisions/{first['id']}/lift", json=undone)).raise_for_status()
+    await district.drained()
+    assert (await refused(**hold))[0] == 403
+    other = {"Authorization": f"Bearer {stack.token(district.tenant, 'decisions:write records:read', subject='t-2')}"}
+    assert (await district.http.post(f"{url}/v1/overrides", json=hold, headers=other)).status_code == 201
+    await district.drained()
+    assert await refused(**hold) == (201, None), "renewed by a second person, and once more by the first"
 
 
 async def test_an_override_that_has_expired_asks_for_a_re_check_without_any_request(stack: Stack):

@@ -83,7 +83,10 @@ async def test_support_is_suggested_read_by_staff_and_closed_by_work_and_by_a_pe
     assert (open_["weakest"], len(open_["tried"])) == ("math:c0", 3)
     assert {item["learner"] for item in queue["items"]} == {ada, bob}
     assert (refused.status_code, unseen.status_code) == (403, 403)
+    own = await district.get("progression", f"/v1/learners/{ada}/next-evidence?language=es")
+    assert (own["enough"], own["next"][0]["competency"]) == (read["enough"], read["next"][0]["competency"])
     assert read["next"], "the smallest next evidence that could settle what is open"
+    assert "evidencia" in own["next"][0]["shows"]
 
     await district.send([marked("ada", 20, 3)])
     teacher = stack.token(district.tenant, "decisions:write", subject="t-1")

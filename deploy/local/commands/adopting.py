@@ -116,16 +116,32 @@ def _lines(report: dict[str, Any]) -> list[str]:
         " by it",
         f"decidable: {_percent(share['before'])} of pairs now, {_percent(share['after'])} then",
     ]
+    lines += level_lines(report["levels"])
     lines += [
         f"  undecided for want of {gate}: {_percent(part)}" for gate, part in report["undecided_by"]["after"].items()
     ]
+    return [*lines, *split_lines(report, "gained", "lost"), *split_lines(report["levels"], "gain level", "lose level")]
+
+
+def level_lines(levels: dict[str, Any]) -> list[str]:
+    """Return how many learners would gain and lose levels, and which."""
+    lines = [
+        f"{_few(levels['learners_gaining'])} learners would have shown all that a level asks for,"
+        f" {_few(levels['learners_losing'])} no longer; who has advanced stays"
+    ]
+    return lines + [
+        f"  {row['level']}: {_few(row['gained'])} gain it, {_few(row['lost'])} lose it" for row in levels["items"]
+    ]
+
+
+def split_lines(report: dict[str, Any], gained: str, lost: str) -> list[str]:
+    """Return tables of who gains and loses by school and by group; the headings are given."""
     rows = [("school", row["school"], row) for row in report["schools"]]
     rows += [(row["group"], row["value"], row) for row in report["groups"]]
-    heading = ""
+    lines, heading = [], ""
     for name, value, row in rows:
         if name != heading:
             heading = name
-            lines += ["", f"{name[:30]:30}{'learners':>10}{'gained':>10}{'lost':>10}"]
-        cells = "".join(f"{_few(row[what]):>10}" for what in ("learners", "gained", "lost"))
-        lines.append(f"{value[:30]:30}{cells}")
+            lines += ["", f"{name[:30]:30}{'learners':>10}{gained:>12}{lost:>12}"]
+        lines.append(f"{value[:30]:30}{_few(row['learners']):>10}{_few(row['gained']):>12}{_few(row['lost']):>12}")
     return lines

@@ -56,5 +56,7 @@ def text(explanation: dict[str, Any]) -> str:
         lines += ["", f"missing: {'; '.join(explanation['missing'])}"]
     if explanation.get("ungraded"):
         lines += ["", "waits for an adult:", *(f"  {work['text']}" for work in explanation["ungraded"])]
+    if explanation.get("enough"):
+        lines += ["", explanation["enough"]]
     lines += ["", f"smallest change: {explanation['minimal_change']['text']}"]
     return "\n".join(lines)

@@ -56,6 +56,9 @@ def learner(
         with context.client("reporting") as client:
             grown = patiently(lambda: client.get(f"/v1/learners/{opaque}/growth"))
         lines += growth_lines(grown.json()) if grown.is_success else []
+        with context.client("progression") as client:
+            further = patiently(lambda: client.get(f"/v1/learners/{opaque}/next-evidence"))
+        lines += further_lines(further.json(), record["items"]) if further.is_success else []
     context.emit(record, "\n".join(lines))
 
 
@@ -135,6 +138,23 @@ def growth_lines(grown: dict[str, Any]) -> list[str]:
                 f"; in the last 90 days {grown['recent']['per_30_days']:g}, before {grown['earlier']['per_30_days']:g}"
             )
         lines.append(line)
+    return lines
+
+
+def further_lines(further: dict[str, Any], items: list[dict[str, Any]]) -> list[str]:
+    """Return of what there is enough evidence, and the smallest next evidence that could settle what is open."""
+    known = {item["competency"]: item for item in items}
+
+    def named(competency: str) -> str:
+        return _title(known.get(competency, {"competency": competency, "title": ""}))
+
+    lines = []
+    if further["enough"]:
+        lines += ["", "one more test, however it turns out, changes nothing:"]
+        lines += [f"  {named(competency)}" for competency in further["enough"]]
+    if further["next"]:
+        lines += ["", "the smallest next evidence:"]
+        lines += [f"  {named(each['competency'])}: {each['text']}" for each in further["next"]]
     return lines
 
 

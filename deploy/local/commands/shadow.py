@@ -6,7 +6,7 @@ from typing import Any
 import click
 import httpx
 
-from deploy.local.commands.adopting import for_framework
+from deploy.local.commands.adopting import for_framework, level_lines, split_lines
 from deploy.local.commands.asking import patiently, told
 from deploy.local.commands.policy import PolicyFile, read_policy
 from deploy.local.errors import StackError
@@ -53,13 +53,15 @@ def list_shadows(context: Context) -> None:
 def list_differences(context: Context, version: str) -> None:
     """List where the policy VERSION (the start of its hash) and the live one disagree, and since when."""
     items: list[dict[str, Any]] = []
+    levels: list[dict[str, Any]] = []
     with context.client("progression") as client:
         url = f"/v1/policies/shadows/{_hash(context, client, version)}/differences"
         while True:
             query = {"after": items[-1]["learner"] if items else "", "limit": PAGE}
-            page = told(patiently(lambda query=query: client.get(url, params=query))).json()["items"]  # type: ignore[misc]
-            items += page
-            if not page:
+            page = told(patiently(lambda query=query: client.get(url, params=query))).json()  # type: ignore[misc]
+            items += page["items"]
+            levels += page["levels"]
+            if not page["items"]:
                 break
     lines = [
         f"{each['learner']}  {each['competency']:30} {each['live']}, in shadow {each['shadow']}, since {each['since'][:10]}"
@@ -67,7 +69,22 @@ def list_differences(context: Context, version: str) -> None:
     ]
     if len(items) > SHOWN_MAX:
         lines.append(f"and {len(items) - SHOWN_MAX} more; --json has all")
-    context.emit({"items": items}, "\n".join(lines) or "they agree everywhere")
+    verbs = {"gained": "gains", "lost": "loses"}
+    lines += [f"{each['learner']}  {verbs[each['change']]} level {each['level']}" for each in levels[:SHOWN_MAX]]
+    if len(levels) > SHOWN_MAX:
+        lines.append(f"and {len(levels) - SHOWN_MAX} more levels")
+    context.emit({"items": items, "levels": levels}, "\n".join(lines) or "they agree everywhere")
+
+
+@shadow_policy.command("levels")
+@click.argument("version")
+@command_options
+def list_levels(context: Context, version: str) -> None:
+    """Say how many learners would gain or lose a level under VERSION (the start of its hash), by school and group."""
+    with context.client("progression") as client:
+        url = f"/v1/policies/shadows/{_hash(context, client, version)}/levels"
+        report = told(patiently(lambda: client.get(url))).json()
+    context.emit(report, "\n".join([*level_lines(report), *split_lines(report, "gain level", "lose level")]))
 
 
 @shadow_policy.command("stop")

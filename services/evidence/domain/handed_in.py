@@ -94,5 +94,10 @@ def graded_by(command: RecordEvidence) -> HandIn | None:
     content = command.content
     if content.activity is None or content.learner is None or content.retracts is not None or not command.dates_grade:
         return None
-    until = utc(datetime.datetime.fromisoformat(content.occurred_at) + DATED_BEFORE)
-    return HandIn(content.learner, content.activity, until, waits=False)
+    return graded_at(content.learner, content.activity, content.occurred_at)
+
+
+def graded_at(learner: str, activity: str, occurred_at: str) -> HandIn:
+    """Return what a piece of that instant says of work on its activity."""
+    until = utc(datetime.datetime.fromisoformat(occurred_at) + DATED_BEFORE)
+    return HandIn(learner, activity, until, waits=False)

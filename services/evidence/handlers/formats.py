@@ -110,7 +110,8 @@ class Formats:
         await self._keep_events(readings, messages, form, tenant, source)
         commands = await self._revise(readings, tenant, source)
         results |= await self._store(readings, commands, tenant, way)
-        await self._hand_ins.note(_hand_ins(readings.values(), utc(origin.latest)), tenant, source)
+        with_them = [command.evidence_id for said, _ in commands.values() for command in said]
+        await self._hand_ins.note(_hand_ins(readings.values(), utc(origin.latest)), tenant, source, with_them)
         self._intake.refused(tenant, source, refused, way)
         answered = [results[index] for index in sorted(results)]
         if kind.keeps_refused and keep:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from services.evidence.domain.alignment import Alignment
 from services.evidence.domain.decisions import Decision
 from services.evidence.domain.evidence import Evidence, Park, Submission
-from services.evidence.domain.handed_in import HandIn, Work, graded_by, newest, tell
+from services.evidence.domain.handed_in import HandIn, Work, graded_at, graded_by, newest, tell
 from services.evidence.handlers.alignment import Alignments
 from services.evidence.handlers.counting import IntakeCounts
 from services.evidence.handlers.learners import Learners
-from services.evidence.tables import handed_in, premises
+from services.evidence.tables import handed_in, merges, premises
+from services.evidence.tables.pieces import ERASURE_LOCK
 from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import Unavailable
@@ -39,9 +40,12 @@ class HandIns:
         self._counts = counts
         self._written = written
 
-    async def note(self, said: Collection[HandIn], tenant: str, source: str) -> None:
+    async def note(self, said: Collection[HandIn], tenant: str, source: str, with_them: Sequence[str] = ()) -> None:
         """
         Note what a source says; durable when it returns. Again, or in another order, it comes to the same.
+
+        Of work of which nothing was said yet the pieces that are there grade it, but not those that came `with_them`, whose
+        messages say themselves how it stands.
 
         Raises:
             Unavailable: say it again.
@@ -56,8 +60,12 @@ class HandIns:
         for _ in range(MAPS_MET_MAX):
             answers = await self._alignments.align(tenant, _contents((source, o.activity, o.stamp) for o in waiting))
             async with self._database.transaction() as connection:
-                if await self._is_current(connection, tenant, answers):
-                    works = await handed_in.say(connection, [(tenant, source, one) for one in held])
+                # The first time nobody stores a piece meanwhile: those who do look whether the source tells.
+                alone = not await handed_in.tells(connection, tenant, source)
+                if await self._is_current(connection, tenant, answers, alone=alone):
+                    there = await handed_in.graded_before(connection, tenant, source, place_of, with_them)
+                    hold = newest([*held, *(graded_at(*piece) for piece in there)])
+                    works = await handed_in.say(connection, [(tenant, source, one) for one in hold])
                     aligned = {
                         place: answers[place_of[work.source_id, work.activity]]
                         for place, work in enumerate(works)
@@ -82,8 +90,14 @@ class HandIns:
             appended = await self._append(connection, tenant, works, answers)
         self._written(appended)
 
-    async def _is_current(self, connection: Connection, tenant: str, answers: Answers) -> bool:
-        """Let nobody be erased or moved, and no map be published, from now on; tell whether the answers are of the map."""
+    async def _is_current(self, connection: Connection, tenant: str, answers: Answers, *, alone: bool = False) -> bool:
+        """
+        Let nobody be erased or moved, and no map be published, from now on; tell whether the answers are of the map.
+
+        `alone` lets nobody store evidence of the tenant either.
+        """
+        if alone:
+            await merges.lock(connection, ERASURE_LOCK, tenant)
         await premises.hold(connection, [tenant], [tenant])
         seen = (await premises.read(connection, [tenant], [tenant])).maps.get(tenant, 0)
         return all(answer.seen == seen for answer in answers.values())

@@ -42,6 +42,41 @@ async def say(connection: Connection, said: Iterable[tuple[str, str, HandIn]]) -
     return _works(rows)
 
 
+async def tells(connection: Connection, tenant: str, source: str) -> bool:
+    """Tell whether a source has told of handed-in work before."""
+    found: bool = await connection.fetchval(
+        "select exists (select from handed_in where tenant = $1 and source = $2)", tenant, source
+    )
+    return found
+
+
+async def graded_before(
+    connection: Connection, tenant: str, source: str, works: Iterable[tuple[str, str]], but: Sequence[str]
+) -> list[tuple[str, str, str]]:
+    """
+    Return (source id, activity, when) of pieces that are stored or parked of works of which nothing is said yet.
+
+    Pieces that name their competencies themselves are not found by their activity, and `but` are left out.
+    """
+    rows = await connection.fetch(
+        "with k as (select * from unnest($3::text[], $4::text[]) k (source_id, activity) where not exists (select from"
+        "   handed_in h where h.tenant = $1 and h.source = $2 and h.source_id = k.source_id and h.activity = k.activity))"
+        " select k.source_id, k.activity, convert_from(l.body, 'UTF8')::jsonb -> 'data' ->> 'occurred_at' as at from k"
+        " join learner_identity i on i.tenant = $1 and i.source = $2 and i.source_id = k.source_id"
+        " join evidence e on e.tenant = $1 and e.align_by = k.activity and e.source = $2 and e.learner = i.learner"
+        "   and e.state = 2 and e.evidence_id <> all($5::uuid[])"
+        " join event_log l on l.log = 'evidence' and l.shard = e.shard and l.pos = e.pos"
+        " union all select k.source_id, k.activity, convert_from(q.original, 'UTF8')::jsonb ->> 'occurred_at' from k"
+        " join quarantine q on q.tenant = $1 and q.status = 'parked' and q.awaits_entry = k.activity and q.source = $2"
+        "   and q.learner_source_id = k.source_id and q.form = 'native' and q.evidence_id <> all($5::uuid[])",
+        tenant,
+        source,
+        *columns(works, 2),
+        but,
+    )
+    return [(row["source_id"], row["activity"], row["at"]) for row in rows if row["at"] is not None]
+
+
 async def waiting_of(connection: Connection, tenant: str, learners: Sequence[str]) -> list[Work]:
     """Return the work of learners that waits, whoever it was told to be of."""
     rows = await connection.fetch(

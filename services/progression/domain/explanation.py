@@ -4,7 +4,7 @@ the smallest thing that would change it. Computed from the set of evidence, the 
 said are facts, which `policy.facts` says in any language.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from services.progression.domain.policy.facts import Fact, as_data, fact, said
 from services.progression.domain.policy.phrases import Language
 from services.progression.domain.policy.rule import Rule, Track
 from services.progression.domain.probing import Probe, smallest_change
+from services.progression.domain.settled import is_settled
 from services.progression.domain.standing import (
     CONTESTED_BY,
     awaited_role,
@@ -50,9 +51,14 @@ class Checked(msgspec.Struct, frozen=True):
 
 
 class MinimalChange(msgspec.Struct, frozen=True):
-    """The smallest thing that would change the status, to be said and as data; `gives` is the status then."""
+    """
+    The smallest thing that would change the status, to be said and as data; `gives` is the status then.
+
+    `shows` says the same as what is yet to be shown: for whom no status is told, and only where it is for the better.
+    """
 
     fact: Fact
+    shows: Fact | None = None
     gives: Status | None = None
     pieces: int = 0
     at_least: float | None = None
@@ -63,7 +69,7 @@ class MinimalChange(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """Why a status is what it is."""
+    """Why a status is what it is; `enough` says that one more test, however it turns out, does not change it."""
 
     status: Status
     score: float | None
@@ -71,6 +77,7 @@ class Explanation(msgspec.Struct, frozen=True):
     trace: tuple[Checked, ...]
     missing: tuple[Fact, ...]
     minimal_change: MinimalChange
+    enough: Fact | None
 
 
 def explain_key(
@@ -97,30 +104,39 @@ def explain_key(
         evidence=_weighed(ordered, tuple(void), rule),
         trace=_trace(state, rule, at) if rule is not None else (),
         missing=() if on_record else wanted_of(state, rule),
-        minimal_change=_minimal_change(ordered, rule, held, state, status),
+        minimal_change=minimal_change(ordered, rule, held, at),
+        enough=enough_said(ordered, rule, held, status, at),
     )
 
 
 def in_words(explanation: Explanation, language: Language) -> dict[str, Any]:
     """Return an explanation as plain data in which every fact `x` is said in a language, with itself beside as `x_fact`."""
-
-    def told(name: str, fact: Fact | None) -> dict[str, Any]:
-        return {name: None, f"{name}_fact": None} if fact is None else {
-            name: said(fact, language), f"{name}_fact": as_data(fact)
-        }  # fmt: skip
-
-    evidence = [msgspec.structs.asdict(each) | told("why_not", each.why_not) for each in explanation.evidence]
-    trace = [
-        msgspec.structs.asdict(each) | told("asks", each.asks) | told("found", each.found) for each in explanation.trace
+    evidence = [
+        msgspec.structs.asdict(each) | _told("why_not", each.why_not, language) for each in explanation.evidence
     ]
-    change = msgspec.structs.asdict(explanation.minimal_change)
-    fact = change.pop("fact")
+    trace = [
+        msgspec.structs.asdict(each) | _told("asks", each.asks, language) | _told("found", each.found, language)
+        for each in explanation.trace
+    ]
     return {
         "status": explanation.status, "score": explanation.score, "evidence": evidence, "trace": trace,
         "missing": [said(each, language) for each in explanation.missing],
         "missing_facts": [as_data(each) for each in explanation.missing],
-        "minimal_change": {"text": said(fact, language), "fact": as_data(fact)} | change,
+        "minimal_change": change_in_words(explanation.minimal_change, language),
+        **_told("enough", explanation.enough, language),
     }  # fmt: skip
+
+
+def change_in_words(change: MinimalChange, language: Language) -> dict[str, Any]:
+    """Return the smallest change as plain data: `text` and `shows` in a language, with the facts beside."""
+    data = msgspec.structs.asdict(change) | _told("shows", change.shows, language)
+    return {"text": said(change.fact, language)} | data | {"fact": as_data(change.fact)}
+
+
+def _told(name: str, fact: Fact | None, language: Language) -> dict[str, Any]:
+    if fact is None:
+        return {name: None, f"{name}_fact": None}
+    return {name: said(fact, language), f"{name}_fact": as_data(fact)}
 
 
 def _weighed(ordered: list[Piece], void: tuple[Piece, ...], rule: Rule | None) -> tuple[Weighed, ...]:
@@ -240,29 +256,46 @@ def _method_trace(state: KeyState, track: Track, number: int) -> Checked:
     return Checked(f"{track.pointer}/method", track.asked, fact("listed", *parts), met)
 
 
-def _minimal_change(
-    pieces: list[Piece], rule: Rule | None, decisions: tuple[Decided, ...], state: KeyState, status: Status
+def enough_said(
+    pieces: Sequence[Piece], rule: Rule | None, decisions: tuple[Decided, ...], status: Status, at: str | None = None
+) -> Fact | None:
+    """Return that there is enough evidence, as a fact; None where one more test could change the status."""
+    if rule is None or not is_settled(rule, pieces, decisions, at):
+        return None
+    return fact("enough.shown" if status == "mastered" else "enough.open")
+
+
+def minimal_change(
+    pieces: Sequence[Piece], rule: Rule | None, decisions: tuple[Decided, ...], at: str | None = None
 ) -> MinimalChange:
+    """Return the smallest thing that would change the status that ordered pieces and decisions give at an instant."""
     if rule is None:
         return MinimalChange(fact("change.policy"))
+    state = replay(KeyState(), pieces, rule, "", decisions)
+    status = status_of(state, rule, at)
     if status == "overridden":
         return MinimalChange(fact("change.contest", n=CONTESTED_BY), pieces=CONTESTED_BY)
     role = awaited_role(state.met, rule)
     if status == "provisional" and role:
-        return MinimalChange(fact("change.sign_off", role=role, status="mastered"), "mastered", sign_off=role)
-    probe = smallest_change(pieces, rule, decisions)
+        told = fact("change.sign_off", role=role, status="mastered")
+        return MinimalChange(told, signed_by(role), "mastered", sign_off=role)
+    probe = smallest_change(pieces, rule, decisions, at)
     if probe is None:
         kept = status in ("mastered", "credited")
         return MinimalChange(fact("change.kept" if kept else "change.not_small"))
-    worse = status in ("mastered", "presumed")
+    if status in ("mastered", "presumed"):
+        below = _bound_above(rule, probe.value)
+        told = fact("change.worse", n=probe.pieces, below=below, status=probe.gives)
+        return MinimalChange(told, None, probe.gives, probe.pieces, below=below)
+    wants = _wants(probe, rule, state)
     return MinimalChange(
-        _told(probe, rule, state, worse),
+        fact("change.better", wants, n=probe.pieces, status=probe.gives),
+        fact("next_evidence", wants, n=probe.pieces),
         probe.gives,
         probe.pieces,
-        None if worse else probe.value,
-        _bound_above(rule, probe.value) if worse else None,
-        probe.other_activity and not worse,
-        probe.other_day and not worse,
+        probe.value,
+        other_activity=probe.other_activity,
+        other_day=probe.other_day,
     )
 
 
@@ -271,10 +304,9 @@ def _bound_above(rule: Rule, value: float) -> float:
     return rule.below if rule.below is not None and value < rule.below else rule.cut
 
 
-def _told(probe: Probe, rule: Rule, state: KeyState, worse: bool) -> Fact:
+def _wants(probe: Probe, rule: Rule, state: KeyState) -> Fact:
+    """Return what the pieces of a probe have to be."""
     n, gives = probe.pieces, probe.gives
-    if worse:
-        return fact("change.worse", n=n, below=_bound_above(rule, probe.value), status=gives)
     wants = [fact("at_value", value=probe.value)]
     if probe.other_activity and len(state.activities) < rule.activities:
         wants.append(fact("from_other_activity", n=n))
@@ -282,4 +314,4 @@ def _told(probe: Probe, rule: Rule, state: KeyState, worse: bool) -> Fact:
         wants.append(fact("on_other_day", n=n))
     track = rule.tracks[0 if rule.provisional and gives == "provisional" else rule.scored]
     wants += [lack.fact for lack in lacks(state, track) if lack.code in ("kinds_all", "dok", "min_assessors")]
-    return fact("change.better", fact("listed", *wants), n=n, status=gives)
+    return fact("listed", *wants)

@@ -60,6 +60,11 @@ def perfect_piece(rule: Rule, number: int, place: int, hours: float, value: floa
     return _piece(rule, rule.tracks[number], place, worth, later(start, place * hours), f"probe-{place}")
 
 
+def further_piece(rule: Rule, track: Track, value: float, after: str, hours: float) -> Piece:
+    """Return work of a new activity with everything that a track can ask for, so long after an instant."""
+    return _piece(rule, track, 1, value, later(after, hours), "probe-further")
+
+
 def _meets_after(rule: Rule, number: int, most: int, hours: float) -> int | None:
     state, work = KeyState(), []
     for count in range(1, most + 1):
@@ -77,30 +82,33 @@ def _meets_after(rule: Rule, number: int, most: int, hours: float) -> int | None
     return None
 
 
-def smallest_change(pieces: Sequence[Piece], rule: Rule, decisions: Iterable[Decided] = ()) -> Probe | None:
+def smallest_change(
+    pieces: Sequence[Piece], rule: Rule, decisions: Iterable[Decided] = (), at: str | None = None
+) -> Probe | None:
     """
     Return the least further evidence that changes the status for the better, or, of what is on the record, for the worse.
 
     Fewest pieces first, then the fewest demands on them, then the lowest value. None where `PROBES_MAX` pieces change nothing.
+    `at` is the instant up to which the status has aged; further evidence comes after it.
     """
     held = tuple(decisions)
     state = replay(KeyState(), pieces, rule, "", held)
-    now = status_of(state, rule)
+    now = status_of(state, rule, at)
     wanted = _GOALS.get(now, ("mastered",))
     worse = now in ("mastered", "presumed")
-    start = max(state.last[0] if state.last is not None else NOON, state.crossed_at or "")
+    start = max(state.last[0] if state.last is not None else NOON, state.crossed_at or "", at or "")
     values = _values(rule, worse)
     for count in range(1, PROBES_MAX + 1):
         for other_activity, other_day in _demands(rule, pieces):
             for value in values:
                 more = list(_more(rule, state, pieces, count, value, start, other_activity, other_day))
-                gives = status_of(replay(KeyState(), [*pieces, *more], rule, "", held), rule)
+                gives = status_of(replay(KeyState(), [*pieces, *more], rule, "", held), rule, at)
                 if gives in wanted:
                     return Probe(count, value, other_activity, other_day, gives)
                 # Where the extreme value does nothing, no other does.
                 if value == values[0]:
                     best = list(_more(rule, state, pieces, count, values[-1], start, other_activity, other_day))
-                    if status_of(replay(KeyState(), [*pieces, *best], rule, "", held), rule) not in wanted:
+                    if status_of(replay(KeyState(), [*pieces, *best], rule, "", held), rule, at) not in wanted:
                         break
     return None
 

@@ -34,6 +34,12 @@ POLICY_REASONS: dict[str, str] = {
 }
 
 
+CLOCK_REASONS: dict[str, str] = {
+    "mastered": "A hold on it has ended; the rule of the policy is met.",
+    "reinstated": "A hold on it has ended.",
+}
+
+
 class Change(NamedTuple):
     """A transition of one competency's standing, ready to be told."""
 
@@ -69,7 +75,7 @@ def tell(change: Change, frameworks: dict[str, Framework]) -> Told:
     kind = f"attain.competency.{change.transition}.v1"
     state, trigger = change.state, change.trigger
     decision = change.decision
-    reasons = POLICY_REASONS if trigger.cause == "policy" else {}
+    reasons = {"policy": POLICY_REASONS, "clock": CLOCK_REASONS}.get(trigger.cause, {})
     text = reasons.get(change.transition, REASONS[change.transition])
     if decision is not None and decision.reason:
         text = decision.reason
@@ -106,7 +112,9 @@ def _particulars(change: Change) -> dict[str, Any]:
             return {"by_use": change.decision is not None and change.decision.basis == "evidence"}
         case "withdrawn":
             is_removal = trigger.cause in ("retraction", "correction")
-            return {"removed": [trigger.id] if is_removal else [], "levels_affected": []}
+            hold = latest(state.decided, "override") if change.after.status == "overridden" else None
+            ends = {"review_at": hold.until} if hold is not None else {}
+            return {"removed": [trigger.id] if is_removal else [], "levels_affected": [], **ends}
         case "reinstated":
             return {"original": change.replaces or None}
         case "override_contested":

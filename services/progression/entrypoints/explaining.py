@@ -8,8 +8,10 @@ from pydantic import AwareDatetime
 
 from services.progression.domain.explanation import in_words
 from services.progression.domain.policy.phrases import Language
+from services.progression.handlers.enough import OPEN_MAX, enough_of
 from services.progression.handlers.explaining import explain
 from services.progression.handlers.supporting import ungraded_of
+from shared.auth import Identity
 from shared.database import Database
 from shared.errors import NotFound
 from shared.events import utc
@@ -17,6 +19,12 @@ from shared.settings import Settings
 from shared.web import Caller
 
 AsOf = Annotated[AwareDatetime | None, Query(description="what had been recorded and decided by then")]
+
+
+def tenant_of(caller: Identity, learner: str, tenant: str | None) -> str:
+    """Return the tenant to read a learner's record in; raises `Forbidden` where the caller may not."""
+    own = caller.learner == learner and "records:read:self" in caller.scopes
+    return caller.tenant_asked(tenant, "records:read:self" if own else "records:read")
 
 
 def explaining_router(database: Database, settings: Settings) -> APIRouter:
@@ -29,14 +37,14 @@ def explaining_router(database: Database, settings: Settings) -> APIRouter:
         language: Language = "en",
     ) -> dict[str, Any]:  # fmt: skip
         """
-        The evidence with its weights, every rule with whether it is met, what is missing, the smallest change.
+        The evidence with its weights, every rule with whether it is met, what is missing, the smallest change, and under
+        `enough`, where it is so, that one more test would not change the status.
 
         All of it is said in `language`; beside what is said stands the fact itself, a code with its values (`asks_fact`,
         `missing_facts`), for whoever says it otherwise. Staff who see support (scope `decisions:write`) are told under `ungraded`
         which handed-in work waits for a grade now. `tenant` is for a service that has checked who may see this.
         """
-        own = caller.learner == learner and "records:read:self" in caller.scopes
-        of = caller.tenant_asked(tenant, "records:read:self" if own else "records:read")
+        of = tenant_of(caller, learner, tenant)
         at = utc(as_of) if as_of is not None else None
         found = await explain(database, settings.shards, (of, learner, competency), at)
         if found is None:
@@ -48,5 +56,20 @@ def explaining_router(database: Database, settings: Settings) -> APIRouter:
         if "decisions:write" in caller.scopes and at is None:
             answer["ungraded"] = await ungraded_of(database, of, learner, competency, language)
         return answer
+
+    @router.get("/v1/learners/{learner}/next-evidence")
+    async def next_evidence(
+        learner: str, caller: Caller, tenant: str | None = None, language: Language = "en",
+        limit: Annotated[int, Query(ge=1, le=OPEN_MAX)] = OPEN_MAX,
+    ) -> dict[str, Any]:  # fmt: skip
+        """
+        Under `enough` the competencies of which one more test, however it turns out, would not change the status; under `next`,
+        of `limit` that are open, the nearest first, the smallest evidence that could settle them (`shows`) and what it would
+        do (`text`).
+
+        `tenant` is for a service that has checked who may see this.
+        """
+        of = tenant_of(caller, learner, tenant)
+        return {"learner": learner, **await enough_of(database, of, learner, language, limit)}
 
     return router

@@ -4,12 +4,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from services.progression.domain.analysis.told_comparison import told_levels
 from services.progression.handlers.shadowing import Shadows
 from shared.settings import Settings
+from shared.tenant_limits import TenantLimits
 from shared.web import Caller, read_body
 
 
-def shadowing_router(shadows: Shadows, settings: Settings) -> APIRouter:
+def shadowing_router(shadows: Shadows, limits: TenantLimits, settings: Settings) -> APIRouter:
     """Return the routes on shadows; they need scope policy:write, or records:read to look."""
     router = APIRouter(tags=["policies"])
 
@@ -33,9 +35,24 @@ def shadowing_router(shadows: Shadows, settings: Settings) -> APIRouter:
         after: Annotated[str, Query(max_length=100)] = "",
         limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
     ) -> dict[str, Any]:
-        """Where a policy (its hash) and the live one disagree, of the next `limit` learners behind `after`, and since when."""
+        """
+        Where a policy (its hash) and the live one disagree, of the next `limit` learners behind `after`, and since when; under
+        `levels` the levels that these learners would gain or lose.
+        """
         caller.require("policy:write")
-        return {"items": await shadows.differences(caller.tenant, policy, after, limit)}
+        items, levels = await shadows.differences(caller.tenant, policy, after, limit)
+        return {"items": items, "levels": levels}
+
+    @router.get("/v1/policies/shadows/{policy}/levels")
+    async def levels(policy: str, caller: Caller) -> dict[str, Any]:
+        """
+        How many learners would gain or lose a level under a policy (its hash), of those of whom it and the live one differ, by
+        level, school and group. Small numbers of schools and groups are null; all are for a caller without `records:read`.
+        """
+        caller.require("policy:write")
+        small = limits.small_number(caller.tenant)
+        report = await shadows.levels(caller.tenant, policy, small)
+        return report if "records:read" in caller.scopes else told_levels(report, small)
 
     @router.delete("/v1/policies/shadows/{policy}", status_code=204)
     async def stop(policy: str, caller: Caller) -> Response:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.progression.domain.decisions import SupportDecided, SupportOutcome
 from services.progression.domain.policy.phrases import Language
 from services.progression.entrypoints.deciding import role_of
+from services.progression.handlers.enough import OPEN_MAX, enough_of
 from services.progression.handlers.judgements import Judgements
 from services.progression.handlers.supporting import open_support, support_of
 from shared.database import Database
@@ -61,7 +62,8 @@ def supporting_router(database: Database, judgements: Judgements) -> APIRouter:
         """
         caller.require("decisions:write")
         caller.require("records:read", "service")
-        return {"learner": learner, **await support_of(database, caller.tenant, learner, language)}
+        found = await support_of(database, caller.tenant, learner, language)
+        return {"learner": learner, **found, **await enough_of(database, caller.tenant, learner, language, OPEN_MAX)}
 
     @router.post("/v1/learners/{learner}/support/close", status_code=201)
     async def close(learner: str, body: Closing, caller: Caller) -> dict[str, Any]:

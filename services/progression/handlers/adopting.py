@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from services.progression.domain.analysis.comparison import SCHOOL, Comparison, Verdict, verdict_of, verdict_under
+from services.progression.domain.analysis.level_comparison import LevelComparison, LevelRules
 from services.progression.domain.analysis.told_comparison import told_comparison, told_expected
 from services.progression.domain.inputs import Key, valid_pieces
 from services.progression.domain.policy import Policy, policy_from, read_policy
@@ -50,12 +51,14 @@ class Adoptions:
             policies = await policies_of(connection, tenant)
         policies[policy.hash] = policy
         rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), framework, policy))
-        dimensions = tuple(sorted({name for named in groups.values() for name in named}))
-        comparison = Comparison(dimensions)
+        dimensions = dimensions_of(groups)
+        comparison, levels = Comparison(dimensions), LevelComparison(LevelRules(rules, framework), dimensions)
         async for page in histories(self._database, tenant, framework):
             # A page is some 10 ms of folding: requests and heartbeats go on meanwhile.
-            await asyncio.to_thread(_compare_page, comparison, page, rules, policies, schools, groups)
-        return policy, comparison.report(self._limits.small_number(tenant))
+            await asyncio.to_thread(_compare_page, comparison, levels, page, rules, policies, schools, groups)
+        levels.close()
+        small = self._limits.small_number(tenant)
+        return policy, comparison.report(small) | {"levels": levels.report(small)}
 
     async def propose(
         self, tenant: str, text: bytes, framework: str, mode: Mode, reason: str, author: str
@@ -120,6 +123,7 @@ def told_without_few(proposal: Mapping[str, Any], small: int) -> dict[str, Any]:
 
 def _compare_page(
     comparison: Comparison,
+    levels: LevelComparison,
     page: list[tuple[Key, KeyState, History]],
     rules: Rules,
     policies: dict[str, Policy],
@@ -129,10 +133,19 @@ def _compare_page(
     for (_, learner, competency), state, history in page:
         before = verdict_of(state, policies.get(state.policy))
         after = verdict_then(competency, history, rules, policies)
-        places = {SCHOOL: school_in(schools, learner)} | {
-            f: v for f, v in groups.get(learner, {}).items() if f != SCHOOL
-        }
+        places = places_of(learner, schools, groups)
         comparison.add(learner, competency, places, before, after)
+        levels.add(learner, competency, places, before, after)
+
+
+def places_of(learner: str, schools: dict[str, str], groups: dict[str, dict[str, str]]) -> dict[str, str]:
+    """Return a learner's school and groups by name; the school is the roster's, whatever a group is called."""
+    return groups.get(learner, {}) | {SCHOOL: school_in(schools, learner)}
+
+
+def dimensions_of(groups: dict[str, dict[str, str]]) -> tuple[str, ...]:
+    """Return the names of the groups that learners are in."""
+    return tuple(sorted({name for named in groups.values() for name in named} - {SCHOOL}))
 
 
 def verdict_then(competency: str, history: History, rules: Rules, policies: dict[str, Policy]) -> Verdict:

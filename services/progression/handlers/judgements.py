@@ -15,25 +15,29 @@ from services.progression.domain.decisions import (
     LevelDecided,
     SupportDecided,
 )
+from services.progression.domain.journal import unpack_entries
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.level_fold import REVIEW_DAYS, framework_of_level, may_sign_off
 from services.progression.domain.policy import Policy, policy_from
 from services.progression.domain.policy.rule import shifted
 from services.progression.domain.support_fold import LEADER
+from services.progression.handlers.histories import History
 from services.progression.handlers.logs import Logs
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
 from services.progression.handlers.rules import rules_of
-from services.progression.tables import erasing, key_states, rulebook
+from services.progression.tables import erasing, journals, key_states, rulebook
 from shared.clock import Clock
 from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import Forbidden, Gone, InvalidEvent, NotFound
 from shared.event_log import Head
 from shared.events import Draft, Position, encode_json, envelope, now
-from shared.school_calendar import local_day, school_day_after
+from shared.school_calendar import local_day, school_day_after, school_days_later
 from shared.settings import Settings
 from shared.shards import shard_of
 
+HOLD_DAYS = 10
+"""School days for which one person may hold what the evidence shows."""
 Judgement = CompetencyDecided | LevelDecided | SupportDecided
 TYPES: dict[type[Judgement], str] = {
     CompetencyDecided: COMPETENCY_DECIDED,
@@ -133,7 +137,11 @@ class Judgements:
         if framework is None or judgement.competency not in framework.by_id:
             raise InvalidEvent(f"no framework has {judgement.competency}", pointer=f"{at}/competency")
         if judgement.kind == "override":
-            return _checked_override(judgement, await self._policy(connection, tenant, judgement), at)
+            checked = _checked_override(judgement, await self._policy(connection, tenant, judgement), at)
+            if judgement.status != "not_yet":
+                return checked
+            latest = await self._check_hold(connection, tenant, judgement, at)
+            return msgspec.structs.replace(checked, until=min(checked.until or latest, latest))
         if judgement.kind == "sign_off" and judgement.role == LEADER:
             asked, _, late = (await self._standing(connection, tenant, judgement.learner)).awaiting.get(
                 judgement.competency, ("", "", "")
@@ -164,6 +172,30 @@ class Judgements:
                 f"it is reviewed within {REVIEW_DAYS} school days, by {latest}", pointer=f"{at}/review_at"
             )
         return msgspec.structs.replace(withheld, review_at=review_at)
+
+    async def _check_hold(self, connection: Connection, tenant: str, hold: CompetencyDecided, at: str) -> str:
+        """
+        Refuse a hold without a reason or that ends too late; return when it ends at the latest.
+
+        Raises:
+            Forbidden: the same person was the last to hold it, whether that was lifted, has ended or not.
+        """
+        if not hold.reason:
+            raise InvalidEvent("who holds what the evidence shows gives a reason", pointer=f"{at}/reason")
+        rules = await rules_of(connection, tenant, "")
+        latest = school_days_later(now(), HOLD_DAYS, rules.breaks[-1], rules.zones[-1] or "UTC")
+        if hold.until is not None and hold.until > latest:
+            raise InvalidEvent(f"a hold ends within {HOLD_DAYS} school days, by {latest}", pointer=f"{at}/until")
+        history = History()
+        for _, _, competency, body in await journals.load_evidence(
+            connection, [(tenant, hold.learner, hold.competency)]
+        ):
+            for entry in unpack_entries(body):
+                history.take(competency, entry)
+        before = [each.author for each in history.decisions if each.kind == "override" and each.status == "not_yet"]
+        if before[-1:] == [hold.author]:
+            raise Forbidden("a hold is renewed by a second person")
+        return latest
 
     async def _check_signer(self, connection: Connection, tenant: str, signed: LevelDecided, member: str) -> None:
         """Refuse a role that the level's rule does not ask for; `member` is a competency of the level."""

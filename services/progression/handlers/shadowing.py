@@ -10,19 +10,23 @@ from typing import Any
 
 import msgspec
 
-from services.progression.domain.analysis.comparison import Verdict, verdict_of
+from services.progression.domain.analysis.comparison import SATISFYING, Verdict, verdict_of
+from services.progression.domain.analysis.level_comparison import Change, LevelComparison, LevelRules, shown_of, take
 from services.progression.domain.inputs import Key
 from services.progression.domain.journal import unpack_entries
+from services.progression.domain.learner import LearnerState
+from services.progression.domain.levels import Shown
 from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Activation, Rules
 from services.progression.domain.shadow import Difference, difference
 from services.progression.domain.states import KeyState
 from services.progression.domain.telling import Trigger
-from services.progression.handlers.adopting import verdict_then
+from services.progression.handlers.adopting import dimensions_of, places_of, verdict_then
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.histories import History
-from services.progression.handlers.memory import unpack_key
+from services.progression.handlers.memory import unpack_key, unpack_learner
 from services.progression.handlers.rules import policies_of, rules_of
+from services.progression.handlers.schools import groups_of, schools_of
 from services.progression.tables import journals, key_states
 from services.progression.tables import shadows as tables
 from shared.contracts import MASTERY_UPDATED
@@ -34,6 +38,7 @@ from shared.settings import Settings
 from shared.tasks import Pulse, raise_if_cancelled
 
 PAGE_ROWS = 500
+PAGE_LEARNERS = 1000
 POLL_S = 1.0
 
 
@@ -86,10 +91,65 @@ class Shadows:
                 shadow["differences"] = [dict(row) for row in rows]
         return shadows
 
-    async def differences(self, tenant: str, policy: str, after: str, limit: int) -> list[dict[str, Any]]:
-        """Return the log of differences of the next `limit` learners behind one."""
+    async def differences(
+        self, tenant: str, policy: str, after: str, limit: int
+    ) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+        """
+        Return the log of differences of the next `limit` learners behind one, and the levels that they would gain or lose.
+
+        Raises:
+            NotFound: no such policy runs in shadow.
+        """
+        rules = await self._level_rules(tenant, policy)
+        rows, changes = await self._page_of_differences(tenant, policy, rules, after, limit)
+        levels = [
+            {"learner": learner, "level": level, "change": change}
+            for learner, changed in changes.items()
+            for level, change in sorted(changed.items())
+        ]
+        return [dict(row) for row in rows], levels
+
+    async def levels(self, tenant: str, policy: str, small: int) -> dict[str, Any]:
+        """
+        Return how many of the learners of whom a shadow and the live policy differ would gain or lose a level, by level,
+        school and group; numbers of schools and groups below `small` are None.
+
+        Raises:
+            NotFound: no such policy runs in shadow.
+            Unavailable: the roster does not answer.
+        """
+        rules = await self._level_rules(tenant, policy)
+        schools, groups = await schools_of(self._settings, tenant), await groups_of(self._settings, tenant)
+        comparison, after = LevelComparison(rules, dimensions_of(groups)), ""
+        while True:
+            rows, changes = await self._page_of_differences(tenant, policy, rules, after, PAGE_LEARNERS)
+            for learner, changed in changes.items():
+                comparison.count(learner, places_of(learner, schools, groups), changed)
+            if not rows:
+                return comparison.report(small)
+            after = rows[-1]["learner"]
+
+    async def _level_rules(self, tenant: str, policy: str) -> LevelRules:
         async with self._database.connection() as connection:
-            return [dict(row) for row in await tables.differences(connection, tenant, policy, after, limit)]
+            shadows = {row["policy"]: row["framework"] for row in await tables.of_tenant(connection, tenant)}
+            if policy not in shadows:
+                raise NotFound("no such policy runs in shadow")
+            rules = await rules_of(connection, tenant, None)
+            policies = await policies_of(connection, tenant)
+        framework = shadows[policy]
+        rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), framework, policies[policy]))
+        return LevelRules(rules, framework)
+
+    async def _page_of_differences(
+        self, tenant: str, policy: str, rules: LevelRules, after: str, limit: int
+    ) -> tuple[list[Any], dict[str, dict[str, Change]]]:
+        """Return the differences of the next learners, and by learner the levels that change with them."""
+        async with self._database.connection() as connection:
+            rows = await tables.differences(connection, tenant, policy, after, limit)
+            learners = sorted({row["learner"] for row in rows})
+            stored = await key_states.standings_behind(connection, tenant, "", len(learners), learners)
+        held = {row["learner"]: unpack_learner(row["state"]) for row in stored}
+        return rows, await asyncio.to_thread(_level_changes, rows, held, rules)
 
     async def run(self) -> None:
         """Follow the log while this replica holds the lock; wait for it otherwise."""
@@ -141,6 +201,19 @@ def _differences(
         return verdict_of(live[key], policies.get(live[key].policy)), verdict_then(key[2], held[key], rules, policies)
 
     return [difference(key[1], key[2], *both(key)) for key in sorted(live)]
+
+
+def _level_changes(rows: list[Any], held: dict[str, LearnerState], rules: LevelRules) -> dict[str, dict[str, Change]]:
+    """Return by learner the levels that would change; where the two policies agree, what stands counts for both."""
+    shown: dict[str, tuple[Shown, Shown]] = {}
+    for row in rows:
+        standing = held.get(row["learner"], LearnerState())
+        if row["learner"] not in shown:
+            have = (standing.satisfied, standing.opened)
+            shown[row["learner"]] = shown_of(*have), shown_of(*have)
+        for of, status in zip(shown[row["learner"]], (row["live"], row["shadow"]), strict=True):
+            take(of, row["competency"], satisfied=status in SATISFYING, opened=status == "provisional")
+    return {learner: rules.changes(*both) for learner, both in sorted(shown.items())}
 
 
 def _updated(row: Any) -> _Key | None:

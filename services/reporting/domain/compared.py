@@ -13,21 +13,32 @@ def compared(report: Mapping[str, Any], titles: Mapping[str, str], n_min: int = 
     """
     Return a comparison for a page; `titles` are those of schools.
 
-    `splits` are (heading, rows): schools first, with an empty heading, then one for each grouping. Their small numbers are
+    `splits` are (heading, rows): schools first, with an empty heading, then one for each grouping. `levels` are learners, by
+    the same splits; None of a comparison from before levels were compared. Their small numbers are
     None already; of the totals those below `n_min` are, and all where fewer learners were compared.
     """
     few = report["learners"] is None or report["learners"] < n_min
-    totals = {
-        what: None if few or report[what] is None or is_few(report[what], n_min) else report[what] for what in _TOTALS
-    }
-    schools = [_row(row, titles.get(row["school"], row["school"])) for row in report["schools"]]
+
+    def told(of: Mapping[str, Any], what: str) -> int | None:
+        return None if few or of[what] is None or is_few(of[what], n_min) else of[what]
+
+    levels = report.get("levels")
+    return {
+        **{what: told(report, what) for what in _TOTALS},
+        "learners": None if few else report["learners"], "pairs": None if few else report["pairs"],
+        "splits": _splits(report, titles),
+        "levels": None if levels is None else {
+            "gained": told(levels, "learners_gaining"), "lost": told(levels, "learners_losing"),
+            "splits": _splits(levels, titles),
+        },
+    }  # fmt: skip
+
+
+def _splits(report: Mapping[str, Any], titles: Mapping[str, str]) -> list[tuple[str, list[dict[str, Any]]]]:
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in report["groups"]:
         groups.setdefault(row["group"], []).append(_row(row, row["value"]))
-    return {
-        **totals, "learners": None if few else report["learners"], "pairs": None if few else report["pairs"],
-        "splits": [("", schools), *groups.items()],
-    }  # fmt: skip
+    return [("", [_row(row, titles.get(row["school"], row["school"])) for row in report["schools"]]), *groups.items()]
 
 
 def schools_in(reports: Iterable[Mapping[str, Any]]) -> list[str]:

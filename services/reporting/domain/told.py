@@ -30,6 +30,10 @@ class _Override(msgspec.Struct, frozen=True, gc=False):
     by: _Person | None = None
 
 
+class _Basis(msgspec.Struct, frozen=True, gc=False):
+    by: _Person | None = None
+
+
 class _Reason(msgspec.Struct, frozen=True, gc=False):
     text: str = ""
 
@@ -59,6 +63,7 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     review_at: str | None = None
     decided_by: _Person | None = None
     override: _Override | None = None
+    basis: _Basis | None = None
 
 
 def kind_of(type: str) -> str | None:

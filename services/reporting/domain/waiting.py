@@ -21,7 +21,7 @@ QUEUES: dict[Queue, str] = {
     "confirm": "competencies that are shown and wait to be confirmed",
     "ready": "what a learner is ready for and has not begun",
     "review": "advancements whose ground was corrected away: a person decides",
-    "withheld": "refusals with a date on which they are looked at again",
+    "withheld": "refusals and holds, with a date on which they are looked at again",
     "reverify": "what is on the record and asks for a re-check",
     "contested": "decisions by hand that newer evidence disagrees with",
     "gaps": "placements beyond what is shown, with what is still open",
@@ -34,10 +34,10 @@ OWNER = "teacher"
 """Who looks after what names nobody."""
 _CLOSES: dict[str, tuple[Queue, ...]] = {
     "competency.provisional": ("ready",),
-    "competency.mastered": ("confirm", "ready", "reverify", "contested"),
-    "competency.credited": ("confirm", "ready", "reverify", "contested"),
-    "competency.reinstated": ("confirm", "ready"),
-    "competency.withdrawn": ("confirm", "reverify", "contested"),
+    "competency.mastered": ("confirm", "ready", "reverify", "contested", "withheld"),
+    "competency.credited": ("confirm", "ready", "reverify", "contested", "withheld"),
+    "competency.reinstated": ("confirm", "ready", "withheld"),
+    "competency.withdrawn": ("confirm", "reverify", "contested", "withheld"),
     "competency.reverified": ("reverify", "contested"),
     "level.sign_off_requested": ("withheld",),
     "level.advanced": ("sign_off", "ready", "review", "withheld"),
@@ -84,6 +84,11 @@ def _opened(kind: str, told: Told) -> tuple[Queue, Entry] | None:
         case "level.withheld":
             role = told.decided_by.role if told.decided_by is not None else ""
             return "withheld", Entry(told.decided_at, told.review_at, role or OWNER, told.missing)
+        case "competency.withdrawn" if told.review_at is not None:
+            author = told.basis.by if told.basis is not None else None
+            return "withheld", Entry(
+                told.decided_at, told.review_at, author.role if author and author.role else OWNER, ()
+            )
         case "competency.reverify_due":
             detail = tuple(text for text in (told.why, told.smallest_check) if text)
             return "reverify", Entry(told.decided_at, told.due_by, OWNER, detail)
@@ -113,6 +118,6 @@ def still_waits(queue: Queue, status: Status | None, mastered_at: str | None, *,
             return missing > 0
         case "reverify":
             return status is None or status in ("reverify_due", "overridden")
-        case "contested":
+        case "contested" | "withheld":
             return status is None or status == "overridden"
     return True

@@ -26,7 +26,7 @@ async def home(request: Request, caller: Who, words: In, shows: Shows) -> Respon
 async def learner(request: Request, caller: Who, words: In, shows: Shows, learner: str) -> Response:
     """A learner's page: for staff with evidence and reasons, for learner and family in plain words."""
     as_family = request.query_params.get("as") == "family"
-    make = functools.partial(shows.learner, learner=learner, as_family=as_family)
+    make = functools.partial(shows.learner, learner=learner, as_family=as_family, language=words.language)
     return await shown(request, caller, words, "learner.html", make)
 
 

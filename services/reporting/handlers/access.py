@@ -190,15 +190,16 @@ def _permitted(roles: Collection[Role], what: View) -> Role:
 
 
 class AccessLog:
-    """Who looked at what; one entry for the same look within a minute."""
+    """Who looked at what; one entry for the same look at the same learners within a minute."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._seen: OrderedDict[tuple[str, str, str, str], float] = OrderedDict()
+        self._seen: OrderedDict[tuple[str, str, str, str, int], float] = OrderedDict()
 
     async def note(self, caller: Identity, role: Role, view: str, target: str, learners: Sequence[str]) -> None:
         """Log a look, before what was looked for is answered; a learner's own looks count too."""
-        key, now = (caller.tenant, caller.subject, view, target), time.monotonic()
+        # The next page of a list is a look at others.
+        key, now = (caller.tenant, caller.subject, view, target, hash(frozenset(learners))), time.monotonic()
         if self._seen.get(key, -AGAIN_S) > now - AGAIN_S:
             return
         await self._write(caller, role, view, target, learners)

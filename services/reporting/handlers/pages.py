@@ -45,6 +45,8 @@ LOOKS_SHOWN = 20
 REQUESTS_SHOWN = 100
 GROWN_SHOWN = 200
 BESIDE_MAX = 50
+NEXT_SHOWN = 10
+"""Open competencies of which a page says what could settle them: to find that may take some 15 ms each."""
 
 
 class Pages:
@@ -90,7 +92,7 @@ class Pages:
             "queues": await self._queues.summary(caller, class_id=None, school=None) if is_tenant else [],
         }
 
-    async def learner(self, caller: Identity, *, learner: str, as_family: bool) -> dict[str, Any]:
+    async def learner(self, caller: Identity, *, learner: str, as_family: bool, language: str) -> dict[str, Any]:
         """Return a learner's page, for family in plain words and without what is for staff."""
         role = await self._role(caller, learner)
         record = await self._records.record(caller, learner)
@@ -100,6 +102,7 @@ class Pages:
         shown: dict[str, Any] = {
             "record": record, "grown": grown, "name": await self._name(caller, role, learner), "live": live,
             "terms": await self._terms.terms(caller), "requests": requests.items if requests else [],
+            **await self._evidence_enough(caller, learner, language),
         }  # fmt: skip
         if as_family or role in FAMILY:
             looks = await if_permitted(self._records.accesses(caller, learner, "", LOOKS_SHOWN))
@@ -132,10 +135,32 @@ class Pages:
         await self._log.note(caller, role, "why", learner, [learner])
         found, staff = answer.json(), role not in FAMILY
         missing = found["missing"] if staff else facts_for_families(found["missing"], found.get("missing_facts"))
+        change = found["minimal_change"]
+        shows = facts_for_families([change["shows"]], [change["shows_fact"]]) if change.get("shows") else ()
         return {
-            "found": found, "missing": missing, "learner": learner, "name": await self._name(caller, role, learner),
-            "title": titles.get(competency, competency), "staff": staff,
+            "found": found, "missing": missing, "shows": shows, "learner": learner,
+            "name": await self._name(caller, role, learner), "title": titles.get(competency, competency), "staff": staff,
             "may_correct": await self._correctable(caller, learner, found["evidence"]),
+        }  # fmt: skip
+
+    async def _evidence_enough(self, caller: Identity, learner: str, language: str) -> dict[str, Any]:
+        """
+        Return of which competencies there is `enough` evidence, and by competency what more `would` do, and what of it families
+        are told; nothing for whom the reasons are not, or where progression is away.
+        """
+        nothing: dict[str, Any] = {"enough": set(), "would": {}, "shows": {}}
+        async with snapshot(self._database) as view:
+            if await if_permitted(check_learner(view, caller, learner, "why")) is None:
+                return nothing
+        path = f"/v1/learners/{quote(learner, safe='')}/next-evidence"
+        query: dict[str, str | int] = {"tenant": caller.tenant, "language": language, "limit": NEXT_SHOWN}
+        try:
+            found = (await self._progression.ask(path, query)).json()
+        except Unavailable:
+            return nothing
+        return {
+            "enough": set(found["enough"]), "would": {each["competency"]: each["text"] for each in found["next"]},
+            "shows": {each["competency"]: facts_for_families([each["shows"]], [each["shows_fact"]]) for each in found["next"]},
         }  # fmt: skip
 
     async def _correctable(self, caller: Identity, learner: str, evidence: list[dict[str, Any]]) -> set[str]:

@@ -9,12 +9,14 @@ from services.progression.domain.analysis.small_groups import SMALL, hidden_grou
 from services.progression.domain.mastery import KeyState, replay
 from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Pin
-from services.progression.domain.standing import ON_RECORD, rule_of, status_of
+from services.progression.domain.standing import ON_RECORD, rule_of, shown_at, status_of
 from services.progression.domain.states import Decided, Piece
 from services.progression.domain.sufficiency import lacks
 from shared.contracts import Status
 
 SCHOOL, UNKNOWN = "school", "unknown"
+SATISFYING: tuple[Status, ...] = (*ON_RECORD, "credited")
+"""Statuses in which a competency counts towards a level; set by hand it may too."""
 
 
 class Verdict(NamedTuple):
@@ -23,6 +25,13 @@ class Verdict(NamedTuple):
     status: Status
     shown_at: str | None
     gates: tuple[str, ...]
+    by_hand: bool = False
+    """Whether a person has set that it is shown."""
+
+    @property
+    def satisfied(self) -> bool:
+        """Whether it counts towards a level."""
+        return self.by_hand or self.status in SATISFYING
 
     @property
     def on_record(self) -> bool:
@@ -44,10 +53,12 @@ def verdict_of(state: KeyState, policy: Policy | None) -> Verdict:
     rule = rule_of(policy, state)
     status = status_of(state, rule)
     shown = state.crossed_at if status in ON_RECORD else None
+    by_hand = status == "overridden" and shown_at(state, status) is not None
     if rule is None:
-        return Verdict(status, shown, ("no_policy",))
+        return Verdict(status, shown, ("no_policy",), by_hand)
     waits = status == "insufficient_evidence"
-    return Verdict(status, shown, tuple(lack.code for lack in lacks(state, rule.tracks[rule.scored])) if waits else ())
+    gates = tuple(lack.code for lack in lacks(state, rule.tracks[rule.scored])) if waits else ()
+    return Verdict(status, shown, gates, by_hand)
 
 
 @dataclasses.dataclass(slots=True)

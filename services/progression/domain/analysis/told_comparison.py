@@ -17,9 +17,10 @@ def told_comparison(report: Mapping[str, Any], small: int) -> dict[str, Any]:
     with the totals. Shares are hidden where they are of few pairs. Schools and groups have been hidden when the report was
     made; with a limit that has grown since they are not told.
     """
+    levels = {"levels": told_levels(report["levels"], small)} if "levels" in report else {}
     if 0 < report["learners"] < small:
         rows = {split: [_hidden(row) for row in report[split]] for split in ("schools", "groups")}
-        return _told(report, lambda _: True) | rows | {"competencies": [], "moves": []}
+        return _told(report, lambda _: True) | rows | {"competencies": [], "moves": []} | levels
     few = {
         total for total, learners in _LEARNERS.items() if 0 < report.get(learners, report[total]) < small
     }  # fmt: skip
@@ -43,7 +44,32 @@ def told_comparison(report: Mapping[str, Any], small: int) -> dict[str, Any]:
         "competencies": _competencies(report["competencies"], small, few),
         "schools": [_hidden(row) if grown else row for row in report["schools"]],
         "groups": [_hidden(row) if grown else row for row in report["groups"]],
-    }  # fmt: skip
+    } | levels  # fmt: skip
+
+
+def told_levels(report: Mapping[str, Any], small: int) -> dict[str, Any]:
+    """
+    Return a report of `LevelComparison` with None for what tells about few, or would give that away.
+
+    Schools and groups have been hidden when the report was made; with a limit that has grown since they are not told.
+    """
+    learners = report["learners"]
+    if learners < small or small > report["suppressed_below"]:
+        report = dict(report) | {split: [_hidden(row) for row in report[split]] for split in ("schools", "groups")}
+    if 0 < learners < small:
+        return dict(report) | dict.fromkeys(("learners", "learners_gaining", "learners_losing")) | {"items": []}
+    sizes = {row["level"]: learners for row in report["items"]}
+    hidden = {
+        what: hidden_groups({row["level"]: row[what] for row in report["items"]}, sizes, small)
+        for what in ("gained", "lost")
+    }
+    told = {
+        total: None if 0 < report[total] < small else report[total] for total in ("learners_gaining", "learners_losing")
+    }
+    items = [
+        dict(row) | {what: None for what, levels in hidden.items() if row["level"] in levels} for row in report["items"]
+    ]
+    return dict(report) | told | {"items": items}
 
 
 def told_expected(expected: Mapping[str, int], told: Mapping[str, Any]) -> dict[str, int | None]:

@@ -1,0 +1,141 @@
+"""What a policy would do to levels: of each learner those of which all that evidence has to show is there, before and after."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, NamedTuple
+
+from services.progression.domain.advancement import level_terms
+from services.progression.domain.analysis.comparison import SCHOOL, UNKNOWN, Split, Verdict
+from services.progression.domain.analysis.small_groups import SMALL
+from services.progression.domain.levels import Shown, named_by, unmet_of
+from services.progression.domain.policy.requirements import Require
+from services.progression.domain.rules import Rules
+
+Change = Literal["gained", "lost"]
+
+
+class _Level(NamedTuple):
+    """A level with what it asks for before and after."""
+
+    framework: str
+    members: tuple[str, ...]
+    power: frozenset[str]
+    before: Require | None
+    after: Require | None
+
+    def is_met(self, require: Require | None, shown: Shown) -> bool:
+        return not unmet_of(require, self.framework, self.members, self.power, shown)
+
+
+class LevelRules:
+    """The levels of a tenant's frameworks under the rules before an activation and after it."""
+
+    def __init__(self, rules: Rules, framework: str = "") -> None:
+        """Take the latest activation for the one in question; levels of one framework, or of all where none is named."""
+        self._levels: dict[str, _Level] = {}
+        self._touched_by: dict[str, list[str]] = {}
+        for graph in rules.frameworks[rules.no].values():
+            if framework not in ("", graph.id):
+                continue
+            for level, members in graph.levels.items():
+                power = frozenset(member for member in members if graph.by_id[member].power)
+                before, after = (level_terms(rules, members[0], no).require for no in (rules.no - 1, rules.no))
+                self._levels[level] = _Level(graph.id, members, power, before, after)
+                named = (named_by(require) for require in (before, after) if require is not None)
+                codes = (code if ":" in code else f"{graph.id}:{code}" for codes in named for code in codes)
+                for competency in dict.fromkeys((*members, *codes)):
+                    self._touched_by.setdefault(competency, []).append(level)
+
+    def changes(self, before: Shown, after: Shown) -> dict[str, Change]:
+        """
+        Return the levels that a learner gains or loses.
+
+        A sign-off is not asked for here: a level that waits for it has all that evidence can show.
+        """
+        shown = {*before.satisfied, *before.opened, *after.satisfied, *after.opened}
+        found: dict[str, Change] = {}
+        for level in dict.fromkeys(level for each in sorted(shown) for level in self._touched_by.get(each, ())):
+            asked = self._levels[level]
+            had, has = asked.is_met(asked.before, before), asked.is_met(asked.after, after)
+            if had != has:
+                found[level] = "gained" if has else "lost"
+        return found
+
+
+@dataclasses.dataclass(slots=True)
+class LevelComparison:
+    """Counted learner by learner; `report` gives the outcome. `dimensions` are as those of `Comparison`."""
+
+    rules: LevelRules
+    dimensions: tuple[str, ...] = ()
+    splits: dict[str, Split] = dataclasses.field(default_factory=dict)
+    learners: int = 0
+    gaining: int = 0
+    losing: int = 0
+    levels: dict[Change, Counter[str]] = dataclasses.field(
+        default_factory=lambda: {"gained": Counter(), "lost": Counter()}
+    )
+    _open: tuple[str, Mapping[str, str], Shown, Shown] | None = None
+
+    def add(self, learner: str, competency: str, places: Mapping[str, str], before: Verdict, after: Verdict) -> None:
+        """Take one pair; those of a learner come one after the other, and `close` comes after the last."""
+        if self._open is None or self._open[0] != learner:
+            self.close()
+            self._open = (learner, places, Shown(set(), set()), Shown(set(), set()))
+        for shown, verdict in zip(self._open[2:], (before, after), strict=True):
+            take(shown, competency, satisfied=verdict.satisfied, opened=verdict.status == "provisional")
+
+    def close(self) -> None:
+        """Count the learner whose pairs were taken last."""
+        if self._open is not None:
+            learner, places, before, after = self._open
+            self.count(learner, places, self.rules.changes(before, after))
+            self._open = None
+
+    def count(self, learner: str, places: Mapping[str, str], changes: Mapping[str, Change]) -> None:
+        """Count one learner; `places` are the learner's school and groups, by name."""
+        kinds = set(changes.values())
+        self.learners += 1
+        self.gaining += "gained" in kinds
+        self.losing += "lost" in kinds
+        for level, change in changes.items():
+            self.levels[change][level] += 1
+        for dimension in (SCHOOL, *self.dimensions):
+            split, value = self.splits.setdefault(dimension, Split()), places.get(dimension, UNKNOWN)
+            split.learners.setdefault(value, set()).add(learner)
+            split.gained[value] += "gained" in kinds
+            split.lost[value] += "lost" in kinds
+
+    def report(self, small: int = SMALL) -> dict[str, Any]:
+        """Return the outcome as plain data: learners throughout; numbers of schools and groups below `small` are None."""
+        changed = sorted({level for counts in self.levels.values() for level in counts})
+        return {
+            "suppressed_below": small,
+            "learners": self.learners,
+            "learners_gaining": self.gaining,
+            "learners_losing": self.losing,
+            "items": [
+                {"level": level, "gained": self.levels["gained"][level], "lost": self.levels["lost"][level]}
+                for level in changed
+            ],
+            "schools": self.splits[SCHOOL].rows(SCHOOL, small) if self.splits else [],
+            "groups": [
+                {"group": dimension, **row}
+                for dimension in self.dimensions
+                if dimension in self.splits
+                for row in self.splits[dimension].rows("value", small)
+            ],
+        }  # fmt: skip
+
+
+def take(shown: Shown, competency: str, *, satisfied: bool, opened: bool) -> None:
+    """Note what a learner has of a competency, whatever was noted of it; what is satisfied is opened too."""
+    for held, has in ((shown.satisfied, satisfied), (shown.opened, satisfied or opened)):
+        assert isinstance(held, set)
+        (held.add if has else held.discard)(competency)
+
+
+def shown_of(satisfied: Iterable[str], opened: Iterable[str]) -> Shown:
+    """Return what a learner has, to be changed by `take`."""
+    return Shown(set(satisfied), {*satisfied, *opened})
