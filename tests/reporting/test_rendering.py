@@ -185,7 +185,8 @@ def context(template: str) -> dict[str, Any]:
         "sign_offs_preview.html": signing,
         "signed.html": signing | {"undo": "sealed"},
         "correction.html": {
-            "learner": "ada", "name": EVIL, "evidence_id": "e", "titles": {"m:a": EVIL},
+            "learner": "ada", "name": EVIL, "evidence_id": "e", "titles": {"m:a": EVIL}, "to": "", "to_name": EVIL,
+            "around": [(EVIL, EVIL)],
             "piece": {"source": EVIL, "content": {
                 "occurred_at": SHOWN_AT, "competencies": ["m:a", "m:b"], "score": {"raw": 3, "max": 4}, "kind": EVIL
             }},
@@ -284,6 +285,21 @@ def test_every_page_is_made_in_every_language_and_data_never_becomes_markup(temp
     assert len(re.findall("<form[^>]*method=.post", page)) == page.count('name="form" value="k"') + page.count(
         'id="sign-in"'
     )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_move_is_shown_for_both_learners(language: str) -> None:
+    given = context("correction.html")
+    found = given["found"] | {"to": {"statuses": given["found"]["statuses"], "events": []}}
+    page = render("correction.html", Words(language), **(given | {"to": "bo", "to_name": EVIL, "found": found}))
+
+    assert EVIL not in page
+    assert [page.count(text) for text in ('aria-labelledby="changes"', 'aria-labelledby="arrives"', "<select")] == [
+        1,
+        1,
+        0,
+    ]
+    assert 'action="/learners/ada/evidence/e/move"' in page
 
 
 def test_a_comparison_tells_schools_by_title_and_no_small_number() -> None:

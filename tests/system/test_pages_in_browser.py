@@ -53,7 +53,8 @@ async def test_axe_finds_no_fault_where_something_is_done(room: Room, browser: A
     found: dict[str, Any] = {}
     await room.adopt_again()
     why, correction = f"/learners/{room.learners['l3']}/why/math:c0", await correction_of(room, "l3")
-    for path in (CAPTURE, "/classes/room/sign-offs", why, correction, "/policies"):
+    moving = f"{correction}?to={room.learners['l4']}"
+    for path in (CAPTURE, "/classes/room/sign-offs", why, correction, moving, "/policies"):
         page = await opened(room, browser, path, person="head" if path == "/policies" else "tea")
         found[path] = await faults_by_width(page)
         if path.endswith("sign-offs"):

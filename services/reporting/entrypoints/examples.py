@@ -196,6 +196,24 @@ AFFECTED: dict[str, Any] = {
         }
     ]
 }  # fmt: skip
+MOVED: dict[str, Any] = {
+    "evidence_id": "4a3d3c6c-35c8-5a9e-8a5e-0e1a3b6cf111", "learner": "f3b1de9e-7a55-4a0e-9b5f-2f7a9c1d5e22",
+}  # fmt: skip
+MOVE_PREVIEW: dict[str, Any] = {
+    "from": {
+        "learner": "0b9c6e0e-6f0c-5d0a-9e57-3c1d0a1f2b3c",
+        "statuses": [{"competency": "maths:3.NF.1", "before": "mastered", "after": "provisional"}],
+        "events": [
+            {"type": "attain.competency.withdrawn.v1", "scope": {"kind": "competency", "id": "maths:3.NF.1"},
+             "reason": {"code": "withdrawn", "text": "evidence under it is no longer valid"}}
+        ],
+    },
+    "to": {
+        "learner": MOVED["learner"],
+        "statuses": [{"competency": "maths:3.NF.1", "before": "no_evidence", "after": "insufficient_evidence"}],
+        "events": [],
+    },
+}  # fmt: skip
 EXPORT: dict[str, Any] = {
     "items": [{"school": "river-1", "title": "River School", "district": "river-valley"}],
     "next": "WyJkZW1vIiwicml2ZXItMSJd",
