@@ -8,6 +8,7 @@ from uuid import UUID, uuid5
 import pytest
 
 from shared.contracts import Status
+from shared.events import now
 from shared.shards import shard_of
 from tests.reporting.builders import (
     assignment,
@@ -48,7 +49,7 @@ async def told(reporting: Running) -> None:
     )
     await reporting.told("advancement", happened(PEOPLE[3], "level.sign_off_requested", "m#Mathematics/1"))
     over = {shard_of("demo", learner, reporting.config.shards): learner for learner in PEOPLE}
-    await reporting.told("progression", *(closing(learner, "spring", shard) for shard, learner in over.items()))
+    await reporting.told("progression", *(closing(learner, "spring", shard, now()) for shard, learner in over.items()))
     await reporting.told(
         "advancement", *(snapshot_closed(learner, "spring") for learner in PEOPLE),
         snapshot_amended(PEOPLE[0], "spring", "m:c00"),
@@ -86,6 +87,8 @@ VIEWS = [
     (f"/learners/{PEOPLE[0]}", {"subject": "mum", "scope": "records:read:self"}),
     ("/terms/spring/classes/k", {"subject": "tea"}),
     (f"/terms/spring/learners/{PEOPLE[0]}", {"subject": "mum", "scope": "records:read:self"}),
+    ("/terms/spring/districts/d", {"subject": "head"}),
+    ("/terms/spring/schools/s", {"subject": "head"}),
     ("/districts/d", {"subject": "head"}),
     ("/schools/s", {"subject": "head"}),
     ("/schools/s/growth", {"subject": "head"}),
