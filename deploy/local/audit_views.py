@@ -41,6 +41,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "class": ("tenant", "class"),
     "staff": ("tenant", "class", "staff"),
     "enrolment": ("tenant", "class", "learner"),
+    "enrolment_change": ("tenant", "class", "learner", "at"),
     "assignment": ("tenant", "person", "role", "kind", "target"),
     "framework": ("tenant", "framework"),
     "competency": ("tenant", "framework", "version", "code"),
@@ -84,13 +85,16 @@ def _events(sources: Sources, client: httpx.Client, log: str) -> Iterable[Envelo
 
 
 def fold_roster(event: Envelope, tables: Tables) -> None:
-    """Fold an event of the roster: the last word on a key rules."""
+    """Fold an event of the roster: the last word on a key rules; of who is in a class every word is kept too."""
     if event.type not in _ROSTER:
         return
     table, of = _ROSTER[event.type]
     members = msgspec.to_builtins(msgspec.json.decode(event.data, type=of))
     row = {"tenant": event.tenant} | {("class" if name == "class_id" else name): v for name, v in members.items()}
     tables[table][tuple(row[key] for key in KEYS[table])] = row
+    if table == "enrolment":
+        change = row | {"at": event.time}
+        tables["enrolment_change"][tuple(change[key] for key in KEYS["enrolment_change"])] = change
 
 
 def fold_curriculum(event: Envelope, tables: Tables) -> None:

@@ -130,7 +130,9 @@ def _lend(
     state.signing_off = SigningOff(database, config, in_progression=in_progression, people=people, log=looks)
     state.deciding = Deciding(database, in_progression=in_progression, log=looks)
     state.answering = Answering(database, in_progression=in_progression, log=looks)
-    state.correcting = Correcting(database, progression=progression, in_evidence=in_evidence, people=people, log=looks)
+    state.correcting = Correcting(
+        database, evidence=evidence, progression=progression, in_evidence=in_evidence, people=people, log=looks
+    )
 
 
 def create_app(config: Settings) -> FastAPI:

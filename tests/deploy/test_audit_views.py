@@ -100,6 +100,7 @@ def audited(tables: Tables) -> Findings:
 def test_tables_that_are_as_their_logs_say_are_in_order(tables: Tables) -> None:
     assert all(tables.values())
     assert tables["enrolment"]["demo", "c", "ada"]["active"] is False
+    assert {row["active"] for row in tables["enrolment_change"].values()} >= {False}
     assert tables["framework"]["demo", "m"]["version"] == "v2"
     assert tables["waiting"]["demo", "ada", "m#Maths/1", "sign_off"]["closed_at"] is not None
     assert [row["outcome"] for row in tables["suggestion"].values()] == ["done", None]

@@ -4,14 +4,17 @@ import datetime
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.evidence.domain.evidence import evidence_id
+from services.evidence.domain.telling import recorded
 from services.evidence.formats import native
 from shared.errors import InvalidEvent
 from shared.events import utc
+from shared.native import moved
 from shared.shards import stable_id
 from tests.evidence.builders import LATEST, item
 
@@ -109,3 +112,29 @@ def test_instants_are_written_in_the_one_form(moment: datetime.datetime, east_mi
 @given(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20))
 def test_evidence_ids_are_the_stable_ids(source: str, id: str) -> None:
     assert evidence_id("demo", source, id) == stable_id("demo", source, id)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {}, {"score": {"raw": 2, "max": 4, "min": 1}}, {"score": {"scaled": 0.5}}, {"score": {"level": "B", "scale": "letters"}},
+        {"score": {"level": 3, "scale": "rubric"}, "kind": "performance", "attempt": 2, "assisted": True, "dok": 3},
+        {"activity": {"id": "q", "name": "Quiz", "kind": "quiz", "items": 9}, "assessor": {"id": "tea", "type": "human"},
+         "accommodations": ["extra_time"], "extensions": {"a": {"b": 1}}},
+        {"assessor": {"type": "auto"}, "competencies": ["math:1", "math:2"]},
+    ],
+)  # fmt: skip
+def test_a_piece_is_recorded_for_another_learner_with_all_that_it_had(changes: dict[str, Any]) -> None:
+    """From what evidence answers of it, which is what its event tells and what is kept beside."""
+    taken = native.read(json.dumps(item(**changes)).encode(), "demo", LATEST)
+    told = json.loads(recorded(taken, "l1", 0, "2026-03-05T00:00:00.000000Z").body)["data"]
+    private = json.loads(taken.private or b"{}")
+    piece = {"source": taken.content.source, "id": taken.content.id, "content": told | private}
+    again, twice = (moved(piece, "l2", "bo", "the row below", "tea") for _ in range(2))
+    content = native.read(json.dumps(again).encode(), "demo", LATEST).content
+
+    assert again == twice
+    assert (content.learner, content.supersedes, content.source) == ("bo", "a1", taken.content.source)
+    assert content.extensions == {**(taken.content.extensions or {}), "reason": "the row below", "moved_by": "tea"}
+    same = {"id": "a1", "learner": "ada", "supersedes": None, "extensions": taken.content.extensions}
+    assert msgspec.structs.replace(content, **same) == taken.content

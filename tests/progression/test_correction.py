@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.progression.domain.correction import Selection, _correction, foresee
+from services.progression.domain.correction import Selection, _correction, foresee, foresee_arrival
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.forecast import Forecast
 from services.progression.domain.inputs import Key, absorb
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.mastery import KeyState, Piece, piece_of
 from services.progression.domain.policy import policy_from
-from shared.contracts import Competency, EvidenceRecorded, EvidenceRetracted, Score
+from shared.contracts import Competency, EvidenceRecorded, EvidenceRetracted, Score, Touched
 from tests.support.journal import TENANT, Decided, Journal, piece, retract
 
 LEVEL = Framework(
@@ -124,6 +124,41 @@ def test_the_outcome_for_one_learner_names_every_status_and_event():
     assert report["statuses"][0]["after"] == journal.state(learner="l1").status
     assert [event["type"] for event in report["events"]] == [event.type for event in journal.told[before:]]
     assert len(report["events"]) == 2
+
+
+def test_the_outcome_of_a_move_names_every_status_and_event_of_both_learners():
+    """One loses what was mastered by the piece, the other masters by it what one had not been enough for."""
+    ada = [piece(n, learner="ada", competency="math:add", activity=f"quiz-{n}", id=f"ada-{n}") for n in (1, 2)]
+    bob = [piece(1, learner="bob", competency="math:add", activity="quiz-7", id="bob-1")]
+    journal = Journal().fold([Decided(framework=LEVEL), Decided(TWO_OF_THREE)]).fold([*ada, *bob])
+    held = {}
+    for learner, pieces in (("ada", ada), ("bob", bob)):
+        evidence: dict[str, tuple[Piece | None, bool]] = {}
+        for one in pieces:
+            absorb(evidence, "math:add", one)
+        key = (TENANT, learner, "math:add")
+        held[learner] = {key: (msgspec.msgpack.decode(journal.states[key][1], type=KeyState), evidence)}
+    standings = {learner: journal.learners.get((TENANT, learner), LearnerState()) for learner in ("ada", "bob", "eve")}
+    rules, chosen = journal.rules[TENANT], Selection("urn:lms", item="ada-2", to="bob")
+    leaves = foresee((TENANT, "ada"), held["ada"], standings["ada"], rules, journal.policies, chosen)
+    assert leaves is not None
+    arrives, first = (
+        foresee_arrival((TENANT, one), held.get(one, {}), standings[one], rules, journal.policies, leaves)
+        for one in ("bob", "eve")
+    )
+    before = len(journal.told)
+    moved = msgspec.structs.replace(ada[1], evidence_id="moved", id="moved", learner="bob")
+    gone = Touched(ada[1].evidence_id, ada[1].competencies)
+    journal.fold([EvidenceRetracted("ada", "moved", "supersedes", (gone,)), moved])
+    told = journal.told[before:]
+
+    for outcome, learner in ((leaves, "ada"), (arrives, "bob")):
+        report = outcome.report()
+        assert [each["after"] for each in report["statuses"]] == [journal.state(learner=learner).status]
+        assert [each["type"] for each in report["events"]] == [e.type for e in told if e.learner == learner]
+        assert len(report["events"]) == 2
+    assert [each["before"] for each in arrives.report()["statuses"]] == ["not_yet"]
+    assert [each["before"] for each in first.report()["statuses"]] == ["no_evidence"]
 
 
 def test_small_schools_are_hidden_in_the_report():

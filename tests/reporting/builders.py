@@ -85,9 +85,9 @@ def support_closed(learner: str, scope: str, replaces: str, outcome: str = "done
     return type, learner, data | more | members
 
 
-def closing(learner: str, term: str, shard: int) -> Event:
+def closing(learner: str, term: str, shard: int, closed_at: str = SHOWN_AT) -> Event:
     """Return the event that a term is closed in the shard of a learner."""
-    return TERM_CLOSED, learner, TermClosed(term, SHOWN_AT, "office", shard, 8)
+    return TERM_CLOSED, learner, TermClosed(term, closed_at, "office", shard, 8)
 
 
 def snapshot_closed(learner: str, term: str, digest: str = "0a", standings: int = 1) -> Event:

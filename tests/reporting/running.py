@@ -179,7 +179,9 @@ def evidence_app(producer: Producer, people: Sequence[dict[str, str]]) -> FastAP
 @contextlib.asynccontextmanager
 async def running_reporting(server: str, name: str, config: Settings) -> AsyncIterator[Running]:
     """Run reporting with producers of its logs."""
-    people = [{"learner": "ada", "name": "Ada L.", "source": "sis", "source_id": "17"}]
+    people = [{"learner": "ada", "name": "Ada L.", "source": "sis", "source_id": "17"}, *(
+        {"learner": f"bo{n}", "name": f"Bo {n}", "source": "sis", "source_id": str(n)} for n in (1, 2)
+    )]  # fmt: skip
     async with contextlib.AsyncExitStack() as stack:
         database = await stack.enter_async_context(new_schema(server, name))
         logs_database = await stack.enter_async_context(new_database(server, f"{name}_logs"))

@@ -5,6 +5,7 @@ import csv
 import datetime
 import io
 import time
+from collections import Counter
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -13,19 +14,24 @@ import pytest
 
 from services.reporting.handlers.districts import DistrictReader
 from shared.auth import Identity
+from shared.events import now
+from shared.shards import shard_of
 from shared.tenancy import bound_to
 from tests.reporting.builders import (
     assignment,
     authorization,
     class_,
+    closing,
     competency,
     enrolment,
     framework,
     happened,
     mastery,
     school,
+    snapshot_amended,
+    snapshot_closed,
 )
-from tests.reporting.running import Running
+from tests.reporting.running import Running, until
 
 NORTH, SOUTH = [f"n{n:02}" for n in range(30)], [f"s{n:02}" for n in range(20)]
 FIRST = "2026-03-01T10:00:00.000000Z"
@@ -339,6 +345,92 @@ def ago(days: int) -> str:
 
 def shown(learner: str, code: str, days: int) -> Any:
     return mastery(learner, f"m:{code}", mastered_at=ago(days), last_evidence_at=ago(days), first_evidence_at=ago(200))
+
+
+THERE, BESIDE = [f"t{n:02}" for n in range(36)], [f"u{n:02}" for n in range(20)]
+
+
+async def test_what_a_term_ended_with_is_counted_over_the_records_and_stays(reporting: Running) -> None:
+    """
+    Of a district of two schools: behind the closing learners change school, come and go, and lose what they had shown; neither
+    that nor a rebuild changes a number, and each is that of the learners' own records.
+    """
+
+    async def told(log: str, *events: Any) -> None:
+        await reporting.told(log, *events, tenant="ended")
+
+    async def ended(path: str, **parameters: Any) -> Any:
+        found = await reporting.get(f"/v1/terms/fall/{path}", tenant="ended", parameters=parameters)
+        assert found.status_code == 200, found.text
+        return found.text if parameters else found.json()
+
+    await told("curriculum", *framework("m", [competency("a", 1, "1"), competency("b", 2, "1")], []))
+    await told(
+        "roster", school("there", "e"), school("beside", "e"), class_("c", "there"), class_("o", "beside"),
+        *(enrolment("c", learner) for learner in THERE), *(enrolment("o", learner) for learner in BESIDE),
+        enrolment("c", "gone before"), enrolment("c", "gone before", active=False),
+    )  # fmt: skip
+    await told(
+        "progression", *(mastery(x, "m:a") for x in (*THERE, *BESIDE)),
+        *(mastery(x, "m:b", "not_yet") for x in THERE[:12]), mastery(THERE[12], "m:b"),
+    )  # fmt: skip
+    over = {shard_of("ended", learner, reporting.config.shards): learner for learner in THERE}
+    early = await reporting.get("/v1/terms/fall/districts/e", tenant="ended")
+    await told("progression", *(closing(learner, "fall", shard, now()) for shard, learner in over.items()))
+    await told("advancement", *(snapshot_closed(learner, "fall") for learner in (*THERE, *BESIDE)))
+    before = await ended("districts/e")
+    await told(
+        "roster", *(enrolment("c", learner, active=False) for learner in THERE[:5]),
+        *(enrolment("o", learner) for learner in THERE[:5]), *(enrolment("c", f"new {n}") for n in range(15)),
+        enrolment("c", "gone before"), *(enrolment("o", learner, active=False) for learner in BESIDE),
+    )  # fmt: skip
+    lost = [*THERE[:12], *BESIDE[:3]]
+    await told("progression", *(mastery(x, "m:a", "not_yet", seq=2) for x in lost), mastery("new 1", "m:a"))
+    await told(
+        "advancement", *(snapshot_amended(x, "fall", "m:a") for x in lost),
+        snapshot_amended(THERE[20], "fall", "m:a"), snapshot_amended(THERE[20], "fall", "m:a", "mastered", before="not_yet"),
+    )  # fmt: skip
+    for model in ("roster", "mastery"):
+        await reporting.post(f"/v1/rebuild/{model}", accept_differences=True)
+
+        async def is_live(model: str = model) -> bool:
+            return bool((await reporting.get(f"/v1/rebuild/{model}", "service")).json()["state"] == "live")
+
+        await until(is_live)
+    after, there = await ended("districts/e"), await ended("schools/there")
+    records = [(await ended(f"learners/{learner}"))["items"] for learner in THERE]
+    table = list(csv.DictReader(io.StringIO(await ended("districts/e", format="csv"))))
+    of_one = list(csv.DictReader(io.StringIO(await ended("schools/there", format="csv"))))
+
+    assert early.status_code == 404
+    assert (before["mastery"], before["levels"]) == (after["mastery"], after["levels"])
+    assert (before["amended"], after["mastery"]["learners"]) == ([], 56)
+    counts = {row["competency"]: row["counts"] for row in there["mastery"]["competencies"]}
+    for code, told_of in counts.items():
+        own = Counter(item["status"] for items in records for item in items if item["competency"] == code)
+        assert {
+            status: n for status, n in told_of.items() if n is not None and status != "no_evidence"
+        }.items() <= own.items()
+    assert counts["m:a"]["mastered"] == 36
+    assert counts["m:b"]["mastered"] is None, "one learner is not told"
+    assert [row["counts"] for row in there["levels"]] == [row["schools"]["there"] for row in after["levels"]]
+    assert [(row["competency"], row["learners"], row["schools"]) for row in after["amended"]] == [
+        ("m:a", 15, {"there": None, "beside": None})
+    ], "three in the one school are not told, nor what would tell them"
+    assert {row["school"]: row["amended"] for row in table if row["competency"] == "m:a"} == {
+        "": "15", "there": "", "beside": ""
+    }  # fmt: skip
+    assert [(row["competency"], row["mastered"]) for row in of_one] == [("m:a", "36"), ("m:b", "")]
+
+
+async def test_a_term_of_a_place_is_told_to_who_sees_its_numbers(reporting: Running) -> None:
+    found = [
+        (await reporting.get(f"/v1/terms/none/{place}", "records:read:classes", subject=person)).status_code
+        for place in ("districts/d", "schools/north", "schools/nowhere")
+        for person in ("boss", "head", "nobody")
+    ]
+
+    assert found == [404, 403, 403, 404, 404, 403, 403, 403, 403]
 
 
 @pytest.fixture(scope="module")

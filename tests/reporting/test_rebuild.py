@@ -7,10 +7,21 @@ from typing import Any
 import pytest
 
 from services.reporting.tables import rebuilds
+from services.reporting.tables.reads import snapshot
 from services.reporting.tables.rebuilds import Attempt
 from shared.database import Connection
 from shared.errors import Conflict
-from tests.reporting.builders import class_, competency, enrolment, framework, happened, mastery, school, staff
+from tests.reporting.builders import (
+    class_,
+    competency,
+    enrolment,
+    framework,
+    happened,
+    mastery,
+    school,
+    staff,
+    suggested,
+)
 from tests.reporting.running import Running, until
 
 COLUMNS = "tenant, learner, competency, status, score, evidence_count, last_evidence_at, mastered_at, seq, data"
@@ -22,9 +33,9 @@ async def rows(reporting: Running, query: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in await connection.fetch(query)]
 
 
-async def rebuilt(reporting: Running, model: str, how: str = "") -> dict[str, Any]:
+async def rebuilt(reporting: Running, model: str, how: str = "", **parameters: Any) -> dict[str, Any]:
     """Begin a rebuild or rollback, wait for its end, and return its status."""
-    answer = await reporting.post(f"/v1/rebuild/{model}{how}")
+    answer = await reporting.post(f"/v1/rebuild/{model}{how}", **parameters)
     assert answer.status_code == 202, answer.text
     status: dict[str, Any] = answer.json()
 
@@ -195,40 +206,71 @@ async def test_an_unknown_read_model_is_not_found(reporting: Running) -> None:
     assert (await reporting.post("/v1/rebuild/nothing")).status_code == 404
 
 
+POLLED: dict[str, tuple[str, Callable[[dict[str, Any]], int]]] = {
+    "mastery": ("/v1/learners/{}/record", lambda body: len(body["items"])),
+    "curriculum": ("/v1/learners/{}/record", lambda body: sum(subject["total"] for subject in body["subjects"])),
+    "roster": ("/v1/classes/{}/mastery", lambda body: len(body["learners"])),
+    "advancement": ("/v1/learners/{}/timeline?limit=500", lambda body: len(body["items"])),
+    "support": ("/v1/queues/support?class_id={}&limit=500", lambda body: len(body["items"])),
+}
+"""By read model what is asked of it about a learner (and class), and how much it shows of what is only ever told more of."""
+
+
+async def keep_telling_more(reporting: Running, whose: str, stop: asyncio.Event) -> None:
+    """Tell every log of one thing more at a time."""
+    number = 0
+    while not stop.is_set():
+        number += 1
+        codes = [competency(str(n), n, "1") for n in range(min(number, 40))]
+        await reporting.tell("progression", mastery(whose, f"m:{number % 40}", seq=number))
+        await reporting.tell("curriculum", *framework("m", codes, [], f"{whose}-{number}"))
+        await reporting.tell("roster", enrolment(whose, f"{whose} {number}"))
+        await reporting.tell("advancement", happened(whose, "competency.ready", f"m:{number}"))
+        await reporting.tell("support", suggested(whose, f"m:{number}"))
+        await asyncio.sleep(0.02)
+
+
+async def keep_polling(
+    reporting: Running, model: str, whose: str, stop: asyncio.Event
+) -> tuple[list[int], list[tuple[int, ...]]]:
+    """Ask a hundred times a second; return how much was shown each time, and up to which position of each shard."""
+    path, much = POLLED[model]
+    shown, positions = [], []
+    while not stop.is_set():
+        answer = await reporting.get(path.format(whose), roles=["leader"])
+        shown.append(much(answer.json()) if answer.status_code == 200 else -1)
+        async with snapshot(reporting.database) as view:
+            heads = await view.positions(model)
+        positions.append(tuple(heads[shard].pos for shard in sorted(heads)))
+        await asyncio.sleep(0.01)
+    return shown, positions
+
+
 @pytest.mark.parametrize("how", ["", "/rollback"])
 async def test_whoever_polls_during_a_switch_sees_no_position_go_back_and_nobody_vanish(
     reporting: Running, how: str
 ) -> None:
-    learner = "poll"
-    await reporting.told("progression", mastery(learner, "m:0"))
-    await rebuilt(reporting, "mastery")
-    seen: list[tuple[int, int, int]] = []
+    """Of all read models, which are switched at once."""
+    whose = f"poll{how.strip('/')}"
+    await reporting.told("curriculum", *framework("m", [competency("0", 0, "1")], [], f"before{how}"))
+    await reporting.told("roster", class_(whose, "s"), enrolment(whose, whose))
+    await reporting.told("progression", mastery(whose, "m:0"))
+    # The tests before leave contents that no log has told.
+    await asyncio.gather(*(rebuilt(reporting, model, accept_differences=True) for model in POLLED))
     stop = asyncio.Event()
-
-    async def keep_telling() -> None:
-        number = 0
-        while not stop.is_set():
-            number += 1
-            await reporting.tell("progression", mastery(learner, f"m:{number % 40}", seq=number))
-            await asyncio.sleep(0.02)
-
-    async def keep_polling() -> None:
-        while not stop.is_set():
-            answer = await reporting.get(f"/v1/learners/{learner}/record")
-            body = answer.json()
-            position = int(body["position"].rsplit(".", 1)[1]) if answer.status_code == 200 else -1
-            seen.append((answer.status_code, position, len(body.get("items", ()))))
-            await asyncio.sleep(0.01)
-
-    tasks = [asyncio.create_task(keep_telling()), asyncio.create_task(keep_polling())]
+    telling = asyncio.create_task(keep_telling_more(reporting, whose, stop))
+    polling = [asyncio.create_task(keep_polling(reporting, model, whose, stop)) for model in POLLED]
     await asyncio.sleep(0.5)
-    status = await rebuilt(reporting, "mastery", how)
-    await asyncio.sleep(1.5)
+    done = await asyncio.gather(*(rebuilt(reporting, model, how) for model in POLLED))
+    await asyncio.sleep(1)
     stop.set()
-    await asyncio.gather(*tasks)
+    await telling
 
-    assert status["state"] == "live"
-    assert {code for code, _, _ in seen} == {200}
-    assert [position for _, position, _ in seen] == sorted(position for _, position, _ in seen)
-    assert [items for _, _, items in seen] == sorted(items for _, _, items in seen)
-    assert seen[-1][1] > seen[0][1]
+    assert [status["state"] for status in done] == ["live"] * len(POLLED)
+    for model, polled in zip(POLLED, polling, strict=True):
+        shown, positions = await polled
+        assert shown == sorted(shown), model
+        assert 0 <= shown[0] < shown[-1], model
+        for of_shard in zip(*positions, strict=True):
+            assert list(of_shard) == sorted(of_shard), model
+        assert positions[-1] != positions[0], model

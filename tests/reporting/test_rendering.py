@@ -32,8 +32,10 @@ from services.reporting.domain.district import (
     DistrictLevels,
     DistrictTesting,
     DistrictWatch,
+    SchoolCompetency,
     SchoolLevel,
     SchoolLevels,
+    SchoolMastery,
     SchoolWatch,
 )
 from services.reporting.domain.equity import Gap, Group, Middle
@@ -45,6 +47,7 @@ from services.reporting.domain.plain import for_families
 from services.reporting.domain.record import learner_record
 from services.reporting.domain.review_requests import ReviewRequest
 from services.reporting.domain.shares import Share, share
+from services.reporting.domain.term_places import TermSchool
 from services.reporting.domain.timeline import Happened
 from services.reporting.domain.waiting import QUEUES
 from services.reporting.domain.whom_to_ask import Contact
@@ -171,6 +174,9 @@ def context(template: str) -> dict[str, Any]:
             "found": TERM_CLASS, "grid": TERM_CLASS.mastery, "levels": [LEVEL], "names": {"ada": EVIL},
             "stands": level_grid(TERM_CLASS)[1], "amended": amended_cells(TERM_CLASS),
         },
+        "term_places.html": {
+            "found": TERM_SCHOOL, "place": "schools/s", "statuses": ["mastered", "not_yet"], "amended": {"m:a": None},
+        },
         "capture.html": {
             "class_id": "c", "title": EVIL, "standards": [Standard("m", "a", EVIL, 1, "1", "M")], "done": "e",
             "chosen": [(Standard("m", "a", EVIL, 1, "1", "M"), marks_of(None)),
@@ -192,7 +198,8 @@ def context(template: str) -> dict[str, Any]:
         "sign_offs_preview.html": signing,
         "signed.html": signing | {"undo": "sealed"},
         "correction.html": {
-            "learner": "ada", "name": EVIL, "evidence_id": "e", "titles": {"m:a": EVIL},
+            "learner": "ada", "name": EVIL, "evidence_id": "e", "titles": {"m:a": EVIL}, "to": "", "to_name": EVIL,
+            "around": [(EVIL, EVIL)],
             "piece": {"source": EVIL, "content": {
                 "occurred_at": SHOWN_AT, "competencies": ["m:a", "m:b"], "score": {"raw": 3, "max": 4}, "kind": EVIL
             }},
@@ -209,6 +216,7 @@ def context(template: str) -> dict[str, Any]:
             ]),
             "growth": OwnSchoolGrowth("d", SHOWN_AT, 10, 30, "2026-01-22", "2025-12-01", GROWN), "sees_learners": True,
             "completeness": SchoolShare("2026-02-05", 20, "America/Chicago", SchoolCompleteness("s", EVIL, 100, 88, 12)),
+            "terms": [],
         },
         "school_growth.html": {
             "school": EVIL, "titles": {"m:a": EVIL}, "names": {"l": EVIL}, "school_days": 30,
@@ -217,6 +225,7 @@ def context(template: str) -> dict[str, Any]:
         "district.html": {
             "growth": DistrictGrowth("d", SHOWN_AT, 10, 30, "2026-01-22", "2025-12-01", GROWN, [GROWN, HIDDEN]),
             "district": "d", "live": "/live?district=d", "title": EVIL, "learners": 100, "queues": queues,
+            "terms": [{"term": EVIL, "closed_at": SHOWN_AT, "closed_by": "a", "complete": True}],
             "levels": DistrictLevels("d", SHOWN_AT, 10, []),
             "testing": DistrictTesting("d", SHOWN_AT, 10, 100, 20, 0.2, 3.0, 30),
             "watch": DistrictWatch(
@@ -241,12 +250,19 @@ def context(template: str) -> dict[str, Any]:
     return around | more[template]
 
 
+TERM_SCHOOL = TermSchool(
+    EVIL, SHOWN_AT,
+    SchoolMastery("s", EVIL, "d", "2026-03-04", 10, 100, [
+        SchoolCompetency("m:a", EVIL, {"mastered": 60, "not_yet": None}), SchoolCompetency("m:b", None, {"mastered": 40}),
+    ]),
+    [SchoolLevel("m", EVIL, "1", {"none": 0, "begun": None, "complete": None})], [],
+)  # fmt: skip
 GROWN = SchoolGrowth("s", EVIL, 100, 41, 30, 17, 12, -0.5, 38)
 HIDDEN = SchoolGrowth("t", EVIL, None, None, None, None, None, None, None)
 PAGES = ("sign_in.html", "problem.html", "home.html", "find.html", "learner.html", "family.html", "why.html", "class.html",
          "district.html", "school.html", "school_growth.html",
          "capture.html", "sign_offs.html", "sign_offs_preview.html", "signed.html",
-         "correction.html", "policies.html", "term_learner.html", "term_class.html")  # fmt: skip
+         "correction.html", "policies.html", "term_learner.html", "term_class.html", "term_places.html")  # fmt: skip
 SCALE = marks_of({"min": 1, "max": 3, "step": 1, "labels": {"3": EVIL}})
 
 
@@ -291,6 +307,21 @@ def test_every_page_is_made_in_every_language_and_data_never_becomes_markup(temp
     assert len(re.findall("<form[^>]*method=.post", page)) == page.count('name="form" value="k"') + page.count(
         'id="sign-in"'
     )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_move_is_shown_for_both_learners(language: str) -> None:
+    given = context("correction.html")
+    found = given["found"] | {"to": {"statuses": given["found"]["statuses"], "events": []}}
+    page = render("correction.html", Words(language), **(given | {"to": "bo", "to_name": EVIL, "found": found}))
+
+    assert EVIL not in page
+    assert [page.count(text) for text in ('aria-labelledby="changes"', 'aria-labelledby="arrives"', "<select")] == [
+        1,
+        1,
+        0,
+    ]
+    assert 'action="/learners/ada/evidence/e/move"' in page
 
 
 def test_a_comparison_tells_schools_by_title_and_no_small_number() -> None:

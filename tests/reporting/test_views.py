@@ -24,7 +24,9 @@ from services.reporting.entrypoints.examples import (
     REVIEW_REQUESTS,
     SCHOOL_GROWTH,
     TERM_CLASS,
+    TERM_DISTRICT,
     TERM_RECORD,
+    TERM_SCHOOL,
     TERMS,
     TESTING,
     WATCH,
@@ -289,6 +291,8 @@ async def test_a_csv_cell_is_no_formula(reporting: Running) -> None:
         ("/v1/terms", TERMS),
         ("/v1/terms/spring/learners/ada", TERM_RECORD),
         ("/v1/terms/spring/classes/k", TERM_CLASS),
+        ("/v1/terms/spring/districts/d", TERM_DISTRICT),
+        ("/v1/terms/spring/schools/s", TERM_SCHOOL),
     ],
 )
 async def test_the_examples_of_the_document_have_the_members_of_answers(

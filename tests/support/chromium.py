@@ -27,16 +27,26 @@ async def chromium() -> AsyncIterator[Any]:
 
 
 async def faults(page: Any) -> list[tuple[str, list[str]]]:
-    """Return what axe finds wrong with a page: rule and places; and whether it is wider than the screen."""
+    """Return what axe finds wrong with a page, all of it unfolded: rule and places; and whether it is wider than the screen."""
     import axe_playwright_python
 
     await page.wait_for_load_state("load")
+    await page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
     # The page forbids scripts of others; axe is run by the browser itself, apart from the page.
     await page.evaluate((Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text())
-    found = await page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)
+    found = await page.evaluate("rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})", RULES)
     told = [(fault["id"], [node["html"][:120] for node in fault["nodes"][:3]]) for fault in found["violations"]]
     wider = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     return [*told, *([("wider than the screen", [str(wider)])] if wider > 0 else [])]
+
+
+async def faults_by_width(page: Any) -> dict[str, list[tuple[str, list[str]]]]:
+    """Return what axe finds wrong with a page on a phone and on a desktop, where it finds anything."""
+    found = {}
+    for name, viewport in (("phone", PHONE), ("desktop", DESKTOP)):
+        await page.set_viewport_size(viewport)
+        found[name] = await faults(page)
+    return {name: told for name, told in found.items() if told}
 
 
 async def tab_to(page: Any, is_it: str | Callable[[dict[str, str]], bool]) -> dict[str, str]:

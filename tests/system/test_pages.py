@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from deploy.local.stack import Stack
 from services.reporting.entrypoints import doing, pages, signing_in
 from services.reporting.web.rendering import catalogue
+from tests.system.conftest import Attain
 from tests.system.district import SOURCE, ZERO, Item
 from tests.system.room import Room, open_room
 
@@ -148,7 +149,7 @@ async def test_a_form_without_the_key_of_the_session_or_from_elsewhere_does_noth
         body = {"form": await teacher.key()}
         elsewhere = [(await teacher.client.post(path, data=body, headers=headers)).status_code for path in POSTS]
 
-    assert len(POSTS) == 9
+    assert len(POSTS) == 10
     assert {*without, *elsewhere} == {403}
 
 
@@ -285,12 +286,6 @@ async def test_a_teacher_answers_suggested_support_and_a_substitute_does_not_see
     assert (done.status_code, done.headers["location"]) == (303, own)
 
 
-async def test_all_that_was_done_on_the_pages_verifies(room: Room):
-    verified = await room.district.verify()
-
-    assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]
-
-
 async def test_a_leader_sees_what_was_foreseen_beside_the_card_and_the_card_is_in_the_readers_language(room: Room):
     """The policy in force is adopted once more, so nothing else changes; too few have evidence for a number to be told."""
     await room.adopt_again()
@@ -353,3 +348,101 @@ async def test_a_decision_made_through_the_roster_is_lifted_and_several_are_sign
 
     assert (lifted.status_code, signed.status_code, len(signed.json()["items"])) == (201, 201, 2)
     assert (await room.record("l10")).get("math:c0", "no_evidence") == "no_evidence"
+
+
+async def test_a_piece_is_moved_to_its_learner_with_all_that_changes_shown_before(room: Room, attain: Attain):
+    """By the page, and back by the command; of both learners what was foreseen is what is told."""
+    mistaken = [task("l13", "c0", n, 3, assessor={"id": "tea", "type": "human"}) for n in (1, 2, 3)]
+    await room.district.send([*mistaken, task("l14", "c0", 4, 3), task("l14", "c0", 5, 3)])
+    await room.district.drained()
+    wrong, right = (room.learners[one] for one in ("l13", "l14"))
+    before = {event["id"] for event in await room.district.advancements()}
+    piece = (await room.district.get("progression", f"/v1/learners/{wrong}/competencies/math:c0/explanation"))[
+        "evidence"
+    ][2]
+    path = f"/learners/{wrong}/evidence/{piece['evidence_id']}"
+    words = catalogue("en")
+    async with room.browser("tea") as teacher:
+        offered = await teacher.client.get(path)
+        preview = await teacher.client.get(f"{path}?to={right}")
+        foreseen = (await teacher.client.post(
+            f"/v1{path}/move/preview", json={"to": right}, headers={"Authorization": f"Bearer {room.token('tea')}"}
+        )).json()  # fmt: skip
+        unchanged = await room.record("l13"), await room.record("l14")
+        refused = [(await teacher.post(f"{path}/move", fields)).status_code for fields in (
+            [("to", right)], [("to", wrong), ("reason", "same")], [("to", str(uuid.UUID(int=1))), ("reason", "nobody")],
+        )]  # fmt: skip
+        done = await teacher.post(f"{path}/move", [("to", right), ("reason", "the row below")])
+        changed = await room.record("l13"), await room.record("l14")
+        again = await teacher.client.get(f"{path}?to={right}")
+    assert done.status_code == 303, done.text
+    told = [event for event in await room.district.advancements() if event["id"] not in before]
+    explained = await room.district.get("progression", f"/v1/learners/{right}/competencies/math:c0/explanation")
+    new = next(each["evidence_id"] for each in explained["evidence"] if each["occurred_at"] == piece["occurred_at"])
+    content = await room.district.get("evidence", f"/v1/evidence/{new}")
+    looks = {}
+    for learner in (wrong, right):
+        async with room.browser("someone", "records:read:self", learner=learner) as own:
+            looks[learner] = {
+                look["view"] for look in (await own.client.get(f"/v1/learners/{learner}/accesses")).json()["items"]
+            }
+    back = ["correct", "--source", SOURCE, "--item", content["id"], "--to", "l13"]
+    said = attain(*back, tenant=room.district.tenant)
+    made = attain(*back, "--apply", tenant=room.district.tenant)
+
+    assert f'<option value="{right}">Learner 14</option>' in offered.text
+    assert words["correction.changes.of"].format(name="Learner 14") in preview.text
+    assert ([each["math:c0"] for each in unchanged], [each["math:c0"] for each in changed]) == (
+        ["mastered", "provisional"], ["provisional", "mastered"]
+    )  # fmt: skip
+    assert (refused, again.status_code) == ([422, 422, 404], 404)
+    assert done.headers["location"] == f"/learners/{right}"
+    for which, learner in (("from", wrong), ("to", right)):
+        happened = [event["type"] for event in told if event["data"]["learner"]["id"] == learner]
+        assert [event["type"] for event in foreseen[which]["events"]] == happened != []
+    assert preview.text.count("<li><b>") == len(told)
+    extensions = content["content"]["extensions"]
+    assert extensions == {"reason": "the row below", "moved_by": "tea"}
+    assert (content["content"]["assessor"], content["content"]["activity"]) == ("tea", "task-3")
+    assert ("moved away" in looks[wrong], "moved here" in looks[right]) == (True, True)
+    assert (said["applied"], said["sent"], made["sent"]["corrected"]) == (False, {}, 1)
+    assert [each["after"] for each in said["to"]["statuses"]] == ["mastered"]
+    assert (await room.record("l13"))["math:c0"] == "mastered"
+
+
+async def test_a_piece_is_moved_only_between_learners_whom_one_may_correct(room: Room):
+    """What was tapped is moved too, though no source but the pages knows it; whose others assessed it is not."""
+    headers = {"Authorization": f"Bearer {room.token('tea')}"}
+
+    async def move(piece: str, learner: str, to: str, person: str = "tea", **claims: Any) -> int:
+        url = f"{room.url}/v1/learners/{room.learners[learner]}/evidence/{piece}/move"
+        sent = {"Authorization": f"Bearer {room.token(person, **claims)}"}
+        body = {"to": room.learners[to], "reason": "the row below"}
+        return (await room.district.http.post(url, json=body, headers=sent)).status_code
+
+    async with room.browser("tea") as teacher:
+        tapped = (await teacher.post(CAPTURE, mark(room, "l15", "3"), script=True)).json()["evidence_id"]
+    explanation = f"/v1/learners/{room.learners['l1']}/competencies/math:c0/explanation"
+    others = (await room.district.get("progression", explanation))["evidence"][0]["evidence_id"]
+    refused = [
+        await move(others, "l1", "l2"), await move(tapped, "l15", "l16", "second"), await move(tapped, "l15", "l16", "sub-now"),
+        await move(tapped, "l15", "l16", "neighbour"), await move(tapped, "l15", "l16", scope="records:read:classes"),
+        await move(tapped, "l1", "l16"),
+    ]  # fmt: skip
+    moved = await move(tapped, "l15", "l16"), await move(tapped, "l15", "l16")
+    elsewhere = await move(tapped, "l15", "l17")
+    await room.district.drained()
+    path = f"/v1/learners/{room.learners['l16']}/competencies/math:c1/explanation"
+    seen = await room.district.get("progression", path)
+    away = await room.district.http.get(f"{room.url}/v1/learners/{room.learners['l15']}/record", headers=headers)
+
+    assert refused == [403, 403, 403, 404, 403, 404]
+    assert (moved, elsewhere) == ((201, 201), 404), "asked again it stays so, and what is gone is not moved"
+    assert [piece["value"] for piece in seen["evidence"] if piece["counted"]] == [3.0]
+    assert {item["status"] for item in away.json()["items"]} <= {"no_evidence"}
+
+
+async def test_all_that_was_done_on_the_pages_verifies(room: Room):
+    verified = await room.district.verify()
+
+    assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]

@@ -75,6 +75,7 @@ EXPORTED = {
     "reporting.assignment_v1": ("assignment.json", "person"),
     "reporting.class_v1": ("classes.json", "class"),
     "reporting.enrolment_v1": (OF_LEARNERS, "class"),
+    "reporting.enrolment_change_v1": ("enrolment_change.json", "at"),
     "reporting.expiry_log": ("expired_in_reporting.json", "no"),
     "reporting.mastery_v1": ("learners/*/record.json", "competency"),
     "reporting.review_request": ("learners/*/review_requests.json", "id"),

@@ -12,20 +12,18 @@ import click
 import msgspec
 
 from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.moving import lines, move
 from deploy.local.commands.progress import Progress, bar
 from deploy.local.commands.sending import Tally, send
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
 from deploy.local.text_files import read_text
+from shared.native import native_of
 from shared.shards import stable_id
 
 TIMEOUT_S = 600.0
 SCOPE = "admin evidence:write records:read"
 NUMBERS, WORDS = ("raw", "max", "min", "scaled"), ("level", "scale")
-CARRIED = (
-    "competencies", "occurred_at", "attempt", "kind", "assisted", "accommodations", "dok", "extensions",
-)  # fmt: skip
-"""Members of a piece that stay as they are when it is scored anew."""
 ASKED_AT_ONCE = 5000
 CREDENTIALS_SHOWN = 10
 
@@ -38,19 +36,27 @@ CREDENTIALS_SHOWN = 10
 @click.option("--until", metavar="TIME", help="Occurred before this instant.")
 @click.option("--scores", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.csv",
               help="New scores instead of taking back: id, and raw,max[,min], scaled, or level[,scale].")  # fmt: skip
+@click.option("--to", default="", metavar="LEARNER",
+              help="Whose the piece (--item) is, as the source calls the learner: it is moved, not taken back.")  # fmt: skip
 @click.option("--apply", is_flag=True, help="Do it; otherwise only say what would come of it.")
 @command_options
 def correct(
     context: Context, source: str, activity: str, item: str, since: str | None, until: str | None, scores: Path | None,
-    apply: bool,
+    to: str, apply: bool,
 ) -> None:  # fmt: skip
     """
-    Take back evidence of a source, all or that of an activity, an id or a time, such as a test with a wrong key, or give
-    pieces new scores.
+    Take back evidence of a source, all or that of an activity, an id or a time, such as a test with a wrong key, give
+    pieces new scores, or give a piece to the learner whose it is.
 
     Without --apply nothing changes: it says which learners, statuses, advancements and signed records would, by school.
     Doing it again changes nothing more, and what was cut off is done by doing it again.
     """
+    if to:
+        if not item or activity or since or until or scores:
+            raise StackError("--to moves one piece, that of --item")
+        moving = move(context, source, item, to, apply=apply)
+        context.emit(moving, "\n".join(lines(moving)))
+        return
     asked: dict[str, Any] = {"source": source, "activity": activity, "item": item, "since": since, "until": until}
     if scores is not None:
         asked["scores"] = read_scores(scores)
@@ -130,16 +136,9 @@ def _rescored(context: Context, items: list[dict[str, Any]]) -> Iterator[bytes]:
             content = told(patiently(lambda url=url: client.get(url))).json()["content"]  # type: ignore[misc]
             if each["learner"] is None:
                 raise StackError(f"{each['source']} knows no learner of {each['id']} any more")
-            activity = {"id": content.get("activity"), "name": content.get("activity_name"),
-                        "kind": content.get("activity_kind"), "items": content.get("items")}  # fmt: skip
-            assessor = {"id": content.get("assessor"), "type": content.get("assessor_type")}
-            piece = {name: content[name] for name in CARRIED if content.get(name) is not None}
-            for name, part in (("activity", activity), ("assessor", assessor)):
-                given = {member: value for member, value in part.items() if value is not None}
-                piece |= {name: given} if given else {}
             yield msgspec.json.encode(
-                piece | {"id": each["as"], "source": each["source"], "learner": each["learner"], "score": each["score"],
-                         "supersedes": each["id"]}
+                native_of(content) | {"id": each["as"], "source": each["source"], "learner": each["learner"],
+                                      "score": each["score"], "supersedes": each["id"]}
             )  # fmt: skip
 
 

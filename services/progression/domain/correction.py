@@ -1,8 +1,11 @@
-"""Taking back or scoring anew pieces of evidence: which they are, and what would come of it for a learner, by the fold itself."""
+"""
+Taking back, scoring anew or moving pieces of evidence: which they are, and what would come of it for a learner, by the fold
+itself.
+"""
 
 import itertools
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, cast
 
 import msgspec
 
@@ -26,7 +29,8 @@ class Selection(NamedTuple):
     """
     Pieces of one source: of an activity, with an id of the source's own, that occurred from `since` until before `until`.
 
-    With `scores` (by id) it is the pieces that are named there, and each is to have its new score instead of being taken back.
+    With `scores` (by id) it is the pieces that are named there, and each is to have its new score instead of being taken back;
+    with `to` they are another learner's.
     """
 
     source: str
@@ -35,6 +39,7 @@ class Selection(NamedTuple):
     since: str = ""
     until: str = ""
     scores: Mapping[str, Score] | None = None
+    to: str = ""
 
     def has(self, piece: Piece) -> bool:
         """Tell whether a piece is among them; what is left empty asks nothing."""
@@ -127,6 +132,23 @@ def _orders(pieces: list[Piece]) -> Iterator[list[Piece]]:
             yield list(candidate)
 
 
+def foresee_arrival(
+    learner: Learner,
+    held: Mapping[Key, tuple[KeyState, EvidenceSet]],
+    standing: LearnerState,
+    rules: Rules,
+    policies: dict[str, Policy],
+    departure: Outcome,
+) -> Outcome:
+    """Return what comes of the pieces that another learner loses, for the learner whose they are; otherwise as `foresee`."""
+    named = tuple(departure.competencies)
+    events: list[EvidenceRecorded | EvidenceRetracted] = [
+        _again(learner[1], piece, named, f"moved-{piece.evidence_id}", piece.order[3], piece.score)
+        for piece in departure.pieces
+    ]
+    return _outcome(learner, held, standing, rules, policies, departure.pieces, events, named)
+
+
 def _correct(
     learner: Learner,
     held: Mapping[Key, tuple[KeyState, EvidenceSet]],
@@ -137,21 +159,38 @@ def _correct(
     speaks_to: Mapping[str, list[str]],
     selection: Selection,
 ) -> Outcome:
-    touched = {(*learner, competency) for named in speaks_to.values() for competency in named}
-    entries = {key: Entry(msgspec.structs.replace(held[key][0]), rules.no, dict(held[key][1])) for key in touched}
-    before = {key: verdict_of(held[key][0], policies.get(held[key][0].policy)).status for key in touched}
+    events = [_correction(learner[1], piece, tuple(speaks_to[piece.evidence_id]), selection) for piece in ordered]
+    named = {competency for each in speaks_to.values() for competency in each}
+    return _outcome(learner, held, standing, rules, policies, ordered, events, named)
+
+
+def _outcome(
+    learner: Learner,
+    held: Mapping[Key, tuple[KeyState, EvidenceSet]],
+    standing: LearnerState,
+    rules: Rules,
+    policies: dict[str, Policy],
+    ordered: list[Piece],
+    events: Sequence[EvidenceRecorded | EvidenceRetracted],
+    named: Iterable[str],
+) -> Outcome:
+    """Fold events, one a piece, that touch the named competencies into copies of what the learner has of them."""
+    keys = sorted((*learner, competency) for competency in named)
+    entries, before = {}, {}
+    for key in keys:
+        state, evidence = held.get(key) or (rules.new_state(key[2]), {})
+        entries[key] = Entry(msgspec.structs.replace(state), rules.no, dict(evidence))
+        before[key] = verdict_of(state, policies.get(state.policy)).status
     fold = ShardFold(entries, {learner[0]: rules}, policies)
-    for number, piece in enumerate(ordered, start=1):
-        event = _correction(learner[1], piece, tuple(speaks_to[piece.evidence_id]), selection)
+    for number, (piece, event) in enumerate(zip(ordered, events, strict=True), start=1):
         fold.fold(input_of(learner[0], f"correction-{number}", number, piece.order[0], event))
     fold.describe_touched()
     copied = msgspec.msgpack.decode(msgspec.msgpack.encode(standing), type=LearnerState)
     told = fold.tell({learner: copied})
     if fold.blocked:
         raise ValueError(f"learner {learner[1]} cannot be folded: {fold.blocked[learner]}")
-    states = {key: fold.entries[key].state for key in touched}
+    states = {key: fold.entries[key].state for key in keys}
     after = {key: verdict_of(state, policies.get(state.policy)).status for key, state in states.items()}
-    keys = sorted(touched)
     moves: list[tuple[str, str]] = [(before[key], after[key]) for key in keys]
     return Outcome(learner[1], ordered, told, moves, [key[2] for key in keys])
 
@@ -159,15 +198,25 @@ def _correct(
 def _correction(
     learner: str, piece: Piece, competencies: tuple[str, ...], selection: Selection
 ) -> EvidenceRecorded | EvidenceRetracted:
-    """Return the event that takes a piece back, or that puts one with the new score in its place."""
+    """Return the event that takes a piece back or away, or that puts one with the new score in its place."""
     gone = (Touched(piece.evidence_id, competencies),)
     if selection.scores is None:
-        return EvidenceRetracted(learner, piece.evidence_id, "retracts", gone)
-    at, attempt, source, id = piece.order
-    score = selection.scores[id]
+        relation: Literal["retracts", "supersedes"] = "supersedes" if selection.to else "retracts"
+        return EvidenceRetracted(learner, piece.evidence_id, relation, gone)
+    score = selection.scores[piece.order[3]]
+    id = rescored_id(piece.order[2], piece.order[3], score)
+    return _again(learner, piece, competencies, f"{piece.evidence_id}-rescored", id, score, gone)
+
+
+def _again(
+    learner: str, piece: Piece, competencies: tuple[str, ...], evidence_id: str, id: str, score: Score,
+    gone: tuple[Touched, ...] = (),
+) -> EvidenceRecorded:  # fmt: skip
+    """Return the event of a piece that has all that another one had, but for what is given."""
+    at, attempt, source, _ = piece.order
     return EvidenceRecorded(
-        f"{piece.evidence_id}-rescored", source, rescored_id(source, id, score), learner, competencies, at, score, attempt,
-        kind=cast("Kind | None", piece.kind), items=piece.items, assisted=piece.assisted, dok=piece.dok, assessor=piece.assessor,
+        evidence_id, source, id, learner, competencies, at, score, attempt, kind=cast("Kind | None", piece.kind),
+        items=piece.items, assisted=piece.assisted, dok=piece.dok, assessor=piece.assessor,
         activity=piece.activity if piece.activity != piece.evidence_id else None,
         assessor_type="human" if piece.judged else None, invalidates=gone,
     )  # fmt: skip

@@ -64,12 +64,13 @@ class Selected(BaseModel):
 
 
 class Chosen(BaseModel):
-    """One piece, by its id at its source."""
+    """One piece, by its id at its source; with `to` it is asked what giving it to that learner instead would do."""
 
     model_config = ConfigDict(extra="forbid")
 
     source: Annotated[str, Field(min_length=1, max_length=512)]
     id: Annotated[str, Field(min_length=1, max_length=512)]
+    to: Annotated[str, Field(max_length=64)] = ""
 
 
 def correcting_router(
@@ -89,9 +90,12 @@ def correcting_router(
         return await forecast(database, references, settings, caller.tenant, selection, small=small)
 
     @router.post("/v1/learners/{learner}/corrections/preview")
-    async def preview_of(learner: str, body: Chosen, caller: Caller, tenant: str) -> dict[str, Any]:
-        """Every status and event that retracting one piece would change; for a service that has checked who asks."""
-        caller.require("service")
-        return await forecast_of(database, tenant, learner, Selection(body.source, item=body.id))
+    async def preview_of(learner: str, body: Chosen, caller: Caller, tenant: str | None = None) -> dict[str, Any]:
+        """
+        Every status and event that retracting one piece would change, or moving it, for both learners; for scope admin, and
+        for a service that has checked who asks and names the tenant.
+        """
+        asked = caller.tenant_asked(tenant, "admin")
+        return await forecast_of(database, asked, learner, Selection(body.source, item=body.id, to=body.to))
 
     return router

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from services.progression.domain.correction import Outcome, Selection, foresee, rescored_id
+from services.progression.domain.correction import Outcome, Selection, foresee, foresee_arrival, rescored_id
 from services.progression.domain.forecast import Forecast
 from services.progression.domain.inputs import Key, Learner, valid_pieces
 from services.progression.domain.learner import LearnerState
@@ -21,7 +21,7 @@ from services.progression.handlers.rules import policies_of, rules_of
 from services.progression.handlers.schools import school_in, schools_of
 from services.progression.tables import key_states
 from shared.database import Database
-from shared.errors import NotFound
+from shared.errors import InvalidEvent, NotFound
 from shared.settings import Settings
 
 REFERENCES_PAGE = 1000
@@ -101,11 +101,14 @@ async def _add(
 
 async def forecast_of(database: Database, tenant: str, learner: str, selection: Selection) -> dict[str, Any]:
     """
-    Return every status and event that would change for one learner.
+    Return every status and event that would change for one learner; with `to` in the selection, as `to`, also for that one.
 
     Raises:
         NotFound: none of the learner's pieces that count is selected.
+        InvalidEvent: the piece is that learner's already.
     """
+    if selection.to == learner:
+        raise InvalidEvent("the piece is this learner's already", pointer="/to")
     async with database.connection() as connection:
         rules = await rules_of(connection, tenant, None)
         policies = await policies_of(connection, tenant)
@@ -114,7 +117,15 @@ async def forecast_of(database: Database, tenant: str, learner: str, selection: 
     outcome = await asyncio.to_thread(_foresee, (tenant, learner), keys, standings, rules, policies, selection)
     if outcome is None:
         raise NotFound("the learner has no such evidence, or it is taken back already")
-    return outcome.report()
+    if not selection.to:
+        return outcome.report()
+    theirs = {key: (state, history.evidence) for key, (state, history) in
+              (await histories_of(database, tenant, selection.to)).items()}  # fmt: skip
+    standing = (await _standings(database, tenant, [selection.to])).get(selection.to, LearnerState())
+    arrival = await asyncio.to_thread(
+        foresee_arrival, (tenant, selection.to), theirs, standing, rules, policies, outcome
+    )
+    return outcome.report() | {"to": arrival.report()}
 
 
 async def _standings(database: Database, tenant: str, learners: Iterable[str]) -> dict[str, LearnerState]:

@@ -267,12 +267,15 @@ def levels_of_school(told: DistrictLevels, school: str, title: str) -> SchoolLev
 
     What is hidden there to protect another school stays hidden here: else the two tables together would give it away.
     """
-    levels = [
-        SchoolLevel(row.framework, row.subject, row.level, row.schools[school])
-        for row in told.levels
-        if school in row.schools
-    ]
+    levels = levels_in_school(told.levels, school)
     return SchoolLevels(school, title, told.district, told.as_of, told.suppressed_below, levels)
+
+
+def levels_in_school(rows: Iterable[LevelRow], school: str) -> list[SchoolLevel]:
+    """Return a school's column of a district's levels."""
+    return [
+        SchoolLevel(row.framework, row.subject, row.level, row.schools[school]) for row in rows if school in row.schools
+    ]
 
 
 def mastery_of_school(told: DistrictMastery, school: str, title: str) -> SchoolMastery:

@@ -3,6 +3,7 @@
 from services.reporting.entrypoints import (
     audit,
     classes,
+    correcting,
     credentials,
     deciding,
     districts,
@@ -23,7 +24,7 @@ __all__ = ["ROUTERS"]
 
 _WAYS = (
     records, review_requests, credentials, classes, districts, terms, exports, people, audit, live, operations, positions,
-    deciding, signing_in, doing, pages,
+    deciding, correcting, signing_in, doing, pages,
 )  # fmt: skip
 ROUTERS = tuple(each.router for each in _WAYS)
 """In the order in which paths are tried: what is done in a class comes before the class, whose id may have slashes."""

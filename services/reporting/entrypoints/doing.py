@@ -104,10 +104,10 @@ async def undo_sign_off(request: Request, caller: Who, words: In, signs: SignsOf
 
 @router.get("/learners/{learner}/evidence/{evidence_id}")
 async def correction(
-    request: Request, caller: Who, words: In, corrects: Corrects, learner: str, evidence_id: str
+    request: Request, caller: Who, words: In, corrects: Corrects, learner: str, evidence_id: str, to: str = ""
 ) -> Response:
-    """A piece of evidence, and every status and event that would change without it."""
-    make = functools.partial(corrects.page, learner=learner, evidence_id=evidence_id)
+    """A piece of evidence, and every status and event that would change without it, or were it another learner's."""
+    make = functools.partial(corrects.page, learner=learner, evidence_id=evidence_id, to=to)
     return await shown(request, caller, words, "correction.html", make)
 
 
@@ -121,6 +121,21 @@ async def correct(
     async def write(who: Identity) -> dict[str, Any]:
         await corrects.take_back(who, learner=learner, evidence_id=evidence_id, reason=form.one("reason"))
         return {"redirect": f"/learners/{quote(learner, safe='')}"}
+
+    return await shown(request, caller, words, "correction.html", write)
+
+
+@router.post("/learners/{learner}/evidence/{evidence_id}/move")
+async def move(
+    request: Request, caller: Who, words: In, corrects: Corrects, learner: str, evidence_id: str
+) -> Response:
+    """Give the piece to the learner whose it is."""
+    form = await read_form(request)
+    to = form.one("to")
+
+    async def write(who: Identity) -> dict[str, Any]:
+        await corrects.move(who, learner=learner, evidence_id=evidence_id, to=to, reason=form.one("reason"))
+        return {"redirect": f"/learners/{quote(to, safe='')}"}
 
     return await shown(request, caller, words, "correction.html", write)
 

@@ -134,6 +134,29 @@ LEVELS: dict[str, Any] = {
         }
     ],
 }  # fmt: skip
+_ENDED = {"competency": "maths:3.NF.1", "title": "Understand unit fractions"}
+_STATUSES = {"no_evidence": 60, "not_yet": 96, "mastered": 144}
+_IN_SCHOOL = {"no_evidence": 20, "not_yet": 32, "mastered": 48}
+TERM_DISTRICT: dict[str, Any] = {
+    "term": "2025-26 spring", "closed_at": _AT,
+    "mastery": {
+        "district": "river-valley", "title": "River Valley", "day": "2026-03-04", "suppressed_below": 10, "learners": 300,
+        "schools": [{"school": "brookside", "title": "Brookside", "learners": 100}],
+        "competencies": [_ENDED | {"counts": _STATUSES, "schools": {"brookside": _IN_SCHOOL}}],
+    },
+    "levels": LEVELS["levels"], "amended": [_ENDED | {"learners": 24, "schools": {"brookside": 12}}],
+}  # fmt: skip
+TERM_SCHOOL: dict[str, Any] = {
+    "term": "2025-26 spring", "closed_at": _AT,
+    "mastery": {
+        "school": "brookside", "title": "Brookside", "district": "river-valley", "day": "2026-03-04",
+        "suppressed_below": 10, "learners": 100, "competencies": [_ENDED | {"counts": _IN_SCHOOL}],
+    },
+    "levels": [
+        {"framework": "maths", "subject": "Mathematics", "level": "3", "counts": {"none": 40, "begun": 32, "complete": 28}}
+    ],
+    "amended": [_ENDED | {"learners": 12}],
+}  # fmt: skip
 TESTING: dict[str, Any] = {
     "district": "river-valley", "as_of": _AT, "suppressed_below": 10, "pieces": 9120, "surplus": 1094,
     "over_testing": 0.12, "median_pieces_to_confirm": 4.0, "pairs_confirmed": 1807,
@@ -195,6 +218,24 @@ AFFECTED: dict[str, Any] = {
             "issued_at": _AT, "scopes": ["maths:3.NF.1"], "whole_record": True,
         }
     ]
+}  # fmt: skip
+MOVED: dict[str, Any] = {
+    "evidence_id": "4a3d3c6c-35c8-5a9e-8a5e-0e1a3b6cf111", "learner": "f3b1de9e-7a55-4a0e-9b5f-2f7a9c1d5e22",
+}  # fmt: skip
+MOVE_PREVIEW: dict[str, Any] = {
+    "from": {
+        "learner": "0b9c6e0e-6f0c-5d0a-9e57-3c1d0a1f2b3c",
+        "statuses": [{"competency": "maths:3.NF.1", "before": "mastered", "after": "provisional"}],
+        "events": [
+            {"type": "attain.competency.withdrawn.v1", "scope": {"kind": "competency", "id": "maths:3.NF.1"},
+             "reason": {"code": "withdrawn", "text": "evidence under it is no longer valid"}}
+        ],
+    },
+    "to": {
+        "learner": MOVED["learner"],
+        "statuses": [{"competency": "maths:3.NF.1", "before": "no_evidence", "after": "insufficient_evidence"}],
+        "events": [],
+    },
 }  # fmt: skip
 EXPORT: dict[str, Any] = {
     "items": [{"school": "river-1", "title": "River School", "district": "river-valley"}],

@@ -57,6 +57,22 @@ async def term_of_class(request: Request, caller: Who, words: In, shows: Shows, 
     return await shown(request, caller, words, "term_class.html", make)
 
 
+@router.get("/terms/{term}/districts/{district:path}")
+async def term_of_district(
+    request: Request, caller: Who, words: In, shows: Shows, term: str, district: str
+) -> Response:
+    """What a closed term ended with in a district, in numbers; to be printed."""
+    make = functools.partial(shows.term_of_district, term=term, district=district)
+    return await shown(request, caller, words, "term_places.html", make)
+
+
+@router.get("/terms/{term}/schools/{school:path}")
+async def term_of_school(request: Request, caller: Who, words: In, shows: Shows, term: str, school: str) -> Response:
+    """What a closed term ended with in a school, in numbers; to be printed."""
+    make = functools.partial(shows.term_of_school, term=term, school=school)
+    return await shown(request, caller, words, "term_places.html", make)
+
+
 @router.get("/districts/{district:path}")
 async def district(
     request: Request, caller: Who, words: In, shows: Shows, district: str, group: str | None = None

@@ -7,8 +7,17 @@ from fastapi import APIRouter, Path, Request, Response
 from services.reporting.domain.amended import TermClass, TermRecord, level_grid, lines_of
 from services.reporting.entrypoints.asking import Fields, Format, Waited, answer, as_csv, part
 from services.reporting.entrypoints.classes import class_table
-from services.reporting.entrypoints.examples import TERM_CLASS, TERM_RECORD, TERMS, example
+from services.reporting.entrypoints.districts import Districts
+from services.reporting.entrypoints.examples import (
+    TERM_CLASS,
+    TERM_DISTRICT,
+    TERM_RECORD,
+    TERM_SCHOOL,
+    TERMS,
+    example,
+)
 from services.reporting.handlers.terms import TermReader
+from shared.contracts import STATUSES
 from shared.csv_answers import Table
 
 router = APIRouter(tags=["terms"])
@@ -53,6 +62,46 @@ async def class_at_the_end(
     if format == "csv":
         return as_csv(request, "term-class", grid_table(found))
     return answer(request, found, fields=fields)
+
+
+@router.get("/v1/terms/{term}/districts/{district:path}", responses=example(TERM_DISTRICT))
+async def district_at_the_end(
+    request: Request, caller: Waited, reads: Districts, term: Term, district: str, format: Format = "json"
+) -> Response:
+    """
+    A district as it was when the term was closed: by competency and level, by school; null where a number is too small.
+
+    It is counted over what is kept of each learner who was in a class of a school then, and stays; `amended` tells by competency
+    of how many learners it is known by now that it was another, and is the last column of the CSV.
+    """
+    found = await reads.term(caller, term, district)
+    if format == "csv":
+        amended = {row.competency: {"": row.learners, **row.schools} for row in found.amended}
+        rows = (
+            (row.competency, row.title, school, *(told.get(status, 0) for status in STATUSES),
+             amended.get(row.competency, {}).get(school, 0))
+            for row in found.mastery.competencies
+            for school, told in (("", row.counts), *row.schools.items())
+        )  # fmt: skip
+        return as_csv(request, "term-district", (("competency", "title", "school", *STATUSES, "amended"), rows))
+    return answer(request, found)
+
+
+@router.get("/v1/terms/{term}/schools/{school:path}", responses=example(TERM_SCHOOL))
+async def school_at_the_end(
+    request: Request, caller: Waited, reads: Districts, term: Term, school: str, format: Format = "json"
+) -> Response:
+    """A school as it was when the term was closed, hidden where its district's table hides it."""
+    found = await reads.school_term(caller, term, school)
+    if format == "csv":
+        amended = {row.competency: row.learners for row in found.amended}
+        rows = (
+            (row.competency, row.title, *(row.counts.get(status, 0) for status in STATUSES),
+             amended.get(row.competency, 0))
+            for row in found.mastery.competencies
+        )  # fmt: skip
+        return as_csv(request, "term-school", (("competency", "title", *STATUSES, "amended"), rows))
+    return answer(request, found)
 
 
 ITEM_COLUMNS = ("subject", "level", "score", "evidence_count", "last_evidence_at", "why")

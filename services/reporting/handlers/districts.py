@@ -33,6 +33,7 @@ from services.reporting.domain.own_growth import (
     learner_growth,
     windows,
 )
+from services.reporting.domain.term_places import TermDistrict, TermSchool, term_of_school
 from services.reporting.handlers.access import (
     AccessLog,
     asked_of_roster,
@@ -44,6 +45,7 @@ from services.reporting.handlers.cached import Cached
 from services.reporting.handlers.cursors import Page, read_cursor, write_cursor
 from services.reporting.handlers.daily import Daily
 from services.reporting.handlers.groups import Groups
+from services.reporting.handlers.term_places import term_in_district
 from services.reporting.tables import analysis
 from services.reporting.tables.growth import by_school as grown_by_school
 from services.reporting.tables.growth import of_learners
@@ -76,6 +78,7 @@ class DistrictReader:
         self._limits = limits
         self._log = log
         self._page_rows_max = settings.page_rows_max
+        self._shards = settings.shards
         self._cached = Cached(settings.aggregate_s)
 
     async def districts(self, caller: Identity) -> list[dict[str, Any]]:
@@ -103,6 +106,26 @@ class DistrictReader:
         """Return a school's column of its district's distribution over levels; raises `NotFound` or `Forbidden`."""
         district, title = await self._school(caller, school)
         return domain.levels_of_school(await self._levels(caller.tenant, district), school, title)
+
+    async def term(self, caller: Identity, term: str, district: str) -> TermDistrict:
+        """Return what a term ended with in a district; raises `NotFound`, `Forbidden`, `Unavailable` while it is being closed."""
+        await self._check(caller, district, "aggregate")
+        return await self._term(caller.tenant, term, district)
+
+    async def school_term(self, caller: Identity, term: str, school: str) -> TermSchool:
+        """Return a school's column of what a term ended with in its district; raises as `term`."""
+        district, title = await self._school(caller, school)
+        return term_of_school(await self._term(caller.tenant, term, district), school, title)
+
+    async def _term(self, tenant: str, term: str, district: str) -> TermDistrict:
+        small, day = self._limits.small_number(tenant), str(await self._daily.today(tenant))
+
+        async def compute(view: Snapshot, schools: list[tuple[str, str]]) -> Any:
+            return await term_in_district(
+                view, tenant, term, district, schools, shards=self._shards, small=small, day=day
+            )
+
+        return await self._computed(tenant, district, f"term {term}", TermDistrict, compute)
 
     async def version(self, tenant: str, district: str) -> str:
         """Return a text that changes with the numbers that are told of a district, once a day, and with nothing else."""

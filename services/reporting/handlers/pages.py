@@ -9,6 +9,7 @@ from services.reporting.domain.compared import compared, schools_in
 from services.reporting.domain.needs import together
 from services.reporting.domain.own_growth import WINDOW
 from services.reporting.domain.plain import facts_for_families, for_families
+from services.reporting.domain.term_places import TermDistrict, TermSchool
 from services.reporting.domain.whom_to_ask import contacts
 from services.reporting.handlers.access import (
     CLASSES,
@@ -34,6 +35,7 @@ from services.reporting.handlers.terms import TermReader
 from services.reporting.tables.reads import snapshot
 from services.reporting.tables.rights import learners_of, people_beside, schools_of, titles_of
 from shared.auth import Identity
+from shared.contracts import STATUSES
 from shared.database import Database
 from shared.errors import Forbidden, NotFound, Unavailable
 from shared.peer import Peer
@@ -207,6 +209,16 @@ class Pages:
             "names": await self._people.names(caller.tenant, found.mastery.learners),
         }  # fmt: skip
 
+    async def term_of_district(self, caller: Identity, *, term: str, district: str) -> dict[str, Any]:
+        """Return what a closed term ended with in a district."""
+        found = await self._districts.term(caller, term, district)
+        return _counted(found, f"districts/{quote(district, safe='')}")
+
+    async def term_of_school(self, caller: Identity, *, term: str, school: str) -> dict[str, Any]:
+        """Return what a closed term ended with in a school."""
+        found = await self._districts.school_term(caller, term, school)
+        return _counted(found, f"schools/{quote(school, safe='')}")
+
     async def district(self, caller: Identity, *, district: str, group: str | None) -> dict[str, Any]:
         """Return a district for those who lead it."""
         async with snapshot(self._database) as view:
@@ -225,6 +237,7 @@ class Pages:
             "growth": await self._districts.growth(caller, district),
             "equity": await self._districts.equity(caller, district, group),
             "queues": await if_permitted(self._queues.summary(caller, class_id=None, school=district)) or [],
+            "terms": await self._terms.terms(caller),
         }
 
     async def _sources(self, caller: Identity) -> dict[str, Any] | None:
@@ -243,7 +256,10 @@ class Pages:
         growth = await self._districts.school_growth(caller, school)
         async with snapshot(self._database) as view:
             sees = await if_permitted(check_school(view, caller, school, "growth")) is not None
-        return {"levels": levels, "queues": queues or [], "completeness": came, "growth": growth, "sees_learners": sees}
+        return {
+            "levels": levels, "queues": queues or [], "completeness": came, "growth": growth, "sees_learners": sees,
+            "terms": await self._terms.terms(caller),
+        }  # fmt: skip
 
     async def growth_of_school(self, caller: Identity, *, school: str, after: str) -> dict[str, Any]:
         """Return the learners behind a school's growth, with names; raises `NotFound` or `Forbidden`."""
@@ -290,3 +306,11 @@ class Pages:
         if "names" not in PERMISSIONS[role] and role != "learner":
             return learner
         return (await self._people.names(caller.tenant, [learner])).get(learner, learner)
+
+
+def _counted(found: TermDistrict | TermSchool, place: str) -> dict[str, Any]:
+    """Return the context of the page of a term in a place: statuses that nobody had have no column."""
+    rows = found.mastery.competencies
+    statuses = [status for status in STATUSES if any(row.counts.get(status, 0) != 0 for row in rows)]
+    amended = {row.competency: row.learners for row in found.amended}
+    return {"found": found, "place": place, "statuses": statuses, "amended": amended}

@@ -14,7 +14,7 @@ FIRST_VERSION = 1
 MODELS: dict[str, tuple[str, ...]] = {
     "mastery": ("mastery", "term", "term_record"),
     "curriculum": ("framework", "competency", "association"),
-    "roster": ("school", "class", "staff", "enrolment", "assignment"),
+    "roster": ("school", "class", "staff", "enrolment", "enrolment_change", "assignment"),
     "advancement": ("advancement", "waiting", "term_snapshot", "term_amendment"),
     "support": ("suggestion",),
 }
@@ -22,8 +22,8 @@ MODELS: dict[str, tuple[str, ...]] = {
 
 OF_LEARNERS = (
     ("mastery", "learner"), ("term_record", "learner"), ("advancement", "learner"), ("waiting", "learner"),
-    ("term_snapshot", "learner"), ("term_amendment", "learner"), ("enrolment", "learner"), ("assignment", "target"),
-    ("suggestion", "learner"),
+    ("term_snapshot", "learner"), ("term_amendment", "learner"), ("enrolment", "learner"), ("enrolment_change", "learner"),
+    ("assignment", "target"), ("suggestion", "learner"),
 )  # fmt: skip
 """The tables that hold rows of learners, and the column that names them."""
 
@@ -133,6 +133,11 @@ def _roster(target: sa.MetaData, version: int) -> dict[str, sa.Table]:
         ),
         "enrolment": _table(
             target, "enrolment", version, ("tenant", "class", "learner"),
+            sa.Column("active", sa.Boolean, nullable=False),
+        ),
+        # Whether a learner was in a class since an instant: who was where when a term was closed.
+        "enrolment_change": _table(
+            target, "enrolment_change", version, ("tenant", "class", "learner", "at"),
             sa.Column("active", sa.Boolean, nullable=False),
         ),
     }  # fmt: skip

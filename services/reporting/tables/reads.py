@@ -156,6 +156,15 @@ class Snapshot:
         rows = await self.rows("select class, title from {class} where tenant = $1 and class = $2", tenant, class_id)
         return rows[0] if rows else None
 
+    async def classes_with(self, tenant: str, learner: str) -> list[str]:
+        """Return the classes in which a learner is actively enrolled."""
+        rows = await self.rows(
+            "select class from {enrolment} where tenant = $1 and learner = $2 and active order by class",
+            tenant,
+            learner,
+        )
+        return [row["class"] for row in rows]
+
     async def class_learners(self, tenant: str, class_id: str, *, ever: bool = False) -> list[str]:
         """Return the learners actively enrolled in a class; with `ever` those as well who were in it."""
         rows = await self.rows(

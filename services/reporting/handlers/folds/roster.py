@@ -38,7 +38,7 @@ _decode_erased = msgspec.json.Decoder(IdentityErased).decode
 
 
 class RosterFold(Fold):
-    """Folds the log `roster`: schools, classes, staff and enrolments, each with its last word."""
+    """Folds the log `roster`: schools, classes, staff and enrolments, each with its last word, and who came and left when."""
 
     model = "roster"
 
@@ -55,6 +55,9 @@ class RosterFold(Fold):
             table, key_length, _ = _ROSTER[event.type]
             row = (event.tenant, *msgspec.structs.astuple(data))
             rows.setdefault(table, {})[row[:key_length]] = row
+            if isinstance(data, RosterEnrolment):
+                change = (event.tenant, data.class_id, data.learner, event.time, data.active)
+                rows.setdefault("enrolment_change", {})[change[:4]] = change
 
         async def write(connection: Connection) -> None:
             for table, by_key in rows.items():

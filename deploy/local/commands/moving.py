@@ -1,0 +1,58 @@
+"""`attain correct --to`: a piece of evidence that was recorded for another learner than the one whose it is."""
+
+import functools
+from typing import Any
+
+import httpx
+import msgspec
+
+from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.sending import Tally, send
+from deploy.local.errors import StackError
+from deploy.local.options import Context
+from shared.native import moved
+from shared.shards import stable_id
+
+SCOPE = "admin evidence:write records:read"
+
+
+def move(context: Context, source: str, item: str, to: str, *, apply: bool) -> dict[str, Any]:
+    """
+    Say what would change for both learners when a piece is given to the one whom its source calls `to`; with `apply`, do it.
+
+    Raises:
+        StackError: there is no such piece or learner, or the piece does not count.
+    """
+    with context.client("evidence", scope=SCOPE) as client:
+        piece = _get(client, f"/v1/evidence/{stable_id(context.tenant, source, item)}")
+        whose = _get(client, "/v1/learners", source=source, source_id=to)["learner"]
+    path = f"/v1/learners/{piece['learner']}/corrections/preview"
+    with context.client("progression", scope=SCOPE) as client:
+        asked = {"source": source, "id": item, "to": whose}
+        report: dict[str, Any] = told(patiently(functools.partial(client.post, path, json=asked))).json()
+    report = {"from": {"learner": piece["learner"]} | report, "to": {"learner": whose} | report.pop("to")}
+    tally = Tally()
+    if apply:
+        made = moved(piece, whose, to, "moved by attain correct", "attain correct")
+        send(context, [msgspec.json.encode(made)], tally)
+    return report | {"applied": apply, "sent": dict(tally.counts) if apply else {}}
+
+
+def lines(report: dict[str, Any]) -> list[str]:
+    """Return a report for people."""
+    shown = []
+    for which in ("from", "to"):
+        of = report[which]
+        shown.append(f"{which} learner {of['learner']}")
+        shown += [f"  {each['competency']}: {each['before']} to {each['after']}" for each in of["statuses"]]
+        shown += [f"  {each['type']} {each['scope']['id']}" for each in of["events"]] or ["  nothing is told"]
+    if not report["applied"]:
+        return [*shown, "", "nothing was changed; --apply does it"]
+    return shown if report["sent"]["corrected"] else [*shown, "", "it was not taken"]
+
+
+def _get(client: httpx.Client, path: str, **query: str) -> dict[str, Any]:
+    found: dict[str, Any] = told(patiently(functools.partial(client.get, path, params=query))).json()
+    if found.get("valid") is False:
+        raise StackError("this piece does not count any more")
+    return found

@@ -1,0 +1,55 @@
+"""What a closed term ended with in a district: counted over the states that are kept of each learner."""
+
+import asyncio
+
+from services.reporting.domain.counting import Count, district_mastery
+from services.reporting.domain.district import LevelCount, level_rows
+from services.reporting.domain.term_places import AmendedCount, TermDistrict, amended_rows
+from services.reporting.tables import term_places as tables
+from services.reporting.tables.reads import Snapshot
+from services.reporting.tables.terms import term_of
+from shared.errors import NotFound, Unavailable
+from shared.shards import shard_of
+
+
+async def term_in_district(
+    view: Snapshot, tenant: str, term: str, district: str, schools: list[tuple[str, str]], *, shards: int, small: int,
+    day: str,
+) -> TermDistrict:  # fmt: skip
+    """
+    Return what a term ended with in the schools (id, title) of a district.
+
+    Raises:
+        NotFound: the tenant has closed no such term.
+        Unavailable: its closing is not told yet in every part of the log that these learners are in.
+    """
+    closed = {row["shard"]: row["closed_at"] for row in await term_of(view, tenant, term)}
+    if not closed:
+        raise NotFound(f"no term {term[:80]!r} is closed")
+    ids, closed_at = [school for school, _ in schools], next(iter(closed.values()))
+    members = [(row["school"], row["learner"]) for row in await tables.members_of(view, tenant, ids, closed_at)]
+    by_shard = await asyncio.to_thread(
+        lambda: [(one, shard_of(tenant, one, shards)) for one in sorted({learner for _, learner in members})]
+    )
+    if not closed.keys() >= {shard for _, shard in by_shard}:
+        raise Unavailable("the term is being closed; ask again")
+    of = tables.Ended(tenant, ids, closed_at, term, by_shard)
+    counts = [Count(*row) for row in await tables.counts_of(view, of)]
+    levels = [LevelCount(*row) for row in await tables.levels_of(view, of)]
+    amended = [AmendedCount(*row) for row in await tables.amended_of(view, of)]
+    titles = await view.titles(tenant, {each.competency for each in counts} | {each.competency for each in amended})
+    sizes: dict[str | None, int] = dict.fromkeys(ids, 0)
+    for school, _ in members:
+        sizes[school] += 1
+    sizes[None] = len(by_shard)
+
+    def protect() -> TermDistrict:
+        mastery = district_mastery(
+            district, dict(schools).get(district, district), schools, day=day, sizes=sizes, counts=counts, titles=titles,
+            small=small,
+        )  # fmt: skip
+        rows = level_rows(levels, sizes, small)
+        return TermDistrict(term, closed_at, mastery, rows, amended_rows(amended, sizes, titles, small))
+
+    # A large district takes a while to protect; other requests go on meanwhile.
+    return await asyncio.to_thread(protect)

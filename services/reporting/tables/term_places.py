@@ -1,0 +1,90 @@
+"""
+SQL that counts what a term ended with by school: over the states that `terms` gives of each learner, so it cannot disagree.
+
+A learner is counted where the learner was when the term was closed, as the roster had told it by then. Of who was in a class
+before changes were kept, the first change says what was before it, and where there is none it is as it is today.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from services.reporting.tables.analysis import levels_counted
+from services.reporting.tables.reads import Rows, Snapshot
+from shared.database import columns
+
+_THEN = (
+    "select {}k.active from {{enrolment_change}} k where (k.tenant, k.class, k.learner) = (e.tenant, e.class, e.learner)"
+    " and k.at {} $3 order by k.at {} limit 1"
+)
+_MEMBER = (
+    "with member as (select distinct c.school, e.learner from {class} c join {enrolment} e using (tenant, class)"
+    " where c.tenant = $1 and c.school = any($2::text[]) and coalesce(("
+    + _THEN.format("", "<=", "desc")
+    + "), ("
+    + _THEN.format("not ", ">", "")
+    + "), e.active))"
+)
+_STATES = (
+    _MEMBER + ", asked as (select k.learner, t.position, k.shard from unnest($4::text[], $5::int[]) k (learner, shard)"
+    "   join {term} t on t.tenant = $1 and t.term = $6 and t.shard = k.shard),"
+    " kept as (select distinct on (r.learner, r.competency) r.learner, r.competency, r.status, r.evidence_count, r.mastered_at"
+    "   from asked a join {term_record} r on r.tenant = $1 and r.learner = a.learner"
+    "   join {term} t on t.tenant = $1 and t.term = r.term and t.shard = a.shard and t.position >= a.position"
+    "   order by r.learner, r.competency, t.position),"
+    " ended as (select * from kept where status is not null union all"
+    "   select m.learner, m.competency, m.status, m.evidence_count, m.mastered_at from asked join {mastery} m"
+    "   on m.tenant = $1 and m.learner = asked.learner"
+    "   where (m.learner, m.competency) not in (select learner, competency from kept))"
+)
+
+
+class Ended(NamedTuple):
+    """Whose and what is counted: the learners of schools as they were when a term was closed."""
+
+    tenant: str
+    schools: Sequence[str]
+    closed_at: str
+    term: str
+    learners: Sequence[tuple[str, int]]
+    """Each with its shard."""
+
+    @property
+    def arguments(self) -> tuple[object, ...]:
+        """The arguments of the queries."""
+        return (self.tenant, list(self.schools), self.closed_at, *columns(self.learners, 2), self.term)
+
+
+async def members_of(view: Snapshot, tenant: str, schools: Sequence[str], closed_at: str) -> Rows:
+    """Return (school, learner) of who was in a class of the schools at an instant."""
+    return await view.rows(f"{_MEMBER} select school, learner from member", tenant, list(schools), closed_at)
+
+
+async def counts_of(view: Snapshot, of: Ended) -> Rows:
+    """Return learners by competency and status, by school and with school null in all, each learner once."""
+    return await view.rows(
+        f"{_STATES} select m.competency, m.status, member.school, count(distinct member.learner) as learners"
+        " from member join ended m using (learner)"
+        " group by grouping sets ((m.competency, m.status, member.school), (m.competency, m.status))",
+        *of.arguments,
+    )
+
+
+async def levels_of(view: Snapshot, of: Ended) -> Rows:
+    """Return rows as `analysis.level_counts` does."""
+    return await view.rows(f"{_STATES}, {levels_counted('ended')}", *of.arguments)
+
+
+async def amended_of(view: Snapshot, of: Ended) -> Rows:
+    """Return (competency, school or null for all, learners of whom it is known by now that it was another than was told)."""
+    return await view.rows(
+        f"{_MEMBER}, found as (select a.learner, a.scope as competency, (array_agg(a.before order by a.position))[1] as before,"
+        "   (array_agg(a.after order by a.position desc))[1] as after from {term_amendment} a"
+        "   where a.tenant = $1 and a.term = $4 and a.scope_kind = 'competency' group by 1, 2)"
+        " select f.competency, member.school, count(distinct member.learner) as learners from member"
+        " join found f using (learner) where f.after <> f.before"
+        " group by grouping sets ((f.competency, member.school), (f.competency))",
+        of.tenant,
+        list(of.schools),
+        of.closed_at,
+        of.term,
+    )
