@@ -83,7 +83,11 @@ class metrics:
     differences = Gauge(
         "attain_reconciliation_differences", "Rows by which a stage differs from the one before, all tenants", ["stage"]
     )
-    reconciled = Gauge("attain_reconciliation_timestamp_seconds", "When a stage was last reconciled", ["stage"])
+    reconciled = Gauge(
+        "attain_reconciliation_timestamp_seconds",
+        "When a stage was last reconciled; before the first time, when the process began to",
+        ["stage"],
+    )
     connections = Gauge("attain_database_connections", "Connections of the pool, open and idle", ["state"])
     loop_delay = Gauge("attain_event_loop_delay_seconds", "How late the event loop woke up at the last scrape")
 

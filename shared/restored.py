@@ -5,6 +5,9 @@ A restored log gives positions anew that it had given before, with other content
 generation: what Kafka still holds of the lost time is ignored, every topic is filled again, old cursors get 410. All
 consumers accept it, which is right only where no database is ahead of the one it reads from: all are to be restored to
 one moment, which one PostgreSQL server gives by itself.
+
+A backup knows the generation of its own time only. Where an installation that was restored has run and is restored once more,
+the generation in which it ran is to be told (`--above`), else its positions would be given a second time.
 """
 
 import argparse
@@ -50,9 +53,14 @@ def ahead(heads: Sequence[Head], folded: Sequence[Folded]) -> list[str]:
     ]
 
 
-async def raise_generation(databases: Mapping[str, str]) -> int:
+def next_generation(heads: Sequence[Head], above: int) -> int:
+    """Return the generation in which all logs go on: one in which none of them has given a position."""
+    return max((above, *(head.generation for head in heads))) + 1
+
+
+async def raise_generation(databases: Mapping[str, str], above: int = 0) -> int:
     """
-    Raise the generation of all logs in these databases, by service, and let all consumers accept it; return it.
+    Raise the generation of all logs in these databases, by service, over `above` too, and let all consumers accept it; return it.
 
     May be repeated: a run that was cut off is made good by the next.
 
@@ -85,7 +93,7 @@ async def raise_generation(databases: Mapping[str, str]) -> int:
                 f"the databases are of different moments ({len(faults)} shards): restore all to one moment, or rebuild what is"
                 " ahead\n  " + "\n  ".join(faults[:NAMED_MAX])
             )
-        generation = max((head.generation for head in heads), default=0) + 1
+        generation = next_generation(heads, above)
         for connection in connections.values():
             await _raise(connection, generation)
             reach("restore.raised")
@@ -111,8 +119,11 @@ def databases_of(config: Settings) -> dict[str, str]:
 
 def main() -> None:
     """Raise the generation of the installation that the environment names."""
-    argparse.ArgumentParser(description="Let an installation go on after its databases were restored.").parse_args()
-    generation = asyncio.run(raise_generation(databases_of(settings_or_exit("restored"))))
+    parser = argparse.ArgumentParser(description="Let an installation go on after its databases were restored.")
+    parser.add_argument("--above", type=int, default=0, metavar="GENERATION",
+                        help="that in which it ran after an earlier restore, where this backup is older than that")  # fmt: skip
+    above = parser.parse_args().above
+    generation = asyncio.run(raise_generation(databases_of(settings_or_exit("restored")), above))
     print(f"all logs go on in generation {generation}; start the services")
 
 

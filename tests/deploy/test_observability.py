@@ -1,11 +1,8 @@
 """Dashboards and alerts speak of metrics that exist, and each alert has its test and its entry in the runbook."""
 
-import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +12,10 @@ from prometheus_client.metrics import MetricWrapperBase
 from services.progression.handlers.logs import CONSUMER
 from services.reporting.handlers.lag import STAGES
 from shared.observability import metrics, registry_table
+from tests.support.engine import TREE
+from tests.support.observed import OBSERVABILITY, expressions, rules
 from tests.system.isolation.routes import CASES
 
-TREE = Path(__file__).parents[2]
-OBSERVABILITY = TREE / "deploy" / "observability"
 NAME = re.compile(r"\battain_[a-z0-9_]+\b")
 PAGES_MAX = 10
 
@@ -34,37 +31,16 @@ def _registered() -> set[str]:
     return names
 
 
-def _rules() -> list[dict[str, Any]]:
-    return [
-        rule
-        for group in yaml.safe_load((OBSERVABILITY / "alerts.yaml").read_text())["groups"]
-        for rule in group["rules"]
-    ]
-
-
 def _alerts(severity: str | None = None) -> list[dict[str, Any]]:
-    return [rule for rule in _rules() if "alert" in rule and severity in (None, rule["labels"]["severity"])]
-
-
-def _expressions() -> Iterator[tuple[str, str]]:
-    """Yield every query that somebody reads, with where it is."""
-    for rule in _rules():
-        yield str(rule.get("alert", rule.get("record"))), rule["expr"]
-    dashboard = json.loads((OBSERVABILITY / "grafana" / "dashboards" / "attain.json").read_text())
-    for panel in dashboard["panels"]:
-        for target in panel.get("targets", []):
-            yield panel["title"], target["expr"]
-    for document in yaml.safe_load_all((TREE / "deploy" / "kubernetes" / "examples" / "keda.yaml").read_text()):
-        for trigger in document["spec"]["triggers"]:
-            yield "keda.yaml", trigger["metadata"]["query"]
+    return [rule for rule in rules() if "alert" in rule and severity in (None, rule["labels"]["severity"])]
 
 
 def test_every_metric_that_is_read_is_in_the_registry() -> None:
-    recorded = {rule["record"] for rule in _rules() if "record" in rule}
+    recorded = {rule["record"] for rule in rules() if "record" in rule}
     unknown = [
-        (where, name) for where, query in _expressions() for name in NAME.findall(query) if name not in _registered()
+        (where, name) for where, query in expressions() for name in NAME.findall(query) if name not in _registered()
     ]
-    read = {name for _, query in _expressions() for name in re.findall(r"\battain:[a-z0-9_:]+", query)}
+    read = {name for _, query in expressions() for name in re.findall(r"\battain:[a-z0-9_:]+", query)}
 
     assert unknown == []
     assert read <= recorded
@@ -72,7 +48,7 @@ def test_every_metric_that_is_read_is_in_the_registry() -> None:
 
 def test_the_objectives_see_every_route_that_takes_evidence_in_and_every_page() -> None:
     """What learning systems send to lies where a standard has it, or is ours; what people open is a page or its API."""
-    selectors = {rule["record"]: re.findall(r'(\w+)=~"([^"]+)"', rule["expr"]) for rule in _rules() if "record" in rule}
+    selectors = {rule["record"]: re.findall(r'(\w+)=~"([^"]+)"', rule["expr"]) for rule in rules() if "record" in rule}
     intake, page = (dict(selectors[f"attain:{name}"]) for name in ("intake_errors:ratio5m", "page_p99:seconds"))
     evidence = [(one.method, one.path) for one in CASES.values() if one.service == "evidence"]
     shown = {one.path for one in CASES.values() if one.service == "reporting" and one.method == "GET"}
@@ -93,7 +69,7 @@ def test_the_objectives_see_every_route_that_takes_evidence_in_and_every_page() 
 def test_the_objectives_name_no_route_or_method_that_is_not_there() -> None:
     """A name that nothing has any more selects nothing, and an objective over nothing is always met."""
     served = [(one.method, one.path) for one in CASES.values()]
-    for rule in _rules():
+    for rule in rules():
         for methods, routes in re.findall(r'(?:method=~"([^"]+)",)?route=~"([^"]+)"', rule["expr"]):
             found = [(m, path) for m, path in served if re.fullmatch(methods or ".*", m) and re.fullmatch(routes, path)]
             segments = {segment for _, path in found for segment in path.split("/")}
@@ -103,13 +79,13 @@ def test_the_objectives_name_no_route_or_method_that_is_not_there() -> None:
 
 
 def test_a_record_is_behind_by_the_two_folds_before_it() -> None:
-    (rule,) = [rule for rule in _rules() if rule.get("record") == "attain:record_behind:seconds"]
+    (rule,) = [rule for rule in rules() if rule.get("record") == "attain:record_behind:seconds"]
 
     assert set(re.findall(r'stage=~"([^"]+)"', rule["expr"])[0].split("|")) == {CONSUMER, STAGES["mastery"]}
 
 
 def test_every_metric_is_read_by_somebody() -> None:
-    read = {name for _, query in _expressions() for name in NAME.findall(query)}
+    read = {name for _, query in expressions() for name in NAME.findall(query)}
     unread = {name for name in _registered() if not name.endswith(("_sum", "_count", "_created"))} - read
 
     assert unread == set()

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections import Counter
 
 import pytest
@@ -134,3 +135,15 @@ async def test_a_stage_whose_other_end_is_away_or_fails_keeps_what_was_found_and
     assert len(reconciler.found(None)["items"]) == 3
     assert metrics.differences.labels(stage="one")._value.get() == 1
     assert metrics.differences.labels(stage="two")._value.get() == 0
+
+
+async def test_a_stage_that_was_never_reached_has_an_age_by_which_it_is_told() -> None:
+    async def away() -> list[Comparison]:
+        raise Unavailable("away")
+
+    began = time.time()
+    task = asyncio.create_task(Reconciler({"never reached": away}, 0.001).run())
+    await asyncio.sleep(0.05)
+    task.cancel()
+
+    assert began <= metrics.reconciled.labels(stage="never reached")._value.get() <= time.time()

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.support.engine import TREE
 from tests.support.producer import free_port
 
 CHART = TREE / "deploy" / "kubernetes" / "attain"
+EXAMPLES = TREE / "deploy" / "kubernetes" / "examples"
 SERVERS = TREE / "tests" / "system" / "kubernetes" / "servers.yaml"
 COMPOSE = TREE / "deploy" / "compose"
 SERVICES = ("evidence", "progression", "reporting")
@@ -78,6 +80,17 @@ class Cluster:
     def rolled_out(self, service: str) -> None:
         """Wait until all replicas of a service are of the last version and ready."""
         self.run("rollout", "status", f"statefulset/attain-{service}", f"--timeout={START_S_MAX}s")
+        # One that was undone before it was through counts as complete while a pod of it is left.
+        until(lambda: self._is_current(service), START_S_MAX)
+
+    def _is_current(self, service: str) -> bool:
+        wanted = self.get("statefulset", f"attain-{service}")
+        selector = f"--selector=app.kubernetes.io/component={service}"
+        pods = json.loads(self.run("get", "pods", selector, "--output=json").stdout)["items"]
+        revisions = [pod["metadata"]["labels"]["controller-revision-hash"] for pod in pods]
+        return revisions == [wanted["status"]["updateRevision"]] * wanted["spec"]["replicas"] and all(
+            self.is_ready(pod["metadata"]["name"]) for pod in pods
+        )
 
     def is_ready(self, pod: str) -> bool:
         """Tell whether a pod is ready; one that is not there is not."""
@@ -106,13 +119,15 @@ class Cluster:
         self.run("apply", "--filename", str(SERVERS))
         for server in ("postgres", "kafka"):
             self.run("rollout", "status", f"deployment/{server}", f"--timeout={START_S_MAX}s")
-        self._release()
+        self.release()
 
-    def _release(self) -> None:
+    def release(self, **values: object) -> None:
+        """Install the release, or upgrade it to other values, and wait until all of it is ready."""
         repository, _, tag = os.environ["ATTAIN_TEST_IMAGE"].rpartition(":")
-        values = {
+        values |= {
             "image.repository": repository, "image.tag": tag,
             "secrets.migrate": "attain-migrate", "secrets.credentials": "attain-credentials",
+            "settings.public_url": "https://attain.example.edu",
         }  # fmt: skip
         _run(
             [*self._helm, "upgrade", "--install", "attain", str(CHART), "--wait", "--timeout", f"{START_S_MAX}s",
@@ -120,6 +135,18 @@ class Cluster:
              *(f"--set={name}={value}" for name, value in values.items())],
             None, 2 * START_S_MAX,
         )  # fmt: skip
+
+    def reshard(self, shards: int) -> str:
+        """Run the job of the example for this namespace, image and number, and delete it; return what it said."""
+        job = yaml.safe_load((EXAMPLES / "reshard.yaml").read_text())
+        job["metadata"]["namespace"] = self.namespace
+        (container,) = job["spec"]["template"]["spec"]["containers"]
+        container |= {"image": os.environ["ATTAIN_TEST_IMAGE"], "args": ["reshard", "--to", str(shards)]}
+        self._apply(job)
+        self.run("wait", "--for=condition=complete", "job/attain-reshard", f"--timeout={START_S_MAX}s")
+        said = self.run("logs", "job/attain-reshard").stdout
+        self.run("delete", "job", "attain-reshard")
+        return said
 
     def remove(self) -> None:
         """Delete the namespace with all that is in it, and wait until it is gone."""

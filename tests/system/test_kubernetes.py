@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from deploy.local.tokens import issue
-from tests.support.kubernetes_cluster import Cluster, installed, until
+from tests.support.kubernetes_cluster import SERVICES, Cluster, installed, until
 from tests.support.steady_load import Load
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(500)]
@@ -112,6 +112,24 @@ def test_a_pod_that_is_not_alive_is_restarted_and_loses_nothing(cluster: Cluster
 
     _assert_all_taken(load)
     _assert_clean(cluster)
+
+
+def test_twice_the_shards_by_the_job_of_the_example(cluster: Cluster) -> None:
+    before = cluster.attain("verify")
+    for service in SERVICES:
+        cluster.scale(service, 0)
+    said = cluster.reshard(16)
+    cluster.release(shards=16)
+    after = cluster.attain("verify")
+    found = cluster.attain("doctor")
+
+    print(said)
+    assert "there are 16 shards, and all logs go on in generation 2" in said
+    assert after["ok"], msgspec.json.encode(after)
+    assert [after[name] for name in ("evidence", "state_digest")] == [
+        before[name] for name in ("evidence", "state_digest")
+    ]
+    assert found["ok"], [check for check in found["checks"] if not check["ok"]]
 
 
 @contextlib.contextmanager
