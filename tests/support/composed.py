@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import secrets
 import subprocess
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from tests.support.engine import TREE, built_image, docker
 from tests.support.producer import free_port
 
 COMPOSE = TREE / "deploy" / "compose"
+RUNBOOK = TREE / "deploy" / "runbook.md"
 SERVICES = ("evidence", "progression", "reporting")
 
 
@@ -31,24 +34,40 @@ class Composed:
 
     def run(self, *arguments: str, timeout_s: float = 150, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command of `docker compose` on this installation."""
+        done = self._run(["docker", "compose", *arguments], timeout_s, {})
+        assert not check or done.returncode == 0, f"{arguments}: {done.stderr[-3000:]}"
+        return done
+
+    def runbook(self, heading: str, block: int) -> Callable[..., str]:
+        """Return the commands of an entry of the runbook, to be called with their variables; it returns what they print."""
+        (entry,) = re.findall(
+            rf"^## {re.escape(heading)}\n(.*?)(?=^## )", RUNBOOK.read_text(), re.DOTALL | re.MULTILINE
+        )
+        commands = re.findall(r"^(?:    .*\n)+", entry, re.MULTILINE)[block]
+
+        def run(**variables: str) -> str:
+            done = self._run(["bash", "-e", "-o", "pipefail", "-c", textwrap.dedent(commands)], 300, variables)
+            assert done.returncode == 0, f"{commands}{done.stdout[-1000:]}{done.stderr[-3000:]}"
+            return done.stdout
+
+        return run
+
+    def _run(
+        self, command: list[str], timeout_s: float, variables: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
         environment = os.environ | {
+            "COMPOSE_FILE": str(COMPOSE / "compose.yaml"),
+            "COMPOSE_PROJECT_NAME": self.name,
             "ATTAIN_IMAGE": built_image(),
             "ATTAIN_SECRETS": str(self.secrets),
             **{f"ATTAIN_{service.upper()}_PORT": str(port) for service, port in self.ports.items()},
             **self.variables,
+            **variables,
         }
-        command = [
-            "docker",
-            "compose",
-            "--project-name",
-            self.name,
-            "--file",
-            str(COMPOSE / "compose.yaml"),
-            *arguments,
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False, env=environment)
-        assert not check or done.returncode == 0, f"{arguments}: {done.stderr[-3000:]}"
-        return done
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_s, check=False,
+            env=environment,
+        )  # fmt: skip
 
     def attain(self, *arguments: str) -> dict[str, Any]:
         """Run a command of `attain` inside the installation; return what `--json` prints."""
@@ -56,6 +75,11 @@ class Composed:
         assert done.stdout, done.stderr[-2000:]
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer | {"exit": done.returncode}
+
+    def image_of(self, service: str) -> str:
+        """Return the image that a service is of, also of one in a profile."""
+        settings = json.loads(self.run("--profile", "*", "config", "--format", "json").stdout)
+        return str(settings["services"][service]["image"])
 
     def container(self, service: str) -> str:
         """Return the id of a service's container."""
@@ -76,4 +100,4 @@ def composed(folder: Path) -> Iterator[Composed]:
         installation.run("up", "--wait", "--wait-timeout", "120")
         yield installation
     finally:
-        installation.run("down", "--volumes", "--timeout", "5")
+        installation.run("--profile", "*", "down", "--volumes", "--timeout", "5")

@@ -14,10 +14,19 @@ import pytest
 from deploy.local.tokens import issue
 from tests.support.composed import SERVICES, Composed, composed
 from tests.support.engine import docker, need_engine
+from tests.support.observed import dashboard, rules
+from tests.support.producer import free_port
 from tests.support.steady_load import RATE, Load
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 TENANT = "demo"
+SHOWN_WHEN_IT_HAPPENS = {
+    "Put into quarantine",
+    "Holes, lost fences, failures",
+    "Shards furthest behind, in seconds",
+    "Shards furthest behind, in events",
+}
+"""Panels that are empty in health."""
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +63,48 @@ def test_doctor_finds_an_installation_well(installation: Composed) -> None:
     }
 
 
+def test_prometheus_scrapes_every_service_and_answers_what_the_dashboard_asks(installation: Composed) -> None:
+    """The server is that of the profile with the project's files; what Grafana shows is what it answers."""
+    image = installation.image_of("prometheus")
+    if docker("image", "inspect", image, check=False).returncode and docker("pull", image, check=False).returncode:
+        pytest.skip(f"needs the image {image}: it is not here and cannot be pulled")
+    installation.variables["PROMETHEUS_PORT"] = str(free_port())
+    installation.run("up", "--detach", "prometheus")
+    try:
+        _until(lambda: _scraped(installation) == dict.fromkeys(SERVICES, "1"), 60)
+        _send(installation, "seen by Prometheus")
+        httpx.get(f"{installation.urls['reporting']}/").raise_for_status()
+        _until(lambda: _unanswered(installation) <= SHOWN_WHEN_IT_HAPPENS, 90)
+        groups = _asked(installation, "rules")["groups"]
+    finally:
+        installation.run("rm", "--force", "--stop", "prometheus")
+
+    assert [rule["name"] for group in groups for rule in group["rules"]] == [
+        rule.get("alert", rule.get("record")) for rule in rules()
+    ]
+    assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}
+
+
+def _scraped(installation: Composed) -> dict[str, str]:
+    """Return what Prometheus found of each service that it scraped, "1" where it answered."""
+    try:
+        found = _asked(installation, "query", query='up{job="attain"}')["result"]
+    except httpx.HTTPError:
+        return {}
+    return {one["metric"]["service"]: one["value"][1] for one in found}
+
+
+def _unanswered(installation: Composed) -> set[str]:
+    """Return the panels of the dashboard for which Prometheus has nothing."""
+    return {title for title, query in dashboard() if not _asked(installation, "query", query=query)["result"]}
+
+
+def _asked(installation: Composed, what: str, **parameters: str) -> Any:
+    """Return what Prometheus answers."""
+    address = f"http://127.0.0.1:{installation.variables['PROMETHEUS_PORT']}/api/v1/{what}"
+    return httpx.get(address, params=parameters, timeout=10).raise_for_status().json()["data"]
+
+
 def test_all_of_kafka_may_be_lost(installation: Composed) -> None:
     before = installation.attain("verify")
     began = time.monotonic()
@@ -86,8 +137,8 @@ def test_database_password_is_rotated_as_the_runbook_says(installation: Composed
     old = file.read_text()
     load = Load(installation.urls["evidence"], issue(installation.token_key, tenant=TENANT), name="rotation")
     load.start()
-    docker("exec", installation.container("postgres"), "psql", "-U", "postgres", "-c",
-           f"alter role attain_evidence password '{new}'")  # fmt: skip
+    _sql(installation, f"alter role attain_evidence password '{new}'")
+    taken = load.sent
     time.sleep(2)
     still_taken = load.sent
     # In place, as with the token key.
@@ -97,7 +148,7 @@ def test_database_password_is_rotated_as_the_runbook_says(installation: Composed
     time.sleep(2)
     load.stop()
 
-    assert load.sent > still_taken > RATE
+    assert load.sent > still_taken > taken > 0
     assert load.statuses == Counter(accepted=load.sent)
     assert "password authentication failed" in _logged_in(installation, old)
     assert _logged_in(installation, file.read_text()).strip() == "attain_evidence"
@@ -215,6 +266,23 @@ def test_twice_the_shards_as_the_runbook_says(installation: Composed) -> None:
     assert installation.attain("doctor")["ok"]
 
 
+def _send(installation: Composed, name: str) -> int:
+    """Send some hundred pieces that were not sent before under another name; return how many, all of them taken in."""
+    load = Load(installation.urls["evidence"], issue(installation.token_key, tenant=TENANT), name=name)
+    load.start()
+    _until(lambda: load.sent > 0, 60)
+    load.stop()
+    assert load.statuses == Counter(accepted=load.sent)
+    return load.sent
+
+
+def _sql(installation: Composed, statement: str) -> str:
+    """Return what PostgreSQL's administrator is answered."""
+    return docker(
+        "exec", installation.container("postgres"), "psql", "-U", "postgres", "-Atc", statement
+    ).stdout.strip()
+
+
 def _assert_clean(audited: dict[str, Any], evidence: int | None = None) -> None:
     assert audited["ok"], msgspec.json.encode(audited)
     assert evidence is None or audited["evidence"] == evidence
@@ -232,3 +300,29 @@ def _until(claim: Callable[[], bool], within_s: float) -> None:
     while not claim():
         assert time.monotonic() < deadline, f"not within {within_s} s"
         time.sleep(0.3)
+
+
+def test_restored_to_a_moment_as_the_runbook_says(installation: Composed) -> None:
+    """The commands are those of the runbook, read from it."""
+    keep, back_up, restore = (installation.runbook("Restore to a moment", block) for block in range(3))
+    installation.variables["ATTAIN_ARCHIVE"] = "on"
+    keep(base="first")
+    _send(installation, "before-the-backup")
+    back_up(base="first")
+    _send(installation, "before-the-moment")
+    installation.attain("drain")
+    before = installation.attain("verify")
+    time.sleep(1)
+    moment = _sql(installation, "select now()")
+    _send(installation, "after-the-moment")
+    after = installation.attain("verify")
+    began = time.monotonic()
+    said = restore(base="first", moment=moment)
+    print(f"restored to {moment} and verified in {time.monotonic() - began:.0f} s:\n{said}")
+    restored = installation.attain("verify")
+    again = _send(installation, "after-the-moment")
+
+    assert after["evidence"] > restored["evidence"] == before["evidence"]
+    assert restored["state_digest"] == before["state_digest"]
+    _assert_clean(restored)
+    _assert_clean(installation.attain("verify"), restored["evidence"] + again)
