@@ -352,8 +352,11 @@ async def test_a_decision_made_through_the_roster_is_lifted_and_several_are_sign
 
 async def test_a_piece_is_moved_to_its_learner_with_all_that_changes_shown_before(room: Room, attain: Attain):
     """By the page, and back by the command; of both learners what was foreseen is what is told."""
-    mistaken = [task("l13", "c0", n, 3, assessor={"id": "tea", "type": "human"}) for n in (1, 2, 3)]
-    await room.district.send([*mistaken, task("l14", "c0", 4, 3), task("l14", "c0", 5, 3)])
+    tea = {"id": "tea", "type": "human"}
+    seen = [task("l13", "c0", n, 3, assessor=tea) for n in (1, 2, 3)] + [
+        task("l14", "c0", n, 3, assessor=tea) for n in (4, 5)
+    ]
+    await room.district.send(seen)
     await room.district.drained()
     wrong, right = (room.learners[one] for one in ("l13", "l14"))
     before = {event["id"] for event in await room.district.advancements()}
