@@ -295,6 +295,24 @@ def test_a_comparison_counts_who_gains_who_loses_and_what_cannot_be_decided():
     ], "six learners of one school would follow from the other and the total"
 
 
+def test_many_pairs_of_one_learner_are_of_few_learners():
+    comparison = Comparison()
+    none, shown = Verdict("not_yet", None, ()), Verdict("mastered", "2026-03-01", ())
+    for number in range(40):
+        school = "north" if number % 2 else "south"
+        for competency in range(12):
+            gains = number == 0 or (number % 2 and competency == 0)
+            comparison.add(f"l{number}", f"math:{competency}", {"school": school}, none, shown if gains else none)
+
+    report = comparison.report(10)
+
+    assert report["gained"] == 32
+    assert [(row["school"], row["learners"], row["gained"]) for row in report["schools"]] == [
+        ("north", 20, None),
+        ("south", 20, None),
+    ], "the twelve of the south are one learner's, and follow from those of the north"
+
+
 def test_a_comparison_is_split_by_groups_and_what_is_small_is_hidden_in_each():
     """Sixty lose: twenty of them in the one group, fifty-six in the other, of which four have no value."""
     comparison = Comparison(("ell", "tutoring"))

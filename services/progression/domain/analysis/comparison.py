@@ -68,14 +68,25 @@ class Split:
     learners: dict[str, set[str]] = dataclasses.field(default_factory=dict)
     gained: Counter[str] = dataclasses.field(default_factory=Counter)
     lost: Counter[str] = dataclasses.field(default_factory=Counter)
+    gaining: dict[str, set[str]] = dataclasses.field(default_factory=dict)
+    losing: dict[str, set[str]] = dataclasses.field(default_factory=dict)
+
+    def add(self, value: str, learner: str, *, gains: bool, loses: bool) -> None:
+        """Count a learner who has the value, or one pair of theirs."""
+        self.learners.setdefault(value, set()).add(learner)
+        for does, count, who in ((gains, self.gained, self.gaining), (loses, self.lost, self.losing)):
+            if does:
+                count[value] += 1
+                who.setdefault(value, set()).add(learner)
 
     def rows(self, name: str, small: int) -> list[dict[str, Any]]:
-        """Return a row a value, called `name`; small numbers, and what would give them away, are None."""
+        """Return a row a value, called `name`; numbers of few learners, and what would give them away, are None."""
         sizes = {value: len(learners) for value, learners in self.learners.items()}
         counted = {"learners": Counter(sizes), "gained": self.gained, "lost": self.lost}
+        behind = {"learners": self.learners, "gained": self.gaining, "lost": self.losing}
         hidden = {
-            what: hidden_groups({value: counts[value] for value in sizes}, sizes, small)
-            for what, counts in counted.items()
+            what: hidden_groups({value: len(learners.get(value, ())) for value in sizes}, sizes, small)
+            for what, learners in behind.items()
         }
         return [
             {name: value} | {what: None if value in hidden[what] else counts[value] for what, counts in counted.items()}
@@ -113,9 +124,7 @@ class Comparison:
         gains, loses = after.on_record and not before.on_record, before.on_record and not after.on_record
         for dimension in (SCHOOL, *self.dimensions):
             split, value = self.splits.setdefault(dimension, Split()), places.get(dimension, UNKNOWN)
-            split.learners.setdefault(value, set()).add(learner)
-            split.gained[value] += gains
-            split.lost[value] += loses
+            split.add(value, learner, gains=gains, loses=loses)
         move = (before.status, after.status)
         self.moves[move] += 1
         if before.status != after.status:

@@ -103,9 +103,7 @@ class LevelComparison:
             self.levels[change][level] += 1
         for dimension in (SCHOOL, *self.dimensions):
             split, value = self.splits.setdefault(dimension, Split()), places.get(dimension, UNKNOWN)
-            split.learners.setdefault(value, set()).add(learner)
-            split.gained[value] += "gained" in kinds
-            split.lost[value] += "lost" in kinds
+            split.add(value, learner, gains="gained" in kinds, loses="lost" in kinds)
 
     def report(self, small: int = SMALL) -> dict[str, Any]:
         """Return the outcome as plain data: learners throughout; numbers of schools and groups below `small` are None."""
