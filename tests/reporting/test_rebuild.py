@@ -191,7 +191,10 @@ async def test_a_rebuild_whose_process_has_ended_has_failed_and_may_be_begun_aga
     async with reporting.database.session() as ending, ending.transaction():
         attempt = await begin(ending, "curriculum")
         await rebuilds.tie(ending, attempt)
-    failed = (await reporting.get("/v1/rebuild/curriculum", "service")).json()
+    async with asyncio.timeout(20):
+        # PostgreSQL ends a session a little after whoever had it has gone.
+        while (failed := (await reporting.get("/v1/rebuild/curriculum", "service")).json())["state"] == "building":
+            await asyncio.sleep(0.02)
     async with reporting.database.connection() as connection:
         with pytest.raises(Conflict):
             await rebuilds.hold(connection, attempt)

@@ -21,13 +21,13 @@ def migrate_to(service: str, url: str, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(package.__path__[0]) / "migrations"))
     config.attributes["url"] = url
-    config.attributes["metadata"] = importlib.import_module(f"services.{service}.tables").metadata
+    config.attributes["metadata"] = importlib.import_module(f"services.{service}.tables.schema").metadata
     command.upgrade(config, revision)
 
 
 @pytest.mark.parametrize("service", SERVICES)
 async def test_the_history_makes_the_schema_of_the_tables(server_addresses: Servers, service: str) -> None:
-    metadata = importlib.import_module(f"services.{service}.tables").metadata
+    metadata = importlib.import_module(f"services.{service}.tables.schema").metadata
     async with new_database(server_addresses.postgres, f"mig_{service}") as url:
         await asyncio.to_thread(migrate_to, service, url, "0001")
         await asyncio.to_thread(migrate, service, url)

@@ -1,11 +1,11 @@
 """Routes that give a piece of evidence to the learner whose it is, for those to whom the roster gives both learners."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.reporting.entrypoints.asking import Waited, part
+from services.reporting.entrypoints.asking import Waited, answer, part
 from services.reporting.entrypoints.examples import MOVE_PREVIEW, MOVED, example
 from services.reporting.handlers.correcting import REASON_MAX, Correcting
 
@@ -33,20 +33,29 @@ class Moved(Looked):
 
 
 @router.post("/v1/learners/{learner}/evidence/{evidence_id}/move/preview", responses=example(MOVE_PREVIEW))
-async def preview(caller: Waited, corrects: Corrects, learner: str, evidence_id: str, body: Looked) -> Any:
+async def preview(
+    request: Request, caller: Waited, corrects: Corrects, learner: str, evidence_id: str, body: Looked
+) -> Response:
     """Every status and event that moving a piece to another learner would change, for each of both; nothing is changed."""
-    return await corrects.foresee_move(caller, learner=learner, evidence_id=evidence_id, to=body.to)
+    foreseen = await corrects.foresee_move(caller, learner=learner, evidence_id=evidence_id, to=body.to)
+    return answer(request, foreseen)
 
 
 @router.post(
     "/v1/learners/{learner}/evidence/{evidence_id}/move", status_code=201,
     responses={201: {"description": "moved", "content": {"application/json": {"example": MOVED}}}},
 )  # fmt: skip
-async def move(caller: Waited, corrects: Corrects, learner: str, evidence_id: str, body: Moved) -> Any:
+async def move(
+    request: Request, caller: Waited, corrects: Corrects, learner: str, evidence_id: str, body: Moved
+) -> Response:
     """
     Move a piece, as it is, to the learner whose it is; needs evidence:write, and the right to correct both learners.
 
     It answers the id that the piece has there. 403 where somebody else assessed it, 404 where the caller has nothing to do with
     one of the learners, 409 where the source of the piece does not know the other one.
     """
-    return await corrects.move(caller, learner=learner, evidence_id=evidence_id, to=body.to, reason=body.reason)
+    moved = answer(
+        request, await corrects.move(caller, learner=learner, evidence_id=evidence_id, to=body.to, reason=body.reason)
+    )
+    moved.status_code = 201
+    return moved
