@@ -49,6 +49,10 @@ class Sources:
 
     def events(self, client: httpx.Client, log: str, shard: int, head: int) -> Iterator[Envelope]:
         """Yield the events of a shard up to a position."""
+        return (event for event, _ in self.lines(client, log, shard, head))
+
+    def lines(self, client: httpx.Client, log: str, shard: int, head: int) -> Iterator[tuple[Envelope, bytes]]:
+        """Yield the same, each with the bytes that Kafka has of it."""
         after = 0
         while after < head:
             query: dict[str, str | int] = {"log": log, "shard": shard, "after": after, "limit": PAGE}
@@ -60,7 +64,7 @@ class Sources:
                 if event.position > head:
                     return
                 after = event.position
-                yield event
+                yield event, line
 
     def heads(self, client: httpx.Client, log: str) -> dict[int, int]:
         """Return the last position of every shard of a log."""

@@ -16,9 +16,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.local.audit import audit
 from deploy.local.audit_findings import Findings
-from deploy.local.audit_sources import PAGE, Sources
+from deploy.local.audit_sources import Sources
 from deploy.local.home import SHARDS
-from deploy.local.options import checked
 from deploy.local.services import SERVICES
 from shared.contracts import CHECKPOINT, EVIDENCE_RECORDED, FRAMEWORK_PUBLISHED, MASTERY_UPDATED, ROSTER_ENROLMENT
 from shared.events import Envelope, decode_envelope
@@ -47,7 +46,8 @@ def read_services(target: Target, tenant: str, history: History) -> None:
         for topic in TOPICS:
             client: httpx.Client = getattr(sources, topic.producer)
             for shard, head in sources.heads(client, topic.log).items():
-                rows = (_row(line, tenant) for line in _lines(client, topic.log, shard, head))
+                lines = sources.lines(client, topic.log, shard, head)
+                rows = (_row(event, line, tenant) for event, line in lines)
                 _add_in_pages(history, "log", [topic.log, shard, head], rows)
         for service in ("progression", "reporting"):
             states = sources.states(getattr(sources, service), tenant)
@@ -125,20 +125,7 @@ def _add_in_pages(history: History, f: str, place: list[Any], rows: Any) -> None
         history.add(READER, "ok", f, [*place, page[start : start + ROWS]])
 
 
-def _lines(client: httpx.Client, log: str, shard: int, head: int) -> Iterator[bytes]:
-    """Yield the events of a shard up to a position, in the bytes that Kafka has."""
-    after = 0
-    while after < head:
-        query: dict[str, str | int] = {"log": log, "shard": shard, "after": after, "limit": PAGE}
-        page = checked(client.get("/v1/feed", params=query)).content.splitlines()
-        if not page:
-            return
-        yield from page[: head - after]
-        after = decode_envelope(page[-1]).position
-
-
-def _row(line: bytes, tenant: str) -> Row:
-    event = decode_envelope(line)
+def _row(event: Envelope, line: bytes, tenant: str) -> Row:
     return [event.generation, event.position, _digest(line, event), *_said(event, tenant)]
 
 

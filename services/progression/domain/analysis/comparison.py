@@ -95,11 +95,38 @@ class Split:
 
 
 @dataclasses.dataclass(slots=True)
+class Splits:
+    """The same by the school, and by each of `dimensions`, the groups that learners are in."""
+
+    dimensions: tuple[str, ...]
+    of: dict[str, Split] = dataclasses.field(default_factory=dict)
+
+    def add(self, learner: str, places: Mapping[str, str], *, gains: bool, loses: bool) -> None:
+        """Count a learner, or one pair of theirs; `places` are the learner's school and groups, by name."""
+        for dimension in (SCHOOL, *self.dimensions):
+            self.of.setdefault(dimension, Split()).add(
+                places.get(dimension, UNKNOWN), learner, gains=gains, loses=loses
+            )
+
+    def report(self, small: int) -> dict[str, Any]:
+        """Return the rows by school and by group; numbers of few learners are None."""
+        return {
+            "schools": self.of[SCHOOL].rows(SCHOOL, small) if self.of else [],
+            "groups": [
+                {"group": dimension, **row}
+                for dimension in self.dimensions
+                if dimension in self.of
+                for row in self.of[dimension].rows("value", small)
+            ],
+        }
+
+
+@dataclasses.dataclass(slots=True)
 class Comparison:
     """Counted key by key; `report` gives the outcome. `dimensions` are the groups it is split by besides the school."""
 
-    dimensions: tuple[str, ...] = ()
-    splits: dict[str, Split] = dataclasses.field(default_factory=dict)
+    dimensions: dataclasses.InitVar[tuple[str, ...]] = ()
+    splits: Splits = dataclasses.field(init=False)
     pairs: int = 0
     gained: int = 0
     lost: int = 0
@@ -117,14 +144,15 @@ class Comparison:
     redated: int = 0
     """Pairs that stay on the record with another date."""
 
+    def __post_init__(self, dimensions: tuple[str, ...]) -> None:
+        self.splits = Splits(dimensions)
+
     def add(self, learner: str, competency: str, places: Mapping[str, str], before: Verdict, after: Verdict) -> None:
         """Count one pair; `places` are the learner's school and groups, by name."""
         self.pairs += 1
         self.learners.add(learner)
         gains, loses = after.on_record and not before.on_record, before.on_record and not after.on_record
-        for dimension in (SCHOOL, *self.dimensions):
-            split, value = self.splits.setdefault(dimension, Split()), places.get(dimension, UNKNOWN)
-            split.add(value, learner, gains=gains, loses=loses)
+        self.splits.add(learner, places, gains=gains, loses=loses)
         move = (before.status, after.status)
         self.moves[move] += 1
         if before.status != after.status:
@@ -158,7 +186,10 @@ class Comparison:
             "learners_gaining": len(self.gaining),
             "learners_losing": len(self.losing),
             "learners_redated": len(self.redating),
-            "decidable": {"before": _share(self.decidable[0], self.pairs), "after": _share(self.decidable[1], self.pairs)},
+            "decidable": {
+                "before": _share(self.decidable[0], self.pairs),
+                "after": _share(self.decidable[1], self.pairs),
+            },
             "undecided_by": {
                 when: {gate: _share(count, self.pairs) for gate, count in gates.most_common()}
                 for when, gates in zip(("before", "after"), self.gates, strict=True)
@@ -173,14 +204,8 @@ class Comparison:
                 for code, counts in sorted(self.competencies.items())
                 if counts[1] or counts[2]
             ],
-            "schools": self.splits[SCHOOL].rows(SCHOOL, small) if self.splits else [],
-            "groups": [
-                {"group": dimension, **row}
-                for dimension in self.dimensions
-                if dimension in self.splits
-                for row in self.splits[dimension].rows("value", small)
-            ],
-        }  # fmt: skip
+            **self.splits.report(small),
+        }
 
 
 def _share(part: int, whole: int) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from services.progression.domain.advancement import level_terms
-from services.progression.domain.analysis.comparison import SCHOOL, UNKNOWN, Split, Verdict
+from services.progression.domain.analysis.comparison import Splits, Verdict
 from services.progression.domain.analysis.small_groups import SMALL
 from services.progression.domain.levels import Shown, named_by, unmet_of
 from services.progression.domain.policy.requirements import Require
@@ -68,8 +68,8 @@ class LevelComparison:
     """Counted learner by learner; `report` gives the outcome. `dimensions` are as those of `Comparison`."""
 
     rules: LevelRules
-    dimensions: tuple[str, ...] = ()
-    splits: dict[str, Split] = dataclasses.field(default_factory=dict)
+    dimensions: dataclasses.InitVar[tuple[str, ...]] = ()
+    splits: Splits = dataclasses.field(init=False)
     learners: int = 0
     gaining: int = 0
     losing: int = 0
@@ -77,6 +77,9 @@ class LevelComparison:
         default_factory=lambda: {"gained": Counter(), "lost": Counter()}
     )
     _open: tuple[str, Mapping[str, str], Shown, Shown] | None = None
+
+    def __post_init__(self, dimensions: tuple[str, ...]) -> None:
+        self.splits = Splits(dimensions)
 
     def add(self, learner: str, competency: str, places: Mapping[str, str], before: Verdict, after: Verdict) -> None:
         """Take one pair; those of a learner come one after the other, and `close` comes after the last."""
@@ -101,9 +104,7 @@ class LevelComparison:
         self.losing += "lost" in kinds
         for level, change in changes.items():
             self.levels[change][level] += 1
-        for dimension in (SCHOOL, *self.dimensions):
-            split, value = self.splits.setdefault(dimension, Split()), places.get(dimension, UNKNOWN)
-            split.add(value, learner, gains="gained" in kinds, loses="lost" in kinds)
+        self.splits.add(learner, places, gains="gained" in kinds, loses="lost" in kinds)
 
     def report(self, small: int = SMALL) -> dict[str, Any]:
         """Return the outcome as plain data: learners throughout; numbers of schools and groups below `small` are None."""
@@ -117,14 +118,8 @@ class LevelComparison:
                 {"level": level, "gained": self.levels["gained"][level], "lost": self.levels["lost"][level]}
                 for level in changed
             ],
-            "schools": self.splits[SCHOOL].rows(SCHOOL, small) if self.splits else [],
-            "groups": [
-                {"group": dimension, **row}
-                for dimension in self.dimensions
-                if dimension in self.splits
-                for row in self.splits[dimension].rows("value", small)
-            ],
-        }  # fmt: skip
+            **self.splits.report(small),
+        }
 
 
 def take(shown: Shown, competency: str, *, satisfied: bool, opened: bool) -> None:
