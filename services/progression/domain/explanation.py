@@ -11,14 +11,13 @@ import msgspec
 
 from services.progression.domain.evidence_rules import Counted, composites, value_of, why_not
 from services.progression.domain.mastery import fold_composites, replay
-from services.progression.domain.policy.facts import Fact, as_data, fact, said
+from services.progression.domain.minimal_change import MinimalChange, change_in_words, minimal_change
+from services.progression.domain.policy.facts import Fact, as_data, beside, fact, said
 from services.progression.domain.policy.phrases import Language
 from services.progression.domain.policy.rule import Rule, Track
-from services.progression.domain.probing import Probe, smallest_change
 from services.progression.domain.settled import is_settled
 from services.progression.domain.standing import (
     CONTESTED_BY,
-    awaited_role,
     due_at,
     score_of,
     signed_by,
@@ -48,24 +47,6 @@ class Checked(msgspec.Struct, frozen=True):
     asks: Fact
     found: Fact
     met: bool
-
-
-class MinimalChange(msgspec.Struct, frozen=True):
-    """
-    The smallest thing that would change the status, to be said and as data; `gives` is the status then.
-
-    `shows` says the same as what is yet to be shown: for whom no status is told, and only where it is for the better.
-    """
-
-    fact: Fact
-    shows: Fact | None = None
-    gives: Status | None = None
-    pieces: int = 0
-    at_least: float | None = None
-    below: float | None = None
-    other_activity: bool = False
-    other_day: bool = False
-    sign_off: str | None = None
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -112,10 +93,10 @@ def explain_key(
 def in_words(explanation: Explanation, language: Language) -> dict[str, Any]:
     """Return an explanation as plain data in which every fact `x` is said in a language, with itself beside as `x_fact`."""
     evidence = [
-        msgspec.structs.asdict(each) | _told("why_not", each.why_not, language) for each in explanation.evidence
+        msgspec.structs.asdict(each) | beside("why_not", each.why_not, language) for each in explanation.evidence
     ]
     trace = [
-        msgspec.structs.asdict(each) | _told("asks", each.asks, language) | _told("found", each.found, language)
+        msgspec.structs.asdict(each) | beside("asks", each.asks, language) | beside("found", each.found, language)
         for each in explanation.trace
     ]
     return {
@@ -123,20 +104,8 @@ def in_words(explanation: Explanation, language: Language) -> dict[str, Any]:
         "missing": [said(each, language) for each in explanation.missing],
         "missing_facts": [as_data(each) for each in explanation.missing],
         "minimal_change": change_in_words(explanation.minimal_change, language),
-        **_told("enough", explanation.enough, language),
+        **beside("enough", explanation.enough, language),
     }  # fmt: skip
-
-
-def change_in_words(change: MinimalChange, language: Language) -> dict[str, Any]:
-    """Return the smallest change as plain data: `text` and `shows` in a language, with the facts beside."""
-    data = msgspec.structs.asdict(change) | _told("shows", change.shows, language)
-    return {"text": said(change.fact, language)} | data | {"fact": as_data(change.fact)}
-
-
-def _told(name: str, fact: Fact | None, language: Language) -> dict[str, Any]:
-    if fact is None:
-        return {name: None, f"{name}_fact": None}
-    return {name: said(fact, language), f"{name}_fact": as_data(fact)}
 
 
 def _weighed(ordered: list[Piece], void: tuple[Piece, ...], rule: Rule | None) -> tuple[Weighed, ...]:
@@ -263,55 +232,3 @@ def enough_said(
     if rule is None or not is_settled(rule, pieces, decisions, at):
         return None
     return fact("enough.shown" if status == "mastered" else "enough.open")
-
-
-def minimal_change(
-    pieces: Sequence[Piece], rule: Rule | None, decisions: tuple[Decided, ...], at: str | None = None
-) -> MinimalChange:
-    """Return the smallest thing that would change the status that ordered pieces and decisions give at an instant."""
-    if rule is None:
-        return MinimalChange(fact("change.policy"))
-    state = replay(KeyState(), pieces, rule, "", decisions)
-    status = status_of(state, rule, at)
-    if status == "overridden":
-        return MinimalChange(fact("change.contest", n=CONTESTED_BY), pieces=CONTESTED_BY)
-    role = awaited_role(state.met, rule)
-    if status == "provisional" and role:
-        told = fact("change.sign_off", role=role, status="mastered")
-        return MinimalChange(told, signed_by(role), "mastered", sign_off=role)
-    probe = smallest_change(pieces, rule, decisions, at)
-    if probe is None:
-        kept = status in ("mastered", "credited")
-        return MinimalChange(fact("change.kept" if kept else "change.not_small"))
-    if status in ("mastered", "presumed"):
-        below = _bound_above(rule, probe.value)
-        told = fact("change.worse", n=probe.pieces, below=below, status=probe.gives)
-        return MinimalChange(told, None, probe.gives, probe.pieces, below=below)
-    wants = _wants(probe, rule, state)
-    return MinimalChange(
-        fact("change.better", wants, n=probe.pieces, status=probe.gives),
-        fact("next_evidence", wants, n=probe.pieces),
-        probe.gives,
-        probe.pieces,
-        probe.value,
-        other_activity=probe.other_activity,
-        other_day=probe.other_day,
-    )
-
-
-def _bound_above(rule: Rule, value: float) -> float:
-    """Return what a contradicting piece lies below: the policy's value, else the cut."""
-    return rule.below if rule.below is not None and value < rule.below else rule.cut
-
-
-def _wants(probe: Probe, rule: Rule, state: KeyState) -> Fact:
-    """Return what the pieces of a probe have to be."""
-    n, gives = probe.pieces, probe.gives
-    wants = [fact("at_value", value=probe.value)]
-    if probe.other_activity and len(state.activities) < rule.activities:
-        wants.append(fact("from_other_activity", n=n))
-    if probe.other_day:
-        wants.append(fact("on_other_day", n=n))
-    track = rule.tracks[0 if rule.provisional and gives == "provisional" else rule.scored]
-    wants += [lack.fact for lack in lacks(state, track) if lack.code in ("kinds_all", "dok", "min_assessors")]
-    return fact("listed", *wants)

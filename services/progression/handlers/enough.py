@@ -6,9 +6,9 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any
 
-from services.progression.domain.explanation import MinimalChange, change_in_words, minimal_change
 from services.progression.domain.inputs import Key, valid_pieces
 from services.progression.domain.journal import unpack_entries
+from services.progression.domain.minimal_change import MinimalChange, change_in_words, minimal_change
 from services.progression.domain.policy import Policy
 from services.progression.domain.policy.phrases import Language
 from services.progression.domain.settled import is_settled

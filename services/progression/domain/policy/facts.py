@@ -39,6 +39,13 @@ def as_data(told: Fact) -> dict[str, Any]:
     return data
 
 
+def beside(name: str, told: Fact | None, language: Language) -> dict[str, Any]:
+    """Return a fact said as the member `name`, and itself beside as `<name>_fact`; both are None where there is none."""
+    if told is None:
+        return {name: None, f"{name}_fact": None}
+    return {name: said(told, language), f"{name}_fact": as_data(told)}
+
+
 @functools.lru_cache(maxsize=REMEMBERED)
 def said(told: Fact, language: Language = "en") -> str:
     """Say a fact; a code with `.one` and `.many` is said by its value `n`."""
