@@ -7,6 +7,7 @@ With a JWKS, the key in `page_key_file` signs what the installation says itself:
 
 import contextlib
 import functools
+import hashlib
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -261,6 +262,14 @@ def unseal(settings: Settings, purpose: str, text: str) -> dict[str, Any]:
         data: dict[str, Any] = claims["data"]
         return data
     raise Unauthorized("this is not valid, or not any more")
+
+
+def pseudonyms(settings: Settings, purpose: str, *parts: str) -> list[str]:
+    """Return a name by each key, the signing one first, that tells nobody else the parts; none where there is no key."""
+    if settings.token_key_file is None and settings.page_key_file is None:
+        return []
+    text = "\0".join((purpose, *parts)).encode()
+    return [hashlib.blake2b(text, key=key[:64], digest_size=16).hexdigest() for key in signing_keys(settings)]
 
 
 def service_token(settings: Settings) -> str:

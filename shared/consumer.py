@@ -88,7 +88,10 @@ class ShardConsumer(ShardFolder):
             pause_s = self._easing.rest_s(self._settings.inbox_poll_ms / 1000)
             if self._has_own_work:
                 pause_s = min(pause_s, max(0.0, self._own_work_at - time.monotonic()))
-            await asyncio.sleep(pause_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._woken.wait()
+            self._woken.clear()
             async with self._busy:
                 done = await self._guarded(self._tick_once())
             if not done:

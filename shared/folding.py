@@ -77,6 +77,7 @@ class ShardFolder(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         """Whether the handler had work of its own left when it was last asked."""
         self._own_work_at = 0.0
         """When that goes on."""
+        self._woken = asyncio.Event()
 
     async def prepare(self) -> None:
         """Make the position rows; safe to repeat. Raises `Unavailable` where there are rows for other shards."""
@@ -105,6 +106,11 @@ class ShardFolder(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             with contextlib.suppress(Exception):
                 await self._settle()
             self._forget(list(self._owned))
+
+    def wake(self) -> None:
+        """Ask the handler soon for work of its own, where it had none to go on with."""
+        self._has_own_work = True
+        self._woken.set()
 
     def owned(self) -> dict[int, int]:
         """Return the shards this process owns and the position each is folded to (perhaps not yet committed)."""

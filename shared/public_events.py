@@ -72,9 +72,14 @@ class Credited(CompetencyEvent, frozen=True, kw_only=True):
 
 
 class ReverifyDue(CompetencyEvent, frozen=True, kw_only=True):
-    """Asks for a re-check; what is on the record stays."""
+    """
+    Asks for a re-check; what is on the record stays.
+
+    `by_use`: the newer work that contradicts it is the first on what builds on it; the reason names that.
+    """
 
     why: Literal["contradiction", "age", "expiry"]
+    by_use: bool = False
     due_by: str | None = None
     smallest_check: str = ""
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import math
 import os
@@ -20,6 +19,7 @@ from faststream.kafka import KafkaBroker
 
 from shared import tracing
 from shared.auth import Authenticator
+from shared.collecting import collect_rarely
 from shared.database import STATEMENT_TIMEOUT_S
 from shared.observability import configure_logging, log_failure, metrics
 from shared.settings import Settings
@@ -28,6 +28,8 @@ from shared.waiting import wait_for_server
 from shared.web import make_app
 
 log = logging.getLogger(__name__)
+KEEP_ALIVE_S = 75
+"""An idle connection stays open for longer than load balancers (60 s) and clients keep it: only they may close it, who know."""
 GRACEFUL_STOP_S = 10
 STOP_S_MAX = 25
 """From SIGTERM to the end of the process, whatever hangs: below the 30 s that Compose and Kubernetes wait."""
@@ -93,9 +95,7 @@ def serve(app: FastAPI, settings: Settings) -> None:
     configure_logging(settings.log_level, settings.log_format, name)
     metrics.build.labels(version=settings.version).set(1)
     tracing.begin(name, settings)
-    # Batches make many short-lived tuples beside large caches: with the default thresholds the collector walks the
-    # caches again and again (measured: a third of the time).
-    gc.set_threshold(200_000, 20, 50)
+    collect_rarely()
     server = _Server(
         uvicorn.Config(
             app,
@@ -106,6 +106,7 @@ def serve(app: FastAPI, settings: Settings) -> None:
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=GRACEFUL_STOP_S,
+            timeout_keep_alive=KEEP_ALIVE_S,
         )
     )
     with contextlib.suppress(KeyboardInterrupt):

@@ -33,6 +33,7 @@ def make_app(title: str, description: str, authenticator: Authenticator, lifespa
         description=description,
         version="1",
         lifespan=lifespan,
+        dependencies=[Depends(addressed_without_nul)],
     )
     app.state.authenticator = authenticator
     app.state.rate_limit = RateLimit(authenticator.settings.requests_per_s)
@@ -42,6 +43,12 @@ def make_app(title: str, description: str, authenticator: Authenticator, lifespa
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(Exception, _bug_problem)
     return app
+
+
+async def addressed_without_nul(request: Request) -> None:
+    """Refuse a NUL in a path or a query, which no text of PostgreSQL can hold; every route depends on it."""
+    if "\x00" in request.scope["path"] or b"%00" in request.scope["query_string"]:
+        raise InvalidEvent("the address has a NUL (%00), which no text may hold")
 
 
 def problem(status: int, title: str, detail: str, **members: object) -> Response:

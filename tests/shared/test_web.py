@@ -79,6 +79,13 @@ async def client(small: Settings) -> AsyncIterator[httpx.AsyncClient]:
         yield made
 
 
+@pytest.mark.parametrize("address", ["/raise/bug%00", "/number?n=1&x=%00", "/whoami?%00"])
+async def test_a_nul_in_an_address_is_refused(client: httpx.AsyncClient, address: str) -> None:
+    answer = await client.get(address, headers=token("a"))
+
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+
+
 GZIP = {"Content-Encoding": "gzip"}
 
 
