@@ -2,8 +2,10 @@
 
 import contextlib
 import functools
+from typing import NamedTuple
 
 from fastapi import FastAPI
+from faststream.kafka import KafkaBroker
 
 from services.evidence.entrypoints.alignments import alignments_router
 from services.evidence.entrypoints.completeness import completeness_router
@@ -18,6 +20,7 @@ from services.evidence.entrypoints.own_activities import own_activities_router
 from services.evidence.entrypoints.privacy import privacy_router
 from services.evidence.entrypoints.quarantine import quarantine_router
 from services.evidence.entrypoints.roster import rollover_router, roster_router
+from services.evidence.entrypoints.staff import staff_router
 from services.evidence.entrypoints.xapi import xapi_router
 from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.alignment import Alignments
@@ -33,12 +36,14 @@ from services.evidence.handlers.lag import evidence_lag
 from services.evidence.handlers.learners import Learners
 from services.evidence.handlers.ledger import Ledger
 from services.evidence.handlers.limits import BadSources
+from services.evidence.handlers.logs import Logs
 from services.evidence.handlers.merging import Merging
 from services.evidence.handlers.parked import Releaser
 from services.evidence.handlers.quarantine import Quarantine
 from services.evidence.handlers.realigning import Realigner
 from services.evidence.handlers.rollover import Rollovers
 from services.evidence.handlers.roster import Rosters
+from services.evidence.handlers.staff_names import StaffNames
 from services.evidence.handlers.tracing import Tracing
 from services.evidence.handlers.writer import Writer
 from services.evidence.handlers.xapi import Statements
@@ -51,7 +56,6 @@ from shared.calendars import Calendars
 from shared.clock import Clock
 from shared.consumer import ShardConsumer
 from shared.database import Database
-from shared.event_log import EventLog
 from shared.feed import FeedClient
 from shared.feed_routes import feed_router
 from shared.operations import operations_router
@@ -63,8 +67,8 @@ from shared.retention import Retention, expiries_router
 from shared.service import Tasks, keep_consuming, make_service, serve
 from shared.settings import Settings
 from shared.starting import check_schema, settings_of
-from shared.tenant_limits import limit_tenants
-from shared.topics import CURRICULUM, EVIDENCE, QUARANTINED, ROSTER
+from shared.tenant_limits import TenantLimits, limit_tenants
+from shared.topics import CURRICULUM, EVIDENCE
 from shared.transport import LEISURELY_GAP_MS, make_broker, subscribe_consumer
 
 EXPIRIES = {
@@ -79,117 +83,201 @@ EXPIRIES = {
 DESCRIPTION = "What was observed: validated, identified, aligned, deduplicated, kept."
 
 
+class Opened(NamedTuple):
+    """What is open while the service runs: its database, the logs in it and what sends them, its clock, other services."""
+
+    database: Database
+    logs: Logs
+    relay: Relay
+    clock: Clock
+    calendars: Calendars
+    feed: FeedClient
+
+
+class Handlers(NamedTuple):
+    """What routes, consumers and loops hand their work to."""
+
+    writer: Writer
+    learners: Learners
+    erasing: Erasing
+    alignments: Alignments
+    intake: Intake
+    quarantine: Quarantine
+    releaser: Releaser
+    formats: Formats
+    statements: Statements
+    accesses: Accesses
+    keys: Keys
+    staff_names: StaffNames
+    tracing: Tracing
+
+
+class Consuming(NamedTuple):
+    """The broker, and what is fed from it: submissions, and the curriculum."""
+
+    broker: KafkaBroker
+    submitted: SubmittedEvidence
+    curriculum: ShardConsumer
+
+
+class Upkeep(NamedTuple):
+    """What watches over the service and tidies it."""
+
+    kafka: KafkaWatch
+    limits: TenantLimits
+    tally: Tally
+    reconciler: Reconciler
+    retention: Retention
+
+
 async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitStack) -> None:
-    database = await Database.connect(config.evidence_database)
-    stack.push_async_callback(database.close)
-    logs = evidence, roster, quarantined = await _prepare_logs(database, config)
-    relay = Relay(database, logs, config)
-    progression = Peer(config.progression_url, config)
-    stack.push_async_callback(progression.close)
-    calendars = Calendars(progression)
-    writer = Writer(database, evidence, IntakeCounts(calendars), relay.hand_over)
-    await writer.prepare()
-    learners = Learners(database, config)
-    erasing = Erasing(database, logs, learners, writer.counts, Ledger(config.erasure_ledger), relay.hand_over)
-    await erasing.erase_again()
-    competencies = Competencies(database)
-    limits = BadSources(config)
-    alignments = Alignments(database, competencies)
-    clock = await Clock.compared(database, config)
-    intake = Intake(writer, learners, competencies, alignments, clock, config)
-    quarantine = Quarantine(database, quarantined, intake)
-    realigner = Realigner(database, evidence, alignments, competencies, writer.counts, relay.hand_over)
-    hand_ins = HandIns(database, evidence, learners, alignments, writer.counts, relay.hand_over)
-    releaser = Releaser(database, intake, competencies, realigner, hand_ins)
-    broker = make_broker(config)
-    submitted = SubmittedEvidence(intake, quarantine, config)
-    submitted.subscribe(broker)
-    stack.push_async_callback(submitted.close)
-    feed = FeedClient(config.progression_url, config)
-    stack.push_async_callback(feed.close)
-    handler = CurriculumHandler(releaser.wake)
-    curriculum = ShardConsumer("evidence.curriculum", CURRICULUM.log, database, handler, feed, config)
-    await curriculum.prepare()
-    subscribe_consumer(broker, curriculum, config, LEISURELY_GAP_MS)
+    opened = await _open(config, stack)
+    limits = limit_tenants(app, opened.database, config, "statements_kept", "originals_kept_days", "accesses_kept_days")
+    handlers = await _make_handlers(opened, limits, config, stack)
+    consuming = await _make_consumers(opened, handlers, config, stack)
+    upkeep = _make_upkeep(opened, handlers, limits, config)
     tasks = Tasks()
-    kafka = KafkaWatch(config)
-    ready = functools.partial(readiness, database, kafka, clock)
-    tally = Tally(EVIDENCE.log)
-    checks = IntakeChecks(database, evidence, tally, writer.counts)
-    reconciler = Reconciler({"received": checks.received, "logged": checks.logged}, config.reconcile_s)
-    names = [log.name for log in logs]
-    lag = functools.partial(evidence_lag, database, names, curriculum, feed, releaser, submitted.lag)
-    accesses = Accesses(database)
-    tenants = limit_tenants(app, database, config, "statements_kept", "originals_kept_days", "accesses_kept_days")
-    retention = Retention(database, tenants, EXPIRIES)
-    kept = KeptEvents(database, learners, tenants)
-    formats = Formats(database, intake, alignments, quarantine, kept, hand_ins, releaser.wake, config)
-    statements = Statements(database, intake, quarantine, tenants, config)
-    _take_in_formats(app, formats, statements, quarantine, limits, accesses, config)
-    _know_keys(app, Keys(database, config))
-    for router in (
-        evidence_router(intake, limits, accesses, database, _tracing(database, config, stack), config),
-        learners_router(database),
-        identities_router(database),
-        privacy_router(database, erasing, accesses),
-        merges_router(Merging(database, evidence, roster, learners, writer.counts, relay.hand_over), config),
-        own_activities_router(database),
-        alignments_router(database, alignments, releaser.wake, config),
-        quarantine_router(database, quarantine),
-        completeness_router(database, calendars),
-        roster_router(database, Rosters(database, roster, learners), config),
-        rollover_router(Rollovers(database, roster)),
-        feed_router(database, logs, config),
-        asyncapi_router("evidence", broker, logs, config.topic_suffix),
-        operations_router(ready=ready, stuck=tasks.stuck, lag=lag),
-        reconciliation_router(reconciler, database, [tally]),
-        expiries_router(database),
-    ):
-        app.include_router(router)
-    for name, work, pulses in (
-        ("kafka", kafka.run(), [kafka.pulse]),
-        ("writer", writer.run(), [writer.pulse]), ("relay", relay.run(), relay.pulses),
-        ("clock", clock.run(), [clock.pulse]), ("calendars", calendars.run(), [calendars.pulse]),
-        ("releaser", releaser.run(), [releaser.pulse]), ("curriculum", curriculum.tick(), curriculum.pulses),
-        ("reconciliation", reconciler.run(), [reconciler.pulse]), ("limits", tenants.run(), [tenants.pulse]),
-        ("broker", keep_consuming(broker), [*submitted.pulses, curriculum.polling]),
-        ("retention", retention.run(), [retention.pulse]),
-    ):  # fmt: skip
-        tasks.start(name, work, *pulses)
-    for stop in (tasks.stop, writer.drain, curriculum.stop, broker.stop):
+    app.state.api_keys = handlers.keys
+    _add_routes(app, opened, handlers, config)
+    _add_operations(app, opened, handlers, consuming, upkeep, tasks, config)
+    _start_loops(tasks, opened, handlers, consuming, upkeep)
+    for stop in (tasks.stop, handlers.writer.drain, consuming.curriculum.stop, consuming.broker.stop):
         stack.push_async_callback(stop)
 
 
-async def _prepare_logs(database: Database, config: Settings) -> tuple[EventLog, EventLog, EventLog]:
-    """Return the logs of evidence, of the roster, and of what is quarantined."""
-    logs = (
-        EventLog(EVIDENCE.log, config.shards), EventLog(ROSTER.log, config.shards), EventLog(QUARANTINED.log, config.shards)
-    )  # fmt: skip
+async def _open(config: Settings, stack: contextlib.AsyncExitStack) -> Opened:
+    database = await Database.connect(config.evidence_database)
+    stack.push_async_callback(database.close)
+    logs = Logs(config.shards)
     async with database.connection() as connection:
-        for event_log in logs:
-            await event_log.prepare(connection)
-    return logs
+        for log in logs.relayed():
+            await log.prepare(connection)
+    progression, feed = Peer(config.progression_url, config), FeedClient(config.progression_url, config)
+    stack.push_async_callback(progression.close)
+    stack.push_async_callback(feed.close)
+    relay, clock = Relay(database, logs.relayed(), config), await Clock.compared(database, config)
+    return Opened(database, logs, relay, clock, Calendars(progression), feed)
 
 
-def _tracing(database: Database, config: Settings, stack: contextlib.AsyncExitStack) -> Tracing:
+async def _make_handlers(
+    opened: Opened, limits: TenantLimits, config: Settings, stack: contextlib.AsyncExitStack
+) -> Handlers:
+    database, logs, hand_over = opened.database, opened.logs, opened.relay.hand_over
+    writer = Writer(database, logs.evidence, IntakeCounts(opened.calendars), hand_over)
+    await writer.prepare()
+    learners, ledger = Learners(database, config), Ledger(config.erasure_ledger)
+    erasing = Erasing(database, logs.relayed(), learners, writer.counts, ledger, hand_over)
+    # What was forgotten before a restore is forgotten again, before anything is served.
+    await erasing.erase_again()
+    staff_names = StaffNames(database, ledger)
+    await staff_names.forget_again()
+    competencies = Competencies(database)
+    alignments = Alignments(database, competencies)
+    intake = Intake(writer, learners, competencies, alignments, opened.clock, config)
+    quarantine = Quarantine(database, logs.quarantined, intake)
+    realigner = Realigner(database, logs.evidence, alignments, competencies, writer.counts, hand_over)
+    hand_ins = HandIns(database, logs.evidence, learners, alignments, writer.counts, hand_over)
+    releaser = Releaser(database, intake, competencies, realigner, hand_ins)
+    kept = KeptEvents(database, learners, limits)
+    formats = Formats(database, intake, alignments, quarantine, kept, hand_ins, releaser.wake, config)
+    statements = Statements(database, intake, quarantine, limits, config)
+    quarantine.again = {"xapi": statements.again} | {form: functools.partial(formats.again, form) for form in FORMS}
+    return Handlers(
+        writer, learners, erasing, alignments, intake, quarantine, releaser, formats, statements,
+        Accesses(database), Keys(database, config), staff_names, _make_tracing(database, config, stack),
+    )  # fmt: skip
+
+
+def _make_tracing(database: Database, config: Settings, stack: contextlib.AsyncExitStack) -> Tracing:
     progression, reporting = (Peer(url, config, timeout_s=2) for url in (config.progression_url, config.reporting_url))
     stack.push_async_callback(progression.close)
     stack.push_async_callback(reporting.close)
     return Tracing(database, progression, reporting)
 
 
-def _know_keys(app: FastAPI, keys: Keys) -> None:
-    app.state.api_keys = keys
-    app.include_router(keys_router(keys))
+async def _make_consumers(
+    opened: Opened, handlers: Handlers, config: Settings, stack: contextlib.AsyncExitStack
+) -> Consuming:
+    broker = make_broker(config)
+    submitted = SubmittedEvidence(handlers.intake, handlers.quarantine, config)
+    submitted.subscribe(broker)
+    stack.push_async_callback(submitted.close)
+    handler = CurriculumHandler(handlers.releaser.wake)
+    curriculum = ShardConsumer("evidence.curriculum", CURRICULUM.log, opened.database, handler, opened.feed, config)
+    await curriculum.prepare()
+    subscribe_consumer(broker, curriculum, config, LEISURELY_GAP_MS)
+    return Consuming(broker, submitted, curriculum)
 
 
-def _take_in_formats(
-    app: FastAPI, formats: Formats, statements: Statements, quarantine: Quarantine, limits: BadSources,
-    accesses: Accesses, config: Settings,
+def _make_upkeep(opened: Opened, handlers: Handlers, limits: TenantLimits, config: Settings) -> Upkeep:
+    tally = Tally(EVIDENCE.log)
+    checks = IntakeChecks(opened.database, opened.logs.evidence, tally, handlers.writer.counts)
+    reconciler = Reconciler({"received": checks.received, "logged": checks.logged}, config.reconcile_s)
+    return Upkeep(KafkaWatch(config), limits, tally, reconciler, Retention(opened.database, limits, EXPIRIES))
+
+
+def _add_routes(app: FastAPI, opened: Opened, handlers: Handlers, config: Settings) -> None:
+    database, evidence, roster = opened.database, opened.logs.evidence, opened.logs.roster
+    learners, counts, hand_over = handlers.learners, handlers.writer.counts, opened.relay.hand_over
+    accesses, bad_sources = handlers.accesses, BadSources(config)
+    for router in (
+        xapi_router(handlers.statements, bad_sources, accesses, config),
+        formats_router(handlers.formats, handlers.statements, bad_sources, accesses, config),
+        keys_router(handlers.keys),
+        staff_router(database, handlers.staff_names, accesses),
+        evidence_router(handlers.intake, bad_sources, accesses, database, handlers.tracing, config),
+        learners_router(database),
+        identities_router(database),
+        privacy_router(database, handlers.erasing, accesses),
+        merges_router(Merging(database, evidence, roster, learners, counts, hand_over), config),
+        own_activities_router(database),
+        alignments_router(database, handlers.alignments, handlers.releaser.wake, config),
+        quarantine_router(database, handlers.quarantine),
+        completeness_router(database, opened.calendars),
+        roster_router(database, Rosters(database, roster, learners), config),
+        rollover_router(Rollovers(database, roster)),
+    ):
+        app.include_router(router)
+
+
+def _add_operations(
+    app: FastAPI, opened: Opened, handlers: Handlers, consuming: Consuming, upkeep: Upkeep, tasks: Tasks, config: Settings
 ) -> None:  # fmt: skip
-    quarantine.again = {"xapi": statements.again} | {form: functools.partial(formats.again, form) for form in FORMS}
-    app.include_router(xapi_router(statements, limits, accesses, config))
-    app.include_router(formats_router(formats, statements, limits, accesses, config))
+    database, logs = opened.database, opened.logs.relayed()
+    ready = functools.partial(readiness, database, upkeep.kafka, opened.clock)
+    lag = functools.partial(
+        evidence_lag, database, [log.name for log in logs], consuming.curriculum, opened.feed, handlers.releaser,
+        consuming.submitted.lag,
+    )  # fmt: skip
+    for router in (
+        feed_router(database, logs, config),
+        asyncapi_router("evidence", consuming.broker, logs, config.topic_suffix),
+        operations_router(ready=ready, stuck=tasks.stuck, lag=lag),
+        reconciliation_router(upkeep.reconciler, database, [upkeep.tally]),
+        expiries_router(database),
+    ):
+        app.include_router(router)
+
+
+def _start_loops(tasks: Tasks, opened: Opened, handlers: Handlers, consuming: Consuming, upkeep: Upkeep) -> None:
+    relay, clock, calendars = opened.relay, opened.clock, opened.calendars
+    writer, releaser = handlers.writer, handlers.releaser
+    broker, submitted, curriculum = consuming
+    kafka, limits, _, reconciler, retention = upkeep
+    for name, work, pulses in (
+        ("kafka", kafka.run(), [kafka.pulse]),
+        ("writer", writer.run(), [writer.pulse]),
+        ("relay", relay.run(), relay.pulses),
+        ("clock", clock.run(), [clock.pulse]),
+        ("calendars", calendars.run(), [calendars.pulse]),
+        ("releaser", releaser.run(), [releaser.pulse]),
+        ("curriculum", curriculum.tick(), curriculum.pulses),
+        ("reconciliation", reconciler.run(), [reconciler.pulse]),
+        ("limits", limits.run(), [limits.pulse]),
+        ("broker", keep_consuming(broker), [*submitted.pulses, curriculum.polling]),
+        ("retention", retention.run(), [retention.pulse]),
+    ):
+        tasks.start(name, work, *pulses)
 
 
 def create_app(config: Settings) -> FastAPI:

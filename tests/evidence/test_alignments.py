@@ -7,6 +7,7 @@ import pytest
 
 from services.evidence.formats.alignments import read_csv, read_json
 from shared.errors import InvalidEvent
+from shared.native import moved
 from tests.evidence.builders import SOURCE, item, picked
 from tests.evidence.running import Running, second_replica, until
 
@@ -142,6 +143,40 @@ async def test_a_correction_after_aligning_anew_takes_the_place_of_the_newest(se
     assert (of_the_old["valid"], "invalidates" in of_the_old) == (False, False)
     assert back["invalidates"] == [{"evidence_id": three["evidence_id"], "competencies": ["map:3"]}]
     assert back["revalidates"] == [{"evidence_id": of_the_old["evidence_id"], "competencies": ["map:3"]}]
+
+
+@pytest.mark.parametrize("changes", [{}, {"standard": "outcome:1", "dok": 4}])
+async def test_a_piece_that_is_put_in_again_keeps_its_alignment_and_follows_the_map(
+    service: Running, changes: dict[str, Any]
+) -> None:
+    """Moved, and moved back with another score: what the map says of it stays, also where it says something else later."""
+    by = changes.get("standard", "q-moved")
+    named = f"again-{len(changes)}"
+    targets = [
+        {"competency": "map:1", "weight": 3, "strength": "partial", "dok": 2},
+        {"competency": "map:2", "weight": 5, "dok": 3},
+    ]
+    await publish(service, entry(by, source="") | {"competencies": targets})
+    [first] = await service.submit(quiz(named, "q-moved", **changes))
+    piece = (await service.client().get(f"/v1/evidence/{first['evidence_id']}")).json()
+    to_bo = moved(piece, "l-bo", "bo", "the row below", "tea")
+    [gone] = await service.submit(to_bo)
+    there = (await service.client().get(f"/v1/evidence/{gone['evidence_id']}")).json()
+    back = moved(there, "l-ada", "ada", "not so", "tea") | {"score": {"raw": 4, "max": 4}}
+    await service.submit(back)
+    before, [on_bo], [on_ada] = [await told(service, one) for one in (named, to_bo["id"], back["id"])]
+    await publish(service, entry(by, "map:3", source=""))
+    _, anew = await told_times(service, back["id"], 2)
+    found = (await service.client().get(f"/v1/evidence/{anew['evidence_id']}")).json()
+
+    assert gone["status"] == "corrected"
+    assert [each["alignment"] for each in (on_bo, on_ada)] == [before[0]["alignment"]] * 2
+    own = changes.get("dok")
+    assert [each.get("dok") for each in (on_bo, on_ada, anew)] == [own or 2, own or 2, own], "the map's is not its own"
+    assert (on_ada["competencies"], anew["competencies"]) == (["map:1", "map:2"], ["map:3"])
+    assert (found["id"], found["valid"], found["content"]["asked"]) == (
+        back["id"], True, {"by": by, "dok": own},
+    )  # fmt: skip
 
 
 async def test_entries_hold_from_their_date(service: Running) -> None:

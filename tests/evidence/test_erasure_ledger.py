@@ -2,9 +2,13 @@
 
 import asyncio
 import json
+import resource
 from pathlib import Path
 
-from services.evidence.handlers.ledger import Erasure, Ledger
+import msgspec
+import pytest
+
+from services.evidence.handlers.ledger import NOBODY, Erasure, Ledger
 from tests.evidence.builders import SOURCE, item
 from tests.evidence.running import Running, running_service
 from tests.support.producer import free_port
@@ -27,6 +31,61 @@ async def test_lines_of_several_writers_are_whole_and_a_cut_off_one_names_nobody
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+async def test_a_line_that_a_full_disk_cuts_off_is_told_and_takes_none_with_it(tmp_path: Path) -> None:
+    file = tmp_path / "erasures.ndjson"
+    ledger = Ledger(file)
+    await ledger.add(entry("l1"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 20, hard))
+    try:
+        with pytest.raises(OSError, match="cut off"):
+            await ledger.add(entry("l2"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    await ledger.add(entry("l3"))
+
+    assert [found.learner for found in await ledger.entries()] == ["l1", "l3"]
+
+
+async def test_a_line_that_was_cut_off_makes_way_and_nothing_else_does(tmp_path: Path) -> None:
+    """A cut-off line names nobody; whatever else a file ends in may be someone's, who has named the wrong one."""
+    ledger, other = tmp_path / "erasures.ndjson", tmp_path / "token.key"
+    await Ledger(ledger).add(entry("l1"))
+    with ledger.open("ab") as cut_off:
+        cut_off.write(b'{"tena')
+    await Ledger(ledger).add(entry("l2"))
+    other.write_text("0123456789abcdef")
+    with pytest.raises(OSError, match="no line of a ledger"):
+        await Ledger(other).add(entry("l2"))
+
+    assert [json.loads(line)["learner"] for line in ledger.read_text().splitlines()] == ["l1", "l2"]
+    assert other.read_text() == "0123456789abcdef"
+
+
+async def test_a_line_in_between_that_cannot_be_read_is_not_passed_over(tmp_path: Path) -> None:
+    ledger = tmp_path / "erasures.ndjson"
+    await Ledger(ledger).add(entry("l1"))
+    with ledger.open("ab") as broken:
+        broken.write(b'{"tenant":"demo","learner":"l2"\n')
+    await Ledger(ledger).add(entry("l3"))
+
+    with pytest.raises(msgspec.DecodeError):
+        await Ledger(ledger).entries()
+
+
+async def test_names_of_staff_are_lines_of_their_own(tmp_path: Path) -> None:
+    """A version that knows of learners only reads such a line as that of a learner whom nobody has."""
+    ledger = Ledger(tmp_path / "erasures.ndjson")
+    await ledger.add(entry("l1"))
+    for at in ("2026-03-04T10:15:00.000000Z", "2026-03-05T10:15:00.000000Z"):
+        await ledger.add(Erasure.of_staff("demo", "t-12", "certificate", at, "registrar"))
+
+    assert [one.learner for one in await ledger.entries()] == ["l1"]
+    assert [(one.person, one.learner, one.erased_at[:10]) for one in await ledger.of_staff()] == [
+        ("t-12", NOBODY, "2026-03-05")
+    ]
+
+
 async def test_without_a_file_nothing_is_kept() -> None:
     ledger = Ledger(None)
     await ledger.add(entry("l1"))
@@ -47,21 +106,27 @@ async def test_who_a_restore_brings_back_is_erased_again_before_anything_is_serv
         for name in ("rae", "sam")
     ]
     ledger = tmp_path / "erasures.ndjson"
+    people = [{"person": person, "name": person.title()} for person in ("t-old", "t-anew")]
+    await client.post("/v1/roster", json={"source": SOURCE, "people": people})
     await Ledger(ledger).add(entry(rae))
+    for person, at in (("t-old", "2999-01-01T00:00:00.000000Z"), ("t-anew", "2026-03-04T10:15:00.000000Z")):
+        await Ledger(ledger).add(Erasure.of_staff("demo", person, "certificate", at, "registrar"))
     config = service.config.model_copy(update={"port": free_port(), "erasure_ledger": ledger})
 
     async with running_service(config, install=False) as restored:
         shown = [(await restored.client().get(f"/v1/learners/{learner}")).status_code for learner in (rae, sam)]
         [again] = await restored.submit(item("r1", learner="rae", competencies=["r:1"]))
+        staff = (await restored.client("admin").get("/v1/staff")).json()["items"]
         listed = (await restored.client("service").get("/v1/erasures")).json()
         erased = (await restored.client().delete(f"/v1/learners/{sam}")).json()
     async with running_service(config, install=False) as once_more:
         told = [event for event in await once_more.feed() if event["type"] == "attain.evidence.learner_erased.v1"]
 
     assert shown == [404, 200]
+    assert staff == [{"person": "t-anew", "name": "T-Anew"}], "what a roster has told since is believed"
     assert again["reason"] == "erased"
     assert [(one["learner"], one["by"]) for one in listed if one["learner"] == rae] == [(rae, "registrar")]
     assert erased["in_ledger"] is True
     lines = [json.loads(line) for line in ledger.read_text().splitlines()]
-    assert [line["learner"] for line in lines] == [rae, sam]
+    assert [line["learner"] for line in lines] == [rae, NOBODY, NOBODY, sam]
     assert sorted(event["subject"] for event in told) == sorted([rae, sam]), "each is told once"

@@ -122,6 +122,7 @@ def test_evidence_ids_are_the_stable_ids(source: str, id: str) -> None:
         {"activity": {"id": "q", "name": "Quiz", "kind": "quiz", "items": 9}, "assessor": {"id": "tea", "type": "human"},
          "accommodations": ["extra_time"], "extensions": {"a": {"b": 1}}},
         {"assessor": {"type": "auto"}, "competencies": ["math:1", "math:2"]},
+        {"competencies": None, "activity": {"id": "q"}}, {"competencies": None, "standard": "outcome:1", "dok": 3},
     ],
 )  # fmt: skip
 def test_a_piece_is_recorded_for_another_learner_with_all_that_it_had(changes: dict[str, Any]) -> None:
@@ -129,7 +130,8 @@ def test_a_piece_is_recorded_for_another_learner_with_all_that_it_had(changes: d
     taken = native.read(json.dumps(item(**changes)).encode(), "demo", LATEST)
     told = json.loads(recorded(taken, "l1", 0, "2026-03-05T00:00:00.000000Z").body)["data"]
     private = json.loads(taken.private or b"{}")
-    piece = {"source": taken.content.source, "id": taken.content.id, "content": told | private}
+    asked = {"asked": {"by": taken.content.align_by, "dok": private.get("dok")}} if taken.content.align_by else {}
+    piece = {"source": taken.content.source, "id": taken.content.id, "content": told | private | asked}
     again, twice = (moved(piece, "l2", "bo", "the row below", "tea") for _ in range(2))
     content = native.read(json.dumps(again).encode(), "demo", LATEST).content
 

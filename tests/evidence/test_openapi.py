@@ -1,7 +1,6 @@
 """The service's own OpenAPI, asked at random: no request is a fault of the service, and nothing that was taken in is lost."""
 
 import asyncio
-import contextlib
 import os
 from collections import Counter
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
-from hypothesis.errors import Unsatisfiable
 from schemathesis.core.result import Ok
 from schemathesis.generation.modes import GenerationMode
 
@@ -22,6 +20,14 @@ REQUESTS = int(os.environ.get("ATTAIN_TEST_OPENAPI", "100"))
 """Requests in all; `make fuzz` asks for more."""
 SCOPES = "evidence:write records:read policy:write admin service"
 PIECES = 20
+TEXT = {"type", "title", "description"}
+"""What the schema of an unrestricted text says."""
+
+
+def can_be_asked_wrongly(operation: Any) -> bool:
+    """Say whether it takes more than unrestricted texts in its path; to look for one that is wrong takes seconds, and in vain."""
+    restricted = [parameter.definition["schema"].keys() - TEXT for parameter in operation.path_parameters]
+    return bool(operation.body or len(operation.query) or any(restricted))
 
 
 def ask(url: str, headers: dict[str, str]) -> Counter[int]:
@@ -32,6 +38,8 @@ def ask(url: str, headers: dict[str, str]) -> Counter[int]:
     faults: list[str] = []
     for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
         for operation in operations:
+            if mode is GenerationMode.NEGATIVE and not can_be_asked_wrongly(operation):
+                continue
             number = max(1, REQUESTS // len(operations) // 2)
 
             @settings(max_examples=number, deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -44,9 +52,7 @@ def ask(url: str, headers: dict[str, str]) -> Counter[int]:
                         f"{case.method} {case.formatted_path} {case.query}: {answer.status_code} {answer.text[:300]}"
                     )
 
-            # A route without parameters cannot be asked wrongly.
-            with contextlib.suppress(Unsatisfiable):
-                request()
+            request()
     assert not faults, "\n".join(faults[:5])
     return answers
 

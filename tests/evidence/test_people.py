@@ -1,12 +1,14 @@
 """Rosters, names and forgetting: who a learner is stays in this service and can be erased."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.evidence.builders import SOURCE, item, picked
-from tests.evidence.running import Running
+from tests.evidence.running import Running, running_service
+from tests.support.producer import free_port
 
 SIS = "https://sis.example.edu"
 
@@ -26,6 +28,7 @@ def roster() -> dict[str, Any]:
         "enrolments": [{"class": "c1", "learner": "ada"}, {"class": "c1", "learner": "emmy", "status": "inactive"}],
         "staff": [{"class": "c1", "staff": "t-12", "role": "teacher"}],
         "groups": [{"group": "g1", "learner": "emmy", "value": "a"}],
+        "people": [{"person": "t-12", "name": " Ms Germain "}, {"person": "t/13", "name": "Mr Pascal"}],
     }  # fmt: skip
 
 
@@ -67,7 +70,55 @@ async def test_only_what_changed_is_published(service: Running) -> None:
 async def test_no_name_and_no_source_id_of_a_learner_is_published(service: Running) -> None:
     told = json.dumps(await service.feed("roster"))
 
-    assert not any(secret in told for secret in ("Ada", "Emmy", '"ada"', '"emmy"', '"g1"'))
+    assert not any(secret in told for secret in ("Ada", "Emmy", '"ada"', '"emmy"', '"g1"', "Germain"))
+
+
+async def test_staff_are_called_as_the_roster_says_last_until_it_says_nothing(service: Running) -> None:
+    async def names() -> dict[str, str]:
+        asked = {"tenant": "demo", "people": ["t-12", "t/13", "t-14"]}
+        found: dict[str, str] = (await service.client("service").post("/v1/staff/names", json=asked)).json()
+        return found
+
+    async def told(*people: dict[str, str]) -> dict[str, str]:
+        answer = await service.client().post("/v1/roster", json={"source": SIS, "people": people})
+        assert answer.status_code == 200, answer.text
+        return await names()
+
+    first = await names()
+    married = await told({"person": "t-12", "name": "Ms Lagrange"})
+    gone = await told({"person": "t-12"})
+    page = (await service.client("admin").get("/v1/staff", params={"limit": 1})).json()
+    forgotten = [(await service.client("admin").delete("/v1/staff/t%2F13")).json() for _ in range(2)]
+    left = await names()
+    again = await told({"person": "t-12", "name": "Ms Germain"}, {"person": "t/13", "name": "Mr Pascal"})
+
+    assert first == again == {"t-12": "Ms Germain", "t/13": "Mr Pascal"}
+    assert (married["t-12"], gone, left) == ("Ms Lagrange", {"t/13": "Mr Pascal"}, {})
+    assert page == {"items": [{"person": "t/13", "name": "Mr Pascal"}], "next": "t/13"}
+    assert [each["had_name"] for each in forgotten] == [True, False]
+    assert forgotten[0]["certificate"] == forgotten[1]["certificate"]
+
+
+async def test_names_of_staff_are_for_services_and_administrators(service: Running) -> None:
+    asked = {"tenant": "demo", "people": ["t-12"]}
+    reader = service.client("records:read evidence:write")
+    answers = [
+        await reader.post("/v1/staff/names", json=asked), await service.client("admin").post("/v1/staff/names", json=asked),
+        await reader.get("/v1/staff"), await reader.delete("/v1/staff/t-12"),
+    ]  # fmt: skip
+
+    assert [answer.status_code for answer in answers] == [403] * 4
+
+
+async def test_what_is_no_subject_is_no_line_of_the_ledger(service: Running, tmp_path: Path) -> None:
+    """What the ledger names is forgotten at every start: a line that the database refuses would keep evidence from starting."""
+    ledger = tmp_path / "erasures.ndjson"
+    config = service.config.model_copy(update={"port": free_port(), "erasure_ledger": ledger})
+    async with running_service(config, install=False) as kept:
+        answers = [await kept.client("admin").delete(f"/v1/staff/{person}") for person in ("", "t%00", "t" * 257)]
+
+    assert [answer.status_code for answer in answers] == [422] * 3
+    assert not ledger.exists()
 
 
 async def test_a_bad_roster_is_refused_with_its_member(service: Running) -> None:

@@ -88,6 +88,13 @@ class Assignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: Name | None = None
 
 
+class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a person of the staff is called, by the subject of the person's tokens; without a name it is forgotten."""
+
+    person: Name
+    name: Title = ""
+
+
 class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A learner's membership of a group; kept here only, for reports on equity, and never in an event."""
 
@@ -108,6 +115,7 @@ class Roster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     staff: tuple[Staff, ...] = ()
     groups: tuple[Group, ...] = ()
     assignments: tuple[Assignment, ...] = ()
+    people: tuple[Person, ...] = ()
 
     def learner_source(self) -> dict[str, str]:
         """Return the source that each source id of a learner belongs to, as the import's own learners say."""

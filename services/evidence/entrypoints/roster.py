@@ -66,7 +66,7 @@ def roster_router(database: Database, rosters: Rosters, settings: Settings) -> A
 
     @router.post("/v1/roster")
     async def submit(request: Request, caller: Caller) -> Response:
-        """Add or change schools, classes, learners, enrolments, staff and groups; twice is as once."""
+        """Add or change schools, classes, learners, enrolments, staff with their names, and groups; twice is as once."""
         caller.require("admin")
         body = await read_body(request, settings)
         try:

@@ -63,6 +63,8 @@ class _Native(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     assisted: bool | None = None
     accommodations: Annotated[tuple[Name, ...], Meta(max_length=ACCOMMODATIONS_MAX)] | None = None
     dok: Annotated[int, Meta(ge=1, le=4)] | None = None
+    standard: ItemId | None = None
+    """The id that the alignment map is asked for where it is not the activity's, such as an outcome."""
     assessor: _Assessor | None = None
     supersedes: ItemId | None = None
     retracts: ItemId | None = None
@@ -184,6 +186,7 @@ def _content(item: _Native, occurred_at: str) -> Evidence:
         activity.name,
         activity.kind,
         item.extensions or None,
+        item.standard,
     )
 
 
@@ -220,8 +223,8 @@ def _check_members(item: _Native) -> None:
         raise _missing("/learner", "required")
     if item.score is None:
         raise _missing("/score", "one of score and retracts is required")
-    if not item.competencies and item.activity is None:
-        raise _missing("/competencies", "one of competencies and activity is required")
+    if not item.competencies and item.activity is None and item.standard is None:
+        raise _missing("/competencies", "one of competencies, activity and standard is required")
     _check_score(item.score)
 
 

@@ -71,7 +71,6 @@ class Erasing:
         entry = Erasure(tenant, learner, stable_id(tenant, learner, "erasure"), time, by)
         # First: what is erased and not in the ledger would come back with a restore.
         await self._ledger.add(entry)
-        reach("erasure.in_ledger")
         return await self._erase(entry)
 
     async def erase_again(self) -> int:

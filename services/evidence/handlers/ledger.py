@@ -1,25 +1,45 @@
 """
-The ledger of erasures: which learners are forgotten, in a file that no backup holds.
+The ledger of erasures: which learners, and which names of staff, are forgotten, in a file that no backup holds.
 
 A restore brings back who was erased since the backup. The ledger does not come back with it, so what it names is erased
 again before anything is served.
 """
 
 import asyncio
+import errno
+import fcntl
 import os
 from pathlib import Path
 
 import msgspec
 
+from shared.crash_points import reach
+
+NOBODY = "00000000-0000-0000-0000-000000000000"
+"""The learner of a line on staff: a version that knows of learners only looks for this one and finds nobody."""
+LINE_BEGINS = b'{"tenant":'
+LINE_BYTES_MAX = 64 << 10
+"""Far more than ids and subjects, which are bounded, make of a line."""
+
 
 class Erasure(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line: an opaque id, and what certifies that it is forgotten; `by` is the subject of the token."""
+    """
+    One line: an opaque id, and what certifies that it is forgotten; `by` is the subject of the token.
+
+    With `person`, who is no learner, it is the name of that subject that is forgotten.
+    """
 
     tenant: str
     learner: str
     certificate: str
     erased_at: str
     by: str
+    person: str = ""
+
+    @classmethod
+    def of_staff(cls, tenant: str, person: str, certificate: str, erased_at: str, by: str) -> "Erasure":
+        """Return the line that the name of a person of the staff is forgotten."""
+        return cls(tenant, NOBODY, certificate, erased_at, by, person)
 
 
 _encode = msgspec.json.Encoder().encode
@@ -38,28 +58,62 @@ class Ledger:
         return self._path is not None
 
     async def add(self, erasure: Erasure) -> None:
-        """Add a line and wait until it is on the disk; several processes may, since a line is one write."""
+        """
+        Add a line and wait until it is on the disk; several processes may.
+
+        Raises:
+            OSError: it is not on the disk, which is full; nothing is to be erased.
+        """
         if self._path is not None:
             await asyncio.to_thread(_append, self._path, _encode(erasure) + b"\n")
+        reach("erasure.in_ledger")
 
     async def entries(self) -> list[Erasure]:
         """
-        Return all lines, the first of each learner; one that was cut off in writing names nothing that was erased.
+        Return the lines on learners, the first of each; one that was cut off in writing names nothing that was erased.
 
         Raises:
             msgspec.MsgspecError: a line before the last cannot be read.
         """
+        found = [one for one in await self._lines() if not one.person]
+        return list({(one.tenant, one.learner): one for one in reversed(found)}.values())[::-1]
+
+    async def of_staff(self) -> list[Erasure]:
+        """Return the lines on staff, the last of each person; raises as `entries`."""
+        return list({(one.tenant, one.person): one for one in await self._lines() if one.person}.values())
+
+    async def _lines(self) -> list[Erasure]:
         if self._path is None or not self._path.exists():
             return []
         lines = (await asyncio.to_thread(self._path.read_bytes)).split(b"\n")
-        found = [_decode(line) for line in lines[:-1] if line]
-        return list({(one.tenant, one.learner): one for one in reversed(found)}.values())[::-1]
+        return [_decode(line) for line in lines[:-1] if line]
 
 
 def _append(path: Path, line: bytes) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    """Write a line behind the last whole one; what was cut off in writing makes way."""
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        os.write(file, line)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        whole = _whole_bytes(file)
+        os.ftruncate(file, whole)
+        if os.write(file, line) != len(line):
+            os.ftruncate(file, whole)
+            raise OSError(errno.ENOSPC, "the line is cut off", str(path))
         os.fsync(file)
     finally:
         os.close(file)
+
+
+def _whole_bytes(file: int) -> int:
+    """
+    Return how long a ledger is up to the end of its last whole line.
+
+    Raises:
+        OSError: what is behind that is no line of a ledger, and not to be dropped.
+    """
+    start = max(0, os.fstat(file).st_size - LINE_BYTES_MAX)
+    last = os.pread(file, LINE_BYTES_MAX, start)
+    whole = last.rfind(b"\n") + 1
+    if not LINE_BEGINS.startswith(last[whole:][: len(LINE_BEGINS)]):
+        raise OSError(errno.EINVAL, "the file ends in what is no line of a ledger of erasures")
+    return start + whole

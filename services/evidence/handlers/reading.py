@@ -27,6 +27,9 @@ async def evidence(database: Database, tenant: str, evidence_id: str) -> dict[st
     """
     Return a piece: its content as its event tells it, whether it counts, and where it stands.
 
+    Where the alignment map names its competencies, `asked` in the content has the id that the map is asked for (`by`), and the
+    depth that the item gave itself (`dok`). An id under which events tell of it, as aligned anew, is the piece's too.
+
     Raises:
         NotFound: the tenant has no such piece.
     """
@@ -37,9 +40,13 @@ async def evidence(database: Database, tenant: str, evidence_id: str) -> dict[st
         if body.type == EVIDENCE_RECORDED:
             hidden = ("valid", "invalidates", "revalidates")
             content = {name: value for name, value in body.data.items() if name not in hidden}
+            if row["align_by"] is not None:
+                content["asked"] = {"by": row["align_by"], "dok": None}
     if row["private"] is not None:
         private = _decode_private(row["private"])
         content |= {name: value for name, value in msgspec.structs.asdict(private).items() if value is not None}
+        if "asked" in content:
+            content["asked"]["dok"] = private.dok
     return _heading(row) | {"content": content}
 
 

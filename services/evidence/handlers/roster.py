@@ -7,7 +7,7 @@ import msgspec
 
 from services.evidence.domain.roster import Enrolment, Group, Roster, events, facts
 from services.evidence.handlers.learners import Learners
-from services.evidence.tables import people, roster
+from services.evidence.tables import people, roster, staff_names
 from shared.crash_points import reach
 from shared.database import Database
 from shared.event_log import EventLog
@@ -58,6 +58,9 @@ class Rosters:
         async with self._database.transaction() as connection:
             changed = await roster.upsert(connection, tenant, said)
             await people.set_names(connection, [(*key, name) for key, name in names.items()])
+            await staff_names.put(
+                connection, tenant, list({row.person: row.name.strip() for row in given.people}.items())
+            )
             await roster.set_groups(connection, tenant, groups)
             news = [fact for fact in said if (fact.kind, fact.key) in changed]
             time = utc(datetime.datetime.now(datetime.UTC))

@@ -1,4 +1,4 @@
-"""Statements on learners: the only place where names and source ids are kept."""
+"""Statements on learners: the only place where their names and source ids are kept."""
 
 import datetime
 from collections.abc import Sequence

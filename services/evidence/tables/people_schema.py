@@ -81,6 +81,15 @@ def _define_roster(target: sa.MetaData) -> None:
         sa.Column("data", sa.LargeBinary, nullable=False),
     )
     sa.Table(
+        "staff_name",
+        target,
+        sa.Column("tenant", _TEXT, primary_key=True),
+        # The subject of the person's tokens, by which the facts of the roster and decisions name the person.
+        sa.Column("person", _TEXT, primary_key=True),
+        sa.Column("name", _TEXT, nullable=False),
+        sa.Column("told_at", _INSTANT, nullable=False, server_default=sa.text("now()")),
+    )
+    sa.Table(
         "roster_group",
         target,
         sa.Column("tenant", _TEXT, primary_key=True),

@@ -153,7 +153,7 @@ async def set_told(connection: Connection, told: Sequence[tuple[str, str, int]])
 
 
 async def find(connection: Connection, tenant: str, evidence_id: str) -> asyncpg.Record | None:
-    """Return a piece with its event, the items that void it, and how it is parked."""
+    """Return a piece, by its id or by that under which events tell of it, with its event, what voids it, and how it is parked."""
     return await connection.fetchrow(
         "select e.*, l.body, h.generation, q.reason, q.pointer, q.detail, q.awaits,"
         " array(select v.evidence_id from evidence v where v.target = e.evidence_id and v.state = 2"
@@ -161,7 +161,8 @@ async def find(connection: Connection, tenant: str, evidence_id: str) -> asyncpg
         " from evidence e left join event_log l on l.log = 'evidence' and l.shard = e.shard and l.pos = e.pos"
         " left join log_head h on h.log = 'evidence' and h.shard = e.shard"
         " left join quarantine q on q.quarantine_id = e.evidence_id and q.status = 'parked'"
-        " where e.tenant = $1 and e.evidence_id = $2 and e.state <> 0",
+        " where e.tenant = $1 and e.state <> 0 and e.evidence_id = coalesce("
+        "   (select t.evidence_id from evidence t where t.tenant = $1 and t.told = $2), $2)",
         tenant,
         evidence_id,
     )

@@ -49,6 +49,8 @@ sa.Index(
     "evidence_target", evidence.c.target, postgresql_where=evidence.c.target.isnot(None)
 )  # few pieces have one, so plain evidence pays for one index only
 
+sa.Index("evidence_told", evidence.c.told, postgresql_where=evidence.c.told.isnot(None))
+
 competency = sa.Table(
     "competency",
     metadata,
