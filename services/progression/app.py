@@ -2,13 +2,16 @@
 
 import contextlib
 import functools
+from typing import NamedTuple
 
 from fastapi import FastAPI
+from faststream.kafka import KafkaBroker
 
 from services.progression.entrypoints.adopting import adopting_router
 from services.progression.entrypoints.audit import audit_router
 from services.progression.entrypoints.correcting import correcting_router
 from services.progression.entrypoints.deciding import deciding_router
+from services.progression.entrypoints.disclosing import disclosing_router
 from services.progression.entrypoints.explaining import explaining_router
 from services.progression.entrypoints.feeds import feeds_router
 from services.progression.entrypoints.frameworks import frameworks_router
@@ -31,6 +34,7 @@ from services.progression.handlers.logs import CONSUMER, DecisionInbox, Logs
 from services.progression.handlers.posting import Poster
 from services.progression.handlers.reconciling import FoldChecks, StateSamples
 from services.progression.handlers.references import References
+from services.progression.handlers.refolder import Refolder
 from services.progression.handlers.shadowing import Shadows
 from services.progression.handlers.webhooks import Webhooks
 from services.progression.tables import webhooks as webhook_rows
@@ -56,37 +60,111 @@ EXPIRIES = {"deliveries_kept_days": {"deliveries": webhook_rows.expire_deliverie
 DESCRIPTION = "What the evidence means: frameworks, policies, mastery and advancement."
 
 
+class Opened(NamedTuple):
+    """What is open while the service runs: its database, the logs in it and what sends them, its clock, other services."""
+
+    database: Database
+    logs: Logs
+    relay: Relay
+    clock: Clock
+    feed: FeedClient
+    references: References
+    poster: Poster
+
+
+class Handlers(NamedTuple):
+    """What routes and loops hand their work to."""
+
+    decisions: Decisions
+    judgements: Judgements
+    adoptions: Adoptions
+    shadows: Shadows
+    webhooks: Webhooks
+    dispatcher: Dispatcher
+
+
+class Consuming(NamedTuple):
+    """The broker, what is fed from it, and what refolds beside it."""
+
+    broker: KafkaBroker
+    consumer: ShardConsumer
+    refolder: Refolder
+
+
+class Upkeep(NamedTuple):
+    """What watches over the service and tidies it."""
+
+    kafka: KafkaWatch
+    limits: TenantLimits
+    checks: FoldChecks
+    reconciler: Reconciler
+    retention: Retention
+
+
 async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitStack) -> None:
+    opened = await _open(config, stack)
+    limits = limit_tenants(app, opened.database, config, "small_number", "deliveries_kept_days")
+    handlers = _make_handlers(opened, limits, config)
+    consuming = await _make_consumers(opened, config)
+    upkeep = _make_upkeep(opened, limits, config)
+    tasks = Tasks()
+    _add_routes(app, opened, handlers, limits, config)
+    _add_operations(app, opened, consuming, upkeep, tasks, config)
+    _start_loops(tasks, opened, handlers, consuming, upkeep)
+    for stop in (consuming.consumer.stop, consuming.broker.stop, tasks.stop, consuming.refolder.stop):
+        stack.push_async_callback(stop)
+
+
+async def _open(config: Settings, stack: contextlib.AsyncExitStack) -> Opened:
     database = await Database.connect(config.progression_database)
     stack.push_async_callback(database.close)
     logs = Logs(config.shards)
     async with database.connection() as connection:
         for log in (*logs.relayed(), logs.decisions):
             await log.prepare(connection)
-    relay = Relay(database, logs.relayed(), config)
-    feed = FeedClient(config.evidence_url, config)
-    stack.push_async_callback(feed.close)
-    clock = Clock(database, config)
-    fold = MasteryFold(database, logs, config, clock, relay.hand_over)
-    consumer = ShardConsumer(CONSUMER, "evidence", database, fold, feed, config, DecisionInbox(logs.decisions))
-    await consumer.prepare()
-    broker = make_broker(config)
-    subscribe_consumer(broker, consumer, config)
-    tasks = Tasks()
-    kafka = KafkaWatch(config)
-    ready = functools.partial(readiness, database, kafka, clock)
+    feed, references, poster = FeedClient(config.evidence_url, config), References(config), Poster(config)
+    for close in (feed.close, references.close, poster.close):
+        stack.push_async_callback(close)
+    relay, clock = Relay(database, logs.relayed(), config), Clock(database, config)
+    return Opened(database, logs, relay, clock, feed, references, poster)
 
-    lag = functools.partial(progression_lag, database, logs, consumer, feed)
-    checks = FoldChecks(database, logs, feed)
-    reconciler = Reconciler({"folded": checks.folded, "sampled": StateSamples(database).sampled}, config.reconcile_s)
+
+def _make_handlers(opened: Opened, limits: TenantLimits, config: Settings) -> Handlers:
+    database, logs, references, poster = opened.database, opened.logs, opened.references, opened.poster
     decisions = Decisions(database, logs, config)
-    judgements = Judgements(database, logs, config, clock)
-    limits = limit_tenants(app, database, config, "small_number", "deliveries_kept_days")
-    retention = Retention(database, limits, EXPIRIES)
+    return Handlers(
+        decisions,
+        Judgements(database, logs, config, opened.clock),
+        Adoptions(database, decisions, limits, config),
+        Shadows(database, decisions, config),
+        Webhooks(database, poster, config),
+        Dispatcher(database, references, poster, config),
+    )
+
+
+async def _make_consumers(opened: Opened, config: Settings) -> Consuming:
+    database, logs, broker = opened.database, opened.logs, make_broker(config)
+    refolder = Refolder(config.progression_database)
+    fold = MasteryFold(database, logs, config, opened.clock, opened.relay.hand_over, refolder)
+    inbox = DecisionInbox(logs.decisions)
+    consumer = ShardConsumer(CONSUMER, "evidence", database, fold, opened.feed, config, inbox)
+    fold.sweeping.wake = consumer.wake
+    await consumer.prepare()
+    subscribe_consumer(broker, consumer, config)
+    return Consuming(broker, consumer, refolder)
+
+
+def _make_upkeep(opened: Opened, limits: TenantLimits, config: Settings) -> Upkeep:
+    database = opened.database
+    checks = FoldChecks(database, opened.logs, opened.feed)
+    reconciler = Reconciler({"folded": checks.folded, "sampled": StateSamples(database).sampled}, config.reconcile_s)
+    return Upkeep(KafkaWatch(config), limits, checks, reconciler, Retention(database, limits, EXPIRIES))
+
+
+def _add_routes(app: FastAPI, opened: Opened, handlers: Handlers, limits: TenantLimits, config: Settings) -> None:
+    database, told, references = opened.database, opened.logs.advancement, opened.references
+    decisions, judgements = handlers.decisions, handlers.judgements
     for router in (
-        operations_router(ready=ready, stuck=tasks.stuck, lag=lag),
-        feed_router(database, logs.relayed(), config),
-        asyncapi_router("progression", broker, logs.relayed(), config.topic_suffix),
         operating_router(decisions, database, config),
         policies_router(decisions, database, config),
         mastery_router(database, config),
@@ -98,44 +176,49 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
         supporting_router(database, judgements),
         explaining_router(database, config),
         in_force_router(database, limits),
-        reconciliation_router(reconciler, database, [checks.told]),
+        adopting_router(handlers.adoptions, decisions, database, limits, config),
+        shadowing_router(handlers.shadows, limits, config),
+        correcting_router(database, references, limits, config),
+        feeds_router(database, told, references, config),
+        webhooks_router(handlers.webhooks, database, told),
+        disclosing_router(database, config),
+    ):
+        app.include_router(router)
+
+
+def _add_operations(
+    app: FastAPI, opened: Opened, consuming: Consuming, upkeep: Upkeep, tasks: Tasks, config: Settings
+) -> None:
+    database, logs = opened.database, opened.logs
+    ready = functools.partial(readiness, database, upkeep.kafka, opened.clock)
+    lag = functools.partial(progression_lag, database, logs, consuming.consumer, opened.feed)
+    for router in (
+        operations_router(ready=ready, stuck=tasks.stuck, lag=lag),
+        feed_router(database, logs.relayed(), config),
+        asyncapi_router("progression", consuming.broker, logs.relayed(), config.topic_suffix),
+        reconciliation_router(upkeep.reconciler, database, [upkeep.checks.told]),
         expiries_router(database),
     ):
         app.include_router(router)
-    shadows, dispatcher = _changing_and_telling(app, database, decisions, logs, limits, config, stack)
+
+
+def _start_loops(tasks: Tasks, opened: Opened, handlers: Handlers, consuming: Consuming, upkeep: Upkeep) -> None:
+    relay, clock, shadows, dispatcher = opened.relay, opened.clock, handlers.shadows, handlers.dispatcher
+    broker, consumer, _ = consuming
+    kafka, limits, _, reconciler, retention = upkeep
     for name, work, pulses in (
         ("kafka", kafka.run(), [kafka.pulse]),
-        ("broker", keep_consuming(broker), [consumer.polling]), ("relay", relay.run(), relay.pulses),
-        ("tick", consumer.tick(), consumer.pulses), ("clock", clock.run(), [clock.pulse]),
-        ("reconciliation", reconciler.run(), [reconciler.pulse]), ("limits", limits.run(), [limits.pulse]),
-        ("shadows", shadows.run(), [shadows.pulse]), ("webhooks", dispatcher.run(), [dispatcher.pulse]),
+        ("broker", keep_consuming(broker), [consumer.polling]),
+        ("relay", relay.run(), relay.pulses),
+        ("tick", consumer.tick(), consumer.pulses),
+        ("clock", clock.run(), [clock.pulse]),
+        ("reconciliation", reconciler.run(), [reconciler.pulse]),
+        ("limits", limits.run(), [limits.pulse]),
+        ("shadows", shadows.run(), [shadows.pulse]),
+        ("webhooks", dispatcher.run(), [dispatcher.pulse]),
         ("retention", retention.run(), [retention.pulse]),
-    ):  # fmt: skip
+    ):
         tasks.start(name, work, *pulses)
-    for stop in (consumer.stop, broker.stop, tasks.stop):
-        stack.push_async_callback(stop)
-
-
-def _changing_and_telling(
-    app: FastAPI,
-    database: Database,
-    decisions: Decisions,
-    logs: Logs,
-    limits: TenantLimits,
-    config: Settings,
-    stack: contextlib.AsyncExitStack,
-) -> tuple[Shadows, Dispatcher]:
-    """Add what changes rules and evidence safely, and what subscribers are told by; return what is to run."""
-    references, poster, shadows = References(config), Poster(config), Shadows(database, decisions, config)
-    stack.push_async_callback(references.close)
-    stack.push_async_callback(poster.close)
-    adoptions = Adoptions(database, decisions, limits, config)
-    app.include_router(adopting_router(adoptions, decisions, database, limits, config))
-    app.include_router(shadowing_router(shadows, limits, config))
-    app.include_router(correcting_router(database, references, limits, config))
-    app.include_router(feeds_router(database, logs.advancement, references, config))
-    app.include_router(webhooks_router(Webhooks(database, poster, config), database, logs.advancement))
-    return shadows, Dispatcher(database, references, poster, config)
 
 
 def create_app(config: Settings) -> FastAPI:

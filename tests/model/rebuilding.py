@@ -60,6 +60,8 @@ class Model:
 class Shown:
     """A version of the read model; like the real ones it caches nothing."""
 
+    edition = 1
+
     def __init__(self, version: int, blocked_max: int) -> None:
         self.consumer = consumer_name(MODEL, version)
 
@@ -168,7 +170,7 @@ class Statements:
         """Nothing: what is in the rows is held against the log below."""
         return {}
 
-    async def switch(self, connection: Session, attempt: Attempt, detail: str) -> None:
+    async def switch(self, connection: Session, attempt: Attempt, detail: str, edition: int) -> None:
         """Let the built version be read."""
 
         def change() -> None:

@@ -45,7 +45,7 @@ def the_model_is_switched_first_and_filled_then(patch: pytest.MonkeyPatch) -> No
 
     async def begin(self: Statements, connection: Any, model: str) -> Attempt:
         attempt = await real(self, connection, model)
-        await self.switch(connection, attempt, "")
+        await self.switch(connection, attempt, "", Shown.edition)
         connection.change(lambda: setattr(self.model, "building", True))
         return attempt
 

@@ -19,7 +19,7 @@ POLICIES = (
             "method": {"type": "n_of_last", "n": 2, "window": 3, "at_or_above": 1},
             "sufficiency": {"min_evidence": 2, "min_occasions": 2},
             "decision": {"latch": "first_crossing"},
-            "upkeep": {"on_contradiction": {"last": 2, "below": 1}},
+            "upkeep": {"on_contradiction": {"last": 2, "below": 1}, "check_in_by_use": True},
         }
     ),
     policy_from({"id": "bkt", "method": {"type": "bkt", "p_l0": 0.3, "p_t": 0.1, "p_g": 0.2, "p_s": 0.1}}),

@@ -107,6 +107,16 @@ def test_a_hold_is_told_with_its_end_and_ends_once_by_the_clock_with_the_origina
     assert (back["cause"]["kind"], back["reason"]["text"]) == ("clock", "A hold on it has ended.")
 
 
+def test_a_hold_on_what_is_not_on_the_record_yet_is_told_to_nobody():
+    """No subscriber has an entry to take off, and what `provisional` has opened stays open."""
+    until = "2026-06-01T00:00:00.000000Z"
+    journal = (
+        Journal().fold([Decided(CLASSROOM)]).fold(work(2, 3)).fold([decide("override", status="not_yet", until=until)])
+    )
+
+    assert (journal.kinds(), journal.state().status) == ([], "overridden")
+
+
 def test_what_is_shown_while_it_is_held_goes_on_the_record_when_the_hold_ends():
     journal = Journal().fold([Decided(CLASSROOM)])
     journal.fold([decide("override", status="not_yet", until="2026-04-10T12:00:00.000000Z"), *work(3, 3, 3)])

@@ -158,6 +158,17 @@ def test_without_upkeep_nothing_is_re_checked(upkeep: dict[str, int], expected: 
     assert effort_of(policy_from(STREAK | {"upkeep": upkeep}).rule).rechecks_a_year == expected
 
 
+def test_a_start_on_what_builds_on_it_asks_by_the_marks_that_it_has():
+    """Of five pieces of a typical learner one is below the cut: the first two are in one start of 25."""
+    policy = policy_from(STREAK | {"upkeep": {"check_in_by_use": True}})
+
+    assert effort_of(policy.rule).rechecks_a_year == pytest.approx(0.04, abs=0.04)
+    assert effort_of(policy.rule).rechecks_a_year > 0
+    assert "two first pieces below the goal on what builds on it" in sentences(policy)[4]
+    assert "a start on one standard that builds on it" in card_of(policy).asks[-2]
+    assert "dos primeros trabajos" in card_of(policy, "es").sentences[4]
+
+
 def test_re_checks_by_date_are_counted_between_the_pieces_of_a_year():
     """A piece at the cut every 30 days starts the 20 school days anew: all twelve fall due before it."""
     certain = policy_from(

@@ -5,10 +5,11 @@ from typing import Any, get_args
 
 import pytest
 
+from services.progression.domain.curriculum import Framework
 from services.progression.domain.policy import policy_from
 from services.progression.domain.policy.lint import Problem, check, lint
 from services.progression.domain.policy.templates import NAMES, template
-from shared.contracts import Kind
+from shared.contracts import Association, Competency, Kind
 from tests.support.shared_data import shared_file
 
 SCALE = {"scale": {"min": 1, "max": 4, "step": 1, "mastery": 3}}
@@ -184,6 +185,15 @@ def test_templates_are_clean(name: str):
     assert problems == []
     assert policy is not None
     assert lint(policy, policy) == []
+
+
+def test_a_re_check_by_use_needs_to_know_what_builds_on_what():
+    policy = policy_from({"id": "p", **STREAK, "upkeep": {"check_in_by_use": True}})
+    flat = Framework("math", "Mathematics", (Competency("add", "Add", 1), Competency("mul", "Multiply", 2)), ())
+    built = Framework("math", "Mathematics", flat.competencies, (Association("add", "mul"),))
+
+    assert placed(lint(policy, frameworks=[flat])) == [("warning", "/upkeep/check_in_by_use")]
+    assert lint(policy, frameworks=[flat, built]) == lint(policy) == []
 
 
 @pytest.mark.parametrize("name", ["streak-3.json", "bkt-fixed.json", "classroom.yaml", "canvas-65-35.yaml"])

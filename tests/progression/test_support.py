@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from services.progression.domain.curriculum.importing import read_import
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided, SupportDecided
 from services.progression.domain.explanation import explain_key
+from services.progression.domain.known import Known
 from services.progression.domain.mastery import piece_of, replay
 from services.progression.domain.policy import policy_from
 from services.progression.domain.policy.facts import fact
@@ -309,13 +310,13 @@ def test_enough_evidence_is_where_no_single_test_changes_the_verdict():
     def marked(*marks: float):
         return list(map(piece_of, work(*marks)))
 
-    assert is_settled(mean, right(1, 1, 1, 1))
-    assert not is_settled(mean, right(1, 0))
-    assert is_settled(CLASSROOM.rule, marked(3, 3, 3)), "one slip later changes nothing"
-    assert not is_settled(CLASSROOM.rule, marked(3)), "another 3 makes it provisional"
-    assert not is_settled(CLASSROOM.rule, [])
-    assert not is_settled(THREE_OF_THREE, marked(4)), "after a second piece there is still too little"
-    assert is_settled(THREE_OF_THREE, marked(1, 1, 1)), "one more 4 leaves two below"
+    assert is_settled(Known(right(1, 1, 1, 1), mean))
+    assert not is_settled(Known(right(1, 0), mean))
+    assert is_settled(Known(marked(3, 3, 3), CLASSROOM.rule)), "one slip later changes nothing"
+    assert not is_settled(Known(marked(3), CLASSROOM.rule)), "another 3 makes it provisional"
+    assert not is_settled(Known([], CLASSROOM.rule))
+    assert not is_settled(Known(marked(4), THREE_OF_THREE)), "after a second piece there is still too little"
+    assert is_settled(Known(marked(1, 1, 1), THREE_OF_THREE)), "one more 4 leaves two below"
 
 
 THREE_OF_THREE = policy_from({

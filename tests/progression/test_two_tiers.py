@@ -9,8 +9,9 @@ from services.progression.domain.mastery import KeyState, piece_of, replay
 from services.progression.domain.policy import Policy, policy_from, read_policy
 from services.progression.domain.policy.facts import said
 from services.progression.domain.policy.templates import template
-from services.progression.domain.standing import due_at, is_contested, missing_of, status_of
+from services.progression.domain.standing import due_at, is_contested, status_of
 from services.progression.domain.states import Decided
+from services.progression.domain.wanting import missing_of
 from shared.contracts import EvidenceRecorded, Score, Status
 from tests.support.journal import Decided as InForce
 from tests.support.journal import Journal, piece, retract

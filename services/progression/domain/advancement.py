@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from services.progression.domain.amending import Amending
+from services.progression.domain.checking_in import CheckIns
 from services.progression.domain.curriculum import Framework, framework_of, level_id
 from services.progression.domain.curriculum.crosswalks import Links
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided, SupportDecided
@@ -199,11 +200,13 @@ def fold_changes(
             told += advancing.tell_change(change)
             told += advancing.fold_change(change)
         decided += advancing.decided
+    of_competencies = [change for change in changes if isinstance(change, Change)]
+    check_ins = CheckIns(standing, frameworks, first.tenant, first.learner, first.trigger)
+    decided += check_ins.follow(of_competencies, anew=any(isinstance(change, Review) for change in changes))
     told.sort(key=lambda event: event.type.startswith("attain.level."))
     closed = rules.closed_before(first.trigger.pos)
     if closed:
         amending = Amending(first.tenant, first.learner, first.trigger, standing, closed)
-        of_competencies = [change for change in changes if isinstance(change, Change)]
         told += [*amending.competencies(of_competencies, told, frameworks), *amending.levels(told)]
     return numbered(told, first.trigger, standing.losses), decided
 

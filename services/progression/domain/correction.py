@@ -3,22 +3,25 @@ Taking back, scoring anew or moving pieces of evidence: which they are, and what
 itself.
 """
 
+import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, cast
 
 import msgspec
 
 from services.progression.domain.analysis.comparison import verdict_of
 from services.progression.domain.entry import Entry
-from services.progression.domain.inputs import EvidenceSet, Key, Learner, input_of, valid_pieces
+from services.progression.domain.inputs import EvidenceSet, Input, Key, Learner, input_of, valid_pieces
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Rules
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.states import KeyState, Piece
 from services.progression.domain.telling import SUPPORT, Told
-from shared.contracts import EvidenceRecorded, EvidenceRetracted, Kind, Score, Touched
+from shared.contracts import Aligned, EvidenceRecorded, EvidenceRetracted, Kind, Score, Status, Touched
+from shared.native import moved_id
+from shared.public_events import SNAPSHOT_AMENDED
 from shared.shards import stable_id
 
 FEW = 4
@@ -59,15 +62,70 @@ def rescored_id(source: str, id: str, score: Score) -> str:
     return f"rescored-{stable_id(source, id, msgspec.json.encode(score).decode())}"
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class LearnerRecord:
+    """
+    All that is kept of one learner at the instant `at`: every key with its evidence, and the standing; and the rules in force.
+
+    What is foreseen of it changes nothing of what it holds.
+    """
+
+    learner: Learner
+    held: Mapping[Key, tuple[KeyState, EvidenceSet]]
+    standing: LearnerState
+    rules: Rules
+    policies: dict[str, Policy]
+    at: str
+    older: Mapping[Key, int] = dataclasses.field(default_factory=dict)
+    """The keys that are older than the rules in force, with the activation up to which they are folded."""
+
+    def state(self, key: Key) -> KeyState:
+        """Return the state of a key, which is a new one where nothing is held of it."""
+        held = self.held.get(key)
+        return held[0] if held is not None else self.rules.new_state(key[2])
+
+    def entry(self, key: Key) -> Entry:
+        """Return a copy of a key to fold into."""
+        evidence = self.held[key][1] if key in self.held else {}
+        rules_no = self.older.get(key, self.rules.no)
+        return Entry(msgspec.structs.replace(self.state(key)), rules_no, dict(evidence))
+
+    def status(self, state: KeyState) -> Status:
+        """Return the status that a state has."""
+        return verdict_of(state, self.policies.get(state.policy)).status
+
+
+class Selected(NamedTuple):
+    """A piece to be corrected, with the competencies that it speaks to, and how."""
+
+    piece: Piece
+    speaks_to: tuple[Aligned, ...]
+
+    @property
+    def competencies(self) -> tuple[str, ...]:
+        """The competencies that the piece speaks to."""
+        return tuple([aligned.competency for aligned in self.speaks_to])
+
+
 class Outcome(NamedTuple):
-    """What correcting pieces does to one learner: the pieces in the order in which to do it, the events, the statuses."""
+    """
+    What correcting pieces does to one learner: the pieces in the order in which to do it, the events, the statuses.
+
+    Prompts to adults are not among the events: they clear themselves.
+    """
 
     learner: str
-    pieces: list[Piece]
+    selected: list[Selected]
     told: list[Told]
     moves: list[tuple[str, str]]
     """Status before and after, of each of `competencies`."""
     competencies: list[str]
+    """Those that the pieces speak to, and those that are reached by what follows."""
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """The pieces in the order in which to do it."""
+        return [each.piece for each in self.selected]
 
     def report(self) -> dict[str, Any]:
         """Return every status and event that would change, as plain data."""
@@ -80,39 +138,34 @@ class Outcome(NamedTuple):
             "events": [
                 {"type": event.type, "scope": event.data["scope"], "reason": event.data["reason"]}
                 for event in self.told
-                if not event.type.startswith(SUPPORT)
             ],
         }
 
 
-def foresee(
-    learner: Learner,
-    held: Mapping[Key, tuple[KeyState, EvidenceSet]],
-    standing: LearnerState,
-    rules: Rules,
-    policies: dict[str, Policy],
-    selection: Selection,
-) -> Outcome | None:
+def foresee(record: LearnerRecord, selection: Selection) -> Outcome | None:
     """
     Return what comes of correcting a learner's selected pieces, one after the other; None where there are none.
 
     Of the orders in which it can be done, it is one in which the least is told on the way: in another, something may be
-    withdrawn, reinstated and withdrawn again. `held` are all keys of the learner, with their evidence; nothing that is
-    given is changed.
+    withdrawn, reinstated and withdrawn again.
     """
+    record = _brought_up(record)
     pieces: dict[str, Piece] = {}
-    speaks_to: dict[str, list[str]] = {}
-    for (_, _, competency), (_, evidence) in held.items():
+    speaks_to: dict[str, list[Aligned]] = {}
+    for (_, _, competency), (_, evidence) in record.held.items():
         for piece in valid_pieces(evidence):
             if selection.has(piece):
                 pieces[piece.evidence_id] = piece
-                speaks_to.setdefault(piece.evidence_id, []).append(competency)
+                strength: Literal["full", "partial"] = "partial" if piece.partial else "full"
+                speaks_to.setdefault(piece.evidence_id, []).append(Aligned(competency, piece.weight, strength))
     if not pieces:
         return None
     tried: list[Outcome] = []
     for ordered in _orders(list(pieces.values())):
-        tried.append(_correct(learner, held, standing, rules, policies, ordered, speaks_to, selection))
-        scopes = [event.data["scope"]["id"] for event in tried[-1].told]
+        selected = [Selected(piece, tuple(speaks_to[piece.evidence_id])) for piece in ordered]
+        events = [_correction(record.learner[1], each, selection) for each in selected]
+        tried.append(_outcome(record, selected, events))
+        scopes = [event.data["scope"]["id"] for event in tried[-1].told if event.type != SNAPSHOT_AMENDED]
         if len(scopes) == len(set(scopes)):
             # Nothing is told twice of anything: no order can do better.
             break
@@ -132,91 +185,107 @@ def _orders(pieces: list[Piece]) -> Iterator[list[Piece]]:
             yield list(candidate)
 
 
-def foresee_arrival(
-    learner: Learner,
-    held: Mapping[Key, tuple[KeyState, EvidenceSet]],
-    standing: LearnerState,
-    rules: Rules,
-    policies: dict[str, Policy],
-    departure: Outcome,
-) -> Outcome:
-    """Return what comes of the pieces that another learner loses, for the learner whose they are; otherwise as `foresee`."""
-    named = tuple(departure.competencies)
-    events: list[EvidenceRecorded | EvidenceRetracted] = [
-        _again(learner[1], piece, named, f"moved-{piece.evidence_id}", piece.order[3], piece.score)
-        for piece in departure.pieces
+def foresee_arrival(record: LearnerRecord, departure: Outcome) -> Outcome:
+    """Return what comes of the pieces that another learner loses, for the learner whose they are."""
+    learner = record.learner[1]
+    events = [
+        _again(learner, each, moved_id(each.piece.order[2], each.piece.order[3], learner), each.piece.score)
+        for each in departure.selected
     ]
-    return _outcome(learner, held, standing, rules, policies, departure.pieces, events, named)
+    return _outcome(_brought_up(record), departure.selected, events)
 
 
-def _correct(
-    learner: Learner,
-    held: Mapping[Key, tuple[KeyState, EvidenceSet]],
-    standing: LearnerState,
-    rules: Rules,
-    policies: dict[str, Policy],
-    ordered: list[Piece],
-    speaks_to: Mapping[str, list[str]],
-    selection: Selection,
-) -> Outcome:
-    events = [_correction(learner[1], piece, tuple(speaks_to[piece.evidence_id]), selection) for piece in ordered]
-    named = {competency for each in speaks_to.values() for competency in each}
-    return _outcome(learner, held, standing, rules, policies, ordered, events, named)
+def _brought_up(record: LearnerRecord) -> LearnerRecord:
+    """Return a record brought up to the rules in force, as it is before anything newer is folded."""
+    if not record.older:
+        return record
+    entries = {key: record.entry(key) for key in record.held}
+    standing = _copied(record.standing)
+    fold = ShardFold(entries, {record.learner[0]: record.rules}, record.policies)
+    fold.refold_learner(record.learner, entries)
+    _tell(record, fold, standing)
+    _follow(record, fold, standing, last=0)
+    held = {key: (entry.state, entry.evidence or {}) for key, entry in entries.items()}
+    return dataclasses.replace(record, held=held, standing=standing, older={})
 
 
 def _outcome(
-    learner: Learner,
-    held: Mapping[Key, tuple[KeyState, EvidenceSet]],
-    standing: LearnerState,
-    rules: Rules,
-    policies: dict[str, Policy],
-    ordered: list[Piece],
-    events: Sequence[EvidenceRecorded | EvidenceRetracted],
-    named: Iterable[str],
+    record: LearnerRecord, selected: list[Selected], events: Sequence[EvidenceRecorded | EvidenceRetracted]
 ) -> Outcome:
-    """Fold events, one a piece, that touch the named competencies into copies of what the learner has of them."""
-    keys = sorted((*learner, competency) for competency in named)
-    entries, before = {}, {}
-    for key in keys:
-        state, evidence = held.get(key) or (rules.new_state(key[2]), {})
-        entries[key] = Entry(msgspec.structs.replace(state), rules.no, dict(evidence))
-        before[key] = verdict_of(state, policies.get(state.policy)).status
-    fold = ShardFold(entries, {learner[0]: rules}, policies)
-    for number, (piece, event) in enumerate(zip(ordered, events, strict=True), start=1):
-        fold.fold(input_of(learner[0], f"correction-{number}", number, piece.order[0], event))
+    """Fold events, one a piece, and then what follows from them, as the shard's owner would, into copies of what is kept."""
+    tenant, learner = record.learner
+    # Behind all terms that are closed: what they had on the record may be amended.
+    last = max((term.pos for term in record.rules.closed), default=0)
+    inputs = [
+        input_of(tenant, f"correction-{n}", last + n, record.at, event) for n, event in enumerate(events, start=1)
+    ]
+    entries: dict[Key, Entry] = {}
+    standing = _copied(record.standing)
+    fold = _fold(record, entries, inputs)
+    told = [*_tell(record, fold, standing), *_follow(record, fold, standing, last + len(inputs))]
+    reached = sorted(entries)
+    moves: list[tuple[str, str]] = [
+        (record.status(record.state(key)), record.status(entries[key].state)) for key in reached
+    ]
+    shown = [event for event in told if not event.type.startswith(SUPPORT)]
+    return Outcome(learner, selected, shown, moves, [key[2] for key in reached])
+
+
+def _follow(record: LearnerRecord, fold: ShardFold, standing: LearnerState, last: int) -> list[Told]:
+    """Fold what follows from a fold, behind a position, until nothing more does; return what is told."""
+    told: list[Told] = []
+    while fold.decided:
+        inputs = [
+            input_of(tenant, id, last + n, record.at, decision)
+            for n, (tenant, id, decision) in enumerate(fold.decided, start=1)
+        ]
+        fold, last = _fold(record, fold.entries, inputs), last + len(inputs)
+        told += _tell(record, fold, standing)
+    return told
+
+
+def _fold(record: LearnerRecord, entries: dict[Key, Entry], inputs: Sequence[Input]) -> ShardFold:
+    """Fold inputs of the learner into `entries`, adding to them what the inputs touch."""
+    for key in itertools.chain.from_iterable(item.keys for item in inputs):
+        if key not in entries:
+            entries[key] = record.entry(key)
+    fold = ShardFold(entries, {record.learner[0]: record.rules}, record.policies)
+    for item in inputs:
+        fold.fold(item)
+    return fold
+
+
+def _tell(record: LearnerRecord, fold: ShardFold, standing: LearnerState) -> list[Told]:
+    """Fold what changed into the learner's standing; return what is told."""
     fold.describe_touched()
-    copied = msgspec.msgpack.decode(msgspec.msgpack.encode(standing), type=LearnerState)
-    told = fold.tell({learner: copied})
+    told = fold.tell({record.learner: standing})
     if fold.blocked:
-        raise ValueError(f"learner {learner[1]} cannot be folded: {fold.blocked[learner]}")
-    states = {key: fold.entries[key].state for key in keys}
-    after = {key: verdict_of(state, policies.get(state.policy)).status for key, state in states.items()}
-    moves: list[tuple[str, str]] = [(before[key], after[key]) for key in keys]
-    return Outcome(learner[1], ordered, told, moves, [key[2] for key in keys])
+        raise ValueError(f"learner {record.learner[1]} cannot be folded: {fold.blocked[record.learner]}")
+    return told
 
 
-def _correction(
-    learner: str, piece: Piece, competencies: tuple[str, ...], selection: Selection
-) -> EvidenceRecorded | EvidenceRetracted:
+def _copied(standing: LearnerState) -> LearnerState:
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(standing), type=LearnerState)
+
+
+def _correction(learner: str, selected: Selected, selection: Selection) -> EvidenceRecorded | EvidenceRetracted:
     """Return the event that takes a piece back or away, or that puts one with the new score in its place."""
-    gone = (Touched(piece.evidence_id, competencies),)
+    piece = selected.piece
+    gone = (Touched(piece.evidence_id, selected.competencies),)
     if selection.scores is None:
         relation: Literal["retracts", "supersedes"] = "supersedes" if selection.to else "retracts"
         return EvidenceRetracted(learner, piece.evidence_id, relation, gone)
     score = selection.scores[piece.order[3]]
-    id = rescored_id(piece.order[2], piece.order[3], score)
-    return _again(learner, piece, competencies, f"{piece.evidence_id}-rescored", id, score, gone)
+    return _again(learner, selected, rescored_id(piece.order[2], piece.order[3], score), score, gone)
 
 
-def _again(
-    learner: str, piece: Piece, competencies: tuple[str, ...], evidence_id: str, id: str, score: Score,
-    gone: tuple[Touched, ...] = (),
-) -> EvidenceRecorded:  # fmt: skip
+def _again(learner: str, selected: Selected, id: str, score: Score, gone: tuple[Touched, ...] = ()) -> EvidenceRecorded:
     """Return the event of a piece that has all that another one had, but for what is given."""
+    piece = selected.piece
     at, attempt, source, _ = piece.order
     return EvidenceRecorded(
-        evidence_id, source, id, learner, competencies, at, score, attempt, kind=cast("Kind | None", piece.kind),
-        items=piece.items, assisted=piece.assisted, dok=piece.dok, assessor=piece.assessor,
-        activity=piece.activity if piece.activity != piece.evidence_id else None,
-        assessor_type="human" if piece.judged else None, invalidates=gone,
+        f"{piece.evidence_id}-{id}", source, id, learner, selected.competencies, at, score, attempt,
+        kind=cast("Kind | None", piece.kind), items=piece.items, assisted=piece.assisted, dok=piece.dok,
+        assessor=piece.assessor, activity=piece.activity if piece.activity != piece.evidence_id else None,
+        assessor_type="human" if piece.judged else None, invalidates=gone, alignment=selected.speaks_to,
     )  # fmt: skip

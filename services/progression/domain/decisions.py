@@ -20,7 +20,8 @@ class CompetencyDecided(msgspec.Struct, frozen=True, omit_defaults=True):
     """
     A decision on one competency of one learner; data of `COMPETENCY_DECIDED`, see `states.Decided` for the kinds.
 
-    `role` and `author` (the `sub` of the token) say who decided; `evidence` are ids that the decision refers to.
+    `role` and `author` (the `sub` of the token) say who decided; `evidence` are ids that the decision refers to. An `ask` has
+    in `begun` the competency whose first pieces were low, in `since` and `at` when the first of them and the last occurred.
     """
 
     learner: str
@@ -37,11 +38,19 @@ class CompetencyDecided(msgspec.Struct, frozen=True, omit_defaults=True):
     provenance: str = ""
     instead_of: str = ""
     """The role that was asked and has let wait, where another signs off in its place."""
+    begun: str = ""
+    since: str = ""
+    at: str = ""
+
+    @property
+    def passes(self) -> bool:
+        """Whether it passes a re-check: one by use does, and so does lifting one that success has answered."""
+        return self.kind == "check" or bool(self.evidence)
 
     def decided(self, id: str, time: str) -> Decided:
         """Return the decision as a state keeps it; `id` is that of the input, `time` when it was recorded."""
-        by = self.instead_of or self.role
-        return Decided(id, self.kind, time, by, self.status, self.until, self.undoes, self.basis, self.author)
+        by, at = self.begun or self.instead_of or self.role, self.at or time
+        return Decided(id, self.kind, at, by, self.status, self.until, self.undoes, self.basis, self.author, self.since)
 
 
 LevelDecisionKind = Literal["sign_off", "withhold", "withdraw", "reinstate", "place", "choose", "lift"]

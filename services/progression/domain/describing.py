@@ -3,8 +3,9 @@
 from services.progression.domain.curriculum import framework_of
 from services.progression.domain.inputs import Key
 from services.progression.domain.policy import Policy
-from services.progression.domain.standing import explain, missing_of, rule_of, score_of, shown_at, status_of
+from services.progression.domain.standing import rule_of, score_of, shown_at, status_of
 from services.progression.domain.states import KeyState
+from services.progression.domain.wanting import explain, missing_of
 from shared.contracts import MasteryUpdated
 
 

@@ -8,7 +8,7 @@ composite is decided on as a whole; what a retake replaces had counted until the
 import functools
 import zlib
 from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from services.progression.domain.methods import Value
 from services.progression.domain.policy.facts import Fact, fact
@@ -20,6 +20,8 @@ SEEN_BYTES_MAX = 1024
 """Marks of 256 activities of one competency; beyond them the history says whether an activity is new."""
 MARKS_CACHED = 50_000
 _new_tuple = tuple.__new__
+Place: TypeAlias = tuple[str, ...]
+"""What one composite at the most counts for."""
 
 
 class Counted(NamedTuple):
@@ -121,6 +123,29 @@ def composites(rule: Rule, ordered: Iterable[Piece]) -> list[Counted]:
             value = joined_by_points(rule, parts, value)
         found[attempt] = Counted(piece, value, is_half(rule, piece), parts)
     return list(found.values())
+
+
+def standing_composites(rule: Rule, units: Iterable[Counted]) -> list[Counted]:
+    """Return the composites that count at the end, of all in their order."""
+    standing: dict[Place, Counted] = {}
+    for number, unit in enumerate(units):
+        place = place_of(rule, unit, number)
+        before = standing.get(place)
+        if before is None or replaces(rule, unit, before):
+            standing.pop(place, None)
+            standing[place] = unit
+    return list(standing.values())[-rule.last :]
+
+
+def place_of(rule: Rule, composite: Counted, number: int) -> Place:
+    """Return where the `number`-th composite counts: one at the same place as an earlier one is a retake of it."""
+    activity = activity_of(composite.piece)
+    return (*activity, str(number)) if rule.reassess == "append" else activity
+
+
+def replaces(rule: Rule, retake: Counted, earlier: Counted) -> bool:
+    """Tell whether a retake counts instead of what stands at its place."""
+    return rule.reassess == "replace_latest" or retake.value.value >= earlier.value.value
 
 
 def rows_of(rule: Rule, composite: Counted) -> Iterable[Counted]:

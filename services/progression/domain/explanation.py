@@ -4,28 +4,22 @@ the smallest thing that would change it. Computed from the set of evidence, the 
 said are facts, which `policy.facts` says in any language.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from services.progression.domain.evidence_rules import Counted, composites, value_of, why_not
-from services.progression.domain.mastery import fold_composites, replay
+from services.progression.domain.evidence_rules import Counted, composites, standing_composites, value_of, why_not
+from services.progression.domain.known import Known
 from services.progression.domain.minimal_change import MinimalChange, change_in_words, minimal_change
 from services.progression.domain.policy.facts import Fact, as_data, beside, fact, said
 from services.progression.domain.policy.phrases import Language
 from services.progression.domain.policy.rule import Rule, Track
 from services.progression.domain.settled import is_settled
-from services.progression.domain.standing import (
-    CONTESTED_BY,
-    due_at,
-    score_of,
-    signed_by,
-    status_of,
-    wanted_of,
-)
+from services.progression.domain.standing import CONTESTED_BY, asked_by_use, due_at, score_of
 from services.progression.domain.states import Decided, KeyState, Piece, latest
 from services.progression.domain.sufficiency import enough, lacks
+from services.progression.domain.wanting import signed_by, wanted_of
 from shared.contracts import Status
 
 
@@ -74,19 +68,17 @@ def explain_key(
 
     `void` are pieces that are retracted or superseded: they are shown, and count for nothing.
     """
-    ordered = sorted(pieces, key=lambda piece: piece.order)
-    held = tuple(decisions)
-    state = replay(KeyState(), ordered, rule, rule.policy.hash if rule is not None else "", held)
-    status = status_of(state, rule, at)
+    known = Known(pieces, rule, decisions, at)
+    state, status = known.state, known.status
     on_record = status in ("mastered", "reverify_due", "credited", "overridden")
     return Explanation(
         status=status,
         score=score_of(state, rule),
-        evidence=_weighed(ordered, tuple(void), rule),
+        evidence=_weighed(known.pieces, tuple(void), rule),
         trace=_trace(state, rule, at) if rule is not None else (),
         missing=() if on_record else wanted_of(state, rule),
-        minimal_change=minimal_change(ordered, rule, held, at),
-        enough=enough_said(ordered, rule, held, status, at),
+        minimal_change=minimal_change(known),
+        enough=_enough(known),
     )
 
 
@@ -110,7 +102,7 @@ def in_words(explanation: Explanation, language: Language) -> dict[str, Any]:
 
 def _weighed(ordered: list[Piece], void: tuple[Piece, ...], rule: Rule | None) -> tuple[Weighed, ...]:
     """Return every piece in canonical order with what it counts for at the end."""
-    standing = fold_composites(KeyState(), rule, composites(rule, ordered)) if rule is not None else []
+    standing = standing_composites(rule, composites(rule, ordered)) if rule is not None else []
     stands = {part.evidence_id for unit in standing for part in unit.parts}
     gone = {piece.evidence_id for piece in void}
     found = []
@@ -156,12 +148,16 @@ def _trace(state: KeyState, rule: Rule, at: str | None) -> tuple[Checked, ...]:
             found.append(Checked(f"{route.pointer}/sign_off", signed_by(route.role), given, signed is not None))
     crossed = state.crossed_at
     since = fact("not_met") if crossed is None else fact("met", day=crossed)
-    asks = fact("crossing", latch=rule.policy.decision.latch)
+    asks = fact("crossing", latch=rule.criteria.decision.latch)
     found.append(Checked("/decision/latch", asks, since, crossed is not None))
     if crossed is not None and rule.below is not None:
         asks = fact("fewer_below", n=rule.below_last, below=rule.below)
         met = state.run_below < rule.below_last
         found.append(Checked("/upkeep/on_contradiction", asks, fact("in_a_row", n=state.run_below), met))
+    if crossed is not None and rule.checked_by_use:
+        ask = asked_by_use(state)
+        low = fact("none") if ask is None else fact("low_start", begun=ask.by, day=ask.at[:10])
+        found.append(Checked("/upkeep/check_in_by_use", fact("no_low_start"), low, ask is None))
     due = due_at(state, rule)
     if due is not None:
         fresh = at is None or at < due
@@ -225,10 +221,8 @@ def _method_trace(state: KeyState, track: Track, number: int) -> Checked:
     return Checked(f"{track.pointer}/method", track.asked, fact("listed", *parts), met)
 
 
-def enough_said(
-    pieces: Sequence[Piece], rule: Rule | None, decisions: tuple[Decided, ...], status: Status, at: str | None = None
-) -> Fact | None:
+def _enough(known: Known) -> Fact | None:
     """Return that there is enough evidence, as a fact; None where one more test could change the status."""
-    if rule is None or not is_settled(rule, pieces, decisions, at):
+    if not is_settled(known):
         return None
-    return fact("enough.shown" if status == "mastered" else "enough.open")
+    return fact("enough.shown" if known.status == "mastered" else "enough.open")

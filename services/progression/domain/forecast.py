@@ -8,7 +8,6 @@ from typing import Any
 from services.progression.domain.analysis.small_groups import SMALL, hidden_groups
 from services.progression.domain.correction import Outcome
 from services.progression.domain.states import Piece
-from services.progression.domain.telling import SUPPORT
 
 REVIEW = "attain.level.review_required.v1"
 WITHDRAWN = "attain.competency.withdrawn.v1"
@@ -34,8 +33,7 @@ class Forecast:
         self.pieces += [(outcome.learner, piece) for piece in outcome.pieces]
         self.learners[school] += 1
         self.moves.update(outcome.moves)
-        # Prompts to adults are no outcome of it: they clear themselves.
-        for event in [event for event in outcome.told if not event.type.startswith(SUPPORT)]:
+        for event in outcome.told:
             self.events[event.type] += 1
             self.withdrawn[school] += event.type == WITHDRAWN
             if event.type == WITHDRAWN:

@@ -89,6 +89,10 @@ class LearnerState(msgspec.Struct, array_like=True):
     """Handed-in work that waits for a grade, by its id."""
     losses: dict[str, int] = {}
     """How often competencies and levels were taken off the record and not reinstated: each time an episode ended."""
+    low_starts: dict[str, tuple[str, ...]] = {}
+    """When the first pieces on a competency occurred, where each was below the cut (`states.low_start`)."""
+    asks: dict[str, dict[str, tuple[str, ...]]] = {}
+    """Re-checks asked by use: by competency begun and competency asked of, the id of the decision and the low start."""
 
     def shows(self, competency: str) -> bool:
         """Tell whether mastery of a competency is on the record, and not only credited."""

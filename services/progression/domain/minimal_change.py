@@ -1,18 +1,18 @@
 """The smallest thing that would change a status, found by trying it on the fold, and told as facts."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from services.progression.domain.mastery import replay
+from services.progression.domain.known import Known
 from services.progression.domain.policy.facts import Fact, as_data, beside, fact, said
 from services.progression.domain.policy.phrases import Language
 from services.progression.domain.policy.rule import Rule
 from services.progression.domain.probing import Probe, smallest_change
-from services.progression.domain.standing import CONTESTED_BY, awaited_role, signed_by, status_of
-from services.progression.domain.states import Decided, KeyState, Piece
+from services.progression.domain.standing import CONTESTED_BY, awaited_role
+from services.progression.domain.states import KeyState
 from services.progression.domain.sufficiency import lacks
+from services.progression.domain.wanting import signed_by
 from shared.contracts import Status
 
 
@@ -34,21 +34,18 @@ class MinimalChange(msgspec.Struct, frozen=True):
     sign_off: str | None = None
 
 
-def minimal_change(
-    pieces: Sequence[Piece], rule: Rule | None, decisions: tuple[Decided, ...], at: str | None = None
-) -> MinimalChange:
-    """Return the smallest thing that would change the status that ordered pieces and decisions give at an instant."""
+def minimal_change(known: Known) -> MinimalChange:
+    """Return the smallest thing that would change the status."""
+    state, status, rule = known.state, known.status, known.rule
     if rule is None:
         return MinimalChange(fact("change.policy"))
-    state = replay(KeyState(), pieces, rule, "", decisions)
-    status = status_of(state, rule, at)
     if status == "overridden":
         return MinimalChange(fact("change.contest", n=CONTESTED_BY), pieces=CONTESTED_BY)
     role = awaited_role(state.met, rule)
     if status == "provisional" and role:
         told = fact("change.sign_off", role=role, status="mastered")
         return MinimalChange(told, signed_by(role), "mastered", sign_off=role)
-    probe = smallest_change(pieces, rule, decisions, at)
+    probe = smallest_change(known)
     if probe is None:
         kept = status in ("mastered", "credited")
         return MinimalChange(fact("change.kept" if kept else "change.not_small"))

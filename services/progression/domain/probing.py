@@ -1,14 +1,14 @@
 """What more evidence would do: tried on the fold itself, so that it cannot differ from it."""
 
 import datetime
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from services.progression.domain.known import Known
 from services.progression.domain.mastery import add, replay
 from services.progression.domain.methods import Both
 from services.progression.domain.policy.rule import Rule, Track
-from services.progression.domain.standing import status_of
-from services.progression.domain.states import Decided, KeyState, Piece
+from services.progression.domain.states import KeyState, Piece
 from services.progression.domain.sufficiency import enough, lacks
 from shared.contracts import Score, Status
 
@@ -65,6 +65,12 @@ def further_piece(rule: Rule, track: Track, value: float, after: str, hours: flo
     return _piece(rule, track, 1, value, later(after, hours), "probe-further")
 
 
+def further_run(rule: Rule, track: Track, value: float, after: str, length: int) -> Iterator[Piece]:
+    """Yield so many pieces like `further_piece`, each of an activity of its own and a day after the other."""
+    for place in range(1, length + 1):
+        yield _piece(rule, track, place, value, later(after, 24 * place), f"probe-{place}")
+
+
 def _meets_after(rule: Rule, number: int, most: int, hours: float) -> int | None:
     state, work = KeyState(), []
     for count in range(1, most + 1):
@@ -82,33 +88,30 @@ def _meets_after(rule: Rule, number: int, most: int, hours: float) -> int | None
     return None
 
 
-def smallest_change(
-    pieces: Sequence[Piece], rule: Rule, decisions: Iterable[Decided] = (), at: str | None = None
-) -> Probe | None:
+def smallest_change(known: Known) -> Probe | None:
     """
     Return the least further evidence that changes the status for the better, or, of what is on the record, for the worse.
 
     Fewest pieces first, then the fewest demands on them, then the lowest value. None where `PROBES_MAX` pieces change nothing.
-    `at` is the instant up to which the status has aged; further evidence comes after it.
+    Further evidence comes after the instant up to which the status has aged. There is a rule.
     """
-    held = tuple(decisions)
-    state = replay(KeyState(), pieces, rule, "", held)
-    now = status_of(state, rule, at)
-    wanted = _GOALS.get(now, ("mastered",))
-    worse = now in ("mastered", "presumed")
-    start = max(state.last[0] if state.last is not None else NOON, state.crossed_at or "", at or "")
+    state, pieces, rule = known.state, known.pieces, known.rule
+    assert rule is not None
+    wanted = _GOALS.get(known.status, ("mastered",))
+    worse = known.status in ("mastered", "presumed")
+    start = max(state.last[0] if state.last is not None else NOON, state.crossed_at or "", known.at or "")
     values = _values(rule, worse)
     for count in range(1, PROBES_MAX + 1):
         for other_activity, other_day in _demands(rule, pieces):
             for value in values:
                 more = list(_more(rule, state, pieces, count, value, start, other_activity, other_day))
-                gives = status_of(replay(KeyState(), [*pieces, *more], rule, "", held), rule, at)
+                gives = known.status_with(more)
                 if gives in wanted:
                     return Probe(count, value, other_activity, other_day, gives)
                 # Where the extreme value does nothing, no other does.
                 if value == values[0]:
                     best = list(_more(rule, state, pieces, count, values[-1], start, other_activity, other_day))
-                    if status_of(replay(KeyState(), [*pieces, *best], rule, "", held), rule, at) not in wanted:
+                    if known.status_with(best) not in wanted:
                         break
     return None
 
@@ -138,7 +141,7 @@ def _demands(rule: Rule, pieces: Sequence[Piece]) -> Iterator[tuple[bool, bool]]
 
 def _values(rule: Rule, worse: bool) -> list[float]:
     """Return the marks to try, from the least to the most extreme."""
-    scale = rule.policy.scale
+    scale = rule.criteria.scale
     top, bottom = top_of(rule), rule.bottom
     marks = {rule.cut, top, bottom}
     if scale is not None and scale.step is not None and (top - bottom) / scale.step <= MARKS_MAX:
@@ -174,7 +177,7 @@ def _piece(rule: Rule, track: Track, place: int, value: float, at: str, activity
         (at, 1, "probe", f"probe-{place:06}"),
         f"probe-{place}",
         activity,
-        Score(level=value) if rule.policy.scale is not None else Score(raw=value, max=1.0),
+        Score(level=value) if rule.criteria.scale is not None else Score(raw=value, max=1.0),
         assisted=False,
         kind=track.kinds[place % len(track.kinds)] if track.kinds else None,
         items=max(rule.min_items, 1) if rule.min_items or track.items else None,
@@ -186,7 +189,7 @@ def _piece(rule: Rule, track: Track, place: int, value: float, at: str, activity
 
 def top_of(rule: Rule) -> float:
     """Return the highest value there is."""
-    return rule.policy.scale.max if rule.policy.scale is not None else 1.0
+    return rule.criteria.scale.max if rule.criteria.scale is not None else 1.0
 
 
 def later(instant: str, hours: float) -> str:

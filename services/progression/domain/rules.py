@@ -56,6 +56,8 @@ class Pin(NamedTuple):
     """The competency's own depth of knowledge, where the policy asks for it."""
     breaks: str = ""
     """Where the policy ages."""
+    checks_in: bool = False
+    """Whether any policy so far asks for re-checks by use: then it matters how each competency begins."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -68,6 +70,8 @@ class Rules:
     zones: list[str] = dataclasses.field(default_factory=lambda: [""])
     """The time zone after each activation, empty for UTC."""
     breaks: list[str] = dataclasses.field(default_factory=lambda: [""])
+    checking_in: list[bool] = dataclasses.field(default_factory=lambda: [False])
+    """Whether a policy activated up to then asks for re-checks by use."""
     swept: int = 0
     """All keys of the tenant have been refolded up to this activation."""
     closed: list[Closed] = dataclasses.field(default_factory=list)
@@ -82,8 +86,8 @@ class Rules:
 
     def new_state(self, competency: str) -> KeyState:
         """Return the state of a key without evidence, pinned to what is in force."""
-        policy, time_zone, dok, breaks = self.pin_at(competency, self.no)
-        return KeyState(policy=policy, time_zone=time_zone, dok=dok, breaks=breaks)
+        policy, time_zone, dok, breaks, checks_in = self.pin_at(competency, self.no)
+        return KeyState(policy=policy, time_zone=time_zone, dok=dok, breaks=breaks, checks_in=checks_in)
 
     def pin_at(self, competency: str, no: int) -> Pin:
         """Return what decides a competency after activation `no`."""
@@ -95,7 +99,7 @@ class Rules:
             breaks = self.breaks[no] if policy is not None and policy.ages else ""
             zone = self.zones[no] if policy is not None and (policy.knows_days or policy.ages) else ""
             digest = policy.hash if policy is not None else ""
-            known = self._pins[competency, no] = Pin(digest, zone, dok or 0, breaks)
+            known = self._pins[competency, no] = Pin(digest, zone, dok or 0, breaks, self.checking_in[no])
         return known
 
     def pin_of(self, state: KeyState, competency: str, no: int) -> Pin:
@@ -157,6 +161,8 @@ class Rules:
         self.frameworks.append(self.frameworks[-1] | ({graph.id: graph} if graph is not None else {}))
         self.zones.append(activation.time_zone or self.zones[-1])
         self.breaks.append(activation.breaks if activation.time_zone else self.breaks[-1])
+        policy = activation.policy
+        self.checking_in.append(self.checking_in[-1] or (policy is not None and policy.upkeep.check_in_by_use))
 
     def _entry(self, competency: str, no: int) -> Competency | None:
         framework = self.frameworks[no].get(framework_of(competency))

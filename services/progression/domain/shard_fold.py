@@ -32,9 +32,9 @@ from services.progression.domain.standing import (
     status_was,
     unshown_part,
 )
-from services.progression.domain.states import in_force
+from services.progression.domain.states import in_force, low_start
 from services.progression.domain.telling import Told
-from shared.contracts import MasteryUpdated
+from shared.contracts import MasteryUpdated, Status
 from shared.handed_in import WorkUngraded
 
 
@@ -162,23 +162,27 @@ class ShardFold:
         before, was_due = None, False
         supports = rule is not None and rule.support is not None
         needed = needs_of(state, rule) if supports else ""
+        start = low_start(state.began)
         if crossed is None:
             before = unshown_part(state)
         elif rule is not None and rule.watches:
             was_due = is_due(state, rule)
         assert piece is not None
         add(state, piece, rule)
+        began_low = low_start(state.began) != start
         if before is not None:
             if (
                 state.crossed_at is not None
+                or began_low
                 or (state.met and state.met != before[-1])
                 or (supports and needs_of(state, rule) != needed)
             ):
                 was = status_was(before, rule)
                 awaited = awaited_role(before[-1], rule) if was == "provisional" else ""
-                self.changes.note(key, Standing(was, None, None, awaits=awaited, needs=needed), item)
-        elif state.crossed_at != crossed or (rule is not None and rule.watches):
-            self.changes.note(key, Standing("reverify_due" if was_due else "mastered", crossed, crossed), item)
+                self.changes.note(key, Standing(was, None, None, awaits=awaited, needs=needed, low_start=start), item)
+        elif state.crossed_at != crossed or began_low or (rule is not None and rule.watches):
+            was_status: Status = "reverify_due" if was_due else "mastered"
+            self.changes.note(key, Standing(was_status, crossed, crossed, low_start=start), item)
         return True
 
     def _fold_with_standing(self, key: Key, entry: Entry, rule: Rule | None, item: Input, one_step: bool) -> None:
@@ -229,7 +233,7 @@ class ShardFold:
                     continue
                 before = standing_of(state, rule)
                 state.breaks = breaks
-            elif pin == (state.policy, state.time_zone, state.dok, state.breaks):
+            elif pin == (state.policy, state.time_zone, state.dok, state.breaks, state.checks_in):
                 continue
             else:
                 before = standing_of(state, rule)

@@ -5,14 +5,12 @@ Newer evidence never takes mastery off the record, it makes it due for a re-chec
 Precedence: an override, what was shown, credit, a path towards it, what is presumed, and last what is still missing.
 """
 
-import functools
 from typing import Literal, NamedTuple, TypeAlias
 
 from services.progression.domain.policy import Policy
-from services.progression.domain.policy.facts import Fact, fact, said
 from services.progression.domain.policy.rule import Rule
-from services.progression.domain.states import Decided, KeyState, Tally, latest
-from services.progression.domain.sufficiency import enough, lacks
+from services.progression.domain.states import Decided, KeyState, Tally, latest, low_start
+from services.progression.domain.sufficiency import enough
 from services.progression.domain.work import WorkCause, cause_of
 from shared.contracts import Status
 from shared.school_calendar import school_days_later
@@ -41,7 +39,7 @@ class Standing(NamedTuple):
     """
     What is told of and built upon: when mastery was shown, None where it is not on the record; when prerequisites and level
     rules were satisfied (by credit and placement too); whether newer evidence disagrees with an override; the role whose
-    sign-off alone is missing; and why the work asks for support, if it does.
+    sign-off alone is missing; why the work asks for support, if it does; and when the first pieces occurred, if all were low.
     """
 
     status: Status
@@ -50,20 +48,21 @@ class Standing(NamedTuple):
     contested: bool = False
     awaits: str = ""
     needs: WorkCause = ""
+    low_start: tuple[str, ...] = ()
 
 
 def standing_of(state: KeyState, rule: Rule | None) -> Standing:
     """Return the standing that a state has under its pinned policy, aged to its last tick."""
     status = status_of(state, rule)
     awaits = awaited_role(state.met, rule) if status == "provisional" else ""
-    needs = needs_of(state, rule)
+    needs, start = needs_of(state, rule), low_start(state.began)
     if not state.decided:
         shown = state.crossed_at if status in ON_RECORD else None
-        return Standing(status, shown, shown, awaits=awaits, needs=needs)
+        return Standing(status, shown, shown, awaits=awaits, needs=needs, low_start=start)
     shown = shown_at(state, status)
     other = latest(state.decided, {"credited": "credit", "presumed": "presume"}.get(status, ""))
     satisfied = shown or (other.at if other is not None else None)
-    return Standing(status, shown, satisfied, is_contested(state), awaits, needs)
+    return Standing(status, shown, satisfied, is_contested(state), awaits, needs, start)
 
 
 def needs_of(state: KeyState, rule: Rule | None) -> WorkCause:
@@ -148,14 +147,34 @@ def is_contested(state: KeyState) -> bool:
 
 
 def is_due(state: KeyState, rule: Rule, at: str | None = None) -> bool:
-    """Tell whether what is on the record is due for a re-check: by its value, newer evidence, or age at an instant."""
-    if rule.follows and not any(_holds(state, rule, route.track) for route in rule.routes):
+    """Tell whether what is on the record is due for a re-check: by its value, newer evidence, use, or age at an instant."""
+    if rule.follows and not any(holds(state, rule, route.track) for route in rule.routes):
         return True
     if rule.below is not None and state.run_below >= rule.below_last:
+        return True
+    if rule.checked_by_use and asked_by_use(state) is not None:
         return True
     at = at or state.clock
     due = due_at(state, rule) if at else None
     return due is not None and at >= due
+
+
+def holds(state: KeyState, rule: Rule, number: int) -> bool:
+    """Tell whether a track is met as the evidence stands now."""
+    track = rule.tracks[number]
+    return enough(state, track) and track.passes(state.methods[number])
+
+
+def asked_by_use(state: KeyState) -> Decided | None:
+    """
+    Return what asks for a re-check by use: low first pieces on what builds on it, begun after the crossing.
+
+    None where nothing does, or a piece at the cut that is newer has answered.
+    """
+    crossed = state.crossed_at or ""
+    answered = max(crossed, state.fresh_at)
+    asks = (decision for decision in state.decided if decision.kind == "ask")
+    return next((ask for ask in asks if ask.since > crossed and ask.at >= answered), None)
 
 
 def deadline_of(state: KeyState, rule: Rule | None) -> str | None:
@@ -176,7 +195,7 @@ def due_at(state: KeyState, rule: Rule) -> str | None:
 
 
 def is_sufficient(state: KeyState, rule: Rule | None) -> bool:
-    """Tell whether enough was seen for any path's score to decide; `missing_of` names what is not."""
+    """Tell whether enough was seen for any path's score to decide; `wanting.missing_of` names what is not."""
     return rule is not None and any(enough(state, track) for track in rule.tracks)
 
 
@@ -187,52 +206,13 @@ def score_of(state: KeyState, rule: Rule | None) -> float | None:
     return rule.tracks[rule.scored].score(state.methods[rule.scored])
 
 
-def missing_of(state: KeyState, rule: Rule | None) -> tuple[str, ...]:
-    """Name in English what is missing; see `wanted_of`."""
-    return tuple(map(said, wanted_of(state, rule)))
-
-
-def wanted_of(state: KeyState, rule: Rule | None) -> tuple[Fact, ...]:
-    """Return what is missing: towards the provisional path where that is not met, else towards mastery."""
-    if rule is None:
-        return (_A_POLICY,)
-    if rule.provisional and not is_open(state):
-        return _wanting(state, rule, 0)
-    ways = []
-    for route in rule.routes:
-        is_met = bool(state.met) and bool(state.met[route.track])
-        wanting = () if is_met else _wanting(state, rule, route.track)
-        ways.append((*wanting, signed_by(route.role)) if route.role else wanting)
-    return ways[0] if len(ways) == 1 else (Fact("any_of", (), tuple(Fact("together", (), way) for way in ways)),)
-
-
-@functools.lru_cache(maxsize=64)
-def signed_by(role: str) -> Fact:
-    """Return the sign-off of a role as something that is asked for."""
-    return fact("sign_off", role=role)
-
-
-_A_POLICY = fact("lack.policy")
-
-
-def check_of(state: KeyState, rule: Rule | None, why: str) -> str:
-    """Name in words the least evidence that passes a re-check which is due for a reason: contradiction, age or expiry."""
-    if why == "expiry" or rule is None:
-        return ", and ".join(missing_of(state, rule))
-    if rule.follows and not any(_holds(state, rule, route.track) for route in rule.routes):
-        return ", and ".join(said(each) for each in _wanting(state, rule, rule.scored))
-    asked = rule.below if why == "contradiction" and rule.below is not None else rule.cut
-    bar = f"{asked:g} or above" if rule.policy.scale is not None else f"{asked:.0%} of full marks or above"
-    return f"one newer piece of evidence at {bar}"
-
-
 def transitions(before: Standing, after: Standing, state: KeyState) -> list[Transition]:
     """
     Return what happened to the standing, in the order to be told.
 
     Only a change of what lies under the crossing, or a person, takes mastery off the record. The same crossing back again is
     reinstated with its date; another one is shown anew. The provisional path is told once. `moved` changes when something
-    was shown or satisfied, who is to sign it off, or whether the work asks for support: not told by itself.
+    was shown or satisfied, who is to sign it off, whether the work asks for support, or how it began: not told by itself.
     """
     found: list[Transition] = []
     was, now = before.shown_at is not None, after.shown_at is not None
@@ -252,45 +232,3 @@ def transitions(before: Standing, after: Standing, state: KeyState) -> list[Tran
         found.append("override_contested")
     moved = before[1:3] != after[1:3] or before[4:] != after[4:]
     return found or (["moved"] if moved else [])
-
-
-def explain(state: KeyState, rule: Rule | None, status: Status, missing: tuple[str, ...]) -> str:
-    """Say in one sentence why the status is what it is; `missing` is what `missing_of` names."""
-    if status == "no_evidence":
-        return "No valid evidence is on record."
-    if status == "insufficient_evidence":
-        return f"Still needed: {', '.join(missing)}."
-    if status in ("overridden", "credited", "presumed"):
-        return _EXPLAINED[status]
-    if status == "reverify_due" and state.crossed_at is None:
-        return "A decision by hand has expired and asks for a re-check."
-    assert rule is not None
-    policy = rule.policy.id
-    if status == "not_yet":
-        return f"{state.count} pieces of evidence; the rule of policy {policy} is not met yet."
-    if status == "provisional":
-        return f"Provisional since {(opened_at(state) or '')[:10]}; for mastery: {'; '.join(missing)}."
-    assert state.crossed_at is not None
-    shown = f"Shown on {state.crossed_at[:10]} by the rule of policy {policy}"
-    return f"{shown}; newer evidence asks for a re-check." if status == "reverify_due" else f"{shown}."
-
-
-_EXPLAINED = {
-    "overridden": "Set by hand, whatever the evidence says.",
-    "credited": "Credited for what was shown elsewhere.",
-    "presumed": "Presumed from the level the learner was placed in, until evidence speaks.",
-}
-
-
-def _holds(state: KeyState, rule: Rule, number: int) -> bool:
-    track = rule.tracks[number]
-    return enough(state, track) and track.passes(state.methods[number])
-
-
-def _wanting(state: KeyState, rule: Rule, number: int) -> tuple[Fact, ...]:
-    """Return what a track that is not met wants: evidence, and once that suffices, that its rule be met."""
-    track = rule.tracks[number]
-    found = lacks(state, track)
-    if found:
-        return tuple([lack.fact for lack in found])
-    return (track.asked,)

@@ -33,7 +33,7 @@ class Piece(msgspec.Struct, frozen=True, gc=False):
     """Whether it speaks to a part of the competency only: half a piece."""
 
 
-DecidedKind = Literal["sign_off", "override", "credit", "presume", "check", "lift"]
+DecidedKind = Literal["sign_off", "override", "credit", "presume", "check", "ask", "lift"]
 
 
 class Decided(msgspec.Struct, array_like=True, frozen=True):
@@ -41,8 +41,10 @@ class Decided(msgspec.Struct, array_like=True, frozen=True):
     What a person decided on one competency of one learner, in the order of the journal.
 
     `sign_off` confirms what the evidence shows; `override` sets `status` by hand (mastered or not_yet) until `until`;
-    `credit` is mastery shown elsewhere; `presume` is a placement above it; `check` is a re-check passed, by use too;
-    `lift` undoes the decision `undoes`. `at` is when it was decided, `by` the role of who did, `basis` what it rests on.
+    `credit` is mastery shown elsewhere; `presume` is a placement above it; `check` is a re-check passed, by use too; `ask`
+    asks for one because the first pieces on what builds on it were low; `lift` undoes the decision `undoes`. `at` is when it
+    was decided, `by` the role of who did, `basis` what it rests on. Of an `ask`, `by` is the competency that was begun, and
+    `since` and `at` are when the first of those pieces and the last occurred.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Decided(msgspec.Struct, array_like=True, frozen=True):
     undoes: str = ""
     basis: str = ""
     author: str = ""
+    since: str = ""
 
 
 WAIVER = "waiver"
@@ -127,9 +130,9 @@ class KeyState(msgspec.Struct, array_like=True):
     seen: bytes = b""
     """Marks of the activities counted, for policies in which an activity may come again."""
     fresh_at: str = ""
-    """When it was last shown: the crossing, a piece at the cut since, or a passed check; for policies that age."""
+    """When it was last shown: the crossing, or a piece at the cut since; for policies that age or ask by use."""
     decided: tuple[Decided, ...] = ()
-    """The decisions in force, at most one a kind and role."""
+    """The decisions in force, at most one a kind and role, or of an `ask` a competency begun."""
     doubts: int = 0
     """Latest pieces in a row that speak against the override in force."""
     low: bool = False
@@ -146,6 +149,24 @@ class KeyState(msgspec.Struct, array_like=True):
     """Kept for policies with a support rule."""
     deepest: int = 0
     """The greatest depth of knowledge that a counted piece is tagged with; 0 without a tag."""
+    checks_in: bool = False
+    """Whether it matters how it begins: pinned once a policy of the tenant asks for re-checks by use."""
+    began: tuple[str, ...] = ()
+    """When its first counted pieces occurred, as long as each is below the cut (`begun`); kept where `checks_in`."""
+
+
+FIRST_PIECES = 2
+"""Pieces of which each is below the cut for a competency to have begun low."""
+
+
+def begun(before: tuple[str, ...], at: str, is_low: bool) -> tuple[str, ...]:
+    """Return `began` after one more of the first counted pieces: empty instants once one was not low."""
+    return (*before, at) if is_low else ("",) * FIRST_PIECES
+
+
+def low_start(began: tuple[str, ...]) -> tuple[str, ...]:
+    """Return when the first pieces occurred where each of them was low; empty where that is not so, or not yet."""
+    return began if len(began) == FIRST_PIECES and began[0] else ()
 
 
 def piece_of(recorded: EvidenceRecorded, competency: str = "") -> Piece:
@@ -191,13 +212,13 @@ def waivers(decisions: tuple[Decided, ...], ordered: Sequence[Piece]) -> tuple[D
 
 
 def in_force(decisions: tuple[Decided, ...]) -> tuple[Decided, ...]:
-    """Return the decisions that hold after all of a journal's: the latest of a kind and role, unless it was lifted."""
+    """Return the decisions that hold after all of a journal's: the latest of a kind and role (or begun), unless lifted."""
     held: dict[tuple[str, str], Decided] = {}
     for decision in decisions:
         if decision.kind == "lift":
             held = {place: other for place, other in held.items() if other.id != decision.undoes}
         else:
-            role = decision.by if decision.kind == "sign_off" else ""
+            role = decision.by if decision.kind in ("sign_off", "ask") else ""
             held[(decision.kind, role)] = decision
     return tuple(held.values())
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -35,9 +36,14 @@ class Subscription(msgspec.Struct, frozen=True):
 
     def wants(self, type: str, framework: str) -> bool:
         """Tell whether an event of a type (`attain.<kind>.<name>.v1`) on a framework is within the scope."""
-        kind = type.removeprefix("attain.").rpartition(".")[0]
-        of_type = not self.types or any(fits(pattern, kind) for pattern in self.types)
-        return of_type and (not framework or not self.frameworks or framework in self.frameworks)
+        return in_scope(self.types, self.frameworks, type, framework)
+
+
+def in_scope(types: Sequence[str], frameworks: Sequence[str], type: str, framework: str) -> bool:
+    """Tell whether an event is of some kinds and frameworks, as `Subscription` has them."""
+    kind = type.removeprefix("attain.").rpartition(".")[0]
+    of_type = not types or any(fits(pattern, kind) for pattern in types)
+    return of_type and (not framework or not frameworks or framework in frameworks)
 
 
 def fits(pattern: str, kind: str) -> bool:

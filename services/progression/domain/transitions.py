@@ -5,17 +5,10 @@ from typing import Any, NamedTuple
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.decisions import CompetencyDecided
 from services.progression.domain.policy import Policy, Rule
-from services.progression.domain.standing import (
-    Standing,
-    Transition,
-    check_of,
-    due_at,
-    missing_of,
-    opened_at,
-    rule_of,
-)
+from services.progression.domain.standing import Standing, Transition, asked_by_use, due_at, opened_at, rule_of
 from services.progression.domain.states import KeyState, latest
 from services.progression.domain.telling import Told, Trigger, common, competency_scope, event_id
+from services.progression.domain.wanting import check_of, missing_of
 from shared.shards import stable_id
 
 REASONS: dict[str, str] = {
@@ -107,9 +100,11 @@ def _particulars(change: Change) -> dict[str, Any]:
             return {"strength": 1.0, "provenance": decision.provenance if decision is not None else ""}
         case "reverify_due":
             why = _why_due(change)
-            return {"why": why, "due_by": None, "smallest_check": check_of(state, rule, why)}
+            by_use = rule is not None and rule.checked_by_use and asked_by_use(state) is not None
+            return {"why": why, "by_use": by_use, "due_by": None, "smallest_check": check_of(state, rule, why)}
         case "reverified":
-            return {"by_use": change.decision is not None and change.decision.basis == "evidence"}
+            decision = change.decision
+            return {"by_use": decision is not None and decision.basis == "evidence" and decision.passes}
         case "withdrawn":
             is_removal = trigger.cause in ("retraction", "correction")
             hold = latest(state.decided, "override") if change.after.status == "overridden" else None
@@ -145,7 +140,7 @@ def basis_of(change: Change) -> dict[str, Any]:
     """Return on what a change rests, as events tell it."""
     state = change.state
     by, kind = None, "evidence"
-    decided = next((d for d in reversed(state.decided) if d.at == change.after.satisfied_at), None)
+    decided = next((d for d in reversed(state.decided) if d.at == change.after.satisfied_at and d.kind != "ask"), None)
     if change.decision is not None:
         kind = change.decision.basis
         by = {"role": change.decision.role, "ref": change.decision.author} if change.decision.author else None

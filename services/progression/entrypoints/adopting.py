@@ -47,7 +47,12 @@ def adopting_router(
         framework: str = "",
         outside: Annotated[str, Query(max_length=512, description="source of an outside test to agree with")] = "",
     ) -> dict[str, Any]:
-        """How far the verdicts of the policies in force can be trusted, from the evidence that is held."""
+        """
+        How far the verdicts of the policies in force can be trusted, from the evidence that is held.
+
+        Under `redundancy` is the share of pieces that had less than one chance in twenty to change a status when they were given:
+        while mastery was `shown`, and otherwise.
+        """
         caller.require("policy:write", "records:read")
         return {"items": await audit_policies(database, settings, caller.tenant, framework, outside)}
 

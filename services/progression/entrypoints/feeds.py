@@ -9,12 +9,14 @@ import msgspec
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
+from services.progression.domain.disclosing import Via
 from services.progression.domain.subscribing import addressed
 from services.progression.entrypoints.cursors import generation_of, head_cursor, read_cursor, write_cursor
 from services.progression.entrypoints.mastery import may_read
 from services.progression.handlers.references import References
 from services.progression.handlers.standings import standings_behind
-from services.progression.tables import published
+from services.progression.tables import disclosures, published
+from services.progression.tables.disclosures import Span
 from shared.auth import Identity
 from shared.database import Database
 from shared.errors import Unavailable
@@ -42,17 +44,38 @@ class Feed:
         self._references = references
         self._rows_max = rows_max
 
+    async def check(self, after: str) -> None:
+        """Raise as `page` does for a cursor that is none."""
+        async with self._database.connection() as connection:
+            read_cursor(after, await self._log.heads(connection))
+
     async def page(
-        self, caller: Identity, learner: str | None, after: str, limit: int
+        self, caller: Identity, learner: str | None, after: str, limit: int, via: Via = "feed"
     ) -> tuple[list[tuple[str, bytes]], str]:
-        """Return up to `limit` events behind a cursor, each with the cursor behind it, and the cursor of the page."""
+        """
+        Return up to `limit` events behind a cursor, each with the cursor behind it, and the cursor of the page.
+
+        That the caller is given them is logged before.
+        """
         limit = min(limit, self._rows_max)
         async with self._database.connection() as connection:
             heads = await self._log.heads(connection)
             cursor = read_cursor(after, heads)
             rows = await published.public_events(connection, caller.tenant, learner, cursor, limit)
+            taken = rows[:limit]
+            if taken:
+                last = {row["shard"]: row["pos"] for row in taken}
+                spans = [Span(shard, cursor[shard], pos) for shard, pos in last.items()]
+                await disclosures.note(
+                    connection,
+                    caller.tenant,
+                    via,
+                    caller.subject,
+                    spans,
+                    source=caller.source or "",
+                    learner=learner or "",
+                )
         events, generation, known = [], generation_of(heads), {}
-        taken = rows[:limit]
         if caller.source:
             learners = {row["subject"] for row in taken if row["subject"]}
             known = await self._references.of(caller.tenant, caller.source, learners)
@@ -93,7 +116,7 @@ def feeds_router(database: Database, log: EventLog, references: References, sett
         if len(open_streams) >= settings.streams_max:
             raise Unavailable(f"{settings.streams_max} streams are open here; come back later")
         # A cursor that is none is refused before the stream begins.
-        await feed.page(caller, None, last_event_id or after, 1)
+        await feed.check(last_event_id or after)
         return StreamingResponse(
             _stream(feed, caller, last_event_id or after, open_streams),
             media_type="text/event-stream",
@@ -139,7 +162,7 @@ async def _stream(feed: Feed, caller: Identity, after: str, open_streams: set[ob
         end, spoke = time.monotonic() + STREAM_S_MAX, time.monotonic()
         yield b"retry: 2000\n\n"
         while time.monotonic() < end:
-            events, after = await feed.page(caller, None, after, STREAM_ROWS)
+            events, after = await feed.page(caller, None, after, STREAM_ROWS, "stream")
             for cursor, body in events:
                 yield b"id: %s\nevent: %s\ndata: %s\n\n" % (cursor.encode(), _type_of(body).type.encode(), body)
             if events:

@@ -1,14 +1,15 @@
 """What taking evidence back would do to a tenant, on what is recorded now."""
 
 import asyncio
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from services.progression.domain.correction import Outcome, Selection, foresee, foresee_arrival, rescored_id
+from services.progression.domain.correction import LearnerRecord, Selection, foresee, foresee_arrival, rescored_id
 from services.progression.domain.forecast import Forecast
-from services.progression.domain.inputs import Key, Learner, valid_pieces
+from services.progression.domain.inputs import Key, valid_pieces
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Rules
@@ -17,15 +18,53 @@ from services.progression.domain.subscribing import Address
 from services.progression.handlers.histories import History, histories, histories_of
 from services.progression.handlers.memory import unpack_learner
 from services.progression.handlers.references import References
-from services.progression.handlers.rules import policies_of, rules_of
+from services.progression.handlers.rules import closed_terms_of, policies_of, rules_of
 from services.progression.handlers.schools import school_in, schools_of
 from services.progression.tables import key_states
 from shared.database import Database
 from shared.errors import InvalidEvent, NotFound
+from shared.events import now
 from shared.settings import Settings
 
 REFERENCES_PAGE = 1000
 Held = dict[Key, tuple[KeyState, History]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class InForce:
+    """What a tenant's learners are folded by, and the instant at which it is asked."""
+
+    database: Database
+    tenant: str
+    rules: Rules
+    policies: dict[str, Policy]
+    at: str
+
+    @classmethod
+    async def of(cls, database: Database, tenant: str) -> "InForce":
+        """Read what is in force now."""
+        async with database.connection() as connection:
+            rules = await rules_of(connection, tenant, None)
+            rules.closed += await closed_terms_of(connection, tenant)
+            return cls(database, tenant, rules, await policies_of(connection, tenant), now())
+
+    async def records(self, held: Mapping[str, Held]) -> list[LearnerRecord]:
+        """Return the records of learners, given all keys of each."""
+        async with self.database.connection() as connection:
+            rows = await key_states.load_standings(connection, [(self.tenant, learner) for learner in held])
+            older = await key_states.older_keys(connection, self.tenant, held, self.rules.no)
+        rules_no: dict[str, dict[Key, int]] = {}
+        for learner, competency, no in older:
+            rules_no.setdefault(learner, {})[self.tenant, learner, competency] = no
+        standings = {learner: unpack_learner(state) for _, learner, state in rows}
+        return [
+            LearnerRecord(
+                (self.tenant, learner), {key: (state, history.evidence) for key, (state, history) in keys.items()},
+                standings.get(learner, LearnerState()), self.rules, self.policies, self.at,
+                rules_no.get(learner, {}),
+            )
+            for learner, keys in held.items()
+        ]  # fmt: skip
 
 
 async def forecast(
@@ -42,9 +81,7 @@ async def forecast(
         Unavailable: the service that keeps roster and identities does not answer.
     """
     schools = await schools_of(settings, tenant)
-    async with database.connection() as connection:
-        rules = await rules_of(connection, tenant, None)
-        policies = await policies_of(connection, tenant)
+    in_force = await InForce.of(database, tenant)
     found = Forecast()
     held: dict[str, Held] = {}
     async for page in histories(database, tenant):
@@ -53,9 +90,9 @@ async def forecast(
         last = page[-1][0][1]
         # The last learner of a page may go on in the next.
         whole = {learner: keys for learner, keys in held.items() if learner != last}
-        await _add(database, found, tenant, whole, rules, policies, schools, selection)
+        await _add(found, in_force, whole, schools, selection)
         held = {last: held[last]}
-    await _add(database, found, tenant, held, rules, policies, schools, selection)
+    await _add(found, in_force, held, schools, selection)
     withdrawn = [{"learner": learner, "scope": scope} for learner, scope in found.taken]
     return found.report(small) | {"items": await _items(references, tenant, found, selection), "withdrawn": withdrawn}
 
@@ -78,9 +115,8 @@ async def _items(references: References, tenant: str, found: Forecast, selection
 
 
 async def _add(
-    database: Database, found: Forecast, tenant: str, held: dict[str, Held], rules: Rules,
-    policies: dict[str, Policy], schools: dict[str, str], selection: Selection,
-) -> None:  # fmt: skip
+    found: Forecast, in_force: InForce, held: Mapping[str, Held], schools: dict[str, str], selection: Selection
+) -> None:
     affected = {
         learner: keys
         for learner, keys in held.items()
@@ -88,13 +124,13 @@ async def _add(
     }
     if not affected:
         return
-    standings = await _standings(database, tenant, affected)
+    records = await in_force.records(affected)
 
     def count() -> None:
-        for learner, keys in affected.items():
-            outcome = _foresee((tenant, learner), keys, standings, rules, policies, selection)
+        for record in records:
+            outcome = foresee(record, selection)
             if outcome is not None:
-                found.add(outcome, school_in(schools, learner))
+                found.add(outcome, school_in(schools, outcome.learner))
 
     await asyncio.to_thread(count)
 
@@ -109,34 +145,13 @@ async def forecast_of(database: Database, tenant: str, learner: str, selection: 
     """
     if selection.to == learner:
         raise InvalidEvent("the piece is this learner's already", pointer="/to")
-    async with database.connection() as connection:
-        rules = await rules_of(connection, tenant, None)
-        policies = await policies_of(connection, tenant)
-    keys = await histories_of(database, tenant, learner)
-    standings = await _standings(database, tenant, [learner])
-    outcome = await asyncio.to_thread(_foresee, (tenant, learner), keys, standings, rules, policies, selection)
+    in_force = await InForce.of(database, tenant)
+    concerned = [learner, *filter(None, [selection.to])]
+    own, *others = await in_force.records({one: await histories_of(database, tenant, one) for one in concerned})
+    outcome = await asyncio.to_thread(foresee, own, selection)
     if outcome is None:
         raise NotFound("the learner has no such evidence, or it is taken back already")
-    if not selection.to:
+    if not others:
         return outcome.report()
-    theirs = {key: (state, history.evidence) for key, (state, history) in
-              (await histories_of(database, tenant, selection.to)).items()}  # fmt: skip
-    standing = (await _standings(database, tenant, [selection.to])).get(selection.to, LearnerState())
-    arrival = await asyncio.to_thread(
-        foresee_arrival, (tenant, selection.to), theirs, standing, rules, policies, outcome
-    )
+    arrival = await asyncio.to_thread(foresee_arrival, others[0], outcome)
     return outcome.report() | {"to": arrival.report()}
-
-
-async def _standings(database: Database, tenant: str, learners: Iterable[str]) -> dict[str, LearnerState]:
-    async with database.connection() as connection:
-        rows = await key_states.load_standings(connection, [(tenant, learner) for learner in learners])
-    return {learner: unpack_learner(state) for _, learner, state in rows}
-
-
-def _foresee(
-    learner: Learner, keys: Held, standings: dict[str, LearnerState], rules: Rules, policies: dict[str, Policy],
-    selection: Selection,
-) -> Outcome | None:  # fmt: skip
-    of_keys = {key: (state, history.evidence) for key, (state, history) in keys.items()}
-    return foresee(learner, of_keys, standings.get(learner[1], LearnerState()), rules, policies, selection)

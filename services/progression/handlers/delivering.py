@@ -19,7 +19,9 @@ import msgspec
 from services.progression.domain.subscribing import Address, Subscription, addressed, delay_s
 from services.progression.handlers.posting import Answer, Poster
 from services.progression.handlers.references import References
+from services.progression.tables import disclosures
 from services.progression.tables import webhooks as tables
+from services.progression.tables.disclosures import Span
 from services.progression.tables.webhooks import Attempt, Held
 from shared.crash_points import reach
 from shared.database import Connection, Database
@@ -127,6 +129,8 @@ class Delivery:
         self._poster = poster
         self._settings = settings
         self._held: dict[str, Held] = {}
+        self._passed: dict[int, int] = {}
+        """Up to where each shard was looked at, and what is to be sent of it was."""
 
     async def round(self) -> None:
         """Send what waits and is due, then what is new, the shards side by side; raises `_Stopped` where it must wait."""
@@ -134,6 +138,7 @@ class Delivery:
             return
         async with self._database.connection() as connection:
             cursor = await tables.cursor_of(connection, self._to.id)
+            self._passed = dict(cursor)
             self._held = await tables.held_of(connection, self._to.id)
             heads = await tables.heads(connection)
         for held in list(self._held.values()):
@@ -148,8 +153,7 @@ class Delivery:
             for row in rows:
                 await self._new(shard, row, known)
             pos = rows[-1]["pos"] if len(rows) == PAGE_ROWS else head
-            async with self._writing() as connection:
-                await tables.set_cursor(connection, self._to.id, {shard: pos})
+            await self._pass(shard, pos)
 
     async def _new(self, shard: int, row: Any, known: dict[str, Address]) -> None:
         """Send a new event, unless it is out of scope or its learner waits; what follows one that fails waits."""
@@ -161,7 +165,7 @@ class Delivery:
             if answer.failure is not None:
                 self._held[learner] = self._waiting(learner, shard, row["pos"], 1, answer)
                 await tables.hold(connection, self._to.id, self._held[learner])
-            await tables.set_cursor(connection, self._to.id, {shard: row["pos"]})
+            await self._pass_in(connection, shard, row["pos"])
         reach("webhook.stored")
         await self._count(answer)
 
@@ -178,6 +182,7 @@ class Delivery:
                     continue
                 attempt = held.attempts + 1
                 answer = await self._send(event, held.shard, row, known[held.learner], attempt)
+                span = Span(held.shard, held.pos - 1, pos)
                 if answer.failure is None:
                     held = held._replace(pos=pos + 1, attempts=0)
                 else:
@@ -185,12 +190,29 @@ class Delivery:
                 self._held[held.learner] = held
                 async with self._writing() as connection:
                     await tables.hold(connection, self._to.id, held)
+                    if answer.failure is None:
+                        await self._note(connection, span, held.learner)
                 await self._count(answer)
                 if answer.failure is not None:
                     return
         self._held.pop(held.learner, None)
         async with self._writing() as connection:
             await tables.let_go(connection, self._to.id, [held.learner])
+
+    async def _pass(self, shard: int, pos: int) -> None:
+        async with self._writing() as connection:
+            await self._pass_in(connection, shard, pos)
+
+    async def _pass_in(self, connection: Connection, shard: int, pos: int) -> None:
+        """Go on behind a position, and log that what lies before it was sent, but for learners who wait."""
+        await tables.set_cursor(connection, self._to.id, {shard: pos})
+        if pos > self._passed[shard]:
+            await self._note(connection, Span(shard, self._passed[shard], pos))
+            self._passed[shard] = pos
+
+    async def _note(self, connection: Connection, span: Span, learner: str = "") -> None:
+        to = self._to
+        await disclosures.note(connection, to.tenant, "webhook", to.id, [span], source=to.source, learner=learner)
 
     @contextlib.asynccontextmanager
     async def _writing(self) -> AsyncIterator[Connection]:

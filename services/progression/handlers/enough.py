@@ -8,6 +8,7 @@ from typing import Any
 
 from services.progression.domain.inputs import Key, valid_pieces
 from services.progression.domain.journal import unpack_entries
+from services.progression.domain.known import Known
 from services.progression.domain.minimal_change import MinimalChange, change_in_words, minimal_change
 from services.progression.domain.policy import Policy
 from services.progression.domain.policy.phrases import Language
@@ -53,13 +54,12 @@ def _answer(
         rule = rule_of(policies.get(state.policy), state)
         if rule is None:
             continue
-        decisions, at, status = tuple(held[key].decisions), state.clock or None, status_of(state, rule)
-        pieces = sorted(valid_pieces(held[key].evidence), key=lambda piece: piece.order)
-        if is_settled(rule, pieces, decisions, at):
+        known = Known(valid_pieces(held[key].evidence), rule, held[key].decisions, state.clock or None)
+        if is_settled(known):
             enough.append(key[2])
+        status = status_of(state, rule)
         if status in _OPEN:
-            change = functools.partial(minimal_change, pieces, rule, decisions, at)
-            open_.append((_OPEN.index(status), key[2], change))
+            open_.append((_OPEN.index(status), key[2], functools.partial(minimal_change, known)))
     following = [
         {"competency": competency, "status": _OPEN[rank], **change_in_words(found, language)}
         for rank, competency, change in sorted(open_, key=itemgetter(0, 1))[:limit]

@@ -9,30 +9,25 @@ from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
-from services.progression.domain.advancement import deadline_of
-from services.progression.domain.inputs import Input, Key, Learner, decode, input_of
+from services.progression.domain.inputs import Input, Key, decode, input_of
 from services.progression.domain.journal import JournalEntry
 from services.progression.domain.rules import Rules
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.terms import CLOSE_TERM
 from services.progression.handlers.closing import close_term
-from services.progression.handlers.loading import (
-    load_histories,
-    load_prerequisites,
-    load_standings,
-    load_states,
-)
+from services.progression.handlers.concluding import block, conclude
+from services.progression.handlers.loading import load_histories, load_states
 from services.progression.handlers.logs import REDRIVEN, Logs
-from services.progression.handlers.memory import HISTORY_PIECES, Shard, pack
+from services.progression.handlers.memory import HISTORY_PIECES, Shard
 from services.progression.handlers.outcome import Outcome
 from services.progression.handlers.redriving import redrive
+from services.progression.handlers.refolder import Refolder
 from services.progression.handlers.rules import RuleBook
 from services.progression.handlers.sweeping import Sweeping
 from services.progression.handlers.ticking import ticks_of
 from services.progression.tables import journals, key_states, set_apart
 from shared.clock import Clock
 from shared.consumer import Settle, ShardBatch, Write
-from shared.contracts import MasteryUpdated
 from shared.database import Connection, Database
 from shared.event_log import LogRow
 from shared.events import Envelope, decode_envelope, now
@@ -54,6 +49,7 @@ class MasteryFold:
         settings: Settings,
         clock: Clock,
         committed: Callable[[Sequence[LogRow]], None],
+        refolder: Refolder | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -63,7 +59,7 @@ class MasteryFold:
         self._written = Outcome()
         self._shards: dict[int, Shard] = {}
         self._rules = RuleBook(database)
-        self.sweeping = Sweeping(database, self._rules, settings.shards)
+        self.sweeping = Sweeping(database, self._rules, settings.shards, refolder)
 
     async def claimed(self, shards: Collection[int]) -> None:
         """Load the rules and blocked learners of the shards."""
@@ -128,7 +124,7 @@ class MasteryFold:
             await asyncio.sleep(0)
         await load_states(self._database, missing)
         await self._fold_runs(runs, settle)
-        await self._finish(folds, outcome)
+        await conclude(self._database, folds, outcome)
         self.sweeping.heed(outcome)
         for batch in batches:
             outcome.note_checkpoint(batch)
@@ -171,7 +167,7 @@ class MasteryFold:
                 else:
                     group.append(entry)
             if reason:
-                self._block(shard, learner, reason, outcome)
+                block(shard, learner, reason, outcome)
             if item is None or (shard.blocked and learner in shard.blocked):
                 continue
             if tenant not in shard.rules:
@@ -199,43 +195,6 @@ class MasteryFold:
                 await load_histories(self._database, shard, lacking, settle, inputs[:done])
             await asyncio.sleep(0)
 
-    async def _finish(self, folds: Sequence[tuple[Shard, ShardFold]], outcome: Outcome) -> None:
-        """Fold the changes into the learners' standings and note what is to be written."""
-        affected: dict[Learner, Shard] = {}
-        for shard, fold in folds:
-            for change in fold.changes.noted:
-                affected[change.tenant, change.learner] = shard
-        await load_standings(self._database, affected)
-        await load_prerequisites(self._database, [fold for _, fold in folds])
-        for shard, fold in folds:
-            states = fold.describe_touched()
-            told = fold.tell(shard.learners)
-            for learner, reason in fold.blocked.items():
-                self._block(shard, learner, reason, outcome)
-            outcome.note_told(shard.number, told)
-            outcome.note_decided(shard.number, fold.decided)
-            self._note_states(shard, fold, states, outcome)
-            await asyncio.sleep(0)
-        for learner, shard in affected.items():
-            if learner not in shard.blocked:
-                standing = shard.learners[learner]
-                deadline = deadline_of(standing)
-                shard.remember_deadline(deadline)
-                outcome.standings[learner] = (shard.number, pack(standing), deadline)
-
-    @staticmethod
-    def _note_states(shard: Shard, fold: ShardFold, states: dict[Key, MasteryUpdated], outcome: Outcome) -> None:
-        for key in fold.touched:
-            learner = key[:2]
-            if shard.blocked and learner in shard.blocked:
-                shard.forget(learner, [key])
-                continue
-            entry = shard.entries[key]
-            deadline = fold.deadline_of(key)
-            shard.remember_deadline(deadline)
-            outcome.note_state(shard.number, key, entry.rules_no, pack(entry.state), deadline, states[key])
-        shard.folded |= fold.touched.keys()
-
     async def _decide(
         self, batch: ShardBatch, shard: Shard, fold: ShardFold, settle: Settle, outcome: Outcome
     ) -> ShardFold:
@@ -261,7 +220,7 @@ class MasteryFold:
             elif decision.type == CLOSE_TERM:
                 # A term ends with all that the inputs and rules before it make of the states.
                 await self.sweeping.refold_stale(shard, decision.tenant, fold)
-                await self._finish([(shard, fold)], outcome)
+                await conclude(self._database, [(shard, fold)], outcome)
                 await close_term(self._database, shard, self._rules.policies, decision, self._settings.shards, outcome)
                 fold = ShardFold(shard.entries, shard.rules, self._rules.policies)
             else:
@@ -290,11 +249,3 @@ class MasteryFold:
         shard.deadline = at if len(due) == DUE_KEYS else later.get(shard.number)
         ticks = ticks_of(shard.number, at, due)
         await self._fold_loaded(shard, fold, self._journal(ticks, shard, outcome, {}), settle)
-
-    def _block(self, shard: Shard, learner: Learner, reason: str, outcome: Outcome) -> None:
-        """Set a learner apart: its inputs from this batch on are journalled only, and folded when it is redriven."""
-        if learner not in shard.blocked:
-            pos = outcome.first_position_of(shard.number, learner)
-            shard.blocked[learner] = pos
-            shard.learners.pop(learner, None)
-            outcome.note_blocked(learner, shard.number, pos, reason)

@@ -5,6 +5,8 @@ import uuid
 from collections.abc import Sequence, Set
 from typing import Any
 
+import msgspec
+
 from services.progression.domain.decisions import COMPETENCY_DECIDED, CompetencyDecided
 from services.progression.domain.identities import ERASED, told_of
 from services.progression.domain.inputs import Key, Learner
@@ -24,6 +26,32 @@ from shared.snapshots import TERM_CLOSED, TermClosed
 from shared.tracing import newest_traced
 
 log = logging.getLogger(__name__)
+
+
+class Refolded(msgspec.Struct, array_like=True, frozen=True):
+    """What bringing learners up to new rules gives: that part of an outcome, from wherever it was made."""
+
+    states: list[tuple[Key, tuple[int, int, bytes, str | None]]]
+    standings: list[tuple[Learner, tuple[int, bytes, str | None]]]
+    progression: list[Draft]
+    advancement: list[Draft]
+    support: list[Draft]
+    decisions: list[Draft]
+    blocked: list[tuple[Learner, str]]
+
+    def without(self, learners: Set[Learner]) -> "Refolded":
+        """Return it without what concerns learners."""
+        if not learners:
+            return self
+        return Refolded(
+            [row for row in self.states if row[0][:2] not in learners],
+            [row for row in self.standings if row[0] not in learners],
+            _without(self.progression, learners),
+            _without(self.advancement, learners),
+            _without(self.support, learners),
+            _without(self.decisions, learners),
+            [row for row in self.blocked if row[0] not in learners],
+        )
 
 
 class Outcome:
@@ -52,6 +80,22 @@ class Outcome:
         """By shard: where in the journal a term was closed last; what came before is in `states` already."""
         self._time = now()
         self._id = uuid.uuid4().hex
+
+    def refolded(self) -> Refolded:
+        """Return what is noted here as what refolding has given."""
+        return Refolded(
+            list(self.states.items()), list(self.standings.items()), self.progression, self.advancement, self.support,
+            self.decisions, [((tenant, learner), reason) for tenant, learner, _, _, reason in self.blocked],
+        )  # fmt: skip
+
+    def note_refolded(self, refolded: Refolded) -> None:
+        """Add what refolding has given; whom it has blocked the caller notes, who knows from which position on."""
+        self.states.update(refolded.states)
+        self.standings.update(refolded.standings)
+        self.progression += refolded.progression
+        self.advancement += refolded.advancement
+        self.support += refolded.support
+        self.decisions += refolded.decisions
 
     def first_position_of(self, shard: int, learner: Learner) -> int:
         """Return where a learner's inputs of this batch, behind a closing of it, begin in the journal; 0 without any."""
@@ -183,7 +227,7 @@ class Outcome:
         """Drop what the batch was to write of learners, but for the journal."""
         if learners:
             for drafts in (self.progression, self.advancement, self.support, self.decisions):
-                drafts[:] = [draft for draft in drafts if (draft.tenant, draft.subject) not in learners]
+                drafts[:] = _without(drafts, learners)
             self.states = {key: row for key, row in self.states.items() if key[:2] not in learners}
             self.standings = {learner: row for learner, row in self.standings.items() if learner not in learners}
             self.blocked = [row for row in self.blocked if row[:2] not in learners]
@@ -215,3 +259,8 @@ class Outcome:
         metrics.blocked.set(total)
         if in_last_hour > blocked_learners_max:
             raise RuntimeError(f"{in_last_hour} learners blocked within an hour: the code is wrong, not the data")
+
+
+def _without(drafts: Sequence[Draft], learners: Set[Learner]) -> list[Draft]:
+    """Return the drafts that are of nobody of these."""
+    return [draft for draft in drafts if (draft.tenant, draft.subject) not in learners]

@@ -9,7 +9,7 @@ import msgspec
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.journal import unpack_entries
 from services.progression.domain.policy import Policy, policy_from
-from services.progression.domain.rules import Activation, Mode, Rules, cause_of
+from services.progression.domain.rules import Activation, Closed, Mode, Rules, cause_of
 from services.progression.domain.telling import Trigger
 from services.progression.domain.terms import CLOSE_TERM, closed_at_position
 from services.progression.handlers.memory import Shard, read_framework
@@ -45,9 +45,7 @@ class RuleBook:
             if row["swept"]:
                 rules.swept = row["no"]
         for number, tenant, body in closings:
-            entries = [entry for entry in unpack_entries(body) if entry.type == CLOSE_TERM]
-            rules = shards[number].rules.setdefault(tenant, Rules())
-            rules.closed += [closed_at_position(entry.data, entry.pos) for entry in entries]
+            shards[number].rules.setdefault(tenant, Rules()).closed += _closed_in(body)
         for shard in shards.values():
             shard.sweep = {tenant: "" for tenant, rules in shard.rules.items() if rules.swept < rules.no}
 
@@ -107,6 +105,10 @@ class RuleBook:
         return self._frameworks[digest]
 
 
+def _closed_in(body: bytes) -> list[Closed]:
+    return [closed_at_position(entry.data, entry.pos) for entry in unpack_entries(body) if entry.type == CLOSE_TERM]
+
+
 async def policies_of(connection: Connection, tenant: str | None) -> dict[str, Policy]:
     """Return every policy version of a tenant, or of all tenants, by its hash."""
     stored = await rulebook.policies_of(connection, tenant)
@@ -134,3 +136,9 @@ async def rules_of(connection: Connection, tenant: str, framework: str | None) -
     for activation in await activations_of(connection, tenant, 0, framework):
         rules.activate(activation)
     return rules
+
+
+async def closed_terms_of(connection: Connection, tenant: str) -> list[Closed]:
+    """Return the terms that a tenant has closed, as its first shard has folded it."""
+    rows = await journals.load_decisions(connection, [0], CLOSE_TERM)
+    return [term for _, whose, body in rows if whose == tenant for term in _closed_in(body)]

@@ -8,6 +8,7 @@ import msgspec
 
 from services.progression.domain.subscribing import Subscription
 from services.progression.handlers.posting import Answer, Poster
+from services.progression.tables import disclosures
 from services.progression.tables import webhooks as tables
 from shared.database import Connection, Database
 from shared.errors import NotFound, Refused
@@ -52,7 +53,7 @@ class Webhooks:
 
     async def remove(self, tenant: str, id: str) -> None:
         """End a webhook; what was sent stays sent."""
-        async with self._database.connection() as connection:
+        async with self._database.transaction() as connection:
             if not await tables.remove(connection, tenant, id):
                 raise _unknown()
 
@@ -69,6 +70,7 @@ class Webhooks:
         async with self._database.transaction() as connection:
             await self._find(connection, tenant, id)
             await tables.set_state(connection, id, "active")
+            await disclosures.note_unsent(connection, id, cursor)
             await tables.let_go(connection, id)
             await tables.set_cursor(connection, id, cursor)
 

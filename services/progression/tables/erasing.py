@@ -6,8 +6,8 @@ from shared.database import Connection, columns
 from shared.event_log import EventLog
 from shared.events import EMPTY
 
-OF_LEARNER = ("mastery", "learner_standing", "blocked_learner", "shadow_difference")
-"""Tables whose rows are of one tenant's one learner."""
+OF_LEARNER = ("mastery", "learner_standing", "blocked_learner", "shadow_difference", "disclosure")
+"""Tables whose rows are of one tenant's one learner, or where they name none of all."""
 _REDACTED = "attain.{}.redacted.v1"
 _FROM_EVIDENCE = "attain.evidence."
 

@@ -93,6 +93,18 @@ async def stale_learners(
     return [row[0] for row in rows]
 
 
+async def older_keys(
+    connection: Connection, tenant: str, learners: Collection[str], rules_no: int
+) -> list[tuple[str, str, int]]:
+    """Return (learner, competency, rules_no) of the keys of learners that are older than an activation."""
+    rows = await connection.fetch(
+        "select learner, competency, rules_no from mastery"
+        " where tenant = $1 and learner = any($2::text[]) and rules_no < $3",
+        tenant, list(learners), rules_no,
+    )  # fmt: skip
+    return [tuple(row) for row in rows]
+
+
 async def learners_in(connection: Connection, shard: int, tenant: str) -> list[str]:
     """Return the learners of a tenant in a shard of whom there is anything."""
     rows = await connection.fetch(

@@ -12,7 +12,7 @@ from shared.events import EMPTY, RESHARDED
 from shared.resharding import Split, copy_rows, go_on, move_rows, place_names, split_logs
 from shared.snapshots import TERM_CLOSED
 
-COPIED = ("activation", "webhook_cursor", "shadow_cursor")
+COPIED = ("activation", "webhook_cursor", "shadow_cursor", "disclosure")
 MOVED = ("mastery", "learner_standing", "blocked_learner")
 HANDLED = ("journal", "webhook_held", "webhook_delivery", *COPIED, *MOVED)
 """The tables with shards that are of progression alone; `webhook_delivery` tells what was, and stays as it is."""

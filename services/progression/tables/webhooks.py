@@ -4,7 +4,9 @@ import datetime
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
+from services.progression.domain.disclosing import Reader
 from services.progression.domain.subscribing import Subscription
+from services.progression.tables import disclosures
 from shared.database import Connection, affected, columns
 from shared.expiry import Days, Gone, Kept, remove_older
 
@@ -64,6 +66,8 @@ async def add(connection: Connection, given: Subscription, author: str, cursor: 
         given.source, given.key, given.secret, author,
     )  # fmt: skip
     await set_cursor(connection, given.id, cursor)
+    own = Reader(given.id, given.tenant, "webhook", given.id, given.name, given.purpose, given.types, given.frameworks)
+    await disclosures.enter(connection, own, author)
 
 
 async def set_cursor(connection: Connection, id: str, cursor: dict[int, int]) -> None:
@@ -109,7 +113,9 @@ async def load(connection: Connection, id: str) -> Any:
 
 
 async def remove(connection: Connection, tenant: str, id: str) -> bool:
-    """Delete a webhook with its log; return whether there was one."""
+    """Delete a webhook with its log; return whether there was one. The register of readers and what was given stay."""
+    await disclosures.note_unsent(connection, id)
+    await disclosures.end(connection, tenant, id, "webhook")
     done = await connection.execute("delete from webhook where tenant = $1 and id = $2", tenant, id)
     return bool(done == "DELETE 1")
 

@@ -10,6 +10,7 @@ from services.progression.domain.analysis.classification import livingston_lewis
 from services.progression.domain.analysis.group_bias import GroupBias
 from services.progression.domain.analysis.noise import Differences
 from services.progression.domain.analysis.practice import over_testing_index
+from services.progression.domain.analysis.redundancy import Redundancy
 from services.progression.domain.evidence_rules import composites, value_of
 from services.progression.domain.mastery import KeyState, replay
 from services.progression.domain.policy.rule import Rule
@@ -41,6 +42,8 @@ class Audit:
     """Of those on the record, how many a single piece less would take off."""
     pieces: int = 0
     surplus: int = 0
+    pairs: int = 0
+    redundancy: Redundancy = dataclasses.field(default_factory=Redundancy)
     differences: Differences = dataclasses.field(default_factory=Differences)
     scale: tuple[float, float, float] | None = None
     """(lowest, cut, highest) of the policy's scale."""
@@ -61,6 +64,8 @@ class Audit:
             self.halves[odd >= rule.cut, even >= rule.cut] += 1
         state = replay(KeyState(), ordered, rule, "")
         self.pieces += len(units)
+        self.pairs += 1
+        self.redundancy.add(rule, units)
         if status_of(state, rule) not in ON_RECORD:
             return
         self.shown += 1
@@ -90,9 +95,22 @@ class Audit:
             "shown": self.shown,
             "fragile": round(self.fragile / self.shown, 4) if self.shown >= PAIRS_MIN else None,
             "over_testing_index": round(self.surplus / self.pieces, 4) if self.pieces else None,
+            "redundancy": self._redundancy(),
             "outside": self._outside(),
             "bias": self.bias.report(),
             "noise": noise._asdict() if (noise := self.differences.noise()) is not None else None,
+        }
+
+    def _redundancy(self) -> dict[str, float] | None:
+        """Return the share of pieces that were redundant when given, and its parts: while mastery was shown, and otherwise."""
+        found = self.redundancy
+        if self.pairs < PAIRS_MIN or not found.pieces:
+            return None
+        return {
+            "pieces": found.pieces,
+            "share": round((found.shown + found.unshown) / found.pieces, 4),
+            "shown": round(found.shown / found.pieces, 4),
+            "unshown": round(found.unshown / found.pieces, 4),
         }
 
     def _outside(self) -> dict[str, Any] | None:

@@ -43,7 +43,7 @@ class Differences:
 
     def add(self, rule: Rule, pieces: Sequence[Piece]) -> None:
         """Count the pieces of one pair in their order; of policies without a scale there are no points to differ by."""
-        scale = rule.policy.scale
+        scale = rule.criteria.scale
         if scale is None:
             return
         point = point_of(scale)

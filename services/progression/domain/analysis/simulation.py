@@ -147,7 +147,7 @@ def _work(rule: Rule, model: Model, levels: Sequence[float], chance: random.Rand
 
 def _mark(rule: Rule, points: int) -> Score:
     """Return the mark so many whole points from the cut; without a scale the work is right or wrong."""
-    scale = rule.policy.scale
+    scale = rule.criteria.scale
     if scale is None:
         return Score(raw=1.0 if points >= 0 else 0.0, max=1.0)
     value = rule.cut + point_of(scale) * max(-2, min(1, points))

@@ -34,8 +34,8 @@ class Parameters(BaseModel, abc.ABC):
     """
     The base of every method: its parameters, frozen, nothing unknown, and a fold over pieces in canonical order.
 
-    A step costs the same whatever came before. A replay is the same steps, so that the state it gives is equal to the last
-    bit; retraction is a replay without the piece.
+    A step costs the same whatever came before. A replay gives the state of the same steps, equal to the last bit; retraction
+    is a replay without the piece.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

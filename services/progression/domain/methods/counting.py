@@ -1,5 +1,6 @@
 """Methods that count the pieces at or above a value: within a window, or of all."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -44,6 +45,12 @@ class NOfLast(Parameters):
         if self.window_ == "all":
             return (sum(state) + hit,)
         return (*state, hit)[-self.window_ :]
+
+    def replay(self, pieces: Iterable[Value]) -> State:
+        if self.window_ == "all":
+            return super().replay(pieces)
+        bar = self.at_or_above
+        return tuple([piece.value >= bar for piece in tuple(pieces)[-self.window_ :]])
 
     def score(self, state: State) -> float:
         return min(1.0, sum(state) / self.n)

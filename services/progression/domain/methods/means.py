@@ -1,5 +1,7 @@
 """Means, weighted by the pieces: of all, of the latest few, and of first attempts."""
 
+import operator
+from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -72,11 +74,14 @@ class MeanOfLast(Parameters):
     def step(self, state: State, piece: Value) -> State:
         return (*state, piece.value, piece.weight)[-2 * self.k :]
 
+    def replay(self, pieces: Iterable[Value]) -> State:
+        return tuple([part for piece in tuple(pieces)[-self.k :] for part in (piece.value, piece.weight)])
+
     def score(self, state: State) -> float:
         if not state:
             return 0.0
-        values, weights = state[::2], state[1::2]
-        return settled(sum(v * w for v, w in zip(values, weights, strict=True)) / sum(weights))
+        weights = state[1::2]
+        return settled(sum(map(operator.mul, state[::2], weights)) / sum(weights))
 
     def passed(self, state: State, cut: float) -> bool:
         return len(state) == 2 * self.k and self.score(state) >= self.at_or_above

@@ -1,5 +1,6 @@
 """The typical value of the latest pieces: their median, or the value that is most common."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field
@@ -27,6 +28,9 @@ class _Recent(Parameters):
 
     def step(self, state: State, piece: Value) -> State:
         return (*state, piece.value)[-self.window_ :]
+
+    def replay(self, pieces: Iterable[Value]) -> State:
+        return tuple([piece.value for piece in tuple(pieces)[-self.window_ :]])
 
     def passed(self, state: State, cut: float) -> bool:
         return bool(state) and self.score(state) >= cut

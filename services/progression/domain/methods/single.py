@@ -1,5 +1,6 @@
 """Methods that go by one piece: the highest, the latest, or the latest that a person judged."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from services.progression.domain.methods.base import Parameters, State, Value
@@ -36,6 +37,9 @@ class _LatestPiece(_OnePiece):
 
     def step(self, state: State, piece: Value) -> State:
         return (piece.value,)
+
+    def replay(self, pieces: Iterable[Value]) -> State:
+        return tuple([piece.value for piece in tuple(pieces)[-1:]])
 
 
 class Latest(_LatestPiece):

@@ -108,6 +108,8 @@ class _Writer:
         if rule.below is not None:
             many = "one" if rule.below_last == 1 else "many"
             asks.append(say(f"keeps.below.{many}", n=say.number(rule.below_last), cut=rule.below))
+        if rule.checked_by_use:
+            asks.append(say("keeps.begun"))
         if rule.reverify_days:
             asks.append(say("keeps.age", n=rule.reverify_days))
         if not asks:
@@ -175,7 +177,8 @@ class _Writer:
         if self._policy.support is not None:
             yield self._helps(self._policy.support)
         year = effort.rechecks_a_year
-        known = {"year": year, "all": round(year * STANDARDS), "standards": STANDARDS}
+        begun = say("asks.begun") if self._policy.rule.checked_by_use else ""
+        known = {"year": year, "all": round(year * STANDARDS), "standards": STANDARDS, "begun": begun}
         yield say("asks.rechecks", **known) if year else say("asks.no_rechecks")
         yield say("asks.typical", share=AT_THE_CUT)
 

@@ -18,7 +18,7 @@ from services.progression.domain.mastery import replay
 from services.progression.domain.policy.rule import Rule, shifted
 from services.progression.domain.probing import perfect_piece, pieces_to_meet
 from services.progression.domain.standing import due_at, is_due
-from services.progression.domain.states import Decided, KeyState, Piece
+from services.progression.domain.states import FIRST_PIECES, Decided, KeyState, Piece
 
 LEARNERS = 200
 RECHECKED = 60
@@ -55,7 +55,7 @@ class Effort(NamedTuple):
     mastered: Pieces
     signed: tuple[str, ...]
     rechecks_a_year: float
-    """Of one standard, with a further piece of work a month."""
+    """Of one standard, with a further piece of work a month, and where a start on what builds on it may ask, one start."""
 
 
 def effort_of(rule: Rule) -> Effort:
@@ -106,7 +106,7 @@ def _shown(rule: Rule, number: int, ends: tuple[int, ...]) -> Iterator[list[Piec
 
 def _mark(rule: Rule, chance: random.Random) -> float:
     """Draw a mark of the typical learner, on the grid of the scale where it has one."""
-    scale = rule.policy.scale
+    scale = rule.criteria.scale
     if scale is None:
         return float(chance.random() < AT_THE_CUT)
     step, scatter = scale.step or 0.0, SCATTER * (scale.max - scale.min)
@@ -118,12 +118,17 @@ def _mark(rule: Rule, chance: random.Random) -> float:
 
 def _rechecks(rule: Rule, number: int, ends: tuple[int, ...]) -> float:
     """Return how many re-checks a standard asks for in the year after, each passed at once, one piece a month."""
-    if not rule.watches:
+    if not rule.watches and not rule.checked_by_use:
         return 0.0
     chance = random.Random(0)
     some = itertools.islice(_shown(rule, number, ends), RECHECKED)
-    counts = [_rechecks_of(rule, number, work, chance) for work in some]
+    counts = [_rechecks_of(rule, number, work, chance) + _begun_low(rule, chance) for work in some]
     return statistics.fmean(counts) if counts else 0.0
+
+
+def _begun_low(rule: Rule, chance: random.Random) -> bool:
+    """Tell whether the first pieces on a standard that builds on this one ask for a re-check."""
+    return rule.checked_by_use and all(_mark(rule, chance) < rule.cut for _ in range(FIRST_PIECES))
 
 
 def _rechecks_of(rule: Rule, number: int, work: list[Piece], chance: random.Random) -> int:

@@ -221,7 +221,11 @@ def _cuts(policy: Policy) -> dict[str, float]:
 
 
 def _unknown(policy: Policy, frameworks: Sequence[Framework]) -> Iterator[Problem]:
-    """Yield the competencies that a policy names and no framework has; a code without a framework may be of any."""
+    """
+    Yield the competencies that a policy names and no framework has, and what asks for prerequisites that none has.
+
+    A code without a framework may be of any.
+    """
     known = {name for each in frameworks for full_id in each.by_id for name in (full_id, full_id.partition(":")[2])}
     for pointer, codes in _named(policy):
         yield from (
@@ -229,6 +233,9 @@ def _unknown(policy: Policy, frameworks: Sequence[Framework]) -> Iterator[Proble
             for number, code in enumerate(codes)
             if code not in known
         )
+    if policy.upkeep.check_in_by_use and not any(each.prerequisites for each in frameworks):
+        text = "no framework says what builds on what: nothing is ever begun that could ask for a re-check"
+        yield Problem("warning", "/upkeep/check_in_by_use", text)
     chosen = policy.applies_to
     entries = (entry for each in frameworks for entry in each.by_id.items())
     if chosen is not None and not chosen.competencies and not any(chosen.fits(*entry) for entry in entries):

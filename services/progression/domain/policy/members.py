@@ -201,13 +201,15 @@ class Upkeep(Part):
     """
     What makes a mastered competency due for a re-check, and what spares one.
 
-    `reverify_after_days` are school days. `by_use`: success on a competency that needs this one is a re-check. At most
+    `reverify_after_days` are school days. `by_use`: success on a competency that needs this one is a re-check.
+    `check_in_by_use`: where the first two pieces on one that needs it are both below the cut, this one is due. At most
     `max_per_week` are asked of a learner.
     """
 
     on_contradiction: Contradiction | None = None
     reverify_after_days: int | None = Field(None, ge=1, le=3660)
     by_use: bool = False
+    check_in_by_use: bool = False
     max_per_week: int | None = Field(None, ge=0, le=50)
     on_lapse: Literal["reverify", "none"] = "reverify"
 

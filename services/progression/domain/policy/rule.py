@@ -1,19 +1,17 @@
-"""A policy compiled once into what the fold of a piece looks at: plain slots and bound functions, no model attributes."""
+"""Criteria compiled once into what the fold of a piece looks at: plain slots and bound functions, no model attributes."""
 
 import datetime
 import functools
 import zoneinfo
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from services.progression.domain.methods import Method, State, Value
+from services.progression.domain.policy.criteria import Criteria
 from services.progression.domain.policy.members import Depth, Path, Sufficiency
 from services.progression.domain.policy.values import placing
 from services.progression.domain.policy.words import rule_fact
 from services.progression.domain.rounding import round_half_up_repr
-
-if TYPE_CHECKING:
-    from services.progression.domain.policy.language import Policy
 
 DAYS_CACHED = 100_000
 BASIS_MAX = 20
@@ -28,18 +26,18 @@ class Track:
         "occasions", "passes", "pointer", "score", "start", "step", "window",
     )  # fmt: skip
 
-    def __init__(self, path: Path, pointer: str, policy: "Policy", cut: float, dok: int | None) -> None:
+    def __init__(self, path: Path, pointer: str, criteria: Criteria, cut: float, dok: int | None) -> None:
         need = path.sufficiency
         assert path.method is not None
-        low, high = (policy.scale.min, policy.scale.max) if policy.scale is not None else (0.0, 1.0)
+        low, high = (criteria.scale.min, criteria.scale.max) if criteria.scale is not None else (0.0, 1.0)
         self.method: Method = path.method.on_scale(low, high)
         self.pointer = pointer
         self.need: Sufficiency = need
         self.start: State = self.method.start()
         self.step: Callable[[State, Value], State] = self.method.step
-        self.score = _scoring(self.method, policy.decision.digits)
-        self.passes = _passing(self.method, policy, self.score, cut)
-        self.asked = rule_fact(self.method.model_dump(by_alias=True), policy.decision, cut)
+        self.score = _scoring(self.method, criteria.decision.digits)
+        self.passes = _passing(self.method, criteria, self.score, cut)
+        self.asked = rule_fact(self.method.model_dump(by_alias=True), criteria.decision, cut)
         self.window: int = min(self.method.window(), BASIS_MAX)
         self.halves = 2 * need.min_evidence
         """`min_evidence` in half pieces."""
@@ -68,7 +66,7 @@ class Route:
 
 class Rule:
     """
-    A compiled policy. `tracks[0]` is the provisional path where `provisional`; every route names the track it needs.
+    Compiled criteria. `tracks[0]` is the provisional path where `provisional`; every route names the track it needs.
 
     `steps`: a piece that sorts last can be folded without the history, unless (`groups`) its activity came before.
     """
@@ -82,9 +80,12 @@ class Rule:
         "below_last",
         "bottom",
         "breaks",
+        "checked_by_use",
         "collapse",
         "confirm_on",
+        "criteria",
         "cut",
+        "dates",
         "day",
         "follows",
         "gap_s",
@@ -98,7 +99,6 @@ class Rule:
         "missing_counts",
         "place",
         "plain",
-        "policy",
         "provisional",
         "reassess",
         "reverify_days",
@@ -116,12 +116,13 @@ class Rule:
         "window",
     )  # fmt: skip
 
-    def __init__(self, policy: "Policy", time_zone: str, dok: int | None, breaks: str) -> None:
-        self.policy = policy
+    def __init__(self, criteria: Criteria, time_zone: str, dok: int | None, breaks: str) -> None:
+        """Compile criteria for a time zone, a competency's depth and breaks; `ValueError` for an unknown zone."""
+        self.criteria = criteria
         self.time_zone, self.breaks = time_zone, breaks
-        self._take_evidence(policy, time_zone)
-        self._take_paths(policy, dok)
-        decision, upkeep = policy.decision, policy.upkeep
+        self._take_evidence(criteria, time_zone)
+        self._take_paths(criteria, dok)
+        decision, upkeep = criteria.decision, criteria.upkeep
         self.follows = decision.latch == "current"
         self.confirm_on = decision.confirm_on if decision.latch == "confirm" else 0
         contradiction = upkeep.on_contradiction
@@ -129,16 +130,19 @@ class Rule:
         self.below_last = contradiction.last if contradiction is not None else 0
         lapses = upkeep.on_lapse == "reverify"
         self.reverify_days = upkeep.reverify_after_days if lapses and upkeep.reverify_after_days is not None else 0
+        self.checked_by_use = upkeep.check_in_by_use
+        self.dates = bool(self.reverify_days) or self.checked_by_use
+        """Whether it matters when something on the record was last shown."""
         self.watches = self.follows or self.below is not None or bool(self.reverify_days)
         """Whether pieces after the crossing can make it due for a re-check, or clear one."""
         route = self.routes[0]
         self.single = len(self.tracks) == len(self.routes) == 1 and not route.role and not self.confirm_on
         self.plain = self.steps and not self.groups
-        self.support = policy.support
+        self.support = criteria.support
 
-    def _take_evidence(self, policy: "Policy", time_zone: str) -> None:
-        evidence, scale = policy.evidence, policy.scale
-        self.place = placing(scale, policy.normalise)
+    def _take_evidence(self, criteria: Criteria, time_zone: str) -> None:
+        evidence, scale = criteria.evidence, criteria.scale
+        self.place = placing(scale, criteria.normalise)
         self.cut = scale.mastery if scale is not None else 1.0
         self.bottom = scale.min if scale is not None else 0.0
         self.kinds: dict[Any, float] | None = dict(evidence.kinds) or None
@@ -154,21 +158,23 @@ class Rule:
         self.day = day_in(time_zone)
         """The local school day of an instant, None in UTC: there it is the instant's first ten characters."""
 
-    def _take_paths(self, policy: "Policy", dok: int | None) -> None:
-        self.provisional = policy.provisional is not None
-        tracks = [Track(policy.provisional, "/provisional", policy, self.cut, dok)] if policy.provisional else []
+    def _take_paths(self, criteria: Criteria, dok: int | None) -> None:
+        self.provisional = criteria.provisional is not None
+        tracks = [Track(criteria.provisional, "/provisional", criteria, self.cut, dok)] if criteria.provisional else []
         routes = []
-        if policy.mastered is None:
-            role = policy.sign_off.by if policy.sign_off is not None else ""
+        if criteria.mastered is None:
+            role = criteria.sign_off.by if criteria.sign_off is not None else ""
             routes.append(Route(len(tracks), role, ""))
-            tracks.append(Track(Path(method=policy.method, sufficiency=policy.sufficiency), "", policy, self.cut, dok))
+            tracks.append(
+                Track(Path(method=criteria.method, sufficiency=criteria.sufficiency), "", criteria, self.cut, dok)
+            )
         else:
-            for number, path in enumerate(policy.mastered.any_of):
+            for number, path in enumerate(criteria.mastered.any_of):
                 role = path.sign_off.by if path.sign_off is not None else ""
                 pointer = f"/mastered/any_of/{number}"
                 routes.append(Route(len(tracks) if path.method is not None else 0, role, pointer))
                 if path.method is not None:
-                    tracks.append(Track(path, pointer, policy, self.cut, dok))
+                    tracks.append(Track(path, pointer, criteria, self.cut, dok))
         self.tracks, self.routes = tuple(tracks), tuple(routes)
         self.scored = next((r.track for r in routes if not (self.provisional and r.track == 0)), 0)
         """The track whose score is shown."""
@@ -186,11 +192,6 @@ class Rule:
         self.gap_s = (tracks[0].need.occasion_gap_h or 0.0) * 3600
         self.age = tracks[0].need.max_age_days or 0
         self.steps = not self.last and not self.age
-
-
-def compile_rule(policy: "Policy", time_zone: str, dok: int | None, breaks: str) -> Rule:
-    """Return a policy compiled for a time zone, a competency's depth and breaks; `ValueError` for an unknown zone."""
-    return Rule(policy, time_zone, dok, breaks)
 
 
 def day_in(time_zone: str) -> Callable[[str], str] | None:
@@ -242,8 +243,10 @@ def _scoring(method: Method, digits: int | None) -> Callable[[State], float]:
     return score
 
 
-def _passing(method: Method, policy: "Policy", score: Callable[[State], float], cut: float) -> Callable[[State], bool]:
-    bars = [bar for bar in (policy.decision.at_least, policy.decision.min_probability) if bar is not None]
+def _passing(
+    method: Method, criteria: Criteria, score: Callable[[State], float], cut: float
+) -> Callable[[State], bool]:
+    bars = [bar for bar in (criteria.decision.at_least, criteria.decision.min_probability) if bar is not None]
     if not bars:
         return lambda state: method.passed(state, cut)
     bar = max(bars)

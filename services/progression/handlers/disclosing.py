@@ -1,0 +1,80 @@
+"""Who was told what of learners: the register of readers, and what each of them was given."""
+
+import asyncio
+import datetime
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from services.progression.domain.disclosing import Disclosure, Reader, Via, declared_as, disclosures, public_of
+from services.progression.tables import disclosures as tables
+from shared.database import Database
+from shared.errors import NotFound, Refused
+from shared.settings import Settings
+from shared.shards import shard_of
+
+ROWS_MAX = 10_000
+"""Rows of the log of one learner's shard that are looked at: nine readers a day for three years."""
+READERS_MAX = 1000
+DECLARED: tuple[Via, ...] = ("kafka", "feed")
+
+
+class Disclosures:
+    """The register of readers and the log of what they were given, of all tenants."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._shards = settings.shards
+
+    async def of_learner(self, tenant: str, learner: str, after: int, limit: int) -> tuple[list[Disclosure], bool]:
+        """Return who was told what of a learner, the latest first, behind so many; and whether there is more."""
+        shard = shard_of(tenant, learner, self._shards)
+        async with self._database.instant() as connection:
+            rows = await tables.given(connection, tenant, shard, learner, ROWS_MAX)
+            stored = await tables.events_of(connection, tenant, shard, learner)
+            readers = await tables.readers(connection, tenant)
+            waiting = await tables.waiting(connection, tenant, learner)
+        items = await asyncio.to_thread(lambda: disclosures(public_of(stored), rows, readers, waiting))
+        return items[after : after + limit], len(items) > after + limit
+
+    async def of_tenant(
+        self, tenant: str, before: datetime.date | None, days: int
+    ) -> tuple[list[dict[str, Any]], datetime.date | None]:
+        """Return which readers were given anything on so many days before one, and the last of the days where more may be."""
+        async with self._database.instant() as connection:
+            rows = await tables.of_tenant(connection, tenant, before, days)
+            readers = await tables.readers(connection, tenant)
+        seen = sorted({row["day"] for row in rows})
+        return [dict(row) | _declared(readers, row) for row in rows], seen[0] if len(seen) == days else None
+
+    async def readers(self, tenant: str) -> list[Reader]:
+        """Return the register."""
+        async with self._database.connection() as connection:
+            return await tables.readers(connection, tenant)
+
+    async def declare(self, reader: Reader, author: str) -> Reader:
+        """
+        Enter a reader of Kafka or of the feed; return it with its id.
+
+        Raises:
+            Refused: the register is full.
+        """
+        new = msgspec.structs.replace(reader, id=str(uuid.uuid4()))
+        async with self._database.transaction() as connection:
+            if len(await tables.readers(connection, reader.tenant)) >= READERS_MAX:
+                raise Refused(f"the register has {READERS_MAX} readers, and keeps those that read no more")
+            await tables.enter(connection, new, author)
+        return new
+
+    async def end(self, tenant: str, id: str) -> None:
+        """Note that a declared reader reads no more; raises `NotFound` where none does by that id."""
+        async with self._database.connection() as connection:
+            if not await tables.end(connection, tenant, id, *DECLARED):
+                raise NotFound("nobody was declared by that id who still reads; a webhook is ended at /v1/webhooks")
+
+
+def _declared(readers: Sequence[Reader], row: Any) -> dict[str, str]:
+    name, purpose = declared_as(readers, row["via"], row["reader"], row["since"], row["until"])
+    return {"name": name, "purpose": purpose}
