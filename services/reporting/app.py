@@ -2,12 +2,16 @@
 
 import contextlib
 import functools
+from typing import NamedTuple
 
 from fastapi import FastAPI
+from fastapi.datastructures import State
+from faststream.kafka import KafkaBroker
 
 from services.reporting.entrypoints import ROUTERS
 from services.reporting.entrypoints.consuming import Consumers
 from services.reporting.handlers.access import AccessLog
+from services.reporting.handlers.analyses import Analyses
 from services.reporting.handlers.answering import Answering
 from services.reporting.handlers.capturing import Capturing
 from services.reporting.handlers.classes import ClassReader
@@ -15,6 +19,8 @@ from services.reporting.handlers.correcting import Correcting
 from services.reporting.handlers.credentials import CredentialReader
 from services.reporting.handlers.curricula import Curricula
 from services.reporting.handlers.deciding import Deciding
+from services.reporting.handlers.disclosures import DisclosureReader
+from services.reporting.handlers.district_numbers import DistrictNumbers
 from services.reporting.handlers.districts import DistrictReader
 from services.reporting.handlers.exporting import Exporter
 from services.reporting.handlers.groups import Groups
@@ -23,6 +29,7 @@ from services.reporting.handlers.oidc import Provider
 from services.reporting.handlers.on_behalf import OnBehalf
 from services.reporting.handlers.pages import Pages
 from services.reporting.handlers.people import People
+from services.reporting.handlers.place_pages import PlacePages
 from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.reading import Reader
 from services.reporting.handlers.rebuilding import Rebuilder
@@ -31,6 +38,7 @@ from services.reporting.handlers.review_requests import ReviewRequests
 from services.reporting.handlers.sessions import Sessions
 from services.reporting.handlers.signing_off import SigningOff
 from services.reporting.handlers.terms import TermReader
+from services.reporting.handlers.told_ahead import ToldAhead
 from services.reporting.handlers.watching import Watcher
 from services.reporting.tables import rights
 from services.reporting.tables.at_once import AtOnce
@@ -55,84 +63,150 @@ EXPIRIES = {"accesses_kept_days": {"accesses": rights.expire_accesses}}
 DESCRIPTION = "Learner records, class and district views: how it looks."
 
 
+class Opened(NamedTuple):
+    """What is open while the service runs: its database, the other services that it follows and asks, who signs people in."""
+
+    database: Database
+    feeds: dict[str, FeedClient]
+    evidence: Peer
+    progression: Peer
+    provider: Provider
+
+
+class Consuming(NamedTuple):
+    """The broker, what is fed from it, and what builds another version of a read model from the feeds."""
+
+    broker: KafkaBroker
+    consumers: Consumers
+    rebuilder: Rebuilder
+
+
+class Upkeep(NamedTuple):
+    """What watches over the service and tidies it."""
+
+    kafka: KafkaWatch
+    limits: TenantLimits
+    reconciler: Reconciler
+    retention: Retention
+    ahead: ToldAhead
+
+
 async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitStack) -> None:
+    opened = await _open(config, stack)
+    limits = limit_tenants(app, opened.database, config, "small_number", "accesses_kept_days")
+    numbers = _make_handlers(app.state, opened, limits, config)
+    consuming = await _make_consumers(opened, config)
+    app.state.rebuilder = consuming.rebuilder
+    upkeep = _make_upkeep(opened, limits, numbers, config)
+    tasks = Tasks()
+    _add_routes(app)
+    _add_operations(app, opened, consuming, upkeep, tasks, config)
+    _start_loops(tasks, consuming, upkeep)
+    for stop in (consuming.rebuilder.stop, tasks.stop, consuming.consumers.stop, consuming.broker.stop):
+        stack.push_async_callback(stop)
+
+
+async def _open(config: Settings, stack: contextlib.AsyncExitStack) -> Opened:
     database = await Database.connect(config.reporting_database)
     stack.push_async_callback(database.close)
     evidence, progression = FeedClient(config.evidence_url, config), FeedClient(config.progression_url, config)
     feeds = {model: evidence if log == "roster" else progression for model, log in INPUT_LOGS.items()}
-    provider, rebuilder = Provider(config), Rebuilder(database, feeds, config)
     in_evidence, in_progression = Peer(config.evidence_url, config), Peer(config.progression_url, config)
+    provider = Provider(config)
     for close in (evidence.close, progression.close, in_evidence.close, in_progression.close, provider.close):
         stack.push_async_callback(close)
-    broker, consumers, tasks = make_broker(config), Consumers(database, feeds, config), Tasks()
-    await consumers.prepare(broker)
-    kafka = KafkaWatch(config)
-    ready = functools.partial(readiness, database, kafka)
-    reconciler = Reconciler({"shown": ShownCheck(database, progression).shown}, config.reconcile_s)
-    lag = functools.partial(reporting_lag, database, feeds)
-    for router in (
-        *ROUTERS,
-        operations_router(ready=ready, stuck=tasks.stuck, lag=lag),
-        reconciliation_router(reconciler, database, []),
-        expiries_router(database),
-        asyncapi_router("reporting", broker, [], config.topic_suffix),
-    ):
-        app.include_router(router)
-    limits = limit_tenants(app, database, config, "small_number", "accesses_kept_days")
-    retention = Retention(database, limits, EXPIRIES)
-    app.state.settings, app.state.evidence = config, in_evidence
-    app.state.provider, app.state.sessions, app.state.rebuilder = provider, Sessions(database, config), rebuilder
-    _lend(app, database, config, in_evidence, in_progression, limits)
-    for name, work, pulses in (
-        ("kafka", kafka.run(), [kafka.pulse]),
-        ("reconciliation", reconciler.run(), [reconciler.pulse]), ("limits", limits.run(), [limits.pulse]),
-        ("broker", keep_consuming(broker), [consumer.polling for consumer in consumers.running]),
-        ("follow versions", consumers.follow(), [consumers.following]),
-        *((f"tick {consumer.model}", consumer.tick(), consumer.pulses) for consumer in consumers.running),
-        ("retention", retention.run(), [retention.pulse]),
-    ):  # fmt: skip
-        tasks.start(name, work, *pulses)
-    for stop in (rebuilder.stop, tasks.stop, consumers.stop, broker.stop):
-        stack.push_async_callback(stop)
+    return Opened(database, feeds, in_evidence, in_progression, provider)
 
 
-def _lend(
-    app: FastAPI, database: Database, config: Settings, evidence: Peer, progression: Peer, limits: TenantLimits
-) -> None:
-    """Put into the application's state what its routes ask by name; see `entrypoints.asking.part`."""
-    state, at_once, curricula, looks, people = (
-        app.state,
-        AtOnce(database),
-        Curricula(),
-        AccessLog(database),
-        People(evidence),
-    )
+def _make_handlers(state: State, opened: Opened, limits: TenantLimits, config: Settings) -> DistrictNumbers:
+    """Put into the application's state what its routes ask by name, see `entrypoints.asking.part`; return what is told daily."""
+    database, evidence, progression = opened.database, opened.evidence, opened.progression
     in_evidence, in_progression = OnBehalf(evidence, config), OnBehalf(progression, config)
+    at_once, curricula, looks, people = AtOnce(database), Curricula(), AccessLog(database), People(evidence)
     calendars = Calendars(progression)
+    numbers = DistrictNumbers(database, calendars, limits, config)
+    state.settings, state.evidence, state.in_evidence = config, evidence, in_evidence
+    state.provider, state.sessions = opened.provider, Sessions(database, config)
     state.reader = Reader(database, config, at_once, curricula, calendars, looks)
     state.classes = ClassReader(database, at_once, curricula, looks)
     state.terms = TermReader(database, config, curricula, looks)
     state.queues = QueueReader(database, config, looks)
     state.review_requests = ReviewRequests(database, config, looks)
-    state.districts = DistrictReader(database, Groups(evidence, config), calendars, limits, config, looks)
+    state.districts = DistrictReader(database, numbers, config)
+    state.analyses = Analyses(database, numbers, Groups(evidence, config), calendars, config, looks)
     state.credentials = CredentialReader(database, config, people, looks)
+    state.disclosures = DisclosureReader(database, progression)
     state.exporter = Exporter(database, config, evidence, looks)
     state.watcher = Watcher(database, state.districts)
-    state.in_evidence = in_evidence
     state.pages = Pages(
         database, records=state.reader, classes=state.classes, queues=state.queues, districts=state.districts,
         terms=state.terms, requests=state.review_requests, people=people, evidence=evidence, progression=progression,
-        in_evidence=in_evidence, limits=limits, log=looks,
+        disclosures=state.disclosures, limits=limits, log=looks,
+    )  # fmt: skip
+    state.place_pages = PlacePages(
+        database, districts=state.districts, analyses=state.analyses, queues=state.queues, terms=state.terms, people=people,
+        in_evidence=in_evidence,
     )  # fmt: skip
     state.capturing = Capturing(
+        database, evidence=evidence, progression=progression, in_evidence=in_evidence, people=people, log=looks
+    )
+    state.correcting = Correcting(
         database, evidence=evidence, progression=progression, in_evidence=in_evidence, people=people, log=looks
     )
     state.signing_off = SigningOff(database, config, in_progression=in_progression, people=people, log=looks)
     state.deciding = Deciding(database, in_progression=in_progression, log=looks)
     state.answering = Answering(database, in_progression=in_progression, log=looks)
-    state.correcting = Correcting(
-        database, evidence=evidence, progression=progression, in_evidence=in_evidence, people=people, log=looks
-    )
+    return numbers
+
+
+async def _make_consumers(opened: Opened, config: Settings) -> Consuming:
+    broker, consumers = make_broker(config), Consumers(opened.database, opened.feeds, config)
+    await consumers.prepare(broker)
+    return Consuming(broker, consumers, Rebuilder(opened.database, opened.feeds, config))
+
+
+def _make_upkeep(opened: Opened, limits: TenantLimits, numbers: DistrictNumbers, config: Settings) -> Upkeep:
+    database = opened.database
+    reconciler = Reconciler({"shown": ShownCheck(database, opened.feeds["mastery"]).shown}, config.reconcile_s)
+    retention, ahead = Retention(database, limits, EXPIRIES), ToldAhead(database, numbers)
+    return Upkeep(KafkaWatch(config), limits, reconciler, retention, ahead)
+
+
+def _add_routes(app: FastAPI) -> None:
+    for router in ROUTERS:
+        app.include_router(router)
+
+
+def _add_operations(
+    app: FastAPI, opened: Opened, consuming: Consuming, upkeep: Upkeep, tasks: Tasks, config: Settings
+) -> None:
+    database = opened.database
+    ready = functools.partial(readiness, database, upkeep.kafka)
+    lag = functools.partial(reporting_lag, database, opened.feeds)
+    for router in (
+        operations_router(ready=ready, stuck=tasks.stuck, lag=lag),
+        reconciliation_router(upkeep.reconciler, database, []),
+        expiries_router(database),
+        asyncapi_router("reporting", consuming.broker, [], config.topic_suffix),
+    ):
+        app.include_router(router)
+
+
+def _start_loops(tasks: Tasks, consuming: Consuming, upkeep: Upkeep) -> None:
+    broker, consumers, rebuilder = consuming
+    kafka, limits, reconciler, retention, ahead = upkeep
+    for name, work, pulses in (
+        ("kafka", kafka.run(), [kafka.pulse]),
+        ("reconciliation", reconciler.run(), [reconciler.pulse]),
+        ("limits", limits.run(), [limits.pulse]),
+        ("broker", keep_consuming(broker), [consumer.polling for consumer in consumers.running]),
+        ("follow versions", consumers.follow(), [consumers.following]),
+        ("renewal", rebuilder.renew(), [rebuilder.renewing]),
+        *((f"tick {consumer.model}", consumer.tick(), consumer.pulses) for consumer in consumers.running),
+        ("retention", retention.run(), [retention.pulse]),
+        ("told ahead", ahead.run(), [ahead.pulse]),
+    ):
+        tasks.start(name, work, *pulses)
 
 
 def create_app(config: Settings) -> FastAPI:

@@ -1,5 +1,6 @@
 """Events and tokens for the tests."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from shared.auth import issue_token, signing_key
@@ -27,6 +28,7 @@ from shared.contracts import (
 )
 from shared.public_events import SNAPSHOT_CLOSED
 from shared.settings import Settings
+from shared.shards import shard_of
 from shared.snapshots import TERM_CLOSED, TermClosed
 
 Event = tuple[str, str, object]
@@ -90,6 +92,14 @@ def closing(learner: str, term: str, shard: int, closed_at: str = SHOWN_AT) -> E
     return TERM_CLOSED, learner, TermClosed(term, closed_at, "office", shard, 8)
 
 
+def closings(
+    learners: Iterable[str], term: str, shards: int, closed_at: str = SHOWN_AT, tenant: str = "demo"
+) -> list[Event]:
+    """Return the events that a term is closed in all the shards of learners."""
+    over = {shard_of(tenant, learner, shards): learner for learner in learners}
+    return [closing(learner, term, shard, closed_at) for shard, learner in over.items()]
+
+
 def snapshot_closed(learner: str, term: str, digest: str = "0a", standings: int = 1) -> Event:
     """Return the public event of a learner's part in a closing."""
     data = {"learner": {"id": learner, "refs": []}, "session": term, "digest": digest, "standings": standings,
@@ -143,6 +153,11 @@ def school(name: str, district: str | None = None) -> Event:
 def class_(name: str, in_school: str | None = None) -> Event:
     """Return a class."""
     return ROSTER_CLASS, "sis", RosterClass(name, f"Class {name}", in_school, "Mathematics")
+
+
+def class_of(*learners: str) -> list[Event]:
+    """Return a class `k` with its learners, in a school `s` of a district `d`."""
+    return [school("s", "d"), class_("k", "s"), *(enrolment("k", learner) for learner in learners)]
 
 
 def staff(in_class: str, person: str, role: str = "teacher", **members: Any) -> Event:

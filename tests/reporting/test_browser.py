@@ -9,25 +9,31 @@ import pytest
 
 from shared.contracts import Status
 from shared.events import now
-from shared.shards import shard_of
 from tests.reporting.builders import (
     assignment,
     authorization,
-    class_,
-    closing,
+    class_of,
+    closings,
     competency,
-    enrolment,
     framework,
     happened,
     mastery,
-    school,
     snapshot_amended,
     snapshot_closed,
     staff,
     suggested,
 )
 from tests.reporting.running import Running
-from tests.support.chromium import DESKTOP, PHONE, chromium, faults, faults_by_width, needs_chromium, tab_to
+from tests.support.chromium import (
+    DESKTOP,
+    PHONE,
+    chromium,
+    faults,
+    faults_by_width,
+    first_paint,
+    needs_chromium,
+    tab_to,
+)
 
 pytestmark = needs_chromium
 PEOPLE = [str(uuid5(UUID(int=0), f"learner {n}")) for n in range(25)]
@@ -39,7 +45,7 @@ async def told(reporting: Running) -> None:
     codes = [competency(f"c{n:02}", n, str(1 + n // 10)) for n in range(20)]
     await reporting.told("curriculum", *framework("m", codes, [("c00", "c01")]))
     await reporting.told(
-        "roster", school("s", "d"), class_("k", "s"), *(enrolment("k", learner) for learner in PEOPLE), staff("k", "tea"),
+        "roster", *class_of(*PEOPLE), staff("k", "tea"),
         assignment("mum", "guardian", "learner", PEOPLE[0]), assignment("head", "leader", "district", "d"),
     )  # fmt: skip
     statuses: tuple[Status, ...] = ("mastered", "not_yet", "provisional", "reverify_due", "insufficient_evidence")
@@ -48,8 +54,7 @@ async def told(reporting: Running) -> None:
         *(mastery(learner, f"m:c{n:02}", statuses[(i + n) % 5]) for i, learner in enumerate(PEOPLE) for n in range(12)),
     )
     await reporting.told("advancement", happened(PEOPLE[3], "level.sign_off_requested", "m#Mathematics/1"))
-    over = {shard_of("demo", learner, reporting.config.shards): learner for learner in PEOPLE}
-    await reporting.told("progression", *(closing(learner, "spring", shard, now()) for shard, learner in over.items()))
+    await reporting.told("progression", *closings(PEOPLE, "spring", reporting.config.shards, now()))
     await reporting.told(
         "advancement", *(snapshot_closed(learner, "spring") for learner in PEOPLE),
         snapshot_amended(PEOPLE[0], "spring", "m:c00"),
@@ -77,10 +82,6 @@ async def opened(reporting: Running, browser: Any, path: str, viewport: dict[str
     return page
 
 
-FIRST_PAINT = (
-    "new Promise(done => new PerformanceObserver(list => done(list.getEntriesByName('first-contentful-paint')[0].startTime))"
-    ".observe({type: 'paint', buffered: true}))"
-)
 VIEWS = [
     ("/classes/k", {"subject": "tea"}),
     (f"/learners/{PEOPLE[0]}", {"subject": "tea", "scope": "records:read:classes decisions:write"}),
@@ -201,7 +202,7 @@ async def test_the_first_paint_is_within_a_second(reporting: Running, browser: A
     paints = []
     for _ in range(3):
         await page.reload()
-        paints.append(await page.evaluate(FIRST_PAINT))
+        paints.append(await first_paint(page))
 
     assert min(paints) < 1000, paints
     await page.context.close()

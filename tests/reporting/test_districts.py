@@ -12,16 +12,19 @@ from unittest.mock import AsyncMock
 import msgspec
 import pytest
 
+from services.reporting.handlers.analyses import Analyses
+from services.reporting.handlers.district_numbers import DistrictNumbers
 from services.reporting.handlers.districts import DistrictReader
+from services.reporting.handlers.told_ahead import ToldAhead
 from shared.auth import Identity
+from shared.errors import Unavailable
 from shared.events import now
-from shared.shards import shard_of
 from shared.tenancy import bound_to
 from tests.reporting.builders import (
     assignment,
     authorization,
     class_,
-    closing,
+    closings,
     competency,
     enrolment,
     framework,
@@ -300,17 +303,23 @@ async def test_pieces_that_a_re_check_asked_for_are_no_surplus(reporting: Runnin
 async def test_numbers_stay_all_of_a_day_and_are_those_of_every_replica(
     reporting: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ten of the south advance: whoever asked before is told nothing of it that day, and all of it on the next."""
-    first, other = _replica(reporting), _replica(reporting)
+    """
+    Ten of the south advance: whoever asked before is told nothing of it that day, and all of it on the next, once that has been
+    computed ahead; until then nobody waits.
+    """
+    first, other = _Replica(reporting), _Replica(reporting)
     before = await _all_told(first)
     await reporting.told("progression", *(mastery(x, "m:b", first_evidence_at=FIRST) for x in SOUTH[10:]))
-    same_day = [await _all_told(reader) for reader in (first, other, _replica(reporting))]
-    tomorrow = await first._daily.today("demo") + datetime.timedelta(days=1)
-    for reader in (first, other):
-        monkeypatch.setattr(reader._daily, "today", AsyncMock(return_value=tomorrow))
-    after = [await _all_told(reader) for reader in (first, other)]
+    same_day = [await _all_told(replica) for replica in (first, other, _Replica(reporting))]
+    early = await first.ahead.tell()
+    tomorrow = await _later(monkeypatch, [first, other], 1)
+    waiting = [await _all_told(replica) for replica in (first, other)]
+    told = [await replica.ahead.tell() for replica in (first, other)]
+    after = [await _all_told(replica) for replica in (first, other)]
 
     assert same_day == [before] * 3
+    assert waiting == [before] * 2
+    assert (early, told) == (0, [6, 0]), "watch and completeness are one question"
     assert after[0] == after[1]
     assert (before["mastery"]["day"], after[0]["mastery"]["day"]) == (
         str(tomorrow - datetime.timedelta(1)),
@@ -319,18 +328,84 @@ async def test_numbers_stay_all_of_a_day_and_are_those_of_every_replica(
     assert all(after[0][what] != before[what] for what in before)
 
 
-def _replica(reporting: Running) -> DistrictReader:
-    of = reporting.app.state.districts
-    settings = reporting.config.model_copy(update={"aggregate_daily": True})
-    return DistrictReader(reporting.database, of._groups, of._calendars, of._limits, settings, of._log)
+async def test_what_nobody_asks_for_is_computed_no_more_nor_what_cannot_be_told(
+    reporting: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked once, answered ahead for a week; then whoever asks gets the numbers of that day. Another smallest number ends it."""
+    replica = _Replica(reporting)
+    await _all_told(replica)
+    told = []
+    for days in (1, 3, 7, 8):
+        await _later(monkeypatch, [replica], days)
+        told.append(await replica.ahead.tell())
+    day = await _later(monkeypatch, [replica], 20)
+    again = await _all_told(replica)
+    await _limit(reporting, 25)
+    await _later(monkeypatch, [replica], 21)
+    larger = await replica.ahead.tell()
+    await _limit(reporting, None)
+    async with reporting.database.connection() as connection:
+        left = await connection.fetchval("select count(*) from told_daily where tenant = 'demo'")
+
+    assert told == [6, 6, 6, 0]
+    assert again["mastery"]["day"] == str(day)
+    assert (larger, left) == (0, 0)
 
 
-async def _all_told(reader: DistrictReader) -> dict[str, Any]:
-    boss = Identity("office", "demo", frozenset({"records:read"}))
+async def test_a_question_that_raises_keeps_no_other_waiting(
+    reporting: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replica = _Replica(reporting)
+    await _all_told(replica)
+    await _later(monkeypatch, [replica], 1)
+    counts = iter((RuntimeError("a fault"), Unavailable("away")))
+
+    async def fail(_: object) -> None:
+        raise next(counts)
+
+    for name in ("growth", "testing"):
+        monkeypatch.setattr(replica.numbers._questions[name], "compute", fail)
+
+    assert await replica.ahead.tell() == 4
+
+
+async def _later(monkeypatch: pytest.MonkeyPatch, replicas: list["_Replica"], days: int) -> datetime.date:
+    """Let it be so many days later for replicas, and return the day."""
+    day = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days)
+    for replica in replicas:
+        monkeypatch.setattr(replica.numbers.daily, "today", AsyncMock(return_value=day))
+    return day
+
+
+@pytest.fixture(autouse=True)
+async def nothing_told_before(reporting: Running) -> None:
+    """Forget what an earlier test was told of a day."""
+    async with reporting.database.connection() as connection:
+        await connection.execute("truncate told_daily")
+
+
+class _Replica:
+    """What another process would answer by, with what is kept of a day."""
+
+    def __init__(self, reporting: Running) -> None:
+        of = reporting.app.state.analyses
+        settings = reporting.config.model_copy(update={"aggregate_daily": True})
+        self.numbers = DistrictNumbers(reporting.database, of._calendars, of._numbers._limits, settings)
+        self.districts = DistrictReader(reporting.database, self.numbers, settings)
+        self.analyses = Analyses(reporting.database, self.numbers, of._groups, of._calendars, settings, of._log)
+        self.ahead = ToldAhead(reporting.database, self.numbers)
+
+
+async def _all_told(replica: _Replica) -> dict[str, Any]:
+    boss, counts, analyses = (
+        Identity("office", "demo", frozenset({"records:read"})),
+        replica.districts,
+        replica.analyses,
+    )
     asked = {
-        "mastery": reader.mastery(boss, "d"), "levels": reader.levels(boss, "d"), "watch": reader.watch(boss, "d"),
-        "completeness": reader.completeness(boss, "d"), "testing": reader.testing(boss, "d"),
-        "equity": reader.equity(boss, "d", "language"), "growth": reader.growth(boss, "d"),
+        "mastery": counts.mastery(boss, "d"), "levels": counts.levels(boss, "d"), "watch": analyses.watch(boss, "d"),
+        "completeness": analyses.completeness(boss, "d"), "testing": analyses.testing(boss, "d"),
+        "equity": analyses.equity(boss, "d", "language"), "growth": analyses.growth(boss, "d"),
     }  # fmt: skip
     with bound_to("demo"):
         return {what: msgspec.to_builtins(await answer) for what, answer in asked.items()}
@@ -374,9 +449,8 @@ async def test_what_a_term_ended_with_is_counted_over_the_records_and_stays(repo
         "progression", *(mastery(x, "m:a") for x in (*THERE, *BESIDE)),
         *(mastery(x, "m:b", "not_yet") for x in THERE[:12]), mastery(THERE[12], "m:b"),
     )  # fmt: skip
-    over = {shard_of("ended", learner, reporting.config.shards): learner for learner in THERE}
     early = await reporting.get("/v1/terms/fall/districts/e", tenant="ended")
-    await told("progression", *(closing(learner, "fall", shard, now()) for shard, learner in over.items()))
+    await told("progression", *closings(THERE, "fall", reporting.config.shards, now(), "ended"))
     await told("advancement", *(snapshot_closed(learner, "fall") for learner in (*THERE, *BESIDE)))
     before = await ended("districts/e")
     await told(

@@ -17,15 +17,12 @@ from services.evidence.formats.reading import Origin
 from services.reporting.entrypoints.examples import ONEROSTER
 from services.reporting.tables.read_models import MODELS
 from shared.contracts import Competency
-from shared.shards import shard_of
 from tests.reporting.builders import (
-    class_,
-    closing,
-    enrolment,
+    class_of,
+    closings,
     framework,
     happened,
     mastery,
-    school,
     snapshot_amended,
     snapshot_closed,
     staff,
@@ -47,15 +44,13 @@ async def told(reporting: Running) -> None:
         Competency("b", "Area", 2, "3"),
     ]
     await reporting.told("curriculum", *framework("m", codes, [("a", "b")]))
-    await reporting.told(
-        "roster", school("s", "d"), class_("k", "s"), enrolment("k", ADA), enrolment("k", BO), staff("k", "t-1")
-    )
+    await reporting.told("roster", *class_of(ADA, BO), staff("k", "t-1"))
     await reporting.told(
         "progression", mastery(ADA, "m:a", score=3.25), mastery(ADA, "m:b", "not_yet", score=None), mastery(BO, "m:a"),
         mastery(BO, "m:b", "no_evidence", score=None),
     )  # fmt: skip
-    over = closing(ADA, "spring", shard_of("demo", ADA, reporting.config.shards))
-    await reporting.told("progression", over, mastery(ADA, "m:a", score=3.25))
+    over = closings([ADA], "spring", reporting.config.shards)
+    await reporting.told("progression", *over, mastery(ADA, "m:a", score=3.25))
     await reporting.told(
         "advancement", happened(ADA, "competency.mastered", "m:a"), snapshot_closed(ADA, "spring"),
         snapshot_amended(ADA, "spring", "m:a"),

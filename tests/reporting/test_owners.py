@@ -4,6 +4,7 @@ import pytest
 
 from services.reporting.domain.access import Role
 from services.reporting.domain.needs import Waits, together
+from services.reporting.domain.owners import owner_names, owners
 from services.reporting.domain.support import ANSWERED, SEES, owner_of
 from services.reporting.web.rendering import LANGUAGES, Words
 from shared.support_events import SupportClosed, SupportSuggested
@@ -49,3 +50,24 @@ def test_every_cause_and_every_owner_has_words(language: str) -> None:
 
     assert all(words(f"support.{cause}") for cause in causes)
     assert words("role.school_office")
+
+
+def around(learner: str, person: str, role: str, via: str = "class") -> dict[str, str]:
+    return {"learner": learner, "person": person, "role": role, "via": via}
+
+
+def test_an_owner_is_named_where_few_have_the_role_and_each_has_a_name() -> None:
+    rows = [
+        around("ada", "t1", "teacher"), around("ada", "t2", "co-teacher"), around("ada", "c", "counselor", "learner"),
+        around("ada", "h", "principal", "school"), around("ada", "mum", "guardian", "learner"),
+        *(around("bo", f"t{n}", "teacher") for n in range(4)), around("cy", "t1", "teacher"), around("cy", "x", "teacher"),
+    ]  # fmt: skip
+    names = {person: person.upper() for person in ("t0", "t1", "t2", "t3", "c", "h", "mum")}
+
+    found = owners(rows, names)
+
+    assert owner_names(found, "ada", "teacher") == ["T1", "T2"]
+    assert owner_names(found, "ada", "counsellor") == ["C"]
+    assert owner_names(found, "ada", "school_leader") == ["H"]
+    assert [owner_names(found, learner, "teacher") for learner in ("bo", "cy", "dee")] == [[], [], []]
+    assert owner_names(found, "ada", "school_office") == owner_names(found, "ada", "guardian") == []

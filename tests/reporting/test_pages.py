@@ -12,18 +12,16 @@ import pytest
 from services.reporting.handlers.access import is_staff
 from services.reporting.tables.reads import snapshot
 from shared.auth import Identity
-from shared.shards import shard_of
 from tests.reporting.builders import (
     assignment,
     authorization,
-    class_,
-    closing,
+    class_of,
+    closings,
     competency,
     enrolment,
     framework,
     happened,
     mastery,
-    school,
     snapshot_amended,
     snapshot_closed,
     staff,
@@ -43,15 +41,13 @@ async def told(reporting: Running) -> None:
         "curriculum", *framework("m", [competency("a", 1, "1"), competency("b", 2, "1")], [("a", "b")])
     )
     await reporting.told(
-        "roster", school("s", "d"), class_("k", "s"), enrolment("k", ADA), enrolment("k", BO),
-        enrolment("k", GONE, active=False), staff("k", "tea"),
+        "roster", *class_of(ADA, BO), enrolment("k", GONE, active=False), staff("k", "tea"),
         staff("k", "of-last-year", ends="2020-06-30"), staff("k", "ms-short", role="substitute", starts="2020-01-01"),
         assignment("mum", "guardian", "learner", ADA), assignment("head", "leader", "district", "d"),
         assignment("aud", "auditor", "district", "d"), assignment("case", "case_manager", "learner", ADA),
     )  # fmt: skip
     await reporting.told("progression", mastery(ADA, "m:a"), mastery(BO, "m:a", "reverify_due"))
-    over = {shard_of("demo", learner, reporting.config.shards): learner for learner in (ADA, BO, GONE)}
-    await reporting.told("progression", *(closing(learner, "spring", shard) for shard, learner in over.items()))
+    await reporting.told("progression", *closings((ADA, BO, GONE), "spring", reporting.config.shards))
     await reporting.told(
         "advancement", happened(BO, "competency.reverify_due", "m:a", why="contradiction"),
         happened(ADA, "level.advanced", "m#Mathematics/1"), snapshot_closed(ADA, "spring"), snapshot_closed(BO, "spring"),
@@ -157,6 +153,7 @@ async def test_a_family_is_told_whom_to_ask_and_in_which_role_as_the_roster_has_
     told = [re.sub(r"<[^>]+>", "", each) for each in re.findall(r"<li>(.+?)</li>", asked[1])]
 
     assert told == ["tea: teacher Class k", "case: case manager", "ms-short: substitute Class k"]
+    assert "The list is not at hand right now." in found.text, "which systems were told, where progression is away"
     assert "names nobody for now" in nobody.text
 
 

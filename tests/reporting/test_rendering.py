@@ -25,21 +25,10 @@ from services.reporting.domain.amended import (
 from services.reporting.domain.compared import compared
 from services.reporting.domain.completeness import DistrictCompleteness, SchoolCompleteness, SchoolShare
 from services.reporting.domain.continuum import Standard
-from services.reporting.domain.counting import class_mastery
-from services.reporting.domain.district import (
-    DepthShown,
-    DistrictEquity,
-    DistrictLevels,
-    DistrictTesting,
-    DistrictWatch,
-    SchoolCompetency,
-    SchoolLevel,
-    SchoolLevels,
-    SchoolMastery,
-    SchoolWatch,
-)
-from services.reporting.domain.equity import Gap, Group, Middle
+from services.reporting.domain.counting import SchoolCompetency, SchoolMastery, class_mastery
+from services.reporting.domain.equity import DistrictEquity, Gap, Group, Middle
 from services.reporting.domain.growth import growth
+from services.reporting.domain.levels import DistrictLevels, SchoolLevel, SchoolLevels
 from services.reporting.domain.marks import marks_of
 from services.reporting.domain.needs import Waits, class_needs
 from services.reporting.domain.own_growth import DistrictGrowth, LearnerGrowth, OwnSchoolGrowth, SchoolGrowth
@@ -48,8 +37,10 @@ from services.reporting.domain.record import learner_record
 from services.reporting.domain.review_requests import ReviewRequest
 from services.reporting.domain.shares import Share, share
 from services.reporting.domain.term_places import TermSchool
+from services.reporting.domain.testing import DistrictTesting
 from services.reporting.domain.timeline import Happened
 from services.reporting.domain.waiting import QUEUES
+from services.reporting.domain.watch import DepthShown, DistrictWatch, SchoolWatch
 from services.reporting.domain.whom_to_ask import Contact
 from services.reporting.web.rendering import LANGUAGES, WEB, Words, catalogue, choose_language, line_points, render
 from shared.contracts import STATUSES
@@ -100,7 +91,7 @@ TERM_CLASS = TermClass(
 
 
 def context(template: str) -> dict[str, Any]:
-    around: dict[str, Any] = {"signed_in": True, "may_find": True, "form_key": "k"}
+    around: dict[str, Any] = {"signed_in": True, "may_find": True, "form_key": "k", "person": ["p"], "now": SHOWN_AT}
     waits = {
         "learner": "ada",
         "kind": "level",
@@ -132,7 +123,7 @@ def context(template: str) -> dict[str, Any]:
     learner = {"record": found, "grown": growth(SHOWN_DAYS, 5), "name": EVIL, "live": "/live?learner=ada", "requests": requests,
                "terms": [{"term": EVIL, "closed_at": SHOWN_AT}],
                "enough": {"m:a"}, "would": {"m:b": EVIL}, "shows": {"m:b": (EVIL,)}}  # fmt: skip
-    event = Happened("e", "ada", "level.advanced", "m#Maths/1", EVIL, SHOWN_AT, SHOWN_AT, EVIL, 1)
+    event = Happened("e", "ada", "level.advanced", "m#Maths/1", EVIL, SHOWN_AT, SHOWN_AT, EVIL, 1, "t-1")
     more: dict[str, dict[str, Any]] = {
         "sign_in.html": {"refused": "sign_in.refused", "to": "/", "signed_in": False, "may_find": False, "provider": True},
         "problem.html": {"kind": "404"},
@@ -142,11 +133,18 @@ def context(template: str) -> dict[str, Any]:
             "classes": [{"class": "c", "title": EVIL, "subject": None, "school_title": EVIL, "school": "s", "learners": 1}],
         },
         "find.html": {"q": EVIL, "found": [{"learner": "ada", "name": EVIL, "source_id": "1", "source": EVIL}]},
-        "learner.html": learner | {"happened": [event], "support": [asked], "may_answer": True},
+        "learner.html": learner | {
+            "happened": [event], "support": [asked], "may_answer": True, "owners": {("ada", "leader"): [EVIL]},
+            "staff_names": {"t-1": EVIL},
+        },
         "family.html": learner | {
             "missing": {item.competency: for_families(item.missing) for item in found.items},
             "may_ask": True, "looks": [{"at": SHOWN_AT, "role": "teacher", "person": EVIL}],
-            "ask": [Contact(EVIL, "teacher", (EVIL,)), Contact(EVIL, "case_manager", ())],
+            "told": [
+                {"day": day, "since": SHOWN_AT, "name": EVIL, "purpose": purpose, "events": 2}
+                for day, purpose in (("2026-03-02", EVIL), (None, ""))
+            ],
+            "ask": [Contact(EVIL, "teacher", (EVIL,)), Contact("t-1", "case_manager", ())], "staff_names": {"t-1": EVIL},
         },
         "why.html": {
             "learner": "ada", "name": EVIL, "title": EVIL, "staff": True, "missing": [EVIL],
@@ -163,7 +161,7 @@ def context(template: str) -> dict[str, Any]:
         "class.html": {
             "grid": class_mastery("c", EVIL, {"ada": {"m:a": "mastered"}}, order=["m:a"], titles={"m:a": EVIL}),
             "needs": class_needs("c", EVIL, {"ada": {}}, [Standard("m", "a", EVIL, 1, "1", "M")], {}, [waiting, asked]),
-            "attention": [[waiting], [by_family], [asked] * 4],
+            "owners": {("ada", "leader"): [EVIL]}, "attention": [[waiting], [by_family], [asked] * 4],
             "shown": {"m:a": 1}, "names": {"ada": EVIL}, "live": "/live?class_id=c",
             "writes": {"capture", "sign_off", "correct"}, "terms": [{"term": EVIL, "closed_at": SHOWN_AT}],
         },
@@ -183,7 +181,7 @@ def context(template: str) -> dict[str, Any]:
                        (Standard("m", "b", EVIL, 2, "1", "M"), SCALE)],
             "learners": [("ada", EVIL)], "stands": {("ada", "m:a"): "mastered"}, "fresh": lambda: "id",
         },
-        "policies.html": {"staff": True, "policies": [
+        "policies.html": {"staff": True, "staff_names": {"b": EVIL}, "policies": [
             {"id": EVIL, "version": "v", "sentences": [EVIL] * 6, "asks": [EVIL], "adoption": None},
             {"id": "p", "version": "v", "sentences": [], "asks": [], "adoption": {
                 "proposed_by": EVIL, "approved_by": "b", "approved_at": SHOWN_AT, "mode": "retroactive", "reason": EVIL,
@@ -199,7 +197,7 @@ def context(template: str) -> dict[str, Any]:
         "signed.html": signing | {"undo": "sealed"},
         "correction.html": {
             "learner": "ada", "name": EVIL, "evidence_id": "e", "titles": {"m:a": EVIL}, "to": "", "to_name": EVIL,
-            "around": [(EVIL, EVIL)],
+            "around": [(EVIL, EVIL)], "assessor": EVIL,
             "piece": {"source": EVIL, "content": {
                 "occurred_at": SHOWN_AT, "competencies": ["m:a", "m:b"], "score": {"raw": 3, "max": 4}, "kind": EVIL
             }},
@@ -216,7 +214,7 @@ def context(template: str) -> dict[str, Any]:
             ]),
             "growth": OwnSchoolGrowth("d", SHOWN_AT, 10, 30, "2026-01-22", "2025-12-01", GROWN), "sees_learners": True,
             "completeness": SchoolShare("2026-02-05", 20, "America/Chicago", SchoolCompleteness("s", EVIL, 100, 88, 12)),
-            "terms": [],
+            "terms": [], "days": {"levels": "2026-03-04", "growth": "2026-03-04"},
         },
         "school_growth.html": {
             "school": EVIL, "titles": {"m:a": EVIL}, "names": {"l": EVIL}, "school_days": 30,
@@ -227,6 +225,7 @@ def context(template: str) -> dict[str, Any]:
             "district": "d", "live": "/live?district=d", "title": EVIL, "learners": 100, "queues": queues,
             "terms": [{"term": EVIL, "closed_at": SHOWN_AT, "closed_by": "a", "complete": True}],
             "levels": DistrictLevels("d", SHOWN_AT, 10, []),
+            "days": dict.fromkeys(("levels", "testing", "watch", "completeness", "growth", "equity"), "2026-03-04"),
             "testing": DistrictTesting("d", SHOWN_AT, 10, 100, 20, 0.2, 3.0, 30),
             "watch": DistrictWatch(
                 "d", SHOWN_AT, 10, [

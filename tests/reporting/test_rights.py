@@ -129,6 +129,21 @@ async def test_a_learner_sees_who_looked_and_an_auditor_sees_all(reporting: Runn
     assert refused.status_code == 403
 
 
+async def test_which_systems_were_told_is_open_to_whom_the_log_of_looks_is(reporting: Running) -> None:
+    """Progression is away here: who may ask is told that it is, 503, and who may not is refused."""
+    own, every = "/v1/learners/ada/disclosures", "/v1/disclosures"
+    asked = [
+        await reporting.get(own, "records:read:self", learner="ada"),
+        await reporting.get(every, "records:read", subject="aud", roles=["auditor"]),
+        await reporting.get(own, ROWS, subject="tea"),
+        await reporting.get(own, "records:read:self", learner="bo"),
+        await reporting.get(every, "records:read", subject="x", roles=["teacher"]),
+    ]
+
+    assert [answer.status_code for answer in asked] == [503, 503, 403, 404, 403]
+    assert asked[0].headers["retry-after"]
+
+
 async def test_a_learner_sees_who_took_rows_away(reporting: Running) -> None:
     exported = (await reporting.get("/v1/exports/mastery", "records:read", subject="warehouse")).json()["items"]
     own = (await reporting.get(ACCESSES, "records:read:self", learner="ada")).json()["items"]

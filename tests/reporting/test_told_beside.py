@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.reporting.domain.district import DepthShown, PieceCount, SchoolCount, school_watch, told_testing
 from services.reporting.domain.equity import Burden, Counts, Pairs, Times, by_group, reference
 from services.reporting.domain.shares import share
 from services.reporting.domain.small_numbers import told_beside
+from services.reporting.domain.testing import PieceCount, told_testing
+from services.reporting.domain.watch import DepthShown, SchoolCount, school_watch
 from shared.contracts import Status
 
 N = 10

@@ -31,16 +31,19 @@ from services.reporting.entrypoints.examples import (
     TESTING,
     WATCH,
 )
-from shared.shards import shard_of
+from services.reporting.handlers.access import AccessLog
+from services.reporting.handlers.queues import QueueReader
+from shared.auth import Identity
+from shared.tenancy import bound_to
 from tests.reporting.builders import (
     class_,
-    closing,
+    class_of,
+    closings,
     competency,
     enrolment,
     framework,
     happened,
     mastery,
-    school,
     snapshot_amended,
     snapshot_closed,
 )
@@ -58,10 +61,7 @@ async def told(reporting: Running) -> None:
     """Tell of a class of three in which something waits in most queues."""
     codes = [competency("a", 1, "1"), competency("b", 2, "1"), competency("c", 3, "2")]
     await reporting.told("curriculum", *framework("m", codes, [("a", "b"), ("b", "c")]))
-    await reporting.told(
-        "roster", school("s", "d"), class_("k", "s"), class_("other", "s"),
-        *(enrolment("k", learner) for learner in ("ada", "bo", "cy")), enrolment("other", "dee"),
-    )  # fmt: skip
+    await reporting.told("roster", *class_of("ada", "bo", "cy"), class_("other", "s"), enrolment("other", "dee"))
     await reporting.told(
         "progression", mastery("ada", "m:a"), mastery("ada", "m:b", "provisional", mastered_at=None),
         mastery("bo", "m:a", "reverify_due"), mastery("bo", "m:b", "not_yet"), mastery("dee", "m:a"),
@@ -76,11 +76,9 @@ async def told(reporting: Running) -> None:
         happened("cy", "level.sign_off_requested", LEVEL_1, approver_roles=["counsellor"], **at(6)),
         happened("cy", "level.review_required", LEVEL_1, missing=["m:a"], owner="leader", decide_by="2026-03-20", **at(7)),
         happened("dee", "level.ready", LEVEL_2, **at(8)),
-        happened("dee", "level.advanced", LEVEL_1, **at(8)),
+        happened("dee", "level.advanced", LEVEL_1, basis={"kind": "sign_off", "by": {"role": "teacher", "ref": "t-1"}}, **at(8)),
     )  # fmt: skip
-    shards = reporting.config.shards
-    over = {shard_of("demo", name, shards): name for name in ("ada", "bo", "cy")}
-    await reporting.told("progression", *(closing(name, "spring", shard) for shard, name in over.items()))
+    await reporting.told("progression", *closings(("ada", "bo", "cy"), "spring", reporting.config.shards))
     await reporting.told(
         "advancement", *(snapshot_closed(name, "spring") for name in ("ada", "bo", "cy")),
         snapshot_amended("ada", "spring", "m:a"),
@@ -101,6 +99,10 @@ async def test_a_timeline_has_what_happened_the_latest_first(reporting: Running)
         ("competency.provisional", "m:b", "Title of b"), ("competency.ready", "m:b", "Title of b"),
         ("competency.mastered", "m:a", "Title of a"),
     ]  # fmt: skip
+
+
+async def test_what_somebody_decided_says_who(reporting: Running) -> None:
+    assert [item["by"] for item in await items(reporting, "/v1/learners/dee/timeline")] == ["t-1", None]
 
 
 @pytest.mark.parametrize(("path", "count"), [("/v1/advancements", 9), ("/v1/learners/ada/timeline", 3)])
@@ -337,3 +339,24 @@ async def test_rows_of_every_table_are_paged_for_the_audit(reporting: Running) -
     assert (await reporting.get("/v1/rows/class", "service", parameters={"tenant": "demo"})).status_code == 200
     assert (await reporting.get("/v1/rows/access_log", "service")).status_code == 404
     assert (await reporting.get("/v1/rows/class", "records:read")).status_code == 403
+
+
+async def test_a_class_is_summed_up_as_it_is_now_and_a_school_as_it_was_a_moment_ago(reporting: Running) -> None:
+    settings = reporting.config.model_copy(update={"aggregate_s": 300})
+    reader, office = (
+        QueueReader(reporting.database, settings, AccessLog(reporting.database)),
+        frozenset({"records:read"}),
+    )
+
+    async def gaps() -> list[int]:
+        found = []
+        for class_id, school_id in (("k", None), (None, "s"), (None, None)):
+            with bound_to("demo"):
+                queues = await reader.summary(Identity("x", "demo", office), class_id=class_id, school=school_id)
+            found += [each["waiting"] for each in queues if each["queue"] == "gaps"]
+        return found
+
+    before = await gaps()
+    await reporting.told("advancement", happened("ada", "level.placed_with_gaps", LEVEL_2, not_yet=["m:c"], **at(9)))
+
+    assert (before, await gaps()) == ([0, 0, 0], [1, 0, 0])

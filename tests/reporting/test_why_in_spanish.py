@@ -1,4 +1,4 @@
-"""The page that says why, in Spanish: whatever the policy, the evidence and the decisions, no English word is on it."""
+"""The pages that say why, in Spanish: whatever the policy, the evidence and the decisions, no English word is on them."""
 
 import html
 import random
@@ -6,20 +6,31 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.progression.domain.amending import MOVED
+from services.progression.domain.checking_in import BEGUN, OVER
+from services.progression.domain.describing import describe
 from services.progression.domain.explanation import explain_key, in_words
+from services.progression.domain.mastery import KeyState, replay
 from services.progression.domain.policy import read_policy
 from services.progression.domain.policy.facts import fact, said
 from services.progression.domain.policy.language import Policy
 from services.progression.domain.policy.phrases import LANGUAGES, Language, phrases
 from services.progression.domain.policy.templates import template
 from services.progression.domain.states import Decided, Piece, piece_of
+from services.progression.domain.telling import WHY
+from services.progression.domain.transitions import CLOCK_REASONS, POLICY_REASONS, REASONS
+from services.reporting.domain.continuum import Standard
 from services.reporting.domain.plain import ESTIMATES, facts_for_families, for_families
+from services.reporting.domain.record import learner_record
+from services.reporting.domain.timeline import Happened
+from services.reporting.handlers.signing_off import UNDONE
 from services.reporting.web.rendering import Words, catalogue, render
-from shared.contracts import Score
+from shared.contracts import MasteryUpdated, Score
 from tests.support.journal import piece
 from tests.support.policies import KINDS, policies
 
@@ -64,7 +75,7 @@ def why(policy: Policy | None, pieces: list[Piece], decisions: list[Decided], vo
     missing = told["missing"] if staff else facts_for_families(told["missing"], told["missing_facts"])
     found = told | {"competency": "m:x", "policy": policy and {"id": "xx", "version": "0"}}
     return render(
-        "why.html", Words(language), signed_in=True, may_find=True, form_key="k", learner="x", name="Xx", title="Xx",
+        "why.html", Words(language), signed_in=True, may_find=True, form_key="k", person=[], learner="x", name="Xx", title="Xx",
         staff=staff, missing=missing, found=found, may_correct=set(), shows=told_to_families(told["minimal_change"]),
     )  # fmt: skip
 
@@ -116,6 +127,84 @@ def test_no_english_is_on_a_spanish_page(
     policy: Policy | None, history: tuple[list[Piece], list[Decided], list[Piece]], staff: bool
 ) -> None:
     assert english_on(why(policy, *history, staff=staff)) == set()
+
+
+OF_EVENTS = [
+    *REASONS.values(), *POLICY_REASONS.values(), *CLOCK_REASONS.values(), MOVED["text"], UNDONE,
+    *(text for kind, text in WHY.items() if not kind.startswith("support.")),
+    "success on m:x", "m:x was shown", "m:x no longer credits it",
+    BEGUN.format("m:x"), OVER.format("m:x"),
+]  # fmt: skip
+
+
+def stands(policy: Policy | None, pieces: list[Piece], decisions: list[Decided], at: str = LATER) -> MasteryUpdated:
+    """Return the state that progression tells, aged to an instant."""
+    pin = "" if policy is None else policy.hash
+    state = replay(KeyState(), pieces, None if policy is None else policy.rule, pin, decisions)
+    state.clock = at
+    return describe(("t", "x", "m:x"), state, {} if policy is None else {pin: policy})
+
+
+def learner(state: MasteryUpdated, reasons: Iterable[str] = (), language: Language = "es") -> str:
+    """Return the page of a learner with one state, and events with reasons."""
+    record = learner_record("x", [state], [Standard("m", "x", "Xx", 0, "1", "Mm")], {})
+    happened = [Happened("e", "x", "competency.mastered", "m:x", "Xx", LATER, LATER, reason, 1) for reason in reasons]
+    return render(
+        "learner.html", Words(language), signed_in=True, may_find=True, form_key="k", person=[], record=record, grown=None,
+        name="Xx", owners={}, staff_names={},
+        live="/live", requests=[], terms=[], enough=set(), would={}, shows={}, happened=happened, support=[], may_answer=True,
+    )  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None)
+@given(policy=st.one_of(st.none(), policies()), history=histories())
+def test_no_english_is_on_the_spanish_page_of_a_learner(
+    policy: Policy | None, history: tuple[list[Piece], list[Decided], list[Piece]]
+) -> None:
+    state = stands(policy, history[0], history[1])
+
+    assert english_on(learner(state, OF_EVENTS)) == set()
+    assert Words("es").stands(state.why, state.missing)
+    assert state.why in html.unescape(learner(state, language="en"))
+
+
+SIGNED_UNTIL_MARCH = Decided("d", "override", "2026-03-01T00:00:00.000000Z", by="teacher", status="mastered",
+                             until="2026-03-20T00:00:00.000000Z")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("marks", "decided", "expected"),
+    [
+        ([], [], "No hay evidencia válida registrada."),
+        ([3], [], "Todavía hace falta: 1 evidencia más; 1 actividad distinta más; 1 día distinto más."),
+        ([1, 1, 1], [], "Evidencias: 3; aún no se cumple la regla de la política classroom."),
+        ([3, 3], [], "Provisional desde el 2 mar 2026; para el dominio: la firma de: docente, o bien 1 evidencia más."),
+        ([3, 3, 3], [], "Demostrado el 3 mar 2026 según la regla de la política classroom."),
+        ([3, 3, 3, 1, 1], [], "Demostrado el 3 mar 2026 según la regla de la política classroom; evidencia más reciente pide "
+                              "comprobarlo."),
+        ([3], [SIGNED_UNTIL_MARCH], "Venció lo que fijó una persona, y toca comprobarlo."),
+        ([], [Decided("d", "presume", LATER)], "Supuesto por el nivel en que se ubicó, hasta que hable la evidencia."),
+    ],
+)  # fmt: skip
+def test_a_status_says_why_in_spanish_with_all_that_it_says_in_english(
+    marks: list[float], decided: list[Decided], expected: str
+) -> None:
+    policy = read_policy(template("classroom"))
+    state = stands(policy, [of_day(n, Score(level=float(mark))) for n, mark in enumerate(marks)], decided)
+
+    assert expected in html.unescape(learner(state))
+
+
+def test_what_nobody_knows_to_say_is_left_out_and_what_a_person_wrote_is_not() -> None:
+    state = stands(None, [], [])
+    page = learner(
+        msgspec.structs.replace(state, why="Mastered, says an older version."), ["Seen at the board & at home"]
+    )
+
+    assert "older version" not in page
+    assert "Seen at the board &amp; at home" in page
+    assert [text for text in OF_EVENTS if Words("es").reason(text) == text] == []
+    assert [text for text in OF_EVENTS if Words("en").reason(text) != text] == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

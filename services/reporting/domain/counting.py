@@ -164,3 +164,34 @@ def _competency_counts(
     return CompetencyCounts(
         competency, title, shown(None), {school: shown(school) for school in totals if school is not None}
     )
+
+
+class SchoolCompetency(msgspec.Struct, frozen=True):
+    """A competency in one school: learners by status; None is suppressed, which is not zero."""
+
+    competency: str
+    title: str | None
+    counts: dict[Status, int | None]
+
+
+class SchoolMastery(msgspec.Struct, frozen=True):
+    """A school in numbers that do not tell about single learners; `day` is the local day that they are told on."""
+
+    school: str
+    title: str
+    district: str
+    day: str
+    suppressed_below: int
+    learners: int | None
+    competencies: list[SchoolCompetency]
+
+
+def mastery_of_school(told: DistrictMastery, school: str, title: str) -> SchoolMastery:
+    """Return a school's column as the district tells it, and no more; see `levels.levels_of_school`."""
+    learners = next((each.learners for each in told.schools if each.school == school), None)
+    competencies = [
+        SchoolCompetency(row.competency, row.title, row.schools[school])
+        for row in told.competencies
+        if school in row.schools
+    ]
+    return SchoolMastery(school, title, told.district, told.day, told.suppressed_below, learners, competencies)

@@ -206,3 +206,29 @@ def _middle(curve: Curve, n_min: int) -> Middle:
     few = is_few(curve.happened, n_min) or is_few(curve.people - curve.happened, n_min)
     happened = None if few else curve.happened
     return Middle(curve.median, curve.median_low, curve.median_high, curve.people, happened)
+
+
+class DistrictEquity(msgspec.Struct, frozen=True):
+    """
+    The groups of one grouping, or of none where the district has sent no groups: then it is not available, not equal.
+
+    `available` are the groupings that there are; the label of an unknown group is empty. `reference` is the group that the gaps
+    are to, None where none is told.
+    """
+
+    district: str
+    as_of: str
+    suppressed_below: int
+    grouping: str | None
+    available: list[str]
+    reference: str | None
+    groups: list[Group]
+
+
+def told_equity(
+    district: str, as_of: str, n_min: int, grouping: str | None, available: list[str], groups: list[Group]
+) -> DistrictEquity:
+    """Return the groups with the name of the one that the gaps are to."""
+    beside = reference(groups)
+    label = None if beside is None else beside.label
+    return DistrictEquity(district, as_of, n_min, grouping, available, label, groups)

@@ -5,14 +5,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.reporting.domain.counting import DistrictMastery
-from services.reporting.domain.district import (
-    LevelRow,
-    SchoolLevel,
-    SchoolMastery,
-    levels_in_school,
-    mastery_of_school,
-)
+from services.reporting.domain.counting import DistrictMastery, SchoolMastery, mastery_of_school
+from services.reporting.domain.levels import LevelRow, SchoolLevel, levels_in_school
 from services.reporting.domain.suppression import Cell, hidden_cells, hidden_totals
 
 AMENDED, SAME = "amended", "same"

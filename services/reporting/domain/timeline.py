@@ -28,7 +28,11 @@ class Row(NamedTuple):
 
 
 class Happened(msgspec.Struct, frozen=True):
-    """One thing that happened: `kind` is the event type without prefix and version; `reason` is in plain words."""
+    """
+    One thing that happened: `kind` is the event type without prefix and version; `reason` is in plain words.
+
+    `by` is the subject of who decided it, None where the evidence did.
+    """
 
     id: str
     learner: str
@@ -39,6 +43,7 @@ class Happened(msgspec.Struct, frozen=True):
     decided_at: str
     reason: str
     seq: int
+    by: str | None = None
 
 
 def events_of(rows: Iterable[Row], titles: Mapping[str, str]) -> list[Happened]:
@@ -52,4 +57,10 @@ def _event(row: Row, titles: Mapping[str, str]) -> Happened:
         id=row.id, learner=row.learner, kind=row.kind, scope=row.scope,
         title=titles.get(row.scope) or level_title(row.scope) or told.scope.title, effective_at=row.effective_at,
         decided_at=row.decided_at, reason=told.reason.text if told.reason is not None else "", seq=row.seq,
+        by=_decided_by(told),
     )  # fmt: skip
+
+
+def _decided_by(told: Told) -> str | None:
+    person = told.decided_by or (told.basis.by if told.basis is not None else None)
+    return (person.ref or None) if person is not None else None

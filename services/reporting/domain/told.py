@@ -24,6 +24,7 @@ class Scope(msgspec.Struct, frozen=True, gc=False):
 
 class _Person(msgspec.Struct, frozen=True, gc=False):
     role: str = ""
+    ref: str = ""
 
 
 class _Override(msgspec.Struct, frozen=True, gc=False):

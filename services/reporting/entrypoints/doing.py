@@ -50,7 +50,7 @@ async def observe(request: Request, caller: Who, words: In, captures: Captures, 
     async def write(who: Identity) -> dict[str, Any]:
         return await captures.observe(
             who, class_id=class_id, learner=form.one("learner"), competency=form.one("competency"),
-            mark=_number(form.one("mark")), id=form.one("id"), replaces=form.one("replaces"),
+            mark=_number(form.one("mark")), id=form.one("id"), replaces=form.one("replaces"), at=form.one("at"),
         )  # fmt: skip
 
     back = functools.partial(_capture_path, class_id, form)

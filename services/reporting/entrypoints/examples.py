@@ -37,7 +37,7 @@ PAGE_OF_EVENTS: dict[str, Any] = {
         {
             "id": "3c0e7f9a-7a44-5f0e-9b67-0c8f5b0d9a11", "learner": RECORD["learner"], "kind": "competency.mastered",
             "scope": "maths:3.NF.1", "title": "Understand unit fractions", "effective_at": _AT, "decided_at": _AT,
-            "reason": "The rule of the policy is met.", "seq": 77312,
+            "reason": "The rule of the policy is met.", "seq": 77312, "by": None,
         }
     ],
     "next": None,
@@ -124,6 +124,30 @@ ACCESSES: dict[str, Any] = {
     ],
     "next": None,
 }
+DISCLOSURES: dict[str, Any] = {
+    "items": [
+        {
+            "via": "webhook",
+            "reader": "4f8a4b1e-9d35-4b0e-8f6b-2f5f0f6c1f11",
+            "name": "Timetable",
+            "source": "urn:sis",
+            "purpose": "seats in the courses that a learner is ready for",
+            "day": "2026-03-02",
+            "since": _AT,
+            "until": _AT,
+            "events": 2,
+            "kinds": {"competency.mastered": 1, "competency.ready": 1},
+            "scopes": ["maths:add", "maths:sub"],
+        }
+    ],
+    "next": None,
+}
+READERS_TOLD: dict[str, Any] = {
+    "items": [{name: DISCLOSURES["items"][0][name] for name in (
+        "day", "via", "reader", "since", "until", "name", "purpose"
+    )}],
+    "next": None,
+}  # fmt: skip
 LEVELS: dict[str, Any] = {
     "district": "river-valley", "as_of": _AT, "suppressed_below": 10,
     "levels": [

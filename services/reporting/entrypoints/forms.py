@@ -44,7 +44,7 @@ async def read_form(request: Request, *, signed_in: bool = True) -> Form:
     Return the fields of a form of this site.
 
     Raises:
-        Forbidden: a page of another site sends it, or it lacks the key of the session.
+        Forbidden: a page of another site sends it, or it lacks the key of the session (`other_session`).
         InvalidEvent, TooLarge: it is over the limits of a body.
     """
     check_same_origin(request)
@@ -54,7 +54,7 @@ async def read_form(request: Request, *, signed_in: bool = True) -> Form:
     except ValueError as error:
         raise Forbidden("this form has too many fields") from error
     if signed_in and not hmac.compare_digest(form.one("form").encode(), form_key(request).encode()):
-        raise Forbidden("this form is of another session; load the page again")
+        raise Forbidden("this form is of another session; load the page again", reason="other_session")
     return form
 
 

@@ -10,8 +10,9 @@ from services.reporting.entrypoints.asking import COOKIE, SESSION
 from services.reporting.entrypoints.forms import form_key
 from services.reporting.handlers.sessions import Sessions
 from services.reporting.web.rendering import Words, choose_language, render
-from shared.auth import Authenticator, Identity
+from shared.auth import Authenticator, Identity, pseudonyms
 from shared.errors import AttainError, Unauthorized
+from shared.events import now
 from shared.rate_limit import RateLimit
 from shared.web import confined
 
@@ -69,7 +70,7 @@ def page(request: Request, template: str, words: Words, status: int = 200, **con
 def sign_in_page(request: Request, words: Words, *, refused: str = "", to: str = "") -> Response:
     """Return the form to sign in; `to` is where to go on, `refused` the key of the message why not."""
     to = to or request.url.path
-    return page(request, "sign_in.html", words, 401 if refused else 200, signed_in=False, may_find=False,
+    return page(request, "sign_in.html", words, 401 if refused else 200, signed_in=False, may_find=False, person=[],
                 refused=refused, to=to, provider=bool(request.app.state.settings.oidc_issuer))  # fmt: skip
 
 
@@ -77,7 +78,9 @@ async def shown(request: Request, caller: Identity | None, words: Words, templat
     """Answer a page, the form to sign in, or a problem in words."""
     if caller is None:
         return sign_in_page(request, words)
-    around = {"signed_in": True, "may_find": "records:read" in caller.scopes}
+    around: dict[str, Any] = {
+        "signed_in": True, "may_find": "records:read" in caller.scopes, "now": now(), "person": _queue_of(request, caller),
+    }  # fmt: skip
     try:
         found = await context(caller)
     except AttainError as error:
@@ -86,3 +89,10 @@ async def shown(request: Request, caller: Identity | None, words: Words, templat
     if "redirect" in found:
         return RedirectResponse(found["redirect"], 303, PAGE_HEADERS)
     return page(request, found.pop("template", template), words, **around, **found)
+
+
+def _queue_of(request: Request, caller: Identity) -> list[str]:
+    """Return by which names the browser keeps what the caller has observed and not sent; none of who observes nothing."""
+    if "evidence:write" not in caller.scopes:
+        return []
+    return pseudonyms(request.app.state.settings, "waiting", caller.tenant, caller.subject)

@@ -9,11 +9,14 @@ from fastapi.responses import FileResponse
 from services.reporting.entrypoints.asking import part, token_of
 from services.reporting.entrypoints.page_answers import PAGE_HEADERS, In, Who, shown
 from services.reporting.handlers.pages import Pages
+from services.reporting.handlers.place_pages import PlacePages
 from services.reporting.web.rendering import STATIC
 
-FILES = {"page.js": "text/javascript", "capture.js": "text/javascript", "style.css": "text/css"}
+SCRIPTS = ("page.js", "waiting.js", "capture.js")
+FILES = {**dict.fromkeys(SCRIPTS, "text/javascript"), "style.css": "text/css"}
 router = APIRouter(include_in_schema=False)
 Shows = Annotated[Pages, part("pages")]
+OfPlaces = Annotated[PlacePages, part("place_pages")]
 
 
 @router.get("/")
@@ -59,7 +62,7 @@ async def term_of_class(request: Request, caller: Who, words: In, shows: Shows, 
 
 @router.get("/terms/{term}/districts/{district:path}")
 async def term_of_district(
-    request: Request, caller: Who, words: In, shows: Shows, term: str, district: str
+    request: Request, caller: Who, words: In, shows: OfPlaces, term: str, district: str
 ) -> Response:
     """What a closed term ended with in a district, in numbers; to be printed."""
     make = functools.partial(shows.term_of_district, term=term, district=district)
@@ -67,7 +70,7 @@ async def term_of_district(
 
 
 @router.get("/terms/{term}/schools/{school:path}")
-async def term_of_school(request: Request, caller: Who, words: In, shows: Shows, term: str, school: str) -> Response:
+async def term_of_school(request: Request, caller: Who, words: In, shows: OfPlaces, term: str, school: str) -> Response:
     """What a closed term ended with in a school, in numbers; to be printed."""
     make = functools.partial(shows.term_of_school, term=term, school=school)
     return await shown(request, caller, words, "term_places.html", make)
@@ -75,7 +78,7 @@ async def term_of_school(request: Request, caller: Who, words: In, shows: Shows,
 
 @router.get("/districts/{district:path}")
 async def district(
-    request: Request, caller: Who, words: In, shows: Shows, district: str, group: str | None = None
+    request: Request, caller: Who, words: In, shows: OfPlaces, district: str, group: str | None = None
 ) -> Response:
     """A district for its leaders: levels, what waits, testing, schools, groups."""
     make = functools.partial(shows.district, district=district, group=group)
@@ -84,7 +87,7 @@ async def district(
 
 @router.get("/schools/{school:path}/growth")
 async def growth_of_school(
-    request: Request, caller: Who, words: In, shows: Shows, school: str, after: str = ""
+    request: Request, caller: Who, words: In, shows: OfPlaces, school: str, after: str = ""
 ) -> Response:
     """The learners behind a school's growth, for those whom the roster lists there as leaders."""
     make = functools.partial(shows.growth_of_school, school=school, after=after[:512])
@@ -92,7 +95,7 @@ async def growth_of_school(
 
 
 @router.get("/schools/{school:path}")
-async def school(request: Request, caller: Who, words: In, shows: Shows, school: str) -> Response:
+async def school(request: Request, caller: Who, words: In, shows: OfPlaces, school: str) -> Response:
     """A school for its leaders: levels, and what waits."""
     return await shown(request, caller, words, "school.html", functools.partial(shows.school, school=school))
 
@@ -120,7 +123,7 @@ async def icon() -> Response:
 
 @router.get("/web/{name}")
 async def web_file(name: str) -> Response:
-    """The script and the style of the pages."""
+    """The scripts and the style of the pages."""
     if name not in FILES:
         return Response(status_code=404)
     headers = PAGE_HEADERS | {"Cache-Control": "no-cache"}

@@ -1,23 +1,36 @@
-"""Routes on one learner: record, timeline, who looked."""
+"""Routes on one learner: record, timeline, who looked, who was told."""
 
-from typing import Annotated
+import datetime
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime
 
-from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Reads, Waited, answer, as_csv
-from services.reporting.entrypoints.examples import ACCESSES, GROWTH, PAGE_OF_EVENTS, RECORD, example
+from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Reads, Waited, answer, as_csv, part
+from services.reporting.entrypoints.examples import (
+    ACCESSES,
+    DISCLOSURES,
+    GROWTH,
+    PAGE_OF_EVENTS,
+    READERS_TOLD,
+    RECORD,
+    example,
+)
 from services.reporting.handlers.cursors import Page
+from services.reporting.handlers.disclosures import DisclosureReader
 from shared.csv_answers import Table
 
 router = APIRouter(tags=["records"])
+Disclosures = Annotated[DisclosureReader, part("disclosures")]
 AsOf = Annotated[AwareDatetime | None, Query(description="an instant of the past, with its offset")]
 RECORD_COLUMNS = (
     "competency", "title", "subject", "level", "status", "score", "evidence_count", "last_evidence_at", "mastered_at",
     "why",
 )  # fmt: skip
 LOOK_COLUMNS = ("id", "at", "person", "role", "view", "target")
-EVENT_COLUMNS = ("decided_at", "effective_at", "learner", "kind", "scope", "title", "reason", "id")
+TOLD_COLUMNS = ("day", "via", "reader", "name", "purpose", "source", "since", "until", "events", "kinds", "scopes")
+READER_COLUMNS = ("day", "via", "reader", "name", "purpose", "since", "until")
+EVENT_COLUMNS = ("decided_at", "effective_at", "learner", "kind", "scope", "title", "reason", "id", "by")
 
 
 @router.get("/v1/learners/{learner}/record", responses=example(RECORD))
@@ -75,6 +88,29 @@ async def accesses(
     return _looks(request, await reads.accesses(caller, None, after, limit), format)
 
 
+@router.get("/v1/learners/{learner}/disclosures", responses=example(DISCLOSURES))
+async def disclosures_of(
+    request: Request, caller: Waited, told: Disclosures, learner: str, after: Annotated[int, Query(ge=0)] = 0,
+    limit: Limit = 100, format: Format = "json",
+) -> Response:  # fmt: skip
+    """
+    Which systems were told what of a learner, on which day and what for, for the learner and the guardians; the latest first.
+
+    By webhook, feed, stream or Kafka; of Kafka without a day: who reads it is declared, and how far is seen by nobody here.
+    """
+    found = await told.of_learner(caller, learner, after, limit)
+    return _told(request, "disclosures", TOLD_COLUMNS, found, format)
+
+
+@router.get("/v1/disclosures", responses=example(READERS_TOLD))
+async def disclosures(
+    request: Request, caller: Waited, told: Disclosures, after: datetime.date | None = None,
+    days: Annotated[int, Query(ge=1, le=366)] = 31, format: Format = "json",
+) -> Response:  # fmt: skip
+    """Which systems were told anything of the tenant on which days (UTC), and what for, for auditors; the latest first."""
+    return _told(request, "disclosures", READER_COLUMNS, await told.of_tenant(caller, after, days), format)
+
+
 @router.get("/v1/advancements", responses=example(PAGE_OF_EVENTS))
 async def advancements(
     request: Request, caller: Waited, reads: Reads, class_id: str | None = None, kind: str = "", after: After = "",
@@ -90,6 +126,21 @@ async def advancements(
 
 def _events(page: Page) -> Table:
     return EVENT_COLUMNS, ([getattr(item, column) for column in EVENT_COLUMNS] for item in page.items)
+
+
+def _told(request: Request, name: str, columns: tuple[str, ...], found: dict[str, Any], format: str) -> Response:
+    if format == "csv":
+        return as_csv(
+            request, name, (columns, ([_cell(item[column]) for column in columns] for item in found["items"]))
+        )
+    return answer(request, found)
+
+
+def _cell(value: Any) -> Any:
+    """Return a value as one cell: kinds with their numbers, or names, separated by blanks."""
+    if isinstance(value, dict):
+        return " ".join(f"{name}:{number}" for name, number in value.items())
+    return " ".join(value) if isinstance(value, list) else value
 
 
 def _looks(request: Request, page: Page, format: str) -> Response:

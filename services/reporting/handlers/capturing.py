@@ -1,11 +1,13 @@
 """Quick capture: observations of a class, one tap each, written as native evidence in the name of who observed."""
 
+import datetime
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
 from services.reporting.domain.continuum import Standard
 from services.reporting.domain.marks import Marks, marks_of
+from services.reporting.domain.observed import occurred_at
 from services.reporting.handlers.access import AccessLog, check_class
 from services.reporting.handlers.cached import Cached
 from services.reporting.handlers.on_behalf import OWN_SOURCE, OnBehalf
@@ -14,7 +16,6 @@ from services.reporting.tables.reads import snapshot
 from shared.auth import Identity
 from shared.database import Database
 from shared.errors import Forbidden, InvalidEvent, NotFound
-from shared.events import now
 from shared.peer import Peer
 
 AT_ONCE = 4
@@ -58,16 +59,21 @@ class Capturing:
         }  # fmt: skip
 
     async def observe(
-        self, caller: Identity, *, class_id: str, learner: str, competency: str, mark: float, id: str, replaces: str
-    ) -> dict[str, Any]:
+        self, caller: Identity, *, class_id: str, learner: str, competency: str, mark: float, id: str, replaces: str,
+        at: str = "",
+    ) -> dict[str, Any]:  # fmt: skip
         """
-        Write an observation of now; with `replaces` it takes the place of an earlier one, by its id.
+        Write an observation of now, or of `at`; with `replaces` it takes the place of an earlier one, by its id.
+
+        The same observation sent again is written once.
 
         Raises:
-            InvalidEvent: the id is no UUID, the mark is none of the policy's scale, or no framework has the standard.
+            InvalidEvent: the id is no UUID, `at` cannot be, the mark is none of the policy's scale, or no framework has the
+                standard.
             NotFound: the learner is not in the class.
         """
         _check_ids(id, replaces)
+        moment = occurred_at(at, datetime.datetime.now(datetime.UTC))
         async with snapshot(self._database) as view:
             _, role = await check_class(view, caller, class_id, "capture")
             if learner not in await view.class_learners(caller.tenant, class_id):
@@ -84,11 +90,11 @@ class Capturing:
             caller, "/v1/evidence", "evidence:write", source=OWN_SOURCE,
             body={
                 "id": id, "source": OWN_SOURCE, "learner": learner, "competencies": [competency], "score": score,
-                "kind": "observation", "occurred_at": now(),
+                "kind": "observation", "occurred_at": moment,
                 "assessor": {"id": caller.subject, "type": "human"}, "supersedes": replaces or None,
             },
         )  # fmt: skip
-        return {"id": id, "evidence_id": answer["evidence_id"], "next": str(uuid4())}
+        return {"evidence_id": answer["evidence_id"]}
 
     async def undo(self, caller: Identity, *, class_id: str, evidence_id: str) -> None:
         """

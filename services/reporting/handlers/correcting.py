@@ -47,9 +47,11 @@ class Correcting:
             await self._may_receive(caller, learner, to)
         around = await self._around(caller, learner)
         names = await self._people.names(caller.tenant, [learner, *around, *filter(None, [to])])
+        assessor = piece["content"].get("assessor")
         shown = {
             "learner": learner, "evidence_id": evidence_id, "piece": piece, "found": None, "to": to,
             "name": names.get(learner, learner), "to_name": names.get(to, to),
+            "assessor": (await self._people.staff(caller.tenant, [assessor])).get(assessor, ""),
             "around": sorted(((one, names.get(one, one)) for one in around), key=lambda pair: pair[1]),
         }  # fmt: skip
         if not _may_correct(caller, role, piece):

@@ -18,7 +18,8 @@ Answer = TypeVar("Answer")
 
 class Daily:
     """
-    Keeps the first answer of a tenant's local day and gives it to all who ask on that day, of every replica.
+    Keeps the first answer of a tenant's local day and gives it to all who ask on that day, of every replica; until there is
+    one, that of the last day.
 
     Args:
         frozen: with False every answer is computed anew.
@@ -31,8 +32,12 @@ class Daily:
 
     async def today(self, tenant: str) -> datetime.date:
         """Return the local day of a tenant; in UTC where its calendar is not known."""
+        return await self.day_of(tenant, datetime.datetime.now(datetime.UTC))
+
+    async def day_of(self, tenant: str, instant: datetime.datetime) -> datetime.date:
+        """Return the day of an instant where the tenant is."""
         calendar = await self._calendars.of(tenant) or SchoolCalendar()
-        return calendar.day_of(datetime.datetime.now(datetime.UTC))
+        return calendar.day_of(instant)
 
     async def get(
         self,
@@ -43,21 +48,42 @@ class Daily:
         kind: type[Answer],
         compute: Callable[[], Awaitable[Answer]],
     ) -> Answer:
-        """Return the answer of a day to a question; one that an older version has kept in another shape is computed again."""
+        """
+        Return the last answer to a question: that of the day, or of a day before where `tell` has yet to come to it. Whoever
+        asks what nobody has asked for lately waits for it, and for one that an older version has kept in another shape.
+        """
         if not self._frozen:
             return await compute()
         async with self._database.connection() as connection:
-            kept = await told_daily.told_on(connection, tenant, day, question)
-        if kept is not None:
+            last = await told_daily.last_told(connection, tenant, day, question)
+            if last is not None and last.asked_on < day:
+                await told_daily.note_asked(connection, tenant, day, question)
+        if last is not None:
             try:
-                return msgspec.json.decode(kept, type=kind)
+                return msgspec.json.decode(last.answer, type=kind)
             except msgspec.ValidationError:
-                log.warning("the answer of %s to %s has another shape", day, question)
-                async with self._database.connection() as connection:
-                    await told_daily.forget(connection, tenant, day, question)
+                log.warning("the answer of %s to %s has another shape", last.day, question)
+                await self.forget(tenant, question)
+        return await self.tell(tenant, day, question, kind=kind, compute=compute)
+
+    async def tell(
+        self,
+        tenant: str,
+        day: datetime.date,
+        question: str,
+        *,
+        kind: type[Answer],
+        compute: Callable[[], Awaitable[Answer]],
+    ) -> Answer:
+        """Compute the answer of a day, and return the one that is kept."""
         answer = msgspec.json.encode(await compute())
         async with self._database.transaction() as connection:
             await told_daily.tell(connection, tenant, day, question, answer)
             # Of two replicas that computed at once the first has told it.
-            kept = await told_daily.told_on(connection, tenant, day, question)
-        return msgspec.json.decode(kept or answer, type=kind)
+            kept = await told_daily.last_told(connection, tenant, day, question)
+        return msgspec.json.decode(answer if kept is None else kept.answer, type=kind)
+
+    async def forget(self, tenant: str, question: str) -> None:
+        """Forget what is told of a question: whoever asks next waits."""
+        async with self._database.connection() as connection:
+            await told_daily.forget(connection, tenant, question)

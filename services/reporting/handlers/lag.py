@@ -3,6 +3,10 @@
 import asyncio
 from collections.abc import Mapping
 
+import msgspec
+
+from services.reporting.handlers.folds import EDITIONS
+from services.reporting.tables import rebuilds
 from services.reporting.tables.read_models import INPUT_LOGS
 from services.reporting.tables.reads import snapshot
 from shared.database import Database
@@ -17,11 +21,25 @@ STAGES = {
 
 
 async def reporting_lag(database: Database, feeds: Mapping[str, FeedClient]) -> list[Stage]:
-    """Return a stage a read model; raises `Unavailable` where a producer does not answer."""
+    """
+    Return a stage a read model; one that is to be rebuilt after an upgrade has all that its build lacks left to do.
+
+    Raises:
+        Unavailable: a producer does not answer.
+    """
     async with snapshot(database) as view:
         folded = {model: await view.positions(model) for model in STAGES}
+    async with database.connection() as connection:
+        outdated = await rebuilds.outdated(connection, EDITIONS)
+        lacking = {model: await rebuilds.lacking(connection, model) for model in outdated}
     asked = (
         feed_lag(STAGES[model], feeds[model], INPUT_LOGS[model], {shard: head.pos for shard, head in heads.items()})
         for model, heads in folded.items()
     )
-    return list(await asyncio.gather(*asked))
+    stages = await asyncio.gather(*asked)
+    return [
+        msgspec.structs.replace(stage, behind_events=stage.behind_events + lacking[model])
+        if model in lacking and stage.behind_events is not None
+        else stage
+        for model, stage in zip(folded, stages, strict=True)
+    ]

@@ -1,15 +1,15 @@
-"""What the pages show: the answers of the readers, put together for one screen, with names for those who may see them."""
+"""What the pages show: answers of the readers, put together for one screen, with names for those who may see them."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from services.reporting.domain.access import PERMISSIONS, Role
 from services.reporting.domain.amended import amended_cells, level_grid, lines_of
 from services.reporting.domain.compared import compared, schools_in
-from services.reporting.domain.needs import together
-from services.reporting.domain.own_growth import WINDOW
+from services.reporting.domain.needs import Waits, together
+from services.reporting.domain.owners import owners
 from services.reporting.domain.plain import facts_for_families, for_families
-from services.reporting.domain.term_places import TermDistrict, TermSchool
 from services.reporting.domain.whom_to_ask import contacts
 from services.reporting.handlers.access import (
     CLASSES,
@@ -18,24 +18,22 @@ from services.reporting.handlers.access import (
     TENANT,
     AccessLog,
     check_learner,
-    check_school,
     if_permitted,
     is_leader,
     is_staff,
     writes_in_class,
 )
 from services.reporting.handlers.classes import ClassReader
+from services.reporting.handlers.disclosures import DisclosureReader
 from services.reporting.handlers.districts import DistrictReader
-from services.reporting.handlers.on_behalf import OnBehalf
 from services.reporting.handlers.people import People
 from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.reading import Reader
 from services.reporting.handlers.review_requests import ReviewRequests
 from services.reporting.handlers.terms import TermReader
 from services.reporting.tables.reads import snapshot
-from services.reporting.tables.rights import learners_of, people_beside, schools_of, titles_of
+from services.reporting.tables.rights import learners_of, people_around, people_beside, schools_of, titles_of
 from shared.auth import Identity
-from shared.contracts import STATUSES
 from shared.database import Database
 from shared.errors import Forbidden, NotFound, Unavailable
 from shared.peer import Peer
@@ -45,7 +43,6 @@ FAMILY: tuple[Role, ...] = ("learner", "guardian")
 EVENTS_SHOWN = 40
 LOOKS_SHOWN = 20
 REQUESTS_SHOWN = 100
-GROWN_SHOWN = 200
 BESIDE_MAX = 50
 NEXT_SHOWN = 10
 """Open competencies of which a page says what could settle them: to find that may take some 15 ms each."""
@@ -57,7 +54,7 @@ class Pages:
     def __init__(
         self, database: Database, *, records: Reader, classes: ClassReader, queues: QueueReader,
         districts: DistrictReader, terms: TermReader, requests: ReviewRequests, people: People, evidence: Peer, progression: Peer,
-        in_evidence: OnBehalf, limits: TenantLimits, log: AccessLog,
+        disclosures: DisclosureReader, limits: TenantLimits, log: AccessLog,
     ) -> None:  # fmt: skip
         self._database = database
         self._records = records
@@ -69,7 +66,7 @@ class Pages:
         self._people = people
         self._evidence = evidence
         self._progression = progression
-        self._in_evidence = in_evidence
+        self._disclosures = disclosures
         self._limits = limits
         self._log = log
 
@@ -113,16 +110,30 @@ class Pages:
             async with snapshot(self._database) as view:
                 ask = contacts(await people_beside(view, caller.tenant, learner, BESIDE_MAX))
                 may_ask = await if_permitted(check_learner(view, caller, learner, "ask")) is not None
+            known = {each.person for each in ask} | {look["person"] for look in others if look["role"] not in FAMILY}
             return shown | {
-                "template": "family.html", "looks": others, "missing": missing, "ask": ask, "may_ask": may_ask
+                "template": "family.html", "looks": others, "missing": missing, "ask": ask, "may_ask": may_ask,
+                "staff_names": await self._people.staff(caller.tenant, known),
+                "told": await self._told(caller, learner),
             }  # fmt: skip
         page = await if_permitted(self._records.timeline(caller, learner, "", EVENTS_SHOWN))
         support = await if_permitted(self._queues.support_of(caller, learner))
         async with snapshot(self._database) as view:
             answers = await if_permitted(check_learner(view, caller, learner, "answer"))
+        happened = page.items if page else []
         return shown | {
-            "happened": page.items if page else [], "support": support or [], "may_answer": answers is not None
+            "happened": happened, "support": support or [], "may_answer": answers is not None,
+            "owners": await self._owners(caller.tenant, support or [], None),
+            "staff_names": await self._people.staff(caller.tenant, (each.by for each in happened)),
         }  # fmt: skip
+
+    async def _told(self, caller: Identity, learner: str) -> list[dict[str, Any]] | None:
+        """Return which systems were told of a learner; None where progression is away."""
+        try:
+            found = await if_permitted(self._disclosures.of_learner(caller, learner, 0, LOOKS_SHOWN))
+        except Unavailable:
+            return None
+        return found["items"] if found else []
 
     async def why(self, caller: Identity, *, learner: str, competency: str, language: str) -> dict[str, Any]:
         """Return why a competency stands where it does, asked of progression once the right is checked, in a language."""
@@ -187,6 +198,7 @@ class Pages:
             writes = await writes_in_class(view, caller, class_id)
         return {
             "writes": writes, "grid": grid, "needs": needs, "attention": together(needs.attention), "shown": shown,
+            "owners": await self._owners(caller.tenant, needs.attention, class_id),
             "live": f"/live?class_id={quote(class_id, safe='')}",
             "names": await self._people.names(caller.tenant, grid.learners), "terms": await self._terms.terms(caller),
         }  # fmt: skip
@@ -209,68 +221,6 @@ class Pages:
             "names": await self._people.names(caller.tenant, found.mastery.learners),
         }  # fmt: skip
 
-    async def term_of_district(self, caller: Identity, *, term: str, district: str) -> dict[str, Any]:
-        """Return what a closed term ended with in a district."""
-        found = await self._districts.term(caller, term, district)
-        return _counted(found, f"districts/{quote(district, safe='')}")
-
-    async def term_of_school(self, caller: Identity, *, term: str, school: str) -> dict[str, Any]:
-        """Return what a closed term ended with in a school."""
-        found = await self._districts.school_term(caller, term, school)
-        return _counted(found, f"schools/{quote(school, safe='')}")
-
-    async def district(self, caller: Identity, *, district: str, group: str | None) -> dict[str, Any]:
-        """Return a district for those who lead it."""
-        async with snapshot(self._database) as view:
-            await check_school(view, caller, district, "analysis")
-        mastery = await self._districts.mastery(caller, district)
-        return {
-            "district": district,
-            "live": f"/live?district={quote(district, safe='')}",
-            "title": mastery.title,
-            "learners": mastery.learners,
-            "levels": await self._districts.levels(caller, district),
-            "testing": await self._districts.testing(caller, district),
-            "watch": await self._districts.watch(caller, district),
-            "completeness": await self._districts.completeness(caller, district),
-            "sources": await self._sources(caller),
-            "growth": await self._districts.growth(caller, district),
-            "equity": await self._districts.equity(caller, district, group),
-            "queues": await if_permitted(self._queues.summary(caller, class_id=None, school=district)) or [],
-            "terms": await self._terms.terms(caller),
-        }
-
-    async def _sources(self, caller: Identity) -> dict[str, Any] | None:
-        """Return what the sources of the tenant sent, in the caller's name; None where evidence cannot tell it now."""
-        try:
-            found: dict[str, Any] = await self._in_evidence.ask(caller, "/v1/sources/completeness", "records:read")
-        except (Unavailable, NotFound):  # an older version of evidence has no such route
-            return None
-        return found
-
-    async def school(self, caller: Identity, *, school: str) -> dict[str, Any]:
-        """Return a school for those who lead it."""
-        levels = await self._districts.school_levels(caller, school)
-        queues = await if_permitted(self._queues.summary(caller, class_id=None, school=school))
-        came = await if_permitted(self._districts.school_completeness(caller, school))
-        growth = await self._districts.school_growth(caller, school)
-        async with snapshot(self._database) as view:
-            sees = await if_permitted(check_school(view, caller, school, "growth")) is not None
-        return {
-            "levels": levels, "queues": queues or [], "completeness": came, "growth": growth, "sees_learners": sees,
-            "terms": await self._terms.terms(caller),
-        }  # fmt: skip
-
-    async def growth_of_school(self, caller: Identity, *, school: str, after: str) -> dict[str, Any]:
-        """Return the learners behind a school's growth, with names; raises `NotFound` or `Forbidden`."""
-        page = await self._districts.growth_of_learners(caller, school, after, GROWN_SHOWN)
-        async with snapshot(self._database) as view:
-            titles = await view.titles(caller.tenant, {each for item in page.items for each in item.not_yet})
-        return {
-            "school": school, "page": page, "titles": titles, "school_days": WINDOW,
-            "names": await self._people.names(caller.tenant, [item.learner for item in page.items]),
-        }  # fmt: skip
-
     async def policies(self, caller: Identity, *, language: str) -> dict[str, Any]:
         """Return the policies in force on their cards; staff see how each was adopted, leaders what was foreseen."""
         caller.require(*READ_SCOPES)
@@ -285,7 +235,8 @@ class Pages:
         n_min = self._limits.small_number(caller.tenant)
         for each in adopted:
             each["comparison"] = compared(each["comparison"], titles, n_min) if leads and each["comparison"] else None
-        return {"policies": policies, "staff": staff}
+        by = [each[name] for each in adopted for name in ("proposed_by", "approved_by")] if staff else []
+        return {"policies": policies, "staff": staff, "staff_names": await self._people.staff(caller.tenant, by)}
 
     async def find(self, caller: Identity, *, q: str, token: str) -> dict[str, Any]:
         """Return learners by name or source id, or one by opaque id; for those who may see the tenant, in their name."""
@@ -298,6 +249,15 @@ class Pages:
             return {"redirect": f"/learners/{quote(found[0]['learner'], safe='')}"}
         return {"q": q, "found": found}
 
+    async def _owners(self, tenant: str, waiting: Sequence[Waits], class_id: str | None) -> Mapping[Any, list[str]]:
+        """Return the names of who owns what waits, as `domain.owners` has them; through a class only through the one shown."""
+        learners = sorted({each.learner for each in waiting})
+        if not learners:
+            return {}
+        async with snapshot(self._database) as view:
+            rows = await people_around(view, tenant, learners, class_id)
+        return owners(rows, await self._people.staff(tenant, (row["person"] for row in rows)))
+
     async def _role(self, caller: Identity, learner: str) -> Role:
         async with snapshot(self._database) as view:
             return await check_learner(view, caller, learner, "record")
@@ -306,11 +266,3 @@ class Pages:
         if "names" not in PERMISSIONS[role] and role != "learner":
             return learner
         return (await self._people.names(caller.tenant, [learner])).get(learner, learner)
-
-
-def _counted(found: TermDistrict | TermSchool, place: str) -> dict[str, Any]:
-    """Return the context of the page of a term in a place: statuses that nobody had have no column."""
-    rows = found.mastery.competencies
-    statuses = [status for status in STATUSES if any(row.counts.get(status, 0) != 0 for row in rows)]
-    amended = {row.competency: row.learners for row in found.amended}
-    return {"found": found, "place": place, "statuses": statuses, "amended": amended}

@@ -1,7 +1,8 @@
 """Names, asked of evidence for people whom the roster lets see them; kept nowhere else, and here for half a minute."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import Any
 from uuid import UUID
 
 from shared.errors import Unavailable
@@ -13,31 +14,37 @@ ASKED_AT_ONCE = 1000
 
 
 class People:
-    """The names of learners; a record is readable without one, so evidence being away is no error."""
+    """The names of learners and staff; a record is readable without one, so evidence being away is no error."""
 
     def __init__(self, evidence: Peer) -> None:
         self._evidence = evidence
-        self._known: dict[tuple[str, str], tuple[float, str]] = {}
+        self._known: dict[tuple[str, str, str], tuple[float, str]] = {}
 
     async def names(self, tenant: str, learners: Collection[str]) -> dict[str, str]:
         """Return the names of those learners that have one; the caller has checked who asks."""
-        now = time.monotonic()
-        known = {
-            learner: held[1] for learner in learners if (held := self._known.get((tenant, learner))) and held[0] > now
-        }
-        unknown = [learner for learner in learners if learner not in known and _is_uuid(learner)]
+        return await self._names("/v1/names", "learners", tenant, filter(_is_uuid, learners))
+
+    async def staff(self, tenant: str, people: Iterable[str | None]) -> dict[str, str]:
+        """Return the names of those people, by the subjects of their tokens, that have one; the caller has checked who asks."""
+        return await self._names("/v1/staff/names", "people", tenant, filter(None, people))
+
+    async def _names(self, path: str, member: str, tenant: str, ids: Iterable[str]) -> dict[str, str]:
+        now, wanted = time.monotonic(), dict.fromkeys(ids)
+        known = {id: held[1] for id in wanted if (held := self._known.get((member, tenant, id))) and held[0] > now}
+        unknown = [id for id in wanted if id not in known]
         for start in range(0, len(unknown), ASKED_AT_ONCE):
-            found = await self._ask(tenant, unknown[start : start + ASKED_AT_ONCE])
+            asked = unknown[start : start + ASKED_AT_ONCE]
+            found = await self._ask(path, {"tenant": tenant, member: asked})
             if len(self._known) > KEPT:
                 self._known.clear()
-            for learner in unknown[start : start + ASKED_AT_ONCE]:
-                self._known[tenant, learner] = (now + KEPT_S, found.get(learner, ""))
+            for id in asked:
+                self._known[member, tenant, id] = (now + KEPT_S, found.get(id, ""))
             known |= found
-        return {learner: name for learner, name in known.items() if name}
+        return {id: name for id, name in known.items() if name}
 
-    async def _ask(self, tenant: str, learners: list[str]) -> dict[str, str]:
+    async def _ask(self, path: str, body: dict[str, Any]) -> dict[str, str]:
         try:
-            answer = await self._evidence.ask("/v1/names", body={"tenant": tenant, "learners": learners})
+            answer = await self._evidence.ask(path, body=body)
             found: dict[str, str] = answer.json()
         except (Unavailable, ValueError):
             return {}

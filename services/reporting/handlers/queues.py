@@ -1,6 +1,7 @@
 """Answers on what waits for somebody: of a class, a school, a district or the tenant, with age and owner."""
 
 import datetime
+import functools
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -17,6 +18,7 @@ from services.reporting.handlers.access import (
     check_tenant,
     if_permitted,
 )
+from services.reporting.handlers.cached import Cached
 from services.reporting.handlers.cursors import Page, read_cursor, write_cursor
 from services.reporting.tables.happened import learners_in, open_entries
 from services.reporting.tables.reads import Rows, Snapshot, snapshot
@@ -27,6 +29,9 @@ from shared.database import Database
 from shared.errors import InvalidEvent
 from shared.settings import Settings
 
+SUMMED_S = 10.0
+"""For so long a sum over a school or more is told before it is computed anew: of 2,000 learners that takes half a second."""
+
 
 class QueueReader:
     """Answers on the queues; each from one snapshot of the read models."""
@@ -35,6 +40,7 @@ class QueueReader:
         self._database = database
         self._settings = settings
         self._log = log
+        self._cached = Cached(min(SUMMED_S, settings.aggregate_s))
 
     async def entries(
         self, caller: Identity, queue: str, *, class_id: str | None, school: str | None, after: str, limit: int
@@ -74,21 +80,35 @@ class QueueReader:
         return Page(items, cursor)
 
     async def summary(self, caller: Identity, *, class_id: str | None, school: str | None) -> list[dict[str, Any]]:
-        """Return of every queue that the caller sees how much waits, for how long, and for whom."""
-        tenant = caller.tenant
+        """
+        Return of every queue that the caller sees how much waits, for how long, and for whom.
+
+        A class is summed up as it is now; to sum up a school, a district or a tenant is costly, and may be a minute or two ago.
+        """
         async with snapshot(self._database) as view:
             await _role(view, caller, class_id, school, "queues")
+            sees = await if_permitted(_role(view, caller, class_id, school, "support")) is not None
+        summed = functools.partial(self._summed, caller.tenant, class_id, school, with_support=sees)
+        if class_id is not None:
+            return await summed()
+        found: list[dict[str, Any]] = await self._cached.get((caller.tenant, school, sees), summed)
+        return found
+
+    async def _summed(
+        self, tenant: str, class_id: str | None, school: str | None, *, with_support: bool
+    ) -> list[dict[str, Any]]:
+        async with snapshot(self._database) as view:
             learners = await _learners(view, tenant, class_id, school)
             items = await _present(
                 view, tenant, await open_entries(view, tenant, queues=list(QUEUES), learners=learners)
             )
             items += await review_requests.asked(view, tenant, learners, with_text=False)
-            found = [_summed(queue, items) for queue in QUEUES if queue != "support"]
-            if await if_permitted(_role(view, caller, class_id, school, "support")):
+            found = [_summary(queue, items) for queue in QUEUES if queue != "support"]
+            if with_support:
                 prompts = await support.suggested(view, tenant, learners)
                 causes = dict(Counter(item.cause for item in prompts))
                 more = {"causes": causes, "response": await support.response(view, tenant, learners)}
-                found.append(_summed("support", prompts) | more)
+                found.append(_summary("support", prompts) | more)
         return found
 
     async def support_of(self, caller: Identity, learner: str) -> list[Waits]:
@@ -123,7 +143,7 @@ def _check_queue(queue: str) -> None:
         raise InvalidEvent(f"no queue {queue[:60]!r}; there are {', '.join(QUEUES)}", pointer="/queue")
 
 
-def _summed(queue: Queue, items: Iterable[Waits]) -> dict[str, Any]:
+def _summary(queue: Queue, items: Iterable[Waits]) -> dict[str, Any]:
     """Return how much of what waits is in a queue, for how long, and for whom."""
     own = [item for item in items if item.queue == queue]
     return {

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing, suppress
 from typing import Any
 
-from services.reporting.handlers.folds import FOLDS, Fold
+from services.reporting.handlers.folds import EDITIONS, FOLDS, Fold
 from services.reporting.tables import rebuilds
 from services.reporting.tables.read_models import INPUT_LOGS
 from services.reporting.tables.rebuilds import Attempt, Progress
@@ -21,6 +21,7 @@ from shared.database import Connection, Database
 from shared.errors import AttainError, NotFound, Refused, Unavailable
 from shared.feed import FeedClient
 from shared.settings import Settings
+from shared.tasks import Pulse
 from shared.tenancy import bound_to
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,8 @@ ROUNDS_MAX = 20
 """After so many rounds the live consumers are held even if the build is not close, so that it ends."""
 FEED_PATIENCE = 30
 """Seconds that a build waits for a feed that is away before it gives up."""
+RENEW_S = 10.0
+"""How long after a look at what is outdated the next one is."""
 
 
 class Rebuilder:
@@ -40,6 +43,27 @@ class Rebuilder:
         self._feeds = feeds
         self._settings = settings
         self._tasks: set[asyncio.Task[None]] = set()
+        self.renewing = Pulse()
+
+    async def renew(self) -> None:
+        """Rebuild what an earlier edition of its fold has made, as an upgrade leaves it; then wait until cancelled."""
+        while True:
+            self.renewing.beat()
+            try:
+                async with self._database.connection() as connection:
+                    outdated = await rebuilds.outdated(connection, EDITIONS)
+                for model in outdated:
+                    # Another replica may be at it.
+                    with suppress(Refused):
+                        await self.begin(model, accept_differences=True)
+            except Unavailable as error:
+                log.warning("cannot see which read models are outdated: %s", error)
+            else:
+                if not outdated:
+                    break
+            await asyncio.sleep(RENEW_S)
+        self.renewing.rest()
+        await asyncio.Event().wait()
 
     async def begin(self, model: str, *, accept_differences: bool) -> dict[str, Any]:
         """
@@ -125,7 +149,7 @@ class Rebuilder:
             for shard in await rebuilds.progress(connection, attempt, stop_live=True):
                 await self._catch_up(attempt, fold, shard, connection)
             detail = await self._compared(connection, attempt, accept_differences)
-            await rebuilds.switch(connection, attempt, detail)
+            await rebuilds.switch(connection, attempt, detail, fold.edition)
             reach("rebuild.switched")
         reach("rebuild.live")
         log.info("read model %s is live in version %s", attempt.model, attempt.version)

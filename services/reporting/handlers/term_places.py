@@ -3,7 +3,7 @@
 import asyncio
 
 from services.reporting.domain.counting import Count, district_mastery
-from services.reporting.domain.district import LevelCount, level_rows
+from services.reporting.domain.levels import LevelCount, level_rows
 from services.reporting.domain.term_places import AmendedCount, TermDistrict, amended_rows
 from services.reporting.tables import term_places as tables
 from services.reporting.tables.reads import Snapshot

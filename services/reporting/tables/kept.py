@@ -40,6 +40,8 @@ def define_tables(target: sa.MetaData) -> None:
         sa.Column("day", sa.Date, primary_key=True),
         sa.Column("question", _TEXT, primary_key=True),
         sa.Column("answer", sa.LargeBinary, nullable=False),
+        # The last day on which somebody asked; an answer that is computed ahead takes it over from the one before.
+        sa.Column("asked_on", sa.Date, nullable=False, server_default=sa.text("current_date")),
     )
     sa.Table(
         "access_log",

@@ -1,12 +1,13 @@
 """Rebuilding and rolling back: the tables of another version, its positions, and the switch."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import asyncpg
 
 from services.reporting.tables.read_models import MODELS, consumer_name, table_name
 from services.reporting.tables.statements import create_statements
-from shared.database import Connection
+from shared.database import Connection, columns
 from shared.errors import Conflict, Refused
 
 STALE_S = 60
@@ -182,10 +183,28 @@ async def _fingerprint(connection: Connection, table: str) -> Fingerprint:
     return Fingerprint(*row)
 
 
-async def switch(connection: Connection, attempt: Attempt, detail: str) -> None:
+async def outdated(connection: Connection, editions: Mapping[str, int]) -> list[str]:
+    """Return the read models whose live version was made by an earlier edition of its fold than those given."""
+    rows = await connection.fetch(
+        "select r.name from read_model r join unnest($1::text[], $2::int[]) k (name, edition) using (name)"
+        " where r.edition < k.edition order by 1",
+        *columns(editions.items(), 2),
+    )
+    return [row["name"] for row in rows]
+
+
+async def lacking(connection: Connection, model: str) -> int:
+    """Return how many events the next version of a read model has to fold at least, the switch counted as one."""
+    row = await status(connection, model)
+    assert row is not None
+    return 1 + int(row["target"] - (row["folded"] if row["building"] > row["live"] else 0))
+
+
+async def switch(connection: Connection, attempt: Attempt, detail: str, edition: int) -> None:
     """
     Make the version the live one; the one that was stays for a rollback, and what is older than both goes.
 
+    A build was made by this `edition` of the fold; who goes back to an earlier version wants that.
     Consumers go on from the same Kafka offsets; those that have not noticed yet write to the old version for a moment.
     The planner is told about the new tables first: without statistics the first large question takes seconds.
     """
@@ -198,10 +217,12 @@ async def switch(connection: Connection, attempt: Attempt, detail: str) -> None:
         attempt.live_consumer,
     )
     await connection.execute(
-        "update read_model set live = $2, state = 'live', finished_at = now(), detail = $3 where name = $1",
+        "update read_model set live = $2, state = 'live', finished_at = now(), detail = $3,"
+        " edition = case when live < $2 then $4 else edition end where name = $1",
         attempt.model,
         attempt.version,
         detail,
+        edition,
     )
     await _drop(connection, attempt.model, min(attempt.version, attempt.live) - 1)
 

@@ -81,6 +81,26 @@ async def roles_around(view: Snapshot, tenant: str, learners: Sequence[str]) -> 
     )
 
 
+async def people_around(view: Snapshot, tenant: str, learners: Sequence[str], class_id: str | None) -> Rows:
+    """
+    Return (learner, person, role, via) of everybody who stands to the learners today; through classes only through one where
+    it is given.
+    """
+    return await view.rows(
+        "select e.learner, s.staff as person, s.role, 'class' as via from {enrolment} e join {staff} s using (tenant, class)"
+        f" where e.tenant = $1 and e.learner = any($2::text[]) and e.active and {_STAFF_NOW}"
+        "   and ($3::text is null or e.class = $3)"
+        " union select a.target, a.person, a.role, a.kind from {assignment} a"
+        f" where a.tenant = $1 and a.kind = 'learner' and a.target = any($2) and {_ASSIGNED_NOW}"
+        " union select e.learner, a.person, a.role, a.kind from {enrolment} e join {class} c using (tenant, class)"
+        f" join {{assignment}} a on a.tenant = c.tenant and {_OF_SCHOOL}"
+        f" where e.tenant = $1 and e.learner = any($2) and e.active and {_ASSIGNED_NOW}",
+        tenant,
+        learners,
+        class_id,
+    )
+
+
 async def people_beside(view: Snapshot, tenant: str, learner: str, limit: int) -> Rows:
     """Return (person, role, via, title) of who stands to a learner today by name: through a class of a title, or assigned."""
     return await view.rows(

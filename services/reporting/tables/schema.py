@@ -25,6 +25,7 @@ sa.Table(
     sa.Column("finished_at", sa.DateTime(timezone=True)),
     sa.Column("detail", sa.Text, nullable=False, server_default=""),
     sa.Column("building", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("edition", sa.Integer, nullable=False, server_default="1"),
 )
 sa.Table(
     "folded_count",

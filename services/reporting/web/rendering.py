@@ -4,12 +4,14 @@ import datetime
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from services.reporting.domain.observed import WAITS_MAX_DAYS
+from services.reporting.domain.owners import owner_names
 from services.reporting.domain.review_requests import TEXT_MAX
 
 WEB = Path(__file__).parent
@@ -27,9 +29,15 @@ MONTHS = {
     "es": ("ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sep", "oct", "nov", "dic"),
 }
 
-_MORE = re.compile(r"(?P<n>[\d.]+) more (?P<what>.+?)(?: of knowledge (?P<depth>\d))?")
-_OF_KIND = re.compile(r"a piece of (?P<kind>\w+) evidence")
-_SIGNED = re.compile(r"a sign-off by a (?P<role>.+)")
+_PLACES = {
+    "n": r"[\d.]+",
+    "day": r"\d{4}-\d\d-\d\d",
+    "depth": r"\d",
+    "kind": r"\w+",
+    "competency": r"[\w.-]+:\S+",
+    "missing": r".*",
+}
+"""What may stand in a place of an English message, where that is not just anything."""
 
 
 @functools.cache
@@ -37,6 +45,20 @@ def catalogue(language: str) -> dict[str, str]:
     """Return the messages of a language by key."""
     found: dict[str, str] = json.loads((WEB / "catalogues" / f"{language}.json").read_text(encoding="utf-8"))
     return found
+
+
+@functools.cache
+def _patterns(prefix: str) -> list[tuple[str, re.Pattern[str]]]:
+    """Return the English messages whose keys begin so, as patterns with their places; the longest, which say most, first."""
+    texts = [(key, text) for key, text in catalogue(DEFAULT_LANGUAGE).items() if key.startswith(prefix)]
+    return [(key, _pattern(text)) for key, text in sorted(texts, key=lambda each: -len(each[1]))]
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    def place(found: re.Match[str]) -> str:
+        return f"(?P<{found[1]}>{_PLACES.get(found[1], '.+')})"
+
+    return re.compile(re.sub(r"\\{(\w+)\\}", place, re.escape(text)))
 
 
 class Words:
@@ -65,23 +87,40 @@ class Words:
         day = datetime.date.fromisoformat(instant[:10])
         return f"{day.day} {MONTHS[self.language][day.month - 1]} {day.year}"
 
-    def wanted(self, sentence: str) -> str:
-        """Return what is missing, which states say in English, in this language: in general terms where it is a rule's own."""
+    def wanted(self, sentence: str, rule: str = "wanted.rule") -> str:
+        """
+        Return what is missing, which states say in English, in this language: what is a rule's own by the message `rule`, in
+        general terms.
+        """
         if self.language == DEFAULT_LANGUAGE:
             return sentence
         ways = (way.split(" and ") for way in sentence.split(", or "))
-        return self("wanted.or").join(self("wanted.and").join(map(self._wanted, parts)) for parts in ways)
+        return self("wanted.or").join(
+            self("wanted.and").join(self._again("wanted.", part) or self(rule) for part in parts) for parts in ways
+        )
 
-    def _wanted(self, part: str) -> str:
-        if found := _MORE.fullmatch(part):
-            key = f"wanted.{found['what'].replace(' ', '_')}"
-            return self._texts[key].format(**found.groupdict()) if key in self._texts else self("wanted.rule")
-        if found := _OF_KIND.fullmatch(part):
-            return self("wanted.kind", kind=self.get(f"kind.{found['kind']}", found["kind"]))
-        if found := _SIGNED.fullmatch(part):
-            role = found["role"].replace(" ", "_")
-            return self("wanted.sign_off", role=self.get(f"role.{role}", found["role"]))
-        return self("wanted.rule")
+    def stands(self, sentence: str, missing: Iterable[str]) -> str:
+        """Return why a state is what it is, which it says in English with what is `missing`, in this language; else nothing."""
+        if self.language == DEFAULT_LANGUAGE:
+            return sentence
+        lacks = "; ".join(self.wanted(each, "stands.rule") for each in missing)
+        return self._again("stands.", sentence, missing=lacks) or ""
+
+    def reason(self, text: str) -> str:
+        """Return the reason of an event in this language where it is one of ours; what a person gave stays as it is."""
+        return self._again("reason.", text) or text
+
+    def _again(self, prefix: str, english: str, **values: str) -> str | None:
+        """Return in this language what is the English of a message whose key begins so; None where it is of none."""
+        for key, pattern in _patterns(prefix):
+            if found := pattern.fullmatch(english):
+                return self(key, **{name: self._value(name, text) for name, text in found.groupdict().items()} | values)
+        return None
+
+    def _value(self, name: str, text: str) -> str:
+        if name in ("kind", "role"):
+            return self.get(f"{name}.{text.replace(' ', '_')}", text)
+        return self.day(text) if name == "day" else text
 
     def level(self, level: str | None) -> str:
         """Return the name of a level."""
@@ -104,7 +143,9 @@ def _environment() -> Environment:
         loader=FileSystemLoader(WEB / "templates"), autoescape=select_autoescape(default=True),
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.globals |= {"KINDS": KINDS, "MARKS": MARKS, "LANGUAGES": LANGUAGES, "TEXT_MAX": TEXT_MAX}
+    environment.globals |= {
+        "KINDS": KINDS, "MARKS": MARKS, "LANGUAGES": LANGUAGES, "TEXT_MAX": TEXT_MAX, "WAITS_MAX_DAYS": WAITS_MAX_DAYS,
+    }  # fmt: skip
     environment.filters |= {
         "line": line_points,
         "tidy": titled,
@@ -112,6 +153,8 @@ def _environment() -> Environment:
         "level_name": level_name,
         "scope_name": scope_name,
         "wanted": lambda sentence, words: words.wanted(sentence),
+        "called": lambda person, names: names.get(person, person),
+        "owner_names": owner_names,
     }
     return environment
 

@@ -28,6 +28,8 @@ class Fold:
     """What the folds have in common: no cache, so nothing to forget; what cannot be read is kept aside and counted."""
 
     model: str
+    edition = 1
+    """Raised where the fold makes other rows of the same log: what an earlier edition has made is then rebuilt by itself."""
 
     def __init__(self, version: int, blocked_max: int) -> None:
         self.version = version

@@ -18,6 +18,7 @@ class CurriculumFold(Fold):
     """Folds the log `curriculum`: a framework version is current once its last part is folded; earlier ones stay."""
 
     model = "curriculum"
+    edition = 2
 
     async def fold(self, batches: Sequence[ShardBatch], settle: Settle) -> Write:
         """Fold a batch in memory."""

@@ -41,6 +41,7 @@ class RosterFold(Fold):
     """Folds the log `roster`: schools, classes, staff and enrolments, each with its last word, and who came and left when."""
 
     model = "roster"
+    edition = 2
 
     async def fold(self, batches: Sequence[ShardBatch], settle: Settle) -> Write:
         """Fold a batch in memory."""

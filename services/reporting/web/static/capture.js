@@ -1,68 +1,71 @@
-// Quick capture by tap or key: a mark is sent at once, and the next learner is in focus. Without this, each tap loads the page.
+// Quick capture by tap or key: a mark is sent at once, or waits, and the next learner is in focus. Without this, each tap
+// loads the page.
+
+import { add, changes, entries, stateOf, takeBack } from "./waiting.js";
 
 const grid = document.querySelector("[data-grid]");
 const said = document.getElementById("said");
-const made = new Map(); // Of each form what it has sent, the latest last.
-const sending = new Map(); // The forms that wait for an answer.
+const made = new Map(); // Of each form what was marked in it, the latest last.
 const order = []; // The forms in the order in which they were marked, for undo by key.
 
 const marksOf = (form) => [...form.querySelectorAll(".point")];
+const labelOf = (form) => form.querySelector("[role=group]").getAttribute("aria-label");
 
-function press(form) {
-  const last = made.get(form)?.at(-1);
-  for (const button of marksOf(form)) button.setAttribute("aria-pressed", String(button.value === last?.mark));
-  const undo = form.querySelector(".undo");
-  undo.hidden = !last;
-  undo.value = last?.evidence_id ?? "";
-  form.elements.replaces.value = last?.id ?? "";
+function tell(form, text) {
+  form.querySelector(".now").textContent = text;
 }
 
-function send(form, url, name, value) {
-  if (sending.has(form)) return Promise.resolve(null);
-  sending.set(form, transmit(form, url, name, value).finally(() => sending.delete(form)));
-  return sending.get(form);
-}
-
-async function transmit(form, url, name, value) {
-  const body = new URLSearchParams(new FormData(form));
-  body.set(name, value);
-  try {
-    const answer = await fetch(url, { method: "POST", headers: { Accept: "application/json" }, body });
-    if (!answer.ok) throw new Error(String(answer.status));
-    form.classList.remove("unsaved");
-    return await answer.json();
-  } catch {
-    form.classList.add("unsaved");
-    said.textContent = form.querySelector(".now").textContent = grid.dataset.failed;
-    return null;
-  }
-}
-
-async function mark(form, button) {
+function note(form, entry) {
+  made.set(form, [...(made.get(form) ?? []), entry]);
   order.push(form);
-  const answer = await send(form, form.action, "mark", button.value);
-  if (!answer) {
-    order.splice(order.lastIndexOf(form), 1);
+}
+
+function forget(form, entry) {
+  made.set(form, made.get(form).filter((each) => each !== entry));
+  order.splice(order.lastIndexOf(form), 1);
+}
+
+/** Show of a form what stands, and where that is. */
+function show(form) {
+  for (const entry of made.get(form).filter((each) => stateOf(each) === "refused")) {
+    forget(form, entry);
+    form.classList.add("unsaved");
+    tell(form, grid.dataset.refused);
+  }
+  const last = made.get(form).at(-1);
+  for (const button of marksOf(form)) button.setAttribute("aria-pressed", String(button.value === last?.mark));
+  form.querySelector(".undo").hidden = !last;
+  form.dataset.state = last ? stateOf(last) : "";
+  if (form.dataset.state in grid.dataset) tell(form, grid.dataset[form.dataset.state]);
+}
+
+function mark(form, button) {
+  const { learner, competency } = form.elements;
+  const entry = add({
+    class: grid.dataset.class, learner: learner.value, competency: competency.value, mark: button.value,
+    replaces: made.get(form)?.at(-1)?.id ?? "",
+  });
+  form.classList.toggle("unsaved", !entry);
+  if (!entry) {
+    tell(form, grid.dataset.failed);
+    said.textContent = grid.dataset.failed;
     return;
   }
-  made.set(form, [...(made.get(form) ?? []), { ...answer, mark: button.value }]);
-  form.elements.id.value = answer.next;
-  press(form);
-  const text = button.lastChild.textContent.trim();
-  form.querySelector(".now").textContent = grid.dataset.written;
-  said.textContent = `${form.querySelector("[role=group]").getAttribute("aria-label")}: ${text}`;
+  note(form, entry);
+  show(form);
+  const waits = stateOf(entry) === "waits" ? `, ${grid.dataset.waits}` : "";
+  said.textContent = `${labelOf(form)}: ${button.lastChild.textContent.trim()}${waits}`;
 }
 
-async function undo(form) {
-  await sending.get(form);
+function undo(form) {
   const last = made.get(form)?.at(-1);
-  if (!last || !(await send(form, form.querySelector(".undo").formAction, "evidence_id", last.evidence_id))) return;
-  made.get(form).pop();
-  order.splice(order.lastIndexOf(form), 1);
-  form.elements.id.value = last.next;
+  if (!last) return;
   const inside = form.contains(document.activeElement);
-  press(form);
-  said.textContent = form.querySelector(".now").textContent = grid.dataset.undone;
+  forget(form, last);
+  takeBack(last);
+  show(form);
+  tell(form, grid.dataset.undone);
+  said.textContent = grid.dataset.undone;
   if (inside) marksOf(form)[0].focus();
 }
 
@@ -99,3 +102,17 @@ grid?.addEventListener("keydown", (event) => {
   else return;
   event.preventDefault();
 });
+
+if (grid) {
+  const forms = new Map();
+  for (const form of grid.querySelectorAll("form")) {
+    forms.set(`${form.elements.learner.value} ${form.elements.competency.value}`, form);
+  }
+  for (const entry of entries()) {
+    const form = forms.get(`${entry.learner} ${entry.competency}`);
+    if (form && entry.class === grid.dataset.class && !entry.undone) note(form, entry);
+  }
+  const showAll = () => [...made.keys()].forEach(show);
+  showAll();
+  changes.addEventListener("change", showAll);
+}

@@ -1,0 +1,113 @@
+"""Routes on analyses of districts and schools: numbers that tell nothing about single learners, and who is behind a school's."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+from msgspec import Struct
+from msgspec.structs import astuple
+
+from services.reporting.domain.completeness import SchoolCompleteness
+from services.reporting.domain.equity import Group
+from services.reporting.domain.own_growth import LearnerGrowth, SchoolGrowth
+from services.reporting.domain.testing import DistrictTesting
+from services.reporting.domain.watch import SchoolWatch
+from services.reporting.entrypoints.asking import After, Format, Limit, Waited, answer, as_csv, part
+from services.reporting.entrypoints.examples import (
+    COMPLETENESS,
+    DISTRICT_GROWTH,
+    EQUITY,
+    LEARNERS_GROWTH,
+    SCHOOL_GROWTH,
+    TESTING,
+    WATCH,
+    example,
+)
+from services.reporting.entrypoints.flat import flat_table
+from services.reporting.handlers.analyses import Analyses
+from shared.csv_answers import Table
+from shared.errors import NotFound
+
+router = APIRouter(tags=["districts"])
+Analysed = Annotated[Analyses, part("analyses")]
+
+
+@router.get("/v1/districts/{district:path}/testing", responses=example(TESTING))
+async def district_testing(
+    request: Request, caller: Waited, reads: Analysed, district: str, format: Format = "json"
+) -> Response:
+    """How much evidence came after mastery was confirmed, and how many pieces a confirmation takes."""
+    found = await reads.testing(caller, district)
+    return _told(request, found, format, "testing", flat_table(DistrictTesting, [found]))
+
+
+@router.get("/v1/districts/{district:path}/watch", responses=example(WATCH))
+async def district_watch(
+    request: Request, caller: Waited, reads: Analysed, district: str, format: Format = "json"
+) -> Response:
+    """
+    By school: whether evidence comes, what is set by hand, what falls due after it was shown, and what was mastered by evidence
+    that is less deep than the competency asks for.
+    """
+    found = await reads.watch(caller, district)
+    return _told(request, found, format, "watch", flat_table(SchoolWatch, found.schools))
+
+
+@router.get("/v1/districts/{district:path}/completeness", responses=example(COMPLETENESS))
+async def district_completeness(
+    request: Request, caller: Waited, reads: Analysed, district: str, format: Format = "json"
+) -> Response:
+    """By school: learners with a class, with and without evidence lately; null where a number is too small to be told."""
+    found = await reads.completeness(caller, district)
+    return _told(
+        request, found, format, "completeness", (SchoolCompleteness.__struct_fields__, map(astuple, found.schools))
+    )
+
+
+@router.get("/v1/districts/{district:path}/equity", responses=example(EQUITY))
+async def district_equity(
+    request: Request, caller: Waited, reads: Analysed, district: str, group: str | None = None,
+    format: Format = "json",
+) -> Response:  # fmt: skip
+    """How the groups of a grouping fare: time to mastery, statuses, pieces, waits and judgements, with intervals."""
+    found = await reads.equity(caller, district, group)
+    return _told(request, found, format, "equity", flat_table(Group, found.groups))
+
+
+@router.get("/v1/districts/{district:path}/growth", responses=example(DISTRICT_GROWTH))
+async def district_growth(
+    request: Request, caller: Waited, reads: Analysed, district: str, format: Format = "json"
+) -> Response:
+    """By school: learners against their own past, the median of their change, and how many have something to show yet."""
+    found = await reads.growth(caller, district)
+    return _told(request, found, format, "growth", flat_table(SchoolGrowth, [found.all, *found.schools]))
+
+
+@router.get("/v1/schools/{school:path}/growth", responses=example(SCHOOL_GROWTH))
+async def school_growth(
+    request: Request, caller: Waited, reads: Analysed, school: str, format: Format = "json"
+) -> Response:
+    """A school's learners against their own past, hidden where its district's table hides them."""
+    found = await reads.school_growth(caller, school)
+    if found is None:
+        raise NotFound("no numbers are told of this school")
+    return _told(request, found, format, "growth", flat_table(SchoolGrowth, [found.row]))
+
+
+@router.get("/v1/schools/{school:path}/growth/learners", responses=example(LEARNERS_GROWTH))
+async def growth_of_learners(
+    request: Request, caller: Waited, reads: Analysed, school: str, after: After = "", limit: Limit = 100,
+    format: Format = "json",
+) -> Response:  # fmt: skip
+    """Who is behind a school's growth: each learner's own change, and what is not yet shown; for whom the roster lists there."""
+    page = await reads.growth_of_learners(caller, school, after, limit)
+    if format == "csv":
+        rows = ((*astuple(each)[:-1], " ".join(each.not_yet)) for each in page.items)
+        return as_csv(request, "growth", (LearnerGrowth.__struct_fields__, rows))
+    return answer(request, page)
+
+
+def _told(request: Request, found: Struct, format: str, name: str, table: Table) -> Response:
+    """Answer numbers as JSON, whose moment is no change, or their table as CSV."""
+    if format == "csv":
+        return as_csv(request, name, table)
+    return answer(request, found, volatile={"as_of": ""})
