@@ -7,10 +7,7 @@ One stack a session: real Kafka and PostgreSQL, and the three services.
 
 import functools
 import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,6 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from xdist.scheduler import LoadScopeScheduling
 
 from deploy.local import stack as local_stack
+from tests.support.homes import fresh_home
 from tests.support.secrets_in_logs import shown_by
 from tests.support.servers import Servers, drop_migrated, start_containers, use_given
 from tests.support.span_receiver import SpanReceiver, receiving
@@ -76,9 +74,6 @@ async def migrated_once() -> AsyncIterator[None]:
 @pytest.fixture(scope="session")
 def servers(span_receiver: SpanReceiver) -> Iterator[Servers]:
     """Kafka and PostgreSQL for this session, with the services' stack on top; ends with the session."""
-    folder = Path(tempfile.mkdtemp(prefix="attain-test-"))
-    folder.chmod(0o711)
-    home = folder / "home"
     environment = {
         "ATTAIN_SESSION_TIMEOUT_S": SESSION_TIMEOUT_S,
         "ATTAIN_RECONCILE_S": "2",
@@ -86,7 +81,7 @@ def servers(span_receiver: SpanReceiver) -> Iterator[Servers]:
         "ATTAIN_TRACE_ENDPOINT": span_receiver.url,
         "ATTAIN_TRACE_SHARE": str(TRACE_SHARE),
     }
-    try:
+    with fresh_home() as home:
         if MODE == "embedded":
             running = local_stack.start(home, owner=os.getpid(), environment=environment)
             yield Servers.of_home(running)
@@ -106,9 +101,6 @@ def servers(span_receiver: SpanReceiver) -> Iterator[Servers]:
             _assert_no_secret_was_logged(running)
         else:
             pytest.exit(f"ATTAIN_TEST_STACK is embedded, containers or given, not {MODE!r}", returncode=2)
-    finally:
-        local_stack.reset(home)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _assert_no_secret_was_logged(running: local_stack.Stack) -> None:

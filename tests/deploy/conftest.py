@@ -1,12 +1,11 @@
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from deploy.local import stack
+from tests.support.homes import fresh_home
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -21,12 +20,14 @@ def own_settings() -> Iterator[None]:
 @pytest.fixture
 def new_home() -> Iterator[Path]:
     """A home that does not exist yet, in a folder that other users may enter; nothing of it is left afterwards."""
-    yield from _home()
+    with fresh_home() as home:
+        yield home
 
 
 @pytest.fixture(scope="module")
 def kept_home() -> Iterator[Path]:
-    yield from _home()
+    with fresh_home() as home:
+        yield home
 
 
 @pytest.fixture
@@ -39,21 +40,9 @@ def home(kept_home: Path) -> Iterator[Path]:
 @pytest.fixture(scope="package")
 def servers() -> Iterator[stack.Stack]:
     """Kafka and PostgreSQL, started on a home in which a crash has left everything half made."""
-    folder = Path(tempfile.mkdtemp(prefix="attain-test-"))
-    folder.chmod(0o711)
-    home = folder / "home"
-    for left in ("kafka/data", "kafka/data.new", "postgres/data.new"):
-        (home / left).mkdir(parents=True)
-        (home / left / ".lock").touch()
-    home.chmod(0o711)
-    yield stack.start(home, services=False, owner=os.getpid())
-    stack.reset(home)
-    shutil.rmtree(folder)
-
-
-def _home() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="attain-test-"))
-    folder.chmod(0o711)
-    yield folder / "home"
-    stack.reset(folder / "home")
-    shutil.rmtree(folder)
+    with fresh_home() as home:
+        for left in ("kafka/data", "kafka/data.new", "postgres/data.new"):
+            (home / left).mkdir(parents=True)
+            (home / left / ".lock").touch()
+        home.chmod(0o711)
+        yield stack.start(home, services=False, owner=os.getpid())

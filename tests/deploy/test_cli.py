@@ -8,22 +8,13 @@ import click
 import jwt
 import pytest
 
-from deploy.local.cli import attain, main
+from deploy.local.cli import attain
 from deploy.local.home import Home
-
-
-def _attain(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Return the exit code, standard output and standard error of a command."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["attain", *arguments])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-    output = capsys.readouterr()
-    return int(exit_.value.code or 0), output.out, output.err
+from tests.support.command import attain_here
 
 
 def test_status_without_a_stack_says_that_nothing_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    code, out, _ = _attain(capsys, "status", "--json", "--home", str(tmp_path / "none"))
+    code, out, _ = attain_here(capsys, "status", "--json", "--home", str(tmp_path / "none"))
 
     assert code == 0
     assert json.loads(out) == {"running": False, "pids": {}, "stages": [], "services": [], "reconciliation": []}
@@ -31,14 +22,14 @@ def test_status_without_a_stack_says_that_nothing_runs(capsys: pytest.CaptureFix
 
 
 def test_down_without_a_stack_succeeds(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    code, out, _ = _attain(capsys, "down", "--json", "--home", str(tmp_path / "none"))
+    code, out, _ = attain_here(capsys, "down", "--json", "--home", str(tmp_path / "none"))
 
     assert (code, json.loads(out)["stopped"]) == (0, True)
 
 
 def test_reset_asks_for_yes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     Home(tmp_path).create()
-    code, out, err = _attain(capsys, "reset", "--home", str(tmp_path))
+    code, out, err = attain_here(capsys, "reset", "--home", str(tmp_path))
 
     assert (code, out) == (1, "")
     assert "--yes" in err
@@ -46,7 +37,7 @@ def test_reset_asks_for_yes(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
 
 
 def test_failure_is_one_line_and_with_json_one_object(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    code, out, err = _attain(capsys, "token", "--json", "--home", str(tmp_path))
+    code, out, err = attain_here(capsys, "token", "--json", "--home", str(tmp_path))
 
     assert code == 1
     assert err.count("\n") == 1
@@ -55,7 +46,7 @@ def test_failure_is_one_line_and_with_json_one_object(capsys: pytest.CaptureFixt
 
 @pytest.mark.parametrize("tenant", ["", "A", "a_b", "a" * 64, "a\n"])
 def test_tenant_that_is_not_of_its_form_is_refused(capsys: pytest.CaptureFixture[str], tenant: str) -> None:
-    code, _, err = _attain(capsys, "status", "--tenant", tenant)
+    code, _, err = attain_here(capsys, "status", "--tenant", tenant)
 
     assert code == 2
     assert "--tenant" in err
@@ -64,7 +55,7 @@ def test_tenant_that_is_not_of_its_form_is_refused(capsys: pytest.CaptureFixture
 def test_token_carries_what_was_asked_for(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.create()
-    code, out, _ = _attain(
+    code, out, _ = attain_here(
         capsys, "token", "--json", "--home", str(tmp_path), "--tenant", "north", "--sub", "t-12",
         "--scope", "records:read:self", "--learner", "x", "--source", "https://lms.example.edu", "--expires", "60",
     )  # fmt: skip
@@ -92,7 +83,7 @@ def test_token_has_roles_where_it_may_decide(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, asked: tuple[str, ...], roles: list[str] | None
 ) -> None:
     Home(tmp_path).create()
-    _, out, _ = _attain(capsys, "token", "--json", "--home", str(tmp_path), *asked)
+    _, out, _ = attain_here(capsys, "token", "--json", "--home", str(tmp_path), *asked)
     claims = jwt.decode(json.loads(out)["token"], options={"verify_signature": False})
 
     assert claims.get("roles") == roles

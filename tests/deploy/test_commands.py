@@ -5,7 +5,6 @@ import gzip
 import json
 import os
 import random
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,13 @@ from typing import Any
 import pytest
 
 from deploy.local import stack
-from deploy.local.cli import main
 from deploy.local.commands.counting import count
 from deploy.local.commands.demo_district import show_district
 from deploy.local.options import Context
 from deploy.local.sample import district as sample
 from deploy.local.sample.people import Size
 from deploy.local.stack import Stack
+from tests.support.command import attain_here
 
 NODES = "code,title,level,subject\nA,Adds,1,math\nB,Subtracts,1,math\n"
 EDGES = "from,to\nA,B\n"
@@ -41,13 +40,8 @@ def attain(running: Stack, capsys: pytest.CaptureFixture[str]) -> Attain:
     """Run a command on the stack with `--json`; return its exit code, its object and standard error."""
 
     def run(*arguments: str | Path) -> tuple[int, dict[str, Any], str]:
-        with pytest.MonkeyPatch.context() as patch:
-            command = [*map(str, arguments), "--json", "--home", str(running.home)]
-            patch.setattr(sys, "argv", ["attain", *command])
-            with pytest.raises(SystemExit) as exit_:
-                main()
-        output = capsys.readouterr()
-        return int(exit_.value.code or 0), json.loads(output.out), output.err
+        code, out, err = attain_here(capsys, *arguments, "--json", "--home", running.home)
+        return code, json.loads(out), err
 
     return run
 
@@ -177,18 +171,20 @@ def test_roster_is_counted_and_its_second_import_changes_nothing(attain: Attain,
     for name, text in {
         "schools": "school,title,district\ns,School,d\n", "classes": "class,title,school\nc,Class,s\n",
         "learners": "source_id,name\n1,Ada\n2,Ben\n", "enrolments": "class,learner,status\nc,1,active\nc,2,active\n",
-        "staff": "class,staff,role\nc,t-1,teacher\n",
+        "staff": "class,staff,role\nc,t-1,teacher\n", "people": "person,name\nt-1,Tea Cher\nt-2,\n",
     }.items():  # fmt: skip
         (tmp_path / f"{name}.csv").write_text(text)
     _, first, _ = attain("roster", "import", tmp_path, "--tenant", "roster")
     _, second, _ = attain("roster", "import", tmp_path, "--tenant", "roster")
     attain("drain")
     _, record, _ = attain("learner", "urn:attain:roster", "1", "--tenant", "roster")
+    _, forgotten, _ = attain("erase", "staff", "t-1", "--tenant", "roster")
     counts = {"learners": 2, "classes": 1, "enrolments": 2, "staff": 1, "schools": 1}
 
     assert first == counts | {"changed": 5}
     assert second == counts | {"changed": 0}
     assert record["items"] == []
+    assert (forgotten["person"], forgotten["had_name"]) == ("t-1", True)
 
 
 def test_response_log_is_folded_as_by_hand_and_a_second_run_counts_the_same(attain: Attain, tmp_path: Path) -> None:

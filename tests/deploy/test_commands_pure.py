@@ -1,8 +1,8 @@
 """What the commands do without a stack: reading files, mapping rows, patience, and refusals in one line."""
 
+import contextlib
 import gzip
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from deploy.local.cli import main
 from deploy.local.commands.adopting import level_lines, split_lines
 from deploy.local.commands.alignment import missing_text
 from deploy.local.commands.asking import patiently
@@ -23,24 +22,17 @@ from deploy.local.commands.drain import waiting_stage
 from deploy.local.commands.explain import explain
 from deploy.local.commands.files import ItemFile, with_source
 from deploy.local.commands.learner import further_lines, text
+from deploy.local.commands.learner import learner as learner_command
 from deploy.local.commands.responses import ResponseLog
 from deploy.local.commands.rollover import term_before
 from deploy.local.commands.roster import read_table, requests
 from deploy.local.commands.sending import LANES, Item, Tally, lane_of, post
 from deploy.local.errors import StackError
 from deploy.local.options import Context
+from tests.support.command import attain_here
 
 TREE = Path(__file__).parents[2]
 LOG = "student,seq,item,timestamp,correct,skill,extra\ns 1,0,,53.0,1,12,x\n\ns 1,1,i7,60.5,0,7,x\n"
-
-
-def _attain(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["attain", *arguments])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-    output = capsys.readouterr()
-    return int(exit_.value.code or 0), output.out, output.err
 
 
 def _file(tmp_path: Path, content: bytes, name: str = "items.json") -> Path:
@@ -245,7 +237,7 @@ def test_record_as_text_uses_the_words_of_people() -> None:
 
 
 def _dry_run(capsys: pytest.CaptureFixture[str], path: Path, form: str, *more: str) -> dict[str, Any]:
-    _, out, err = _attain(capsys, "ingest", str(path), "--format", form, "--dry-run", "--json", *more)
+    _, out, err = attain_here(capsys, "ingest", str(path), "--format", form, "--dry-run", "--json", *more)
     result: dict[str, Any] = json.loads(out)
     assert "error" not in result, err
     return result
@@ -304,7 +296,7 @@ def test_a_bad_mapping_is_refused_by_its_member(
     rows, file = tmp_path / "rows.csv", tmp_path / "mapping.yaml"
     rows.write_text("a,b\n1,2\n")
     file.write_text(mapping)
-    code, _, err = _attain(capsys, "ingest", str(rows), "--format", "csv", "--mapping", str(file), "--dry-run")
+    code, _, err = attain_here(capsys, "ingest", str(rows), "--format", "csv", "--mapping", str(file), "--dry-run")
 
     assert code == 1
     assert why in err
@@ -315,7 +307,7 @@ def test_dry_run_needs_no_stack_and_names_what_is_missing(capsys: pytest.Capture
             "occurred_at": "2025-01-01T00:00:00Z"}  # fmt: skip
     bad = {name: member for name, member in good.items() if name != "learner"}
     path = _file(tmp_path, json.dumps([good, bad]).encode())
-    code, out, _ = _attain(capsys, "ingest", str(path), "--format", "native", "--dry-run", "--json")
+    code, out, _ = attain_here(capsys, "ingest", str(path), "--format", "native", "--dry-run", "--json")
     result = json.loads(out)
 
     assert code == 1
@@ -330,7 +322,7 @@ def test_drain_of_a_stack_that_does_not_answer_ends_and_names_it(capsys: pytest.
         for service in ("EVIDENCE", "PROGRESSION", "REPORTING"):
             patch.setenv(f"ATTAIN_{service}_URL", "http://127.0.0.1:9")
         patch.setenv("ATTAIN_TOKEN", "x")
-        code, out, err = _attain(capsys, "drain", "--timeout", "0.2", "--json")
+        code, out, err = attain_here(capsys, "drain", "--timeout", "0.2", "--json")
 
     assert code == 1
     assert err == "attain: not drained in 0.2 s: evidence does not answer (ConnectError)\n"
@@ -351,7 +343,7 @@ def test_a_key_file_makes_the_tokens_for_a_stack_that_is_not_local(
         patch.setenv("ATTAIN_TOKEN", "given")
         given = context.token("admin")
         patch.delenv("ATTAIN_TOKEN")
-        code, printed, _ = _attain(capsys, "token", "--scope", "admin", "--home", str(tmp_path / "none"))
+        code, printed, _ = attain_here(capsys, "token", "--scope", "admin", "--home", str(tmp_path / "none"))
         patch.delenv("ATTAIN_TOKEN_KEY_FILE")
         with pytest.raises(StackError, match="ATTAIN_TOKEN_KEY_FILE"):
             context.token()
@@ -448,6 +440,33 @@ def test_a_learner_is_told_with_what_is_enough_and_the_smallest_next_evidence() 
         "", "the smallest next evidence:", "  b: One more piece would make it mastered.",
     ]  # fmt: skip
     assert further_lines({"enough": [], "next": []}, []) == []
+
+
+@pytest.mark.parametrize(
+    ("enough", "options", "named"),
+    [
+        (5, [], ["  c0", "  c1", "  c2", "  c3", "  c4"]),
+        (8, [], ["  c0", "  c1", "  c2", "  c3", "  c4", "  and 3 more; --all lists them"]),
+        (8, ["--all"], [f"  c{n}" for n in range(8)]),
+    ],
+)
+def test_of_many_competencies_with_enough_evidence_the_first_by_name_are_listed(
+    monkeypatch: pytest.MonkeyPatch, enough: int, options: list[str], named: list[str]
+) -> None:
+    answers = {
+        "record": {"learner": "x", "items": []},
+        "next-evidence": {"enough": [f"m:c{n}" for n in reversed(range(enough))], "next": []},
+    }
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        found = answers.get(request.url.path.rpartition("/")[2])
+        return httpx.Response(404 if found is None else 200, json=found)
+
+    client = httpx.Client(transport=httpx.MockTransport(answer), base_url="http://attain")
+    monkeypatch.setattr(Context, "client", lambda *_, **__: contextlib.nullcontext(client))
+    done = CliRunner().invoke(learner_command, ["x", *options])
+
+    assert done.output.splitlines()[2:] == ["one more test, however it turns out, changes nothing:", *named]
 
 
 def test_levels_that_a_policy_would_change_are_told_by_level_and_school_and_few_are_not_counted() -> None:

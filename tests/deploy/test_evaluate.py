@@ -1,32 +1,22 @@
 """`attain evaluate`: worked cases through the product, and what the command says of them."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy.local.cli import main
 from deploy.local.commands.evaluate import Case, agrees, judge, read_cases
 from deploy.local.errors import StackError
 from deploy.local.golden import ANSWERS, LATER
 from services.progression.domain.methods import NAMES
+from tests.support.command import attain_here
 from tests.support.shared_data import shared_file
 
 RIGHT = {"id": "right", "method": "n_ccr", "params": {"n": 3}, "input": {"correct": [1, 1, 0, 1, 1, 1, 0]},
          "expect": {"mastered_at": 6, "current_streak": 0}}  # fmt: skip
 WRONG = RIGHT | {"id": "wrong", "expect": {"mastered_at": 5}}
 UNBUILT = RIGHT | {"id": "unbuilt", "method": "to_be_built"}
-
-
-def _evaluate(capsys: pytest.CaptureFixture[str], file: Path, *options: str) -> tuple[int, str, str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["attain", "evaluate", str(file), *options])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-    output = capsys.readouterr()
-    return int(exit_.value.code or 0), output.out, output.err
 
 
 def _file(tmp_path: Path, content: object) -> Path:
@@ -56,7 +46,7 @@ def test_what_is_not_built_alone_is_no_failure(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("deploy.local.commands.evaluate.LATER", frozenset(("to_be_built",)))
-    code, out, _ = _evaluate(capsys, _file(tmp_path, [RIGHT, UNBUILT]), "--json")
+    code, out, _ = attain_here(capsys, "evaluate", _file(tmp_path, [RIGHT, UNBUILT]), "--json")
 
     assert code == 0
     assert json.loads(out) == {
@@ -69,7 +59,7 @@ def test_what_is_not_built_alone_is_no_failure(
 def test_a_failed_case_is_shown_with_what_was_expected_and_fails_the_command(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    code, out, _ = _evaluate(capsys, _file(tmp_path, [RIGHT, WRONG]))
+    code, out, _ = attain_here(capsys, "evaluate", _file(tmp_path, [RIGHT, WRONG]))
 
     assert code == 1
     assert 'wrong: n_ccr gives {"mastered_at":6,"current_streak":0}, expected {"mastered_at":5}' in out
@@ -88,7 +78,7 @@ def test_a_failed_case_is_shown_with_what_was_expected_and_fails_the_command(
 def test_a_case_that_cannot_be_run_fails_alone_and_says_why(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, change: dict[str, Any], told: str
 ) -> None:
-    code, out, _ = _evaluate(capsys, _file(tmp_path, [RIGHT | change, RIGHT]), "--json")
+    code, out, _ = attain_here(capsys, "evaluate", _file(tmp_path, [RIGHT | change, RIGHT]), "--json")
     result = json.loads(out)
 
     assert (code, result["passed"], result["failed"]) == (1, 1, 1)
@@ -101,7 +91,7 @@ def test_a_case_that_cannot_be_run_fails_alone_and_says_why(
 def test_a_file_without_cases_is_refused_in_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, content: str
 ) -> None:
-    code, out, err = _evaluate(capsys, _file(tmp_path, content), "--json")
+    code, out, err = attain_here(capsys, "evaluate", _file(tmp_path, content), "--json")
 
     assert code == 1
     assert "is not an array of cases" in err

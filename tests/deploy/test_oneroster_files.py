@@ -12,8 +12,8 @@ from tests.support.shared_data import shared_file
 FILES = {
     "orgs": "sourcedId,status,name,type,parentSourcedId\nd1,,District,district,\ns1,active,School,school,d1\n",
     "classes": "sourcedId,status,title,schoolSourcedId,subjects\nc1,,Math,s1,mathematics\nc2,tobedeleted,Old,s1,\n",
-    "users": "sourcedId,status,givenName,familyName\nu1,,Ada,L\nu2,,Ben,\nt1,,Tea,Cher\n",
-    "roles": "sourcedId,userSourcedId,role\nr1,u1,student\nr2,u2,student\nr3,t1,teacher\n",
+    "users": "sourcedId,status,givenName,familyName\nu1,,Ada,L\nu2,,Ben,\nt1,,Tea,Cher\nt2,tobedeleted,Lef,T\ng1,,Gu,Ardian\n",
+    "roles": "sourcedId,userSourcedId,role\nr1,u1,student\nr2,u2,student\nr3,t1,teacher\nr4,t2,aide\nr5,g1,guardian\n",
     "enrollments": "classSourcedId,userSourcedId,role,status\nc1,u1,student,\nc1,u2,student,tobedeleted\nc1,t1,teacher,\n",
     "demographics": "userSourcedId,sex,asian,white\nu1,female,true,false\nt1,female,true,\n",
 }
@@ -40,6 +40,7 @@ def test_a_bundle_becomes_the_tables_of_a_roster(tmp_path: Path) -> None:
         "groups": [
             {"group": "sex", "learner": "u1", "value": "female"}, {"group": "race:asian", "learner": "u1", "value": "true"},
         ],
+        "people": [{"person": "t1", "name": "Tea Cher"}, {"person": "t2"}],
     }  # fmt: skip
 
 

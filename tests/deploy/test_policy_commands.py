@@ -1,15 +1,14 @@
 """`attain policy` without a stack: begin one, hold it against a framework and the version before, have it explained."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy.local.cli import main
 from services.progression.domain.policy import read_policy
 from services.progression.domain.policy.templates import NAMES, template
+from tests.support.command import attain_here
 
 NODES = "code,title,level,subject\nA,Adds,1,math\nB,Subtracts,1,math\n"
 STREAK = {"id": "s", "method": {"type": "streak", "n": 3}, "decision": {"latch": "first_crossing"}}
@@ -21,12 +20,7 @@ def attain(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("ATTAIN_HOME", str(tmp_path / "no-home"))
 
     def run(*arguments: str | Path) -> tuple[int, str, str]:
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "argv", ["attain", *map(str, arguments)])
-            with pytest.raises(SystemExit) as exit_:
-                main()
-        output = capsys.readouterr()
-        return int(exit_.value.code or 0), output.out, output.err
+        return attain_here(capsys, *arguments)
 
     return run
 

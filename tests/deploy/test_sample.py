@@ -1,13 +1,15 @@
 """The sample district: its files are sound, its simulation is pure, and what it sends is evidence."""
 
 import datetime
+import time
 from collections import Counter
 
 import msgspec
 import pytest
 
 from deploy.local.commands.counting import State
-from deploy.local.commands.demo_district import Agreement, choose, compare
+from deploy.local.commands.demo_district import Agreement, Coming, choose, compare
+from deploy.local.errors import StackError
 from deploy.local.sample import district as sample
 from deploy.local.sample.district import District, make_district
 from deploy.local.sample.learning import MASTERED, live, right_chance
@@ -132,6 +134,17 @@ def test_whole_district_has_five_schools_and_goes_on_for_a_second_year() -> None
 def _state(competency: str, status: str, mastered_at: datetime.date | None) -> State:
     when = None if mastered_at is None else datetime.datetime.combine(mastered_at, datetime.time(), datetime.UTC)
     return State("opaque", competency, status, 5, when)
+
+
+def test_a_district_is_made_up_beside_what_is_done_meanwhile_and_given_up_where_that_fails() -> None:
+    few = Size(schools=1, learners=2)
+    with Coming(few) as coming:
+        assert coming.district() == sample.make_district(size=few)
+    began = time.monotonic()
+    with pytest.raises(StackError), Coming(Size(schools=5, parallel=4, years=20)):
+        raise StackError("no port is free")
+
+    assert time.monotonic() - began < 5
 
 
 def test_declared_mastery_is_held_against_the_truth(small: District) -> None:

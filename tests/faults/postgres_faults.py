@@ -41,10 +41,11 @@ async def statements_time_out(run: Run, service: str) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def deadlocks(run: Run, service: str) -> AsyncIterator[None]:
-    """Another session locks heads of the logs against the order of the service, which is the one to be rolled back."""
+    """Another session locks heads of the logs against the order of the service, which is mostly the one to be rolled back."""
     async with run.cluster.admin(service) as admin:
         table = "consumer_shard" if service == "reporting" else "log_head"
-        await admin.execute("set deadlock_timeout = '60s'")
+        # Longer than the service's, and no longer than that: a cycle that this session closes last only it looks for.
+        await admin.execute("set deadlock_timeout = '3s'")
 
         async def embrace() -> None:
             async with admin.transaction():

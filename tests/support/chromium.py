@@ -49,6 +49,16 @@ async def faults_by_width(page: Any) -> dict[str, list[tuple[str, list[str]]]]:
     return {name: told for name, told in found.items() if told}
 
 
+async def first_paint(page: Any) -> float:
+    """Return after how many milliseconds of its load a page showed something of what is in it."""
+    paint: float = await page.evaluate(
+        "new Promise(done => new PerformanceObserver("
+        "  list => list.getEntriesByName('first-contentful-paint').forEach(entry => done(entry.startTime)))"
+        "  .observe({type: 'paint', buffered: true}))"
+    )
+    return paint
+
+
 async def tab_to(page: Any, is_it: str | Callable[[dict[str, str]], bool]) -> dict[str, str]:
     """Press Tab until a link, button or field is in focus, by its text or by a claim on it; return what it is."""
     for _ in range(TABS_MAX):

@@ -12,6 +12,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.fold import MasteryFold
 from services.progression.handlers.logs import CONSUMER, DecisionInbox, Logs
+from services.progression.handlers.refolder import Refolder
 from shared.clock import Clock
 from shared.consumer import ShardConsumer
 from shared.contracts import EVIDENCE_RECORDED, EvidenceRecorded
@@ -44,11 +45,13 @@ class HandFed:
         self.hand = Hand()
         self.clock = Clock(database, settings, self.hand)
         self.logs = Logs(settings.shards)
-        self.fold = MasteryFold(database, self.logs, settings, self.clock, lambda rows: None)
+        self.refolder = Refolder(settings.progression_database)
+        self.fold = MasteryFold(database, self.logs, settings, self.clock, lambda rows: None, self.refolder)
         self.consumer = ShardConsumer(
             CONSUMER, "evidence", database, self.fold, FeedClient("http://127.0.0.1:9", settings), settings,
             DecisionInbox(self.logs.decisions),
         )  # fmt: skip
+        self.fold.sweeping.wake = self.consumer.wake
         self.decisions = Decisions(database, self.logs, settings)
         self._sent = 0
 
@@ -72,6 +75,7 @@ class HandFed:
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
+        await self.refolder.stop()
 
     async def send(self, *pieces: EvidenceRecorded) -> None:
         """Deliver pieces in one poll."""
@@ -104,7 +108,7 @@ async def hand_fed(servers: Servers) -> AsyncIterator[HandFed]:
     """Give one of one shard over a database of its own."""
     async with migrated_database(servers.postgres, f"handfed_{secrets.token_hex(4)}", "progression") as url:
         database = await Database.connect(url)
-        made = HandFed(database, Settings(shards=1, head_check_s=3600, batch_gap_ms=0))
+        made = HandFed(database, Settings(shards=1, head_check_s=3600, batch_gap_ms=0, progression_database=url))
         await made.begin()
         try:
             yield made

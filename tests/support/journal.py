@@ -5,11 +5,12 @@ from collections.abc import Sequence
 
 import msgspec
 
+from services.progression.domain.correction import LearnerRecord
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided
 from services.progression.domain.describing import describe
 from services.progression.domain.entry import Entry
-from services.progression.domain.inputs import Event, Input, Key, Learner, absorb, input_of
+from services.progression.domain.inputs import Event, EvidenceSet, Input, Key, Learner, absorb, input_of
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.mastery import KeyState
 from services.progression.domain.policy import Policy, policy_from
@@ -114,6 +115,7 @@ class Journal:
             for id, decision in follows:
                 self.records.append(decision)
                 pos = len(self.records)
+                self._of.setdefault(decision.learner, []).append((pos, decision))
                 self._fold_run([input_of(TENANT, id, pos, max(_time(pos), self._ticked), decision)])
         return self
 
@@ -123,6 +125,20 @@ class Journal:
         self._refold(fold, {(key[0], key[1]) for key in self.states})
         self._finish(fold)
         return self
+
+    def record(self, learner: str = "ada") -> LearnerRecord:
+        """Return all that is kept of a learner, as it is before the next record."""
+        held: dict[Key, tuple[KeyState, EvidenceSet]] = {}
+        for _, event in self._of.get(learner, ()):
+            for key in input_of(TENANT, "", 0, "", event).keys:
+                if key not in held:
+                    held[key] = (self.held(key[2], learner), {})
+                absorb(held[key][1], key[2], event)
+        at = max(_time(len(self.records) + 1), self._ticked)
+        standing = self.learners.get((TENANT, learner), LearnerState())
+        rules = self.rules[TENANT]
+        older = {key: self.states[key][0] for key in held if self.states[key][0] < rules.no}
+        return LearnerRecord((TENANT, learner), held, standing, rules, self.policies, at, older)
 
     def state(self, competency: str = "math:add", learner: str = "ada") -> MasteryUpdated:
         """Return a state as others see it."""

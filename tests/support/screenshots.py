@@ -1,7 +1,7 @@
 """
 Pictures of the pages of a running stack for the documents: `python -m tests.support.screenshots --home DIR docs/screenshots`.
 
-Needs Playwright and a Chromium on the path, and the sample district loaded by `attain demo`.
+Needs Playwright and a Chromium on the path, and the sample district loaded by `attain demo --small`.
 """
 
 import argparse

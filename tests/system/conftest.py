@@ -26,11 +26,11 @@ def stack(servers: Servers) -> Stack:
 def attain(stack: Stack) -> Attain:
     """The command `attain`, run as a process against the session's stack; returns what `--json` prints."""
 
-    def run(*arguments: str, tenant: str | None = None) -> dict[str, Any]:
+    def run(*arguments: str, tenant: str | None = None, timeout_s: float = 240) -> dict[str, Any]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ATTAIN_")}
         command = [sys.executable, "-m", "deploy.local", *arguments, "--home", str(stack.home), "--json"]
         command += ["--tenant", tenant] if tenant is not None else []
-        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, env=environment)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False, env=environment)
         assert done.stdout, done.stderr[-2000:]
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer | {"exit": done.returncode}

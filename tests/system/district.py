@@ -33,10 +33,11 @@ class District:
         headers = {"Authorization": f"Bearer {stack.token(self.tenant, SCOPES)}"}
         self.http = httpx.AsyncClient(headers=headers, timeout=60)
 
-    async def open(self, framework: str = "math", nodes: str = SIX) -> "District":
+    async def open(self, framework: str = "math", nodes: str = SIX, edges: str = "") -> "District":
         """Publish a framework and a policy of three in a row, and wait until every service has them."""
         url = self.stack.urls["progression"]
-        (await self.http.post(f"{url}/v1/frameworks", json={"id": framework, "nodes": nodes})).raise_for_status()
+        files = {"id": framework, "nodes": nodes} | ({"edges": edges} if edges else {})
+        (await self.http.post(f"{url}/v1/frameworks", json=files)).raise_for_status()
         (await self.http.post(f"{url}/v1/policies", content=STREAK_3)).raise_for_status()
         await self.drained()
         return self

@@ -87,7 +87,10 @@ async def open_room(stack: Stack, name: str, items: Sequence[Item] = ()) -> Room
             "classes": [{"class": c, "title": f"Class {c}", "school": "north"} for c in ("room", "other")],
             "learners": [{"source_id": f"l{n}", "name": f"Learner {n:02}"} for n in range(LEARNERS)],
             "enrolments": [{"class": "room", "learner": f"l{n}"} for n in range(LEARNERS)],
-            "assignments": [{"person": "head", "role": "leader", "kind": "school", "target": "north"}],
+            "assignments": [{"person": "head", "role": "leader", "kind": "school", "target": "north"},
+                            {"person": "mum", "role": "guardian", "kind": "learner", "target": "l2"}],
+            "people": [{"person": "tea", "name": "Tea Cher"}, {"person": "second", "name": "Seconda Cher"},
+                       {"person": "head", "name": "Hedda Master"}],
             "staff": [
                 {"class": "room", "staff": "tea"}, {"class": "other", "staff": "neighbour"},
                 {"class": "room", "staff": "second"},

@@ -83,6 +83,7 @@ async def test_a_bar_that_rises_from_75_to_80_is_compared_approved_recomputed_an
 
     assert (said["lost"], said["gained"], said["pairs"]) == (10, 0, LEARNERS)
     assert [(item["policy"], item["shown"]) for item in audited] == [("bar", LEARNERS * 3 // 4)]
+    assert audited[0]["redundancy"] == {"pieces": LEARNERS, "share": 0.0, "shown": 0.0, "unshown": 0.0}
     assert tried["model_of"].startswith("the published model: too little evidence")
     assert proposal["expected"] == {"attain.competency.mastered.v1": 0, "attain.competency.withdrawn.v1": 10}
     assert kinds.count("competency.withdrawn") == 10

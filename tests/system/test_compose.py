@@ -37,7 +37,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]
 
 
 def test_demo_and_verify_run_inside(installation: Composed) -> None:
-    shown = installation.attain("demo")
+    shown = installation.attain("demo", "--small")
     audited = installation.attain("verify")
 
     assert shown["exit"] == 0
@@ -47,7 +47,7 @@ def test_demo_and_verify_run_inside(installation: Composed) -> None:
 
 
 def test_demo_prints_an_address_that_this_machine_reaches(installation: Composed) -> None:
-    shown = installation.run("run", "--rm", "--no-deps", "--no-TTY", "attain", "demo").stdout
+    shown = installation.run("run", "--rm", "--no-deps", "--no-TTY", "attain", "demo", "--small").stdout
     (address,) = re.findall(r"(http://\S+)/#token=", shown)
 
     assert address == installation.urls["reporting"]

@@ -93,8 +93,11 @@ async def test_the_report_of_a_drill_equals_what_then_happens(
 
 
 async def test_new_scores_supersede_and_what_is_foreseen_is_what_happens(stack: Stack, attain: Attain, tmp_path: Path):
-    """A wrong key: forty have a wrong answer that was right, and are now shown; ten the other way round."""
-    district = await District(stack, "rescored").open()
+    """
+    A wrong key: forty have a wrong answer that was right, and are now shown; ten the other way round. What equals the
+    competency is credited and taken back with it.
+    """
+    district = await District(stack, "rescored").open(edges="from,to,type\nc1,c5,exactMatchOf\n")
     right = {"raw": 1, "max": 1}
     items = [
         {
@@ -116,6 +119,7 @@ async def test_new_scores_supersede_and_what_is_foreseen_is_what_happens(stack: 
     await district.drained()
     told = Counter(event["type"] for event in await district.advancements() if event["id"] not in before)
     again = attain("correct", "--source", SOURCE, "--scores", str(file), "--apply", tenant=district.tenant)
+    now = Counter(state[0] for state in district.shown().values())
     learner = await district.learner("l0")
     explained = await district.get("progression", f"/v1/learners/{learner}/competencies/math:c1/explanation")
     new = next(each for each in explained["evidence"] if each["counted"] and each["value"] == 1.0
@@ -125,7 +129,13 @@ async def test_new_scores_supersede_and_what_is_foreseen_is_what_happens(stack: 
 
     assert (said["pieces"], said["learners"], said["applied"]) == (50, 50, False)
     assert said["events"] == done["events"] == dict(told)
-    assert told == {"attain.competency.mastered.v1": 40, "attain.competency.withdrawn.v1": 10}
+    assert told == {
+        "attain.competency.mastered.v1": 40, "attain.competency.credited.v1": 40, "attain.competency.withdrawn.v1": 20,
+    }  # fmt: skip
+    moved = {(row["from"], row["to"]): row["pairs"] for row in said["statuses"]}
+    assert moved == {("not_yet", "mastered"): 40, ("no_evidence", "credited"): 40, ("mastered", "not_yet"): 10,
+                     ("credited", "no_evidence"): 10}  # fmt: skip
+    assert now == {"mastered": 40, "credited": 40, "not_yet": 10, "no_evidence": 10}
     assert done["sent"]["corrected"] == 50
     assert (again["pieces"], again["events"]) == (0, {})
     assert (content["accommodations"], content["activity"], content["activity_name"]) == (

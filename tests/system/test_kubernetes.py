@@ -33,7 +33,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 def test_rolled_out_it_passes_the_doctor_and_folds_the_sample_district(cluster: Cluster) -> None:
     found = cluster.attain("doctor")
-    shown = cluster.attain("demo")
+    shown = cluster.attain("demo", "--small")
 
     assert found["ok"], [check for check in found["checks"] if not check["ok"]]
     assert (shown["exit"], shown["learners"]) == (0, 300)

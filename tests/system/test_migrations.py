@@ -15,14 +15,14 @@ from shared.migrate import migrate
 from tests.support.servers import SERVICES, Servers, new_database
 
 
-def migrate_to(service: str, url: str, revision: str) -> None:
-    """Run a service's history up to a revision."""
+def migrate_to(service: str, url: str, revision: str, *, back: bool = False) -> None:
+    """Run a service's history up, or back, to a revision."""
     package = importlib.import_module(f"services.{service}")
     config = Config()
     config.set_main_option("script_location", str(Path(package.__path__[0]) / "migrations"))
     config.attributes["url"] = url
     config.attributes["metadata"] = importlib.import_module(f"services.{service}.tables.schema").metadata
-    command.upgrade(config, revision)
+    (command.downgrade if back else command.upgrade)(config, revision)
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -125,3 +125,33 @@ async def test_a_read_model_that_joins_after_a_restore_follows_the_generation_of
         await connection.close()
 
     assert [tuple(row) for row in rows] == [(0, "support", 3, 0), (1, "support", 3, 0)]
+
+
+async def test_what_an_earlier_edition_of_a_fold_has_made_is_of_the_first_and_is_rebuilt_by_itself(
+    server_addresses: Servers,
+) -> None:
+    """A roster that lacks when learners came, and any curriculum; not what was rebuilt by hand, or what nothing was told of."""
+    async with new_database(server_addresses.postgres, "mig_editions") as url:
+        await asyncio.to_thread(migrate_to, "reporting", url, "0019")
+        connection = await asyncpg.connect(url)
+        await connection.execute(
+            "insert into enrolment_v1 (tenant, class, learner, active) values ('t', 'c', 'l', true);"
+            "insert into competency_v1 (tenant, framework, version, code, title, ordinal, power, position)"
+            " values ('t', 'm', 'v', 'a', 'A', 1, false, 1)"
+        )
+        found = []
+        for more in (
+            "insert into enrolment_change_v1 values ('t', 'c', 'l', '2026-01-01', true)",
+            "truncate competency_v1",
+        ):
+            await asyncio.to_thread(migrate, "reporting", url)
+            rows = await connection.fetch("select name, edition from read_model where edition > 1 order by 1")
+            found.append([tuple(row) for row in rows])
+            await asyncio.to_thread(migrate_to, "reporting", url, "0019", back=True)
+            await connection.execute(more)
+        await asyncio.to_thread(migrate, "reporting", url)
+        rows = await connection.fetch("select name, edition from read_model where edition > 1 order by 1")
+        await connection.close()
+
+    assert found == [[], [("roster", 2)]]
+    assert [tuple(row) for row in rows] == [("curriculum", 2), ("roster", 2)]

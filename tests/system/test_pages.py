@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from deploy.local.stack import Stack
 from services.reporting.entrypoints import doing, pages, signing_in
 from services.reporting.web.rendering import catalogue
+from shared.events import utc
 from tests.system.conftest import Attain
 from tests.system.district import SOURCE, ZERO, Item
 from tests.system.room import Room, open_room
@@ -62,8 +63,9 @@ def mark(room: Room, learner: str, value: str, id: str = "", replaces: str = "")
 async def test_a_tap_is_an_observation_of_the_teacher_a_second_one_replaces_it_and_undo_takes_it_back(room: Room):
     async with room.browser("tea") as teacher:
         page = await teacher.client.get(f"{CAPTURE}?competency=math:c1")
-        first = (await teacher.post(CAPTURE, mark(room, "l5", "2"), script=True)).json()
-        second = (await teacher.post(CAPTURE, mark(room, "l5", "4", first["next"], first["id"]), script=True)).json()
+        first = str(uuid.uuid4())
+        await teacher.post(CAPTURE, mark(room, "l5", "2", first), script=True)
+        second = (await teacher.post(CAPTURE, mark(room, "l5", "4", replaces=first), script=True)).json()
         await room.district.drained()
         told = await room.district.get("evidence", f"/v1/evidence/{second['evidence_id']}")
         explanation = f"/v1/learners/{room.learners['l5']}/competencies/math:c1/explanation"
@@ -83,6 +85,20 @@ async def test_a_tap_is_an_observation_of_the_teacher_a_second_one_replaces_it_a
     assert [answer.status_code for answer in undone] == [200, 200]
     assert [piece["value"] for piece in back["evidence"] if piece["counted"]] == [2.0]
     assert {item["view"] for item in own.json()["items"] if item["person"] == "tea"} >= {"observed", "took back"}
+
+
+async def test_an_observation_that_waited_has_its_time_and_is_written_once_however_often_it_is_sent(room: Room):
+    now = datetime.datetime.now(datetime.UTC)
+    seen, long_ago = ((now - datetime.timedelta(days=days)).isoformat() for days in (3, 15))
+    fields = mark(room, "l8", "3")
+    async with room.browser("tea") as teacher:
+        sent = [await teacher.post(CAPTURE, [*fields, ("at", seen)], script=True) for _ in range(2)]
+        old = await teacher.post(CAPTURE, [*mark(room, "l8", "3"), ("at", long_ago)], script=True)
+    told = await room.district.get("evidence", f"/v1/evidence/{sent[0].json()['evidence_id']}")
+
+    assert [answer.status_code for answer in (*sent, old)] == [200, 200, 422]
+    assert sent[0].json() == sent[1].json()
+    assert told["content"]["occurred_at"] == utc(now - datetime.timedelta(days=3))
 
 
 async def test_without_scripts_a_tap_goes_back_to_the_page_with_its_undo(room: Room):
@@ -218,6 +234,7 @@ async def test_a_correction_shows_every_status_and_event_before_it_is_made(room:
     async with room.browser("tea") as teacher:
         why = await teacher.client.get(f"/learners/{learner}/why/math:c0")
         spanish = await teacher.client.get(f"/learners/{learner}/why/math:c0", headers={"Accept-Language": "es"})
+        table = (await teacher.client.get(f"/learners/{learner}", headers={"Accept-Language": "es"})).text
         preview = await teacher.client.get(path)
         unchanged = await room.record("l3")
         without_reason = await teacher.post(path, [])
@@ -232,6 +249,10 @@ async def test_a_correction_shows_every_status_and_event_before_it_is_made(room:
     assert "would make it" in why.text
     assert "pasaría a: " in spanish.text
     assert "would" not in spanish.text
+    assert "Demostrado el 3 mar 2026 según la regla de la política" in table
+    assert catalogue("es")["reason.mastered"] in table
+    assert "by the rule of policy" not in table
+    assert words["reason.mastered"] not in table
     assert ("tea", "why") in {(look["person"], look["view"]) for look in looks}
     assert unchanged["math:c0"] == "mastered"
     assert words["event.competency.withdrawn"] in preview.text
@@ -348,6 +369,28 @@ async def test_a_decision_made_through_the_roster_is_lifted_and_several_are_sign
 
     assert (lifted.status_code, signed.status_code, len(signed.json()["items"])) == (201, 201, 2)
     assert (await room.record("l10")).get("math:c0", "no_evidence") == "no_evidence"
+
+
+async def test_staff_are_called_by_name_where_one_asks_them_and_where_they_own_decided_assessed_or_looked(room: Room):
+    headers = {"Authorization": f"Bearer {room.token('tea')}"}
+    credit = {"learner": room.learners["l2"], "competency": "math:c2", "basis": "transfer", "reason": "of last year"}
+    made = await room.district.http.post(f"{room.url}/v1/decisions/credits", json=credit, headers=headers)
+    async with room.browser("tea") as teacher:
+        seen = (await teacher.post(CAPTURE, mark(room, "l18", "3"), script=True)).json()
+    await room.district.drained()
+    child = f"/learners/{room.learners['l2']}"
+    async with room.browser("head") as leader:
+        learner, class_ = [(await leader.client.get(path)).text for path in (child, "/classes/room")]
+        correction = (await leader.client.get(f"/learners/{room.learners['l18']}/evidence/{seen['evidence_id']}")).text
+    async with room.browser("mum", "records:read:self") as guardian:
+        family = (await guardian.client.get(child)).text
+
+    assert made.status_code == 201
+    assert "decided by Tea Cher" in learner
+    assert "with the teacher (Seconda Cher, Tea Cher)" in class_
+    assert "Tea Cher" in correction
+    assert "<b>Tea Cher</b>: " in family
+    assert re.search(r'leader <span class="small">Hedda Master', family)
 
 
 async def test_a_piece_is_moved_to_its_learner_with_all_that_changes_shown_before(room: Room, attain: Attain):

@@ -9,11 +9,15 @@ import pytest
 
 from deploy.local.stack import Stack
 from tests.support.chromium import DESKTOP, PHONE, chromium, faults, faults_by_width, needs_chromium, tab_to
+from tests.system.district import SOURCE
 from tests.system.room import MAY_WRITE, Room, open_room
 from tests.system.test_pages import LEVEL_SHOWN, OWN
 
 pytestmark = needs_chromium
 CAPTURE = "/classes/room/capture?competency=math%3Ac1"
+SHARING = "/classes/room/capture?competency=math%3Ac2"
+WRITTEN = "form[data-state=written]"
+LEAVES = {"class": "room", "staff": "leaves"}
 
 
 @pytest.fixture(scope="module")
@@ -82,12 +86,12 @@ async def test_25_learners_are_marked_by_keyboard_in_under_a_minute_and_the_last
     await tab_to(page, lambda it: "point" in it["class"].split())
     for _ in range(25):
         await page.keyboard.press("3")
-    pressed = page.locator(".point[aria-pressed=true]")
-    await pressed.nth(24).wait_for(timeout=60_000)
+    await page.locator(WRITTEN).nth(24).wait_for(timeout=60_000)
     took = time.monotonic() - began
     await page.keyboard.press("u")
     await page.wait_for_selector("#said:text('Taken back.')", state="attached")
-    left = await pressed.count()
+    left = await page.locator(".point[aria-pressed=true]").count()
+    await nothing_waits(page)
     await room.district.drained()
     counted = {
         learner: len([piece for piece in (await explanation(room, learner))["evidence"] if piece["counted"]])
@@ -127,21 +131,134 @@ async def test_an_observation_is_on_the_class_page_of_a_colleague_within_two_sec
     assert min(took) < 2, took
 
 
-async def test_a_tap_that_is_not_saved_says_so_and_can_be_tapped_again(room: Room, browser: Any) -> None:
-    page = await opened(room, browser, "/classes/room/capture?competency=math%3Ac2", PHONE)
-    row = page.locator("tr", has_text="Learner 11")
+async def pieces(room: Room, *learners: str) -> list[list[bool]]:
+    """Return of each piece that there is of learners, in the standard of these tests, whether it counts."""
+    await room.district.drained()
+    found = []
+    for learner in learners:
+        path = f"/v1/learners/{room.learners[learner]}/competencies/math:c2/explanation"
+        answer = await room.district.http.get(f"{room.stack.urls['progression']}{path}")
+        found.append([piece["counted"] for piece in answer.json().get("evidence", ())])
+    return found
+
+
+async def nothing_waits(page: Any) -> None:
+    """Wait until the browser keeps nothing more that is to be sent."""
+    async with asyncio.timeout(10):
+        while await page.evaluate("Object.keys(localStorage).length"):
+            await asyncio.sleep(0.02)
+
+
+async def test_what_is_tapped_without_a_connection_waits_and_arrives_once_and_what_is_undone_never(
+    room: Room, browser: Any
+) -> None:
+    page = await opened(room, browser, SHARING, PHONE)
     await page.context.set_offline(True)
-    await row.locator(".point").nth(1).click()
-    await page.wait_for_selector("form.unsaved")
-    said = await row.locator(".now").text_content()
+    await page.locator("tr", has_text="Learner 19").locator(".point").first.focus()
+    for key in "3324u":
+        await page.keyboard.press(key)
+    await page.wait_for_selector("#waiting p:text('3 observations wait for the connection.')")
+    states = await page.locator("form[data-state=waits] .now").all_text_contents()
+    found = await faults(page)
+    kept = await page.evaluate("JSON.stringify(localStorage)")
+    before = await pieces(room, "l19", "l20", "l21", "l22")
     await page.context.set_offline(False)
-    await row.locator(".point").nth(1).click()
-    await row.locator(".point[aria-pressed=true]").wait_for()
-    left = await page.locator("form.unsaved").count()
+    await nothing_waits(page)
+    said = await page.locator("#said").text_content()
+    await page.locator("#waiting").wait_for(state="hidden")
+    await page.locator(WRITTEN).nth(2).wait_for()
+    await page.reload()
+    after = await pieces(room, "l19", "l20", "l21", "l22")
     await page.context.close()
 
-    assert said == "This was not saved. Tap again."
-    assert left == 0
+    assert (states, found) == (["waits for the connection"] * 3, [])
+    assert not [word for word in ("Learner", "Sharing", "tea", "browsed") if word in kept], kept
+    assert (before, after) == ([[]] * 4, [[True], [True], [True], []])
+    assert said == "Everything that waited is written."
+
+
+async def test_an_answer_that_is_lost_writes_nothing_twice_and_undoes_what_was_written(
+    room: Room, browser: Any
+) -> None:
+    """
+    The service has it and the browser does not know: sent again it is the same piece, undone it counts no more; and a clock
+    that runs weeks ahead makes it no older.
+    """
+    page = await opened(room, browser, SHARING)
+
+    async def lose_the_answer(route: Any) -> None:
+        await route.fetch()
+        await route.abort()
+
+    await page.route("**/capture", lose_the_answer)
+    await page.locator("tr", has_text="Learner 14").locator(".point").first.focus()
+    for key in "44":
+        await page.keyboard.press(key)
+    await page.wait_for_selector("#waiting p:text('2 observations wait')")
+    for key in "uu4":
+        await page.keyboard.press(key)
+    await page.wait_for_selector("#waiting p:text('1 observation waits')")
+    await page.context.add_init_script("const now = Date.now; Date.now = () => now() + 40 * 86_400_000;")
+    await page.reload()
+    await page.wait_for_selector("#waiting p:text('1 observation waits')")
+    await page.unroute("**/capture")
+    await nothing_waits(page)
+    found = await pieces(room, "l14", "l15", "l16")
+    await page.context.close()
+
+    assert found == [[False], [], [True]]
+
+
+async def test_what_waits_is_neither_shown_to_nor_sent_by_somebody_else_on_the_same_browser(
+    room: Room, browser: Any
+) -> None:
+    page = await opened(room, browser, SHARING)
+    await page.context.set_offline(True)
+    await page.locator("tr", has_text="Learner 23").locator(".point").nth(3).click()
+    await page.wait_for_selector("#waiting p:text('1 observation waits')")
+    await become(page, room, "second")
+    await page.context.set_offline(False)
+    # The page of before has the person's queue and not the person's session.
+    await page.wait_for_selector("#waiting p:text('load this page again and sign in')")
+    await page.goto("/classes/room")
+    hers = await page.locator("#waiting").is_hidden(), await pieces(room, "l23")
+    await become(page, room, "tea")
+    await page.goto("/")
+    await nothing_waits(page)
+    back = await pieces(room, "l23")
+    await page.context.close()
+
+    assert (hers, back) == ((True, [[]]), [[True]])
+
+
+async def test_what_is_refused_for_good_says_why_is_not_sent_again_and_is_dismissed(room: Room, browser: Any) -> None:
+    await room.district.post("evidence", "/v1/roster", {"source": SOURCE, "staff": [LEAVES]})
+    await room.district.drained()
+    page = await opened(room, browser, SHARING, person="leaves")
+    await page.context.set_offline(True)
+    await page.locator("tr", has_text="Learner 18").locator(".point").first.click()
+    await page.wait_for_selector("#waiting p:text('1 observation waits')")
+    await room.district.post("evidence", "/v1/roster", {"source": SOURCE, "staff": [LEAVES | {"status": "inactive"}]})
+    await room.district.drained()
+    await page.context.set_offline(False)
+    await page.wait_for_selector("#waiting li:text('the roster does not let you write in this class any more')")
+    told = await page.locator("form.unsaved .now").text_content()
+    await page.goto("/")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method))
+    again = await page.locator("#waiting li").count(), await faults(page)
+    await page.click("#waiting button")
+    await nothing_waits(page)
+    await page.context.close()
+
+    assert (told, again) == ("not written", (1, []))
+    assert "POST" not in sent
+
+
+async def become(page: Any, room: Room, person: str) -> None:
+    """Let somebody else sign in with the same browser."""
+    cookie = {"name": "attain", "value": room.token(person, MAY_WRITE), "url": room.url, "httpOnly": True}
+    await page.context.add_cookies([cookie])
 
 
 async def test_a_level_is_signed_and_undone_by_keyboard_alone(room: Room, browser: Any) -> None:

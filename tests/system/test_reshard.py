@@ -2,10 +2,8 @@
 
 import asyncio
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +17,7 @@ from deploy.local.stack import Stack
 from services.progression.domain.policy.templates import template
 from shared.crash_points import VARIABLE as CRASH_AT
 from tests.support.command import attain
+from tests.support.homes import fresh_home
 from tests.support.receiver import Receiver, receiving
 from tests.system.district import SIX, SOURCE, District, Item, answers
 
@@ -33,11 +32,8 @@ POINTS = (
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="attain-test-"))
-    folder.chmod(0o711)
-    yield folder / "home"
-    stack.reset(folder / "home")
-    shutil.rmtree(folder, ignore_errors=True)
+    with fresh_home() as home:
+        yield home
 
 
 def start(home: Path, **settings: str) -> Stack:

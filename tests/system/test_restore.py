@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from deploy.local.postgres import SUPERUSER
 from deploy.local.postgres_files import locate
 from deploy.local.stack import Stack
 from tests.support.command import attain
+from tests.support.homes import fresh_home
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 BATCH = 100
@@ -30,11 +30,8 @@ PIECES_BEFORE, PIECES_AFTER = 3000, 3000
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="attain-test-"))
-    folder.chmod(0o711)
-    yield folder / "home"
-    stack.reset(folder / "home")
-    shutil.rmtree(folder, ignore_errors=True)
+    with fresh_home() as home:
+        yield home
 
 
 @pytest.mark.parametrize("kafka_lost", [False, True])

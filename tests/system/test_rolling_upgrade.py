@@ -1,10 +1,8 @@
 """Replicas of an earlier version and of this one serve side by side under load, forward and back, and nothing differs."""
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -23,6 +21,7 @@ from tests.shared.wire.frozen import FROZEN
 from tests.support.command import attain
 from tests.support.earlier_version import EarlierVersion, commit_of
 from tests.support.engine import TREE
+from tests.support.homes import fresh_folder
 from tests.support.producer import free_port
 from tests.support.steady_load import Load
 
@@ -135,13 +134,11 @@ class Installation:
 
 @pytest.fixture
 def installation() -> Iterator[Installation]:
-    folder = Path(tempfile.mkdtemp(prefix="attain-test-"))
-    folder.chmod(0o711)
-    made = Installation(folder)
-    yield made
-    made.close()
-    stack.reset(made.servers.home)
-    shutil.rmtree(folder, ignore_errors=True)
+    with fresh_folder() as folder:
+        made = Installation(folder)
+        yield made
+        made.close()
+        stack.reset(made.servers.home)
 
 
 @pytest.fixture

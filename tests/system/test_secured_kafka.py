@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -28,6 +26,7 @@ from shared.kafka_security import client_options
 from shared.migrate import migrate
 from shared.topics import EVIDENCE, TOPICS, create, rights
 from tests.support.command import attain
+from tests.support.homes import fresh_folder, fresh_home
 from tests.support.producer import free_port
 from tests.support.secured_kafka import ADMIN, SecuredKafka, as_settings, secured_kafka
 from tests.support.servers import administrator_url
@@ -39,10 +38,8 @@ USERS = {name: f"secret-of-{name}" for name in (ADMIN, *SERVICES, "stranger")}
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="attain-test-"))
-    made.chmod(0o711)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+    with fresh_folder() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +178,7 @@ def _load_and_verify(broker: SecuredKafka, folder: Path) -> tuple[dict[str, Any]
                 _until_ready(urls[f"ATTAIN_{service.upper()}_URL"], folder / f"{service}.log")
             databases = {f"ATTAIN_{service.upper()}_DATABASE": running.databases[service] for service in SERVICES}
             operator = urls | key | databases | broker.settings(ADMIN)
-            return attain("demo", urls | key), attain("verify", urls | key), attain("doctor", operator)
+            return attain("demo", urls | key, "--small"), attain("verify", urls | key), attain("doctor", operator)
         finally:
             for program in programs:
                 program.terminate()
@@ -192,13 +189,8 @@ def _load_and_verify(broker: SecuredKafka, folder: Path) -> tuple[dict[str, Any]
 @contextlib.contextmanager
 def _postgres(patch: pytest.MonkeyPatch, broker: SecuredKafka) -> Iterator[stack.Stack]:
     """Run the laptop's PostgreSQL beside the broker."""
-    home = Path(tempfile.mkdtemp(prefix="attain-test-"))
-    home.chmod(0o711)
-    try:
-        yield stack.start(home / "home", services=False, owner=os.getpid(), environment=broker.settings(ADMIN))
-    finally:
-        stack.reset(home / "home")
-        shutil.rmtree(home, ignore_errors=True)
+    with fresh_home() as home:
+        yield stack.start(home, services=False, owner=os.getpid(), environment=broker.settings(ADMIN))
 
 
 def _until_ready(url: str, log: Path) -> None:

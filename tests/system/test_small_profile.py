@@ -3,11 +3,8 @@
 import asyncio
 import os
 import random
-import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,6 +13,7 @@ import pytest
 
 from deploy.local import stack as local_stack
 from deploy.local.stack import Stack
+from tests.support.homes import fresh_home
 from tests.system.district import SCOPES, SOURCE, ZERO, District
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
@@ -30,14 +28,11 @@ RECORD_P99_S, PAGE_P99_S = 10.0, 2.0
 @pytest.fixture
 def small() -> Iterator[Stack]:
     """A stack of its own on two cores."""
-    folder = Path(tempfile.mkdtemp(prefix="attain-test-"))
-    folder.chmod(0o711)
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(before)[:CORES])
-    yield local_stack.start(folder / "home", owner=os.getpid())
-    os.sched_setaffinity(0, before)
-    local_stack.reset(folder / "home")
-    shutil.rmtree(folder, ignore_errors=True)
+    with fresh_home() as home:
+        os.sched_setaffinity(0, sorted(before)[:CORES])
+        yield local_stack.start(home, owner=os.getpid())
+        os.sched_setaffinity(0, before)
 
 
 async def test_ten_thousand_learners_keep_the_objectives(small: Stack) -> None:

@@ -64,7 +64,28 @@ async def test_a_webhook_is_sent_signed_events_with_the_receivers_own_ids_and_no
                 await asyncio.sleep(0.05)
     events = [request.event for request in receiver.taken[1:]]
     public = await district.advancements()
+    ada = await district.learner("ada")
+    declared = {"via": "kafka", "name": "warehouse", "purpose": "numbers of the district"}
+    kafka = (await district.post("progression", "/v1/subscribers", declared))["id"]
+    await district.send(shown("ada", "math:c2"))
+    await district.drained()
+    own = issue(stack.token_key_file, tenant=district.tenant, scope="records:read:self", learner=ada)
+    asked = f"{stack.urls['reporting']}/v1/learners/{ada}/disclosures"
+    told = (await district.http.get(asked, headers={"Authorization": f"Bearer {own}"})).json()["items"]
+    table = await district.http.get(f"{asked}?format=csv", headers={"Authorization": f"Bearer {own}"})
+    ended = await district.http.delete(f"{stack.urls['progression']}/v1/subscribers/{kafka}")
+    register = (await district.get("progression", "/v1/subscribers"))["items"]
+    days = (await district.get("progression", "/v1/disclosures"))["items"]
 
+    assert (told[0]["via"], told[0]["day"]) == ("kafka", None)
+    assert {each["via"]: (each["name"], each["purpose"], each["source"]) for each in told} == {
+        "kafka": ("warehouse", "numbers of the district", ""), "feed": ("laptop", "", ""),
+        "webhook": ("sis", "placement of learners", SOURCE),
+    }  # fmt: skip
+    assert [each["kinds"] for each in told] == [{"competency.mastered": 1}] * 3
+    assert len(table.text.splitlines()) == 1 + len(told)
+    assert (ended.status_code, [each["until"] is None for each in register]) == (204, [True, False])
+    assert {(each["via"], each["name"]) for each in days} == {("feed", "laptop"), ("webhook", "sis")}
     assert tested["taken"]
     assert {event["data"]["learner"]["refs"][0]["id"] for event in events} == {"ada", "bob"}
     assert all(ref["source"] == SOURCE for event in events for ref in event["data"]["learner"]["refs"])
@@ -130,6 +151,8 @@ async def test_a_stream_goes_on_behind_the_last_id_and_its_ids_are_the_feeds_cur
     rest = await late
 
     names = [event["data"]["learner"]["refs"][0]["id"] for _, event in (*first, *rest)]
+    days = (await district.get("progression", "/v1/disclosures"))["items"]
+    assert [each["via"] for each in days] == ["feed", "stream"], "two streams of one reader are one line"
     assert sorted(names) == ["ada", "bob", "cy", "dee"]
     assert page["items"][0]["id"] == first[1][1]["id"]
     await district.close()

@@ -9,7 +9,7 @@ from tests.system.district import SOURCE, ZERO, District, Item
 POLICY: Item = {
     "id": "supported", "scale": {"min": 1, "max": 4, "mastery": 3},
     "method": {"type": "mean_of_last", "k": 3, "at_or_above": 3}, "sufficiency": {"min_evidence": 3},
-    "decision": {"latch": "first_crossing"},
+    "decision": {"latch": "first_crossing"}, "upkeep": {"check_in_by_use": True},
     "support": {"class_work": {"pieces": 5, "below": 3}, "year_ends": "12-31"},
 }  # fmt: skip
 EDGES = "from,to\nc0,c2\nc1,c2\n"
@@ -100,6 +100,7 @@ async def test_support_is_suggested_read_by_staff_and_closed_by_work_and_by_a_pe
         headers={"Authorization": f"Bearer {teacher}"},
     )  # fmt: skip
     events = await told(district)
+    await _checked_in_by_use(district)
     outcomes = sorted(e["data"]["outcome"] for e in events if e["type"] == "attain.support.closed.v1")
     verified = await district.verify()
 
@@ -110,3 +111,17 @@ async def test_support_is_suggested_read_by_staff_and_closed_by_work_and_by_a_pe
     assert (await district.get("progression", "/v1/support"))["items"] == []
     assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]
     await district.close()
+
+
+async def _checked_in_by_use(district: District) -> None:
+    """Who has shown something and begins low on what builds on it is to show it again, until a low piece is taken back."""
+    await district.send([marked("eve", n, 3, "math:c0") for n in range(3)])
+    await district.send([marked("eve", n, 2) for n in (30, 31)])
+    await district.until(lambda kinds: kinds[-1:] == ["competency.reverify_due"])
+    last = (await district.advancements())[-1]["data"]
+    retracted = marked("eve", 32, 1) | {"retracts": "eve-31"}
+    await district.send([{name: retracted[name] for name in ("id", "source", "learner", "occurred_at", "retracts")}])
+    await district.until(lambda kinds: kinds[-1:] == ["competency.reverified"])
+
+    assert (last["scope"]["id"], last["by_use"], last["cause"]["kind"]) == ("math:c0", True, "decision")
+    assert last["reason"]["text"] == "The first two pieces on math:c2 are below the cut."

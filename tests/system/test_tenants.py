@@ -16,13 +16,14 @@ from tests.system.conftest import Attain
 from tests.system.district import SOURCE
 from tests.system.isolation.victim import BY_PARENT, OF_TENANTS, digest_of, settle, settled
 
-PERSONAL = ("Beatrix Beacon", "beehive-activity", "beehive-l1", "beehive-e")
+PERSONAL = ("Beatrix Beacon", "Bertram Birch", "beehive-activity", "beehive-l1", "beehive-e")
 LEFT = {
     # Positions of the logs stay dense: tombstones in place of what was said of learners, whole only what is of no person.
     "evidence.event_log", "evidence.event_log_rows", "evidence.evidence", "evidence.evidence_rows", "progression.event_log",
     "progression.event_log_rows", "progression.journal", "progression.journal_rows",
-    # What certifies that learners are forgotten, and who did what here.
+    # What certifies that learners are forgotten, who did what here, and which systems were told.
     "evidence.erased_learner", "evidence.access_log", "reporting.access_log", "reporting.credential",
+    "progression.disclosure", "progression.subscriber",
     # That ids were merged, and ids that stay taken, without what was said.
     "evidence.learner_merge", "evidence.identity_move", "evidence.xapi_statement", "evidence.kept_event",
     # What the tenant has set: entries of the alignment map, limits, its own activities, when a session began.
@@ -59,6 +60,7 @@ EXPORTED = {
     "evidence.quarantine": ("[pq]*.json", "quarantine_id"),
     "evidence.roster_group": (OF_LEARNERS, "group_id"),
     "evidence.source_day": ("sources.json", "source"),
+    "evidence.staff_name": ("staff_names.json", "name"),
     "evidence.tenant_limit": ("limits_of_evidence.json", "name"),
     "evidence.xapi_statement": (OF_LEARNERS, "learner_source_id"),
     "evidence.expiry_log": ("expired_in_evidence.json", "no"),
@@ -70,6 +72,8 @@ EXPORTED = {
     "progression.policy": ("policies.json", "hash"),
     "progression.policy_proposal": ("proposals.json", "id"),
     "progression.shadow_policy": ("shadows.json", "policy"),
+    "progression.subscriber": ("subscribers.json", "id"),
+    "progression.disclosure": ("disclosures.json", "reader"),
     "progression.webhook": ("webhooks.json", "id"),
     "reporting.advancement_v1": ("learners/*/advancements.json", "id"),
     "reporting.assignment_v1": ("assignment.json", "person"),
@@ -161,9 +165,12 @@ async def test_a_tenant_is_exported_whole_and_then_forgotten(stack: Stack, attai
     assert len(json.loads(texts["proposals.json"])["items"]) == len(json.loads(texts["shadows.json"])["items"]) == 1
     assert "Beatrix Beacon" in texts[f"learners/{victim.values['learner']}/evidence.json"]
     assert {key["name"] for key in json.loads(texts["keys.json"])["items"]} == {"beehive-key"}
-    assert [ended[what] for what in ("learners", "evidence", "keys", "webhooks", "shadows", "quarantined")] == [
+    assert [
+        ended[what] for what in ("learners", "evidence", "keys", "webhooks", "shadows", "quarantined", "staff_names")
+    ] == [
         4,
         14,
+        1,
         1,
         1,
         1,

@@ -1,13 +1,22 @@
 """A term is closed on the running stack: its record stays, later work is of the next term, a correction is an amendment."""
 
+import asyncio
 import csv
 import hashlib
 import io
+import os
+import signal
 from typing import Any
 
+import pytest
+
+from deploy.local import stack as local_stack
 from deploy.local.stack import Stack
+from shared.migrate import migrate
+from tests.support.servers import administrator_url
 from tests.system.conftest import Attain
 from tests.system.district import SOURCE, ZERO, District, Item
+from tests.system.test_migrations import migrate_to
 
 TERM = "2025-26 spring"
 NODES = "code,title,level,subject\nc0,Zero,1,math\nc1,One,2,math\nc2,Two,2,math\n"
@@ -102,5 +111,29 @@ async def test_a_closed_term_stays_and_is_amended_by_a_retraction_and_by_late_ev
         (each["learner"]["id"], TERM, each["digest"]) for each in amended
     }
     assert rebuilt == [0, 0]
+    assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]
+    await district.close()
+
+
+@pytest.mark.long
+async def test_after_an_upgrade_who_was_where_is_filled_in_without_a_hand(stack: Stack):
+    """From a schema that does not note when learners come and go: brought to today's, and the service started again."""
+    district = await District(stack, "upgraded").open(nodes=NODES)
+    await district.post("evidence", "/v1/roster", CLASS)
+    await district.drained()
+    url = administrator_url(stack, "reporting")
+    before = await district.get("reporting", "/v1/rebuild/roster")
+    await asyncio.to_thread(migrate_to, "reporting", url, "0018", back=True)
+    await asyncio.to_thread(migrate, "reporting", url)
+    stages = (await district.get("reporting", "/v1/lag"))["stages"]
+    running = local_stack.running(stack.home)
+    assert running is not None
+    os.kill(running.pids["reporting"], signal.SIGKILL)
+    await district.drained()
+    after = await district.get("reporting", "/v1/rebuild/roster")
+    verified = await district.verify()
+
+    assert {stage["name"] for stage in stages if stage["behind_events"]} == {"reporting-roster", "reporting-curriculum"}
+    assert after["live"] > before["live"]
     assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]
     await district.close()

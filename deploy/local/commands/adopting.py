@@ -8,6 +8,7 @@ import click
 from deploy.local.commands.asking import patiently, told
 from deploy.local.commands.policy import PolicyFile, read_policy
 from deploy.local.options import Context, command_options
+from services.progression.domain.analysis.redundancy import CHANCE_MIN
 from services.progression.domain.rules import Mode
 
 TIMEOUT_S = 600.0
@@ -82,6 +83,12 @@ def _audited(item: dict[str, Any]) -> str:
         lines.append(f"  {item['fragile']:.0%} of {item['shown']} on the record hang on a single piece")
     if item["over_testing_index"] is not None:
         lines.append(f"  {item['over_testing_index']:.0%} of the pieces came after what they could decide")
+    if (redundant := item["redundancy"]) is not None:
+        lines += [
+            f"  {redundant['share']:.0%} of the pieces had a chance below {CHANCE_MIN:.0%} to change the status when given:",
+            f"    {redundant['shown']:.0%} while mastery was shown, {redundant['unshown']:.0%} otherwise,"
+            " taking learners to stay as they were",
+        ]
     if (noise := item["noise"]) is not None:
         lines.append(
             f"  marks vary by {noise['variance']:.2f} squared points about the level, {noise['retakes']:.0%} are retakes"

@@ -132,7 +132,7 @@ def _rescored(context: Context, items: list[dict[str, Any]]) -> Iterator[bytes]:
     """Yield a piece that supersedes each, with all that it had but the score."""
     with context.client("evidence", scope=SCOPE) as client:
         for each in items:
-            url = f"/v1/evidence/{each['evidence_id']}"
+            url = f"/v1/evidence/{stable_id(context.tenant, each['source'], each['id'])}"
             content = told(patiently(lambda url=url: client.get(url))).json()["content"]  # type: ignore[misc]
             if each["learner"] is None:
                 raise StackError(f"{each['source']} knows no learner of {each['id']} any more")

@@ -3,7 +3,7 @@
 import datetime
 import functools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -106,19 +106,16 @@ class Advancements:
                     return
 
 
-def count(context: Context, events: Counter[str] | None = None) -> dict[str, int | dict[str, int]]:
-    """
-    Return what a tenant has: learners, competencies with evidence, pairs of both, and events by kind.
+def count(context: Context) -> dict[str, int | dict[str, int]]:
+    """Return what a tenant has: learners, competencies with evidence, pairs of both, and events by kind."""
+    return counted(states(context), Counter(event.type for event in Advancements(context).new()))
 
-    Args:
-        context: the tenant.
-        events: the number of public events by type where they have been read already.
-    """
-    if events is None:
-        events = Counter(event.type for event in Advancements(context).new())
+
+def counted(states: Iterable[State], events: Counter[str]) -> dict[str, int | dict[str, int]]:
+    """Return what `count` does of states and public events (by type) that have been read already."""
     learners, competencies, statuses = set(), set(), Counter[str]()
     pairs = mastered = 0
-    for state in states(context):
+    for state in states:
         learners.add(state.learner)
         competencies.add(state.competency)
         statuses[state.status] += 1

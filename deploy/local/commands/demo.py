@@ -1,7 +1,8 @@
 """`attain demo`: load a sample district or a response log, fold it, and show what happened."""
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -29,46 +30,52 @@ DEFAULT_POLICY = (
     help="Response log to load instead: CSV with student,seq,skill,correct; may be zipped.",
 )
 @click.option(
-    "--whole",
+    "--small",
     is_flag=True,
-    help="The sample district with 5 schools, 2,000 learners and two years instead of 3, 300, one.",
+    help="300 learners of 3 schools in one year, instead of 2,000 of 5 in two.",
 )
 @click.option("--policy", "policy_file", type=PolicyFile, help="Policy to use instead of the one that comes with it.")
 @click.option("--exit", "exit_", is_flag=True, help="Stop the stack in the end.")
 @command_options
-def demo(context: Context, responses: Path | None, whole: bool, policy_file: Path | None, exit_: bool) -> None:
+def demo(context: Context, responses: Path | None, small: bool, policy_file: Path | None, exit_: bool) -> None:
     """
-    Load a sample district into a stack, which is started if none runs, and show it being folded.
+    Load a sample district into a stack, which is started if none runs, and show it being folded: 2,000 learners of 5 schools
+    over two years, which takes some minutes.
 
-    The same again changes nothing and tells the same counts.
+    The same again changes nothing and tells the same counts. A tenant has one of them: where the other was loaded before,
+    choose another (--tenant).
     """
-    if whole and responses is not None:
-        raise click.UsageError("--whole is of the sample district, which --responses replaces")
+    if small and responses is not None:
+        raise click.UsageError("--small is of the sample district, which --responses replaces")
     policy = None if policy_file is None else read_policy(policy_file)
     log = None if responses is None else ResponseLog(responses)
     if log is not None and not context.tenant_given:
         context.tenant = log.tenant
+    if log is not None:
+        with _started(context, exit_):
+            _show_responses(context, log, DEFAULT_POLICY if policy is None else policy)
+        return
+    # Imported here: only this needs the sample.
+    from deploy.local.commands.demo_district import Coming, show_district
+    from deploy.local.sample.district import read_policy as own_policy
+    from deploy.local.sample.people import SMALL, WHOLE
+
+    with Coming(SMALL if small else WHOLE) as coming, _started(context, exit_):
+        show_district(context, coming.district(), own_policy() if policy is None else policy)
+
+
+@contextlib.contextmanager
+def _started(context: Context, exit_: bool) -> Iterator[None]:
+    """Have a stack, which is started if none runs; a local one is stopped in the end where that is asked."""
     if context.remote:
         context.check_tenant()
-    else:
-        stack.start(context.home, say=context.say)
+        yield
+        return
+    stack.start(context.home, say=context.say)
     try:
-        if log is not None:
-            _show_responses(context, log, DEFAULT_POLICY if policy is None else policy)
-        else:
-            # Imported here: only this needs the sample.
-            from deploy.local.commands.demo_district import show_district
-            from deploy.local.sample.district import make_district
-            from deploy.local.sample.district import read_policy as own_policy
-            from deploy.local.sample.people import USUAL, WHOLE
-
-            if whole:
-                context.say("2,000 learners live two school years; that takes half a minute")
-            show_district(
-                context, make_district(size=WHOLE if whole else USUAL), own_policy() if policy is None else policy
-            )
+        yield
     finally:
-        if exit_ and not context.remote:
+        if exit_:
             stack.stop(context.home)
 
 

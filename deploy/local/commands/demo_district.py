@@ -2,11 +2,15 @@
 
 import datetime
 import functools
+import itertools
+import math
 import os
 import shlex
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,18 +21,21 @@ from deploy.local.commands.drain import wait_until_drained
 from deploy.local.commands.framework import publish
 from deploy.local.commands.loaded import Loaded, check_taken, refused_only, result_of
 from deploy.local.commands.policy import put_into_force
-from deploy.local.commands.progress import Progress
+from deploy.local.commands.progress import EVERY_S, Progress, bar
 from deploy.local.commands.roster import send_roster
 from deploy.local.commands.sending import send
 from deploy.local.options import DEFAULT_TENANT, Context, command_name
 from deploy.local.sample import district as sample
 from deploy.local.sample.district import District, Mistake, Month
-from deploy.local.sample.people import DISTRICT, Class, Person, make_roster
+from deploy.local.sample.people import DISTRICT, Class, Person, Size, make_roster
 
 SHOWN_BY_MONTH = (MASTERED, READY, ADVANCED, WITHDRAWN)
 HEADING = f"{'':<16}{'evidence':>10}{'mastered':>10}{'ready for':>11}{'levels':>10}{'withdrawn':>11}"
 UNDER = f"{'':<16}{'sent':>10}{'':>10}{'something':>11}{'advanced':>10}{'':>11}"
 LATELY = datetime.timedelta(days=75)
+LEARNERS_AT_ONCE = 1000
+PARTS = 10
+"""Into how many parts the months are cut that are sent and folded at once: what waits for the end of each costs seconds."""
 
 
 class Agreement(NamedTuple):
@@ -48,6 +55,36 @@ class Worth(NamedTuple):
     why: str
 
 
+class Coming:
+    """The sample district while it is made up, in a thread: the stack starts meanwhile. Left early, it ends."""
+
+    def __init__(self, size: Size) -> None:
+        self._lived, self._left = (0, 0), threading.Event()
+        self._threads = ThreadPoolExecutor(1)
+        self._making = self._threads.submit(sample.make_district, size=size, lived=self._note)
+
+    def __enter__(self) -> "Coming":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._left.set()
+        self._threads.shutdown()
+
+    def district(self) -> District:
+        """Return it once it is made, and show meanwhile how far that is."""
+        progress = Progress(only_terminal=True)
+        while wait([self._making], timeout=EVERY_S).not_done:
+            lived, of = self._lived
+            progress.show(f"{bar(lived / max(of, 1))} {lived:,} of {of:,} learners have lived their school years")
+        progress.clear()
+        return self._making.result()
+
+    def _note(self, lived: int, of: int) -> None:
+        if self._left.is_set():
+            raise CancelledError
+        self._lived = lived, of
+
+
 def show_district(context: Context, district: District, policy: bytes) -> None:
     """Load a sample district and show what it lived; the same again changes nothing and shows the same."""
     classes = len({person.home for person in district.people})
@@ -57,16 +94,13 @@ def show_district(context: Context, district: District, policy: bytes) -> None:
     send_roster(context, sample.SOURCE, make_roster(district.people))
     loaded, events = _fold_months(context, district)
     check_taken(loaded)
-    result = result_of(context, loaded, counting.count(context, Counter(event.type for event in events)))
+    found = list(counting.states(context))
+    result = result_of(context, loaded, counting.counted(found, Counter(event.type for event in events)))
     if context.json:
         context.emit(result)
         return
-    people = _people(context, district.people)
-    states = {
-        (people[state.learner].id, state.competency): state
-        for state in counting.states(context)
-        if state.learner in people
-    }
+    named = _source_ids(context, sorted({state.learner for state in found}))
+    states = {(named[state.learner], state.competency): state for state in found if state.learner in named}
     lines = [
         f"{result['evidence']:,} pieces of evidence folded in {loaded.seconds:.1f} s: {result['mastered_pairs']:,} of "
         f"{result['pairs']:,} learner–competency pairs are on the record, {result['advancements']:,} levels advanced.",
@@ -135,7 +169,7 @@ def choose(district: District, states: Mapping[tuple[str, str], State]) -> list[
 
 
 def _fold_months(context: Context, district: District) -> tuple[Loaded, list[Event]]:
-    """Send what happened and fold it month by month, a line of the table each."""
+    """Send what happened and fold it some months at a time, a line of the table for each."""
     tally, progress, advancements = refused_only(), Progress(only_terminal=True), Advancements(context)
     events: list[Event] = []
     shown: Counter[str] = Counter()
@@ -143,21 +177,29 @@ def _fold_months(context: Context, district: District) -> tuple[Loaded, list[Eve
     context.say(HEADING)
     context.say(UNDER)
     started = time.monotonic()
-    for month in district.months:
-        progress.show(f"{month.name:<16}{len(month.items):>10,}  sending", now=True)
-        send(context, month.items, tally)
-        progress.show(f"{month.name:<16}{len(month.items):>10,}  folding", now=True)
+    total, before = sum(len(month.items) for month in district.months), 0
+    at_once = math.ceil(len(district.months) / PARTS)
+    for start in range(0, len(district.months), at_once):
+        months = district.months[start : start + at_once]
+        show = functools.partial(_show, progress, f"sending {months[-1].name}", before, total)
+        send(context, itertools.chain.from_iterable(month.items for month in months), tally, sent=show)
+        before += sum(len(month.items) for month in months)
+        progress.show(f"{bar(before / total)} {before:,} of {total:,}  folding {months[-1].name}", now=True)
         wait_until_drained(context)
         events += advancements.new()
-        so_far = _until(events, month, district.mistake)
         progress.clear()
-        context.say(_row(month.name, len(month.items), so_far - shown))
-        shown = so_far
+        for month in months:
+            so_far = _until(events, month, district.mistake)
+            context.say(_row(month.name, len(month.items), so_far - shown))
+            shown = so_far
     seconds = time.monotonic() - started
-    total = sum(len(month.items) for month in district.months)
     context.say(_row("all of it", total, Counter(event.type for event in events)))
     context.say("")
     return Loaded(tally, seconds), events
+
+
+def _show(progress: Progress, doing: str, before: int, total: int, sent: int) -> None:
+    progress.show(f"{bar((before + sent) / total)} {before + sent:,} of {total:,}  {doing}")
 
 
 def _until(events: Sequence[Event], month: Month, mistake: Mistake) -> Counter[str]:
@@ -179,15 +221,16 @@ def _row(name: str, sent: int, counts: Counter[str]) -> str:
     return f"{name:<16}{sent:>10,}{mastered:>10,}{ready:>11,}{advanced:>10,}{withdrawn or '':>11}"
 
 
-def _people(context: Context, people: Sequence[Person]) -> dict[str, Person]:
-    """Return the learners of the sample by opaque id, as evidence resolves them."""
-    by_id = {}
-    with context.client("evidence") as client:
-        for person in people:
-            query = {"source": sample.SOURCE, "source_id": person.id}
-            answer = patiently(functools.partial(client.get, "/v1/learners", params=query))
-            by_id[told(answer).json()["learner"]] = person
-    return by_id
+def _source_ids(context: Context, learners: Sequence[str]) -> dict[str, str]:
+    """Return the sample's own ids of learners by their opaque ids; others of the tenant are left out."""
+    found: dict[str, str] = {}
+    with context.client("evidence", scope="service") as client:
+        for start in range(0, len(learners), LEARNERS_AT_ONCE):
+            asked = {"tenant": context.tenant, "source": sample.SOURCE,
+                     "learners": learners[start : start + LEARNERS_AT_ONCE]}  # fmt: skip
+            answer = patiently(functools.partial(client.post, "/v1/learners/references", json=asked))
+            found |= {learner: ids[0] for learner, ids in told(answer).json().items()}
+    return found
 
 
 def _mistake_line(district: District, withdrawn: int) -> str:

@@ -25,6 +25,7 @@ WORDS = {
 }
 TITLE_CHARS = 58
 NEXT_SHOWN = 5
+ENOUGH_SHOWN = 5
 
 
 @click.command()
@@ -36,10 +37,11 @@ NEXT_SHOWN = 5
 @click.option(
     "--transcript", type=click.Path(path_type=Path), metavar="FILE", help="Write the transcript to FILE, a PDF."
 )
+@click.option("--all", "every", is_flag=True, help="Name every competency of which there is enough evidence.")
 @command_options
 def learner(
     context: Context, learner: str, source_id: str | None, as_of: str | None, credential: Path | None,
-    transcript: Path | None,
+    transcript: Path | None, every: bool,
 ) -> None:  # fmt: skip
     """Show the record of a learner: by opaque ID, or by SOURCE and that source's own ID."""
     opaque = learner if source_id is None else resolve(context, learner, source_id)
@@ -58,7 +60,7 @@ def learner(
         lines += growth_lines(grown.json()) if grown.is_success else []
         with context.client("progression") as client:
             further = patiently(lambda: client.get(f"/v1/learners/{opaque}/next-evidence"))
-        lines += further_lines(further.json(), record["items"]) if further.is_success else []
+        lines += further_lines(further.json(), record["items"], every=every) if further.is_success else []
     context.emit(record, "\n".join(lines))
 
 
@@ -141,8 +143,12 @@ def growth_lines(grown: dict[str, Any]) -> list[str]:
     return lines
 
 
-def further_lines(further: dict[str, Any], items: list[dict[str, Any]]) -> list[str]:
-    """Return of what there is enough evidence, and the smallest next evidence that could settle what is open."""
+def further_lines(further: dict[str, Any], items: list[dict[str, Any]], *, every: bool = False) -> list[str]:
+    """
+    Return of what there is enough evidence, by name, and the smallest next evidence that could settle what is open.
+
+    Of the first the `ENOUGH_SHOWN` first are named, or `every` one.
+    """
     known = {item["competency"]: item for item in items}
 
     def named(competency: str) -> str:
@@ -150,8 +156,10 @@ def further_lines(further: dict[str, Any], items: list[dict[str, Any]]) -> list[
 
     lines = []
     if further["enough"]:
-        lines += ["", "one more test, however it turns out, changes nothing:"]
-        lines += [f"  {named(competency)}" for competency in further["enough"]]
+        names = sorted(map(named, further["enough"]))
+        shown = names if every else names[:ENOUGH_SHOWN]
+        lines += ["", "one more test, however it turns out, changes nothing:", *(f"  {name}" for name in shown)]
+        lines += [f"  and {len(names) - len(shown)} more; --all lists them"] if len(names) > len(shown) else []
     if further["next"]:
         lines += ["", "the smallest next evidence:"]
         lines += [f"  {named(each['competency'])}: {each['text']}" for each in further["next"]]

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from deploy.local.errors import StackError
@@ -18,6 +18,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "roles": ("userSourcedId", "role"),
 }
 LEARNER_ROLES = frozenset(("student", "learner"))
+FAMILY_ROLES = frozenset(("parent", "guardian", "relative"))
 RACES = (
     "americanIndianOrAlaskaNative", "asian", "blackOrAfricanAmerican", "nativeHawaiianOrOtherPacificIslander", "white",
     "demographicRaceTwoOrMoreRaces", "hispanicOrLatinoEthnicity",
@@ -31,10 +32,10 @@ def is_bundle(folder: Path) -> bool:
 
 def read_bundle(folder: Path) -> dict[str, list[Row]]:
     """
-    Return the tables of a bundle: schools, classes, staff, learners, enrolments, groups.
+    Return the tables of a bundle: schools, classes, staff, learners, enrolments, groups, people.
 
-    What is `tobedeleted` ends an enrolment; other rows of that status are left out. Demographics become groups, which
-    are kept for reports on equity alone.
+    What is `tobedeleted` ends an enrolment, and forgets the name of a person of the staff; other rows of that status are left
+    out. Demographics become groups, which are kept for reports on equity alone. Names of families are left out.
 
     Raises:
         StackError: a column that is needed is missing.
@@ -63,6 +64,11 @@ def read_bundle(folder: Path) -> dict[str, list[Row]]:
             if row["role"] in LEARNER_ROLES
         ],
         "groups": [group for row in live["demographics"] for group in _groups(row, known)],
+        "people": [
+            _filled({"person": row["sourcedId"], "name": "" if _is_deleted(row) else _name(row)})
+            for row in files["users"]
+            if _is_staff(row, roles)
+        ],
     }  # fmt: skip
 
 
@@ -97,6 +103,11 @@ def _school(row: Row) -> Row:
 
 def _name(row: Row) -> str:
     return " ".join(filter(None, (row.get("givenName"), row.get("familyName"))))
+
+
+def _is_staff(row: Row, roles: Mapping[str, str]) -> bool:
+    role = row.get("role") or roles.get(row["sourcedId"], "")
+    return bool(role) and role not in LEARNER_ROLES | FAMILY_ROLES
 
 
 def _groups(row: Row, known: set[str]) -> Iterator[Row]:

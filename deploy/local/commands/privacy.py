@@ -1,8 +1,9 @@
-"""`attain export learner` and `attain erase learner`: see everything that is held of a learner, and forget it."""
+"""`attain export learner`, `attain erase learner`, `attain erase staff`: see what is held of a learner, and forget people."""
 
 import zipfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -20,6 +21,7 @@ HELD = {
     "evidence.json": ("evidence", "/v1/learners/{}/holdings"),
     "mastery.json": ("progression", "/v1/learners/{}/mastery"),
     "advancements.json": ("progression", "/v1/learners/{}/advancements"),
+    "disclosures.json": ("progression", "/v1/learners/{}/disclosures?limit=10000"),
     "record.json": ("reporting", "/v1/learners/{}/record"),
     "review_requests.json": ("reporting", "/v1/learners/{}/review-requests?limit=10000"),
 }
@@ -33,7 +35,7 @@ def export() -> None:
 
 @click.group()
 def erase() -> None:
-    """Forgetting: a learner, for good."""
+    """Forgetting: a learner, for good; or what a person of the staff is called."""
 
 
 @export.command("learner")
@@ -45,7 +47,8 @@ def export_learner(context: Context, learner: str, source_id: str | None, output
     """
     Write one ZIP with everything that is held of a learner.
 
-    Evidence and its originals, mastery, advancements, the record, and what was asked to be looked at again.
+    Evidence and its originals, mastery, advancements, the record, which systems were told what, and what was asked to be looked
+    at again.
     """
     opaque = learner if source_id is None else resolve(context, learner, source_id)
     file = output or Path(f"learner-{opaque}.zip")
@@ -89,6 +92,22 @@ def erase_learner(context: Context, learner: str, source_id: str | None, yes: bo
             config = config.model_copy(update={"kafka": context.stack().kafka})
         certificate["records_deleted"] = clean_topics(config)
     context.emit(certificate)
+
+
+@erase.command("staff")
+@click.argument("person")
+@command_options
+def erase_staff(context: Context, person: str) -> None:
+    """
+    Forget what a person of the staff is called, by the subject of the person's tokens.
+
+    That the person looked, assessed or decided stays, by the subject. A roster that names the person again is believed.
+    """
+    with context.client("evidence", scope="admin") as client:
+        forgotten: dict[str, Any] = told(patiently(lambda: client.delete(f"/v1/staff/{quote(person, safe='')}"))).json()
+    if not forgotten["in_ledger"]:
+        context.say("no ledger of erasures is kept here: a restore of an earlier backup would bring the name back")
+    context.emit(forgotten)
 
 
 def held(context: Context, service: str, path: str) -> bytes:

@@ -31,6 +31,7 @@ COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "enrolments": (("class", "learner"), ("status", "source")),
     "groups": (("group", "learner"), ("value", "source")),
     "assignments": (("person", "role", "kind", "target"), ("status", "starts", "ends", "source")),
+    "people": (("person",), ("name",)),
 }
 """The files, with the columns that a row needs and those that it may have."""
 
@@ -46,7 +47,8 @@ def roster() -> None:
 @command_options
 def import_roster(context: Context, folder: Path, source: str) -> None:
     """
-    Import the CSV files of a folder: schools, classes, staff, learners, enrolments, groups, assignments; each may be missing.
+    Import the CSV files of a folder: schools, classes, staff, learners, enrolments, groups, assignments, and people, the names
+    of staff; each may be missing.
 
     A folder with users.csv or enrollments.csv is a OneRoster 1.1 or 1.2 bundle.
 

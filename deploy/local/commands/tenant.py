@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 import httpx
@@ -23,8 +24,11 @@ WHOLE = {
     "frameworks.json": ("progression", "/v1/frameworks?versions=all"),
     "policies.json": ("progression", "/v1/policies"),
     "webhooks.json": ("progression", "/v1/webhooks"),
+    "subscribers.json": ("progression", "/v1/subscribers"),
+    "disclosures.json": ("progression", "/v1/disclosures?days=366"),
     "keys.json": ("evidence", "/v1/keys"),
     "classes.json": ("evidence", "/v1/roster/classes"),
+    "staff_names.json": ("evidence", "/v1/staff"),
     "alignments.json": ("evidence", "/v1/alignments"),
     "sources.json": ("evidence", "/v1/sources/completeness"),
     "quarantine.json": ("evidence", "/v1/quarantine"),
@@ -172,8 +176,8 @@ def export_tenant(context: Context, output: Path | None) -> None:
 @command_options
 def delete(context: Context, yes: bool) -> None:
     """
-    End a tenant: revoke its keys, remove its webhooks, stop its shadow policies, delete what is quarantined, and forget every
-    learner for good.
+    End a tenant: revoke its keys, remove its webhooks, stop its shadow policies, delete what is quarantined, and forget the names
+    of staff and every learner for good.
 
     Positions of the logs stay, with tombstones in place of bodies. So does what says nothing of learners: frameworks, policies,
     names of classes, schools and terms, ids of staff, counts, and the log of who did what. May be repeated where it was cut off.
@@ -186,12 +190,15 @@ def delete(context: Context, yes: bool) -> None:
         "keys": _end_all(context, "evidence", "/v1/keys", "key_id"),
         "webhooks": _end_all(context, "progression", "/v1/webhooks", "id"),
         "shadows": _end_all(context, "progression", "/v1/policies/shadows", "policy", "admin policy:write"),
+        "staff_names": 0,
         "learners": 0,
         "evidence": 0,
     }
     progress = Progress(only_terminal=True)
     with context.client("evidence", scope="admin") as client:
         counts["quarantined"] = told(patiently(partial(client.delete, "/v1/quarantine"))).json()["deleted"]
+        for person in _all_pages(client, f"/v1/staff?limit={PAGE}")["items"]:
+            counts["staff_names"] += _forgotten(client, person["person"])
         for learner in learners:
             counts["evidence"] += _erased(client, learner)
             counts["learners"] += 1
@@ -269,6 +276,10 @@ def _end_all(context: Context, service: str, path: str, id: str, scope: str = "a
         for item in items:
             told(client.delete(f"{path}/{item[id]}"))
     return len(items)
+
+
+def _forgotten(client: httpx.Client, person: str) -> int:
+    return int(told(patiently(lambda: client.delete(f"/v1/staff/{quote(person, safe='')}"))).json()["had_name"])
 
 
 def _erased(client: httpx.Client, learner: str) -> int:

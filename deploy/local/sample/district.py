@@ -4,14 +4,14 @@ import csv
 import datetime
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from deploy.local.sample.learning import PLACEMENT_WEEKS, Competency, Life, Showing, live
-from deploy.local.sample.people import USUAL, Person, Size, make_people
+from deploy.local.sample.people import SMALL, Person, Size, make_people
 
 SEED = "river-valley"
 FRAMEWORK = "river-valley"
@@ -83,19 +83,29 @@ def read_competencies() -> list[Competency]:
     ]
 
 
-def make_district(seed: str = SEED, size: Size = USUAL) -> District:
-    """Return the school years of the district; the same seed gives the same ones, to the byte."""
+def make_district(
+    seed: str = SEED, size: Size = SMALL, lived: Callable[[int, int], None] = lambda learners, of: None
+) -> District:
+    """
+    Return the school years of the district; the same seed gives the same ones, to the byte.
+
+    Args:
+        seed: names the district.
+        size: how large it is.
+        lived: told how many learners have lived theirs, of all, after each.
+    """
     people, competencies = make_people(seed, size), read_competencies()
     lives: dict[str, Life] = {}
     pieces: list[Piece] = []
     placement: list[dict[str, Any]] = []
-    for person in people:
+    for place, person in enumerate(people, start=1):
         life = lives[person.id] = live(person, competencies, seed, size.years)
         for number, showing in enumerate(life.showings, start=1):
             piece = _native(person, number, showing)
             pieces.append((showing.at, piece["id"], _encode(piece)))
             if showing.week < PLACEMENT_WEEKS:
                 placement.append(piece)
+        lived(place, len(people))
     mistake, more = _wrong_key(people, placement)
     return District(people, list(_months(sorted(pieces + more))), lives, mistake)
 

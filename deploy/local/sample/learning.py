@@ -8,6 +8,7 @@ and observations show the understanding, with the chance of a lucky guess, a sli
 """
 
 import datetime
+import itertools
 import math
 import random
 from collections.abc import Iterator, Sequence
@@ -94,6 +95,7 @@ class _Learner:
         self._dice = dice
         self._competencies = {each.code: each for each in competencies}
         subjects = sorted({each.subject for each in competencies})
+        self._of = {subject: [each for each in competencies if each.subject == subject] for subject in subjects}
         self._pace = {subject: math.exp(dice.gauss(0.0, 0.35)) for subject in subjects}
         self._begins = {subject: person.home.level + dice.choice((-1, 0, 0, 0, 0, 1)) for subject in subjects}
         self._fading = max(0.0, dice.gauss(0.006, 0.007))
@@ -116,9 +118,9 @@ class _Learner:
 
     def week(self, week: int) -> Iterator[Showing]:
         """Yield what one week shows."""
-        dice, known = self._dice, self._known
+        dice, known, fading = self._dice, self._known, 2 * self._fading
         for code in self._left:
-            known[code] = max(0.3, known[code] - self._fading * dice.uniform(0, 2))
+            known[code] = max(0.3, known[code] - fading * dice.random())
         for code in [code for subject in self._pace for code in self._working_on(subject)]:
             pace = self._pace[self._competencies[code].subject]
             self._set(code, known.get(code, START) + GROWTH_A_WEEK * pace * dice.uniform(0.5, 1.5), week)
@@ -153,14 +155,13 @@ class _Learner:
 
     def _working_on(self, subject: str) -> list[str]:
         """Return what comes next: not left yet, and what it needs is there."""
-        known = self._known
-        return [
+        known, left = self._known, self._left
+        coming = (
             each.code
-            for each in self._competencies.values()
-            if each.subject == subject
-            and each.code not in self._left
-            and all(known.get(code, 0) >= OPENS_NEXT for code in each.needs)
-        ][:AT_ONCE]
+            for each in self._of[subject]
+            if each.code not in left and all(known.get(code, 0) >= OPENS_NEXT for code in each.needs)
+        )
+        return list(itertools.islice(coming, AT_ONCE))
 
     def _set(self, code: str, understanding: float, week: int) -> None:
         self._known[code] = min(understanding, 0.98)
@@ -177,7 +178,8 @@ class _Learner:
             right, of = 1 + (seen >= 0.5) + (seen >= 0.78) + (seen >= 0.93), 4
         else:
             of = dice.choice((8, 9, 10, 12))
-            right = sum(dice.random() < right_chance(understanding) for _ in range(of))
+            chance = right_chance(understanding)
+            right = sum(dice.random() < chance for _ in range(of))
         date = FIRST_DAY + datetime.timedelta(weeks=week, days=day)
         time = datetime.time(8 + dice.randrange(6), dice.choice((5, 20, 35, 50)), tzinfo=datetime.UTC)
         return Showing(code, week, datetime.datetime.combine(date, time), form, right, of, assisted)

@@ -38,7 +38,7 @@ class Size(NamedTuple):
     years: int = 1
 
 
-USUAL, WHOLE = Size(), Size(schools=5, parallel=4, years=2)
+SMALL, WHOLE = Size(), Size(schools=5, parallel=4, years=2)
 """300 learners in one year, and 2,000 in two."""
 
 
@@ -60,7 +60,7 @@ class Person(NamedTuple):
     home: Class
 
 
-def make_people(seed: str, size: Size = USUAL) -> list[Person]:
+def make_people(seed: str, size: Size = SMALL) -> list[Person]:
     """Return the learners of the district; the same seed gives the same ones."""
     dice = random.Random(f"{seed}/people")
     names = [f"{first} {last}" for first in FIRST_NAMES for last in LAST_NAMES]
@@ -71,7 +71,7 @@ def make_people(seed: str, size: Size = USUAL) -> list[Person]:
     ]
 
 
-def make_classes(size: Size = USUAL) -> list[Class]:
+def make_classes(size: Size = SMALL) -> list[Class]:
     """Return the classes of all schools."""
     return [
         _class(school, title, max(1, place), band + (str(number) if size.parallel > 1 else ""))
@@ -106,6 +106,12 @@ def make_roster(people: list[Person]) -> dict[str, list[dict[str, str]]]:
             {"person": "d-leader", "role": "leader", "kind": "district", "target": district},
             *({"person": f"h-{id}", "role": "leader", "kind": "school", "target": id} for id, _ in schools),
             *({"person": f"g-{p.id}", "role": "guardian", "kind": "learner", "target": p.id} for p in people),
+        ],
+        "people": [
+            {"person": person, "name": f"{FIRST_NAMES[-1 - n % len(FIRST_NAMES)]} {LAST_NAMES[n % len(LAST_NAMES)]}"}
+            for n, person in enumerate(
+                ("d-leader", *(f"h-{id}" for id, _ in schools), *(each.teacher for each in classes))
+            )
         ],
     }
 

@@ -28,9 +28,7 @@ ADDED_TO = {f"evidence.{table}" for table in ("api_key", "quarantine", "event_lo
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    # A request that takes long must not find the connection of the one before closed by the server.
-    limits = httpx.Limits(max_keepalive_connections=0)
-    async with httpx.AsyncClient(timeout=40, limits=limits) as made:
+    async with httpx.AsyncClient(timeout=40) as made:
         yield made
 
 

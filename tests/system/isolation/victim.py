@@ -24,12 +24,13 @@ from tests.system.isolation.routes import Route, filled
 SOURCE = "urn:beehive:lms"
 LEARNER, OTHER = "beehive-l1", "beehive-l2"
 SECRETS = (
-    "Beatrix Beacon", "Beehive Competency", "Beehive Class", "Beehive School", "beehive-activity", "beehive-hook",
-    "beehive-key", "beehive-reason", "beehive-e", LEARNER, OTHER,
+    "Beatrix Beacon", "Bertram Birch", "Beehive Competency", "Beehive Class", "Beehive School", "beehive-activity",
+    "beehive-hook", "beehive-key", "beehive-reason", "beehive-e", LEARNER, OTHER,
 )  # fmt: skip
-OF_PERSONS = ("Beatrix Beacon", "beehive-activity", "beehive-reason", "beehive-e", LEARNER, OTHER)
+OF_PERSONS = ("Beatrix Beacon", "Bertram Birch", "beehive-activity", "beehive-reason", "beehive-e", LEARNER, OTHER)
 STATEMENT = "6f1c7a3e-9d2b-4c5f-8a61-0b7d2e4f9c10"
 LINE, SESSION, TEACHER = "beehive-line", "2025-beehive", "beehive-teacher"
+CALLED = "Bertram Birch"
 SMALL = {"small_number": 10}
 NAMES = ("Beatrix Beacon", "Bo", "Bee", "Barnaby")
 SUPPORTING = {
@@ -50,7 +51,7 @@ SPOILT = {
     "metadata": {"event_name": "learning_outcome_result_created", "event_time": "2026-03-05T10:00:00Z", "root_account_uuid": "R"},
     "body": {"learning_outcome_id": "1", "user_uuid": LEARNER, "score": "much"},
 }  # fmt: skip
-MOVING = ("access_log", "counted_block", "webhook_delivery", "shadow_cursor")
+MOVING = ("access_log", "counted_block", "disclosure", "webhook_delivery", "shadow_cursor")
 """Tables that change by looking, counting or trying again, and not by what anybody sent."""
 
 OF_TENANTS = (
@@ -113,6 +114,8 @@ class Victim:
     def _kind(path: str) -> str:
         if "review-requests" in path:
             return "request"
+        if "subscribers" in path:
+            return "subscriber"
         return "webhook" if "webhooks" in path else "proposal" if "proposals" in path else "decision"
 
 
@@ -124,7 +127,7 @@ async def settle(stack: Stack, name: str) -> Victim:
         "line_item": LINE, "sourced_id": "beehive-result", "form": "caliper", "kind": "credits", "competency": "beemath:c0",
         "framework": "beemath", "level": "beemath:1", "supported": "beeart:c2", "change": "resume",
         "class_id": "beehive-class", "school": "beehive-school", "district": "beehive-district", "session": SESSION,
-        "queue": "ready", "term": "beehive term", "model": "mastery", "table": "mastery",
+        "person": TEACHER, "queue": "ready", "term": "beehive term", "model": "mastery", "table": "mastery",
     }  # fmt: skip
     values |= await _fill_rules(district)
     values |= await _fill_evidence(district)
@@ -137,7 +140,7 @@ async def settle(stack: Stack, name: str) -> Victim:
 
 
 async def _fill_rules(district: District) -> dict[str, str]:
-    """Set a second framework with a policy that asks for support, a limit, entries of the alignment map, keys and a webhook."""
+    """Set a second framework with a policy that asks for support, a limit, entries of the alignment map, keys and readers."""
     await district.post(
         "progression", "/v1/frameworks",
         {"id": "beeart", "nodes": "code,title\nc0,Zero\nc2,Two\n", "edges": "from,to\nc0,c2\n"},
@@ -157,7 +160,10 @@ async def _fill_rules(district: District) -> dict[str, str]:
         "progression", "/v1/webhooks",
         {"name": "beehive-hook", "url": "http://127.0.0.1:9/", "purpose": "telling the district", "start": "beginning"},
     )  # fmt: skip
-    return {"key_id": key["key_id"], "id of webhook": hook["id"]}
+    reader = await district.post(
+        "progression", "/v1/subscribers", {"via": "kafka", "name": "beehive-hook", "purpose": "telling the district"}
+    )
+    return {"key_id": key["key_id"], "id of webhook": hook["id"], "id of subscriber": reader["id"]}
 
 
 async def _fill_evidence(district: District) -> dict[str, str]:
@@ -171,7 +177,7 @@ async def _fill_evidence(district: District) -> dict[str, str]:
         "learners": [{"source_id": each, "name": name} for each, name in zip(people, NAMES, strict=True)],
         "enrolments": [{"class": "beehive-class", "learner": each} for each in (LEARNER, OTHER)]
         + [{"class": "beehive-past", "learner": LEARNER}],
-        "staff": [{"class": "beehive-class", "staff": TEACHER}],
+        "staff": [{"class": "beehive-class", "staff": TEACHER}], "people": [{"person": TEACHER, "name": CALLED}],
         "groups": [{"group": "grade", "learner": LEARNER, "value": "5"}],
         "assignments": [{"person": "beehive-guardian", "role": "guardian", "kind": "learner", "target": LEARNER}],
     }  # fmt: skip
