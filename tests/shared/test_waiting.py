@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import types
 
 import pytest
 
+from shared import waiting
 from shared.waiting import LONGEST_S, wait_for_server
 
 
@@ -20,7 +22,9 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr(asyncio, "sleep", sleep)
+    # Not `asyncio.sleep` itself: whatever else the loop runs in turns would not let go of it any more.
+    own = types.SimpleNamespace(sleep=sleep, get_running_loop=asyncio.get_running_loop)
+    monkeypatch.setattr(waiting, "asyncio", own)
     return slept
 
 
