@@ -16,9 +16,11 @@ from services.progression.domain.curriculum import Framework
 from services.progression.domain.forecast import Forecast
 from services.progression.domain.mastery import piece_of
 from services.progression.domain.policy import policy_from
+from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.telling import SUPPORT
 from services.progression.domain.terms import TermDecided
 from shared.contracts import Aligned, Association, Competency, EvidenceRecorded, EvidenceRetracted, Score, Touched
+from shared.errors import Refused
 from shared.native import moved_id
 from tests.support.journal import Decided, Journal, Record, piece, retract
 
@@ -113,6 +115,18 @@ def test_a_drill_that_is_foreseen_changes_nothing():
     assert first == forecast(journal, SELECTION).report()
     after = (journal.states, msgspec.json.encode(list(journal.learners.values())), len(journal.told))
     assert after == before
+
+
+def test_who_cannot_be_folded_is_named_and_is_no_fault_of_the_service(monkeypatch: pytest.MonkeyPatch):
+    journal = Journal().fold([Decided(framework=LEVEL), Decided(TWO_OF_THREE)]).fold([piece(1, learner="l1")])
+    record = journal.record("l1")
+
+    def broken(*_: object) -> None:
+        raise KeyError("x")
+
+    monkeypatch.setattr(ShardFold, "_fold_key", broken)
+    with pytest.raises(Refused, match=r"learner l1 cannot be folded: KeyError"):
+        foresee(record, Selection("urn:lms"))
 
 
 def test_the_outcome_for_one_learner_names_every_status_and_event():

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from services.progression.domain.disclosing import Given, Public, Reader, Via, disclosures, public_of
+from services.progression.domain.disclosing import Given, Public, Reader, Stood, Via, disclosures, public_of
 
 DAY = datetime.date(2026, 3, 2)
 START = datetime.datetime(2026, 3, 2, 8, tzinfo=datetime.UTC)
@@ -28,19 +28,19 @@ def reader(via: Via, **more: Any) -> Reader:
 
 
 def told(rows: list[Given], readers: list[Reader] | None = None, waiting: dict[str, int] | None = None) -> list[Any]:
-    found = disclosures(EVENTS, rows, readers or [], waiting or {})
+    found = disclosures(EVENTS, rows, [], readers or [], waiting or {})
     return [(each.via, each.day and each.day.day, each.kinds) for each in found]
 
 
 def test_a_reader_is_told_what_lies_in_its_positions_once_a_day_and_by_what_it_is_for():
     rows = [given("feed", 1, 4), given("feed", 3, 8), given("feed", 9, 9, day=1), given("stream", 10, 20)]
-    found = disclosures(EVENTS, rows, [reader("feed")], {})
+    found = disclosures(EVENTS, rows, [], [reader("feed")], {})
 
     assert [(each.day, each.events, each.name, each.purpose) for each in found] == [
         (DAY + datetime.timedelta(days=1), 1, "SIS", "seats in courses"), (DAY, 2, "SIS", "seats in courses"),
     ]  # fmt: skip
     assert found[1].scopes == ("math:3", "math:7")
-    assert disclosures(EVENTS, rows, [], {})[0].purpose == "", "nobody has declared any"
+    assert disclosures(EVENTS, rows, [], [], {})[0].purpose == "", "nobody has declared any"
 
 
 def test_a_webhook_is_told_what_is_in_its_scope():
@@ -66,11 +66,19 @@ def test_what_waits_is_not_told_and_what_is_sent_again_is_of_that_day():
 
 def test_of_kafka_it_is_said_who_could_read_from_when_and_no_day():
     until = START + datetime.timedelta(minutes=8)
-    found = disclosures(EVENTS, [], [reader("kafka", since=START, until=until, types=("competency.*",))], {})
+    found = disclosures(EVENTS, [], [], [reader("kafka", since=START, until=until, types=("competency.*",))], {})
 
     [only] = found
     assert (only.via, only.day, only.since, only.until, only.events) == ("kafka", None, START, until, 2)
     assert told([], [reader("kafka", until=START)]) == []
+
+
+def test_standings_tell_of_what_had_been_told_by_then():
+    until = START + datetime.timedelta(minutes=8)
+    [only] = disclosures(EVENTS, [], [Stood("r", DAY, START, until)], [reader("feed")], {})
+
+    assert (only.via, only.name, only.purpose, only.day) == ("standings", "SIS", "seats in courses", DAY)
+    assert (only.events, only.kinds, only.scopes) == (0, {"standing": 1}, ("math:3", "math:7"))
 
 
 def test_what_was_erased_says_nothing():

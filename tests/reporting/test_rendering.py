@@ -141,8 +141,8 @@ def context(template: str) -> dict[str, Any]:
             "missing": {item.competency: for_families(item.missing) for item in found.items},
             "may_ask": True, "looks": [{"at": SHOWN_AT, "role": "teacher", "person": EVIL}],
             "told": [
-                {"day": day, "since": SHOWN_AT, "name": EVIL, "purpose": purpose, "events": 2}
-                for day, purpose in (("2026-03-02", EVIL), (None, ""))
+                {"via": via, "day": day, "since": SHOWN_AT, "name": EVIL, "purpose": purpose, "events": 2}
+                for via, day, purpose in (("feed", "2026-03-02", EVIL), ("kafka", None, ""), ("standings", "2026-03-02", ""))
             ],
             "ask": [Contact(EVIL, "teacher", (EVIL,)), Contact("t-1", "case_manager", ())], "staff_names": {"t-1": EVIL},
         },

@@ -36,6 +36,14 @@ def consuming(environment: dict[str, str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, str(EXAMPLE)], env=environment)
 
 
+async def told_of(district: District, name: str, query: str = "") -> httpx.Response:
+    """Answer to a learner who asks which systems were told what of the own record."""
+    learner, stack = await district.learner(name), district.stack
+    own = issue(stack.token_key_file, tenant=district.tenant, scope="records:read:self", learner=learner)
+    asked = f"{stack.urls['reporting']}/v1/learners/{learner}/disclosures{query}"
+    return (await district.http.get(asked, headers={"Authorization": f"Bearer {own}"})).raise_for_status()
+
+
 async def until(holds: Any, within_s: float = 20) -> None:
     async with asyncio.timeout(within_s):
         while not holds():
@@ -64,15 +72,12 @@ async def test_a_webhook_is_sent_signed_events_with_the_receivers_own_ids_and_no
                 await asyncio.sleep(0.05)
     events = [request.event for request in receiver.taken[1:]]
     public = await district.advancements()
-    ada = await district.learner("ada")
     declared = {"via": "kafka", "name": "warehouse", "purpose": "numbers of the district"}
     kafka = (await district.post("progression", "/v1/subscribers", declared))["id"]
     await district.send(shown("ada", "math:c2"))
     await district.drained()
-    own = issue(stack.token_key_file, tenant=district.tenant, scope="records:read:self", learner=ada)
-    asked = f"{stack.urls['reporting']}/v1/learners/{ada}/disclosures"
-    told = (await district.http.get(asked, headers={"Authorization": f"Bearer {own}"})).json()["items"]
-    table = await district.http.get(f"{asked}?format=csv", headers={"Authorization": f"Bearer {own}"})
+    told = (await told_of(district, "ada")).json()["items"]
+    table = await told_of(district, "ada", "?format=csv")
     ended = await district.http.delete(f"{stack.urls['progression']}/v1/subscribers/{kafka}")
     register = (await district.get("progression", "/v1/subscribers"))["items"]
     days = (await district.get("progression", "/v1/disclosures"))["items"]
@@ -182,7 +187,17 @@ async def test_who_comes_late_reads_standings_and_goes_on_from_their_position(st
     await district.send(shown("ada", "math:c2"))
     await district.drained()
     news = (await district.get("progression", f"/v1/advancements?after={first['position']}"))["items"]
+    await district.send(shown("dee"))
+    await district.drained()
+    told = {learner: (await told_of(district, learner)).json()["items"] for learner in ("ada", "cy", "dee")}
+    days = (await district.get("progression", "/v1/disclosures"))["items"]
 
+    for learner in ("ada", "cy"):
+        [standing] = [each for each in told[learner] if each["via"] == "standings"]
+        assert (standing["name"], standing["events"], standing["kinds"]) == ("laptop", 0, {"standing": 1})
+        assert "math:c1" in standing["scopes"]
+    assert [each for each in told["dee"] if each["via"] == "standings"] == [], "began after it"
+    assert {each["via"] for each in days} == {"feed", "standings"}
     items = [*first["items"], *second["items"]]
     assert second["next"] is None
     assert len({item["learner"] for item in items}) == len(items) == 3

@@ -23,7 +23,7 @@ LEFT = {
     "progression.event_log_rows", "progression.journal", "progression.journal_rows",
     # What certifies that learners are forgotten, who did what here, and which systems were told.
     "evidence.erased_learner", "evidence.access_log", "reporting.access_log", "reporting.credential",
-    "progression.disclosure", "progression.subscriber",
+    "progression.disclosure", "progression.standing_disclosure", "progression.subscriber",
     # That ids were merged, and ids that stay taken, without what was said.
     "evidence.learner_merge", "evidence.identity_move", "evidence.xapi_statement", "evidence.kept_event",
     # What the tenant has set: entries of the alignment map, limits, its own activities, when a session began.
@@ -74,6 +74,7 @@ EXPORTED = {
     "progression.shadow_policy": ("shadows.json", "policy"),
     "progression.subscriber": ("subscribers.json", "id"),
     "progression.disclosure": ("disclosures.json", "reader"),
+    "progression.standing_disclosure": ("disclosures.json", "reader"),
     "progression.webhook": ("webhooks.json", "id"),
     "reporting.advancement_v1": ("learners/*/advancements.json", "id"),
     "reporting.assignment_v1": ("assignment.json", "person"),

@@ -20,6 +20,7 @@ from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.states import KeyState, Piece
 from services.progression.domain.telling import SUPPORT, Told
 from shared.contracts import Aligned, EvidenceRecorded, EvidenceRetracted, Kind, Score, Status, Touched
+from shared.errors import Refused
 from shared.native import moved_id
 from shared.public_events import SNAPSHOT_AMENDED
 from shared.shards import stable_id
@@ -256,11 +257,11 @@ def _fold(record: LearnerRecord, entries: dict[Key, Entry], inputs: Sequence[Inp
 
 
 def _tell(record: LearnerRecord, fold: ShardFold, standing: LearnerState) -> list[Told]:
-    """Fold what changed into the learner's standing; return what is told."""
+    """Fold what changed into the learner's standing; return what is told; raises `Refused` where that cannot be folded."""
     fold.describe_touched()
     told = fold.tell({record.learner: standing})
     if fold.blocked:
-        raise ValueError(f"learner {record.learner[1]} cannot be folded: {fold.blocked[record.learner]}")
+        raise Refused(f"learner {record.learner[1]} cannot be folded: {fold.blocked[record.learner]}")
     return told
 
 

@@ -1,8 +1,9 @@
 """
 Who was told what of a learner, when and what for: what readers were given of the public log, held against the learner's events.
 
-A row says which positions a reader was given; which of a learner's events these are follows from where they lie. How far whoever
-reads Kafka directly has read is seen by nobody here, so of them the register of readers alone is told.
+A row says which positions a reader was given; which of a learner's events these are follows from where they lie. Standings are
+given by ranges of learners, and tell where each stood then. How far whoever reads Kafka directly has read is seen by nobody
+here, so of them the register of readers alone is told.
 """
 
 import datetime
@@ -16,7 +17,9 @@ import msgspec
 
 from services.progression.domain.subscribing import in_scope
 
-Via = Literal["webhook", "feed", "stream", "kafka"]
+Via = Literal["webhook", "feed", "stream", "standings", "kafka"]
+STANDING = "standing"
+"""The kind of what standings tell, beside the kinds of events."""
 REDACTED = ".redacted.v1"
 
 
@@ -62,6 +65,15 @@ class Given(NamedTuple):
     until: datetime.datetime
 
 
+class Stood(NamedTuple):
+    """A reader was given standings on a day (UTC), in which one learner's were: between two instants."""
+
+    reader: str
+    day: datetime.date
+    since: datetime.datetime
+    until: datetime.datetime
+
+
 class Public(NamedTuple):
     """One public event of a learner, as far as it matters who was given it."""
 
@@ -75,7 +87,8 @@ class Public(NamedTuple):
 class Disclosure(msgspec.Struct, frozen=True):
     """
     What a reader was told of one learner on a `day`, by kinds and by competencies and levels; without a day of a reader of
-    Kafka, who could read it from `since` on. `purpose` is empty where nobody has declared any.
+    Kafka, who could read it from `since` on. `purpose` is empty where nobody has declared any. Standings are no `events`: of
+    them `scopes` are what had been told of the learner by then.
     """
 
     via: Via
@@ -121,8 +134,9 @@ def public_of(rows: Iterable[tuple[int, bytes]]) -> list[Public]:
 
 
 def disclosures(
-    events: Sequence[Public], given: Iterable[Given], readers: Sequence[Reader], waiting: Mapping[str, int]
-) -> list[Disclosure]:
+    events: Sequence[Public], given: Iterable[Given], stood: Iterable[Stood], readers: Sequence[Reader],
+    waiting: Mapping[str, int],
+) -> list[Disclosure]:  # fmt: skip
     """
     Return who was told what of a learner with those events, the latest first.
 
@@ -140,6 +154,7 @@ def disclosures(
             (event.pos, event) for event in _told_by(row, again.get(row.reader, ()), ordered, readers, waiting)
         )
     items = [_disclosure(key, mine, list(found.values()), readers) for key, (mine, found) in told.items() if found]
+    items += [_of_standings(row, events, readers) for row in stood]
     items.sort(key=lambda item: (item.until is not None and item.until, item.via, item.reader), reverse=True)
     return [*_of_kafka(events, readers), *items]
 
@@ -169,11 +184,19 @@ def _disclosure(
     return Disclosure(via, reader, name, purpose, source, day, since, until, *_counted(events))
 
 
+def _of_standings(row: Stood, events: Sequence[Public], readers: Sequence[Reader]) -> Disclosure:
+    name, purpose = declared_as(readers, "standings", row.reader, row.since, row.until)
+    _, _, scopes = _counted([event for event in events if event.at <= row.until])
+    return Disclosure(
+        "standings", row.reader, name, purpose, "", row.day, row.since, row.until, 0, {STANDING: 1}, scopes
+    )
+
+
 def declared_as(
     readers: Sequence[Reader], via: Via, reader: str, since: datetime.datetime, until: datetime.datetime
 ) -> tuple[str, str]:
     """Return the name and purpose of who read by a way between two instants; its id and no purpose where nobody declared it."""
-    asked_as = "feed" if via == "stream" else via
+    asked_as = "feed" if via in ("stream", "standings") else via
     known = [r for r in readers if (r.via, r.reader) == (asked_as, reader) and r.reads_at(since, until)]
     return (known[-1].name, known[-1].purpose) if known else (reader, "")
 

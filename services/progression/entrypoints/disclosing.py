@@ -51,11 +51,11 @@ def disclosing_router(database: Database, settings: Settings) -> APIRouter:
         limit: Annotated[int, Query(ge=1)] = 100,
     ) -> dict[str, Any]:  # fmt: skip
         """
-        Who was told what of a learner by webhook, feed or stream, on which day (UTC) and what for, the latest first; before
-        them who can read it from Kafka, of whom nobody here sees how far they have read. `next` goes on as `after`.
+        Who was told what of a learner by webhook, feed, stream or standings, on which day (UTC) and what for, the latest
+        first; before them who can read it from Kafka, of whom nobody here sees how far they have read. `next` goes on as
+        `after`.
 
-        Only public events are logged, not standings that were read. An empty `purpose` is one that nobody has
-        declared. `tenant` is for a service that has checked who may see this.
+        An empty `purpose` is one that nobody has declared. `tenant` is for a service that has checked who may see this.
         """
         of = tenant_of(caller, learner, tenant)
         items, more = await told.of_learner(of, learner, after, min(limit, settings.page_rows_max))

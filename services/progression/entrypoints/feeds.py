@@ -132,12 +132,15 @@ def feeds_router(database: Database, log: EventLog, references: References, sett
         terms with, amendments in it.
 
         `position` is the cursor at which the page is true: go on with the feed behind that of the first page, and drop
-        events whose `seq` is not above that of the standing.
+        events whose `seq` is not above that of the standing. That the caller is given them is logged before.
         """
         caller.require("records:read")
         async with database.instant() as connection:
             heads = await log.heads(connection)
             items, snapshots, following = await standings_behind(connection, caller.tenant, after, min(limit, 5000))
+        if given := [item["learner"] for item in (*items, *snapshots)]:
+            async with database.connection() as connection:
+                await disclosures.note_standings(connection, caller.tenant, caller.subject, after, max(given))
         return {"items": items, "snapshots": snapshots, "next": following, "position": head_cursor(heads)}
 
     return router

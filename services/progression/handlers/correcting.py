@@ -79,6 +79,7 @@ async def forecast(
 
     Raises:
         Unavailable: the service that keeps roster and identities does not answer.
+        Refused: one of the learners cannot be folded.
     """
     schools = await schools_of(settings, tenant)
     in_force = await InForce.of(database, tenant)
@@ -142,6 +143,7 @@ async def forecast_of(database: Database, tenant: str, learner: str, selection: 
     Raises:
         NotFound: none of the learner's pieces that count is selected.
         InvalidEvent: the piece is that learner's already.
+        Refused: the learner cannot be folded.
     """
     if selection.to == learner:
         raise InvalidEvent("the piece is this learner's already", pointer="/to")

@@ -33,10 +33,11 @@ class Disclosures:
         shard = shard_of(tenant, learner, self._shards)
         async with self._database.instant() as connection:
             rows = await tables.given(connection, tenant, shard, learner, ROWS_MAX)
+            stood = await tables.stood(connection, tenant, shard, learner, ROWS_MAX)
             stored = await tables.events_of(connection, tenant, shard, learner)
             readers = await tables.readers(connection, tenant)
             waiting = await tables.waiting(connection, tenant, learner)
-        items = await asyncio.to_thread(lambda: disclosures(public_of(stored), rows, readers, waiting))
+        items = await asyncio.to_thread(lambda: disclosures(public_of(stored), rows, stood, readers, waiting))
         return items[after : after + limit], len(items) > after + limit
 
     async def of_tenant(

@@ -1,14 +1,16 @@
 """
-Statements on who was given public events: ranges of positions by reader, day and shard, and the register of readers.
+Statements on who was given public events and standings, and the register of readers.
 
-What a range says of one learner follows from the learner's events that lie in it, so nothing is stored for each of them.
+Events are ranges of positions by reader, day and shard, standings ranges of learners by reader and day: what a range says of
+one learner follows from what lies in it, so nothing is stored for each of them.
 """
 
 import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from services.progression.domain.disclosing import Given, Reader, Via
+from services.progression.domain.disclosing import Given, Reader, Stood, Via
+from services.progression.domain.journal import unpack_entries
 from shared.database import Connection, columns
 
 
@@ -27,22 +29,54 @@ async def note(
     Log that a reader is given events: all of the tenant in those spans, or one learner's.
 
     A span that goes on from what the same reader was given on the same day makes that longer, so a reader that follows the
-    log is one row a shard and day.
+    log is one row a shard and day. Rows are locked in order: two that read alike wait for each other and do not deadlock.
     """
     await connection.execute(
         "with given as (select * from unnest($6::int[], $7::bigint[], $8::bigint[]) k (shard, behind, last)),"
-        " longer as (update disclosure d set last = greatest(d.last, g.last), until = now()"
-        "   from given g where d.tenant = $1 and d.shard = g.shard and d.via = $2 and d.reader = $3 and d.source = $4"
-        "   and d.learner = $5 and d.sent and d.day = (now() at time zone 'UTC')::date"
-        "   and d.first <= g.behind + 1 and d.last >= g.behind"
+        " held as (select d.*, g.last as given from disclosure d join given g on d.shard = g.shard"
+        "   and d.first <= g.behind + 1 and d.last >= g.behind where d.tenant = $1 and d.via = $2 and d.reader = $3"
+        "   and d.source = $4 and d.learner = $5 and d.sent and d.day = (now() at time zone 'UTC')::date"
+        "   order by d.shard, d.first for update of d),"
+        " longer as (update disclosure d set last = greatest(d.last, h.given), until = now() from held h"
+        "   where (d.tenant, d.shard, d.via, d.reader, d.source, d.learner, d.day, d.first)"
+        "     = (h.tenant, h.shard, h.via, h.reader, h.source, h.learner, h.day, h.first)"
         "   returning d.shard)"
         " insert into disclosure (tenant, shard, via, reader, source, learner, day, first, last)"
         "   select $1, g.shard, $2, $3, $4, $5, (now() at time zone 'UTC')::date, g.behind + 1, g.last from given g"
-        "   where g.shard not in (select shard from longer)"
+        "   where g.shard not in (select shard from longer) order by g.shard"
         " on conflict (tenant, shard, via, reader, source, learner, day, first) do update"
         "   set last = greatest(disclosure.last, excluded.last), until = now()",
         tenant, via, reader, source, learner, *columns(spans, 3),
     )  # fmt: skip
+
+
+async def note_standings(connection: Connection, tenant: str, reader: str, behind: str, last: str) -> None:
+    """Log that a reader is given the standings of all learners behind one up to another; pages in turn are one row a day."""
+    await connection.execute(
+        "with longer as (update standing_disclosure set last = greatest(last, $4), until = now()"
+        "   where tenant = $1 and reader = $2 and day = (now() at time zone 'UTC')::date and behind <= $3 and last >= $3"
+        "   returning 1)"
+        " insert into standing_disclosure (tenant, reader, day, behind, last)"
+        "   select $1, $2, (now() at time zone 'UTC')::date, $3, $4 where not exists (select from longer)",
+        tenant, reader, behind, last,
+    )  # fmt: skip
+
+
+async def stood(connection: Connection, tenant: str, shard: int, learner: str, limit: int) -> list[Stood]:
+    """Return who was given standings in which the learner's were, the latest first: none from before there was anything."""
+    begun = await connection.fetchval(
+        "select body from journal where learner = $1 and tenant = $2 and shard = $3 order by batch limit 1",
+        learner, tenant, shard,
+    )  # fmt: skip
+    if begun is None:
+        return []
+    rows = await connection.fetch(
+        "select reader, day, min(since) as since, max(until) as until from standing_disclosure"
+        " where tenant = $1 and behind < $2 and last >= $2 and until >= $3"
+        " group by reader, day order by until desc, reader limit $4",
+        tenant, learner, datetime.datetime.fromisoformat(unpack_entries(begun)[0].time), limit,
+    )  # fmt: skip
+    return [Stood(*row) for row in rows]
 
 
 async def note_unsent(connection: Connection, webhook: str, cursor: Mapping[int, int] | None = None) -> None:
@@ -75,9 +109,10 @@ async def given(connection: Connection, tenant: str, shard: int, learner: str, l
 async def of_tenant(connection: Connection, tenant: str, before: datetime.date | None, limit: int) -> list[Any]:
     """Return when each reader was given anything, by days, the latest first; up to so many whole days before one."""
     return await connection.fetch(
-        "select day, via, reader, min(since) as since, max(until) as until from disclosure"
-        " where tenant = $1 and sent and day in (select distinct day from disclosure where tenant = $1 and sent"
-        "   and ($2::date is null or day < $2) order by day desc limit $3)"
+        "with given as (select day, via, reader, since, until from disclosure where tenant = $1 and sent"
+        "   union all select day, 'standings', reader, since, until from standing_disclosure where tenant = $1)"
+        " select day, via, reader, min(since) as since, max(until) as until from given"
+        " where day in (select distinct day from given where $2::date is null or day < $2 order by day desc limit $3)"
         " group by day, via, reader order by day desc, via, reader",
         tenant, before, limit,
     )  # fmt: skip

@@ -16,6 +16,15 @@ async def erase(connection: Connection, shard: int, tenant: str, learner: str, l
     """Forget a learner in the transaction of the shard's owner; `logs` are emptied of the learner."""
     for table in OF_LEARNER:
         await connection.execute(f"delete from {table} where tenant = $1 and learner = $2", tenant, learner)
+    # Where it bounds what somebody was given, whoever comes before it does from now on: between the two there is nobody.
+    await connection.execute(
+        "update standing_disclosure d set behind = case when behind = $2 then k.before else behind end,"
+        "   last = case when last = $2 then k.before else last end"
+        " from (select coalesce(max(learner), '') as before from mastery where tenant = $1 and learner < $2) k"
+        " where d.tenant = $1 and $2 in (d.behind, d.last)",
+        tenant,
+        learner,
+    )
     await connection.execute(
         "delete from webhook_held h using webhook w where w.id = h.webhook and w.tenant = $1 and h.learner = $2",
         tenant,

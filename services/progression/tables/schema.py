@@ -229,3 +229,16 @@ disclosure = sa.Table(
     sa.Column("since", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     sa.Column("until", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
 )
+standing_disclosure = sa.Table(
+    "standing_disclosure",
+    metadata,
+    sa.Column("no", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("tenant", _text, nullable=False),
+    sa.Column("reader", _text, nullable=False),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("behind", _text, nullable=False),
+    sa.Column("last", _text, nullable=False),
+    sa.Column("since", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Column("until", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Index("standing_disclosure_day", "tenant", "day", "reader"),
+)

@@ -6,6 +6,7 @@ from typing import Any
 from services.progression.domain.disclosing import Disclosure
 from services.progression.handlers.disclosing import Disclosures
 from services.progression.tables import disclosures as tables
+from services.progression.tables import erasing
 from services.progression.tables.disclosures import Span
 from shared.shards import shard_of
 from tests.support.outlet import SHARDS, TENANT, Outlet, until
@@ -96,3 +97,34 @@ async def test_a_reader_that_follows_the_log_is_one_row_a_day_and_another_way_or
     await note(25, 26)
 
     assert len(await rows(outlet)) == 2 * 7
+
+
+async def test_pages_of_standings_in_turn_are_one_row_a_day_and_an_erased_learner_bounds_none(outlet: Outlet):
+    async def note(behind: str, last: str, reader: str = "sis") -> None:
+        async with outlet.database.connection() as connection:
+            await tables.note_standings(connection, TENANT, reader, behind, last)
+
+    async def ranges() -> list[tuple[str, str, str]]:
+        async with outlet.database.connection() as connection:
+            return [tuple(row) for row in await connection.fetch(
+                "select reader, behind, last from standing_disclosure order by reader, day, behind")]  # fmt: skip
+
+    await note("", "c")
+    await note("c", "f")
+    await note("", "c")
+    await note("m", "p")
+    await note("", "b", "other")
+    assert await ranges() == [("other", "", "b"), ("sis", "", "f"), ("sis", "m", "p")]
+
+    async with outlet.database.connection() as connection:
+        await connection.execute("update standing_disclosure set day = day - 1")
+        await connection.executemany(
+            "insert into mastery (tenant, learner, competency, shard, rules_no, state) values ($1, $2, 'c', 0, 0, '')",
+            [(TENANT, learner) for learner in ("a", "e", "f", "m", "n")],
+        )
+    await note("f", "m")
+    async with outlet.database.transaction() as connection:
+        for learner in ("f", "m"):
+            await erasing.erase(connection, 0, TENANT, learner, [])
+
+    assert await ranges() == [("other", "", "b"), ("sis", "", "e"), ("sis", "e", "p"), ("sis", "e", "e")]
