@@ -1,11 +1,13 @@
 """Rebuilding: the same rows in the next version, while events keep arriving."""
 
 import asyncio
+import types
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 import pytest
 
+from services.reporting.handlers import rebuilding
 from services.reporting.handlers.folds import EDITIONS
 from services.reporting.tables import rebuilds
 from services.reporting.tables.reads import snapshot
@@ -178,6 +180,32 @@ async def test_what_an_earlier_edition_of_a_fold_has_made_is_rebuilt_by_itself(r
     assert after == before
     assert (left > 0, done) == (True, 0)
     assert (back["live"], stays["live"], stays["state"]) == (live, live, "live")
+
+
+async def test_what_cannot_be_renewed_is_tried_less_and_less_often(
+    reporting: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebuilder, slept = reporting.app.state.rebuilder, list[float]()
+
+    async def fails(model: str, *, accept_differences: bool) -> None:
+        assert (model, accept_differences) == ("roster", True)
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 6:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(rebuilder, "begin", fails)
+    monkeypatch.setattr(rebuilding, "asyncio", types.SimpleNamespace(sleep=sleep, Event=asyncio.Event))
+    edition = "update read_model set edition = edition + $1 where name = 'roster'"
+    async with reporting.database.connection() as connection:
+        await connection.execute(edition, -1)
+        with pytest.raises(asyncio.CancelledError):
+            await rebuilder.renew()
+        await connection.execute(edition, 1)
+    rebuilder.renewing.rest()
+
+    assert slept == [20, 40, 80, 160, 300, 300]
 
 
 async def test_a_version_with_other_numbers_of_rows_does_not_become_live_unless_accepted(reporting: Running) -> None:

@@ -31,8 +31,8 @@ ROUNDS_MAX = 20
 """After so many rounds the live consumers are held even if the build is not close, so that it ends."""
 FEED_PATIENCE = 30
 """Seconds that a build waits for a feed that is away before it gives up."""
-RENEW_S = 10.0
-"""How long after a look at what is outdated the next one is."""
+RENEW_S, RENEW_S_MAX = 10.0, 300.0
+"""How long after a look at what is outdated the next one is: twice as long after each attempt, up to that."""
 
 
 class Rebuilder:
@@ -43,10 +43,11 @@ class Rebuilder:
         self._feeds = feeds
         self._settings = settings
         self._tasks: set[asyncio.Task[None]] = set()
-        self.renewing = Pulse()
+        self.renewing = Pulse(slower=RENEW_S_MAX / RENEW_S)
 
     async def renew(self) -> None:
         """Rebuild what an earlier edition of its fold has made, as an upgrade leaves it; then wait until cancelled."""
+        wait_s = RENEW_S
         while True:
             self.renewing.beat()
             try:
@@ -56,12 +57,13 @@ class Rebuilder:
                     # Another replica may be at it.
                     with suppress(Refused):
                         await self.begin(model, accept_differences=True)
+                        wait_s = min(2 * wait_s, RENEW_S_MAX)
             except Unavailable as error:
                 log.warning("cannot see which read models are outdated: %s", error)
             else:
                 if not outdated:
                     break
-            await asyncio.sleep(RENEW_S)
+            await asyncio.sleep(wait_s)
         self.renewing.rest()
         await asyncio.Event().wait()
 
