@@ -177,7 +177,7 @@ class Topic:
             stages = (await client.get("/v1/lag")).json()["stages"]
             if not any(stage["behind_events"] for stage in stages if stage["name"] == "decisions"):
                 return
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
 
     def _drafts(self, shape: Shape, in_turn: bool) -> Iterator[Draft]:
         load = evidence(

@@ -4,10 +4,12 @@ import asyncio
 import os
 import signal
 import sys
+from typing import Any, cast
 
 import msgspec
 import pytest
 
+from services.progression.domain.rules import Rules
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.handlers import memory, refolder, sweeping
 from services.progression.handlers.memory import unpack_key, unpack_learner
@@ -134,6 +136,23 @@ async def test_the_process_beside_finds_what_the_service_finds(
 
     assert found[0] == found[1]
     assert all(found[0])
+
+
+async def test_what_the_process_beside_has_refolded_is_taken_first_and_then_the_turns_go_on() -> None:
+    """While it waits that process has nothing to do; a batch of the service's own takes ten times as long."""
+    shards = [memory.Shard(number, 0) for number in range(4)]
+    for shard in shards:
+        shard.sweep[TENANT], shard.rules[TENANT] = "", Rules()
+    nothing = cast("Any", None)
+    turns = sweeping.Sweeping(nothing, nothing, len(shards), None)
+    found = asyncio.create_task(asyncio.sleep(0))
+    turns._ahead[2] = sweeping.Ahead(shards[2], TENANT, set(), found, beside=True)
+
+    assert turns.next_of(shards) == [0]
+    await found
+    assert turns.next_of(shards) == [2]
+    del turns._ahead[2]
+    assert turns.next_of(shards) == [3]
 
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP], ids=["is killed", "stands still"])

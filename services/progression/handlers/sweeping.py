@@ -96,12 +96,18 @@ class Sweeping:
         self._drop_ahead_but_of(sweeping)
         self._turns = later + sweeping[: len(sweeping) - len(later)]
         self._look_for_help(now)
-        for turn, shard in enumerate(self._turns):
+        for shard in sorted(self._turns, key=self._is_refolded, reverse=True):
             if self._can_go_on(shard):
+                turn = self._turns.index(shard)
                 self._turns = self._turns[turn:] + self._turns[:turn]
                 self._last = shard.number
                 return [self._last]
         return []
+
+    def _is_refolded(self, shard: Shard) -> bool:
+        """Tell whether the process beside has refolded a shard's page; it has the less to do the longer that waits."""
+        ahead = self._ahead.get(shard.number)
+        return ahead is not None and ahead.beside and ahead.found.done()
 
     def _can_go_on(self, shard: Shard) -> bool:
         """Tell whether a shard's page is there, or is to be refolded here: beside the process only while nothing arrives."""
