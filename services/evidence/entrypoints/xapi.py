@@ -7,7 +7,6 @@ request syntax are not offered, and say so.
 
 import base64
 import binascii
-import datetime
 from typing import Annotated
 
 import msgspec
@@ -22,7 +21,7 @@ from services.evidence.handlers.limits import BadSources
 from services.evidence.handlers.xapi import Sender, Statements
 from shared.auth import Identity
 from shared.errors import InvalidEvent, TooLarge
-from shared.events import utc
+from shared.events import now
 from shared.settings import Settings
 from shared.web import identify, read_body
 
@@ -221,8 +220,7 @@ def _statement_id(request: Request, name: str) -> str:
 
 
 def _headers(version: str) -> dict[str, str]:
-    now = utc(datetime.datetime.now(datetime.UTC))
-    return {VERSION_HEADER: version, "X-Experience-API-Consistent-Through": now}
+    return {VERSION_HEADER: version, "X-Experience-API-Consistent-Through": now()}
 
 
 def _answer(content: object, version: str) -> Response:

@@ -1,6 +1,5 @@
 """Forgetting a learner: who it was, what was kept privately, and the bodies of the events; no position moves."""
 
-import datetime
 import logging
 from collections.abc import Callable, Sequence
 
@@ -15,7 +14,7 @@ from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import NotFound
 from shared.event_log import EventLog, LogRow, append_all
-from shared.events import utc
+from shared.events import now, utc
 from shared.shards import shard_of, stable_id
 
 log = logging.getLogger(__name__)
@@ -67,7 +66,7 @@ class Erasing:
             return Certificate(tenant, learner, certificate, utc(erased_at), 0, 0, 0, self._ledger.is_kept)
         if not is_known:
             raise NotFound("no such learner")
-        time = utc(datetime.datetime.now(datetime.UTC))
+        time = now()
         entry = Erasure(tenant, learner, stable_id(tenant, learner, "erasure"), time, by)
         # First: what is erased and not in the ledger would come back with a restore.
         await self._ledger.add(entry)

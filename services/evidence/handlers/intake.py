@@ -35,7 +35,7 @@ from services.evidence.tables.statements import Row as StatementRow
 from shared import tracing
 from shared.clock import Clock
 from shared.errors import InvalidEvent, Unavailable
-from shared.events import utc
+from shared.events import now
 from shared.observability import metrics
 from shared.settings import Settings
 
@@ -194,7 +194,7 @@ class Intake:
         parks |= {index: found for index, found in aligned.items() if isinstance(found, Park)}
         people = await self._identify(commands, tenant, parks)
         submissions: list[Submission] = []
-        time = utc(datetime.datetime.now(datetime.UTC))
+        time = now()
         for index, (command, person) in enumerate(zip(commands, people, strict=True)):
             if index % ITEMS_A_SLICE == ITEMS_A_SLICE - 1:
                 await asyncio.sleep(0)

@@ -6,7 +6,6 @@ one transaction over both shards; enrolments go the same way. Evidence that come
 back with it.
 """
 
-import datetime
 import uuid
 from collections.abc import Callable, Sequence
 
@@ -25,7 +24,7 @@ from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import InvalidEvent, NotFound, Refused
 from shared.event_log import EventLog, LogRow, append_all
-from shared.events import Draft, utc
+from shared.events import Draft, now
 from shared.shards import shard_of, stable_id
 
 AWAY_PIECES = 500
@@ -118,7 +117,7 @@ class Merging:
             by, away, to, home = f"{told_as.merge}-undone", told_as.into, told_as.learner, told_as.learner
         await merges.moved(connection, tenant)
         found = await merges.pieces_to_move(connection, tenant, away, home)
-        time = utc(datetime.datetime.now(datetime.UTC))
+        time = now()
         shard = shard_of(tenant, to, self._log.shards)
         told, drafts, gone = [], [], []
         rows: list[tuple[str, str, str | None, int, int, str | None]] = []

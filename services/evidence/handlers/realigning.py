@@ -1,6 +1,5 @@
 """A newer alignment map, applied to evidence that is in the log already."""
 
-import datetime
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -16,7 +15,7 @@ from shared.contracts import Aligned, EvidenceRecorded
 from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.event_log import EventLog, LogRow, append_all
-from shared.events import Draft, utc
+from shared.events import Draft, now
 
 REALIGN_ROWS = 1000
 FIRST_ID = "00000000-0000-0000-0000-000000000000"
@@ -79,7 +78,7 @@ class Realigner:
         answers = await self._map.align(tenant, contents)
         drafts: list[Draft] = []
         changed: list[tuple[str, str]] = []
-        time = utc(datetime.datetime.now(datetime.UTC))
+        time = now()
         for place, row in enumerate(found):
             evidence_id = str(row["evidence_id"])
             to = answers[place]

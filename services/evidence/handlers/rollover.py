@@ -14,7 +14,7 @@ from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import NotFound, Refused
 from shared.event_log import EventLog
-from shared.events import encode_json, utc
+from shared.events import encode_json, now, utc
 from shared.shards import stable_id
 
 _DATA: Mapping[str, type[RosterEnrolment] | type[RosterStaff]] = {
@@ -81,14 +81,14 @@ class Rollovers:
         Raises:
             NotFound: the session has not begun, or that is undone.
         """
-        now = datetime.datetime.now(datetime.UTC)
+        instant = datetime.datetime.now(datetime.UTC)
         async with self._database.transaction() as connection:
             await rollovers.lock(connection, tenant)
-            keys = await rollovers.undo(connection, tenant, session, now)
+            keys = await rollovers.undo(connection, tenant, session, instant)
             if keys is None:
                 raise NotFound(f"session {session} has not begun")
             again = await rollovers.facts(connection, tenant, keys)
-            await self._set(connection, tenant, again, f"{session} undone {utc(now)}", active=True)
+            await self._set(connection, tenant, again, f"{session} undone {utc(instant)}", active=True)
             reach("rollover.undone")
             return _counted(session, await rollovers.in_classes(connection, tenant), again, done=True)
 
@@ -98,7 +98,7 @@ class Rollovers:
         changed = await roster.upsert(connection, tenant, said)
         news = [fact for fact in said if (fact.kind, fact.key) in changed]
         ids = [stable_id(tenant, why, fact.kind, fact.key) for fact in news]
-        time = utc(datetime.datetime.now(datetime.UTC))
+        time = now()
         await self._log.append(connection, events(tenant, news, ids, time, self._log.shards))
 
 

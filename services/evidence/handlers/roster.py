@@ -1,6 +1,5 @@
 """The roster: upsert what an import says, publish only what changed."""
 
-import datetime
 import uuid
 
 import msgspec
@@ -11,7 +10,7 @@ from services.evidence.tables import people, roster, staff_names
 from shared.crash_points import reach
 from shared.database import Database
 from shared.event_log import EventLog
-from shared.events import utc
+from shared.events import now
 
 
 class Counts(msgspec.Struct):
@@ -63,7 +62,7 @@ class Rosters:
             )
             await roster.set_groups(connection, tenant, groups)
             news = [fact for fact in said if (fact.kind, fact.key) in changed]
-            time = utc(datetime.datetime.now(datetime.UTC))
+            time = now()
             ids = [str(uuid.uuid4()) for _ in news]
             await self._log.append(connection, events(tenant, news, ids, time, self._log.shards))
             reach("roster.appended")

@@ -1,7 +1,5 @@
 """Forgetting what a person of the staff is called; that the person decided or looked is told by the opaque subject still."""
 
-import datetime
-
 import msgspec
 
 from services.evidence.domain.roster import Name
@@ -9,7 +7,7 @@ from services.evidence.handlers.ledger import Erasure, Ledger
 from services.evidence.tables import staff_names
 from shared.database import Database
 from shared.errors import InvalidEvent
-from shared.events import utc
+from shared.events import now
 from shared.shards import stable_id
 
 
@@ -39,7 +37,7 @@ class StaffNames:
         """
         _check(person)
         certificate = stable_id(tenant, person, "erasure of a name")
-        entry = Erasure.of_staff(tenant, person, certificate, utc(datetime.datetime.now(datetime.UTC)), by)
+        entry = Erasure.of_staff(tenant, person, certificate, now(), by)
         # First, as with learners: what is forgotten and not in the ledger would come back with a restore.
         await self._ledger.add(entry)
         async with self._database.transaction() as connection:

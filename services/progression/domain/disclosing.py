@@ -186,7 +186,7 @@ def _disclosure(
 
 def _of_standings(row: Stood, events: Sequence[Public], readers: Sequence[Reader]) -> Disclosure:
     name, purpose = declared_as(readers, "standings", row.reader, row.since, row.until)
-    _, _, scopes = _counted([event for event in events if event.at <= row.until])
+    scopes = _scopes(event for event in events if event.at <= row.until)
     return Disclosure(
         "standings", row.reader, name, purpose, "", row.day, row.since, row.until, 0, {STANDING: 1}, scopes
     )
@@ -222,4 +222,8 @@ def _counted(events: Sequence[Public]) -> tuple[int, dict[str, int], tuple[str, 
     for event in events:
         kind = event.type.removeprefix("attain.").rpartition(".")[0]
         kinds[kind] = kinds.get(kind, 0) + 1
-    return len(events), dict(sorted(kinds.items())), tuple(sorted({event.scope for event in events if event.scope}))
+    return len(events), dict(sorted(kinds.items())), _scopes(events)
+
+
+def _scopes(events: Iterable[Public]) -> tuple[str, ...]:
+    return tuple(sorted({event.scope for event in events if event.scope}))

@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 
-from services.progression.domain.disclosing import Disclosure, Reader, Via, declared_as, disclosures, public_of
+from services.progression.domain.disclosing import Disclosure, Reader, Stood, Via, declared_as, disclosures, public_of
+from services.progression.domain.journal import unpack_entries
 from services.progression.tables import disclosures as tables
-from shared.database import Database
+from services.progression.tables import journals
+from shared.database import Connection, Database
 from shared.errors import NotFound, Refused
 from shared.settings import Settings
 from shared.shards import shard_of
@@ -33,7 +35,7 @@ class Disclosures:
         shard = shard_of(tenant, learner, self._shards)
         async with self._database.instant() as connection:
             rows = await tables.given(connection, tenant, shard, learner, ROWS_MAX)
-            stood = await tables.stood(connection, tenant, shard, learner, ROWS_MAX)
+            stood = await _stood(connection, tenant, shard, learner)
             stored = await tables.events_of(connection, tenant, shard, learner)
             readers = await tables.readers(connection, tenant)
             waiting = await tables.waiting(connection, tenant, learner)
@@ -74,6 +76,14 @@ class Disclosures:
         async with self._database.connection() as connection:
             if not await tables.end(connection, tenant, id, *DECLARED):
                 raise NotFound("nobody was declared by that id who still reads; a webhook is ended at /v1/webhooks")
+
+
+async def _stood(connection: Connection, tenant: str, shard: int, learner: str) -> list[Stood]:
+    first = await journals.first_of(connection, shard, tenant, learner)
+    if first is None:
+        return []
+    begun = datetime.datetime.fromisoformat(unpack_entries(first)[0].time)
+    return await tables.stood(connection, tenant, learner, begun, ROWS_MAX)
 
 
 def _declared(readers: Sequence[Reader], row: Any) -> dict[str, str]:

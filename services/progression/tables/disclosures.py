@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from services.progression.domain.disclosing import Given, Reader, Stood, Via
-from services.progression.domain.journal import unpack_entries
 from shared.database import Connection, columns
 
 
@@ -62,19 +61,13 @@ async def note_standings(connection: Connection, tenant: str, reader: str, behin
     )  # fmt: skip
 
 
-async def stood(connection: Connection, tenant: str, shard: int, learner: str, limit: int) -> list[Stood]:
-    """Return who was given standings in which the learner's were, the latest first: none from before there was anything."""
-    begun = await connection.fetchval(
-        "select body from journal where learner = $1 and tenant = $2 and shard = $3 order by batch limit 1",
-        learner, tenant, shard,
-    )  # fmt: skip
-    if begun is None:
-        return []
+async def stood(connection: Connection, tenant: str, learner: str, begun: datetime.datetime, limit: int) -> list[Stood]:
+    """Return who was given standings in which the learner's were, who was `begun` at an instant; the latest first."""
     rows = await connection.fetch(
         "select reader, day, min(since) as since, max(until) as until from standing_disclosure"
         " where tenant = $1 and behind < $2 and last >= $2 and until >= $3"
         " group by reader, day order by until desc, reader limit $4",
-        tenant, learner, datetime.datetime.fromisoformat(unpack_entries(begun)[0].time), limit,
+        tenant, learner, begun, limit,
     )  # fmt: skip
     return [Stood(*row) for row in rows]
 

@@ -43,6 +43,15 @@ async def load_journal_of(connection: Connection, shard: int, tenant: str, learn
     return [row[0] for row in rows]
 
 
+async def first_of(connection: Connection, shard: int, tenant: str, learner: str) -> bytes | None:
+    """Return the body of a learner's first journal row, None where there is none."""
+    body: bytes | None = await connection.fetchval(
+        "select body from journal where learner = $1 and tenant = $2 and shard = $3 order by batch, no limit 1",
+        learner, tenant, shard,
+    )  # fmt: skip
+    return body
+
+
 async def load_decisions(connection: Connection, shards: Collection[int], type: str) -> list[Any]:
     """Return (shard, tenant, body) of the rows of the shards that hold a decision of a type on a tenant, in order."""
     return await connection.fetch(

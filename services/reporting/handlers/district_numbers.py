@@ -4,6 +4,7 @@ snapshot, once a tenant's day, for all who ask.
 """
 
 import contextlib
+import datetime
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -121,9 +122,9 @@ class DistrictNumbers:
         found: Answer = await self._cached.get((question.name, of, day), fresh)
         return found
 
-    async def answer_ahead(self, tenant: str, kept: str) -> bool:
+    async def answer_ahead(self, tenant: str, today: datetime.date, kept: str) -> bool:
         """
-        Answer a question as it is kept, for today, and return whether that was done.
+        Answer a question as it is kept, for a tenant's day of today, and return whether that was done.
 
         One that can be asked no more, because the district, the detail or the smallest number is another now, is forgotten.
         """
@@ -131,7 +132,6 @@ class DistrictNumbers:
         question = self._questions.get(asked.name)
         if question is not None and asked.small == self.small(tenant):
             compute = functools.partial(question.compute, Of(tenant, asked.district, asked.detail, asked.small))
-            today = await self.daily.today(tenant)
             with contextlib.suppress(NotFound):
                 await self.daily.tell(tenant, today, kept, kind=question.kind, compute=compute)
                 return True

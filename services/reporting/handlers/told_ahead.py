@@ -53,12 +53,12 @@ class ToldAhead:
             with bound_to(row["tenant"]):
                 today = await self._numbers.daily.today(row["tenant"])
                 if row["day"] < today <= row["asked_on"] + datetime.timedelta(days=told_daily.KEPT_DAYS):
-                    told += await self._answer(row["tenant"], row["question"])
+                    told += await self._answer(row["tenant"], today, row["question"])
         return told
 
-    async def _answer(self, tenant: str, question: str) -> bool:
+    async def _answer(self, tenant: str, today: datetime.date, question: str) -> bool:
         try:
-            return await self._numbers.answer_ahead(tenant, question)
+            return await self._numbers.answer_ahead(tenant, today, question)
         except Unavailable as error:
             log.warning("what is told of today cannot be computed now: %s", error)
         except Exception:
