@@ -21,22 +21,10 @@ from shared.errors import Unavailable
 from shared.events import Envelope, decode_envelope
 from shared.feed import FeedClient
 from shared.folding import RETRY_S, Owned, ShardFolder
-from shared.handling import Handler, Inbox, InboxEntry, Settle, ShardBatch, Write
+from shared.handling import Handler, Inbox, ShardBatch
 from shared.observability import metrics
-from shared.ownership import accept_generation
 from shared.settings import Settings
 from shared.tasks import Easing, Pulse, raise_if_cancelled, run_together
-
-__all__ = [
-    "Handler",
-    "Inbox",
-    "InboxEntry",
-    "Settle",
-    "ShardBatch",
-    "ShardConsumer",
-    "Write",
-    "accept_generation",
-]
 
 log = logging.getLogger(__name__)
 OFFSET_COMMIT_S = 5.0

@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
-from shared.consumer import InboxEntry, Settle, ShardBatch, ShardConsumer, Write
+from shared.consumer import ShardConsumer
 from shared.events import Envelope
+from shared.handling import InboxEntry, Settle, ShardBatch, Write
 from shared.settings import Settings
 from tests.model.outside import Feed, Reader, Topic
 from tests.model.store import Database, Effect, Session, Store

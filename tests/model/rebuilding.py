@@ -15,9 +15,10 @@ from services.reporting.tables import rebuilds
 from services.reporting.tables.read_models import consumer_name
 from services.reporting.tables.rebuilds import Attempt, Progress
 from shared import ownership
-from shared.consumer import Settle, ShardBatch, ShardConsumer, Write
+from shared.consumer import ShardConsumer
 from shared.errors import AttainError, Conflict, Refused
 from shared.events import Envelope
+from shared.handling import Settle, ShardBatch, Write
 from tests.model.outside import SHARDS, Feed, Producer, Topic
 from tests.model.owner import SETTINGS, Process, fact, idle
 from tests.model.store import Database, Effect, End, Row, Session, Store, folded

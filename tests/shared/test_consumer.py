@@ -4,10 +4,11 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from shared.consumer import ShardBatch, accept_generation
 from shared.event_log import EventLog
 from shared.feed import FeedClient
+from shared.handling import ShardBatch
 from shared.observability import metrics
+from shared.ownership import accept_generation
 from tests.support.disposable import eventually
 from tests.support.producer import free_port
 from tests.support.recorder import LogInbox, Recorder, folded

@@ -8,11 +8,12 @@ import pytest
 from aiokafka import TopicPartition
 
 from shared import folding
-from shared.consumer import ShardBatch, ShardConsumer
+from shared.consumer import ShardConsumer
 from shared.database import Connection, Database
 from shared.errors import Unavailable
 from shared.event_log import EventLog
 from shared.feed import FeedClient
+from shared.handling import ShardBatch
 from tests.support.disposable import cut_connections, eventually
 from tests.support.recorder import LogInbox, Recorder, folded
 from tests.support.scene import AWAY, Scene, drafts, owns

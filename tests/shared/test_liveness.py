@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from shared import relay, service
-from shared.consumer import Settle, ShardBatch, Write
 from shared.database import Database
+from shared.handling import Settle, ShardBatch, Write
 from shared.reconciliation import Comparison, Reconciler
 from shared.service import Tasks, has_stuck
 from shared.settings import Settings

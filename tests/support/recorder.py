@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 import msgspec
 import sqlalchemy as sa
 
-from shared.consumer import InboxEntry, Settle, ShardBatch, ShardConsumer, Write
+from shared.consumer import ShardConsumer
 from shared.database import Connection, Database, columns
 from shared.event_log import EventLog
 from shared.feed import FeedClient
+from shared.handling import InboxEntry, Settle, ShardBatch, Write
 from shared.schema import define_common, define_logs
 from shared.settings import Settings
 from shared.transport import make_broker, subscribe_consumer

@@ -5,9 +5,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import msgspec
 
 from services.evidence.tables import curriculum
-from shared.consumer import Settle, ShardBatch, Write
 from shared.contracts import FRAMEWORK_PUBLISHED, FrameworkPublished
 from shared.database import Connection, Database
+from shared.handling import Settle, ShardBatch, Write
 
 KNOWN_COMPETENCIES_MAX = 200_000
 

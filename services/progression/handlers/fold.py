@@ -27,10 +27,10 @@ from services.progression.handlers.sweeping import Sweeping
 from services.progression.handlers.ticking import ticks_of
 from services.progression.tables import journals, key_states, set_apart
 from shared.clock import Clock
-from shared.consumer import Settle, ShardBatch, Write
 from shared.database import Connection, Database
 from shared.event_log import LogRow
 from shared.events import Envelope, decode_envelope, now
+from shared.handling import Settle, ShardBatch, Write
 from shared.settings import Settings
 
 DUE_KEYS = 1000

@@ -16,8 +16,8 @@ from services.progression.domain.learner import LearnerState
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.handlers.memory import Shard, unpack_key, unpack_learner
 from services.progression.tables import journals, key_states
-from shared.consumer import Settle
 from shared.database import Database
+from shared.handling import Settle
 
 
 async def load_states(database: Database, wanted: Mapping[Key, Shard]) -> None:

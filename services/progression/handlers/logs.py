@@ -1,8 +1,8 @@
 """The logs of progression, and its inbox of decisions as the consumer reads it."""
 
-from shared.consumer import InboxEntry
 from shared.database import Connection
 from shared.event_log import EventLog
+from shared.handling import InboxEntry
 
 CONSUMER = "progression"
 POLICY_ACTIVATED = "attain.decision.policy_activated.v1"

@@ -14,12 +14,12 @@ from services.progression.domain.journal import JournalEntry, JournalRow, pack_e
 from services.progression.domain.telling import SUPPORT, Told
 from services.progression.handlers.logs import CONSUMER, Logs
 from services.progression.tables import erasing, journals, key_states, rulebook, set_apart
-from shared.consumer import ShardBatch
 from shared.contracts import CHECKPOINT, IDENTITY_ERASED, MASTERY_UPDATED, Checkpoint, IdentityErased, MasteryUpdated
 from shared.crash_points import reach
 from shared.database import Connection
 from shared.event_log import LogRow, append_all
 from shared.events import Draft, encode_json, envelope, now
+from shared.handling import ShardBatch
 from shared.observability import metrics
 from shared.shards import stable_id
 from shared.snapshots import TERM_CLOSED, TermClosed

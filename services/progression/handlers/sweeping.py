@@ -23,9 +23,9 @@ from services.progression.handlers.refolder import Refolder
 from services.progression.handlers.refolding import Page, Wanted, read_page, refold_page
 from services.progression.handlers.rules import RuleBook
 from services.progression.tables import key_states, rulebook
-from shared.consumer import Settle
 from shared.database import Connection, Database
 from shared.errors import Unavailable
+from shared.handling import Settle
 
 SWEEP_S, SWEEP_ALONE_S = 0.015, 0.12
 """CPU seconds that the refolding of one batch is to take: evidence that arrives meanwhile waits for it; and where none does."""

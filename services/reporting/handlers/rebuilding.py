@@ -15,11 +15,11 @@ from services.reporting.handlers.folds import EDITIONS, FOLDS, Fold
 from services.reporting.tables import rebuilds
 from services.reporting.tables.read_models import INPUT_LOGS
 from services.reporting.tables.rebuilds import Attempt, Progress
-from shared.consumer import ShardBatch
 from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import AttainError, NotFound, Refused, Unavailable
 from shared.feed import FeedClient
+from shared.handling import ShardBatch
 from shared.settings import Settings
 from shared.tasks import Pulse
 from shared.tenancy import bound_to

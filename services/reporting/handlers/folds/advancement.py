@@ -10,9 +10,9 @@ from services.reporting.domain.waiting import Entry, waits
 from services.reporting.handlers.folds.base import Fold, in_turns, set_aside
 from services.reporting.tables.advancement import WaitingKey, save_waiting
 from services.reporting.tables.writes import Unfolded, forget, upsert_many
-from shared.consumer import Settle, ShardBatch, Write
 from shared.database import Connection
 from shared.events import Envelope
+from shared.handling import Settle, ShardBatch, Write
 from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, SnapshotAmended, SnapshotClosed
 
 _decode = msgspec.json.Decoder(Told).decode

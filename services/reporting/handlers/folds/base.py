@@ -14,9 +14,9 @@ import msgspec
 
 from services.reporting.tables.read_models import consumer_name
 from services.reporting.tables.writes import Unfolded, note_unfolded
-from shared.consumer import Settle, ShardBatch, Write
 from shared.database import Connection
 from shared.events import Envelope
+from shared.handling import Settle, ShardBatch, Write
 from shared.observability import metrics
 
 log = logging.getLogger(__name__)

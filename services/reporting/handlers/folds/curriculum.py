@@ -7,9 +7,9 @@ import msgspec
 
 from services.reporting.handlers.folds.base import Fold, decoded
 from services.reporting.tables.writes import Unfolded, publish_frameworks, upsert
-from shared.consumer import Settle, ShardBatch, Write
 from shared.contracts import FRAMEWORK_PUBLISHED, FrameworkPublished
 from shared.database import Connection, columns
+from shared.handling import Settle, ShardBatch, Write
 
 _decode_framework = msgspec.json.Decoder(FrameworkPublished).decode
 

@@ -16,10 +16,10 @@ from services.reporting.tables.writes import (
     move_checkpoints,
     upsert_many,
 )
-from shared.consumer import Settle, ShardBatch, Write
 from shared.contracts import CHECKPOINT, IDENTITY_ERASED, MASTERY_UPDATED, Checkpoint, Status
 from shared.database import Connection
 from shared.events import Envelope
+from shared.handling import Settle, ShardBatch, Write
 from shared.snapshots import TERM_CLOSED, TermClosed
 
 

@@ -7,7 +7,6 @@ import msgspec
 
 from services.reporting.handlers.folds.base import Fold, decoded
 from services.reporting.tables.writes import Unfolded, forget, upsert
-from shared.consumer import Settle, ShardBatch, Write
 from shared.contracts import (
     IDENTITY_ERASED,
     ROSTER_ASSIGNMENT,
@@ -23,6 +22,7 @@ from shared.contracts import (
     RosterStaff,
 )
 from shared.database import Connection, columns
+from shared.handling import Settle, ShardBatch, Write
 
 _ROSTER: dict[str, tuple[str, int, Callable[[msgspec.Raw], Any]]] = {
     ROSTER_SCHOOL: ("school", 2, msgspec.json.Decoder(RosterSchool).decode),

@@ -9,9 +9,9 @@ from services.reporting.domain.support import Closed, Suggested
 from services.reporting.handlers.folds.base import Fold, decoded
 from services.reporting.tables.support import FORGOTTEN, OPEN, close
 from services.reporting.tables.writes import Unfolded, forget, upsert_many
-from shared.consumer import Settle, ShardBatch, Write
 from shared.contracts import IDENTITY_ERASED, IdentityErased
 from shared.database import Connection
+from shared.handling import Settle, ShardBatch, Write
 from shared.support_events import SUPPORT_CLOSED, SUPPORT_SUGGESTED
 
 Key = tuple[str, str, str]
