@@ -37,7 +37,7 @@ SWEEP_LEARNERS, SWEEP_LEARNERS_MAX = 20, 500
 """Learners of the first such batch, and of the largest."""
 NAMES = 5_000
 """Learners that are looked up at once."""
-BESIDE_AFTER_S, BESIDE_KEPT_S = 1.0, 30.0
+BESIDE_AFTER_S, BESIDE_KEPT_S = 0.25, 30.0
 """A sweep gets a process of its own once it has lasted so long; that ends when there was nothing to sweep for so long."""
 AHEAD, AHEAD_BESIDE = 1, 2
 """Shards whose next page is read ahead; with a process beside it, that has one to refold while another is written."""
