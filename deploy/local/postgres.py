@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import asyncpg
+import psutil
 
 from deploy.local import processes
 from deploy.local.child import Program, Say, finish, inherited
@@ -21,6 +22,7 @@ from deploy.local.postgres_files import Files, locate
 from shared.row_security import SERVICE_ROLE, TENANT_ROLE
 
 SUPERUSER = "attain_admin"
+BUFFERS_MB_MIN, BUFFERS_MB_MAX = 128, 1024
 # For a laptop, but as safe as in production: what was answered survives a power cut.
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "127.0.0.1",
@@ -29,8 +31,8 @@ SETTINGS: Mapping[str, str] = {
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
-    "shared_buffers": "256MB",
-    "wal_compression": "on",
+    # Pages are compressed by pglz where the binaries know no other way: with it on, that took a tenth of two busy cores.
+    "wal_compression": "off",
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
     "max_connections": "100",
@@ -52,7 +54,8 @@ async def prepare(home: Home, state: State, say: Say) -> Program:
     files = await asyncio.to_thread(locate, home, state, say)
     password, port = home.password(SUPERUSER), home.port("postgres")
     await _initialise(home, state, files, password)
-    options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+    settings = {**SETTINGS, "shared_buffers": f"{_buffers_mb(psutil.virtual_memory().total >> 20)}MB"}
+    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     return Program(
         name="postgres",
         title="PostgreSQL",
@@ -66,6 +69,11 @@ async def prepare(home: Home, state: State, say: Say) -> Program:
         stop_signal=signal.SIGINT,
         grace_s=20.0,
     )
+
+
+def _buffers_mb(memory_mb: int) -> int:
+    """Return a sixteenth of the memory, which is taken only as it is filled: with less, a large log pushes out the indexes."""
+    return min(max(memory_mb // 16, BUFFERS_MB_MIN), BUFFERS_MB_MAX)
 
 
 async def answers(url: str) -> bool:
