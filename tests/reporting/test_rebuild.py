@@ -7,13 +7,17 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from services.reporting.entrypoints.consuming import FOLLOW_S, Consumers
 from services.reporting.handlers import rebuilding
 from services.reporting.handlers.folds import EDITIONS
 from services.reporting.tables import rebuilds
+from services.reporting.tables.read_models import INPUT_LOGS
 from services.reporting.tables.reads import snapshot
 from services.reporting.tables.rebuilds import Attempt
 from shared.database import Connection
 from shared.errors import Conflict
+from shared.feed import FeedClient
+from shared.transport import make_broker
 from tests.reporting.builders import (
     class_,
     competency,
@@ -206,6 +210,40 @@ async def test_what_cannot_be_renewed_is_tried_less_and_less_often(
     rebuilder.renewing.rest()
 
     assert slept == [20, 40, 80, 160, 300, 300]
+
+
+async def test_a_release_does_not_fold_into_what_a_later_one_has_made_beside_it(reporting: Running) -> None:
+    before = (await rebuilt(reporting, "roster", accept_differences=True))["live"]
+    live = (await rebuilt(reporting, "roster"))["live"]
+    made = "update read_model set live = $1, edition = edition + $2 where name = 'roster'"
+
+    async def told_in(version: int) -> bool:
+        return bool(await rows(reporting, f"select 1 from school_v{version} where school = 'beside'"))
+
+    await reporting.told("roster", school("first"))
+    async with reporting.database.connection() as connection:
+        await connection.execute(made, before, 1)
+        await asyncio.sleep(2 * FOLLOW_S)
+        await reporting.tell("roster", school("beside"))
+        await until(lambda: told_in(live))
+        left = await told_in(before)
+        await connection.execute(made, before, -1)
+        await until(lambda: told_in(before))
+        await connection.execute(made, live, 0)
+
+    assert not left
+
+
+async def test_what_a_release_folds_into_after_a_later_one_is_made_anew_once_that_is_back(reporting: Running) -> None:
+    feeds = dict.fromkeys(INPUT_LOGS, FeedClient("http://127.0.0.1:9", reporting.config))
+    async with reporting.database.connection() as connection:
+        await connection.execute("update read_model set edition = edition + 1 where name = 'roster'")
+        later = EDITIONS | {"roster": EDITIONS["roster"] + 1}
+        before = await rebuilds.outdated(connection, later)
+        await Consumers(reporting.database, feeds, reporting.config).prepare(make_broker(reporting.config))
+        after = await rebuilds.outdated(connection, later)
+
+    assert (before, after) == ([], ["roster"])
 
 
 async def test_a_version_with_other_numbers_of_rows_does_not_become_live_unless_accepted(reporting: Running) -> None:

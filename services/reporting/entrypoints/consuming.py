@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from faststream.kafka import KafkaBroker
 
-from services.reporting.handlers.folds import FOLDS
+from services.reporting.handlers.folds import EDITIONS, FOLDS
+from services.reporting.tables import rebuilds
 from services.reporting.tables.read_models import INPUT_LOGS
 from services.reporting.tables.reads import live_versions
 from shared.consumer import ShardConsumer
@@ -57,8 +58,17 @@ class Consumers:
         self.following = Pulse()
 
     async def prepare(self, broker: KafkaBroker) -> None:
-        """Make the consumers and feed them from their topics, once the broker is started."""
-        versions = await self._live_versions()
+        """
+        Make the consumers and feed them from their topics, once the broker is started.
+
+        What a later release has made it finds outdated once it is back: this one goes on with it, in rows of its own.
+        """
+        async with self._database.connection() as connection:
+            for model in await rebuilds.take_back(connection, EDITIONS):
+                log.warning(
+                    "read model %s was made by a later release, which has to make it anew once it is back", model
+                )
+            versions = await live_versions(connection)
         self.running = [
             ModelConsumer(model, versions[model], self._database, self._feeds[model], self._settings)
             for model in INPUT_LOGS
@@ -68,26 +78,27 @@ class Consumers:
             _subscribe(broker, consumer, self._settings)
 
     async def follow(self) -> None:
-        """Go on with another version of a read model wherever that is live, until cancelled."""
+        """
+        Go on with another version of a read model wherever that is live, until cancelled.
+
+        With one that a later release has made beside this one it does not: its shards wait until that release has them.
+        """
         while True:
             self.following.beat()
             await asyncio.sleep(FOLLOW_S)
             try:
-                versions = await self._live_versions()
+                async with self._database.connection() as connection:
+                    versions = await rebuilds.foldable(connection, EDITIONS)
             except Unavailable as error:
                 log.warning("cannot see which versions are live: %s", error)
                 continue
             for consumer in self.running:
-                await consumer.follow(versions[consumer.model])
+                await consumer.follow(versions.get(consumer.model, consumer.version))
 
     async def stop(self) -> None:
         """Commit what is folded, and give the shards back."""
         for consumer in self.running:
             await consumer.stop()
-
-    async def _live_versions(self) -> dict[str, int]:
-        async with self._database.connection() as connection:
-            return await live_versions(connection)
 
 
 def _subscribe(broker: KafkaBroker, consumer: ModelConsumer, settings: Settings) -> None:

@@ -32,7 +32,7 @@ ROUNDS_MAX = 20
 FEED_PATIENCE = 30
 """Seconds that a build waits for a feed that is away before it gives up."""
 RENEW_S, RENEW_S_MAX = 10.0, 300.0
-"""How long after a look at what is outdated the next one is: twice as long after each attempt, up to that."""
+"""How long after a look at what is outdated the next one is: twice as long after each attempt, up to that where nothing is."""
 
 
 class Rebuilder:
@@ -46,7 +46,7 @@ class Rebuilder:
         self.renewing = Pulse(slower=RENEW_S_MAX / RENEW_S)
 
     async def renew(self) -> None:
-        """Rebuild what an earlier edition of its fold has made, as an upgrade leaves it; then wait until cancelled."""
+        """Rebuild what an earlier edition of its fold has made, as an upgrade leaves it, until cancelled."""
         wait_s = RENEW_S
         while True:
             self.renewing.beat()
@@ -62,10 +62,8 @@ class Rebuilder:
                 log.warning("cannot see which read models are outdated: %s", error)
             else:
                 if not outdated:
-                    break
+                    wait_s = RENEW_S_MAX
             await asyncio.sleep(wait_s)
-        self.renewing.rest()
-        await asyncio.Event().wait()
 
     async def begin(self, model: str, *, accept_differences: bool) -> dict[str, Any]:
         """

@@ -193,6 +193,26 @@ async def outdated(connection: Connection, editions: Mapping[str, int]) -> list[
     return [row["name"] for row in rows]
 
 
+async def foldable(connection: Connection, editions: Mapping[str, int]) -> dict[str, int]:
+    """Return the live versions of the read models but those that a later edition of the fold has made than those given."""
+    rows = await connection.fetch(
+        "select r.name, r.live from read_model r join unnest($1::text[], $2::int[]) k (name, edition) using (name)"
+        " where r.edition <= k.edition",
+        *columns(editions.items(), 2),
+    )
+    return {row["name"]: row["live"] for row in rows}
+
+
+async def take_back(connection: Connection, editions: Mapping[str, int]) -> list[str]:
+    """Note of what a later edition has made that those given go on with it, and return which: it is no longer that one's."""
+    rows = await connection.fetch(
+        "update read_model r set edition = k.edition from unnest($1::text[], $2::int[]) k (name, edition)"
+        " where r.name = k.name and r.edition > k.edition returning r.name",
+        *columns(editions.items(), 2),
+    )
+    return [row["name"] for row in rows]
+
+
 async def lacking(connection: Connection, model: str) -> int:
     """Return how many events the next version of a read model has to fold at least, the switch counted as one."""
     row = await status(connection, model)
