@@ -36,7 +36,9 @@ function show(form) {
   for (const button of marksOf(form)) button.setAttribute("aria-pressed", String(button.value === last?.mark));
   form.querySelector(".undo").hidden = !last;
   form.dataset.state = last ? stateOf(last) : "";
-  if (form.dataset.state in grid.dataset) tell(form, grid.dataset[form.dataset.state]);
+  // Where a mark could not be kept that is what it says until the next one, also above another that stands.
+  const isSaved = !form.classList.contains("unsaved");
+  if (isSaved && form.dataset.state in grid.dataset) tell(form, grid.dataset[form.dataset.state]);
 }
 
 function mark(form, button) {
@@ -63,6 +65,7 @@ function undo(form) {
   const inside = form.contains(document.activeElement);
   forget(form, last);
   takeBack(last);
+  form.classList.remove("unsaved");
   show(form);
   tell(form, grid.dataset.undone);
   said.textContent = grid.dataset.undone;
