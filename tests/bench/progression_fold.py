@@ -129,7 +129,7 @@ class Topic:
         """
         Fill the topic and fold it with so many replicas, which share the shards from the first event on.
 
-        Until all is in the topic their position rows are locked, so that nothing is committed.
+        Until all is in the topic the states are locked, so that nothing is committed; who locked position rows would be ended.
         """
         connection = await asyncpg.connect(self.settings.progression_database)
         try:
@@ -137,7 +137,7 @@ class Topic:
                 while await connection.fetchval("select count(distinct owner) from consumer_shard") < replicas:
                     await asyncio.sleep(0.1)
                 async with connection.transaction():
-                    await connection.fetch("select from consumer_shard order by shard for update")
+                    await connection.execute("lock table mastery in exclusive mode")
                     await self.fill(shape)
                 return await self._measure(shape.events, pids)
         finally:
