@@ -72,6 +72,8 @@ class SubmittedEvidence:
                     own,
                     pulse=pulse,
                     description="native evidence, header tenant",
+                    # Of all consumers together, as of one elsewhere: their small batches would else cost as many times as much.
+                    gap_ms=CONSUMERS * self._settings.batch_gap_ms,
                 )
             )
 
