@@ -384,7 +384,7 @@ class Sections:
             "fold": f"{self.figures['progression-fold'].value:,.0f}/s in one process, with scoring",
             "core": f"{1e6 / cost:,.0f}/s a core, servers included",
             "signing": f"{self.figures['signing'].value:,.0f} badges/s signed on one core, with a place in a status list",
-            "refold": f"{refold.value:,.0f} pieces/s replayed in one process: {replayed:.1f} h for 412 million, extrapolated",
+            "refold": f"{refold.value:,.0f} pieces/s replayed on two cores: {replayed:.1f} h for 412 million, extrapolated",
             "learners": f"{growth.LEARNERS[-1]:,} learners, a state each: {stored[0]:,.0f} MB and {stored[1]:,.0f} MB of index",
             "tier": f"{self.cores} cores carry the tenfold burst of {carried / 1e6:.1f} million learners, computed",
             "latency": f"p99 {latency.value:.0f} ms to the public topic at {latency.detail['offered_per_s']}/s",
