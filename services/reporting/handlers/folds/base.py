@@ -37,7 +37,7 @@ class Fold:
         self._blocked_max = blocked_max
 
     async def fold(self, batches: Sequence[ShardBatch], settle: Settle) -> Write:
-        """Fold a batch in memory; see `shared.consumer.Handler`."""
+        """Fold a batch in memory; see `shared.handling.Handler`."""
         raise NotImplementedError
 
     def forget(self, shards: Collection[int]) -> None:
