@@ -194,7 +194,10 @@ def _token(installation: Installation) -> str:
 
 
 def _open(installation: Installation) -> None:
+    """Publish a framework and a policy; returns when every service knows them."""
     url = installation.replicas["progression"][0].url
     with httpx.Client(headers={"Authorization": f"Bearer {_token(installation)}"}, timeout=60) as client:
         client.post(f"{url}/v1/frameworks", json={"id": "river-valley", "nodes": NODES}).raise_for_status()
         client.post(f"{url}/v1/policies", json=STREAK_3).raise_for_status()
+    drained = attain("drain", installation.servers.environment() | installation.urls)
+    assert drained["exit"] == 0, drained
