@@ -14,6 +14,8 @@ STALE_S = 60
 """A build that has not written for so long stands still, though its session lives: another may begin."""
 _LIVES = "not pg_try_advisory_xact_lock_shared(hashtextextended('rebuild ' || name || ' ' || attempt, 0))"
 """Whether the session of the attempt that the row of a model names is still there, asked in any other session."""
+_EDITIONS = "unnest($1::text[], $2::int[]) k (name, edition)"
+"""The editions of the folds by read model, as the columns that a statement is given."""
 
 
 class Attempt(NamedTuple):
@@ -186,8 +188,7 @@ async def _fingerprint(connection: Connection, table: str) -> Fingerprint:
 async def outdated(connection: Connection, editions: Mapping[str, int]) -> list[str]:
     """Return the read models whose live version was made by an earlier edition of its fold than those given."""
     rows = await connection.fetch(
-        "select r.name from read_model r join unnest($1::text[], $2::int[]) k (name, edition) using (name)"
-        " where r.edition < k.edition order by 1",
+        f"select r.name from read_model r join {_EDITIONS} using (name) where r.edition < k.edition order by 1",
         *columns(editions.items(), 2),
     )
     return [row["name"] for row in rows]
@@ -196,8 +197,7 @@ async def outdated(connection: Connection, editions: Mapping[str, int]) -> list[
 async def foldable(connection: Connection, editions: Mapping[str, int]) -> dict[str, int]:
     """Return the live versions of the read models but those that a later edition of the fold has made than those given."""
     rows = await connection.fetch(
-        "select r.name, r.live from read_model r join unnest($1::text[], $2::int[]) k (name, edition) using (name)"
-        " where r.edition <= k.edition",
+        f"select r.name, r.live from read_model r join {_EDITIONS} using (name) where r.edition <= k.edition",
         *columns(editions.items(), 2),
     )
     return {row["name"]: row["live"] for row in rows}
@@ -206,7 +206,7 @@ async def foldable(connection: Connection, editions: Mapping[str, int]) -> dict[
 async def take_back(connection: Connection, editions: Mapping[str, int]) -> list[str]:
     """Note of what a later edition has made that those given go on with it, and return which: it is no longer that one's."""
     rows = await connection.fetch(
-        "update read_model r set edition = k.edition from unnest($1::text[], $2::int[]) k (name, edition)"
+        f"update read_model r set edition = k.edition from {_EDITIONS}"
         " where r.name = k.name and r.edition > k.edition returning r.name",
         *columns(editions.items(), 2),
     )
