@@ -50,8 +50,15 @@ SESSION_SETTINGS = {
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
+    "jit": "off",
+    "random_page_cost": "1.1",
 }
-"""A process that is stopped, or whose machine is gone, gives back what its sessions hold within half a minute."""
+"""
+A process that is stopped, or whose machine is gone, gives back what its sessions hold within half a minute.
+
+Statements are short, so compiling them costs more than it saves, and look rows up by their ids, mostly in memory: PostgreSQL's
+own cost of a random page, which is of a turning disk, has it read middling tables whole instead.
+"""
 ARRAY_ROWS_MAX = 200
 """Up to so many rows one statement over arrays costs less than the three of a COPY through a temporary table."""
 

@@ -36,8 +36,6 @@ SETTINGS: Mapping[str, str] = {
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
     "max_connections": "100",
-    # The services send short statements, for which compiling costs more than it saves.
-    "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %u@%d ",

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import httpx
@@ -61,9 +61,12 @@ class Run:
     async def goes_on(self) -> None:
         """Wait until more is acknowledged, and nothing that any stage has before it is old."""
         before = self.load.acknowledged
-        async with asyncio.timeout(DRAIN_S_MAX), self.target.client(self.tenant, 10) as client:
-            while self.load.acknowledged == before or not await self._is_ahead(client, "behind_seconds", YOUNG_S):
-                await asyncio.sleep(0.1)
+
+        async def waits_for(client: httpx.AsyncClient) -> str:
+            behind = await self._behind(client, "behind_seconds", YOUNG_S)
+            return "nothing more is acknowledged" if self.load.acknowledged == before else behind
+
+        await self._until_nothing(waits_for, looks=1, every_s=0.1)
 
     def healed(self) -> None:
         """From now on the product has to catch up."""
@@ -108,22 +111,33 @@ class Run:
 
     async def drained(self) -> None:
         """Wait until no stage of any service has anything left to do, several looks in a row."""
-        async with asyncio.timeout(DRAIN_S_MAX), self.target.client(self.tenant, 10) as client:
-            quiet = 0
-            while quiet < QUIET_LOOKS:
-                quiet = quiet + 1 if await self._is_ahead(client, "behind_events", 0) else 0
-                await asyncio.sleep(0.05)
+        await self._until_nothing(lambda client: self._behind(client, "behind_events", 0), QUIET_LOOKS, every_s=0.05)
 
-    async def _is_ahead(self, client: httpx.AsyncClient, measure: str, at_most: float) -> bool:
+    async def _until_nothing(
+        self, waits_for: Callable[[httpx.AsyncClient], Awaitable[str]], looks: int, every_s: float
+    ) -> None:
+        """Wait until there is nothing to wait for, several looks in a row; raises `TimeoutError`, which says what there was."""
+        quiet, what = 0, ""
+        try:
+            async with asyncio.timeout(DRAIN_S_MAX), self.target.client(self.tenant, 10) as client:
+                while quiet < looks:
+                    what = await waits_for(client)
+                    quiet = 0 if what else quiet + 1
+                    await asyncio.sleep(every_s)
+        except TimeoutError as error:
+            raise TimeoutError(f"waited {DRAIN_S_MAX:.0f} s: {what}") from error
+
+    async def _behind(self, client: httpx.AsyncClient, measure: str, at_most: float) -> str:
+        """Return what a service has before it, of the first that has more than so much; empty where none has."""
         for service in SERVICES:
             try:
                 answer = await client.get(f"{self.target.urls[service]}/v1/lag")
-            except httpx.HTTPError:
-                return False
+            except httpx.HTTPError as error:
+                return f"{service}: {type(error).__name__}"
             if answer.status_code != 200:
-                return False
-            lags = [stage[measure] for stage in answer.json()["stages"]]
+                return f"{service}: {answer.status_code}"
+            lags = {stage["name"]: stage[measure] for stage in answer.json()["stages"]}
             # Where a service cannot tell yet, it says null.
-            if any(lag is None or lag > at_most for lag in lags):
-                return False
-        return True
+            if late := {name: lag for name, lag in lags.items() if lag is None or lag > at_most}:
+                return f"{service}: {measure} {late}"
+        return ""

@@ -63,17 +63,24 @@ async def known(connection: Connection, evidence_ids: Sequence[str]) -> list[Pie
 
 
 async def known_forest(connection: Connection, evidence_ids: Sequence[str]) -> list[Piece]:
-    """Return what is stored of the ids, of the chains of their targets, of all that voids these, and of what voids that."""
+    """
+    Return what is stored of the ids, of the chains of their targets, of all that voids these, and of what voids that.
+
+    Of a recursion PostgreSQL expects a hundred times what there is; rows are therefore looked up each, or as an array, where
+    a join would read all evidence.
+    """
     rows = await connection.fetch(
         "with recursive chain (evidence_id, target) as ("
         "   select evidence_id, target from evidence where evidence_id = any($1::uuid[])"
-        "   union select e.evidence_id, e.target from chain c join evidence e on e.evidence_id = c.target),"
+        "   union select e.evidence_id, e.target from chain c cross join lateral"
+        "     (select evidence_id, target from evidence where evidence_id = c.target limit 1) e),"
         " voider as (select e.evidence_id from evidence e where e.target = any(array(select evidence_id from chain))),"
         " wanted as (select evidence_id from chain union select evidence_id from voider"
         "   union select e.evidence_id from evidence e where e.target = any(array(select evidence_id from voider)))"
         " select e.evidence_id, e.tenant, e.source, e.state, e.digest, e.learner, e.shard, e.pos, e.valid, e.relation,"
-        "   e.target, e.told, l.body from wanted join evidence e using (evidence_id)"
-        " left join event_log l on l.log = 'evidence' and l.shard = e.shard and l.pos = e.pos",
+        "   e.target, e.told, l.body from evidence e"
+        " left join event_log l on l.log = 'evidence' and l.shard = e.shard and l.pos = e.pos"
+        " where e.evidence_id = any(array(select evidence_id from wanted))",
         evidence_ids,
     )
     return [_piece(row) for row in rows]
