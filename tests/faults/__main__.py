@@ -10,6 +10,7 @@ import json
 import random
 import secrets
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -33,6 +34,8 @@ SENT_BEFORE_S = 2.0
 def main() -> None:
     """Run what is asked for; exits with 1 where a promise was broken."""
     arguments = _parser().parse_args()
+    # Ends as by Ctrl-C, which stops the servers.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if arguments.command == "check":
         kept = _show(check(history.read(arguments.history)))
     elif arguments.command == "watch":
