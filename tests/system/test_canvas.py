@@ -1,6 +1,7 @@
 """Canvas both ways: taken over with the same numbers, standings passed back, and what comes back of them recognised."""
 
 import csv
+import datetime
 import json
 import random
 from collections.abc import AsyncIterator, Iterator
@@ -12,7 +13,7 @@ import pytest
 from deploy.local.stack import Stack
 from tests.support.ags_platform import CLIENT, AgsPlatform, ags_platform
 from tests.system.conftest import Attain
-from tests.system.district import SOURCE, ZERO, District
+from tests.system.district import SOURCE, STREAK_3, ZERO, District
 
 LEARNERS = [f"sis-{n}" for n in range(8)]
 NAME = "Wilhelmina Featherstone"
@@ -214,6 +215,42 @@ async def test_standings_are_passed_back_once_through_faults_and_again(
     [item] = platform.line_items.values()
     assert (item["resourceId"], item["scoreMaximum"]) == (f"attain:{LEVEL_1}", 1)
     assert len(platform.posted) == 3, "the answer that was lost is the only score that came twice"
+
+
+async def test_a_score_that_was_passed_back_is_taken_back_with_what_it_stood_for(
+    leveled: District, attain: Attain, platform: AgsPlatform, tmp_path: Path
+) -> None:
+    file = target(tmp_path, platform, levels=[LEVEL_1], competencies=["math:c0"])
+
+    async def override(name: str, status: str) -> None:
+        until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=3)
+        body = {"learner": await leveled.learner(name), "competency": "math:c0", "status": status, "reason": "seen in class",
+                "role": "teacher", "until": until.isoformat()}  # fmt: skip
+        await leveled.post("progression", "/v1/overrides", body)
+
+    policy = STREAK_3.replace(b"}}", b'}, "override": {"roles": ["teacher"], "may_lower": true}}')
+    await leveled.post("progression", "/v1/policies?framework=math", policy)
+    await leveled.drained()
+
+    async def passed_back() -> dict[str, float]:
+        await leveled.drained()
+        attain("passback", file, tenant=leveled.tenant)
+        return platform.score_of("attain:math:c0")
+
+    await override("cy", "not_yet")
+    held = await passed_back()
+    await leveled.send(
+        [{"id": "bob-gone", "source": SOURCE, "retracts": "bob-1", "occurred_at": "2026-03-09T10:00:00Z"}]
+    )
+    lost = await passed_back()
+    await override("bob", "mastered")
+    by_hand = await passed_back()
+    again = attain("passback", file, tenant=leveled.tenant)
+
+    assert held == {"ada": 1, "bob": 1}, "what a person holds back is not shown"
+    assert lost == {"ada": 1, "bob": 0}
+    assert by_hand == {"ada": 1, "bob": 1}
+    assert again["posted"] == 0
 
 
 async def test_own_passback_is_no_evidence_in_any_format(

@@ -28,8 +28,8 @@ PASSED["provisional"] = PASSED["advanced"] | {"sign_off_requested"}
 SHOWN = {"advanced": frozenset(("mastered", "credited", "reverify_due", "overridden"))}
 SHOWN["provisional"] = SHOWN["advanced"] | {"provisional"}
 """The same of a competency."""
-LOST = frozenset(("withdrawn", "not_yet"))
-"""Standings that take a score which was passed back to 0."""
+BY_HAND = "overridden"
+"""A status that a person has set, to mastered or not; `effective_at` says that it is mastered."""
 Url = Annotated[str, Meta(min_length=1, max_length=2000)]
 
 
@@ -61,7 +61,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @command_options
 def passback(context: Context, file: Path, dry_run: bool) -> None:
     """
-    Post standings to the line items of FILE (YAML or JSON), one a level: 1 of 1 where it is shown, 0 where it was taken back.
+    Post standings to the line items of FILE (YAML or JSON), one a level: 1 of 1 where it is shown, 0 where it was and is no more.
 
     Only what the platform does not have yet is posted, so it may run again at any time, by a timer or after a failure. Line
     items that are missing are made; what comes back of them as evidence is recognised (`own_passback`).
@@ -97,9 +97,13 @@ def _pass_back(
     at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     for learner, score in scores.items():
         users = references.get(learner, ())
-        tally["unknown_learners"] += not users
+        if score == 0:
+            # Who was never given a score needs no 0.
+            users = [user for user in users if user in held]
+        else:
+            tally["unknown_learners"] += not users
         for user in users:
-            if held.get(user, 0.0 if score == 0 else None) == score:
+            if held.get(user) == score:
                 tally["unchanged"] += 1
                 continue
             try:
@@ -118,23 +122,22 @@ def _read(file: Path) -> Target:
 
 
 def _wanted(context: Context, target: Target) -> dict[str, dict[str, float]]:
-    """Return the score of every learner who is to have one, by level or competency."""
+    """Return the score that every learner is to have, by level or competency."""
     wanted: dict[str, dict[str, float]] = {scope: {} for scope in (*target.levels, *target.competencies)}
     for item in _standings(context):
         level, learner = item["level"], item["learner"]
         if not target.levels or level in target.levels:
-            _want(wanted, level, learner, item["status"], PASSED[target.on])
+            wanted.setdefault(level, {})[learner] = float(item["status"] in PASSED[target.on])
         for one in item["competencies"]:
             if one["competency"] in target.competencies:
-                _want(wanted, one["competency"], learner, one["status"], SHOWN[target.on])
+                wanted[one["competency"]][learner] = float(_is_shown(one, SHOWN[target.on]))
     return wanted
 
 
-def _want(wanted: dict[str, dict[str, float]], scope: str, learner: str, status: str, shown: frozenset[str]) -> None:
-    if status in shown:
-        wanted.setdefault(scope, {})[learner] = 1.0
-    elif status in LOST:
-        wanted.setdefault(scope, {})[learner] = 0.0
+def _is_shown(standing: dict[str, Any], shown: frozenset[str]) -> bool:
+    """Tell whether the standing of a competency counts as shown; by hand it may be set to either."""
+    status = standing["status"]
+    return status in shown and (status != BY_HAND or standing["effective_at"] is not None)
 
 
 def _standings(context: Context) -> Iterator[dict[str, Any]]:
@@ -149,11 +152,12 @@ def _standings(context: Context) -> Iterator[dict[str, Any]]:
 
 def _references(context: Context, source: str, learners: set[str]) -> dict[str, list[str]]:
     """Return the source's own ids of learners."""
-    if not learners:
-        return {}
-    body = {"tenant": context.tenant, "source": source, "learners": sorted(learners)}
+    found: dict[str, list[str]] = {}
+    asked = sorted(learners)
     with context.client("evidence", scope="service") as client:
-        found: dict[str, list[str]] = told(patiently(lambda: client.post("/v1/learners/references", json=body))).json()
+        for start in range(0, len(asked), PAGE):
+            body = {"tenant": context.tenant, "source": source, "learners": asked[start : start + PAGE]}
+            found |= told(patiently(functools.partial(client.post, "/v1/learners/references", json=body))).json()
     return found
 
 
