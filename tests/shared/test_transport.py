@@ -1,15 +1,17 @@
-"""How a topic is asked for: patiently where nothing can be overlooked."""
+"""How a topic is asked for: patiently where nothing can be overlooked; and which of its partitions."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 
 import pytest_asyncio
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.protocol.fetch import FetchRequest
 
 from shared.settings import Settings
 from shared.tasks import Pulse
-from shared.transport import FETCH_ALL_WAIT_MS, FETCH_WAIT_MS, _Poll
+from shared.transport import FETCH_ALL_WAIT_MS, FETCH_WAIT_MS, _Poll, make_broker, subscribe
 from tests.support.disposable import Topics, eventually
 
 TOPIC = "asked"
@@ -72,6 +74,44 @@ async def test_while_records_wait_to_be_taken_the_other_partitions_are_asked_for
             taken += [record.value for record in await asked.poll(asked.consumer)]
 
     assert taken == [b"first", b"second"]
+
+
+async def test_who_starts_again_finds_the_partitions_that_came_meanwhile(settings: Settings, topics: Topics) -> None:
+    topic = f"grows{settings.topic_suffix}"
+    await Topics(settings.kafka, 1).create(topic)
+    await topics.send(topic, 0, [b"before"])
+    async with _subscribed(topic, settings) as found:
+        await eventually(lambda: _has(found, b"before"))
+    async with contextlib.AsyncExitStack() as stack:
+        admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+        await admin.start()
+        stack.push_async_callback(admin.close)
+        await admin.create_partitions({topic: NewPartitions(2)})
+    # Within the session, so that the group still has it as a member with what it was assigned.
+    async with _subscribed(topic, settings) as found:
+        await topics.send(topic, 1, [b"after"])
+        await eventually(lambda: _has(found, b"after"))
+    await Topics(settings.kafka, 1).delete(topic)
+
+
+@contextlib.asynccontextmanager
+async def _subscribed(topic: str, settings: Settings) -> AsyncIterator[list[bytes | None]]:
+    """Yield the values that come to a process with a slot of its own."""
+    found: list[bytes | None] = []
+
+    async def on_records(records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+        found.extend(record.value for record in records)
+
+    own = settings.model_copy(update={"slot": "grows-0"})
+    broker = make_broker(own)
+    subscribe(broker, topic, "grows", on_records, own, pulse=Pulse())
+    await broker.start()
+    yield found
+    await broker.stop()
+
+
+async def _has(found: Sequence[bytes | None], value: bytes) -> bool:
+    return value in found
 
 
 async def _is_idle(asked: Asked) -> bool:
