@@ -196,11 +196,12 @@ class ShardConsumer(ShardFolder):
                     heads_due = now + self._settings.head_check_s
                     await self._look_for_acceptance()
                     await self._look_for_lost_tails()
-                while await self._catch_up():
-                    pass
+                if await self._catch_up():
+                    # The next page at once, behind what else is due by then.
+                    self._behind.set()
                 if now >= offsets_due:
-                    offsets_due = now + OFFSET_COMMIT_S
                     await self._commit_offsets()
+                    offsets_due = time.monotonic() + OFFSET_COMMIT_S
             except Unavailable as error:
                 log.warning("%s: %s", self.name, error)
             except Exception:
@@ -279,9 +280,9 @@ class ShardConsumer(ShardFolder):
         consumer = self.kafka()
         offsets = {TopicPartition(self.topic, s): o.next_offset for s, o in self._owned.items() if o.next_offset}
         if consumer is not None and offsets:
-            # Only lag tools read these; our own positions rule.
+            # Only lag tools read these, so pages of the feed wait for them no longer; our own positions rule.
             with contextlib.suppress(Exception):
-                async with asyncio.timeout(OFFSET_COMMIT_S):
+                async with asyncio.timeout(RETRY_S):
                     await consumer.commit(offsets)
                     reach("consumer.offsets_committed")
 

@@ -123,6 +123,18 @@ async def test_a_lost_tail_shows_to_a_consumer_that_hears_nothing(scene: Scene, 
         await scene.check()
 
 
+async def test_a_lost_tail_shows_while_another_shard_catches_up(scene: Scene, recorder: Recorder) -> None:
+    scene.settings = scene.settings.model_copy(update={"batch_records": 10})
+    recorder.writing = lambda _: asyncio.sleep(0.05)
+    await scene.append(1, 1000)
+    await scene.send(1, 1000)
+    async with scene.consuming(recorder):
+        await scene.reached(1, 10)
+        await scene.append(0, 5)
+        await scene.reached(0, 5)
+        assert (await scene.stored())[1] < 1000
+
+
 async def test_records_that_cannot_be_read_are_holes(scene: Scene, recorder: Recorder) -> None:
     await scene.append(0, 6)
     await scene.send(0, 1, 2)

@@ -16,6 +16,7 @@ from shared.tasks import Pulse
 from tests.support.disposable import Topics, eventually
 from tests.support.producer import running_producer
 from tests.support.recorder import Recorder, running_consumer
+from tests.support.scene import Scene
 
 STUCK_S = 0.6
 
@@ -120,6 +121,25 @@ async def test_a_consumer_that_is_idle_lives_and_one_whose_fold_never_ends_does_
         await eventually(relay_goes_on)
         assert await dead()
         recorder.may_end.set()
+
+
+async def test_a_consumer_that_catches_up_for_long_lives(
+    scene: Scene, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "LIVE_S", 2 * STUCK_S)
+    scene.settings = scene.settings.model_copy(update={"batch_records": 5})
+    recorder.writing = lambda _: asyncio.sleep(0.05)
+    await scene.append(0, 300)
+    await scene.send(0, 300)
+    lived = []
+    async with scene.consuming(recorder) as consumer:
+
+        async def caught_up() -> bool:
+            lived.append(not has_stuck(consumer.pulses))
+            return await scene.all_folded()
+
+        await eventually(caught_up)
+    assert all(lived)
 
 
 async def test_a_relay_waits_for_kafka_and_lives_but_not_where_a_round_never_ends(
