@@ -1,13 +1,15 @@
 """States are a function of the set of evidence; events are a function of the journal."""
 
 import random
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.policy import policy_from
-from shared.contracts import Association, Competency, EvidenceRecorded
+from shared.contracts import Aligned, Association, Competency, EvidenceRecorded, Score, Touched
 from tests.support.journal import STREAK_3, Decided, Journal, Record, piece, restore, retract
 
 POLICIES = (
@@ -105,6 +107,42 @@ def test_batches_caches_and_sweeps_do_not_change_what_is_told(drawn, seed, data,
     assert odd.values() == one_by_one.values() == at_once.values()
     assert odd.learners == one_by_one.learners
     assert len({e.id for e in odd.told}) == len(odd.told)
+
+
+def work(n: int, level: float, activity: str, attempt: int = 1, **more: Any) -> EvidenceRecorded:
+    return piece(n, score=Score(level=level), activity=activity, attempt=attempt, **more)
+
+
+ELSEWHERE = work(3, 1.0, "B", competency="math:sub")
+VOID = work(3, 1.0, "B", valid=False)
+WEIGHED_APART = (Aligned("math:add"), Aligned("math:sub", weight=0.5))
+
+
+@pytest.mark.parametrize(
+    "first_of_b",
+    [
+        [ELSEWHERE, work(4, 1.0, "B", invalidates=(Touched(ELSEWHERE.evidence_id, ELSEWHERE.competencies),))],
+        [VOID, restore(VOID)],
+        [work(3, 1.0, "B", competencies=("math:add", "math:sub"), alignment=WEIGHED_APART)],
+    ],
+    ids=["is aligned anew", "becomes valid later", "weighs differently for two competencies"],
+)
+def test_a_retake_replaces_a_piece_with_and_without_caches_that(first_of_b: list[Record]):
+    """The retake of A has the history read, which knows the activities from then on."""
+    policy = policy_from(
+        {
+            "id": "latest",
+            "scale": {"min": 0, "max": 4, "mastery": 3},
+            "method": {"type": "mean"},
+            "evidence": {"reassess": "replace_latest"},
+        }
+    )
+    retake_of_a, retake_of_b = work(2, 4.0, "A", attempt=2), work(5, 4.0, "B", attempt=2)
+    records: list[Record] = [Decided(policy), work(1, 4.0, "A"), retake_of_a, *first_of_b, retake_of_b]
+    cached, forgetful = folded(records, [1]), folded(records, [1], forgetful=True)
+
+    assert cached.values() == forgetful.values()
+    assert cached.state().score == 4.0
 
 
 @given(drawn=marks, seed=st.integers(0, 999))

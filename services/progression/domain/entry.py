@@ -21,7 +21,10 @@ class Entry:
         """Take an input into the evidence in memory."""
         assert self.evidence is not None
         absorb(self.evidence, competency, item.event)
-        if self._activities is not None and item.piece is not None:
+        if item.piece is None:
+            # Whatever it brought or changed, it is replayed: looking through all of them again costs no more.
+            self._activities = None
+        elif self._activities is not None:
             self._activities.add(activity_of(item.piece))
 
     def drop_evidence(self) -> None:
