@@ -10,6 +10,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from deploy.local.stack import Stack
+from services.progression.domain.policy.templates import template
 from services.reporting.entrypoints import doing, pages, signing_in
 from services.reporting.web.rendering import catalogue
 from shared.events import utc
@@ -486,6 +487,42 @@ async def test_a_piece_is_moved_only_between_learners_whom_one_may_correct(room:
     assert (moved, elsewhere) == ((201, 201), 404), "asked again it stays so, and what is gone is not moved"
     assert [piece["value"] for piece in seen["evidence"] if piece["counted"]] == [3.0]
     assert {item["status"] for item in away.json()["items"]} <= {"no_evidence"}
+
+
+async def test_a_leader_who_also_teaches_corrects_and_signs_in_the_role_that_may(room: Room):
+    """What waits for a teacher and what waits for a leader are signed together, each in its role, and undone so."""
+    await room.district.post("progression", "/v1/frameworks", {"id": "art", "nodes": "code,title\nc0,Drawing\n"})
+    by_leader = template("classroom").replace(b"sign_off: {by: teacher, of", b"sign_off: {by: school_leader, of")
+    await room.district.post("progression", "/v1/policies?framework=art", by_leader)
+    also_leads = {"person": "second", "role": "leader", "kind": "school", "target": "north"}
+    await room.district.post("evidence", "/v1/roster", {"source": SOURCE, "assignments": [also_leads]})
+    works = [task("l20", "c0", n, 3) for n in (1, 2)]
+    drawn = [item | {"id": f"art-{item['id']}", "competencies": ["art:c0"]} for item in works]
+    await room.district.send([*works, *drawn])
+    await room.district.drained()
+    learner, codes = room.learners["l20"], ("math:c0", "art:c0")
+    items = [("item", f"{learner}|competency|{code}") for code in codes]
+    seen = await room.district.get("progression", f"/v1/learners/{learner}/competencies/math:c0/explanation")
+    path = f"/learners/{learner}/evidence/{seen['evidence'][0]['evidence_id']}"
+    async with room.browser("second") as both, room.browser("tea") as teacher:
+        alone = await teacher.post(SIGN_OFFS, items)
+        signed = await both.post(SIGN_OFFS, [*items, ("step", "sign")])
+        shown = await room.record("l20")
+        undo = re.search(r'name="undo" value="([^"]+)"', signed.text)
+        assert undo is not None, signed.text
+        await both.post(f"{SIGN_OFFS}/undo", [("undo", undo[1])])
+        back = await room.record("l20")
+        corrected = await both.post(path, [("reason", "of another class")])
+        after = await room.record("l20")
+    async with room.browser("someone", "records:read:self", learner=learner) as own:
+        looks = (await own.client.get(f"/v1/learners/{learner}/accesses")).json()["items"]
+
+    assert (alone.status_code, corrected.status_code) == (422, 303)
+    assert [[each[code] for code in codes] for each in (shown, back)] == [["mastered"] * 2, ["provisional"] * 2]
+    assert after["math:c0"] == "insufficient_evidence"
+    done = {(look["view"], look["role"]) for look in looks if look["person"] == "second"}
+    assert {(view, role) for view in ("signed off", "undid a sign-off") for role in ("teacher", "leader")} < done
+    assert ("corrected", "leader") in done
 
 
 async def test_all_that_was_done_on_the_pages_verifies(room: Room):

@@ -5,7 +5,7 @@ A role gives views; the roster gives the rows. A token's claims alone open no ro
 whole tenant, which whoever issues tokens gives to leaders, auditors and integrations.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Literal, get_args
 
 Role = Literal[
@@ -75,10 +75,14 @@ def tenant_roles(names: Iterable[str], what: View) -> set[Role]:
     return named or (set() if what in RESTRICTED else {"leader", "integration"})
 
 
-def may(roles: Iterable[Role], view: View) -> Role | None:
-    """Return the role that lets one see a view, the first in the order of `ROLES`; None where none does."""
-    held = set(roles)
-    return next((role for role in ROLES if role in held and view in PERMISSIONS[role]), None)
+def those_that_may(roles: Collection[Role], view: View) -> tuple[Role, ...]:
+    """Return the roles, of those that one holds, that let one see or do something, in the order of `ROLES`."""
+    return tuple(role for role in ROLES if role in roles and view in PERMISSIONS[role])
+
+
+def may(roles: Collection[Role], view: View) -> Role | None:
+    """Return the first of `those_that_may`; None where none does."""
+    return next(iter(those_that_may(roles, view)), None)
 
 
 def matrix() -> str:

@@ -19,6 +19,7 @@ from services.reporting.domain.access import (
     role_of,
     staff_role,
     tenant_roles,
+    those_that_may,
 )
 from services.reporting.tables import rights
 from services.reporting.tables.reads import Rows, Snapshot
@@ -74,11 +75,17 @@ def permitted_learner(
         raise NotFound(f"no learner {learner[:100]!r}")
     if in_role is not None and in_role not in roles:
         raise Forbidden(f"the roster does not list you as {in_role.replace('_', ' ')} of this learner")
-    return _permitted(roles if in_role is None else {in_role}, what)
+    return _permitted(roles if in_role is None else {in_role}, what)[0]
 
 
 async def check_class(view: Snapshot, caller: Identity, class_id: str, what: View = "class") -> tuple[str, Role]:
-    """Return the title of a class and the role in which the caller may see it; raises `NotFound` or `Forbidden`."""
+    """Return the title of a class and the first role in which the caller may see it; raises `NotFound` or `Forbidden`."""
+    title, roles = await class_in_roles(view, caller, class_id, what)
+    return title, roles[0]
+
+
+async def class_in_roles(view: Snapshot, caller: Identity, class_id: str, what: View) -> tuple[str, Sequence[Role]]:
+    """Return the title of a class and every role in which the caller may see or do something; raises as `check_class`."""
     row, found = await view.class_of(caller.tenant, class_id), _NOBODY
     if row is not None and (person := asked_of_roster(caller)) is not None:
         found = await rights.roles_towards_class(view, caller.tenant, person, class_id)
@@ -93,8 +100,8 @@ def asked_of_roster(caller: Identity) -> str | None:
 
 def permitted_class(
     caller: Identity, class_id: str, what: View, *, title: str | None, found: Found
-) -> tuple[str, Role]:
-    """Return or raise as `check_class`, by the class's title, None where there is none, and the roles of the roster."""
+) -> tuple[str, Sequence[Role]]:
+    """Return or raise as `class_in_roles`, by the class's title, None where there is none, and the roles of the roster."""
     _check_scopes(caller, what)
     if title is None:
         raise NotFound(f"no class {class_id[:100]!r}")
@@ -120,13 +127,13 @@ def permitted_school(caller: Identity, what: View, found: Found) -> Role:
         roles |= roles_in(found)
     if not roles:
         raise Forbidden("the roster does not list you for this school or district")
-    return _permitted(roles, what)
+    return _permitted(roles, what)[0]
 
 
 def check_tenant(caller: Identity, what: View) -> Role:
     """Return the role in which the caller may see something of the whole tenant; raises `Forbidden`."""
     caller.require(TENANT)
-    return _permitted(_of_tenant(caller, what), what)
+    return _permitted(_of_tenant(caller, what), what)[0]
 
 
 async def is_leader(view: Snapshot, caller: Identity) -> bool:
@@ -181,12 +188,12 @@ def roles_in(rows: Found) -> set[Role]:
     return {role for role in found if role is not None}
 
 
-def _permitted(roles: Collection[Role], what: View) -> Role:
-    role = may(roles, what)
-    if role is None:
+def _permitted(roles: Collection[Role], what: View) -> Sequence[Role]:
+    permitted = those_that_may(roles, what)
+    if not permitted:
         held = ", ".join(sorted(roles)).replace("_", " ") or "nobody whom the token or the roster names"
         raise Forbidden(f"as {held} you do not see this ({what.replace('_', ' ')})")
-    return role
+    return permitted
 
 
 class AccessLog:

@@ -54,8 +54,8 @@ class ClassReader:
         """Return the grid and counts of a class; raises `NotFound` or `Forbidden`."""
         tenant = caller.tenant
         found = await self._at_once.class_(tenant, asked_of_roster(caller), class_id)
-        title, role = permitted_class(caller, class_id, "class", title=found.title, found=found.roles)
-        await self._log.note(caller, role, "class", class_id, found.learners)
+        title, roles = permitted_class(caller, class_id, "class", title=found.title, found=found.roles)
+        await self._log.note(caller, roles[0], "class", class_id, found.learners)
         states = [_decode_statuses(told) for told in found.statuses]
         competencies = set[str]().union(*states)
         frameworks = {competency.partition(":")[0] for competency in competencies}

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import quote
 
 from services.reporting.domain.access import Role
-from services.reporting.handlers.access import AccessLog, check_class, check_learner
+from services.reporting.handlers.access import AccessLog, check_class, check_learner, if_permitted
 from services.reporting.handlers.on_behalf import OWN_SOURCE, OnBehalf
 from services.reporting.handlers.people import People
 from services.reporting.tables.reads import snapshot
@@ -54,7 +54,7 @@ class Correcting:
             "assessor": (await self._people.staff(caller.tenant, [assessor])).get(assessor, ""),
             "around": sorted(((one, names.get(one, one)) for one in around), key=lambda pair: pair[1]),
         }  # fmt: skip
-        if not _may_correct(caller, role, piece):
+        if role is None:
             async with snapshot(self._database) as view:
                 titles = await view.titles(caller.tenant, piece["content"].get("competencies", ()))
             return shown | {"titles": titles}
@@ -132,18 +132,20 @@ class Correcting:
 
     async def _own_piece(self, caller: Identity, learner: str, evidence_id: str) -> tuple[dict[str, Any], Role]:
         piece, role = await self._piece(caller, learner, evidence_id)
-        if not _may_correct(caller, role, piece):
+        if role is None:
             raise Forbidden("somebody else, or a learning system, has assessed this: it is corrected there")
         return piece, role
 
-    async def _piece(self, caller: Identity, learner: str, evidence_id: str) -> tuple[dict[str, Any], Role]:
+    async def _piece(self, caller: Identity, learner: str, evidence_id: str) -> tuple[dict[str, Any], Role | None]:
+        """Return a piece and the role in which the caller may correct it: what others have assessed as a leader alone."""
         async with snapshot(self._database) as view:
             role = await check_learner(view, caller, learner, "correct")
+            leader = await if_permitted(check_learner(view, caller, learner, "correct", in_role="leader"))
         path = f"/v1/evidence/{quote(evidence_id, safe='')}"
         piece: dict[str, Any] = await self._in_evidence.ask(caller, path, "records:read")
         if piece["learner"] != learner:
             raise NotFound("the learner has no such piece")
-        return piece, role
+        return piece, role if piece["content"].get("assessor") == caller.subject else leader
 
     async def _preview(self, caller: Identity, learner: str, piece: dict[str, Any], to: str = "") -> dict[str, Any]:
         path = f"/v1/learners/{quote(learner, safe='')}/corrections/preview"
@@ -182,7 +184,3 @@ class Correcting:
         if not ids:
             raise Refused("the source of this piece does not know that learner: it is corrected there")
         return str(ids[0])
-
-
-def _may_correct(caller: Identity, role: Role, piece: dict[str, Any]) -> bool:
-    return role == "leader" or piece["content"].get("assessor") == caller.subject

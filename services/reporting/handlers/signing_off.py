@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from services.reporting.domain.access import Role
 from services.reporting.domain.continuum import Standard
-from services.reporting.handlers.access import AccessLog, check_class
+from services.reporting.handlers.access import AccessLog, class_in_roles
 from services.reporting.handlers.on_behalf import SIGNS_AS, OnBehalf
 from services.reporting.handlers.people import People
 from services.reporting.tables.reads import Snapshot, snapshot
@@ -16,6 +16,7 @@ from shared.database import Database
 from shared.errors import Forbidden, InvalidEvent
 from shared.settings import Settings
 
+UNDOES = "undo-sign-offs"
 UNDO_S = 3600
 """An undo is offered for as long as the templates let levels settle."""
 ITEMS_MAX = 1000
@@ -23,11 +24,13 @@ UNDONE = "Undone by the signer."
 
 
 class Signature(NamedTuple):
-    """Something to be signed: a competency or a level of a learner."""
+    """Something that was signed: a competency or a level of a learner, in which role and by which decision."""
 
+    role: Role
     learner: str
     kind: str
     id: str
+    decision: str
 
 
 class SigningOff:
@@ -51,39 +54,45 @@ class SigningOff:
             InvalidEvent: one that is chosen does not wait any more.
         """
         async with snapshot(self._database) as view:
-            title, role = await check_class(view, caller, class_id, "sign_off")
+            title, roles = await class_in_roles(view, caller, class_id, "sign_off")
             learners = await view.class_learners(caller.tenant, class_id)
-            waiting = await self._waiting(caller, learners, role)
+            waiting = await self._waiting(caller, learners, roles)
             wanted = {f"{each['learner']}|{each['kind']}|{each['id']}": each for each in waiting}
             if not set(chosen) <= wanted.keys():
                 raise InvalidEvent("something of this does not wait for you any more; load the page again")
             items = [wanted[name] | {"value": name} for name in (chosen or wanted)]
             shows = await _shows(view, caller.tenant, items)
-        await self._log.note(caller, role, "sign-offs", class_id, learners)
+        await self._log.note(caller, roles[0], "sign-offs", class_id, learners)
         return {
-            "class_id": class_id, "title": title, "role": role, "items": items, "shows": shows,
+            "class_id": class_id, "title": title, "items": items, "shows": shows,
             "names": await self._people.names(caller.tenant, learners),
         }  # fmt: skip
 
     async def sign(self, caller: Identity, *, class_id: str, chosen: Sequence[str], reason: str) -> dict[str, Any]:
-        """Sign what is chosen, all or nothing; return the page with what undoes it. Raises what `page` raises."""
+        """
+        Sign what is chosen, each in a role that may give it, of one role all or nothing; return the page with what undoes it.
+
+        Raises what `page` raises.
+        """
         if not 1 <= len(chosen) <= ITEMS_MAX:
             raise InvalidEvent(f"choose 1 to {ITEMS_MAX}", pointer="/item")
         shown = await self.page(caller, class_id=class_id, chosen=chosen)
-        role: Role = shown["role"]
-        signed = [Signature(each["learner"], each["kind"], each["id"]) for each in shown["items"]]
-        await self._log.note_each(caller, role, "signed off", class_id, sorted({each.learner for each in signed}))
-        signs_as = SIGNS_AS.get(role, role)
-        answer = await self._in_progression.ask(
-            caller, "/v1/sign-offs", "decisions:write", roles=[signs_as],
-            body={"role": signs_as, "reason": reason[:2000],
-                  "items": [{"learner": each.learner, each.kind: each.id} for each in signed]},
-        )  # fmt: skip
-        undo = {
-            "by": caller.subject, "tenant": caller.tenant, "class": class_id,
-            "made": [[*each, made["id"]] for each, made in zip(signed, answer["items"], strict=True)],
-        }  # fmt: skip
-        return shown | {"undo": seal(self._settings, "undo", undo, UNDO_S)}
+        made: list[Signature] = []
+        for role in sorted({each["role"] for each in shown["items"]}):
+            items = [each for each in shown["items"] if each["role"] == role]
+            await self._log.note_each(caller, role, "signed off", class_id, sorted({each["learner"] for each in items}))
+            signs_as = SIGNS_AS.get(role, role)
+            answer = await self._in_progression.ask(
+                caller, "/v1/sign-offs", "decisions:write", roles=[signs_as],
+                body={"role": signs_as, "reason": reason[:2000],
+                      "items": [{"learner": each["learner"], each["kind"]: each["id"]} for each in items]},
+            )  # fmt: skip
+            made += [
+                Signature(role, each["learner"], each["kind"], each["id"], decided["id"])
+                for each, decided in zip(items, answer["items"], strict=True)
+            ]
+        undo = {"by": caller.subject, "tenant": caller.tenant, "class": class_id, "made": made}
+        return shown | {"undo": seal(self._settings, UNDOES, undo, UNDO_S)}
 
     async def undo(self, caller: Identity, *, class_id: str, undo: str) -> None:
         """
@@ -91,29 +100,39 @@ class SigningOff:
 
         Raises:
             Unauthorized: the time to undo is over.
-            Forbidden: somebody else has signed.
+            Forbidden: somebody else has signed, or the caller does not sign there in that role any more.
         """
-        made = unseal(self._settings, "undo", undo)
+        made = unseal(self._settings, UNDOES, undo)
         if (made["by"], made["tenant"], made["class"]) != (caller.subject, caller.tenant, class_id):
             raise Forbidden("somebody else has signed this")
         async with snapshot(self._database) as view:
-            _, role = await check_class(view, caller, class_id, "sign_off")
-        signs_as = SIGNS_AS.get(role, role)
-        learners = sorted({learner for learner, *_ in made["made"]})
-        await self._log.note_each(caller, role, "undid a sign-off", class_id, learners)
-        for learner, kind, id, decision in made["made"]:
-            body = {"role": signs_as, "reason": UNDONE, "learner": learner, kind: id}
-            path = "/v1/level-decisions" if kind == "level" else f"/v1/decisions/{quote(decision, safe='')}/lift"
-            body |= {"kind": "lift"} if kind == "level" else {}
-            await self._in_progression.ask(caller, path, "decisions:write", roles=[signs_as], body=body)
+            _, roles = await class_in_roles(view, caller, class_id, "sign_off")
+        signed = [Signature(*each) for each in made["made"]]
+        if not {each.role for each in signed} <= set(roles):
+            raise Forbidden("you do not sign in the role of this signature any more")
+        for role in sorted({each.role for each in signed}):
+            learners = sorted({each.learner for each in signed if each.role == role})
+            await self._log.note_each(caller, role, "undid a sign-off", class_id, learners)
+        for each in signed:
+            await self._lift(caller, each)
 
-    async def _waiting(self, caller: Identity, learners: Sequence[str], role: Role) -> list[dict[str, Any]]:
-        if not learners:
-            return []
-        query = {"learner": learners, "role": SIGNS_AS.get(role, role)}
-        answer = await self._in_progression.ask(caller, "/v1/sign-offs", "records:read", query=query)
-        items: list[dict[str, Any]] = answer["items"]
-        return sorted(items, key=lambda each: (each["since"], each["learner"], each["id"]))
+    async def _lift(self, caller: Identity, signed: Signature) -> None:
+        signs_as = SIGNS_AS.get(signed.role, signed.role)
+        body = {"role": signs_as, "reason": UNDONE, "learner": signed.learner, signed.kind: signed.id}
+        path = f"/v1/decisions/{quote(signed.decision, safe='')}/lift"
+        if signed.kind == "level":
+            path, body = "/v1/level-decisions", body | {"kind": "lift"}
+        await self._in_progression.ask(caller, path, "decisions:write", roles=[signs_as], body=body)
+
+    async def _waiting(self, caller: Identity, learners: Sequence[str], roles: Sequence[Role]) -> list[dict[str, Any]]:
+        """Return what waits for the caller, the longest first, each with the first of the roles that may sign it."""
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        for role in roles if learners else ():
+            query = {"learner": learners, "role": SIGNS_AS.get(role, role)}
+            answer = await self._in_progression.ask(caller, "/v1/sign-offs", "records:read", query=query)
+            for each in answer["items"]:
+                found.setdefault((each["learner"], each["id"]), each | {"role": role})
+        return sorted(found.values(), key=lambda each: (each["since"], each["learner"], each["id"]))
 
 
 async def _shows(view: Snapshot, tenant: str, items: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
