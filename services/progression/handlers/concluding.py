@@ -39,9 +39,13 @@ async def conclude(database: Database, folds: Sequence[tuple[Shard, ShardFold]],
 
 
 def block(shard: Shard, learner: Learner, reason: str, outcome: Outcome) -> None:
-    """Set a learner apart: its inputs from this batch on are journalled only, and folded when it is redriven."""
+    """
+    Set a learner apart: its inputs from this batch on are journalled only, and folded when it is redriven.
+
+    Of whom the batch holds no input, as where a sweep refolds, all that is journalled so far is folded.
+    """
     if learner not in shard.blocked:
-        pos = outcome.first_position_of(shard.number, learner)
+        pos = outcome.first_position_of(shard.number, learner) or shard.journal_pos + 1
         shard.blocked[learner] = pos
         shard.learners.pop(learner, None)
         outcome.note_blocked(learner, shard.number, pos, reason)

@@ -97,11 +97,11 @@ class Outcome:
         self.support += refolded.support
         self.decisions += refolded.decisions
 
-    def first_position_of(self, shard: int, learner: Learner) -> int:
-        """Return where a learner's inputs of this batch, behind a closing of it, begin in the journal; 0 without any."""
+    def first_position_of(self, shard: int, learner: Learner) -> int | None:
+        """Return where a learner's inputs of this batch, behind a closing of it, begin in the journal; None without any."""
         groups, behind = self.journal.get(shard, {}).items(), self.closed_at.get(shard, 0)
         positions = (entry.pos for key, entries in groups if key[:2] == learner for entry in entries)
-        return min((pos for pos in positions if pos > behind), default=0)
+        return min((pos for pos in positions if pos > behind), default=None)
 
     def note_told(self, shard: int, told: Sequence[Told]) -> None:
         """Add public events; those on support go to a restricted topic."""
