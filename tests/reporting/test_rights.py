@@ -241,6 +241,34 @@ async def test_a_class_tells_of_support_to_those_alone_who_may_see_it_and_every_
     assert "support" not in str(own), "that somebody looked at it would say that there is something"
 
 
+async def test_a_look_at_support_is_in_the_log_of_everybody_of_a_class_or_school_whether_or_not_there_is_any(
+    reporting: Running,
+) -> None:
+    """Of one learner something is suggested and of the other nothing: their families read the same."""
+    enrolled = [enrolment("c5", learner) for learner in ("hal", "ivy")]
+    await reporting.told("roster", class_("c5", "east"), staff("c5", "tea5"), *enrolled)
+    await reporting.told("progression", mastery("hal", "m:a"), mastery("ivy", "m:a"))
+    await reporting.told("support", suggested("hal", "m:b"))
+    asked = {
+        "tea5": ["/v1/classes/c5/needs", "/v1/queues/support?class_id=c5"],
+        "head4": ["/v1/queues/support?school=east", "/v1/queues/support?school=east&limit=1"],
+    }
+    for person, paths in asked.items():
+        for path in paths:
+            assert '"support"' in (await reporting.get(path, ROWS, subject=person)).text
+    looks = {}
+    for learner in ("hal", "ivy"):
+        own = await reporting.get(f"/v1/learners/{learner}/accesses", "records:read:self", learner=learner)
+        looks[learner] = [
+            (each["person"], each["view"], each["target"] == learner)
+            for each in own.json()["items"]
+            if each["person"] in asked
+        ]
+
+    assert looks["hal"] == looks["ivy"]
+    assert set(looks["ivy"]) == {("tea5", "needs", False), ("tea5", "record", True), ("head4", "record", True)}
+
+
 async def test_the_log_of_looks_is_paged(reporting: Running) -> None:
     seen, after = [], ""
     while after is not None:

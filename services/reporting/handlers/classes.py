@@ -85,7 +85,8 @@ class ClassReader:
             requests = await asked(view, tenant, learners, with_text=reads is not None)
         await self._log.note(caller, role, "needs", class_id, learners)
         if sees:
-            await self._log.note(caller, sees[1], "support", class_id, sorted({each.learner for each in prompts}))
+            # At everybody: who is in the log must not tell families of whom something is suggested.
+            await self._log.note(caller, sees[1], "support", class_id, learners)
         now = datetime.datetime.now(datetime.UTC)
         waiting = [each for row in rows if (each := waits_of(OpenRow(*row), titles, now)) is not None]
         return class_needs(class_id, title, held, standards, prerequisites, [*waiting, *prompts, *requests])

@@ -72,9 +72,11 @@ class QueueReader:
             else:
                 rows = await open_entries(view, tenant, queues=[queue], learners=learners, after=key, limit=limit + 1)
                 items = await _present(view, tenant, rows[:limit])
-        seen = sorted({item.learner for item in items})
-        looked = what if what in RESTRICTED else f"queue {queue}"
-        await self._log.note(caller, role, looked, class_id or school or tenant, seen)
+        looked, at = f"queue {queue}", sorted({item.learner for item in items})
+        if what in RESTRICTED:
+            # At everybody who is asked about: who is in the log must not tell families of whom something is suggested.
+            looked, at = what, at if learners is None else learners
+        await self._log.note(caller, role, looked, class_id or school or tenant, at)
         last = rows[limit - 1] if len(rows) > limit else None
         cursor = write_cursor(last["opened_at"], last["learner"], last["scope"], queue) if last else None
         return Page(items, cursor)
