@@ -508,3 +508,25 @@ def test_the_term_that_a_session_ends_is_the_year_before(session: str, before: s
 def test_the_term_that_ends_is_asked_for_where_the_session_does_not_say_it(session: str) -> None:
     with pytest.raises(StackError, match="--ends"):
         term_before(session)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"enrolments": "class,learner\nc1,u1\n"},
+        {"classes": "class,title\n"},
+        {"users": "sourcedId\nu1\n"},
+        {"users": "sourcedId\nu1\n", "classes": "sourcedId,title,schoolSourcedId\n"},
+        {"users": "sourcedId\nu1\n", "classes": "sourcedId,title,schoolSourcedId,status\nc1,A,s,tobedeleted\n"},
+    ],
+    ids=["files-without", "files-empty", "bundle-without", "bundle-empty", "bundle-deleted"],
+)
+def test_a_year_does_not_begin_with_a_roster_without_classes(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, files: dict[str, str]
+) -> None:
+    """With none that goes on every enrolment would end."""
+    for name, content in files.items():
+        (tmp_path / f"{name}.csv").write_text(content)
+    code, _, err = attain_here(capsys, "rollover", tmp_path, "--session", "2026-27", "--yes", "--home", tmp_path)
+
+    assert (code, "which classes go on?" in err) == (1, True)

@@ -114,10 +114,12 @@ def _post(context: Context, session: str, goes_on: list[str], share_max: float, 
 
 def _tables(folder: Path) -> dict[str, list[dict[str, str]]]:
     if is_bundle(folder):
-        return read_bundle(folder)
-    tables = {name: read_table(name, folder / f"{name}.csv") for name in COLUMNS if (folder / f"{name}.csv").is_file()}
-    if "classes" not in tables:
-        raise StackError(f"{folder} has no classes.csv: which classes go on?")
+        tables = read_bundle(folder)
+    else:
+        files = {name: folder / f"{name}.csv" for name in COLUMNS}
+        tables = {name: read_table(name, file) for name, file in files.items() if file.is_file()}
+    if not tables.get("classes"):
+        raise StackError(f"{folder} has no classes.csv with a class in it: which classes go on?")
     return tables
 
 
