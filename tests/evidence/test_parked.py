@@ -2,7 +2,12 @@
 
 import asyncio
 import uuid
+from collections.abc import Iterable
 
+import pytest
+
+from services.evidence.handlers import parked
+from services.evidence.handlers.curriculum import Competencies
 from tests.evidence.builders import item, picked
 from tests.evidence.running import Running, second_replica, until
 
@@ -51,6 +56,48 @@ async def test_a_piece_that_waits_for_two_frameworks_needs_both(service: Running
         return bool(await service.rows("select from evidence where id = 'two' and state = 2"))
 
     await until(accepted)
+
+
+async def test_an_identifier_lets_flow_what_the_map_aligned_and_nothing_else(service: Running) -> None:
+    entry = {"id": "sums", "competencies": [{"competency": "math:add"}]}
+    answer = await service.client("policy:write").post("/v1/alignments", json=[entry])
+    await service.submit(
+        item("by-code", competencies=["math:add"]), item("by-map", competencies=None, activity={"id": "sums"})
+    )
+
+    await service.publish_framework("core", "math:add")
+
+    async def applied() -> bool:
+        rows = await service.rows("select from alignment where id = 'sums' and applied")
+        return bool(rows) and bool(await service.rows("select from evidence where id = 'by-map' and state = 2"))
+
+    await until(applied)
+    [waits] = await service.rows("select status, attempts from quarantine where item_id = 'by-code'")
+
+    assert answer.status_code == 200
+    assert (waits["status"], waits["attempts"]) == ("parked", 1)
+
+
+async def test_a_piece_that_has_to_wait_on_holds_up_no_other(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = Competencies.find
+
+    async def overlook(self: Competencies, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bool]:
+        return await find(self, [key for key in wanted if key[1] != "dim:1"])
+
+    monkeypatch.setattr(parked, "FLOW_ROWS", 1)
+    monkeypatch.setattr(Competencies, "find", overlook)
+    await service.submit(item("dim", competencies=["dim:1"]), item("lit", competencies=["lit:1"]))
+    await service.publish_framework("dim", "1")
+    await service.publish_framework("lit", "1")
+
+    async def accepted() -> bool:
+        return bool(await service.rows("select from evidence where id = 'lit' and state = 2"))
+
+    await until(accepted)
+    [waits] = await service.rows("select status, attempts from quarantine where item_id = 'dim'")
+
+    assert waits["status"] == "parked"
+    assert 1 < waits["attempts"] < 10
 
 
 async def test_two_replicas_release_a_piece_once(service: Running) -> None:

@@ -60,20 +60,23 @@ class Releaser:
             # Another replica may have folded that a competency is retired.
             self._competencies.forget()
             try:
-                while await self.release():
-                    pass
+                await self.release()
                 await self.apply_alignments()
             except Unavailable as error:
                 log.warning("parked pieces wait: %s", error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._awake.wait(), SWEEP_S)
 
-    async def release(self) -> int:
-        """Release one page of what waited for a competency; return how many pieces it had."""
-        async with self._database.connection() as connection:
-            rows = await quarantine.flowing(connection, FLOW_ROWS)
-        await self._take(rows)
-        return len(rows)
+    async def release(self) -> None:
+        """Try each piece once that waited for a competency, page by page; one that has to wait on holds up no other."""
+        after = 0
+        while True:
+            async with self._database.connection() as connection:
+                rows = await quarantine.flowing(connection, FLOW_ROWS, after)
+            if not rows:
+                return
+            await self._take(rows)
+            after = rows[-1]["seq"]
 
     async def apply_alignments(self) -> None:
         """Apply the entries of the map that are not yet; one whose competencies are unknown waits for a framework."""

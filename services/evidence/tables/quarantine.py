@@ -88,12 +88,13 @@ async def release(connection: Connection, evidence_ids: Sequence[str]) -> None:
         )
 
 
-async def flowing(connection: Connection, limit: int) -> list[asyncpg.Record]:
+async def flowing(connection: Connection, limit: int, after: int = 0) -> list[asyncpg.Record]:
     """
-    Return parked pieces whose competency is known now, in order of receipt.
+    Return parked pieces whose competency is known now, in order of receipt, behind a `seq`.
 
-    The recursion steps from one awaited competency to the next in the index, so its cost is their number, not the
-    number of pieces.
+    Known as intake knows it: by its id; where none has that id, and the alignment map named it, by its identifier. The
+    recursion steps from one awaited competency to the next in the index, and `known` is made before pieces are joined, so
+    looking competencies up costs their number, not the number of pieces.
     """
     return await connection.fetch(
         "with recursive waiting as ("
@@ -101,15 +102,17 @@ async def flowing(connection: Connection, limit: int) -> list[asyncpg.Record]:
         "   order by tenant, awaits limit 1)"
         " union all select n.tenant, n.awaits from waiting w cross join lateral (select tenant, awaits from quarantine"
         "   where status = 'parked' and awaits is not null and (tenant, awaits) > (w.tenant, w.awaits)"
-        "   order by tenant, awaits limit 1) n)"
-        " select q.quarantine_id, q.tenant, q.original, q.form, q.seq from waiting w"
-        " join quarantine q on q.status = 'parked' and q.tenant = w.tenant and q.awaits = w.awaits"
-        " where exists (select from competency c where c.tenant = w.tenant and c.competency = w.awaits"
-        "     and not c.retired)"
-        "   or exists (select from competency c where c.tenant = w.tenant and c.identifier = w.awaits"
-        "     and not c.retired)"
-        " order by q.seq limit $1",
+        "   order by tenant, awaits limit 1) n),"
+        " known as materialized (select w.tenant, w.awaits, c.is_id from waiting w cross join lateral ("
+        "   select c.competency = w.awaits as is_id, c.retired from competency c"
+        "   where c.tenant = w.tenant and (c.competency = w.awaits or c.identifier = w.awaits)"
+        "   order by is_id desc, c.retired limit 1) c where not c.retired)"
+        " select q.quarantine_id, q.tenant, q.original, q.form, q.seq from known k"
+        " join quarantine q on q.status = 'parked' and q.tenant = k.tenant and q.awaits = k.awaits"
+        "   and (k.is_id or q.awaits_entry is not null)"
+        " where q.seq > $2 order by q.seq limit $1",
         limit,
+        after,
     )
 
 
