@@ -1,16 +1,22 @@
-"""What is told of who learners are keeps the contract, and its id does not depend on when it is told."""
+"""What is told of who learners are keeps the contract, and of the erased nothing else is told or kept."""
+
+import uuid
+from typing import Any
 
 import msgspec
 import pytest
 
+from services.progression.domain.decisions import COMPETENCY_DECIDED, LEVEL_DECIDED, CompetencyDecided
 from services.progression.domain.entry import Entry
 from services.progression.domain.identities import told_of
-from services.progression.domain.journal import JournalEntry
+from services.progression.domain.journal import JournalEntry, JournalRow, pack_entries
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.mastery import KeyState
 from services.progression.domain.telling import Told
 from services.progression.handlers.memory import Shard
 from services.progression.handlers.outcome import Outcome
+from services.progression.tables import erasing
+from services.progression.tables.journals import append_journal
 from shared.contracts import (
     EVIDENCE_RETRACTED,
     IDENTITY_ERASED,
@@ -19,8 +25,13 @@ from shared.contracts import (
     IdentityErased,
     IdentityMerged,
 )
-from shared.events import encode_json
+from shared.database import Connection
+from shared.events import Draft, encode_json, envelope
+from tests.support.disposable import eventually
+from tests.support.hand_fed import hand_fed
+from tests.support.journal import TENANT, piece
 from tests.support.public_events import check_contract
+from tests.support.servers import Servers
 
 MERGED = encode_json(IdentityMerged("l1", "l2", "m1"))
 ERASED = encode_json(IdentityErased("l1", "c1"))
@@ -76,3 +87,55 @@ def test_nothing_that_a_batch_had_to_say_of_the_erased_is_told_but_that_to_every
         ("l2", "attain.support.suggested.v1"), ("l1", IDENTITY_ERASED),
     ]  # fmt: skip
     assert [msgspec.json.decode(draft.body)["type"] for draft in outcome.progression] == [IDENTITY_ERASED]
+
+
+def competency_decided(learner: str, reason: str) -> Draft:
+    decided = CompetencyDecided(learner, "math:add", "override", "teacher", "urn:t1", "override", reason, "mastered")
+    body = envelope(id=str(uuid.uuid4()), source="progression", type=COMPETENCY_DECIDED, tenant=TENANT,
+                    subject=learner, time=AT, data=encode_json(decided))  # fmt: skip
+    return Draft(0, TENANT, learner, body)
+
+
+async def test_what_was_decided_beside_an_erasure_goes_with_the_learner(
+    server_addresses: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decision is committed where the erasing transaction has emptied the inbox and is not committed itself."""
+    plain, erasures = erasing.erase, []
+
+    async with hand_fed(server_addresses) as progression:
+
+        async def erase(connection: Connection, *args: Any) -> None:
+            await plain(connection, *args)
+            erasures.append(args)
+            if len(erasures) == 1:
+                drafts = [competency_decided("ada", "a private matter"), competency_decided("ben", "seen in class")]
+                async with progression.database.transaction() as beside:
+                    await progression.logs.decisions.append(beside, drafts)
+
+        async def of(table: str) -> list[str]:
+            async with progression.database.connection() as connection:
+                return [row[0] for row in await connection.fetch(f"select learner from {table} order by 1")]
+
+        async def ben_is_decided() -> bool:
+            return "ben" in await of("mastery")
+
+        monkeypatch.setattr(erasing, "erase", erase)
+        await progression.decide({"id": "s", "method": {"type": "streak", "n": 5}})
+        await progression.send(piece(1), piece(2))
+        await progression.erase("ada")
+        await eventually(ben_is_decided)
+
+        assert (await of("mastery"), await of("learner_standing")) == (["ben"], ["ben"])
+        assert await progression.told() == ["attain.learner.erased", "mastered"]
+        async with progression.database.connection() as connection:
+            for table in ("event_log", "journal"):
+                held = await connection.fetch(f"select body from {table} where position('private'::bytea in body) > 0")
+                assert not held, table
+
+
+async def test_a_reason_that_names_the_event_of_an_erasure_erases_nobody(server_addresses: Servers) -> None:
+    async with hand_fed(server_addresses) as progression, progression.database.transaction() as connection:
+        entry = JournalEntry(1, LEVEL_DECIDED, "i1", 1, AT, msgspec.Raw(encode_json({"reason": IDENTITY_ERASED})))
+        await append_journal(connection, [JournalRow(0, 1, 0, TENANT, "ada", "", pack_entries([entry]), 0)])
+
+        assert not await erasing.is_erased(connection, 0, TENANT, "ada")

@@ -15,7 +15,7 @@ from services.progression.handlers.logs import CONSUMER, DecisionInbox, Logs
 from services.progression.handlers.refolder import Refolder
 from shared.clock import Clock
 from shared.consumer import ShardConsumer
-from shared.contracts import EVIDENCE_RECORDED, EvidenceRecorded
+from shared.contracts import EVIDENCE_RECORDED, IDENTITY_ERASED, EvidenceRecorded, IdentityErased
 from shared.database import Database
 from shared.events import encode_json, envelope, now, placed
 from shared.feed import FeedClient
@@ -79,11 +79,19 @@ class HandFed:
 
     async def send(self, *pieces: EvidenceRecorded) -> None:
         """Deliver pieces in one poll."""
+        await self._deliver([(EVIDENCE_RECORDED, piece.evidence_id, piece.learner, piece) for piece in pieces])
+
+    async def erase(self, learner: str) -> None:
+        """Deliver that a learner is erased."""
+        erased = IdentityErased(learner, "certificate")
+        await self._deliver([(IDENTITY_ERASED, f"erased-{learner}", learner, erased)])
+
+    async def _deliver(self, events: Sequence[tuple[str, str, str, EvidenceRecorded | IdentityErased]]) -> None:
         records = []
-        for recorded in pieces:
+        for type, id, learner, data in events:
             self._sent += 1
-            body = envelope(id=recorded.evidence_id, source="evidence", type=EVIDENCE_RECORDED, tenant=TENANT,
-                            subject=recorded.learner, time=now(), data=encode_json(recorded))  # fmt: skip
+            body = envelope(id=id, source="evidence", type=type, tenant=TENANT, subject=learner, time=now(),
+                            data=encode_json(data))  # fmt: skip
             value = placed(body, 1, 0, self._sent)
             records.append(
                 ConsumerRecord("attain.evidence", 0, self._sent - 1, 0, 0, b"", value, None, 0, len(value), ())

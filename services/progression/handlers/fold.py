@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
-from services.progression.domain.inputs import Input, Key, decode, input_of
+from services.progression.domain.inputs import Input, Key, Learner, decode, input_of
 from services.progression.domain.journal import JournalEntry
 from services.progression.domain.rules import Rules
 from services.progression.domain.shard_fold import ShardFold
@@ -25,7 +25,7 @@ from services.progression.handlers.refolder import Refolder
 from services.progression.handlers.rules import RuleBook
 from services.progression.handlers.sweeping import Sweeping
 from services.progression.handlers.ticking import ticks_of
-from services.progression.tables import journals, key_states, set_apart
+from services.progression.tables import erasing, journals, key_states, set_apart
 from shared.clock import Clock
 from shared.database import Connection, Database
 from shared.event_log import LogRow
@@ -200,12 +200,15 @@ class MasteryFold:
     ) -> ShardFold:
         """Journal the decisions in order; fold those on learners, enforce the others. Return the fold to go on with."""
         inputs: list[Input] = []
-        for waiting in batch.decisions:
-            decision = decode_envelope(waiting.body)
+        decisions = [decode_envelope(waiting.body) for waiting in batch.decisions]
+        erased = await self._erased_of(shard, decisions)
+        outcome.decided_late += [(shard.number, *learner) for learner in erased]
+        for waiting, decision in zip(batch.decisions, decisions, strict=True):
             event = decode(decision.type, decision.data)
             if event is not None:
                 envelope = msgspec.structs.replace(decision, subject=event.learner, position=waiting.pos)
-                inputs += self._journal([envelope], shard, outcome, {})
+                journalled = self._journal([envelope], shard, outcome, {})
+                inputs += [item for item in journalled if item.learner not in erased]
                 continue
             await self._fold_loaded(shard, fold, inputs, settle)
             inputs = []
@@ -230,6 +233,12 @@ class MasteryFold:
                 )
         await self._fold_loaded(shard, fold, inputs, settle)
         return fold
+
+    async def _erased_of(self, shard: Shard, decisions: Sequence[Envelope]) -> set[Learner]:
+        """Return whom decisions are on that are erased; all that is in flight is to be settled."""
+        learners = {(each.tenant, each.subject) for each in decisions if each.subject}
+        async with self._database.connection() as connection:
+            return await erasing.erased_of(connection, shard.number, learners)
 
     async def _fold_loaded(self, shard: Shard, fold: ShardFold, inputs: list[Input], settle: Settle) -> None:
         """Load the states of inputs and fold them."""

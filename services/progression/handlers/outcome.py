@@ -66,6 +66,8 @@ class Outcome:
         self.standings: dict[Learner, tuple[int, bytes, str | None]] = {}
         self.erased: list[tuple[int, str, str]] = []
         """(shard, tenant, learner); filled by `write`."""
+        self.decided_late: list[tuple[int, str, str]] = []
+        """(shard, tenant, learner) of those on whom something was decided while they were being erased."""
         self.progression: list[Draft] = []
         self.advancement: list[Draft] = []
         self.support: list[Draft] = []
@@ -185,6 +187,9 @@ class Outcome:
             await self._save_blocked(connection, blocked_learners_max)
         for shard, tenant, learner in self.erased:
             await erasing.erase(connection, shard, tenant, learner, [*logs.relayed(), logs.decisions])
+        for shard, tenant, learner in self.decided_late:
+            # The other logs hold but that the learner is erased, which their readers are to be told.
+            await erasing.erase(connection, shard, tenant, learner, [logs.decisions])
         reach("fold.saved")
         self.appended = await append_all(
             connection,

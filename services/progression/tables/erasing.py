@@ -1,5 +1,8 @@
 """Statements that forget a learner: rows go, and what the journal holds keeps its place and loses its content."""
 
+from collections.abc import Collection
+
+from services.progression.domain.inputs import Learner
 from services.progression.domain.journal import JournalEntry, pack_entries, unpack_entries
 from shared.contracts import IDENTITY_ERASED
 from shared.database import Connection, columns
@@ -49,15 +52,25 @@ async def erase(connection: Connection, shard: int, tenant: str, learner: str, l
 
 async def is_erased(connection: Connection, shard: int, tenant: str, learner: str) -> bool:
     """Tell whether the journal says that a learner was erased."""
-    found: bool = await connection.fetchval(
-        "select exists (select from journal where learner = $1 and competency = '' and tenant = $2 and shard = $3"
-        "   and position($4::bytea in body) > 0)",
-        learner,
-        tenant,
+    return bool(await erased_of(connection, shard, [(tenant, learner)]))
+
+
+async def erased_of(connection: Connection, shard: int, learners: Collection[Learner]) -> set[Learner]:
+    """Return those of the learners of whom the journal says that they were erased."""
+    # What else is journalled of a learner and no competency may hold these bytes too: in a reason, say.
+    rows = await connection.fetch(
+        "select j.tenant, j.learner, j.body from unnest($2::text[], $3::text[]) k (tenant, learner)"
+        " join journal j on j.learner = k.learner and j.competency = '' and j.tenant = k.tenant and j.shard = $1"
+        " where position($4::bytea in j.body) > 0",
         shard,
+        *columns(learners, 2),
         IDENTITY_ERASED.encode(),
     )
-    return found
+    return {
+        (tenant, learner)
+        for tenant, learner, body in rows
+        if any(entry.type == IDENTITY_ERASED for entry in unpack_entries(body))
+    }
 
 
 def _emptied(entry: JournalEntry) -> JournalEntry:
