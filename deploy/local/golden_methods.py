@@ -20,20 +20,19 @@ def of_method(name: str, params: Json, given: Json) -> Json:
     method = method_from({"type": name} | {key: value for key, value in params.items() if key != "mastery"})
     states = _states(method, _pieces(given, mastery))
     score = method.score(states[-1]) if states else None
-    at = _first_at(method.passed(state, mastery) for state in states)
+    passed = _passed(method, states, mastery)
     return {
         "value": score,
         "score": score,
-        "passed": bool(states) and method.passed(states[-1], mastery),
-        "passed_at": at,
+        "passed": bool(passed) and passed[-1],
+        "passed_at": _first_at(passed),
     }
 
 
 def _n_ccr(params: Json, given: Json) -> Json:
     method = method_from({"type": "streak", "n": params["n"]})
     states = _states(method, _pieces(given))
-    mastered_at = _first_at(method.passed(state, 1.0) for state in states)
-    return {"mastered_at": mastered_at, "current_streak": states[-1][0] if states else 0}
+    return {"mastered_at": _first_at(_passed(method, states)), "current_streak": states[-1][0] if states else 0}
 
 
 def _bkt(params: Json, given: Json) -> Json:
@@ -56,7 +55,7 @@ def _bkt(params: Json, given: Json) -> Json:
 def _cusum(params: Json, given: Json) -> Json:
     method = method_from({"type": "cusum", "p0": params["p0"], "p1": params["p1"], "bar": params["threshold"]})
     states = _states(method, _pieces(given))
-    return {"s": [state[0] for state in states], "fires_at": _first_at(method.passed(state, 1.0) for state in states)}
+    return {"s": [state[0] for state in states], "fires_at": _first_at(_passed(method, states))}
 
 
 def _power_law(params: Json, given: Json) -> Json:
@@ -106,6 +105,11 @@ def _states(method: Method, pieces: Iterable[Value]) -> list[State]:
     for piece in pieces:
         states.append(method.step(states[-1], piece))
     return states[1:]
+
+
+def _passed(method: Method, states: Iterable[State], cut: float = 1.0) -> list[bool]:
+    """Return of each state whether the method's own bar is met."""
+    return [method.passed(state, method.score(state), cut) for state in states]
 
 
 def _first_at(reached: Iterable[bool]) -> int | None:

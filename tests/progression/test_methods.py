@@ -40,7 +40,8 @@ def score(method: dict[str, Any], pieces: list[Value]) -> float:
 
 def passed(method: dict[str, Any], pieces: list[Value], cut: float = 3.0) -> bool:
     built = method_from(method)
-    return built.passed(built.replay(pieces), cut)
+    state = built.replay(pieces)
+    return built.passed(state, built.score(state), cut)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_early_failures_leave_no_debt_in_a_cumulative_sum():
     states = [method.replay(answers(0, 0, 0, *[1] * n)) for n in range(5)]
 
     assert [state[0] for state in states] == pytest.approx([0, 0.587787, 1.175573, 1.76336, 2.351147], abs=1e-6)
-    assert [method.passed(state, 1.0) for state in states] == [False, False, False, False, True]
+    assert [method.passed(state, method.score(state), 1.0) for state in states] == [False, False, False, False, True]
     assert method.score(states[2]) == pytest.approx(1.175573 / 2.0794415, abs=1e-6)
 
 

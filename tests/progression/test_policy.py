@@ -42,6 +42,31 @@ def test_a_clipped_trend_stays_within_the_scale_of_its_policy():
     assert score(policy_from({"id": "p", "method": method}), values) == 1.0
 
 
+def passes(policy: Policy, values: list[Value]) -> bool:
+    track = policy.rule.tracks[0]
+    return track.passes(track.method.replay(values))
+
+
+@pytest.mark.parametrize(
+    ("method", "marks", "rounded"),
+    [
+        ({"type": "mean"}, [3.0] * 21 + [2.0], True),
+        ({"type": "mean"}, [3.0] * 3 + [2.0], False),
+        ({"type": "mean_of_last", "k": 2, "at_or_above": 3}, [3.0, 2.92], True),
+        ({"type": "latest", "and": {"type": "highest"}}, [3.0, 2.96], True),
+        ({"type": "streak", "n": 30}, [3.0] * 29, False),
+    ],
+)
+def test_a_score_is_compared_as_it_is_shown_and_pieces_that_are_counted_are_not_rounded_up(
+    method: dict[str, object], marks: list[float], rounded: bool
+):
+    content = {"id": "r", "scale": {"min": 1, "max": 4, "mastery": 3}, "method": method}
+    values = [Value(mark, mark >= 3) for mark in marks]
+
+    assert passes(policy_from(content | {"decision": {"rounding": "half_up_1"}}), values) == rounded
+    assert not passes(policy_from(content), values)
+
+
 def test_what_is_left_out_means_no_such_rule():
     policy = policy_from(STREAK)
 

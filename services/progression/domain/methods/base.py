@@ -56,8 +56,12 @@ class Parameters(BaseModel, abc.ABC):
         """Return the running score; 0 where no piece so far says anything to the method."""
 
     @abc.abstractmethod
-    def passed(self, state: State, cut: float) -> bool:
-        """Tell whether the method's own bar is met, for policies without one; `cut` is the scale's mastery."""
+    def passed(self, state: State, score: float, cut: float) -> bool:
+        """
+        Tell whether the method's own bar is met, for policies without one; `cut` is the scale's mastery.
+
+        `score` is that of the state, rounded where the policy rounds: what compares scores compares this one.
+        """
 
     def window(self) -> int:
         """Return how many of the latest pieces a crossing rests on, for its receipt (at most 20)."""

@@ -45,8 +45,8 @@ class BetaBinomial(Parameters):
         a, b = self._posterior(state)
         return beta_cdf(1 - self.cut, b, a)
 
-    def passed(self, state: State, cut: float) -> bool:
-        return self.score(state) >= 0.8
+    def passed(self, state: State, score: float, cut: float) -> bool:
+        return score >= 0.8
 
     def _posterior(self, state: State) -> tuple[float, float]:
         return self.prior[0] + state[0], self.prior[1] + state[1]

@@ -56,9 +56,9 @@ class Both(Parameters):
     def score(self, state: State) -> float:
         return self.first.score(self._parted(state)[0])
 
-    def passed(self, state: State, cut: float) -> bool:
+    def passed(self, state: State, score: float, cut: float) -> bool:
         first, second = self._parted(state)
-        return self.first.passed(first, cut) and self.second.passed(second, cut)
+        return self.first.passed(first, score, cut) and self.second.passed(second, self.second.score(second), cut)
 
     @staticmethod
     def _joined(first: State, second: State) -> State:

@@ -55,7 +55,7 @@ class NOfLast(Parameters):
     def score(self, state: State) -> float:
         return min(1.0, sum(state) / self.n)
 
-    def passed(self, state: State, cut: float) -> bool:
+    def passed(self, state: State, score: float, cut: float) -> bool:
         return sum(state) >= self.n
 
 
@@ -82,5 +82,5 @@ class NMastery(Parameters):
         hits, total = state
         return settled(total / hits) if hits >= self.n else 0.0
 
-    def passed(self, state: State, cut: float) -> bool:
+    def passed(self, state: State, score: float, cut: float) -> bool:
         return bool(state[0] >= self.n)

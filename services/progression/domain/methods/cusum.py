@@ -38,5 +38,5 @@ class Cusum(Parameters):
     def score(self, state: State) -> float:
         return 1.0 if state[0] >= self.bar else float(state[0] / self.bar)
 
-    def passed(self, state: State, cut: float) -> bool:
+    def passed(self, state: State, score: float, cut: float) -> bool:
         return bool(state[0] >= self.bar)

@@ -29,8 +29,8 @@ class DecayingAverage(Parameters):
     def score(self, state: State) -> float:
         return settled(state[0]) if state else 0.0
 
-    def passed(self, state: State, cut: float) -> bool:
-        return bool(state) and self.score(state) >= cut
+    def passed(self, state: State, score: float, cut: float) -> bool:
+        return bool(state) and score >= cut
 
 
 class LatestAgainstMean(Parameters):
@@ -57,5 +57,5 @@ class LatestAgainstMean(Parameters):
             return float(latest)
         return settled(self.latest_weight * latest + (1 - self.latest_weight) * (total / earlier))
 
-    def passed(self, state: State, cut: float) -> bool:
-        return bool(state[3]) and self.score(state) >= cut
+    def passed(self, state: State, score: float, cut: float) -> bool:
+        return bool(state[3]) and score >= cut

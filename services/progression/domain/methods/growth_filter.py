@@ -44,5 +44,5 @@ class GrowthFilter(Parameters):
         # A long row of pieces without process variance can leave none.
         return normal_cdf((mean - self.cut) / math.sqrt(variance)) if variance > 0 else float(mean >= self.cut)
 
-    def passed(self, state: State, cut: float) -> bool:
-        return self.score(state) >= 0.8
+    def passed(self, state: State, score: float, cut: float) -> bool:
+        return score >= 0.8

@@ -52,8 +52,8 @@ class ItemResponse(Parameters):
     def score(self, state: State) -> float:
         return min(1.0, math.fsum(w for x, w in zip(GRID, self._weights(state), strict=True) if x >= self.cut - 1e-9))
 
-    def passed(self, state: State, cut: float) -> bool:
-        return self.score(state) >= 0.8
+    def passed(self, state: State, score: float, cut: float) -> bool:
+        return score >= 0.8
 
     @staticmethod
     def _weights(state: State) -> list[float]:

@@ -25,8 +25,8 @@ class _RunningMean(Parameters):
     def score(self, state: State) -> float:
         return settled(state[1] / state[0]) if state[0] else 0.0
 
-    def passed(self, state: State, cut: float) -> bool:
-        return bool(state[0]) and self.score(state) >= cut
+    def passed(self, state: State, score: float, cut: float) -> bool:
+        return bool(state[0]) and score >= cut
 
 
 class Mean(_RunningMean):
@@ -83,5 +83,5 @@ class MeanOfLast(Parameters):
         weights = state[1::2]
         return settled(sum(map(operator.mul, state[::2], weights)) / sum(weights))
 
-    def passed(self, state: State, cut: float) -> bool:
-        return len(state) == 2 * self.k and self.score(state) >= self.at_or_above
+    def passed(self, state: State, score: float, cut: float) -> bool:
+        return len(state) == 2 * self.k and score >= self.at_or_above

@@ -64,5 +64,5 @@ class PowerLaw(Parameters):
         trend = settled(a * math.exp(min(b * math.log(n), EXPONENT_MAX)))
         return min(trend, self._high) if self.clip else trend
 
-    def passed(self, state: State, cut: float) -> bool:
-        return bool(state[0]) and self.score(state) >= cut
+    def passed(self, state: State, score: float, cut: float) -> bool:
+        return bool(state[0]) and score >= cut

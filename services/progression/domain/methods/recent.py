@@ -32,8 +32,8 @@ class _Recent(Parameters):
     def replay(self, pieces: Iterable[Value]) -> State:
         return tuple([piece.value for piece in tuple(pieces)[-self.window_ :]])
 
-    def passed(self, state: State, cut: float) -> bool:
-        return bool(state) and self.score(state) >= cut
+    def passed(self, state: State, score: float, cut: float) -> bool:
+        return bool(state) and score >= cut
 
 
 class Median(_Recent):

@@ -15,8 +15,8 @@ class _OnePiece(Parameters):
     def score(self, state: State) -> float:
         return float(state[0]) if state else 0.0
 
-    def passed(self, state: State, cut: float) -> bool:
-        return bool(state) and bool(state[0] >= cut)
+    def passed(self, state: State, score: float, cut: float) -> bool:
+        return bool(state) and score >= cut
 
 
 class Highest(_OnePiece):
@@ -54,8 +54,8 @@ class LatestAtOrAbove(_LatestPiece):
     type: Literal["latest_at_or_above"]
     cut: float
 
-    def passed(self, state: State, cut: float) -> bool:
-        return super().passed(state, self.cut)
+    def passed(self, state: State, score: float, cut: float) -> bool:
+        return super().passed(state, score, self.cut)
 
 
 class Teacher(_OnePiece):

@@ -30,5 +30,5 @@ class Streak(Parameters):
         run: int = state[0]
         return 1.0 if run >= self.n else run / self.n
 
-    def passed(self, state: State, cut: float) -> bool:
+    def passed(self, state: State, score: float, cut: float) -> bool:
         return bool(state[0] >= self.n)

@@ -55,5 +55,5 @@ class BayesianKnowledgeTracing(Parameters):
     def score(self, state: State) -> float:
         return float(state[0])
 
-    def passed(self, state: State, cut: float) -> bool:
-        return bool(state[0] >= 0.95)
+    def passed(self, state: State, score: float, cut: float) -> bool:
+        return score >= 0.95

@@ -87,9 +87,8 @@ class Criteria(Part):
         for path in self.paths:
             method = path.method.first if isinstance(path.method, Both) else path.method
             if isinstance(method, BayesianKnowledgeTracing):
-                decision = self.decision
-                bars = [bar for bar in (decision.at_least, decision.min_probability) if bar is not None]
-                bar, ceiling = max(bars, default=0.95), max(1 - method.p_f, method.p_t)
+                bar = 0.95 if self.decision.bar is None else self.decision.bar
+                ceiling = max(1 - method.p_f, method.p_t)
                 if bar > ceiling:
                     raise fault("", f"with p_f = {method.p_f:g} the probability never reaches {bar:g}")
             if self.decision.min_probability is not None and getattr(method, "type", "") not in PROBABLE:

@@ -185,6 +185,11 @@ class Decision(Part):
     confirm_on: int = Field(1, ge=1, le=10)
 
     @property
+    def bar(self) -> float | None:
+        """What the score has to reach, None where the method's own cut decides."""
+        return max((bar for bar in (self.at_least, self.min_probability) if bar is not None), default=None)
+
+    @property
     def digits(self) -> int | None:
         """Digits after the point that scores are rounded to, None for no rounding."""
         return None if self.rounding == "none" else int(self.rounding[-1])

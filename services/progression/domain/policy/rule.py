@@ -246,8 +246,7 @@ def _scoring(method: Method, digits: int | None) -> Callable[[State], float]:
 def _passing(
     method: Method, criteria: Criteria, score: Callable[[State], float], cut: float
 ) -> Callable[[State], bool]:
-    bars = [bar for bar in (criteria.decision.at_least, criteria.decision.min_probability) if bar is not None]
-    if not bars:
-        return lambda state: method.passed(state, cut)
-    bar = max(bars)
+    bar = criteria.decision.bar
+    if bar is None:
+        return lambda state: method.passed(state, score(state), cut)
     return lambda state: score(state) >= bar

@@ -20,7 +20,7 @@ def rule_words(method: dict[str, Any], decision: Decision, cut: float, language:
 def rule_fact(method: dict[str, Any], decision: Decision, cut: float) -> Fact:
     """Return what a method asks for as a fact."""
     kind = method["type"]
-    bar = decision.at_least if decision.at_least is not None else decision.min_probability
+    bar = decision.bar
     if kind in _OWN_CUT and (bar is None or (kind == "streak" and bar == 1)):
         asked = _with_own_cut(kind, method)
     else:
