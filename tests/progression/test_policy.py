@@ -67,6 +67,30 @@ def test_a_score_is_compared_as_it_is_shown_and_pieces_that_are_counted_are_not_
     assert not passes(policy_from(content), values)
 
 
+@pytest.mark.parametrize(
+    ("method", "decision"),
+    [
+        ({"type": "mean"}, {"at_least": 2.5}),
+        (
+            {"type": "growth_filter", "mu0": 3, "var0": 1, "drift": 0.1, "process_var": 0.03, "obs_var": 0.4, "cut": 3},
+            {"min_probability": 0.8},
+        ),
+    ],
+)
+def test_a_joined_method_is_asked_for_beside_any_bar_of_the_score(
+    method: dict[str, object], decision: dict[str, object]
+):
+    joined = method | {"and": {"type": "n_of_last", "n": 2, "window": 3, "at_or_above": 3}}
+    scale = {"min": 1, "max": 4, "mastery": 3}
+    policy = policy_from({"id": "j", "scale": scale, "method": joined, "decision": decision})
+    alone = policy_from({"id": "j", "scale": scale, "method": method, "decision": decision})
+
+    assert passes(alone, [Value(4.0, True)])
+    assert not passes(policy, [Value(4.0, True)])
+    assert passes(policy, [Value(4.0, True), Value(4.0, True)])
+    assert not passes(policy, [Value(3.0, True), *[Value(1.0, False)] * 2, Value(3.0, True)])
+
+
 def test_what_is_left_out_means_no_such_rule():
     policy = policy_from(STREAK)
 

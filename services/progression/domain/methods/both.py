@@ -57,8 +57,12 @@ class Both(Parameters):
         return self.first.score(self._parted(state)[0])
 
     def passed(self, state: State, score: float, cut: float) -> bool:
-        first, second = self._parted(state)
-        return self.first.passed(first, score, cut) and self.second.passed(second, self.second.score(second), cut)
+        return self.first.passed(self._parted(state)[0], score, cut) and self.condition_met(state, cut)
+
+    def condition_met(self, state: State, cut: float) -> bool:
+        """Tell whether the second method passes, which is asked for whatever bar a policy sets for the score."""
+        second = self._parted(state)[1]
+        return self.second.passed(second, self.second.score(second), cut)
 
     @staticmethod
     def _joined(first: State, second: State) -> State:

@@ -6,7 +6,7 @@ import zoneinfo
 from collections.abc import Callable
 from typing import Any
 
-from services.progression.domain.methods import Method, State, Value
+from services.progression.domain.methods import Both, Method, State, Value
 from services.progression.domain.policy.criteria import Criteria
 from services.progression.domain.policy.members import Depth, Path, Sufficiency
 from services.progression.domain.policy.values import placing
@@ -249,4 +249,6 @@ def _passing(
     bar = criteria.decision.bar
     if bar is None:
         return lambda state: method.passed(state, score(state), cut)
+    if isinstance(method, Both):
+        return lambda state: score(state) >= bar and method.condition_met(state, cut)
     return lambda state: score(state) >= bar
