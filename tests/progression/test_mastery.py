@@ -191,6 +191,17 @@ def test_scores_are_put_on_the_scale_of_the_policy(score: Score, value: float | 
     assert policy.rule.place(score) == value
 
 
+def test_the_marks_of_one_activity_that_are_all_at_the_cut_are_at_the_cut_together():
+    """In binary the mean of three times 0.7 is below 0.7."""
+    policy = policy_from(
+        {"id": "c", "scale": {"min": 0, "max": 1, "mastery": 0.7}, "evidence": {"collapse": "activity_occasion"},
+         "method": {"type": "streak", "n": 1}}
+    )  # fmt: skip
+    journal = under(policy).fold([piece(n, score=Score(scaled=0.7), activity="quiz") for n in (1, 2, 3)])
+
+    assert journal.state().status == "mastered"
+
+
 @given(marks=st.lists(st.sampled_from([0.0, 1.0]), min_size=1, max_size=60))
 def test_the_cost_of_a_piece_does_not_grow_with_the_history(marks: list[float]):
     """Whatever came before, the state holds a bounded number of ids and activities."""

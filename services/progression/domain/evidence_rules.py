@@ -14,6 +14,7 @@ from services.progression.domain.methods import Value
 from services.progression.domain.policy.facts import Fact, fact
 from services.progression.domain.policy.rule import Rule
 from services.progression.domain.policy.values import mark_of
+from services.progression.domain.rounding import settled
 from services.progression.domain.states import KeyState, Piece
 
 SEEN_BYTES_MAX = 1024
@@ -179,5 +180,5 @@ def joined_by_points(rule: Rule, parts: Sequence[Piece], last: Value) -> Value:
     values = [one for one in (value_of(rule, part) for part in parts) if one is not None]
     points = [part.score.max - part.score.min if part.score.max is not None else 0.0 for part in parts]
     weights = points if all(point > 0 for point in points) else [1.0] * len(parts)
-    mean = sum(weight * one.value for weight, one in zip(weights, values, strict=True)) / sum(weights)
+    mean = settled(sum(weight * one.value for weight, one in zip(weights, values, strict=True)) / sum(weights))
     return last._replace(value=mean, correct=mean >= rule.cut)
