@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import gzip
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import asyncpg
@@ -53,7 +53,7 @@ class Running:
         results: list[dict[str, Any]] = answer.json()["items"]
         return results
 
-    async def produce(self, *records: tuple[bytes, list[tuple[str, bytes]]]) -> None:
+    async def produce(self, *records: tuple[bytes, Sequence[tuple[str, bytes | None]]]) -> None:
         """Send (value, headers) to the topic of submitted evidence."""
         producer = AIOKafkaProducer(bootstrap_servers=self.config.kafka)
         await producer.start()

@@ -41,12 +41,13 @@ async def test_poison_records_are_quarantined_and_the_rest_flows(service: Runnin
         record("before"), (poison, DEMO), record("negative", score={"raw": -1, "max": 4}),
         (b"x" * 30_000, DEMO), record("k0", attempt=3), (b"", DEMO), record("after"),
         (record("lost")[0], []), (record("lost")[0], [("tenant", b"No Such Form")]),
+        (record("lost")[0], [("tenant", None)]),
     )  # fmt: skip
     await until(lambda: arrived(service, {"before", "after"}))
     client = service.client()
 
     async def all_kept() -> bool:
-        return bool((await service.rows("select count(*) n from quarantine"))[0]["n"] == 7)
+        return bool((await service.rows("select count(*) n from quarantine"))[0]["n"] == 8)
 
     await until(all_kept)
     kept = (await client.get("/v1/quarantine")).json()["items"]
@@ -60,7 +61,7 @@ async def test_poison_records_are_quarantined_and_the_rest_flows(service: Runnin
         "unknown_tenant"
     }
     told = await service.feed("evidence.quarantined")
-    assert len(told) == 7
+    assert len(told) == 8
     assert {event["type"] for event in told} == {"attain.evidence.quarantined.v1"}
     assert "xxx" not in json.dumps(told)
     assert (await service.client(tenant="elsewhere").get("/v1/quarantine")).json()["items"] == []

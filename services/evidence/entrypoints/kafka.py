@@ -157,7 +157,7 @@ def _at(records: Sequence[Record]) -> dict[str, object]:
 def _tenant(record: Record) -> str | None:
     for name, value in record.headers:
         if name == "tenant":
-            text = value.decode("ascii", "replace")
+            text = (value or b"").decode("ascii", "replace")  # Kafka has null values of headers too
             return text if TENANT.fullmatch(text) else None
     return None
 
