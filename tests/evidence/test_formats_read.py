@@ -430,6 +430,45 @@ def test_an_edfi_score_of_another_method_is_no_raw_score() -> None:
     assert (reading.acknowledged, pieces(reading)) == ("no_score", [])
 
 
+def objectives(*codes: str) -> list[dict[str, Any]]:
+    return [
+        {"assessmentReference": {"assessmentIdentifier": "a1"}, "identificationCode": code, "maxRawScore": 8}
+        for code in codes
+    ]
+
+
+def scored(*codes: str) -> list[dict[str, Any]]:
+    raw = [{"result": "6", "assessmentReportingMethodDescriptor": "uri://x#Raw score"}]
+    return [{"objectiveAssessmentReference": {"identificationCode": code}, "scoreResults": raw} for code in codes]
+
+
+def test_an_edfi_objective_is_scored_by_its_own_greatest_score() -> None:
+    payload = student_assessment(studentObjectiveAssessments=scored("o2", "o3"))
+    *_, reading = read("edfi", payload | {"objectiveAssessments": objectives("o1", "o2", "o3")})
+
+    found = {piece.standard: piece.score and (piece.score.raw, piece.score.max) for piece in pieces(reading)}
+    assert found == {"objective:a1:o2": (6.0, 8.0), "objective:a1:o3": (6.0, 8.0)}
+
+
+def test_a_bad_edfi_objective_harms_its_student_assessment_alone() -> None:
+    bad = student_assessment(studentObjectiveAssessments=[*scored("o1"), {}])["studentAssessments"][0]
+    good = student_assessment(studentObjectiveAssessments=scored("o1"))["studentAssessments"][0]
+    _, first, second = FORMS["edfi"].split(
+        json.dumps({"objectiveAssessments": objectives("o1"), "studentAssessments": [bad, good]}).encode()
+    )
+
+    assert refusal("edfi", first) == ("missing_member", "/studentObjectiveAssessments/1/objectiveAssessmentReference")
+    assert len(pieces(FORMS["edfi"].read(second, ORIGIN))) == 1
+
+
+def test_an_edfi_payload_grows_by_what_students_have_scores_of() -> None:
+    many = [f"objective-{number}" for number in range(500)]
+    students = [student_assessment()["studentAssessments"][0] for _ in many]
+    payload = json.dumps({"objectiveAssessments": objectives(*many), "studentAssessments": students}).encode()
+
+    assert sum(map(len, FORMS["edfi"].split(payload))) < 2 * len(payload)
+
+
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [

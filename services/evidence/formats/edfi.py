@@ -6,7 +6,8 @@ student assessment is overwritten at its source: the newest counts. Times have n
 Source: Ed-Fi Data Standard 5, StudentAssessment, AssessmentItem, ObjectiveAssessment.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 from xml.etree import ElementTree
 
@@ -47,7 +48,7 @@ def split(raw: bytes) -> list[bytes]:
 
     What it returned is one message when it is split again.
 
-    What the metadata says of the greatest score goes with each student assessment.
+    What the metadata says of the greatest scores goes with each student assessment, as far as that has scores of them.
 
     Raises:
         InvalidEvent: it is neither JSON nor XML of this form.
@@ -66,14 +67,20 @@ def split(raw: bytes) -> list[bytes]:
         {single: one} for many, single in METADATA.items() for one in m.several(payload, many)
     ]
     for one in m.several(payload, "studentAssessments"):
-        assessment = _identity(one, "assessmentReference", "assessmentIdentifier")
-        known = {
-            key: value for key, value in maxima.items() if key.partition(":")[0] == assessment or key == assessment
-        }
+        known = {key: maxima[key] for key in _scored(one) if key in maxima}
         messages.append({"studentAssessment": one, "maxima": known})
     if not messages and not maxima:
         raise m.fault("/studentAssessments", "required", "missing_member")
     return [msgspec.json.encode(one) for one in messages]
+
+
+def _scored(one: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a student assessment has scores of, up to a fault that it is refused for when it is read."""
+    assessment = _identity(one, "assessmentReference", "assessmentIdentifier")
+    yield assessment
+    with contextlib.suppress(InvalidEvent):
+        for objective in m.several(one, "studentObjectiveAssessments"):
+            yield f"{assessment}:{_identity(objective, 'objectiveAssessmentReference', 'identificationCode')}"
 
 
 def read(raw: bytes, origin: Origin) -> Reading:
