@@ -214,6 +214,18 @@ async def test_trap_14_a_oneroster_result_fans_out_and_shrinks(service: Running)
     assert await counting(service, source) == []
 
 
+async def test_a_result_that_was_changed_in_the_future_freezes_nothing(service: Running) -> None:
+    sender = client(service, "urn:oneroster:ahead")
+
+    ahead = await sender.post(
+        "/v1/intake/oneroster", json=roster_result(dateLastModified="2062-03-04T10:00:00Z", score=3)
+    )
+    right = await sender.post("/v1/intake/oneroster", json=roster_result(score=9))
+
+    assert [one["reason"] for one in ahead.json()["items"]] == ["future_time"]
+    assert [one["status"] for one in right.json()["items"]] == ["parked"]
+
+
 async def test_trap_15_edfi_results_wait_for_their_metadata_and_flow(service: Running) -> None:
     source = "urn:edfi:1"
     folder = shared_file("data/formats/edfi")

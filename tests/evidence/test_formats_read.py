@@ -503,3 +503,19 @@ def test_what_is_of_no_format_is_refused_with_a_reason(form: str, payload: bytes
 def test_trap_19_work_from_the_future_is_refused() -> None:
     assert refusal("canvas", live("learning_outcome_result_created", **result(
         assessed_at="2027-01-01T00:00:00Z"))) == ("future_time", "/body/assessed_at")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("form", "payload", "pointer"),
+    [
+        ("canvas", live("learning_outcome_result_updated", **result(updated_at="2062-03-04T10:00:00Z")), "/body/updated_at"),
+        ("canvas", live("grade_change", submission_id="1", score=None)
+         | {"metadata": {"event_name": "grade_change", "event_time": "2062-03-04T10:00:00Z"}}, "/metadata/event_time"),
+        ("oneroster", roster_result(dateLastModified="2062-03-04"), "/assessmentResult/dateLastModified"),
+        ("oneroster", roster_result(dateLastModified="2062-03-04", status="tobedeleted"),
+         "/assessmentResult/dateLastModified"),
+        ("edfi", student_assessment(_lastModifiedDate="2062-03-04T10:00:00"), "/_lastModifiedDate"),
+    ],
+)  # fmt: skip
+def test_a_change_from_the_future_is_refused(form: str, payload: Any, pointer: str) -> None:
+    assert refusal(form, payload) == ("future_time", pointer)

@@ -18,7 +18,7 @@ REFUSED: dict[str, str] = {
     "too_large": "an item, batch or part over its limit",
     "invalid_time": "not an instant of ISO 8601, or outside the calendar",
     "no_time_zone": "an instant without an offset where the format asks for one",
-    "future_time": "occurred later than now and clock_skew_s",
+    "future_time": "occurred, or changed at its source, later than now and clock_skew_s",
     "self_target": "an item that supersedes or retracts itself",
     "target_is_retraction": "a retraction cannot be undone; send the evidence under a new id",
     "cycle": "items that would replace each other in a circle",

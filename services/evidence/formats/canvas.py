@@ -14,9 +14,7 @@ from services.evidence.domain.alignment import Entry, Target
 from services.evidence.domain.handed_in import HandIn
 from services.evidence.domain.revisions import Revision
 from services.evidence.formats import members as m
-from services.evidence.formats.lexical import instant
 from services.evidence.formats.reading import Origin, Reading, decode_object
-from shared.events import utc
 
 HUMAN = frozenset(("RubricAssessment",))
 AUTO = frozenset(("Quizzes::QuizSubmission", "LiveAssessments::Submission"))
@@ -145,4 +143,4 @@ def _account(metadata: Mapping[str, Any]) -> str:
 
 
 def _time(thing: Mapping[str, Any], name: str, at: str, origin: Origin) -> str:
-    return utc(instant(m.text(thing, name, at), f"{at}/{name}", zone=origin.zone))
+    return origin.stamp(m.text(thing, name, at), f"{at}/{name}")

@@ -116,7 +116,7 @@ def _student_assessment(one: Mapping[str, Any], maxima: Mapping[str, Any], origi
     group = f"edfi:{assessment}:{student}:{m.text(one, 'studentAssessmentIdentifier')}"
     at = instant(m.text(one, "administrationDate"), "/administrationDate", zone=origin.zone)
     modified = m.optional_text(one, "_lastModifiedDate")
-    stamp = utc(origin.received_at if modified is None else instant(modified, "/_lastModifiedDate", zone=origin.zone))
+    stamp = utc(origin.received_at) if modified is None else origin.stamp(modified, "/_lastModifiedDate")
     retest = _descriptor(one.get("retestIndicatorDescriptor") or one.get("retestIndicator"))
     common = {
         "id": group, "learner": student, "occurred_at": at, "activity": {"id": f"assessment:{assessment}"},

@@ -18,7 +18,6 @@ from services.evidence.domain.revisions import Revision
 from services.evidence.formats import members as m
 from services.evidence.formats.lexical import instant
 from services.evidence.formats.reading import Origin, Reading, decode_object
-from shared.events import utc
 
 CONTAINERS = {"results": "result", "assessmentResults": "assessmentResult"}
 LINE_ITEMS = ("lineItems", "assessmentLineItems")
@@ -84,7 +83,7 @@ def read(raw: bytes, origin: Origin) -> Reading:
     at = f"/{single}"
     result = m.inner(payload, single, needed=True)
     group = f"{single}:{m.text(result, 'sourcedId', at)}"
-    stamp = utc(instant(m.text(result, "dateLastModified", at), f"{at}/dateLastModified", zone=origin.zone))
+    stamp = origin.stamp(m.text(result, "dateLastModified", at), f"{at}/dateLastModified")
     if m.one_of(result, "status", ("active", "tobedeleted"), at) == "tobedeleted":
         return Reading(group, revision=Revision(group, stamp, {}), handed_in=_handed_in(result, stamp, waits=False))
     reason = _why_not(result, at)

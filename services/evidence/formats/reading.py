@@ -13,7 +13,9 @@ from services.evidence.domain.handed_in import HandIn
 from services.evidence.domain.revisions import Revision
 from services.evidence.formats import native
 from services.evidence.formats.json_text import NOT_JSON, check_against, unreadable
+from services.evidence.formats.lexical import instant
 from shared.errors import InvalidEvent
+from shared.events import utc
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -36,6 +38,18 @@ class Origin(msgspec.Struct, frozen=True):
         return native.build(
             self.tenant, told | {"source": self.source}, self.latest, standard=standard, pointers=pointers
         )
+
+    def stamp(self, text: str, pointer: str) -> str:
+        """
+        Return the instant of a message, in the form of `shared.events.utc`.
+
+        Raises:
+            InvalidEvent: it is none, or lies in the future: until then no other message could follow.
+        """
+        moment = instant(text, pointer, zone=self.zone)
+        if moment > self.latest:
+            raise InvalidEvent("lies in the future", reason="future_time", pointer=pointer)
+        return utc(moment)
 
 
 class Reading(msgspec.Struct, frozen=True):
