@@ -11,7 +11,7 @@ import contextlib
 import logging
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 
 import msgspec
 from aiokafka import AIOKafkaProducer
@@ -62,19 +62,19 @@ class Relay:
         self.pulses = self._sending, self._keeping = Pulse(), Pulse()
         """The loops that must go round; a dependency that is away does not stop them."""
         self._easing = Easing()
-        self._look = True
-        """The logs may hold rows that were not handed over."""
+        self._look_at = 0.0
+        """When the logs are read for rows that were not handed over, whatever else is sent meanwhile; 0 is at once."""
 
     def hand_over(self, rows: Sequence[LogRow]) -> None:
         """Take rows that this process has just committed, in the order of their positions a place."""
         if not self._handed.add(rows):
-            self._look = True
+            self._look_at = 0.0
         self._awake.set()
         reach("relay.handed")
 
     def wake(self) -> None:
         """Tell the relay that rows were committed which it has to read."""
-        self._look = True
+        self._look_at = 0.0
         self._awake.set()
 
     async def run(self) -> None:
@@ -174,30 +174,20 @@ class Relay:
             self._sending.beat()
             self._awake.clear()
             sent = await self._round(producer)
-            if sent:
-                self._easing.found()
             if loop.time() >= store_at or not sent:
                 await self._store()
                 store_at = loop.time() + STORE_S
             if not sent:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._easing.rest_s(self._settings.relay_poll_ms / 1000)):
+                    async with asyncio.timeout_at(self._look_at):
                         await self._awake.wait()
-                        continue
-                self._look = True
 
     async def _round(self, producer: AIOKafkaProducer) -> int:
         """Send what is next of every place and wait for the acknowledgements. Return how many rows were sent."""
         limit = max(RUN_ROWS_MIN, self._settings.relay_rows // max(1, len(self._cursors)))
         runs = {place: run for place in self._handed.places() if (run := self._take_handed(place, limit))}
-        if self._look:
-            self._look = False
-            rest = {place: pos for place, pos in self._cursors.items() if place not in runs}
-            if rest:
-                async with self._database.connection() as connection:
-                    pages = await read_all(connection, rest, limit)
-                self._look = bool(pages)
-                runs |= pages
+        if asyncio.get_running_loop().time() >= self._look_at:
+            runs |= await self._read(limit, but=runs)
         if not runs:
             return 0
         await asyncio.gather(*(self._send(producer, place, run) for place, run in runs.items()))
@@ -210,12 +200,27 @@ class Relay:
             metrics.relayed.labels(log=name).inc(count)
         return sum(sent.values())
 
+    async def _read(self, limit: int, but: Collection[Place]) -> dict[Place, list[Entry]]:
+        """Return what the logs hold behind the cursors of all but these places; where that is a full page, look on at once."""
+        rest_s = self._easing.rest_s(self._settings.relay_poll_ms / 1000)
+        self._look_at = asyncio.get_running_loop().time() + rest_s
+        after = {place: pos for place, pos in self._cursors.items() if place not in but}
+        if not after:
+            return {}
+        async with self._database.connection() as connection:
+            pages = await read_all(connection, after, limit)
+        if pages:
+            self._easing.found()
+        if any(len(page) == limit for page in pages.values()):
+            self._look_at = 0.0
+        return pages
+
     def _take_handed(self, place: Place, limit: int) -> list[Entry]:
         """Return the next entries of a place that were handed over; where they do not follow the cursor, let them be read."""
         cursor = self._cursors.get(place)
         rows, follow = self._handed.take(place, cursor, limit)
-        if not follow:
-            self._look = self._look or cursor is not None
+        if not follow and cursor is not None:
+            self._look_at = 0.0
         generation = self._generations.get(place, 0)
         return [
             Entry(shard, pos, f"{tenant}|{subject}", placed(body, generation, shard, pos))

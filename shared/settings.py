@@ -151,7 +151,7 @@ class Settings(BaseSettings):
     cache_keys: int = Field(50_000, gt=0, description="learner-competency states kept in memory; about 1.5 KiB each")
     cache_identities: int = Field(100_000, gt=0, description="source ids kept in memory; about 0.3 KiB each")
     relay_poll_ms: int = Field(
-        40, gt=0, description="how often the relay looks for rows of other replicas; a quarter as often where none come"
+        40, gt=0, description="how often the relay looks for rows it was not handed; a quarter as often where none come"
     )
     relay_rows: int = Field(4000, gt=0, description="rows a relay round; bounds memory and the run a restart repeats")
     tail_check_s: float = Field(

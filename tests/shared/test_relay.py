@@ -109,6 +109,26 @@ async def test_what_is_handed_over_arrives_as_the_log_has_it_without_being_read(
     assert [(entry.key.encode(), entry.body) for entry in entries] == [(r.key, r.value) for r in records]
 
 
+async def test_what_was_not_handed_over_waits_for_no_end_of_what_was(outgoing: Outgoing) -> None:
+    outgoing.settings = outgoing.settings.model_copy(update={"relay_poll_ms": 300})
+
+    async def flow() -> None:
+        while True:
+            await outgoing.append(1, 1, hand_over=True)
+
+    async with outgoing.relaying():
+        await outgoing.append(1, 1)
+        await eventually(outgoing.done)
+        flowing = asyncio.create_task(flow())
+        await asyncio.sleep(0.1)
+        await outgoing.append(2, 3, wake=False)
+        try:
+            await eventually(lambda: outgoing.holds(2, 3), 10)
+        finally:
+            flowing.cancel()
+            await asyncio.gather(flowing, return_exceptions=True)
+
+
 async def test_rows_handed_over_out_of_line_are_read_from_the_log(outgoing: Outgoing) -> None:
     """Another process appends in between, and more is handed over than is kept: nothing is stepped over."""
     async with outgoing.relaying():
