@@ -1,12 +1,13 @@
-"""What happens to every HTTP request, whatever its route: it is counted and timed, and its answer gets safe headers."""
+"""What happens to every HTTP request, whatever its route: counted, timed, its body bounded, its answer with safe headers."""
 
 import time
 from typing import Any
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import tracing
+from shared.errors import TooLarge
 from shared.observability import metrics
 
 UNSEEN = frozenset(("/livez", "/readyz", "/metrics"))
@@ -29,11 +30,16 @@ POLICY_OF_DOCUMENTS = (
 class EveryRequest:
     """ASGI middleware. A route is its pattern, never a path, so that no id becomes a label."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, body_bytes_max: int) -> None:
         self._app = app
+        self._body_bytes_max = body_bytes_max
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and note when its answer begins; one that breaks off before that counts as 500."""
+        """
+        Pass the request on, and note when its answer begins; one that breaks off before that counts as 500.
+
+        Whoever reads a body that is over the limit gets a `TooLarge`: at once where its length is announced.
+        """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -50,10 +56,28 @@ class EveryRequest:
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, self._bounded(scope, receive), noting)
         finally:
             if not answered:
                 _note(scope, 500, time.perf_counter() - started)
+
+    def _bounded(self, scope: Scope, receive: Receive) -> Receive:
+        """Frameworks read a body whole before they ask who sends it, so nobody may send one without an end."""
+        announced, taken = int(Headers(scope=scope).get("content-length", 0)), 0
+
+        async def bounded() -> Message:
+            nonlocal taken
+            self._check(announced)
+            message = await receive()
+            taken += len(message.get("body", b""))
+            self._check(taken)
+            return message
+
+        return bounded
+
+    def _check(self, body_bytes: int) -> None:
+        if body_bytes > self._body_bytes_max:
+            raise TooLarge(f"the body is over {self._body_bytes_max} bytes; send less at once", reason="too_large")
 
 
 def secure(headers: MutableHeaders, path: str) -> None:

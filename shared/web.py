@@ -37,7 +37,7 @@ def make_app(title: str, description: str, authenticator: Authenticator, lifespa
     )
     app.state.authenticator = authenticator
     app.state.rate_limit = RateLimit(authenticator.settings.requests_per_s)
-    app.add_middleware(EveryRequest)
+    app.add_middleware(EveryRequest, body_bytes_max=authenticator.settings.body_bytes_max)
     app.add_exception_handler(AttainError, _attain_problem)
     app.add_exception_handler(RequestValidationError, _validation_problem)
     app.add_exception_handler(HTTPException, _http_problem)
@@ -76,8 +76,11 @@ async def _validation_problem(_: Request, error: Exception) -> Response:
     return problem(422, InvalidEvent.title, first["msg"], pointer=pointer, where=str(first["loc"][0]))
 
 
-async def _http_problem(_: Request, error: Exception) -> Response:
+async def _http_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, AttainError):
+        # FastAPI wraps what is raised while it reads a body.
+        return await _attain_problem(request, error.__cause__)
     answer = problem(error.status_code, str(error.detail), str(error.detail))
     answer.headers.update(error.headers or {})
     return answer
@@ -123,18 +126,10 @@ async def read_body(request: Request, settings: Settings) -> bytes:
     Return the request body, unzipped, within the limits.
 
     Raises:
-        TooLarge: over `body_bytes_max`, or over `body_inflated_bytes_max` after gzip.
+        TooLarge: over `body_bytes_max`, as of every request, or over `body_inflated_bytes_max` after gzip.
         InvalidEvent: not one whole gzip member although the header says so.
     """
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > settings.body_bytes_max:
-            raise TooLarge(
-                f"the body is over {settings.body_bytes_max} bytes; send smaller batches", reason="too_large"
-            )
-        chunks.append(chunk)
-    body = b"".join(chunks)
+    body = await request.body()
     encoding = request.headers.get("content-encoding", "identity").lower()
     if encoding == "identity":
         return body

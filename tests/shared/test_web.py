@@ -7,7 +7,7 @@ from typing import Annotated
 import httpx
 import pytest
 import pytest_asyncio
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import Body, FastAPI, Query, Request, Response
 from prometheus_client import REGISTRY
 
 from shared.auth import Authenticator, issue_token
@@ -45,6 +45,10 @@ async def client(small: Settings) -> AsyncIterator[httpx.AsyncClient]:
     @app.post("/body")
     async def body(request: Request) -> Response:
         return Response(await read_body(request, small))
+
+    @app.post("/model")
+    async def model(caller: Caller, count: Annotated[int, Body(embed=True)]) -> int:
+        return count
 
     @app.get("/whoami")
     async def whoami(caller: Caller) -> str:
@@ -137,7 +141,9 @@ async def test_a_body_is_read_whole_or_refused(
         assert answer.content == (gzip.decompress(content) if "gzip" in str(headers).lower() else content)
 
 
-async def test_a_body_without_an_end_is_not_read_to_it(client: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize("path", ["/body", "/model"])
+async def test_a_body_without_an_end_is_not_read_to_it(client: httpx.AsyncClient, path: str) -> None:
+    """Nor one of a caller who is not known yet: a model is read before anybody is asked for a token."""
     sent = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -146,8 +152,21 @@ async def test_a_body_without_an_end_is_not_read_to_it(client: httpx.AsyncClient
             sent += 500
             yield b"x" * 500
 
-    answer = await client.post("/body", content=endless())
-    assert answer.status_code == 413
+    answer = await client.post(path, content=endless(), headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+    assert (answer.json()["title"], answer.json()["reason"]) == ("Too large", "too_large")
+    assert sent == 1500
+
+
+@pytest.mark.parametrize("path", ["/body", "/model"])
+async def test_a_body_that_is_announced_as_too_long_is_not_read_at_all(client: httpx.AsyncClient, path: str) -> None:
+    async def unread() -> AsyncIterator[bytes]:
+        raise AssertionError
+        yield b""
+
+    headers = {"Content-Type": "application/json", "Content-Length": "1001"}
+    answer = await client.post(path, content=unread(), headers=headers)
+    assert (answer.status_code, answer.json()["reason"]) == (413, "too_large")
 
 
 @pytest.mark.parametrize("name", ERRORS)
