@@ -3,7 +3,7 @@
 import pytest
 
 from services.progression.domain.shard_fold import ShardFold
-from tests.progression.test_sweeping import streak
+from tests.progression.test_sweeping import all_that_is_stored, streak
 from tests.support.disposable import eventually
 from tests.support.hand_fed import HandFed, hand_fed
 from tests.support.journal import TENANT, piece
@@ -40,3 +40,42 @@ async def test_who_is_set_apart_by_a_refold_and_redriven_is_told_nothing_twice(
         await redrive(progression, "ada")
 
         assert await progression.told() == ["mastered"]
+
+
+@pytest.mark.parametrize(("before", "since"), [(5, 3), (3, 5)], ids=["an easier policy", "a harder policy"])
+async def test_who_is_redriven_ends_as_if_never_set_apart_whatever_came_meanwhile(
+    server_addresses: Servers, monkeypatch: pytest.MonkeyPatch, before: int, since: int
+):
+    """The third piece raises; then comes a policy, whose sweep passes the learner over, and a fourth piece."""
+    found = []
+    for is_broken in (True, False):
+        async with hand_fed(server_addresses) as progression:
+            await progression.decide(streak(before))
+            await progression.send(*[piece(n) for n in range(2)])
+            with monkeypatch.context() as broken:
+                if is_broken:
+                    broken.setattr(ShardFold, "_fold_key", lambda *_: 1 / 0)
+                await progression.send(piece(2))
+                await eventually(lambda: is_journalled(progression, 3))
+            await progression.decide(streak(since))
+            await eventually(lambda: is_swept(progression))
+            await progression.send(piece(3))
+            await eventually(lambda: is_journalled(progression, 4))
+            if is_broken:
+                await redrive(progression, "ada")
+            states, standings, _ = await all_that_is_stored(progression)
+            found.append((states, standings, await progression.told()))
+
+    assert found[0] == found[1]
+    assert found[0][2] == ["mastered"]
+
+
+async def is_journalled(progression: HandFed, pieces: int) -> bool:
+    async with progression.database.connection() as connection:
+        stored = await connection.fetchval("select sum(events) from journal where learner = 'ada'")
+    return bool(stored == pieces)
+
+
+async def is_swept(progression: HandFed) -> bool:
+    async with progression.database.connection() as connection:
+        return bool(await connection.fetchval("select bool_and(swept) from activation"))

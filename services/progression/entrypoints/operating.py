@@ -26,7 +26,7 @@ def operating_router(decisions: Decisions, database: Database, settings: Setting
 
     @router.post("/v1/learners/{learner}/redrive")
     async def redrive(learner: str, caller: Caller) -> dict[str, Any]:
-        """Fold a blocked learner again, from where it stopped."""
+        """Fold a blocked learner again from where it stopped, each input under the rules that were in force at it."""
         caller.require("admin")
         positions = await decisions.redrive(caller.tenant, learner)
         return {"positions": await decisions.until_folded(positions)}

@@ -50,7 +50,7 @@ async def close_term(
             if learner in shard.blocked:
                 shard.learners.pop(learner)
         await asyncio.sleep(0)
-    outcome.note_closing(shard.number, pos, tenant, decision.id, closed_in(decided, shard.number, shards), told)
+    outcome.note_closing(shard.number, tenant, decision.id, closed_in(decided, shard.number, shards), told)
     shard.rules.setdefault(tenant, Rules()).closed.append(closed_at_position(decision.data, pos))
 
 

@@ -14,7 +14,7 @@ from shared.database import Database
 
 
 async def conclude(database: Database, folds: Sequence[tuple[Shard, ShardFold]], outcome: Outcome) -> None:
-    """Fold the changes into the learners' standings and note what is to be written."""
+    """Fold the changes into the learners' standings and note what is to be written: all that is journalled so far is folded."""
     affected: dict[Learner, Shard] = {}
     for shard, fold in folds:
         for change in fold.changes.noted:
@@ -29,6 +29,7 @@ async def conclude(database: Database, folds: Sequence[tuple[Shard, ShardFold]],
         outcome.note_told(shard.number, told)
         outcome.note_decided(shard.number, fold.decided)
         _note_states(shard, fold, states, outcome)
+        outcome.concluded[shard.number] = shard.journal_pos
         await asyncio.sleep(0)
     for learner, shard in affected.items():
         if learner not in shard.blocked:

@@ -107,7 +107,7 @@ class MasteryFold:
         for batch in batches:
             shard = self._shards[batch.shard]
             shard.trim(self._settings.cache_keys // share, HISTORY_PIECES // share)
-            fold = ShardFold(shard.entries, shard.rules, self._rules.policies)
+            fold = self._new_fold(shard)
             if batch.decisions:
                 await settle()
                 fold = await self._decide(batch, shard, fold, settle, outcome)
@@ -129,6 +129,9 @@ class MasteryFold:
         for batch in batches:
             outcome.note_checkpoint(batch)
         return lambda connection: self._write(connection, outcome)
+
+    def _new_fold(self, shard: Shard) -> ShardFold:
+        return ShardFold(shard.entries, shard.rules, self._rules.policies)
 
     async def _write(self, connection: Connection, outcome: Outcome) -> None:
         await outcome.write(connection, self._logs, self._settings.blocked_learners_max)
@@ -218,14 +221,15 @@ class MasteryFold:
             )
             outcome.journal.setdefault(shard.number, {}).setdefault((decision.tenant, "", ""), []).append(entry)
             if decision.type == REDRIVEN:
-                learner = (decision.tenant, msgspec.json.decode(decision.data)["learner"])
-                await redrive(self._database, shard, fold, learner, outcome)
+                await conclude(self._database, [(shard, fold)], outcome)
+                await redrive(self._database, shard, self._rules.policies, decision, outcome)
+                fold = self._new_fold(shard)
             elif decision.type == CLOSE_TERM:
                 # A term ends with all that the inputs and rules before it make of the states.
                 await self.sweeping.refold_stale(shard, decision.tenant, fold)
                 await conclude(self._database, [(shard, fold)], outcome)
                 await close_term(self._database, shard, self._rules.policies, decision, self._settings.shards, outcome)
-                fold = ShardFold(shard.entries, shard.rules, self._rules.policies)
+                fold = self._new_fold(shard)
             else:
                 outcome.activations.append(await self._rules.decide(shard, decision))
                 await self.sweeping.note_recalculations(

@@ -78,8 +78,8 @@ class Outcome:
         self.unblocked: list[Learner] = []
         self.appended: list[LogRow] = []
         """The rows of the logs, once written."""
-        self.closed_at: dict[int, int] = {}
-        """By shard: where in the journal a term was closed last; what came before is in `states` already."""
+        self.concluded: dict[int, int] = {}
+        """By shard: up to which position of the journal all is in `states` already."""
         self._time = now()
         self._id = uuid.uuid4().hex
 
@@ -100,8 +100,8 @@ class Outcome:
         self.decisions += refolded.decisions
 
     def first_position_of(self, shard: int, learner: Learner) -> int | None:
-        """Return where a learner's inputs of this batch, behind a closing of it, begin in the journal; None without any."""
-        groups, behind = self.journal.get(shard, {}).items(), self.closed_at.get(shard, 0)
+        """Return where a learner's inputs of this batch that are not concluded begin in the journal; None without any."""
+        groups, behind = self.journal.get(shard, {}).items(), self.concluded.get(shard, 0)
         positions = (entry.pos for key, entries in groups if key[:2] == learner for entry in entries)
         return min((pos for pos in positions if pos > behind), default=None)
 
@@ -115,11 +115,8 @@ class Outcome:
             log = self.support if event.type.startswith(SUPPORT) else self.advancement
             log.append(Draft(shard, event.tenant, event.learner, body))
 
-    def note_closing(
-        self, shard: int, pos: int, tenant: str, id: str, closed: TermClosed, snapshots: Sequence[Told]
-    ) -> None:
-        """Tell that a term is closed at a position of the journal, on both logs behind all that is told so far."""
-        self.closed_at[shard] = pos
+    def note_closing(self, shard: int, tenant: str, id: str, closed: TermClosed, snapshots: Sequence[Told]) -> None:
+        """Tell that a term is closed, on both logs behind all that is told so far."""
         self.note_told(shard, snapshots)
         body = envelope(
             id=stable_id(id, str(shard)), source="progression", type=TERM_CLOSED, tenant=tenant, subject=closed.term,

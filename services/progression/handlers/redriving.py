@@ -2,43 +2,47 @@
 
 import msgspec
 
-from services.progression.domain.entry import Entry
-from services.progression.domain.inputs import Input, Learner, decode, input_of
-from services.progression.domain.shard_fold import ShardFold
+from services.progression.domain.catching_up import catch_up
+from services.progression.domain.inputs import Input, decode, input_of
+from services.progression.domain.policy import Policy
+from services.progression.domain.rules import Rules
+from services.progression.handlers.concluding import block, conclude
 from services.progression.handlers.loading import load_inputs, load_states
 from services.progression.handlers.memory import Shard
 from services.progression.handlers.outcome import Outcome
 from shared.database import Database
+from shared.events import Envelope
 
 
-async def redrive(database: Database, shard: Shard, fold: ShardFold, learner: Learner, outcome: Outcome) -> None:
-    """Fold a blocked learner's journal from where it stopped, over what was folded before."""
+async def redrive(
+    database: Database, shard: Shard, policies: dict[str, Policy], decision: Envelope, outcome: Outcome
+) -> None:
+    """
+    Fold a blocked learner's journal from where it stopped, over what was folded before, and conclude it.
+
+    Whose input raises again stays blocked from there. What the batch has folded before is concluded.
+    """
+    learner = (decision.tenant, msgspec.json.decode(decision.data)["learner"])
     first = shard.blocked.pop(learner, None)
     if first is None:
         return
     inputs: list[Input] = []
-    for pos, kind, input_id, recorded_at, body in await load_inputs(database, shard, learner):
-        try:
+    try:
+        for pos, kind, input_id, recorded_at, body in await load_inputs(database, shard, learner):
             event = decode(kind, body)
-        except msgspec.MsgspecError as error:
-            fold.blocked[learner] = f"{type(error).__name__}: {error}"[:500]
-            break
-        if event is not None:
-            inputs.append(input_of(learner[0], input_id, pos, recorded_at, event))
-    keys = {key for item in inputs for key in item.keys}
-    shard.forget(learner, list(keys))
-    await load_states(database, dict.fromkeys(keys, shard))
-    for key in keys:
-        rules = shard.rules[key[0]]
-        entry = shard.entries.setdefault(key, Entry(rules.new_state(key[2]), rules.no))
-        entry.evidence, shard.histories[key] = {}, None
-    for item in inputs:
-        if item.pos >= first:
-            fold.fold(item)
-        else:
-            fold.absorb(item)
-    if learner in fold.blocked:
+            if event is not None:
+                inputs.append(input_of(learner[0], input_id, pos, recorded_at, event))
+    except msgspec.MsgspecError as error:
+        block(shard, learner, f"{type(error).__name__}: {error}"[:500], outcome)
+    else:
+        keys = dict.fromkeys(key for item in inputs for key in item.keys)
+        shard.forget(learner, list(keys))
+        await load_states(database, dict.fromkeys(keys, shard))
+        rules = shard.rules.setdefault(learner[0], Rules())
+        fold = catch_up(learner, inputs, first, shard.entries, rules, policies)
+        shard.histories |= keys
+        await conclude(database, [(shard, fold)], outcome)
+    if learner in shard.blocked:
         shard.blocked[learner] = first
-        outcome.note_blocked(learner, shard.number, first, fold.blocked[learner])
     else:
         outcome.unblocked.append(learner)
