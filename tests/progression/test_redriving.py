@@ -1,8 +1,12 @@
 """A learner who was set apart and is redriven ends where everybody else is, and nothing false is told on the way."""
 
+import uuid
+
 import pytest
 
 from services.progression.domain.shard_fold import ShardFold
+from services.progression.handlers.logs import REDRIVEN
+from shared.events import Draft, encode_json, envelope, now
 from tests.progression.test_sweeping import all_that_is_stored, streak
 from tests.support.disposable import eventually
 from tests.support.hand_fed import HandFed, hand_fed
@@ -68,6 +72,34 @@ async def test_who_is_redriven_ends_as_if_never_set_apart_whatever_came_meanwhil
 
     assert found[0] == found[1]
     assert found[0][2] == ["mastered"]
+
+
+async def test_who_raises_again_when_redriven_stays_apart_from_the_same_place(
+    server_addresses: Servers, monkeypatch: pytest.MonkeyPatch
+):
+    """Redriven twice at once in vain, and once more when the fault is gone."""
+    async with hand_fed(server_addresses) as progression:
+        await progression.decide(streak(3))
+        await progression.send(*[piece(n) for n in range(2)])
+        with monkeypatch.context() as broken:
+            broken.setattr(ShardFold, "_fold_key", lambda *_: 1 / 0)
+            await progression.send(piece(2))
+            await eventually(lambda: is_apart(progression))
+            async with progression.database.transaction() as connection:
+                redrives = [redriving(), redriving()]
+                positions = await progression.logs.decisions.append(connection, redrives)
+            await eventually(lambda: progression.decisions.folded({0: positions[-1]}))
+            assert await is_apart(progression)
+        await redrive(progression, "ada")
+
+        assert await progression.told() == ["mastered"]
+
+
+def redriving() -> Draft:
+    """Return what asks for ada to be redriven."""
+    body = envelope(id=str(uuid.uuid4()), source="progression", type=REDRIVEN, tenant=TENANT, subject="decision",
+                    time=now(), data=encode_json({"learner": "ada"}))  # fmt: skip
+    return Draft(0, TENANT, "decision", body)
 
 
 async def is_journalled(progression: HandFed, pieces: int) -> bool:

@@ -15,10 +15,12 @@ async def load_blocked(connection: Connection, shards: Collection[int]) -> list[
 
 
 async def save_blocked(connection: Connection, rows: Sequence[tuple[str, str, int, int, str]]) -> None:
-    """Store (tenant, learner, shard, pos, reason); a learner blocked before keeps the first position."""
+    """Store (tenant, learner, shard, pos, reason); a learner blocked before, or twice here, keeps the first position."""
     await connection.execute(
         "insert into blocked_learner (tenant, learner, shard, pos, reason)"
-        " select * from unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::text[])"
+        " select distinct on (b.tenant, b.learner) * from"
+        "   unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::text[]) b (tenant, learner, shard, pos, reason)"
+        " order by b.tenant, b.learner, b.pos"
         " on conflict (tenant, learner) do update set reason = excluded.reason",
         *columns(rows, 5),
     )
