@@ -1,11 +1,19 @@
 """Rosters, names and forgetting: who a learner is stays in this service and can be erased."""
 
+import asyncio
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+import httpx
 import pytest
 
+from services.evidence.handlers.learners import Learners
+from services.evidence.tables import rollovers
+from services.evidence.tables.people import Key
+from shared.database import Connection
 from tests.evidence.builders import SOURCE, item, picked
 from tests.evidence.running import Running, running_service
 from tests.support.producer import free_port
@@ -283,3 +291,67 @@ async def test_who_knows_a_learner_is_told_its_own_ids_and_where_the_roster_plac
     }
     for elsewhere in ({"tenant": "other"}, {"source": "urn:another"}):
         assert (await ask("/v1/learners/references", json=asked | {"placed": True} | elsewhere)).json() == {}
+
+
+async def enrolled(service: Running, source_id: str) -> str:
+    """Enrol a learner in a class, and return the opaque id."""
+    one = roster() | {"learners": [], "enrolments": [{"class": "c2", "learner": source_id}], "groups": []}
+    assert (await service.client().post("/v1/roster", json=one)).is_success
+    found = await service.client().get("/v1/learners", params={"source": SIS, "source_id": source_id})
+    learner: str = found.json()["learner"]
+    return learner
+
+
+async def roster_says(service: Running, learner: str) -> list[str]:
+    """Return what the roster's tables and its log say of a learner, but that the learner is erased."""
+    return [
+        *[row["key"] for row in await service.rows("select key from roster_fact where subject = $1", learner)],
+        *[
+            row["group_id"]
+            for row in await service.rows("select group_id from roster_group where learner = $1", learner)
+        ],
+        *[e["type"] for e in await service.feed("roster") if e["subject"] == learner and "erased" not in e["type"]],
+    ]
+
+
+async def test_who_is_erased_during_an_import_is_someone_new_to_it(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rae = await enrolled(service, "rae")
+    plain = Learners.identify
+
+    async def identify(learners: Learners, keys: Collection[Key]) -> dict[Key, tuple[str, int]]:
+        found = await plain(learners, keys)
+        assert (await service.client().delete(f"/v1/learners/{rae}")).is_success
+        return found
+
+    monkeypatch.setattr(Learners, "identify", identify)
+    groups = [{"group": "g1", "learner": "rae", "value": "a"}]
+    places = [{"class": "c1", "learner": "rae"}]
+    again = await service.client().post("/v1/roster", json=roster() | {"enrolments": places, "groups": groups})
+    monkeypatch.undo()
+
+    assert again.is_success, again.text
+    assert await roster_says(service, rae) == []
+    now = (await service.client().get("/v1/learners", params={"source": SIS, "source_id": "rae"})).json()["learner"]
+    assert await roster_says(service, now) == ["c1\x1f" + now, "g1", "attain.roster.enrolment.v1"]
+
+
+async def test_nobody_who_is_erased_while_a_year_ends_is_enrolled_again(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kim, plain = await enrolled(service, "kim"), rollovers.in_classes
+    erasing: list[asyncio.Task[httpx.Response]] = []
+
+    async def in_classes(connection: Connection, tenant: str) -> list[asyncpg.Record]:
+        there = await plain(connection, tenant)
+        erasing.append(asyncio.create_task(service.client().delete(f"/v1/learners/{kim}")))
+        await asyncio.wait(erasing, timeout=0.5)
+        return there
+
+    monkeypatch.setattr(rollovers, "in_classes", in_classes)
+    year = {"session": "2027-28", "goes_on": ["c1"], "share_max": 1}
+    ended = await service.client().post("/v1/roster/rollovers", json=year)
+
+    assert (ended.status_code, (await erasing[0]).status_code) == (200, 200)
+    assert await roster_says(service, kim) == []

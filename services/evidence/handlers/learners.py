@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from services.evidence.tables import people
 from services.evidence.tables.people import Key
 from shared.crash_points import reach
-from shared.database import Database
+from shared.database import Connection, Database
 from shared.errors import Unavailable
 from shared.settings import Settings
 from shared.shards import shard_of
@@ -31,20 +31,25 @@ class Learners:
 
         Safe to race with other replicas: the primary key decides which proposal is taken.
         """
+        async with self._database.connection() as connection:
+            found = await self.identify_in(connection, keys)
+        self._remember(found)
+        return found
+
+    async def identify_in(self, connection: Connection, keys: Collection[Key]) -> dict[Key, tuple[str, int]]:
+        """Return what `identify` does, as of the caller's transaction, and remember nothing of it."""
         found: dict[Key, tuple[str, int]] = {}
         missing = set(keys)
         for _ in range(IDENTIFY_ATTEMPTS_MAX):
             if not missing:
                 break
-            async with self._database.connection() as connection:
-                learners = await people.identify(connection, [(*key, str(uuid.uuid4())) for key in missing])
+            learners = await people.identify(connection, [(*key, str(uuid.uuid4())) for key in missing])
             reach("evidence.identified")
             for key, learner in learners.items():
                 found[key] = (learner, shard_of(key[0], learner, self._shards))
             missing -= learners.keys()
         if missing:
             raise Unavailable("identities are being changed by another process; send it again")
-        self._remember(found)
         return found
 
     def moves(self, tenant: str) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from services.evidence.domain.roster import Fact, events
-from services.evidence.tables import rollovers, roster
+from services.evidence.tables import premises, rollovers, roster
 from shared.contracts import ROSTER_ENROLMENT, ROSTER_STAFF, RosterEnrolment, RosterStaff
 from shared.crash_points import reach
 from shared.database import Connection, Database
@@ -56,6 +56,7 @@ class Rollovers:
             Refused: more than `share_max` of the enrolments would end (`large_change`), or the session has begun already.
         """
         async with self._database.transaction() as connection:
+            await premises.hold(connection, [tenant], [])
             await rollovers.lock(connection, tenant)
             there = await rollovers.in_classes(connection, tenant)
             ending = [row for row in there if _class_of(row) not in goes_on]
@@ -83,6 +84,7 @@ class Rollovers:
         """
         instant = datetime.datetime.now(datetime.UTC)
         async with self._database.transaction() as connection:
+            await premises.hold(connection, [tenant], [])
             await rollovers.lock(connection, tenant)
             keys = await rollovers.undo(connection, tenant, session, instant)
             if keys is None:

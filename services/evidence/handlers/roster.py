@@ -6,7 +6,7 @@ import msgspec
 
 from services.evidence.domain.roster import Enrolment, Group, Roster, events, facts
 from services.evidence.handlers.learners import Learners
-from services.evidence.tables import people, roster, staff_names
+from services.evidence.tables import people, premises, roster, staff_names
 from shared.crash_points import reach
 from shared.database import Database
 from shared.event_log import EventLog
@@ -42,19 +42,23 @@ class Rosters:
         for each in given.assignments:
             if each.kind == "learner":
                 keys.add((tenant, each.source or sources.get(each.target, given.source), each.target))
-        found = await self._learners.identify(keys)
-        learner_of = {(source, source_id): learner for (_, source, source_id), (learner, _) in found.items()}
-        said = facts(given, learner_of)
         names = {
             (tenant, learner.source or given.source, learner.source_id): learner.name
             for learner in given.learners
             if learner.name is not None
         }
-        groups = []
-        for group in given.groups:
-            source = group.source or sources.get(group.learner, given.source)
-            groups.append((group.group, learner_of[source, group.learner], group.value))
+        # Committed before the import is, so that nobody who meets them waits for that.
+        await self._learners.identify(keys)
         async with self._database.transaction() as connection:
+            await premises.hold(connection, [tenant], [])
+            # Whoever was erased or moved meanwhile is somebody else by now, and nobody is from here on.
+            found = await self._learners.identify_in(connection, keys)
+            learner_of = {(source, source_id): learner for (_, source, source_id), (learner, _) in found.items()}
+            said = facts(given, learner_of)
+            groups = []
+            for group in given.groups:
+                source = group.source or sources.get(group.learner, given.source)
+                groups.append((group.group, learner_of[source, group.learner], group.value))
             changed = await roster.upsert(connection, tenant, said)
             await people.set_names(connection, [(*key, name) for key, name in names.items()])
             await staff_names.put(
