@@ -18,6 +18,7 @@ from deploy.local.options import Context
 from deploy.local.sample import district as sample
 from deploy.local.sample.people import Size
 from deploy.local.stack import Stack
+from shared.settings import Settings
 from tests.support.command import attain_here
 
 NODES = "code,title,level,subject\nA,Adds,1,math\nB,Subtracts,1,math\n"
@@ -94,6 +95,23 @@ def test_items_that_are_not_accepted_are_listed_and_a_second_run_changes_nothing
         (5, "p-5", "corrected", None),
     ]
     assert [second[status] for status in statuses] == [0, 4, 0, 1, 1]
+
+
+def test_a_correction_that_is_not_taken_is_an_error(attain: Attain, tmp_path: Path) -> None:
+    """A score below its least is refused, and so is a piece that has no room to say that it was moved."""
+    _prepare(attain, tmp_path, "correct")
+    full = _piece(2, learner="l-2", extensions={"notes": ""})
+    full["extensions"] = {"notes": "x" * (Settings().item_bytes_max - len(json.dumps(full)))}
+    (tmp_path / "items.ndjson").write_text("\n".join(json.dumps(piece) for piece in (_piece(1), full)))
+    (tmp_path / "scores.csv").write_text("id,raw,max\np-1,-1,1\n")
+    assert attain("ingest", tmp_path / "items.ndjson", "--format", "native", "--tenant", "correct")[1]["accepted"] == 2
+    assert attain("drain")[0] == 0
+    asked: list[list[str | Path]] = [["--scores", tmp_path / "scores.csv"], ["--item", "p-2", "--to", "l-1"]]
+    said = [attain("correct", "--source", SOURCE, *of, "--tenant", "correct") for of in asked]
+    done = [attain("correct", "--source", SOURCE, *of, "--apply", "--tenant", "correct") for of in asked]
+
+    assert [(code, result["sent"]) for code, result, _ in said] == [(0, {})] * 2
+    assert [(code, result["sent"]["rejected"]) for code, result, _ in done] == [(1, 1)] * 2
 
 
 def test_learner_is_found_by_the_id_of_the_source(attain: Attain, running: Stack, tmp_path: Path) -> None:

@@ -141,6 +141,9 @@ async def test_a_district_comes_over_from_canvas_with_the_same_numbers(
     write(tmp_path, "rollups", ("Student name", "Student SIS ID", "Outcome 4 result", "Outcome 4 mastery points"),
           [(NAME, LEARNERS[0], "1.23", "3")])  # fmt: skip
     changed = attain("onboard", "canvas", str(tmp_path), tenant=district.tenant)
+    report = tmp_path / "outcome-results.csv"
+    report.write_text(report.read_text().replace("2026-03-09T10:00:00Z", "2999-03-09T10:00:00Z"))
+    refused = attain("onboard", "canvas", str(tmp_path), tenant=district.tenant)
     names = await district.http.get(f"{stack.urls['evidence']}/v1/learners", params={"q": NAME})
     verified = await district.verify()
     await district.close()
@@ -159,6 +162,7 @@ async def test_a_district_comes_over_from_canvas_with_the_same_numbers(
     assert changed["parity"]["differences"][0]["cause"].startswith(
         "Canvas counts results that the report does not have"
     )
+    assert [(each["exit"], each["rejected"]) for each in (found, again, changed, refused)] == [(0, 0)] * 3 + [(1, 8)]
     assert names.json() == [], "names are dropped at the edge"
     assert {name: verified[name] for name in ZERO} == dict.fromkeys(ZERO, 0), verified
 

@@ -14,7 +14,7 @@ import msgspec
 from deploy.local.commands.asking import patiently, told
 from deploy.local.commands.moving import lines, move
 from deploy.local.commands.progress import Progress, bar
-from deploy.local.commands.sending import Tally, send
+from deploy.local.commands.sending import Tally, refused, send
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
 from deploy.local.text_files import read_text
@@ -49,13 +49,15 @@ def correct(
     pieces new scores, or give a piece to the learner whose it is.
 
     Without --apply nothing changes: it says which learners, statuses, advancements and signed records would, by school.
-    Doing it again changes nothing more, and what was cut off is done by doing it again.
+    Doing it again changes nothing more, and what was cut off is done by doing it again. Exit code 1 where a correction was
+    not taken.
     """
     if to:
         if not item or activity or since or until or scores:
             raise StackError("--to moves one piece, that of --item")
         moving = move(context, source, item, to, apply=apply)
         context.emit(moving, "\n".join(lines(moving)))
+        _end(moving["sent"])
         return
     asked: dict[str, Any] = {"source": source, "activity": activity, "item": item, "since": since, "until": until}
     if scores is not None:
@@ -70,6 +72,12 @@ def correct(
         counts = _send(context, _retractions(items) if scores is None else _rescored(context, items), len(items))
     verb = "taken back" if scores is None else "scored anew"
     context.emit(report | {"applied": apply, "sent": counts}, "\n".join(_lines(report, verb, apply, counts)))
+    _end(counts)
+
+
+def _end(sent: dict[str, int]) -> None:
+    if refused(sent):
+        click.get_current_context().exit(1)
 
 
 def read_scores(file: Path) -> list[dict[str, Any]]:
@@ -162,9 +170,8 @@ def _lines(report: dict[str, Any], verb: str, applied: bool, counts: dict[str, i
         cells = [("few" if row[name] is None else row[name]) for name in ("learners", "withdrawn", "reviews")]
         lines.append(f"{row['school'][:30]:30}{cells[0]:>10}{cells[1]:>11}{cells[2]:>10}")
     lines += _credential_lines(report["credentials"], applied)
-    refused = counts.get("rejected", 0) + counts.get("parked", 0)
-    if refused:
-        lines += ["", f"{refused} corrections were not taken; do it again"]
+    if left := refused(counts):
+        lines += ["", f"{left} corrections were not taken; do it again"]
     return lines if applied else [*lines, "", "nothing was changed; --apply does it"]
 
 

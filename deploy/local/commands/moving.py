@@ -7,7 +7,7 @@ import httpx
 import msgspec
 
 from deploy.local.commands.asking import patiently, told
-from deploy.local.commands.sending import Tally, send
+from deploy.local.commands.sending import Tally, refused, send
 from deploy.local.errors import StackError
 from deploy.local.options import Context
 from shared.native import moved
@@ -48,7 +48,7 @@ def lines(report: dict[str, Any]) -> list[str]:
         shown += [f"  {each['type']} {each['scope']['id']}" for each in of["events"]] or ["  nothing is told"]
     if not report["applied"]:
         return [*shown, "", "nothing was changed; --apply does it"]
-    return shown if report["sent"]["corrected"] else [*shown, "", "it was not taken"]
+    return [*shown, "", "it was not taken"] if refused(report["sent"]) else shown
 
 
 def _get(client: httpx.Client, path: str, **query: str) -> dict[str, Any]:

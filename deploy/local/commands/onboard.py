@@ -43,7 +43,8 @@ def onboard_canvas(context: Context, folder: Path, framework_id: str, source: st
 
     Names are dropped: people come as their SIS ids. Outcomes become a framework with policies that calculate as Canvas does,
     results become evidence, and the numbers of both are compared, each difference with its cause; a CSV of rollups beside the
-    files has Canvas' numbers, else they are computed from the report. Doing it again changes nothing.
+    files has Canvas' numbers, else they are computed from the report. Doing it again changes nothing. Exit code 1 where a
+    result was refused.
     """
     check_id(framework_id)
     export = read_export(folder)
@@ -67,6 +68,9 @@ def onboard_canvas(context: Context, folder: Path, framework_id: str, source: st
                    "differences": [one._asdict() for one in parity.different[:DIFFERENCES_SHOWN]]},
     }  # fmt: skip
     context.emit(result, _readable(result, parity))
+    # What is parked waits for an alignment, and the result says so.
+    if tally.counts["rejected"]:
+        click.get_current_context().exit(1)
 
 
 def _policies(export: Export, framework_id: str) -> Iterable[dict[str, Any]]:

@@ -4,7 +4,7 @@ import functools
 import itertools
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import httpx
@@ -54,7 +54,7 @@ class Tally:
     @property
     def refused(self) -> int:
         """How many are not."""
-        return self.counts["parked"] + self.counts["rejected"]
+        return refused(self.counts)
 
     def add(self, items: Iterable[Item], indexes: Sequence[int]) -> None:
         """Count the items of one answer; they have these indexes in the file."""
@@ -65,6 +65,11 @@ class Tally:
             if self._lists(item):
                 item.index = index
                 self.items.append(item)
+
+
+def refused(counts: Mapping[str, int]) -> int:
+    """Return how many were not taken, or wait, by their counts by status; none where nothing was sent."""
+    return counts.get("parked", 0) + counts.get("rejected", 0)
 
 
 class _Answer(msgspec.Struct):
