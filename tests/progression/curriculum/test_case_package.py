@@ -109,6 +109,17 @@ def test_the_version_does_not_depend_on_the_spelling_of_the_json():
     assert read(TREE.replace(b"Can do a", b"Can do A"))[0].version != read(TREE)[0].version
 
 
+def test_numbers_that_stand_for_identifiers_and_codes_keep_all_their_digits():
+    items = [case_item("item") | {"identifier": number} for number in (12345678, 12345679, 12345680.0)]
+    coded = [case_item(f"i{number}", humanCodingScheme=number) for number in (1000001, 1000002, 1234567.5)]
+    framework, problems = read(package([*items, *coded], [case_edge(12345678, "precedes", 12345680)]))
+
+    codes = ["12345678", "12345679", "12345680", "1000001", "1000002", "1234567.5"]
+    assert sorted(each.code for each in framework.competencies) == sorted(codes)
+    assert [(each.origin, each.destination) for each in framework.associations] == [("12345678", "12345680")]
+    assert problems == [f"/CFItems/{n}: without humanCodingScheme, known by {code}" for n, code in enumerate(codes[:3])]
+
+
 def test_items_that_share_a_code_are_told_apart_whatever_their_order():
     items = [case_item("y", "S.1"), case_item("x", "S.1"), case_item("z", "S.1", statusEndDate="2020-01-01")]
     framework, problems = read(package(items))

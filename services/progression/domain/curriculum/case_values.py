@@ -40,10 +40,12 @@ def said(error: Exception) -> str:
 
 
 def text_of(value: Any) -> str:
-    """Return a text, or a number that stands for one; anything else is no text."""
+    """Return a text, or a number that stands for one, with all its digits; anything else is no text."""
     if isinstance(value, str):
         return value.strip()
-    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
 def link_of(value: Any) -> tuple[str | None, str]:
