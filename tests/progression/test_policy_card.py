@@ -10,6 +10,7 @@ from services.progression.domain.mastery import KeyState, piece_of, replay
 from services.progression.domain.policy import Policy, policy_from, read_policy
 from services.progression.domain.policy.card import card_of
 from services.progression.domain.policy.effort import Pieces, effort_of
+from services.progression.domain.policy.facts import said
 from services.progression.domain.policy.phrases import LANGUAGES, phrases
 from services.progression.domain.policy.templates import NAMES, template
 from shared.contracts import Score
@@ -94,6 +95,37 @@ def test_the_classroom_card_says_what_the_template_does():
     assert "once a teacher confirms it, or once the work shows an average of the last 3 pieces at 3 or above" in said[3]
     assert "two newer pieces below 3 in a row" in said[4]
     assert "every power standard is mastered and 75 % of the other standards" in said[5]
+
+
+GROWTH = {"type": "growth_filter", "mu0": 2, "var0": 1, "drift": 0.1, "process_var": 0.03, "obs_var": 0.4, "cut": 3}
+IRT = {"type": "irt_eap", "items": {"a": [1, 0], "b": [1, 1]}, "cut": -1}
+
+
+@pytest.mark.parametrize(
+    ("method", "decision", "english", "spanish"),
+    [
+        (GROWTH, {}, "an estimated level at 3 or above, with a probability of 0.8 or more",
+         "un nivel estimado de 3 o más, con una probabilidad de 0.8 o más"),
+        (IRT, {"min_probability": 0.9}, "an estimated ability at -1 or above, with a probability of 0.9 or more",
+         "una capacidad estimada de -1 o más, con una probabilidad de 0.9 o más"),
+        ({"type": "beta_binomial", "prior": [1, 1], "cut": 0.7}, {},
+         "an estimated share of right answers at 0.7 or above, with a probability of 0.8 or more",
+         "una parte estimada de aciertos de 0.7 o más, con una probabilidad de 0.8 o más"),
+        ({"type": "cusum", "p0": 0.5, "p1": 0.9, "bar": 2.08}, {},
+         "a sum of right over wrong answers, as a share of 2.08, at 1 or above",
+         "una suma de aciertos menos errores, como parte de 2.08, de 1 o más"),
+    ],
+)  # fmt: skip
+def test_what_a_score_is_a_probability_or_a_share_of_is_said(
+    method: dict[str, object], decision: dict[str, object], english: str, spanish: str
+):
+    policy = policy_from(
+        {"id": "p", "scale": {"min": 1, "max": 4, "mastery": 3}, "method": method, "decision": decision}
+    )
+    asked = policy.rule.tracks[0].asked
+
+    assert (said(asked), said(asked, "es")) == (english, spanish)
+    assert f"once the work shows {english}" in sentences(policy)[3]
 
 
 def test_paths_that_differ_in_one_kind_of_work_are_one_way():
