@@ -1,11 +1,15 @@
 """The classroom template: what opens the next content, what goes on the record, and what a later slip does."""
 
+import random
 from typing import Any
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from services.progression.domain.explanation import explain_key
 from services.progression.domain.mastery import KeyState, piece_of, replay
+from services.progression.domain.minimal_change import MinimalChange
 from services.progression.domain.policy import Policy, policy_from, read_policy
 from services.progression.domain.policy.facts import said
 from services.progression.domain.policy.templates import template
@@ -15,6 +19,7 @@ from services.progression.domain.wanting import missing_of
 from shared.contracts import EvidenceRecorded, Score, Status
 from tests.support.journal import Decided as InForce
 from tests.support.journal import Journal, piece, retract
+from tests.support.policies import policies, random_work
 
 CLASSROOM = read_policy(template("classroom"))
 LATER = "2026-06-01T10:00:00.000000Z"
@@ -185,6 +190,50 @@ def test_what_is_on_the_record_ages_only_by_the_instant_that_is_given():
 )
 def test_the_smallest_thing_that_would_change_it_is_named(marks: list[float], text: str):
     assert said(explain_key(map(piece_of, work(*marks)), CLASSROOM.rule).minimal_change.fact) == text
+
+
+ON_FOUR = {"id": "p", "scale": {"min": 1, "max": 4, "step": 1, "mastery": 3}}
+
+
+@pytest.mark.parametrize(
+    ("policy", "marks", "text", "kept", "lost"),
+    [
+        (read_policy(template("canvas-compat")), [5, 5], "One more piece at 0", [2], [0]),
+        (policy_from(ON_FOUR | {"method": {"type": "mean"}}), [4] * 4, "3 more pieces in a row at 1", [2] * 3, [1] * 3),
+        (policy_from(ON_FOUR | {"method": {"type": "mean"}}), [4, 4], "2 more pieces in a row below 2", [2] * 2, [1.9] * 2),
+    ],
+)  # fmt: skip
+def test_what_would_take_it_off_the_record_is_told_with_a_mark_at_which_it_is_so(
+    policy: Policy, marks: list[float], text: str, kept: list[float], lost: list[float]
+):
+    change = explain_key(map(piece_of, work(*marks)), policy.rule).minimal_change
+    found = [status_of(state_of(work(*marks, *more), policy), policy.rule) for more in (kept, lost)]
+
+    assert said(change.fact) == f"{text} would make it reverify due."
+    assert found == ["mastered", "reverify_due"]
+    assert (change.pieces, _mark_of(change)) == (len(lost), float(text.rpartition(" ")[2]))
+
+
+def _mark_of(change: MinimalChange) -> float:
+    """Return the mark below which, or at which, work takes something off the record."""
+    mark = change.at_most if change.below is None else change.below
+    assert mark is not None
+    return mark
+
+
+@given(policy=policies(), seed=st.integers(0, 10_000), count=st.integers(2, 12))
+def test_whatever_work_is_below_the_mark_that_is_told_takes_it_off_the_record(policy: Policy, seed: int, count: int):
+    held = random_work(seed, count)
+    change = explain_key(map(piece_of, held), policy.rule).minimal_change
+    assume(change.gives == "reverify_due")
+    chance = random.Random(seed)
+    highest = _mark_of(change) - (0 if change.below is None else 1e-3)
+    lower = [chance.uniform(1, highest) for _ in range(change.pieces)]
+    more = [
+        piece(50 + n, day=n, score=Score(level=value), activity=f"new-{n}") for n, value in enumerate(lower, start=14)
+    ]
+
+    assert status_of(state_of([*held, *more], policy), policy.rule) == "reverify_due"
 
 
 def test_an_explanation_shows_each_piece_with_what_it_counted_for_and_each_rule_with_what_was_found():

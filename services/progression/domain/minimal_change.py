@@ -20,6 +20,7 @@ class MinimalChange(msgspec.Struct, frozen=True):
     """
     The smallest thing that would change the status, to be said and as data; `gives` is the status then.
 
+    For the better `pieces` are at `at_least`, for the worse below `below`, or at `at_most` where only the lowest mark does.
     `shows` says the same as what is yet to be shown: for whom no status is told, and only where it is for the better.
     """
 
@@ -29,6 +30,7 @@ class MinimalChange(msgspec.Struct, frozen=True):
     pieces: int = 0
     at_least: float | None = None
     below: float | None = None
+    at_most: float | None = None
     other_activity: bool = False
     other_day: bool = False
     sign_off: str | None = None
@@ -50,9 +52,7 @@ def minimal_change(known: Known) -> MinimalChange:
         kept = status in ("mastered", "credited")
         return MinimalChange(fact("change.kept" if kept else "change.not_small"))
     if status in ("mastered", "presumed"):
-        below = _bound_above(rule, probe.value)
-        told = fact("change.worse", n=probe.pieces, below=below, status=probe.gives)
-        return MinimalChange(told, None, probe.gives, probe.pieces, below=below)
+        return _for_the_worse(probe, rule)
     wants = _wants(probe, rule, state)
     return MinimalChange(
         fact("change.better", wants, n=probe.pieces, status=probe.gives),
@@ -71,9 +71,15 @@ def change_in_words(change: MinimalChange, language: Language) -> dict[str, Any]
     return {"text": said(change.fact, language)} | data | {"fact": as_data(change.fact)}
 
 
-def _bound_above(rule: Rule, value: float) -> float:
-    """Return what a contradicting piece lies below: the policy's value, else the cut."""
-    return rule.below if rule.below is not None and value < rule.below else rule.cut
+def _for_the_worse(probe: Probe, rule: Rule) -> MinimalChange:
+    """Return what takes something off the record: pieces below a mark, or at the lowest where only they do."""
+    n, gives = probe.pieces, probe.gives
+    if probe.value > rule.bottom:
+        told = fact("change.worse", n=n, below=probe.value, status=gives)
+        return MinimalChange(told, None, gives, n, below=probe.value)
+    return MinimalChange(
+        fact("change.lowest", n=n, value=rule.bottom, status=gives), None, gives, n, at_most=rule.bottom
+    )
 
 
 def _wants(probe: Probe, rule: Rule, state: KeyState) -> Fact:

@@ -20,10 +20,16 @@ MORE_THAN_ASKED = 60
 NOON = "2026-01-01T12:00:00.000000Z"
 """Where a probe begins that follows on nothing."""
 SPACINGS_H = (24.0, 3.0)
+JUST_BELOW = 1e-6
+"""So far below a mark lies what stands for all that is below it: further than scores are settled."""
 
 
 class Probe(NamedTuple):
-    """Pieces that were tried: how many, at which value, and what they had to be besides."""
+    """
+    Pieces that were tried: how many, at which value, and what they had to be besides.
+
+    For the worse any value below `value` does; the lowest there is, where `value` is that one, does itself.
+    """
 
     pieces: int
     value: float
@@ -103,14 +109,14 @@ def smallest_change(known: Known) -> Probe | None:
     values = _values(rule, worse)
     for count in range(1, PROBES_MAX + 1):
         for other_activity, other_day in _demands(rule, pieces):
-            for value in values:
+            for value, told in values:
                 more = list(_more(rule, state, pieces, count, value, start, other_activity, other_day))
                 gives = known.status_with(more)
                 if gives in wanted:
-                    return Probe(count, value, other_activity, other_day, gives)
+                    return Probe(count, told, other_activity, other_day, gives)
                 # Where the extreme value does nothing, no other does.
-                if value == values[0]:
-                    best = list(_more(rule, state, pieces, count, values[-1], start, other_activity, other_day))
+                if value == values[0][0]:
+                    best = list(_more(rule, state, pieces, count, values[-1][0], start, other_activity, other_day))
                     if known.status_with(best) not in wanted:
                         break
     return None
@@ -139,16 +145,20 @@ def _demands(rule: Rule, pieces: Sequence[Piece]) -> Iterator[tuple[bool, bool]]
     yield True, True
 
 
-def _values(rule: Rule, worse: bool) -> list[float]:
-    """Return the marks to try, from the least to the most extreme."""
+def _values(rule: Rule, worse: bool) -> list[tuple[float, float]]:
+    """Return the values to try, from the least to the most extreme, each with the mark that it is told by."""
     scale = rule.criteria.scale
     top, bottom = top_of(rule), rule.bottom
     marks = {rule.cut, top, bottom}
+    if rule.below is not None:
+        marks.add(rule.below)
     if scale is not None and scale.step is not None and (top - bottom) / scale.step <= MARKS_MAX:
         count = round((top - bottom) / scale.step)
         marks |= {round(bottom + number * scale.step, 6) for number in range(count + 1)}
     ranked = sorted(mark for mark in marks if bottom <= mark <= top)
-    return ranked[::-1] if worse else ranked
+    if not worse:
+        return [(mark, mark) for mark in ranked]
+    return [*((mark - JUST_BELOW, mark) for mark in ranked[:0:-1]), (bottom, bottom)]
 
 
 def _more(
