@@ -45,7 +45,7 @@ class Limits(BaseModel):
 
 
 class TenantLimits:
-    """The limits that one service heeds, by their names in `Limits`; run `run` beside it."""
+    """The limits that one service heeds, by their names in `Limits`, once they were read; run `run` beside it."""
 
     def __init__(self, database: Database, settings: Settings, names: Sequence[str]) -> None:
         self._database = database
@@ -120,9 +120,14 @@ class TenantLimits:
         await self.read()
 
 
-def limit_tenants(app: FastAPI, database: Database, settings: Settings, *names: str) -> TenantLimits:
-    """Return the limits that an application heeds, the rate of requests among them, once its routes have them."""
+async def limit_tenants(app: FastAPI, database: Database, settings: Settings, *names: str) -> TenantLimits:
+    """
+    Return the limits that an application heeds, the rate of requests among them, once its routes have them.
+
+    They are read by then: nothing is served, told or removed by the installation's where a tenant has its own.
+    """
     limits = TenantLimits(database, settings, ("requests_per_s", *names))
+    await limits.read()
     app.state.rate_limit.per_s_of = lambda tenant: limits.of(tenant, "requests_per_s")
     app.include_router(_router(limits))
     return limits

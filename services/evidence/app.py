@@ -132,7 +132,9 @@ class Upkeep(NamedTuple):
 
 async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitStack) -> None:
     opened = await _open(config, stack)
-    limits = limit_tenants(app, opened.database, config, "statements_kept", "originals_kept_days", "accesses_kept_days")
+    limits = await limit_tenants(
+        app, opened.database, config, "statements_kept", "originals_kept_days", "accesses_kept_days"
+    )
     handlers = await _make_handlers(opened, limits, config, stack)
     consuming = await _make_consumers(opened, handlers, config, stack)
     upkeep = _make_upkeep(opened, handlers, limits, config)

@@ -103,7 +103,7 @@ class Upkeep(NamedTuple):
 
 async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitStack) -> None:
     opened = await _open(config, stack)
-    limits = limit_tenants(app, opened.database, config, "small_number", "deliveries_kept_days")
+    limits = await limit_tenants(app, opened.database, config, "small_number", "deliveries_kept_days")
     handlers = _make_handlers(opened, limits, config)
     consuming = await _make_consumers(opened, config)
     upkeep = _make_upkeep(opened, limits, config)

@@ -93,7 +93,7 @@ class Upkeep(NamedTuple):
 
 async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitStack) -> None:
     opened = await _open(config, stack)
-    limits = limit_tenants(app, opened.database, config, "small_number", "accesses_kept_days")
+    limits = await limit_tenants(app, opened.database, config, "small_number", "accesses_kept_days")
     numbers = _make_handlers(app.state, opened, limits, config)
     consuming = await _make_consumers(opened, config)
     app.state.rebuilder = consuming.rebuilder

@@ -16,11 +16,13 @@ from services.progression.tables import webhooks
 from services.reporting.app import EXPIRIES as OF_REPORTING
 from services.reporting.tables import rights
 from shared import expiry, retention
+from shared.auth import Authenticator
 from shared.database import Connection, Database
 from shared.migrate import migrate_when_there
 from shared.retention import Retention
 from shared.settings import Settings
-from shared.tenant_limits import Limits, TenantLimits
+from shared.tenant_limits import Limits, TenantLimits, limit_tenants
+from shared.web import make_app
 from tests.support.servers import new_database
 
 DAYS = (1, 40)
@@ -123,6 +125,20 @@ async def test_each_tenant_keeps_what_is_beside_the_record_for_its_own_days(evid
     assert (removed, again) == (4, 0)
     originals = [(kind, ORIGINALS, 30, 1, 40) for kind in ("events", "quarantined", "statements")]
     assert await _noted(evidence) == {"short": [("accesses", ACCESSES, 30, 1, 40), *originals]}
+
+
+async def test_a_service_that_starts_removes_by_what_each_tenant_has_set_before(
+    evidence: Database, local: Settings
+) -> None:
+    config = local.model_copy(update={ORIGINALS: 30, ACCESSES: 30})
+    await _limits(evidence, config, {"long": Limits(originals_kept_days=0, accesses_kept_days=365)})
+    app = make_app("evidence", "", Authenticator(config), None)
+    limits = await limit_tenants(app, evidence, config, ORIGINALS, ACCESSES)
+    await Retention(evidence, limits, EXPIRIES).expire()
+    kept = await _kept(evidence)
+
+    assert kept["long"] == (2, 2, 2, 2, 2, 2)
+    assert kept["other"] == (1, 2, 1, 1, 1, 2)
 
 
 async def test_what_an_installation_sets_holds_for_tenants_without_their_own(evidence: Database) -> None:
