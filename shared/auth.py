@@ -105,14 +105,17 @@ class Authenticator:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        # The set of keys alone is kept: a key kept by itself would verify for as long as the process runs.
         self._jwks = (
-            jwt.PyJWKClient(settings.jwks_url, cache_keys=True, timeout=JWKS_S_MAX) if settings.jwks_url else None
+            jwt.PyJWKClient(settings.jwks_url, cache_keys=False, timeout=JWKS_S_MAX) if settings.jwks_url else None
         )
         self._verified: dict[str, tuple[float, Identity]] = {}
 
     def identify(self, authorization: str | None) -> Identity:
         """
         Return who sent an `Authorization: Bearer` header.
+
+        A key that the provider withdraws verifies nothing once the set of keys that was fetched last is five minutes old.
 
         Raises:
             Unauthorized: none, malformed, expired, for someone else, or badly signed.

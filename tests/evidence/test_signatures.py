@@ -19,17 +19,26 @@ EVENT = {"metadata": {"event_name": "grade_change"}, "body": {"score": 3}}
 PLAIN = json.dumps(EVENT).encode()
 
 
-@pytest.fixture(scope="module")
-def keys_at() -> Iterator[str]:
-    """Where the public key is, under the id `one`."""
-    public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key()))
-    body = json.dumps({"keys": [public | {"kid": "one", "use": "sig", "alg": "RS256"}]}).encode()
+def published(key: rsa.RSAPrivateKey, kid: str) -> dict[str, str]:
+    public: dict[str, str] = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
+    return public | {"kid": kid, "use": "sig", "alg": "RS256"}
+
+
+@pytest.fixture
+def keys() -> list[dict[str, str]]:
+    """What is published: the public key, under the id `one`; a test may change it."""
+    return [published(KEY, "one")]
+
+
+@pytest.fixture
+def keys_at(keys: list[dict[str, str]]) -> Iterator[str]:
+    """Where the keys are."""
 
     class Keys(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(json.dumps({"keys": keys}).encode())
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
@@ -50,6 +59,20 @@ async def test_a_signed_event_is_the_event(keys_at: str) -> None:
     assert json.loads(await signatures.verified(signed())) == EVENT
     assert json.loads(await signatures.verified(b'"' + signed() + b'"\n')) == EVENT, "as a JSON text"
     assert json.loads(await signatures.verified(signed(exp=time.time() + 60)))["body"] == EVENT["body"]
+
+
+async def test_a_key_that_is_withdrawn_signs_nothing_after_five_minutes(
+    keys_at: str, keys: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signatures = Signatures(Settings(canvas_jwks_url=keys_at))
+    await signatures.verified(signed())
+    keys[:] = [published(OTHER, "two")]
+    later = time.monotonic() + 301
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+
+    assert json.loads(await signatures.verified(signed(OTHER, "two"))) == EVENT
+    with pytest.raises(Unauthorized):
+        await signatures.verified(signed())
 
 
 async def test_without_keys_what_is_not_signed_is_taken_as_it_is() -> None:

@@ -105,16 +105,27 @@ def key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
 
 
+def published(key: rsa.RSAPrivateKey, kid: str) -> dict[str, Any]:
+    """Return the public half of a key as a provider shows it."""
+    public: dict[str, Any] = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
+    return public | {"kid": kid, "use": "sig"}
+
+
 @pytest.fixture
-def jwks_url(key: rsa.RSAPrivateKey) -> Iterator[str]:
+def jwks(key: rsa.RSAPrivateKey) -> list[dict[str, Any]]:
+    """The keys that the identity provider shows; a test may change them."""
+    return [published(key, "one")]
+
+
+@pytest.fixture
+def jwks_url(jwks: list[dict[str, Any]]) -> Iterator[str]:
     """An identity provider's key server."""
-    public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())) | {"kid": "one", "use": "sig"}
 
     class Keys(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(json.dumps({"keys": [public]}).encode())
+            self.wfile.write(json.dumps({"keys": jwks}).encode())
 
         def log_message(self, format: str, *args: Any) -> None:
             pass
@@ -132,6 +143,26 @@ def test_an_identity_providers_key_is_found_by_its_id(jwks_url: str, key: rsa.RS
     authenticator = Authenticator(Settings(jwks_url=jwks_url))
     good = jwt.encode(GOOD, key, algorithm="RS256", headers={"kid": "one"})
     assert authenticator.identify(f"Bearer {good}").tenant == "t-1"
+
+
+def test_a_key_that_an_identity_provider_withdraws_is_believed_for_five_minutes(
+    jwks_url: str, jwks: list[dict[str, Any]], key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authenticator = Authenticator(Settings(jwks_url=jwks_url, token_cache_s=0))
+    other = rsa.generate_private_key(65537, 2048)
+    old, new = (
+        f"Bearer {jwt.encode(GOOD, one, algorithm='RS256', headers={'kid': kid})}"
+        for one, kid in ((key, "one"), (other, "two"))
+    )
+    authenticator.identify(old)
+    jwks[:] = [published(other, "two")]
+    assert authenticator.identify(old).tenant == "t-1", "what was fetched holds"
+    later = time.monotonic() + 301
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+
+    assert authenticator.identify(new).tenant == "t-1"
+    with pytest.raises(Unauthorized):
+        authenticator.identify(old)
 
 
 def test_an_identity_provider_that_is_away_is_no_fault_of_the_token(key: rsa.RSAPrivateKey) -> None:

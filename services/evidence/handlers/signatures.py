@@ -12,11 +12,12 @@ FETCH_S = 10
 
 
 class Signatures:
-    """Verifies events; the keys are fetched when one is not known, and kept for five minutes."""
+    """Verifies events; the keys are fetched when one is not known, and after five minutes, so one that is withdrawn ends."""
 
     def __init__(self, settings: Settings) -> None:
         url = settings.canvas_jwks_url
-        self._keys = jwt.PyJWKClient(url, cache_keys=True, timeout=FETCH_S) if url else None
+        # The set of keys alone is kept: a key kept by itself would verify for as long as the process runs.
+        self._keys = jwt.PyJWKClient(url, cache_keys=False, timeout=FETCH_S) if url else None
 
     async def verified(self, payload: bytes) -> bytes:
         """
