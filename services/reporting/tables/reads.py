@@ -40,8 +40,10 @@ class Snapshot:
 
     async def evidence_position(self, shard: int) -> Head:
         """Return up to which position of the evidence log everything that follows from it is folded."""
+        # A checkpoint bears the generation in which it was told; a restore or re-shard raises that of all logs together.
         row = await self._connection.fetchrow(
-            "select generation, evidence from checkpoint where consumer = $1 and shard = $2",
+            "select greatest(p.generation, c.generation) as generation, c.evidence from checkpoint c"
+            " join consumer_shard p using (consumer, shard) where consumer = $1 and shard = $2",
             consumer_name("mastery", self.live["mastery"]),
             shard,
         )

@@ -26,7 +26,6 @@ async def split(connection: Connection, how: Split, say: Callable[[str], None]) 
         await copy_rows(connection, how, table)
     await move_rows(connection, how, "unfolded", "subject")
     await go_on(connection, how)
-    await connection.execute("update checkpoint set generation = $1", how.generation)
     await connection.execute(
         "delete from folded_count;"
         "insert into folded_count (consumer, shard, tenant, events)"
