@@ -390,6 +390,15 @@ def test_a_bad_oneroster_result_is_refused_with_its_pointer(changes: dict[str, A
     assert refusal("oneroster", roster_result(**changes)) == (reason, pointer)
 
 
+def test_what_is_no_bound_of_a_line_item_does_not_go_with_each_of_its_results() -> None:
+    result = roster_result()["assessmentResults"][0]
+    line_item = {"sourcedId": "l1", "resultValueMin": "9" * 100_000, "resultValueMax": "10.00"}
+    payload = json.dumps({"assessmentLineItems": [line_item], "assessmentResults": [result] * 100}).encode()
+
+    assert sum(map(len, FORMS["oneroster"].split(payload))) < len(payload)
+    assert refusal("oneroster", payload) == ("unknown_line_item", "/assessmentResult/score")
+
+
 # Ed-Fi
 
 

@@ -21,6 +21,9 @@ from services.evidence.formats.reading import Origin, Reading, decode_object
 
 CONTAINERS = {"results": "result", "assessmentResults": "assessmentResult"}
 LINE_ITEMS = ("lineItems", "assessmentLineItems")
+BOUNDS = ("resultValueMin", "resultValueMax")
+BOUNDS_BYTES_MAX = 200
+"""Of both with their names: they go with each result, and what is longer is no two numbers."""
 NOT_SCORED = {
     "exempt": "exempt",
     "not submitted": "not_submitted",
@@ -43,7 +46,7 @@ def split(raw: bytes) -> list[bytes]:
     """
     payload = decode_object(raw)
     line_items = {
-        m.text(one, "sourcedId", f"/{name}/{place}"): one
+        m.text(one, "sourcedId", f"/{name}/{place}"): _bounds(one)
         for name in LINE_ITEMS
         for place, one in enumerate(m.several(payload, name))
     }
@@ -61,14 +64,18 @@ def split(raw: bytes) -> list[bytes]:
     return [msgspec.json.encode(one) for one in found]
 
 
+def _bounds(line_item: Mapping[str, Any]) -> Mapping[str, Any]:
+    given = {bound: line_item[bound] for bound in BOUNDS if bound in line_item}
+    return given if len(msgspec.json.encode(given)) <= BOUNDS_BYTES_MAX else {}
+
+
 def _give_line_item(one: Mapping[str, Any], line_items: Mapping[str, Mapping[str, Any]]) -> None:
     [result] = one.values()
     for name in ("lineItem", "assessmentLineItem"):
         reference = result.get(name)
         known = line_items.get(str(reference.get("sourcedId"))) if isinstance(reference, dict) else None
         if known is not None:
-            bounds = {bound: known[bound] for bound in ("resultValueMin", "resultValueMax") if bound in known}
-            result[name] = {**reference, **bounds}
+            result[name] = {**reference, **known}
 
 
 def read(raw: bytes, origin: Origin) -> Reading:
