@@ -66,6 +66,21 @@ async def test_a_service_clock_in_2099_ages_nobody_and_goes_on_once_it_is_right(
     progression.clock.require()
 
 
+async def test_a_shard_that_wakes_for_a_deadline_which_has_moved_goes_on(
+    progression: HandFed, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where newer evidence has moved it: what a shard remembers is the earliest that it was told."""
+    await progression.send(shown(1, days_ago=1))
+    shard = progression.fold._shards[0]
+    shard.remember_deadline(now())
+    progression.consumer.wake()
+    await eventually(lambda: _true(shard.deadline is not None and shard.deadline > now()))
+    await progression.send(shown(2, days_ago=1))
+
+    await eventually(lambda: _told(progression, ["mastered", "mastered"]))
+    assert not caplog.messages
+
+
 async def test_when_the_database_too_stands_years_ahead_it_is_seen_by_what_was_believed_last(
     progression: HandFed,
 ) -> None:

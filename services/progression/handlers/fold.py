@@ -260,5 +260,6 @@ class MasteryFold:
             due = await key_states.load_due(connection, shard.number, at, DUE_KEYS)
             later = await key_states.next_deadlines(connection, [shard.number], at)
         shard.deadline = at if len(due) == DUE_KEYS else later.get(shard.number)
-        ticks = ticks_of(shard.number, at, due)
-        await self._fold_loaded(shard, fold, self._journal(ticks, shard, outcome, {}), settle)
+        if due:
+            ticks = ticks_of(shard.number, at, due)
+            await self._fold_loaded(shard, fold, self._journal(ticks, shard, outcome, {}), settle)
