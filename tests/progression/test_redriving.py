@@ -4,7 +4,9 @@ import uuid
 
 import pytest
 
+from services.progression.domain.inputs import Input, Key
 from services.progression.domain.shard_fold import ShardFold
+from services.progression.handlers import fold
 from services.progression.handlers.logs import REDRIVEN
 from shared.events import Draft, encode_json, envelope, now
 from tests.progression.test_sweeping import all_that_is_stored, streak
@@ -100,6 +102,31 @@ def redriving() -> Draft:
     body = envelope(id=str(uuid.uuid4()), source="progression", type=REDRIVEN, tenant=TENANT, subject="decision",
                     time=now(), data=encode_json({"learner": "ada"}))  # fmt: skip
     return Draft(0, TENANT, "decision", body)
+
+
+async def test_what_is_due_of_who_is_set_apart_waits_alone_and_comes_once_redriven(
+    server_addresses: Servers, monkeypatch: pytest.MonkeyPatch
+):
+    """Of ada two competencies are due, and the tick of the first raises; bob is due behind both."""
+    monkeypatch.setattr(fold, "DUE_KEYS", 1)
+    fold_key = ShardFold._fold_key
+
+    def raising(self: ShardFold, key: Key, item: Input) -> bool:
+        assert (key[1], item.cause) != ("ada", "clock")
+        return fold_key(self, key, item)
+
+    async with hand_fed(server_addresses) as progression:
+        await progression.decide(streak(1) | {"upkeep": {"reverify_after_days": 10}})
+        with monkeypatch.context() as broken:
+            broken.setattr(ShardFold, "_fold_key", raising)
+            await progression.send(piece(1), piece(2, competency="math:sub"), piece(3, learner="bob"))
+            await eventually(lambda: has_told(progression, *["mastered"] * 3, "reverify_due"))
+        async with progression.database.connection() as connection:
+            ticks = await connection.fetchval("select count(*) from journal where learner = 'ada' and events = 0")
+        await redrive(progression, "ada")
+
+        await eventually(lambda: has_told(progression, *["mastered"] * 3, *["reverify_due"] * 3))
+        assert ticks == 1
 
 
 async def is_journalled(progression: HandFed, pieces: int) -> bool:

@@ -46,3 +46,5 @@ async def redrive(
         shard.blocked[learner] = first
     else:
         outcome.unblocked.append(learner)
+        # What fell due meanwhile comes with the next tick.
+        shard.remember_deadline(decision.time)

@@ -70,13 +70,18 @@ async def next_deadlines(connection: Connection, shards: Collection[int], after:
 
 
 async def load_due(connection: Connection, shard: int, now: str, limit: int) -> list[Any]:
-    """Return (tenant, learner, competency) whose deadlines have passed, the competency null for levels; by deadline."""
+    """
+    Return (tenant, learner, competency) whose deadlines have passed, the competency null for levels; by deadline.
+
+    Not of blocked learners: their ticks are not folded, so the same deadlines would be due for ever.
+    """
+    folded = "not exists (select from blocked_learner b where b.tenant = k.tenant and b.learner = k.learner)"
     return await connection.fetch(
         "select tenant, learner, competency from ("
-        "   (select tenant, learner, competency, deadline from mastery where shard = $1 and deadline <= $2"
-        "    order by deadline limit $3)"
-        "   union all (select tenant, learner, null, deadline from learner_standing where shard = $1 and deadline <= $2"
-        "    order by deadline limit $3)) due order by deadline, tenant, learner limit $3",
+        "   (select tenant, learner, competency, deadline from mastery k where shard = $1 and deadline <= $2"
+        f"    and {folded} order by deadline limit $3)"
+        "   union all (select tenant, learner, null, deadline from learner_standing k where shard = $1 and deadline <= $2"
+        f"    and {folded} order by deadline limit $3)) due order by deadline, tenant, learner limit $3",
         shard, now, limit,
     )  # fmt: skip
 
