@@ -23,6 +23,7 @@ from services.reporting.handlers.disclosures import DisclosureReader
 from services.reporting.handlers.district_numbers import DistrictNumbers
 from services.reporting.handlers.districts import DistrictReader
 from services.reporting.handlers.exporting import Exporter
+from services.reporting.handlers.finding import Finder
 from services.reporting.handlers.groups import Groups
 from services.reporting.handlers.lag import reporting_lag
 from services.reporting.handlers.oidc import Provider
@@ -136,11 +137,12 @@ def _make_handlers(state: State, opened: Opened, limits: TenantLimits, config: S
     state.analyses = Analyses(database, numbers, Groups(evidence, config), calendars, config, looks)
     state.credentials = CredentialReader(database, config, people, looks)
     state.disclosures = DisclosureReader(database, progression)
+    state.finder = Finder(evidence, looks)
     state.exporter = Exporter(database, config, evidence, looks)
     state.watcher = Watcher(database, state.districts)
     state.pages = Pages(
         database, records=state.reader, classes=state.classes, queues=state.queues, districts=state.districts,
-        terms=state.terms, requests=state.review_requests, people=people, evidence=evidence, progression=progression,
+        terms=state.terms, requests=state.review_requests, people=people, finder=state.finder, progression=progression,
         disclosures=state.disclosures, limits=limits, log=looks,
     )  # fmt: skip
     state.place_pages = PlacePages(

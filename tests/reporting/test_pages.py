@@ -11,6 +11,7 @@ import pytest
 
 from services.reporting.handlers.access import is_staff
 from services.reporting.tables.reads import snapshot
+from services.reporting.web.rendering import catalogue
 from shared.auth import Identity
 from tests.reporting.builders import (
     assignment,
@@ -119,6 +120,36 @@ async def test_people_are_found_with_the_cookie_and_only_by_those_who_may_see_th
     assert [person["name"] for person in found.json()] == ["Ada L."]
     assert refused.status_code == 403
     assert searched.headers["location"] == "/learners/ada"
+
+
+async def test_who_sees_no_names_finds_nobody(reporting: Running) -> None:
+    for path in ("/v1/people?q=Ada", "/v1/people/ada", "/find?q=Ada", "/find"):
+        refused = await page(reporting, path, "records:read", subject="aud", roles=["auditor"])
+        assert (refused.status_code, "Ada L." in refused.text) == (403, False), path
+
+
+async def test_who_is_found_reads_who_looked_for_them(reporting: Running) -> None:
+    await page(reporting, "/v1/people?q=Ada", "records:read", subject="api")
+    await page(reporting, "/find?q=Ada", "records:read", subject="office")
+    looks = (await reporting.get("/v1/accesses", subject="aud", roles=["auditor"])).json()["items"]
+
+    found = {(look["person"], look["target"]) for look in looks if look["view"] == "names"}
+    assert found >= {("api", "demo"), ("office", "demo")}
+    assert "Ada" not in str(looks)
+
+
+@pytest.mark.parametrize(("role", "sees"), [("auditor", (True, False, False)), ("teacher", (False, True, True)),
+                                            ("leader", (True, True, True)), ("learner", (False, False, False))])  # fmt: skip
+async def test_the_start_shows_a_token_of_the_tenant_what_its_role_sees(
+    reporting: Running, role: str, sees: tuple[bool, bool, bool]
+) -> None:
+    """Districts, what waits, and the search for people."""
+    start = await page(reporting, "/", "records:read", subject="x", roles=[role])
+    words = catalogue("en")
+
+    shown = (f">{words['districts']}</h2>", f"<h2>{words['waiting']}</h2>", 'action="/find"')
+    assert start.status_code == 200
+    assert tuple(what in start.text for what in shown) == sees
 
 
 async def test_a_teacher_sees_the_class_with_names_and_what_needs_attention(reporting: Running) -> None:

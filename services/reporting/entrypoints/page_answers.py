@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from services.reporting.entrypoints.asking import COOKIE, SESSION
 from services.reporting.entrypoints.forms import form_key
+from services.reporting.handlers.access import sees_in_tenant
 from services.reporting.handlers.sessions import Sessions
 from services.reporting.web.rendering import Words, choose_language, render
 from shared.auth import Authenticator, Identity, pseudonyms
@@ -79,7 +80,7 @@ async def shown(request: Request, caller: Identity | None, words: Words, templat
     if caller is None:
         return sign_in_page(request, words)
     around: dict[str, Any] = {
-        "signed_in": True, "may_find": "records:read" in caller.scopes, "now": now(), "person": _queue_of(request, caller),
+        "signed_in": True, "may_find": sees_in_tenant(caller, "names"), "now": now(), "person": _queue_of(request, caller),
     }  # fmt: skip
     try:
         found = await context(caller)

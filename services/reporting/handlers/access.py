@@ -136,6 +136,11 @@ def check_tenant(caller: Identity, what: View) -> Role:
     return _permitted(_of_tenant(caller, what), what)[0]
 
 
+def sees_in_tenant(caller: Identity, what: View) -> bool:
+    """Tell whether the caller may see something of the whole tenant, as `check_tenant` does."""
+    return may(_of_tenant(caller, what), what) is not None
+
+
 async def is_leader(view: Snapshot, caller: Identity) -> bool:
     """Tell whether the caller may see figures of the tenant, or of any school or district that the roster names."""
     roles = _of_tenant(caller, "analysis")

@@ -15,9 +15,9 @@ from services.reporting.handlers.access import (
     CLASSES,
     READ_SCOPES,
     SELF,
-    TENANT,
     AccessLog,
     check_learner,
+    check_tenant,
     if_permitted,
     is_leader,
     is_staff,
@@ -26,6 +26,7 @@ from services.reporting.handlers.access import (
 from services.reporting.handlers.classes import ClassReader
 from services.reporting.handlers.disclosures import DisclosureReader
 from services.reporting.handlers.districts import DistrictReader
+from services.reporting.handlers.finding import Finder
 from services.reporting.handlers.people import People
 from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.reading import Reader
@@ -53,7 +54,7 @@ class Pages:
 
     def __init__(
         self, database: Database, *, records: Reader, classes: ClassReader, queues: QueueReader,
-        districts: DistrictReader, terms: TermReader, requests: ReviewRequests, people: People, evidence: Peer, progression: Peer,
+        districts: DistrictReader, terms: TermReader, requests: ReviewRequests, people: People, finder: Finder, progression: Peer,
         disclosures: DisclosureReader, limits: TenantLimits, log: AccessLog,
     ) -> None:  # fmt: skip
         self._database = database
@@ -64,7 +65,7 @@ class Pages:
         self._terms = terms
         self._requests = requests
         self._people = people
-        self._evidence = evidence
+        self._finder = finder
         self._progression = progression
         self._disclosures = disclosures
         self._limits = limits
@@ -82,13 +83,12 @@ class Pages:
         if caller.learner is not None and not (classes or children or places):
             return {"redirect": f"/learners/{quote(caller.learner, safe='')}"}
         names = await self._people.names(caller.tenant, children)
-        is_tenant = TENANT in caller.scopes
         return {
             "places": [(f"/{place['kind']}s/{quote(place['target'], safe='')}", place["title"]) for place in places],
             "children": [(learner, names.get(learner, learner)) for learner in children],
             "classes": classes,
-            "districts": await self._districts.districts(caller) if is_tenant else [],
-            "queues": await self._queues.summary(caller, class_id=None, school=None) if is_tenant else [],
+            "districts": await if_permitted(self._districts.districts(caller)) or [],
+            "queues": await if_permitted(self._queues.summary(caller, class_id=None, school=None)) or [],
         }
 
     async def learner(self, caller: Identity, *, learner: str, as_family: bool, language: str) -> dict[str, Any]:
@@ -239,11 +239,13 @@ class Pages:
         return {"policies": policies, "staff": staff, "staff_names": await self._people.staff(caller.tenant, by)}
 
     async def find(self, caller: Identity, *, q: str, token: str) -> dict[str, Any]:
-        """Return learners by name or source id, or one by opaque id; for those who may see the tenant, in their name."""
-        caller.require(TENANT)
+        """Return learners by name or source id; for those who may see the names of the tenant, in their name."""
+        check_tenant(caller, "names")
         found: list[dict[str, Any]] = []
         if q:
-            answer = await self._evidence.ask("/v1/learners", {"q": q}, expected=(200, 422), token=token)
+            answer = await self._finder.find(caller, q, token)
+            if answer.status_code not in (200, 422):
+                raise Unavailable(f"evidence answered {answer.status_code}")
             found = answer.json() if answer.status_code == 200 else []
         if len(found) == 1:
             return {"redirect": f"/learners/{quote(found[0]['learner'], safe='')}"}
