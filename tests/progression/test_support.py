@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from services.progression.domain.curriculum.importing import read_import
@@ -16,6 +17,7 @@ from services.progression.domain.policy import policy_from
 from services.progression.domain.policy.facts import fact
 from services.progression.domain.policy.reading import read_policy
 from services.progression.domain.policy.templates import template
+from services.progression.domain.probing import later
 from services.progression.domain.settled import is_settled
 from services.progression.domain.standing import needs_of
 from services.progression.domain.states import KeyState
@@ -24,7 +26,7 @@ from services.progression.domain.work import school_year
 from shared.contracts import EvidenceRecorded, Score
 from shared.events import encode_json
 from tests.support.journal import Decided, Journal, piece, retract
-from tests.support.policies import policies, random_work
+from tests.support.policies import KINDS, policies, random_work
 
 CLASSROOM = read_policy(template("classroom"))
 PRACTICE = read_policy(template("practice"))
@@ -317,6 +319,49 @@ def test_enough_evidence_is_where_no_single_test_changes_the_verdict():
     assert not is_settled(Known([], CLASSROOM.rule))
     assert not is_settled(Known(marked(4), THREE_OF_THREE)), "after a second piece there is still too little"
     assert is_settled(Known(marked(1, 1, 1), THREE_OF_THREE)), "one more 4 leaves two below"
+
+
+def test_there_is_not_enough_where_a_test_of_some_kind_would_change_the_verdict():
+    """One that is asked for and missing, or that weighs more than others."""
+    scale = {"min": 1, "max": 4, "mastery": 3}
+    both = {
+        "method": {"type": "mean_of_last", "k": 3, "at_or_above": 3},
+        "sufficiency": {"min_evidence": 3, "kinds_all": ["performance", "summative"]},
+    }
+    asked = policy_from({
+        "id": "kinds", "scale": scale, "provisional": {"method": {"type": "latest_at_or_above", "cut": 3}},
+        "mastered": {"any_of": [both]}, "decision": {"latch": "first_crossing"},
+    })  # fmt: skip
+    weighed = policy_from({
+        "id": "heavy", "scale": scale, "evidence": {"kinds": {"performance": 5}}, "method": {"type": "mean"},
+        "decision": {"latch": "first_crossing"},
+    })  # fmt: skip
+    plain = policy_from(
+        {"id": "plain", "scale": scale, "method": {"type": "mean"}, "decision": {"latch": "first_crossing"}}
+    )
+
+    def marked(kind: str, *marks: float):
+        return [msgspec.structs.replace(piece_of(each), kind=kind) for each in work(*marks)]
+
+    for kind in ("summative", "performance"):
+        assert not is_settled(Known(marked(kind, 3, 3, 3), asked.rule))
+    assert not is_settled(Known(marked("formative", 2, 2, 2, 2), weighed.rule))
+    assert is_settled(Known(marked("formative", 2, 2, 2, 2), plain.rule))
+
+
+@given(policy=policies(), seed=st.integers(0, 10_000), count=st.integers(1, 12), kind=st.sampled_from([None, *KINDS]),
+       mark=st.floats(1, 4), hours=st.sampled_from([1 / 3600, 2, 24]))  # fmt: skip
+def test_where_there_is_enough_one_more_test_of_any_kind_changes_nothing(policy, seed, count, kind, mark, hours):
+    held = [piece_of(each) for each in random_work(seed, count)]
+    test = piece(
+        3000, score=Score(level=mark), activity="new", kind=kind, dok=4, items=20, assessor="t-9",
+        occurred_at=later(held[-1].order[0], hours),
+    )  # fmt: skip
+    known = Known(held, policy.rule)
+    assume(not policy.rule.age)  # where pieces grow too old it matters when the test is
+
+    if is_settled(known):
+        assert Known([*held, piece_of(test)], policy.rule).status == known.status
 
 
 THREE_OF_THREE = policy_from({

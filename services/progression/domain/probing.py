@@ -4,6 +4,8 @@ import datetime
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from services.progression.domain.known import Known
 from services.progression.domain.mastery import add, replay
 from services.progression.domain.methods import Both
@@ -66,9 +68,17 @@ def perfect_piece(rule: Rule, number: int, place: int, hours: float, value: floa
     return _piece(rule, rule.tracks[number], place, worth, later(start, place * hours), f"probe-{place}")
 
 
-def further_piece(rule: Rule, track: Track, value: float, after: str, hours: float) -> Piece:
-    """Return work of a new activity with everything that a track can ask for, so long after an instant."""
-    return _piece(rule, track, 1, value, later(after, hours), "probe-further")
+def further_piece(rule: Rule, track: Track, kind: str | None, value: float, after: str, hours: float) -> Piece:
+    """Return work of a new activity and of a kind, else with all that a track can ask for, so long after an instant."""
+    piece = _piece(rule, track, 1, value, later(after, hours), "probe-further")
+    return msgspec.structs.replace(piece, kind=kind, items=max(piece.items or 0, track.items) or None)
+
+
+def kinds_apart(rule: Rule) -> tuple[str | None, ...]:
+    """Return the kinds of evidence that count and that the policy tells apart, None for all others."""
+    weighed = rule.kinds or {}
+    named = {*weighed, *(kind for track in rule.tracks for kind in track.kinds)}
+    return (None, *sorted(kind for kind in named if weighed.get(kind, 1.0) > 0))
 
 
 def further_run(rule: Rule, track: Track, value: float, after: str, length: int) -> Iterator[Piece]:

@@ -3,7 +3,7 @@
 import itertools
 
 from services.progression.domain.known import Known
-from services.progression.domain.probing import further_piece, top_of
+from services.progression.domain.probing import further_piece, kinds_apart, top_of
 from services.progression.domain.states import Piece
 from shared.contracts import Status
 
@@ -14,16 +14,17 @@ def is_settled(known: Known) -> bool:
     """
     Tell whether there is enough evidence: neither the best nor the worst next test would change the status.
 
-    A test is of a new activity, on the same day or another, and has all that a path of the policy can ask of it. Where the
-    policy itself finds too little, there is never enough.
+    A test is of a new activity, on the same day or another, of any kind, and has all that a path of the policy can ask of
+    it. Where the policy itself finds too little, there is never enough.
     """
     rule = known.rule
     if rule is None or not known.pieces or known.status in _TOO_LITTLE:
         return False
     after = max(known.pieces[-1].order[0], known.at or "")
     tests: list[Piece] = []
-    for value, hours, track in itertools.product((top_of(rule), rule.bottom), (24, 1 / 3600), rule.tracks):
-        test = further_piece(rule, track, value, after, hours)
+    values, spacings = (top_of(rule), rule.bottom), (24, 1 / 3600)
+    for value, hours, track, kind in itertools.product(values, spacings, rule.tracks, kinds_apart(rule)):
+        test = further_piece(rule, track, kind, value, after, hours)
         if test not in tests:  # paths mostly ask the same of a piece
             tests.append(test)
     return all(known.status_with([test]) == known.status for test in tests)
