@@ -5,6 +5,7 @@ import asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
+from deploy.local.errors import StackError
 from shared.kafka_security import client_options
 from shared.settings import Settings
 from shared.topics import SUBMITTED, TOPICS
@@ -14,7 +15,12 @@ OF_LOGS = tuple(topic for topic in TOPICS if topic is not SUBMITTED)
 
 
 def clean_topics(config: Settings) -> int:
-    """Delete the records that the topics of logs hold now, in all partitions; return how many there were."""
+    """
+    Delete the records that the topics of logs hold now, in all partitions that Kafka has; return how many there were.
+
+    Raises:
+        StackError: one of the topics is not there, so it is not the Kafka or the suffix of an installation.
+    """
     return asyncio.run(_clean(config))
 
 
@@ -24,11 +30,12 @@ async def _clean(config: Settings) -> int:
     await consumer.start()
     await admin.start()
     try:
-        partitions = [
-            TopicPartition(topic.name(config.topic_suffix), shard)
-            for topic in OF_LOGS
-            for shard in range(config.shards)
-        ]
+        found = {topic["topic"]: topic["partitions"] for topic in await admin.describe_topics()}
+        names = [topic.name(config.topic_suffix) for topic in OF_LOGS]
+        missing = [name for name in names if name not in found]
+        if missing:
+            raise StackError(f"{config.kafka} has no topic {missing[0]}: look at ATTAIN_KAFKA and ATTAIN_TOPIC_SUFFIX")
+        partitions = [TopicPartition(name, one["partition"]) for name in names for one in found[name]]
         begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
         await admin.delete_records({place: RecordsToDelete(end) for place, end in ends.items()})
         return sum(end - begins[place] for place, end in ends.items())
