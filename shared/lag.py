@@ -15,11 +15,11 @@ from shared.feed import FeedClient
 
 
 class ShardLag(msgspec.Struct, frozen=True):
-    """What one shard has left to do; the seconds are the age of the oldest event that waits, None where nobody can tell."""
+    """What one shard has left to do; the seconds are the age of the oldest event that waits."""
 
     shard: int
     behind_events: int
-    behind_seconds: float | None
+    behind_seconds: float
 
 
 class Stage(msgspec.Struct, frozen=True):
@@ -34,20 +34,22 @@ class Stage(msgspec.Struct, frozen=True):
     @classmethod
     def of_shards(cls, name: str, shards: Sequence[ShardLag]) -> "Stage":
         """Return a stage that is as far behind as its shards together, and as long as the oldest event of any."""
-        events, ages = sum(each.behind_events for each in shards), [each.behind_seconds for each in shards]
-        seconds = None if None in ages else max((age for age in ages if age is not None), default=0.0)
-        return cls(name, events, seconds, tuple(shards))
+        seconds = max((each.behind_seconds for each in shards), default=0.0)
+        return cls(name, sum(each.behind_events for each in shards), seconds, tuple(shards))
 
 
 class SeenBehind:
-    """For how long a stage has been seen behind at most, where what waits bears no time of its own."""
+    """For how long a stage has been seen behind, where what waits bears no time of its own."""
 
     def __init__(self) -> None:
+        self._began_at = time.time()
         self._level_at = 0.0
 
-    def seconds(self, behind: int, since: float = 0.0) -> float | None:
+    def seconds(self, behind: int, since: float = 0.0) -> float:
         """
         Return the seconds since it was seen level, or since an instant that what waits is younger than where that is later.
+
+        Where neither is known what waits may be older than this process, and is told as old as this process.
 
         Args:
             since: of `time.time`; 0 where none is known.
@@ -55,8 +57,8 @@ class SeenBehind:
         at = time.time()
         if not behind:
             self._level_at = at
-        last = max(self._level_at, since)
-        return round(max(0.0, at - last), 3) if last else None
+        last = max(self._level_at, since) or self._began_at
+        return round(max(0.0, at - last), 3)
 
 
 async def consumer_lag(connection: Connection, consumer: ShardConsumer, feed: FeedClient) -> Stage:

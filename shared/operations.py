@@ -76,10 +76,10 @@ async def _measure(lag: Callable[[], Awaitable[Sequence[Stage]]]) -> None:
     measured.shard_behind_events.clear()
     measured.shard_behind_seconds.clear()
     for stage in stages:
-        if stage.behind_events is not None:
+        if stage.behind_events is not None and stage.behind_seconds is not None:
             measured.behind_events.labels(stage=stage.name).set(stage.behind_events)
-            measured.behind_seconds.labels(stage=stage.name).set(stage.behind_seconds or 0.0)
+            measured.behind_seconds.labels(stage=stage.name).set(stage.behind_seconds)
         for shard in stage.shards:
             place = {"stage": stage.name, "shard": shard.shard}
             measured.shard_behind_events.labels(**place).set(shard.behind_events)
-            measured.shard_behind_seconds.labels(**place).set(shard.behind_seconds or 0.0)
+            measured.shard_behind_seconds.labels(**place).set(shard.behind_seconds)

@@ -10,7 +10,7 @@ from shared.database import Database
 from shared.event_log import EventLog
 from shared.events import Draft, envelope, utc
 from shared.feed import FeedClient
-from shared.lag import SeenBehind, ShardLag, Stage, consumer_lag, log_lag, relay_lag
+from shared.lag import SeenBehind, Stage, consumer_lag, log_lag, relay_lag
 from shared.settings import Settings
 from tests.support.producer import running_producer
 from tests.support.recorder import Recorder
@@ -66,18 +66,26 @@ async def test_a_consumer_and_a_relay_tell_the_age_of_what_waits_and_not_of_thei
     assert level == Stage("recorder", 0, 0.0)
 
 
-def test_a_stage_whose_age_nobody_knows_says_so() -> None:
-    assert Stage.of_shards("x", [ShardLag(0, 3, None), ShardLag(1, 1, 2.0)]).behind_seconds is None
-
-
 def test_what_bears_no_time_is_at_most_as_late_as_it_was_last_seen_level(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = time.time()
     monkeypatch.setattr(time, "time", lambda: clock)
     seen = SeenBehind()
 
-    assert seen.seconds(5) is None
     assert seen.seconds(5, clock - 30) == 30
     assert seen.seconds(0) == 0
     clock += 100
     assert seen.seconds(7, clock - 3600) == 100
     assert seen.seconds(7, clock - 40) == 40
+
+
+def test_what_waited_already_when_the_process_began_grows_as_old_as_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = time.time()
+    monkeypatch.setattr(time, "time", lambda: clock)
+    seen = SeenBehind()
+    clock += 600
+
+    assert seen.seconds(5) == 600
+    assert seen.seconds(5, clock - 3600) == 3600, "what was handled last says more"
+    assert seen.seconds(0) == 0
