@@ -11,14 +11,13 @@ import logging
 import time
 from collections.abc import Sequence
 
-import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 
 from shared import ownership
 from shared.crash_points import reach
 from shared.database import Database
 from shared.errors import Unavailable
-from shared.events import Envelope, decode_envelope
+from shared.events import NO_EVENT, Envelope, decode_envelope
 from shared.feed import FeedClient
 from shared.folding import RETRY_S, Owned, ShardFolder
 from shared.handling import Handler, Inbox, ShardBatch
@@ -130,7 +129,7 @@ class ShardConsumer(ShardFolder):
         for record in run:
             try:
                 events.append(decode_envelope(record.value or b""))
-            except msgspec.MsgspecError:
+            except NO_EVENT:
                 # Without a readable envelope it is a hole, and the feed has the original.
                 metrics.undecodable.labels(consumer=self.name).inc()
         accepted, barrier = _next(events, owned)
@@ -280,7 +279,7 @@ class ShardConsumer(ShardFolder):
         consumer = self.kafka()
         offsets = {TopicPartition(self.topic, s): o.next_offset for s, o in self._owned.items() if o.next_offset}
         if consumer is not None and offsets:
-            # Only lag tools read these, so pages of the feed wait for them no longer; our own positions rule.
+            # Only lag tools read these, so pages of the feed do not wait longer for them; our own positions rule.
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(RETRY_S):
                     await consumer.commit(offsets)

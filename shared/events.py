@@ -43,6 +43,8 @@ EMPTY = msgspec.Raw(b"{}")
 """The data of what was emptied."""
 
 decode_envelope = msgspec.json.Decoder(Envelope).decode
+NO_EVENT = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises of bytes that are no event."""
 
 
 def envelope(

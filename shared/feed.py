@@ -6,7 +6,7 @@ import msgspec
 
 from shared.errors import Unavailable
 from shared.event_log import Head
-from shared.events import Envelope, decode_envelope
+from shared.events import NO_EVENT, Envelope, decode_envelope
 from shared.peer import Peer
 from shared.settings import Settings
 
@@ -28,7 +28,7 @@ class FeedClient:
         body = await self._get("/v1/feed", parameters)
         try:
             return [decode_envelope(line) for line in body.split(b"\n") if line]
-        except msgspec.MsgspecError as error:
+        except NO_EVENT as error:
             raise Unavailable(f"feed {self._peer.url} sent no events: {error}") from error
 
     async def heads(self, log: str) -> dict[int, Head]:

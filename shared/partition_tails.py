@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from shared.events import NO_EVENT
 from shared.kafka_security import client_options
 from shared.settings import Settings
 
@@ -110,6 +111,6 @@ def position_in(value: bytes | None, generation: int) -> int:
     """Return the position in a record; 0 for one that is of no or another generation's log."""
     try:
         place = decode_placed(value or b"")
-    except msgspec.MsgspecError:
+    except NO_EVENT:
         return 0
     return place.position if place.generation == generation else 0
