@@ -1,11 +1,14 @@
 """Cursors of the public feed: a position in every shard, opaque to whoever holds one."""
 
 import base64
+from typing import Annotated
 
 import msgspec
 
 from shared.errors import Gone, InvalidEvent
 from shared.event_log import Head
+
+Pos = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 
 def write_cursor(positions: dict[int, int], generation: int) -> str:
@@ -26,7 +29,7 @@ def read_cursor(token: str, heads: dict[int, Head]) -> dict[int, int]:
         return dict.fromkeys(heads, 0)
     try:
         content = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        of, positions = msgspec.msgpack.decode(content, type=tuple[int, list[int]])
+        of, positions = msgspec.msgpack.decode(content, type=tuple[int, list[Pos]])
     except (ValueError, msgspec.MsgspecError) as error:
         raise InvalidEvent("not a cursor of this feed", pointer="/after") from error
     if of != generation_of(heads) or len(positions) != len(heads):
