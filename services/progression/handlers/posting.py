@@ -47,17 +47,18 @@ class Poster:
         Refuse a URL that events are not sent to.
 
         Raises:
-            InvalidEvent: it is not HTTPS, carries a password, does not resolve, or leads to a private address.
+            InvalidEvent: it is no URL, not HTTPS, carries a password, does not resolve, or leads to a private address.
         """
-        parts = urlsplit(url)
         schemes = ("https", "http") if self._settings.webhook_private_addresses else ("https",)
-        if parts.scheme not in schemes or not parts.hostname or len(url) > URL_CHARACTERS_MAX:
-            raise InvalidEvent("a webhook is an https:// URL", pointer="/url")
-        if parts.username or parts.password or parts.fragment:
-            raise InvalidEvent("a webhook's URL has neither user, password nor fragment", pointer="/url")
         try:
+            parts = urlsplit(url)
+            if parts.scheme not in schemes or not parts.hostname or len(url) > URL_CHARACTERS_MAX:
+                raise InvalidEvent("a webhook is an https:// URL", pointer="/url")
+            if parts.username or parts.password or parts.fragment:
+                raise InvalidEvent("a webhook's URL has neither user, password nor fragment", pointer="/url")
             await self._address_of(url)
-        except OSError as error:
+        # A port or a name that cannot be one is a ValueError.
+        except (OSError, ValueError) as error:
             raise InvalidEvent(f"events cannot be sent there: {error}", pointer="/url") from error
 
     async def post(self, to: Subscription, event: str, body: bytes, attempt: int) -> Answer:

@@ -90,9 +90,10 @@ def test_addresses_of_the_open_internet_are(address: str):
     "url",
     ["http://93.184.216.34/", "https://127.0.0.1/", "https://localhost:8443/", "https://[::1]/", "https://2130706433/",
      "https://user:pw@93.184.216.34/", "ftp://93.184.216.34/", "https:///x", "https://93.184.216.34/#x", "not a url",
-     "https://name.invalid/", "https://0x7f.1/"],
+     "https://name.invalid/", "https://0x7f.1/", "https://93.184.216.34:99999/", "https://93.184.216.34:abc/", "https://[::1",
+     "https://a..example.org/"],
 )  # fmt: skip
-async def test_a_url_that_leads_inside_is_refused_when_it_is_agreed(url: str):
+async def test_a_url_that_leads_inside_or_nowhere_is_refused_when_it_is_agreed(url: str):
     poster = Poster(Settings())
     with pytest.raises(InvalidEvent) as refused:
         await poster.check(url)
