@@ -87,9 +87,17 @@ def resharded(log: str) -> bytes:
 
 
 def utc(moment: datetime.datetime) -> str:
-    """Return an instant in the one form that sorts as text: UTC, microseconds, `Z`."""
-    # A third of the cost of strftime; an offset of UTC is written in six characters.
-    return moment.astimezone(datetime.UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    """
+    Return an instant in the one form that sorts as text: UTC, microseconds, `Z`.
+
+    Raises:
+        InvalidEvent: in UTC it lies outside of the years 1 to 9999.
+    """
+    try:
+        # A third of the cost of strftime; an offset of UTC is written in six characters.
+        return moment.astimezone(datetime.UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    except OverflowError as error:
+        raise InvalidEvent("an instant lies outside of the years 1 to 9999 in UTC") from error
 
 
 def now() -> str:

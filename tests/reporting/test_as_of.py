@@ -67,6 +67,7 @@ async def test_the_record_as_of_then_is_that_of_the_events_by_then(reporting: Ru
     assert [(item["status"], item["mastered_at"]) for item in third["items"]] == [("mastered", at(3))]
     assert [step["competency"] for step in third["next"]] == ["m:b"]
     assert third["position"].startswith("advancement.")
+    assert (await then("0001-01-01T00:00:00+14:00")).status_code == 422
     for wrong in ("2999-01-01T00:00:00Z", "2026-03-01T12:00:00", "yesterday"):
         refused = await then(wrong)
         assert (refused.status_code, refused.headers["Content-Type"]) == (422, "application/problem+json"), wrong

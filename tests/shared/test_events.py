@@ -62,3 +62,9 @@ def test_what_is_no_position_is_refused(token: str) -> None:
 def test_instants_sort_as_text() -> None:
     east = datetime.timezone(datetime.timedelta(hours=5, minutes=30))
     assert utc(datetime.datetime(2026, 3, 4, 1, 2, 3, 4, east)) == "2026-03-03T19:32:03.000004Z"
+
+
+@pytest.mark.parametrize("instant", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_an_instant_that_has_no_year_in_utc_is_refused(instant: str) -> None:
+    with pytest.raises(InvalidEvent, match="outside of the years"):
+        utc(datetime.datetime.fromisoformat(instant))
