@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, cast
 
 import asyncpg
 
-from shared.errors import Unavailable
+from shared.errors import InvalidEvent, Unavailable
 from shared.observability import metrics
 from shared.row_security import TENANT_ROLE, TENANT_SETTING
 from shared.tenancy import current_tenant
@@ -39,6 +39,8 @@ MISCONFIGURED = (
     asyncpg.ClientConfigurationError, FileNotFoundError, PermissionError, ssl.SSLCertVerificationError, ValueError
 )  # fmt: skip
 """What no waiting mends: an URL, or a file of certificates, that cannot be used."""
+NOT_TEXT = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
+"""What the server says of a NUL, which texts of JSON may have and its own may not."""
 LOCKED_OUT = asyncpg.InvalidAuthorizationSpecificationError
 """A password that is not right at the start is a fault of a setting; later it is one that is being changed."""
 CONNECT_TIMEOUT_S = 10
@@ -117,6 +119,7 @@ class Database:
 
         Raises:
             Unavailable: the server is away, lets nobody in, or gave up on the statement; nothing of the statement happened.
+            InvalidEvent: a value that came from a caller cannot be stored or compared with what is; nothing happened either.
         """
         tenant = current_tenant()
         try:
@@ -132,6 +135,13 @@ class Database:
             raise Unavailable(f"PostgreSQL: {type(error).__name__}") from error
         except AWAY as error:
             raise Unavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
+        except asyncpg.DataError as error:
+            # The driver names a number or an instant that is too large, and half of a character, as the cause.
+            if isinstance(error, NOT_TEXT) or isinstance(error.__cause__, OverflowError | UnicodeEncodeError):
+                raise InvalidEvent(
+                    "a text has a NUL or half a character, or a number or an instant is too large"
+                ) from error
+            raise
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Connection]:

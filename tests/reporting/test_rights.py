@@ -389,6 +389,17 @@ async def test_the_words_of_a_family_are_for_those_who_answer(reporting: Running
     assert [item["learner"] for item in whole] == ["fay"]
 
 
+async def test_what_no_database_can_hold_is_refused_and_no_fault_of_the_service(reporting: Running) -> None:
+    sent = [
+        await reporting.send(path, body, "records:read:self decisions:write", learner="gil")
+        for path, body in (
+            ("/v1/learners/gil/review-requests", {"competency": "m\0a"}),
+            ("/v1/decisions/overrides", {"learner": "g\0il"}),
+        )
+    ]
+    assert [answer.status_code for answer in sent] == [422, 422]
+
+
 async def test_what_an_erased_learner_asked_is_forgotten(reporting: Running) -> None:
     for competency in ("m:a", "m:b"):
         made = await reporting.send(

@@ -1,4 +1,5 @@
 import asyncio
+import datetime
 import secrets
 from urllib.parse import urlsplit, urlunsplit
 
@@ -6,7 +7,7 @@ import asyncpg
 import pytest
 
 from shared.database import Database, columns
-from shared.errors import Unavailable
+from shared.errors import InvalidEvent, Unavailable
 from tests.support.disposable import cut_connections, eventually
 
 
@@ -34,6 +35,32 @@ async def test_a_transaction_that_raises_leaves_nothing(database: Database) -> N
             raise RuntimeError
     async with database.connection() as connection:
         assert await connection.fetchval("select count(*) from chain") == 0
+
+
+@pytest.mark.parametrize(
+    ("type", "value"),
+    [
+        ("text", "a\0b"),
+        ("text", "a\ud800b"),
+        ("text[]", ["a\0b"]),
+        ("jsonb", '"a\\u0000b"'),
+        ("bigint", 1 << 63),
+        ("timestamptz", datetime.datetime.fromisoformat("0001-01-01T00:00:00+14:00")),
+    ],
+)
+async def test_what_cannot_be_stored_is_the_fault_of_who_sent_it(database: Database, type: str, value: object) -> None:
+    with pytest.raises(InvalidEvent, match="NUL"):
+        async with database.connection() as connection:
+            await connection.fetchval(f"select $1::{type}", value)
+
+
+@pytest.mark.parametrize(("statement", "value"), [("select $1::bigint", "one"), ("select 1 / $1::bigint", 0)])
+async def test_a_statement_that_is_wrong_is_the_fault_of_nobody_outside(
+    database: Database, statement: str, value: object
+) -> None:
+    with pytest.raises(asyncpg.DataError):
+        async with database.connection() as connection:
+            await connection.fetchval(statement, value)
 
 
 async def test_a_cut_connection_is_unavailable_and_the_next_works(database: Database, postgres: str, url: str) -> None:
