@@ -4,6 +4,7 @@ import uuid
 
 import pytest
 
+from services.progression.domain.decisions import COMPETENCY_DECIDED, CompetencyDecided
 from services.progression.domain.inputs import Input, Key
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.handlers import fold
@@ -97,10 +98,32 @@ async def test_who_raises_again_when_redriven_stays_apart_from_the_same_place(
         assert await progression.told() == ["mastered"]
 
 
+async def test_what_is_decided_of_a_learner_in_the_batch_that_redrives_is_folded_too(
+    server_addresses: Servers, monkeypatch: pytest.MonkeyPatch
+):
+    credit = CompetencyDecided("ada", "math:add", "credit", "office", "urn:o1", "transfer", "shown at another school")
+    async with hand_fed(server_addresses) as progression:
+        await progression.decide(streak(3))
+        with monkeypatch.context() as broken:
+            broken.setattr(ShardFold, "_fold_key", lambda *_: 1 / 0)
+            await progression.send(piece(1))
+            await eventually(lambda: is_apart(progression))
+        async with progression.database.transaction() as connection:
+            decided = [inbox(COMPETENCY_DECIDED, encode_json(credit)), redriving()]
+            positions = await progression.logs.decisions.append(connection, decided)
+        await eventually(lambda: progression.decisions.folded({0: positions[-1]}))
+
+        assert await progression.told() == ["credited"]
+
+
 def redriving() -> Draft:
     """Return what asks for ada to be redriven."""
-    body = envelope(id=str(uuid.uuid4()), source="progression", type=REDRIVEN, tenant=TENANT, subject="decision",
-                    time=now(), data=encode_json({"learner": "ada"}))  # fmt: skip
+    return inbox(REDRIVEN, encode_json({"learner": "ada"}))
+
+
+def inbox(type: str, data: bytes) -> Draft:
+    body = envelope(id=str(uuid.uuid4()), source="progression", type=type, tenant=TENANT, subject="decision",
+                    time=now(), data=data)  # fmt: skip
     return Draft(0, TENANT, "decision", body)
 
 

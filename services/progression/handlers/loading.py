@@ -11,7 +11,7 @@ from typing import Any
 
 from services.progression.domain.entry import Entry
 from services.progression.domain.inputs import Input, Key, Learner, absorb, decode
-from services.progression.domain.journal import unpack_entries
+from services.progression.domain.journal import JournalEntry, unpack_entries
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.handlers.memory import Shard, unpack_key, unpack_learner
@@ -125,9 +125,12 @@ def keep_standings(rows: Iterable[Any], wanted: Mapping[Learner, Shard]) -> None
             shard.learners[learner] = unpack_learner(state) if state is not None else LearnerState()
 
 
-async def load_inputs(database: Database, shard: Shard, learner: Learner) -> list[tuple[int, str, str, str, bytes]]:
-    """Read (position, type, id, time, data) of all journalled inputs of a learner, in order."""
+async def load_inputs(
+    database: Database, shard: Shard, learner: Learner, journalled: Mapping[Key, Iterable[JournalEntry]]
+) -> list[JournalEntry]:
+    """Read all inputs of a learner, in order: those stored, and those that this batch has `journalled`."""
     async with database.connection() as connection:
         bodies = await journals.load_journal_of(connection, shard.number, *learner)
-    entries = {entry.pos: entry for entry in chain.from_iterable(map(unpack_entries, bodies))}
-    return [(pos, entry.type, entry.id, entry.time, bytes(entry.data)) for pos, entry in sorted(entries.items())]
+    of_batch = [entries for key, entries in journalled.items() if key[:2] == learner]
+    found = {entry.pos: entry for entry in chain.from_iterable([*map(unpack_entries, bodies), *of_batch])}
+    return [entry for _, entry in sorted(found.items())]

@@ -28,10 +28,10 @@ async def redrive(
         return
     inputs: list[Input] = []
     try:
-        for pos, kind, input_id, recorded_at, body in await load_inputs(database, shard, learner):
-            event = decode(kind, body)
+        for entry in await load_inputs(database, shard, learner, outcome.journal[shard.number]):
+            event = decode(entry.type, entry.data)
             if event is not None:
-                inputs.append(input_of(learner[0], input_id, pos, recorded_at, event))
+                inputs.append(input_of(learner[0], entry.id, entry.pos, entry.time, event))
     except msgspec.MsgspecError as error:
         block(shard, learner, f"{type(error).__name__}: {error}"[:500], outcome)
     else:
