@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.progression.domain.explanation import explain_key
@@ -13,8 +13,9 @@ from services.progression.domain.minimal_change import MinimalChange
 from services.progression.domain.policy import Policy, policy_from, read_policy
 from services.progression.domain.policy.facts import said
 from services.progression.domain.policy.templates import template
+from services.progression.domain.probing import later
 from services.progression.domain.standing import due_at, is_contested, status_of
-from services.progression.domain.states import Decided
+from services.progression.domain.states import Decided, Piece
 from services.progression.domain.wanting import missing_of
 from shared.contracts import EvidenceRecorded, Score, Status
 from tests.support.journal import Decided as InForce
@@ -225,15 +226,73 @@ def _mark_of(change: MinimalChange) -> float:
 def test_whatever_work_is_below_the_mark_that_is_told_takes_it_off_the_record(policy: Policy, seed: int, count: int):
     held = random_work(seed, count)
     change = explain_key(map(piece_of, held), policy.rule).minimal_change
-    assume(change.gives == "reverify_due")
-    chance = random.Random(seed)
-    highest = _mark_of(change) - (0 if change.below is None else 1e-3)
-    lower = [chance.uniform(1, highest) for _ in range(change.pieces)]
-    more = [
-        piece(50 + n, day=n, score=Score(level=value), activity=f"new-{n}") for n, value in enumerate(lower, start=14)
-    ]
+    if change.gives == "reverify_due":
+        chance = random.Random(seed)
+        highest = _mark_of(change) - (0 if change.below is None else 1e-3)
+        lower = [chance.uniform(1, highest) for _ in range(change.pieces)]
+        more = [
+            piece(50 + n, day=n, score=Score(level=value), activity=f"new-{n}")
+            for n, value in enumerate(lower, start=14)
+        ]
 
-    assert status_of(state_of([*held, *more], policy), policy.rule) == "reverify_due"
+        assert status_of(state_of([*held, *more], policy), policy.rule) == "reverify_due"
+
+
+SUMMATIVE_TOO = {"kinds_all": ["performance", "summative"], "min_evidence": 3}
+BY_KINDS = policy_from(
+    ON_FOUR | {
+        "provisional": {"method": {"type": "latest_at_or_above", "cut": 3}},
+        "mastered": {"any_of": [
+            {"method": {"type": "mean_of_last", "k": 3, "at_or_above": 3}, "sufficiency": SUMMATIVE_TOO},
+        ]},
+    }
+)  # fmt: skip
+EITHER = policy_from(
+    ON_FOUR | {"mastered": {"any_of": [
+        {"method": {"type": "mean_of_last", "k": 5, "at_or_above": 3}},
+        {"method": {"type": "n_of_last", "n": 2, "window": 3, "at_or_above": 3},
+         "sufficiency": {"kinds_all": ["summative"]}},
+    ]}}
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("policy", "kind", "marks", "text"),
+    [
+        (BY_KINDS, "summative", [3, 3, 3], "One more piece at 3 or above, a piece of performance evidence"),
+        (BY_KINDS, "performance", [3, 3, 3], "One more piece at 3 or above, a piece of summative evidence"),
+        (EITHER, "formative", [3, 3], "One more piece at 1 or above, a piece of summative evidence"),
+        (EITHER, "summative", [3], "One more piece at 3 or above"),
+    ],
+)
+def test_the_kind_of_work_that_is_missing_is_tried_and_told(policy: Policy, kind: str, marks: list[float], text: str):
+    change = explain_key(map(piece_of, work(*marks, kind=kind)), policy.rule).minimal_change
+
+    assert said(change.fact) == f"{text} would make it mastered."
+
+
+@given(policy=policies(), seed=st.integers(0, 10_000), count=st.integers(0, 12))
+def test_whatever_work_is_as_it_is_told_brings_what_is_told(policy: Policy, seed: int, count: int):
+    """At any value at or above the one that is told, with the kinds, depth, assessors and items that are named, no more."""
+    held = [piece_of(each) for each in random_work(seed, count)]
+    change = explain_key(held, policy.rule).minimal_change
+    if change.at_least is not None:
+        told = [wanted for part in change.fact.parts for wanted in part.parts]
+        kinds = [dict(each.values)["kind"] for each in told if each.code == "lack.kinds_all"]
+        named = {each.code for each in told}
+        start, chance = held[-1].order[0] if held else LATER, random.Random(seed)
+        more = [
+            Piece(
+                (later(start, 24 * n if change.other_day else n / 3600), 1, "urn:lms", f"more-{n}"), f"more-{n}",
+                f"more-{n}" if change.other_activity or not held else held[-1].activity,
+                Score(level=chance.uniform(change.at_least, 4)), assisted=False,
+                kind=str(kinds[n - 1]) if n <= len(kinds) else None, dok=4 if "lack.dok" in named else None,
+                assessor=f"more-{n}" if "lack.min_assessors" in named else None, items=20 if "lack.min_items" in named else None,
+            )
+            for n in range(1, change.pieces + 1)
+        ]  # fmt: skip
+
+        assert explain_key([*held, *more], policy.rule).status in (change.gives, "mastered")
 
 
 def test_an_explanation_shows_each_piece_with_what_it_counted_for_and_each_rule_with_what_was_found():

@@ -11,7 +11,6 @@ from services.progression.domain.policy.rule import Rule
 from services.progression.domain.probing import Probe, smallest_change
 from services.progression.domain.standing import CONTESTED_BY, awaited_role
 from services.progression.domain.states import KeyState
-from services.progression.domain.sufficiency import lacks
 from services.progression.domain.wanting import signed_by
 from shared.contracts import Status
 
@@ -84,12 +83,10 @@ def _for_the_worse(probe: Probe, rule: Rule) -> MinimalChange:
 
 def _wants(probe: Probe, rule: Rule, state: KeyState) -> Fact:
     """Return what the pieces of a probe have to be."""
-    n, gives = probe.pieces, probe.gives
+    n = probe.pieces
     wants = [fact("at_value", value=probe.value)]
     if probe.other_activity and len(state.activities) < rule.activities:
         wants.append(fact("from_other_activity", n=n))
     if probe.other_day:
         wants.append(fact("on_other_day", n=n))
-    track = rule.tracks[0 if rule.provisional and gives == "provisional" else rule.scored]
-    wants += [lack.fact for lack in lacks(state, track) if lack.code in ("kinds_all", "dok", "min_assessors")]
-    return fact("listed", *wants)
+    return fact("listed", *wants, *(lack.fact for lack in probe.besides))

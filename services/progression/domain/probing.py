@@ -1,6 +1,8 @@
 """What more evidence would do: tried on the fold itself, so that it cannot differ from it."""
 
 import datetime
+import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -10,8 +12,8 @@ from services.progression.domain.known import Known
 from services.progression.domain.mastery import add, replay
 from services.progression.domain.methods import Both
 from services.progression.domain.policy.rule import Rule, Track
-from services.progression.domain.states import KeyState, Piece
-from services.progression.domain.sufficiency import enough, lacks
+from services.progression.domain.states import KeyState, Piece, Tally
+from services.progression.domain.sufficiency import Lack, enough, lacks
 from shared.contracts import Score, Status
 
 PROBES_MAX = 12
@@ -30,13 +32,15 @@ class Probe(NamedTuple):
     """
     Pieces that were tried: how many, at which value, and what they had to be besides.
 
-    For the worse any value below `value` does; the lowest there is, where `value` is that one, does itself.
+    `besides` is what they have of what a path lacks. For the worse any value below `value` does; the lowest there is,
+    where `value` is that one, does itself.
     """
 
     pieces: int
     value: float
     other_activity: bool
     other_day: bool
+    besides: tuple[Lack, ...]
     gives: Status
 
 
@@ -117,19 +121,28 @@ def smallest_change(known: Known) -> Probe | None:
     worse = known.status in ("mastered", "presumed")
     start = max(state.last[0] if state.last is not None else NOON, state.crossed_at or "", known.at or "")
     values = _values(rule, worse)
+    tracks = {_besides(state, track): track for track in rule.tracks}
+    asked = sorted(tracks, key=len)[: 1 if worse else None]
     for count in range(1, PROBES_MAX + 1):
-        for other_activity, other_day in _demands(rule, pieces):
+        for (other_activity, other_day), besides in itertools.product(_demands(rule, pieces), asked):
+            tried = functools.partial(_more, known, tracks[besides], count, start, other_activity, other_day)
+            # Where the extreme value does nothing, no other does.
+            if known.status_with(tried(values[-1][0])) not in wanted:
+                continue
             for value, told in values:
-                more = list(_more(rule, state, pieces, count, value, start, other_activity, other_day))
-                gives = known.status_with(more)
+                gives = known.status_with(tried(value))
                 if gives in wanted:
-                    return Probe(count, told, other_activity, other_day, gives)
-                # Where the extreme value does nothing, no other does.
-                if value == values[0][0]:
-                    best = list(_more(rule, state, pieces, count, values[-1][0], start, other_activity, other_day))
-                    if known.status_with(best) not in wanted:
-                        break
+                    return Probe(count, told, other_activity, other_day, besides, gives)
     return None
+
+
+_BESIDES = ("kinds_all", "dok", "min_assessors", "min_items")
+"""What a track may ask of work beside its value, its activity and its day."""
+
+
+def _besides(state: KeyState, track: Track) -> tuple[Lack, ...]:
+    """Return what a track lacks that only work of some sort brings."""
+    return tuple(lack for lack in lacks(state, track) if lack.code in _BESIDES)
 
 
 _GOALS: dict[Status, tuple[Status, ...]] = {
@@ -172,21 +185,26 @@ def _values(rule: Rule, worse: bool) -> list[tuple[float, float]]:
 
 
 def _more(
-    rule: Rule,
-    state: KeyState,
-    pieces: Sequence[Piece],
-    count: int,
-    value: float,
-    start: str,
-    other_activity: bool,
-    other_day: bool,
-) -> Iterator[Piece]:
-    last = max(pieces, key=lambda piece: piece.order, default=None)
-    track = max(rule.tracks, key=lambda each: len(lacks(state, each)))
+    known: Known, track: Track, count: int, start: str, other_activity: bool, other_day: bool, value: float
+) -> list[Piece]:
+    """Return so many pieces that have, of all that can be asked of work beside its value, what a track lacks."""
+    rule = known.rule
+    assert rule is not None
+    besides = {lack.code for lack in _besides(known.state, track)}
+    missing = [kind for kind in track.kinds if kind not in (known.state.tally or Tally()).kinds]
+    more = []
     for place in range(1, count + 1):
         at = later(start, 24 * place if other_day else place / 3600)
-        activity = f"probe-{place}" if other_activity or last is None else last.activity
-        yield _piece(rule, track, len(pieces) + place, value, at, activity)
+        activity = f"probe-{place}" if other_activity or not known.pieces else known.pieces[-1].activity
+        piece = _piece(rule, track, len(known.pieces) + place, value, at, activity)
+        more.append(
+            msgspec.structs.replace(
+                piece, kind=missing[place - 1] if place <= len(missing) else None, dok=piece.dok if "dok" in besides else None,
+                assessor=piece.assessor if "min_assessors" in besides else None,
+                items=max(rule.min_items, track.items) if "min_items" in besides else None,
+            )
+        )  # fmt: skip
+    return more
 
 
 def _piece(rule: Rule, track: Track, place: int, value: float, at: str, activity: str) -> Piece:
