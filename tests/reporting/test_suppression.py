@@ -6,7 +6,7 @@ import random
 import pytest
 
 from services.reporting.domain.counting import Count, class_mastery, district_mastery
-from services.reporting.domain.suppression import SMALL, hidden_cells, hidden_totals
+from services.reporting.domain.suppression import SMALL, TWICE, hidden_cells, hidden_totals
 from shared.contracts import Status
 
 Counts = dict[str, dict[Status, int]]
@@ -84,6 +84,46 @@ def test_no_hidden_number_is_determined_by_the_told_ones(seed: int) -> None:
 
     assert all(not 0 < n < SMALL for cell, n in table.items() if cell not in free)
     assert not {cell for cell in free if table[cell] and not _lies_on_a_cycle(cell, free)}
+
+
+def test_one_learner_in_two_schools_is_not_told_by_the_schools_less_the_district() -> None:
+    """50 and 40 learners are 89, and of 30 and 20 who have mastered 49 are left: who is in both is one of them."""
+    totals = {"a": 50, "b": 40, None: 89}
+    cells = {("mastered", "a"): 30, ("mastered", "b"): 20, ("mastered", None): 49,
+             ("not_yet", "a"): 20, ("not_yet", "b"): 20, ("not_yet", None): 40}  # fmt: skip
+    columns = hidden_totals(totals)
+    hidden = hidden_cells(cells, totals, columns)
+
+    assert columns
+    assert {row for row, _ in hidden} == {"mastered", "not_yet"}
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_nothing_of_few_learners_in_two_schools_is_determined_by_the_told_numbers(seed: int) -> None:
+    """What the schools have more than the district is told nowhere: here a cell of its own in every row."""
+    chance = random.Random(seed)
+    schools = [f"s{n}" for n in range(chance.randint(2, 5))]
+    statuses = ["no_evidence", "not_yet", "provisional", "mastered"][: chance.randint(2, 4)]
+    inner: dict[tuple[str, str | None], int] = {
+        (status, school): chance.choice([0, 1, 3, 9, 12, 40]) for status in statuses for school in schools
+    }
+    both = {status: sum(inner[status, school] for school in schools[1:]) for status in statuses}
+    twice: dict[tuple[str, str | None], int] = {
+        (status, TWICE): min(both[status], chance.choice([0, 0, 1, 3, 12])) for status in statuses
+    }
+    cells = inner | {(s, None): sum(inner[s, school] for school in schools) - twice[s, TWICE] for s in statuses}
+    totals: dict[str | None, int] = {c: sum(cells[status, c] for status in statuses) for c in (*schools, None)}
+    columns = hidden_totals(totals)
+    hidden = hidden_cells(cells, totals, columns)
+
+    table = cells | {("", column): count for column, count in totals.items()}
+    free = hidden | {("", column) for column in columns}
+    if any(twice.values()):
+        table |= twice | {("", TWICE): sum(twice.values())}
+        free |= {cell for cell in table if cell[1] == TWICE}
+    assert all(not 0 < n < SMALL for cell, n in table.items() if cell not in free)
+    of_few = {cell for cell in free if cell in hidden or 0 < table[cell] < SMALL}
+    assert not {cell for cell in of_few if table[cell] and not _lies_on_a_cycle(cell, free)}
 
 
 def test_a_cell_between_two_groups_of_hidden_ones_is_not_worked_out_from_their_totals() -> None:
