@@ -36,15 +36,24 @@ STOP_S_MAX = 25
 STARTUP_FAILED = 3
 LIVE_S = 1.0 * STATEMENT_TIMEOUT_S
 """A statement may take so long and fail; only who looks several times in a minute and sees no turn knows of a stuck loop."""
+LOOK_S, LOOKS = 10.0, 6
+"""How often is looked for stuck loops, and how often in a row one is seen before the process ends: as the chart's probe does."""
 
 Compose: TypeAlias = Callable[[FastAPI, Settings, contextlib.AsyncExitStack], Awaitable[None]]
 
 
 class Tasks:
-    """Background tasks whose death ends the process: the supervisor starts it anew, the logs make that free."""
+    """
+    Background tasks that end the process where one dies or stays stuck: the supervisor starts it anew, the logs make that free.
+
+    Compose and the laptop's supervisor see that a process ends, and not that it stands still.
+    """
 
     def __init__(self) -> None:
         self._tasks: dict[asyncio.Task[None], Sequence[Pulse]] = {}
+        self._stopping = threading.Event()
+        # A thread: what is stuck may be the event loop itself.
+        threading.Thread(target=self._watch, name="watch", daemon=True).start()
 
     def start(self, name: str, work: Coroutine[Any, Any, None], pulse: Pulse, *others: Pulse) -> None:
         """Run a task that never ends by itself, with the pulse of each of its loops."""
@@ -54,10 +63,23 @@ class Tasks:
 
     def stuck(self) -> list[str]:
         """Return the names of the tasks that have ended, or that have a loop which does not go round: what to restart for."""
-        return [task.get_name() for task, pulses in self._tasks.items() if task.done() or has_stuck(pulses)]
+        return [task.get_name() for task, pulses in list(self._tasks.items()) if task.done() or has_stuck(pulses)]
+
+    def _watch(self) -> None:
+        """Look for what is stuck until stopped, and end the process where something stays so."""
+        seen = 0
+        while seen < LOOKS:
+            if self._stopping.wait(LOOK_S):
+                return
+            names = self.stuck()
+            # One that was paused as a whole looks stuck until its loops have come round.
+            seen = seen + 1 if names else 0
+        log_failure(f"no progress: {', '.join(names)}; the process ends", None)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     async def stop(self) -> None:
         """Cancel the tasks and wait for them."""
+        self._stopping.set()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,6 +1,8 @@
 """Alive is who goes round: a loop that is stuck is restarted, one that waits for work or for a dependency is not."""
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Sequence
 
@@ -72,6 +74,25 @@ async def test_what_is_stuck_is_named_and_what_is_over_is_too(monkeypatch: pytes
     await tasks.stop()
 
     assert named == ["hangs", "over"]
+
+
+async def test_a_process_ends_once_a_loop_stays_stuck_even_where_that_is_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
+    monkeypatch.setattr(service, "LOOK_S", 0.1)
+    pulse, tasks = Pulse(), Tasks()
+    tasks.start("work", asyncio.sleep(60), pulse)
+    for pause_s in (0.1, 0.1, STUCK_S + 0.2, 0.1, 0.1):
+        pulse.beat()
+        await asyncio.sleep(pause_s)
+    before = list(sent)
+    time.sleep(STUCK_S + 2 * service.LOOKS * service.LOOK_S)  # noqa: ASYNC251 - the loop is to stand still
+    await tasks.stop()
+
+    assert before == [], "it came round again"
+    assert sent == [(os.getpid(), signal.SIGTERM)]
 
 
 async def test_a_comparison_that_never_ends_is_stuck_and_one_that_is_not_due_is_not() -> None:
