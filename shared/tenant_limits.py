@@ -93,7 +93,9 @@ class TenantLimits:
                 rows = await connection.fetch("select tenant, name, value from tenant_limit")
         own: dict[str, dict[str, str]] = {}
         for row in rows:
-            own.setdefault(row["tenant"], {})[row["name"]] = row["value"]
+            # A later release may have set one that this one does not know.
+            if row["name"] in Limits.model_fields:
+                own.setdefault(row["tenant"], {})[row["name"]] = row["value"]
         self._own = {tenant: Limits.model_validate(values) for tenant, values in own.items()}
 
     async def set(self, tenant: str, given: Limits) -> None:

@@ -141,6 +141,15 @@ async def test_a_service_that_starts_removes_by_what_each_tenant_has_set_before(
     assert kept["other"] == (1, 2, 1, 1, 1, 2)
 
 
+async def test_a_limit_that_a_later_release_has_set_is_passed_over(evidence: Database) -> None:
+    limits = await _limits(evidence, Settings(), {"short": Limits(originals_kept_days=30)})
+    async with evidence.connection() as connection:
+        await connection.execute("insert into tenant_limit values ('short', 'of_a_later_release', '1')")
+    await limits.read()
+
+    assert limits.of("short", ORIGINALS) == 30
+
+
 async def test_what_an_installation_sets_holds_for_tenants_without_their_own(evidence: Database) -> None:
     retention.ROWS, rows = 1, retention.ROWS
     try:
