@@ -1,44 +1,79 @@
 """Statements cost what they touch, however much evidence there is."""
 
+import secrets
 import uuid
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from services.evidence.domain.evidence import State
-from services.evidence.tables import pieces
+from services.evidence.tables import holdings, merges, pieces
+from shared.contracts import EVIDENCE_RECORDED
 from shared.database import Connection, Database
-from shared.row_security import rows_of
+from shared.event_log import EventLog
+from shared.events import EMPTY, Draft, envelope
 from tests.evidence.builders import LATEST, SOURCE
-from tests.evidence.running import Running
+from tests.support.rows_read import rows_read
+from tests.support.servers import Servers, migrated_database
 
-STORED = 20_000
+STORED, OWN = 20_000, 3
+IDS = [str(uuid.UUID(int=n + 1)) for n in range(STORED)]
+ADA = str(uuid.uuid4())
+RETRACTION = str(uuid.uuid4())
 
 
-async def _rows_read_one_by_one(connection: Connection) -> int:
-    """Return how many rows of evidence this transaction has read by going through the table."""
-    read: int = await connection.fetchval(
-        "select seq_tup_read from pg_stat_xact_user_tables where relname = $1", rows_of("evidence")
-    )
-    return read
+def row(id: str, learner: str | None, pos: int, retracts: str | None = None) -> tuple[Any, ...]:
+    relation = None if retracts is None else "retracts"
+    return (id, "demo", SOURCE, id, State.ACCEPTED, b"", learner, 0, pos, True, relation, retracts, LATEST, None, None)
+
+
+def event(id: str, learner: str) -> Draft:
+    body = envelope(id=id, source="evidence", type=EVIDENCE_RECORDED, tenant="demo", subject=learner,
+                    time=LATEST.isoformat(), data=EMPTY)  # fmt: skip
+    return Draft(0, "demo", learner, body)
+
+
+@pytest.fixture
+async def stored(server_addresses: Servers) -> AsyncIterator[Connection]:
+    """Give a transaction on 20,000 pieces with their events, each of another learner but three of Ada, one of them retracted."""
+    async with migrated_database(server_addresses.postgres, f"stored_{secrets.token_hex(4)}", "evidence") as url:
+        database = await Database.connect(url, connections=2)
+        learners = [ADA if n < OWN else str(uuid.uuid4()) for n in range(STORED)]
+        log = EventLog("evidence", 1)
+        async with database.transaction() as connection:
+            await log.prepare(connection)
+            positions = await log.append(connection, [event(*one) for one in zip(IDS, learners, strict=True)])
+            await pieces.insert(connection, [row(*one) for one in zip(IDS, learners, positions, strict=True)])
+            await pieces.insert(connection, [row(RETRACTION, None, 0, retracts=IDS[0])])
+            # As autovacuum does soon after so many rows have come.
+            await connection.execute("analyze evidence, event_log")
+        async with database.transaction() as connection:
+            yield connection
+        await database.close()
 
 
 @pytest.mark.parametrize("corrected", [1, 1_000])
 async def test_what_a_correction_changes_is_found_without_reading_all_evidence(
-    service: Running, corrected: int
+    stored: Connection, corrected: int
 ) -> None:
-    database = await Database.connect(service.config.evidence_database, connections=2)
-    ids = [str(uuid.uuid4()) for _ in range(STORED)]
-    nobody = str(uuid.UUID(int=0))
-    rows = [
-        (id, "demo", SOURCE, id, State.ACCEPTED, b"", nobody, 0, pos, True, None, None, LATEST, None, None)
-        for pos, id in enumerate(ids)
-    ]
-    async with database.transaction() as connection:
-        await pieces.insert(connection, sorted(rows))
-    async with database.transaction() as connection:
-        found = await pieces.known_forest(connection, ids[:corrected])
-        read = await _rows_read_one_by_one(connection)
-    await database.close()
+    found = await pieces.known_forest(stored, IDS[OWN : OWN + corrected])
 
-    assert {piece.evidence_id for piece in found} == set(ids[:corrected])
-    assert read == 0
+    assert {piece.evidence_id for piece in found} == set(IDS[OWN : OWN + corrected])
+    assert await rows_read(stored, "evidence") <= 3 * corrected
+
+
+async def test_what_there_is_of_a_learner_is_found_without_reading_all_evidence(stored: Connection) -> None:
+    moved = await merges.pieces_to_move(stored, "demo", ADA, None)
+    held = await holdings.evidence(stored, "demo", ADA)
+
+    assert (len(moved), len(held)) == (OWN, OWN)
+    assert await rows_read(stored, "evidence", "event_log") <= 4 * OWN
+
+
+async def test_a_learner_is_erased_without_reading_all_evidence(stored: Connection) -> None:
+    emptied = await pieces.erase(stored, "demo", ADA, [])
+    redacted = await EventLog("evidence", 1).redact(stored, 0, "demo", ADA)
+
+    assert (emptied, redacted) == (OWN + 1, OWN)
+    assert await rows_read(stored, "evidence", "event_log") <= 10 * OWN

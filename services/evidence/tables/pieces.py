@@ -184,10 +184,11 @@ async def erase(connection: Connection, tenant: str, learner: str, parked: Seque
     erased = await connection.fetchval(
         "with own as (select evidence_id from evidence where tenant = $1 and learner = $2"
         "   union select unnest($3::uuid[])),"
+        " wanted as (select evidence_id from own union select e.evidence_id from evidence e"
+        "   where e.target = any(array(select evidence_id from own)) and e.relation = 'retracts'),"
         " gone as (update evidence e set state = 3, source = '', id = null, digest = null, learner = null,"
         "   private = null, align_by = null where e.tenant = $1 and e.state <> 0"
-        "   and (e.evidence_id in (select evidence_id from own)"
-        "     or e.relation = 'retracts' and e.target in (select evidence_id from own)) returning 1)"
+        "   and e.evidence_id = any(array(select evidence_id from wanted)) returning 1)"
         " select count(*) from gone",
         tenant,
         learner,

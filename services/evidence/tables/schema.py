@@ -47,8 +47,8 @@ sa.Index(
 )
 sa.Index(
     "evidence_target", evidence.c.target, postgresql_where=evidence.c.target.isnot(None)
-)  # few pieces have one, so plain evidence pays for one index only
-
+)  # few pieces have one, so plain evidence pays for two indexes only
+sa.Index("evidence_learner", evidence.c.learner, postgresql_using="hash")
 sa.Index("evidence_told", evidence.c.told, postgresql_where=evidence.c.told.isnot(None))
 
 competency = sa.Table(
