@@ -178,6 +178,20 @@ async def test_erasing_a_learner_erases_what_was_merged_into_it(service: Running
     assert await counting(service, lou, other) == {lou: set(), other: set()}
 
 
+async def test_a_certificate_names_under_whom_the_pieces_stood_until_a_merge_was_undone(service: Running) -> None:
+    await service.submit(piece("u1", "una"), piece("v1", "una-2"))
+    una, other = await learner_of(service, "una"), await learner_of(service, "una-2")
+    await undo(service, (await merge(service, una, other))["merge"])
+
+    async def erase(learner: str) -> list[str]:
+        stays: list[str] = (await service.client().delete(f"/v1/learners/{learner}")).json()["stays_under"]
+        return stays
+
+    assert [await erase(una), await erase(una)] == [[other], [other]]
+    assert [await erase(other), await erase(una)] == [[], []]
+    assert await service.rows("select from event_log where body like $1", b'%"u1"%') == []
+
+
 async def test_the_counts_of_intake_still_agree_with_the_log(service: Running) -> None:
     """Recorded anew, moved and corrected: every event is counted once."""
     rows = await service.rows("select sum(events)::bigint n from intake_count")

@@ -85,6 +85,10 @@ def erase_learner(context: Context, learner: str, source_id: str | None, yes: bo
         certificate: dict[str, Any] = told(patiently(lambda: client.delete(f"/v1/learners/{opaque}"))).json()
     if not certificate["in_ledger"]:
         context.say("no ledger of erasures is kept here: a restore of an earlier backup would bring the learner back")
+    for other in certificate["stays_under"]:
+        context.say(
+            f"what stood under {other} by a merge that was undone is kept there until that learner is erased too"
+        )
     if topics:
         wait_until_drained(context, DRAIN_S)
         config = settings_or_exit("attain")

@@ -21,7 +21,12 @@ log = logging.getLogger(__name__)
 
 
 class Certificate(msgspec.Struct):
-    """What was erased. `certificate` is the same for the same learner, on every run; `in_ledger`: kept outside backups."""
+    """
+    What was erased. `certificate` is the same for the same learner, on every run; `in_ledger`: kept outside backups.
+
+    `stays_under` names the learners whom this one was merged into until that was undone: what their logs told of the pieces
+    meanwhile, and took back, stays until they are erased.
+    """
 
     tenant: str
     learner: str
@@ -31,6 +36,7 @@ class Certificate(msgspec.Struct):
     evidence: int
     events: int
     in_ledger: bool
+    stays_under: list[str]
 
 
 class Erasing:
@@ -61,9 +67,10 @@ class Erasing:
         async with self._database.connection() as connection:
             is_known = bool(await people.identities(connection, tenant, learner))
             erased_at = None if is_known else await people.erased_at(connection, tenant, learner)
+            stays = await merges.stood_under(connection, tenant, await _everyone(connection, tenant, learner))
         if erased_at is not None:
             certificate = stable_id(tenant, learner, "erasure")
-            return Certificate(tenant, learner, certificate, utc(erased_at), 0, 0, 0, self._ledger.is_kept)
+            return Certificate(tenant, learner, certificate, utc(erased_at), 0, 0, 0, self._ledger.is_kept, stays)
         if not is_known:
             raise NotFound("no such learner")
         time = now()
@@ -109,16 +116,17 @@ class Erasing:
             await accesses.forget(connection, tenant, learner)
             await merges.forget(connection, tenant, learner)
             emptied = await pieces.erase(connection, tenant, learner, parked)
-            # What was merged into the learner has its events under its own id still.
-            merged = [str(row["merged"]) for row in await merges.in_force(connection, tenant, [learner])]
-            redacted, appended = await self._redact(connection, entry, list(dict.fromkeys((learner, *merged))))
+            everyone = await _everyone(connection, tenant, learner)
+            stays = await merges.stood_under(connection, tenant, everyone)
+            redacted, appended = await self._redact(connection, entry, everyone)
             reach("erasure.redacted")
         reach("erasure.committed")
         self._learners.forget({learner})
         self._written(appended)
         return Certificate(
-            tenant, learner, entry.certificate, entry.erased_at, len(sources), emptied, redacted, self._ledger.is_kept
-        )
+            tenant, learner, entry.certificate, entry.erased_at, len(sources), emptied, redacted, self._ledger.is_kept,
+            stays,
+        )  # fmt: skip
 
     async def _redact(
         self, connection: Connection, entry: Erasure, learners: Sequence[str]
@@ -136,3 +144,9 @@ class Erasing:
         ]
         await self._counts.add_events(connection, tenant, len(drafts))
         return redacted, await append_all(connection, [(evidence, drafts), (roster, drafts)])
+
+
+async def _everyone(connection: Connection, tenant: str, learner: str) -> list[str]:
+    """Return a learner, and who was merged into the learner and has events under an id of their own still."""
+    rows = await merges.in_force(connection, tenant, [learner])
+    return list(dict.fromkeys((learner, *(str(row["merged"]) for row in rows))))

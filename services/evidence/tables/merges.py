@@ -49,6 +49,18 @@ async def add(connection: Connection, merge_id: str, tenant: str, merged: str, i
     )
 
 
+async def stood_under(connection: Connection, tenant: str, learners: Sequence[str]) -> list[str]:
+    """Return whom any of the learners was merged into until that was undone, as far as they are not erased."""
+    rows = await connection.fetch(
+        "select distinct m.kept::text as kept from learner_merge m"
+        " where m.tenant = $1 and m.undone_at is not null and m.merged = any($2::uuid[]) and m.kept <> all($2::uuid[])"
+        "   and not exists (select from erased_learner e where e.tenant = $1 and e.learner = m.kept) order by 1",
+        tenant,
+        learners,
+    )
+    return [row["kept"] for row in rows]
+
+
 async def forget(connection: Connection, tenant: str, learner: str) -> None:
     """Leave out why a learner was merged, or merged into another; that it was stays."""
     await connection.execute(
