@@ -119,7 +119,7 @@ def _instant(text: str, pointer: str) -> str:
         if len(text) > len("2026-01-01") and moment.tzinfo is None:
             raise ValueError("has no time zone")
         return utc(moment.replace(tzinfo=moment.tzinfo or datetime.UTC))
-    except (ValueError, OverflowError) as error:
+    except (ValueError, InvalidEvent) as error:
         raise InvalidEvent(
             f"not a date or an instant with a zone: {error}", reason="invalid", pointer=pointer
         ) from error

@@ -23,7 +23,7 @@ def occurred_at(told: str, now: datetime.datetime) -> str:
     try:
         moment = datetime.datetime.fromisoformat(told)
         age, instant = now - moment, utc(moment)
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, InvalidEvent) as error:
         raise InvalidEvent("not an instant with its zone", pointer="/at") from error
     if age > datetime.timedelta(days=WAITS_MAX_DAYS):
         raise InvalidEvent(f"this was observed more than {WAITS_MAX_DAYS} days ago", pointer="/at", reason="too_old")
