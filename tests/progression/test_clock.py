@@ -78,7 +78,8 @@ async def test_a_shard_that_wakes_for_a_deadline_which_has_moved_goes_on(
     await progression.send(shown(2, days_ago=1))
 
     await eventually(lambda: _told(progression, ["mastered", "mastered"]))
-    assert not caplog.messages
+    # Other loggers speak of what earlier tests have left behind.
+    assert not [record.message for record in caplog.records if record.name.startswith(("shared", "services"))]
 
 
 async def test_when_the_database_too_stands_years_ahead_it_is_seen_by_what_was_believed_last(
