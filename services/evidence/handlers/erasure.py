@@ -67,10 +67,10 @@ class Erasing:
         async with self._database.connection() as connection:
             is_known = bool(await people.identities(connection, tenant, learner))
             erased_at = None if is_known else await people.erased_at(connection, tenant, learner)
-            stays = await merges.stood_under(connection, tenant, await _everyone(connection, tenant, learner))
-        if erased_at is not None:
-            certificate = stable_id(tenant, learner, "erasure")
-            return Certificate(tenant, learner, certificate, utc(erased_at), 0, 0, 0, self._ledger.is_kept, stays)
+            if erased_at is not None:
+                certificate = stable_id(tenant, learner, "erasure")
+                stays = await merges.stood_under(connection, tenant, await _everyone(connection, tenant, learner))
+                return Certificate(tenant, learner, certificate, utc(erased_at), 0, 0, 0, self._ledger.is_kept, stays)
         if not is_known:
             raise NotFound("no such learner")
         time = now()
