@@ -10,31 +10,21 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable
 
-import msgspec
-
 from deploy.local.audit_erasures import look_for_erased
 from deploy.local.audit_findings import Findings
 from deploy.local.audit_journal import EMPTIED, Documents, fold_journal
 from deploy.local.audit_sources import Journalled, Sources, State
 from deploy.local.audit_terms import audit_terms
+from deploy.local.audit_told import LOGS, audit_told, identities_told, told_by
 from deploy.local.audit_views import audit_read_models
 from services.progression.domain.describing import describe
-from services.progression.domain.identities import told_of
-from services.progression.domain.inputs import Key, valid_pieces
+from services.progression.domain.inputs import Key, Learner, valid_pieces
+from services.progression.domain.learner import LearnerState
 from services.progression.domain.mastery import KeyState, replay
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.standing import rule_of
-from shared.contracts import EVIDENCE_RECORDED, IDENTITY_ERASED, MasteryUpdated
+from shared.contracts import EVIDENCE_RECORDED, MasteryUpdated
 from shared.events import Envelope
-from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED
-
-UNDECIDED = ("attain.recalculation.started.v1", "attain.recalculation.finished.v1", IDENTITY_ERASED)
-"""What the fold does not decide: what brackets a recalculation, and that readers of a log are to forget somebody."""
-SNAPSHOTS = (SNAPSHOT_CLOSED, SNAPSHOT_AMENDED)
-
-
-class _Digest(msgspec.Struct):
-    digest: str
 
 
 def audit(sources: Sources, tenant: str | None, say: Callable[[str], None]) -> Findings:
@@ -42,19 +32,24 @@ def audit(sources: Sources, tenant: str | None, say: Callable[[str], None]) -> F
     findings = Findings()
     documents = Documents(sources)
     heads = sources.heads(sources.evidence, "evidence")
-    told_heads = {log: sources.heads(sources.progression, log) for log in ("advancement", "support")}
+    told_heads = {log: sources.heads(sources.progression, log) for log in LOGS}
     say("reading what progression and reporting hold")
     held = sources.states(sources.progression, tenant)
+    recorded = dict(sources.standings(tenant))
     shown = sources.states(sources.reporting, tenant)
     computed: dict[Key, State] = {}
+    standings: dict[Learner, LearnerState] = {}
     for shard, head in sorted(heads.items()):
         say(f"shard {shard + 1} of {len(heads)}: {head:,} events")
-        _audit_shard(sources, shard, head, told_heads, tenant, documents, findings, computed)
+        states, learners = _audit_shard(sources, shard, head, told_heads, tenant, documents, findings)
+        computed |= states
+        standings |= learners
     _compare(computed, held, "progression", findings)
+    compare_standings(standings, recorded, findings)
     _compare(computed, shown, "reporting", findings)
     audit_read_models(sources, tenant, findings, say)
     audit_terms(sources, tenant, findings, say)
-    look_for_erased(sources, tenant, [*held, *shown], findings)
+    look_for_erased(sources, tenant, [*held, *recorded, *shown], findings)
     findings.state_digest = digest(computed, sources.identities(tenant))
     return findings
 
@@ -67,48 +62,21 @@ def _audit_shard(
     tenant: str | None,
     documents: Documents,
     findings: Findings,
-    computed: dict[Key, State],
-) -> None:
+) -> tuple[dict[Key, State], dict[Learner, LearnerState]]:
+    """Audit a shard's journal and what it has told; return the states and standings that the journal gives."""
     events = {event.position: event for event in sources.events(sources.evidence, "evidence", shard, head)}
     findings.lost += head - len(events)
     journal = list(sources.journal(shard))
     _check_density(shard, head, journal, events, findings)
-    fold, digests = fold_journal(journal, events, tenant, documents)
-    expected = digests.keys() | _identities(journal, events, tenant)
-    told = [
-        event
-        for log, head_of in told_heads.items()
-        for event in sources.events(sources.progression, log, shard, head_of[shard])
-        if (tenant is None or event.tenant == tenant)
-        and event.type not in UNDECIDED
-        and not event.type.endswith(EMPTIED)
-    ]
-    ids = {event.id for event in told}
-    findings.missing_events += len(expected - ids)
-    findings.extra_events += len(told) - len(ids & expected)
-    for event in told:
-        if (
-            event.type in SNAPSHOTS
-            and digests.get(event.id, "") != msgspec.json.decode(event.data, type=_Digest).digest
-        ):
-            findings.mismatched_states += 1
-            findings.note(f"learner {event.subject}: {event.type} has another digest than {digests.get(event.id)}")
+    fold, learners, told = fold_journal(journal, events, tenant, documents)
+    expected = told | identities_told(journal, events, tenant)
+    audit_told(told_by(sources, shard, told_heads), expected, tenant, findings)
     findings.evidence += sum(
         event.type == EVIDENCE_RECORDED and (tenant is None or event.tenant == tenant) for event in events.values()
     )
     for learner, reason in fold.blocked.items():
         findings.note(f"learner {learner} cannot be folded: {reason}")
-    computed |= _values(fold, documents, findings)
-
-
-def _identities(journal: list[Journalled], events: dict[int, Envelope], tenant: str | None) -> set[str]:
-    """Return the ids of the public events on who learners are."""
-    found = (
-        told_of(row.type, row.tenant, row.learner, row.id, row.time, events[row.input_pos].data)
-        for row in journal
-        if row.body is None and row.input_pos in events and (tenant is None or row.tenant == tenant)
-    )
-    return {told.id for told in found if told is not None}
+    return _values(fold, documents, findings), learners
 
 
 def _check_density(
@@ -165,6 +133,19 @@ def _compare(computed: dict[Key, State], held: dict[Key, State], where: str, fin
         findings.mismatched_states += len(different)
     else:
         findings.mismatched_read_models += len(different)
+
+
+def compare_standings(
+    computed: dict[Learner, LearnerState], held: dict[Learner, LearnerState], findings: Findings
+) -> None:
+    """Hold what learners have on the record and were told against the journal; who has nothing may have no row."""
+    nothing = LearnerState()
+    for learner in computed.keys() | held.keys():
+        ours, theirs = computed.get(learner, nothing), held.get(learner, nothing)
+        if ours != theirs:
+            findings.mismatched_standings += 1
+            names = [name for name in LearnerState.__struct_fields__ if getattr(ours, name) != getattr(theirs, name)]
+            findings.note(f"the standing of {learner} holds other {', '.join(names)} than computed")
 
 
 def digest(states: dict[Key, State], identities: dict[tuple[str, str], tuple[str, str]]) -> str:

@@ -22,7 +22,11 @@ TABLES = {
 
 
 def look_for_erased(sources: Sources, tenant: str | None, held: Iterable[tuple[str, ...]], findings: Findings) -> None:
-    """Count every place in which an erased learner is still found; `held` are the keys of states, with the learner second."""
+    """
+    Count every place in which an erased learner is still found.
+
+    `held` are the keys of states and standings, with the learner second.
+    """
     erased = sources.erasures(tenant)
     findings.erased = len(erased)
     if not erased:

@@ -11,9 +11,13 @@ class Findings:
     lost: int = 0
     duplicated: int = 0
     mismatched_states: int = 0
+    mismatched_standings: int = 0
+    """Learners of whom progression holds something else on the record, or as told, than the journal gives."""
     mismatched_read_models: int = 0
     missing_events: int = 0
     extra_events: int = 0
+    mismatched_events: int = 0
+    """Public events that say something else than the journal gives."""
     erased: int = 0
     """Learners who are forgotten; nothing of them is to be found."""
     erased_found: int = 0
@@ -24,8 +28,8 @@ class Findings:
     def ok(self) -> bool:
         """Whether nothing is lost, doubled or different."""
         return not any(
-            (self.lost, self.duplicated, self.mismatched_states, self.mismatched_read_models, self.missing_events,
-             self.extra_events, self.erased_found)
+            (self.lost, self.duplicated, self.mismatched_states, self.mismatched_standings, self.mismatched_read_models,
+             self.missing_events, self.extra_events, self.mismatched_events, self.erased_found)
         )  # fmt: skip
 
     def note(self, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,6 +22,14 @@ from shared.events import RESHARDED, Envelope
 
 EMPTIED = (".redacted.v1", RESHARDED)
 """How the types end that stand for what was erased, or what another shard has."""
+
+
+class Folded(NamedTuple):
+    """What a shard's journal gives: the states, what learners have on the record, and what is to be told, by id."""
+
+    fold: ShardFold
+    learners: dict[Learner, LearnerState]
+    told: dict[str, Told]
 
 
 class Documents:
@@ -47,14 +56,10 @@ class Documents:
 
 def fold_journal(
     journal: Iterable[Journalled], events: dict[int, Envelope], tenant: str | None, documents: Documents
-) -> tuple[ShardFold, dict[str, str]]:
-    """
-    Fold a shard's journal in one go, with every history in memory.
-
-    Returns the ids of what is to be told besides, each with the digest that it has if it is of a term, else without.
-    """
+) -> Folded:
+    """Fold a shard's journal in one go, with every history in memory."""
     learners: dict[Learner, LearnerState] = defaultdict(LearnerState)
-    told: dict[str, str] = {}
+    told: dict[str, Told] = {}
     entries: dict[Key, Entry] = {}
     rules: dict[str, Rules] = {}
     fold = ShardFold(entries, rules, documents.policies)
@@ -66,9 +71,9 @@ def fold_journal(
             documents.fetch(of)
             assert body is not None, "what concerns no learner was decided"
             if kind == CLOSE_TERM:
-                told |= _told(fold.tell(learners))
+                told |= _by_id(fold.tell(learners))
                 fold.changes.noted.clear()
-                told |= _told(_snapshots(of, body, input_id, pos, fold, learners))
+                told |= _by_id(_snapshots(of, body, input_id, pos, fold, learners))
                 continue
             _decide(of, Trigger(input_id, pos, recorded_at, "policy"), body, rules, documents)
             for known in [known for known in keys_of if known[0] == of]:
@@ -86,7 +91,7 @@ def fold_journal(
                 entries[key] = Entry(in_force.new_state(key[2]), in_force.no, {})
                 keys_of.setdefault(item.learner, set()).add(key)
         fold.fold(item)
-    return fold, told | _told(fold.tell(learners))
+    return Folded(fold, learners, told | _by_id(fold.tell(learners)))
 
 
 def _snapshots(
@@ -106,8 +111,8 @@ def _snapshots(
     fold.rules.setdefault(tenant, Rules()).closed.append(closed_at_position(body.encode(), pos))
 
 
-def _told(events: Iterable[Told]) -> dict[str, str]:
-    return {event.id: event.data.get("digest", "") for event in events}
+def _by_id(events: Iterable[Told]) -> dict[str, Told]:
+    return {event.id: event for event in events}
 
 
 def _decide(tenant: str, trigger: Trigger, body: str, rules: dict[str, Rules], documents: Documents) -> None:

@@ -7,7 +7,8 @@ import httpx
 import msgspec
 
 from deploy.local.options import checked
-from services.progression.domain.inputs import Key
+from services.progression.domain.inputs import Key, Learner
+from services.progression.domain.learner import LearnerState
 from shared.events import Envelope, decode_envelope
 
 PAGE = 10_000
@@ -30,6 +31,7 @@ class Journalled(NamedTuple):
 
 
 _decode_journalled = msgspec.json.Decoder(Journalled).decode
+_decode_standing = msgspec.json.Decoder(tuple[str, str, LearnerState]).decode
 
 
 class Sources:
@@ -99,6 +101,18 @@ class Sources:
             after = answer.headers.get("Attain-Next", "")
             if not lines or not after:
                 return found
+
+    def standings(self, tenant: str | None) -> Iterator[tuple[Learner, LearnerState]]:
+        """Yield what progression has of every learner, of one tenant or of all."""
+        after = ""
+        while True:
+            query = {"after": after, "limit": str(PAGE)} | ({"tenant": tenant} if tenant is not None else {})
+            answer = checked(self.progression.get("/v1/learner-states", params=query))
+            for of, learner, state in map(_decode_standing, answer.content.splitlines()):
+                yield (of, learner), state
+            after = answer.headers.get("Attain-Next", "")
+            if not after:
+                return
 
     def rows(self, table: str, tenant: str | None) -> Iterator[dict[str, Any]]:
         """Yield the rows of one of reporting's read-model tables, of one tenant or of all."""

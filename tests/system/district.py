@@ -19,7 +19,10 @@ from deploy.local.stack import Stack
 SOURCE = "urn:test:lms"
 SCOPES = "evidence:write records:read policy:write decisions:write admin service"
 STREAK_3 = b'{"id": "streak-3", "method": {"type": "streak", "n": 3}, "decision": {"latch": "first_crossing"}}'
-ZERO = ("lost", "duplicated", "mismatched_states", "mismatched_read_models", "missing_events", "extra_events")
+ZERO = (
+    "lost", "duplicated", "mismatched_states", "mismatched_standings", "mismatched_read_models", "missing_events",
+    "extra_events", "mismatched_events",
+)  # fmt: skip
 SIX = "code,title\n" + "".join(f"c{n},Competency {n}\n" for n in range(6))
 Item = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""What the audit reads, of all tenants: every state, and the journal."""
+"""What the audit reads, of all tenants: every state and standing, and the journal."""
 
 from typing import Annotated
 
@@ -8,10 +8,11 @@ from fastapi.responses import PlainTextResponse
 
 from services.progression.domain.describing import describe
 from services.progression.domain.journal import in_order
-from services.progression.handlers.memory import unpack_key
+from services.progression.handlers.memory import unpack_key, unpack_learner
 from services.progression.handlers.rules import policies_of
 from services.progression.tables import journals, key_states
 from shared.database import Database
+from shared.events import encode_json
 from shared.web import Caller, Count
 
 EVIDENCE = "attain.evidence."
@@ -38,6 +39,20 @@ def audit_router(database: Database) -> APIRouter:
             state = describe(key, unpack_key(row["state"]), policies)
             lines.append(msgspec.json.encode({"tenant": row["tenant"], **msgspec.to_builtins(state)}))
         last = "\t".join((rows[-1]["tenant"], rows[-1]["learner"], rows[-1]["competency"])) if rows else ""
+        return Response(b"\n".join(lines), headers={"Attain-Next": last}, media_type="application/x-ndjson")
+
+    @router.get("/v1/learner-states", response_class=PlainTextResponse)
+    async def learner_states(
+        caller: Caller, after: str = "", limit: Annotated[int, Query(ge=1)] = 5000, tenant: str | None = None
+    ) -> Response:
+        """What every learner has on the record and was told, as NDJSON arrays: tenant, learner, and the members in the
+        order in which they are stored; by tenant and learner, header Attain-Next goes on from here."""
+        caller.require("service")
+        start = [*after.split("\t"), "", ""][:2]
+        async with database.connection() as connection:
+            rows = await key_states.all_standings(connection, tenant, (start[0], start[1]), min(limit, 10_000))
+        lines = [encode_json([of, learner, unpack_learner(state)]) for of, learner, state in rows]
+        last = f"{rows[-1][0]}\t{rows[-1][1]}" if rows else ""
         return Response(b"\n".join(lines), headers={"Attain-Next": last}, media_type="application/x-ndjson")
 
     @router.get("/v1/journal", response_class=PlainTextResponse)

@@ -164,3 +164,12 @@ async def all_states(connection: Connection, tenant: str | None, after: Key, lim
         " order by tenant, learner, competency limit $5",
         *after, tenant, limit,
     )  # fmt: skip
+
+
+async def all_standings(connection: Connection, tenant: str | None, after: Learner, limit: int) -> list[Any]:
+    """Return (tenant, learner, state) of the learners with a standing behind one, likewise."""
+    return await connection.fetch(
+        "select tenant, learner, state from learner_standing"
+        " where (tenant, learner) > ($1, $2) and ($3::text is null or tenant = $3) order by tenant, learner limit $4",
+        *after, tenant, limit,
+    )  # fmt: skip

@@ -121,6 +121,7 @@ PROGRESSION: dict[str, Case] = {
     "GET /v1/advancements/stream": NONE,
     "GET /v1/standings": NONE,
     "GET /v1/states": (None, "tenant={tenant}"),
+    "GET /v1/learner-states": (None, "tenant={tenant}"),
     "GET /v1/journal": (None, "shard={shard}"),
     "POST /v1/frameworks": ({"id": "{framework}", "nodes": "code,title\nc0,taken\n"}, ""),
     "POST /v1/frameworks/{framework}/levels": ({"levels": []}, ""),
