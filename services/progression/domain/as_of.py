@@ -9,7 +9,6 @@ from services.progression.domain.decisions import CompetencyDecided
 from services.progression.domain.entry import Entry
 from services.progression.domain.explanation import Explanation, explain_key
 from services.progression.domain.inputs import Input, Key, valid_pieces
-from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Activation, Rules
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.standing import rule_of
@@ -34,24 +33,25 @@ def explain_as_of(
     `as_of` is an instant: what had been recorded and decided by then, ages computed at it; nothing that came later matters.
     Return None where nothing of the key had been recorded.
     """
-    known = sorted((each for each in inputs if as_of is None or each.time <= as_of), key=lambda item: item.pos)
-    waiting = sorted((a for a in activations if as_of is None or a.trigger.time <= as_of), key=lambda a: a.no)
-    if not known:
+    given: list[Input | Activation] = [*inputs, *activations]
+    known = [each for each in given if as_of is None or each.trigger.time <= as_of]
+    if not any(isinstance(each, Input) for each in known):
         return None
     rules = Rules()
-    policies: dict[str, Policy] = {a.policy.hash: a.policy for a in waiting if a.policy is not None}
+    policies = {a.policy.hash: a.policy for a in known if isinstance(a, Activation) and a.policy is not None}
     fold = ShardFold({}, {key[0]: rules}, policies)
     decisions: list[Decided] = []
-    for item in known:
-        while waiting and waiting[0].trigger.pos < item.pos:
-            _activate(fold, rules, key, waiting.pop(0))
+    for each in sorted(known, key=lambda each: each.trigger.pos):
+        if isinstance(each, Activation):
+            rules.activate(each)
+            if key in fold.entries:
+                fold.refold_learner(key[:2], [key])
+            continue
         if key not in fold.entries:
             fold.entries[key] = Entry(rules.new_state(key[2]), rules.no, {})
-        fold.fold(msgspec.structs.replace(item, keys=(key,)))
-        if isinstance(item.event, CompetencyDecided):
-            decisions.append(item.event.decided(item.id, item.time))
-    for activation in waiting:
-        _activate(fold, rules, key, activation)
+        fold.fold(msgspec.structs.replace(each, keys=(key,)))
+        if isinstance(each.event, CompetencyDecided):
+            decisions.append(each.event.decided(each.id, each.time))
     entry = fold.entries[key]
     evidence = entry.evidence or {}
     policy = policies.get(entry.state.policy)
@@ -66,9 +66,3 @@ def explain_as_of(
     return Explained(
         explanation, policy.reference if policy is not None else None, framework.version if framework else None
     )
-
-
-def _activate(fold: ShardFold, rules: Rules, key: Key, activation: Activation) -> None:
-    rules.activate(activation)
-    if key in fold.entries:
-        fold.refold_learner((key[0], key[1]), [key])
