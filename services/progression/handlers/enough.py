@@ -7,7 +7,6 @@ from operator import itemgetter
 from typing import Any
 
 from services.progression.domain.inputs import Key, valid_pieces
-from services.progression.domain.journal import unpack_entries
 from services.progression.domain.known import Known
 from services.progression.domain.minimal_change import MinimalChange, change_in_words, minimal_change
 from services.progression.domain.policy import Policy
@@ -15,10 +14,8 @@ from services.progression.domain.policy.phrases import Language
 from services.progression.domain.settled import is_settled
 from services.progression.domain.standing import rule_of, status_of
 from services.progression.domain.states import KeyState
-from services.progression.handlers.histories import History
-from services.progression.handlers.memory import unpack_key
+from services.progression.handlers.histories import History, histories_of
 from services.progression.handlers.rules import policies_of
-from services.progression.tables import journals, key_states
 from shared.contracts import Status
 from shared.database import Database
 
@@ -33,33 +30,27 @@ async def enough_of(database: Database, tenant: str, learner: str, language: Lan
     Return `enough` (competencies of which no single test changes the verdict) and `next`: of `limit` that are open the smallest
     evidence that could settle them, the fewest pieces first.
     """
+    held = await histories_of(database, tenant, learner)
     async with database.connection() as connection:
-        rows = await key_states.states_of(connection, tenant, learner)
-        states = {(tenant, learner, competency): unpack_key(state) for competency, state in rows}
-        bodies = await journals.load_evidence(connection, list(states)) if states else []
         policies = await policies_of(connection, tenant)
-    held = {key: History() for key in states}
-    for of, name, competency, body in bodies:
-        for entry in unpack_entries(body):
-            held[of, name, competency].take(competency, entry)
-    return await asyncio.to_thread(_answer, states, held, policies, language, limit)
+    return await asyncio.to_thread(_answer, held, policies, language, limit)
 
 
 def _answer(
-    states: dict[Key, KeyState], held: dict[Key, History], policies: dict[str, Policy], language: Language, limit: int
+    held: dict[Key, tuple[KeyState, History]], policies: dict[str, Policy], language: Language, limit: int
 ) -> dict[str, Any]:
     enough: list[str] = []
     open_: list[tuple[int, str, Callable[[], MinimalChange]]] = []
-    for key, state in states.items():
+    for (_, _, competency), (state, history) in held.items():
         rule = rule_of(policies.get(state.policy), state)
         if rule is None:
             continue
-        known = Known(valid_pieces(held[key].evidence), rule, held[key].decisions, state.clock or None)
+        known = Known(valid_pieces(history.evidence), rule, history.decisions, state.clock or None)
         if is_settled(known):
-            enough.append(key[2])
+            enough.append(competency)
         status = status_of(state, rule)
         if status in _OPEN:
-            open_.append((_OPEN.index(status), key[2], functools.partial(minimal_change, known)))
+            open_.append((_OPEN.index(status), competency, functools.partial(minimal_change, known)))
     following = [
         {"competency": competency, "status": _OPEN[rank], **change_in_words(found, language)}
         for rank, competency, change in sorted(open_, key=itemgetter(0, 1))[:limit]
