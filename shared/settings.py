@@ -226,7 +226,7 @@ class Settings(BaseSettings):
     page_rows_max: int = Field(10_000, gt=0, description="rows a page of feeds and lists")
     wait_s_max: float = Field(30, ge=0, description="the longest `?wait=` waits before 503")
 
-    small_number: int = Field(10, ge=2, description="counts of people below this are not told in reports")
+    small_number: int = Field(10, ge=2, description="counts of people below this, the usual minimum, are not told")
     aggregate_s: float = Field(
         300,
         ge=0,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from services.progression.domain.analysis.comparison import Comparison, Verdict, verdict_of, verdict_under
 from services.progression.domain.analysis.level_comparison import Change, LevelComparison, LevelRules
-from services.progression.domain.analysis.small_groups import SMALL, hidden_groups
+from services.progression.domain.analysis.small_groups import hidden_groups
 from services.progression.domain.analysis.told_comparison import told_comparison, told_expected, told_levels
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.forecast import Forecast
@@ -31,6 +31,7 @@ from tests.support.public_events import check_contract
 LEVELS = Framework(
     "math", "Mathematics", (Competency("add", "Add", 1, level="1"), Competency("sub", "Sub", 2, level="2")), ()
 )
+SMALL = 10
 MARKS = {"ada": 0.78, "bob": 0.9, "cy": 0.6}
 
 
@@ -252,9 +253,9 @@ def levels_of(gaining: int, losing: int, staying: int) -> LevelComparison:
 
 
 def test_levels_are_told_by_school_without_numbers_of_few():
-    report = levels_of(40, 4, 30).report()
-    told = told_comparison(compared_learners(30, 20, 60).report() | {"levels": report}, 10)["levels"]
-    few = told_levels(levels_of(2, 1, 4).report(), 10)
+    report = levels_of(40, 4, 30).report(SMALL)
+    told = told_comparison(compared_learners(30, 20, 60).report(SMALL) | {"levels": report}, 10)["levels"]
+    few = told_levels(levels_of(2, 1, 4).report(SMALL), 10)
     strict = told_levels(report, 25)
 
     assert [(row["school"], row["learners"], row["gained"]) for row in report["schools"]] == [
@@ -283,7 +284,7 @@ def test_a_comparison_counts_who_gains_who_loses_and_what_cannot_be_decided():
         ]
         verdicts = [verdict_under(policy, Pin(policy.hash), pieces, (), "") for policy in (old, new)]
         comparison.add(f"l{number}", "math:add", {"school": school}, *verdicts)
-    report = comparison.report()
+    report = comparison.report(SMALL)
 
     assert (report["pairs"], report["gained"], report["lost"]) == (30, 0, 21)
     assert report["decidable"] == {"before": 1.0, "after": 0.5}
@@ -304,7 +305,7 @@ def test_many_pairs_of_one_learner_are_of_few_learners():
             gains = number == 0 or (number % 2 and competency == 0)
             comparison.add(f"l{number}", f"math:{competency}", {"school": school}, none, shown if gains else none)
 
-    report = comparison.report(10)
+    report = comparison.report(SMALL)
 
     assert report["gained"] == 32
     assert [(row["school"], row["learners"], row["gained"]) for row in report["schools"]] == [
@@ -321,7 +322,7 @@ def test_a_comparison_is_split_by_groups_and_what_is_small_is_hidden_in_each():
         groups = {"ell": "yes" if number < 20 else "no"} | ({"tutoring": "summer"} if number >= 4 else {})
         comparison.add(f"l{number}", "math:add", {"school": "north"} | groups, before, after)
 
-    assert comparison.report()["groups"] == [
+    assert comparison.report(SMALL)["groups"] == [
         {"group": "ell", "value": "no", "learners": 40, "gained": 0, "lost": 40},
         {"group": "ell", "value": "yes", "learners": 20, "gained": 0, "lost": 20},
         {"group": "tutoring", "value": "summer", "learners": None, "gained": None, "lost": None},
@@ -336,7 +337,7 @@ def test_a_key_without_a_policy_is_undecided_for_want_of_one():
 @given(counts=st.dictionaries(st.text("abcdef", min_size=1, max_size=2), st.integers(0, 40), max_size=8))
 def test_what_is_hidden_cannot_be_worked_out_from_the_total(counts: dict[str, int]):
     sizes = {group: max(count, 12) for group, count in counts.items()}
-    hidden = hidden_groups(counts, sizes)
+    hidden = hidden_groups(counts, sizes, SMALL)
 
     assert all(group in hidden for group, count in counts.items() if 0 < count < SMALL)
     if hidden and hidden != set(counts):
@@ -355,7 +356,7 @@ def compared_learners(gaining: int, losing: int, staying: int) -> Comparison:
 
 
 def test_a_comparison_is_told_without_numbers_of_few_to_who_may_not_see_them():
-    report = compared_learners(30, 4, 60).report()
+    report = compared_learners(30, 4, 60).report(SMALL)
     told = told_comparison(report, 10)
     expected = {"attain.competency.mastered.v1": 30, "attain.competency.withdrawn.v1": 4}
 
@@ -370,7 +371,7 @@ def test_a_comparison_is_told_without_numbers_of_few_to_who_may_not_see_them():
 
 
 def test_a_comparison_without_few_is_told_whole_and_one_of_few_not_at_all():
-    whole, few = compared_learners(30, 20, 60).report(), compared_learners(2, 3, 4).report()
+    whole, few = compared_learners(30, 20, 60).report(SMALL), compared_learners(2, 3, 4).report(SMALL)
     told = told_comparison(few, 10)
 
     assert {
@@ -386,11 +387,11 @@ def test_the_limit_of_a_tenant_is_that_of_its_comparisons_and_corrections():
     comparison = compared_learners(30, 20, 60)
     found = Forecast(learners=Counter(north=12, south=40), withdrawn=Counter(south=12))
 
-    assert comparison.report(10)["schools"] == [{"school": "north", "learners": 110, "gained": 30, "lost": 20}]
+    assert comparison.report(SMALL)["schools"] == [{"school": "north", "learners": 110, "gained": 30, "lost": 20}]
     # The only school beside a total: hidden with it.
     assert comparison.report(25)["schools"] == [{"school": "north", "learners": 110, "gained": 30, "lost": None}]
-    assert told_comparison(comparison.report(10), 25)["schools"] == [
+    assert told_comparison(comparison.report(SMALL), 25)["schools"] == [
         {"school": "north", "learners": None, "gained": None, "lost": None}
     ], "the limit has grown since"
-    assert [row["learners"] for row in found.report(10)["schools"]] == [12, 40]
+    assert [row["learners"] for row in found.report(SMALL)["schools"]] == [12, 40]
     assert [row["learners"] for row in found.report(25)["schools"]] == [None, None]

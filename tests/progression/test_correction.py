@@ -84,7 +84,7 @@ def test_a_drill_over_ten_thousand_learners_says_what_then_happens_once_each():
     pieces = district(10_000)
     journal = Journal().fold([Decided(framework=LEVEL), Decided(TWO_OF_THREE), *pieces])
     said = forecast(journal, SELECTION)
-    report = said.report()
+    report = said.report(10)
     before = len(journal.told)
     bad = [one for one in pieces if one.activity == BAD]
     journal.fold(in_order(bad, said))
@@ -110,9 +110,9 @@ def test_a_drill_that_is_foreseen_changes_nothing():
     pieces = district(60)
     journal = Journal().fold([Decided(framework=LEVEL), Decided(TWO_OF_THREE), *pieces])
     before = (copy.deepcopy(journal.states), msgspec.json.encode(list(journal.learners.values())), len(journal.told))
-    first = forecast(journal, SELECTION).report()
+    first = forecast(journal, SELECTION).report(10)
 
-    assert first == forecast(journal, SELECTION).report()
+    assert first == forecast(journal, SELECTION).report(10)
     after = (journal.states, msgspec.json.encode(list(journal.learners.values())), len(journal.told))
     assert after == before
 
@@ -171,7 +171,7 @@ def test_the_outcome_of_a_move_names_every_status_and_event_of_both_learners():
 def test_small_schools_are_hidden_in_the_report():
     pieces = district(30)
     journal = Journal().fold([Decided(framework=LEVEL), Decided(TWO_OF_THREE), *pieces])
-    report = forecast(journal, SELECTION).report()
+    report = forecast(journal, SELECTION).report(10)
 
     assert {row["withdrawn"] for row in report["schools"]} == {None}
 

@@ -163,19 +163,19 @@ def test_the_size_of_a_difference_is_cohens() -> None:
 
 
 def test_a_single_hidden_cell_takes_the_next_smallest_with_it() -> None:
-    assert suppress({"A": 42, "B": 7, "C": 15}) == {"A": 42, "B": None, "C": None}
-    assert suppress({"A": 42, "B": 7, "C": 15}, guard_sum=False) == {"A": 42, "B": None, "C": None}
-    assert suppress({"A": 42, "B": 0, "C": 15}) == {"A": 42, "B": 0, "C": 15}
-    assert suppress({"A": 42, "B": 7, "C": 0}) == {"A": None, "B": None, "C": 0}
-    assert suppress({"A": 42, "B": 2, "C": 3, "D": 20}) == {"A": 42, "B": None, "C": None, "D": None}
-    assert suppress({"A": 42, "B": 2, "C": 3, "D": 20}, guard_sum=False)["D"] == 20
+    assert suppress({"A": 42, "B": 7, "C": 15}, 10) == {"A": 42, "B": None, "C": None}
+    assert suppress({"A": 42, "B": 7, "C": 15}, 10, guard_sum=False) == {"A": 42, "B": None, "C": None}
+    assert suppress({"A": 42, "B": 0, "C": 15}, 10) == {"A": 42, "B": 0, "C": 15}
+    assert suppress({"A": 42, "B": 7, "C": 0}, 10) == {"A": None, "B": None, "C": 0}
+    assert suppress({"A": 42, "B": 2, "C": 3, "D": 20}, 10) == {"A": 42, "B": None, "C": None, "D": None}
+    assert suppress({"A": 42, "B": 2, "C": 3, "D": 20}, 10, guard_sum=False)["D"] == 20
 
 
 @given(st.dictionaries(st.text(max_size=2), st.integers(0, 40), max_size=8), st.integers(2, 20))
-def test_nothing_hidden_can_be_worked_out_from_the_total(cells: dict[str, int], n_min: int) -> None:
-    told = suppress(cells, n_min)
+def test_nothing_hidden_can_be_worked_out_from_the_total(cells: dict[str, int], small: int) -> None:
+    told = suppress(cells, small)
     hidden = {name: cells[name] for name, count in told.items() if count is None}
 
-    assert all(count == 0 or count >= n_min for count in told.values() if count is not None)
+    assert all(count == 0 or count >= small for count in told.values() if count is not None)
     assert all(count == cells[name] for name, count in told.items() if count is not None)
-    assert not hidden or len(hidden) == len(cells) or (len(hidden) > 1 and sum(hidden.values()) >= n_min)
+    assert not hidden or len(hidden) == len(cells) or (len(hidden) > 1 and sum(hidden.values()) >= small)

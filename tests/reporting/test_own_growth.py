@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.reporting.domain.own_growth import GrownCount, growth_by_school, windows
-from services.reporting.domain.suppression import SMALL
+
+SMALL = 10
 
 
 def test_windows_are_of_school_days() -> None:

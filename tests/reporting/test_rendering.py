@@ -189,7 +189,7 @@ def context(template: str) -> dict[str, Any]:
             }},
             {"id": "q", "version": "v", "sentences": [], "asks": [], "adoption": {
                 "proposed_by": "a", "approved_by": "b", "approved_at": SHOWN_AT, "mode": "retroactive", "reason": EVIL,
-                "expected": {}, "comparison": compared(COMPARISON, {"s1": EVIL}),
+                "expected": {}, "comparison": compared(COMPARISON, {"s1": EVIL}, 10),
             }},
         ]},
         "sign_offs.html": signing,
@@ -324,10 +324,10 @@ def test_a_move_is_shown_for_both_learners(language: str) -> None:
 
 
 def test_a_comparison_tells_schools_by_title_and_no_small_number() -> None:
-    told = compared(COMPARISON, {"s1": "North"})
-    few = compared(COMPARISON | {"learners": 9}, {})
+    told = compared(COMPARISON, {"s1": "North"}, 10)
+    few = compared(COMPARISON | {"learners": 9}, {}, 10)
     strict = compared(COMPARISON, {}, 25)
-    hidden = compared(COMPARISON | {"gained": None}, {})
+    hidden = compared(COMPARISON | {"gained": None}, {}, 10)
     page = re.sub(r"<[^>]+>", " ", render("policies.html", Words("en"), **context("policies.html")))
 
     assert (told["gained"], told["lost"], told["redated"], told["learners"]) == (12, None, 0, 40)

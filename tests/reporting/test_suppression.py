@@ -6,10 +6,11 @@ import random
 import pytest
 
 from services.reporting.domain.counting import Count, class_mastery, district_mastery
-from services.reporting.domain.suppression import SMALL, TWICE, hidden_cells, hidden_totals
+from services.reporting.domain.suppression import TWICE, hidden_cells, hidden_totals
 from shared.contracts import Status
 
 Counts = dict[str, dict[Status, int]]
+SMALL = 10
 
 
 def district(schools: Counts) -> tuple[dict[str, dict[str, int | None]], dict[str, int | None]]:
@@ -20,7 +21,7 @@ def district(schools: Counts) -> tuple[dict[str, dict[str, int | None]], dict[st
     statuses = sorted({count.status for count in counts})
     counts += [Count("m:a", s, None, sum(c.learners for c in counts if c.status == s)) for s in statuses]
     told = district_mastery(
-        "d", "D", [(s, s) for s in schools], day="2026-03-04", sizes=sizes, counts=counts, titles={}
+        "d", "D", [(s, s) for s in schools], day="2026-03-04", sizes=sizes, counts=counts, titles={}, small=SMALL
     )
     by_school = {school: dict(told.competencies[0].schools[school]) for school in schools}
     learners = {one.school: one.learners for one in told.schools} | {"": told.learners}
@@ -76,8 +77,8 @@ def test_no_hidden_number_is_determined_by_the_told_ones(seed: int) -> None:
     totals: dict[str | None, int] = {s: sum(inner[status, s] for status in statuses) for s in schools}
     totals[None] = sum(totals.values())
     cells = inner | {(status, None): sum(inner[status, s] for s in schools) for status in statuses}
-    columns = hidden_totals(totals)
-    hidden = hidden_cells(cells, totals, columns)
+    columns = hidden_totals(totals, SMALL)
+    hidden = hidden_cells(cells, totals, columns, SMALL)
     free = hidden | {("", column) for column in columns}
 
     table = cells | {("", column): count for column, count in totals.items()}
@@ -91,8 +92,8 @@ def test_one_learner_in_two_schools_is_not_told_by_the_schools_less_the_district
     totals = {"a": 50, "b": 40, None: 89}
     cells = {("mastered", "a"): 30, ("mastered", "b"): 20, ("mastered", None): 49,
              ("not_yet", "a"): 20, ("not_yet", "b"): 20, ("not_yet", None): 40}  # fmt: skip
-    columns = hidden_totals(totals)
-    hidden = hidden_cells(cells, totals, columns)
+    columns = hidden_totals(totals, SMALL)
+    hidden = hidden_cells(cells, totals, columns, SMALL)
 
     assert columns
     assert {row for row, _ in hidden} == {"mastered", "not_yet"}
@@ -113,8 +114,8 @@ def test_nothing_of_few_learners_in_two_schools_is_determined_by_the_told_number
     }
     cells = inner | {(s, None): sum(inner[s, school] for school in schools) - twice[s, TWICE] for s in statuses}
     totals: dict[str | None, int] = {c: sum(cells[status, c] for status in statuses) for c in (*schools, None)}
-    columns = hidden_totals(totals)
-    hidden = hidden_cells(cells, totals, columns)
+    columns = hidden_totals(totals, SMALL)
+    hidden = hidden_cells(cells, totals, columns, SMALL)
 
     table = cells | {("", column): count for column, count in totals.items()}
     free = hidden | {("", column) for column in columns}
@@ -135,7 +136,7 @@ def test_a_cell_between_two_groups_of_hidden_ones_is_not_worked_out_from_their_t
     totals: dict[str | None, int] = {column: sum(inner[row, column] for row in "ABCD") for column in "1234"}
     totals[None] = sum(totals.values())
     cells = inner | {(row, None): sum(inner[row, column] for column in "1234") for row in "ABCD"}
-    hidden = hidden_cells(cells, totals, hidden_totals(totals))
+    hidden = hidden_cells(cells, totals, hidden_totals(totals, SMALL), SMALL)
 
     assert hidden > small
     assert all(_lies_on_a_cycle(cell, hidden) for cell in hidden)

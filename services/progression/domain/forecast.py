@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from services.progression.domain.analysis.small_groups import SMALL, hidden_groups
+from services.progression.domain.analysis.small_groups import hidden_groups
 from services.progression.domain.correction import Outcome
 from services.progression.domain.states import Piece
 
@@ -40,7 +40,7 @@ class Forecast:
                 self.taken.append((event.learner, event.data["scope"]["id"]))
             self.reviews[school] += event.type == REVIEW
 
-    def report(self, small: int = SMALL) -> dict[str, Any]:
+    def report(self, small: int) -> dict[str, Any]:
         """Return the forecast; numbers of schools below `small` are None."""
         return {
             "pieces": len(self.pieces),

@@ -3,24 +3,24 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from services.reporting.domain.small_numbers import N_MIN, is_few
+from services.reporting.domain.small_numbers import is_few
 
 _COUNTED = ("learners", "gained", "lost")
 _TOTALS = ("gained", "lost", "redated")
 
 
-def compared(report: Mapping[str, Any], titles: Mapping[str, str], n_min: int = N_MIN) -> dict[str, Any]:
+def compared(report: Mapping[str, Any], titles: Mapping[str, str], small: int) -> dict[str, Any]:
     """
     Return a comparison for a page; `titles` are those of schools.
 
     `splits` are (heading, rows): schools first, with an empty heading, then one for each grouping. `levels` are learners, by
     the same splits; None of a comparison from before levels were compared. Their small numbers are
-    None already; of the totals those below `n_min` are, and all where fewer learners were compared.
+    None already; of the totals those below `small` are, and all where fewer learners were compared.
     """
-    few = report["learners"] is None or report["learners"] < n_min
+    few = report["learners"] is None or report["learners"] < small
 
     def told(of: Mapping[str, Any], what: str) -> int | None:
-        return None if few or of[what] is None or is_few(of[what], n_min) else of[what]
+        return None if few or of[what] is None or is_few(of[what], small) else of[what]
 
     levels = report.get("levels")
     return {

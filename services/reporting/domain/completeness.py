@@ -62,7 +62,7 @@ def first_day(today: datetime.date, breaks: str = "") -> datetime.date:
     return school_day_before(today, SCHOOL_DAYS - 1, breaks)
 
 
-def by_school(counts: Mapping[str, tuple[int, int]], titles: Mapping[str, str], n_min: int) -> list[SchoolCompleteness]:
+def by_school(counts: Mapping[str, tuple[int, int]], titles: Mapping[str, str], small: int) -> list[SchoolCompleteness]:
     """
     Return all schools of `titles`, in their order.
 
@@ -70,16 +70,16 @@ def by_school(counts: Mapping[str, tuple[int, int]], titles: Mapping[str, str], 
         counts: learners, and those of them with evidence; a school without learners may be left out.
     """
     total: dict[str | None, int] = {school: counts.get(school, (0, 0))[0] for school in titles}
-    hidden = hidden_totals(total | {None: sum(total.values())}, n_min)
+    hidden = hidden_totals(total | {None: sum(total.values())}, small)
     return [
-        _school(school, title, *counts.get(school, (0, 0)), school in hidden, n_min) for school, title in titles.items()
+        _school(school, title, *counts.get(school, (0, 0)), school in hidden, small) for school, title in titles.items()
     ]
 
 
-def _school(school: str, title: str, learners: int, came: int, is_hidden: bool, n_min: int) -> SchoolCompleteness:
+def _school(school: str, title: str, learners: int, came: int, is_hidden: bool, small: int) -> SchoolCompleteness:
     if is_hidden:
         return SchoolCompleteness(school, title, None, None, None)
     missing = learners - came
-    if 0 < came < n_min or 0 < missing < n_min:
+    if 0 < came < small or 0 < missing < small:
         return SchoolCompleteness(school, title, learners, None, None)
     return SchoolCompleteness(school, title, learners, came, missing)

@@ -9,7 +9,7 @@ import msgspec
 
 from services.reporting.domain.given_often import GivenOften
 from services.reporting.domain.standing import NO_EVIDENCE, in_order
-from services.reporting.domain.suppression import SMALL, Cell, hidden_cells, hidden_totals
+from services.reporting.domain.suppression import Cell, hidden_cells, hidden_totals
 from shared.contracts import STATUSES, Status
 
 
@@ -113,7 +113,7 @@ def district_mastery(
     sizes: Mapping[str | None, int],
     counts: Iterable[Count],
     titles: Mapping[str, str],
-    small: int = SMALL,
+    small: int,
 ) -> DistrictMastery:
     """
     Return a district's counts with small numbers suppressed, also those that could be worked out from the others.

@@ -106,17 +106,17 @@ class Counts(NamedTuple):
     withheld: Mapping[str, int]
 
 
-def by_group(counts: Counts, n_min: int) -> list[Group]:
+def by_group(counts: Counts, small: int) -> list[Group]:
     """
-    Return the figures of each group, those below `n_min` and as many more as keep them hidden without any.
+    Return the figures of each group, those below `small` and as many more as keep them hidden without any.
 
     Shares of people are told only where neither the people nor those without are so few that the share tells them:
-    between 1 and `n_min` - 1 they are left out.
+    between 1 and `small` - 1 they are left out.
     """
-    told = suppress(counts.learners, n_min)
-    mastery, sign_offs = _middles(counts.mastery, n_min), _middles(counts.sign_offs, n_min)
+    told = suppress(counts.learners, small)
+    mastery, sign_offs = _middles(counts.mastery, small), _middles(counts.sign_offs, small)
     groups = [
-        _group(label, told[label], counts, mastery.get(label), sign_offs.get(label), n_min) for label in sorted(told)
+        _group(label, told[label], counts, mastery.get(label), sign_offs.get(label), small) for label in sorted(told)
     ]
     largest = reference(groups)
     return [msgspec.structs.replace(group, gap=_gap(group, largest)) for group in groups]
@@ -137,28 +137,28 @@ def _gap(group: Group, beside: Group | None) -> Gap | None:
 
 
 def _group(
-    label: str, learners: int | None, counts: Counts, mastery: Middle | None, sign_offs: Middle | None, n_min: int
+    label: str, learners: int | None, counts: Counts, mastery: Middle | None, sign_offs: Middle | None, small: int
 ) -> Group:
     if learners is None:
         return Group(label, None, None, None, None, None, None, None, None, None)
-    statuses, on_record = _statuses(counts.statuses.get(label, {}), n_min)
+    statuses, on_record = _statuses(counts.statuses.get(label, {}), small)
     burden = counts.burden.get(label, Burden(0, 0, None, 0, 0))
-    few_surplus = is_few(burden.learners_surplus, n_min)
+    few_surplus = is_few(burden.learners_surplus, small)
     return Group(
         label=label,
         learners=learners,
         statuses=statuses,
         on_record=on_record,
         time_to_mastery=mastery,
-        median_pieces=None if is_few(burden.learners_confirmed, n_min) else burden.median_pieces,
+        median_pieces=None if is_few(burden.learners_confirmed, small) else burden.median_pieces,
         over_testing=round(burden.surplus / burden.pieces, 4) if burden.pieces and not few_surplus else None,
         sign_off_wait=sign_offs,
-        overridden=_share_of_people(counts.overridden.get(label, 0), learners, n_min),
-        withheld=_share_of_people(counts.withheld.get(label, 0), learners, n_min),
+        overridden=_share_of_people(counts.overridden.get(label, 0), learners, small),
+        withheld=_share_of_people(counts.withheld.get(label, 0), learners, small),
     )
 
 
-def _statuses(counts: Mapping[Status, Pairs], n_min: int) -> tuple[dict[Status, Share | None], Share | None]:
+def _statuses(counts: Mapping[Status, Pairs], small: int) -> tuple[dict[Status, Share | None], Share | None]:
     """
     Return the share of each status, and of all that is on the record.
 
@@ -172,7 +172,7 @@ def _statuses(counts: Mapping[Status, Pairs], n_min: int) -> tuple[dict[Status, 
     side_is_few = False
     for is_on_record in (True, False):
         side = {status: count for status, count in counts.items() if (status in ON_RECORD) == is_on_record}
-        few = {status for status, count in side.items() if is_few(count.learners, n_min)}
+        few = {status for status, count in side.items() if is_few(count.learners, small)}
         if few and (enough := side.keys() - few):
             few.add(_smallest(counts, enough))
         elif few:
@@ -189,21 +189,21 @@ def _smallest(counts: Mapping[Status, Pairs], of: Iterable[Status]) -> Status:
     return min(of, key=lambda status: (counts[status].learners, status))
 
 
-def _share_of_people(part: int, whole: int, n_min: int) -> Share | None:
-    return None if is_few(part, n_min) or is_few(whole - part, n_min) else share(part, whole)
+def _share_of_people(part: int, whole: int, small: int) -> Share | None:
+    return None if is_few(part, small) or is_few(whole - part, small) else share(part, whole)
 
 
-def _middles(times: Iterable[Times], n_min: int) -> dict[str, Middle]:
-    """Return the medians by label, without those of fewer than `n_min` learners."""
+def _middles(times: Iterable[Times], small: int) -> dict[str, Middle]:
+    """Return the medians by label, without those of fewer than `small` learners."""
     observed: dict[str, dict[tuple[float, bool], int]] = {}
     for label, days, happened, cases, learners in times:
-        if learners >= n_min:
+        if learners >= small:
             observed.setdefault(label, {})[float(days), happened] = cases
-    return {label: _middle(kaplan_meier(cases), n_min) for label, cases in observed.items()}
+    return {label: _middle(kaplan_meier(cases), small) for label, cases in observed.items()}
 
 
-def _middle(curve: Curve, n_min: int) -> Middle:
-    few = is_few(curve.happened, n_min) or is_few(curve.people - curve.happened, n_min)
+def _middle(curve: Curve, small: int) -> Middle:
+    few = is_few(curve.happened, small) or is_few(curve.people - curve.happened, small)
     happened = None if few else curve.happened
     return Middle(curve.median, curve.median_low, curve.median_high, curve.people, happened)
 
@@ -226,9 +226,9 @@ class DistrictEquity(msgspec.Struct, frozen=True):
 
 
 def told_equity(
-    district: str, as_of: str, n_min: int, grouping: str | None, available: list[str], groups: list[Group]
+    district: str, as_of: str, small: int, grouping: str | None, available: list[str], groups: list[Group]
 ) -> DistrictEquity:
     """Return the groups with the name of the one that the gaps are to."""
     beside = reference(groups)
     label = None if beside is None else beside.label
-    return DistrictEquity(district, as_of, n_min, grouping, available, label, groups)
+    return DistrictEquity(district, as_of, small, grouping, available, label, groups)

@@ -63,7 +63,7 @@ class SchoolLevels(msgspec.Struct, frozen=True):
     levels: list[SchoolLevel]
 
 
-def level_rows(counts: Iterable[LevelCount], sizes: Mapping[str | None, int], n_min: int) -> list[LevelRow]:
+def level_rows(counts: Iterable[LevelCount], sizes: Mapping[str | None, int], small: int) -> list[LevelRow]:
     """
     Return the levels in the order of each continuum with small numbers suppressed, also those that could be worked out.
 
@@ -73,8 +73,8 @@ def level_rows(counts: Iterable[LevelCount], sizes: Mapping[str | None, int], n_
     by_level: dict[tuple[str, str | None, str], list[LevelCount]] = {}
     for count in counts:
         by_level.setdefault((count.framework, count.subject, count.level), []).append(count)
-    hidden = hidden_totals(sizes, n_min)
-    rows = {key: _level_row(key, of_level, sizes, hidden, n_min) for key, of_level in by_level.items()}
+    hidden = hidden_totals(sizes, small)
+    rows = {key: _level_row(key, of_level, sizes, hidden, small) for key, of_level in by_level.items()}
     return [rows[key] for key in _in_order(by_level)]
 
 
@@ -97,14 +97,14 @@ def _level_row(
     counts: Sequence[LevelCount],
     sizes: Mapping[str | None, int],
     hidden: set[str | None],
-    n_min: int,
+    small: int,
 ) -> LevelRow:
     table: dict[Cell, int] = {(how_far, school): 0 for how_far in HOW_FAR for school in sizes}
     table |= {(count.how_far, count.school): count.learners for count in counts if count.school in sizes}
     for school, size in sizes.items():
         # One in two schools of the district may be complete by what neither alone shows; never below nobody.
         table["none", school] = max(0, size - table["begun", school] - table["complete", school])
-    secret = hidden_cells(table, sizes, hidden, n_min)
+    secret = hidden_cells(table, sizes, hidden, small)
 
     def shown(school: str | None) -> dict[str, int | None]:
         return {how_far: None if (how_far, school) in secret else table[how_far, school] for how_far in HOW_FAR}

@@ -102,18 +102,18 @@ def windows(today: datetime.date, breaks: str = "") -> Windows:
 
 
 def growth_by_school(
-    counts: Iterable[GrownCount], titles: Mapping[str, str], n_min: int
+    counts: Iterable[GrownCount], titles: Mapping[str, str], small: int
 ) -> tuple[SchoolGrowth, list[SchoolGrowth]]:
     """Return the row of all, and the schools of `titles` in their order, without what is of few or would give it away."""
     empty = {school: GrownCount(school, 0, 0, 0, 0, None, 0) for school in (*titles, None)}
     found: dict[str | None, GrownCount] = {**empty, **{count.school: count for count in counts}}
     sizes = {school: count.learners for school, count in found.items()}
-    hidden = hidden_totals(sizes, n_min)
+    hidden = hidden_totals(sizes, small)
     change: dict[Cell, int] = {(how, school): _counted(count, how) for school, count in found.items() for how in HOW}
     behind: dict[Cell, int] = {(_NOT_YET, school): count.not_yet for school, count in found.items()} | {
         (_OTHERS, school): count.learners - count.not_yet for school, count in found.items()
     }
-    secret = hidden_cells(change, sizes, hidden, n_min) | hidden_cells(behind, sizes, hidden, n_min)
+    secret = hidden_cells(change, sizes, hidden, small) | hidden_cells(behind, sizes, hidden, small)
     told = change | behind
 
     def cell(name: str, school: str | None) -> int | None:
@@ -122,7 +122,7 @@ def growth_by_school(
     def row(school: str | None, title: str) -> SchoolGrowth:
         count, is_told = found[school], school not in hidden
         with_past = count.more + count.same + count.less
-        few = with_past < n_min or is_few(count.learners - with_past, n_min)
+        few = with_past < small or is_few(count.learners - with_past, small)
         more, same, less, new = (cell(how, school) for how in HOW)
         median = None if few or not is_told else count.median_change
         learners = count.learners if is_told else None

@@ -7,22 +7,20 @@ Tables of two dimensions are in `suppression`; this is for rows of groups.
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-N_MIN = 10
-"""Counts of 1 to 9 are not told by default: the usual minimum cell size of public education reports in the US."""
 Name = TypeVar("Name")
 
 
-def suppress(cells: Mapping[Name, int], n_min: int = N_MIN, *, guard_sum: bool = True) -> dict[Name, int | None]:
+def suppress(cells: Mapping[Name, int], small: int, *, guard_sum: bool = True) -> dict[Name, int | None]:
     """
     Return the cells with None where a number is not told: suppressed, which is not zero.
 
-    Counts above 0 and below `n_min` are hidden. The total is told, so a single hidden cell could be worked out: then the
-    next smallest is hidden too, zeros last. With `guard_sum` so many are hidden that also their sum is not below `n_min`.
+    Counts above 0 and below `small` are hidden. The total is told, so a single hidden cell could be worked out: then the
+    next smallest is hidden too, zeros last. With `guard_sum` so many are hidden that also their sum is not below `small`.
     """
-    hidden = {name for name, count in cells.items() if 0 < count < n_min}
+    hidden = {name for name, count in cells.items() if 0 < count < small}
     while hidden:
         hidden_sum = sum(cells[name] for name in hidden)
-        if len(hidden) > 1 and (not guard_sum or hidden_sum >= n_min):
+        if len(hidden) > 1 and (not guard_sum or hidden_sum >= small):
             break
         told = [name for name in cells if name not in hidden]
         if not told:
@@ -31,12 +29,12 @@ def suppress(cells: Mapping[Name, int], n_min: int = N_MIN, *, guard_sum: bool =
     return {name: None if name in hidden else count for name, count in cells.items()}
 
 
-def is_few(people: int, n_min: int = N_MIN) -> bool:
+def is_few(people: int, small: int) -> bool:
     """Tell whether a number of people is too small to be told; nobody is not few."""
-    return 0 < people < n_min
+    return 0 < people < small
 
 
-def told_beside(counts: Iterable[int], n_min: int = N_MIN) -> list[int | None]:
+def told_beside(counts: Iterable[int], small: int) -> list[int | None]:
     """
     Return counts of people of one row, each part of those before or the other way round, with None where one is not told.
 
@@ -46,5 +44,5 @@ def told_beside(counts: Iterable[int], n_min: int = N_MIN) -> list[int | None]:
     told: list[int | None] = []
     for count in counts:
         beside = (abs(count - other) for other in told if other is not None)
-        told.append(None if any(is_few(people, n_min) for people in (count, *beside)) else count)
+        told.append(None if any(is_few(people, small) for people in (count, *beside)) else count)
     return told

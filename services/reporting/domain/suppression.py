@@ -1,9 +1,9 @@
 """
 Suppression of small numbers in a table of statuses by schools whose margins are told too.
 
-A count of 1 to 9 is hidden; zero is told, unless its whole group is below 10. Then more is hidden until nothing hidden
-can be worked out. A row's cells sum to its district cell and a column's to the school's total, so hidden cells are the
-edges of a graph between rows and columns, and one is determined by the others exactly when its edge is a bridge.
+A count of people below `small` is hidden; zero is told, unless its whole group is below that. Then more is hidden until
+nothing hidden can be worked out. A row's cells sum to its district cell and a column's to the school's total, so hidden cells
+are the edges of a graph between rows and columns, and one is determined by the others exactly when its edge is a bridge.
 
 Where learners are in several schools, these sum to more than the district, which counts each once. The difference tells about
 those learners as a school's numbers would, so it is one more column, which nobody is shown and anybody can work out.
@@ -14,11 +14,6 @@ Source: Gusfield 1988, "A graph theoretic approach to statistical data security"
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
-from services.reporting.domain.small_numbers import N_MIN
-
-SMALL = N_MIN
-"""Counts below this are not told by default; a tenant may set more."""
-
 Column: TypeAlias = "str | None"
 """A school; None is the district."""
 Cell: TypeAlias = "tuple[str, Column]"
@@ -28,7 +23,7 @@ TWICE = "\0"
 """The column of what the schools together have more than the district; no school is called so."""
 
 
-def hidden_totals(totals: Mapping[Column, int], small: int = SMALL) -> set[Column]:
+def hidden_totals(totals: Mapping[Column, int], small: int) -> set[Column]:
     """Return the columns whose number of learners is not told; the same for all competencies."""
     cells = _with_twice({(TOTAL, column): count for column, count in totals.items()})
     hidden = {cell for cell, count in cells.items() if _is_small(count, small)}
@@ -46,7 +41,7 @@ def hidden_totals(totals: Mapping[Column, int], small: int = SMALL) -> set[Colum
 
 
 def hidden_cells(
-    cells: Mapping[Cell, int], totals: Mapping[Column, int], hidden_columns: set[Column], small: int = SMALL
+    cells: Mapping[Cell, int], totals: Mapping[Column, int], hidden_columns: set[Column], small: int
 ) -> set[Cell]:
     """
     Return the cells of (status, school or None) that are not told.

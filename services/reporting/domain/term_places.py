@@ -62,7 +62,7 @@ class TermSchool(msgspec.Struct, frozen=True):
 
 
 def amended_rows(
-    counts: Iterable[AmendedCount], sizes: Mapping[str | None, int], titles: Mapping[str, str], n_min: int
+    counts: Iterable[AmendedCount], sizes: Mapping[str | None, int], titles: Mapping[str, str], small: int
 ) -> list[AmendedRow]:
     """
     Return what is amended by competency with small numbers suppressed, also those that could be worked out.
@@ -70,7 +70,7 @@ def amended_rows(
     Args:
         sizes: learners by school; None is the district, each learner once.
     """
-    hidden = hidden_totals(sizes, n_min)
+    hidden = hidden_totals(sizes, small)
     found: dict[str, dict[str | None, int]] = {}
     for count in counts:
         found.setdefault(count.competency, {})[count.school] = count.learners
@@ -78,7 +78,7 @@ def amended_rows(
     for competency, learners in sorted(found.items()):
         table: dict[Cell, int] = {(AMENDED, school): learners.get(school, 0) for school in sizes}
         table |= {(SAME, school): size - table[AMENDED, school] for school, size in sizes.items()}
-        secret = hidden_cells(table, sizes, hidden, n_min)
+        secret = hidden_cells(table, sizes, hidden, small)
         told = {school: None if (AMENDED, school) in secret else table[AMENDED, school] for school in sizes}
         schools = {school: number for school, number in told.items() if school is not None}
         rows.append(AmendedRow(competency, titles.get(competency), told[None], schools))

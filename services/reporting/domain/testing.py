@@ -35,14 +35,14 @@ class DistrictTesting(msgspec.Struct, frozen=True):
     pairs_confirmed: int | None
 
 
-def told_testing(district: str, as_of: str, learners: int, count: PieceCount | None, n_min: int) -> DistrictTesting:
+def told_testing(district: str, as_of: str, learners: int, count: PieceCount | None, small: int) -> DistrictTesting:
     """Return how much was asked for beyond confirmation; what is of too few learners is None."""
-    if count is None or learners < n_min:
-        return DistrictTesting(district, as_of, n_min, None, None, None, None, None)
-    few = is_few(count.learners_surplus, n_min)
-    of_few = is_few(count.learners_confirmed, n_min)
+    if count is None or learners < small:
+        return DistrictTesting(district, as_of, small, None, None, None, None, None)
+    few = is_few(count.learners_surplus, small)
+    of_few = is_few(count.learners_confirmed, small)
     return DistrictTesting(
-        district, as_of, n_min, count.pieces,
+        district, as_of, small, count.pieces,
         surplus=None if few else count.surplus,
         over_testing=None if few or not count.pieces else count.surplus / count.pieces,
         median_pieces_to_confirm=None if of_few else count.median_pieces,

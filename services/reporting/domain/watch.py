@@ -91,39 +91,39 @@ class DistrictSchools(msgspec.Struct, frozen=True):
     completeness: DistrictCompleteness
 
 
-def school_watch(counts: Sequence[SchoolCount], titles: Mapping[str, str], n_min: int) -> list[SchoolWatch]:
+def school_watch(counts: Sequence[SchoolCount], titles: Mapping[str, str], small: int) -> list[SchoolWatch]:
     """Return the schools; what is too small to be told, or would tell it, is None."""
     total: dict[str | None, int] = {count.school: count.learners for count in counts}
     total[None] = sum(count.learners for count in counts)
-    hidden = hidden_totals(total, n_min)
-    return [_watch(count, titles.get(count.school, count.school), count.school in hidden, n_min) for count in counts]
+    hidden = hidden_totals(total, small)
+    return [_watch(count, titles.get(count.school, count.school), count.school in hidden, small) for count in counts]
 
 
-def _watch(count: SchoolCount, title: str, is_hidden: bool, n_min: int) -> SchoolWatch:
+def _watch(count: SchoolCount, title: str, is_hidden: bool, small: int) -> SchoolWatch:
     if is_hidden:
         return SchoolWatch(count.school, title, None, None, None, None, None, None)
 
     def pairs(part: int, *people: int) -> Share | None:
-        return None if any(is_few(each, n_min) for each in people) else share(part, count.recorded)
+        return None if any(is_few(each, small) for each in people) else share(part, count.recorded)
 
     # Completeness tells those with evidence lately, and goes first: else the two tables would give away who is between.
-    _, lately, with_evidence = told_beside((count.learners, count.lately, count.with_evidence), n_min)
+    _, lately, with_evidence = told_beside((count.learners, count.lately, count.with_evidence), small)
     return SchoolWatch(
         school=count.school, title=title, learners=count.learners,
         with_evidence=None if with_evidence is None else share(with_evidence, count.learners),
         with_evidence_lately=None if lately is None else share(lately, count.learners),
         set_by_hand=pairs(count.by_hand, count.learners_by_hand, count.learners_not_by_hand),
         due_for_re_check=pairs(count.due, count.learners_due, count.learners_not_due),
-        below_depth=_depth_shown(count, n_min),
+        below_depth=_depth_shown(count, small),
     )  # fmt: skip
 
 
-def _depth_shown(count: SchoolCount, n_min: int) -> DepthShown | None:
-    if is_few(count.learners_below, n_min) or is_few(count.learners_reaching, n_min):
+def _depth_shown(count: SchoolCount, small: int) -> DepthShown | None:
+    if is_few(count.learners_below, small) or is_few(count.learners_reaching, small):
         return None
     tagged = count.below + count.reaching
     found = share(count.below, tagged)
-    untagged = None if is_few(count.learners_untagged, n_min) else count.untagged
+    untagged = None if is_few(count.learners_untagged, small) else count.untagged
     if found is None:
         return DepthShown(None, None, None, count.below, tagged, untagged)
     return DepthShown(found.share, found.low, found.high, count.below, tagged, untagged)

@@ -232,9 +232,9 @@ class Pages:
             reports = [each["comparison"] for each in adopted if leads and each["comparison"]]
             titles = await titles_of(view, caller.tenant, schools_in(reports)) if reports else {}
             staff = await is_staff(view, caller)
-        n_min = self._limits.small_number(caller.tenant)
+        small = self._limits.small_number(caller.tenant)
         for each in adopted:
-            each["comparison"] = compared(each["comparison"], titles, n_min) if leads and each["comparison"] else None
+            each["comparison"] = compared(each["comparison"], titles, small) if leads and each["comparison"] else None
         by = [each[name] for each in adopted for name in ("proposed_by", "approved_by")] if staff else []
         return {"policies": policies, "staff": staff, "staff_names": await self._people.staff(caller.tenant, by)}
 

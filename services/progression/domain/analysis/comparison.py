@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from services.progression.domain.analysis.small_groups import SMALL, hidden_groups
+from services.progression.domain.analysis.small_groups import hidden_groups
 from services.progression.domain.mastery import KeyState, replay
 from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Pin
@@ -174,7 +174,7 @@ class Comparison:
             self.redated += 1
             self.redating.add(learner)
 
-    def report(self, small: int = SMALL) -> dict[str, Any]:
+    def report(self, small: int) -> dict[str, Any]:
         """Return the outcome as plain data; numbers of schools and groups below `small` are None."""
         return {
             "suppressed_below": small,

@@ -7,7 +7,6 @@ from typing import Any, Literal, NamedTuple
 
 from services.progression.domain.advancement import level_terms
 from services.progression.domain.analysis.comparison import Splits, Verdict
-from services.progression.domain.analysis.small_groups import SMALL
 from services.progression.domain.levels import Shown, named_by, unmet_of
 from services.progression.domain.policy.requirements import Require
 from services.progression.domain.rules import Rules
@@ -106,7 +105,7 @@ class LevelComparison:
             self.levels[change][level] += 1
         self.splits.add(learner, places, gains="gained" in kinds, loses="lost" in kinds)
 
-    def report(self, small: int = SMALL) -> dict[str, Any]:
+    def report(self, small: int) -> dict[str, Any]:
         """Return the outcome as plain data: learners throughout; numbers of schools and groups below `small` are None."""
         changed = sorted({level for counts in self.levels.values() for level in counts})
         return {

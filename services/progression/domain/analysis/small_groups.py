@@ -2,11 +2,8 @@
 
 from collections.abc import Mapping
 
-SMALL = 10
-"""Groups and counts below this are not told by default: the usual minimum of public education reports."""
 
-
-def hidden_groups(counts: Mapping[str, int], sizes: Mapping[str, int], small: int = SMALL) -> set[str]:
+def hidden_groups(counts: Mapping[str, int], sizes: Mapping[str, int], small: int) -> set[str]:
     """
     Return the groups whose count is not told where the total over all groups is.
 
