@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from services.evidence.entrypoints.answers import Limit, answer, as_uuid
-from services.evidence.tables import people, pieces, rollovers, roster
+from services.evidence.tables import people, rollovers, roster
 from shared.database import Connection, Database
 from shared.errors import InvalidEvent
 from shared.web import Caller
@@ -68,7 +68,7 @@ def identities_router(database: Database) -> APIRouter:
         caller.require("service")
         learners = [as_uuid(learner, "learners") for learner in body.learners]
         async with database.transaction() as connection:
-            known = await people.know_by_id(connection, pieces.ERASURE_LOCK, body.tenant, body.source, learners)
+            known = await people.know_by_id(connection, body.tenant, body.source, learners)
         return answer(known)
 
     @router.get("/v1/identities")

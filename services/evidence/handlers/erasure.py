@@ -105,7 +105,7 @@ class Erasing:
     async def _erase(self, entry: Erasure) -> Certificate:
         tenant, learner = entry.tenant, entry.learner
         async with self._database.transaction() as connection:
-            sources = await people.erase(connection, pieces.ERASURE_LOCK, tenant, learner)
+            sources = await people.erase(connection, tenant, learner)
             if not sources:
                 raise NotFound("no such learner")
             names = [(row["source"], row["source_id"]) for row in sources]

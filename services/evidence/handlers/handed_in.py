@@ -13,8 +13,7 @@ from services.evidence.domain.handed_in import HandIn, Work, graded_at, graded_b
 from services.evidence.handlers.alignment import Alignments
 from services.evidence.handlers.counting import IntakeCounts
 from services.evidence.handlers.learners import Learners
-from services.evidence.tables import handed_in, merges, premises
-from services.evidence.tables.pieces import ERASURE_LOCK
+from services.evidence.tables import handed_in, people, premises
 from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import Unavailable
@@ -97,7 +96,7 @@ class HandIns:
         `alone` lets nobody store evidence of the tenant either.
         """
         if alone:
-            await merges.lock(connection, ERASURE_LOCK, tenant)
+            await people.lock(connection, tenant)
         await premises.hold(connection, [tenant], [tenant])
         seen = (await premises.read(connection, [tenant], [tenant])).maps.get(tenant, 0)
         return all(answer.seen == seen for answer in answers.values())

@@ -18,7 +18,6 @@ from services.evidence.handlers.counting import IntakeCounts
 from services.evidence.handlers.handed_in import followed
 from services.evidence.handlers.learners import Learners
 from services.evidence.tables import merges, people, roster
-from services.evidence.tables.pieces import ERASURE_LOCK
 from shared.contracts import EVIDENCE_RECORDED, EvidenceRecorded, IdentityMerged, Touched
 from shared.crash_points import reach
 from shared.database import Connection, Database
@@ -67,7 +66,7 @@ class Merging:
             raise InvalidEvent("a learner is not merged with itself", pointer="/into", reason="invalid")
         merge_id = str(uuid.uuid4())
         async with self._database.transaction() as connection:
-            await merges.lock(connection, ERASURE_LOCK, tenant)
+            await people.lock(connection, tenant)
             for learner, pointer in ((merged, "/learner"), (into, "/into")):
                 if not await people.identities(connection, tenant, learner):
                     raise NotFound("no such learner", pointer=pointer)
@@ -89,7 +88,7 @@ class Merging:
             NotFound: the tenant has no such merge in force.
         """
         async with self._database.transaction() as connection:
-            await merges.lock(connection, ERASURE_LOCK, tenant)
+            await people.lock(connection, tenant)
             row = await merges.undo(connection, tenant, merge_id, by)
             if row is None:
                 raise NotFound("no such merge in force")

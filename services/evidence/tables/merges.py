@@ -7,11 +7,6 @@ import asyncpg
 from shared.database import Connection, columns
 
 
-async def lock(connection: Connection, key: int, tenant: str) -> None:
-    """Wait for the batches that know the tenant's learners, and let no other begin until this transaction ends."""
-    await connection.execute("select pg_advisory_xact_lock($1, hashtext($2))", key, tenant)
-
-
 async def moved(connection: Connection, tenant: str) -> None:
     """Note that identities moved, so that every replica looks them up again."""
     await connection.execute(

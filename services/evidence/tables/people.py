@@ -9,6 +9,8 @@ from shared.database import Connection, columns
 
 Key = tuple[str, str, str]
 """Tenant, source, source id."""
+LEARNERS_LOCK = 0x6174_6572
+"""Held together by whoever rests on the learners of a tenant, alone by whoever erases or moves one."""
 
 
 async def identify(connection: Connection, proposals: Sequence[tuple[str, str, str, str]]) -> dict[Key, str]:
@@ -97,9 +99,14 @@ async def page(connection: Connection, after: Key, limit: int) -> list[asyncpg.R
     )
 
 
-async def erase(connection: Connection, lock: int, tenant: str, learner: str) -> list[asyncpg.Record]:
+async def lock(connection: Connection, tenant: str) -> None:
+    """Wait for the batches that know the tenant's learners, and let no other begin until this transaction ends."""
+    await connection.execute("select pg_advisory_xact_lock($1, hashtext($2))", LEARNERS_LOCK, tenant)
+
+
+async def erase(connection: Connection, tenant: str, learner: str) -> list[asyncpg.Record]:
     """Forget who a learner is, once batches that know it are done; return the source ids."""
-    await connection.execute("select pg_advisory_xact_lock($1, hashtext($2))", lock, tenant)
+    await lock(connection, tenant)
     await connection.execute(
         "insert into erased_learner (tenant, learner, erased_at) values ($1, $2, now()) on conflict do nothing",
         tenant,
@@ -112,9 +119,9 @@ async def erase(connection: Connection, lock: int, tenant: str, learner: str) ->
     )
 
 
-async def know_by_id(connection: Connection, lock: int, tenant: str, source: str, learners: Sequence[str]) -> list[str]:
+async def know_by_id(connection: Connection, tenant: str, source: str, learners: Sequence[str]) -> list[str]:
     """Let a source name learners by their opaque ids; return those that the tenant has, with no erasure in between."""
-    await connection.execute("select pg_advisory_xact_lock_shared($1, hashtext($2))", lock, tenant)
+    await connection.execute("select pg_advisory_xact_lock_shared($1, hashtext($2))", LEARNERS_LOCK, tenant)
     rows = await connection.fetch(
         "with known as (select distinct learner from learner_identity where tenant = $1::text and learner = any($3::uuid[])),"
         " added as (insert into learner_identity (tenant, source, source_id, learner)"

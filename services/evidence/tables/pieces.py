@@ -15,7 +15,6 @@ _COLUMNS = (
     "evidence_id", "tenant", "source", "id", "state", "digest", "learner", "shard", "pos", "valid", "relation",
     "target", "received_at", "private", "align_by",
 )  # fmt: skip
-ERASURE_LOCK = 0x6174_6572
 FOREST_LOCK = 0x6174_666F
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from services.evidence.tables.alignments import ALIGNMENT_LOCK
-from services.evidence.tables.pieces import ERASURE_LOCK
+from services.evidence.tables.people import LEARNERS_LOCK
 from shared.database import Connection, columns
 
 
@@ -27,7 +27,7 @@ async def hold(connection: Connection, tenants: Iterable[str], of_maps: Iterable
 
     Batches do not wait for each other.
     """
-    locks = [(ERASURE_LOCK, tenant) for tenant in sorted(tenants)]
+    locks = [(LEARNERS_LOCK, tenant) for tenant in sorted(tenants)]
     locks += [(ALIGNMENT_LOCK, tenant) for tenant in sorted(of_maps)]
     await connection.execute(
         "select pg_advisory_xact_lock_shared(k.lock, hashtext(k.tenant)) from unnest($1::int[], $2::text[])"
