@@ -103,7 +103,7 @@ class Formats:
                     raise InvalidEvent(f"over {self._settings.item_bytes_max} bytes", reason="too_large", pointer="")
                 readings[index] = (read or kind.read)(raw, origin)
             except InvalidEvent as error:
-                results[index] = _refused(index, error)
+                results[index] = Item.refused(index, None, error)
         refused, way = len(results), form if keep else "redrive"
         await self._set_own_apart(readings, tenant)
         await self._align(readings, tenant, form, source)
@@ -244,9 +244,5 @@ def _split(payloads: Sequence[bytes], split: Splitter) -> tuple[dict[int, bytes]
             for place, message in enumerate(split(payload)):
                 messages[index + place] = message
         except InvalidEvent as error:
-            results[index] = _refused(index, error)
+            results[index] = Item.refused(index, None, error)
     return messages, results
-
-
-def _refused(index: int, error: InvalidEvent) -> Item:
-    return Item(index, None, "rejected", None, None, error.members["reason"], error.pointer, error.detail)

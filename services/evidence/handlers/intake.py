@@ -63,6 +63,11 @@ class Item(msgspec.Struct):
     pointer: str | None = None
     detail: str | None = None
 
+    @classmethod
+    def refused(cls, index: int, id: str | None, error: InvalidEvent) -> "Item":
+        """Return the item that cannot be used, for the reason that the error has."""
+        return cls(index, id, "rejected", None, None, error.members["reason"], error.pointer, error.detail)
+
 
 class Intake:
     """Takes in items of a format, as one tenant, and answers when they are durable."""
@@ -178,9 +183,7 @@ class Intake:
                 commands[index] = command
             except InvalidEvent as error:
                 id, source, _ = native.peek(raw)
-                results[index] = Item(
-                    index, id, "rejected", None, None, error.members["reason"], error.pointer, error.detail
-                )
+                results[index] = Item.refused(index, id, error)
                 sources.append(only_source or _named(source))
         return results, commands, sources
 

@@ -83,12 +83,12 @@ class Statements:
             try:
                 taken[index] = self._read(raw, sender, sniffed(raw))
             except InvalidEvent as error:
-                results[index] = _refused(index, None, error)
+                results[index] = Item.refused(index, None, error)
         right, known, recorded = await self._record_right(list(taken.values()), sender)
         for index, one in taken.items():
             if one.id not in right or right[one.id].fingerprint != one.fingerprint:
                 conflict = InvalidEvent("the id is known with other content", reason="conflict", pointer="/id")
-                results[index] = _refused(index, one.id, conflict)
+                results[index] = Item.refused(index, one.id, conflict)
                 continue
             item = results[index] = msgspec.structs.replace(recorded[one.id], index=index)
             if one is not right[one.id] or (item.status == "acknowledged" and one.id in known):
@@ -221,7 +221,7 @@ class Statements:
                 as_of = origin if came is None else msgspec.structs.replace(origin, received_at=came.received_at)
                 reading = xapi.evidence(one, as_of)
             except InvalidEvent as error:
-                items[one.id] = _refused(index, one.id, error)
+                items[one.id] = Item.refused(index, one.id, error)
                 refusals.append(_refusal(one, error.members["reason"], error.pointer, error.detail, sender))
                 continue
             if reading.acknowledged is not None:
@@ -271,10 +271,6 @@ def _refusal(one: Taken, reason: str, pointer: str | None, detail: str, sender: 
     return Refusal(
         key, sender.tenant, sender.source, one.id, one.learner, reason, pointer or "", detail, original, "xapi"
     )
-
-
-def _refused(index: int, id: str | None, error: InvalidEvent) -> Item:
-    return Item(index, id, "rejected", None, None, error.members["reason"], error.pointer, error.detail)
 
 
 async def _breathe(index: int) -> None:
