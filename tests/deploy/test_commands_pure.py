@@ -14,9 +14,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from deploy.local.commands import asking
 from deploy.local.commands.adopting import level_lines, split_lines
 from deploy.local.commands.alignment import missing_text
-from deploy.local.commands.asking import patiently
 from deploy.local.commands.completeness import text as sources_text
 from deploy.local.commands.drain import waiting_stage
 from deploy.local.commands.explain import explain
@@ -114,7 +114,7 @@ def test_item_that_no_limit_has_room_for_is_rejected() -> None:
         assert post(client, [b"1"], True) == [Item(0, None, "rejected", "too_large", "", "smaller batches")]
 
 
-def test_lost_answer_is_asked_for_again() -> None:
+def test_lost_answer_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     answers: list[httpx.Response | Exception] = [
         httpx.ConnectError("gone"), httpx.Response(503), httpx.Response(200, json={"items": []})
     ]  # fmt: skip
@@ -125,14 +125,16 @@ def test_lost_answer_is_asked_for_again() -> None:
             raise following
         return following
 
+    monkeypatch.setattr(asking, "PAUSE_S_MIN", 0.001)
     with _service(answer) as client:
-        assert patiently(lambda: client.get("/"), pause_s_min=0.001).status_code == 200
+        assert asking.patiently(client.get, "/").status_code == 200
     assert answers == []
 
 
-def test_patience_ends() -> None:
+def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "PATIENCE_S", 0.0)
     with _service(lambda request: httpx.Response(503)) as client, pytest.raises(StackError, match="503, for 0 s"):
-        patiently(lambda: client.get("/"), patience_s=0, pause_s_min=0.001)
+        asking.patiently(client.get, "/")
 
 
 def test_stage_with_most_left_to_do_is_named() -> None:

@@ -25,7 +25,7 @@ def compare_policy(context: Context, file: Path, framework: str) -> None:
     context.say("holding all recorded evidence against it")
     with context.client("progression", timeout_s=TIMEOUT_S) as client:
         url = "/v1/policies/compare"
-        result = told(patiently(lambda: client.post(url, content=text, params={"framework": framework}))).json()
+        result = told(patiently(client.post, url, content=text, params={"framework": framework})).json()
     context.emit(result, "\n".join(_lines(result)))
 
 
@@ -42,7 +42,7 @@ def propose_policy(context: Context, file: Path, framework: str, mode: str, reas
     context.say("holding all recorded evidence against it")
     query = {"framework": framework, "mode": mode, "reason": reason}
     with context.client("progression", timeout_s=TIMEOUT_S) as client:
-        result = told(patiently(lambda: client.post("/v1/policies/proposals", content=text, params=query))).json()
+        result = told(patiently(client.post, "/v1/policies/proposals", content=text, params=query)).json()
     lines = [*_lines(result | result["comparison"]), "", f"proposal {result['id']}; another person approves it with",
              f"  attain policy approve {result['id']}"]  # fmt: skip
     context.emit(result, "\n".join(lines))
@@ -54,7 +54,7 @@ def propose_policy(context: Context, file: Path, framework: str, mode: str, reas
 def approve_policy(context: Context, proposal: str) -> None:
     """Put another person's PROPOSAL into force; returns when it is taken up, and recomputes in the background."""
     with context.client("progression") as client:
-        result = told(patiently(lambda: client.post(f"/v1/policies/proposals/{proposal}/approve"))).json()
+        result = told(patiently(client.post, f"/v1/policies/proposals/{proposal}/approve")).json()
     context.emit(result, f"policy {result['policy']}, version {result['version']} is in force; batch {result['batch']}")
 
 
@@ -66,7 +66,7 @@ def audit_policies(context: Context, framework: str, outside: str) -> None:
     """Say how far the verdicts of the policies in force can be trusted, from the evidence that is held already."""
     with context.client("progression", timeout_s=TIMEOUT_S) as client:
         url = "/v1/policies/audit"
-        result = told(patiently(lambda: client.get(url, params={"framework": framework, "outside": outside}))).json()
+        result = told(patiently(client.get, url, params={"framework": framework, "outside": outside})).json()
     context.emit(result, "\n\n".join(_audited(item) for item in result["items"]) or "no policy decides anything yet")
 
 

@@ -1,6 +1,5 @@
 """`attain alignment`: import the map from activities to competencies, list it, and what it lacks."""
 
-import functools
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -32,8 +31,8 @@ def import_map(context: Context, file: Path) -> None:
     kind = "application/json" if file.suffix.lower() == ".json" else "text/csv"
     body = read_text(file).encode()
     with context.client("evidence", scope="policy:write") as client:
-        send = functools.partial(client.post, "/v1/alignments", content=body, headers={"Content-Type": kind})
-        answer: dict[str, int] = told(patiently(send)).json()
+        headers = {"Content-Type": kind}
+        answer: dict[str, int] = told(patiently(client.post, "/v1/alignments", content=body, headers=headers)).json()
     context.emit(answer)
 
 
@@ -49,7 +48,7 @@ def list_map(context: Context, source: str | None, id: str | None) -> None:
     with context.client("evidence", scope="records:read") as client:
         while True:
             params = query | {"after": after, "limit": str(LISTED)}
-            page = told(patiently(functools.partial(client.get, "/v1/alignments", params=params))).json()
+            page = told(patiently(client.get, "/v1/alignments", params=params)).json()
             items += page["items"]
             if len(page["items"]) < LISTED:
                 break
@@ -62,7 +61,7 @@ def list_map(context: Context, source: str | None, id: str | None) -> None:
 def list_missing(context: Context) -> None:
     """List the activities that no entry names while evidence or handed-in work waits for one, the most first."""
     with context.client("evidence", scope="records:read") as client:
-        items = told(patiently(functools.partial(client.get, "/v1/alignments/missing"))).json()["items"]
+        items = told(patiently(client.get, "/v1/alignments/missing")).json()["items"]
     context.emit({"items": items}, None if context.json else missing_text(items))
 
 

@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable
+from typing import ParamSpec
 
 import httpx
 
@@ -14,24 +15,23 @@ PATIENCE_S = 60.0
 PAUSE_S_MIN = 0.2
 PAUSE_S_MAX = 5.0
 AWAY = frozenset((429, 502, 503, 504))
+P = ParamSpec("P")
 
 
-def patiently(
-    call: Callable[[], httpx.Response], *, patience_s: float = PATIENCE_S, pause_s_min: float = PAUSE_S_MIN
-) -> httpx.Response:
+def patiently(call: Callable[P, httpx.Response], *args: P.args, **named: P.kwargs) -> httpx.Response:
     """
-    Return the first answer that does not mean "away", asking again with growing pauses.
+    Return the first answer of a call that does not mean "away", asking again with growing pauses.
 
     Only for calls that may be repeated: an answer that was lost may have been given.
 
     Raises:
-        StackError: away for longer than `patience_s`.
+        StackError: away for longer than `PATIENCE_S`.
     """
-    deadline = time.monotonic() + patience_s
-    pause_s = pause_s_min
+    deadline = time.monotonic() + PATIENCE_S
+    pause_s = PAUSE_S_MIN
     while True:
         try:
-            answer = call()
+            answer = call(*args, **named)
             if answer.status_code not in AWAY:
                 return answer
             why = f"{answer.request.url} answers {answer.status_code}"
@@ -40,7 +40,7 @@ def patiently(
         except httpx.TransportError as error:
             why = f"{error.request.url} does not answer ({type(error).__name__})"
         if time.monotonic() + pause_s > deadline:
-            raise StackError(f"{why}, for {patience_s:.0f} s now; the same command may be given again")
+            raise StackError(f"{why}, for {PATIENCE_S:.0f} s now; the same command may be given again")
         time.sleep(pause_s * random.uniform(0.5, 1.0))
         pause_s = min(pause_s * 2, PAUSE_S_MAX)
 

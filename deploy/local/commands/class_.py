@@ -32,7 +32,7 @@ TITLE_CHARS, NAME_CHARS, ATTENTION_SHOWN = 46, 24, 12
 def class_(context: Context, class_id: str) -> None:
     """Show the class ID: what is shown of each competency, where each learner stands, and what needs attention."""
     with context.client("reporting") as client:
-        answer = patiently(lambda: client.get(f"/v1/classes/{class_id}/mastery"))
+        answer = patiently(client.get, f"/v1/classes/{class_id}/mastery")
         if answer.status_code == 404:
             listed = told(client.get("/v1/classes")).json()["items"]
             known = ", ".join(one["class"] for one in listed[:12]) or "none"

@@ -1,6 +1,5 @@
 """`attain completeness`: what each source should have sent, by its own habit, and did."""
 
-import functools
 from typing import Any
 
 import click
@@ -23,7 +22,7 @@ def completeness(context: Context, days: int) -> None:
     query: dict[str, str] | None = {"days": str(days)}
     with context.client("evidence", scope="admin") as client:
         while query is not None:
-            page = told(patiently(functools.partial(client.get, "/v1/sources/completeness", params=query))).json()
+            page = told(patiently(client.get, "/v1/sources/completeness", params=query)).json()
             items += page["items"]
             query = None if page["next"] is None else query | {"after": page["next"]}
     result = {"today": page["today"], "days": days, "school_days": page["school_days"], "items": items}

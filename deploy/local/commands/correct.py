@@ -2,7 +2,6 @@
 
 import csv
 import datetime
-import functools
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,7 +63,7 @@ def correct(
         asked["scores"] = read_scores(scores)
     context.say("holding it against what is recorded")
     with context.client("progression", scope=SCOPE, timeout_s=TIMEOUT_S) as client:
-        report = told(patiently(lambda: client.post("/v1/corrections/preview", json=asked))).json()
+        report = told(patiently(client.post, "/v1/corrections/preview", json=asked)).json()
     items = report.pop("items")
     report["credentials"] = _credentials(context, report.pop("withdrawn"))
     counts: dict[str, int] = {}
@@ -118,8 +117,7 @@ def _credentials(context: Context, withdrawn: list[dict[str, str]]) -> list[dict
     with context.client("reporting", scope="admin", timeout_s=TIMEOUT_S) as client:
         for start in range(0, len(withdrawn), ASKED_AT_ONCE):
             body = {"items": withdrawn[start : start + ASKED_AT_ONCE]}
-            ask = functools.partial(client.post, "/v1/credentials/affected", json=body)
-            for each in told(patiently(ask)).json()["items"]:
+            for each in told(patiently(client.post, "/v1/credentials/affected", json=body)).json()["items"]:
                 # A learner's withdrawals may be asked about in two parts.
                 scopes = found.get(each["id"], each)["scopes"]
                 found[each["id"]] = each | {"scopes": sorted({*scopes, *each["scopes"]})}
@@ -141,7 +139,7 @@ def _rescored(context: Context, items: list[dict[str, Any]]) -> Iterator[bytes]:
     with context.client("evidence", scope=SCOPE) as client:
         for each in items:
             url = f"/v1/evidence/{stable_id(context.tenant, each['source'], each['id'])}"
-            content = told(patiently(lambda url=url: client.get(url))).json()["content"]  # type: ignore[misc]
+            content = told(patiently(client.get, url)).json()["content"]
             if each["learner"] is None:
                 raise StackError(f"{each['source']} knows no learner of {each['id']} any more")
             yield msgspec.json.encode(

@@ -1,7 +1,6 @@
 """What is on the record of a tenant: states from reporting's read model, public events from progression."""
 
 import datetime
-import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -76,7 +75,7 @@ def states(context: Context) -> Iterator[State]:
     with context.client("reporting", scope="service") as client:
         while True:
             parameters: dict[str, str | int] = {"tenant": context.tenant, "limit": PAGE_ROWS, "after": after}
-            answer = told(patiently(functools.partial(client.get, "/v1/states", params=parameters)))
+            answer = told(patiently(client.get, "/v1/states", params=parameters))
             lines = answer.content.splitlines()
             yield from map(_decode_state, lines)
             after = answer.headers.get("Attain-Next", "")
@@ -98,7 +97,7 @@ class Advancements:
                 parameters: dict[str, str | int] = {"limit": PAGE_ROWS}
                 if self._after:
                     parameters["after"] = self._after
-                answer = told(patiently(functools.partial(client.get, "/v1/advancements", params=parameters)))
+                answer = told(patiently(client.get, "/v1/advancements", params=parameters))
                 page = _decode_page(answer.content)
                 yield from page.items
                 self._after = page.next

@@ -228,7 +228,7 @@ def _source_ids(context: Context, learners: Sequence[str]) -> dict[str, str]:
         for start in range(0, len(learners), LEARNERS_AT_ONCE):
             asked = {"tenant": context.tenant, "source": sample.SOURCE,
                      "learners": learners[start : start + LEARNERS_AT_ONCE]}  # fmt: skip
-            answer = patiently(functools.partial(client.post, "/v1/learners/references", json=asked))
+            answer = patiently(client.post, "/v1/learners/references", json=asked)
             found |= {learner: ids[0] for learner, ids in told(answer).json().items()}
     return found
 

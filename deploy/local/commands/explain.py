@@ -25,7 +25,7 @@ def explain(context: Context, learner: str, competency: str, as_of: str | None, 
     query = {"language": language} | ({"as_of": as_of} if as_of else {})
     with context.client("progression") as client:
         path = f"/v1/learners/{learner}/competencies/{competency}/explanation"
-        answer = patiently(lambda: client.get(path, params=query))
+        answer = patiently(client.get, path, params=query)
     if answer.status_code == 404:
         raise StackError(f"tenant {context.tenant} has nothing recorded of {competency} for learner {learner}")
     explanation = told(answer).json()

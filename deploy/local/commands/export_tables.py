@@ -1,6 +1,5 @@
 """`attain export tables`: every table of the read models as files for a warehouse."""
 
-import functools
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +26,7 @@ def export_tables(context: Context, folder: Path, format: str, only: tuple[str, 
     rows: dict[str, int] = {}
     progress = Progress()
     with context.client("reporting") as client:
-        known = told(patiently(lambda: client.get("/v1/exports"))).json()["tables"]
+        known = told(patiently(client.get, "/v1/exports")).json()["tables"]
         if unknown := set(only) - set(known):
             raise StackError(f"no table {sorted(unknown)[0]!r}; there are {', '.join(known)}")
         folder.mkdir(parents=True, exist_ok=True)
@@ -45,7 +44,7 @@ def _pages(client: httpx.Client, table: str, format: str) -> Iterator[httpx.Resp
     after = ""
     while True:
         query = {"format": format, "limit": str(PAGE_ROWS), "after": after}
-        answer = told(patiently(functools.partial(client.get, f"/v1/exports/{table}", params=query)))
+        answer = told(patiently(client.get, f"/v1/exports/{table}", params=query))
         yield answer
         after = answer.headers.get("Attain-Next", "")
         if not after:

@@ -88,7 +88,7 @@ def check_id(framework_id: str) -> None:
 def _post(context: Context, path: str, content: dict[str, str]) -> dict[str, Any]:
     body, headers = gzip.compress(msgspec.json.encode(content), 6), {"Content-Encoding": "gzip"}
     with context.client("progression") as client:
-        answer = patiently(lambda: client.post(path, content=body, headers=headers))
+        answer = patiently(client.post, path, content=body, headers=headers)
         result: dict[str, Any] = told(answer).json()
     wait_for_stages(context, ("evidence", "reporting"), "curriculum")
     return result

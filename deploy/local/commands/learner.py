@@ -56,17 +56,17 @@ def learner(
     lines = [text(record, _name(context, opaque))]
     if not as_of:
         with context.client("reporting") as client:
-            grown = patiently(lambda: client.get(f"/v1/learners/{opaque}/growth"))
+            grown = patiently(client.get, f"/v1/learners/{opaque}/growth")
         lines += growth_lines(grown.json()) if grown.is_success else []
         with context.client("progression") as client:
-            further = patiently(lambda: client.get(f"/v1/learners/{opaque}/next-evidence"))
+            further = patiently(client.get, f"/v1/learners/{opaque}/next-evidence")
         lines += further_lines(further.json(), record["items"], every=every) if further.is_success else []
     context.emit(record, "\n".join(lines))
 
 
 def _ask(context: Context, opaque: str, what: str, **query: str) -> httpx.Response:
     with context.client("reporting") as client:
-        answer = patiently(lambda: client.get(f"/v1/learners/{opaque}/{what}", params=query))
+        answer = patiently(client.get, f"/v1/learners/{opaque}/{what}", params=query)
     if answer.status_code == 404:
         raise StackError(f"tenant {context.tenant} has no record of learner {opaque}")
     return told(answer)
@@ -100,7 +100,7 @@ def resolve(context: Context, source: str, source_id: str) -> str:
     """
     with context.client("evidence") as client:
         query = {"source": source, "source_id": source_id}
-        answer = patiently(lambda: client.get("/v1/learners", params=query))
+        answer = patiently(client.get, "/v1/learners", params=query)
     if answer.status_code == 404:
         raise StackError(f"tenant {context.tenant} knows no learner {source_id!r} of source {source}")
     found: str = told(answer).json()["learner"]

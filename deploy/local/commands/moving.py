@@ -1,6 +1,5 @@
 """`attain correct --to`: a piece of evidence that was recorded for another learner than the one whose it is."""
 
-import functools
 from typing import Any
 
 import httpx
@@ -29,7 +28,7 @@ def move(context: Context, source: str, item: str, to: str, *, apply: bool) -> d
     path = f"/v1/learners/{piece['learner']}/corrections/preview"
     with context.client("progression", scope=SCOPE) as client:
         asked = {"source": source, "id": item, "to": whose}
-        report: dict[str, Any] = told(patiently(functools.partial(client.post, path, json=asked))).json()
+        report: dict[str, Any] = told(patiently(client.post, path, json=asked)).json()
     report = {"from": {"learner": piece["learner"]} | report, "to": {"learner": whose} | report.pop("to")}
     tally = Tally()
     if apply:
@@ -52,7 +51,7 @@ def lines(report: dict[str, Any]) -> list[str]:
 
 
 def _get(client: httpx.Client, path: str, **query: str) -> dict[str, Any]:
-    found: dict[str, Any] = told(patiently(functools.partial(client.get, path, params=query))).json()
+    found: dict[str, Any] = told(patiently(client.get, path, params=query)).json()
     if found.get("valid") is False:
         raise StackError("this piece does not count any more")
     return found

@@ -1,6 +1,5 @@
 """`attain onboard`: bring a district over from its learning system, and show that the numbers are the same."""
 
-import functools
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -90,11 +89,11 @@ def _held(context: Context, export: Export, source: str, framework_id: str) -> d
     with context.client("evidence") as evidence, context.client("progression") as progression:
         for learner in learners:
             query = {"source": source, "source_id": learner}
-            found = patiently(functools.partial(evidence.get, "/v1/learners", params=query))
+            found = patiently(evidence.get, "/v1/learners", params=query)
             if found.status_code == 404:
                 continue
             opaque = told(found).json()["learner"]
-            answer = patiently(functools.partial(progression.get, f"/v1/learners/{opaque}/mastery"))
+            answer = patiently(progression.get, f"/v1/learners/{opaque}/mastery")
             for item in told(answer).json()["items"] if answer.status_code != 404 else ():
                 if item["competency"].startswith(prefix):
                     held[learner, item["competency"].removeprefix(prefix)] = item["score"], item["evidence_count"]

@@ -1,7 +1,6 @@
 """`attain passback`: standings to the gradebook of a learning system, as scores of line items that gate its modules."""
 
 import datetime
-import functools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -145,7 +144,7 @@ def _standings(context: Context) -> Iterator[dict[str, Any]]:
     with context.client("progression") as client:
         while after is not None:
             query: dict[str, Any] = {"after": after, "limit": PAGE}
-            page = told(patiently(functools.partial(client.get, "/v1/standings", params=query))).json()
+            page = told(patiently(client.get, "/v1/standings", params=query)).json()
             yield from page["items"]
             after = page["next"]
 
@@ -157,10 +156,10 @@ def _references(context: Context, source: str, learners: set[str]) -> dict[str, 
     with context.client("evidence", scope="service") as client:
         for start in range(0, len(asked), PAGE):
             body = {"tenant": context.tenant, "source": source, "learners": asked[start : start + PAGE]}
-            found |= told(patiently(functools.partial(client.post, "/v1/learners/references", json=body))).json()
+            found |= told(patiently(client.post, "/v1/learners/references", json=body)).json()
     return found
 
 
 def _note_own(context: Context, activities: list[str]) -> None:
     with context.client("evidence", scope="admin") as client:
-        told(patiently(lambda: client.post("/v1/own-activities", json={"activities": activities})))
+        told(patiently(client.post, "/v1/own-activities", json={"activities": activities}))

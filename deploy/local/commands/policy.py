@@ -42,7 +42,7 @@ def set_policy(context: Context, file: Path, framework: str) -> None:
     """Publish a policy version; returns when all shards have folded it."""
     text = read_policy(file)
     with context.client("progression") as client:
-        _answer(context, patiently(lambda: _post(client, text, framework)))
+        _answer(context, patiently(_post, client, text, framework))
 
 
 @policy.command("activate")
@@ -53,13 +53,13 @@ def activate(context: Context, version: str, framework: str) -> None:
     """Put an earlier VERSION (id@version, or the start of its hash) into force again; returns when it is folded."""
     name, _, start = version.rpartition("@")
     with context.client("progression") as client:
-        known = told(patiently(lambda: client.get("/v1/policies"))).json()["items"]
+        known = told(patiently(client.get, "/v1/policies")).json()["items"]
         found = [each for each in known if each["hash"].startswith(start) and name in ("", each["content"]["id"])]
         if len(start) < VERSION_MIN or len(found) != 1:
             many = f"{len(found)} versions begin so" if found else f"tenant {context.tenant} has no such version"
             raise StackError(f"which policy is {version!r}? {many}; give at least {VERSION_MIN} digits of its hash")
         text = json.dumps(found[0]["content"]).encode()
-        _answer(context, patiently(lambda: _post(client, text, framework)))
+        _answer(context, patiently(_post, client, text, framework))
 
 
 @policy.command("check")
@@ -141,11 +141,11 @@ def put_into_force(context: Context, text: bytes) -> dict[str, Any]:
     Putting the same policy into force again changes nothing, but every state is held against it.
     """
     with context.client("progression") as client:
-        checked: dict[str, Any] = told(patiently(lambda: client.post("/v1/policies/check", content=text))).json()
-        known = told(patiently(lambda: client.get("/v1/policies"))).json()["items"]
+        checked: dict[str, Any] = told(patiently(client.post, "/v1/policies/check", content=text)).json()
+        known = told(patiently(client.get, "/v1/policies")).json()["items"]
         if [each["hash"] for each in known] == [checked["hash"]]:
             return checked
-        result: dict[str, Any] = told(patiently(lambda: _post(client, text, ""))).json()
+        result: dict[str, Any] = told(patiently(_post, client, text, "")).json()
     return result
 
 

@@ -82,7 +82,7 @@ def erase_learner(context: Context, learner: str, source_id: str | None, yes: bo
     ):
         raise StackError("nothing was erased")
     with context.client("evidence", scope="admin") as client:
-        certificate: dict[str, Any] = told(patiently(lambda: client.delete(f"/v1/learners/{opaque}"))).json()
+        certificate: dict[str, Any] = told(patiently(client.delete, f"/v1/learners/{opaque}")).json()
     if not certificate["in_ledger"]:
         context.say("no ledger of erasures is kept here: a restore of an earlier backup would bring the learner back")
     for other in certificate["stays_under"]:
@@ -108,7 +108,7 @@ def erase_staff(context: Context, person: str) -> None:
     That the person looked, assessed or decided stays, by the subject. A roster that names the person again is believed.
     """
     with context.client("evidence", scope="admin") as client:
-        forgotten: dict[str, Any] = told(patiently(lambda: client.delete(f"/v1/staff/{quote(person, safe='')}"))).json()
+        forgotten: dict[str, Any] = told(patiently(client.delete, f"/v1/staff/{quote(person, safe='')}")).json()
     if not forgotten["in_ledger"]:
         context.say("no ledger of erasures is kept here: a restore of an earlier backup would bring the name back")
     context.emit(forgotten)
@@ -117,7 +117,7 @@ def erase_staff(context: Context, person: str) -> None:
 def held(context: Context, service: str, path: str) -> bytes:
     """Return what a service holds of a learner, as JSON; empty where it knows nothing."""
     with context.client(service, scope="admin records:read") as client:
-        answer = patiently(lambda: client.get(path))
+        answer = patiently(client.get, path)
     if answer.status_code == 404 and service != "evidence":
         return b"{}"
     return told(answer).content

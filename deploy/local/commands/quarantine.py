@@ -1,6 +1,5 @@
 """`attain quarantine`: what cannot be used, or not yet; show it with its original bytes, and try it again."""
 
-import functools
 from collections import Counter
 from typing import Any
 
@@ -40,7 +39,7 @@ def list_kept(context: Context, status: str, reason: str | None, source: str | N
 def show(context: Context, id: str) -> None:
     """Show one piece with its reason, the pointer of the member at fault, and its original bytes."""
     with context.client("evidence", scope="admin") as client:
-        item = told(patiently(functools.partial(client.get, f"/v1/quarantine/{id}"))).json()
+        item = told(patiently(client.get, f"/v1/quarantine/{id}")).json()
     text = [
         f"{name}: {value}" for name, value in item.items() if name not in ("original", "text") and value is not None
     ]
@@ -63,7 +62,7 @@ def redrive(context: Context, ids: tuple[str, ...], everything: bool, reason: st
     progress = Progress()
     with context.client("evidence", scope="admin") as client:
         for number, id in enumerate(wanted, start=1):
-            answer = patiently(functools.partial(client.post, f"/v1/quarantine/{id}/redrive"))
+            answer = patiently(client.post, f"/v1/quarantine/{id}/redrive")
             item = {"quarantine_id": id} | told(answer).json()
             counts[item["status"]] += 1
             items.append(item)
@@ -80,8 +79,7 @@ def _pages(context: Context, status: str, reason: str | None, source: str | None
     after = 0
     with context.client("evidence", scope="admin") as client:
         while True:
-            call = functools.partial(client.get, "/v1/quarantine", params=query | {"after": str(after)})
-            page = told(patiently(call)).json()
+            page = told(patiently(client.get, "/v1/quarantine", params=query | {"after": str(after)})).json()
             items += page["items"]
             if len(page["items"]) < PAGE:
                 return items

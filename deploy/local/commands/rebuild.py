@@ -36,7 +36,7 @@ def rebuild(context: Context, name: str, rollback: bool, accept_differences: boo
         while status["state"] == "building":
             progress.show(f"{name} version {status['building']}: {status['folded']:,} of {status['target']:,} events")
             time.sleep(POLL_S)
-            status = told(patiently(lambda: client.get(path))).json()
+            status = told(patiently(client.get, path)).json()
         progress.clear()
     if status["state"] != "live":
         raise StackError(f"{name} stays in version {status['live']}: {status['detail']}")

@@ -1,7 +1,6 @@
 """`attain rollover`: the new school year. What it would do is said first, and a large change is asked about."""
 
 import csv
-import functools
 import io
 import re
 from pathlib import Path
@@ -51,7 +50,7 @@ def rollover(
     """
     if undo:
         with context.client("evidence", scope="admin") as client:
-            again = told(patiently(lambda: client.post(f"/v1/roster/rollovers/{session}/undo"))).json()
+            again = told(patiently(client.post, f"/v1/roster/rollovers/{session}/undo")).json()
         context.emit(again, f"{again['enrolments']:,} enrolments and {again['staff']:,} rights of staff go on again")
         return
     if folder is None:
@@ -61,7 +60,7 @@ def rollover(
     goes_on = sorted({row["class"] for row in tables.get("classes", ())})
     term = term_before(session) if ends is None else ends
     closed_at = _closed_at(context, term)
-    would = _post(context, session, goes_on, 1.0, dry_run=True)
+    would = _post(context, session, goes_on, dry_run=True)
     counts = {name: len(tables.get(name, ())) for name in ("classes", "enrolments", "staff", "learners")}
     ending = {"term": term or None, "closed_at": closed_at}
     plan = would | {"ends": ending, "begins": counts, "placements": len(placements)}
@@ -76,7 +75,7 @@ def rollover(
             raise StackError("nothing was changed")
     if term and closed_at is None:
         ending["closed_at"] = close_term(context, term)["closed_at"]
-    ended = _post(context, session, goes_on, 1.0, dry_run=False)
+    ended = _post(context, session, goes_on, dry_run=False)
     sent = send_roster(context, source, tables)
     placed = [_place(context, source, row) for row in placements]
     result = ended | {"ends": ending, "begins": sent, "placements": len(placed), "presumed": sum(placed)}
@@ -99,16 +98,16 @@ def term_before(session: str) -> str:
 def _closed_at(context: Context, term: str) -> str | None:
     """Return when a term was closed, None where it is not."""
     with context.client("reporting") as client:
-        known = told(patiently(lambda: client.get("/v1/terms"))).json()["items"] if term else []
+        known = told(patiently(client.get, "/v1/terms")).json()["items"] if term else []
     return next((each["closed_at"] for each in known if each["term"] == term), None)
 
 
-def _post(context: Context, session: str, goes_on: list[str], share_max: float, *, dry_run: bool) -> dict[str, Any]:
-    content = {"session": session, "goes_on": goes_on, "share_max": share_max}
+def _post(context: Context, session: str, goes_on: list[str], *, dry_run: bool) -> dict[str, Any]:
+    content = {"session": session, "goes_on": goes_on, "share_max": 1.0}
     query = {"dry_run": "true"} if dry_run else {}
     with context.client("evidence", scope="admin") as client:
-        post = functools.partial(client.post, "/v1/roster/rollovers", json=content, params=query)
-        answer: dict[str, Any] = told(patiently(post)).json()
+        path = "/v1/roster/rollovers"
+        answer: dict[str, Any] = told(patiently(client.post, path, json=content, params=query)).json()
     return answer
 
 
@@ -143,7 +142,7 @@ def _place(context: Context, source: str, row: dict[str, str]) -> bool:
         "reason": row.get("reason") or "new school year",
     }
     with context.client("progression", scope="decisions:write") as client:
-        answer = told(patiently(functools.partial(client.post, "/v1/placements", json=content))).json()
+        answer = told(patiently(client.post, "/v1/placements", json=content)).json()
     return len(answer.get("items", ())) > 1
 
 

@@ -1,7 +1,6 @@
 """`attain roster`: import who learns where, from CSV files."""
 
 import csv
-import functools
 import gzip
 import io
 import itertools
@@ -96,7 +95,7 @@ def send_roster(context: Context, source: str, tables: Tables) -> dict[str, int]
         headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
         for content in requests(source, tables):
             body = gzip.compress(msgspec.json.encode(content), 1)
-            answer = told(patiently(functools.partial(client.post, "/v1/roster", content=body, headers=headers)))
+            answer = told(patiently(client.post, "/v1/roster", content=body, headers=headers))
             counts.update({name: count for name, count in answer.json().items() if isinstance(count, int)})
     return dict(counts)
 

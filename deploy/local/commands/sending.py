@@ -1,6 +1,5 @@
 """Sending evidence through the HTTP edge: batches, zipped, in two lanes, again where an answer was lost."""
 
-import functools
 import itertools
 import zlib
 from collections import Counter
@@ -184,7 +183,7 @@ def post(client: httpx.Client, items: Sequence[bytes], lines: bool, path: str = 
     headers = {"Content-Type": kind, "Content-Encoding": "gzip"}
     zipper = zlib.compressobj(ZIP_LEVEL, wbits=31)
     body = zipper.compress(body) + zipper.flush()
-    answer = patiently(functools.partial(client.post, path, content=body, headers=headers))
+    answer = patiently(client.post, path, content=body, headers=headers)
     if answer.status_code == 413:
         if len(items) == 1:
             return [Item(0, None, "rejected", "too_large", "", refusal(answer)["detail"])]

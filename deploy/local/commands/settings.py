@@ -27,8 +27,8 @@ def settings(context: Context, time_zone: str | None, breaks: tuple[str, ...], n
         given["breaks"] = [_break(each) for each in breaks]
     with context.client("progression") as client:
         if given:
-            told(patiently(lambda: client.put("/v1/settings", json=given)))
-        shown = told(patiently(lambda: client.get("/v1/settings"))).json()
+            told(patiently(client.put, "/v1/settings", json=given))
+        shown = told(patiently(client.get, "/v1/settings")).json()
     lines = [
         f"time zone {shown['time_zone']}",
         *(f"break {each['first']} to {each['last']}" for each in shown["breaks"]),

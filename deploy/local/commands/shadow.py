@@ -30,7 +30,7 @@ def start_shadow(context: Context, file: Path, framework: str) -> None:
     text = read_policy(file)
     with context.client("progression") as client:
         url = "/v1/policies/shadows"
-        made = told(patiently(lambda: client.post(url, content=text, params={"framework": framework}))).json()
+        made = told(patiently(client.post, url, content=text, params={"framework": framework})).json()
     context.emit(made, f"policy {made['policy']}, version {made['version']}, runs in shadow")
 
 
@@ -58,7 +58,7 @@ def list_differences(context: Context, version: str) -> None:
         url = f"/v1/policies/shadows/{_hash(context, client, version)}/differences"
         while True:
             query = {"after": items[-1]["learner"] if items else "", "limit": PAGE}
-            page = told(patiently(lambda query=query: client.get(url, params=query))).json()  # type: ignore[misc]
+            page = told(patiently(client.get, url, params=query)).json()
             items += page["items"]
             levels += page["levels"]
             if not page["items"]:
@@ -83,7 +83,7 @@ def list_levels(context: Context, version: str) -> None:
     """Say how many learners would gain or lose a level under VERSION (the start of its hash), by school and group."""
     with context.client("progression") as client:
         url = f"/v1/policies/shadows/{_hash(context, client, version)}/levels"
-        report = told(patiently(lambda: client.get(url))).json()
+        report = told(patiently(client.get, url)).json()
     context.emit(report, "\n".join([*level_lines(report), *split_lines(report, "gain level", "lose level")]))
 
 
@@ -99,7 +99,7 @@ def stop_shadow(context: Context, version: str) -> None:
 
 
 def _shadows(client: httpx.Client) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = told(patiently(lambda: client.get("/v1/policies/shadows"))).json()["items"]
+    items: list[dict[str, Any]] = told(patiently(client.get, "/v1/policies/shadows")).json()["items"]
     return items
 
 

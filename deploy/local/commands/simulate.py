@@ -48,7 +48,7 @@ def _own_model(context: Context, framework: str) -> tuple[Model, str]:
     """Return the model with the noise of the policy in force that has most evidence, and in words what it rests on."""
     with context.client("progression", timeout_s=TIMEOUT_S) as client:
         url, query = "/v1/policies/audit", {"framework": framework}
-        items = told(patiently(lambda: client.get(url, params=query))).json()["items"]
+        items = told(patiently(client.get, url, params=query)).json()["items"]
     found = [Noise(**item["noise"]) for item in items if item["noise"] is not None]
     if not found:
         return Model(), f"{PUBLISHED}: too little evidence of marks on a scale for one of your own"

@@ -4,7 +4,6 @@ import datetime
 import json
 import zipfile
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -148,7 +147,7 @@ def set_tenant(
         body = {name: None if given[name] == "default" else given[name] for name in names if name in given}
         if body:
             with context.client(service, scope="service") as client:
-                told(patiently(partial(client.put, "/v1/limits", json=body)))
+                told(patiently(client.put, "/v1/limits", json=body))
     context.emit({"tenant": context.tenant} | _set(context))
 
 
@@ -196,7 +195,7 @@ def delete(context: Context, yes: bool) -> None:
     }
     progress = Progress(only_terminal=True)
     with context.client("evidence", scope="admin") as client:
-        counts["quarantined"] = told(patiently(partial(client.delete, "/v1/quarantine"))).json()["deleted"]
+        counts["quarantined"] = told(patiently(client.delete, "/v1/quarantine")).json()["deleted"]
         for person in _all_pages(client, f"/v1/staff?limit={PAGE}")["items"]:
             counts["staff_names"] += _forgotten(client, person["person"])
         for learner in learners:
@@ -210,17 +209,17 @@ def delete(context: Context, yes: bool) -> None:
 
 def _set_time_zone(context: Context, time_zone: str) -> None:
     with context.client("progression", scope="admin") as client:
-        told(patiently(partial(client.put, "/v1/settings", json={"time_zone": time_zone})))
+        told(patiently(client.put, "/v1/settings", json={"time_zone": time_zone}))
 
 
 def _set(context: Context) -> dict[str, Any]:
     """Return what holds for the tenant: its settings, and its limits by name."""
     with context.client("progression", scope="admin") as client:
-        found = dict(told(patiently(lambda: client.get("/v1/settings"))).json())
+        found = dict(told(patiently(client.get, "/v1/settings")).json())
     own: dict[str, None] = {}
     for service in LIMITS:
         with context.client(service, scope="admin") as client:
-            limits = told(patiently(partial(client.get, "/v1/limits"))).json()
+            limits = told(patiently(client.get, "/v1/limits")).json()
         own |= dict.fromkeys(limits.pop("own"))
         found |= limits
     return found | {"own": list(own)}
@@ -233,7 +232,7 @@ def learners_of(context: Context) -> list[str]:
     with context.client("evidence", scope="service") as client:
         while True:
             query: dict[str, str | int] = {"after": after, "limit": PAGE}
-            answer = told(patiently(partial(client.get, "/v1/identities", params=query)))
+            answer = told(patiently(client.get, "/v1/identities", params=query))
             rows = [json.loads(line) for line in answer.text.splitlines()]
             found |= {row["learner"]: None for row in rows if row["tenant"] == context.tenant}
             after = answer.headers["Attain-Next"]
@@ -259,7 +258,7 @@ def _all_pages(client: httpx.Client, path: str) -> Any:
     whole: Any = None
     url = httpx.URL(path)
     while True:
-        answer = told(patiently(partial(client.get, url))).json()
+        answer = told(patiently(client.get, url)).json()
         if whole is None:
             whole = answer
         else:
@@ -279,10 +278,10 @@ def _end_all(context: Context, service: str, path: str, id: str, scope: str = "a
 
 
 def _forgotten(client: httpx.Client, person: str) -> int:
-    return int(told(patiently(lambda: client.delete(f"/v1/staff/{quote(person, safe='')}"))).json()["had_name"])
+    return int(told(patiently(client.delete, f"/v1/staff/{quote(person, safe='')}")).json()["had_name"])
 
 
 def _erased(client: httpx.Client, learner: str) -> int:
-    answer = patiently(lambda: client.delete(f"/v1/learners/{learner}"))
+    answer = patiently(client.delete, f"/v1/learners/{learner}")
     # Erased with somebody it was merged into, or by a run that was cut off.
     return 0 if answer.status_code == 404 else int(told(answer).json()["evidence"])

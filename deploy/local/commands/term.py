@@ -27,7 +27,7 @@ def close(context: Context, name: str) -> None:
 def close_term(context: Context, name: str) -> dict[str, str]:
     """Close a term; return {term, closed_at, closed_by} as it was decided the first time."""
     with context.client("progression") as client:
-        closed: dict[str, str] = told(patiently(lambda: client.post("/v1/terms", json={"name": name}))).json()
+        closed: dict[str, str] = told(patiently(client.post, "/v1/terms", json={"name": name})).json()
     return closed
 
 
@@ -36,7 +36,7 @@ def close_term(context: Context, name: str) -> dict[str, str]:
 def list_terms(context: Context) -> None:
     """List the terms that are closed, the latest first."""
     with context.client("reporting") as client:
-        known = told(patiently(lambda: client.get("/v1/terms"))).json()
+        known = told(patiently(client.get, "/v1/terms")).json()
     lines = [
         f"{each['closed_at']}  {each['term']}, by {each['closed_by']}{'' if each['complete'] else ' (being closed)'}"
         for each in known["items"]

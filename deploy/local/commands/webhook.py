@@ -143,12 +143,12 @@ def remove_webhook(context: Context, webhook_id: str) -> None:
 
 def _get(context: Context, path: str, **query: Any) -> list[dict[str, Any]]:
     with context.client("progression", scope=SCOPE) as client:
-        items: list[dict[str, Any]] = told(patiently(lambda: client.get(path, params=query))).json()["items"]
+        items: list[dict[str, Any]] = told(patiently(client.get, path, params=query)).json()["items"]
     return items
 
 
 def _post(context: Context, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     """Ask for what may be asked again."""
     with context.client("progression", scope=SCOPE) as client:
-        answer: dict[str, Any] = told(patiently(lambda: client.post(path, json=body))).json()
+        answer: dict[str, Any] = told(patiently(client.post, path, json=body)).json()
     return answer
