@@ -168,11 +168,8 @@ class Correcting:
         found: set[str] = set()
         async with snapshot(self._database) as view:
             for class_id in await view.classes_with(caller.tenant, learner):
-                try:
-                    await check_class(view, caller, class_id, "correct")
-                except Forbidden:
-                    continue
-                found.update(await view.class_learners(caller.tenant, class_id))
+                if await if_permitted(check_class(view, caller, class_id, "correct")) is not None:
+                    found.update(await view.class_learners(caller.tenant, class_id))
         return sorted(found - {learner})
 
     async def _named(self, tenant: str, source: str, learner: str) -> str:

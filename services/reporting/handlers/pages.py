@@ -36,7 +36,7 @@ from services.reporting.tables.reads import snapshot
 from services.reporting.tables.rights import learners_of, people_around, people_beside, schools_of, titles_of
 from shared.auth import Identity
 from shared.database import Database
-from shared.errors import Forbidden, NotFound, Unavailable
+from shared.errors import NotFound, Unavailable
 from shared.peer import Peer
 from shared.tenant_limits import TenantLimits
 
@@ -179,11 +179,8 @@ class Pages:
     async def _correctable(self, caller: Identity, learner: str, evidence: list[dict[str, Any]]) -> set[str]:
         """Return which pieces are offered for correction: those that count, where the caller may correct at all."""
         async with snapshot(self._database) as view:
-            try:
-                await check_learner(view, caller, learner, "correct")
-            except Forbidden:
-                return set()
-        return {piece["evidence_id"] for piece in evidence if piece["counted"]}
+            may_correct = await if_permitted(check_learner(view, caller, learner, "correct")) is not None
+        return {piece["evidence_id"] for piece in evidence if may_correct and piece["counted"]}
 
     async def class_(self, caller: Identity, *, class_id: str) -> dict[str, Any]:
         """Return a class: the grid, what each needs, and names."""
@@ -240,13 +237,13 @@ class Pages:
 
     async def find(self, caller: Identity, *, q: str, token: str) -> dict[str, Any]:
         """Return learners by name or source id; for those who may see the names of the tenant, in their name."""
-        check_tenant(caller, "names")
-        found: list[dict[str, Any]] = []
-        if q:
-            answer = await self._finder.find(caller, q, token)
-            if answer.status_code not in (200, 422):
-                raise Unavailable(f"evidence answered {answer.status_code}")
-            found = answer.json() if answer.status_code == 200 else []
+        if not q:
+            check_tenant(caller, "names")
+            return {"q": q, "found": []}
+        answer = await self._finder.find(caller, q, token)
+        if answer.status_code not in (200, 422):
+            raise Unavailable(f"evidence answered {answer.status_code}")
+        found = answer.json() if answer.status_code == 200 else []
         if len(found) == 1:
             return {"redirect": f"/learners/{quote(found[0]['learner'], safe='')}"}
         return {"q": q, "found": found}
