@@ -10,7 +10,7 @@ import functools
 import hashlib
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import jwt
@@ -227,7 +227,7 @@ def issue_token(
 
 
 def delegated_token(
-    settings: Settings, caller: Identity, scope: str, *, source: str | None = None, roles: Sequence[str] = ()
+    settings: Settings, caller: Identity, scope: str, *, source: str | None = None, role: str | None = None
 ) -> str:
     """
     Return a token of one minute, in which this service does at another what it has found the caller may do.
@@ -239,7 +239,7 @@ def delegated_token(
         raise Unavailable("the installation has no page_key_file, so the pages can do nothing on behalf of a person")
     return issue_token(
         signing_key(settings), subject=caller.subject, tenant=caller.tenant, scope=scope, expires_s=DELEGATED_S,
-        source=source, roles=list(roles) or None,
+        source=source, roles=None if role is None else [role],
     )  # fmt: skip
 
 

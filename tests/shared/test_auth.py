@@ -194,7 +194,7 @@ def test_beside_an_identity_provider_the_page_key_signs_what_is_our_own(
     file.write_text(KEY.hex())
     settings = Settings(jwks_url=jwks_url, page_key_file=file)
     caller = Identity("tea", "t-1", frozenset(("records:read:classes",)))
-    token = delegated_token(settings, caller, "evidence:write", source="urn:attain:pages", roles=["teacher"])
+    token = delegated_token(settings, caller, "evidence:write", source="urn:attain:pages", role="teacher")
     own = Authenticator(settings).identify(f"Bearer {token}")
     theirs = jwt.encode(GOOD, key, algorithm="RS256", headers={"kid": "one"})
     forged = jwt.encode(GOOD, b"another key of thirty-two bytes!", algorithm="HS256", headers={"kid": "one"})

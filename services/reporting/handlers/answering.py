@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 from services.reporting.handlers.access import AccessLog, check_learner
-from services.reporting.handlers.on_behalf import SIGNS_AS, OnBehalf
+from services.reporting.handlers.on_behalf import OnBehalf, acts_as
 from services.reporting.tables.reads import snapshot
 from shared.auth import Identity
 from shared.database import Database
@@ -31,8 +31,7 @@ class Answering:
         async with snapshot(self._database) as view:
             role = await check_learner(view, caller, learner, "answer")
         await self._log.note_each(caller, role, "support", learner, [learner])
-        acts_as = SIGNS_AS.get(role, role)
         await self._in_progression.ask(
-            caller, f"/v1/learners/{quote(learner, safe='')}/support/close", "decisions:write", roles=[acts_as],
-            body={"scope": scope, "outcome": outcome, "role": acts_as, "reason": reason[:REASON_MAX]},
+            caller, f"/v1/learners/{quote(learner, safe='')}/support/close", "decisions:write", role=role,
+            body={"scope": scope, "outcome": outcome, "role": acts_as(role), "reason": reason[:REASON_MAX]},
         )  # fmt: skip

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from services.reporting.domain.access import Role, role_of
 from services.reporting.handlers.access import AccessLog, check_learner
-from services.reporting.handlers.on_behalf import SIGNS_AS, OnBehalf
+from services.reporting.handlers.on_behalf import OnBehalf, acts_as
 from services.reporting.tables.reads import snapshot
 from shared.auth import Identity
 from shared.database import Database
@@ -50,9 +50,8 @@ class Deciding:
             raise InvalidEvent("you stand to these learners in several roles; say `role`", pointer="/role")
         role = roles[0]
         await self._log.note_each(caller, role, "decided", what, learners)
-        decides_as = SIGNS_AS.get(role, role)
-        named = dict(body) if what == "goals" else {**body, "role": decides_as}
-        return await self._in_progression.ask(caller, path, "decisions:write", roles=[decides_as], body=named)
+        named = dict(body) if what == "goals" else {**body, "role": acts_as(role)}
+        return await self._in_progression.ask(caller, path, "decisions:write", role=role, body=named)
 
 
 def _learners_of(body: Mapping[str, Any]) -> Sequence[str]:

@@ -1,6 +1,5 @@
 """What a person does through the pages, asked of the other services in the person's name once the right is checked here."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from services.reporting.domain.access import Role
@@ -11,9 +10,12 @@ from shared.settings import Settings
 
 OWN_SOURCE = "urn:attain:pages"
 """The source of what is observed on the pages; it names learners by their opaque ids."""
-SIGNS_AS: dict[Role, str] = {"leader": "school_leader"}
-"""How progression calls a role; the others have the same name."""
 _REFUSALS: dict[int, type[AttainError]] = {403: Forbidden, 404: NotFound, 409: Refused, 422: InvalidEvent}
+
+
+def acts_as(role: Role) -> str:
+    """Return what progression calls a role."""
+    return "school_leader" if role == "leader" else role
 
 
 class OnBehalf:
@@ -25,16 +27,17 @@ class OnBehalf:
 
     async def ask(
         self, caller: Identity, path: str, scope: str, *, query: Query | None = None, body: object = None,
-        source: str | None = None, roles: Sequence[str] = (),
+        source: str | None = None, role: Role | None = None,
     ) -> Any:  # fmt: skip
         """
-        Return the answer as plain data.
+        Return the answer as plain data; with `role` the person acts in it, by progression's name.
 
         Raises:
             Forbidden, NotFound, Refused, InvalidEvent: the other service refuses; with its reason.
             Unavailable: it does not answer, or the installation has no key for this.
         """
-        token = delegated_token(self._settings, caller, scope, source=source, roles=roles)
+        named = None if role is None else acts_as(role)
+        token = delegated_token(self._settings, caller, scope, source=source, role=named)
         expected = (200, 201, 202, *_REFUSALS)
         answer = await self._peer.ask(path, query, body=body, expected=expected, token=token)
         try:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from services.reporting.domain.access import Role
 from services.reporting.domain.continuum import Standard
 from services.reporting.handlers.access import AccessLog, class_in_roles
-from services.reporting.handlers.on_behalf import SIGNS_AS, OnBehalf
+from services.reporting.handlers.on_behalf import OnBehalf, acts_as
 from services.reporting.handlers.people import People
 from services.reporting.tables.reads import Snapshot, snapshot
 from shared.auth import Identity, seal, unseal
@@ -81,10 +81,9 @@ class SigningOff:
         for role in sorted({each["role"] for each in shown["items"]}):
             items = [each for each in shown["items"] if each["role"] == role]
             await self._log.note_each(caller, role, "signed off", class_id, sorted({each["learner"] for each in items}))
-            signs_as = SIGNS_AS.get(role, role)
             answer = await self._in_progression.ask(
-                caller, "/v1/sign-offs", "decisions:write", roles=[signs_as],
-                body={"role": signs_as, "reason": reason[:2000],
+                caller, "/v1/sign-offs", "decisions:write", role=role,
+                body={"role": acts_as(role), "reason": reason[:2000],
                       "items": [{"learner": each["learner"], each["kind"]: each["id"]} for each in items]},
             )  # fmt: skip
             made += [
@@ -117,18 +116,17 @@ class SigningOff:
             await self._lift(caller, each)
 
     async def _lift(self, caller: Identity, signed: Signature) -> None:
-        signs_as = SIGNS_AS.get(signed.role, signed.role)
-        body = {"role": signs_as, "reason": UNDONE, "learner": signed.learner, signed.kind: signed.id}
+        body = {"role": acts_as(signed.role), "reason": UNDONE, "learner": signed.learner, signed.kind: signed.id}
         path = f"/v1/decisions/{quote(signed.decision, safe='')}/lift"
         if signed.kind == "level":
             path, body = "/v1/level-decisions", body | {"kind": "lift"}
-        await self._in_progression.ask(caller, path, "decisions:write", roles=[signs_as], body=body)
+        await self._in_progression.ask(caller, path, "decisions:write", role=signed.role, body=body)
 
     async def _waiting(self, caller: Identity, learners: Sequence[str], roles: Sequence[Role]) -> list[dict[str, Any]]:
         """Return what waits for the caller, the longest first, each with the first of the roles that may sign it."""
         found: dict[tuple[str, str], dict[str, Any]] = {}
         for role in roles if learners else ():
-            query = {"learner": learners, "role": SIGNS_AS.get(role, role)}
+            query = {"learner": learners, "role": acts_as(role)}
             answer = await self._in_progression.ask(caller, "/v1/sign-offs", "records:read", query=query)
             for each in answer["items"]:
                 found.setdefault((each["learner"], each["id"]), each | {"role": role})
