@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
-from msgspec import Struct
 from msgspec.structs import astuple
 
 from services.reporting.domain.completeness import SchoolCompleteness
@@ -11,7 +10,7 @@ from services.reporting.domain.equity import Group
 from services.reporting.domain.own_growth import LearnerGrowth, SchoolGrowth
 from services.reporting.domain.testing import DistrictTesting
 from services.reporting.domain.watch import SchoolWatch
-from services.reporting.entrypoints.asking import After, Format, Limit, Waited, answer, as_csv, part
+from services.reporting.entrypoints.asking import After, Format, Limit, Waited, answer_in, part
 from services.reporting.entrypoints.examples import (
     COMPLETENESS,
     DISTRICT_GROWTH,
@@ -24,11 +23,12 @@ from services.reporting.entrypoints.examples import (
 )
 from services.reporting.entrypoints.flat import flat_table
 from services.reporting.handlers.analyses import Analyses
-from shared.csv_answers import Table
 from shared.errors import NotFound
 
 router = APIRouter(tags=["districts"])
 Analysed = Annotated[Analyses, part("analyses")]
+MOMENT = {"as_of": ""}
+"""When numbers were counted is no change of them."""
 
 
 @router.get("/v1/districts/{district:path}/testing", responses=example(TESTING))
@@ -37,7 +37,7 @@ async def district_testing(
 ) -> Response:
     """How much evidence came after mastery was confirmed, and how many pieces a confirmation takes."""
     found = await reads.testing(caller, district)
-    return _told(request, found, format, "testing", flat_table(DistrictTesting, [found]))
+    return answer_in(format, request, found, "testing", flat_table(DistrictTesting, [found]), volatile=MOMENT)
 
 
 @router.get("/v1/districts/{district:path}/watch", responses=example(WATCH))
@@ -49,7 +49,7 @@ async def district_watch(
     that is less deep than the competency asks for.
     """
     found = await reads.watch(caller, district)
-    return _told(request, found, format, "watch", flat_table(SchoolWatch, found.schools))
+    return answer_in(format, request, found, "watch", flat_table(SchoolWatch, found.schools), volatile=MOMENT)
 
 
 @router.get("/v1/districts/{district:path}/completeness", responses=example(COMPLETENESS))
@@ -58,9 +58,8 @@ async def district_completeness(
 ) -> Response:
     """By school: learners with a class, with and without evidence lately; null where a number is too small to be told."""
     found = await reads.completeness(caller, district)
-    return _told(
-        request, found, format, "completeness", (SchoolCompleteness.__struct_fields__, map(astuple, found.schools))
-    )
+    table = (SchoolCompleteness.__struct_fields__, map(astuple, found.schools))
+    return answer_in(format, request, found, "completeness", table, volatile=MOMENT)
 
 
 @router.get("/v1/districts/{district:path}/equity", responses=example(EQUITY))
@@ -70,7 +69,7 @@ async def district_equity(
 ) -> Response:  # fmt: skip
     """How the groups of a grouping fare: time to mastery, statuses, pieces, waits and judgements, with intervals."""
     found = await reads.equity(caller, district, group)
-    return _told(request, found, format, "equity", flat_table(Group, found.groups))
+    return answer_in(format, request, found, "equity", flat_table(Group, found.groups), volatile=MOMENT)
 
 
 @router.get("/v1/districts/{district:path}/growth", responses=example(DISTRICT_GROWTH))
@@ -79,7 +78,9 @@ async def district_growth(
 ) -> Response:
     """By school: learners against their own past, the median of their change, and how many have something to show yet."""
     found = await reads.growth(caller, district)
-    return _told(request, found, format, "growth", flat_table(SchoolGrowth, [found.all, *found.schools]))
+    return answer_in(
+        format, request, found, "growth", flat_table(SchoolGrowth, [found.all, *found.schools]), volatile=MOMENT
+    )
 
 
 @router.get("/v1/schools/{school:path}/growth", responses=example(SCHOOL_GROWTH))
@@ -90,7 +91,7 @@ async def school_growth(
     found = await reads.school_growth(caller, school)
     if found is None:
         raise NotFound("no numbers are told of this school")
-    return _told(request, found, format, "growth", flat_table(SchoolGrowth, [found.row]))
+    return answer_in(format, request, found, "growth", flat_table(SchoolGrowth, [found.row]), volatile=MOMENT)
 
 
 @router.get("/v1/schools/{school:path}/growth/learners", responses=example(LEARNERS_GROWTH))
@@ -100,14 +101,5 @@ async def growth_of_learners(
 ) -> Response:  # fmt: skip
     """Who is behind a school's growth: each learner's own change, and what is not yet shown; for whom the roster lists there."""
     page = await reads.growth_of_learners(caller, school, after, limit)
-    if format == "csv":
-        rows = ((*astuple(each)[:-1], " ".join(each.not_yet)) for each in page.items)
-        return as_csv(request, "growth", (LearnerGrowth.__struct_fields__, rows))
-    return answer(request, page)
-
-
-def _told(request: Request, found: Struct, format: str, name: str, table: Table) -> Response:
-    """Answer numbers as JSON, whose moment is no change, or their table as CSV."""
-    if format == "csv":
-        return as_csv(request, name, table)
-    return answer(request, found, volatile={"as_of": ""})
+    rows = ((*astuple(each)[:-1], " ".join(each.not_yet)) for each in page.items)
+    return answer_in(format, request, page, "growth", (LearnerGrowth.__struct_fields__, rows))

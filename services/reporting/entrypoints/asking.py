@@ -120,7 +120,15 @@ def answer(
     return Response(content, headers=headers, media_type="application/json")
 
 
-def as_csv(request: Request, name: str, table: Table) -> Response:
+def answer_in(
+    format: str, request: Request, body: object, name: str, table: Table, *, fields: str = "",
+    volatile: Mapping[str, object] | None = None,
+) -> Response:  # fmt: skip
+    """Return a body as `answer` does, or its table as a CSV download of that name where the caller asks for it."""
+    return _as_csv(request, name, table) if format == "csv" else answer(request, body, fields=fields, volatile=volatile)
+
+
+def _as_csv(request: Request, name: str, table: Table) -> Response:
     """Return a table as a CSV download with an ETag, or 304 where the caller has it."""
     answered = csv_answer(name, table)
     answered.headers["ETag"] = etag = f'W/"{digest(bytes(answered.body))}"'

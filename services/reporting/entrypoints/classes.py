@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from services.reporting.domain.counting import ClassMastery
 from services.reporting.domain.needs import Waits
-from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Waited, answer, as_csv, part
+from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Waited, answer, answer_in, part
 from services.reporting.entrypoints.examples import CLASS, NEEDS, QUEUE, QUEUES, example
 from services.reporting.handlers.classes import ClassReader
 from services.reporting.handlers.queues import QueueReader
@@ -34,9 +34,7 @@ async def class_mastery(
 ) -> Response:
     """A class: learners by competencies, and counts by status; a learner without a state counts as no_evidence."""
     found = await reads.mastery(caller, class_id)
-    if format == "csv":
-        return as_csv(request, "class", class_table(found))
-    return answer(request, found, fields=fields)
+    return answer_in(format, request, found, "class", class_table(found), fields=fields)
 
 
 def class_table(found: ClassMastery) -> Table:
@@ -58,9 +56,7 @@ async def class_needs(
     As a table it is what waits.
     """
     found = await reads.needs(caller, class_id)
-    if format == "csv":
-        return as_csv(request, "needs", waits_table(found.attention))
-    return answer(request, found, fields=fields)
+    return answer_in(format, request, found, "needs", waits_table(found.attention), fields=fields)
 
 
 @router.get("/v1/queues", responses=example(QUEUES))
@@ -90,9 +86,7 @@ async def queue(
     those alone who see what is asked.
     """
     page = await reads.entries(caller, queue, class_id=class_id, school=school, after=after, limit=limit)
-    if format == "csv":
-        return as_csv(request, f"queue-{queue}", waits_table(page.items))
-    return answer(request, page, fields=fields)
+    return answer_in(format, request, page, f"queue-{queue}", waits_table(page.items), fields=fields)
 
 
 def waits_table(entries: Iterable[Waits]) -> Table:

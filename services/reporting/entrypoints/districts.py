@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 
 from services.reporting.domain.levels import HOW_FAR
-from services.reporting.entrypoints.asking import Fields, Format, Waited, answer, as_csv, part
+from services.reporting.entrypoints.asking import Fields, Format, Waited, answer, answer_in, part
 from services.reporting.entrypoints.examples import LEVELS, example
 from services.reporting.handlers.districts import DistrictReader
 from shared.contracts import STATUSES
@@ -26,14 +26,13 @@ async def district_mastery(
 ) -> Response:
     """A district: counts by status, competency and school; null where a number is too small to be told."""
     found = await reads.mastery(caller, district)
-    if format == "csv":
-        rows = (
-            (row.competency, row.title, school, *(told.get(status, 0) for status in STATUSES))
-            for row in found.competencies
-            for school, told in (("", row.counts), *row.schools.items())
-        )
-        return as_csv(request, "district", (("competency", "title", "school", *STATUSES), rows))
-    return answer(request, found, fields=fields)
+    rows = (
+        (row.competency, row.title, school, *(told.get(status, 0) for status in STATUSES))
+        for row in found.competencies
+        for school, told in (("", row.counts), *row.schools.items())
+    )
+    table = (("competency", "title", "school", *STATUSES), rows)
+    return answer_in(format, request, found, "district", table, fields=fields)
 
 
 @router.get("/v1/districts/{district:path}/levels", responses=example(LEVELS))
@@ -42,14 +41,13 @@ async def district_levels(
 ) -> Response:
     """A district's distribution over the levels of each subject, in all and by school."""
     found = await reads.levels(caller, district)
-    if format == "csv":
-        rows = (
-            (row.framework, row.subject, row.level, school, *told.values())
-            for row in found.levels
-            for school, told in (("", row.counts), *row.schools.items())
-        )
-        return as_csv(request, "levels", (("framework", "subject", "level", "school", *HOW_FAR), rows))
-    return answer(request, found, fields=fields, volatile={"as_of": ""})
+    rows = (
+        (row.framework, row.subject, row.level, school, *told.values())
+        for row in found.levels
+        for school, told in (("", row.counts), *row.schools.items())
+    )
+    table = (("framework", "subject", "level", "school", *HOW_FAR), rows)
+    return answer_in(format, request, found, "levels", table, fields=fields, volatile={"as_of": ""})
 
 
 @router.get("/v1/schools/{school:path}/mastery")
@@ -58,13 +56,10 @@ async def school_mastery(
 ) -> Response:
     """A school: counts by status and competency, hidden where its district's table hides them."""
     found = await reads.school_mastery(caller, school)
-    if format == "csv":
-        rows = (
-            (row.competency, row.title, *(row.counts.get(status, 0) for status in STATUSES))
-            for row in found.competencies
-        )
-        return as_csv(request, "school", (("competency", "title", *STATUSES), rows))
-    return answer(request, found, fields=fields)
+    rows = (
+        (row.competency, row.title, *(row.counts.get(status, 0) for status in STATUSES)) for row in found.competencies
+    )
+    return answer_in(format, request, found, "school", (("competency", "title", *STATUSES), rows), fields=fields)
 
 
 @router.get("/v1/schools/{school:path}/levels")
@@ -73,7 +68,6 @@ async def school_levels(
 ) -> Response:
     """A school's distribution over the levels of each subject, hidden where its district's table hides it."""
     found = await reads.school_levels(caller, school)
-    if format == "csv":
-        rows = ((row.framework, row.subject, row.level, *row.counts.values()) for row in found.levels)
-        return as_csv(request, "levels", (("framework", "subject", "level", *HOW_FAR), rows))
-    return answer(request, found, fields=fields, volatile={"as_of": ""})
+    rows = ((row.framework, row.subject, row.level, *row.counts.values()) for row in found.levels)
+    table = (("framework", "subject", "level", *HOW_FAR), rows)
+    return answer_in(format, request, found, "levels", table, fields=fields, volatile={"as_of": ""})

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime
 
-from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Reads, Waited, answer, as_csv, part
+from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Reads, Waited, answer_in, part
 from services.reporting.entrypoints.examples import (
     ACCESSES,
     DISCLOSURES,
@@ -44,10 +44,9 @@ async def learner_record(
     As of an instant it has what events had told by then, in the frameworks of today.
     """
     record = await reads.record(caller, learner, as_of)
-    if format == "csv":
-        rows = ([getattr(item, column) for column in RECORD_COLUMNS] for item in record.items)
-        return as_csv(request, "record", (RECORD_COLUMNS, rows))
-    return answer(request, record, fields=fields, volatile={"position": ""})
+    rows = ([getattr(item, column) for column in RECORD_COLUMNS] for item in record.items)
+    table = (RECORD_COLUMNS, rows)
+    return answer_in(format, request, record, "record", table, fields=fields, volatile={"position": ""})
 
 
 @router.get("/v1/learners/{learner}/timeline", responses=example(PAGE_OF_EVENTS))
@@ -57,18 +56,14 @@ async def timeline(
 ) -> Response:  # fmt: skip
     """What happened to a learner, the latest first."""
     page = await reads.timeline(caller, learner, after, limit)
-    if format == "csv":
-        return as_csv(request, "timeline", _events(page))
-    return answer(request, page, fields=fields)
+    return answer_in(format, request, page, "timeline", _events(page), fields=fields)
 
 
 @router.get("/v1/learners/{learner}/growth", responses=example(GROWTH))
 async def growth(request: Request, caller: Waited, reads: Reads, learner: str, format: Format = "json") -> Response:
     """How fast competencies came onto the record, against the learner's own past; a projection is for staff only."""
     found = await reads.growth(caller, learner)
-    if format == "csv":
-        return as_csv(request, "growth", (("day", "on_record"), found.points))
-    return answer(request, found)
+    return answer_in(format, request, found, "growth", (("day", "on_record"), found.points))
 
 
 @router.get("/v1/learners/{learner}/accesses", responses=example(ACCESSES))
@@ -99,7 +94,7 @@ async def disclosures_of(
     By webhook, feed, stream or Kafka; of Kafka without a day: who reads it is declared, and how far is seen by nobody here.
     """
     found = await told.of_learner(caller, learner, after, limit)
-    return _told(request, "disclosures", TOLD_COLUMNS, found, format)
+    return _told(request, TOLD_COLUMNS, found, format)
 
 
 @router.get("/v1/disclosures", responses=example(READERS_TOLD))
@@ -108,7 +103,7 @@ async def disclosures(
     days: Annotated[int, Query(ge=1, le=366)] = 31, format: Format = "json",
 ) -> Response:  # fmt: skip
     """Which systems were told anything of the tenant on which days (UTC), and what for, for auditors; the latest first."""
-    return _told(request, "disclosures", READER_COLUMNS, await told.of_tenant(caller, after, days), format)
+    return _told(request, READER_COLUMNS, await told.of_tenant(caller, after, days), format)
 
 
 @router.get("/v1/advancements", responses=example(PAGE_OF_EVENTS))
@@ -119,21 +114,16 @@ async def advancements(
     """The advancement log of a class or of the tenant, the latest first; `kind` is as `level.advanced,level.ready`."""
     kinds = [name.strip() for name in kind.split(",") if name.strip()] or None
     page = await reads.happened(caller, class_id=class_id, kinds=kinds, after=after, limit=limit)
-    if format == "csv":
-        return as_csv(request, "advancements", _events(page))
-    return answer(request, page, fields=fields)
+    return answer_in(format, request, page, "advancements", _events(page), fields=fields)
 
 
 def _events(page: Page) -> Table:
     return EVENT_COLUMNS, ([getattr(item, column) for column in EVENT_COLUMNS] for item in page.items)
 
 
-def _told(request: Request, name: str, columns: tuple[str, ...], found: dict[str, Any], format: str) -> Response:
-    if format == "csv":
-        return as_csv(
-            request, name, (columns, ([_cell(item[column]) for column in columns] for item in found["items"]))
-        )
-    return answer(request, found)
+def _told(request: Request, columns: tuple[str, ...], found: dict[str, Any], format: str) -> Response:
+    rows = ([_cell(item[column]) for column in columns] for item in found["items"])
+    return answer_in(format, request, found, "disclosures", (columns, rows))
 
 
 def _cell(value: Any) -> Any:
@@ -144,8 +134,5 @@ def _cell(value: Any) -> Any:
 
 
 def _looks(request: Request, page: Page, format: str) -> Response:
-    if format == "csv":
-        return as_csv(
-            request, "accesses", (LOOK_COLUMNS, ([look[name] for name in LOOK_COLUMNS] for look in page.items))
-        )
-    return answer(request, page)
+    rows = ([look[name] for name in LOOK_COLUMNS] for look in page.items)
+    return answer_in(format, request, page, "accesses", (LOOK_COLUMNS, rows))

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 
 from services.reporting.domain.amended import TermClass, TermRecord, level_grid, lines_of
-from services.reporting.entrypoints.asking import Fields, Format, Waited, answer, as_csv, part
+from services.reporting.entrypoints.asking import Fields, Format, Waited, answer, answer_in, part
 from services.reporting.entrypoints.classes import class_table
 from services.reporting.entrypoints.districts import Districts
 from services.reporting.entrypoints.examples import (
@@ -44,9 +44,7 @@ async def learner_at_the_end(
     the standing is with all that is known by now; they are empty where nothing amends it.
     """
     found = await reads.record(caller, term, learner)
-    if format == "csv":
-        return as_csv(request, "term-record", record_table(found))
-    return answer(request, found, fields=fields)
+    return answer_in(format, request, found, "term-record", record_table(found), fields=fields)
 
 
 @router.get("/v1/terms/{term}/classes/{class_id:path}", responses=example(TERM_CLASS))
@@ -59,9 +57,7 @@ async def class_at_the_end(
     learner's row. They are those who are in the class today; with `records:read` those as well who were in it.
     """
     found = await reads.class_(caller, term, class_id)
-    if format == "csv":
-        return as_csv(request, "term-class", grid_table(found))
-    return answer(request, found, fields=fields)
+    return answer_in(format, request, found, "term-class", grid_table(found), fields=fields)
 
 
 @router.get("/v1/terms/{term}/districts/{district:path}", responses=example(TERM_DISTRICT))
@@ -75,16 +71,15 @@ async def district_at_the_end(
     of how many learners it is known by now that it was another, and is the last column of the CSV.
     """
     found = await reads.term(caller, term, district)
-    if format == "csv":
-        amended = {row.competency: {"": row.learners, **row.schools} for row in found.amended}
-        rows = (
-            (row.competency, row.title, school, *(told.get(status, 0) for status in STATUSES),
-             amended.get(row.competency, {}).get(school, 0))
-            for row in found.mastery.competencies
-            for school, told in (("", row.counts), *row.schools.items())
-        )  # fmt: skip
-        return as_csv(request, "term-district", (("competency", "title", "school", *STATUSES, "amended"), rows))
-    return answer(request, found)
+    amended = {row.competency: {"": row.learners, **row.schools} for row in found.amended}
+    rows = (
+        (row.competency, row.title, school, *(told.get(status, 0) for status in STATUSES),
+         amended.get(row.competency, {}).get(school, 0))
+        for row in found.mastery.competencies
+        for school, told in (("", row.counts), *row.schools.items())
+    )  # fmt: skip
+    table = (("competency", "title", "school", *STATUSES, "amended"), rows)
+    return answer_in(format, request, found, "term-district", table)
 
 
 @router.get("/v1/terms/{term}/schools/{school:path}", responses=example(TERM_SCHOOL))
@@ -93,15 +88,12 @@ async def school_at_the_end(
 ) -> Response:
     """A school as it was when the term was closed, hidden where its district's table hides it."""
     found = await reads.school_term(caller, term, school)
-    if format == "csv":
-        amended = {row.competency: row.learners for row in found.amended}
-        rows = (
-            (row.competency, row.title, *(row.counts.get(status, 0) for status in STATUSES),
-             amended.get(row.competency, 0))
-            for row in found.mastery.competencies
-        )  # fmt: skip
-        return as_csv(request, "term-school", (("competency", "title", *STATUSES, "amended"), rows))
-    return answer(request, found)
+    amended = {row.competency: row.learners for row in found.amended}
+    rows = (
+        (row.competency, row.title, *(row.counts.get(status, 0) for status in STATUSES), amended.get(row.competency, 0))
+        for row in found.mastery.competencies
+    )
+    return answer_in(format, request, found, "term-school", (("competency", "title", *STATUSES, "amended"), rows))
 
 
 ITEM_COLUMNS = ("subject", "level", "score", "evidence_count", "last_evidence_at", "why")
