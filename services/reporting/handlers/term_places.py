@@ -5,10 +5,9 @@ import asyncio
 from services.reporting.domain.counting import Count, district_mastery
 from services.reporting.domain.levels import LevelCount, level_rows
 from services.reporting.domain.term_places import AmendedCount, TermDistrict, amended_rows
+from services.reporting.handlers.terms import being_closed, closed_at
 from services.reporting.tables import term_places as tables
 from services.reporting.tables.reads import Snapshot
-from services.reporting.tables.terms import term_of
-from shared.errors import NotFound, Unavailable
 from shared.shards import shard_of
 
 
@@ -23,17 +22,15 @@ async def term_in_district(
         NotFound: the tenant has closed no such term.
         Unavailable: its closing is not told yet in every part of the log that these learners are in.
     """
-    closed = {row["shard"]: row["closed_at"] for row in await term_of(view, tenant, term)}
-    if not closed:
-        raise NotFound(f"no term {term[:80]!r} is closed")
-    ids, closed_at = [school for school, _ in schools], next(iter(closed.values()))
-    members = [(row["school"], row["learner"]) for row in await tables.members_of(view, tenant, ids, closed_at)]
+    closed = await closed_at(view, tenant, term)
+    ids, at = [school for school, _ in schools], next(iter(closed.values()))
+    members = [(row["school"], row["learner"]) for row in await tables.members_of(view, tenant, ids, at)]
     by_shard = await asyncio.to_thread(
         lambda: [(one, shard_of(tenant, one, shards)) for one in sorted({learner for _, learner in members})]
     )
     if not closed.keys() >= {shard for _, shard in by_shard}:
-        raise Unavailable("the term is being closed; ask again")
-    of = tables.Ended(tenant, ids, closed_at, term, by_shard)
+        raise being_closed()
+    of = tables.Ended(tenant, ids, at, term, by_shard)
     counts = [Count(*row) for row in await tables.counts_of(view, of)]
     levels = [LevelCount(*row) for row in await tables.levels_of(view, of)]
     amended = [AmendedCount(*row) for row in await tables.amended_of(view, of)]
@@ -49,7 +46,7 @@ async def term_in_district(
             small=small,
         )  # fmt: skip
         rows = level_rows(levels, sizes, small)
-        return TermDistrict(term, closed_at, mastery, rows, amended_rows(amended, sizes, titles, small))
+        return TermDistrict(term, at, mastery, rows, amended_rows(amended, sizes, titles, small))
 
     # A large district takes a while to protect; other requests go on meanwhile.
     return await asyncio.to_thread(protect)

@@ -105,9 +105,7 @@ class TermReader:
             Unavailable: its closing is not told yet in every part of the log that these learners are in.
         """
         shards = {learner: shard_of(tenant, learner, self._settings.shards) for learner in learners}
-        closed = {row["shard"]: row["closed_at"] for row in await terms.term_of(view, tenant, term)}
-        if not closed:
-            raise NotFound(f"no term {term[:80]!r} is closed")
+        closed = await closed_at(view, tenant, term)
         states: dict[str, list[MasteryUpdated]] = {learner: [] for learner in learners}
         for row in await terms.records_of(view, tenant, term, list(shards.items())):
             states[row["learner"]].append(_decode_state(row["data"]))
@@ -116,7 +114,7 @@ class TermReader:
         if not closed.keys() >= set(shards.values()) or any(
             learner not in digests for learner, of_learner in states.items() if of_learner
         ):
-            raise Unavailable("the term is being closed; ask again")
+            raise being_closed()
         told = await terms.levels_told(view, tenant, term, learners, LEVEL_EVENTS)
         amended = await terms.amendments_of(view, tenant, term, learners)
         frameworks = {state.framework for each in states.values() for state in each} or None
@@ -126,6 +124,19 @@ class TermReader:
         found = [_amendment(row, curriculum.titles | titles) for row in amended]
         levels = levels_of(LevelTold(*row) for row in told)
         return _Then(next(iter(closed.values())), states, digests, levels, found, curriculum, titles)
+
+
+async def closed_at(view: Snapshot, tenant: str, term: str) -> dict[int, str]:
+    """Return when a term was closed, by shard that has told it; raises `NotFound` where none has."""
+    closed = {row["shard"]: row["closed_at"] for row in await terms.term_of(view, tenant, term)}
+    if not closed:
+        raise NotFound(f"no term {term[:80]!r} is closed")
+    return closed
+
+
+def being_closed() -> Unavailable:
+    """Return the error that a closing is not told yet in every part of the log."""
+    return Unavailable("the term is being closed; ask again")
 
 
 def _amendment(row: Any, titles: Mapping[str, str]) -> Amendment:
