@@ -214,7 +214,7 @@ class AccessLog:
         key, now = (caller.tenant, caller.subject, view, target, hash(frozenset(learners))), time.monotonic()
         if self._seen.get(key, -AGAIN_S) > now - AGAIN_S:
             return
-        await self._write(caller, role, view, target, learners)
+        await self.note_each(caller, role, view, target, learners)
         self._seen[key] = now
         self._seen.move_to_end(key)
         if len(self._seen) > REMEMBERED:
@@ -222,8 +222,5 @@ class AccessLog:
 
     async def note_each(self, caller: Identity, role: Role, view: str, target: str, learners: Sequence[str]) -> None:
         """Log what is each time another: a change before it is made, a page of an export."""
-        await self._write(caller, role, view, target, learners)
-
-    async def _write(self, caller: Identity, role: Role, view: str, target: str, learners: Sequence[str]) -> None:
         async with self._database.connection() as connection:
             await rights.note_access(connection, caller.tenant, caller.subject, role, view, target, learners)
