@@ -126,8 +126,7 @@ class Capturing:
             items = answer.json()["items"]
             return marks_of(items[0]["scale"] if items else None)
 
-        found: Marks = await self._scales.get((tenant, competency), fresh)
-        return found
+        return await self._scales.get((tenant, competency), fresh)
 
     async def _introduce(self, tenant: str, learner: str) -> None:
         body = {"tenant": tenant, "source": OWN_SOURCE, "learners": [learner]}

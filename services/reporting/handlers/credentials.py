@@ -152,8 +152,7 @@ class CredentialReader:
             async with self._turn():
                 return await asyncio.to_thread(signer.sign, document, at)
 
-        found: Document = await self._lists.get((tenant, issuer, number), make)
-        return found
+        return await self._lists.get((tenant, issuer, number), make)
 
     async def did(self, tenant: str) -> Document:
         """Return the document of a tenant's did:web; raises `NotFound` where it has none."""

@@ -20,8 +20,7 @@ class Groups:
         async def fresh() -> dict[str, dict[str, str]]:
             return await self._read(tenant)
 
-        found: dict[str, dict[str, str]] = await self._cached.get(tenant, fresh)
-        return found
+        return await self._cached.get(tenant, fresh)
 
     async def _read(self, tenant: str) -> dict[str, dict[str, str]]:
         found: dict[str, dict[str, str]] = {}

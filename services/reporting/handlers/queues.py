@@ -93,8 +93,7 @@ class QueueReader:
         summed = functools.partial(self._summed, caller.tenant, class_id, school, with_support=sees)
         if class_id is not None:
             return await summed()
-        found: list[dict[str, Any]] = await self._cached.get((caller.tenant, school, sees), summed)
-        return found
+        return await self._cached.get((caller.tenant, school, sees), summed)
 
     async def _summed(
         self, tenant: str, class_id: str | None, school: str | None, *, with_support: bool

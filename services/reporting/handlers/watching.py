@@ -61,5 +61,4 @@ class Watcher:
                     learners = await view.class_learners(watched.tenant, watched.class_id)
                 return await version_of(view, watched.tenant, learners)
 
-        found: str = await self._cached.get(watched, fresh)
-        return found
+        return await self._cached.get(watched, fresh)
