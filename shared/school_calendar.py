@@ -12,6 +12,7 @@ import zoneinfo
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from shared.events import utc
 from shared.weekdays import weekday_of, weekdays_to
 
 BREAKS_MAX = 100
@@ -39,8 +40,7 @@ def school_days_later(instant: str, days: int, breaks: str, time_zone: str) -> s
     """Return the instant of the same local time on the so-many-th school day after the local day of an instant."""
     zone = zoneinfo.ZoneInfo(time_zone)
     at = datetime.datetime.fromisoformat(instant).astimezone(zone)
-    later = datetime.datetime.combine(school_day_after(at.date(), days, breaks), at.time(), zone)
-    return later.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return utc(datetime.datetime.combine(school_day_after(at.date(), days, breaks), at.time(), zone))
 
 
 def school_day_after(day: datetime.date, days: int, breaks: str) -> datetime.date:
@@ -100,8 +100,7 @@ def local_day(instant: str, time_zone: str) -> datetime.date:
 
 def midnight_after(day: datetime.date, time_zone: str) -> str:
     """Return the instant at which a local day is over."""
-    over = datetime.datetime.combine(day + DAY, datetime.time(), zoneinfo.ZoneInfo(time_zone))
-    return over.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return utc(datetime.datetime.combine(day + DAY, datetime.time(), zoneinfo.ZoneInfo(time_zone)))
 
 
 @functools.lru_cache(maxsize=1024)

@@ -15,6 +15,7 @@ from services.progression.domain.policy.rule import Rule, Track
 from services.progression.domain.states import KeyState, Piece, Tally
 from services.progression.domain.sufficiency import Lack, enough, lacks
 from shared.contracts import Score, Status
+from shared.events import utc
 
 PROBES_MAX = 12
 """More pieces than that are no small change."""
@@ -232,5 +233,4 @@ def top_of(rule: Rule) -> float:
 
 def later(instant: str, hours: float) -> str:
     """Return the instant so many hours later, in the form that events have."""
-    moved = datetime.datetime.fromisoformat(instant) + datetime.timedelta(hours=hours)
-    return moved.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return utc(datetime.datetime.fromisoformat(instant) + datetime.timedelta(hours=hours))

@@ -12,6 +12,7 @@ from services.progression.domain.policy.members import Depth, Path, Sufficiency
 from services.progression.domain.policy.values import placing
 from services.progression.domain.policy.words import rule_fact
 from services.progression.domain.rounding import round_half_up_repr
+from shared.events import utc
 
 DAYS_CACHED = 100_000
 BASIS_MAX = 20
@@ -223,8 +224,7 @@ def shifted(instant: str, days: int) -> str:
 
 def minutes_later(instant: str, minutes: int) -> str:
     """Return the instant so many minutes later, in the form that events have."""
-    moved = datetime.datetime.fromisoformat(instant) + datetime.timedelta(minutes=minutes)
-    return moved.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return utc(datetime.datetime.fromisoformat(instant) + datetime.timedelta(minutes=minutes))
 
 
 def _leveled(depth: Depth, dok: int | None) -> Depth:
