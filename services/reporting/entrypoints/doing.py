@@ -5,7 +5,7 @@ the answer to it.
 
 import functools
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Query, Request, Response
@@ -30,6 +30,7 @@ SignsOff = Annotated[SigningOff, part("signing_off")]
 Corrects = Annotated[Correcting, part("correcting")]
 Answers = Annotated[Answering, part("answering")]
 Requests = Annotated[ReviewRequests, part("review_requests")]
+Made = TypeVar("Made")
 
 
 @router.get("/classes/{class_id:path}/capture")
@@ -62,11 +63,8 @@ async def undo_observation(request: Request, caller: Who, words: In, captures: C
     """Take one observation back."""
     form = await read_form(request)
 
-    async def write(who: Identity) -> dict[str, Any]:
-        await captures.undo(who, class_id=class_id, evidence_id=form.one("evidence_id"))
-        return {}
-
-    return await _done(request, caller, words, write, lambda _: _capture_path(class_id, form))
+    act = functools.partial(captures.undo, class_id=class_id, evidence_id=form.one("evidence_id"))
+    return await _done(request, caller, words, act, lambda _: _capture_path(class_id, form))
 
 
 @router.get("/classes/{class_id:path}/sign-offs")
@@ -92,14 +90,13 @@ async def undo_sign_off(request: Request, caller: Who, words: In, signs: SignsOf
     """Take back what was signed a moment ago."""
     form = await read_form(request)
 
-    async def write(who: Identity) -> dict[str, Any]:
+    async def undo(who: Identity) -> None:
         try:
             await signs.undo(who, class_id=class_id, undo=form.one("undo"))
         except Unauthorized as error:
             raise InvalidEvent("the time to undo this is over") from error
-        return {"redirect": f"/classes/{quote(class_id, safe='')}/sign-offs"}
 
-    return await shown(request, caller, words, "sign_offs.html", write)
+    return await _gone_on(request, caller, words, undo, lambda _: f"/classes/{quote(class_id, safe='')}/sign-offs")
 
 
 @router.get("/learners/{learner}/evidence/{evidence_id}")
@@ -117,12 +114,8 @@ async def correct(
 ) -> Response:
     """Take the piece back."""
     form = await read_form(request)
-
-    async def write(who: Identity) -> dict[str, Any]:
-        await corrects.take_back(who, learner=learner, evidence_id=evidence_id, reason=form.one("reason"))
-        return {"redirect": f"/learners/{quote(learner, safe='')}"}
-
-    return await shown(request, caller, words, "correction.html", write)
+    act = functools.partial(corrects.take_back, learner=learner, evidence_id=evidence_id, reason=form.one("reason"))
+    return await _gone_on(request, caller, words, act, lambda _: _learner_path(learner))
 
 
 @router.post("/learners/{learner}/evidence/{evidence_id}/move")
@@ -131,39 +124,26 @@ async def move(
 ) -> Response:
     """Give the piece to the learner whose it is."""
     form = await read_form(request)
-    to = form.one("to")
-
-    async def write(who: Identity) -> dict[str, Any]:
-        await corrects.move(who, learner=learner, evidence_id=evidence_id, to=to, reason=form.one("reason"))
-        return {"redirect": f"/learners/{quote(to, safe='')}"}
-
-    return await shown(request, caller, words, "correction.html", write)
+    to, reason = form.one("to"), form.one("reason")
+    act = functools.partial(corrects.move, learner=learner, evidence_id=evidence_id, to=to, reason=reason)
+    return await _gone_on(request, caller, words, act, lambda _: _learner_path(to))
 
 
 @router.post("/learners/{learner}/support")
 async def answer_support(request: Request, caller: Who, words: In, answers: Answers, learner: str) -> Response:
     """Close what is suggested."""
     form = await read_form(request)
-
-    async def write(who: Identity) -> dict[str, Any]:
-        await answers.close(
-            who, learner=learner, scope=form.one("scope"), outcome=form.one("outcome"), reason=form.one("reason")
-        )
-        return {"redirect": f"/learners/{quote(learner, safe='')}"}
-
-    return await shown(request, caller, words, "problem.html", write)
+    scope, outcome, reason = form.one("scope"), form.one("outcome"), form.one("reason")
+    act = functools.partial(answers.close, learner=learner, scope=scope, outcome=outcome, reason=reason)
+    return await _gone_on(request, caller, words, act, lambda _: _learner_path(learner))
 
 
 @router.post("/learners/{learner}/review-requests")
 async def ask_for_review(request: Request, caller: Who, words: In, requests: Requests, learner: str) -> Response:
     """Ask that a standing is looked at again."""
     form = await read_form(request)
-
-    async def write(who: Identity) -> dict[str, Any]:
-        await requests.ask(who, learner=learner, competency=form.one("competency"), text=form.one("text"))
-        return {"redirect": f"/learners/{quote(learner, safe='')}#asked"}
-
-    return await shown(request, caller, words, "problem.html", write)
+    act = functools.partial(requests.ask, learner=learner, competency=form.one("competency"), text=form.one("text"))
+    return await _gone_on(request, caller, words, act, lambda _: f"{_learner_path(learner)}#asked")
 
 
 @router.post("/learners/{learner}/review-requests/{id}/done")
@@ -172,31 +152,39 @@ async def finish_review(
 ) -> Response:
     """Say what was done about it."""
     form = await read_form(request)
+    act = functools.partial(requests.finish, learner=learner, id=id, done=form.one("done"))
+    return await _gone_on(request, caller, words, act, lambda _: _learner_path(learner))
 
-    async def write(who: Identity) -> dict[str, Any]:
-        await requests.finish(who, learner=learner, id=id, done=form.one("done"))
-        return {"redirect": f"/learners/{quote(learner, safe='')}"}
 
-    return await shown(request, caller, words, "problem.html", write)
+async def _gone_on(
+    request: Request, caller: Identity | None, words: Words, act: Callable[[Identity], Awaitable[Made]],
+    to: Callable[[Made], str],
+) -> Response:  # fmt: skip
+    """Do what a form says and go on, to where what was made says."""
+
+    async def act_and_go_on(who: Identity) -> dict[str, Any]:
+        return {"redirect": to(await act(who))}
+
+    return await shown(request, caller, words, "problem.html", act_and_go_on)
 
 
 async def _done(
-    request: Request, caller: Identity | None, words: Words, write: Callable[[Identity], Awaitable[dict[str, Any]]],
-    back: Callable[[dict[str, Any]], str],
+    request: Request, caller: Identity | None, words: Words, act: Callable[[Identity], Awaitable[Made]],
+    to: Callable[[Made], str],
 ) -> Response:  # fmt: skip
     """Answer scripts with JSON, a plain form by going on."""
     if "application/json" not in request.headers.get("accept", ""):
-
-        async def and_back(who: Identity) -> dict[str, Any]:
-            return {"redirect": back(await write(who))}
-
-        return await shown(request, caller, words, "problem.html", and_back)
+        return await _gone_on(request, caller, words, act, to)
     try:
         if caller is None:
             raise Unauthorized("sign in again")
-        return JSONResponse(await write(caller), headers=PAGE_HEADERS)
+        return JSONResponse(await act(caller) or {}, headers=PAGE_HEADERS)
     except AttainError as error:
         return problem(error.status, error.title, error.detail)
+
+
+def _learner_path(learner: str) -> str:
+    return f"/learners/{quote(learner, safe='')}"
 
 
 def _capture_path(class_id: str, form: Form) -> str:
