@@ -3,7 +3,7 @@
 import datetime
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -14,6 +14,16 @@ from shared.school_calendar import SchoolCalendar
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
+
+
+class OfDay(NamedTuple, Generic[Answer]):
+    """A question of a tenant on a day, as it is kept, with the kind of its answer and what computes that."""
+
+    tenant: str
+    day: datetime.date
+    question: str
+    kind: type[Answer]
+    compute: Callable[[], Awaitable[Answer]]
 
 
 class Daily:
@@ -39,49 +49,35 @@ class Daily:
         calendar = await self._calendars.of(tenant) or SchoolCalendar()
         return calendar.day_of(instant)
 
-    async def get(
-        self,
-        tenant: str,
-        day: datetime.date,
-        question: str,
-        *,
-        kind: type[Answer],
-        compute: Callable[[], Awaitable[Answer]],
-    ) -> Answer:
+    async def get(self, asked: OfDay[Answer]) -> Answer:
         """
         Return the last answer to a question: that of the day, or of a day before where `tell` has yet to come to it. Whoever
         asks what nobody has asked for lately waits for it, and for one that an older version has kept in another shape.
         """
         if not self._frozen:
-            return await compute()
+            return await asked.compute()
+        place = asked.tenant, asked.day, asked.question
         async with self._database.connection() as connection:
-            last = await told_daily.last_told(connection, tenant, day, question)
-            if last is not None and last.asked_on < day:
-                await told_daily.note_asked(connection, tenant, day, question)
+            last = await told_daily.last_told(connection, *place)
+            if last is not None and last.asked_on < asked.day:
+                await told_daily.note_asked(connection, *place)
         if last is not None:
             try:
-                return msgspec.json.decode(last.answer, type=kind)
+                return msgspec.json.decode(last.answer, type=asked.kind)
             except msgspec.ValidationError:
-                log.warning("the answer of %s to %s has another shape", last.day, question)
-                await self.forget(tenant, question)
-        return await self.tell(tenant, day, question, kind=kind, compute=compute)
+                log.warning("the answer of %s to %s has another shape", last.day, asked.question)
+                await self.forget(asked.tenant, asked.question)
+        return await self.tell(asked)
 
-    async def tell(
-        self,
-        tenant: str,
-        day: datetime.date,
-        question: str,
-        *,
-        kind: type[Answer],
-        compute: Callable[[], Awaitable[Answer]],
-    ) -> Answer:
+    async def tell(self, asked: OfDay[Answer]) -> Answer:
         """Compute the answer of a day, and return the one that is kept."""
-        answer = msgspec.json.encode(await compute())
+        place = asked.tenant, asked.day, asked.question
+        answer = msgspec.json.encode(await asked.compute())
         async with self._database.transaction() as connection:
-            await told_daily.tell(connection, tenant, day, question, answer)
+            await told_daily.tell(connection, *place, answer)
             # Of two replicas that computed at once the first has told it.
-            kept = await told_daily.last_told(connection, tenant, day, question)
-        return msgspec.json.decode(answer if kept is None else kept.answer, type=kind)
+            kept = await told_daily.last_told(connection, *place)
+        return msgspec.json.decode(answer if kept is None else kept.answer, type=asked.kind)
 
     async def forget(self, tenant: str, question: str) -> None:
         """Forget what is told of a question: whoever asks next waits."""

@@ -14,7 +14,7 @@ import msgspec
 from services.reporting.domain.access import View
 from services.reporting.handlers.access import asked_of_roster, check_school, permitted_school
 from services.reporting.handlers.cached import Cached
-from services.reporting.handlers.daily import Daily
+from services.reporting.handlers.daily import Daily, OfDay
 from services.reporting.tables.reads import Snapshot, snapshot
 from shared.auth import Identity
 from shared.calendars import Calendars
@@ -42,6 +42,10 @@ class Question(Generic[Answer]):
         self.name = name
         self.kind = kind
         self.compute = compute
+
+    def of_day(self, of: Of, day: datetime.date, kept: str) -> OfDay[Answer]:
+        """Return the question as it is told on a day, by the text under which it is kept."""
+        return OfDay(of.tenant, day, kept, self.kind, functools.partial(self.compute, of))
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -114,13 +118,9 @@ class DistrictNumbers:
         """Return what is told of a district to all who may see it, computed once a day; raises `NotFound`."""
         day, of = await self.daily.today(tenant), Of(tenant, district, detail, self.small(tenant))
 
-        async def fresh() -> Answer:
-            return await self.daily.get(
-                tenant, day, _kept(question, of), kind=question.kind, compute=functools.partial(question.compute, of)
-            )
-
-        found: Answer = await self._cached.get((question.name, of, day), fresh)
-        return found
+        kept = msgspec.json.encode(Asked(question.name, of.district, of.detail, of.small)).decode()
+        asked = question.of_day(of, day, kept)
+        return await self._cached.get((question.name, of, day), functools.partial(self.daily.get, asked))
 
     async def answer_ahead(self, tenant: str, today: datetime.date, kept: str) -> bool:
         """
@@ -131,13 +131,9 @@ class DistrictNumbers:
         asked = _read(kept)
         question = self._questions.get(asked.name)
         if question is not None and asked.small == self.small(tenant):
-            compute = functools.partial(question.compute, Of(tenant, asked.district, asked.detail, asked.small))
+            of = Of(tenant, asked.district, asked.detail, asked.small)
             with contextlib.suppress(NotFound):
-                await self.daily.tell(tenant, today, kept, kind=question.kind, compute=compute)
+                await self.daily.tell(question.of_day(of, today, kept))
                 return True
         await self.daily.forget(tenant, kept)
         return False
-
-
-def _kept(question: Question[Any], of: Of) -> str:
-    return msgspec.json.encode(Asked(question.name, of.district, of.detail, of.small)).decode()
