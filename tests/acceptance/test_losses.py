@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from services.progression.domain.curriculum import read_csv
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided
 from services.progression.domain.policy import Policy, policy_from
 from shared.contracts import EvidenceRecorded, EvidenceRetracted, Touched
+from tests.support.frameworks import read_csv
 from tests.support.journal import Decided, Journal, Record, piece, restore, retract
 
 NODES = "code,title,level,subject\nadd,Adding,1,math\nsub,Subtracting,1,math\nmul,Multiplying,2,math\n"

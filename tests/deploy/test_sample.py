@@ -15,8 +15,8 @@ from deploy.local.sample.district import District, make_district
 from deploy.local.sample.learning import MASTERED, live, right_chance
 from deploy.local.sample.people import WHOLE, Size, make_classes, make_people, make_roster
 from services.evidence.formats import native
-from services.progression.domain.curriculum import read_csv
 from services.progression.domain.policy import read_policy
+from tests.support.frameworks import read_csv
 
 SMALL = Size(learners=3)
 

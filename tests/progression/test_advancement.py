@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from services.progression.domain.curriculum import Framework, read_csv
+from services.progression.domain.curriculum import Framework
 from services.progression.domain.inputs import input_of
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.policy import policy_from
@@ -12,6 +12,7 @@ from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.telling import Trigger
 from services.progression.handlers.outcome import Outcome
 from shared.contracts import EvidenceRecorded, PolicyRef, Score
+from tests.support.frameworks import read_csv
 from tests.support.journal import STREAK_3, Decided, Journal, piece, restore, retract
 
 STREAK_2 = policy_from(

@@ -2,11 +2,11 @@
 
 import secrets
 
-from services.progression.domain.curriculum.csv_files import read_csv
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.logs import Logs
 from shared.database import Database
 from shared.settings import Settings
+from tests.support.frameworks import read_csv
 from tests.support.servers import Servers
 
 SHARDS = 8

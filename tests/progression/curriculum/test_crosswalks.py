@@ -3,10 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.progression.domain.curriculum import Framework, read_csv
+from services.progression.domain.curriculum import Framework
 from services.progression.domain.curriculum.crosswalks import crosswalks, links, plan
 from shared.contracts import Association, Competency
 from tests.progression.curriculum.builders import case_edge, case_item, package, read
+from tests.support.frameworks import read_csv
 
 CODES = [f"c{n}" for n in range(6)]
 VERSIONS = st.builds(

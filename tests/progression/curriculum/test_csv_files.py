@@ -2,8 +2,9 @@
 
 import pytest
 
-from services.progression.domain.curriculum import PART_SIZE, parts, read_csv
+from services.progression.domain.curriculum import PART_SIZE, parts
 from shared.errors import InvalidEvent
+from tests.support.frameworks import read_csv
 
 NODES = "code,title,level,subject,dok,power\nk1,Counting,K,math,1,yes\na1,Adding,1,math,2,\n"
 

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.progression.domain.curriculum import Framework, read_csv
+from services.progression.domain.curriculum import Framework
 from services.progression.domain.curriculum.graph import (
     cycles,
     frontier,
 )
 from shared.contracts import Association, Competency
+from tests.support.frameworks import read_csv
 from tests.support.shared_data import shared_file
 
 CODES = [f"c{n}" for n in range(9)]

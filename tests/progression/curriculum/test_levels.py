@@ -2,11 +2,12 @@
 
 import pytest
 
-from services.progression.domain.curriculum import Framework, read_csv
+from services.progression.domain.curriculum import Framework
 from services.progression.domain.curriculum.levels import By, level_of, put_levels, read_grades
 from services.progression.domain.curriculum.problems import Problems
 from shared.errors import InvalidEvent
 from tests.progression.curriculum.builders import case_edge, case_item, package, read
+from tests.support.frameworks import read_csv
 
 TREE, _ = read(
     package(

@@ -10,7 +10,6 @@ from services.progression.domain.curriculum.framework import (
     Framework,
     check_id,
 )
-from services.progression.domain.curriculum.prerequisites import choose, note_cycles
 from services.progression.domain.curriculum.problems import CODE_CHARS_MAX, Problems, clean, is_code, too_many
 from shared.contracts import Association, Competency
 from shared.errors import InvalidEvent
@@ -18,26 +17,12 @@ from shared.errors import InvalidEvent
 TRUE = frozenset(("true", "1", "yes", "y", "x"))
 
 
-def read_csv(framework: str, title: str, nodes: str, edges: str) -> tuple[Framework, list[str]]:
-    """
-    Read a framework from the text of `nodes.csv` and `edges.csv`; return it with the problems that were passed over.
-
-    Columns are `code,title[,level,subject,parent,dok,power]` and `from,to[,type]`; edges of the types `prerequisite` (the
-    default) and `precedes` are prerequisites. Repeated codes and edges, self-loops and edges to unknown codes are left
-    out and named; cycles are named.
-
-    Raises:
-        InvalidEvent: the id, the header or a value is not of its form.
-    """
-    problems = Problems()
-    result = choose(read_nodes_and_edges(framework, title, nodes, edges, problems), "precedes")
-    note_cycles(result, problems)
-    return result, problems.lines()
-
-
 def read_nodes_and_edges(framework: str, title: str, nodes: str, edges: str, problems: Problems) -> Framework:
     """
-    Read a framework as it is written, each edge with the type it has there.
+    Read a framework from the text of `nodes.csv` and `edges.csv` as it is written, each edge with the type it has there.
+
+    Columns are `code,title[,level,subject,parent,dok,power]` and `from,to[,type]`, of which `prerequisite` is the default.
+    Repeated codes and edges, self-loops and edges to unknown codes are left out and named.
 
     Raises:
         InvalidEvent: the id, the header or a value is not of its form.
