@@ -144,20 +144,20 @@ class Context:
             raise StackError(f"the token is for tenant {tenant}, not {self.tenant}; give --tenant {tenant}")
 
     def client(
-        self, service: str = "", *, scope: str = DEFAULT_SCOPE, tenant: str = "", timeout_s: float = HTTP_TIMEOUT_S
+        self, service: str, *, scope: str = DEFAULT_SCOPE, tenant: str = "", timeout_s: float = HTTP_TIMEOUT_S
     ) -> httpx.Client:
         """
         Return a client that sends a token; to be closed (`with`).
 
         Args:
-            service: evidence, progression or reporting, for paths instead of whole URLs; empty for URLs.
+            service: evidence, progression or reporting.
             scope: what a token of a local stack may do.
             tenant: another tenant than the command's.
             timeout_s: for connecting and for each read.
         """
         urls = self.urls
         return httpx.Client(
-            base_url=urls[service] if service else "",
+            base_url=urls[service],
             headers={"Authorization": f"Bearer {self.token(scope, tenant=tenant or None)}"},
             timeout=timeout_s,
             # A proxy that the user has set knows nothing of this machine's own addresses.

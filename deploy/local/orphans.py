@@ -17,7 +17,7 @@ def end_orphans(home: Home, state: State, say: Say) -> bool:
     found = {process.pid: process for process in recorded.values() if process is not None}
     found |= {process.pid: process for process in processes.marked(state.id)}
     data = Path(state.postgres_folder or home.postgres) / "data"
-    found |= {process.pid: process for process in processes.working_in(data, "postgres")}
+    found |= {process.pid: process for process in processes.postgres_in(data)}
     if not found:
         return False
     say(f"ending {len(found)} processes that an earlier run left behind")

@@ -167,7 +167,7 @@ async def _clear(files: Files) -> None:
     After kill -9 of the server its backends may live on for a moment; a second server beside them would destroy data,
     so they are waited for. Only then a pid file whose pid is now somebody else's may go; the server would believe it.
     """
-    await asyncio.to_thread(lambda: processes.end(processes.working_in(files.data, "postgres")))
+    await asyncio.to_thread(lambda: processes.end(processes.postgres_in(files.data)))
     with contextlib.suppress(FileNotFoundError):
         (files.data / "postmaster.pid").unlink()
 

@@ -56,12 +56,12 @@ def marked(home_id: str) -> list[psutil.Process]:
     return found
 
 
-def working_in(folder: Path, name: str) -> list[psutil.Process]:
-    """Return the living processes of that name whose working folder is `folder` (PostgreSQL hides its environment)."""
+def postgres_in(folder: Path) -> list[psutil.Process]:
+    """Return the living processes of PostgreSQL, which hides its environment, by their working folder."""
     found = []
     for process in psutil.process_iter(["name"]):
         with contextlib.suppress(psutil.Error, OSError):
-            if process.info["name"] == name and process.cwd() == str(folder.resolve()):
+            if process.info["name"] == "postgres" and process.cwd() == str(folder.resolve()):
                 found.append(process)
     return found
 

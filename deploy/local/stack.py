@@ -21,7 +21,7 @@ from deploy.local.errors import EXIT_IN_USE, StackError, tail
 from deploy.local.home import Home, Run
 from deploy.local.orphans import end_orphans
 from deploy.local.services import database_variable, python, python_environment
-from deploy.local.tokens import issue
+from deploy.local.tokens import DEFAULT_SUBJECT, issue
 
 POLL_S = 0.05
 # The first start fetches 44 MB.
@@ -48,9 +48,9 @@ class Stack:
     pids: Mapping[str, int]
     token_key_file: Path
 
-    def token(self, tenant: str, scope: str, *, subject: str = "laptop", expires_s: float = 12 * 3600) -> str:
+    def token(self, tenant: str, scope: str, *, subject: str = DEFAULT_SUBJECT) -> str:
         """Return a token that this stack accepts."""
-        return issue(self.token_key_file, tenant=tenant, scope=scope, subject=subject, expires_s=expires_s)
+        return issue(self.token_key_file, tenant=tenant, scope=scope, subject=subject)
 
     def environment(self) -> dict[str, str]:
         """Return the settings with which a process of ours uses this stack: Kafka, databases, services, token key."""

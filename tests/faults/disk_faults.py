@@ -11,7 +11,7 @@ from pathlib import Path
 
 import asyncpg
 
-from deploy.local.processes import working_in
+from deploy.local.processes import postgres_in
 from tests.faults.run import Run
 
 LOG_MB = 48
@@ -79,7 +79,7 @@ async def _stopped(run: Run, data: Path) -> AsyncIterator[None]:
     """PostgreSQL is stopped at once, with all its processes, for the length of the block."""
     async with run.cluster.down("postgres", signal.SIGQUIT):
         async with asyncio.timeout(ENDS_S_MAX):
-            while await asyncio.to_thread(working_in, data, "postgres"):
+            while await asyncio.to_thread(postgres_in, data):
                 await asyncio.sleep(0.05)
         yield
 

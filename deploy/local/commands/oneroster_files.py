@@ -49,7 +49,7 @@ def read_bundle(folder: Path) -> dict[str, list[Row]]:
         "schools": [_school(row) for row in live["orgs"] if row["type"] == "school"],
         "classes": [
             _filled({"class": row["sourcedId"], "title": row["title"], "school": row["schoolSourcedId"],
-                     "subject": row.get("subjects", "")}, "title")
+                     "subject": row.get("subjects", "")})
             for row in live["classes"]
         ],
         "staff": [
@@ -96,9 +96,7 @@ def _status(row: Row) -> str:
 
 
 def _school(row: Row) -> Row:
-    return _filled(
-        {"school": row["sourcedId"], "title": row["name"], "district": row.get("parentSourcedId", "")}, "title"
-    )
+    return _filled({"school": row["sourcedId"], "title": row["name"], "district": row.get("parentSourcedId", "")})
 
 
 def _name(row: Row) -> str:
@@ -121,5 +119,6 @@ def _groups(row: Row, known: set[str]) -> Iterator[Row]:
             yield {"group": f"race:{race}", "learner": learner, "value": "true"}
 
 
-def _filled(row: Row, *kept: str) -> Row:
-    return {name: cell for name, cell in row.items() if cell or name in kept}
+def _filled(row: Row) -> Row:
+    """Return a row without its empty cells; a title is told empty too."""
+    return {name: cell for name, cell in row.items() if cell or name == "title"}
