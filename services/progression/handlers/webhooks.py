@@ -63,7 +63,7 @@ class Webhooks:
             await self._find(connection, tenant, id)
             await tables.set_state(connection, id, state)
             if state == "active":
-                await tables.retry_parked(connection, id, None)
+                await tables.retry_parked(connection, id)
 
     async def replay(self, tenant: str, id: str, cursor: dict[int, int]) -> None:
         """Send everything behind a cursor again, in order; nobody waits any longer."""

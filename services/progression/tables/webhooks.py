@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from services.progression.domain.disclosing import Reader
 from services.progression.domain.subscribing import Subscription
 from services.progression.tables import disclosures
-from shared.database import Connection, affected, columns
+from shared.database import Connection, columns
 from shared.expiry import Days, Gone, Kept, remove_older
 
 
@@ -176,14 +176,11 @@ async def let_go(connection: Connection, id: str, learners: Collection[str] | No
     )  # fmt: skip
 
 
-async def retry_parked(connection: Connection, id: str, learner: str | None) -> int:
-    """Try parked learners again from where they stopped; return how many."""
-    done = await connection.execute(
-        "update webhook_held set parked = false, attempts = 0, retry_at = now()"
-        " where webhook = $1 and ($2::text is null or learner = $2)",
-        id, learner,
-    )  # fmt: skip
-    return affected(done)
+async def retry_parked(connection: Connection, id: str) -> None:
+    """Try parked learners again from where they stopped."""
+    await connection.execute(
+        "update webhook_held set parked = false, attempts = 0, retry_at = now() where webhook = $1", id
+    )
 
 
 async def count_failures(

@@ -111,7 +111,7 @@ def permitted_class(
     return title, _permitted(roles, what)
 
 
-async def check_school(view: Snapshot, caller: Identity, school: str, what: View = "aggregate") -> Role:
+async def check_school(view: Snapshot, caller: Identity, school: str, what: View) -> Role:
     """Return the role in which the caller may see a school or district; raises `Forbidden`."""
     found = _NOBODY
     if (person := asked_of_roster(caller)) is not None:

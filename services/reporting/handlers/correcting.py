@@ -147,7 +147,7 @@ class Correcting:
             raise NotFound("the learner has no such piece")
         return piece, role if piece["content"].get("assessor") == caller.subject else leader
 
-    async def _preview(self, caller: Identity, learner: str, piece: dict[str, Any], to: str = "") -> dict[str, Any]:
+    async def _preview(self, caller: Identity, learner: str, piece: dict[str, Any], to: str) -> dict[str, Any]:
         path = f"/v1/learners/{quote(learner, safe='')}/corrections/preview"
         chosen = {"source": piece["source"], "id": piece["id"], "to": to}
         answer = await self._progression.ask(path, {"tenant": caller.tenant}, body=chosen, expected=(200, 404))

@@ -74,13 +74,6 @@ class Snapshot:
         )
         return bool(rows)
 
-    async def states(self, tenant: str, learner: str) -> list[bytes]:
-        """Return the data of every state of a learner."""
-        rows = await self.rows(
-            "select data from {mastery} where tenant = $1 and learner = $2 order by competency", tenant, learner
-        )
-        return [row["data"] for row in rows]
-
     async def statuses(self, tenant: str, learners: Collection[str]) -> Rows:
         """Return (learner, competency, status, mastered at) of the learners."""
         return await self.rows(
