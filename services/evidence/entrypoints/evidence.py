@@ -6,6 +6,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from services.evidence.entrypoints.answers import Id, answer, answer_one, as_uuid
+from services.evidence.formats import batches
 from services.evidence.formats.json_text import NOT_JSON, unreadable
 from services.evidence.handlers import reading
 from services.evidence.handlers.accesses import Accesses
@@ -13,11 +14,9 @@ from services.evidence.handlers.intake import Intake
 from services.evidence.handlers.limits import BadSources
 from services.evidence.handlers.tracing import Tracing
 from shared.database import Database
-from shared.errors import TooLarge
 from shared.settings import Settings
 from shared.web import Caller, read_body
 
-_decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_object = msgspec.json.Decoder(msgspec.Raw).decode
 _NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines")
 
@@ -41,11 +40,7 @@ def evidence_router(
         sender = caller.source or caller.subject
         limits.check(caller.tenant, sender)
         body = await read_body(request, settings)
-        items, is_batch = split(body, request.headers.get("content-type", ""))
-        if len(items) > settings.batch_items_max:
-            raise TooLarge(
-                f"{len(items)} items are over {settings.batch_items_max}; send smaller batches", reason="too_large"
-            )
+        items, is_batch = split(body, request.headers.get("content-type", ""), settings.batch_items_max)
         await accesses.note_sender(caller.tenant, caller.subject, "native", caller.source)
         results = await intake.take(items, caller.tenant, way="http", only_source=caller.source)
         limits.note(caller.tenant, sender, results)
@@ -66,26 +61,24 @@ def evidence_router(
     return router
 
 
-def split(body: bytes, content_type: str) -> tuple[Sequence[bytes], bool]:
+def split(body: bytes, content_type: str, items_max: int) -> tuple[Sequence[bytes], bool]:
     """
     Return the items of a body, undecoded, and whether they are a batch.
 
     Raises:
+        TooLarge: there are more than `items_max`.
         InvalidEvent: the body as a whole is not JSON; in NDJSON a bad line is an item of its own.
     """
     start = body[:64].lstrip()[:1] or body.lstrip()[:1]
     if content_type.partition(";")[0].strip().lower() in _NDJSON:
-        return _lines(body), True
+        return batches.lines(body, items_max), True
+    if start == b"[":
+        return batches.elements(body, items_max), True
     try:
-        if start == b"[":
-            return [bytes(item) for item in _decode_array(body)], True
         return [bytes(_decode_object(body))], False
     except NOT_JSON as error:
-        lines = _lines(body)
-        if start == b"{" and len(lines) > 1 and "trailing characters" in str(error):
-            return lines, True
+        if start == b"{" and "trailing characters" in str(error):
+            lines = batches.lines(body, items_max)
+            if len(lines) > 1:
+                return lines, True
         raise unreadable(error) from error
-
-
-def _lines(body: bytes) -> list[bytes]:
-    return [line for line in body.split(b"\n") if line and not line.isspace()]

@@ -17,7 +17,7 @@ from services.evidence.handlers.limits import BadSources
 from services.evidence.handlers.signatures import Signatures
 from services.evidence.handlers.xapi import Sender, Statements
 from shared.auth import Identity
-from shared.errors import Forbidden, NotFound, TooLarge
+from shared.errors import Forbidden, NotFound
 from shared.settings import Settings
 from shared.web import Caller, read_body
 
@@ -102,11 +102,7 @@ async def _payloads(request: Request, settings: Settings) -> Sequence[bytes]:
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() in (*XML, "application/jwt") or body.lstrip()[:1] == b"<":
         return [body]
-    payloads, _ = split(body, content_type)
-    if len(payloads) > settings.batch_items_max:
-        raise TooLarge(
-            f"{len(payloads)} messages are over {settings.batch_items_max}; send smaller batches", reason="too_large"
-        )
+    payloads, _ = split(body, content_type, settings.batch_items_max)
     return payloads
 
 

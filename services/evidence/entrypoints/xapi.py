@@ -20,7 +20,7 @@ from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.limits import BadSources
 from services.evidence.handlers.xapi import Sender, Statements
 from shared.auth import Identity
-from shared.errors import InvalidEvent, TooLarge
+from shared.errors import InvalidEvent
 from shared.events import now
 from shared.settings import Settings
 from shared.web import identify, read_body
@@ -139,11 +139,7 @@ async def _read(request: Request, version: Version, settings: Settings) -> tuple
         body = first.content
     elif kind != "application/json":
         raise BadRequest("send application/json or multipart/mixed", reason="content_type", pointer="")
-    items, is_array = split_statements(body)
-    if len(items) > settings.batch_items_max:
-        raise TooLarge(
-            f"{len(items)} statements are over {settings.batch_items_max}; send smaller batches", reason="too_large"
-        )
+    items, is_array = split_statements(body, settings.batch_items_max)
     if parts or b'"attachments"' in body:
         _check_attachments(items, parts, version)
     return items, is_array

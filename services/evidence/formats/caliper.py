@@ -16,14 +16,13 @@ from services.evidence.formats.caliper_terms import CONTEXT, OF_PEOPLE
 from services.evidence.formats.lexical import instant, is_iri
 from services.evidence.formats.members import CONTROL
 from services.evidence.formats.native import NAME_CHARS_MAX
-from services.evidence.formats.reading import Kept, Origin, Reading, decode_object
+from services.evidence.formats.reading import Kept, Origin, Reading, check_messages, decode_object
 from shared.errors import InvalidEvent
 
 POINTERS = {
     "/id": "/id", "/learner": "/object/assignee", "/score": "/generated", "/activity": "/object/assignable",
     "/occurred_at": "/object/endedAtTime", "/attempt": "/object/count", "/assessor": "/generated/scoredBy",
 }  # fmt: skip
-ITEMS_MAX = 10_000
 PEOPLE_MAX = 50
 """Persons that a kept event may name: most name one, a shared annotation those whom it is shared with."""
 
@@ -45,8 +44,7 @@ def split(raw: bytes) -> list[bytes]:
     if not CONTEXT.fullmatch(thing["dataVersion"]):
         raise InvalidEvent("is no context of Caliper 1.1 or 1.2", reason="unknown_context", pointer="/dataVersion")
     data = thing["data"] if isinstance(thing["data"], list) else [thing["data"]]
-    if len(data) > ITEMS_MAX:
-        raise InvalidEvent(f"over {ITEMS_MAX} items", reason="too_large", pointer="/data")
+    check_messages(data, "/data")
     return [msgspec.json.encode(one) for one in data]
 
 

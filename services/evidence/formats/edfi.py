@@ -19,7 +19,7 @@ from services.evidence.domain.revisions import Revision
 from services.evidence.formats import members as m
 from services.evidence.formats.json_text import unreadable
 from services.evidence.formats.lexical import instant
-from services.evidence.formats.reading import Origin, Reading, decode_object
+from services.evidence.formats.reading import Origin, Reading, check_messages, check_values, decode_object
 from shared.errors import InvalidEvent
 from shared.events import utc
 
@@ -66,7 +66,9 @@ def split(raw: bytes) -> list[bytes]:
     messages: list[Mapping[str, Any]] = [
         {single: one} for many, single in METADATA.items() for one in m.several(payload, many)
     ]
-    for one in m.several(payload, "studentAssessments"):
+    assessed = m.several(payload, "studentAssessments")
+    check_messages([*messages, *assessed], "/studentAssessments")
+    for one in assessed:
         known = {key: maxima[key] for key in _scored(one) if key in maxima}
         messages.append({"studentAssessment": one, "maxima": known})
     if not messages and not maxima:
@@ -223,6 +225,7 @@ def _from_xml(raw: bytes) -> dict[str, Any]:
 
     It has to be UTF-8, whatever it declares: in another encoding a document type would not be seen.
     """
+    check_values(raw, b"<")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -17,7 +17,7 @@ from services.evidence.domain.handed_in import HandIn
 from services.evidence.domain.revisions import Revision
 from services.evidence.formats import members as m
 from services.evidence.formats.lexical import instant
-from services.evidence.formats.reading import Origin, Reading, decode_object
+from services.evidence.formats.reading import Origin, Reading, check_messages, decode_object
 
 CONTAINERS = {"results": "result", "assessmentResults": "assessmentResult"}
 LINE_ITEMS = ("lineItems", "assessmentLineItems")
@@ -59,6 +59,7 @@ def split(raw: bytes) -> list[bytes]:
         found = [{"result": payload}]
     if not found and not line_items:
         raise m.fault("/results", "one of results, assessmentResults is required", "missing_member")
+    check_messages(found, "/results")
     for one in found:
         _give_line_item(one, line_items)
     return [msgspec.json.encode(one) for one in found]

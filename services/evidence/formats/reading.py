@@ -1,7 +1,7 @@
 """What every adapter is given and what it returns: pure functions from the bytes of one message to commands."""
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -76,6 +76,10 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 DEPTH_MAX = 40
+MESSAGES_MAX = 10_000
+"""Of one payload: what an envelope or a bulk may hold."""
+VALUES_MAX = 1_000_000
+"""Of one payload: as values it takes fifty times the memory of the fewest bytes that they can be written in."""
 Reader = Callable[[bytes, Origin], Reading]
 """Raises `InvalidEvent` with reason and pointer."""
 
@@ -88,8 +92,9 @@ def decode_object(raw: bytes) -> dict[str, Any]:
     Return a JSON object.
 
     Raises:
-        InvalidEvent: not JSON, not an object, too deep, or with a member twice.
+        InvalidEvent: not JSON, not an object, too deep, of too many values, or with a member twice.
     """
+    check_values(raw, b"[", b"{", b",")
     try:
         value = _decode(raw)
     except NOT_JSON as error:
@@ -99,6 +104,18 @@ def decode_object(raw: bytes) -> dict[str, Any]:
     _check_depth(value)
     check_against(raw, _encode(value))
     return value
+
+
+def check_values(raw: bytes, *begins: bytes) -> None:
+    """Refuse a payload of too many values before it is decoded; each begins behind one of the characters."""
+    if len(raw) > VALUES_MAX and sum(map(raw.count, begins)) > VALUES_MAX:
+        raise InvalidEvent(f"has over {VALUES_MAX} values", reason="too_large", pointer="")
+
+
+def check_messages(messages: Sized, pointer: str) -> None:
+    """Refuse a payload of too many messages, before each is gone through."""
+    if len(messages) > MESSAGES_MAX:
+        raise InvalidEvent(f"over {MESSAGES_MAX} items", reason="too_large", pointer=pointer)
 
 
 def _check_depth(value: Any) -> None:

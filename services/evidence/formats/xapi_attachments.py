@@ -13,11 +13,10 @@ from email.message import Message
 from typing import Any, NamedTuple
 
 import jwt
-import msgspec
 from cryptography.x509 import load_der_x509_certificate
 from msgspec import UNSET
 
-from services.evidence.formats.json_text import NOT_JSON, unreadable
+from services.evidence.formats import batches
 from services.evidence.formats.xapi import fingerprint
 from services.evidence.formats.xapi_statement import SIGNATURE, Version, read_statement
 from services.evidence.formats.xapi_types import Attachment, Statement
@@ -146,19 +145,14 @@ def _fault(reason: str, detail: str, pointer: str = "") -> InvalidEvent:
     return InvalidEvent(detail, reason=reason, pointer=pointer)
 
 
-_decode_many = msgspec.json.Decoder(list[msgspec.Raw]).decode
-
-
-def split_statements(body: bytes) -> tuple[list[bytes], bool]:
+def split_statements(body: bytes, items_max: int) -> tuple[list[bytes], bool]:
     """
     Return the statements of a JSON body, undecoded, and whether it is an array.
 
     Raises:
+        TooLarge: there are more than `items_max`.
         InvalidEvent: the body is not JSON.
     """
     if body.lstrip()[:1] != b"[":
         return [body], False
-    try:
-        return [bytes(raw) for raw in _decode_many(body)], True
-    except NOT_JSON as error:
-        raise unreadable(error) from error
+    return batches.elements(body, items_max), True

@@ -13,6 +13,7 @@ from services.evidence.domain.handed_in import HandIn
 from services.evidence.domain.quarantine import Refusal
 from services.evidence.domain.revisions import groups_of, revise_all
 from services.evidence.formats import ags, caliper, canvas, edfi, oneroster
+from services.evidence.formats.batches import too_many
 from services.evidence.formats.reading import Kept, Origin, Reader, Reading
 from services.evidence.handlers.alignment import Alignments
 from services.evidence.handlers.handed_in import HandIns
@@ -89,10 +90,14 @@ class Formats:
         Return one result a message, in order; a bad one harms no other.
 
         Raises:
+            TooLarge: there are more messages than a request may have.
             Unavailable: send it again; what was stored already has no second effect.
         """
         kind = FORMS[form]
-        messages, results = _split(payloads, kind.split)
+        given = payloads, kind.split, self._settings.batch_items_max
+        # What is large takes seconds: others are answered meanwhile.
+        is_large = sum(map(len, payloads)) > self._settings.item_bytes_max
+        messages, results = await asyncio.to_thread(_split, *given) if is_large else _split(*given)
         readings: dict[int, Reading] = {}
         origin = self._origin(tenant, source)
         for index, raw in messages.items():
@@ -234,15 +239,21 @@ def _hand_ins(readings: Iterable[Reading], latest: str) -> list[HandIn]:
     return [one for one in said if one is not None and one.stamp <= latest]
 
 
-def _split(payloads: Sequence[bytes], split: Splitter) -> tuple[dict[int, bytes], dict[int, Item]]:
-    """Return the messages of payloads by their index, and the results of payloads that are not of their form."""
+def _split(payloads: Sequence[bytes], split: Splitter, messages_max: int) -> tuple[dict[int, bytes], dict[int, Item]]:
+    """
+    Return the messages of payloads by their index, and the results of payloads that are not of their form.
+
+    Raises:
+        TooLarge: there are more than `messages_max`.
+    """
     messages: dict[int, bytes] = {}
     results: dict[int, Item] = {}
     for payload in payloads:
         index = len(messages) + len(results)
         try:
-            for place, message in enumerate(split(payload)):
-                messages[index + place] = message
+            messages |= enumerate(split(payload), index)
         except InvalidEvent as error:
             results[index] = Item.refused(index, None, error)
+        if len(messages) > messages_max:
+            raise too_many(messages_max)
     return messages, results
