@@ -17,6 +17,7 @@ import jwt
 import msgspec
 
 from shared.errors import Forbidden, Unauthorized, Unavailable
+from shared.permissions import View, may, tenant_roles
 from shared.settings import Settings
 
 JWKS_S_MAX = 3
@@ -75,6 +76,21 @@ class Identity(msgspec.Struct, frozen=True):
         self.require(scope)
         if self.scopes & OF_ROSTER and "records:read" not in self.scopes:
             raise Forbidden("the roster says for whom this token may write; ask the reporting service, which knows it")
+
+    def sees(self, what: View) -> bool:
+        """Tell whether the caller sees something of every learner: by the scope of the tenant, in a role that the token names."""
+        return "records:read" in self.scopes and may(tenant_roles(self.roles, what), what) is not None
+
+    def require_sight(self, what: View) -> None:
+        """
+        Let the caller pass who sees something of every learner of the tenant.
+
+        Raises:
+            Forbidden: it has not the scope of the tenant, or the roles that the token names do not see this.
+        """
+        self.require("records:read")
+        if not self.sees(what):
+            raise Forbidden(f"in the roles of this token you do not see this ({what.replace('_', ' ')})")
 
     def tenant_asked(self, tenant: str | None, *scopes: str) -> str:
         """

@@ -35,6 +35,28 @@ def test_a_good_token_says_who_and_what_for(local: Settings) -> None:
         identity.require("policy:write", "service")
 
 
+def test_who_names_roles_sees_of_the_tenant_what_these_see() -> None:
+    def reader(*roles: str, scope: str = "records:read") -> Identity:
+        return Identity("r", "t", frozenset({scope}), roles=roles)
+
+    assert [reader(*roles).sees("record") for roles in ((), ("auditor",), ("auditor", "registrar"))] == [
+        True,
+        False,
+        True,
+    ]
+    assert [reader(*roles).sees("support") for roles in ((), ("registrar",), ("school_leader",))] == [
+        False,
+        False,
+        True,
+    ]
+    assert not reader("teacher", scope="records:read:classes").sees("record")
+    reader("registrar").require_sight("names")
+    with pytest.raises(Forbidden, match=r"do not see this \(names\)"):
+        reader("auditor").require_sight("names")
+    with pytest.raises(Forbidden, match="needs scope records:read"):
+        reader("leader", scope="policy:write").require_sight("names")
+
+
 def test_a_tenant_that_is_named_is_for_services_and_ones_own_takes_a_scope() -> None:
     service, reader = Identity("s", "attain", frozenset({"service"})), Identity("r", "t", frozenset({"records:read"}))
 

@@ -4,6 +4,7 @@ import datetime
 import json
 
 from deploy.local.stack import Stack
+from shared.auth import issue_token, read_keys
 from tests.system.district import SOURCE, ZERO, District, Item
 
 POLICY: Item = {
@@ -75,10 +76,24 @@ async def test_support_is_suggested_read_by_staff_and_closed_by_work_and_by_a_pe
     why = f"/v1/learners/{ada}/competencies/math:c2/explanation"
     explained = await district.get("progression", f"{why}?language=es")
     unasked = await district.http.get(f"{url}{why}", headers={"Authorization": f"Bearer {family}"})
+    key = read_keys(stack.token_key_file.read_text())[0]
+    of_learner, of_registrar = (
+        issue_token(key, subject="x", tenant=district.tenant, expires_s=600, scope=f"decisions:write {reads}", **claims)
+        for reads, claims in (("records:read:self", {"learner": ada}), ("records:read", {"roles": ["registrar"]}))
+    )
+    chosen = await district.http.get(f"{url}{why}", headers={"Authorization": f"Bearer {of_learner}"})
+    others = [
+        await district.http.get(f"{url}{path}", headers={"Authorization": f"Bearer {of_registrar}"})
+        for path in ("/v1/support", f"/v1/learners/{ada}/support")
+    ]
 
     [work] = explained["ungraded"]
     assert (work["activity"], "espera una calificación" in work["text"]) == ("essay", True)
     assert "ungraded" not in unasked.json()
+    assert (chosen.status_code, "ungraded" in chosen.json()) == (200, False), (
+        "support is for staff, whatever a learner may choose"
+    )
+    assert [other.status_code for other in others] == [403, 403]
     assert (open_["scope"], open_["cause"], open_["owner"]) == ("math:c2", "work_below_the_cut", "teacher")
     assert (open_["weakest"], len(open_["tried"])) == ("math:c0", 3)
     assert {item["learner"] for item in queue["items"]} == {ada, bob}

@@ -49,13 +49,13 @@ def evidence_router(
     @router.get("/v1/evidence/{evidence_id}")
     async def show(evidence_id: Id, caller: Caller) -> Response:
         """A piece of evidence: content, validity, position."""
-        caller.require("records:read")
+        caller.require_sight("record")
         return answer(await reading.evidence(database, caller.tenant, as_uuid(evidence_id, "evidence_id")))
 
     @router.get("/v1/evidence/{evidence_id}/trace")
     async def trace(evidence_id: Id, caller: Caller) -> Response:
         """Where a piece is between here and the read models, what it corrects, what voids it, what it waits for."""
-        caller.require("records:read")
+        caller.require_sight("record")
         return answer(await tracing.trace(caller.tenant, as_uuid(evidence_id, "evidence_id")))
 
     return router

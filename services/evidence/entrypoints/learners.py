@@ -20,7 +20,7 @@ def learners_router(database: Database) -> APIRouter:
         caller: Caller, source: Text | None = None, source_id: Text | None = None, q: Text | None = None
     ) -> Response:
         """The learner of a source's own id, or with `q` those whose name or source id starts so."""
-        caller.require("records:read")
+        caller.require_sight("names")
         if q is not None:
             async with database.connection() as connection:
                 rows = await people.search(connection, caller.tenant, q, SEARCH_ROWS)
@@ -36,7 +36,7 @@ def learners_router(database: Database) -> APIRouter:
     @router.get("/v1/learners/{learner}")
     async def show(learner: Id, caller: Caller) -> Response:
         """The name and source ids of a learner."""
-        caller.require("records:read")
+        caller.require_sight("names")
         learner = as_uuid(learner, "learner")
         async with database.connection() as connection:
             rows = await people.identities(connection, caller.tenant, learner)

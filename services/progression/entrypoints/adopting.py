@@ -9,7 +9,6 @@ from services.progression.domain.rules import Mode
 from services.progression.handlers.adopting import Adoptions, told_without_few
 from services.progression.handlers.auditing import audit_policies
 from services.progression.handlers.decisions import Decisions
-from shared.auth import Identity
 from shared.database import Database
 from shared.errors import InvalidEvent
 from shared.settings import Settings
@@ -25,19 +24,16 @@ def adopting_router(
     """Return the routes; nothing but an approval changes anything."""
     router = APIRouter(tags=["policies"])
 
-    def sees_learners(caller: Identity) -> bool:
-        return "records:read" in caller.scopes
-
     @router.post("/v1/policies/compare")
     async def compare(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
         """
         What the policy in the body would do to all recorded evidence; small numbers of schools and groups are null.
 
-        So is every small number for a caller without scope `records:read`, who may not see the learners behind it.
+        So is every small number for a caller who does not see the records of the tenant, and so not the learners behind it.
         """
         caller.require("policy:write")
         policy, report = await adoptions.compare(caller.tenant, await read_body(request, settings), framework)
-        if not sees_learners(caller):
+        if not caller.sees("record"):
             report = told_comparison(report, limits.small_number(caller.tenant))
         return {"policy": policy.id, "version": policy.version, "hash": policy.hash, **report}
 
@@ -66,14 +62,14 @@ def adopting_router(
             raise InvalidEvent("who proposes a policy says why", pointer="/reason")
         body = await read_body(request, settings)
         proposal = await adoptions.propose(caller.tenant, body, framework, mode, reason, caller.subject)
-        return proposal if sees_learners(caller) else told_without_few(proposal, limits.small_number(caller.tenant))
+        return proposal if caller.sees("record") else told_without_few(proposal, limits.small_number(caller.tenant))
 
     @router.get("/v1/policies/proposals")
     async def proposals(caller: Caller) -> dict[str, Any]:
-        """What was proposed and approved, by whom and when; without small numbers for a caller without `records:read`."""
+        """What was proposed and approved, by whom and when; without small numbers for a caller who sees no records."""
         caller.require("policy:write", "records:read")
         items = await adoptions.proposals(caller.tenant)
-        if not sees_learners(caller):
+        if not caller.sees("record"):
             items = [told_without_few(each, limits.small_number(caller.tenant)) for each in items]
         return {"items": items}
 

@@ -130,7 +130,7 @@ def deciding_router(judgements: Judgements, database: Database) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=ITEMS_MAX)] = ITEMS_MAX,
     ) -> dict[str, Any]:
         """What waits for a sign-off, learner by learner; `next` goes on from here, null at the end."""
-        caller.require("records:read")
+        caller.require_sight("queues")
         found, next_ = await waiting(database, caller.tenant, after, limit, role, learner)
         return {"items": [msgspec.to_builtins(each) for each in found], "next": next_}
 

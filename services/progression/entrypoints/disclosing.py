@@ -57,7 +57,7 @@ def disclosing_router(database: Database, settings: Settings) -> APIRouter:
 
         An empty `purpose` is one that nobody has declared. `tenant` is for a service that has checked who may see this.
         """
-        of = tenant_of(caller, learner, tenant)
+        of = tenant_of(caller, learner, tenant, "record")
         items, more = await told.of_learner(of, learner, after, min(limit, settings.page_rows_max))
         return {"items": [msgspec.to_builtins(item) for item in items], "next": after + len(items) if more else None}
 

@@ -8,6 +8,7 @@ from pydantic import AwareDatetime
 
 from services.progression.domain.explanation import in_words
 from services.progression.domain.policy.phrases import Language
+from services.progression.entrypoints.mastery import may_read
 from services.progression.handlers.enough import OPEN_MAX, enough_of
 from services.progression.handlers.explaining import explain
 from services.progression.handlers.supporting import ungraded_of
@@ -15,16 +16,19 @@ from shared.auth import Identity
 from shared.database import Database
 from shared.errors import NotFound
 from shared.events import utc
+from shared.permissions import View
 from shared.settings import Settings
 from shared.web import Caller
 
 AsOf = Annotated[AwareDatetime | None, Query(description="what had been recorded and decided by then")]
 
 
-def tenant_of(caller: Identity, learner: str, tenant: str | None) -> str:
-    """Return the tenant to read a learner's record in; raises `Forbidden` where the caller may not."""
-    own = caller.learner == learner and "records:read:self" in caller.scopes
-    return caller.tenant_asked(tenant, "records:read:self" if own else "records:read")
+def tenant_of(caller: Identity, learner: str, tenant: str | None, what: View) -> str:
+    """Return the tenant to read something of a learner in; raises `Forbidden` where the caller may not."""
+    if tenant is not None:
+        return caller.tenant_asked(tenant)
+    may_read(caller, learner, what)
+    return caller.tenant
 
 
 def explaining_router(database: Database, settings: Settings) -> APIRouter:
@@ -41,10 +45,10 @@ def explaining_router(database: Database, settings: Settings) -> APIRouter:
         `enough`, where it is so, that one more test would not change the status.
 
         All of it is said in `language`; beside what is said stands the fact itself, a code with its values (`asks_fact`,
-        `missing_facts`), for whoever says it otherwise. Staff who see support (scope `decisions:write`) are told under `ungraded`
-        which handed-in work waits for a grade now. `tenant` is for a service that has checked who may see this.
+        `missing_facts`), for whoever says it otherwise. Staff (scope `decisions:write`, in a role that sees support) are told
+        under `ungraded` which handed-in work waits for a grade now. `tenant` is for a service that has checked who may see this.
         """
-        of = tenant_of(caller, learner, tenant)
+        of = tenant_of(caller, learner, tenant, "why")
         at = utc(as_of) if as_of is not None else None
         found = await explain(database, settings.shards, (of, learner, competency), at)
         if found is None:
@@ -53,7 +57,7 @@ def explaining_router(database: Database, settings: Settings) -> APIRouter:
             "learner": learner, "competency": competency, **in_words(found.explanation, language),
             "policy": msgspec.to_builtins(found.policy), "framework": found.framework, "as_of": at,
         }  # fmt: skip
-        if "decisions:write" in caller.scopes and at is None:
+        if "decisions:write" in caller.scopes and caller.sees("support") and at is None:
             answer["ungraded"] = await ungraded_of(database, of, learner, competency, language)
         return answer
 
@@ -69,7 +73,7 @@ def explaining_router(database: Database, settings: Settings) -> APIRouter:
 
         `tenant` is for a service that has checked who may see this.
         """
-        of = tenant_of(caller, learner, tenant)
+        of = tenant_of(caller, learner, tenant, "why")
         return {"learner": learner, **await enough_of(database, of, learner, language, limit)}
 
     return router

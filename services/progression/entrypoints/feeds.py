@@ -96,7 +96,7 @@ def feeds_router(database: Database, log: EventLog, references: References, sett
     @router.get("/v1/advancements")
     async def advancements(caller: Caller, after: After = "", limit: Annotated[int, Query(ge=1)] = 1000) -> Response:
         """Public events behind a cursor, each learner's in order; `next` goes on from here."""
-        caller.require("records:read")
+        caller.require_sight("timeline")
         return _page(*await feed.page(caller, None, after, limit))
 
     @router.get("/v1/learners/{learner}/advancements")
@@ -104,7 +104,7 @@ def feeds_router(database: Database, log: EventLog, references: References, sett
         learner: str, caller: Caller, after: After = "", limit: Annotated[int, Query(ge=1)] = 1000
     ) -> Response:
         """One learner's public events behind a cursor."""
-        may_read(caller, learner)
+        may_read(caller, learner, "timeline")
         return _page(*await feed.page(caller, learner, after, limit))
 
     @router.get("/v1/advancements/stream", response_class=StreamingResponse)
@@ -112,7 +112,7 @@ def feeds_router(database: Database, log: EventLog, references: References, sett
         caller: Caller, after: After = "", last_event_id: Annotated[str, Header(max_length=4096)] = ""
     ) -> Response:
         """The same events as they come (Server-Sent Events); goes on behind `Last-Event-ID`, or `after`."""
-        caller.require("records:read")
+        caller.require_sight("timeline")
         if len(open_streams) >= settings.streams_max:
             raise Unavailable(f"{settings.streams_max} streams are open here; come back later")
         # A cursor that is none is refused before the stream begins.
@@ -134,7 +134,7 @@ def feeds_router(database: Database, log: EventLog, references: References, sett
         `position` is the cursor at which the page is true: go on with the feed behind that of the first page, and drop
         events whose `seq` is not above that of the standing. That the caller is given them is logged before.
         """
-        caller.require("records:read")
+        caller.require_sight("record")
         async with database.instant() as connection:
             heads = await log.heads(connection)
             items, snapshots, following = await standings_behind(connection, caller.tenant, after, min(limit, 5000))

@@ -24,11 +24,11 @@ def in_force_router(database: Database, limits: TenantLimits) -> APIRouter:
         The policies that decide a competency, or any: six sentences, what is asked, the scale, how it was adopted.
 
         Sentences and what is asked are in `language`. `tenant` is for a service that has checked who asks. What was foreseen
-        of an adoption is told without small numbers, but to a caller with scope `records:read`.
+        of an adoption is told without small numbers, but to a caller who sees the records of the tenant.
         """
         of = caller.tenant_asked(tenant, "records:read", "policy:write")
         items = await policies_in_force(database, of, competency, language)
-        if "records:read" not in caller.scopes:
+        if not caller.sees("record"):
             for each in items:
                 if each["adoption"]:
                     each["adoption"] = told_without_few(each["adoption"], limits.small_number(of))

@@ -13,10 +13,12 @@ from services.progression.handlers.logs import CONSUMER
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
 from services.progression.handlers.rules import policies_of
 from services.progression.tables import key_states, published, rulebook
+from shared.auth import Identity
 from shared.contracts import MasteryUpdated
 from shared.database import Connection, Database
 from shared.errors import Gone, InvalidEvent, NotFound
 from shared.events import Position
+from shared.permissions import View
 from shared.settings import Settings
 from shared.web import Caller, wait_for
 
@@ -31,7 +33,7 @@ def mastery_router(database: Database, settings: Settings) -> APIRouter:
     @router.get("/v1/learners/{learner}/mastery")
     async def mastery(learner: str, caller: Caller, wait: Wait = None) -> dict[str, Any]:
         """The learner's mastery of every competency with evidence."""
-        may_read(caller, learner)
+        may_read(caller, learner, "record")
         await waited(wait)
         async with database.connection() as connection:
             states = await _described(connection, caller.tenant, learner)
@@ -47,7 +49,7 @@ def mastery_router(database: Database, settings: Settings) -> APIRouter:
         `review` needs a re-check; `review_first` is on the record and nothing built on it is; `contradictions` are on
         the record without some prerequisites, which says something about the graph.
         """
-        may_read(caller, learner)
+        may_read(caller, learner, "record")
         await waited(wait)
         async with database.connection() as connection:
             standing = await key_states.standing_of(connection, caller.tenant, learner)
@@ -76,10 +78,10 @@ def mastery_router(database: Database, settings: Settings) -> APIRouter:
     return router
 
 
-def may_read(caller: Caller, learner: str) -> None:
-    """Let who reads records pass, and a learner to the own record; raises `Forbidden`."""
+def may_read(caller: Identity, learner: str, what: View) -> None:
+    """Let who sees something of every learner pass, and a learner to the own record; raises `Forbidden`."""
     if caller.learner != learner or "records:read:self" not in caller.scopes:
-        caller.require("records:read")
+        caller.require_sight(what)
 
 
 def _waiter(database: Database, settings: Settings) -> Callable[[str | None], Awaitable[None]]:

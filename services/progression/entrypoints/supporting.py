@@ -50,7 +50,7 @@ def supporting_router(database: Database, judgements: Judgements) -> APIRouter:
         What is suggested and open, learner by learner, with the cause in words; `next` goes on from here, null at the end.
         """
         caller.require("decisions:write")
-        caller.require("records:read", "service")
+        caller.require_sight("support")
         found, next_ = await open_support(database, caller.tenant, after, limit, owner, language)
         return {"items": found, "next": next_}
 
@@ -61,7 +61,7 @@ def supporting_router(database: Database, judgements: Judgements) -> APIRouter:
         smallest that could settle the rest.
         """
         caller.require("decisions:write")
-        caller.require("records:read", "service")
+        caller.require_sight("support")
         found = await support_of(database, caller.tenant, learner, language)
         return {"learner": learner, **found, **await enough_of(database, caller.tenant, learner, language, OPEN_MAX)}
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from services.reporting.domain.access import role_of, staff_role
+from shared.permissions import role_of, staff_role
 
 NAMED_MAX = 3
 """Of more people, each with the same role towards a learner, none is the one to go to."""

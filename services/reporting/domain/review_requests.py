@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.reporting.domain.access import Role
 from services.reporting.domain.needs import Waits, age_days
 from services.reporting.domain.waiting import OWNER
 from shared.errors import InvalidEvent
+from shared.permissions import Role
 
 TEXT_MAX = 500
 """Characters of what is asked, and of what was done: a note beside a talk, not in place of it."""

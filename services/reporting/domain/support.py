@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.reporting.domain.access import PERMISSIONS, Role, role_of
 from services.reporting.domain.needs import Waits, age_days, is_overdue, level_title
 from services.reporting.domain.told import Learner, Scope
+from shared.permissions import PERMISSIONS, Role, role_of
 
 SEES: frozenset[Role] = frozenset(role for role, views in PERMISSIONS.items() if "support" in views)
 INSTEAD = ("teacher", "school_leader")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from services.reporting.domain.access import Role, role_of, staff_role
+from shared.permissions import Role, role_of, staff_role
 
 _ASKED: tuple[Role, ...] = ("teacher", "case_manager", "counsellor", "substitute")
 

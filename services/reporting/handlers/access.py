@@ -9,7 +9,12 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from typing import TypeVar
 
-from services.reporting.domain.access import (
+from services.reporting.tables import rights
+from services.reporting.tables.reads import Rows, Snapshot
+from shared.auth import Identity
+from shared.database import Database
+from shared.errors import Forbidden, NotFound
+from shared.permissions import (
     BY_ROSTER,
     PERMISSIONS,
     WRITES,
@@ -21,11 +26,6 @@ from services.reporting.domain.access import (
     tenant_roles,
     those_that_may,
 )
-from services.reporting.tables import rights
-from services.reporting.tables.reads import Rows, Snapshot
-from shared.auth import Identity
-from shared.database import Database
-from shared.errors import Forbidden, NotFound
 
 READ_SCOPES = TENANT, CLASSES, SELF = "records:read", "records:read:classes", "records:read:self"
 AGAIN_S = 60.0

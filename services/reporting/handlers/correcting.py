@@ -3,7 +3,6 @@
 from typing import Any
 from urllib.parse import quote
 
-from services.reporting.domain.access import Role
 from services.reporting.handlers.access import AccessLog, check_class, check_learner, if_permitted
 from services.reporting.handlers.on_behalf import OWN_SOURCE, OnBehalf
 from services.reporting.handlers.people import People
@@ -14,6 +13,7 @@ from shared.errors import Forbidden, InvalidEvent, NotFound, Refused
 from shared.events import now
 from shared.native import moved
 from shared.peer import Peer
+from shared.permissions import Role
 from shared.shards import stable_id
 
 REASON_MAX = 1000

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import quote
 
-from services.reporting.domain.access import Role, role_of
 from services.reporting.handlers.access import AccessLog, check_learner
 from services.reporting.handlers.on_behalf import OnBehalf, acts_as
 from services.reporting.tables.reads import snapshot
 from shared.auth import Identity
 from shared.database import Database
 from shared.errors import InvalidEvent
+from shared.permissions import Role, role_of
 
 Kind = Literal["sign-offs", "overrides", "credits", "placements", "level-decisions", "goals"]
 """What can be decided, by progression's paths."""

@@ -11,7 +11,6 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from services.reporting.domain.access import View
 from services.reporting.handlers.access import asked_of_roster, check_school, permitted_school
 from services.reporting.handlers.cached import Cached
 from services.reporting.handlers.daily import Daily, OfDay
@@ -20,6 +19,7 @@ from shared.auth import Identity
 from shared.calendars import Calendars
 from shared.database import Database
 from shared.errors import NotFound
+from shared.permissions import View
 from shared.settings import Settings
 from shared.tenant_limits import TenantLimits
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from services.reporting.domain.access import Role
 from shared.auth import Identity, delegated_token
 from shared.errors import AttainError, Forbidden, InvalidEvent, NotFound, Refused, Unavailable
 from shared.peer import Peer, Query
+from shared.permissions import Role
 from shared.settings import Settings
 
 OWN_SOURCE = "urn:attain:pages"

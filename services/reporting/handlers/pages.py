@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from services.reporting.domain.access import PERMISSIONS, Role
 from services.reporting.domain.amended import amended_cells, level_grid, lines_of
 from services.reporting.domain.compared import compared, schools_in
 from services.reporting.domain.needs import Waits, together
@@ -38,6 +37,7 @@ from shared.auth import Identity
 from shared.database import Database
 from shared.errors import NotFound, Unavailable
 from shared.peer import Peer
+from shared.permissions import PERMISSIONS, Role
 from shared.tenant_limits import TenantLimits
 
 FAMILY: tuple[Role, ...] = ("learner", "guardian")

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from services.reporting.domain.access import RESTRICTED, Role, View
 from services.reporting.domain.needs import OpenRow, Waits, waits_of
 from services.reporting.domain.waiting import QUEUES, Queue
 from services.reporting.handlers import review_requests, support
@@ -27,6 +26,7 @@ from services.reporting.tables.support import open_suggestions
 from shared.auth import Identity
 from shared.database import Database
 from shared.errors import InvalidEvent
+from shared.permissions import RESTRICTED, Role, View
 from shared.settings import Settings
 
 SUMMED_S = 10.0

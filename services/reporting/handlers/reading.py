@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from services.reporting.domain.access import PERMISSIONS, RESTRICTED
 from services.reporting.domain.as_of import Event, states_at
 from services.reporting.domain.continuum import remaining_of
 from services.reporting.domain.growth import Growth, growth
@@ -38,6 +37,7 @@ from shared.database import Database
 from shared.errors import Gone, InvalidEvent, NotFound
 from shared.event_log import Head
 from shared.events import Position, utc
+from shared.permissions import PERMISSIONS, RESTRICTED
 from shared.settings import Settings
 from shared.shards import shard_of
 

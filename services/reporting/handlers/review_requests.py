@@ -3,7 +3,6 @@
 import datetime
 from uuid import uuid4
 
-from services.reporting.domain.access import PERMISSIONS
 from services.reporting.domain.needs import Waits
 from services.reporting.domain.review_requests import OpenRequest, ReviewRequest, bounded, told, waits_for
 from services.reporting.handlers.access import AccessLog, check_learner
@@ -14,6 +13,7 @@ from shared.auth import Identity
 from shared.database import Database
 from shared.errors import InvalidEvent, NotFound
 from shared.events import now
+from shared.permissions import PERMISSIONS
 from shared.settings import Settings
 
 COMPETENCY_MAX = 512

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from services.reporting.domain.access import Role
 from services.reporting.domain.continuum import Standard
 from services.reporting.handlers.access import AccessLog, class_in_roles
 from services.reporting.handlers.on_behalf import OnBehalf, acts_as
@@ -14,6 +13,7 @@ from services.reporting.tables.reads import Snapshot, snapshot
 from shared.auth import Identity, seal, unseal
 from shared.database import Database
 from shared.errors import Forbidden, InvalidEvent
+from shared.permissions import Role
 from shared.settings import Settings
 
 UNDOES = "undo-sign-offs"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.reporting.domain.access import PERMISSIONS, ROLES, VIEWS, Role, matrix, may, role_of, tenant_roles
+from shared.permissions import PERMISSIONS, ROLES, VIEWS, Role, matrix, may, role_of, tenant_roles
 
 SEEN = """
             record timeline growth projection why class queues aggregate analysis own_access_log access_log names
