@@ -15,7 +15,12 @@ from hypothesis import strategies as st
 from services.progression.domain.analysis.comparison import Comparison, Verdict, verdict_of, verdict_under
 from services.progression.domain.analysis.level_comparison import Change, LevelComparison, LevelRules
 from services.progression.domain.analysis.small_groups import hidden_groups
-from services.progression.domain.analysis.told_comparison import told_comparison, told_expected, told_levels
+from services.progression.domain.analysis.told_comparison import (
+    told_comparison,
+    told_differences,
+    told_expected,
+    told_levels,
+)
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.forecast import Forecast
 from services.progression.domain.mastery import KeyState, piece_of
@@ -395,3 +400,9 @@ def test_the_limit_of_a_tenant_is_that_of_its_comparisons_and_corrections():
     ], "the limit has grown since"
     assert [row["learners"] for row in found.report(SMALL)["schools"]] == [12, 40]
     assert [row["learners"] for row in found.report(25)["schools"]] == [None, None]
+
+
+def test_differences_of_a_shadow_are_told_without_small_numbers() -> None:
+    rows = [{"live": "mastered", "shadow": "not_yet", "pairs": pairs} for pairs in (10, 9)]
+
+    assert [row["pairs"] for row in told_differences(rows, 10)] == [10, None]

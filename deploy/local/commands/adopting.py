@@ -105,7 +105,8 @@ def _audited(item: dict[str, Any]) -> str:
     return "\n".join(lines if len(lines) > 1 else [*lines, "  too few pairs to say"])
 
 
-def _few(number: int | None) -> str:
+def few(number: int | None) -> str:
+    """Return a number in words, where it is too small to be told."""
     return "few" if number is None else str(number)
 
 
@@ -117,9 +118,9 @@ def _lines(report: dict[str, Any]) -> list[str]:
     share = report["decidable"]
     lines = [
         f"Policy {report['policy']}, version {report['version']}",
-        f"{_few(report['pairs'])} pairs of {_few(report['learners'])} learners with evidence",
-        f"{_few(report['gained'])} pairs of {_few(report['learners_gaining'])} learners would come on the record",
-        f"{_few(report['lost'])} pairs of {_few(report['learners_losing'])} learners are on the record and would not be shown"
+        f"{few(report['pairs'])} pairs of {few(report['learners'])} learners with evidence",
+        f"{few(report['gained'])} pairs of {few(report['learners_gaining'])} learners would come on the record",
+        f"{few(report['lost'])} pairs of {few(report['learners_losing'])} learners are on the record and would not be shown"
         " by it",
         f"decidable: {_percent(share['before'])} of pairs now, {_percent(share['after'])} then",
     ]
@@ -133,11 +134,11 @@ def _lines(report: dict[str, Any]) -> list[str]:
 def level_lines(levels: dict[str, Any]) -> list[str]:
     """Return how many learners would gain and lose levels, and which."""
     lines = [
-        f"{_few(levels['learners_gaining'])} learners would have shown all that a level asks for,"
-        f" {_few(levels['learners_losing'])} no longer; who has advanced stays"
+        f"{few(levels['learners_gaining'])} learners would have shown all that a level asks for,"
+        f" {few(levels['learners_losing'])} no longer; who has advanced stays"
     ]
     return lines + [
-        f"  {row['level']}: {_few(row['gained'])} gain it, {_few(row['lost'])} lose it" for row in levels["items"]
+        f"  {row['level']}: {few(row['gained'])} gain it, {few(row['lost'])} lose it" for row in levels["items"]
     ]
 
 
@@ -150,5 +151,5 @@ def split_lines(report: dict[str, Any], gained: str, lost: str) -> list[str]:
         if name != heading:
             heading = name
             lines += ["", f"{name[:30]:30}{'learners':>10}{gained:>12}{lost:>12}"]
-        lines.append(f"{value[:30]:30}{_few(row['learners']):>10}{_few(row['gained']):>12}{_few(row['lost']):>12}")
+        lines.append(f"{value[:30]:30}{few(row['learners']):>10}{few(row['gained']):>12}{few(row['lost']):>12}")
     return lines

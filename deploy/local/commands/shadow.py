@@ -6,7 +6,7 @@ from typing import Any
 import click
 import httpx
 
-from deploy.local.commands.adopting import for_framework, level_lines, split_lines
+from deploy.local.commands.adopting import few, for_framework, level_lines, split_lines
 from deploy.local.commands.asking import patiently, told
 from deploy.local.commands.policy import PolicyFile, read_policy
 from deploy.local.errors import StackError
@@ -43,7 +43,7 @@ def list_shadows(context: Context) -> None:
     lines: list[str] = []
     for each in items:
         lines.append(f"{each['policy'][:12]}  since {each['started_at'][:10]}, {each['behind']} events behind")
-        lines += [f"  {row['pairs']:>7} {row['live']}, in shadow {row['shadow']}" for row in each["differences"]]
+        lines += [f"  {few(row['pairs']):>7} {row['live']}, in shadow {row['shadow']}" for row in each["differences"]]
     context.emit({"items": items}, "\n".join(lines) or "no policy runs in shadow")
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from services.progression.domain.analysis.told_comparison import told_levels
+from services.progression.domain.analysis.told_comparison import told_differences, told_levels
 from services.progression.handlers.shadowing import Shadows
 from shared.settings import Settings
 from shared.tenant_limits import TenantLimits
@@ -24,9 +24,17 @@ def shadowing_router(shadows: Shadows, limits: TenantLimits, settings: Settings)
 
     @router.get("/v1/policies/shadows")
     async def listed(caller: Caller) -> dict[str, Any]:
-        """The policies in shadow: how far behind, and how many pairs differ by the two statuses."""
+        """
+        The policies in shadow: how far behind, and how many pairs differ by the two statuses.
+
+        Small numbers are null for a caller who does not see the records of the tenant.
+        """
         caller.require("policy:write", "records:read")
-        return {"items": await shadows.of_tenant(caller.tenant)}
+        items = await shadows.of_tenant(caller.tenant)
+        if not caller.sees("record"):
+            small = limits.small_number(caller.tenant)
+            items = [each | {"differences": told_differences(each["differences"], small)} for each in items]
+        return {"items": items}
 
     @router.get("/v1/policies/shadows/{policy}/differences")
     async def differences(
@@ -40,6 +48,7 @@ def shadowing_router(shadows: Shadows, limits: TenantLimits, settings: Settings)
         `levels` the levels that these learners would gain or lose.
         """
         caller.require("policy:write")
+        caller.require_sight("record")
         items, levels = await shadows.differences(caller.tenant, policy, after, limit)
         return {"items": items, "levels": levels}
 
@@ -47,12 +56,13 @@ def shadowing_router(shadows: Shadows, limits: TenantLimits, settings: Settings)
     async def levels(policy: str, caller: Caller) -> dict[str, Any]:
         """
         How many learners would gain or lose a level under a policy (its hash), of those of whom it and the live one differ, by
-        level, school and group. Small numbers of schools and groups are null; all are for a caller without `records:read`.
+        level, school and group. Small numbers of schools and groups are null; all are for a caller who does not see the records
+        of the tenant.
         """
         caller.require("policy:write")
         small = limits.small_number(caller.tenant)
         report = await shadows.levels(caller.tenant, policy, small)
-        return report if "records:read" in caller.scopes else told_levels(report, small)
+        return report if caller.sees("record") else told_levels(report, small)
 
     @router.delete("/v1/policies/shadows/{policy}", status_code=204)
     async def stop(policy: str, caller: Caller) -> Response:

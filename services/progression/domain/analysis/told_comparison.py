@@ -1,6 +1,6 @@
 """A comparison of policies as it is told to who may not see the learners: without numbers of few."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from services.progression.domain.analysis.small_groups import hidden_groups
@@ -70,6 +70,11 @@ def told_levels(report: Mapping[str, Any], small: int) -> dict[str, Any]:
         dict(row) | {what: None for what, levels in hidden.items() if row["level"] in levels} for row in report["items"]
     ]
     return dict(report) | told | {"items": items}
+
+
+def told_differences(differences: Iterable[Mapping[str, Any]], small: int) -> list[dict[str, Any]]:
+    """Return how many pairs differ by the two statuses, with None for fewer than `small`."""
+    return [dict(row) | ({"pairs": None} if row["pairs"] < small else {}) for row in differences]
 
 
 def told_expected(expected: Mapping[str, int], told: Mapping[str, Any]) -> dict[str, int | None]:
