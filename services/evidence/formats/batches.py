@@ -35,6 +35,8 @@ def elements(body: bytes, items_max: int) -> list[bytes]:
 
 def lines(body: bytes, items_max: int) -> list[bytes]:
     """Return the lines of a body that are not blank; raises `TooLarge` where there are more than `items_max`."""
+    if body.count(b"\n") < items_max:
+        return [line for line in body.split(b"\n") if line and not line.isspace()]
     found = [line[0] for line in itertools.islice(_LINE.finditer(body), items_max + 1)]
     if len(found) > items_max:
         raise too_many(items_max)
