@@ -1,11 +1,13 @@
 """Validity is a function of the set of items: claims that hold for every history."""
 
+import copy
 import random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.evidence.domain.evidence import Relation, Submission
+from services.evidence.domain.validity import Forest
 from tests.evidence.builders import Store, statuses, submission, valid_ids
 
 ITEMS = 7
@@ -60,6 +62,20 @@ def test_a_reader_of_the_events_alone_believes_the_same(items: list[Submission],
     store = arrive(items, seed)
 
     assert {evidence_id for evidence_id, valid in store.believed.items() if valid} == rule(items)
+
+
+@settings(max_examples=300, deadline=None)
+@given(forests(), st.data())
+def test_what_would_count_again_is_what_then_does(items: list[Submission], data: st.DataObject) -> None:
+    store = arrive(items, 1)
+    before, known = store.valid(), [one.command.evidence_id for one in items if one.command.relation != "retracts"]
+    chosen = data.draw(st.lists(st.sampled_from(known), unique=True)) if known else []
+    again = Forest(copy.deepcopy(list(store.pieces.values()))).uncovered_by(chosen)
+    for evidence_id in chosen:
+        id = next(one.command.content.id for one in items if one.command.evidence_id == evidence_id)
+        store.take(submission(f"void-{id}", retracts=id))
+
+    assert store.valid() - before == {piece.evidence_id for piece in again.values()} - set(chosen)
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,6 +1,7 @@
 """The correction drill: a test had a wrong item; its evidence is taken back from 10,000 learners at once."""
 
 import copy
+import dataclasses
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.progression.domain.correction import Outcome, Selection, foresee, foresee_arrival, rescored_id
+from services.progression.domain.correction import (
+    Outcome,
+    Selection,
+    foresee,
+    foresee_arrival,
+    rescored_id,
+    selected_ids,
+)
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.forecast import Forecast
 from services.progression.domain.mastery import piece_of
@@ -230,6 +238,24 @@ def test_new_scores_do_what_is_foreseen(drawn):
     assert [event.type for event in journal.told[before:]] == [event.type for event in said.told]
     assert journal.state().status == said.moves[0][1]
     assert journal.state().evidence_count == len(pieces)
+
+
+def test_what_a_piece_had_superseded_counts_again_in_the_preview():
+    pieces = [piece(n, float(n != 3), id=str(n)) for n in range(3)]
+    wrong = rescore(pieces[2], Score(raw=0.0, max=1.0))
+    journal = Journal().fold([Decided(framework=LEVEL), Decided(TWO_OF_THREE), pieces[0], pieces[2], wrong])
+    asked = Selection("urn:lms", item=wrong.id)
+    again = Touched(pieces[2].evidence_id, pieces[2].competencies)
+    record = dataclasses.replace(journal.record(), uncovered={wrong.id: again})
+    said = foresee(record, asked)
+    before = len(journal.told)
+    gone = (Touched(wrong.evidence_id, wrong.competencies),)
+    journal.fold([EvidenceRetracted("ada", "void", "retracts", gone, (again,))])
+
+    assert said is not None
+    assert [event.type for event in said.told] == [event.type for event in journal.told[before:]]
+    assert "attain.competency.reinstated.v1" in {event.type for event in said.told}
+    assert selected_ids(record, Selection("urn:lms")) == (["2"], ["0", wrong.id])
 
 
 WOVEN = Framework(

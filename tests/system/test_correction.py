@@ -92,6 +92,47 @@ async def test_the_report_of_a_drill_equals_what_then_happens(
     await district.close()
 
 
+async def test_what_a_piece_had_superseded_comes_back_only_where_that_is_foreseen(stack: Stack, attain: Attain):
+    """A faulty test of which each result was corrected: taken back as a test both versions go, as an item one of them."""
+    district = await District(stack, "superseded").open()
+    right, wrong = {"raw": 1, "max": 1}, {"raw": 0, "max": 1}
+    items: list[Item] = [
+        {
+            "id": f"l{number}-{n}", "source": SOURCE, "learner": f"l{number}", "competencies": ["math:c1"],
+            "activity": {"id": "faulty" if n == 2 else f"quiz-{n}"}, "score": right,
+            "occurred_at": f"2026-03-02T10:0{n}:00Z",
+        }
+        for number in range(4)
+        for n in range(3)
+    ]  # fmt: skip
+    await district.send(items)
+    await district.send(
+        [one | {"id": f"{one['id']}-b", "supersedes": one["id"], "score": wrong} for one in items[2::3]]
+    )
+    await district.drained()
+
+    async def take_back(*which: str) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+        known = {event["id"] for event in await district.advancements()}
+        done = attain("correct", "--source", SOURCE, *which, "--apply", tenant=district.tenant)
+        await district.drained()
+        told = Counter(event["type"] for event in await district.advancements() if event["id"] not in known)
+        return done["events"], dict(told), done["sent"]
+
+    item_said, item_told, _ = await take_back("--item", "l0-2-b")
+    said, told, sent = await take_back("--activity", "faulty")
+    _, told_again, sent_again = await take_back("--activity", "faulty")
+    counts = Counter(state[2] for state in district.shown().values())
+    verified = await district.verify()
+
+    assert item_said == item_told == {"attain.competency.reinstated.v1": 1}
+    assert said == told == {"attain.competency.withdrawn.v1": 1}
+    assert sent["corrected"] == 7, "four that count, and three that these had superseded"
+    assert (told_again, sum(sent_again.values())) == ({}, 0)
+    assert counts == {2: 4}, "of each the two of other quizzes"
+    assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]
+    await district.close()
+
+
 async def test_new_scores_supersede_and_what_is_foreseen_is_what_happens(stack: Stack, attain: Attain, tmp_path: Path):
     """
     A wrong key: forty have a wrong answer that was right, and are now shown; ten the other way round. What equals the

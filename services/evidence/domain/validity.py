@@ -67,11 +67,12 @@ class Forest:
         if piece.relation == "retracts":
             return False
         return any(
-            voider.relation == "retracts" or not self._is_retracted(voider)
+            voider.relation == "retracts" or not self.is_retracted(voider)
             for voider in self._voiders.get(piece.evidence_id, ())
         )
 
-    def _is_retracted(self, piece: Piece) -> bool:
+    def is_retracted(self, piece: Piece) -> bool:
+        """Tell whether something accepted retracts the piece."""
         return any(voider.relation == "retracts" for voider in self._voiders.get(piece.evidence_id, ()))
 
     def reaches(self, start: str, goal: str) -> bool:
@@ -90,6 +91,21 @@ class Forest:
             return []
         self._voiders.setdefault(piece.target, []).append(piece)
         return self._settle(piece.target)
+
+    def uncovered_by(self, evidence_ids: Iterable[str]) -> dict[str, Piece]:
+        """Retract pieces one after the other; return those that count again, by the id whose retraction brings each back."""
+        found: dict[str, Piece] = {}
+        for evidence_id in evidence_ids:
+            one = self.pieces.get(evidence_id)
+            if one is None:
+                continue
+            by = Piece(
+                f"void-{evidence_id}", one.tenant, one.source, State.ACCEPTED, relation="retracts", target=evidence_id
+            )
+            for piece in self.accept(by):
+                if piece.valid:
+                    found[evidence_id] = piece
+        return found
 
     def _settle(self, target: str) -> list[Piece]:
         """Settle the target, and the target's own target: it counts again if the target was retracted just now."""

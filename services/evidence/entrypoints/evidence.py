@@ -1,14 +1,16 @@
 """Evidence by HTTP: one item, a batch, and what became of each."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
 
 from services.evidence.entrypoints.answers import Id, answer, answer_one, as_uuid
 from services.evidence.formats import batches
 from services.evidence.formats.json_text import NOT_JSON, unreadable
-from services.evidence.handlers import reading
+from services.evidence.handlers import reading, taking_back
 from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.intake import Intake
 from services.evidence.handlers.limits import BadSources
@@ -18,7 +20,16 @@ from shared.settings import Settings
 from shared.web import Caller, read_body
 
 _decode_object = msgspec.json.Decoder(msgspec.Raw).decode
+RETRACTIONS_MAX = 10_000
 _NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines")
+
+
+class Retractions(BaseModel):
+    """Pieces of a source that are to be taken back, by its own ids, in the order in which."""
+
+    tenant: str
+    source: str
+    ids: list[Annotated[str, Field(max_length=512)]] = Field(max_length=RETRACTIONS_MAX)
 
 
 def evidence_router(
@@ -57,6 +68,12 @@ def evidence_router(
         """Where a piece is between here and the read models, what it corrects, what voids it, what it waits for."""
         caller.require_sight("record")
         return answer(await tracing.trace(caller.tenant, as_uuid(evidence_id, "evidence_id")))
+
+    @router.post("/v1/retractions/preview")
+    async def preview(body: Retractions, caller: Caller) -> Response:
+        """How pieces stand, and what would count again were they taken back; for a service that has checked who asks."""
+        caller.require("service")
+        return answer(await taking_back.foreseen(database, body.tenant, body.source, body.ids))
 
     return router
 

@@ -79,6 +79,8 @@ class LearnerRecord:
     at: str
     older: Mapping[Key, int] = dataclasses.field(default_factory=dict)
     """The keys that are older than the rules in force, with the activation up to which they are folded."""
+    uncovered: Mapping[str, Touched] = dataclasses.field(default_factory=dict)
+    """What counts again once a piece is taken back, by that piece's id at its source: what it had superseded."""
 
     def state(self, key: Key) -> KeyState:
         """Return the state of a key, which is a new one where nothing is held of it."""
@@ -143,6 +145,17 @@ class Outcome(NamedTuple):
         }
 
 
+def selected_ids(record: LearnerRecord, selection: Selection) -> tuple[list[str], list[str]]:
+    """Return the source's ids of a learner's selected pieces: of those that do not count, and of those that do."""
+    counts: dict[str, bool] = {}
+    for _, evidence in record.held.values():
+        for piece, valid in evidence.values():
+            if piece is not None and selection.has(piece):
+                id = piece.order[3]
+                counts[id] = counts.get(id, False) or valid
+    return [id for id in counts if not counts[id]], [id for id in counts if counts[id]]
+
+
 def foresee(record: LearnerRecord, selection: Selection) -> Outcome | None:
     """
     Return what comes of correcting a learner's selected pieces, one after the other; None where there are none.
@@ -164,7 +177,7 @@ def foresee(record: LearnerRecord, selection: Selection) -> Outcome | None:
     tried: list[Outcome] = []
     for ordered in _orders(list(pieces.values())):
         selected = [Selected(piece, tuple(speaks_to[piece.evidence_id])) for piece in ordered]
-        events = [_correction(record.learner[1], each, selection) for each in selected]
+        events = [_correction(record, each, selection) for each in selected]
         tried.append(_outcome(record, selected, events))
         scopes = [event.data["scope"]["id"] for event in tried[-1].told if event.type != SNAPSHOT_AMENDED]
         if len(scopes) == len(set(scopes)):
@@ -269,13 +282,17 @@ def _copied(standing: LearnerState) -> LearnerState:
     return msgspec.msgpack.decode(msgspec.msgpack.encode(standing), type=LearnerState)
 
 
-def _correction(learner: str, selected: Selected, selection: Selection) -> EvidenceRecorded | EvidenceRetracted:
+def _correction(
+    record: LearnerRecord, selected: Selected, selection: Selection
+) -> EvidenceRecorded | EvidenceRetracted:
     """Return the event that takes a piece back or away, or that puts one with the new score in its place."""
-    piece = selected.piece
+    piece, learner = selected.piece, record.learner[1]
     gone = (Touched(piece.evidence_id, selected.competencies),)
+    if selection.to:
+        return EvidenceRetracted(learner, piece.evidence_id, "supersedes", gone)
     if selection.scores is None:
-        relation: Literal["retracts", "supersedes"] = "supersedes" if selection.to else "retracts"
-        return EvidenceRetracted(learner, piece.evidence_id, relation, gone)
+        again = record.uncovered.get(piece.order[3])
+        return EvidenceRetracted(learner, piece.evidence_id, "retracts", gone, (again,) if again is not None else ())
     score = selection.scores[piece.order[3]]
     return _again(learner, selected, rescored_id(piece.order[2], piece.order[3], score), score, gone)
 

@@ -96,6 +96,6 @@ def correcting_router(
         for a service that has checked who asks and names the tenant.
         """
         asked = caller.tenant_asked(tenant, "admin")
-        return await forecast_of(database, asked, learner, Selection(body.source, item=body.id, to=body.to))
+        return await forecast_of(database, settings, asked, learner, Selection(body.source, item=body.id, to=body.to))
 
     return router

@@ -2,14 +2,21 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
 
-from services.progression.domain.correction import LearnerRecord, Selection, foresee, foresee_arrival, rescored_id
+from services.progression.domain.correction import (
+    LearnerRecord,
+    Selection,
+    foresee,
+    foresee_arrival,
+    rescored_id,
+    selected_ids,
+)
 from services.progression.domain.forecast import Forecast
-from services.progression.domain.inputs import Key, valid_pieces
+from services.progression.domain.inputs import Key
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Rules
@@ -20,13 +27,16 @@ from services.progression.handlers.memory import unpack_learner
 from services.progression.handlers.references import References
 from services.progression.handlers.rules import closed_terms_of, policies_of, rules_of
 from services.progression.handlers.schools import school_in, schools_of
+from services.progression.handlers.taking_back import taken_back
 from services.progression.tables import key_states
 from shared.database import Database
 from shared.errors import InvalidEvent, NotFound
 from shared.events import now
+from shared.peer import Peer
 from shared.settings import Settings
 
 REFERENCES_PAGE = 1000
+TIMEOUT_S = 60.0
 Held = dict[Key, tuple[KeyState, History]]
 
 
@@ -67,35 +77,102 @@ class InForce:
         ]  # fmt: skip
 
 
+class Beneath:
+    """
+    What lies beneath pieces that are to be taken back: those that they superseded, which would count again.
+
+    Of the selected pieces those are taken back as well, and first, so that none comes back in between.
+    """
+
+    def __init__(self, settings: Settings, tenant: str, selection: Selection) -> None:
+        self.superseded: dict[str, None] = {}
+        """The source's ids of selected pieces that are superseded; a learner who was merged has them once more."""
+        self._settings = settings
+        self._tenant = tenant
+        self._selection = selection
+
+    async def look(self, records: list[LearnerRecord]) -> list[LearnerRecord]:
+        """
+        Return records with what counts again in each.
+
+        Raises:
+            Unavailable: the service that decides what counts does not answer.
+        """
+        if self._selection.scores is not None or self._selection.to:
+            # What supersedes a piece covers all that lies beneath it.
+            return records
+        ids = [selected_ids(record, self._selection) for record in records]
+        asked = [*(id for hidden, _ in ids for id in hidden), *(id for _, counting in ids for id in counting)]
+        evidence = Peer(self._settings.evidence_url, self._settings, timeout_s=TIMEOUT_S)
+        try:
+            taken = await taken_back(evidence, self._tenant, self._selection.source, asked)
+        finally:
+            await evidence.close()
+        self.superseded |= {id: None for id, each in taken.items() if each.standing == "superseded"}
+        again = {id: each.uncovers for id, each in taken.items() if each.uncovers is not None}
+        return [
+            dataclasses.replace(
+                record,
+                uncovered={id: one.touched for id, one in again.items() if one.learner == record.learner[1]},
+            )
+            for record in records
+        ]
+
+
 async def forecast(
     database: Database, references: References, settings: Settings, tenant: str, selection: Selection, *, small: int
 ) -> dict[str, Any]:
     """
-    Return the report of `Forecast`; `items`: what is to be taken back or superseded, in the order in which to do it; and
-    `withdrawn`: the learners' competencies that would go.
+    Return the report of `Forecast`; `items`: what is to be taken back or superseded, in the order in which to do it, before
+    it those that count no more and would again; and `withdrawn`: the learners' competencies that would go.
 
     An item is named by its source and id; with new scores also by its `evidence_id`, with the source's own id of the learner
     (`learner`), and the id (`as`) and `score` that it is to have.
 
     Raises:
-        Unavailable: the service that keeps roster and identities does not answer.
+        Unavailable: the service that keeps roster, identities and what counts does not answer.
         Refused: one of the learners cannot be folded.
     """
     schools = await schools_of(settings, tenant)
-    in_force = await InForce.of(database, tenant)
+    in_force, beneath = await InForce.of(database, tenant), Beneath(settings, tenant, selection)
     found = Forecast()
+
+    def count(records: list[LearnerRecord]) -> None:
+        for record in records:
+            outcome = foresee(record, selection)
+            if outcome is not None:
+                found.add(outcome, school_in(schools, outcome.learner))
+
+    async for held in _learners(database, tenant):
+        concerned = {learner: keys for learner, keys in held.items() if _is_selected(keys, selection)}
+        if concerned:
+            await asyncio.to_thread(count, await beneath.look(await in_force.records(concerned)))
+    withdrawn = [{"learner": learner, "scope": scope} for learner, scope in found.taken]
+    superseded = [{"source": selection.source, "id": id} for id in beneath.superseded]
+    items = superseded + await _items(references, tenant, found, selection)
+    return found.report(small) | {"items": items, "withdrawn": withdrawn}
+
+
+async def _learners(database: Database, tenant: str) -> AsyncIterator[dict[str, Held]]:
+    """Yield all keys of every learner, some learners at a time."""
     held: dict[str, Held] = {}
     async for page in histories(database, tenant):
         for key, state, history in page:
             held.setdefault(key[1], {})[key] = (state, history)
-        last = page[-1][0][1]
         # The last learner of a page may go on in the next.
-        whole = {learner: keys for learner, keys in held.items() if learner != last}
-        await _add(found, in_force, whole, schools, selection)
-        held = {last: held[last]}
-    await _add(found, in_force, held, schools, selection)
-    withdrawn = [{"learner": learner, "scope": scope} for learner, scope in found.taken]
-    return found.report(small) | {"items": await _items(references, tenant, found, selection), "withdrawn": withdrawn}
+        last = page[-1][0][1]
+        begun = held.pop(last)
+        yield held
+        held = {last: begun}
+    yield held
+
+
+def _is_selected(keys: Held, selection: Selection) -> bool:
+    return any(
+        piece is not None and selection.has(piece)
+        for _, history in keys.values()
+        for piece, _ in history.evidence.values()
+    )
 
 
 async def _items(references: References, tenant: str, found: Forecast, selection: Selection) -> list[dict[str, Any]]:
@@ -115,28 +192,9 @@ async def _items(references: References, tenant: str, found: Forecast, selection
     return items
 
 
-async def _add(
-    found: Forecast, in_force: InForce, held: Mapping[str, Held], schools: dict[str, str], selection: Selection
-) -> None:
-    affected = {
-        learner: keys
-        for learner, keys in held.items()
-        if any(selection.has(piece) for _, history in keys.values() for piece in valid_pieces(history.evidence))
-    }
-    if not affected:
-        return
-    records = await in_force.records(affected)
-
-    def count() -> None:
-        for record in records:
-            outcome = foresee(record, selection)
-            if outcome is not None:
-                found.add(outcome, school_in(schools, outcome.learner))
-
-    await asyncio.to_thread(count)
-
-
-async def forecast_of(database: Database, tenant: str, learner: str, selection: Selection) -> dict[str, Any]:
+async def forecast_of(
+    database: Database, settings: Settings, tenant: str, learner: str, selection: Selection
+) -> dict[str, Any]:
     """
     Return every status and event that would change for one learner; with `to` in the selection, as `to`, also for that one.
 
@@ -144,12 +202,14 @@ async def forecast_of(database: Database, tenant: str, learner: str, selection: 
         NotFound: none of the learner's pieces that count is selected.
         InvalidEvent: the piece is that learner's already.
         Refused: the learner cannot be folded.
+        Unavailable: the service that decides what counts does not answer.
     """
     if selection.to == learner:
         raise InvalidEvent("the piece is this learner's already", pointer="/to")
     in_force = await InForce.of(database, tenant)
     concerned = [learner, *filter(None, [selection.to])]
-    own, *others = await in_force.records({one: await histories_of(database, tenant, one) for one in concerned})
+    records = await in_force.records({one: await histories_of(database, tenant, one) for one in concerned})
+    own, *others = await Beneath(settings, tenant, selection).look(records)
     outcome = await asyncio.to_thread(foresee, own, selection)
     if outcome is None:
         raise NotFound("the learner has no such evidence, or it is taken back already")

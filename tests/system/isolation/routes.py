@@ -39,6 +39,7 @@ EVIDENCE: dict[str, Case] = {
     "POST /v1/evidence": (_PIECE, ""),
     "GET /v1/evidence/{evidence_id}": NONE,
     "GET /v1/evidence/{evidence_id}/trace": NONE,
+    "POST /v1/retractions/preview": ({"tenant": "{tenant}", "source": "{source}", "ids": ["{piece}"]}, ""),
     "GET /v1/learners": (None, "source={source}&source_id={source_id}"),
     "GET /v1/learners/{learner}": NONE,
     "GET /v1/learners/{learner}/holdings": NONE,
