@@ -6,6 +6,7 @@ the way that was chosen.
 """
 
 from collections import Counter
+from typing import Any
 
 import msgspec
 import pytest
@@ -29,6 +30,8 @@ from services.progression.domain.recalculation import Moment, recalculation
 from services.progression.domain.rules import Activation, Mode, Pin, Rules
 from services.progression.domain.states import Decided as StateDecided
 from services.progression.domain.telling import Trigger
+from services.progression.handlers.adopting import compare_page
+from services.progression.handlers.histories import History
 from shared.contracts import Competency, EvidenceRecorded
 from tests.support.journal import TENANT, Decided, Journal, piece, retract
 from tests.support.public_events import check_contract
@@ -333,6 +336,36 @@ def test_a_comparison_is_split_by_groups_and_what_is_small_is_hidden_in_each():
         {"group": "tutoring", "value": "summer", "learners": None, "gained": None, "lost": None},
         {"group": "tutoring", "value": "unknown", "learners": None, "gained": None, "lost": None},
     ]
+
+
+def test_a_comparison_is_of_who_has_evidence_and_of_what_is_due_by_now():
+    """What falls due by age does so without a tick; what was taken back or merged away is of nobody."""
+    aged = policy_from(
+        {"id": "aged", "method": {"type": "mean"}, "decision": {"at_least": 0.5, "latch": "first_crossing"},
+         "upkeep": {"reverify_after_days": 10}}
+    )  # fmt: skip
+    shown, gone = piece(1, 0.8), piece(2, 0.8, learner="bob")
+    journal = Journal().fold([Decided(framework=LEVELS), Decided(threshold(0.5)), shown, gone, retract(gone)])
+    rules, policies = journal.rules[TENANT], journal.policies | {aged.hash: aged}
+    rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), "", aged))
+    page = [
+        ((TENANT, one.learner, "math:add"), journal.held(learner=one.learner),
+         History({one.evidence_id: (piece_of(one, "math:add"), one is shown)}))
+        for one in (shown, gone)
+    ]  # fmt: skip
+
+    def moves(at: str) -> dict[str, Any]:
+        comparison, levels = Comparison(), LevelComparison(LevelRules(rules, ""))
+        compare_page(comparison, levels, page, rules, policies, at, {}, {})
+        levels.close()
+        return comparison.report(small=1) | {"levels": levels.report(small=1)}
+
+    soon, late = moves("2026-03-10T00:00:00.000000Z"), moves("2026-06-10T00:00:00.000000Z")
+
+    assert [each["learners"] for each in (soon, late, soon["levels"])] == [1, 1, 1]
+    assert (soon["pairs"], soon["moves"]) == (1, [])
+    assert late["moves"] == [{"from": "mastered", "to": "reverify_due", "pairs": 1, "learners": 1}]
+    assert (late["gained"], late["lost"]) == (0, 0)
 
 
 def test_a_key_without_a_policy_is_undecided_for_want_of_one():

@@ -23,6 +23,7 @@ from services.progression.tables import rulebook
 from shared.crash_points import reach
 from shared.database import Database
 from shared.errors import Forbidden, NotFound
+from shared.events import now
 from shared.settings import Settings
 from shared.tenant_limits import TenantLimits
 
@@ -53,9 +54,10 @@ class Adoptions:
         rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), framework, policy))
         dimensions = dimensions_of(groups)
         comparison, levels = Comparison(dimensions), LevelComparison(LevelRules(rules, framework), dimensions)
+        at = now()
         async for page in histories(self._database, tenant, framework):
             # A page is some 10 ms of folding: requests and heartbeats go on meanwhile.
-            await asyncio.to_thread(_compare_page, comparison, levels, page, rules, policies, schools, groups)
+            await asyncio.to_thread(compare_page, comparison, levels, page, rules, policies, at, schools, groups)
         levels.close()
         small = self._limits.small_number(tenant)
         return policy, comparison.report(small) | {"levels": levels.report(small)}
@@ -121,18 +123,23 @@ def told_without_few(proposal: Mapping[str, Any], small: int) -> dict[str, Any]:
     return dict(proposal) | {"expected": told_expected(proposal["expected"], told), "comparison": told}
 
 
-def _compare_page(
+def compare_page(
     comparison: Comparison,
     levels: LevelComparison,
     page: list[tuple[Key, KeyState, History]],
     rules: Rules,
     policies: dict[str, Policy],
+    at: str,
     schools: dict[str, str],
     groups: dict[str, dict[str, str]],
 ) -> None:
+    """Count keys with what the rules after their last activation would say of them at an instant."""
     for (_, learner, competency), state, history in page:
         before = verdict_of(state, policies.get(state.policy))
-        after = verdict_then(competency, history, rules, policies)
+        after = verdict_then(competency, history, rules, policies, at)
+        if before.status == after.status == "no_evidence":
+            # All of it was taken back, or is another learner's since a merge: nobody has anything there.
+            continue
         places = places_of(learner, schools, groups)
         comparison.add(learner, competency, places, before, after)
         levels.add(learner, competency, places, before, after)
@@ -148,11 +155,14 @@ def dimensions_of(groups: dict[str, dict[str, str]]) -> tuple[str, ...]:
     return tuple(sorted({name for named in groups.values() for name in named} - {SCHOOL}))
 
 
-def verdict_then(competency: str, history: History, rules: Rules, policies: dict[str, Policy]) -> Verdict:
-    """Return what the rules in force after their last activation say of a key, as if they had been from the beginning."""
+def verdict_then(competency: str, history: History, rules: Rules, policies: dict[str, Policy], at: str) -> Verdict:
+    """
+    Return what the rules in force after their last activation say of a key at an instant, as if they had been from the
+    beginning: what would be due by age is, though no tick has told so.
+    """
     pin = rules.pin_at(competency, rules.no)
     pieces = list(valid_pieces(history.evidence))
-    return verdict_under(policies.get(pin.policy), pin, pieces, history.decisions, history.clock)
+    return verdict_under(policies.get(pin.policy), pin, pieces, history.decisions, max(history.clock, at))
 
 
 def _expected(mode: Mode, report: dict[str, Any]) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """
 Shadow mode: a policy beside the live one on live evidence, with a log of where they differ. Nothing of it is told to anybody.
 
-It follows the log of states: each key that changes is computed under the shadow policy as well. One replica at a time does it,
+It follows the log of states: each key that changes is computed under the shadow policy as well, as of then: what falls due
+by age under that policy alone is seen when the key changes next. One replica at a time does it,
 under an advisory lock; a crash repeats a page, which changes nothing.
 """
 
@@ -33,6 +34,7 @@ from shared.contracts import MASTERY_UPDATED
 from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import NotFound
+from shared.events import now
 from shared.leading import lead
 from shared.settings import Settings
 from shared.tasks import Pulse, raise_if_cancelled
@@ -182,7 +184,7 @@ class Shadows:
             for entry in unpack_entries(body):
                 held[of, learner, competency].take(competency, entry)
         live = {(row["tenant"], row["learner"], row["competency"]): unpack_key(row["state"]) for row in states}
-        found = await asyncio.to_thread(_differences, live, held, rules, policies)
+        found = await asyncio.to_thread(_differences, live, held, rules, policies, now())
         reached = rows[-1]["pos"] if len(rows) == PAGE_ROWS else head
         async with self._database.transaction() as connection:
             if live:
@@ -195,10 +197,11 @@ class Shadows:
 
 
 def _differences(
-    live: dict[Key, KeyState], held: dict[Key, History], rules: Rules, policies: dict[str, Policy]
+    live: dict[Key, KeyState], held: dict[Key, History], rules: Rules, policies: dict[str, Policy], at: str
 ) -> list[Difference | None]:
     def both(key: Key) -> tuple[Verdict, Verdict]:
-        return verdict_of(live[key], policies.get(live[key].policy)), verdict_then(key[2], held[key], rules, policies)
+        before = verdict_of(live[key], policies.get(live[key].policy))
+        return before, verdict_then(key[2], held[key], rules, policies, at)
 
     return [difference(key[1], key[2], *both(key)) for key in sorted(live)]
 
