@@ -14,6 +14,7 @@ from services.progression.domain.policy.templates import template
 from services.reporting.entrypoints import doing, pages, signing_in
 from services.reporting.web.rendering import catalogue
 from shared.events import utc
+from shared.shards import stable_id
 from tests.system.conftest import Attain
 from tests.system.district import SOURCE, ZERO, Item
 from tests.system.room import Room, open_room
@@ -154,6 +155,25 @@ async def test_only_who_observed_undoes_it(room: Room):
         refused = await second.post(f"{CAPTURE}/undo", [("evidence_id", made["evidence_id"])], script=True)
 
     assert refused.status_code == 403
+
+
+async def test_only_what_one_has_observed_of_the_learner_is_replaced(room: Room):
+    ids = [str(uuid.uuid4()) for _ in range(3)]
+    async with room.browser("tea") as teacher, room.browser("second") as second:
+        for learner, id in zip(("l8", "l6"), ids, strict=False):
+            await teacher.post(CAPTURE, mark(room, learner, "3", id), script=True)
+        of_another = await teacher.post(CAPTURE, mark(room, "l8", "1", replaces=ids[1]), script=True)
+        of_somebody = await second.post(CAPTURE, mark(room, "l8", "1", replaces=ids[0]), script=True)
+        of_nothing = await teacher.post(CAPTURE, mark(room, "l6", "2", replaces=ids[2]), script=True)
+        kept = [
+            await room.district.get(
+                "evidence", f"/v1/evidence/{stable_id(room.district.tenant, 'urn:attain:pages', id)}"
+            )
+            for id in ids[:2]
+        ]
+
+    assert (of_another.status_code, of_somebody.status_code, of_nothing.status_code) == (404, 403, 200)
+    assert [each["valid"] for each in kept] == [True, True]
 
 
 async def test_a_form_without_the_key_of_the_session_or_from_elsewhere_does_nothing(room: Room):

@@ -17,6 +17,7 @@ from shared.auth import Identity
 from shared.database import Database
 from shared.errors import Forbidden, InvalidEvent, NotFound
 from shared.peer import Peer
+from shared.shards import stable_id
 
 AT_ONCE = 4
 """Standards side by side; more do not fit a screen."""
@@ -70,7 +71,8 @@ class Capturing:
         Raises:
             InvalidEvent: the id is no UUID, `at` cannot be, the mark is none of the policy's scale, or no framework has the
                 standard.
-            NotFound: the learner is not in the class.
+            NotFound: the learner is not in the class, or the observation to replace is of another learner.
+            Forbidden: the observation to replace is somebody else's.
         """
         _check_ids(id, replaces)
         moment = occurred_at(at, datetime.datetime.now(datetime.UTC))
@@ -84,6 +86,9 @@ class Capturing:
         score = (await self._marks(caller.tenant, competency)).score(mark)
         if score is None:
             raise InvalidEvent("this is no mark of the scale", pointer="/mark")
+        if replaces:
+            # One that was refused, so that there is none, is replaced by nothing.
+            await self._own(caller, stable_id(caller.tenant, OWN_SOURCE, replaces), [learner])
         await self._introduce(caller.tenant, learner)
         await self._log.note_each(caller, role, "observed", competency, [learner])
         answer = await self._in_evidence.ask(
@@ -108,17 +113,27 @@ class Capturing:
         async with snapshot(self._database) as view:
             _, role = await check_class(view, caller, class_id, "capture")
             learners = await view.class_learners(caller.tenant, class_id)
-        found = await self._in_evidence.ask(caller, f"/v1/evidence/{evidence_id}", "records:read")
-        if found["source"] != OWN_SOURCE or found["learner"] not in learners:
+        found = await self._own(caller, evidence_id, learners)
+        if found is None:
             raise NotFound("no such observation")
-        if found["content"].get("assessor") != caller.subject:
-            raise Forbidden("somebody else has made this observation")
         await self._log.note_each(caller, role, "took back", evidence_id, [found["learner"]])
         await self._in_evidence.ask(
             caller, "/v1/evidence", "evidence:write", source=OWN_SOURCE,
             body={"id": f"undo-{evidence_id}", "source": OWN_SOURCE, "retracts": found["id"],
                   "occurred_at": found["content"]["occurred_at"]},
         )  # fmt: skip
+
+    async def _own(self, caller: Identity, evidence_id: str, learners: Sequence[str]) -> dict[str, Any] | None:
+        """Return what the caller has observed of one of the learners; None where nothing has this id."""
+        try:
+            found: dict[str, Any] = await self._in_evidence.ask(caller, f"/v1/evidence/{evidence_id}", "records:read")
+        except NotFound:
+            return None
+        if found["source"] != OWN_SOURCE or found["learner"] not in learners:
+            raise NotFound("no such observation")
+        if found["content"].get("assessor") != caller.subject:
+            raise Forbidden("somebody else has made this observation")
+        return found
 
     async def _marks(self, tenant: str, competency: str) -> Marks:
         async def fresh() -> Marks:
