@@ -16,8 +16,10 @@ from shared.settings import Settings
 CONTENT_TYPE = "application/cloudevents+json"
 URL_CHARACTERS_MAX = 2000
 PORTS = {"https": 443, "http": 80}
-TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
-"""IPv6 addresses that stand for IPv4 ones, private ones too."""
+
+
+OPEN = ipaddress.ip_network("2000::/3")
+"""What IPv6 has given to the open internet; elsewhere lie sites' own addresses, and such as stand for private IPv4 ones."""
 
 
 class Answer(NamedTuple):
@@ -119,11 +121,11 @@ def is_public(address: str) -> bool:
     """Tell whether an address is one of the open internet, however it is written."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        if ip in TRANSLATED:
-            return False
         embedded = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
         if embedded is not None:
             return is_public(str(embedded))
+        if ip not in OPEN:
+            return False
     return ip.is_global and not ip.is_multicast
 
 
