@@ -15,7 +15,7 @@ def csv_answer(name: str, table: Table) -> Response:
     columns, rows = table
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(columns)
+    writer.writerow(map(_cell, columns))
     writer.writerows([_cell(cell) for cell in row] for row in rows)
     headers = {"Content-Disposition": f'attachment; filename="{name}.csv"', "Cache-Control": "private, no-cache"}
     return Response(text.getvalue(), headers=headers, media_type="text/csv; charset=utf-8")
