@@ -12,6 +12,7 @@ from services.progression.domain.mastery import KeyState, piece_of, replay
 from services.progression.domain.minimal_change import MinimalChange
 from services.progression.domain.policy import Policy, policy_from, read_policy
 from services.progression.domain.policy.facts import said
+from services.progression.domain.policy.lint import lint
 from services.progression.domain.policy.templates import template
 from services.progression.domain.probing import later
 from services.progression.domain.standing import due_at, is_contested, status_of
@@ -50,6 +51,31 @@ def test_two_threes_are_provisional_and_three_are_mastered():
 
 def test_two_twos_then_threes_are_provisional_at_the_fourth_piece_and_mastered_at_the_fifth():
     assert statuses([2, 2, 3, 3, 3]) == ["insufficient_evidence", "not_yet", "not_yet", "provisional", "mastered"]
+
+
+def test_the_bar_of_mastery_is_no_bar_of_what_is_provisional():
+    policy = policy_from(
+        {
+            "id": "grade-book",
+            "scale": {"min": 1, "max": 4, "mastery": 3},
+            "provisional": {"method": {"type": "latest_at_or_above", "cut": 2}},
+            "method": {"type": "mean"},
+            "decision": {"at_least": 3.5},
+        }
+    )
+    state = state_of(work(2), policy)
+
+    assert status_of(state, policy.rule) == "provisional"
+    assert said(policy.rule.tracks[0].asked) == "the latest piece at 2 or above"
+    assert status_of(state_of(work(3.5), policy), policy.rule) == "mastered"
+    assert lint(policy_from(policy.content | {"provisional": {"method": {"type": "streak", "n": 2}}})) == []
+
+
+def test_a_probability_that_is_asked_for_is_that_of_mastery_alone():
+    tracing = {"type": "bkt", "p_l0": 0.3, "p_t": 0.1, "p_g": 0.2, "p_s": 0.1}
+    content = {"id": "p", "method": tracing, "decision": {"min_probability": 0.9}}
+
+    assert policy_from(content | {"provisional": {"method": {"type": "streak", "n": 2}}}).provisional is not None
 
 
 def test_one_later_slip_changes_nothing_and_two_ask_for_a_re_check():

@@ -8,7 +8,7 @@ import pytest
 from services.progression.domain.policy import read_policy
 from services.progression.domain.policy.facts import said
 from services.progression.domain.policy.members import Decision
-from services.progression.domain.policy.words import rule_words
+from services.progression.domain.policy.words import rule_fact
 from services.progression.domain.states import KeyState
 from services.progression.domain.sufficiency import lacks
 from services.reporting.domain.amended import (
@@ -409,7 +409,7 @@ def test_the_family_page_tells_no_projection_score_or_policy() -> None:
 
 @pytest.mark.parametrize("method", ["bkt", "beta_binomial", "irt_eap", "growth_filter"])
 def test_estimates_are_not_told_to_families(method: str) -> None:
-    computed = rule_words({"type": method, "cut": 0.5}, Decision(), 3)
+    computed = said(rule_fact({"type": method, "cut": 0.5}, Decision(), 3))
     told = for_families([computed, "1 more piece on another day", "a sign-off by a teacher"])
 
     assert told == ("1 more piece on another day", "a sign-off by a teacher")

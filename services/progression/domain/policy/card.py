@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from services.progression.domain.policy.effort import AT_THE_CUT, PIECES_MAX, STANDARDS, Effort, Pieces, effort_of
+from services.progression.domain.policy.facts import said
 from services.progression.domain.policy.language import Policy
 from services.progression.domain.policy.members import Sufficiency
 from services.progression.domain.policy.phrases import Language, Phrases, phrases
 from services.progression.domain.policy.requirements import Group, Require
 from services.progression.domain.policy.rule import Track
 from services.progression.domain.policy.support import Support
-from services.progression.domain.policy.words import rule_words
 from shared.contracts import Kind
 
 KINDS: tuple[Kind, ...] = ("summative", "formative", "performance", "observation", "practice", "self")
@@ -56,17 +56,17 @@ class _Writer:
 
     def _joins(self) -> str:
         say, evidence = self._say, self._policy.evidence
-        said = [say(f"collapse.{evidence.collapse}"), say(f"again.{evidence.reassess}")]
+        told = [say(f"collapse.{evidence.collapse}"), say(f"again.{evidence.reassess}")]
         if evidence.min_items:
-            said.append(say("small_quiz", n=evidence.min_items))
+            told.append(say("small_quiz", n=evidence.min_items))
         if evidence.missing == "min":
-            said.append(say("missing"))
+            told.append(say("missing"))
         window = evidence.window
         if window is not None and window.last is not None:
-            said.append(say("window.last", n=window.last))
+            told.append(say("window.last", n=window.last))
         if window is not None and window.since is not None:
-            said.append(say("window.since", day=window.since))
-        return f"{'; '.join(said)}."
+            told.append(say("window.since", day=window.since))
+        return f"{'; '.join(told)}."
 
     def _opens(self) -> str:
         provisional = self._policy.provisional
@@ -76,29 +76,27 @@ class _Writer:
         return self._say("opens", shows=self._shows(self._words(self._policy.rule.tracks[0]), need, need.kinds_all))
 
     def _words(self, track: Track) -> str:
-        return rule_words(
-            track.method.model_dump(by_alias=True), self._policy.decision, self._policy.rule.cut, self._language
-        )
+        return said(track.asked, self._language)
 
     def _records(self) -> str:
         say, rule = self._say, self._policy.rule
         ways: dict[tuple[str, Sufficiency, str], list[Kind]] = {}
-        said: list[str] = []
+        told: list[str] = []
         for route in rule.routes:
             track = rule.tracks[route.track]
             if rule.provisional and route.track == 0:
-                said.append(say("early.role", role=say.role(route.role)) if route.role else say("early.alone"))
+                told.append(say("early.role", role=say.role(route.role)) if route.role else say("early.alone"))
                 continue
             # Paths that differ in the one kind of work they ask for are one way, with a choice of kinds.
             one = track.need.kinds_all if len(track.need.kinds_all) == 1 else ()
             rest = track.need.model_copy(update={"kinds_all": ()}) if one else track.need
             ways.setdefault((self._words(track), rest, route.role), []).extend(one)
-        said += [
+        told += [
             self._shows(words, need, kinds) + (say("signed.confirms", role=say.role(role)) if role else "")
             for (words, need, role), kinds in ways.items()
         ]
         confirmed = say.count(rule.confirm_on, "confirmed") if rule.confirm_on else ""
-        return say("records", ways=say("ways").join(said), confirmed=confirmed)
+        return say("records", ways=say("ways").join(told), confirmed=confirmed)
 
     def _keeps(self) -> str:
         say, rule, upkeep = self._say, self._policy.rule, self._policy.upkeep

@@ -85,13 +85,14 @@ class Criteria(Part):
     @model_validator(mode="after")
     def _bars_are_reachable(self) -> "Criteria":
         for path in self.paths:
+            decision = self.decision.by_own_cuts if path is self.provisional else self.decision
             method = path.method.first if isinstance(path.method, Both) else path.method
             if isinstance(method, BayesianKnowledgeTracing):
-                bar = 0.95 if self.decision.bar is None else self.decision.bar
+                bar = 0.95 if decision.bar is None else decision.bar
                 ceiling = max(1 - method.p_f, method.p_t)
                 if bar > ceiling:
                     raise fault("", f"with p_f = {method.p_f:g} the probability never reaches {bar:g}")
-            if self.decision.min_probability is not None and getattr(method, "type", "") not in PROBABLE:
+            if decision.min_probability is not None and getattr(method, "type", "") not in PROBABLE:
                 raise fault("/decision/min_probability", "the score of this method is no probability; say at_least")
         return self
 

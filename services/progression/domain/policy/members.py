@@ -174,8 +174,9 @@ class Decision(Part):
     """
     The bar, and what a crossing does.
 
-    Without `at_least` the method's own cut decides. `rounding` rounds the score half up before it is compared and shown.
-    `current` follows the value, `first_crossing` keeps it, `confirm` waits for `confirm_on` further pieces that meet the rule.
+    Without `at_least` the method's own cut decides, as it does of a provisional path always. `rounding` rounds the score half
+    up before it is compared and shown. `current` follows the value, `first_crossing` keeps it, `confirm` waits for `confirm_on`
+    further pieces that meet the rule.
     """
 
     at_least: float | None = None
@@ -188,6 +189,11 @@ class Decision(Part):
     def bar(self) -> float | None:
         """What the score has to reach, None where the method's own cut decides."""
         return max((bar for bar in (self.at_least, self.min_probability) if bar is not None), default=None)
+
+    @property
+    def by_own_cuts(self) -> "Decision":
+        """The same for a path that the cut of its own method decides."""
+        return self.model_copy(update={"at_least": None, "min_probability": None})
 
     @property
     def digits(self) -> int | None:

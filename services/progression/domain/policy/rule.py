@@ -29,6 +29,7 @@ class Track:
 
     def __init__(self, path: Path, pointer: str, criteria: Criteria, cut: float, dok: int | None) -> None:
         need = path.sufficiency
+        decision = criteria.decision.by_own_cuts if path is criteria.provisional else criteria.decision
         assert path.method is not None
         low, high = (criteria.scale.min, criteria.scale.max) if criteria.scale is not None else (0.0, 1.0)
         self.method: Method = path.method.on_scale(low, high)
@@ -36,9 +37,9 @@ class Track:
         self.need: Sufficiency = need
         self.start: State = self.method.start()
         self.step: Callable[[State, Value], State] = self.method.step
-        self.score = _scoring(self.method, criteria.decision.digits)
-        self.passes = _passing(self.method, criteria, self.score, cut)
-        self.asked = rule_fact(self.method.model_dump(by_alias=True), criteria.decision, cut)
+        self.score = _scoring(self.method, decision.digits)
+        self.passes = _passing(self.method, decision.bar, self.score, cut)
+        self.asked = rule_fact(self.method.model_dump(by_alias=True), decision, cut)
         self.window: int = min(self.method.window(), BASIS_MAX)
         self.halves = 2 * need.min_evidence
         """`min_evidence` in half pieces."""
@@ -243,10 +244,7 @@ def _scoring(method: Method, digits: int | None) -> Callable[[State], float]:
     return score
 
 
-def _passing(
-    method: Method, criteria: Criteria, score: Callable[[State], float], cut: float
-) -> Callable[[State], bool]:
-    bar = criteria.decision.bar
+def _passing(method: Method, bar: float | None, score: Callable[[State], float], cut: float) -> Callable[[State], bool]:
     if bar is None:
         return lambda state: method.passed(state, score(state), cut)
     if isinstance(method, Both):

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from services.progression.domain.policy.facts import Fact, fact, said, values_of
+from services.progression.domain.policy.facts import Fact, fact, values_of
 from services.progression.domain.policy.members import Decision
-from services.progression.domain.policy.phrases import Language
 
 _OWN_CUT = ("streak", "n_of_last", "n_mastery", "mean_of_last", "latest_at_or_above")
 """Methods with a cut of their own."""
@@ -17,13 +16,8 @@ _OF_QUANTITY = {
 """Methods whose score says how likely a quantity is, or what share of it: in which words, and the parameter that has it."""
 
 
-def rule_words(method: dict[str, Any], decision: Decision, cut: float, language: Language = "en") -> str:
-    """Say what a method (as the file has it) asks for: "3 correct in a row"; a joined method follows after "and"."""
-    return said(rule_fact(method, decision, cut), language)
-
-
 def rule_fact(method: dict[str, Any], decision: Decision, cut: float) -> Fact:
-    """Return what a method asks for as a fact."""
+    """Return what a method (as the file has it) asks for as a fact: "3 correct in a row"; a joined method follows after "and"."""
     kind = method["type"]
     bar = decision.bar
     if kind in _OWN_CUT and (bar is None or (kind == "streak" and bar == 1)):
