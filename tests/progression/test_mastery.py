@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.progression.domain.mastery import KeyState, add, piece_of
 from services.progression.domain.policy import Policy, policy_from
 from shared.contracts import EvidenceRecorded, Score
 from shared.school_calendar import school_day_after
@@ -208,3 +209,19 @@ def test_the_cost_of_a_piece_does_not_grow_with_the_history(marks: list[float]):
     journal = under(ENOUGH).fold([piece(n, mark, activity=f"a{n}") for n, mark in enumerate(marks)])
 
     assert len(journal.states[("school", "ada", "math:add")][1]) < 1500
+
+
+def test_activities_of_two_sources_are_two_whatever_they_are_called():
+    content = {"id": "two", "method": {"type": "latest"}, "sufficiency": {"min_activities": 2}}
+    pieces = [piece(1, activity="42"), piece(2, activity="42", source="urn:other")]
+
+    assert under(policy_from(content)).fold(pieces[:1]).state().status == "insufficient_evidence"
+    assert under(policy_from(content)).fold(pieces).state().status == "mastered"
+
+
+def test_the_same_activity_again_is_none_more_for_a_state_that_has_it_without_its_source():
+    rule = policy_from({"id": "two", "method": {"type": "latest"}, "sufficiency": {"min_activities": 2}}).rule
+    state = KeyState(activities=("42",), count=1, methods=((1.0,),))
+    add(state, piece_of(piece(2, activity="42")), rule)
+
+    assert state.crossed_at is None

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from services.progression.domain.evidence_rules import activity_of
 from services.progression.domain.known import Known
 from services.progression.domain.mastery import add, replay
 from services.progression.domain.methods import Both
@@ -196,11 +197,14 @@ def _more(
     more = []
     for place in range(1, count + 1):
         at = later(start, 24 * place if other_day else place / 3600)
-        activity = f"probe-{place}" if other_activity or not known.pieces else known.pieces[-1].activity
+        source, activity = (
+            ("probe", f"probe-{place}") if other_activity or not known.pieces else activity_of(known.pieces[-1])
+        )
         piece = _piece(rule, track, len(known.pieces) + place, value, at, activity)
         more.append(
             msgspec.structs.replace(
-                piece, kind=missing[place - 1] if place <= len(missing) else None, dok=piece.dok if "dok" in besides else None,
+                piece, order=(at, 1, source, piece.order[3]),
+                kind=missing[place - 1] if place <= len(missing) else None, dok=piece.dok if "dok" in besides else None,
                 assessor=piece.assessor if "min_assessors" in besides else None,
                 items=max(rule.min_items, track.items) if "min_items" in besides else None,
             )

@@ -3,6 +3,7 @@
 import functools
 from typing import NamedTuple
 
+from services.progression.domain.evidence_rules import activity_of
 from services.progression.domain.policy.facts import Fact, fact
 from services.progression.domain.policy.rule import Rule, Track, seconds_of
 from services.progression.domain.states import KeyState, Piece, Tally
@@ -27,8 +28,11 @@ def tally_up(state: KeyState, rule: Rule, piece: Piece, half: bool) -> None:
         state.halves += 1
     if piece.dok is not None and piece.dok > state.deepest:
         state.deepest = piece.dok
-    if len(state.activities) < rule.activities and piece.activity not in state.activities:
-        state.activities = (*state.activities, piece.activity)
+    if len(state.activities) < rule.activities:
+        activity = "\n".join(activity_of(piece))
+        # A state of before sources were told apart has the activity alone.
+        if activity not in state.activities and piece.activity not in state.activities:
+            state.activities = (*state.activities, activity)
     if rule.gap_s:
         if not state.last_day or seconds_of(occurred_at) - seconds_of(state.last_day) >= rule.gap_s:
             state.occasions, state.last_day = state.occasions + 1, occurred_at
