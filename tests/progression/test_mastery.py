@@ -225,3 +225,20 @@ def test_the_same_activity_again_is_none_more_for_a_state_that_has_it_without_it
     add(state, piece_of(piece(2, activity="42")), rule)
 
     assert state.crossed_at is None
+
+
+@pytest.mark.parametrize("helped", [0, 1])
+def test_each_row_of_a_quiz_that_is_kept_counts_by_its_own_strength(helped: int):
+    """Of two rows one was worked with help: 1.5 pieces, in either order."""
+    policy = policy_from(
+        {
+            "id": "rows",
+            "method": {"type": "mean"},
+            "evidence": {"collapse": "canvas_compat", "assisted": "half"},
+        }
+    )
+    rows = [piece(n, activity="quiz", assisted=n == helped) for n in (0, 1)]
+    state = under(policy).fold(rows).held()
+
+    assert (state.count, state.halves) == (2, 1)
+    assert state.methods == ((1.5, 1.5),)

@@ -153,7 +153,13 @@ def rows_of(rule: Rule, composite: Counted) -> Iterable[Counted]:
     """Return what a composite adds to a method: itself, or each of its rows as Canvas does."""
     if rule.collapse != "canvas_compat":
         return (composite,)
-    return (composite._replace(piece=part) for part in composite.parts)
+    joined = composite.value
+    own = ((part, value_of(rule, part)) for part in composite.parts)
+    return [
+        Counted(part, value._replace(value=joined.value, correct=joined.correct), is_half(rule, part), (part,))
+        for part, value in own
+        if value is not None
+    ]
 
 
 def activity_of(piece: Piece) -> tuple[str, str]:
