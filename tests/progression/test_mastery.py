@@ -242,3 +242,31 @@ def test_each_row_of_a_quiz_that_is_kept_counts_by_its_own_strength(helped: int)
 
     assert (state.count, state.halves) == (2, 1)
     assert state.methods == ((1.5, 1.5),)
+
+
+RETAKEN = {
+    "id": "retaken",
+    "method": {"type": "streak", "n": 1},
+    "decision": {"latch": "first_crossing"},
+    "evidence": {"reassess": "replace_latest"},
+}
+
+
+@pytest.mark.parametrize("third", ["b", "c"])
+def test_pieces_of_the_instant_of_the_crossing_are_newer_in_their_order_also_behind_a_retake(third: str):
+    """`b` is retaken: what stands is held anew against what is on the record, and comes to the same."""
+    policy = policy_from(RETAKEN | {"upkeep": {"on_contradiction": {"last": 2, "below": 1}}})
+    at = piece(1).occurred_at
+    early = piece(0, 0, activity="b", occurred_at="2026-02-01T10:00:00.000000Z")
+    pieces = [piece(1, activity="a"), piece(2, 0, activity="d", occurred_at=at), piece(3, 0, activity=third, attempt=2)]
+
+    assert under(policy).fold([early, *pieces]).state().status == "reverify_due"
+
+
+def test_a_re_check_by_age_is_counted_from_what_stands():
+    """The success on the fifth was retaken the day after, without success: it was last shown on the second."""
+    policy = policy_from(RETAKEN | {"upkeep": {"reverify_after_days": 3}})
+    marks = [(2, "a", 1.0), (5, "b", 1.0), (6, "b", 0.0)]
+    journal = under(policy).fold([piece(day, mark, day=day, activity=name) for day, name, mark in marks])
+
+    assert journal.held().fresh_at == piece(2, day=2).occurred_at

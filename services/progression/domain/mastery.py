@@ -146,18 +146,25 @@ def after(
 def fold_composites(state: KeyState, rule: Rule, units: Iterable[Counted]) -> None:
     """Fold composites in their order, deciding after each."""
     standing: dict[Place, Counted] = {}
+    crossing: Order | None = None
     for number, unit in enumerate(units):
-        place = place_of(rule, unit, number)
+        place, crossed = place_of(rule, unit, number), state.crossed_at
         before = standing.get(place)
-        if before is None and rule.steps:
-            standing[place] = unit
+        if before is not None and not replaces(rule, unit, before):
+            continue
+        standing.pop(place, None)
+        standing[place] = unit
+        anew = before is not None or not rule.steps
+        if anew:
+            _recount(state, rule, list(standing.values())[-rule.last :])
+        else:
             for row in rows_of(rule, unit):
                 _count(state, rule, row.piece, row.value, row.half)
-            judge(state, rule, unit.piece, unit.value, state.methods)
-        elif before is None or replaces(rule, unit, before):
-            standing.pop(place, None)
-            standing[place] = unit
-            _recount(state, rule, list(standing.values())[-rule.last :])
+        judge(state, rule, unit.piece, unit.value, state.methods)
+        if state.crossed_at != crossed:
+            crossing = unit.piece.order
+        if anew:
+            _hold_anew(state, rule, list(standing.values())[-rule.last :], crossing)
             if state.checks_in:
                 state.began = _beginning(standing.values())
 
@@ -172,23 +179,27 @@ def _beginning(units: Iterable[Counted]) -> tuple[str, ...]:
 
 
 def _recount(state: KeyState, rule: Rule, standing: list[Counted]) -> None:
-    """Count anew what stands, and decide on it at the place of the last."""
-    last = standing[-1]
-    oldest = shifted(last.piece.order[0], -rule.age) if rule.age else ""
+    """Count anew what stands at the place of the last."""
+    oldest = shifted(standing[-1].piece.order[0], -rule.age) if rule.age else ""
     state.count = state.halves = state.occasions = state.run_below = state.doubts = 0
     state.activities, state.last_day, state.tally, state.low, state.deepest = (), "", None, False, 0
     state.methods = rule.starts
     for unit in standing:
         for row in rows_of(rule, unit):
             _count(state, rule, row.piece, row.value, row.half, row.piece.order[0] >= oldest)
-    judge(state, rule, last.piece, last.value, state.methods)
-    if state.crossed_at is not None or state.decided:
-        state.run_below = state.doubts = 0
-        for unit in standing:
-            if state.crossed_at is not None and unit.piece.order[0] > state.crossed_at:
-                note_newer(state, rule, unit.piece.order[0], unit.value)
-            if state.decided:
-                hold_against(state, unit.piece.order[0], unit.value)
+
+
+def _hold_anew(state: KeyState, rule: Rule, standing: list[Counted], crossing: Order | None) -> None:
+    """Hold what stands against what is on the record since `crossing`, the place it was shown at, and what was decided."""
+    shown = state.crossed_at or ""
+    state.run_below, state.doubts, state.fresh_at = 0, 0, shown
+    for unit in standing:
+        order = unit.piece.order
+        # Within one instant the order of the pieces decides; a sign-off can be later than the piece that it waited for.
+        if crossing is not None and order > crossing and order[0] >= shown:
+            note_newer(state, rule, order[0], unit.value)
+        if state.decided:
+            hold_against(state, order[0], unit.value)
 
 
 def _count(state: KeyState, rule: Rule, piece: Piece, value: Value, half: bool, suffices: bool = True) -> None:
