@@ -126,6 +126,13 @@ def test_early_failures_leave_no_debt_in_a_cumulative_sum():
     assert method.score(states[2]) == pytest.approx(1.175573 / 2.0794415, abs=1e-6)
 
 
+def test_a_posterior_that_reaches_its_bar_exactly_is_not_missed_by_a_float():
+    method = method_from(BETA | {"cut": 0.5})
+    halves = method.replay([Value(1.0, True)] * 4 + [Value(0.0, False)] * 4)
+
+    assert method.score(halves) == 0.5
+
+
 def test_the_posterior_of_a_share_is_that_of_the_beta_distribution():
     """Source: scipy's beta.sf(0.8, 9, 3)."""
     assert score(BETA, answers(*[1] * 8, 0, 0)) == pytest.approx(0.38259845, abs=1e-8)

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from services.progression.domain.distributions import beta_cdf
 from services.progression.domain.methods.base import Parameters, State, Value
+from services.progression.domain.rounding import settled
 
 Positive = Annotated[float, Field(gt=0, strict=True)]
 
@@ -43,7 +44,7 @@ class BetaBinomial(Parameters):
     def score(self, state: State) -> float:
         # The mirrored function keeps its digits where the probability is small.
         a, b = self._posterior(state)
-        return beta_cdf(1 - self.cut, b, a)
+        return settled(beta_cdf(1 - self.cut, b, a))
 
     def passed(self, state: State, score: float, cut: float) -> bool:
         return score >= 0.8
