@@ -138,6 +138,15 @@ def test_a_credit_satisfies_prerequisites_without_being_shown_and_never_expires(
     assert journal.told[0].data["basis"]["kind"] == "transfer"
 
 
+def test_a_credit_that_is_lifted_is_taken_back_by_an_event_also_where_a_placement_presumes_it():
+    journal = Journal().fold([Decided(CLASSROOM)]).fold([decide("presume", "placement"), decide("credit", "transfer")])
+    journal.fold([decide("lift", undoes="input-3")])
+
+    assert journal.kinds() == ["competency.credited", "competency.withdrawn"]
+    assert journal.told[1].data["replaces"] == journal.told[0].id
+    assert journal.state().status == "presumed"
+
+
 def test_what_is_presumed_opens_what_follows_until_evidence_speaks_against_it():
     journal = Journal().fold([Decided(framework=GRAPH), Decided(CLASSROOM)])
     journal.fold([decide("presume", "placement"), decide("presume", "placement", competency="math:sub")])

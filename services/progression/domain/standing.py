@@ -216,7 +216,7 @@ def transitions(before: Standing, after: Standing, state: KeyState) -> list[Tran
     """
     found: list[Transition] = []
     was, now = before.shown_at is not None, after.shown_at is not None
-    if (was and not now) or (before.status == "credited" and after.satisfied_at is None):
+    if (was and not now) or (before.status == "credited" and not now and after.status != "credited"):
         found.append("withdrawn")
     elif now and not was:
         found.append("reinstated" if state.lost_crossing and state.lost_crossing == state.crossed_at else "mastered")
