@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from deploy.local.commands.explain import explain
 from deploy.local.commands.files import ItemFile, with_source
 from deploy.local.commands.learner import further_lines, text
 from deploy.local.commands.learner import learner as learner_command
+from deploy.local.commands.privacy import export_learner
 from deploy.local.commands.responses import ResponseLog
 from deploy.local.commands.rollover import term_before
 from deploy.local.commands.roster import read_table, requests
@@ -532,3 +534,37 @@ def test_a_year_does_not_begin_with_a_roster_without_classes(
     code, _, err = attain_here(capsys, "rollover", tmp_path, "--session", "2026-27", "--yes", "--home", tmp_path)
 
     assert (code, "which classes go on?" in err) == (1, True)
+
+
+def test_the_export_of_a_learner_has_all_pages_and_takes_its_place_only_when_it_is_whole(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    events, step = [{"n": number} for number in range(5)], {"competency": "m:b"}
+    fails: list[BaseException] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        what = request.url.path.rpartition("/")[2]
+        if what == "advancements":
+            after = int(request.url.params.get("after", 0))
+            return httpx.Response(200, json={"items": events[after : after + 2], "next": str(min(after + 2, 5))})
+        if what == "record" and fails:
+            raise fails[0]
+        return httpx.Response(200, json={"items": [step], "next": [step]} if what == "record" else {"held": what})
+
+    def client(*_: object, **__: object) -> httpx.Client:
+        return httpx.Client(transport=httpx.MockTransport(answer), base_url="http://attain")
+
+    monkeypatch.setattr(Context, "client", client)
+    file = tmp_path / "held.zip"
+    done = CliRunner().invoke(export_learner, ["x", "--output", str(file)])
+
+    with zipfile.ZipFile(file) as bundle:
+        assert json.loads(bundle.read("advancements.json"))["items"] == events
+        assert json.loads(bundle.read("record.json")) == {"items": [step], "next": [step]}
+        assert json.loads(bundle.read("evidence.json")) == {"held": "holdings"}
+    before = file.read_bytes()
+    fails.append(KeyboardInterrupt())
+    cut_off = CliRunner().invoke(export_learner, ["x", "--output", str(file)])
+    assert (done.exit_code, cut_off.exit_code) == (0, 1)
+    assert [*tmp_path.iterdir()] == [file]
+    assert file.read_bytes() == before

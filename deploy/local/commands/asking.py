@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import httpx
 
@@ -56,6 +56,16 @@ def told(answer: httpx.Response) -> httpx.Response:
         return checked(answer)
     problem = refusal(answer)
     raise StackError(f"refused: {problem['detail']}" + (f" ({problem['pointer']})" if problem["pointer"] else ""))
+
+
+def completed(client: httpx.Client, path: str, first: httpx.Response) -> Any:
+    """Return the first answer of a path, with the items of all pages behind it where it is a page of a list."""
+    whole = page = told(first).json()
+    # What comes next on a learner's record is a list, and no cursor.
+    while isinstance(page, dict) and page.get("items") and isinstance(page.get("next"), str | int) and page["next"]:
+        page = told(patiently(client.get, httpx.URL(path).copy_set_param("after", page["next"]))).json()
+        whole["items"] += page["items"]
+    return whole
 
 
 def refusal(answer: httpx.Response) -> dict[str, str]:

@@ -8,6 +8,7 @@ import click
 import httpx
 
 from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.files import whole
 from deploy.local.commands.progress import Progress
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
@@ -33,7 +34,8 @@ def export_tables(context: Context, folder: Path, format: str, only: tuple[str, 
         for table in only or known:
             pages = _pages(client, table, format)
             write = _write_csv if format == "csv" else _write_parquet
-            rows[table] = write(pages, folder / f"{table}.{format}")
+            with whole(folder / f"{table}.{format}") as part:
+                rows[table] = write(pages, part)
             progress.show(f"{table}: {rows[table]:,} rows")
     progress.clear()
     lines = [f"{folder / f'{table}.{format}'}  {count:,} rows" for table, count in rows.items()]

@@ -1,5 +1,6 @@
-"""Files of items: one JSON object, an array, or NDJSON; zipped or not."""
+"""Files of items: one JSON object, an array, or NDJSON; zipped or not. And files that are written whole or not at all."""
 
+import contextlib
 import gzip
 import zlib
 from collections.abc import Iterator
@@ -103,6 +104,21 @@ def with_source(item: bytes, source: str) -> bytes:
     if "source" in content:
         return item
     return msgspec.json.encode({"source": source, **content})
+
+
+@contextlib.contextmanager
+def whole(file: Path) -> Iterator[Path]:
+    """
+    Give a path to write to, whose file takes the place of `file` in the end.
+
+    Where that is refused or interrupted, what was there stays as it was, and nothing that looks like the whole is left.
+    """
+    part = file.with_name(f"{file.name}.part")
+    try:
+        yield part
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _is_json(text: bytes) -> bool:

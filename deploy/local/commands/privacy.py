@@ -1,5 +1,6 @@
 """`attain export learner`, `attain erase learner`, `attain erase staff`: see what is held of a learner, and forget people."""
 
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,9 @@ from urllib.parse import quote
 
 import click
 
-from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.asking import completed, patiently, told
 from deploy.local.commands.drain import wait_until_drained
+from deploy.local.commands.files import whole
 from deploy.local.commands.learner import resolve
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
@@ -53,7 +55,7 @@ def export_learner(context: Context, learner: str, source_id: str | None, output
     opaque = learner if source_id is None else resolve(context, learner, source_id)
     file = output or Path(f"learner-{opaque}.zip")
     sizes = {}
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as bundle:
+    with whole(file) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name, (service, path) in HELD.items():
             content = held(context, service, path.format(opaque))
             bundle.writestr(name, content)
@@ -115,9 +117,9 @@ def erase_staff(context: Context, person: str) -> None:
 
 
 def held(context: Context, service: str, path: str) -> bytes:
-    """Return what a service holds of a learner, as JSON; empty where it knows nothing."""
+    """Return all that a service holds of a learner, as JSON; empty where it knows nothing."""
     with context.client(service, scope="admin records:read") as client:
         answer = patiently(client.get, path)
-    if answer.status_code == 404 and service != "evidence":
-        return b"{}"
-    return told(answer).content
+        if answer.status_code == 404 and service != "evidence":
+            return b"{}"
+        return json.dumps(completed(client, path, answer), ensure_ascii=False).encode()

@@ -11,7 +11,8 @@ from urllib.parse import quote
 import click
 import httpx
 
-from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.asking import completed, patiently, told
+from deploy.local.commands.files import whole
 from deploy.local.commands.privacy import HELD, held
 from deploy.local.commands.progress import Progress
 from deploy.local.errors import StackError
@@ -159,7 +160,7 @@ def export_tenant(context: Context, output: Path | None) -> None:
     file = output or Path(f"tenant-{context.tenant}.zip")
     learners = learners_of(context)
     progress = Progress(only_terminal=True)
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as bundle:
+    with whole(file) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name, content in _whole(context):
             bundle.writestr(name, json.dumps(content, indent=1))
         for count, learner in enumerate(learners, start=1):
@@ -254,18 +255,7 @@ def _own(content: Any, tenant: str) -> Any:
 
 
 def _all_pages(client: httpx.Client, path: str) -> Any:
-    """Return an answer, with the items of all its pages where it has such."""
-    whole: Any = None
-    url = httpx.URL(path)
-    while True:
-        answer = told(patiently(client.get, url)).json()
-        if whole is None:
-            whole = answer
-        else:
-            whole["items"] += answer["items"]
-        if not isinstance(answer, dict) or not answer.get("items") or not answer.get("next"):
-            return whole
-        url = url.copy_set_param("after", answer["next"])
+    return completed(client, path, patiently(client.get, path))
 
 
 def _end_all(context: Context, service: str, path: str, id: str, scope: str = "admin") -> int:
