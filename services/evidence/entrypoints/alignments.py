@@ -1,22 +1,19 @@
 """The alignment map by HTTP: publish entries, as JSON or CSV, and read every version of them."""
 
-import base64
 from collections.abc import Callable
 from typing import Annotated
 
-import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
 from services.evidence.entrypoints.answers import Limit, Text, answer
 from services.evidence.formats import alignments as form
 from services.evidence.handlers.alignment import Alignments
 from services.evidence.tables import alignments as table
+from shared.cursors import read_cursor, write_cursor
 from shared.database import Database
 from shared.errors import Forbidden, InvalidEvent
 from shared.settings import Settings
 from shared.web import Caller, read_body
-
-_decode_cursor = msgspec.json.Decoder(tuple[str, str, str, int]).decode
 
 
 def alignments_router(
@@ -53,17 +50,14 @@ def alignments_router(
     ) -> Response:  # fmt: skip
         """All versions of the entries, in the order of their ids; `next` is the next `after`."""
         caller.require("records:read", "policy:write", "admin")
+        start = read_cursor(after, tuple[str, str, str, int]) or ("", "", "", 0)
         async with database.connection() as connection:
-            rows = await table.page(connection, caller.tenant, source=source, id=id, after=_cursor(after), limit=limit)
+            rows = await table.page(connection, caller.tenant, source=source, id=id, after=start, limit=limit)
         items = [{**dict(row), "competencies": table.decode_targets(row["targets"])} for row in rows]
         for item in items:
             del item["targets"]
-        following = after
-        if rows:
-            last = rows[-1]
-            key = (last["id"], last["source"], last["effective_from"], last["version"])
-            following = base64.urlsafe_b64encode(msgspec.json.encode(key)).decode()
-        return answer({"items": items, "next": following})
+        key = [rows[-1][name] for name in ("id", "source", "effective_from", "version")] if rows else []
+        return answer({"items": items, "next": write_cursor(*key) if rows else after})
 
     @router.get("/v1/alignments/missing")
     async def missing(caller: Caller, limit: Limit = 1000) -> Response:
@@ -86,12 +80,3 @@ def _text(body: bytes) -> str:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidEvent("the CSV is not UTF-8", reason="malformed_csv", pointer="") from error
-
-
-def _cursor(text: str) -> tuple[str, str, str, int]:
-    if not text:
-        return "", "", "", 0
-    try:
-        return _decode_cursor(base64.urlsafe_b64decode(text))
-    except (ValueError, msgspec.MsgspecError) as error:
-        raise InvalidEvent("not a cursor of this list", pointer="/after") from error

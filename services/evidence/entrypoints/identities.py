@@ -1,6 +1,5 @@
 """Who is who by HTTP, for the other services: names, a source's own ids, and all identities in pages."""
 
-import base64
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -10,8 +9,8 @@ from pydantic import BaseModel, Field
 
 from services.evidence.entrypoints.answers import Limit, answer, as_uuid
 from services.evidence.tables import people, rollovers, roster
+from shared.cursors import read_cursor, write_cursor
 from shared.database import Connection, Database
-from shared.errors import InvalidEvent
 from shared.web import Caller
 
 LEARNERS_MAX = 10_000
@@ -78,9 +77,9 @@ def identities_router(database: Database) -> APIRouter:
         """Who is who, of all tenants, as NDJSON in key order; the header Attain-Next is the next `after`."""
         caller.require("service")
         async with database.connection() as connection:
-            rows = await people.page(connection, _key(after), limit)
+            rows = await people.page(connection, read_cursor(after, tuple[str, str, str]) or ("", "", ""), limit)
         body = b"".join(msgspec.json.encode(dict(row)) + b"\n" for row in rows)
-        cursor = _cursor((rows[-1]["tenant"], rows[-1]["source"], rows[-1]["source_id"])) if rows else after
+        cursor = write_cursor(rows[-1]["tenant"], rows[-1]["source"], rows[-1]["source_id"]) if rows else after
         return Response(body, headers={"Attain-Next": cursor}, media_type="application/x-ndjson")
 
     return router
@@ -93,17 +92,3 @@ async def _placements(connection: Connection, tenant: str, learners: Sequence[st
         row["learner"]: {"school": row["school"], "classes": row["classes"], "session": session}
         for row in await roster.placements(connection, tenant, learners)
     }
-
-
-def _cursor(key: people.Key) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode()
-
-
-def _key(cursor: str) -> people.Key:
-    if not cursor:
-        return ("", "", "")
-    try:
-        key: people.Key = msgspec.json.decode(base64.urlsafe_b64decode(cursor.encode()), type=people.Key)
-        return key
-    except (ValueError, msgspec.MsgspecError) as error:
-        raise InvalidEvent("not a cursor of this list", pointer="/after") from error

@@ -16,9 +16,9 @@ from services.reporting.entrypoints.examples import (
     RECORD,
     example,
 )
-from services.reporting.handlers.cursors import Page
 from services.reporting.handlers.disclosures import DisclosureReader
 from shared.csv_answers import Table
+from shared.cursors import Page
 
 router = APIRouter(tags=["records"])
 Disclosures = Annotated[DisclosureReader, part("disclosures")]

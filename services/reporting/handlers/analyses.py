@@ -27,7 +27,6 @@ from services.reporting.domain.own_growth import (
 from services.reporting.domain.testing import DistrictTesting, PieceCount, told_testing
 from services.reporting.domain.watch import DistrictSchools, DistrictWatch, SchoolCount, school_watch
 from services.reporting.handlers.access import AccessLog, check_school
-from services.reporting.handlers.cursors import Page, read_cursor, write_cursor
 from services.reporting.handlers.district_numbers import DistrictNumbers, Of
 from services.reporting.handlers.groups import Groups
 from services.reporting.tables import analysis
@@ -36,6 +35,7 @@ from services.reporting.tables.growth import of_learners
 from services.reporting.tables.reads import Rows, Snapshot, snapshot
 from shared.auth import Identity
 from shared.calendars import Calendars, in_words
+from shared.cursors import Page, read_cursor, write_cursor
 from shared.database import Database
 from shared.errors import InvalidEvent, NotFound
 from shared.events import now

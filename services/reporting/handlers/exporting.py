@@ -9,12 +9,12 @@ import sqlalchemy as sa
 
 from services.reporting.domain.oneroster import State
 from services.reporting.handlers.access import AccessLog, check_tenant
-from services.reporting.handlers.cursors import read_cursor, write_cursor
 from services.reporting.tables.exports import states_of
 from services.reporting.tables.read_models import FIRST_VERSION, MODELS, define_models
 from services.reporting.tables.reads import snapshot
 from services.reporting.tables.statements import key_columns
 from shared.auth import Identity
+from shared.cursors import read_cursor, write_cursor
 from shared.database import Database
 from shared.errors import NotFound, Refused
 from shared.peer import Peer

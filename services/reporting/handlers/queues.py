@@ -18,12 +18,12 @@ from services.reporting.handlers.access import (
     if_permitted,
 )
 from services.reporting.handlers.cached import Cached
-from services.reporting.handlers.cursors import Page, read_cursor, write_cursor
 from services.reporting.tables.happened import learners_in, open_entries
 from services.reporting.tables.reads import Rows, Snapshot, snapshot
 from services.reporting.tables.review_requests import open_requests
 from services.reporting.tables.support import open_suggestions
 from shared.auth import Identity
+from shared.cursors import Page, read_cursor, write_cursor
 from shared.database import Database
 from shared.errors import InvalidEvent
 from shared.permissions import RESTRICTED, Role, View

@@ -23,7 +23,6 @@ from services.reporting.handlers.access import (
     permitted_learner,
 )
 from services.reporting.handlers.curricula import Curricula
-from services.reporting.handlers.cursors import Page, read_cursor, write_cursor
 from services.reporting.tables import happened
 from services.reporting.tables.at_once import AtOnce
 from services.reporting.tables.read_models import INPUT_LOGS, MODELS
@@ -33,6 +32,7 @@ from services.reporting.tables.statements import key_columns
 from shared.auth import Identity
 from shared.calendars import Calendars
 from shared.contracts import MasteryUpdated
+from shared.cursors import Page, read_cursor, write_cursor
 from shared.database import Database
 from shared.errors import Gone, InvalidEvent, NotFound
 from shared.event_log import Head

@@ -6,10 +6,10 @@ from uuid import uuid4
 from services.reporting.domain.needs import Waits
 from services.reporting.domain.review_requests import OpenRequest, ReviewRequest, bounded, told, waits_for
 from services.reporting.handlers.access import AccessLog, check_learner
-from services.reporting.handlers.cursors import Page, read_cursor, write_cursor
 from services.reporting.tables import review_requests
 from services.reporting.tables.reads import Rows, Snapshot, snapshot
 from shared.auth import Identity
+from shared.cursors import Page, read_cursor, write_cursor
 from shared.database import Database
 from shared.errors import InvalidEvent, NotFound
 from shared.events import now
