@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import click
 
-from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.asking import ask
 from deploy.local.commands.policy import PolicyFile, read_policy
 from deploy.local.options import Context, command_options
 from services.progression.domain.analysis.redundancy import CHANCE_MIN
@@ -23,9 +23,8 @@ def compare_policy(context: Context, file: Path, framework: str) -> None:
     """Say who would gain and lose under a policy, on all recorded evidence; changes nothing."""
     text = read_policy(file)
     context.say("holding all recorded evidence against it")
-    with context.client("progression", timeout_s=TIMEOUT_S) as client:
-        url = "/v1/policies/compare"
-        result = told(patiently(client.post, url, content=text, params={"framework": framework})).json()
+    path, query = "/v1/policies/compare", {"framework": framework}
+    result = ask(context, "progression", "POST", path, content=text, params=query, timeout_s=TIMEOUT_S)
     context.emit(result, "\n".join(_lines(result)))
 
 
@@ -41,8 +40,9 @@ def propose_policy(context: Context, file: Path, framework: str, mode: str, reas
     text = read_policy(file)
     context.say("holding all recorded evidence against it")
     query = {"framework": framework, "mode": mode, "reason": reason}
-    with context.client("progression", timeout_s=TIMEOUT_S) as client:
-        result = told(patiently(client.post, "/v1/policies/proposals", content=text, params=query)).json()
+    result = ask(
+        context, "progression", "POST", "/v1/policies/proposals", content=text, params=query, timeout_s=TIMEOUT_S
+    )
     lines = [*_lines(result | result["comparison"]), "", f"proposal {result['id']}; another person approves it with",
              f"  attain policy approve {result['id']}"]  # fmt: skip
     context.emit(result, "\n".join(lines))
@@ -53,8 +53,7 @@ def propose_policy(context: Context, file: Path, framework: str, mode: str, reas
 @command_options
 def approve_policy(context: Context, proposal: str) -> None:
     """Put another person's PROPOSAL into force; returns when it is taken up, and recomputes in the background."""
-    with context.client("progression") as client:
-        result = told(patiently(client.post, f"/v1/policies/proposals/{proposal}/approve")).json()
+    result = ask(context, "progression", "POST", f"/v1/policies/proposals/{proposal}/approve")
     context.emit(result, f"policy {result['policy']}, version {result['version']} is in force; batch {result['batch']}")
 
 
@@ -64,9 +63,8 @@ def approve_policy(context: Context, proposal: str) -> None:
 @command_options
 def audit_policies(context: Context, framework: str, outside: str) -> None:
     """Say how far the verdicts of the policies in force can be trusted, from the evidence that is held already."""
-    with context.client("progression", timeout_s=TIMEOUT_S) as client:
-        url = "/v1/policies/audit"
-        result = told(patiently(client.get, url, params={"framework": framework, "outside": outside})).json()
+    query = {"framework": framework, "outside": outside}
+    result = ask(context, "progression", "GET", "/v1/policies/audit", params=query, timeout_s=TIMEOUT_S)
     context.emit(result, "\n\n".join(_audited(item) for item in result["items"]) or "no policy decides anything yet")
 
 

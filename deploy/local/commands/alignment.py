@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.asking import ask, patiently, told
 from deploy.local.options import Context, command_options
 from deploy.local.text_files import read_text
 
@@ -60,8 +60,7 @@ def list_map(context: Context, source: str | None, id: str | None) -> None:
 @command_options
 def list_missing(context: Context) -> None:
     """List the activities that no entry names while evidence or handed-in work waits for one, the most first."""
-    with context.client("evidence", scope="records:read") as client:
-        items = told(patiently(client.get, "/v1/alignments/missing")).json()["items"]
+    items = ask(context, "evidence", "GET", "/v1/alignments/missing", scope="records:read")["items"]
     context.emit({"items": items}, None if context.json else missing_text(items))
 
 

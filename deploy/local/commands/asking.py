@@ -8,7 +8,8 @@ from typing import Any, ParamSpec
 import httpx
 
 from deploy.local.errors import StackError
-from deploy.local.options import checked
+from deploy.local.options import HTTP_TIMEOUT_S, Context, checked
+from deploy.local.tokens import DEFAULT_SCOPE
 
 PATIENCE_S = 60.0
 """Longer than a supervisor needs to start anything again."""
@@ -66,6 +67,20 @@ def completed(client: httpx.Client, path: str, first: httpx.Response) -> Any:
         page = told(patiently(client.get, httpx.URL(path).copy_set_param("after", page["next"]))).json()
         whole["items"] += page["items"]
     return whole
+
+
+def ask(
+    context: Context, service: str, method: str, path: str, *, scope: str = DEFAULT_SCOPE,
+    timeout_s: float = HTTP_TIMEOUT_S, **sent: Any,
+) -> Any:  # fmt: skip
+    """
+    Return what a service answers to a request that may be repeated, as plain data.
+
+    Raises:
+        StackError: it refuses, or is away for long.
+    """
+    with context.client(service, scope=scope, timeout_s=timeout_s) as client:
+        return told(patiently(client.request, method, path, **sent)).json()
 
 
 def refusal(answer: httpx.Response) -> dict[str, str]:

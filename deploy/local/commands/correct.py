@@ -10,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.asking import ask, patiently, told
 from deploy.local.commands.moving import lines, move
 from deploy.local.commands.progress import Progress, bar
 from deploy.local.commands.sending import Tally, refused, send
@@ -62,8 +62,9 @@ def correct(
     if scores is not None:
         asked["scores"] = read_scores(scores)
     context.say("holding it against what is recorded")
-    with context.client("progression", scope=SCOPE, timeout_s=TIMEOUT_S) as client:
-        report = told(patiently(client.post, "/v1/corrections/preview", json=asked)).json()
+    report = ask(
+        context, "progression", "POST", "/v1/corrections/preview", json=asked, scope=SCOPE, timeout_s=TIMEOUT_S
+    )
     items = report.pop("items")
     report["credentials"] = _credentials(context, report.pop("withdrawn"))
     counts: dict[str, int] = {}

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import httpx
 import msgspec
 
-from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.asking import ask
 from deploy.local.commands.sending import Tally, refused, send
 from deploy.local.errors import StackError
 from deploy.local.options import Context
@@ -22,13 +21,14 @@ def move(context: Context, source: str, item: str, to: str, *, apply: bool) -> d
     Raises:
         StackError: there is no such piece or learner, or the piece does not count.
     """
-    with context.client("evidence", scope=SCOPE) as client:
-        piece = _get(client, f"/v1/evidence/{stable_id(context.tenant, source, item)}")
-        whose = _get(client, "/v1/learners", source=source, source_id=to)["learner"]
-    path = f"/v1/learners/{piece['learner']}/corrections/preview"
-    with context.client("progression", scope=SCOPE) as client:
-        asked = {"source": source, "id": item, "to": whose}
-        report: dict[str, Any] = told(patiently(client.post, path, json=asked)).json()
+    path = f"/v1/evidence/{stable_id(context.tenant, source, item)}"
+    piece = ask(context, "evidence", "GET", path, scope=SCOPE)
+    if not piece["valid"]:
+        raise StackError("this piece does not count any more")
+    query = {"source": source, "source_id": to}
+    whose = ask(context, "evidence", "GET", "/v1/learners", params=query, scope=SCOPE)["learner"]
+    path, asked = f"/v1/learners/{piece['learner']}/corrections/preview", {"source": source, "id": item, "to": whose}
+    report: dict[str, Any] = ask(context, "progression", "POST", path, json=asked, scope=SCOPE)
     report = {"from": {"learner": piece["learner"]} | report, "to": {"learner": whose} | report.pop("to")}
     tally = Tally()
     if apply:
@@ -48,10 +48,3 @@ def lines(report: dict[str, Any]) -> list[str]:
     if not report["applied"]:
         return [*shown, "", "nothing was changed; --apply does it"]
     return [*shown, "", "it was not taken"] if refused(report["sent"]) else shown
-
-
-def _get(client: httpx.Client, path: str, **query: str) -> dict[str, Any]:
-    found: dict[str, Any] = told(patiently(client.get, path, params=query)).json()
-    if found.get("valid") is False:
-        raise StackError("this piece does not count any more")
-    return found

@@ -13,7 +13,7 @@ import yaml
 from msgspec import Meta
 
 from deploy.local.ags import Credentials, Platform
-from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.asking import ask, patiently, told
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
 from deploy.local.text_files import read_text
@@ -161,5 +161,4 @@ def _references(context: Context, source: str, learners: set[str]) -> dict[str, 
 
 
 def _note_own(context: Context, activities: list[str]) -> None:
-    with context.client("evidence", scope="admin") as client:
-        told(patiently(client.post, "/v1/own-activities", json={"activities": activities}))
+    ask(context, "evidence", "POST", "/v1/own-activities", json={"activities": activities}, scope="admin")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import click
 
-from deploy.local.commands.asking import completed, patiently, told
+from deploy.local.commands.asking import ask, completed, patiently
 from deploy.local.commands.drain import wait_until_drained
 from deploy.local.commands.files import whole
 from deploy.local.commands.learner import resolve
@@ -83,8 +83,7 @@ def erase_learner(context: Context, learner: str, source_id: str | None, yes: bo
         f"Forget learner {opaque} of tenant {context.tenant}? This cannot be undone", err=True
     ):
         raise StackError("nothing was erased")
-    with context.client("evidence", scope="admin") as client:
-        certificate: dict[str, Any] = told(patiently(client.delete, f"/v1/learners/{opaque}")).json()
+    certificate: dict[str, Any] = ask(context, "evidence", "DELETE", f"/v1/learners/{opaque}", scope="admin")
     if not certificate["in_ledger"]:
         context.say("no ledger of erasures is kept here: a restore of an earlier backup would bring the learner back")
     for other in certificate["stays_under"]:
@@ -109,8 +108,7 @@ def erase_staff(context: Context, person: str) -> None:
 
     That the person looked, assessed or decided stays, by the subject. A roster that names the person again is believed.
     """
-    with context.client("evidence", scope="admin") as client:
-        forgotten: dict[str, Any] = told(patiently(client.delete, f"/v1/staff/{quote(person, safe='')}")).json()
+    forgotten: dict[str, Any] = ask(context, "evidence", "DELETE", f"/v1/staff/{quote(person, safe='')}", scope="admin")
     if not forgotten["in_ledger"]:
         context.say("no ledger of erasures is kept here: a restore of an earlier backup would bring the name back")
     context.emit(forgotten)

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.asking import ask, patiently, told
 from deploy.local.commands.progress import Progress
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
@@ -38,8 +38,7 @@ def list_kept(context: Context, status: str, reason: str | None, source: str | N
 @command_options
 def show(context: Context, id: str) -> None:
     """Show one piece with its reason, the pointer of the member at fault, and its original bytes."""
-    with context.client("evidence", scope="admin") as client:
-        item = told(patiently(client.get, f"/v1/quarantine/{id}")).json()
+    item = ask(context, "evidence", "GET", f"/v1/quarantine/{id}", scope="admin")
     text = [
         f"{name}: {value}" for name, value in item.items() if name not in ("original", "text") and value is not None
     ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.asking import ask
 from deploy.local.commands.learner import resolve
 from deploy.local.commands.oneroster_files import is_bundle, read_bundle
 from deploy.local.commands.roster import COLUMNS, DEFAULT_SOURCE, read_table, send_roster
@@ -49,8 +49,7 @@ def rollover(
     and reason) places learners in a level. Where more than a tenth of the enrolments would end, it asks first.
     """
     if undo:
-        with context.client("evidence", scope="admin") as client:
-            again = told(patiently(client.post, f"/v1/roster/rollovers/{session}/undo")).json()
+        again = ask(context, "evidence", "POST", f"/v1/roster/rollovers/{session}/undo", scope="admin")
         context.emit(again, f"{again['enrolments']:,} enrolments and {again['staff']:,} rights of staff go on again")
         return
     if folder is None:
@@ -97,17 +96,16 @@ def term_before(session: str) -> str:
 
 def _closed_at(context: Context, term: str) -> str | None:
     """Return when a term was closed, None where it is not."""
-    with context.client("reporting") as client:
-        known = told(patiently(client.get, "/v1/terms")).json()["items"] if term else []
+    known = ask(context, "reporting", "GET", "/v1/terms")["items"] if term else []
     return next((each["closed_at"] for each in known if each["term"] == term), None)
 
 
 def _post(context: Context, session: str, goes_on: list[str], *, dry_run: bool) -> dict[str, Any]:
     content = {"session": session, "goes_on": goes_on, "share_max": 1.0}
     query = {"dry_run": "true"} if dry_run else {}
-    with context.client("evidence", scope="admin") as client:
-        path = "/v1/roster/rollovers"
-        answer: dict[str, Any] = told(patiently(client.post, path, json=content, params=query)).json()
+    answer: dict[str, Any] = ask(
+        context, "evidence", "POST", "/v1/roster/rollovers", json=content, params=query, scope="admin"
+    )
     return answer
 
 
@@ -141,8 +139,7 @@ def _place(context: Context, source: str, row: dict[str, str]) -> bool:
         "role": "registrar",
         "reason": row.get("reason") or "new school year",
     }
-    with context.client("progression", scope="decisions:write") as client:
-        answer = told(patiently(client.post, "/v1/placements", json=content)).json()
+    answer = ask(context, "progression", "POST", "/v1/placements", json=content, scope="decisions:write")
     return len(answer.get("items", ())) > 1
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.asking import ask
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
 
@@ -25,10 +25,9 @@ def settings(context: Context, time_zone: str | None, breaks: tuple[str, ...], n
     given: dict[str, Any] = {"time_zone": time_zone} if time_zone is not None else {}
     if breaks or no_breaks:
         given["breaks"] = [_break(each) for each in breaks]
-    with context.client("progression") as client:
-        if given:
-            told(patiently(client.put, "/v1/settings", json=given))
-        shown = told(patiently(client.get, "/v1/settings")).json()
+    if given:
+        ask(context, "progression", "PUT", "/v1/settings", json=given)
+    shown = ask(context, "progression", "GET", "/v1/settings")
     lines = [
         f"time zone {shown['time_zone']}",
         *(f"break {each['first']} to {each['last']}" for each in shown["breaks"]),

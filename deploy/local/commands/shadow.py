@@ -7,7 +7,7 @@ import click
 import httpx
 
 from deploy.local.commands.adopting import few, for_framework, level_lines, split_lines
-from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.asking import ask, patiently, told
 from deploy.local.commands.policy import PolicyFile, read_policy
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
@@ -28,9 +28,8 @@ def shadow_policy() -> None:
 def start_shadow(context: Context, file: Path, framework: str) -> None:
     """Let a policy run in shadow; it begins with what is recorded."""
     text = read_policy(file)
-    with context.client("progression") as client:
-        url = "/v1/policies/shadows"
-        made = told(patiently(client.post, url, content=text, params={"framework": framework})).json()
+    query = {"framework": framework}
+    made = ask(context, "progression", "POST", "/v1/policies/shadows", content=text, params=query)
     context.emit(made, f"policy {made['policy']}, version {made['version']}, runs in shadow")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from deploy.local.commands.adopting import TIMEOUT_S, for_framework
-from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.asking import ask
 from deploy.local.commands.policy import PolicyFile, policy_of
 from deploy.local.options import Context, command_options
 from services.progression.domain.analysis.noise import Noise
@@ -46,9 +46,8 @@ def simulate_policy(context: Context, file: Path, learners: int, seed: int, own:
 
 def _own_model(context: Context, framework: str) -> tuple[Model, str]:
     """Return the model with the noise of the policy in force that has most evidence, and in words what it rests on."""
-    with context.client("progression", timeout_s=TIMEOUT_S) as client:
-        url, query = "/v1/policies/audit", {"framework": framework}
-        items = told(patiently(client.get, url, params=query)).json()["items"]
+    query = {"framework": framework}
+    items = ask(context, "progression", "GET", "/v1/policies/audit", params=query, timeout_s=TIMEOUT_S)["items"]
     found = [Noise(**item["noise"]) for item in items if item["noise"] is not None]
     if not found:
         return Model(), f"{PUBLISHED}: too little evidence of marks on a scale for one of your own"

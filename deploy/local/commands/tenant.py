@@ -11,7 +11,7 @@ from urllib.parse import quote
 import click
 import httpx
 
-from deploy.local.commands.asking import completed, patiently, told
+from deploy.local.commands.asking import ask, completed, patiently, told
 from deploy.local.commands.files import whole
 from deploy.local.commands.privacy import HELD, held
 from deploy.local.commands.progress import Progress
@@ -147,8 +147,7 @@ def set_tenant(
     for service, names in LIMITS.items():
         body = {name: None if given[name] == "default" else given[name] for name in names if name in given}
         if body:
-            with context.client(service, scope="service") as client:
-                told(patiently(client.put, "/v1/limits", json=body))
+            ask(context, service, "PUT", "/v1/limits", json=body, scope="service")
     context.emit({"tenant": context.tenant} | _set(context))
 
 
@@ -209,18 +208,15 @@ def delete(context: Context, yes: bool) -> None:
 
 
 def _set_time_zone(context: Context, time_zone: str) -> None:
-    with context.client("progression", scope="admin") as client:
-        told(patiently(client.put, "/v1/settings", json={"time_zone": time_zone}))
+    ask(context, "progression", "PUT", "/v1/settings", json={"time_zone": time_zone}, scope="admin")
 
 
 def _set(context: Context) -> dict[str, Any]:
     """Return what holds for the tenant: its settings, and its limits by name."""
-    with context.client("progression", scope="admin") as client:
-        found = dict(told(patiently(client.get, "/v1/settings")).json())
+    found = dict(ask(context, "progression", "GET", "/v1/settings", scope="admin"))
     own: dict[str, None] = {}
     for service in LIMITS:
-        with context.client(service, scope="admin") as client:
-            limits = told(patiently(client.get, "/v1/limits")).json()
+        limits = ask(context, service, "GET", "/v1/limits", scope="admin")
         own |= dict.fromkeys(limits.pop("own"))
         found |= limits
     return found | {"own": list(own)}

@@ -2,7 +2,7 @@
 
 import click
 
-from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.asking import ask
 from deploy.local.options import Context, command_options
 
 
@@ -26,8 +26,7 @@ def close(context: Context, name: str) -> None:
 
 def close_term(context: Context, name: str) -> dict[str, str]:
     """Close a term; return {term, closed_at, closed_by} as it was decided the first time."""
-    with context.client("progression") as client:
-        closed: dict[str, str] = told(patiently(client.post, "/v1/terms", json={"name": name})).json()
+    closed: dict[str, str] = ask(context, "progression", "POST", "/v1/terms", json={"name": name})
     return closed
 
 
@@ -35,8 +34,7 @@ def close_term(context: Context, name: str) -> dict[str, str]:
 @command_options
 def list_terms(context: Context) -> None:
     """List the terms that are closed, the latest first."""
-    with context.client("reporting") as client:
-        known = told(patiently(client.get, "/v1/terms")).json()
+    known = ask(context, "reporting", "GET", "/v1/terms")
     lines = [
         f"{each['closed_at']}  {each['term']}, by {each['closed_by']}{'' if each['complete'] else ' (being closed)'}"
         for each in known["items"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.asking import ask, told
 from deploy.local.options import Context, command_options
 
 SCOPE = "admin"
@@ -142,13 +142,11 @@ def remove_webhook(context: Context, webhook_id: str) -> None:
 
 
 def _get(context: Context, path: str, **query: Any) -> list[dict[str, Any]]:
-    with context.client("progression", scope=SCOPE) as client:
-        items: list[dict[str, Any]] = told(patiently(client.get, path, params=query)).json()["items"]
+    items: list[dict[str, Any]] = ask(context, "progression", "GET", path, params=query, scope=SCOPE)["items"]
     return items
 
 
 def _post(context: Context, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     """Ask for what may be asked again."""
-    with context.client("progression", scope=SCOPE) as client:
-        answer: dict[str, Any] = told(patiently(client.post, path, json=body)).json()
+    answer: dict[str, Any] = ask(context, "progression", "POST", path, json=body, scope=SCOPE)
     return answer
