@@ -141,8 +141,7 @@ class Merging:
         ungraded = await followed(connection, tenant, [away, to], self._log.shards)
         everything: list[Draft] = [*drafts, identity, *away_drafts, *ungraded]
         await self._counts.add_events(connection, tenant, len(everything))
-        changed = await roster.upsert(connection, tenant, facts)
-        news = [fact for fact in facts if (fact.kind, fact.key) in changed]
+        news = await roster.upsert(connection, tenant, facts)
         enrolled = events(tenant, news, [stable_id(by, fact.key) for fact in news], time, self._roster_log.shards)
         appended = await append_all(connection, [(self._log, everything), (self._roster_log, enrolled)])
         for (evidence_id, anew), placed in zip(told, appended, strict=False):

@@ -57,7 +57,7 @@ class Rollovers:
         """
         async with self._database.transaction() as connection:
             await premises.hold(connection, [tenant], [])
-            await rollovers.lock(connection, tenant)
+            await roster.lock(connection, tenant)
             there = await rollovers.in_classes(connection, tenant)
             ending = [row for row in there if _class_of(row) not in goes_on]
             found = _counted(session, there, ending, done=not dry_run)
@@ -85,7 +85,7 @@ class Rollovers:
         instant = datetime.datetime.now(datetime.UTC)
         async with self._database.transaction() as connection:
             await premises.hold(connection, [tenant], [])
-            await rollovers.lock(connection, tenant)
+            await roster.lock(connection, tenant)
             keys = await rollovers.undo(connection, tenant, session, instant)
             if keys is None:
                 raise NotFound(f"session {session} has not begun")
@@ -97,8 +97,7 @@ class Rollovers:
     async def _set(self, connection: Connection, tenant: str, rows: Sequence[Any], why: str, *, active: bool) -> None:
         """Store whether facts hold and append the events of those that this changes."""
         said = [Fact(row["kind"], row["key"], row["subject"], _with_active(row, active)) for row in rows]
-        changed = await roster.upsert(connection, tenant, said)
-        news = [fact for fact in said if (fact.kind, fact.key) in changed]
+        news = await roster.upsert(connection, tenant, said)
         ids = [stable_id(tenant, why, fact.kind, fact.key) for fact in news]
         time = now()
         await self._log.append(connection, events(tenant, news, ids, time, self._log.shards))

@@ -59,13 +59,12 @@ class Rosters:
             for group in given.groups:
                 source = group.source or sources.get(group.learner, given.source)
                 groups.append((group.group, learner_of[source, group.learner], group.value))
-            changed = await roster.upsert(connection, tenant, said)
+            news = await roster.upsert(connection, tenant, said)
             await people.set_names(connection, [(*key, name) for key, name in names.items()])
             await staff_names.put(
                 connection, tenant, list({row.person: row.name.strip() for row in given.people}.items())
             )
             await roster.set_groups(connection, tenant, groups)
-            news = [fact for fact in said if (fact.kind, fact.key) in changed]
             time = now()
             ids = [str(uuid.uuid4()) for _ in news]
             await self._log.append(connection, events(tenant, news, ids, time, self._log.shards))

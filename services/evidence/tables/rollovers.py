@@ -6,18 +6,12 @@ from datetime import datetime
 import asyncpg
 import msgspec
 
-from services.evidence.tables.roster import ROSTER_LOCK
 from shared.contracts import ROSTER_ENROLMENT, ROSTER_STAFF
 from shared.database import Connection, columns
 
 FactKey = tuple[str, str]
 """(kind, key)."""
 _decode_keys = msgspec.json.Decoder(list[FactKey]).decode
-
-
-async def lock(connection: Connection, tenant: str) -> None:
-    """Let nobody else change the tenant's roster until this transaction ends."""
-    await connection.execute("select pg_advisory_xact_lock($1, hashtext($2))", ROSTER_LOCK, tenant)
 
 
 async def in_classes(connection: Connection, tenant: str) -> list[asyncpg.Record]:

@@ -11,9 +11,14 @@ from shared.database import Connection, columns
 ROSTER_LOCK = 0x6174_726F
 
 
-async def upsert(connection: Connection, tenant: str, facts: Sequence[Fact]) -> set[tuple[str, str]]:
-    """Store facts; return (kind, key) of those that are new or say something else than before."""
+async def lock(connection: Connection, tenant: str) -> None:
+    """Let nobody else change the tenant's roster until this transaction ends."""
     await connection.execute("select pg_advisory_xact_lock($1, hashtext($2))", ROSTER_LOCK, tenant)
+
+
+async def upsert(connection: Connection, tenant: str, facts: Sequence[Fact]) -> list[Fact]:
+    """Store facts; return those that are new or say something else than before."""
+    await lock(connection, tenant)
     rows = await connection.fetch(
         "insert into roster_fact as r (tenant, kind, key, subject, data)"
         " select $1, k.* from unnest($2::text[], $3::text[], $4::text[], $5::bytea[]) k (kind, key, subject, data)"
@@ -22,7 +27,8 @@ async def upsert(connection: Connection, tenant: str, facts: Sequence[Fact]) -> 
         tenant,
         *columns(facts, 4),
     )
-    return {(row["kind"], row["key"]) for row in rows}
+    changed = {(row["kind"], row["key"]) for row in rows}
+    return [fact for fact in facts if (fact.kind, fact.key) in changed]
 
 
 async def set_groups(connection: Connection, tenant: str, groups: Sequence[tuple[str, str, str]]) -> None:
