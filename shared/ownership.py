@@ -102,12 +102,3 @@ async def move(connection: Connection, consumer: str, moves: Sequence[Move]) -> 
     if len(moved) != len(moves):
         lost = {move.shard for move in moves} - {row["shard"] for row in moved}
         raise Conflict(f"shards {sorted(lost)} were moved by someone else or by a commit whose answer was lost")
-
-
-async def accept_generation(connection: Connection, consumer: str, generation: int) -> None:
-    """Let a stopped consumer go on with a producer that was restored or re-sharded under a higher generation."""
-    await connection.execute(
-        "update consumer_shard set generation = $2, epoch = epoch + 1 where consumer = $1 and generation < $2",
-        consumer,
-        generation,
-    )

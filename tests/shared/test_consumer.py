@@ -8,7 +8,6 @@ from shared.event_log import EventLog
 from shared.feed import FeedClient
 from shared.handling import ShardBatch
 from shared.observability import metrics
-from shared.ownership import accept_generation
 from tests.support.disposable import eventually
 from tests.support.producer import free_port
 from tests.support.recorder import LogInbox, Recorder, folded
@@ -164,7 +163,7 @@ async def test_a_higher_generation_stops_the_shard_until_it_is_accepted(scene: S
         assert (await scene.stored())[0] == 3
 
         async with scene.database.connection() as connection:
-            await accept_generation(connection, "recorder", 2)
+            await connection.execute("update consumer_shard set generation = 2, epoch = epoch + 1")
         await scene.reached(0, 5)
         assert running.owned()[0] == 5
     assert await folded(scene.database) == {0: [1, 2, 3, 4, 5], 1: [1, 2, 3, 4, 5]}
@@ -178,7 +177,7 @@ async def test_what_an_earlier_generation_left_in_the_topic_is_passed_over(scene
     await scene.send(0, 1, 2, 3, 4, 5, 6)
     async with scene.consuming(recorder, feed=AWAY):
         async with scene.database.connection() as connection:
-            await accept_generation(connection, "recorder", 2)
+            await connection.execute("update consumer_shard set generation = 2, epoch = epoch + 1")
         await scene.check()
 
 
