@@ -33,8 +33,8 @@ def recalculation(
     data = {
         "batch": trigger.batch,
         "framework": activation.framework,
-        "from": _named(replaced),
-        "to": _named(policy),
+        "from": replaced.named if replaced is not None else None,
+        "to": policy.named,
         "mode": activation.mode,
         "expected": msgspec.json.decode(proposal["expected"]),
         "approved_by": proposal["approved_by"],
@@ -45,7 +45,3 @@ def recalculation(
     }
     id = stable_id(tenant, type, trigger.batch, str(shard))
     return Told(id, type, tenant, trigger.batch, trigger.time, data)
-
-
-def _named(policy: Policy | None) -> dict[str, str] | None:
-    return {"id": policy.id, "version": policy.version, "hash": policy.hash} if policy is not None else None

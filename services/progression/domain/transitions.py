@@ -132,8 +132,7 @@ def _why_due(change: Change) -> str:
 
 def policy_of(change: Change) -> dict[str, str] | None:
     """Return the policy version that decided a change, as events name it."""
-    policy = change.policy
-    return {"id": policy.id, "version": policy.version, "hash": policy.hash} if policy is not None else None
+    return change.policy.named if change.policy is not None else None
 
 
 def basis_of(change: Change) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def _told(policy: Policy, effort: Effort, proposals: Sequence[Mapping[str, Any]]
     card, scale = card_of(policy, language, effort), policy.scale
     approved = next((row for row in proposals if row["approved_by"]), None)
     return {
-        "id": policy.id, "version": policy.version, "hash": policy.hash, "sentences": card.sentences, "asks": card.asks,
+        **policy.named, "sentences": card.sentences, "asks": card.asks,
         "scale": scale and {"min": scale.min, "max": scale.max, "step": scale.step, "labels": scale.labels},
         "adoption": approved and told_proposal(approved),
     }  # fmt: skip

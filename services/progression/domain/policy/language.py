@@ -66,8 +66,13 @@ class Policy(Criteria):
 
     @functools.cached_property
     def reference(self) -> PolicyRef:
-        """How events name the policy."""
+        """How states name the policy."""
         return PolicyRef(self.id, self.version)
+
+    @property
+    def named(self) -> dict[str, str]:
+        """How public events name the policy."""
+        return {"id": self.id, "version": self.version, "hash": self.hash}
 
     @functools.cached_property
     def rule(self) -> Rule:
