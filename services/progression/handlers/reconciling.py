@@ -122,7 +122,7 @@ class StateSamples:
             blocked = await set_apart.tenants_where_blocked(connection, learner)
         states = {(row[0], row[1], row[2]): unpack_key(row[4]) for row in stored if row[0] not in blocked}
         histories, read = await asyncio.to_thread(
-            histories_of, learner, [row for row in rows if row["tenant"] not in blocked]
+            histories_in, learner, [row for row in rows if row["tenant"] not in blocked]
         )
         different = await asyncio.to_thread(differing, histories, states, policies)
         for key in different:
@@ -135,7 +135,7 @@ class StateSamples:
         return found, read
 
 
-def histories_of(learner: str, rows: Iterable[Any]) -> tuple[dict[Key, History], int]:
+def histories_in(learner: str, rows: Iterable[Any]) -> tuple[dict[Key, History], int]:
     """Return the history of every key of a learner, from the journal rows (tenant, competency, body), and the inputs read."""
     found: dict[Key, History] = {}
     read = 0
