@@ -59,9 +59,10 @@ class HandIns:
         for _ in range(MAPS_MET_MAX):
             answers = await self._alignments.align(tenant, _contents((source, o.activity, o.stamp) for o in waiting))
             async with self._database.transaction() as connection:
-                # The first time nobody stores a piece meanwhile: those who do look whether the source tells.
-                alone = not await handed_in.tells(connection, tenant, source)
-                if await self._is_current(connection, tenant, answers, alone=alone):
+                if not await handed_in.tells(connection, tenant, source):
+                    # The first time nobody stores a piece meanwhile: those who do look whether the source tells.
+                    await people.lock(connection, tenant)
+                if await self._is_current(connection, tenant, answers):
                     there = await handed_in.graded_before(connection, tenant, source, place_of, with_them)
                     hold = newest([*held, *(graded_at(*piece) for piece in there)])
                     works = await handed_in.say(connection, [(tenant, source, one) for one in hold])
@@ -89,14 +90,8 @@ class HandIns:
             appended = await self._append(connection, tenant, works, answers)
         self._written(appended)
 
-    async def _is_current(self, connection: Connection, tenant: str, answers: Answers, *, alone: bool = False) -> bool:
-        """
-        Let nobody be erased or moved, and no map be published, from now on; tell whether the answers are of the map.
-
-        `alone` lets nobody store evidence of the tenant either.
-        """
-        if alone:
-            await people.lock(connection, tenant)
+    async def _is_current(self, connection: Connection, tenant: str, answers: Answers) -> bool:
+        """Let nobody be erased or moved, and no map be published, from now on; tell whether the answers are of the map."""
         await premises.hold(connection, [tenant], [tenant])
         seen = (await premises.read(connection, [tenant], [tenant])).maps.get(tenant, 0)
         return all(answer.seen == seen for answer in answers.values())
