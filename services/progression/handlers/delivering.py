@@ -11,7 +11,8 @@ import contextlib
 import datetime
 import logging
 import random
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import msgspec
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 AWAY_S = 1.0
 """How long a delivery rests where the database, or evidence, does not answer."""
 PAGE_ROWS = 100
+PAGE_S = 1.0
+"""How long what was read is sent before it is read again: of who was forgotten or renamed meanwhile nothing old is sent."""
 TRIES_BEFORE_WAITING = 3
 """Failures in a row, of different learners, after which it is the receiver that is unwell."""
 
@@ -150,9 +153,11 @@ class Delivery:
         """Send a shard's new events in order up to its head."""
         while pos < head:
             rows, known = await self._page(shard, pos, head, None)
-            for row in rows:
+            done = 0
+            for row in _while_fresh(rows):
                 await self._new(shard, row, known)
-            pos = rows[-1]["pos"] if len(rows) == PAGE_ROWS else head
+                done += 1
+            pos = head if done == len(rows) < PAGE_ROWS else rows[done - 1]["pos"]
             await self._pass(shard, pos)
 
     async def _new(self, shard: int, row: Any, known: dict[str, Address]) -> None:
@@ -174,8 +179,7 @@ class Delivery:
         pos, more = held.pos - 1, True
         while more:
             rows, known = await self._page(held.shard, pos, until, held.learner)
-            more = len(rows) == PAGE_ROWS
-            for row in rows:
+            for row in _while_fresh(rows):
                 pos = row["pos"]
                 event = _event(row["body"])
                 if event is None or not self._to.wants(event.type, event.data.scope.framework):
@@ -195,6 +199,7 @@ class Delivery:
                 await self._count(answer)
                 if answer.failure is not None:
                     return
+            more = len(rows) == PAGE_ROWS or (bool(rows) and pos < rows[-1]["pos"])
         self._held.pop(held.learner, None)
         async with self._writing() as connection:
             await tables.let_go(connection, self._to.id, [held.learner])
@@ -287,6 +292,15 @@ async def run_all(work: list[Any]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _while_fresh(rows: list[Any]) -> Iterator[Any]:
+    """Yield the rows of a page, at least one of them, for as long as it may be sent."""
+    until = time.monotonic() + PAGE_S
+    for row in rows:
+        yield row
+        if time.monotonic() > until:
+            return
 
 
 def _event(body: bytes) -> _Event | None:

@@ -7,9 +7,11 @@ import random
 
 import pytest
 
+from services.progression.handlers import delivering
 from services.progression.handlers.posting import Poster
 from services.progression.tables import webhooks as tables
 from shared.errors import NotFound, Refused
+from shared.shards import shard_of
 from tests.support.outlet import SHARDS, TENANT, Outlet, until
 from tests.support.receiver import Manner, Receiver, Request, receiving
 
@@ -233,3 +235,40 @@ async def test_a_tenant_sees_and_has_its_own_webhooks_only_and_a_bounded_number(
     assert await outlet.webhooks.of_tenant("other") == []
     async with outlet.database.connection() as connection:
         assert await tables.active(connection) == {agreed.id: 1}
+
+
+class Unhurried(Receiver):
+    """A receiver that takes its time for each event."""
+
+    async def _as_told(self, manner: Manner, request: Request, writer: asyncio.StreamWriter) -> bool:
+        await asyncio.sleep(0.1)
+        return await super()._as_told(manner, request, writer)
+
+
+@pytest.mark.parametrize("held", [False, True])
+async def test_a_slow_receiver_is_not_sent_what_was_forgotten_while_it_answered(
+    outlet: Outlet, monkeypatch: pytest.MonkeyPatch, held: bool
+):
+    """Also of a learner whose events wait behind one that was refused at first."""
+    monkeypatch.setattr(delivering, "PAGE_S", 0.3)
+    refused: list[Request] = []
+
+    def at_first(request: Request) -> Manner:
+        refused.append(request)
+        return "422" if held and len(refused) == 1 else "take"
+
+    async with receiving(Unhurried(at_first)) as receiver:
+        await outlet.tell(LEARNERS[:1], 30)
+        await outlet.subscribe(receiver.url)
+        async with outlet.dispatching():
+
+            async def begun() -> bool:
+                return len(receiver.taken) >= 2
+
+            await until(begun)
+            async with outlet.database.transaction() as connection:
+                await outlet.log.redact(connection, shard_of(TENANT, LEARNERS[0], SHARDS), TENANT, LEARNERS[0])
+            before = len(receiver.taken)
+            await asyncio.sleep(2)
+
+    assert len(receiver.taken) - before <= 4, "what is sent within the time for which a page is good"
