@@ -32,7 +32,7 @@ from services.progression.domain.states import Decided as StateDecided
 from services.progression.domain.telling import Trigger
 from services.progression.handlers.adopting import compare_page
 from services.progression.handlers.histories import History
-from shared.contracts import Competency, EvidenceRecorded
+from shared.contracts import Association, Competency, EvidenceRecorded
 from tests.support.journal import TENANT, Decided, Journal, piece, retract
 from tests.support.public_events import check_contract
 
@@ -108,6 +108,24 @@ def test_threshold_75_to_80_after_results_retroactive_withdraws_in_a_batch_and_d
     journal.fold([piece(11, 0.1, learner="ada", competency="math:sub", day=3)])
     assert "level.review_required" not in journal.kinds()
     assert "level.withdrawn" not in journal.kinds()
+
+
+def test_what_a_retroactive_policy_takes_with_it_is_of_the_batch_and_no_correction():
+    """Credit by a crosswalk goes with what credits it: in the batch, and without a review of the level that stood on it."""
+    equal = Framework(
+        "math", "Mathematics", tuple(Competency(c, c.title(), n, level=str(n)) for n, c in enumerate(("add", "sum"))),
+        (Association("add", "sum", "exactMatchOf"),),
+    )  # fmt: skip
+    every = {"id": "bar", "method": {"type": "mean"}}
+    low, high = (policy_from(every | {"decision": {"at_least": bar, "latch": "first_crossing"}}) for bar in (0.75, 0.8))
+    journal = Journal().fold([Decided(framework=equal), Decided(low), piece(1, 0.78)]).settle()
+    before, advanced = len(journal.told), journal.kinds().count("level.advanced")
+    journal.fold([Decided(high, mode="retroactive", batch="b1")]).sweep().settle()
+    told = [(event.data["scope"]["id"], event.type.split(".")[2]) for event in journal.told[before:]]
+
+    assert advanced == 2
+    assert told == [("math:add", "withdrawn"), ("math:sum", "withdrawn")]
+    assert [(e.data["batch"], e.data["cause"]["kind"]) for e in journal.told[before:]] == [("b1", "policy")] * 2
 
 
 def test_a_retroactive_policy_that_is_undone_gives_reinstated_with_the_original_date(journal: Journal):

@@ -41,6 +41,10 @@ class CompetencyDecided(msgspec.Struct, frozen=True, omit_defaults=True):
     begun: str = ""
     since: str = ""
     at: str = ""
+    follows: Literal["", "policy", "framework"] = ""
+    """What it follows from where nobody took it and no evidence is behind it: the rules, which are no correction."""
+    batch: str = ""
+    """The recalculation that it is of."""
 
     @property
     def passes(self) -> bool:

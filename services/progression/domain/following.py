@@ -86,6 +86,9 @@ class Following:
 
     def _decide_of(self, competency: str, kind: DecidedKind, basis: Basis, why: str, **members: Any) -> str:
         """Note a decision that nobody took: it follows from what was shown; return its id."""
-        id = stable_id(self._tenant, self._learner, kind, competency, self._trigger.id)
+        trigger = self._trigger
+        id = stable_id(self._tenant, self._learner, kind, competency, trigger.id)
+        if trigger.cause in ("policy", "framework"):
+            members |= {"follows": trigger.cause, "batch": trigger.batch}
         self.decided.append((id, CompetencyDecided(self._learner, competency, kind, "", "", basis, why, **members)))
         return id

@@ -56,7 +56,8 @@ class Input(msgspec.Struct, frozen=True, gc=False):
     @property
     def trigger(self) -> Trigger:
         """The input as the cause of what is told."""
-        return Trigger(self.id, self.pos, self.time, self.cause)
+        batch = self.event.batch if isinstance(self.event, CompetencyDecided) else ""
+        return Trigger(self.id, self.pos, self.time, self.cause, batch)
 
 
 def input_of(tenant: str, id: str, pos: int, time: str, event: Event) -> Input:
@@ -69,7 +70,7 @@ def input_of(tenant: str, id: str, pos: int, time: str, event: Event) -> Input:
         return Input((tenant, learner), keys, id, pos, time, "evidence", event, own)
     cause: Cause
     if isinstance(event, CompetencyDecided):
-        touched, cause = {event.competency: None}, "decision"
+        touched, cause = {event.competency: None}, event.follows or "decision"
     elif isinstance(event, LevelDecided | SupportDecided):
         touched, cause = {}, "decision"
     elif isinstance(event, ClockTicked):
