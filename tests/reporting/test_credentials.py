@@ -17,7 +17,7 @@ from services.reporting.handlers.access import AccessLog
 from services.reporting.handlers.credentials import CredentialReader
 from services.reporting.handlers.people import People
 from services.reporting.handlers.signing import _context, did_key, keys_of, method_of, signed
-from shared.contracts import Competency
+from shared.contracts import IDENTITY_ERASED, Competency
 from shared.errors import Refused
 from shared.peer import Peer
 from shared.settings import Settings
@@ -170,6 +170,33 @@ async def test_a_withdrawal_revokes_the_badge_and_the_record_and_its_undoing_giv
     await reporting.told("advancement", happened(BO, "competency.reinstated", "m:a"))
     assert await said() == [("verified", True)] * 2
     assert (await record(reporting, BO))["id"] == whole["id"]
+
+
+async def test_what_was_revoked_stays_so_when_its_learner_is_erased_and_what_was_not_stays_good(
+    reporting: Running,
+) -> None:
+    eve = "2d9c6e0e-6f0c-5d0a-9e57-3c1d0a1f2b3c"
+    await reporting.told("roster", enrolment("k", eve))
+    await reporting.told("progression", mastery(eve, "m:a"), mastery(eve, "m:b"))
+    await reporting.told(
+        "advancement", *(happened(eve, "competency.mastered", of, basis=BASIS, policy=POLICY) for of in ("m:a", "m:b"))
+    )
+    whole = await record(reporting, eve)
+    held = {"record": whole, **badges(whole)}
+
+    async def revoked() -> list[str]:
+        found = verdicts(await documents(reporting, *held.values()), held)
+        return [name for name in held if not found[name]["verifierCore"]["revocation_status"]]
+
+    await reporting.told("advancement", happened(eve, "competency.withdrawn", "m:a"))
+    before = await revoked()
+    await reporting.told("roster", (IDENTITY_ERASED, eve, {"learner": eve, "certificate": "c"}))
+    await reporting.told("advancement", ("attain.learner.erased.v1", eve, {"learner": {"id": eve}}))
+    async with reporting.database.connection() as connection:
+        known = await connection.fetchval("select count(*) from credential where learner = $1", eve)
+
+    assert before == await revoked() == ["record", "a"]
+    assert known == 0
 
 
 async def test_it_tells_what_was_shown_where_it_stands_and_whose_it_is(reporting: Running) -> None:

@@ -110,6 +110,12 @@ def standing(events: Iterable[Event]) -> dict[tuple[str, str], list[Event]]:
     return held
 
 
+def fallen(events: Iterable[Event]) -> set[str]:
+    """Return the ids of the events that do not stand, or not any more; events come in the order of each learner's log."""
+    known = list(events)
+    return {event.id for event in known} - {event.id for held in standing(known).values() for event in held}
+
+
 def achieved(events: Iterable[Event]) -> list[Achieved]:
     """Return what one learner has achieved, the latest of each scope, in the order in which it was shown."""
     latest = [events[-1] for events in standing(events).values()]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.reporting.domain.achieved import Achieved, Event, achieved, standing
+from services.reporting.domain.achieved import Achieved, Event, achieved, fallen, standing
 from services.reporting.domain.credentials import (
     Document,
     Holder,
@@ -237,10 +237,9 @@ async def _school(view: Snapshot, tenant: str) -> str:
 
 
 async def _revoked(view: Snapshot, tenant: str, learners: Collection[str]) -> set[str]:
-    """Return the events of these learners that no longer stand."""
+    """Return the events of these learners that no longer stand, and what is noted of learners who are erased."""
     events = [Event(*row) for row in await tables.withdrawn_events(view, tenant, learners)]
-    stands = {event.id for held in standing(events).values() for event in held}
-    return {event.id for event in events} - stands
+    return fallen(events) | {tables.REVOKED}
 
 
 def _signed_record(

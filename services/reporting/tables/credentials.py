@@ -10,6 +10,8 @@ from services.reporting.tables.reads import Rows, Snapshot
 from shared.database import Connection, columns
 
 _EVENT = "a.learner, a.scope, a.id, a.kind, a.effective_at"
+REVOKED = "revoked"
+"""What is left of the events of an erased learner's credential that was revoked before."""
 Places = dict[str, tuple[int, int]]
 """List and index by credential id."""
 
@@ -134,4 +136,21 @@ async def standing_events(view: Snapshot, tenant: str, scopes: Sequence[tuple[st
         tenant,
         *columns(scopes, 2),
         list(KINDS),
+    )
+
+
+async def forget_holders(
+    connection: Connection, learners: Collection[tuple[str, str]], fallen: Collection[str]
+) -> None:
+    """
+    Forget whose credentials are those of (tenant, learner), and of which events; `fallen` are events that do not stand.
+
+    What a learner holds stays signed, what was revoked stays revoked, and its place in a list is given to nobody else.
+    """
+    await connection.execute(
+        "update credential c set learner = '', events = case when c.events && $3::text[] then $4::text[] else '{}' end"
+        " from unnest($1::text[], $2::text[]) k (tenant, learner) where c.tenant = k.tenant and c.learner = k.learner",
+        *columns(learners, 2),
+        list(fallen),
+        [REVOKED],
     )

@@ -49,8 +49,7 @@ async def forget(connection: Connection, model: str, consumer: str, learners: Co
     """
     Delete the rows of (tenant, learner) from every version of a read model, also from those that are kept for a rollback;
     from what could not be folded and what was asked to be looked at again; and from the log of who looked at whom, the
-    learner's own looks too, and the list of signed records, which keep their entries: what a learner holds stays signed, and
-    its place in a status list is given to nobody else.
+    learner's own looks too, which keeps its entries.
     """
     if not learners:
         return
@@ -84,12 +83,6 @@ async def forget(connection: Connection, model: str, consumer: str, learners: Co
         "   person = case when l.role = 'learner' then '' else l.person end"
         " from unnest($1::text[], $2::text[]) k (tenant, learner)"
         " where l.tenant = k.tenant and (l.learners @> array[k.learner] or l.target = k.learner)",
-        tenants,
-        names,
-    )
-    await connection.execute(
-        "update credential c set learner = '', events = '{}' from unnest($1::text[], $2::text[]) k (tenant, learner)"
-        " where c.tenant = k.tenant and c.learner = k.learner",
         tenants,
         names,
     )

@@ -1,14 +1,17 @@
 """The fold of the log `advancement`: what happened to every learner, and what waits for somebody."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
 
+from services.reporting.domain.achieved import Event, fallen
 from services.reporting.domain.told import ERASED, Told, kind_of
 from services.reporting.domain.waiting import Entry, waits
 from services.reporting.handlers.folds.base import Fold, in_turns, set_aside
 from services.reporting.tables.advancement import WaitingKey, save_waiting
+from services.reporting.tables.credentials import forget_holders, withdrawn_events
+from services.reporting.tables.reads import Snapshot
 from services.reporting.tables.writes import Unfolded, forget, upsert_many
 from shared.database import Connection
 from shared.events import Envelope
@@ -65,10 +68,18 @@ class AdvancementFold(Fold):
             await upsert_many(connection, "term_snapshot", self.version, snapshots)
             await upsert_many(connection, "term_amendment", self.version, amendments)
             await save_waiting(connection, self.version, waiting)
+            await self._forget_holders(connection, erased)
             await forget(connection, self.model, self.consumer, erased)
             await self._keep_aside(connection, unfolded)
 
         return write
+
+    async def _forget_holders(self, connection: Connection, erased: Collection[tuple[str, str]]) -> None:
+        """Note which credentials of who is erased are revoked, while the events that say so are still here."""
+        view = Snapshot(connection, {self.model: self.version})
+        for tenant, learner in sorted(erased):
+            events = [Event(*row) for row in await withdrawn_events(view, tenant, [learner])]
+            await forget_holders(connection, [(tenant, learner)], fallen(events))
 
 
 def _row(event: Envelope, kind: str, told: Told) -> tuple[Any, ...]:
