@@ -1,12 +1,13 @@
 """Public events for whoever asks: page by page behind a cursor, as a stream, and standings for who comes late."""
 
 import asyncio
+import functools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from services.progression.domain.disclosing import Via
@@ -17,9 +18,9 @@ from services.progression.handlers.references import References
 from services.progression.handlers.standings import standings_behind
 from services.progression.tables import disclosures, published
 from services.progression.tables.disclosures import Span
-from shared.auth import Identity
+from shared.auth import Authenticator, Identity
 from shared.database import Database
-from shared.errors import Unavailable
+from shared.errors import Unauthorized, Unavailable
 from shared.event_log import EventLog
 from shared.events import placed
 from shared.settings import Settings
@@ -109,16 +110,21 @@ def feeds_router(database: Database, log: EventLog, references: References, sett
 
     @router.get("/v1/advancements/stream", response_class=StreamingResponse)
     async def stream(
-        caller: Caller, after: After = "", last_event_id: Annotated[str, Header(max_length=4096)] = ""
+        request: Request, caller: Caller, after: After = "", last_event_id: Annotated[str, Header(max_length=4096)] = ""
     ) -> Response:
-        """The same events as they come (Server-Sent Events); goes on behind `Last-Event-ID`, or `after`."""
+        """
+        The same events as they come (Server-Sent Events), for as long as the token is good; goes on behind `Last-Event-ID`, or
+        `after`.
+        """
         caller.require_sight("timeline")
         if len(open_streams) >= settings.streams_max:
             raise Unavailable(f"{settings.streams_max} streams are open here; come back later")
         # A cursor that is none is refused before the stream begins.
         await feed.check(last_event_id or after)
+        authenticator: Authenticator = request.app.state.authenticator
+        check = functools.partial(authenticator.identify, request.headers.get("authorization"))
         return StreamingResponse(
-            _stream(feed, caller, last_event_id or after, open_streams),
+            _stream(feed, caller, last_event_id or after, open_streams, check),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
@@ -158,13 +164,16 @@ class _Type(msgspec.Struct):
 _type_of = msgspec.json.Decoder(_Type).decode
 
 
-async def _stream(feed: Feed, caller: Identity, after: str, open_streams: set[object]) -> AsyncIterator[bytes]:
+async def _stream(
+    feed: Feed, caller: Identity, after: str, open_streams: set[object], check: Callable[[], Identity]
+) -> AsyncIterator[bytes]:
     own = object()
     open_streams.add(own)
     try:
         end, spoke = time.monotonic() + STREAM_S_MAX, time.monotonic()
         yield b"retry: 2000\n\n"
         while time.monotonic() < end:
+            check()
             events, after = await feed.page(caller, None, after, STREAM_ROWS, "stream")
             for cursor, body in events:
                 yield b"id: %s\nevent: %s\ndata: %s\n\n" % (cursor.encode(), _type_of(body).type.encode(), body)
@@ -175,8 +184,8 @@ async def _stream(feed: Feed, caller: Identity, after: str, open_streams: set[ob
                 spoke = time.monotonic()
                 yield b": alive\n\n"
             await asyncio.sleep(STREAM_POLL_S)
-    except Unavailable:
-        # The reader comes back by itself, with the last id.
+    except (Unavailable, Unauthorized):
+        # The reader comes back by itself, with the last id, and a token that is good.
         return
     finally:
         open_streams.discard(own)
