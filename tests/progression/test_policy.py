@@ -25,6 +25,12 @@ def test_a_joined_method_is_part_of_the_version_and_reads_back_as_it_was_written
     assert policy_from(joined.model_dump(mode="json", by_alias=True, exclude_defaults=True)).hash == joined.hash
 
 
+def test_half_of_a_character_is_refused():
+    for text in (b'{"id": "a\\ud800", "method": {"type": "streak", "n": 3}}', b'{"id": "a", "\\udfff": 1}'):
+        with pytest.raises(InvalidEvent, match="a value that JSON does not have"):
+            read_policy(text)
+
+
 def score(policy: Policy, values: list[Value]) -> float:
     method = policy.rule.tracks[0].method
     return method.score(method.replay(values))
