@@ -45,7 +45,7 @@ class Adoptions:
             InvalidEvent: the policy is not of the language; with a pointer.
             Unavailable: the roster does not answer.
         """
-        policy = read_policy(text)
+        policy = await asyncio.to_thread(read_policy, text)
         schools, groups = await schools_of(self._settings, tenant), await groups_of(self._settings, tenant)
         async with self._database.connection() as connection:
             rules = await rules_of(connection, tenant, None)

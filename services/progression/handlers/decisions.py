@@ -51,7 +51,7 @@ class Decisions:
         Raises:
             InvalidEvent: the policy is not of the language, or the lint has an error; with a pointer.
         """
-        policy = read_policy(text)
+        policy = await asyncio.to_thread(read_policy, text)
         async with self._database.transaction() as connection:
             known, positions = await self._last(connection, tenant, POLICY_ACTIVATED, {"framework": framework})
             if known.get("policy") == policy.hash:
@@ -90,7 +90,7 @@ class Decisions:
         Raises:
             InvalidEvent: the policy is not of the language, or the lint has an error; with a pointer.
         """
-        policy = read_policy(text)
+        policy = await asyncio.to_thread(read_policy, text)
         async with self._database.transaction() as connection:
             known, _ = await self._last(connection, tenant, POLICY_ACTIVATED, {"framework": framework})
             _refuse_errors(await self._lint(connection, tenant, policy, framework, known.get("policy", "")))
@@ -104,7 +104,7 @@ class Decisions:
         Raises:
             InvalidEvent: the policy is not of the language; with a pointer.
         """
-        policy = read_policy(text)
+        policy = await asyncio.to_thread(read_policy, text)
         async with self._database.transaction() as connection:
             known, _ = await self._last(connection, tenant, POLICY_ACTIVATED, {"framework": framework})
             return policy, await self._lint(connection, tenant, policy, framework, known.get("policy", ""))
