@@ -11,7 +11,7 @@ from services.progression.domain.rules import Activation, Rules
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.telling import Trigger
 from services.progression.handlers.outcome import Outcome
-from shared.contracts import EvidenceRecorded, PolicyRef, Score
+from shared.contracts import EvidenceRecorded, PolicyRef, Score, Touched
 from tests.support.frameworks import read_csv
 from tests.support.journal import STREAK_3, Decided, Journal, piece, restore, retract
 
@@ -187,3 +187,32 @@ def test_a_learner_whose_state_or_standing_raises_is_set_apart_and_nothing_is_to
     assert list(fold.blocked) == [("school", "ada")]
     assert ("school", "bob", "math:add") in described
     assert {event.learner for event in told} == {"bob"}
+
+
+ONE = policy_from({"id": "one", "method": {"type": "streak", "n": 1}, "decision": {"latch": "first_crossing"}})
+
+
+def test_a_piece_that_is_moved_to_another_competency_never_shows_both():
+    """As after a new alignment: neither the level nor what builds on both was ever reached."""
+    wrong = piece(1, competency="math:sub")
+    right = piece(2, competency="math:add", invalidates=(Touched(wrong.evidence_id, wrong.competencies),))
+    journal = Journal().fold([Decided(framework=GRAPH), Decided(ONE)]).fold([wrong]).fold([right])
+
+    assert journal.kinds() == ["competency.mastered", "competency.mastered", "competency.withdrawn"]
+
+
+def test_a_review_names_all_that_one_correction_took_from_a_level_and_none_asks_for_what_it_gave_instead():
+    both = piece(1, competencies=("math:add", "math:sub"))
+    journal = Journal().fold([Decided(framework=GRAPH), Decided(ONE)]).fold([both])
+    assert journal.kinds()[:3] == ["competency.mastered", "competency.mastered", "competency.ready"]
+    journal.fold([retract(both)])
+
+    assert journal.told[-1].data["missing"] == ["math:add", "math:sub"]
+
+    choice = {"require": {"k_of": [{"k": 1, "of": ["add", "sub"]}]}}
+    moved = piece(2, competency="math:sub", invalidates=(Touched("eada1", ("math:add",)),))
+    other = Journal().fold([Decided(framework=GRAPH), Decided(policy_from(ONE.content | {"advancement": choice}))])
+    other.fold([piece(1, competency="math:add")]).fold([moved])
+
+    assert "level.advanced" in other.kinds()
+    assert "level.review_required" not in other.kinds()

@@ -350,7 +350,7 @@ def corrected(kind: str, chance: random.Random) -> Iterator[tuple[Outcome, list[
 def test_a_preview_is_what_then_happens_to_all_that_hangs_together():
     """Re-checks passed by use, credits by a crosswalk and amendments of closed terms as well, on whatever they fall."""
     happened: Counter[str] = Counter()
-    for seed in range(240):
+    for seed in range(270):
         kind = ("retracted", "rescored", "moved")[seed % 3]
         for outcome, told, changed in corrected(kind, random.Random(seed)):
             report = outcome.report()

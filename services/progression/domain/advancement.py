@@ -46,6 +46,14 @@ class Review(NamedTuple):
     framework: Framework
 
 
+class Taken(NamedTuple):
+    """What a transition did to what is satisfied: newly by whatever there is, gained or lost on the record or by credit."""
+
+    new: bool = False
+    gained: bool = False
+    lost: bool = False
+
+
 class Advancing:
     """One learner's standing while one input is folded into it; the methods yield what is to be told."""
 
@@ -66,6 +74,7 @@ class Advancing:
         self._levels = LevelFold(standing, frameworks, terms, self._teller, self._support)
         self._following = Following(standing, frameworks, links, cause.tenant, cause.learner, cause.trigger)
         self._rechecks = Rechecks(standing, terms, cause.tenant, cause.learner, cause.trigger)
+        self._taken = Taken()
 
     @property
     def decided(self) -> list[tuple[str, CompetencyDecided]]:
@@ -81,8 +90,8 @@ class Advancing:
             told.data["levels_affected"] = self._levels.standing_on(change.competency)
         yield from self._rechecks.tell(change, told)
 
-    def fold_change(self, change: Change) -> Iterator[Told]:
-        """Fold one transition of a competency; yield what became ready, and what happened to its level."""
+    def take(self, change: Change) -> None:
+        """Take a transition of a competency into the standing; `fold_change` looks at what follows once all are taken."""
         standing, competency = self._standing, change.competency
         since, presumed = change.after.satisfied_at, change.after.status == "presumed"
         had, counted = standing.since(competency), competency in standing.satisfied
@@ -93,28 +102,32 @@ class Advancing:
             (standing.presumed if presumed else standing.satisfied)[competency] = since
             if change.after.shown_at is None and not presumed:
                 standing.credited.add(competency)
+        if change.transition == "provisional" or (since is not None and not presumed):
+            standing.opened.setdefault(competency, since or change.trigger.time)
+        counts = competency in standing.satisfied
+        self._taken = Taken(since is not None and had is None, counts and not counted, counted and not counts)
+
+    def fold_change(self, change: Change) -> Iterator[Told]:
+        """Yield what became ready by a transition that was taken, and what happened to its level."""
+        competency, taken = change.competency, self._taken
         self._following.cross(change)
         yield from self._await(change)
         yield from self._support.work(change)
-        if change.transition == "provisional" or (since is not None and not presumed):
-            standing.opened.setdefault(competency, since or change.trigger.time)
-        new, lost = since is not None and had is None, counted and competency not in standing.satisfied
-        gained = not counted and competency in standing.satisfied
         framework = self._frameworks.get(framework_of(competency))
-        if framework is None or not (new or gained or lost or change.transition == "provisional"):
+        if framework is None or not (any(taken) or change.transition == "provisional"):
             return
-        if new:
+        if taken.new:
             yield from self._ready(framework, framework.dependents.get(competency, ()))
-        if gained:
+        if taken.gained:
             yield from self._levels.close_gap(framework, competency)
             if change.transition == "mastered":
                 self._following.use(framework, change)
         entry = framework.by_id.get(competency)
         own = level_id(framework.id, entry) if entry else ""
-        if not lost:
+        if not taken.lost:
             yield from self._support.over(own, "ready_not_placed")
         for level in self._levels.levels_with(framework, competency, own):
-            yield from self._levels.level(framework, level, lost=lost)
+            yield from self._levels.level(framework, level, lost=taken.lost)
 
     def _await(self, change: Change) -> Iterator[Told]:
         """Note whether a sign-off alone is missing from a competency, and since when; a leader may give it once it is late."""
@@ -188,19 +201,27 @@ def fold_changes(
     frameworks, links = rules.frameworks[first.rules_no], rules.links_at(first.rules_no)
     told: list[Told] = []
     decided: list[tuple[str, CompetencyDecided]] = []
-    for change in changes:
-        advancing = Advancing(
-            standing, frameworks, links, lambda code: level_terms(rules, code, first.rules_no), change
-        )
-        if isinstance(change, Review):
-            told += advancing.fold_version(change.framework)
-        elif isinstance(change, LevelStep):
-            told += advancing.fold_step(change.event)
+    folds = [
+        Advancing(standing, frameworks, links, lambda code: level_terms(rules, code, first.rules_no), change)
+        for change in changes
+    ]
+    # All that one input does is taken before anything follows: a correction that moves a piece never shows both.
+    moved = [
+        (advancing, change) for advancing, change in zip(folds, changes, strict=True) if isinstance(change, Change)
+    ]
+    for advancing, change in moved:
+        advancing.take(change)
+    for advancing, change in moved:
+        told += advancing.tell_change(change)
+    for advancing, step in zip(folds, changes, strict=True):
+        if isinstance(step, Review):
+            told += advancing.fold_version(step.framework)
+        elif isinstance(step, LevelStep):
+            told += advancing.fold_step(step.event)
         else:
-            told += advancing.tell_change(change)
-            told += advancing.fold_change(change)
+            told += advancing.fold_change(step)
         decided += advancing.decided
-    of_competencies = [change for change in changes if isinstance(change, Change)]
+    of_competencies = [change for _, change in moved]
     check_ins = CheckIns(standing, frameworks, first.tenant, first.learner, first.trigger)
     decided += check_ins.follow(of_competencies, anew=any(isinstance(change, Review) for change in changes))
     told.sort(key=lambda event: event.type.startswith("attain.level."))
