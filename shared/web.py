@@ -7,19 +7,20 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import Depends, FastAPI, Header, Query, Request, Response
+from fastapi import Depends, FastAPI, Header, Query, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPAuthorizationCredentials
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from shared.auth import ApiKeys, Authenticator, Identity, api_key_of
+from shared.described import BEARER, PROBLEM, REFUSED
 from shared.errors import AttainError, InvalidEvent, TooLarge, TooManyRequests, Unavailable
 from shared.every_request import EveryRequest, secure
 from shared.rate_limit import RateLimit
 from shared.settings import Settings
 from shared.tenancy import bind, log_as_of
 
-PROBLEM = "application/problem+json"
 RETRY_AFTER_S = 2
 
 
@@ -34,6 +35,7 @@ def make_app(title: str, description: str, authenticator: Authenticator, lifespa
         version="1",
         lifespan=lifespan,
         dependencies=[Depends(addressed_without_nul)],
+        responses=REFUSED,
     )
     app.state.authenticator = authenticator
     app.state.rate_limit = RateLimit(authenticator.settings.requests_per_s)
@@ -93,7 +95,15 @@ async def _bug_problem(request: Request, error: Exception) -> Response:
     return answer
 
 
-async def identify(request: Request, authorization: Annotated[str | None, Header()] = None) -> Identity:
+Authorization = Annotated[str | None, Header(include_in_schema=False)]
+"""The header of a request; documents speak of it as a security scheme."""
+
+
+async def identify(
+    request: Request,
+    authorization: Authorization = None,
+    _: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)] = None,
+) -> Identity:
     """
     Return the caller, or refuse with 401 or 429; every route but health, metrics and documents depends on it.
 

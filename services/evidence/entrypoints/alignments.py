@@ -5,15 +5,26 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from services.evidence.domain.alignment import Entry
 from services.evidence.entrypoints.answers import Limit, Text, answer
 from services.evidence.formats import alignments as form
 from services.evidence.handlers.alignment import Alignments
 from services.evidence.tables import alignments as table
 from shared.cursors import read_cursor, write_cursor
 from shared.database import Database
+from shared.described import reads, schema_of
 from shared.errors import Forbidden, InvalidEvent
 from shared.settings import Settings
 from shared.web import Caller, read_body
+
+_ENTRY = schema_of(Entry)
+_EACH = {"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "items": _ENTRY}}}
+_BODY = reads(
+    {
+        "application/json": {"oneOf": [_ENTRY, {"type": "array", "items": _ENTRY}, _EACH]},
+        "text/csv": {"type": "string", "description": ",".join(form.COLUMNS)},
+    }
+)
 
 
 def alignments_router(
@@ -22,7 +33,7 @@ def alignments_router(
     """Return the routes on the alignment map; `published` is called after each publication."""
     router = APIRouter(tags=["alignments"])
 
-    @router.post("/v1/alignments")
+    @router.post("/v1/alignments", openapi_extra=_BODY)
     async def publish(request: Request, caller: Caller) -> Response:
         """
         Publish entries: what an activity, line item, criterion or outcome says about which competencies.

@@ -7,21 +7,25 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from services.evidence.entrypoints.answers import Id, answer, answer_one, as_uuid
+from services.evidence.entrypoints.answers import ANSWERED, Id, answer, answer_one, as_uuid
 from services.evidence.formats import batches
 from services.evidence.formats.json_text import NOT_JSON, unreadable
+from services.evidence.formats.native import Native
 from services.evidence.handlers import reading, taking_back
 from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.intake import Intake
 from services.evidence.handlers.limits import BadSources
 from services.evidence.handlers.tracing import Tracing
 from shared.database import Database
+from shared.described import NDJSON, reads, schema_of
 from shared.settings import Settings
 from shared.web import Caller, read_body
 
 _decode_object = msgspec.json.Decoder(msgspec.Raw).decode
 RETRACTIONS_MAX = 10_000
-_NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines")
+_NDJSON = (NDJSON, "application/ndjson", "application/jsonl", "application/jsonlines")
+_ITEM = schema_of(Native)
+_BODY = reads({"application/json": {"oneOf": [_ITEM, {"type": "array", "items": _ITEM}]}, NDJSON: _ITEM})
 
 
 class Retractions(BaseModel):
@@ -38,7 +42,7 @@ def evidence_router(
     """Return the routes on evidence."""
     router = APIRouter(tags=["evidence"])
 
-    @router.post("/v1/evidence", status_code=201)
+    @router.post("/v1/evidence", status_code=201, responses=ANSWERED, openapi_extra=_BODY)
     async def submit(request: Request, caller: Caller) -> Response:
         """
         Take in native evidence: one object, an array, or NDJSON.

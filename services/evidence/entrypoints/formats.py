@@ -2,11 +2,11 @@
 
 import functools
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from services.evidence.entrypoints.answers import answer, answer_one
+from services.evidence.entrypoints.answers import ANSWERED, answer, answer_one
 from services.evidence.entrypoints.evidence import split
 from services.evidence.formats import ags
 from services.evidence.formats.reading import Reader
@@ -17,6 +17,7 @@ from services.evidence.handlers.limits import BadSources
 from services.evidence.handlers.signatures import Signatures
 from services.evidence.handlers.xapi import Sender, Statements
 from shared.auth import Identity
+from shared.described import NDJSON, reads
 from shared.errors import Forbidden, NotFound
 from shared.settings import Settings
 from shared.web import Caller, read_body
@@ -24,6 +25,14 @@ from shared.web import Caller, read_body
 Source = Annotated[str | None, Query(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 LineItem = Annotated[str, Path(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+$")]
 XML = ("application/xml", "text/xml")
+_MESSAGE = {"description": "a message of the format, as the system that sends it writes it"}
+_JSON: dict[str, dict[str, Any]] = {
+    "application/json": {"anyOf": [{"type": "object", **_MESSAGE}, {"type": "array", "items": _MESSAGE}]},
+    NDJSON: {"type": "string"},
+}
+_ANY_BODY = reads(_JSON | {kind: {"type": "string", "description": "Ed-Fi interchange"} for kind in XML})
+_JSON_BODY = reads(_JSON)
+_CANVAS_BODY = reads(_JSON | {"application/jwt": {"type": "string", "description": "signed, as Canvas signs it"}})
 
 
 def formats_router(
@@ -50,7 +59,7 @@ def formats_router(
         limits.note(caller.tenant, source, items)
         return items
 
-    @router.post("/v1/intake/{form}")
+    @router.post("/v1/intake/{form}", openapi_extra=_ANY_BODY)
     async def intake(form: str, request: Request, caller: Caller, source: Source = None) -> Response:
         """
         Take in messages of a format: xapi, caliper, canvas, ags, oneroster, edfi; JSON, an array, NDJSON or, Ed-Fi, XML.
@@ -61,34 +70,34 @@ def formats_router(
             raise NotFound(f"no format {form[:40]!r}; there are xapi, {', '.join(FORMS)}")
         return answer({"items": await take(request, caller, form, source)})
 
-    @router.post("/caliper/v1p1/events")
-    @router.post("/caliper/v1p2/events")
+    @router.post("/caliper/v1p1/events", responses=ANSWERED, openapi_extra=_JSON_BODY)
+    @router.post("/caliper/v1p2/events", responses=ANSWERED, openapi_extra=_JSON_BODY)
     async def caliper(request: Request, caller: Caller, source: Source = None) -> Response:
         """Caliper 1.1 and 1.2 envelopes, events and entities."""
         return _answer(await take(request, caller, "caliper", source))
 
-    @router.post("/canvas/events")
+    @router.post("/canvas/events", responses=ANSWERED, openapi_extra=_CANVAS_BODY)
     async def canvas(request: Request, caller: Caller, source: Source = None) -> Response:
         """Canvas Live Events, as JSON or as a signed token; what is refused is quarantined, since nobody reads answers."""
         return _answer(await take(request, caller, "canvas", source))
 
-    @router.post("/lti/lineitems/{line_item:path}/scores")
+    @router.post("/lti/lineitems/{line_item:path}/scores", responses=ANSWERED, openapi_extra=_JSON_BODY)
     async def scores(line_item: LineItem, request: Request, caller: Caller, source: Source = None) -> Response:
         """One LTI AGS score of a line item."""
         read = functools.partial(ags.read, line_item=line_item)
         return _answer(await take(request, caller, "ags", source, read))
 
-    @router.post("/oneroster/v1p2/results")
+    @router.post("/oneroster/v1p2/results", responses=ANSWERED, openapi_extra=_JSON_BODY)
     async def results(request: Request, caller: Caller, source: Source = None) -> Response:
         """OneRoster 1.2 results and assessment results, with the line items whose maximum they need."""
         return _answer(await take(request, caller, "oneroster", source))
 
-    @router.put("/oneroster/v1p2/results/{sourced_id}")
+    @router.put("/oneroster/v1p2/results/{sourced_id}", responses=ANSWERED, openapi_extra=_JSON_BODY)
     async def result(sourced_id: LineItem, request: Request, caller: Caller, source: Source = None) -> Response:
         """One OneRoster 1.2 result."""
         return _answer(await take(request, caller, "oneroster", source))
 
-    @router.post("/edfi/studentAssessments")
+    @router.post("/edfi/studentAssessments", responses=ANSWERED, openapi_extra=_ANY_BODY)
     async def student_assessments(request: Request, caller: Caller, source: Source = None) -> Response:
         """Ed-Fi student assessments, and the metadata that they need, as JSON of the API or interchange XML."""
         return _answer(await take(request, caller, "edfi", source))

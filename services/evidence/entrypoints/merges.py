@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from services.evidence.entrypoints.answers import Id, answer, as_uuid
 from services.evidence.formats.json_text import NOT_JSON, check, unreadable
 from services.evidence.handlers.merging import Merging
+from shared.described import reads, schema_of
 from shared.settings import Settings
 from shared.web import Caller, read_body
 
@@ -33,7 +34,7 @@ def merges_router(merging: Merging, settings: Settings) -> APIRouter:
     """Return the routes that merge learners and undo it."""
     router = APIRouter(tags=["learners"])
 
-    @router.post("/v1/learners/{learner}/merge")
+    @router.post("/v1/learners/{learner}/merge", openapi_extra=reads({"application/json": schema_of(_Merge)}))
     async def merge(learner: Id, request: Request, caller: Caller) -> Response:
         """Give the identities and evidence of a learner to another, who is the same person; can be undone."""
         caller.require("admin")

@@ -15,6 +15,7 @@ from services.evidence.handlers.roster import Rosters
 from services.evidence.tables import roster as table
 from shared.contracts import RosterClass
 from shared.database import Database
+from shared.described import reads, schema_of
 from shared.settings import Settings
 from shared.web import Caller, read_body
 
@@ -64,7 +65,7 @@ def roster_router(database: Database, rosters: Rosters, settings: Settings) -> A
     """Return the routes on the roster."""
     router = APIRouter(tags=["roster"])
 
-    @router.post("/v1/roster")
+    @router.post("/v1/roster", openapi_extra=reads({"application/json": schema_of(Roster)}))
     async def submit(request: Request, caller: Caller) -> Response:
         """Add or change schools, classes, learners, enrolments, staff with their names, and groups; twice is as once."""
         caller.require("admin")

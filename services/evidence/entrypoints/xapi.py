@@ -7,10 +7,13 @@ request syntax are not offered, and say so.
 
 import base64
 import binascii
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Request, Response, Security
+from fastapi.security import HTTPAuthorizationCredentials
+from fastapi.security.http import HTTPBase
 
 from services.evidence.formats.lexical import is_uuid
 from services.evidence.formats.xapi import Taken
@@ -20,6 +23,7 @@ from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.limits import BadSources
 from services.evidence.handlers.xapi import Sender, Statements
 from shared.auth import Identity
+from shared.described import BEARER, reads
 from shared.errors import InvalidEvent
 from shared.events import now
 from shared.settings import Settings
@@ -27,6 +31,22 @@ from shared.web import identify, read_body
 
 VERSION_HEADER = "X-Experience-API-Version"
 VERSIONS: tuple[Version, ...] = ("1.0.3", "2.0.0")
+BASIC = HTTPBase(
+    scheme="basic", scheme_name="HTTPBasic", auto_error=False, description="the token or API key as the password"
+)
+_VERSION = {"name": VERSION_HEADER, "in": "header", "required": True, "schema": {"type": "string", "example": "1.0.3"}}
+_STATEMENT = {"type": "object", "required": ["actor", "verb", "object"], "description": "a statement of xAPI"}
+
+
+def _described(*parameters: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
+    """Return what the document says of a route of statements, which reads header, query and body itself."""
+    asked = [{"name": name, "in": "query", "schema": {"type": "string", "format": "uuid"}} for name in parameters]
+    parts = {"type": "string", "description": "the statements, and their attachments behind them"}
+    content = {} if body is None else reads({"application/json": body, "multipart/mixed": parts})
+    return {"parameters": [_VERSION, *asked], **content}
+
+
+_ONE_OR_MORE = {"oneOf": [_STATEMENT, {"type": "array", "items": _STATEMENT}]}
 SOURCE = "urn:attain:xapi:"
 """Followed by the subject of the token, where that is not bound to a source."""
 
@@ -38,7 +58,11 @@ class BadRequest(InvalidEvent):
     title = "Bad request"
 
 
-async def identify_lrs_client(request: Request) -> Identity:
+async def identify_lrs_client(
+    request: Request,
+    _bearer: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)] = None,
+    _basic: Annotated[HTTPAuthorizationCredentials | None, Security(BASIC)] = None,
+) -> Identity:
     """Return the caller: Bearer, or Basic with the token or API key as password, as LRS clients send it."""
     header = request.headers.get("authorization", "")
     scheme, _, credentials = header.partition(" ")
@@ -80,7 +104,7 @@ def xapi_router(statements: Statements, limits: BadSources, accesses: Accesses, 
         """The versions of the specification that are understood."""
         return _answer({"version": VERSIONS[::-1]}, "2.0.0")
 
-    @router.post("/statements")
+    @router.post("/statements", openapi_extra=_described(body=_ONE_OR_MORE))
     async def post(request: Request, caller: XapiCaller) -> Response:
         """
         Take in one statement or an array: 200 with their ids, all or none.
@@ -93,7 +117,7 @@ def xapi_router(statements: Statements, limits: BadSources, accesses: Accesses, 
         items, _ = await _read(request, sender.version, settings)
         return _answer([one.id for one in await take(items, sender)], sender.version)
 
-    @router.put("/statements", status_code=204)
+    @router.put("/statements", status_code=204, openapi_extra=_described("statementId", body=_STATEMENT))
     async def put(request: Request, caller: XapiCaller) -> Response:
         """Take in one statement under the id in the query: 204."""
         sender = await begin(request, caller, "statementId")
@@ -104,7 +128,7 @@ def xapi_router(statements: Statements, limits: BadSources, accesses: Accesses, 
         await take([_with_id(items[0], id, sender.version)], sender)
         return Response(status_code=204, headers=_headers(sender.version))
 
-    @router.get("/statements")
+    @router.get("/statements", openapi_extra=_described("statementId", "voidedStatementId"))
     async def get(request: Request, caller: XapiCaller) -> Response:
         """One statement by `statementId`, or a voided one by `voidedStatementId`; queries are not offered."""
         caller.require("records:read", "evidence:write")

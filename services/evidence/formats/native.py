@@ -50,7 +50,9 @@ class _Assessor(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     type: Literal["human", "auto", "peer", "self"] | None = None
 
 
-class _Native(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class Native(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A piece of evidence as its source writes it; what only another member makes needed is not said here."""
+
     id: ItemId
     source: Name
     occurred_at: Annotated[datetime.datetime, Meta(tz=True)]
@@ -77,7 +79,7 @@ class _Peek(msgspec.Struct):
     learner: str | None = None
 
 
-_decode = msgspec.json.Decoder(_Native).decode
+_decode = msgspec.json.Decoder(Native).decode
 _encode = msgspec.json.Encoder().encode
 _decode_peek = msgspec.json.Decoder(_Peek).decode
 _NO_ACTIVITY = _Activity(id="")
@@ -125,7 +127,7 @@ def build(
         InvalidEvent: as `read` does, with the pointer of the member in the other format.
     """
     try:
-        item = msgspec.convert(members, _Native)
+        item = msgspec.convert(members, Native)
         _check_members(item)
         content = _content(item, _instant(item.occurred_at, latest))
         if standard is not None:
@@ -158,7 +160,7 @@ def peek(raw: bytes) -> tuple[str | None, str | None, str | None]:
     return item.id, item.source, item.learner
 
 
-def _content(item: _Native, occurred_at: str) -> Evidence:
+def _content(item: Native, occurred_at: str) -> Evidence:
     activity = item.activity or _NO_ACTIVITY
     assessor = item.assessor or _NO_ASSESSOR
     competencies = item.competencies or ()
@@ -207,7 +209,7 @@ def _instant(moment: datetime.datetime, latest: datetime.datetime) -> str:
     return text if len(text) == INSTANT_CHARS else f"{text[:19]}.{text[20:-1]:0<6}Z"
 
 
-def _check_members(item: _Native) -> None:
+def _check_members(item: Native) -> None:
     """Refuse what the types allow and the format does not."""
     if item.retracts is not None:
         if item.supersedes is not None:
@@ -245,7 +247,7 @@ def _check_score(score: _Score) -> None:
         raise _missing("/score/scale", "required with level")
 
 
-def _members_not_encoded(item: _Native) -> int:
+def _members_not_encoded(item: Native) -> int:
     """
     Return how many members more an item has than the encoding of its content, which is flat and leaves out defaults.
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request
 
 from services.progression.domain.analysis.told_comparison import told_comparison
 from services.progression.domain.rules import Mode
+from services.progression.entrypoints.policies import POLICY_BODY
 from services.progression.handlers.adopting import Adoptions, told_without_few
 from services.progression.handlers.auditing import audit_policies
 from services.progression.handlers.decisions import Decisions
@@ -24,7 +25,7 @@ def adopting_router(
     """Return the routes; nothing but an approval changes anything."""
     router = APIRouter(tags=["policies"])
 
-    @router.post("/v1/policies/compare")
+    @router.post("/v1/policies/compare", openapi_extra=POLICY_BODY)
     async def compare(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
         """
         What the policy in the body would do to all recorded evidence; small numbers of schools and groups are null.
@@ -52,7 +53,7 @@ def adopting_router(
         caller.require("policy:write", "records:read")
         return {"items": await audit_policies(database, settings, caller.tenant, framework, outside)}
 
-    @router.post("/v1/policies/proposals", status_code=201)
+    @router.post("/v1/policies/proposals", status_code=201, openapi_extra=POLICY_BODY)
     async def propose(
         request: Request, caller: Caller, mode: Mode, reason: Reason, framework: str = ""
     ) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any, Literal
 
-import msgspec
 from fastapi import APIRouter, Request, Response
 
 from services.progression.domain.curriculum import Framework
@@ -17,6 +16,7 @@ from services.progression.domain.curriculum.importing import (
 from services.progression.handlers.decisions import Decisions
 from services.progression.tables import rulebook
 from shared.database import Database
+from shared.described import reads, schema_of
 from shared.events import now
 from shared.settings import Settings
 from shared.web import Caller, read_body
@@ -31,7 +31,7 @@ def frameworks_router(database: Database, decisions: Decisions, settings: Settin
         await decisions.until_folded(positions)
         return describe(framework, migration, problems)
 
-    @router.post("/v1/frameworks", openapi_extra=_json_body(FrameworkImport))
+    @router.post("/v1/frameworks", openapi_extra=reads({"application/json": schema_of(FrameworkImport)}))
     async def publish_framework(request: Request, caller: Caller) -> dict[str, Any]:
         """Publish a framework version, from CSV or a CASE package; answers when all shards have folded it."""
         caller.require("admin", "policy:write")
@@ -39,7 +39,9 @@ def frameworks_router(database: Database, decisions: Decisions, settings: Settin
         # A large package takes seconds to read; shards are folded meanwhile.
         return await published(caller.tenant, *await asyncio.to_thread(read_import, body, now()[:10]))
 
-    @router.post("/v1/frameworks/{framework}/levels", openapi_extra=_json_body(LevelsImport))
+    @router.post(
+        "/v1/frameworks/{framework}/levels", openapi_extra=reads({"application/json": schema_of(LevelsImport)})
+    )
     async def put_levels(framework: str, request: Request, caller: Caller) -> dict[str, Any]:
         """Put levels on the version in force, which makes a new one; answers when all shards have folded it."""
         caller.require("admin", "policy:write")
@@ -57,9 +59,3 @@ def frameworks_router(database: Database, decisions: Decisions, settings: Settin
         return Response(b'{"items":[%s]}' % b",".join(bodies), media_type="application/json")
 
     return router
-
-
-def _json_body(content: type[msgspec.Struct]) -> dict[str, Any]:
-    """Return what OpenAPI says of a body that the route reads itself, within the limits."""
-    _, schemas = msgspec.json.schema_components((content,))
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schemas[content.__name__]}}}}

@@ -8,15 +8,19 @@ from fastapi import APIRouter, Request
 from services.progression.handlers.decisions import Decisions
 from services.progression.tables import rulebook
 from shared.database import Database
+from shared.described import reads
 from shared.settings import Settings
 from shared.web import Caller, read_body
+
+POLICY = {"type": "object", "description": "a policy, of the published JSON Schema", "required": ["id"]}
+POLICY_BODY = reads({"application/json": POLICY, "application/yaml": POLICY})
 
 
 def policies_router(decisions: Decisions, database: Database, settings: Settings) -> APIRouter:
     """Return the routes on policies."""
     router = APIRouter(tags=["policies"])
 
-    @router.post("/v1/policies")
+    @router.post("/v1/policies", openapi_extra=POLICY_BODY)
     async def set_policy(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
         """Put the policy in the body (JSON or YAML) into force; answers when all shards have folded it."""
         caller.require("policy:write")
@@ -24,7 +28,7 @@ def policies_router(decisions: Decisions, database: Database, settings: Settings
         return {"policy": policy.id, "version": policy.version, "hash": policy.hash, "problems": [],
                 "positions": await decisions.until_folded(positions)}  # fmt: skip
 
-    @router.post("/v1/policies/check")
+    @router.post("/v1/policies/check", openapi_extra=POLICY_BODY)
     async def check_policy(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
         """Say what is the matter with the policy in the body, without storing it; an error would be refused."""
         caller.require("policy:write", "records:read")

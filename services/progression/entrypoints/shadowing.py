@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from services.progression.domain.analysis.told_comparison import told_differences, told_levels
+from services.progression.entrypoints.policies import POLICY_BODY
 from services.progression.handlers.shadowing import Shadows
 from shared.settings import Settings
 from shared.tenant_limits import TenantLimits
@@ -15,7 +16,7 @@ def shadowing_router(shadows: Shadows, limits: TenantLimits, settings: Settings)
     """Return the routes on shadows; they need scope policy:write, or records:read to look."""
     router = APIRouter(tags=["policies"])
 
-    @router.post("/v1/policies/shadows", status_code=201)
+    @router.post("/v1/policies/shadows", status_code=201, openapi_extra=POLICY_BODY)
     async def start(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
         """Let the policy in the body run beside the live one, on what is recorded and on what comes."""
         caller.require("policy:write")

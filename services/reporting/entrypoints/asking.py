@@ -4,18 +4,20 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from fastapi import Depends, Header, Query, Request, Response
+from fastapi import Depends, Query, Request, Response, Security
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from fastapi.security import HTTPAuthorizationCredentials
 
 from services.reporting.domain.given_often import GivenOften, digest
 from services.reporting.handlers.reading import Reader
 from services.reporting.handlers.sessions import Sessions
 from shared.auth import Identity
 from shared.csv_answers import Table, csv_answer
+from shared.described import BEARER
 from shared.errors import InvalidEvent
 from shared.events import Position
-from shared.web import confined, identify, wait_for
+from shared.web import Authorization, confined, identify, wait_for
 
 COOKIE = "attain"
 """Where the pages keep the token of who has signed in with one."""
@@ -47,7 +49,11 @@ def token_of(request: Request) -> str:
     return token or request.cookies.get(COOKIE, "")
 
 
-async def _identify(request: Request, authorization: Annotated[str | None, Header()] = None) -> Identity:
+async def _identify(
+    request: Request,
+    authorization: Authorization = None,
+    _: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)] = None,
+) -> Identity:
     """Return the caller of a read: by the header, or by the cookies of the pages, which other sites cannot send."""
     if authorization is None and SESSION in request.cookies:
         sessions: Sessions = request.app.state.sessions
