@@ -128,6 +128,31 @@ def test_what_a_retroactive_policy_takes_with_it_is_of_the_batch_and_no_correcti
     assert [(e.data["batch"], e.data["cause"]["kind"]) for e in journal.told[before:]] == [("b1", "policy")] * 2
 
 
+@pytest.mark.parametrize(
+    ("bars", "moved"), [((0.75, 0.8), ("credited", "no_evidence")), ((0.8, 0.75), ("no_evidence", "credited"))]
+)
+def test_a_comparison_gives_and_takes_credit_by_crosswalks_as_the_adoption_does(bars, moved):
+    equal = Framework(
+        "math", "Mathematics", tuple(Competency(c, c.title(), n) for n, c in enumerate(("add", "sum"))),
+        (Association("add", "sum", "exactMatchOf"),),
+    )  # fmt: skip
+    shown = piece(1, 0.78)
+    journal = Journal().fold([Decided(framework=equal), Decided(threshold(bars[0])), shown]).settle()
+    new, rules = threshold(bars[1]), journal.rules[TENANT]
+    history = History({shown.evidence_id: (piece_of(shown, "math:add"), True)})
+    credited = [event for event in journal.told if event.type == "attain.competency.credited.v1"]
+    given = [StateDecided(event.data["cause"]["id"], "credit", event.time, basis="substitution") for event in credited]
+    page = {"ada": {key: (journal.held(key[2]), history if key[2] == "math:add" else History(decisions=given))
+                    for key in journal.states}}  # fmt: skip
+    rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), "", new))
+    comparison, levels = Comparison(), LevelComparison(LevelRules(rules, ""))
+    compare_page(comparison, levels, page, rules, journal.policies | {new.hash: new}, "2026-03-10", "", {}, {})
+    moves = {(each["from"], each["to"]) for each in comparison.report(small=1)["moves"]}
+
+    assert moved in moves
+    assert (comparison.gained, comparison.lost) == ((0, 2) if bars[1] > bars[0] else (2, 0))
+
+
 def test_a_retroactive_policy_that_is_undone_gives_reinstated_with_the_original_date(journal: Journal):
     original = next(event for event in journal.told if event.learner == "ada" and "mastered" in event.type)
     adopt(journal, 0.8, "retroactive")
@@ -366,15 +391,15 @@ def test_a_comparison_is_of_who_has_evidence_and_of_what_is_due_by_now():
     journal = Journal().fold([Decided(framework=LEVELS), Decided(threshold(0.5)), shown, gone, retract(gone)])
     rules, policies = journal.rules[TENANT], journal.policies | {aged.hash: aged}
     rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), "", aged))
-    page = [
-        ((TENANT, one.learner, "math:add"), journal.held(learner=one.learner),
-         History({one.evidence_id: (piece_of(one, "math:add"), one is shown)}))
+    page = {
+        one.learner: {(TENANT, one.learner, "math:add"): (
+            journal.held(learner=one.learner), History({one.evidence_id: (piece_of(one, "math:add"), one is shown)}))}
         for one in (shown, gone)
-    ]  # fmt: skip
+    }  # fmt: skip
 
     def moves(at: str) -> dict[str, Any]:
         comparison, levels = Comparison(), LevelComparison(LevelRules(rules, ""))
-        compare_page(comparison, levels, page, rules, policies, at, {}, {})
+        compare_page(comparison, levels, page, rules, policies, at, "", {}, {})
         levels.close()
         return comparison.report(small=1) | {"levels": levels.report(small=1)}
 

@@ -2,21 +2,23 @@
 
 import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from services.progression.domain.analysis.comparison import SCHOOL, Comparison, Verdict, verdict_of, verdict_under
+from services.progression.domain.analysis.crosswalked import by_people, with_credit
 from services.progression.domain.analysis.level_comparison import LevelComparison, LevelRules
 from services.progression.domain.analysis.told_comparison import told_comparison, told_expected
-from services.progression.domain.inputs import Key, valid_pieces
+from services.progression.domain.inputs import valid_pieces
 from services.progression.domain.policy import Policy, policy_from, read_policy
 from services.progression.domain.rules import Activation, Mode, Rules
-from services.progression.domain.states import KeyState
+from services.progression.domain.standing import ON_RECORD
+from services.progression.domain.states import Decided
 from services.progression.domain.telling import Trigger
 from services.progression.handlers.decisions import Decisions
-from services.progression.handlers.histories import History, histories
+from services.progression.handlers.histories import Held, History, learners_of
 from services.progression.handlers.rules import policies_of, rules_of
 from services.progression.handlers.schools import groups_of, school_in, schools_of
 from services.progression.tables import rulebook
@@ -55,9 +57,11 @@ class Adoptions:
         dimensions = dimensions_of(groups)
         comparison, levels = Comparison(dimensions), LevelComparison(LevelRules(rules, framework), dimensions)
         at = now()
-        async for page in histories(self._database, tenant, framework):
+        async for page in learners_of(self._database, tenant, framework):
             # A page is some 10 ms of folding: requests and heartbeats go on meanwhile.
-            await asyncio.to_thread(compare_page, comparison, levels, page, rules, policies, at, schools, groups)
+            await asyncio.to_thread(
+                compare_page, comparison, levels, page, rules, policies, at, framework, schools, groups
+            )
         levels.close()
         small = self._limits.small_number(tenant)
         return policy, comparison.report(small) | {"levels": levels.report(small)}
@@ -126,23 +130,29 @@ def told_without_few(proposal: Mapping[str, Any], small: int) -> dict[str, Any]:
 def compare_page(
     comparison: Comparison,
     levels: LevelComparison,
-    page: list[tuple[Key, KeyState, History]],
+    page: Mapping[str, Held],
     rules: Rules,
     policies: dict[str, Policy],
     at: str,
+    framework: str,
     schools: dict[str, str],
     groups: dict[str, dict[str, str]],
 ) -> None:
-    """Count keys with what the rules after their last activation would say of them at an instant."""
-    for (_, learner, competency), state, history in page:
-        before = verdict_of(state, policies.get(state.policy))
-        after = verdict_then(competency, history, rules, policies, at)
-        if before.status == after.status == "no_evidence":
-            # All of it was taken back, or is another learner's since a merge: nobody has anything there.
-            continue
+    """Count learners' keys with what the rules after their last activation would say of them at an instant."""
+    links = rules.links_at(rules.no)
+    for learner, held in page.items():
         places = places_of(learner, schools, groups)
-        comparison.add(learner, competency, places, before, after)
-        levels.add(learner, competency, places, before, after)
+        before = {key[2]: verdict_of(state, policies.get(state.policy)) for key, (state, _) in held.items()}
+        after = {
+            key[2]: verdict_then(key[2], history, by_people(history.decisions), rules, policies, at)
+            for key, (_, history) in held.items()
+        }
+        for competency, was, then in with_credit(before, after, links, framework):
+            if was.status == then.status == "no_evidence":
+                # All of it was taken back, or is another learner's since a merge: nobody has anything there.
+                continue
+            comparison.add(learner, competency, places, was, then)
+            levels.add(learner, competency, places, was, then)
 
 
 def places_of(learner: str, schools: dict[str, str], groups: dict[str, dict[str, str]]) -> dict[str, str]:
@@ -155,14 +165,16 @@ def dimensions_of(groups: dict[str, dict[str, str]]) -> tuple[str, ...]:
     return tuple(sorted({name for named in groups.values() for name in named} - {SCHOOL}))
 
 
-def verdict_then(competency: str, history: History, rules: Rules, policies: dict[str, Policy], at: str) -> Verdict:
+def verdict_then(
+    competency: str, history: History, decisions: Sequence[Decided], rules: Rules, policies: dict[str, Policy], at: str
+) -> Verdict:
     """
     Return what the rules in force after their last activation say of a key at an instant, as if they had been from the
     beginning: what would be due by age is, though no tick has told so.
     """
     pin = rules.pin_at(competency, rules.no)
     pieces = list(valid_pieces(history.evidence))
-    return verdict_under(policies.get(pin.policy), pin, pieces, history.decisions, max(history.clock, at))
+    return verdict_under(policies.get(pin.policy), pin, pieces, decisions, max(history.clock, at))
 
 
 def _expected(mode: Mode, report: dict[str, Any]) -> dict[str, int]:
@@ -170,4 +182,7 @@ def _expected(mode: Mode, report: dict[str, Any]) -> dict[str, int]:
     if mode == "forward_only":
         return {}
     lost = {"attain.competency.withdrawn.v1": report["lost"]} if mode == "retroactive" else {}
-    return {"attain.competency.mastered.v1": report["gained"]} | lost
+    moves = report["moves"]
+    credited = sum(move["pairs"] for move in moves if move["to"] == "credited" and move["from"] not in ON_RECORD)
+    also = {"attain.competency.credited.v1": credited} if credited else {}
+    return {"attain.competency.mastered.v1": report["gained"] - credited} | also | lost

@@ -2,7 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -20,9 +20,8 @@ from services.progression.domain.inputs import Key
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Rules
-from services.progression.domain.states import KeyState
 from services.progression.domain.subscribing import Address
-from services.progression.handlers.histories import History, histories, histories_of
+from services.progression.handlers.histories import Held, histories_of, learners_of
 from services.progression.handlers.memory import unpack_learner
 from services.progression.handlers.references import References
 from services.progression.handlers.rules import closed_terms_of, policies_of, rules_of
@@ -37,7 +36,6 @@ from shared.settings import Settings
 
 REFERENCES_PAGE = 1000
 TIMEOUT_S = 60.0
-Held = dict[Key, tuple[KeyState, History]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -143,7 +141,7 @@ async def forecast(
             if outcome is not None:
                 found.add(outcome, school_in(schools, outcome.learner))
 
-    async for held in _learners(database, tenant):
+    async for held in learners_of(database, tenant):
         concerned = {learner: keys for learner, keys in held.items() if _is_selected(keys, selection)}
         if concerned:
             await asyncio.to_thread(count, await beneath.look(await in_force.records(concerned)))
@@ -151,20 +149,6 @@ async def forecast(
     superseded = [{"source": selection.source, "id": id} for id in beneath.superseded]
     items = superseded + await _items(references, tenant, found, selection)
     return found.report(small) | {"items": items, "withdrawn": withdrawn}
-
-
-async def _learners(database: Database, tenant: str) -> AsyncIterator[dict[str, Held]]:
-    """Yield all keys of every learner, some learners at a time."""
-    held: dict[str, Held] = {}
-    async for page in histories(database, tenant):
-        for key, state, history in page:
-            held.setdefault(key[1], {})[key] = (state, history)
-        # The last learner of a page may go on in the next.
-        last = page[-1][0][1]
-        begun = held.pop(last)
-        yield held
-        held = {last: begun}
-    yield held
 
 
 def _is_selected(keys: Held, selection: Selection) -> bool:

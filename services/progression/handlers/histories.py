@@ -54,7 +54,25 @@ async def histories(
         after = (tenant, rows[-1]["learner"], rows[-1]["competency"])
 
 
-async def histories_of(database: Database, tenant: str, learner: str) -> dict[Key, tuple[KeyState, History]]:
+Held = dict[Key, tuple[KeyState, History]]
+"""All keys of one learner, each with its stored state."""
+
+
+async def learners_of(database: Database, tenant: str, framework: str = "") -> AsyncIterator[dict[str, Held]]:
+    """Yield every learner of a tenant with all keys, or those of one framework, some learners at a time."""
+    held: dict[str, Held] = {}
+    async for page in histories(database, tenant, framework):
+        for key, state, history in page:
+            held.setdefault(key[1], {})[key] = (state, history)
+        # The last learner of a page may go on in the next.
+        last = page[-1][0][1]
+        begun = held.pop(last)
+        yield held
+        held = {last: begun}
+    yield held
+
+
+async def histories_of(database: Database, tenant: str, learner: str) -> Held:
     """Return every key of one learner, with its stored state."""
     async with database.connection() as connection:
         rows = await key_states.states_of(connection, tenant, learner)
