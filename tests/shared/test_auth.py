@@ -1,4 +1,5 @@
 import http.server
+import io
 import json
 import threading
 import time
@@ -167,6 +168,32 @@ def test_an_identity_providers_key_is_found_by_its_id(jwks_url: str, key: rsa.RS
     assert authenticator.identify(f"Bearer {good}").tenant == "t-1"
 
 
+def test_a_provider_that_does_not_answer_is_asked_once_in_a_while_whoever_sends_what(
+    key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    def silent(*_: Any, **__: Any) -> None:
+        nonlocal asked
+        asked += 1
+        raise TimeoutError
+
+    monkeypatch.setattr("urllib.request.OpenerDirector.open", silent)
+    authenticator = Authenticator(Settings(jwks_url="https://idp.example.edu/keys"))
+    tokens = [jwt.encode(GOOD, key, algorithm="RS256", headers={"kid": kid}) for kid in ("one", "two", "three")]
+    for token in tokens:
+        with pytest.raises(Unavailable):
+            authenticator.identify(f"Bearer {token}")
+    assert asked == 1
+
+    monkeypatch.setattr("shared.auth.JWKS_AGAIN_S", -1.0)
+    later = Authenticator(authenticator.settings)
+    for token in tokens:
+        with pytest.raises(Unavailable):
+            later.identify(f"Bearer {token}")
+    assert asked == 4
+
+
 def test_a_key_that_an_identity_provider_withdraws_is_believed_for_five_minutes(
     jwks_url: str, jwks: list[dict[str, Any]], key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,6 +216,24 @@ def test_a_key_that_an_identity_provider_withdraws_is_believed_for_five_minutes(
 
 def test_an_identity_provider_that_is_away_is_no_fault_of_the_token(key: rsa.RSAPrivateKey) -> None:
     authenticator = Authenticator(Settings(jwks_url=f"http://127.0.0.1:{free_port()}/jwks"))
+    token = jwt.encode(GOOD, key, algorithm="RS256", headers={"kid": "one"})
+
+    with pytest.raises(Unavailable, match="identity provider"):
+        authenticator.identify(f"Bearer {token}")
+
+
+@pytest.mark.parametrize("answer", [b"<html>come back later</html>", b"[]", b'{"keys": []}', ConnectionResetError()])
+def test_what_a_proxy_says_in_the_providers_place_is_no_fault_of_the_token(
+    key: rsa.RSAPrivateKey, answer: bytes | Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Answer(io.BytesIO):
+        def read(self, *_: Any) -> bytes:
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    monkeypatch.setattr("urllib.request.OpenerDirector.open", lambda *_, **__: Answer())
+    authenticator = Authenticator(Settings(jwks_url="https://idp.example.edu/keys"))
     token = jwt.encode(GOOD, key, algorithm="RS256", headers={"kid": "one"})
 
     with pytest.raises(Unavailable, match="identity provider"):
