@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import httpx
 import jwt
 import msgspec
@@ -18,6 +19,7 @@ from click.testing import CliRunner
 from deploy.local.commands import asking
 from deploy.local.commands.adopting import level_lines, split_lines
 from deploy.local.commands.alignment import missing_text
+from deploy.local.commands.class_ import class_
 from deploy.local.commands.completeness import text as sources_text
 from deploy.local.commands.drain import waiting_stage
 from deploy.local.commands.explain import explain
@@ -25,6 +27,7 @@ from deploy.local.commands.files import ItemFile, with_source
 from deploy.local.commands.learner import further_lines, text
 from deploy.local.commands.learner import learner as learner_command
 from deploy.local.commands.privacy import export_learner
+from deploy.local.commands.quarantine import show as show_quarantined
 from deploy.local.commands.responses import ResponseLog
 from deploy.local.commands.rollover import term_before
 from deploy.local.commands.roster import read_table, requests
@@ -568,3 +571,29 @@ def test_the_export_of_a_learner_has_all_pages_and_takes_its_place_only_when_it_
     assert (done.exit_code, cut_off.exit_code) == (0, 1)
     assert [*tmp_path.iterdir()] == [file]
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "asked"),
+    [
+        (explain, ["ada", "m:1/2?#%"], "/v1/learners/ada/competencies/m:1%2F2%3F%23%25/explanation?language=en"),
+        (class_, ["maths 7/8 #2"], "/v1/classes/maths%207%2F8%20%232/mastery"),
+        (show_quarantined, ["../keys"], "/v1/quarantine/..%2Fkeys"),
+    ],
+)
+def test_an_id_is_asked_for_whatever_is_in_it(
+    monkeypatch: pytest.MonkeyPatch, command: click.Command, given: list[str], asked: str
+) -> None:
+    paths: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        paths.append(request.url.raw_path.decode())
+        return httpx.Response(404, json={"items": [{"class": str(number)} for number in range(14)]})
+
+    def client(*_: object, **__: object) -> httpx.Client:
+        return httpx.Client(transport=httpx.MockTransport(answer), base_url="http://attain")
+
+    monkeypatch.setattr(Context, "client", client)
+    CliRunner().invoke(command, given)
+
+    assert paths[0] == asked

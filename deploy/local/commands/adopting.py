@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import click
 
-from deploy.local.commands.asking import ask
+from deploy.local.commands.asking import ask, segment
 from deploy.local.commands.policy import PolicyFile, read_policy
 from deploy.local.options import Context, command_options
 from services.progression.domain.analysis.redundancy import CHANCE_MIN
@@ -53,7 +53,7 @@ def propose_policy(context: Context, file: Path, framework: str, mode: str, reas
 @command_options
 def approve_policy(context: Context, proposal: str) -> None:
     """Put another person's PROPOSAL into force; returns when it is taken up, and recomputes in the background."""
-    result = ask(context, "progression", "POST", f"/v1/policies/proposals/{proposal}/approve")
+    result = ask(context, "progression", "POST", f"/v1/policies/proposals/{segment(proposal)}/approve")
     context.emit(result, f"policy {result['policy']}, version {result['version']} is in force; batch {result['batch']}")
 
 

@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable
 from typing import Any, ParamSpec
+from urllib.parse import quote
 
 import httpx
 
@@ -44,6 +45,11 @@ def patiently(call: Callable[P, httpx.Response], *args: P.args, **named: P.kwarg
             raise StackError(f"{why}, for {PATIENCE_S:.0f} s now; the same command may be given again")
         time.sleep(pause_s * random.uniform(0.5, 1.0))
         pause_s = min(pause_s * 2, PAUSE_S_MAX)
+
+
+def segment(id: str) -> str:
+    """Return an id as one part of a path, whatever people put into it."""
+    return quote(id, safe=":")
 
 
 def told(answer: httpx.Response) -> httpx.Response:

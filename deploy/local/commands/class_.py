@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.asking import patiently, segment, told
 from deploy.local.commands.drawing import share_bar
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
@@ -23,7 +23,7 @@ QUEUES = {
     "support": "support", "asked": "asked for review",
 }  # fmt: skip
 ON_RECORD = ("mastered", "credited", "reverify_due")
-TITLE_CHARS, NAME_CHARS, ATTENTION_SHOWN = 46, 24, 12
+TITLE_CHARS, NAME_CHARS, ATTENTION_SHOWN, KNOWN_SHOWN = 46, 24, 12, 12
 
 
 @click.command("class")
@@ -32,16 +32,17 @@ TITLE_CHARS, NAME_CHARS, ATTENTION_SHOWN = 46, 24, 12
 def class_(context: Context, class_id: str) -> None:
     """Show the class ID: what is shown of each competency, where each learner stands, and what needs attention."""
     with context.client("reporting") as client:
-        answer = patiently(client.get, f"/v1/classes/{class_id}/mastery")
+        answer = patiently(client.get, f"/v1/classes/{segment(class_id)}/mastery")
         if answer.status_code == 404:
             listed = told(client.get("/v1/classes")).json()["items"]
-            known = ", ".join(one["class"] for one in listed[:12]) or "none"
+            known = ", ".join(one["class"] for one in listed[:KNOWN_SHOWN]) or "none"
+            known += f" and {len(listed) - KNOWN_SHOWN:,} more" if len(listed) > KNOWN_SHOWN else ""
             raise StackError(f"tenant {context.tenant} has no class {class_id}; there are {known}")
         grid = told(answer).json()
         if context.json:
             context.emit(grid)
             return
-        needs = told(client.get(f"/v1/classes/{class_id}/needs")).json()
+        needs = told(client.get(f"/v1/classes/{segment(class_id)}/needs")).json()
     context.emit(grid, text(grid, needs, _names(context, grid["learners"])))
 
 
@@ -91,7 +92,7 @@ def _names(context: Context, learners: list[str]) -> dict[str, str]:
     names = {}
     with context.client("evidence") as client:
         for learner in learners:
-            answer = client.get(f"/v1/learners/{learner}")
+            answer = client.get(f"/v1/learners/{segment(learner)}")
             if answer.is_success and answer.json().get("name"):
                 names[learner] = answer.json()["name"]
     return names

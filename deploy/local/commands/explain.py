@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.asking import patiently, segment, told
 from deploy.local.commands.learner import WORDS
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
@@ -24,7 +24,7 @@ def explain(context: Context, learner: str, competency: str, as_of: str | None, 
     """Explain the status of LEARNER (opaque id) in COMPETENCY (framework:code)."""
     query = {"language": language} | ({"as_of": as_of} if as_of else {})
     with context.client("progression") as client:
-        path = f"/v1/learners/{learner}/competencies/{competency}/explanation"
+        path = f"/v1/learners/{segment(learner)}/competencies/{segment(competency)}/explanation"
         answer = patiently(client.get, path, params=query)
     if answer.status_code == 404:
         raise StackError(f"tenant {context.tenant} has nothing recorded of {competency} for learner {learner}")

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from deploy.local.commands.asking import segment
 from deploy.local.options import Context, checked, command_options
 
 DEFAULT_OVERLAP_H = 24.0
@@ -47,7 +48,7 @@ def listed(context: Context) -> None:
 def rotate(context: Context, key_id: str, overlap: float) -> None:
     """Make a key that takes the place of KEY_ID, which ends after the overlap."""
     with context.client("evidence", scope="admin") as client:
-        answer = client.post(f"/v1/keys/{key_id}/rotate", json={"overlap_s": int(overlap * 3600)})
+        answer = client.post(f"/v1/keys/{segment(key_id)}/rotate", json={"overlap_s": int(overlap * 3600)})
         _emit_new(context, checked(answer).json())
 
 
@@ -57,7 +58,7 @@ def rotate(context: Context, key_id: str, overlap: float) -> None:
 def revoke(context: Context, key_id: str) -> None:
     """Revoke KEY_ID; within a minute nobody believes it any more."""
     with context.client("evidence", scope="admin") as client:
-        revoked = checked(client.delete(f"/v1/keys/{key_id}")).json()
+        revoked = checked(client.delete(f"/v1/keys/{segment(key_id)}")).json()
     context.emit(revoked, f"revoked {key_id}")
 
 

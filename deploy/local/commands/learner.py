@@ -7,7 +7,7 @@ from typing import Any
 import click
 import httpx
 
-from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.asking import patiently, segment, told
 from deploy.local.commands.drawing import sparkline, steps_of
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
@@ -56,17 +56,17 @@ def learner(
     lines = [text(record, _name(context, opaque))]
     if not as_of:
         with context.client("reporting") as client:
-            grown = patiently(client.get, f"/v1/learners/{opaque}/growth")
+            grown = patiently(client.get, f"/v1/learners/{segment(opaque)}/growth")
         lines += growth_lines(grown.json()) if grown.is_success else []
         with context.client("progression") as client:
-            further = patiently(client.get, f"/v1/learners/{opaque}/next-evidence")
+            further = patiently(client.get, f"/v1/learners/{segment(opaque)}/next-evidence")
         lines += further_lines(further.json(), record["items"], every=every) if further.is_success else []
     context.emit(record, "\n".join(lines))
 
 
 def _ask(context: Context, opaque: str, what: str, **query: str) -> httpx.Response:
     with context.client("reporting") as client:
-        answer = patiently(client.get, f"/v1/learners/{opaque}/{what}", params=query)
+        answer = patiently(client.get, f"/v1/learners/{segment(opaque)}/{what}", params=query)
     if answer.status_code == 404:
         raise StackError(f"tenant {context.tenant} has no record of learner {opaque}")
     return told(answer)
@@ -197,5 +197,5 @@ def _title(item: dict[str, Any]) -> str:
 def _name(context: Context, opaque: str) -> str | None:
     """Return the learner's name, which only evidence knows; None where it is not told."""
     with context.client("evidence") as client:
-        answer = client.get(f"/v1/learners/{opaque}")
+        answer = client.get(f"/v1/learners/{segment(opaque)}")
     return answer.json().get("name") if answer.is_success else None

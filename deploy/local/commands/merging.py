@@ -2,7 +2,7 @@
 
 import click
 
-from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.asking import patiently, segment, told
 from deploy.local.options import Context, command_options
 
 
@@ -15,7 +15,7 @@ def merge(context: Context, merged: str, into: str, reason: str) -> None:
     """Give the identities and evidence of learner ID to learner INTO; the answer names the merge, to undo it by."""
     with context.client("evidence", scope="admin") as client:
         content = {"into": into, "reason": reason}
-        answer = patiently(client.post, f"/v1/learners/{merged}/merge", json=content)
+        answer = patiently(client.post, f"/v1/learners/{segment(merged)}/merge", json=content)
     context.emit(told(answer).json())
 
 
@@ -25,5 +25,5 @@ def merge(context: Context, merged: str, into: str, reason: str) -> None:
 def unmerge(context: Context, merge_id: str) -> None:
     """Undo a merge: what it moved goes back, with what came since by the identities that it moved."""
     with context.client("evidence", scope="admin") as client:
-        answer = patiently(client.post, f"/v1/merges/{merge_id}/undo")
+        answer = patiently(client.post, f"/v1/merges/{segment(merge_id)}/undo")
     context.emit(told(answer).json())

@@ -4,11 +4,10 @@ import json
 import zipfile
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import click
 
-from deploy.local.commands.asking import ask, completed, patiently
+from deploy.local.commands.asking import ask, completed, patiently, segment
 from deploy.local.commands.drain import wait_until_drained
 from deploy.local.commands.files import whole
 from deploy.local.commands.learner import resolve
@@ -57,7 +56,7 @@ def export_learner(context: Context, learner: str, source_id: str | None, output
     sizes = {}
     with whole(file) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name, (service, path) in HELD.items():
-            content = held(context, service, path.format(opaque))
+            content = held(context, service, path.format(segment(opaque)))
             bundle.writestr(name, content)
             sizes[name] = len(content)
     context.emit({"learner": opaque, "file": str(file), "bytes": sizes})
@@ -83,7 +82,7 @@ def erase_learner(context: Context, learner: str, source_id: str | None, yes: bo
         f"Forget learner {opaque} of tenant {context.tenant}? This cannot be undone", err=True
     ):
         raise StackError("nothing was erased")
-    certificate: dict[str, Any] = ask(context, "evidence", "DELETE", f"/v1/learners/{opaque}", scope="admin")
+    certificate: dict[str, Any] = ask(context, "evidence", "DELETE", f"/v1/learners/{segment(opaque)}", scope="admin")
     if not certificate["in_ledger"]:
         context.say("no ledger of erasures is kept here: a restore of an earlier backup would bring the learner back")
     for other in certificate["stays_under"]:
@@ -108,7 +107,7 @@ def erase_staff(context: Context, person: str) -> None:
 
     That the person looked, assessed or decided stays, by the subject. A roster that names the person again is believed.
     """
-    forgotten: dict[str, Any] = ask(context, "evidence", "DELETE", f"/v1/staff/{quote(person, safe='')}", scope="admin")
+    forgotten: dict[str, Any] = ask(context, "evidence", "DELETE", f"/v1/staff/{segment(person)}", scope="admin")
     if not forgotten["in_ledger"]:
         context.say("no ledger of erasures is kept here: a restore of an earlier backup would bring the name back")
     context.emit(forgotten)

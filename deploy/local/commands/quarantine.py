@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from deploy.local.commands.asking import ask, patiently, told
+from deploy.local.commands.asking import ask, patiently, segment, told
 from deploy.local.commands.progress import Progress
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
@@ -38,7 +38,7 @@ def list_kept(context: Context, status: str, reason: str | None, source: str | N
 @command_options
 def show(context: Context, id: str) -> None:
     """Show one piece with its reason, the pointer of the member at fault, and its original bytes."""
-    item = ask(context, "evidence", "GET", f"/v1/quarantine/{id}", scope="admin")
+    item = ask(context, "evidence", "GET", f"/v1/quarantine/{segment(id)}", scope="admin")
     text = [
         f"{name}: {value}" for name, value in item.items() if name not in ("original", "text") and value is not None
     ]
@@ -61,7 +61,7 @@ def redrive(context: Context, ids: tuple[str, ...], everything: bool, reason: st
     progress = Progress()
     with context.client("evidence", scope="admin") as client:
         for number, id in enumerate(wanted, start=1):
-            answer = patiently(client.post, f"/v1/quarantine/{id}/redrive")
+            answer = patiently(client.post, f"/v1/quarantine/{segment(id)}/redrive")
             item = {"quarantine_id": id} | told(answer).json()
             counts[item["status"]] += 1
             items.append(item)

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.asking import patiently, segment, told
 from deploy.local.commands.progress import Progress
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
@@ -28,7 +28,7 @@ def rebuild(context: Context, name: str, rollback: bool, accept_differences: boo
     if rollback and accept_differences:
         raise click.UsageError("a rollback compares nothing: leave --accept-differences out")
     started = time.monotonic()
-    path = f"/v1/rebuild/{name}"
+    path = f"/v1/rebuild/{segment(name)}"
     with context.client("reporting", scope="service") as client:
         query = {"accept_differences": "true"} if accept_differences else {}
         status = told(client.post(f"{path}/rollback" if rollback else path, params=query)).json()

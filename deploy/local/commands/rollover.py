@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from deploy.local.commands.asking import ask
+from deploy.local.commands.asking import ask, segment
 from deploy.local.commands.learner import resolve
 from deploy.local.commands.oneroster_files import is_bundle, read_bundle
 from deploy.local.commands.roster import COLUMNS, DEFAULT_SOURCE, read_table, send_roster
@@ -49,7 +49,7 @@ def rollover(
     and reason) places learners in a level. Where more than a tenth of the enrolments would end, it asks first.
     """
     if undo:
-        again = ask(context, "evidence", "POST", f"/v1/roster/rollovers/{session}/undo", scope="admin")
+        again = ask(context, "evidence", "POST", f"/v1/roster/rollovers/{segment(session)}/undo", scope="admin")
         context.emit(again, f"{again['enrolments']:,} enrolments and {again['staff']:,} rights of staff go on again")
         return
     if folder is None:

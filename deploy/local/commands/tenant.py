@@ -6,12 +6,11 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import click
 import httpx
 
-from deploy.local.commands.asking import ask, completed, patiently, told
+from deploy.local.commands.asking import ask, completed, patiently, segment, told
 from deploy.local.commands.files import whole
 from deploy.local.commands.privacy import HELD, held
 from deploy.local.commands.progress import Progress
@@ -264,10 +263,10 @@ def _end_all(context: Context, service: str, path: str, id: str, scope: str = "a
 
 
 def _forgotten(client: httpx.Client, person: str) -> int:
-    return int(told(patiently(client.delete, f"/v1/staff/{quote(person, safe='')}")).json()["had_name"])
+    return int(told(patiently(client.delete, f"/v1/staff/{segment(person)}")).json()["had_name"])
 
 
 def _erased(client: httpx.Client, learner: str) -> int:
-    answer = patiently(client.delete, f"/v1/learners/{learner}")
+    answer = patiently(client.delete, f"/v1/learners/{segment(learner)}")
     # Erased with somebody it was merged into, or by a run that was cut off.
     return 0 if answer.status_code == 404 else int(told(answer).json()["evidence"])

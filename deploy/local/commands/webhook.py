@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from deploy.local.commands.asking import ask, told
+from deploy.local.commands.asking import ask, segment, told
 from deploy.local.options import Context, command_options
 
 SCOPE = "admin"
@@ -62,7 +62,7 @@ def list_webhooks(context: Context) -> None:
 @command_options
 def test_webhook(context: Context, webhook_id: str) -> None:
     """Send one event of type attain.webhook.test.v1; exit code 1 where it is not taken."""
-    answer = _post(context, f"/v1/webhooks/{webhook_id}/test")
+    answer = _post(context, f"/v1/webhooks/{segment(webhook_id)}/test")
     context.emit(answer, f"{'taken' if answer['taken'] else 'not taken'}: {answer['outcome']}, {answer['ms']} ms")
     if not answer["taken"]:
         click.get_current_context().exit(1)
@@ -74,7 +74,7 @@ def test_webhook(context: Context, webhook_id: str) -> None:
 @command_options
 def replay_webhook(context: Context, webhook_id: str, start: str) -> None:
     """Send everything behind a cursor again, with the ids that it had."""
-    answer = _post(context, f"/v1/webhooks/{webhook_id}/replay", {"start": start})
+    answer = _post(context, f"/v1/webhooks/{segment(webhook_id)}/replay", {"start": start})
     context.emit(answer, f"webhook {webhook_id} begins again from {start}")
 
 
@@ -84,7 +84,7 @@ def replay_webhook(context: Context, webhook_id: str, start: str) -> None:
 def rotate_webhook(context: Context, webhook_id: str) -> None:
     """Sign with a new secret from now on; it is shown this once."""
     with context.client("progression", scope=SCOPE) as client:
-        made = told(client.post(f"/v1/webhooks/{webhook_id}/rotate")).json()
+        made = told(client.post(f"/v1/webhooks/{segment(webhook_id)}/rotate")).json()
     context.emit(made, f"key {made['key']}\nsecret {made['secret']}  (kept nowhere else)")
 
 
@@ -93,7 +93,7 @@ def rotate_webhook(context: Context, webhook_id: str) -> None:
 @command_options
 def pause_webhook(context: Context, webhook_id: str) -> None:
     """Send nothing until it is resumed; nothing is lost meanwhile."""
-    context.emit(_post(context, f"/v1/webhooks/{webhook_id}/pause"), f"webhook {webhook_id} is paused")
+    context.emit(_post(context, f"/v1/webhooks/{segment(webhook_id)}/pause"), f"webhook {webhook_id} is paused")
 
 
 @webhook.command("resume")
@@ -101,7 +101,7 @@ def pause_webhook(context: Context, webhook_id: str) -> None:
 @command_options
 def resume_webhook(context: Context, webhook_id: str) -> None:
     """Go on where it stopped, with the learners whose events were parked."""
-    context.emit(_post(context, f"/v1/webhooks/{webhook_id}/resume"), f"webhook {webhook_id} goes on")
+    context.emit(_post(context, f"/v1/webhooks/{segment(webhook_id)}/resume"), f"webhook {webhook_id} goes on")
 
 
 @webhook.command("deliveries")
@@ -110,7 +110,7 @@ def resume_webhook(context: Context, webhook_id: str) -> None:
 @command_options
 def list_deliveries(context: Context, webhook_id: str, limit: int) -> None:
     """List what was sent and what came of it, the latest first."""
-    items = _get(context, f"/v1/webhooks/{webhook_id}/deliveries", limit=limit)
+    items = _get(context, f"/v1/webhooks/{segment(webhook_id)}/deliveries", limit=limit)
     lines = [
         f"{each['at'][:19]}  {each['type']:44}attempt {each['attempt']:<3}{each['ms']:>6} ms  {each['outcome']}"
         for each in items
@@ -123,7 +123,7 @@ def list_deliveries(context: Context, webhook_id: str, limit: int) -> None:
 @command_options
 def list_waiting(context: Context, webhook_id: str) -> None:
     """List the learners whose events wait behind one that was not taken."""
-    items = _get(context, f"/v1/webhooks/{webhook_id}/waiting")
+    items = _get(context, f"/v1/webhooks/{segment(webhook_id)}/waiting")
     lines = [
         f"{each['learner']}  {'parked' if each['parked'] else 'retried'} after {each['attempts']}: {each['reason']}"
         for each in items
@@ -137,7 +137,7 @@ def list_waiting(context: Context, webhook_id: str) -> None:
 def remove_webhook(context: Context, webhook_id: str) -> None:
     """End a webhook, with its delivery log."""
     with context.client("progression", scope=SCOPE) as client:
-        told(client.delete(f"/v1/webhooks/{webhook_id}"))
+        told(client.delete(f"/v1/webhooks/{segment(webhook_id)}"))
     context.emit({"removed": webhook_id}, f"webhook {webhook_id} is removed")
 
 
