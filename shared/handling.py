@@ -61,3 +61,20 @@ class Handler(Protocol):
 
     def pending(self, shards: Collection[int]) -> list[int]:
         """Return the shards with work of their own to go on with: each is given an empty batch."""
+
+
+class Stateless:
+    """The part of a `Handler` that keeps nothing between batches."""
+
+    def forget(self, shards: Collection[int]) -> None:
+        """Nothing is cached."""
+
+    async def claimed(self, shards: Collection[int]) -> None:
+        """Nothing is to be loaded."""
+
+    def committed(self) -> None:
+        """Nothing waits for the commit."""
+
+    def pending(self, shards: Collection[int]) -> list[int]:
+        """Nothing is to be done but what the log says."""
+        return []

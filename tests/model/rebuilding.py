@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 from hypothesis import strategies as st
@@ -18,7 +18,7 @@ from shared import ownership
 from shared.consumer import ShardConsumer
 from shared.errors import AttainError, Conflict, Refused
 from shared.events import Envelope
-from shared.handling import Settle, ShardBatch, Write
+from shared.handling import Settle, ShardBatch, Stateless, Write
 from tests.model.outside import SHARDS, Feed, Producer, Topic
 from tests.model.owner import SETTINGS, Process, fact, idle
 from tests.model.store import Database, Effect, End, Row, Session, Store, folded
@@ -58,7 +58,7 @@ class Model:
     lock: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
 
 
-class Shown:
+class Shown(Stateless):
     """A version of the read model; like the real ones it caches nothing."""
 
     edition = 1
@@ -86,19 +86,6 @@ class Shown:
                 row.chain = chained(row.chain, effect.n)
 
         connection.change(change)
-
-    def forget(self, shards: Collection[int]) -> None:
-        """Nothing is cached."""
-
-    async def claimed(self, shards: Collection[int]) -> None:
-        """Nothing is loaded."""
-
-    def committed(self) -> None:
-        """Nothing is pinned."""
-
-    def pending(self, shards: Collection[int]) -> list[int]:
-        """Nothing is left over."""
-        return []
 
 
 class Statements:

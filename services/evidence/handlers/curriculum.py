@@ -1,13 +1,13 @@
 """What is meant: the competencies of the frameworks that progression publishes, and those that are retired."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from services.evidence.tables import curriculum
 from shared.contracts import FRAMEWORK_PUBLISHED, FrameworkPublished
 from shared.database import Connection, Database
-from shared.handling import Settle, ShardBatch, Write
+from shared.handling import Settle, ShardBatch, Stateless, Write
 
 KNOWN_COMPETENCIES_MAX = 200_000
 
@@ -64,7 +64,7 @@ class Competencies:
         self._identified.clear()
 
 
-class CurriculumHandler:
+class CurriculumHandler(Stateless):
     """Folds the log of frameworks into the table of competencies; `changed` is called after each commit."""
 
     def __init__(self, changed: Callable[[], None]) -> None:
@@ -93,16 +93,6 @@ class CurriculumHandler:
                     await curriculum.retire(connection, [(tenant, part.framework, part.version)])
 
         return write
-
-    def forget(self, shards: Collection[int]) -> None:
-        """Nothing is cached."""
-
-    async def claimed(self, shards: Collection[int]) -> None:
-        """Nothing is needed."""
-
-    def pending(self, shards: Collection[int]) -> list[int]:
-        """Nothing is left over."""
-        return []
 
     def committed(self) -> None:
         """Let parked pieces flow."""

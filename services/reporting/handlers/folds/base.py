@@ -7,7 +7,7 @@ so batches of any size, and a rebuild, give the same rows.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +16,7 @@ from services.reporting.tables.read_models import consumer_name
 from services.reporting.tables.writes import Unfolded, note_unfolded
 from shared.database import Connection
 from shared.events import Envelope
-from shared.handling import Settle, ShardBatch, Write
+from shared.handling import Settle, ShardBatch, Stateless, Write
 from shared.observability import metrics
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ TURN_EVENTS = 500
 """So many events are folded, in about 2 ms, before requests get their turn."""
 
 
-class Fold:
+class Fold(Stateless):
     """What the folds have in common: no cache, so nothing to forget; what cannot be read is kept aside and counted."""
 
     model: str
@@ -39,19 +39,6 @@ class Fold:
     async def fold(self, batches: Sequence[ShardBatch], settle: Settle) -> Write:
         """Fold a batch in memory; see `shared.handling.Handler`."""
         raise NotImplementedError
-
-    def forget(self, shards: Collection[int]) -> None:
-        """Nothing is cached."""
-
-    async def claimed(self, shards: Collection[int]) -> None:
-        """Nothing is to be loaded."""
-
-    def committed(self) -> None:
-        """Nothing waits for the commit."""
-
-    def pending(self, shards: Collection[int]) -> list[int]:
-        """Nothing is to be done but what the log says."""
-        return []
 
     async def _keep_aside(self, connection: Connection, unfolded: Sequence[Unfolded]) -> None:
         """
