@@ -22,7 +22,7 @@ from shared import topics
 from shared.crash_points import reach
 from shared.group_members import with_members
 from shared.resharding import Split
-from shared.restored import NAMED_MAX, Folded, Head, databases_of
+from shared.restored import NAMED_MAX, Folded, Head, databases_of, is_served
 from shared.settings import Settings, settings_or_exit
 from shared.starting import schema_fault
 
@@ -196,9 +196,7 @@ async def _check(service: str, connection: Connection) -> None:
     fault = schema_fault(service, there, allow_newer=False)
     if fault:
         raise CannotReshard(f"{service}: {fault}")
-    if await connection.fetchval(
-        "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'attain'"
-    ):
+    if await is_served(connection):
         raise CannotReshard(f"{service} still runs: stop the services first")
 
 

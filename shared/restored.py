@@ -76,9 +76,7 @@ async def raise_generation(databases: Mapping[str, str], above: int = 0) -> int:
         heads: list[Head] = []
         folded: list[Folded] = []
         for service, connection in connections.items():
-            if await connection.fetchval(
-                "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'attain'"
-            ):
+            if await is_served(connection):
                 raise SystemExit(f"{service} still runs: stop the services first")
             if await connection.fetchval("select to_regclass('log_head')"):
                 heads += [
@@ -98,6 +96,14 @@ async def raise_generation(databases: Mapping[str, str], above: int = 0) -> int:
             await _raise(connection, generation)
             reach("restore.raised")
         return generation
+
+
+async def is_served(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
+    """Tell whether a service is connected to the database."""
+    found: bool = await connection.fetchval(
+        "select count(*) > 0 from pg_stat_activity where datname = current_database() and application_name = 'attain'"
+    )
+    return found
 
 
 async def _raise(connection: "asyncpg.Connection[asyncpg.Record]", generation: int) -> None:
