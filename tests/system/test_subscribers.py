@@ -165,7 +165,7 @@ async def test_a_stream_goes_on_behind_the_last_id_and_its_ids_are_the_feeds_cur
 
 async def test_a_stream_ends_with_the_token_that_opened_it(stack: Stack):
     district = await District(stack, "until").open("math", "code,title\nc1,One\n")
-    token = stack.token(district.tenant, "records:read", expires_s=3)
+    token = issue(stack.token_key_file, tenant=district.tenant, scope="records:read", expires_s=3)
 
     # Nothing comes, and the next sign of life would be due in 15 seconds.
     assert await asyncio.wait_for(read_stream(district, 1, {"Authorization": f"Bearer {token}"}), 10) == []
