@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid5
 
+import msgspec
 import pytest
 
 from shared.contracts import Status
@@ -43,6 +44,10 @@ PEOPLE = [str(uuid5(UUID(int=0), f"learner {n}")) for n in range(25)]
 async def told(reporting: Running) -> None:
     """Tell of a class of 25 and 20 competencies in a district."""
     codes = [competency(f"c{n:02}", n, str(1 + n // 10)) for n in range(20)]
+    # Words may be of any length, and names of people and classes are whatever a roster gives.
+    codes[1] = msgspec.structs.replace(
+        codes[1], title="Donaudampfschifffahrtsgesellschaftskapitänswitwenrentenauszahlungsstelle"
+    )
     await reporting.told("curriculum", *framework("m", codes, [("c00", "c01")]))
     await reporting.told(
         "roster", *class_of(*PEOPLE), staff("k", "tea"),
