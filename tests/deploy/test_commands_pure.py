@@ -30,7 +30,7 @@ from deploy.local.commands.privacy import export_learner
 from deploy.local.commands.quarantine import show as show_quarantined
 from deploy.local.commands.responses import ResponseLog
 from deploy.local.commands.rollover import term_before
-from deploy.local.commands.roster import read_table, requests
+from deploy.local.commands.roster import COLUMNS, import_roster, read_table, requests
 from deploy.local.commands.sending import LANES, Item, Tally, lane_of, post
 from deploy.local.errors import StackError
 from deploy.local.options import Context
@@ -597,3 +597,10 @@ def test_an_id_is_asked_for_whatever_is_in_it(
     CliRunner().invoke(command, given)
 
     assert paths[0] == asked
+
+
+def test_help_names_the_columns_of_every_file_of_a_roster() -> None:
+    told = CliRunner().invoke(import_roster, ["--help"]).output
+
+    for name, (needed, possible) in COLUMNS.items():
+        assert f"  {name}.csv  {','.join(needed)}[,{','.join(possible)}]\n" in told

@@ -38,7 +38,12 @@ def framework() -> None:
 def import_framework(
     context: Context, file: Path, framework_id: str, form: str, title: str, prerequisites: str | None
 ) -> None:
-    """Import a framework version; returns when all services have it."""
+    """
+    Import a framework version; returns when all services have it.
+
+    The columns of nodes.csv are code,title[,level,subject,parent,dok,power], of edges.csv from,to[,type]; those in brackets may
+    be missing.
+    """
     check_id(framework_id)
     content = {"id": framework_id, "title": title, "format": form}
     problems: list[str] = []

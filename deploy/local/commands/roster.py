@@ -33,6 +33,9 @@ COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "people": (("person",), ("name",)),
 }
 """The files, with the columns that a row needs and those that it may have."""
+TOLD = "\b\nTheir columns; those in brackets may be missing:\n" + "\n".join(
+    f"  {name}.csv  {','.join(needed)}[,{','.join(possible)}]" for name, (needed, possible) in COLUMNS.items()
+)
 
 
 @click.group()
@@ -40,7 +43,7 @@ def roster() -> None:
     """Rosters: schools, classes, learners and who is where."""
 
 
-@roster.command("import")
+@roster.command("import", epilog=TOLD)
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--source", default=DEFAULT_SOURCE, show_default=True, help="Source of learners that name none.")
 @command_options
