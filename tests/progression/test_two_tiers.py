@@ -321,6 +321,17 @@ def test_whatever_work_is_as_it_is_told_brings_what_is_told(policy: Policy, seed
         assert explain_key([*held, *more], policy.rule).status in (change.gives, "mastered")
 
 
+def test_what_changes_it_is_work_that_is_looked_at_also_where_all_there_is_is_older():
+    """The window begins after the only piece, as in a new school year."""
+    policy = policy_from(
+        {"id": "year", "method": {"type": "streak", "n": 1}, "evidence": {"window": {"since": "2026-08-20"}}}
+    )
+    presumed = Decided("d", "presume", LATER)
+
+    assert explain_key(map(piece_of, work(1)), policy.rule).minimal_change.gives == "mastered"
+    assert explain_key([piece_of(each) for each in work(1)], policy.rule, [presumed]).enough is None
+
+
 def test_an_explanation_shows_each_piece_with_what_it_counted_for_and_each_rule_with_what_was_found():
     retaken = piece(9, day=9, score=Score(level=4.0), activity="task-1", attempt=2)
     assisted = piece(8, day=8, score=Score(level=4.0), activity="task-8", assisted=True)

@@ -69,7 +69,7 @@ def perfect_piece(rule: Rule, number: int, place: int, hours: float, value: floa
 
     `value` is on the policy's scale, the highest there is where none is given.
     """
-    start = f"{rule.since}T12:00:00.000000Z" if rule.since else NOON
+    start = looked_at_from(rule) or NOON
     worth = top_of(rule) if value is None else value
     return _piece(rule, rule.tracks[number], place, worth, later(start, place * hours), f"probe-{place}")
 
@@ -121,7 +121,9 @@ def smallest_change(known: Known) -> Probe | None:
     assert rule is not None
     wanted = _GOALS.get(known.status, ("mastered",))
     worse = known.status in ("mastered", "presumed")
-    start = max(state.last[0] if state.last is not None else NOON, state.crossed_at or "", known.at or "")
+    start = max(
+        state.last[0] if state.last is not None else NOON, state.crossed_at or "", known.at or "", looked_at_from(rule)
+    )
     values = _values(rule, worse)
     tracks = {_besides(state, track): track for track in rule.tracks}
     asked = sorted(tracks, key=len)[: 1 if worse else None]
@@ -228,6 +230,11 @@ def _piece(rule: Rule, track: Track, place: int, value: float, at: str, activity
         assessor=f"assessor-{place}",
         judged=True,
     )
+
+
+def looked_at_from(rule: Rule) -> str:
+    """Return an instant from which on work is looked at; empty where all is."""
+    return f"{rule.since}T12:00:00.000000Z" if rule.since else ""
 
 
 def top_of(rule: Rule) -> float:

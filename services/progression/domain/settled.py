@@ -3,7 +3,7 @@
 import itertools
 
 from services.progression.domain.known import Known
-from services.progression.domain.probing import further_piece, kinds_apart, top_of
+from services.progression.domain.probing import further_piece, kinds_apart, looked_at_from, top_of
 from services.progression.domain.states import Piece
 from shared.contracts import Status
 
@@ -20,7 +20,7 @@ def is_settled(known: Known) -> bool:
     rule = known.rule
     if rule is None or not known.pieces or known.status in _TOO_LITTLE:
         return False
-    after = max(known.pieces[-1].order[0], known.at or "")
+    after = max(known.pieces[-1].order[0], known.at or "", looked_at_from(rule))
     tests: list[Piece] = []
     values, spacings = (top_of(rule), rule.bottom), (24, 1 / 3600)
     for value, hours, track, kind in itertools.product(values, spacings, rule.tracks, kinds_apart(rule)):
