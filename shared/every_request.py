@@ -38,11 +38,14 @@ class EveryRequest:
         """
         Pass the request on, and note when its answer begins; one that breaks off before that counts as 500.
 
-        Whoever reads a body that is over the limit gets a `TooLarge`: at once where its length is announced.
+        Whoever reads a body that is over the limit gets a `TooLarge`: at once where its length is announced. HEAD is answered
+        as GET is, without the body; of a stream with its beginning.
         """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":
+            scope, send = dict(scope, method="GET"), _bodiless(send)
         started, answered = time.perf_counter(), False
         traced = tracing.request(scope)
 
@@ -78,6 +81,17 @@ class EveryRequest:
     def _check(self, body_bytes: int) -> None:
         if body_bytes > self._body_bytes_max:
             raise TooLarge(f"the body is over {self._body_bytes_max} bytes; send less at once", reason="too_large")
+
+
+def _bodiless(send: Send) -> Send:
+    """Return what ends an answer where it begins, and takes no more of it."""
+
+    async def begin(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await send(message)
+            await send({"type": "http.response.body"})
+
+    return begin
 
 
 def secure(headers: MutableHeaders, path: str) -> None:

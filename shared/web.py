@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPAuthorizationCredentials
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from shared.auth import ApiKeys, Authenticator, Identity, api_key_of
 from shared.described import BEARER, PROBLEM, REFUSED
@@ -85,7 +86,18 @@ async def _http_problem(request: Request, error: Exception) -> Response:
         return await _attain_problem(request, error.__cause__)
     answer = problem(error.status_code, str(error.detail), str(error.detail))
     answer.headers.update(error.headers or {})
+    if error.status_code == 405:
+        answer.headers["Allow"] = ", ".join(sorted(_methods_at(request)))
     return answer
+
+
+def _methods_at(request: Request) -> set[str]:
+    """Return the methods that a path answers, whichever of its routes each belongs to."""
+    routes = [
+        each for each in request.app.routes if isinstance(each, Route) and each.path_regex.match(request.url.path)
+    ]
+    methods = {method for route in routes for method in route.methods or ()}
+    return methods | {"HEAD"} if "GET" in methods else methods
 
 
 async def _bug_problem(request: Request, error: Exception) -> Response:

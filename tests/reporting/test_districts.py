@@ -514,7 +514,7 @@ async def grown(reporting: Running) -> None:
     has something open.
     """
     await reporting.told(
-        "roster", school("west", "g"), school("east", "g"), class_("c3", "west"), class_("c4", "east"),
+        "roster", school("g"), school("west", "g"), school("east", "g"), class_("c3", "west"), class_("c4", "east"),
         *(enrolment("c3", learner) for learner in WEST), *(enrolment("c4", learner) for learner in EAST),
         assignment("chief", "leader", "school", "west"),
     )  # fmt: skip
@@ -540,6 +540,14 @@ async def test_learners_are_counted_beside_their_own_past(reporting: Running) ->
     # One of the east has something open: not told, and neither is what would give it away.
     assert east["not_yet"] is None
     assert [body["all"]["not_yet"], west["not_yet"]] != [16, 15]
+
+
+async def test_a_district_stands_among_its_schools_where_it_has_classes_itself(reporting: Running) -> None:
+    await reporting.told("roster", school("h"), school("h1", "h"), class_("c9", "h"))
+
+    body = (await reporting.get("/v1/districts/h/growth")).json()
+
+    assert [row["school"] for row in body["schools"]] == ["h", "h1"]
 
 
 @pytest.mark.usefixtures("grown")

@@ -1,3 +1,4 @@
+import asyncio
 import gzip
 import re
 import zlib
@@ -8,6 +9,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from fastapi import Body, FastAPI, Query, Request, Response
+from fastapi.responses import StreamingResponse
 from prometheus_client import REGISTRY
 
 from shared.auth import Authenticator, issue_token
@@ -53,6 +55,19 @@ async def client(small: Settings) -> AsyncIterator[httpx.AsyncClient]:
     @app.get("/whoami")
     async def whoami(caller: Caller) -> str:
         return caller.subject
+
+    @app.post("/whoami")
+    async def rename(caller: Caller) -> None:
+        """Another route of the same path."""
+
+    @app.get("/endless")
+    async def endless() -> StreamingResponse:
+        async def beats() -> AsyncIterator[bytes]:
+            while True:
+                yield b": alive\n\n"
+                await asyncio.sleep(0.01)
+
+        return StreamingResponse(beats(), media_type="text/event-stream")
 
     @app.get("/raise/{name}")
     async def fail(name: str) -> None:
@@ -197,7 +212,25 @@ async def test_what_the_framework_refuses_is_a_problem_too(client: httpx.AsyncCl
     assert (missing.status_code, wrong.status_code, method.status_code) == (404, 422, 405)
     assert {a.headers["content-type"] for a in (missing, wrong, method)} == {"application/problem+json"}
     assert (wrong.json()["pointer"], wrong.json()["where"]) == ("/n", "query")
-    assert method.headers["allow"] == "GET"
+    assert method.headers["allow"] == "GET, HEAD"
+
+
+async def test_head_is_answered_as_get_is_without_the_body(client: httpx.AsyncClient) -> None:
+    whole, head = await client.get("/whoami", headers=token("")), await client.head("/whoami", headers=token(""))
+    refused = await client.head("/whoami")
+    stream = await asyncio.wait_for(client.head("/endless"), 5)
+
+    assert (head.status_code, head.content) == (200, b"")
+    assert dict(head.headers) == dict(whole.headers)
+    assert (refused.status_code, refused.content) == (401, b"")
+    assert (stream.status_code, stream.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+
+
+async def test_a_wrong_method_is_told_all_that_the_path_answers(client: httpx.AsyncClient) -> None:
+    wrong, another = await client.delete("/whoami"), await client.head("/body")
+
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD, POST")
+    assert (another.status_code, another.headers["allow"]) == (405, "POST")
 
 
 async def test_a_caller_without_a_token_is_told_how_to_send_one(client: httpx.AsyncClient) -> None:

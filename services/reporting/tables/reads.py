@@ -186,9 +186,12 @@ class Snapshot:
         return rows[0] if rows else None
 
     async def district_schools(self, tenant: str, district: str) -> Rows:
-        """Return the schools of a district, itself among them where it is one."""
+        """Return the schools of a district, itself among them where it has classes, or is its only school."""
         return await self.rows(
-            "select school, title from {school} where tenant = $1 and (district = $2 or school = $2) order by 2, 1",
+            "select school, title from {school} s where tenant = $1 and (district = $2 or school = $2 and ("
+            "   exists (select from {class} c where c.tenant = $1 and c.school = $2)"
+            "   or not exists (select from {school} o where o.tenant = $1 and o.district = $2 and o.school <> $2)))"
+            " order by 2, 1",
             tenant,
             district,
         )
