@@ -36,7 +36,8 @@ LEFT = {
     "evidence.roster_fact", "reporting.class_v1", "reporting.school_v1", "reporting.staff_v1", "reporting.term_v1",
     "evidence.api_key",
     # Numbers of pieces, by source and day, and by shard.
-    "evidence.intake_count", "evidence.source_day", "reporting.folded_count",
+    "evidence.intake_count", "evidence.source_day", "reporting.folded_count", "evidence.counted_block",
+    "progression.counted_block",
 }  # fmt: skip
 """What stays of a tenant that is ended, and why."""
 NONE_OF = {
