@@ -51,6 +51,8 @@ def adopting_router(
         while mastery was `shown`, and otherwise.
         """
         caller.require("policy:write", "records:read")
+        if framework:
+            await decisions.framework(caller.tenant, framework)
         return {"items": await audit_policies(database, settings, caller.tenant, framework, outside)}
 
     @router.post("/v1/policies/proposals", status_code=201, openapi_extra=POLICY_BODY)
