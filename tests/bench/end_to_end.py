@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -91,14 +91,14 @@ class Bench:
         finally:
             await producer.stop()
 
-    async def send_http(self, items: Iterable[Item]) -> None:
-        """Post items as NDJSON batches, two at a time."""
+    async def send_http(self, bodies: Iterable[bytes]) -> None:
+        """Post zipped NDJSON batches, two at a time."""
         url = f"{self.stack.urls['evidence']}/v1/evidence"
         headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
-        batches = iter([gzip.compress(b"\n".join(batch), 1) for batch in _batches(items, HTTP_BATCH)])
+        waiting = iter(bodies)
 
         async def worker() -> None:
-            for body in batches:
+            for body in waiting:
                 (await self.http.post(url, content=body, headers=headers)).raise_for_status()
 
         await asyncio.gather(*(worker() for _ in range(HTTP_AT_ONCE)))
@@ -139,10 +139,10 @@ async def paced(items: Iterable[T], rate: int | None) -> AsyncIterator[T]:
         yield item
 
 
-def _batches(items: Iterable[Item], size: int) -> Iterator[list[bytes]]:
+def zipped(items: Iterable[Item]) -> list[bytes]:
+    """Return items as the bodies in which `send_http` posts them."""
     rest = (item for _, item in items)
-    while batch := list(islice(rest, size)):
-        yield batch
+    return [gzip.compress(b"\n".join(batch), 1) for batch in iter(lambda: list(islice(rest, HTTP_BATCH)), [])]
 
 
 async def throughput(stack: Stack, way: str, events: int, run: str) -> Figure:
@@ -150,10 +150,11 @@ async def throughput(stack: Stack, way: str, events: int, run: str) -> Figure:
     bench = Bench(stack, f"bench-{way}-{run}")
     await bench.prepare(STREAK_3)
     items = list(evidence(f"{way}{run}", events, learners=LEARNERS, competencies=COMPETENCIES))
+    bodies = zipped(items) if way == "http" else []
     before = await stored(stack)
     usage = Usage(stack.pids)
     started = time.perf_counter()
-    await (bench.send_kafka(items) if way == "kafka" else bench.send_http(items))
+    await (bench.send_kafka(items) if way == "kafka" else bench.send_http(bodies))
     sent = time.perf_counter() - started
     await bench.drained()
     seconds = time.perf_counter() - started

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from deploy.local.stack import Stack
 from services.progression.domain.policy.templates import template
-from tests.bench.end_to_end import STREAK_3, Bench
+from tests.bench.end_to_end import STREAK_3, Bench, zipped
 from tests.bench.figures import Figure
 from tests.bench.load import FRAMEWORK, SOURCE, evidence
 from tests.bench.progression_fold import Shape, prepared_topic
@@ -47,7 +47,8 @@ async def explain(stack: Stack) -> Figure:
     run = secrets.token_hex(3)
     bench = Bench(stack, f"bench-explain-{run}")
     await bench.prepare(template("classroom"), competencies=STANDARDS)
-    await bench.send_http(evidence(run, EXPLAIN_EVENTS, learners=EXPLAIN_LEARNERS, competencies=STANDARDS, kind=KIND))
+    load = evidence(run, EXPLAIN_EVENTS, learners=EXPLAIN_LEARNERS, competencies=STANDARDS, kind=KIND)
+    await bench.send_http(zipped(load))
     await bench.drained()
     chance, took, pieces = random.Random(1), [], 0
     url = f"{stack.urls['progression']}/v1/learners"
