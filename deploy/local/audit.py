@@ -35,7 +35,7 @@ def audit(sources: Sources, tenant: str | None, say: Callable[[str], None]) -> F
     told_heads = {log: sources.heads(sources.progression, log) for log in LOGS}
     say("reading what progression and reporting hold")
     held = sources.states(sources.progression, tenant)
-    recorded = dict(sources.standings(tenant))
+    recorded = sources.standings(tenant)
     shown = sources.states(sources.reporting, tenant)
     computed: dict[Key, State] = {}
     standings: dict[Learner, LearnerState] = {}

@@ -88,59 +88,41 @@ class Sources:
     def states(self, client: httpx.Client, tenant: str | None) -> dict[Key, State]:
         """Return every state that a service holds, of one tenant or all."""
         found: dict[Key, State] = {}
-        after = ""
-        while True:
-            query = {"after": after, "limit": str(PAGE)} | ({"tenant": tenant} if tenant is not None else {})
-            answer = checked(client.get("/v1/states", params=query))
-            lines = answer.content.splitlines()
-            for line in lines:
-                row = msgspec.json.decode(line)
-                found[(row["tenant"], row["learner"], row["competency"])] = (
-                    row["status"], row["score"], row["evidence_count"], row["last_evidence_at"], row["mastered_at"]
-                )  # fmt: skip
-            after = answer.headers.get("Attain-Next", "")
-            if not lines or not after:
-                return found
+        for row in map(msgspec.json.decode, self._all_pages(client, "/v1/states", tenant)):
+            found[(row["tenant"], row["learner"], row["competency"])] = (
+                row["status"], row["score"], row["evidence_count"], row["last_evidence_at"], row["mastered_at"]
+            )  # fmt: skip
+        return found
 
-    def standings(self, tenant: str | None) -> Iterator[tuple[Learner, LearnerState]]:
-        """Yield what progression has of every learner, of one tenant or of all."""
-        after = ""
-        while True:
-            query = {"after": after, "limit": str(PAGE)} | ({"tenant": tenant} if tenant is not None else {})
-            answer = checked(self.progression.get("/v1/learner-states", params=query))
-            for of, learner, state in map(_decode_standing, answer.content.splitlines()):
-                yield (of, learner), state
-            after = answer.headers.get("Attain-Next", "")
-            if not after:
-                return
+    def standings(self, tenant: str | None) -> dict[Learner, LearnerState]:
+        """Return what progression has of every learner, of one tenant or of all."""
+        lines = self._all_pages(self.progression, "/v1/learner-states", tenant)
+        return {(of, learner): state for of, learner, state in map(_decode_standing, lines)}
 
     def rows(self, table: str, tenant: str | None) -> Iterator[dict[str, Any]]:
         """Yield the rows of one of reporting's read-model tables, of one tenant or of all."""
-        after = ""
-        while True:
-            query = {"after": after, "limit": str(PAGE)} | ({"tenant": tenant} if tenant is not None else {})
-            answer = checked(self.reporting.get(f"/v1/rows/{table}", params=query))
-            lines = answer.content.splitlines()
-            if not lines:
-                return
-            yield from map(msgspec.json.decode, lines)
-            after = answer.headers["Attain-Next"]
+        return map(msgspec.json.decode, self._all_pages(self.reporting, f"/v1/rows/{table}", tenant))
 
     def identities(self, tenant: str | None) -> dict[tuple[str, str], tuple[str, str]]:
         """Return the smallest (source, source's learner id) of every (tenant, learner)."""
         smallest: dict[tuple[str, str], tuple[str, str]] = {}
+        for row in map(msgspec.json.decode, self._all_pages(self.evidence, "/v1/identities", None)):
+            if tenant is None or row["tenant"] == tenant:
+                key, pair = (row["tenant"], row["learner"]), (row["source"], row["source_id"])
+                smallest[key] = min(smallest.get(key, pair), pair)
+        return smallest
+
+    def _all_pages(self, client: httpx.Client, path: str, tenant: str | None) -> Iterator[bytes]:
+        """Yield the lines of all pages of a dump, of one tenant or of all."""
         after = ""
         while True:
-            answer = checked(self.evidence.get("/v1/identities", params={"after": after, "limit": str(PAGE)}))
+            query = {"after": after, "limit": str(PAGE)} | ({"tenant": tenant} if tenant is not None else {})
+            answer = checked(client.get(path, params=query))
             lines = answer.content.splitlines()
-            for line in lines:
-                row = msgspec.json.decode(line)
-                if tenant is None or row["tenant"] == tenant:
-                    key, pair = (row["tenant"], row["learner"]), (row["source"], row["source_id"])
-                    smallest[key] = min(smallest.get(key, pair), pair)
+            yield from lines
             after = answer.headers.get("Attain-Next", "")
             if not lines or not after:
-                return smallest
+                return
 
     def erasures(self, tenant: str | None) -> set[tuple[str, str]]:
         """Return (tenant, learner) of everyone who is erased, as the ledger and the database of evidence say."""

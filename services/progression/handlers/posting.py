@@ -16,8 +16,6 @@ from shared.settings import Settings
 CONTENT_TYPE = "application/cloudevents+json"
 URL_CHARACTERS_MAX = 2000
 PORTS = {"https": 443, "http": 80}
-
-
 OPEN = ipaddress.ip_network("2000::/3")
 """What IPv6 has given to the open internet; elsewhere lie sites' own addresses, and such as stand for private IPv4 ones."""
 
