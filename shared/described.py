@@ -74,6 +74,12 @@ def answers(description: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": json_content(schema)}
 
 
+def list_of(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of an object whose `items` are such."""
+    items = {"type": "array", "items": dict(item)}
+    return {"type": "object", "required": ["items"], "properties": {"items": items}}
+
+
 def json_content(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of a body in JSON."""
     return {"application/json": {"schema": dict(schema)}}

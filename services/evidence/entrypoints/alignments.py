@@ -12,16 +12,15 @@ from services.evidence.handlers.alignment import Alignments
 from services.evidence.tables import alignments as table
 from shared.cursors import read_cursor, write_cursor
 from shared.database import Database
-from shared.described import reads, schema_of
+from shared.described import list_of, reads, schema_of
 from shared.errors import Forbidden, InvalidEvent
 from shared.settings import Settings
 from shared.web import Caller, read_body
 
 _ENTRY = schema_of(Entry)
-_EACH = {"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "items": _ENTRY}}}
 _BODY = reads(
     {
-        "application/json": {"oneOf": [_ENTRY, {"type": "array", "items": _ENTRY}, _EACH]},
+        "application/json": {"oneOf": [_ENTRY, {"type": "array", "items": _ENTRY}, list_of(_ENTRY)]},
         "text/csv": {"type": "string", "description": ",".join(form.COLUMNS)},
     }
 )
