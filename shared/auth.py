@@ -18,12 +18,11 @@ import msgspec
 
 from shared.errors import Forbidden, Unauthorized, Unavailable
 from shared.permissions import View, may, tenant_roles
+from shared.provider_keys import ProviderKeys
 from shared.settings import Settings
 
 JWKS_S_MAX = 3
 """How long a request may wait for the provider's keys, which are then kept for five minutes: all others wait meanwhile."""
-JWKS_AGAIN_S = 10.0
-"""How long a provider that did not answer is not asked again: whoever sends any token, good or not, would stop all others."""
 ISSUER = AUDIENCE = "attain"
 PROVIDER_ALGORITHMS = ["RS256", "ES256", "EdDSA"]
 """What an identity provider may sign with: never a shared secret, never nothing."""
@@ -118,32 +117,12 @@ def api_key_of(authorization: str | None) -> str | None:
     return text if scheme.lower() == "bearer" and text.startswith(KEY_PREFIX) else None
 
 
-class ProviderKeys(jwt.PyJWKClient):
-    """The keys of an identity provider, which is left alone for a while once it has not answered."""
-
-    _away_until = 0.0
-
-    def fetch_data(self) -> Any:
-        """Return the provider's keys; raises `PyJWKClientConnectionError` where none come, or none came lately."""
-        if time.monotonic() < self._away_until:
-            raise jwt.PyJWKClientConnectionError("it did not answer a moment ago")
-        try:
-            return super().fetch_data()
-        # A proxy in front of it may answer with a page, or break off.
-        except (jwt.PyJWTError, ValueError, OSError) as error:
-            self._away_until = time.monotonic() + JWKS_AGAIN_S
-            raise jwt.PyJWKClientConnectionError(f"no keys came: {error}") from error
-
-
 class Authenticator:
     """Verifies bearer tokens; a verified one is believed for `token_cache_s`, never beyond its `exp`."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        # The set of keys alone is kept: a key kept by itself would verify for as long as the process runs.
-        self._jwks = (
-            ProviderKeys(settings.jwks_url, cache_keys=False, timeout=JWKS_S_MAX) if settings.jwks_url else None
-        )
+        self._jwks = ProviderKeys(settings.jwks_url, JWKS_S_MAX) if settings.jwks_url else None
         self._verified: dict[str, tuple[float, Identity]] = {}
 
     def identify(self, authorization: str | None) -> Identity:

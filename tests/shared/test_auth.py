@@ -186,7 +186,7 @@ def test_a_provider_that_does_not_answer_is_asked_once_in_a_while_whoever_sends_
             authenticator.identify(f"Bearer {token}")
     assert asked == 1
 
-    monkeypatch.setattr("shared.auth.JWKS_AGAIN_S", -1.0)
+    monkeypatch.setattr("shared.provider_keys.AGAIN_S", -1.0)
     later = Authenticator(authenticator.settings)
     for token in tokens:
         with pytest.raises(Unavailable):

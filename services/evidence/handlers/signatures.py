@@ -4,8 +4,8 @@ import asyncio
 
 import jwt
 
-from shared.auth import ProviderKeys
 from shared.errors import Unauthorized, Unavailable
+from shared.provider_keys import ProviderKeys
 from shared.settings import Settings
 
 ALGORITHMS = ["RS256", "ES256"]
@@ -17,8 +17,7 @@ class Signatures:
 
     def __init__(self, settings: Settings) -> None:
         url = settings.canvas_jwks_url
-        # The set of keys alone is kept: a key kept by itself would verify for as long as the process runs.
-        self._keys = ProviderKeys(url, cache_keys=False, timeout=FETCH_S) if url else None
+        self._keys = ProviderKeys(url, FETCH_S) if url else None
 
     async def verified(self, payload: bytes) -> bytes:
         """
