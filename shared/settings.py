@@ -146,7 +146,9 @@ class Settings(BaseSettings):
         500, gt=0, description="how long a poll waits for the first record; it returns when one comes"
     )
     batch_gap_ms: int = Field(
-        15, ge=0, description="small batches begin at least so far apart; bounds what idle traffic costs"
+        15,
+        ge=0,
+        description="small batches begin at least so far apart, those of intake four times; bounds what little traffic costs",
     )
     cache_keys: int = Field(50_000, gt=0, description="learner-competency states kept in memory; about 1.5 KiB each")
     cache_identities: int = Field(100_000, gt=0, description="source ids kept in memory; about 0.3 KiB each")

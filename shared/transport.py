@@ -23,9 +23,31 @@ from shared.tasks import Pulse
 BATCH_STOP_S = 8
 FETCH_WAIT_MS, FETCH_ALL_WAIT_MS = 25, 500
 """How long the broker may wait for records of some partitions, and of all: see `_PatientFetcher`."""
-LEISURELY_GAP_MS = 50
+GATHERED_BYTES = 256 << 10
+"""So much does not wait for the gap to end: some hundred records."""
+LEISURELY_GAP_MS = 80
 """Between the small batches of what nobody waits for by milliseconds."""
 OnRecords = Callable[[Sequence[ConsumerRecord[bytes, bytes]]], Awaitable[None]]
+
+
+class Pace:
+    """
+    When small batches begin: at least `gap_ms` apart, and those of all who share it together, so that they share a commit.
+
+    Each costs ten statements and requests, whatever it holds: without a gap a few hundred events a second would keep two
+    cores busy with batches of two or three.
+    """
+
+    def __init__(self, gap_ms: int) -> None:
+        self._gap_s = gap_ms / 1000
+        self._next_at = 0.0
+
+    def next_at(self) -> float:
+        """Return when the batch after the one that begins now is to begin, by the monotonic clock."""
+        now = time.monotonic()
+        if self._next_at < now + self._gap_s / 2:
+            self._next_at = now + self._gap_s
+        return self._next_at
 
 
 def make_broker(settings: Settings) -> KafkaBroker:
@@ -58,11 +80,11 @@ def subscribe(
     pulse: Pulse,
     listener: ConsumerRebalanceListener | None = None,
     description: str = "",
-    gap_ms: int | None = None,
+    pace: Pace,
 ) -> BatchSubscriber:
     """
-    Hand the raw records of every poll of a topic to `on_records`, which must not raise; small batches begin `gap_ms` apart
-    (default: the setting batch_gap_ms). `pulse` beats at every poll.
+    Hand the raw records of every poll of a topic to `on_records`, which must not raise; small batches begin at the pace given.
+    `pulse` beats at every poll.
 
     Offsets are never acknowledged here: who handles the records knows when they are durable.
     """
@@ -88,7 +110,7 @@ def subscribe(
     )
 
     # FastStream's own poll sleeps once more after an empty one: up to twice the wait on every hop.
-    subscriber.get_msg = _Poll(settings, settings.batch_gap_ms if gap_ms is None else gap_ms, pulse)  # type: ignore[method-assign]
+    subscriber.get_msg = _Poll(settings, pace, pulse)  # type: ignore[method-assign]
 
     @subscriber
     async def handle(message: InjectedMessage) -> None:
@@ -97,13 +119,11 @@ def subscribe(
     return subscriber
 
 
-def subscribe_consumer(
-    broker: KafkaBroker, consumer: ShardConsumer, settings: Settings, gap_ms: int | None = None
-) -> None:
+def subscribe_consumer(broker: KafkaBroker, consumer: ShardConsumer, settings: Settings, pace: Pace) -> None:
     """Feed a shard consumer from its topic, in a group of its own name."""
     subscriber = subscribe(
         broker, consumer.topic, consumer.name, consumer.on_records, settings, pulse=consumer.polling,
-        listener=consumer, description=f"{consumer.name} folds the log {consumer.log_name}", gap_ms=gap_ms,
+        listener=consumer, description=f"{consumer.name} folds the log {consumer.log_name}", pace=pace,
     )  # fmt: skip
     consumer.kafka = lambda: subscriber.consumer
 
@@ -115,32 +135,45 @@ class _PatientFetcher(Fetcher):  # type: ignore[misc]  # it has no types
     A partition with records that nobody has taken yet is left out, and asked for again only once that request is over: what
     arrives there is overlooked meanwhile. A request for all overlooks nothing, and the broker answers it when anything comes;
     asked for forty times a second, an idle topic costs a consumer 2 % of a core and the broker as much.
+
+    Until the next small batch is to begin, the broker gathers for it. Else it would answer with the first record, and nothing
+    more would be asked for before that is taken: what comes behind it would wait a whole gap longer.
     """
+
+    gathers_until = 0.0
+    """By the monotonic clock; `_Poll` sets it."""
+
+    @property
+    def _gathers(self) -> bool:
+        return time.monotonic() < self.gathers_until and not self._records
 
     @property
     def _fetch_max_wait_ms(self) -> int:
         wait_ms: int = self.__dict__["_fetch_max_wait_ms"]
-        return wait_ms if self._records else FETCH_ALL_WAIT_MS
+        if self._records:
+            return wait_ms
+        return int((self.gathers_until - time.monotonic()) * 1000) + 1 if self._gathers else FETCH_ALL_WAIT_MS
+
+    @property
+    def _fetch_min_bytes(self) -> int:
+        return GATHERED_BYTES if self._gathers else 1
 
 
 class _Poll:
     """
     Returns what has come as soon as anything has; nothing after `batch_wait_ms`.
 
-    Small batches are kept `gap_ms` apart: each costs ten statements and requests, whatever it holds, so that
-    without a gap a few hundred events a second would keep two cores busy with batches of two or three.
-
     A member with a slot joins its group twice. At first the broker gives it what its predecessor was assigned, and nobody looks
     for partitions that came meanwhile where that one led the group; by the second time it leads, and assigns them.
     Source: KIP-814, motivation.
     """
 
-    def __init__(self, settings: Settings, gap_ms: int, pulse: Pulse) -> None:
+    def __init__(self, settings: Settings, pace: Pace, pulse: Pulse) -> None:
         self._pulse = pulse
         self._joins_again = bool(settings.slot)
         self._wait_ms = settings.batch_wait_ms
         self._records_max = settings.batch_records
-        self._gap_s = gap_ms / 1000
+        self._pace = pace
         self._next_at = 0.0
 
     async def __call__(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord[bytes, bytes], ...]:
@@ -155,7 +188,8 @@ class _Poll:
             await asyncio.sleep(early)
         polled = await consumer.getmany(timeout_ms=self._wait_ms, max_records=self._records_max)
         records = tuple(chain.from_iterable(polled.values()))
-        self._next_at = time.monotonic() + self._gap_s if len(records) < self._records_max // 8 else 0.0
+        if records and len(records) < self._records_max // 8:
+            self._next_at = consumer._fetcher.gathers_until = self._pace.next_at()
         return records
 
 

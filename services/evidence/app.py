@@ -69,7 +69,7 @@ from shared.settings import Settings
 from shared.starting import check_schema, settings_of
 from shared.tenant_limits import TenantLimits, limit_tenants
 from shared.topics import CURRICULUM, EVIDENCE
-from shared.transport import LEISURELY_GAP_MS, make_broker, subscribe_consumer
+from shared.transport import LEISURELY_GAP_MS, Pace, make_broker, subscribe_consumer
 
 EXPIRIES = {
     "originals_kept_days": {
@@ -207,7 +207,7 @@ async def _make_consumers(
     handler = CurriculumHandler(handlers.releaser.wake)
     curriculum = ShardConsumer("evidence.curriculum", CURRICULUM.log, opened.database, handler, opened.feed, config)
     await curriculum.prepare()
-    subscribe_consumer(broker, curriculum, config, LEISURELY_GAP_MS)
+    subscribe_consumer(broker, curriculum, config, Pace(LEISURELY_GAP_MS))
     return Consuming(broker, submitted, curriculum)
 
 

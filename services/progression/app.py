@@ -53,7 +53,7 @@ from shared.service import Tasks, keep_consuming, make_service, serve
 from shared.settings import Settings
 from shared.starting import check_schema, settings_of
 from shared.tenant_limits import TenantLimits, limit_tenants
-from shared.transport import make_broker, subscribe_consumer
+from shared.transport import Pace, make_broker, subscribe_consumer
 
 EXPIRIES = {"deliveries_kept_days": {"deliveries": webhook_rows.expire_deliveries}}
 """What is removed by which limit of a tenant."""
@@ -150,7 +150,7 @@ async def _make_consumers(opened: Opened, config: Settings) -> Consuming:
     consumer = ShardConsumer(CONSUMER, "evidence", database, fold, opened.feed, config, inbox)
     fold.sweeping.wake = consumer.wake
     await consumer.prepare()
-    subscribe_consumer(broker, consumer, config)
+    subscribe_consumer(broker, consumer, config, Pace(config.batch_gap_ms))
     return Consuming(broker, consumer, refolder)
 
 

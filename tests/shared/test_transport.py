@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Sequence
 
+import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
@@ -11,10 +13,11 @@ from aiokafka.protocol.fetch import FetchRequest
 
 from shared.settings import Settings
 from shared.tasks import Pulse
-from shared.transport import FETCH_ALL_WAIT_MS, FETCH_WAIT_MS, _Poll, make_broker, subscribe
+from shared.transport import FETCH_ALL_WAIT_MS, FETCH_WAIT_MS, Pace, _Poll, make_broker, subscribe
 from tests.support.disposable import Topics, eventually
 
 TOPIC = "asked"
+GAP_MS = 400
 
 
 class Asked:
@@ -22,7 +25,8 @@ class Asked:
 
     def __init__(self, consumer: AIOKafkaConsumer, settings: Settings) -> None:
         self.consumer = consumer
-        self.poll = _Poll(settings.model_copy(update={"batch_wait_ms": 20}), 0, Pulse())
+        self._settings = settings.model_copy(update={"batch_wait_ms": 20})
+        self.poll = self.paced(0)
         self.waits: list[int] = []
         send = consumer._client.send
 
@@ -32,6 +36,10 @@ class Asked:
             return await send(node, request, **rest)
 
         consumer._client.send = noted
+
+    def paced(self, gap_ms: int) -> _Poll:
+        """Return what polls with such a gap between small batches."""
+        return _Poll(self._settings, Pace(gap_ms), Pulse())
 
 
 @pytest_asyncio.fixture
@@ -76,6 +84,52 @@ async def test_while_records_wait_to_be_taken_the_other_partitions_are_asked_for
     assert taken == [b"first", b"second"]
 
 
+async def test_between_small_batches_all_that_comes_is_gathered_for_the_next_one(
+    asked: Asked, settings: Settings, topics: Topics
+) -> None:
+    topic = f"{TOPIC}{settings.topic_suffix}"
+    poll = asked.paced(GAP_MS)
+    await poll(asked.consumer)
+    await eventually(lambda: _is_idle(asked))
+    await topics.send(topic, 0, [b"first"])
+    first = await poll(asked.consumer)
+    taken_at = time.monotonic()
+    for value in (b"second", b"third", b"fourth"):
+        # Apart, so that the broker could answer with each alone.
+        await asyncio.sleep(GAP_MS / 5000)
+        await topics.send(topic, 0, [value])
+    gathered = await poll(asked.consumer)
+
+    assert [record.value for record in first] == [b"first"]
+    assert [record.value for record in gathered] == [b"second", b"third", b"fourth"]
+    assert time.monotonic() - taken_at >= GAP_MS / 1000
+
+
+async def test_what_comes_after_a_while_without_anything_is_there_at_once(
+    asked: Asked, settings: Settings, topics: Topics
+) -> None:
+    poll = asked.paced(GAP_MS)
+    await poll(asked.consumer)
+    await eventually(lambda: _is_idle(asked))
+    started = time.monotonic()
+    await topics.send(f"{TOPIC}{settings.topic_suffix}", 0, [b"alone"])
+    while not await poll(asked.consumer):
+        pass
+
+    assert time.monotonic() - started < GAP_MS / 2000
+
+
+async def test_who_share_a_pace_begin_together() -> None:
+    pace = Pace(GAP_MS)
+    first = pace.next_at()
+    assert pace.next_at() == first
+    await asyncio.sleep(GAP_MS * 0.75 / 1000)
+
+    # Too soon after it for another batch: they meet at the one after that.
+    assert pace.next_at() == pytest.approx(first + GAP_MS * 0.75 / 1000, abs=GAP_MS / 4000)
+    assert pace.next_at() == pace.next_at()
+
+
 async def test_who_starts_again_finds_the_partitions_that_came_meanwhile(settings: Settings, topics: Topics) -> None:
     topic = f"grows{settings.topic_suffix}"
     await Topics(settings.kafka, 1).create(topic)
@@ -104,7 +158,7 @@ async def _subscribed(topic: str, settings: Settings) -> AsyncIterator[list[byte
 
     own = settings.model_copy(update={"slot": "grows-0"})
     broker = make_broker(own)
-    subscribe(broker, topic, "grows", on_records, own, pulse=Pulse())
+    subscribe(broker, topic, "grows", on_records, own, pulse=Pulse(), pace=Pace(own.batch_gap_ms))
     await broker.start()
     yield found
     await broker.stop()

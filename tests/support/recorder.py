@@ -18,7 +18,7 @@ from shared.feed import FeedClient
 from shared.handling import InboxEntry, Settle, ShardBatch, Write
 from shared.schema import define_common, define_logs
 from shared.settings import Settings
-from shared.transport import make_broker, subscribe_consumer
+from shared.transport import Pace, make_broker, subscribe_consumer
 from tests.support.producer import create_tables
 
 
@@ -169,7 +169,7 @@ async def running_consumer(
     running = ShardConsumer("recorder", "test", database, recorder, feed, settings, inbox)
     await running.prepare()
     broker = make_broker(settings)
-    subscribe_consumer(broker, running, settings)
+    subscribe_consumer(broker, running, settings, Pace(settings.batch_gap_ms))
     await broker.start()
     tick = asyncio.create_task(running.tick())
     try:

@@ -28,12 +28,14 @@ from shared.partition_tails import PartitionEnds
 from shared.settings import Settings
 from shared.tasks import Pulse
 from shared.topics import SUBMITTED
-from shared.transport import subscribe
+from shared.transport import Pace, subscribe
 
 log = logging.getLogger(__name__)
 GROUP = "evidence.intake"
 CONSUMERS = 2
 """In one process: while the batch of one commits, the other's is validated."""
+GATHERING = 4
+"""Times the usual gap between small batches: who reads behind intake gets what was gathered here at once."""
 RETRY_S = 1.0
 
 Record: TypeAlias = "ConsumerRecord[bytes, bytes]"
@@ -55,6 +57,7 @@ class SubmittedEvidence:
 
     def subscribe(self, broker: KafkaBroker) -> None:
         """Add the consumers of this process to the group."""
+        pace = Pace(GATHERING * self._settings.batch_gap_ms)
         for place in range(CONSUMERS):
             slot = f"{self._settings.slot}.{place}" if self._settings.slot else ""
             own = self._settings.model_copy(update={"slot": slot})
@@ -72,8 +75,7 @@ class SubmittedEvidence:
                     own,
                     pulse=pulse,
                     description="native evidence, header tenant",
-                    # Of all consumers together, as of one elsewhere: their small batches would else cost as many times as much.
-                    gap_ms=CONSUMERS * self._settings.batch_gap_ms,
+                    pace=pace,
                 )
             )
 

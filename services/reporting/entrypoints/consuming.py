@@ -17,7 +17,7 @@ from shared.errors import Unavailable
 from shared.feed import FeedClient
 from shared.settings import Settings
 from shared.tasks import Pulse
-from shared.transport import LEISURELY_GAP_MS, subscribe
+from shared.transport import LEISURELY_GAP_MS, Pace, subscribe
 
 log = logging.getLogger(__name__)
 FOLLOW_S = 1.0
@@ -106,6 +106,6 @@ def _subscribe(broker: KafkaBroker, consumer: ModelConsumer, settings: Settings)
     subscriber = subscribe(
         broker, consumer.topic, f"reporting-{consumer.model}", consumer.on_records, settings, pulse=consumer.polling,
         listener=consumer, description=f"reporting folds the log {consumer.log_name} into {consumer.model}",
-        gap_ms=LEISURELY_GAP_MS,
+        pace=Pace(LEISURELY_GAP_MS),
     )  # fmt: skip
     consumer.kafka = lambda: subscriber.consumer
