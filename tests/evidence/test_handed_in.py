@@ -191,29 +191,38 @@ async def test_a_native_grade_ends_the_wait_in_every_order(service: Running) -> 
 
 
 async def test_a_native_grade_from_before_the_source_told_of_any_work_ends_the_wait_too(service: Running) -> None:
-    """Stored, or parked for want of an alignment; what is older than the work, of another learner or source grades nothing."""
+    """
+    Stored, by an alignment or with competencies that it named itself, or parked for want of one; what is older than the work, of
+    another activity, learner or source grades nothing.
+    """
     await service.publish_framework("first", "1")
     entry = {"id": "https://lms.example/line/known", "competencies": [{"competency": "first:1"}]}
     assert (await service.client("policy:write").post("/v1/alignments", json=[entry])).status_code == 200
-    for line in (entry["id"], "https://lms.example/line/nowhere"):
+    for line, named in (
+        (entry["id"], None), ("https://lms.example/line/nowhere", None), ("https://lms.example/line/named", ["first:1"]),
+    ):  # fmt: skip
         source = f"urn:before:{line[-5:]}"
-        same = {"competencies": None, "activity": {"id": line}, "occurred_at": "2026-04-16T00:00:00Z"}
+        same: dict[str, Any] = {"competencies": named, "activity": {"id": line}, "occurred_at": "2026-04-16T00:00:00Z"}
+        others: dict[str, dict[str, Any]] = {
+            "u2": {"occurred_at": "2026-04-10T00:00:00Z"},
+            "u4": {"activity": {"id": f"{line}/2"}},
+        }
         pieces = [
-            item(f"n{learner}", source=source, learner=learner, **same | changes)
-            for learner, changes in (("u1", {}), ("u2", {"occurred_at": "2026-04-10T00:00:00Z"}))
+            item(f"n{learner}", source=source, learner=learner, **same | others.get(learner, {}))
+            for learner in ("u1", "u2", "u4")
         ]
         await service.submit(*pieces, source=source)
         await service.submit(item("n3", source="urn:elsewhere", learner="u3", **same), source="urn:elsewhere")
         sender = service.client(source=source)
-        await send(sender, *(handed(lineItem=line, userId=learner) for learner in ("u1", "u2", "u3")))
+        await send(sender, *(handed(lineItem=line, userId=learner) for learner in ("u1", "u2", "u3", "u4")))
         admin = service.client()
         known = {
             (await admin.get("/v1/learners", params={"source": source, "source_id": one})).json()["learner"]: one
-            for one in ("u1", "u2", "u3")
+            for one in ("u1", "u2", "u3", "u4")
         }
 
         found = {known[learner]: work.waits for learner, work in (await stands(service, source)).items()}
-        assert found == {"u2": True, "u3": True}, line
+        assert found == {"u2": True, "u3": True, "u4": True}, line
 
 
 async def test_a_score_that_says_itself_that_the_work_waits_is_no_grade_of_it(service: Running) -> None:

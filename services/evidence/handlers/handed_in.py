@@ -63,7 +63,7 @@ class HandIns:
                     # The first time nobody stores a piece meanwhile: those who do look whether the source tells.
                     await people.lock(connection, tenant)
                 if await self._is_current(connection, tenant, answers):
-                    there = await handed_in.graded_before(connection, tenant, source, place_of, with_them)
+                    there = await handed_in.graded_before(connection, tenant, source, waiting, with_them)
                     hold = newest([*held, *(graded_at(*piece) for piece in there)])
                     works = await handed_in.say(connection, [(tenant, source, one) for one in hold])
                     aligned = {

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from services.evidence.domain.handed_in import HandIn, Work
+from services.evidence.domain.handed_in import DATED_BEFORE, HandIn, Work
 from shared.database import Connection, columns
 from shared.events import encode_json
 from shared.handed_in import WorkUngraded
@@ -18,6 +18,8 @@ _IN_ORDER = " order by h.tenant, h.source, h.source_id, h.activity for update of
 _SAME = "h.tenant = k.tenant and h.source = k.source and h.source_id = k.source_id and h.activity = k.activity"
 UNALIGNED = "h.waits and convert_from(h.told, 'UTF8')::jsonb -> 'competencies' = '[]'"
 """Whether a row is of work that waits for a grade and of which no alignment says what it counts for."""
+RECEIVED_BEFORE = 2 * DATED_BEFORE
+"""How long before its hand-in a grade may have come: it is dated by a day before at the most, and hardly ahead."""
 
 _decode = msgspec.json.Decoder(WorkUngraded).decode
 
@@ -51,28 +53,36 @@ async def tells(connection: Connection, tenant: str, source: str) -> bool:
 
 
 async def graded_before(
-    connection: Connection, tenant: str, source: str, works: Iterable[tuple[str, str]], but: Sequence[str]
+    connection: Connection, tenant: str, source: str, works: Iterable[HandIn], but: Sequence[str]
 ) -> list[tuple[str, str, str]]:
     """
     Return (source id, activity, when) of pieces that are stored or parked of works of which nothing is said yet.
 
-    Pieces that name their competencies themselves are not found by their activity, and `but` are left out.
+    Pieces that named their competencies themselves are found by their learner, as far as they can grade the work; `but` are
+    left out.
     """
     rows = await connection.fetch(
-        "with k as (select * from unnest($3::text[], $4::text[]) k (source_id, activity) where not exists (select from"
-        "   handed_in h where h.tenant = $1 and h.source = $2 and h.source_id = k.source_id and h.activity = k.activity))"
+        "with k as (select k.*, i.learner from unnest($3::text[], $4::text[], $5::text[]) k (source_id, activity, stamp)"
+        "   join learner_identity i on i.tenant = $1 and i.source = $2 and i.source_id = k.source_id where not exists (select"
+        "   from handed_in h where h.tenant = $1 and h.source = $2 and h.source_id = k.source_id and h.activity = k.activity))"
         " select k.source_id, k.activity, convert_from(l.body, 'UTF8')::jsonb -> 'data' ->> 'occurred_at' as at from k"
-        " join learner_identity i on i.tenant = $1 and i.source = $2 and i.source_id = k.source_id"
-        " join evidence e on e.tenant = $1 and e.align_by = k.activity and e.source = $2 and e.learner = i.learner"
-        "   and e.state = 2 and e.evidence_id <> all($5::uuid[])"
+        " join evidence e on e.tenant = $1 and e.align_by = k.activity and e.source = $2 and e.learner = k.learner"
+        "   and e.state = 2 and e.evidence_id <> all($6::uuid[])"
         " join event_log l on l.log = 'evidence' and l.shard = e.shard and l.pos = e.pos"
+        " union all select k.source_id, k.activity, d.data ->> 'occurred_at' from k"
+        " join evidence e on e.tenant = $1 and e.align_by is null and e.source = $2 and e.learner = k.learner and e.state = 2"
+        "   and e.received_at >= k.stamp::timestamptz - $7::interval and e.evidence_id <> all($6::uuid[])"
+        " join event_log l on l.log = 'evidence' and l.shard = e.shard and l.pos = e.pos"
+        " cross join lateral (select convert_from(l.body, 'UTF8')::jsonb -> 'data') d (data)"
+        "   where d.data ->> 'activity' = k.activity"
         " union all select k.source_id, k.activity, convert_from(q.original, 'UTF8')::jsonb ->> 'occurred_at' from k"
         " join quarantine q on q.tenant = $1 and q.status = 'parked' and q.awaits_entry = k.activity and q.source = $2"
-        "   and q.learner_source_id = k.source_id and q.form = 'native' and q.evidence_id <> all($5::uuid[])",
+        "   and q.learner_source_id = k.source_id and q.form = 'native' and q.evidence_id <> all($6::uuid[])",
         tenant,
         source,
-        *columns(works, 2),
+        *columns(((one.learner, one.activity, one.stamp) for one in works), 3),
         but,
+        RECEIVED_BEFORE,
     )
     return [(row["source_id"], row["activity"], row["at"]) for row in rows if row["at"] is not None]
 
