@@ -1,6 +1,7 @@
 """From the edge to committed in reporting, through Kafka or HTTP, as fast as it goes."""
 
 import asyncio
+import functools
 import gzip
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -78,16 +79,11 @@ class Bench:
         )
         await producer.start()
         headers = [("tenant", self.tenant.encode())]
+        sent = []
         try:
-            if rate is None:
-                await _send_batches(producer, items, headers)
-            else:
-                await asyncio.gather(
-                    *[
-                        await producer.send(SUBMITTED.name(), item, key=learner, headers=headers)
-                        async for learner, item in paced(items, rate)
-                    ]
-                )
+            async for due in ticks(items, rate):
+                sent += await _send_batches(producer, due, headers)
+            await asyncio.gather(*sent)
         finally:
             await producer.stop()
 
@@ -104,39 +100,50 @@ class Bench:
         await asyncio.gather(*(worker() for _ in range(HTTP_AT_ONCE)))
 
 
-async def _send_batches(producer: AIOKafkaProducer, items: Sequence[Item], headers: list[tuple[str, bytes]]) -> None:
+async def _send_batches(
+    producer: AIOKafkaProducer, items: Sequence[Item], headers: list[tuple[str, bytes]]
+) -> list["asyncio.Future[Any]"]:
     """
     Send whole batches to the partitions of the learners: a fifth of the CPU of sending items one by one.
 
     The load comes from the same cores as what is measured.
     """
     topic = SUBMITTED.name()
-    partitions = sorted(await producer.partitions_for(topic))
-    partition_of: dict[bytes, int] = {}
+    partitions = tuple(sorted(await producer.partitions_for(topic)))
     batches: dict[int, Any] = {}
     sent = []
     for learner, item in items:
-        partition = partition_of.get(learner)
-        if partition is None:
-            partition = partition_of[learner] = DefaultPartitioner()(learner, partitions, partitions)
+        partition = _partition_of(learner, partitions)
         batch = batches.get(partition)
         if batch is None or batch.append(key=learner, value=item, timestamp=None, headers=headers) is None:
             if batch is not None:
                 sent.append(await producer.send_batch(batch, topic, partition=partition))
             batch = batches[partition] = producer.create_batch()
             batch.append(key=learner, value=item, timestamp=None, headers=headers)
-    for partition, batch in batches.items():
-        sent.append(await producer.send_batch(batch, topic, partition=partition))
-    await asyncio.gather(*sent)
+    return sent + [await producer.send_batch(batch, topic, partition=place) for place, batch in batches.items()]
 
 
-async def paced(items: Iterable[T], rate: int | None) -> AsyncIterator[T]:
-    """Yield items at a steady rate, in ticks of 10 ms; without a rate at once."""
-    started = time.perf_counter()
-    for number, item in enumerate(items):
-        if rate is not None and number % max(1, rate // 100) == 0:
+@functools.cache
+def _partition_of(learner: bytes, partitions: tuple[int, ...]) -> int:
+    place: int = DefaultPartitioner()(learner, partitions, partitions)
+    return place
+
+
+async def ticks(items: Iterable[T], rate: int | None) -> AsyncIterator[list[T]]:
+    """Yield what is due each 10 ms at a steady rate; without a rate all at once."""
+    started, waiting, number = time.perf_counter(), iter(items), 0
+    while due := list(islice(waiting, max(1, rate // 100) if rate is not None else None)):
+        if rate is not None:
             await asyncio.sleep(max(0.0, started + number / rate - time.perf_counter()))
-        yield item
+        yield due
+        number += len(due)
+
+
+async def paced(items: Iterable[T], rate: int) -> AsyncIterator[T]:
+    """Yield items one by one at a steady rate, in ticks of 10 ms."""
+    async for due in ticks(items, rate):
+        for item in due:
+            yield item
 
 
 def zipped(items: Iterable[Item]) -> list[bytes]:
