@@ -114,6 +114,19 @@ def test_a_correction_that_is_not_taken_is_an_error(attain: Attain, tmp_path: Pa
     assert [(code, result["sent"]["rejected"]) for code, result, _ in done] == [(1, 1)] * 2
 
 
+def test_a_correction_says_what_is_parked_and_so_not_corrected(attain: Attain, tmp_path: Path) -> None:
+    _prepare(attain, tmp_path, "parked")
+    pieces = [_piece(1), _piece(2, "unknown:A"), _piece(3, "unknown:A")]
+    (tmp_path / "items.json").write_text(json.dumps(pieces))
+    attain("ingest", tmp_path / "items.json", "--format", "native", "--tenant", "parked")
+    assert attain("drain")[0] == 0
+    _, of_source, _ = attain("correct", "--source", SOURCE, "--tenant", "parked")
+    _, of_item, _ = attain("correct", "--source", SOURCE, "--item", "p-2", "--tenant", "parked")
+
+    assert (of_source["pieces"], of_source["parked"]) == (1, 2)
+    assert (of_item["pieces"], of_item["parked"]) == (0, 1)
+
+
 def test_learner_is_found_by_the_id_of_the_source(attain: Attain, running: Stack, tmp_path: Path) -> None:
     _prepare(attain, tmp_path, "learner")
     (tmp_path / "items.json").write_text(json.dumps([_piece(1), _piece(2, "f:B", score={"raw": 0, "max": 1})]))

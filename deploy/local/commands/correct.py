@@ -13,6 +13,7 @@ import msgspec
 from deploy.local.commands.asking import ask, patiently, told
 from deploy.local.commands.moving import lines, move
 from deploy.local.commands.progress import Progress, bar
+from deploy.local.commands.quarantine import kept
 from deploy.local.commands.sending import Tally, refused, send
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
@@ -66,6 +67,7 @@ def correct(
         context, "progression", "POST", "/v1/corrections/preview", json=asked, scope=SCOPE, timeout_s=TIMEOUT_S
     )
     items = report.pop("items")
+    report["parked"] = sum(item in ("", each["id"]) for each in kept(context, "parked", None, source))
     report["credentials"] = _credentials(context, report.pop("withdrawn"))
     counts: dict[str, int] = {}
     if apply:
@@ -169,6 +171,9 @@ def _lines(report: dict[str, Any], verb: str, applied: bool, counts: dict[str, i
         cells = [("few" if row[name] is None else row[name]) for name in ("learners", "withdrawn", "reviews")]
         lines.append(f"{row['school'][:30]:30}{cells[0]:>10}{cells[1]:>11}{cells[2]:>10}")
     lines += _credential_lines(report["credentials"], applied)
+    if report["parked"]:
+        lines += ["", f"{report['parked']} pieces of the source are parked, so not among these: correct them once they count"
+                  " (attain quarantine list --status parked)"]  # fmt: skip
     if left := refused(counts):
         lines += ["", f"{left} corrections were not taken; do it again"]
     return lines if applied else [*lines, "", "nothing was changed; --apply does it"]

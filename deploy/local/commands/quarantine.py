@@ -27,7 +27,7 @@ def quarantine() -> None:
 @command_options
 def list_kept(context: Context, status: str, reason: str | None, source: str | None) -> None:
     """List what is kept, with counts by source and reason, and what parked evidence waits for."""
-    items = _pages(context, status, reason, source)
+    items = kept(context, status, reason, source)
     counts = Counter((item["source"] or "", item["reason"]) for item in items)
     told_counts = [{"source": s, "reason": r, "count": n} for (s, r), n in counts.most_common()]
     context.emit({"items": items, "counts": told_counts}, None if context.json else _text(items, counts))
@@ -55,7 +55,7 @@ def redrive(context: Context, ids: tuple[str, ...], everything: bool, reason: st
     """Take pieces in again, by the rules, frameworks and alignments of today; what fails stays, with its new reason."""
     if everything == bool(ids):
         raise StackError("give ids, or --all")
-    wanted = [item["quarantine_id"] for item in _pages(context, "quarantined", reason, source)] if everything else ids
+    wanted = [item["quarantine_id"] for item in kept(context, "quarantined", reason, source)] if everything else ids
     counts: Counter[str] = Counter()
     items = []
     progress = Progress()
@@ -71,7 +71,8 @@ def redrive(context: Context, ids: tuple[str, ...], everything: bool, reason: st
     context.emit({"items": items, "counts": dict(counts)}, None if context.json else text)
 
 
-def _pages(context: Context, status: str, reason: str | None, source: str | None) -> list[dict[str, Any]]:
+def kept(context: Context, status: str, reason: str | None, source: str | None) -> list[dict[str, Any]]:
+    """Return all of a tenant's pieces in quarantine of a status, in order of receipt."""
     asked = {"status": status, "reason": reason, "source": source, "limit": str(PAGE)}
     query = {name: value for name, value in asked.items() if value is not None}
     items: list[dict[str, Any]] = []
