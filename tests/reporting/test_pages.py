@@ -128,6 +128,18 @@ async def test_who_sees_no_names_finds_nobody(reporting: Running) -> None:
         assert (refused.status_code, "Ada L." in refused.text) == (403, False), path
 
 
+async def test_who_may_see_no_class_is_shown_none(reporting: Running) -> None:
+    """An auditor by the roster or by the token; a case manager has learners, but no classes."""
+    for scope, subject, roles in (
+        ("records:read:classes", "aud", []), ("records:read", "api", ["auditor"]), ("records:read:classes", "case", []),
+        ("records:read:classes", "tea", []), ("records:read", "api", []),
+    ):  # fmt: skip
+        listed = (await reporting.get("/v1/classes", scope, subject=subject, roles=roles)).json()["items"]
+        shown = await reporting.get("/v1/classes/k/mastery", scope, subject=subject, roles=roles)
+
+        assert [one["class"] for one in listed] == (["k"] if shown.status_code == 200 else []), (subject, roles)
+
+
 async def test_who_is_found_reads_who_looked_for_them(reporting: Running) -> None:
     await page(reporting, "/v1/people?q=Ada", "records:read", subject="api")
     await page(reporting, "/find?q=Ada", "records:read", subject="office")

@@ -11,12 +11,13 @@ from services.reporting.domain.waiting import QUEUES
 from services.reporting.handlers.access import (
     CLASSES,
     READ_SCOPES,
-    TENANT,
     AccessLog,
     asked_of_roster,
     check_class,
     if_permitted,
     permitted_class,
+    roles_in,
+    sees_in_tenant,
 )
 from services.reporting.handlers.curricula import Curricula
 from services.reporting.handlers.review_requests import asked
@@ -24,10 +25,11 @@ from services.reporting.handlers.support import suggested
 from services.reporting.tables import rights
 from services.reporting.tables.at_once import AtOnce
 from services.reporting.tables.happened import open_entries
-from services.reporting.tables.reads import snapshot
+from services.reporting.tables.reads import Snapshot, snapshot
 from shared.auth import Identity
 from shared.contracts import Status
 from shared.database import Database
+from shared.permissions import may
 
 _decode_statuses = msgspec.json.Decoder(dict[str, Status]).decode
 
@@ -44,11 +46,9 @@ class ClassReader:
     async def classes(self, caller: Identity) -> list[dict[str, Any]]:
         """Return the classes that the caller may see."""
         caller.require(*READ_SCOPES)
-        if not caller.scopes & {TENANT, CLASSES}:
-            return []
         async with snapshot(self._database) as view:
-            person = None if TENANT in caller.scopes else caller.subject
-            return [dict(row) for row in await rights.classes_of(view, caller.tenant, person)]
+            among = None if sees_in_tenant(caller, "class") else await _classes_by_roster(view, caller)
+            return [dict(row) for row in await rights.classes_of(view, caller.tenant, among)]
 
     async def mastery(self, caller: Identity, class_id: str) -> ClassMastery:
         """Return the grid and counts of a class; raises `NotFound` or `Forbidden`."""
@@ -90,3 +90,13 @@ class ClassReader:
         now = datetime.datetime.now(datetime.UTC)
         waiting = [each for row in rows if (each := waits_of(OpenRow(*row), titles, now)) is not None]
         return class_needs(class_id, title, held, standards, prerequisites, [*waiting, *prompts, *requests])
+
+
+async def _classes_by_roster(view: Snapshot, caller: Identity) -> list[str]:
+    """Return the classes that the caller may see by a role that the roster gives."""
+    if CLASSES not in caller.scopes:
+        return []
+    found: dict[str, list[Any]] = {}
+    for row in await rights.roles_towards_classes(view, caller.tenant, caller.subject):
+        found.setdefault(row["class"], []).append(row)
+    return [class_id for class_id, rows in found.items() if may(roles_in(rows), "class")]

@@ -25,11 +25,12 @@ TOWARDS_LEARNER = (
     f"   join {{class}} c using (tenant, class) where e.tenant = $1 and e.learner = $3 and e.active and {_OF_SCHOOL}))"
 )
 """(role, via) by which the person $2 stands to the learner $3 of the tenant $1 today: through a class, or assigned."""
-TOWARDS_CLASS = (
-    "select s.role, 'class' as via from {staff} s where s.tenant = $1 and s.staff = $2 and s.class = $3"
-    f" and {_STAFF_NOW} union select a.role, a.kind from {{assignment}} a join {{class}} c on c.tenant = a.tenant"
-    f" where a.tenant = $1 and a.person = $2 and c.class = $3 and {_ASSIGNED_NOW} and {_OF_SCHOOL}"
+_TOWARDS_CLASSES = (
+    "select s.class, s.role, 'class' as via from {staff} s where s.tenant = $1 and s.staff = $2"
+    f" and {_STAFF_NOW} union select c.class, a.role, a.kind from {{assignment}} a join {{class}} c on c.tenant = a.tenant"
+    f" where a.tenant = $1 and a.person = $2 and {_ASSIGNED_NOW} and {_OF_SCHOOL}"
 )
+TOWARDS_CLASS = f"select role, via from ({_TOWARDS_CLASSES}) t where class = $3"
 """(role, via) by which the person $2 stands to the class $3 of the tenant $1 today."""
 
 
@@ -114,20 +115,20 @@ async def people_beside(view: Snapshot, tenant: str, learner: str, limit: int) -
     )
 
 
-async def classes_of(view: Snapshot, tenant: str, person: str | None) -> Rows:
-    """Return the classes of the tenant, or those that a person stands to, with their number of learners."""
+async def roles_towards_classes(view: Snapshot, tenant: str, person: str) -> Rows:
+    """Return (class, role, via) by which a person stands to classes today."""
+    return await view.rows(_TOWARDS_CLASSES, tenant, person)
+
+
+async def classes_of(view: Snapshot, tenant: str, among: Sequence[str] | None) -> Rows:
+    """Return the classes of the tenant, all or those `among`, with their number of learners."""
     return await view.rows(
         "select c.class, c.title, c.school, c.subject, s.title as school_title, (select count(*) from {enrolment} e"
         "   where e.tenant = c.tenant and e.class = c.class and e.active) as learners"
         " from {class} c left join {school} s on s.tenant = c.tenant and s.school = c.school"
-        " where c.tenant = $1 and ($2::text is null"
-        "   or exists (select 1 from {staff} s where s.tenant = c.tenant and s.class = c.class and s.staff = $2"
-        f"     and {_STAFF_NOW})"
-        f"   or exists (select 1 from {{assignment}} a where a.tenant = c.tenant and a.person = $2 and {_ASSIGNED_NOW}"
-        f"     and {_OF_SCHOOL}))"
-        " order by s.title, c.title, c.class",
+        " where c.tenant = $1 and ($2::text[] is null or c.class = any($2)) order by s.title, c.title, c.class",
         tenant,
-        person,
+        among,
     )
 
 
