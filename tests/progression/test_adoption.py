@@ -110,6 +110,38 @@ def test_threshold_75_to_80_after_results_retroactive_withdraws_in_a_batch_and_d
     assert "level.withdrawn" not in journal.kinds()
 
 
+ELA = piece(20, 0.78, competency="ela:read")
+
+
+def test_a_retroactive_policy_leaves_the_record_of_what_it_is_not_for(journal: Journal):
+    """Under 80 in mathematics the 78 of before stays; 80 in reading, for the record too, is none of its business."""
+    journal.fold([ELA, Decided(threshold(0.8), of="math")]).sweep()
+    before = len(journal.told)
+    journal.fold([Decided(threshold(0.8), of="ela", mode="retroactive", batch="b1")]).sweep()
+
+    assert [(e.type, e.data["scope"]["id"]) for e in journal.told[before:]] == [
+        ("attain.competency.withdrawn.v1", "ela:read")
+    ]
+    assert statuses(journal) == {"ada": "mastered", "bob": "mastered", "cy": "not_yet"}
+
+
+def test_a_comparison_leaves_as_it_is_what_its_policy_is_not_for(journal: Journal):
+    journal.fold([ELA, Decided(threshold(0.8), of="math")]).sweep()
+    rules, new = journal.rules[TENANT], threshold(0.9)
+    math = piece(0, MARKS["ada"])
+    page = {"ada": {
+        (TENANT, "ada", one.competencies[0]): (
+            journal.held(one.competencies[0]), History({one.evidence_id: (piece_of(one), True)}))
+        for one in (math, ELA)
+    }}  # fmt: skip
+    rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), "ela", new))
+    comparison, levels = Comparison(), LevelComparison(LevelRules(rules, ""))
+    compare_page(comparison, levels, page, rules, journal.policies | {new.hash: new}, "2026-03-10", "", {}, {})
+
+    assert [row["competency"] for row in comparison.report(1)["competencies"]] == ["ela:read"]
+    assert (comparison.pairs, comparison.lost, comparison.redated) == (2, 1, 0)
+
+
 def test_what_a_retroactive_policy_takes_with_it_is_of_the_batch_and_no_correction():
     """Credit by a crosswalk goes with what credits it: in the batch, and without a review of the level that stood on it."""
     equal = Framework(

@@ -60,6 +60,11 @@ class Pin(NamedTuple):
     """Whether any policy so far asks for re-checks by use: then it matters how each competency begins."""
 
 
+def pin_in(state: KeyState) -> Pin:
+    """Return what a key was decided by."""
+    return Pin(state.policy, state.time_zone, state.dok, state.breaks, state.checks_in)
+
+
 @dataclasses.dataclass(slots=True)
 class Rules:
     """What is in force for a tenant in one shard, and how it came to be."""
@@ -77,6 +82,7 @@ class Rules:
     closed: list[Closed] = dataclasses.field(default_factory=list)
     """The terms that are closed, in order; what is told for an input behind one may amend it."""
     _pins: dict[tuple[str, int], Pin] = dataclasses.field(default_factory=dict)
+    _sources: dict[tuple[str, int], Activation | None] = dataclasses.field(default_factory=dict)
     _links: dict[int, Links] = dataclasses.field(default_factory=dict)
 
     @property
@@ -105,22 +111,35 @@ class Rules:
     def pin_of(self, state: KeyState, competency: str, no: int) -> Pin:
         """Return what decides a key that has begun: a policy for what begins later leaves it where it was."""
         pin = self.pin_at(competency, no)
-        source = self._source_at(competency, no)
+        source = self.source_at(competency, no)
         if source is not None and source.mode == "forward_only":
             return pin._replace(policy=state.policy)
         return pin
 
+    def decides_last(self, competency: str) -> bool:
+        """Tell whether the policy of the last activation is the one in force for a competency."""
+        return self.source_at(competency, self.no) is self.activations[-1]
+
+    def is_retroactive(self, competency: str, activation: Activation) -> bool:
+        """Tell whether an activation decides a competency anew that is on the record: for others it changes nothing there."""
+        return activation.mode == "retroactive" and self.source_at(competency, activation.no) is activation
+
     def policy_at(self, competency: str, no: int) -> Policy | None:
         """Return the policy in force for a competency after activation `no`, None where there is none."""
-        source = self._source_at(competency, no)
+        source = self.source_at(competency, no)
         return source.policy if source is not None else None
 
-    def _source_at(self, competency: str, no: int) -> Activation | None:
+    def source_at(self, competency: str, no: int) -> Activation | None:
         """
         Return the activation whose policy is in force for a competency after activation `no`.
 
         Of those that fit, the one whose selector says most; then one for its framework before one for all; then the latest.
         """
+        if (competency, no) not in self._sources:
+            self._sources[competency, no] = self._find_source(competency, no)
+        return self._sources[competency, no]
+
+    def _find_source(self, competency: str, no: int) -> Activation | None:
         framework, entry = framework_of(competency), self._entry(competency, no)
         found: Activation | None = None
         best = (-1, False)

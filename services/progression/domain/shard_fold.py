@@ -21,7 +21,7 @@ from services.progression.domain.inputs import Input, Key, Learner, valid_pieces
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.mastery import Order, Piece, add, replay, stands_alone
 from services.progression.domain.policy import Policy, Rule
-from services.progression.domain.rules import Activation, Rules
+from services.progression.domain.rules import Activation, Rules, pin_in
 from services.progression.domain.standing import (
     Standing,
     awaited_role,
@@ -228,12 +228,12 @@ class ShardFold:
             state = entry.state
             pin = rules.pin_of(state, key[2], activation.no)
             rule, breaks = self._rule(state), rules.breaks[activation.no]
-            if state.crossed_at is not None and activation.mode != "retroactive":
+            if state.crossed_at is not None and not rules.is_retroactive(key[2], activation):
                 if rule is None or not rule.reverify_days or state.breaks == breaks:
                     continue
                 before = standing_of(state, rule)
                 state.breaks = breaks
-            elif pin == (state.policy, state.time_zone, state.dok, state.breaks, state.checks_in):
+            elif pin == pin_in(state):
                 continue
             else:
                 before = standing_of(state, rule)

@@ -12,8 +12,9 @@ from services.progression.domain.analysis.crosswalked import by_people, with_cre
 from services.progression.domain.analysis.level_comparison import LevelComparison, LevelRules
 from services.progression.domain.analysis.told_comparison import told_comparison, told_expected
 from services.progression.domain.inputs import valid_pieces
+from services.progression.domain.mastery import KeyState
 from services.progression.domain.policy import Policy, policy_from, read_policy
-from services.progression.domain.rules import Activation, Mode, Rules
+from services.progression.domain.rules import Activation, Mode, Rules, pin_in
 from services.progression.domain.standing import ON_RECORD
 from services.progression.domain.states import Decided
 from services.progression.domain.telling import Trigger
@@ -144,8 +145,8 @@ def compare_page(
         places = places_of(learner, schools, groups)
         before = {key[2]: verdict_of(state, policies.get(state.policy)) for key, (state, _) in held.items()}
         after = {
-            key[2]: verdict_then(key[2], history, by_people(history.decisions), rules, policies, at)
-            for key, (_, history) in held.items()
+            key[2]: verdict_then(key[2], state, history, by_people(history.decisions), rules, policies, at)
+            for key, (state, history) in held.items()
         }
         for competency, was, then in with_credit(before, after, links, framework):
             if was.status == then.status == "no_evidence":
@@ -166,15 +167,23 @@ def dimensions_of(groups: dict[str, dict[str, str]]) -> tuple[str, ...]:
 
 
 def verdict_then(
-    competency: str, history: History, decisions: Sequence[Decided], rules: Rules, policies: dict[str, Policy], at: str
+    competency: str,
+    state: KeyState,
+    history: History,
+    decisions: Sequence[Decided],
+    rules: Rules,
+    policies: dict[str, Policy],
+    at: str,
 ) -> Verdict:
     """
     Return what the rules in force after their last activation say of a key at an instant, as if they had been from the
-    beginning: what would be due by age is, though no tick has told so.
+    beginning: what would be due by age is, though no tick has told so. What that activation does not decide stays as it is.
     """
-    pin = rules.pin_at(competency, rules.no)
-    pieces = list(valid_pieces(history.evidence))
-    return verdict_under(policies.get(pin.policy), pin, pieces, decisions, max(history.clock, at))
+    if rules.decides_last(competency):
+        pin, clock = rules.pin_at(competency, rules.no), max(history.clock, at)
+    else:
+        pin, clock = pin_in(state), history.clock
+    return verdict_under(policies.get(pin.policy), pin, list(valid_pieces(history.evidence)), decisions, clock)
 
 
 def _expected(mode: Mode, report: dict[str, Any]) -> dict[str, int]:

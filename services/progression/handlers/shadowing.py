@@ -201,7 +201,7 @@ def _differences(
 ) -> list[Difference | None]:
     def both(key: Key) -> tuple[Verdict, Verdict]:
         before = verdict_of(live[key], policies.get(live[key].policy))
-        return before, verdict_then(key[2], held[key], held[key].decisions, rules, policies, at)
+        return before, verdict_then(key[2], live[key], held[key], held[key].decisions, rules, policies, at)
 
     return [difference(key[1], key[2], *both(key)) for key in sorted(live)]
 
