@@ -23,17 +23,18 @@ from services.progression.domain.analysis.told_comparison import (
     told_levels,
 )
 from services.progression.domain.curriculum import Framework
+from services.progression.domain.decisions import CompetencyDecided
 from services.progression.domain.forecast import Forecast
 from services.progression.domain.mastery import KeyState, piece_of
 from services.progression.domain.policy import Policy, policy_from
 from services.progression.domain.recalculation import Moment, recalculation
-from services.progression.domain.rules import Activation, Mode, Pin, Rules
+from services.progression.domain.rules import Activation, Mode, Pin, Rules, pin_in
 from services.progression.domain.states import Decided as StateDecided
 from services.progression.domain.telling import Trigger
 from services.progression.handlers.adopting import compare_page
 from services.progression.handlers.histories import History
 from shared.contracts import Association, Competency, EvidenceRecorded
-from tests.support.journal import TENANT, Decided, Journal, piece, retract
+from tests.support.journal import TENANT, Decided, Journal, piece, restore, retract
 from tests.support.public_events import check_contract
 
 LEVELS = Framework(
@@ -96,6 +97,39 @@ def test_who_began_before_a_forward_only_policy_stays_through_later_framework_ve
     journal.fold([piece(9, 0.99, learner="cy", day=2)])
 
     assert statuses(journal)["cy"] == "mastered"
+
+
+def test_who_began_before_a_forward_only_policy_keeps_the_days_and_depth_of_their_own():
+    """Two pieces of one day in Tokyo are two days in UTC, in which the new policy, that asks neither, would count."""
+    asks = {"occasion": "school_day", "min_occasions": 2, "dok": "when_tagged"}
+    own = policy_from({"id": "days", "method": {"type": "mean"}, "decision": {"at_least": 0.5}, "sufficiency": asks})
+    deep = Framework("math", "Mathematics", (Competency("add", "Add", 1, dok=2),), ())
+    one, other = (piece(n, occurred_at=f"2026-03-{at}:00:00.000000Z", dok=2) for n, at in enumerate(("02T20", "03T10")))
+    journal = Journal().fold([Decided(framework=deep), Decided(breaks="", time_zone="Asia/Tokyo"), Decided(own), one])
+    pinned = pin_in(journal.held())
+    journal.fold([Decided(threshold(0.5), mode="forward_only")]).sweep()
+
+    assert (pinned.time_zone, pinned.dok) == ("Asia/Tokyo", 2)
+    assert pin_in(journal.held()) == pinned
+    assert journal.fold([other]).state().status == "insufficient_evidence"
+
+
+def test_a_forward_only_policy_is_for_who_was_placed_and_has_no_evidence_yet(journal: Journal):
+    presumed = CompetencyDecided("eve", "math:add", "presume", "registrar", "r-1", "placement")
+    journal.fold([presumed, Decided(threshold(0.8), mode="forward_only")]).sweep()
+
+    assert journal.fold([piece(9, 0.78, learner="eve", day=2)]).state(learner="eve").status == "not_yet"
+
+
+def test_what_was_withdrawn_comes_back_under_its_own_rule_though_breaks_were_set_meanwhile(journal: Journal):
+    ada = work(MARKS)[0]
+    journal.fold([Decided(threshold(0.8))]).sweep().fold(
+        [retract(ada), Decided(breaks="2026-12-21/2027-01-02")]
+    ).sweep()
+    journal.fold([restore(ada)])
+
+    assert journal.kinds().count("competency.reinstated") == 1
+    assert journal.state(learner="ada").mastered_at == ada.occurred_at
 
 
 def test_threshold_75_to_80_after_results_retroactive_withdraws_in_a_batch_and_demotes_nobody(journal: Journal):

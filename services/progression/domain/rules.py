@@ -81,7 +81,7 @@ class Rules:
     """All keys of the tenant have been refolded up to this activation."""
     closed: list[Closed] = dataclasses.field(default_factory=list)
     """The terms that are closed, in order; what is told for an input behind one may amend it."""
-    _pins: dict[tuple[str, int], Pin] = dataclasses.field(default_factory=dict)
+    _pins: dict[tuple[str, str, int], Pin] = dataclasses.field(default_factory=dict)
     _sources: dict[tuple[str, int], Activation | None] = dataclasses.field(default_factory=dict)
     _links: dict[int, Links] = dataclasses.field(default_factory=dict)
 
@@ -97,24 +97,19 @@ class Rules:
 
     def pin_at(self, competency: str, no: int) -> Pin:
         """Return what decides a competency after activation `no`."""
-        known = self._pins.get((competency, no))
-        if known is None:
-            policy = self.policy_at(competency, no)
-            entry = self._entry(competency, no)
-            dok = entry.dok if policy is not None and policy.asks_dok and entry is not None else None
-            breaks = self.breaks[no] if policy is not None and policy.ages else ""
-            zone = self.zones[no] if policy is not None and (policy.knows_days or policy.ages) else ""
-            digest = policy.hash if policy is not None else ""
-            known = self._pins[competency, no] = Pin(digest, zone, dok or 0, breaks, self.checking_in[no])
-        return known
+        return self._pin(self.policy_at(competency, no), competency, no)
 
     def pin_of(self, state: KeyState, competency: str, no: int) -> Pin:
-        """Return what decides a key that has begun: a policy for what begins later leaves it where it was."""
-        pin = self.pin_at(competency, no)
+        """
+        Return what decides a key that has a state, after activation `no`.
+
+        It keeps its policy where the activation puts no other into force for it, or one for what has no evidence yet.
+        """
         source = self.source_at(competency, no)
-        if source is not None and source.mode == "forward_only":
-            return pin._replace(policy=state.policy)
-        return pin
+        is_for_later = source is not None and source.mode == "forward_only"
+        if source is self.source_at(competency, no - 1) or (is_for_later and (state.pieces or state.lost)):
+            return self._pin(self._activated(state.policy), competency, no)
+        return self.pin_at(competency, no)
 
     def decides_last(self, competency: str) -> bool:
         """Tell whether the policy of the last activation is the one in force for a competency."""
@@ -182,6 +177,23 @@ class Rules:
         self.breaks.append(activation.breaks if activation.time_zone else self.breaks[-1])
         policy = activation.policy
         self.checking_in.append(self.checking_in[-1] or (policy is not None and policy.upkeep.check_in_by_use))
+
+    def _activated(self, digest: str) -> Policy | None:
+        """Return a policy that was activated, by its hash; None where there was none."""
+        policies = (activation.policy for activation in reversed(self.activations))
+        return next((policy for policy in policies if policy is not None and policy.hash == digest), None)
+
+    def _pin(self, policy: Policy | None, competency: str, no: int) -> Pin:
+        """Return what decides a competency under a policy, with what was set up to activation `no`."""
+        digest = policy.hash if policy is not None else ""
+        known = self._pins.get((digest, competency, no))
+        if known is None:
+            entry = self._entry(competency, no)
+            dok = entry.dok if policy is not None and policy.asks_dok and entry is not None else None
+            breaks = self.breaks[no] if policy is not None and policy.ages else ""
+            zone = self.zones[no] if policy is not None and (policy.knows_days or policy.ages) else ""
+            known = self._pins[digest, competency, no] = Pin(digest, zone, dok or 0, breaks, self.checking_in[no])
+        return known
 
     def _entry(self, competency: str, no: int) -> Competency | None:
         framework = self.frameworks[no].get(framework_of(competency))
