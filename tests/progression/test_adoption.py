@@ -31,7 +31,7 @@ from services.progression.domain.recalculation import Moment, recalculation
 from services.progression.domain.rules import Activation, Mode, Pin, Rules, pin_in
 from services.progression.domain.states import Decided as StateDecided
 from services.progression.domain.telling import Trigger
-from services.progression.handlers.adopting import compare_page
+from services.progression.handlers.adopting import compare_page, expected_of
 from services.progression.handlers.histories import History
 from shared.contracts import Association, Competency, EvidenceRecorded
 from tests.support.journal import TENANT, Decided, Journal, piece, restore, retract
@@ -230,6 +230,30 @@ def test_a_retroactive_policy_that_is_undone_gives_reinstated_with_the_original_
     assert back["batch"] == "b2"
     assert journal.state(learner="ada").status == "mastered"
     assert adopt(journal, 0.75, "retroactive", "b3") == [], "nothing is told twice"
+
+
+def test_what_comes_back_with_its_date_is_foreseen_as_reinstated(journal: Journal):
+    """Undoing a rise to 80 gives ada back what it had taken; 50 gives cy, too, what was not there before."""
+    adopt(journal, 0.8, "retroactive")
+    new, rules = threshold(0.5), journal.rules[TENANT]
+    page = {
+        one.learner: {(TENANT, one.learner, "math:add"): (
+            journal.held(learner=one.learner), History({one.evidence_id: (piece_of(one), True)}))}
+        for one in work(MARKS)
+    }  # fmt: skip
+    trial = Rules()
+    for activation in (*rules.activations, Activation(rules.no + 1, Trigger("", 0, "", "policy"), "", new)):
+        trial.activate(activation)
+    comparison, levels = Comparison(), LevelComparison(LevelRules(trial, ""))
+    compare_page(comparison, levels, page, trial, journal.policies | {new.hash: new}, "2026-03-10", "", {}, {})
+    told = adopt(journal, 0.5, "retroactive", "b2")
+
+    assert expected_of("retroactive", comparison) == {
+        "attain.competency.mastered.v1": told.count("cy competency.mastered"),
+        "attain.competency.reinstated.v1": told.count("ada competency.reinstated"),
+        "attain.competency.withdrawn.v1": 0,
+    }
+    assert len([each for each in told if "competency" in each]) == 2
 
 
 def test_what_brackets_a_recalculation_keeps_the_contract_and_has_the_same_id_on_every_run():
@@ -515,6 +539,8 @@ def test_a_comparison_is_told_without_numbers_of_few_to_who_may_not_see_them():
         "attain.competency.mastered.v1": 30,
         "attain.competency.withdrawn.v1": None,
     }
+    few_back = {"attain.competency.mastered.v1": 28, "attain.competency.reinstated.v1": 2}
+    assert told_expected(few_back, told) == dict.fromkeys(few_back), "30 are gained, so 28 would tell the two"
 
 
 def test_a_comparison_without_few_is_told_whole_and_one_of_few_not_at_all():

@@ -48,6 +48,10 @@ class Adoptions:
             InvalidEvent: the policy is not of the language; with a pointer.
             Unavailable: the roster does not answer.
         """
+        policy, report, _ = await self._compare(tenant, text, framework)
+        return policy, report
+
+    async def _compare(self, tenant: str, text: bytes, framework: str) -> tuple[Policy, dict[str, Any], Comparison]:
         policy = await asyncio.to_thread(read_policy, text)
         schools, groups = await schools_of(self._settings, tenant), await groups_of(self._settings, tenant)
         async with self._database.connection() as connection:
@@ -65,16 +69,16 @@ class Adoptions:
             )
         levels.close()
         small = self._limits.small_number(tenant)
-        return policy, comparison.report(small) | {"levels": levels.report(small)}
+        return policy, comparison.report(small) | {"levels": levels.report(small)}, comparison
 
     async def propose(
         self, tenant: str, text: bytes, framework: str, mode: Mode, reason: str, author: str
     ) -> dict[str, Any]:
         """Store a policy with the comparison of what it is foreseen to do; nothing changes until somebody else approves it."""
-        _, report = await self.compare(tenant, text, framework)
+        _, report, comparison = await self._compare(tenant, text, framework)
         policy, replaced = await self._decisions.store_policy(tenant, text, framework)
         id = str(uuid.uuid4())
-        expected = _expected(mode, report)
+        expected = expected_of(mode, comparison)
         async with self._database.connection() as connection:
             kept = (msgspec.json.encode(expected), msgspec.json.encode(report))
             row = (tenant, id, policy.hash, replaced, framework, mode, reason, *kept, author)
@@ -186,12 +190,13 @@ def verdict_then(
     return verdict_under(policies.get(pin.policy), pin, list(valid_pieces(history.evidence)), decisions, clock)
 
 
-def _expected(mode: Mode, report: dict[str, Any]) -> dict[str, int]:
+def expected_of(mode: Mode, comparison: Comparison) -> dict[str, int]:
     """Return how many events of a type are foreseen; what is on the record is touched by a retroactive one alone."""
     if mode == "forward_only":
         return {}
-    lost = {"attain.competency.withdrawn.v1": report["lost"]} if mode == "retroactive" else {}
-    moves = report["moves"]
-    credited = sum(move["pairs"] for move in moves if move["to"] == "credited" and move["from"] not in ON_RECORD)
-    also = {"attain.competency.credited.v1": credited} if credited else {}
-    return {"attain.competency.mastered.v1": report["gained"] - credited} | also | lost
+    moves = comparison.moves.items()
+    credited = sum(pairs for (was, then), pairs in moves if then == "credited" and was not in ON_RECORD)
+    others = {"credited": credited, "reinstated": comparison.reinstated}
+    also = {f"attain.competency.{kind}.v1": pairs for kind, pairs in others.items() if pairs}
+    lost = {"attain.competency.withdrawn.v1": comparison.lost} if mode == "retroactive" else {}
+    return {"attain.competency.mastered.v1": comparison.gained - sum(others.values())} | also | lost

@@ -27,6 +27,8 @@ class Verdict(NamedTuple):
     gates: tuple[str, ...]
     by_hand: bool = False
     """Whether a person has set that it is shown."""
+    lost_at: str = ""
+    """When what was taken off the record, and is not back, had been shown: the same again is reinstated."""
 
     @property
     def satisfied(self) -> bool:
@@ -55,10 +57,10 @@ def verdict_of(state: KeyState, policy: Policy | None) -> Verdict:
     shown = state.crossed_at if status in ON_RECORD else None
     by_hand = status == "overridden" and shown_at(state, status) is not None
     if rule is None:
-        return Verdict(status, shown, ("no_policy",), by_hand)
+        return Verdict(status, shown, ("no_policy",), by_hand, state.lost_crossing)
     waits = status == "insufficient_evidence"
     gates = tuple(lack.code for lack in lacks(state, rule.tracks[rule.scored])) if waits else ()
-    return Verdict(status, shown, gates, by_hand)
+    return Verdict(status, shown, gates, by_hand, state.lost_crossing)
 
 
 @dataclasses.dataclass(slots=True)
@@ -129,6 +131,8 @@ class Comparison:
     splits: Splits = dataclasses.field(init=False)
     pairs: int = 0
     gained: int = 0
+    reinstated: int = 0
+    """Of those gained the ones that had been taken off the record and come back with their date."""
     lost: int = 0
     decidable: list[int] = dataclasses.field(default_factory=lambda: [0, 0])
     """Pairs that can be decided before and after."""
@@ -164,6 +168,7 @@ class Comparison:
         counts[0] += 1
         if gains:
             self.gained += 1
+            self.reinstated += bool(before.lost_at) and before.lost_at == after.shown_at
             self.gaining.add(learner)
             counts[1] += 1
         elif loses:

@@ -78,9 +78,13 @@ def told_differences(differences: Iterable[Mapping[str, Any]], small: int) -> li
 
 
 def told_expected(expected: Mapping[str, int], told: Mapping[str, Any]) -> dict[str, int | None]:
-    """Return the events that are foreseen by type, as a told comparison tells the pairs behind them."""
+    """
+    Return the events that are foreseen by type, as a told comparison tells the pairs behind them.
+
+    Fewer of a type than its pairs would tell how few others there are.
+    """
     pairs = {"attain.competency.mastered.v1": told["gained"], "attain.competency.withdrawn.v1": told["lost"]}
-    return {kind: None if pairs.get(kind) is None else number for kind, number in expected.items()}
+    return {kind: number if pairs.get(kind) == number else None for kind, number in expected.items()}
 
 
 def _told(report: Mapping[str, Any], is_few: Callable[[str], bool]) -> dict[str, Any]:
