@@ -2,7 +2,7 @@
 What learners are told over time, held against a second telling of the rules that shares no code with the fold.
 
 Evidence comes late, is taken back and restored; policies come into force for one framework or all, in each of the three ways,
-between breaks and framework versions that decide nothing.
+between breaks and framework versions that decide nothing; terms are closed, and amended by what changes what was shown by then.
 """
 
 import dataclasses
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.policy import Policy, policy_from
 from services.progression.domain.rules import Mode
+from services.progression.domain.terms import TermDecided
 from shared.contracts import Competency, EvidenceRecorded
 from tests.support.journal import Decided, Journal, piece, restore, retract
 
@@ -121,6 +122,18 @@ def told(journal: Journal, since: int) -> list[tuple[Any, ...]]:
     return found
 
 
+def shown_by(oracle: Oracle, terms: set[str]) -> set[tuple[str, ...]]:
+    """What is on the record by the end of each term, as (end, learner, competency)."""
+    keys = oracle.keys.items()
+    return {(end, *key) for end in terms for key, value in keys if value.shown is not None and value.shown <= end}
+
+
+def amended(journal: Journal, since: int) -> list[tuple[str, ...]]:
+    """The terms that were amended, as (end, learner, competency)."""
+    events = [event for event in journal.told[since:] if event.type == "attain.snapshot.amended.v1"]
+    return sorted((event.data["session"], event.learner, event.data["scope"]["id"]) for event in events)
+
+
 steps = st.one_of(
     st.tuples(st.just("piece"), st.sampled_from(["ada", "bob"]), st.sampled_from(COMPETENCIES),
               st.sampled_from([0.3, 0.6, 0.8, 1.0]), st.integers(1, 9)),
@@ -128,6 +141,7 @@ steps = st.one_of(
     st.tuples(st.just("restore"), st.integers(0, 99)),
     st.tuples(st.just("adopt"), st.sampled_from(BARS), st.sampled_from(["", "math", "ela"]), st.sampled_from(MODES)),
     st.tuples(st.just("breaks"), st.integers(1, 9)),
+    st.tuples(st.just("close"), st.integers(1, 9)),
     st.tuples(st.just("framework"), st.sampled_from(["math", "ela"])),
 )  # fmt: skip
 
@@ -137,10 +151,12 @@ def test_each_learner_is_told_what_the_contract_says(drawn: list[tuple[Any, ...]
     journal, oracle = Journal(), Oracle()
     marks: dict[str, tuple[EvidenceRecorded, float]] = {}
     gone: dict[str, EvidenceRecorded] = {}
+    terms: set[str] = set()
     journal.fold([Decided(policy(0.7))])
     oracle.adopt(0.7, "", "grandfathered")
     for number, step in enumerate(drawn):
         since, expected = len(journal.told), []
+        before = shown_by(oracle, terms)
         match step:
             case ("piece", learner, competency, mark, day):
                 one = piece(number, mark, learner=learner, competency=competency, day=day)
@@ -162,9 +178,14 @@ def test_each_learner_is_told_what_the_contract_says(drawn: list[tuple[Any, ...]
                 expected = oracle.adopt(bar, of, mode)
             case ("breaks", day):
                 journal.fold([Decided(breaks=f"2026-04-0{day}/2026-04-09")]).sweep()
+            case ("close", day) if (end := f"2026-03-{day:02}T12:00:00.000000Z") not in terms:
+                journal.fold([Decided(closes=TermDecided(end, end, "office"))])
             case ("framework", id):
                 journal.fold([Decided(framework=framework(id, number))]).sweep()
         assert sorted(told(journal, since), key=str) == sorted(expected, key=str)
+        assert amended(journal, since) == sorted(before ^ shown_by(oracle, terms))
+        if step[0] == "close":
+            terms.add(end)
         statuses = {
             (key[1], key[2]): (state.status in ("mastered", "reverify_due"), state.mastered_at)
             for key in journal.states
