@@ -322,7 +322,7 @@ async def test_a_term_is_shown_to_whom_the_record_is_and_no_one_else(reporting: 
         "m:b": "provisional",
     }
     assert [(each["scope"], each["after"]) for each in own.json()["amendments"]] == [("m:a", "not_yet")]
-    assert (other.status_code, stranger.status_code, auditor.status_code) == (404, 403, 404)
+    assert (other.status_code, stranger.status_code, auditor.status_code) == (404, 404, 404)
 
 
 async def test_rows_of_every_table_are_paged_for_the_audit(reporting: Running) -> None:
