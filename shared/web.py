@@ -43,7 +43,7 @@ def make_app(title: str, description: str, authenticator: Authenticator, lifespa
     app.add_middleware(EveryRequest, body_bytes_max=authenticator.settings.body_bytes_max)
     app.add_exception_handler(AttainError, _attain_problem)
     app.add_exception_handler(RequestValidationError, _validation_problem)
-    app.add_exception_handler(HTTPException, _http_problem)
+    app.add_exception_handler(HTTPException, http_problem)
     app.add_exception_handler(Exception, _bug_problem)
     return app
 
@@ -79,7 +79,8 @@ async def _validation_problem(_: Request, error: Exception) -> Response:
     return problem(422, InvalidEvent.title, first["msg"], pointer=pointer, where=str(first["loc"][0]))
 
 
-async def _http_problem(request: Request, error: Exception) -> Response:
+async def http_problem(request: Request, error: Exception) -> Response:
+    """Answer what the framework refuses: no such route, no such method, a body that cannot be read."""
     assert isinstance(error, HTTPException)
     if isinstance(error.__cause__, AttainError):
         # FastAPI wraps what is raised while it reads a body.

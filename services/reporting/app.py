@@ -10,6 +10,7 @@ from faststream.kafka import KafkaBroker
 
 from services.reporting.entrypoints import ROUTERS
 from services.reporting.entrypoints.consuming import Consumers
+from services.reporting.entrypoints.page_answers import not_there
 from services.reporting.handlers.access import AccessLog
 from services.reporting.handlers.analyses import Analyses
 from services.reporting.handlers.answering import Answering
@@ -213,7 +214,9 @@ def _start_loops(tasks: Tasks, consuming: Consuming, upkeep: Upkeep) -> None:
 
 def create_app(config: Settings) -> FastAPI:
     """Return the application; its lifespan connects to PostgreSQL and Kafka."""
-    return make_service("reporting", DESCRIPTION, config, _compose)
+    app = make_service("reporting", DESCRIPTION, config, _compose)
+    app.add_exception_handler(404, not_there)
+    return app
 
 
 def main() -> None:

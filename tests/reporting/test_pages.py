@@ -356,6 +356,16 @@ async def test_only_who_may_see_it_may_watch_it(reporting: Running, path: str, s
     assert (await page(reporting, path, "records:read:self", subject="mum")).status_code == status
 
 
+@pytest.mark.parametrize("path", ["/nonsense", "/v1/nonsense", "/nonsense?lang=es"])
+async def test_what_is_not_there_is_a_page_for_browsers_and_a_problem_for_others(reporting: Running, path: str) -> None:
+    shown = await reporting.client.get(path, headers={"Accept": "text/html,*/*;q=0.8"})
+    told = await reporting.client.get(path)
+
+    assert (shown.status_code, shown.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert catalogue("es" if "es" in path else "en")["problem.404.about"] in shown.text
+    assert (told.status_code, told.headers["content-type"]) == (404, "application/problem+json")
+
+
 async def test_the_files_of_the_pages_are_few(reporting: Running) -> None:
     for name, kind in (("page.js", "text/javascript"), ("style.css", "text/css")):
         answer = await reporting.client.get(f"/web/{name}")

@@ -15,7 +15,7 @@ from shared.auth import Authenticator, Identity, pseudonyms
 from shared.errors import AttainError, Unauthorized
 from shared.events import now
 from shared.rate_limit import RateLimit
-from shared.web import confined
+from shared.web import confined, http_problem
 
 LANGUAGE = "attain-language"
 YEAR_S = 365 * 24 * 3600
@@ -30,6 +30,8 @@ PAGE_HEADERS = {
 }
 IN_WORDS = (403, 404, 409, 422)
 """Problems that the pages have words for; the others are `503`: a part is away."""
+_OF_NOBODY: dict[str, Any] = {"signed_in": False, "may_find": False, "person": []}
+"""What a page has around it where it is not known who looks."""
 Context = Callable[[Identity], Awaitable[dict[str, Any]]]
 
 
@@ -71,8 +73,16 @@ def page(request: Request, template: str, words: Words, status: int = 200, **con
 def sign_in_page(request: Request, words: Words, *, refused: str = "", to: str = "") -> Response:
     """Return the form to sign in; `to` is where to go on, `refused` the key of the message why not."""
     to = to or request.url.path
-    return page(request, "sign_in.html", words, 401 if refused else 200, signed_in=False, may_find=False, person=[],
-                refused=refused, to=to, provider=bool(request.app.state.settings.oidc_issuer))  # fmt: skip
+    return page(request, "sign_in.html", words, 401 if refused else 200, refused=refused, to=to,
+                provider=bool(request.app.state.settings.oidc_issuer), **_OF_NOBODY)  # fmt: skip
+
+
+async def not_there(request: Request, error: Exception) -> Response:
+    """Answer an address at which there is nothing: a browser with a page, the same whoever asks, others with a problem."""
+    if "text/html" not in request.headers.get("accept", ""):
+        return await http_problem(request, error)
+    words = await words_of(request, request.query_params.get("lang"))
+    return page(request, "problem.html", words, 404, kind="404", **_OF_NOBODY)
 
 
 async def shown(request: Request, caller: Identity | None, words: Words, template: str, context: Context) -> Response:
