@@ -57,6 +57,7 @@ from shared.retention import Retention, expiries_router
 from shared.service import Tasks, keep_consuming, make_service, serve
 from shared.settings import Settings
 from shared.starting import check_schema, settings_of
+from shared.streams import Streams
 from shared.tenant_limits import TenantLimits, limit_tenants
 from shared.transport import make_broker
 
@@ -140,7 +141,7 @@ def _make_handlers(state: State, opened: Opened, limits: TenantLimits, config: S
     state.disclosures = DisclosureReader(database, progression)
     state.finder = Finder(evidence, looks)
     state.exporter = Exporter(database, config, evidence, looks)
-    state.watcher = Watcher(database, state.districts)
+    state.watcher, state.streams = Watcher(database, state.districts), Streams(config.streams_max)
     state.pages = Pages(
         database, records=state.reader, classes=state.classes, queues=state.queues, districts=state.districts,
         terms=state.terms, requests=state.review_requests, people=people, finder=state.finder, progression=progression,

@@ -13,6 +13,7 @@ from services.reporting.handlers.access import is_staff
 from services.reporting.tables.reads import snapshot
 from services.reporting.web.rendering import catalogue
 from shared.auth import Identity
+from shared.streams import Streams
 from tests.reporting.builders import (
     assignment,
     authorization,
@@ -28,7 +29,7 @@ from tests.reporting.builders import (
     staff,
     suggested,
 )
-from tests.reporting.running import Running
+from tests.reporting.running import Running, until
 
 ADA = str(uuid5(UUID(int=0), "ada"))
 BO = str(uuid5(UUID(int=0), "bo"))
@@ -354,6 +355,22 @@ async def test_a_change_is_told_within_two_seconds_and_says_nothing_itself(repor
 @pytest.mark.parametrize(("path", "status"), [("/live?class_id=k", 404), (f"/live?learner={BO}", 404), ("/live", 422)])
 async def test_only_who_may_see_it_may_watch_it(reporting: Running, path: str, status: int) -> None:
     assert (await page(reporting, path, "records:read:self", subject="mum")).status_code == status
+
+
+async def test_no_more_than_so_many_watch_at_once(reporting: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporting.app.state, "streams", Streams(1))
+    path, headers = f"/live?learner={ADA}", authorization(reporting.config, "records:read")
+    async with reporting.client.stream("GET", path, headers=headers) as stream:
+        await anext(stream.aiter_lines())
+        refused = await reporting.client.get(path, headers=headers)
+
+    async def again() -> bool:
+        async with reporting.client.stream("GET", path, headers=headers) as stream:
+            return stream.status_code == 200
+
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
+    # Who went away is noticed with the next look.
+    await until(again)
 
 
 @pytest.mark.parametrize("path", ["/nonsense", "/v1/nonsense", "/nonsense?lang=es"])

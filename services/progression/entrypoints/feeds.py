@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -24,6 +24,7 @@ from shared.errors import Unauthorized, Unavailable
 from shared.event_log import EventLog
 from shared.events import placed
 from shared.settings import Settings
+from shared.streams import Streams
 from shared.web import Caller
 
 STREAM_S_MAX = 3600.0
@@ -92,7 +93,7 @@ def feeds_router(database: Database, log: EventLog, references: References, sett
     """Return the routes of the public feed."""
     router = APIRouter(tags=["advancement"])
     feed = Feed(database, log, references, settings.page_rows_max)
-    open_streams: set[object] = set()
+    streams = Streams(settings.streams_max)
 
     @router.get("/v1/advancements")
     async def advancements(caller: Caller, after: After = "", limit: Annotated[int, Query(ge=1)] = 1000) -> Response:
@@ -117,14 +118,13 @@ def feeds_router(database: Database, log: EventLog, references: References, sett
         `after`.
         """
         caller.require_sight("timeline")
-        if len(open_streams) >= settings.streams_max:
-            raise Unavailable(f"{settings.streams_max} streams are open here; come back later")
+        streams.check()
         # A cursor that is none is refused before the stream begins.
         await feed.check(last_event_id or after)
         authenticator: Authenticator = request.app.state.authenticator
         check = functools.partial(authenticator.identify, request.headers.get("authorization"))
         return StreamingResponse(
-            _stream(feed, caller, last_event_id or after, open_streams, check),
+            streams.counted(_stream(feed, caller, last_event_id or after, check)),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
@@ -165,10 +165,8 @@ _type_of = msgspec.json.Decoder(_Type).decode
 
 
 async def _stream(
-    feed: Feed, caller: Identity, after: str, open_streams: set[object], check: Callable[[], Identity]
-) -> AsyncIterator[bytes]:
-    own = object()
-    open_streams.add(own)
+    feed: Feed, caller: Identity, after: str, check: Callable[[], Identity]
+) -> AsyncGenerator[bytes, None]:
     try:
         end, spoke = time.monotonic() + STREAM_S_MAX, time.monotonic()
         yield b"retry: 2000\n\n"
@@ -187,5 +185,3 @@ async def _stream(
     except (Unavailable, Unauthorized):
         # The reader comes back by itself, with the last id, and a token that is good.
         return
-    finally:
-        open_streams.discard(own)

@@ -1,7 +1,7 @@
 """Live updates: a stream that says when what a page shows has changed, and nothing about what it is."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated
 
 from fastapi import APIRouter, Request
@@ -9,6 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from services.reporting.entrypoints.asking import Waited, part
 from services.reporting.handlers.watching import Watcher
+from shared.streams import Streams
 
 KEEP_ALIVE_S = 15.0
 """How often a comment is sent, so that proxies keep the stream and a reader that is gone is noticed."""
@@ -16,17 +17,19 @@ STREAM_S = 15 * 60.0
 """A stream ends after so long; the browser opens another, and its rights are looked at again."""
 router = APIRouter(tags=["live"])
 Watches = Annotated[Watcher, part("watcher")]
+Open = Annotated[Streams, part("streams")]
 
 
 @router.get("/live")
 async def live(
-    request: Request, caller: Waited, watches: Watches, learner: str | None = None, class_id: str | None = None,
-    district: str | None = None,
+    request: Request, caller: Waited, watches: Watches, streams: Open, learner: str | None = None,
+    class_id: str | None = None, district: str | None = None,
 ) -> StreamingResponse:  # fmt: skip
-    """Server-sent events `changed` for a learner, a class or a district."""
+    """Server-sent events `changed` for a learner, a class or a district; 503 where too many streams are open."""
+    streams.check()
     seen = await watches.begin(caller, learner=learner, class_id=class_id, district=district)
 
-    async def stream() -> AsyncIterator[str]:
+    async def stream() -> AsyncGenerator[str, None]:
         version, quiet, total = await watches.version(seen), 0.0, 0.0
         yield "retry: 2000\n\n"
         while total < STREAM_S and not await request.is_disconnected():
@@ -40,4 +43,5 @@ async def live(
                 quiet = 0.0
                 yield ": still here\n\n"
 
-    return StreamingResponse(stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    headers = {"Cache-Control": "no-store"}
+    return StreamingResponse(streams.counted(stream()), media_type="text/event-stream", headers=headers)
