@@ -10,19 +10,50 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from faststream.kafka import KafkaBroker
 from faststream.specification import AsyncAPI
 
-from shared.contracts import EVENTS, IDENTITY_ERASED, IdentityErased
+from shared.contracts import EVENTS, IDENTITY_ERASED, QUARANTINED, IdentityErased, Quarantined
 from shared.event_log import EventLog
+from shared.events import redacted_type, resharded_type
 from shared.public_events import ADVANCEMENT_EVENTS
 from shared.snapshots import TERM_CLOSED, TermClosed
 from shared.support_events import SUPPORT_EVENTS
-from shared.topics import TOPICS
+from shared.topics import TOPICS, Topic
 
 DATA = EVENTS | {
     "progression": EVENTS["progression"] | {TERM_CLOSED: TermClosed},
     "advancement": ADVANCEMENT_EVENTS,
+    "evidence.quarantined": {QUARANTINED: Quarantined},
     "support": SUPPORT_EVENTS | {IDENTITY_ERASED: IdentityErased},
 }
 """The data of every event type that is described, by log."""
+
+
+class Redacted(msgspec.Struct, frozen=True):
+    """What an erased event leaves in its place, in any log: the SHA-256 of what was there. `subject` and `time` are empty."""
+
+    sha256: str
+
+
+class Resharded(msgspec.Struct, frozen=True):
+    """Holds the position of an event that another shard has since a re-shard: of nobody, and saying nothing."""
+
+
+_TEXT, _NUMBER = {"type": "string"}, {"type": "integer", "minimum": 0}
+_ENVELOPE: dict[str, dict[str, Any]] = {
+    "specversion": {"const": "1.0"},
+    "id": _TEXT,
+    "source": _TEXT | {"description": "the service that tells it, as a path"},
+    "tenant": _TEXT,
+    "subject": _TEXT | {"description": "whom or what it is about"},
+    "time": _TEXT | {"description": "when it was told, in UTC with microseconds"},
+    "dataschema": _TEXT | {"description": "the type as a URN"},
+    "generation": _NUMBER
+    | {"description": "rises when a log begins anew; positions of another one are not comparable"},
+    "shard": _NUMBER,
+    "position": _NUMBER | {"description": "dense and rising in a shard"},
+    "causationid": _TEXT | {"description": "the id of the input that caused it"},
+}
+"""What every event has around its data; the last is left out where nothing caused it."""
+_ALWAYS = [*list(_ENVELOPE)[:-1], "type", "data"]
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}: events</title>
 <style>body{{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}}
 code,pre{{font-size:.9em}}pre{{background:#8881;padding:1rem;overflow:auto}}</style>
@@ -41,7 +72,7 @@ def document(title: str, broker: KafkaBroker, logs: Sequence[EventLog], suffix: 
     sent = {f"attain.{log.name}{suffix}" for log in logs}
     for address in sorted(received | sent):
         topic = known[address]
-        types = DATA.get(topic.log, {})
+        types = _types(topic)
         channels[address] = {
             "address": address,
             "description": topic.meaning,
@@ -53,23 +84,31 @@ def document(title: str, broker: KafkaBroker, logs: Sequence[EventLog], suffix: 
             "channel": {"$ref": f"#/channels/{address}"},
         }
         messages |= {name: {"name": name, "contentType": "application/cloudevents+json"} for name in types}
-    schemas = _schemas(messages)
+    schemas = _schemas(messages, {name: kind for topic in known.values() for name, kind in _types(topic).items()})
     return content | {
         "channels": channels, "operations": operations, "components": {"messages": messages, "schemas": schemas}
     }  # fmt: skip
 
 
-def _schemas(messages: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _types(topic: Topic) -> dict[str, type[msgspec.Struct]]:
+    """Return the data of every event type of a topic, those that stand for what is not there any more with them."""
+    if topic.log not in DATA:
+        return {}
+    gone: dict[str, type[msgspec.Struct]] = {redacted_type(topic.log): Redacted, resharded_type(topic.log): Resharded}
+    return DATA[topic.log] | gone
+
+
+def _schemas(messages: dict[str, dict[str, Any]], types: dict[str, type[msgspec.Struct]]) -> dict[str, Any]:
     """Give each message its payload, and return the schemas that they refer to."""
-    data = {name: kind for types in DATA.values() for name, kind in types.items() if name in messages}
+    data = {name: kind for name, kind in types.items() if name in messages}
     references, schemas = msgspec.json.schema_components(
         list(data.values()), ref_template="#/components/schemas/{name}"
     )
     for name, reference in zip(data, references, strict=True):
         messages[name]["payload"] = {
             "type": "object",
-            "required": ["specversion", "id", "source", "type", "tenant", "generation", "shard", "position", "data"],
-            "properties": {"type": {"const": name}, "data": reference},
+            "required": _ALWAYS,
+            "properties": _ENVELOPE | {"type": {"const": name}, "data": reference},
         }
     return schemas
 

@@ -129,6 +129,16 @@ class IdentityErased(msgspec.Struct, frozen=True, gc=False):
     certificate: str
 
 
+class Quarantined(msgspec.Struct, frozen=True):
+    """What came in and can never be used as it is; data of `QUARANTINED`, subject = source where it could be read."""
+
+    quarantine_id: str
+    source: str
+    reason: str
+    pointer: str
+    way: str
+
+
 class Competency(msgspec.Struct, frozen=True, omit_defaults=True):
     """
     A competency of a framework; its full id is `<framework>:<code>`. `ordinal` is its place on the continuum.

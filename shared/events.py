@@ -68,21 +68,36 @@ def placed(body: bytes, generation: int, shard: int, position: int) -> bytes:
     return b'{"generation":%d,"shard":%d,"position":%d,%s' % (generation, shard, position, body[1:])
 
 
-def tombstone(type: str, tenant: str, digest: str) -> bytes:
-    """Return the envelope that takes the place of an erased event: its type, and the SHA-256 of what was there."""
+REDACTED = ".redacted.v1"
+"""How the types end that stand for what was erased."""
+
+
+def redacted_type(log: str) -> str:
+    """Return the type of what takes the place of an erased event of a log."""
+    return f"attain.{log}{REDACTED}"
+
+
+def tombstone(log: str, tenant: str, digest: str) -> bytes:
+    """Return the envelope that takes the place of an erased event: the SHA-256 of what was there."""
     data = f'{{"sha256":"{digest}"}}'.encode()
-    redacted = f"attain.{type}.redacted.v1"
-    return envelope(id=digest[:32], source="erasure", type=redacted, tenant=tenant, subject="", time="", data=data)
+    return envelope(
+        id=digest[:32], source="erasure", type=redacted_type(log), tenant=tenant, subject="", time="", data=data
+    )
 
 
 RESHARDED = ".resharded.v1"
 """How the types end that stand for what another shard has since a re-shard."""
 
 
+def resharded_type(log: str) -> str:
+    """Return the type of what holds the position of an event of a log that another shard has."""
+    return f"attain.{log}{RESHARDED}"
+
+
 def resharded(log: str) -> bytes:
     """Return the envelope that holds the position of an event which another shard has: of nobody, and saying nothing."""
     return envelope(
-        id="resharded", source="reshard", type=f"attain.{log}{RESHARDED}", tenant="", subject="", time="", data=EMPTY
+        id="resharded", source="reshard", type=resharded_type(log), tenant="", subject="", time="", data=EMPTY
     )
 
 

@@ -4,19 +4,9 @@ import hashlib
 
 import msgspec
 
-from shared.contracts import QUARANTINED
+from shared.contracts import QUARANTINED, Quarantined
 from shared.events import Draft, encode_json, envelope
 from shared.shards import shard_of, stable_id
-
-
-class Quarantined(msgspec.Struct, frozen=True):
-    """The data of `QUARANTINED`, subject = source where it could be read."""
-
-    quarantine_id: str
-    source: str
-    reason: str
-    pointer: str
-    way: str
 
 
 class Refusal(msgspec.Struct, frozen=True):

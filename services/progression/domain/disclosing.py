@@ -16,11 +16,11 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from services.progression.domain.subscribing import in_scope
+from shared.events import REDACTED
 
 Via = Literal["webhook", "feed", "stream", "standings", "kafka"]
 STANDING = "standing"
 """The kind of what standings tell, beside the kinds of events."""
-REDACTED = ".redacted.v1"
 
 
 class Reader(msgspec.Struct, frozen=True):

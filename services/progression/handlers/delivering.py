@@ -27,7 +27,7 @@ from services.progression.tables.webhooks import Attempt, Held
 from shared.crash_points import reach
 from shared.database import Connection, Database
 from shared.errors import Unavailable
-from shared.events import placed
+from shared.events import REDACTED, placed
 from shared.leading import lead
 from shared.settings import Settings
 from shared.tasks import Pulse, raise_if_cancelled
@@ -306,7 +306,7 @@ def _while_fresh(rows: list[Any]) -> Iterator[Any]:
 def _event(body: bytes) -> _Event | None:
     """Return what decides, None for what was erased."""
     event = _read(body)
-    return None if event.type.endswith(".redacted.v1") else event
+    return None if event.type.endswith(REDACTED) else event
 
 
 def _now() -> datetime.datetime:

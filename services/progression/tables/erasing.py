@@ -7,11 +7,10 @@ from services.progression.domain.journal import JournalEntry, pack_entries, unpa
 from shared.contracts import IDENTITY_ERASED
 from shared.database import Connection, columns
 from shared.event_log import EventLog
-from shared.events import EMPTY
+from shared.events import EMPTY, redacted_type
 
 OF_LEARNER = ("mastery", "learner_standing", "blocked_learner", "shadow_difference", "disclosure")
 """Tables whose rows are of one tenant's one learner, or where they name none of all."""
-_REDACTED = "attain.{}.redacted.v1"
 _FROM_EVIDENCE = "attain.evidence."
 
 
@@ -78,4 +77,4 @@ def _emptied(entry: JournalEntry) -> JournalEntry:
     if entry.type == IDENTITY_ERASED:
         return entry
     origin = "evidence" if entry.type.startswith(_FROM_EVIDENCE) else "decision"
-    return JournalEntry(entry.pos, _REDACTED.format(origin), "", entry.input_pos, entry.time, EMPTY)
+    return JournalEntry(entry.pos, redacted_type(origin), "", entry.input_pos, entry.time, EMPTY)
