@@ -2,19 +2,20 @@
 
 import base64
 import binascii
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
 from shared.errors import InvalidEvent
 
 Key = TypeVar("Key")
+Item = TypeVar("Item")
 
 
-class Page(msgspec.Struct, frozen=True):
+class Page(msgspec.Struct, Generic[Item], frozen=True):
     """A page of a list; `next` is the `after` of the one that follows, None where this is the last."""
 
-    items: list[Any]
+    items: list[Item]
     next: str | None
 
 

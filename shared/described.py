@@ -1,7 +1,7 @@
 """What OpenAPI documents say beside what FastAPI finds by itself: who may ask, refusals, bodies that routes read themselves."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from fastapi.security import HTTPBearer
@@ -78,6 +78,23 @@ def list_of(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return the schema of an object whose `items` are such."""
     items = {"type": "array", "items": dict(item)}
     return {"type": "object", "required": ["items"], "properties": {"items": items}}
+
+
+Item = TypeVar("Item")
+
+
+class Items(msgspec.Struct, Generic[Item]):
+    """All of them."""
+
+    items: list[Item]
+
+
+def answered(
+    of: Any, description: str = "as asked", *, status: int = 200, example: Any = None
+) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that answers a type, which describes it and costs its answers nothing."""
+    content: dict[str, Any] = {"schema": schema_of(of)} | ({"example": example} if example is not None else {})
+    return {status: {"description": description, "content": {"application/json": content}}}
 
 
 def json_content(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -38,6 +38,12 @@ class Stage(msgspec.Struct, frozen=True):
         return cls(name, sum(each.behind_events for each in shards), seconds, tuple(shards))
 
 
+class Lag(msgspec.Struct, frozen=True):
+    """What the stages of a service have left to do."""
+
+    stages: Sequence[Stage]
+
+
 class SeenBehind:
     """For how long a stage has been seen behind, where what waits bears no time of its own."""
 

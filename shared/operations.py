@@ -9,8 +9,9 @@ from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from shared.described import answered
 from shared.errors import AttainError
-from shared.lag import Stage, told
+from shared.lag import Lag, Stage, told
 from shared.observability import metrics as measured
 from shared.readiness import Readiness
 from shared.tenancy import bound_to
@@ -49,7 +50,7 @@ def operations_router(
         await _measure(lag)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    @router.get("/v1/lag")
+    @router.get("/v1/lag", responses=answered(Lag))
     async def stages(caller: Caller) -> dict[str, Any]:
         """How far each stage of this service is behind, in events and seconds, and which of its shards."""
         caller.require("service", "admin")

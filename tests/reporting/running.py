@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ from shared.tenancy import current_tenant
 from shared.topics import TOPICS, create
 from shared.web import make_app
 from tests.reporting.builders import Event, authorization
+from tests.support.described import Described, hold
 from tests.support.producer import Producer, free_port, running_producer
 from tests.support.servers import migrated_database, new_database
 
@@ -43,7 +45,10 @@ class Running:
         self.app = app
         self.producer = producer
         self.last: dict[int, int] = {}
-        self.client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{config.port}", timeout=WAIT_S + 10)
+        self.client = httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{config.port}", timeout=WAIT_S + 10,
+            event_hooks={"response": [functools.partial(hold, Described(app.openapi()))]},
+        )  # fmt: skip
 
     @property
     def database(self) -> Database:

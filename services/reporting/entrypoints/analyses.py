@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from msgspec.structs import astuple
 
-from services.reporting.domain.completeness import SchoolCompleteness
-from services.reporting.domain.equity import Group
-from services.reporting.domain.own_growth import LearnerGrowth, SchoolGrowth
+from services.reporting.domain.completeness import DistrictCompleteness, SchoolCompleteness
+from services.reporting.domain.equity import DistrictEquity, Group
+from services.reporting.domain.own_growth import DistrictGrowth, LearnerGrowth, OwnSchoolGrowth, SchoolGrowth
 from services.reporting.domain.testing import DistrictTesting
-from services.reporting.domain.watch import SchoolWatch
+from services.reporting.domain.watch import DistrictWatch, SchoolWatch
 from services.reporting.entrypoints.asking import After, Format, Limit, Waited, answer_in, part
 from services.reporting.entrypoints.examples import (
     COMPLETENESS,
@@ -19,10 +19,11 @@ from services.reporting.entrypoints.examples import (
     SCHOOL_GROWTH,
     TESTING,
     WATCH,
-    example,
 )
 from services.reporting.entrypoints.flat import flat_table
 from services.reporting.handlers.analyses import Analyses
+from shared.cursors import Page
+from shared.described import answered
 from shared.errors import NotFound
 
 router = APIRouter(tags=["districts"])
@@ -31,7 +32,7 @@ MOMENT = {"as_of": ""}
 """When numbers were counted is no change of them."""
 
 
-@router.get("/v1/districts/{district:path}/testing", responses=example(TESTING))
+@router.get("/v1/districts/{district:path}/testing", responses=answered(DistrictTesting, example=TESTING))
 async def district_testing(
     request: Request, caller: Waited, reads: Analysed, district: str, format: Format = "json"
 ) -> Response:
@@ -40,7 +41,7 @@ async def district_testing(
     return answer_in(format, request, found, "testing", flat_table(DistrictTesting, [found]), volatile=MOMENT)
 
 
-@router.get("/v1/districts/{district:path}/watch", responses=example(WATCH))
+@router.get("/v1/districts/{district:path}/watch", responses=answered(DistrictWatch, example=WATCH))
 async def district_watch(
     request: Request, caller: Waited, reads: Analysed, district: str, format: Format = "json"
 ) -> Response:
@@ -52,7 +53,9 @@ async def district_watch(
     return answer_in(format, request, found, "watch", flat_table(SchoolWatch, found.schools), volatile=MOMENT)
 
 
-@router.get("/v1/districts/{district:path}/completeness", responses=example(COMPLETENESS))
+@router.get(
+    "/v1/districts/{district:path}/completeness", responses=answered(DistrictCompleteness, example=COMPLETENESS)
+)
 async def district_completeness(
     request: Request, caller: Waited, reads: Analysed, district: str, format: Format = "json"
 ) -> Response:
@@ -62,7 +65,7 @@ async def district_completeness(
     return answer_in(format, request, found, "completeness", table, volatile=MOMENT)
 
 
-@router.get("/v1/districts/{district:path}/equity", responses=example(EQUITY))
+@router.get("/v1/districts/{district:path}/equity", responses=answered(DistrictEquity, example=EQUITY))
 async def district_equity(
     request: Request, caller: Waited, reads: Analysed, district: str, group: str | None = None,
     format: Format = "json",
@@ -72,7 +75,7 @@ async def district_equity(
     return answer_in(format, request, found, "equity", flat_table(Group, found.groups), volatile=MOMENT)
 
 
-@router.get("/v1/districts/{district:path}/growth", responses=example(DISTRICT_GROWTH))
+@router.get("/v1/districts/{district:path}/growth", responses=answered(DistrictGrowth, example=DISTRICT_GROWTH))
 async def district_growth(
     request: Request, caller: Waited, reads: Analysed, district: str, format: Format = "json"
 ) -> Response:
@@ -83,7 +86,7 @@ async def district_growth(
     )
 
 
-@router.get("/v1/schools/{school:path}/growth", responses=example(SCHOOL_GROWTH))
+@router.get("/v1/schools/{school:path}/growth", responses=answered(OwnSchoolGrowth, example=SCHOOL_GROWTH))
 async def school_growth(
     request: Request, caller: Waited, reads: Analysed, school: str, format: Format = "json"
 ) -> Response:
@@ -94,7 +97,9 @@ async def school_growth(
     return answer_in(format, request, found, "growth", flat_table(SchoolGrowth, [found.row]), volatile=MOMENT)
 
 
-@router.get("/v1/schools/{school:path}/growth/learners", responses=example(LEARNERS_GROWTH))
+@router.get(
+    "/v1/schools/{school:path}/growth/learners", responses=answered(Page[LearnerGrowth], example=LEARNERS_GROWTH)
+)
 async def growth_of_learners(
     request: Request, caller: Waited, reads: Analysed, school: str, after: After = "", limit: Limit = 100,
     format: Format = "json",

@@ -26,7 +26,8 @@ SESSION = "attain-session"
 After = Annotated[str, Query(max_length=512, description="the `next` of the page before; empty for the first")]
 Limit = Annotated[int, Query(ge=1, description="items a page, at most the setting page_rows_max")]
 Fields = Annotated[
-    str, Query(max_length=2000, description="members to answer, comma-separated; `items.status` reaches into a list")
+    str,
+    Query(max_length=2000, description="members to answer alone, comma-separated; `items.status` reaches into a list"),
 ]
 Format = Annotated[str, Query(pattern="^(json|csv)$", description="json, or csv for the table")]
 _PARAMETERS: dict[Callable[..., Any], set[str]] = {}

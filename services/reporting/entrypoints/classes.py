@@ -6,12 +6,15 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 
 from services.reporting.domain.counting import ClassMastery
-from services.reporting.domain.needs import Waits
+from services.reporting.domain.needs import ClassNeeds, Waits
+from services.reporting.entrypoints.answered import Class, Summary
 from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Waited, answer, answer_in, part
-from services.reporting.entrypoints.examples import CLASS, NEEDS, QUEUE, QUEUES, example
+from services.reporting.entrypoints.examples import CLASS, NEEDS, QUEUE, QUEUES
 from services.reporting.handlers.classes import ClassReader
 from services.reporting.handlers.queues import QueueReader
 from shared.csv_answers import Table
+from shared.cursors import Page
+from shared.described import Items, answered
 
 router = APIRouter(tags=["classes"])
 Classes = Annotated[ClassReader, part("classes")]
@@ -22,13 +25,13 @@ QUEUE_COLUMNS = (
 )  # fmt: skip
 
 
-@router.get("/v1/classes")
+@router.get("/v1/classes", responses=answered(Items[Class]))
 async def classes(request: Request, caller: Waited, reads: Classes) -> Response:
     """The classes that the caller may see."""
     return answer(request, {"items": await reads.classes(caller)})
 
 
-@router.get("/v1/classes/{class_id:path}/mastery", responses=example(CLASS))
+@router.get("/v1/classes/{class_id:path}/mastery", responses=answered(ClassMastery, example=CLASS))
 async def class_mastery(
     request: Request, caller: Waited, reads: Classes, class_id: str, fields: Fields = "", format: Format = "json"
 ) -> Response:
@@ -46,7 +49,7 @@ def class_table(found: ClassMastery) -> Table:
     return ("learner", *found.competencies), rows
 
 
-@router.get("/v1/classes/{class_id:path}/needs", responses=example(NEEDS))
+@router.get("/v1/classes/{class_id:path}/needs", responses=answered(ClassNeeds, example=NEEDS))
 async def class_needs(
     request: Request, caller: Waited, reads: Classes, class_id: str, fields: Fields = "", format: Format = "json"
 ) -> Response:
@@ -59,7 +62,7 @@ async def class_needs(
     return answer_in(format, request, found, "needs", waits_table(found.attention), fields=fields)
 
 
-@router.get("/v1/queues", responses=example(QUEUES))
+@router.get("/v1/queues", responses=answered(Items[Summary], example=QUEUES))
 async def queues(
     request: Request, caller: Waited, reads: Queues, class_id: str | None = None, school: str | None = None
 ) -> Response:
@@ -71,7 +74,7 @@ async def queues(
     return answer(request, {"items": await reads.summary(caller, class_id=class_id, school=school)})
 
 
-@router.get("/v1/queues/{queue}", responses=example(QUEUE))
+@router.get("/v1/queues/{queue}", responses=answered(Page[Waits], example=QUEUE))
 async def queue(
     request: Request, caller: Waited, reads: Queues, queue: str, class_id: str | None = None,
     school: str | None = None, after: After = "", limit: Limit = 100, fields: Fields = "", format: Format = "json",

@@ -5,9 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.reporting.entrypoints.answered import ForeseenMove, MovedTo
 from services.reporting.entrypoints.asking import Waited, answer, part
-from services.reporting.entrypoints.examples import MOVE_PREVIEW, MOVED, example
+from services.reporting.entrypoints.examples import MOVE_PREVIEW, MOVED
 from services.reporting.handlers.correcting import REASON_MAX, Correcting
+from shared.described import answered
 
 router = APIRouter(tags=["corrections"])
 Corrects = Annotated[Correcting, part("correcting")]
@@ -32,7 +34,9 @@ class Moved(Looked):
     reason: Annotated[str, Field(min_length=1, max_length=REASON_MAX)]
 
 
-@router.post("/v1/learners/{learner}/evidence/{evidence_id}/move/preview", responses=example(MOVE_PREVIEW))
+@router.post(
+    "/v1/learners/{learner}/evidence/{evidence_id}/move/preview", responses=answered(ForeseenMove, example=MOVE_PREVIEW)
+)
 async def preview(
     request: Request, caller: Waited, corrects: Corrects, learner: str, evidence_id: str, body: Looked
 ) -> Response:
@@ -43,7 +47,7 @@ async def preview(
 
 @router.post(
     "/v1/learners/{learner}/evidence/{evidence_id}/move", status_code=201,
-    responses={201: {"description": "moved", "content": {"application/json": {"example": MOVED}}}},
+    responses=answered(MovedTo, "moved", status=201, example=MOVED),
 )  # fmt: skip
 async def move(
     request: Request, caller: Waited, corrects: Corrects, learner: str, evidence_id: str, body: Moved

@@ -2,15 +2,16 @@
 
 import asyncio
 from pathlib import Path as File
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.reporting.entrypoints.asking import Waited, answer, part
-from services.reporting.entrypoints.examples import AFFECTED, example
-from services.reporting.handlers.credentials import SCOPES_MAX, CredentialReader, Transcript
+from services.reporting.entrypoints.examples import AFFECTED
+from services.reporting.handlers.credentials import SCOPES_MAX, Affected, CredentialReader, Transcript
 from services.reporting.web.rendering import Words, choose_language
+from shared.described import Items, answered
 from shared.web import Caller
 
 router = APIRouter(tags=["credentials"])
@@ -19,7 +20,14 @@ Tenant = Annotated[str, Path(pattern="^[a-z0-9-]{1,63}$")]
 MEDIA_TYPE = "application/vc"
 
 
-@router.get("/v1/learners/{learner}/credential", responses={200: {"content": {MEDIA_TYPE: {}}}})
+def _content(media_type: str, kind: str) -> dict[int | str, dict[str, Any]]:
+    return {200: {"description": "as asked", "content": {media_type: {"schema": {"type": kind}}}}}
+
+
+_SIGNED = _content(MEDIA_TYPE, "object")
+
+
+@router.get("/v1/learners/{learner}/credential", response_class=Response, responses=_SIGNED)
 async def credential(
     request: Request, caller: Waited, reads: Credentials, learner: str, framework: str | None = None
 ) -> Response:
@@ -34,7 +42,9 @@ async def credential(
     return answered
 
 
-@router.get("/v1/learners/{learner}/transcript", responses={200: {"content": {"application/pdf": {}}}})
+@router.get(
+    "/v1/learners/{learner}/transcript", response_class=Response, responses=_content("application/pdf", "string")
+)
 async def transcript(
     request: Request, caller: Waited, reads: Credentials, learner: str, lang: Annotated[str, Query(max_length=8)] = ""
 ) -> Response:
@@ -55,13 +65,13 @@ def _pdf(transcript: Transcript, words: Words, font: File | None) -> bytes:
     return pdf(transcript, words, font)
 
 
-@router.get("/v1/credentials/status/{tenant}/{issuer}/{number}", responses={200: {"content": {MEDIA_TYPE: {}}}})
+@router.get("/v1/credentials/status/{tenant}/{issuer}/{number}", response_class=Response, responses=_SIGNED)
 async def status_list(request: Request, reads: Credentials, tenant: Tenant, issuer: str, number: int) -> Response:
     """A list of one bit a credential, set where it is revoked; signed, and open to every verifier."""
     return _public(request, await reads.status_list(tenant, issuer, number))
 
 
-@router.get("/{tenant}/did.json", responses={200: {"content": {"application/did+json": {}}}})
+@router.get("/{tenant}/did.json", response_class=Response, responses=_content("application/did+json", "object"))
 async def did(request: Request, reads: Credentials, tenant: Tenant) -> Response:
     """The public keys of a tenant's did:web, those of earlier times too; open to every verifier."""
     return _public(request, await reads.did(tenant))
@@ -91,7 +101,7 @@ class Withdrawn(BaseModel):
     items: Annotated[list[Pair], Field(max_length=SCOPES_MAX)]
 
 
-@router.post("/v1/credentials/affected", responses=example(AFFECTED))
+@router.post("/v1/credentials/affected", responses=answered(Items[Affected], example=AFFECTED))
 async def affected(request: Request, caller: Caller, reads: Credentials, body: Withdrawn) -> Response:
     """The credentials that would be revoked if these were withdrawn: whom to tell."""
     return answer(request, {"items": await reads.affected(caller, [(pair.learner, pair.scope) for pair in body.items])})

@@ -5,8 +5,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body
 from pydantic import StringConstraints
 
+from services.reporting.entrypoints.answered import Decided
 from services.reporting.entrypoints.asking import Waited, part
 from services.reporting.handlers.deciding import Deciding, Kind
+from shared.described import Items, answered
 
 router = APIRouter(tags=["decisions"])
 Decides = Annotated[Deciding, part("deciding")]
@@ -14,16 +16,17 @@ Decision = Annotated[dict[str, Any], Body(description="the body as progression t
     {"learner": "6a1c0b0e-6b57-4d8a-9d5e-0f6f3b7f3c11", "competency": "math:c5", "status": "mastered",
      "reason": "shown in a talk about the work"},
 ])]  # fmt: skip
+_DECIDED = answered(Items[Decided], "durable", status=201)
 Id = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
-@router.post("/v1/decisions/{id}/lift", status_code=201)
+@router.post("/v1/decisions/{id}/lift", status_code=201, responses=_DECIDED)
 async def lift(caller: Waited, decides: Decides, id: Id, body: Decision) -> Any:
     """Undo a sign-off, override, credit or presumption of a competency of a learner whom the roster gives the caller."""
     return await decides.lift(caller, id, body)
 
 
-@router.post("/v1/decisions/{kind}", status_code=201)
+@router.post("/v1/decisions/{kind}", status_code=201, responses=_DECIDED)
 async def decide(caller: Waited, decides: Decides, kind: Kind, body: Decision) -> Any:
     """
     Decide of learners whom the roster gives the caller, in the role in which it lists the caller; needs decisions:write.

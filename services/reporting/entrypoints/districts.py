@@ -4,23 +4,26 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 
-from services.reporting.domain.levels import HOW_FAR
+from services.reporting.domain.counting import DistrictMastery, SchoolMastery
+from services.reporting.domain.levels import HOW_FAR, DistrictLevels, SchoolLevels
+from services.reporting.entrypoints.answered import District
 from services.reporting.entrypoints.asking import Fields, Format, Waited, answer, answer_in, part
-from services.reporting.entrypoints.examples import LEVELS, example
+from services.reporting.entrypoints.examples import LEVELS
 from services.reporting.handlers.districts import DistrictReader
 from shared.contracts import STATUSES
+from shared.described import Items, answered
 
 router = APIRouter(tags=["districts"])
 Districts = Annotated[DistrictReader, part("districts")]
 
 
-@router.get("/v1/districts")
+@router.get("/v1/districts", responses=answered(Items[District]))
 async def districts(request: Request, caller: Waited, reads: Districts) -> Response:
     """The districts of the tenant."""
     return answer(request, {"items": await reads.districts(caller)})
 
 
-@router.get("/v1/districts/{district:path}/mastery")
+@router.get("/v1/districts/{district:path}/mastery", responses=answered(DistrictMastery))
 async def district_mastery(
     request: Request, caller: Waited, reads: Districts, district: str, fields: Fields = "", format: Format = "json"
 ) -> Response:
@@ -35,7 +38,7 @@ async def district_mastery(
     return answer_in(format, request, found, "district", table, fields=fields)
 
 
-@router.get("/v1/districts/{district:path}/levels", responses=example(LEVELS))
+@router.get("/v1/districts/{district:path}/levels", responses=answered(DistrictLevels, example=LEVELS))
 async def district_levels(
     request: Request, caller: Waited, reads: Districts, district: str, fields: Fields = "", format: Format = "json"
 ) -> Response:
@@ -50,7 +53,7 @@ async def district_levels(
     return answer_in(format, request, found, "levels", table, fields=fields, volatile={"as_of": ""})
 
 
-@router.get("/v1/schools/{school:path}/mastery")
+@router.get("/v1/schools/{school:path}/mastery", responses=answered(SchoolMastery))
 async def school_mastery(
     request: Request, caller: Waited, reads: Districts, school: str, fields: Fields = "", format: Format = "json"
 ) -> Response:
@@ -62,7 +65,7 @@ async def school_mastery(
     return answer_in(format, request, found, "school", (("competency", "title", *STATUSES), rows), fields=fields)
 
 
-@router.get("/v1/schools/{school:path}/levels")
+@router.get("/v1/schools/{school:path}/levels", responses=answered(SchoolLevels))
 async def school_levels(
     request: Request, caller: Waited, reads: Districts, school: str, fields: Fields = "", format: Format = "json"
 ) -> Response:

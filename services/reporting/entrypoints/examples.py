@@ -290,8 +290,3 @@ ONEROSTER: dict[str, Any] = {
         }
     ],
 }  # fmt: skip
-
-
-def example(body: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of a route that answers such a body."""
-    return {200: {"description": "as asked", "content": {"application/json": {"example": body}}}}

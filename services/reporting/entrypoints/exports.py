@@ -6,10 +6,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from services.reporting.domain.oneroster import CSV_COLUMNS, csv_row, line_item, result
+from services.reporting.entrypoints.answered import Results, TablePage, Tables
 from services.reporting.entrypoints.asking import After, Format, Waited, answer, part
-from services.reporting.entrypoints.examples import EXPORT, ONEROSTER, example
+from services.reporting.entrypoints.examples import EXPORT, ONEROSTER
 from services.reporting.handlers.exporting import TABLES, Exporter, parquet, table_rows
 from shared.csv_answers import csv_answer
+from shared.described import answered
 from shared.settings import Settings
 
 router = APIRouter(tags=["exports"])
@@ -19,14 +21,14 @@ Kind = Annotated[str, Query(pattern="^(json|csv|parquet)$", description="parquet
 PARQUET = "application/vnd.apache.parquet"
 
 
-@router.get("/v1/exports")
+@router.get("/v1/exports", responses=answered(Tables))
 async def tables(request: Request, caller: Waited) -> Response:
     """The tables that can be exported."""
     caller.require("records:read")
     return answer(request, {"tables": TABLES})
 
 
-@router.get("/v1/exports/oneroster/assessmentResults", responses=example(ONEROSTER))
+@router.get("/v1/exports/oneroster/assessmentResults", responses=answered(Results, example=ONEROSTER))
 async def oneroster(
     request: Request, caller: Waited, exports: Exports, source: Annotated[str, Query(min_length=1, max_length=512)],
     after: After = "", limit: Rows = 1000, format: Format = "json",
@@ -48,7 +50,7 @@ async def oneroster(
     return _with_next(answered, page.next)
 
 
-@router.get("/v1/exports/{table}", responses=example(EXPORT))
+@router.get("/v1/exports/{table}", responses=answered(TablePage, example=EXPORT))
 async def export(
     request: Request, caller: Waited, exports: Exports, table: str, after: After = "", limit: Rows = 10_000,
     format: Kind = "json",

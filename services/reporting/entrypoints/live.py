@@ -20,7 +20,7 @@ Watches = Annotated[Watcher, part("watcher")]
 Open = Annotated[Streams, part("streams")]
 
 
-@router.get("/live")
+@router.get("/live", response_class=StreamingResponse)
 async def live(
     request: Request, caller: Waited, watches: Watches, streams: Open, learner: str | None = None,
     class_id: str | None = None, district: str | None = None,

@@ -5,14 +5,16 @@ from typing import Annotated
 import httpx
 from fastapi import APIRouter, Query, Request, Response
 
+from services.reporting.entrypoints.answered import Named, Person
 from services.reporting.entrypoints.asking import Waited, part, token_of
 from services.reporting.handlers.finding import Finder
+from shared.described import answered
 
 Finds = Annotated[Finder, part("finder")]
 router = APIRouter(tags=["people"])
 
 
-@router.get("/v1/people")
+@router.get("/v1/people", responses=answered(list[Person]))
 async def people(
     request: Request, caller: Waited, finds: Finds, q: Annotated[str, Query(min_length=1, max_length=200)]
 ) -> Response:
@@ -20,7 +22,7 @@ async def people(
     return _passed_on(await finds.find(caller, q, token_of(request)))
 
 
-@router.get("/v1/people/{learner}")
+@router.get("/v1/people/{learner}", responses=answered(Named))
 async def person(request: Request, caller: Waited, finds: Finds, learner: str) -> Response:
     """The name and source ids of a learner; needs scope records:read, in a role that sees names."""
     return _passed_on(await finds.person(caller, learner, token_of(request)))

@@ -6,6 +6,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime
 
+from services.reporting.domain.growth import Growth
+from services.reporting.domain.record import Record
+from services.reporting.domain.timeline import Happened
+from services.reporting.entrypoints.answered import Look, ToldOfLearner, ToldOfTenant
 from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Reads, Waited, answer_in, part
 from services.reporting.entrypoints.examples import (
     ACCESSES,
@@ -14,11 +18,11 @@ from services.reporting.entrypoints.examples import (
     PAGE_OF_EVENTS,
     READERS_TOLD,
     RECORD,
-    example,
 )
 from services.reporting.handlers.disclosures import DisclosureReader
 from shared.csv_answers import Table
 from shared.cursors import Page
+from shared.described import answered
 
 router = APIRouter(tags=["records"])
 Disclosures = Annotated[DisclosureReader, part("disclosures")]
@@ -33,7 +37,7 @@ READER_COLUMNS = ("day", "via", "reader", "name", "purpose", "since", "until")
 EVENT_COLUMNS = ("decided_at", "effective_at", "learner", "kind", "scope", "title", "reason", "id", "by")
 
 
-@router.get("/v1/learners/{learner}/record", responses=example(RECORD))
+@router.get("/v1/learners/{learner}/record", responses=answered(Record, example=RECORD))
 async def learner_record(
     request: Request, caller: Waited, reads: Reads, learner: str, as_of: AsOf = None, fields: Fields = "",
     format: Format = "json",
@@ -49,7 +53,7 @@ async def learner_record(
     return answer_in(format, request, record, "record", table, fields=fields, volatile={"position": ""})
 
 
-@router.get("/v1/learners/{learner}/timeline", responses=example(PAGE_OF_EVENTS))
+@router.get("/v1/learners/{learner}/timeline", responses=answered(Page[Happened], example=PAGE_OF_EVENTS))
 async def timeline(
     request: Request, caller: Waited, reads: Reads, learner: str, after: After = "", limit: Limit = 100,
     fields: Fields = "", format: Format = "json",
@@ -59,14 +63,14 @@ async def timeline(
     return answer_in(format, request, page, "timeline", _events(page), fields=fields)
 
 
-@router.get("/v1/learners/{learner}/growth", responses=example(GROWTH))
+@router.get("/v1/learners/{learner}/growth", responses=answered(Growth, example=GROWTH))
 async def growth(request: Request, caller: Waited, reads: Reads, learner: str, format: Format = "json") -> Response:
     """How fast competencies came onto the record, against the learner's own past; a projection is for staff only."""
     found = await reads.growth(caller, learner)
     return answer_in(format, request, found, "growth", (("day", "on_record"), found.points))
 
 
-@router.get("/v1/learners/{learner}/accesses", responses=example(ACCESSES))
+@router.get("/v1/learners/{learner}/accesses", responses=answered(Page[Look], example=ACCESSES))
 async def accesses_to(
     request: Request, caller: Waited, reads: Reads, learner: str, after: After = "", limit: Limit = 100,
     format: Format = "json",
@@ -75,7 +79,7 @@ async def accesses_to(
     return _looks(request, await reads.accesses(caller, learner, after, limit), format)
 
 
-@router.get("/v1/accesses", responses=example(ACCESSES))
+@router.get("/v1/accesses", responses=answered(Page[Look], example=ACCESSES))
 async def accesses(
     request: Request, caller: Waited, reads: Reads, after: After = "", limit: Limit = 100, format: Format = "json"
 ) -> Response:
@@ -83,7 +87,7 @@ async def accesses(
     return _looks(request, await reads.accesses(caller, None, after, limit), format)
 
 
-@router.get("/v1/learners/{learner}/disclosures", responses=example(DISCLOSURES))
+@router.get("/v1/learners/{learner}/disclosures", responses=answered(ToldOfLearner, example=DISCLOSURES))
 async def disclosures_of(
     request: Request, caller: Waited, told: Disclosures, learner: str, after: Annotated[int, Query(ge=0)] = 0,
     limit: Limit = 100, format: Format = "json",
@@ -97,7 +101,7 @@ async def disclosures_of(
     return _told(request, TOLD_COLUMNS, found, format)
 
 
-@router.get("/v1/disclosures", responses=example(READERS_TOLD))
+@router.get("/v1/disclosures", responses=answered(ToldOfTenant, example=READERS_TOLD))
 async def disclosures(
     request: Request, caller: Waited, told: Disclosures, after: datetime.date | None = None,
     days: Annotated[int, Query(ge=1, le=366)] = 31, format: Format = "json",
@@ -106,7 +110,7 @@ async def disclosures(
     return _told(request, READER_COLUMNS, await told.of_tenant(caller, after, days), format)
 
 
-@router.get("/v1/advancements", responses=example(PAGE_OF_EVENTS))
+@router.get("/v1/advancements", responses=answered(Page[Happened], example=PAGE_OF_EVENTS))
 async def advancements(
     request: Request, caller: Waited, reads: Reads, class_id: str | None = None, kind: str = "", after: After = "",
     limit: Limit = 100, fields: Fields = "", format: Format = "json",
@@ -117,7 +121,7 @@ async def advancements(
     return answer_in(format, request, page, "advancements", _events(page), fields=fields)
 
 
-def _events(page: Page) -> Table:
+def _events(page: Page[Happened]) -> Table:
     return EVENT_COLUMNS, ([getattr(item, column) for column in EVENT_COLUMNS] for item in page.items)
 
 
@@ -133,6 +137,6 @@ def _cell(value: Any) -> Any:
     return " ".join(value) if isinstance(value, list) else value
 
 
-def _looks(request: Request, page: Page, format: str) -> Response:
+def _looks(request: Request, page: Page[dict[str, Any]], format: str) -> Response:
     rows = ([look[name] for name in LOOK_COLUMNS] for look in page.items)
     return answer_in(format, request, page, "accesses", (LOOK_COLUMNS, rows))

@@ -5,10 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.reporting.domain.review_requests import TEXT_MAX
+from services.reporting.domain.review_requests import TEXT_MAX, ReviewRequest
 from services.reporting.entrypoints.asking import After, Fields, Limit, Waited, answer, part
-from services.reporting.entrypoints.examples import REVIEW_REQUEST, REVIEW_REQUESTS, example
+from services.reporting.entrypoints.examples import REVIEW_REQUEST, REVIEW_REQUESTS
 from services.reporting.handlers.review_requests import COMPETENCY_MAX, ReviewRequests
+from shared.cursors import Page
+from shared.described import answered
 from shared.web import Caller
 
 router = APIRouter(tags=["review requests"])
@@ -34,7 +36,7 @@ class Done(BaseModel):
     done: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
 
 
-@router.get("/v1/learners/{learner}/review-requests", responses=example(REVIEW_REQUESTS))
+@router.get("/v1/learners/{learner}/review-requests", responses=answered(Page[ReviewRequest], example=REVIEW_REQUESTS))
 async def review_requests(
     request: Request, caller: Waited, requests: Requests, learner: str, after: After = "", limit: Limit = 100,
     fields: Fields = "",
@@ -49,9 +51,8 @@ async def review_requests(
 
 @router.post(
     "/v1/learners/{learner}/review-requests", status_code=201,
-    responses={201: {"description": "asked", "content": {"application/json": {"example": REVIEW_REQUEST}}},
-               200: {"description": "one is open already, and stays as it is",
-                     "content": {"application/json": {"example": REVIEW_REQUEST}}}},
+    responses=answered(ReviewRequest, "asked", status=201, example=REVIEW_REQUEST)
+    | answered(ReviewRequest, "one is open already, and stays as it is", example=REVIEW_REQUEST),
 )  # fmt: skip
 async def ask(request: Request, caller: Caller, requests: Requests, learner: str, body: Asked) -> Response:
     """Ask that where a learner stands with a competency is looked at again: for the learner and guardians."""
@@ -61,7 +62,9 @@ async def ask(request: Request, caller: Caller, requests: Requests, learner: str
     return answered
 
 
-@router.post("/v1/learners/{learner}/review-requests/{id}/done", responses=example(REVIEW_REQUEST))
+@router.post(
+    "/v1/learners/{learner}/review-requests/{id}/done", responses=answered(ReviewRequest, example=REVIEW_REQUEST)
+)
 async def finish(request: Request, caller: Caller, requests: Requests, learner: str, id: str, body: Done) -> Response:
     """Say what was done about a request, once, to learner and family: for the staff who answer for the learner."""
     return answer(request, await requests.finish(caller, learner=learner, id=id, done=body.done))

@@ -5,6 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 
 from services.reporting.domain.amended import TermClass, TermRecord, level_grid, lines_of
+from services.reporting.domain.term_places import TermDistrict, TermSchool
+from services.reporting.entrypoints.answered import ClosedTerm
 from services.reporting.entrypoints.asking import Fields, Format, Waited, answer, answer_in, part
 from services.reporting.entrypoints.classes import class_table
 from services.reporting.entrypoints.districts import Districts
@@ -14,24 +16,24 @@ from services.reporting.entrypoints.examples import (
     TERM_RECORD,
     TERM_SCHOOL,
     TERMS,
-    example,
 )
 from services.reporting.handlers.terms import TermReader
 from shared.contracts import STATUSES
 from shared.csv_answers import Table
+from shared.described import Items, answered
 
 router = APIRouter(tags=["terms"])
 Terms = Annotated[TermReader, part("terms")]
 Term = Annotated[str, Path(max_length=80, description="the name of a term")]
 
 
-@router.get("/v1/terms", responses=example(TERMS))
+@router.get("/v1/terms", responses=answered(Items[ClosedTerm], example=TERMS))
 async def terms(request: Request, caller: Waited, reads: Terms) -> Response:
     """The terms that are closed, the latest first."""
     return answer(request, {"items": await reads.terms(caller)})
 
 
-@router.get("/v1/terms/{term}/learners/{learner}", responses=example(TERM_RECORD))
+@router.get("/v1/terms/{term}/learners/{learner}", responses=answered(TermRecord, example=TERM_RECORD))
 async def learner_at_the_end(
     request: Request, caller: Waited, reads: Terms, term: Term, learner: str, fields: Fields = "",
     format: Format = "json",
@@ -47,7 +49,7 @@ async def learner_at_the_end(
     return answer_in(format, request, found, "term-record", record_table(found), fields=fields)
 
 
-@router.get("/v1/terms/{term}/classes/{class_id:path}", responses=example(TERM_CLASS))
+@router.get("/v1/terms/{term}/classes/{class_id:path}", responses=answered(TermClass, example=TERM_CLASS))
 async def class_at_the_end(
     request: Request, caller: Waited, reads: Terms, term: Term, class_id: str, fields: Fields = "",
     format: Format = "json",
@@ -60,7 +62,7 @@ async def class_at_the_end(
     return answer_in(format, request, found, "term-class", grid_table(found), fields=fields)
 
 
-@router.get("/v1/terms/{term}/districts/{district:path}", responses=example(TERM_DISTRICT))
+@router.get("/v1/terms/{term}/districts/{district:path}", responses=answered(TermDistrict, example=TERM_DISTRICT))
 async def district_at_the_end(
     request: Request, caller: Waited, reads: Districts, term: Term, district: str, format: Format = "json"
 ) -> Response:
@@ -82,7 +84,7 @@ async def district_at_the_end(
     return answer_in(format, request, found, "term-district", table)
 
 
-@router.get("/v1/terms/{term}/schools/{school:path}", responses=example(TERM_SCHOOL))
+@router.get("/v1/terms/{term}/schools/{school:path}", responses=answered(TermSchool, example=TERM_SCHOOL))
 async def school_at_the_end(
     request: Request, caller: Waited, reads: Districts, term: Term, school: str, format: Format = "json"
 ) -> Response:

@@ -17,6 +17,7 @@ from services.reporting.domain.own_growth import (
     WINDOW,
     DistrictGrowth,
     GrownCount,
+    LearnerGrowth,
     OwnSchoolGrowth,
     Windows,
     growth_by_school,
@@ -150,7 +151,7 @@ class Analyses:
         district, _ = await self._numbers.school(caller, school)
         return growth_of_school(await self._numbers.ask(self._growth, caller.tenant, district), school)
 
-    async def growth_of_learners(self, caller: Identity, school: str, after: str, limit: int) -> Page:
+    async def growth_of_learners(self, caller: Identity, school: str, after: str, limit: int) -> Page[LearnerGrowth]:
         """
         Return a page of a school's learners with how each grew: who is behind the numbers.
 

@@ -44,7 +44,7 @@ class QueueReader:
 
     async def entries(
         self, caller: Identity, queue: str, *, class_id: str | None, school: str | None, after: str, limit: int
-    ) -> Page:
+    ) -> Page[Waits]:
         """
         Return a page of what waits in a queue, the oldest first; a page may be short, what is no longer so is left out.
 

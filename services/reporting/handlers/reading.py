@@ -13,7 +13,7 @@ from services.reporting.domain.continuum import remaining_of
 from services.reporting.domain.growth import Growth, growth
 from services.reporting.domain.needs import Stands
 from services.reporting.domain.record import Record, learner_record
-from services.reporting.domain.timeline import Row, events_of
+from services.reporting.domain.timeline import Happened, Row, events_of
 from services.reporting.handlers.access import (
     AccessLog,
     asked_of_learner,
@@ -138,7 +138,7 @@ class Reader:
         found = growth(shown_at, remaining_of(standards, held), await self._calendars.of(caller.tenant))
         return found if "projection" in PERMISSIONS[role] else msgspec.structs.replace(found, projection=None)
 
-    async def timeline(self, caller: Identity, learner: str, after: str, limit: int) -> Page:
+    async def timeline(self, caller: Identity, learner: str, after: str, limit: int) -> Page[Happened]:
         """Return a page of what happened to a learner, the latest first; raises `NotFound` or `Forbidden`."""
         async with snapshot(self._database) as view:
             role = await check_learner(view, caller, learner, "timeline")
@@ -148,7 +148,7 @@ class Reader:
 
     async def happened(
         self, caller: Identity, *, class_id: str | None, kinds: list[str] | None, after: str, limit: int
-    ) -> Page:
+    ) -> Page[Happened]:
         """Return a page of what happened in a class, or in the tenant; raises `NotFound` or `Forbidden`."""
         async with snapshot(self._database) as view:
             if class_id is None:
@@ -161,7 +161,7 @@ class Reader:
         await self._log.note(caller, role, "timeline", class_id or caller.tenant, seen)
         return page
 
-    async def accesses(self, caller: Identity, learner: str | None, after: str, limit: int) -> Page:
+    async def accesses(self, caller: Identity, learner: str | None, after: str, limit: int) -> Page[dict[str, Any]]:
         """Return a page of who looked at a learner, for the learner, or with None at anything; the latest first."""
         before = (read_cursor(after, tuple[int]) or (2**62,))[0]
         async with snapshot(self._database) as view:
@@ -251,7 +251,7 @@ async def _head(view: Snapshot, position: Position) -> Head:
 
 async def happened_page(
     view: Snapshot, tenant: str, learners: list[str] | None, kinds: list[str] | None, after: str, limit: int
-) -> Page:
+) -> Page[Happened]:
     """Return a page of what happened to some learners, or with None to all of the tenant."""
     before = read_cursor(after, tuple[str, str, int]) or LATEST
     found = await happened.happened(view, tenant, learners=learners, kinds=kinds, before=before, limit=limit + 1)

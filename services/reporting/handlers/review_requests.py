@@ -79,7 +79,7 @@ class ReviewRequests:
             titles = await view.titles(caller.tenant, [row.competency])
         return told(row, titles, reader=caller.subject, to_staff=True)
 
-    async def of_learner(self, caller: Identity, learner: str, after: str, limit: int) -> Page:
+    async def of_learner(self, caller: Identity, learner: str, after: str, limit: int) -> Page[ReviewRequest]:
         """Return a page of what was asked for a learner, the latest first; raises `NotFound` or `Forbidden`."""
         before = read_cursor(after, tuple[str, str]) or LATEST
         limit = min(limit, self._settings.page_rows_max)

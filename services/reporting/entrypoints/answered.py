@@ -1,0 +1,176 @@
+"""What answers look like of which no type of the domain is made: rows as they are read, and what other services answer."""
+
+from typing import Any
+
+import msgspec
+
+from services.reporting.domain.waiting import Queue
+
+
+class Class(msgspec.Struct):
+    """A class, and how many learners are in it now."""
+
+    class_: str = msgspec.field(name="class")
+    title: str
+    school: str | None
+    subject: str | None
+    school_title: str | None
+    learners: int
+
+
+class District(msgspec.Struct):
+    """A district, or a school that belongs to none; `schools` are those that name it."""
+
+    district: str
+    title: str
+    schools: int
+
+
+class ClosedTerm(msgspec.Struct):
+    """A closed term; `complete` once every part of the log has told the closing."""
+
+    term: str
+    closed_at: str
+    closed_by: str
+    complete: bool
+
+
+class Response(msgspec.Struct):
+    """How many suggestions adults have answered in so many days, and the median of the school days that it took."""
+
+    in_days: int
+    answered: int
+    median_school_days: float | None
+
+
+class Summary(msgspec.Struct):
+    """How much waits in a queue, for how long and for whom; the last two of support alone."""
+
+    queue: Queue
+    meaning: str
+    waiting: int
+    overdue: int
+    oldest_days: int | None
+    owners: dict[str, int]
+    causes: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
+    response: Response | msgspec.UnsetType = msgspec.UNSET
+
+
+class Look(msgspec.Struct):
+    """Who looked at what; `id` rises."""
+
+    id: int
+    at: str
+    person: str
+    role: str
+    view: str
+    target: str
+
+
+class ReaderTold(msgspec.Struct):
+    """A reader that was told anything on a day (UTC); `purpose` is empty where nobody has declared any."""
+
+    day: str | None
+    via: str
+    reader: str
+    name: str
+    purpose: str
+    since: str | None
+    until: str | None
+
+
+class Told(ReaderTold):
+    """What a reader was told of a learner; without a day of a reader of Kafka, who could read it from `since` on."""
+
+    source: str
+    events: int
+    kinds: dict[str, int]
+    scopes: list[str]
+
+
+class ToldOfLearner(msgspec.Struct):
+    """A page of who was told what of a learner; `next` is the next `after`."""
+
+    items: list[Told]
+    next: int | None
+
+
+class ToldOfTenant(msgspec.Struct):
+    """Whole days of who was told anything; `next` is the next `after`."""
+
+    items: list[ReaderTold]
+    next: str | None
+
+
+class Person(msgspec.Struct):
+    """A learner as one source knows the learner."""
+
+    learner: str
+    name: str | None
+    source: str
+    source_id: str
+
+
+class Identity(msgspec.Struct):
+    """What a source calls a learner."""
+
+    source: str
+    source_id: str
+
+
+class Named(msgspec.Struct):
+    """A learner's name and source ids."""
+
+    learner: str
+    name: str | None
+    identities: list[Identity]
+
+
+class Decided(msgspec.Struct):
+    """A decision that is durable: its id, and the position to wait for."""
+
+    id: str
+    learner: str
+    position: str
+
+
+class Foreseen(msgspec.Struct):
+    """What a correction would change of a learner; events are as `/asyncapi` of progression describes their data."""
+
+    learner: str
+    statuses: list[dict[str, Any]]
+    events: list[dict[str, Any]]
+
+
+class ForeseenMove(msgspec.Struct):
+    """What moving a piece would change, of either learner."""
+
+    from_: Foreseen = msgspec.field(name="from")
+    to: Foreseen
+
+
+class MovedTo(msgspec.Struct):
+    """The piece as the learner has it whose it is."""
+
+    evidence_id: str
+    learner: str
+
+
+class Tables(msgspec.Struct):
+    """What can be exported."""
+
+    tables: list[str]
+
+
+class TablePage(msgspec.Struct):
+    """A page of a table; rows have the columns of the table."""
+
+    items: list[dict[str, Any]]
+    next: str | None
+
+
+class Results(msgspec.Struct, rename="camel"):
+    """Line items and results as OneRoster 1.2 has them."""
+
+    assessment_line_items: list[dict[str, Any]]
+    assessment_results: list[dict[str, Any]]

@@ -1,0 +1,87 @@
+"""Whether answers are as the OpenAPI document of their service describes them, with nothing left over."""
+
+import functools
+import re
+from typing import Any
+
+import httpx
+import jsonschema
+
+JSON = "application/json"
+
+
+def closed(node: Any) -> Any:
+    """Return a schema that takes no member beyond those that it describes."""
+    if isinstance(node, list):
+        return [closed(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    found = {name: closed(each) for name, each in node.items() if name != "additionalProperties" or each is not True}
+    return {"additionalProperties": False} | found if "properties" in found and "type" in found else found
+
+
+class Described:
+    """The document of a service, to hold answers against."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._components = closed(document.get("components", {}))
+        # A path that takes anything is tried last.
+        self._routes = [
+            (re.compile(re.sub(r"\\{[^}]+\\}", "(?:.+)", re.escape(path)) + "$"), operations)
+            for path, operations in sorted(document["paths"].items(), key=lambda each: each[0].count("{"))
+        ]
+        self._validators: dict[int, jsonschema.Draft202012Validator] = {}
+
+    def hold(self, method: str, path: str, status: int, body: Any) -> None:
+        """Fail where a body in JSON is not as the answer of this status is described, if it is."""
+        schema = self._schema(method.lower(), path, status)
+        if not schema:
+            return
+        if id(schema) not in self._validators:
+            whole = closed(schema) | {"components": self._components}
+            self._validators[id(schema)] = jsonschema.Draft202012Validator(whole)
+        found = jsonschema.exceptions.best_match(self._validators[id(schema)].iter_errors(body))
+        assert found is None, f"{method} {path} {status}: {found.json_path}: {found.message[:500]}"
+
+    def _schema(self, method: str, path: str, status: int) -> dict[str, Any]:
+        found = [operations[method] for route, operations in self._routes if method in operations and route.match(path)]
+        content = found[0]["responses"].get(str(status), {}).get("content", {}) if found else {}
+        schema: dict[str, Any] = content.get(JSON, {}).get("schema", {})
+        return schema
+
+
+async def hold(described: Described, answer: httpx.Response) -> None:
+    """Hold an answer against the document; one that was asked for some members alone is none of it."""
+    if answer.headers.get("content-type") == JSON and "fields" not in answer.request.url.params:
+        await answer.aread()
+        described.hold(answer.request.method, answer.request.url.path, answer.status_code, answer.json())
+
+
+async def hold_as_published(answer: httpx.Response) -> None:
+    """Hold an answer against the document that its own service publishes."""
+    await hold(_published(str(answer.request.url.copy_with(path="/openapi.json", query=None))), answer)
+
+
+@functools.cache
+def _published(url: str) -> Described:
+    return Described(httpx.get(url).json())
+
+
+def undescribed(document: dict[str, Any]) -> set[str]:
+    """Return the routes that answer JSON and do not say what is in it."""
+    return {
+        f"{method.upper()} {path}"
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        for status, answer in operation["responses"].items()
+        if status.startswith("2") and _says_nothing(answer.get("content", {}).get(JSON, {"schema": {"type": "none"}}))
+    }
+
+
+def _says_nothing(content: dict[str, Any]) -> bool:
+    schema = content.get("schema", {})
+    return not schema.keys() - {"title", "description"} or (
+        schema.get("type") == "object"
+        and "properties" not in schema
+        and schema.get("additionalProperties", True) is True
+    )
