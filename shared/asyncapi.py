@@ -11,6 +11,7 @@ from faststream.kafka import KafkaBroker
 from faststream.specification import AsyncAPI
 
 from shared.contracts import EVENTS, IDENTITY_ERASED, QUARANTINED, IdentityErased, Quarantined
+from shared.described import schema_of
 from shared.event_log import EventLog
 from shared.events import redacted_type, resharded_type
 from shared.public_events import ADVANCEMENT_EVENTS
@@ -105,12 +106,19 @@ def _schemas(messages: dict[str, dict[str, Any]], types: dict[str, type[msgspec.
         list(data.values()), ref_template="#/components/schemas/{name}"
     )
     for name, reference in zip(data, references, strict=True):
-        messages[name]["payload"] = {
-            "type": "object",
-            "required": _ALWAYS,
-            "properties": _ENVELOPE | {"type": {"const": name}, "data": reference},
-        }
+        messages[name]["payload"] = _payload(name, reference)
     return schemas
+
+
+def _payload(type: str, data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object", "required": _ALWAYS, "properties": _ENVELOPE | {"type": {"const": type}, "data": data}
+    }  # fmt: skip
+
+
+def event_schema(topic: Topic) -> dict[str, Any]:
+    """Return the schema of any event of a topic, whole, for answers that have such."""
+    return {"oneOf": [_payload(name, schema_of(kind)) for name, kind in _types(topic).items()]}
 
 
 def asyncapi_router(title: str, broker: KafkaBroker, logs: Sequence[EventLog], suffix: str) -> APIRouter:

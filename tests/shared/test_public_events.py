@@ -14,6 +14,7 @@ from shared.events import envelope, now, placed, resharded, tombstone
 from shared.public_events import ADVANCEMENT_EVENTS, SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, Mastered, PublicEvent
 from shared.support_events import SUPPORT_EVENTS
 from tests.shared.wire.samples import samples
+from tests.support.described import closed
 
 COMMON: dict[str, object] = {
     "learner": {"id": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "refs": []},
@@ -95,16 +96,6 @@ def test_what_every_event_has_is_never_missing(member: str):
 
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(content, Mastered)
-
-
-def closed(node: Any) -> Any:
-    """Return a schema that takes no member beyond those that it describes."""
-    if isinstance(node, list):
-        return [closed(each) for each in node]
-    if not isinstance(node, dict):
-        return node
-    found = {name: closed(each) for name, each in node.items()}
-    return {"additionalProperties": False} | found if "properties" in found and "type" in found else found
 
 
 def described(content: dict[str, Any], type: str) -> jsonschema.Draft202012Validator:

@@ -1,6 +1,5 @@
 """Whether answers are as the OpenAPI document of their service describes them, with nothing left over."""
 
-import functools
 import re
 from typing import Any
 
@@ -8,6 +7,9 @@ import httpx
 import jsonschema
 
 JSON = "application/json"
+_PARAMETER = re.compile(r"{[^}]+}")
+_PUBLISHED: dict[str, "Described"] = {}
+"""By address."""
 
 
 def closed(node: Any) -> Any:
@@ -25,10 +27,12 @@ class Described:
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._components = closed(document.get("components", {}))
-        # A path that takes anything is tried last.
+        # A parameter may have slashes: the path that says the most is tried first.
         self._routes = [
             (re.compile(re.sub(r"\\{[^}]+\\}", "(?:.+)", re.escape(path)) + "$"), operations)
-            for path, operations in sorted(document["paths"].items(), key=lambda each: each[0].count("{"))
+            for path, operations in sorted(
+                document["paths"].items(), key=lambda each: -len(_PARAMETER.sub("", each[0]))
+            )
         ]
         self._validators: dict[int, jsonschema.Draft202012Validator] = {}
 
@@ -59,12 +63,11 @@ async def hold(described: Described, answer: httpx.Response) -> None:
 
 async def hold_as_published(answer: httpx.Response) -> None:
     """Hold an answer against the document that its own service publishes."""
-    await hold(_published(str(answer.request.url.copy_with(path="/openapi.json", query=None))), answer)
-
-
-@functools.cache
-def _published(url: str) -> Described:
-    return Described(httpx.get(url).json())
+    url = str(answer.request.url.copy_with(path="/openapi.json", query=None))
+    if url not in _PUBLISHED:
+        async with httpx.AsyncClient() as client:
+            _PUBLISHED[url] = Described((await client.get(url)).json())
+    await hold(_PUBLISHED[url], answer)
 
 
 def undescribed(document: dict[str, Any]) -> set[str]:

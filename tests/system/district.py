@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer
 from deploy.local.audit import audit, digest
 from deploy.local.audit_sources import Sources, State
 from deploy.local.stack import Stack
+from tests.support.described import hold_as_published
 
 SOURCE = "urn:test:lms"
 SCOPES = "evidence:write records:read policy:write decisions:write admin service"
@@ -34,7 +35,7 @@ class District:
         self.stack = stack
         self.tenant = f"{name}-{secrets.token_hex(3)}"
         headers = {"Authorization": f"Bearer {stack.token(self.tenant, SCOPES)}"}
-        self.http = httpx.AsyncClient(headers=headers, timeout=60)
+        self.http = httpx.AsyncClient(headers=headers, timeout=60, event_hooks={"response": [hold_as_published]})
 
     async def open(self, framework: str = "math", nodes: str = SIX, edges: str = "") -> "District":
         """Publish a framework and a policy of three in a row, and wait until every service has them."""

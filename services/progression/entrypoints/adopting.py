@@ -6,11 +6,13 @@ from fastapi import APIRouter, Query, Request
 
 from services.progression.domain.analysis.told_comparison import told_comparison
 from services.progression.domain.rules import Mode
+from services.progression.entrypoints.answered import PolicyApproved
 from services.progression.entrypoints.policies import POLICY_BODY
 from services.progression.handlers.adopting import Adoptions, told_without_few
 from services.progression.handlers.auditing import audit_policies
 from services.progression.handlers.decisions import Decisions
 from shared.database import Database
+from shared.described import answered
 from shared.errors import InvalidEvent
 from shared.settings import Settings
 from shared.tenant_limits import TenantLimits
@@ -76,7 +78,7 @@ def adopting_router(
             items = [told_without_few(each, limits.small_number(caller.tenant)) for each in items]
         return {"items": items}
 
-    @router.post("/v1/policies/proposals/{id}/approve")
+    @router.post("/v1/policies/proposals/{id}/approve", responses=answered(PolicyApproved))
     async def approve(id: str, caller: Caller) -> dict[str, Any]:
         """Put a proposal of somebody else into force; answers when all shards have taken it up, and recompute."""
         caller.require("policy:write")

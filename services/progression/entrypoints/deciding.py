@@ -9,15 +9,18 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.progression.domain.decisions import CompetencyDecided, LevelDecided
+from services.progression.entrypoints.answered import SignOffQueue
 from services.progression.handlers.judgements import Judgement, Judgements, Made
 from services.progression.handlers.sign_offs import waiting
 from shared.auth import Identity
 from shared.database import Database
+from shared.described import Items, answered
 from shared.errors import Forbidden
 from shared.events import utc
 from shared.web import Caller
 
 ITEMS_MAX = 1000
+_DURABLE = answered(Items[Made], "durable", status=201)
 Text = Annotated[str, Field(max_length=2000)]
 Name = Annotated[str, Field(min_length=1, max_length=300)]
 
@@ -107,7 +110,7 @@ def deciding_router(judgements: Judgements, database: Database) -> APIRouter:
     async def made(caller: Identity, decided: Sequence[Judgement]) -> dict[str, Any]:
         return _answer(await judgements.decide(caller.tenant, decided))
 
-    @router.post("/v1/sign-offs", status_code=201)
+    @router.post("/v1/sign-offs", status_code=201, responses=_DURABLE)
     async def sign_off(body: SignOffs, caller: Caller) -> dict[str, Any]:
         """Confirm what the evidence shows, competencies or levels, one or a class at once."""
         role = role_of(caller, body.role)
@@ -121,7 +124,7 @@ def deciding_router(judgements: Judgements, database: Database) -> APIRouter:
                 )
         return await made(caller, decided)
 
-    @router.get("/v1/sign-offs")
+    @router.get("/v1/sign-offs", responses=answered(SignOffQueue))
     async def queue(
         caller: Caller,
         role: str | None = None,
@@ -134,7 +137,7 @@ def deciding_router(judgements: Judgements, database: Database) -> APIRouter:
         found, next_ = await waiting(database, caller.tenant, after, limit, role, learner)
         return {"items": [msgspec.to_builtins(each) for each in found], "next": next_}
 
-    @router.post("/v1/overrides", status_code=201)
+    @router.post("/v1/overrides", status_code=201, responses=_DURABLE)
     async def override(body: Override, caller: Caller) -> dict[str, Any]:
         """Set a competency by hand; the computed value is kept beside it."""
         decided = _on_competency(
@@ -146,14 +149,14 @@ def deciding_router(judgements: Judgements, database: Database) -> APIRouter:
             caller, [msgspec.structs.replace(decided, status=body.status, until=until, evidence=evidence)]
         )
 
-    @router.post("/v1/credits", status_code=201)
+    @router.post("/v1/credits", status_code=201, responses=_DURABLE)
     async def credit(body: Credit, caller: Caller) -> dict[str, Any]:
         """Credit a competency for a transfer, a test or a substitution; it never expires."""
         role = role_of(caller, body.role)
         decided = _on_competency(caller, role, body.learner, body.competency, "credit", body.basis, body)
         return await made(caller, [msgspec.structs.replace(decided, provenance=body.provenance)])
 
-    @router.post("/v1/decisions/{id}/lift", status_code=201)
+    @router.post("/v1/decisions/{id}/lift", status_code=201, responses=_DURABLE)
     async def lift(id: str, body: Lift, caller: Caller) -> dict[str, Any]:
         """Undo a sign-off, override, credit or presumption of a competency."""
         decided = _on_competency(
@@ -169,14 +172,14 @@ def _level_routes(
     judgements: Judgements,
     made: Callable[[Identity, Sequence[Judgement]], Awaitable[dict[str, Any]]],
 ) -> APIRouter:
-    @router.post("/v1/placements", status_code=201)
+    @router.post("/v1/placements", status_code=201, responses=_DURABLE)
     async def place(body: Placement, caller: Caller) -> dict[str, Any]:
         """Place a learner on a level; what lies below without evidence is presumed until evidence speaks."""
         role = role_of(caller, body.role)
         placed = LevelDecided(body.learner, body.level, "place", role, caller.subject, body.reason)
         return _answer(await judgements.place(caller.tenant, placed))
 
-    @router.post("/v1/level-decisions", status_code=201)
+    @router.post("/v1/level-decisions", status_code=201, responses=_DURABLE)
     async def decide_level(body: LevelDecision, caller: Caller) -> dict[str, Any]:
         """Withhold a level that was asked for, take an advancement back or undo that, or undo a sign-off; with a reason."""
         role = role_of(caller, body.role)
@@ -186,7 +189,7 @@ def _level_routes(
         )
         return await made(caller, [decided])
 
-    @router.post("/v1/goals", status_code=201)
+    @router.post("/v1/goals", status_code=201, responses=_DURABLE)
     async def choose(body: Goal, caller: Caller) -> dict[str, Any]:
         """Note the goal that a learner has chosen; by the learner, or by an adviser."""
         own = caller.learner == body.learner and "records:read:self" in caller.scopes

@@ -8,10 +8,12 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.progression.domain.disclosing import Reader
+from services.progression.entrypoints.answered import ReaderDeclared, ToldOfLearner, ToldOfTenant
 from services.progression.entrypoints.explaining import tenant_of
 from services.progression.entrypoints.webhooks import Kind, Name
 from services.progression.handlers.disclosing import Disclosures
 from shared.database import Database
+from shared.described import Items, answered
 from shared.settings import Settings
 from shared.web import Caller
 
@@ -45,7 +47,7 @@ def disclosing_router(database: Database, settings: Settings) -> APIRouter:
     router = APIRouter(tags=["disclosures"])
     told = Disclosures(database, settings)
 
-    @router.get("/v1/learners/{learner}/disclosures")
+    @router.get("/v1/learners/{learner}/disclosures", responses=answered(ToldOfLearner))
     async def of_learner(
         learner: str, caller: Caller, tenant: str | None = None, after: Annotated[int, Query(ge=0)] = 0,
         limit: Annotated[int, Query(ge=1)] = 100,
@@ -61,7 +63,7 @@ def disclosing_router(database: Database, settings: Settings) -> APIRouter:
         items, more = await told.of_learner(of, learner, after, min(limit, settings.page_rows_max))
         return {"items": [msgspec.to_builtins(item) for item in items], "next": after + len(items) if more else None}
 
-    @router.get("/v1/disclosures")
+    @router.get("/v1/disclosures", responses=answered(ToldOfTenant))
     async def of_tenant(
         caller: Caller, tenant: str | None = None, after: datetime.date | None = None,
         days: Annotated[int, Query(ge=1, le=366)] = 31,
@@ -74,7 +76,7 @@ def disclosing_router(database: Database, settings: Settings) -> APIRouter:
         items, following = await told.of_tenant(caller.tenant_asked(tenant, "records:read"), after, days)
         return {"items": items, "next": following}
 
-    @router.post("/v1/subscribers", status_code=201)
+    @router.post("/v1/subscribers", status_code=201, responses=answered(ReaderDeclared, "declared", status=201))
     async def declare(body: Declared, caller: Caller) -> dict[str, str]:
         """Declare who reads public events by Kafka, or by the feed, and what for."""
         caller.require("admin")
@@ -83,7 +85,7 @@ def disclosing_router(database: Database, settings: Settings) -> APIRouter:
         )
         return {"id": (await told.declare(given, caller.subject)).id}
 
-    @router.get("/v1/subscribers")
+    @router.get("/v1/subscribers", responses=answered(Items[Reader]))
     async def register(caller: Caller) -> dict[str, Any]:
         """The register of readers: webhooks and who was declared, those that read no more (`until`) with it."""
         caller.require("admin")

@@ -8,12 +8,14 @@ from pydantic import AwareDatetime
 
 from services.progression.domain.explanation import in_words
 from services.progression.domain.policy.phrases import Language
+from services.progression.entrypoints.answered import Enough, Explained
 from services.progression.entrypoints.mastery import may_read
 from services.progression.handlers.enough import OPEN_MAX, enough_of
 from services.progression.handlers.explaining import explain
 from services.progression.handlers.supporting import ungraded_of
 from shared.auth import Identity
 from shared.database import Database
+from shared.described import answered
 from shared.errors import NotFound
 from shared.events import utc
 from shared.permissions import View
@@ -35,7 +37,7 @@ def explaining_router(database: Database, settings: Settings) -> APIRouter:
     """Return the route of explanations."""
     router = APIRouter(tags=["mastery"])
 
-    @router.get("/v1/learners/{learner}/competencies/{competency:path}/explanation")
+    @router.get("/v1/learners/{learner}/competencies/{competency:path}/explanation", responses=answered(Explained))
     async def explanation(
         learner: str, competency: str, caller: Caller, as_of: AsOf = None, tenant: str | None = None,
         language: Language = "en",
@@ -61,7 +63,7 @@ def explaining_router(database: Database, settings: Settings) -> APIRouter:
             answer["ungraded"] = await ungraded_of(database, of, learner, competency, language)
         return answer
 
-    @router.get("/v1/learners/{learner}/next-evidence")
+    @router.get("/v1/learners/{learner}/next-evidence", responses=answered(Enough))
     async def next_evidence(
         learner: str, caller: Caller, tenant: str | None = None, language: Language = "en",
         limit: Annotated[int, Query(ge=1, le=OPEN_MAX)] = OPEN_MAX,

@@ -12,19 +12,23 @@ from fastapi.responses import StreamingResponse
 
 from services.progression.domain.disclosing import Via
 from services.progression.domain.subscribing import addressed
+from services.progression.entrypoints.answered import Standings
 from services.progression.entrypoints.cursors import generation_of, head_cursor, read_cursor, write_cursor
 from services.progression.entrypoints.mastery import may_read
 from services.progression.handlers.references import References
 from services.progression.handlers.standings import standings_behind
 from services.progression.tables import disclosures, published
 from services.progression.tables.disclosures import Span
+from shared.asyncapi import event_schema
 from shared.auth import Authenticator, Identity
 from shared.database import Database
+from shared.described import answered, answers
 from shared.errors import Unauthorized, Unavailable
 from shared.event_log import EventLog
 from shared.events import placed
 from shared.settings import Settings
 from shared.streams import Streams
+from shared.topics import ADVANCEMENT
 from shared.web import Caller
 
 STREAM_S_MAX = 3600.0
@@ -32,6 +36,16 @@ STREAM_S_MAX = 3600.0
 STREAM_ROWS = 200
 STREAM_POLL_S = 0.25
 HEARTBEAT_S = 15.0
+_FEED: dict[int | str, dict[str, Any]] = {
+    200: answers(
+        "as asked",
+        {
+            "type": "object",
+            "required": ["items", "next"],
+            "properties": {"items": {"type": "array", "items": event_schema(ADVANCEMENT)}, "next": {"type": "string"}},
+        },
+    )
+}
 After = Annotated[
     str, Query(max_length=4096, description="a cursor: `next` of a page, or the `id` of a stream's event")
 ]
@@ -95,13 +109,13 @@ def feeds_router(database: Database, log: EventLog, references: References, sett
     feed = Feed(database, log, references, settings.page_rows_max)
     streams = Streams(settings.streams_max)
 
-    @router.get("/v1/advancements")
+    @router.get("/v1/advancements", responses=_FEED)
     async def advancements(caller: Caller, after: After = "", limit: Annotated[int, Query(ge=1)] = 1000) -> Response:
         """Public events behind a cursor, each learner's in order; `next` goes on from here."""
         caller.require_sight("timeline")
         return _page(*await feed.page(caller, None, after, limit))
 
-    @router.get("/v1/learners/{learner}/advancements")
+    @router.get("/v1/learners/{learner}/advancements", responses=_FEED)
     async def advancements_of(
         learner: str, caller: Caller, after: After = "", limit: Annotated[int, Query(ge=1)] = 1000
     ) -> Response:
@@ -129,7 +143,7 @@ def feeds_router(database: Database, log: EventLog, references: References, sett
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
 
-    @router.get("/v1/standings")
+    @router.get("/v1/standings", responses=answered(Standings))
     async def standings(
         caller: Caller, after: Annotated[str, Query(max_length=100)] = "", limit: Annotated[int, Query(ge=1)] = 500
     ) -> dict[str, Any]:

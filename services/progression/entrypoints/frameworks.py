@@ -13,10 +13,11 @@ from services.progression.domain.curriculum.importing import (
     read_import,
     read_levels_import,
 )
+from services.progression.entrypoints.answered import Imported
 from services.progression.handlers.decisions import Decisions
 from services.progression.tables import rulebook
 from shared.database import Database
-from shared.described import reads, schema_of
+from shared.described import Items, answered, reads, schema_of
 from shared.events import now
 from shared.settings import Settings
 from shared.web import Caller, read_body
@@ -31,7 +32,11 @@ def frameworks_router(database: Database, decisions: Decisions, settings: Settin
         await decisions.until_folded(positions)
         return describe(framework, migration, problems)
 
-    @router.post("/v1/frameworks", openapi_extra=reads({"application/json": schema_of(FrameworkImport)}))
+    @router.post(
+        "/v1/frameworks",
+        responses=answered(Imported),
+        openapi_extra=reads({"application/json": schema_of(FrameworkImport)}),
+    )
     async def publish_framework(request: Request, caller: Caller) -> dict[str, Any]:
         """Publish a framework version, from CSV or a CASE package; answers when all shards have folded it."""
         caller.require("admin", "policy:write")
@@ -40,7 +45,9 @@ def frameworks_router(database: Database, decisions: Decisions, settings: Settin
         return await published(caller.tenant, *await asyncio.to_thread(read_import, body, now()[:10]))
 
     @router.post(
-        "/v1/frameworks/{framework}/levels", openapi_extra=reads({"application/json": schema_of(LevelsImport)})
+        "/v1/frameworks/{framework}/levels",
+        responses=answered(Imported),
+        openapi_extra=reads({"application/json": schema_of(LevelsImport)}),
     )
     async def put_levels(framework: str, request: Request, caller: Caller) -> dict[str, Any]:
         """Put levels on the version in force, which makes a new one; answers when all shards have folded it."""
@@ -49,7 +56,7 @@ def frameworks_router(database: Database, decisions: Decisions, settings: Settin
         known = await decisions.framework(caller.tenant, framework)
         return await published(caller.tenant, *await asyncio.to_thread(read_levels_import, body, known))
 
-    @router.get("/v1/frameworks")
+    @router.get("/v1/frameworks", responses=answered(Items[Framework]))
     async def frameworks(caller: Caller, versions: Literal["current", "all"] = "current") -> Response:
         """The framework versions in force, or all that ever were, whole."""
         caller.require("records:read", "policy:write", "admin")

@@ -5,9 +5,11 @@ from typing import Any
 from fastapi import APIRouter
 
 from services.progression.domain.policy.phrases import Language
+from services.progression.entrypoints.answered import PolicyInForce
 from services.progression.handlers.adopting import told_without_few
 from services.progression.handlers.in_force import policies_in_force
 from shared.database import Database
+from shared.described import Items, answered
 from shared.tenant_limits import TenantLimits
 from shared.web import Caller
 
@@ -16,7 +18,7 @@ def in_force_router(database: Database, limits: TenantLimits) -> APIRouter:
     """Return the route on the policies in force; it needs scope records:read or policy:write."""
     router = APIRouter(tags=["policies"])
 
-    @router.get("/v1/policies/in-force")
+    @router.get("/v1/policies/in-force", responses=answered(Items[PolicyInForce]))
     async def in_force(
         caller: Caller, competency: str = "", tenant: str | None = None, language: Language = "en"
     ) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from services.progression.domain.curriculum.graph import frontier
 from services.progression.domain.describing import describe
 from services.progression.domain.learner import LearnerState
+from services.progression.entrypoints.answered import Frontier, Mastery
 from services.progression.handlers.logs import CONSUMER
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
 from services.progression.handlers.rules import policies_of
@@ -16,6 +17,7 @@ from services.progression.tables import key_states, published, rulebook
 from shared.auth import Identity
 from shared.contracts import MasteryUpdated
 from shared.database import Connection, Database
+from shared.described import answered
 from shared.errors import Gone, InvalidEvent, NotFound
 from shared.events import Position
 from shared.permissions import View
@@ -30,7 +32,7 @@ def mastery_router(database: Database, settings: Settings) -> APIRouter:
     router = APIRouter(tags=["mastery"])
     waited = _waiter(database, settings)
 
-    @router.get("/v1/learners/{learner}/mastery")
+    @router.get("/v1/learners/{learner}/mastery", responses=answered(Mastery))
     async def mastery(learner: str, caller: Caller, wait: Wait = None) -> dict[str, Any]:
         """The learner's mastery of every competency with evidence."""
         may_read(caller, learner, "record")
@@ -41,7 +43,7 @@ def mastery_router(database: Database, settings: Settings) -> APIRouter:
             raise NotFound("no evidence of this learner in this tenant")
         return {"learner": learner, "position": wait, "items": [msgspec.to_builtins(state) for state in states]}
 
-    @router.get("/v1/learners/{learner}/frontier")
+    @router.get("/v1/learners/{learner}/frontier", responses=answered(Frontier))
     async def frontier_of(learner: str, caller: Caller, wait: Wait = None) -> dict[str, Any]:
         """
         What the learner is ready for, with its direct prerequisites (roots have none), and what to review.

@@ -5,10 +5,11 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter, Request
 
+from services.progression.entrypoints.answered import PolicyChecked, PolicySet, PolicyStored
 from services.progression.handlers.decisions import Decisions
 from services.progression.tables import rulebook
 from shared.database import Database
-from shared.described import reads
+from shared.described import Items, answered, reads
 from shared.settings import Settings
 from shared.web import Caller, read_body
 
@@ -20,7 +21,7 @@ def policies_router(decisions: Decisions, database: Database, settings: Settings
     """Return the routes on policies."""
     router = APIRouter(tags=["policies"])
 
-    @router.post("/v1/policies", openapi_extra=POLICY_BODY)
+    @router.post("/v1/policies", responses=answered(PolicySet), openapi_extra=POLICY_BODY)
     async def set_policy(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
         """Put the policy in the body (JSON or YAML) into force; answers when all shards have folded it."""
         caller.require("policy:write")
@@ -28,7 +29,7 @@ def policies_router(decisions: Decisions, database: Database, settings: Settings
         return {"policy": policy.id, "version": policy.version, "hash": policy.hash, "problems": [],
                 "positions": await decisions.until_folded(positions)}  # fmt: skip
 
-    @router.post("/v1/policies/check", openapi_extra=POLICY_BODY)
+    @router.post("/v1/policies/check", responses=answered(PolicyChecked), openapi_extra=POLICY_BODY)
     async def check_policy(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
         """Say what is the matter with the policy in the body, without storing it; an error would be refused."""
         caller.require("policy:write", "records:read")
@@ -37,7 +38,7 @@ def policies_router(decisions: Decisions, database: Database, settings: Settings
         return {"policy": policy.id, "version": policy.version, "hash": policy.hash,
                 "problems": [problem._asdict() for problem in problems]}  # fmt: skip
 
-    @router.get("/v1/policies")
+    @router.get("/v1/policies", responses=answered(Items[PolicyStored]))
     async def policies(caller: Caller) -> dict[str, Any]:
         """Every policy version of the tenant."""
         caller.require("records:read", "policy:write")

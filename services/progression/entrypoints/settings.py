@@ -6,7 +6,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from services.progression.entrypoints.answered import Set
 from services.progression.handlers.decisions import Decisions
+from shared.described import answered
 from shared.school_calendar import BREAKS_MAX, breaks_of, days_of
 from shared.web import Caller
 
@@ -43,12 +45,12 @@ def settings_router(decisions: Decisions) -> APIRouter:
     """Return the routes for settings."""
     router = APIRouter(tags=["settings"])
 
-    @router.get("/v1/settings")
+    @router.get("/v1/settings", responses=answered(Set))
     async def read(caller: Caller, tenant: str | None = None) -> dict[str, Any]:
         """What is set, or its default. `tenant` is for another service."""
         return _shown(await decisions.settings(caller.tenant_asked(tenant, "records:read", "policy:write", "admin")))
 
-    @router.put("/v1/settings")
+    @router.put("/v1/settings", responses=answered(Set))
     async def put(body: TenantSettings, caller: Caller) -> dict[str, Any]:
         """Set some; answers with all when every shard has folded it. What is on the record stays as it was decided."""
         caller.require("policy:write", "admin")

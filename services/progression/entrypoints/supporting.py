@@ -8,11 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.progression.domain.decisions import SupportDecided, SupportOutcome
 from services.progression.domain.policy.phrases import Language
+from services.progression.entrypoints.answered import OpenSupport, Support
 from services.progression.entrypoints.deciding import role_of
 from services.progression.handlers.enough import OPEN_MAX, enough_of
-from services.progression.handlers.judgements import Judgements
+from services.progression.handlers.judgements import Judgements, Made
 from services.progression.handlers.supporting import open_support, support_of
 from shared.database import Database
+from shared.described import Items, answered
 from shared.web import Caller
 
 LIMIT_MAX = 1000
@@ -38,7 +40,7 @@ def supporting_router(database: Database, judgements: Judgements) -> APIRouter:
     """
     router = APIRouter(tags=["support"])
 
-    @router.get("/v1/support")
+    @router.get("/v1/support", responses=answered(OpenSupport))
     async def open_(
         caller: Caller,
         owner: Role | None = None,
@@ -54,7 +56,7 @@ def supporting_router(database: Database, judgements: Judgements) -> APIRouter:
         found, next_ = await open_support(database, caller.tenant, after, limit, owner, language)
         return {"items": found, "next": next_}
 
-    @router.get("/v1/learners/{learner}/support")
+    @router.get("/v1/learners/{learner}/support", responses=answered(Support))
     async def support(learner: str, caller: Caller, language: Language = "en") -> dict[str, Any]:
         """
         What is suggested of a learner; which handed-in work waits for a grade; where there is enough evidence; and the
@@ -65,7 +67,9 @@ def supporting_router(database: Database, judgements: Judgements) -> APIRouter:
         found = await support_of(database, caller.tenant, learner, language)
         return {"learner": learner, **found, **await enough_of(database, caller.tenant, learner, language, OPEN_MAX)}
 
-    @router.post("/v1/learners/{learner}/support/close", status_code=201)
+    @router.post(
+        "/v1/learners/{learner}/support/close", status_code=201, responses=answered(Items[Made], "closed", status=201)
+    )
     async def close(learner: str, body: Closing, caller: Caller) -> dict[str, Any]:
         """Close a suggestion: the plan was changed, it is dismissed, or the learner has left."""
         role = role_of(caller, body.role)

@@ -5,7 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.progression.entrypoints.answered import TermClosed
 from services.progression.handlers.decisions import Decisions
+from shared.described import answered
 from shared.web import Caller
 
 TERM = r"^[\w(][\w .,:()+-]*$"
@@ -24,7 +26,7 @@ def terms_router(decisions: Decisions) -> APIRouter:
     """Return the route that closes a term; it needs scope policy:write or admin."""
     router = APIRouter(tags=["terms"])
 
-    @router.post("/v1/terms")
+    @router.post("/v1/terms", responses=answered(TermClosed))
     async def close(body: Term, caller: Caller) -> dict[str, Any]:
         """
         Close a term: keep what is on every record now. Answers when every shard has folded it.

@@ -7,9 +7,19 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.progression.domain.subscribing import Subscription
+from services.progression.entrypoints.answered import (
+    Delivery,
+    NewWebhook,
+    Secret,
+    State,
+    Tested,
+    WaitingLearner,
+    Webhook,
+)
 from services.progression.entrypoints.cursors import head_cursor, read_cursor
 from services.progression.handlers.webhooks import Webhooks
 from shared.database import Database
+from shared.described import Items, answered
 from shared.event_log import EventLog
 from shared.web import Caller, Count
 
@@ -55,7 +65,7 @@ def webhooks_router(webhooks: Webhooks, database: Database, log: EventLog) -> AP
         token = {BEGINNING: "", NOW: head_cursor(heads)}.get(start, start)
         return read_cursor(token, heads)
 
-    @router.post("/v1/webhooks", status_code=201)
+    @router.post("/v1/webhooks", status_code=201, responses=answered(NewWebhook, "begun", status=201))
     async def add(body: Agreement, caller: Caller) -> dict[str, Any]:
         """Begin a webhook; keep `secret` (base64), it is not shown again."""
         caller.require("admin")
@@ -66,7 +76,7 @@ def webhooks_router(webhooks: Webhooks, database: Database, log: EventLog) -> AP
         made = await webhooks.add(given, caller.subject, await positions(body.start))
         return {"id": made.id, "key": made.key, "secret": base64.b64encode(made.secret).decode()}
 
-    @router.get("/v1/webhooks")
+    @router.get("/v1/webhooks", responses=answered(Items[Webhook]))
     async def listed(caller: Caller) -> dict[str, Any]:
         """The tenant's webhooks: scope, state, how far behind, who waits."""
         caller.require("admin")
@@ -79,7 +89,7 @@ def webhooks_router(webhooks: Webhooks, database: Database, log: EventLog) -> AP
         await webhooks.remove(caller.tenant, id)
         return Response(status_code=204)
 
-    @router.post("/v1/webhooks/{id}/test")
+    @router.post("/v1/webhooks/{id}/test", responses=answered(Tested))
     async def test(id: str, caller: Caller) -> dict[str, Any]:
         """Send an event of type attain.webhook.test.v1, once, and say what came of it."""
         caller.require("admin")
@@ -90,21 +100,21 @@ def webhooks_router(webhooks: Webhooks, database: Database, log: EventLog) -> AP
 
 
 def _further_routes(router: APIRouter, webhooks: Webhooks, positions: Any) -> APIRouter:
-    @router.post("/v1/webhooks/{id}/replay")
+    @router.post("/v1/webhooks/{id}/replay", responses=answered(State))
     async def replay(id: str, body: Replay, caller: Caller) -> dict[str, str]:
         """Send everything behind a cursor again, each learner's events in order, with the ids that they had."""
         caller.require("admin")
         await webhooks.replay(caller.tenant, id, await positions(body.start))
         return {"state": "active"}
 
-    @router.post("/v1/webhooks/{id}/rotate")
+    @router.post("/v1/webhooks/{id}/rotate", responses=answered(Secret))
     async def rotate(id: str, caller: Caller) -> dict[str, str]:
         """Sign with a new secret from now on; the key id in the signature tells old from new."""
         caller.require("admin")
         key, secret = await webhooks.rotate(caller.tenant, id)
         return {"key": key, "secret": base64.b64encode(secret).decode()}
 
-    @router.get("/v1/webhooks/{id}/deliveries")
+    @router.get("/v1/webhooks/{id}/deliveries", responses=answered(Items[Delivery]))
     async def deliveries(
         id: str, caller: Caller, before: Count | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
     ) -> dict[str, Any]:
@@ -112,13 +122,13 @@ def _further_routes(router: APIRouter, webhooks: Webhooks, positions: Any) -> AP
         caller.require("admin")
         return {"items": await webhooks.deliveries(caller.tenant, id, before, limit)}
 
-    @router.get("/v1/webhooks/{id}/waiting")
+    @router.get("/v1/webhooks/{id}/waiting", responses=answered(Items[WaitingLearner]))
     async def waiting(id: str, caller: Caller) -> dict[str, Any]:
         """Learners whose events wait behind one that was not taken."""
         caller.require("admin")
         return {"items": await webhooks.waiting(caller.tenant, id)}
 
-    @router.post("/v1/webhooks/{id}/{change}")
+    @router.post("/v1/webhooks/{id}/{change}", responses=answered(State))
     async def change_state(id: str, change: Literal["pause", "resume"], caller: Caller) -> dict[str, str]:
         """Pause a webhook, or let it go on where it stopped, with those whose events were parked."""
         caller.require("admin")

@@ -1,0 +1,430 @@
+"""What answers look like of which no type of the domain is made."""
+
+import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from services.progression.domain.disclosing import Disclosure, Via
+from services.progression.handlers.sign_offs import Waiting
+from shared.contracts import MasteryUpdated, PolicyRef, Status
+
+Said = dict[str, Any]
+"""A fact: its `code`, with `values` and `parts` where there are any."""
+
+
+class Mastery(msgspec.Struct):
+    """A learner's mastery of every competency with evidence, true at `position` where one was waited for."""
+
+    learner: str
+    position: str | None
+    items: list[MasteryUpdated]
+
+
+class Ready(msgspec.Struct):
+    """A competency that a learner is ready for, and what it builds on."""
+
+    competency: str
+    prerequisites: list[str]
+
+
+class Contradiction(msgspec.Struct):
+    """A competency that is on the record without some of what it builds on."""
+
+    competency: str
+    missing: list[str]
+
+
+class Frontier(msgspec.Struct):
+    """What a learner is ready for, and what to review."""
+
+    ready: list[Ready]
+    review: list[str]
+    review_first: list[str]
+    contradictions: list[Contradiction]
+
+
+class Weighed(msgspec.Struct):
+    """A piece of evidence and what it counted for, on the scale of the policy."""
+
+    evidence_id: str
+    occurred_at: str
+    value: float | None
+    weight: float
+    counted: bool
+    why_not: str | None
+    why_not_fact: Said | None
+
+
+class Checked(msgspec.Struct):
+    """A rule of the policy (`rule` points to it): what it asks, what was found, and whether it is met."""
+
+    rule: str
+    asks: str
+    asks_fact: Said
+    found: str
+    found_fact: Said
+    met: bool
+
+
+class Change(msgspec.Struct):
+    """The smallest thing that would change a status to `gives`, said (`text`), told as a fact and as numbers."""
+
+    text: str
+    fact: Said
+    shows: str | None
+    shows_fact: Said | None
+    gives: Status | None
+    pieces: int
+    at_least: float | None
+    below: float | None
+    at_most: float | None
+    other_activity: bool
+    other_day: bool
+    sign_off: str | None
+
+
+class Next(Change):
+    """The smallest evidence that could settle a competency that is open."""
+
+    competency: str
+    status: Status
+
+
+class HandedIn(msgspec.Struct):
+    """Handed-in work that waits for a grade."""
+
+    source: str
+    activity: str
+    since: str
+    competencies: list[str]
+    text: str
+
+
+class Explained(msgspec.Struct):
+    """Why a status is what it is; `ungraded` for staff alone, and only of now."""
+
+    learner: str
+    competency: str
+    status: Status
+    score: float | None
+    evidence: list[Weighed]
+    trace: list[Checked]
+    missing: list[str]
+    missing_facts: list[Said]
+    minimal_change: Change
+    enough: str | None
+    enough_fact: Said | None
+    policy: PolicyRef | None
+    framework: str | None
+    as_of: str | None
+    ungraded: list[HandedIn] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Enough(msgspec.Struct):
+    """Of which competencies there is enough evidence, and what could settle others."""
+
+    learner: str
+    enough: list[str]
+    next: list[Next]
+
+
+class Suggested(msgspec.Struct):
+    """Support that is suggested and open, with its cause in words."""
+
+    scope: str
+    id: str
+    side: str
+    cause: str
+    owner: str
+    since: str
+    respond_by: str
+    ends: str
+    weakest: str | None
+    tried: list[str]
+    text: str
+
+
+class SuggestedOf(Suggested):
+    """Support that is suggested of a learner."""
+
+    learner: str
+
+
+class OpenSupport(msgspec.Struct):
+    """A page of what is suggested; `next` is the next `after`."""
+
+    items: list[SuggestedOf]
+    next: str | None
+
+
+class Support(Enough):
+    """What is suggested of a learner, which work waits for a grade, and where there is enough evidence."""
+
+    suggestions: list[Suggested]
+    ungraded: list[HandedIn]
+
+
+class SignOffQueue(msgspec.Struct):
+    """A page of what waits for a sign-off; `next` is the next `after`."""
+
+    items: list[Waiting]
+    next: str | None
+
+
+class Held(msgspec.Struct):
+    """Where a learner stands with a competency of a level."""
+
+    competency: str
+    status: Status
+    effective_at: str | None
+    seq: int
+    policy: PolicyRef | None
+
+
+class Standing(msgspec.Struct):
+    """What was told of a level of a learner last, by which event, and what is recorded of its competencies."""
+
+    learner: str
+    framework: str
+    level: str
+    status: Literal[
+        "review_required", "advanced", "withdrawn", "sign_off_requested", "ready", "placed_with_gaps", "in_progress"
+    ]
+    event: str | None
+    competencies: list[Held]
+
+
+class Snapshot(msgspec.Struct):
+    """The digest of what a learner ended a closed term with, amendments in it."""
+
+    learner: str
+    session: str
+    digest: str
+
+
+class Standings(msgspec.Struct):
+    """A page of standings; `next` is the next `after`, `position` the cursor of the feed at which it is true."""
+
+    items: list[Standing]
+    snapshots: list[Snapshot]
+    next: str | None
+    position: str
+
+
+class Webhook(msgspec.Struct):
+    """A webhook with its state: positions not looked at yet (`behind`), and learners who wait, or are parked."""
+
+    id: str
+    tenant: str
+    name: str
+    url: str
+    purpose: str
+    types: list[str]
+    frameworks: list[str]
+    source: str
+    key: str
+    state: Literal["active", "paused", "parked"]
+    reason: str
+    failures: int
+    retry_at: datetime.datetime | None
+    created_by: str
+    created_at: datetime.datetime
+    version: int
+    behind: int
+    held: int
+    parked_learners: int
+
+
+class Secret(msgspec.Struct):
+    """A secret (base64) and the id by which signatures name it; it is shown this once."""
+
+    key: str
+    secret: str
+
+
+class NewWebhook(Secret):
+    """A webhook that has begun."""
+
+    id: str
+
+
+class State(msgspec.Struct):
+    """What a webhook is after a change."""
+
+    state: Literal["active", "paused"]
+
+
+class Tested(msgspec.Struct):
+    """What came of a test event; `status` is None where nobody answered."""
+
+    taken: bool
+    status: int | None
+    outcome: str
+    ms: int
+
+
+class Delivery(msgspec.Struct):
+    """A line of the delivery log."""
+
+    no: int
+    at: datetime.datetime
+    event: str
+    type: str
+    shard: int
+    pos: int
+    attempt: int
+    status: int | None
+    outcome: str
+    ms: int
+
+
+class WaitingLearner(msgspec.Struct):
+    """A learner whose events wait behind one that was not taken; `parked` waits for a person."""
+
+    learner: str
+    shard: int
+    pos: int
+    attempts: int
+    retry_at: datetime.datetime
+    parked: bool
+    reason: str
+
+
+class Problem(msgspec.Struct):
+    """What is the matter with a policy: an error is refused, a warning is the district's to weigh."""
+
+    severity: Literal["error", "warning"]
+    pointer: str
+    text: str
+
+
+class PolicyChecked(msgspec.Struct):
+    """A policy version, and what is the matter with it."""
+
+    policy: str
+    version: str
+    hash: str
+    problems: list[Problem]
+
+
+class PolicySet(PolicyChecked):
+    """A policy version that is in force, and the position of that in each shard."""
+
+    positions: dict[str, str]
+
+
+class PolicyApproved(msgspec.Struct):
+    """A policy version that is adopted, by which batch, and the position of that in each shard."""
+
+    policy: str
+    version: str
+    batch: str
+    positions: dict[str, str]
+
+
+class PolicyStored(msgspec.Struct):
+    """A policy version, as the published schema has it."""
+
+    hash: str
+    content: dict[str, Any]
+
+
+class Scale(msgspec.Struct):
+    """The marks of a policy."""
+
+    min: float
+    max: float
+    step: float | None
+    labels: dict[str, str]
+
+
+class PolicyInForce(msgspec.Struct):
+    """A policy that decides: six sentences, what it asks, its marks, and the proposal by which it was adopted."""
+
+    id: str
+    version: str
+    hash: str
+    sentences: list[str]
+    asks: list[str]
+    scale: Scale | None
+    adoption: dict[str, Any] | None
+
+
+class ReaderDeclared(msgspec.Struct):
+    """A reader in the register."""
+
+    id: str
+
+
+class ReaderTold(msgspec.Struct):
+    """A reader that was given anything on a day (UTC); `purpose` is empty where nobody has declared any."""
+
+    day: datetime.date
+    via: Via
+    reader: str
+    since: datetime.datetime
+    until: datetime.datetime
+    name: str
+    purpose: str
+
+
+class ToldOfLearner(msgspec.Struct):
+    """A page of who was told what of a learner; `next` is the next `after`."""
+
+    items: list[Disclosure]
+    next: int | None
+
+
+class ToldOfTenant(msgspec.Struct):
+    """Whole days of who was given anything; `next` is the next `after`."""
+
+    items: list[ReaderTold]
+    next: datetime.date | None
+
+
+class TermClosed(msgspec.Struct):
+    """A term that is closed."""
+
+    term: str
+    closed_at: str
+    closed_by: str
+
+
+class Break(msgspec.Struct):
+    """Days without school, the first and the last among them."""
+
+    first: datetime.date
+    last: datetime.date
+
+
+class Set(msgspec.Struct):
+    """The settings of a tenant."""
+
+    time_zone: str
+    breaks: list[Break]
+
+
+class Migrated(msgspec.Struct):
+    """What becomes of the version before; the lists name the first."""
+
+    kept: int
+    new: int
+    moved: int
+    moves: list[dict[str, Any]]
+    retired: int
+    retired_codes: list[str]
+
+
+class Imported(msgspec.Struct):
+    """A framework version: how much is in it, what becomes of the one before, and what is the matter with it."""
+
+    framework: str
+    version: str
+    title: str
+    competencies: int
+    associations: int
+    prerequisites: int
+    levels: dict[str, int]
+    migration: Migrated
+    problems: list[str]
