@@ -19,6 +19,7 @@ from shared.contracts import FRAMEWORK_PUBLISHED, Competency, FrameworkPublished
 from shared.settings import Settings
 from shared.topics import SUBMITTED, create
 from tests.evidence.builders import encoded, token
+from tests.support.described import hold_as_published
 from tests.support.producer import Producer, free_port
 
 T = TypeVar("T")
@@ -39,7 +40,10 @@ class Running:
         self, scope: str = "evidence:write records:read admin service", tenant: str = "demo", **claims: str
     ) -> httpx.AsyncClient:
         """Return a client with a token."""
-        made = httpx.AsyncClient(base_url=self.url, headers=token(self.config, scope, tenant, **claims), timeout=30)
+        made = httpx.AsyncClient(
+            base_url=self.url, headers=token(self.config, scope, tenant, **claims), timeout=30,
+            event_hooks={"response": [hold_as_published]},
+        )  # fmt: skip
         self._clients.append(made)
         return made
 

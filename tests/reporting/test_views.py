@@ -48,7 +48,7 @@ from tests.reporting.builders import (
     snapshot_closed,
 )
 from tests.reporting.running import Running
-from tests.support.described import Described, undescribed
+from tests.support.described import Described
 
 LEVEL_1, LEVEL_2 = "m#Mathematics/1", "m#Mathematics/2"
 
@@ -308,16 +308,6 @@ async def test_the_examples_of_the_document_have_the_members_of_answers(
     for name, item in example.items():
         if isinstance(item, list) and body[name] and isinstance(item[0], dict):
             assert set(body[name][0]) == set(item[0]), name
-
-
-FOR_SERVICES = {
-    "GET /v1/rebuild/{model}", "POST /v1/rebuild/{model}", "POST /v1/rebuild/{model}/rollback", "GET /v1/rows/{table}",
-    "GET /v1/states", "GET /v1/reconciliation", "POST /v1/reconciliation", "GET /v1/expiries", "GET /v1/limits", "PUT /v1/limits",
-}  # fmt: skip
-
-
-def test_whoever_asks_from_outside_finds_every_answer_described(reporting: Running) -> None:
-    assert undescribed(reporting.app.openapi()) == FOR_SERVICES
 
 
 def test_an_answer_that_is_not_as_described_is_noticed(reporting: Running) -> None:

@@ -6,13 +6,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from services.evidence.domain.alignment import Entry
+from services.evidence.entrypoints.answered import AlignedPage, Unaligned
 from services.evidence.entrypoints.answers import Limit, Text, answer
 from services.evidence.formats import alignments as form
-from services.evidence.handlers.alignment import Alignments
+from services.evidence.handlers.alignment import Alignments, Published
 from services.evidence.tables import alignments as table
 from shared.cursors import read_cursor, write_cursor
 from shared.database import Database
-from shared.described import list_of, reads, schema_of
+from shared.described import Items, answered, list_of, reads, schema_of
 from shared.errors import Forbidden, InvalidEvent
 from shared.settings import Settings
 from shared.web import Caller, read_body
@@ -32,7 +33,7 @@ def alignments_router(
     """Return the routes on the alignment map; `published` is called after each publication."""
     router = APIRouter(tags=["alignments"])
 
-    @router.post("/v1/alignments", openapi_extra=_BODY)
+    @router.post("/v1/alignments", responses=answered(Published), openapi_extra=_BODY)
     async def publish(request: Request, caller: Caller) -> Response:
         """
         Publish entries: what an activity, line item, criterion or outcome says about which competencies.
@@ -53,7 +54,7 @@ def alignments_router(
         published()
         return answer(made)
 
-    @router.get("/v1/alignments")
+    @router.get("/v1/alignments", responses=answered(AlignedPage))
     async def page(
         caller: Caller, source: Text | None = None, id: Text | None = None,
         after: Annotated[str, Query(max_length=4096)] = "", limit: Limit = 1000,
@@ -69,7 +70,7 @@ def alignments_router(
         key = [rows[-1][name] for name in ("id", "source", "effective_from", "version")] if rows else []
         return answer({"items": items, "next": write_cursor(*key) if rows else after})
 
-    @router.get("/v1/alignments/missing")
+    @router.get("/v1/alignments/missing", responses=answered(Items[Unaligned]))
     async def missing(caller: Caller, limit: Limit = 1000) -> Response:
         """
         The activities that no entry names while something waits for one, the most first.

@@ -6,11 +6,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 
 from services.evidence.domain.completeness import Source
+from services.evidence.entrypoints.answered import Sources
 from services.evidence.entrypoints.answers import answer
 from services.evidence.handlers.completeness import completeness
 from shared.calendars import Calendars, in_words
 from shared.csv_answers import csv_answer
 from shared.database import Database
+from shared.described import answered
 from shared.school_calendar import SchoolCalendar
 from shared.web import Caller
 
@@ -43,7 +45,7 @@ def completeness_router(database: Database, calendars: Calendars) -> APIRouter:
 
     @router.get(
         "/v1/sources/completeness",
-        responses={200: {"description": "as asked", "content": {"application/json": {"example": EXAMPLE}}}},
+        responses=answered(Sources, example=EXAMPLE),
     )
     async def sources(
         caller: Caller,

@@ -7,6 +7,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from services.evidence.entrypoints.answered import Piece, Traced
 from services.evidence.entrypoints.answers import ANSWERED, Id, answer, answer_one, as_uuid
 from services.evidence.formats import batches
 from services.evidence.formats.json_text import NOT_JSON, unreadable
@@ -17,7 +18,7 @@ from services.evidence.handlers.intake import Intake
 from services.evidence.handlers.limits import BadSources
 from services.evidence.handlers.tracing import Tracing
 from shared.database import Database
-from shared.described import NDJSON, reads, schema_of
+from shared.described import NDJSON, answered, reads, schema_of
 from shared.settings import Settings
 from shared.web import Caller, read_body
 
@@ -61,13 +62,13 @@ def evidence_router(
         limits.note(caller.tenant, sender, results)
         return answer({"items": results}) if is_batch else answer_one(results[0])
 
-    @router.get("/v1/evidence/{evidence_id}")
+    @router.get("/v1/evidence/{evidence_id}", responses=answered(Piece))
     async def show(evidence_id: Id, caller: Caller) -> Response:
         """A piece of evidence: content, validity, position."""
         caller.require_sight("record")
         return answer(await reading.evidence(database, caller.tenant, as_uuid(evidence_id, "evidence_id")))
 
-    @router.get("/v1/evidence/{evidence_id}/trace")
+    @router.get("/v1/evidence/{evidence_id}/trace", responses=answered(Traced))
     async def trace(evidence_id: Id, caller: Caller) -> Response:
         """Where a piece is between here and the read models, what it corrects, what voids it, what it waits for."""
         caller.require_sight("record")

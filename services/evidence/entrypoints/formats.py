@@ -17,7 +17,7 @@ from services.evidence.handlers.limits import BadSources
 from services.evidence.handlers.signatures import Signatures
 from services.evidence.handlers.xapi import Sender, Statements
 from shared.auth import Identity
-from shared.described import NDJSON, reads
+from shared.described import NDJSON, Items, answered, reads
 from shared.errors import Forbidden, NotFound
 from shared.settings import Settings
 from shared.web import Caller, read_body
@@ -59,7 +59,7 @@ def formats_router(
         limits.note(caller.tenant, source, items)
         return items
 
-    @router.post("/v1/intake/{form}", openapi_extra=_ANY_BODY)
+    @router.post("/v1/intake/{form}", responses=answered(Items[Item]), openapi_extra=_ANY_BODY)
     async def intake(form: str, request: Request, caller: Caller, source: Source = None) -> Response:
         """
         Take in messages of a format: xapi, caliper, canvas, ags, oneroster, edfi; JSON, an array, NDJSON or, Ed-Fi, XML.

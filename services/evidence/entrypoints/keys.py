@@ -7,8 +7,10 @@ from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.evidence.domain.keys import ApiKey
+from services.evidence.entrypoints.answered import GivenKey, Key
 from services.evidence.entrypoints.answers import answer
 from services.evidence.handlers.keys import Keys
+from shared.described import Items, answered
 from shared.web import Caller
 
 KeyId = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
@@ -38,7 +40,7 @@ def keys_router(keys: Keys) -> APIRouter:
     """Return the routes on a tenant's API keys; all need scope admin."""
     router = APIRouter(tags=["keys"])
 
-    @router.post("/v1/keys", status_code=201)
+    @router.post("/v1/keys", status_code=201, responses=answered(GivenKey, "made", status=201))
     async def give(caller: Caller, wanted: NewKey) -> Response:
         """Make a key. The answer is the only place where it is ever shown."""
         caller.require("admin")
@@ -48,13 +50,13 @@ def keys_router(keys: Keys) -> APIRouter:
         text, key = await keys.give(caller.tenant, wanted.name, wanted.source, wanted.scopes, expires_at)
         return answer({"key": text} | _shown(key), 201)
 
-    @router.get("/v1/keys")
+    @router.get("/v1/keys", responses=answered(Items[Key]))
     async def listed(caller: Caller) -> Response:
         """All keys of the tenant, without what is secret of them."""
         caller.require("admin")
         return answer({"items": [_shown(key) for key in await keys.of_tenant(caller.tenant)]})
 
-    @router.post("/v1/keys/{key_id}/rotate", status_code=201)
+    @router.post("/v1/keys/{key_id}/rotate", status_code=201, responses=answered(GivenKey, "made", status=201))
     async def rotate(caller: Caller, key_id: KeyId, rotation: Rotation | None = None) -> Response:
         """Make a key that follows another of the same source and scopes; the old one ends after the overlap."""
         caller.require("admin")
@@ -62,7 +64,7 @@ def keys_router(keys: Keys) -> APIRouter:
         text, key = await keys.rotate(caller.tenant, key_id, overlap)
         return answer({"key": text} | _shown(key), 201)
 
-    @router.delete("/v1/keys/{key_id}")
+    @router.delete("/v1/keys/{key_id}", responses=answered(Key))
     async def revoke(caller: Caller, key_id: KeyId) -> Response:
         """Revoke a key; other processes may believe it for `token_cache_s` yet."""
         caller.require("admin")

@@ -2,9 +2,11 @@
 
 from fastapi import APIRouter, Response
 
+from services.evidence.entrypoints.answered import Found, Learner, Named
 from services.evidence.entrypoints.answers import Id, Text, answer, as_uuid
 from services.evidence.tables import merges, people
 from shared.database import Database
+from shared.described import answered
 from shared.errors import InvalidEvent, NotFound
 from shared.web import Caller
 
@@ -15,7 +17,7 @@ def learners_router(database: Database) -> APIRouter:
     """Return the routes that say who a learner is."""
     router = APIRouter(tags=["learners"])
 
-    @router.get("/v1/learners")
+    @router.get("/v1/learners", responses=answered(Learner | list[Found]))
     async def find(
         caller: Caller, source: Text | None = None, source_id: Text | None = None, q: Text | None = None
     ) -> Response:
@@ -33,7 +35,7 @@ def learners_router(database: Database) -> APIRouter:
             raise NotFound("no such learner")
         return answer({"learner": learner})
 
-    @router.get("/v1/learners/{learner}")
+    @router.get("/v1/learners/{learner}", responses=answered(Named))
     async def show(learner: Id, caller: Caller) -> Response:
         """The name and source ids of a learner."""
         caller.require_sight("names")

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request, Response
 
 from services.evidence.entrypoints.answers import Id, answer, as_uuid
 from services.evidence.formats.json_text import NOT_JSON, check, unreadable
-from services.evidence.handlers.merging import Merging
-from shared.described import reads, schema_of
+from services.evidence.handlers.merging import Merged, Merging
+from shared.described import answered, reads, schema_of
 from shared.settings import Settings
 from shared.web import Caller, read_body
 
@@ -34,7 +34,11 @@ def merges_router(merging: Merging, settings: Settings) -> APIRouter:
     """Return the routes that merge learners and undo it."""
     router = APIRouter(tags=["learners"])
 
-    @router.post("/v1/learners/{learner}/merge", openapi_extra=reads({"application/json": schema_of(_Merge)}))
+    @router.post(
+        "/v1/learners/{learner}/merge",
+        responses=answered(Merged),
+        openapi_extra=reads({"application/json": schema_of(_Merge)}),
+    )
     async def merge(learner: Id, request: Request, caller: Caller) -> Response:
         """Give the identities and evidence of a learner to another, who is the same person; can be undone."""
         caller.require("admin")
@@ -43,7 +47,7 @@ def merges_router(merging: Merging, settings: Settings) -> APIRouter:
         into = as_uuid(asked.into, "into")
         return answer(await merging.merge(caller.tenant, learner, into, reason=asked.reason, by=caller.subject))
 
-    @router.post("/v1/merges/{merge}/undo")
+    @router.post("/v1/merges/{merge}/undo", responses=answered(Merged))
     async def undo(merge: Id, caller: Caller) -> Response:
         """Give back what a merge moved, and what came since by the identities that it moved."""
         caller.require("admin")

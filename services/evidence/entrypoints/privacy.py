@@ -4,9 +4,10 @@ from fastapi import APIRouter, Response
 
 from services.evidence.entrypoints.answers import After, Id, Limit, answer, as_uuid
 from services.evidence.handlers.accesses import Accesses
-from services.evidence.handlers.erasure import Erasing
+from services.evidence.handlers.erasure import Certificate, Erasing
 from services.evidence.handlers.holdings import holdings_of
 from shared.database import Database
+from shared.described import answered
 from shared.web import Caller
 
 
@@ -23,7 +24,7 @@ def privacy_router(database: Database, erasing: Erasing, accesses: Accesses) -> 
         await accesses.note(caller.tenant, caller.subject, "export", learner)
         return answer(held)
 
-    @router.delete("/v1/learners/{learner}")
+    @router.delete("/v1/learners/{learner}", responses=answered(Certificate))
     async def erase(learner: Id, caller: Caller) -> Response:
         """Forget a learner for good; positions stay, bodies go. The answer certifies it, and it is noted who asked."""
         caller.require("admin")

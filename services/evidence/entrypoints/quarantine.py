@@ -7,11 +7,14 @@ import asyncpg
 from fastapi import APIRouter, Response
 
 from services.evidence.domain.reasons import ACKNOWLEDGED, REFUSED, WAITING
+from services.evidence.entrypoints.answered import KeptPage, KeptWhole, Reasons
 from services.evidence.entrypoints.answers import After, Id, Limit, Text, answer, as_uuid
+from services.evidence.handlers.intake import Item
 from services.evidence.handlers.quarantine import Quarantine
 from services.evidence.tables import accesses as access_rows
 from services.evidence.tables import quarantine as table
 from shared.database import Database
+from shared.described import answered
 from shared.errors import NotFound
 from shared.web import Caller
 
@@ -20,7 +23,7 @@ def quarantine_router(database: Database, quarantine: Quarantine) -> APIRouter:
     """Return the routes on what cannot be used, or not yet; all need scope admin, since bytes name learners."""
     router = APIRouter(tags=["quarantine"])
 
-    @router.get("/v1/quarantine")
+    @router.get("/v1/quarantine", responses=answered(KeptPage))
     async def page(  # query parameters
         caller: Caller,
         status: Literal["quarantined", "parked", "redriven", "released"] = "quarantined",
@@ -50,12 +53,12 @@ def quarantine_router(database: Database, quarantine: Quarantine) -> APIRouter:
             await access_rows.add(connection, caller.tenant, caller.subject, "erasure", f"quarantine: {deleted}")
         return answer({"deleted": deleted})
 
-    @router.get("/v1/quarantine/reasons")
+    @router.get("/v1/quarantine/reasons", responses=answered(Reasons))
     async def reasons(caller: Caller) -> Response:
         """Every reason code of intake, with its meaning; the codes are stable."""
         return answer({"refused": REFUSED, "waiting": WAITING, "acknowledged": ACKNOWLEDGED})
 
-    @router.get("/v1/quarantine/{quarantine_id}")
+    @router.get("/v1/quarantine/{quarantine_id}", responses=answered(KeptWhole))
     async def show(quarantine_id: Id, caller: Caller) -> Response:
         """One piece with its original bytes, as text too where they are UTF-8."""
         caller.require("admin")
@@ -70,7 +73,7 @@ def quarantine_router(database: Database, quarantine: Quarantine) -> APIRouter:
             text = None
         return answer(_listed(row) | {"original": base64.b64encode(original).decode(), "text": text})
 
-    @router.post("/v1/quarantine/{quarantine_id}/redrive")
+    @router.post("/v1/quarantine/{quarantine_id}/redrive", responses=answered(Item))
     async def redrive(quarantine_id: Id, caller: Caller) -> Response:
         """Take the original bytes in again; the answer is the item."""
         caller.require("admin")

@@ -8,14 +8,15 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from services.evidence.domain.roster import Roster
+from services.evidence.entrypoints.answered import Classes
 from services.evidence.entrypoints.answers import Limit, answer
 from services.evidence.formats.json_text import NOT_JSON, check, unreadable
-from services.evidence.handlers.rollover import Rollovers
-from services.evidence.handlers.roster import Rosters
+from services.evidence.handlers.rollover import Ended, Rollovers
+from services.evidence.handlers.roster import Counts, Rosters
 from services.evidence.tables import roster as table
 from shared.contracts import RosterClass
 from shared.database import Database
-from shared.described import reads, schema_of
+from shared.described import answered, reads, schema_of
 from shared.settings import Settings
 from shared.web import Caller, read_body
 
@@ -38,7 +39,7 @@ def rollover_router(rollovers: Rollovers) -> APIRouter:
     """Return the routes that begin a school year and undo it."""
     router = APIRouter(tags=["roster"])
 
-    @router.post("/v1/roster/rollovers")
+    @router.post("/v1/roster/rollovers", responses=answered(Ended))
     async def begin(body: Rollover, caller: Caller, dry_run: bool = False) -> Response:
         """
         End who is in classes that do not go on, learners and staff; with `dry_run` only say how many.
@@ -52,7 +53,7 @@ def rollover_router(rollovers: Rollovers) -> APIRouter:
         )  # fmt: skip
         return answer(ended)
 
-    @router.post("/v1/roster/rollovers/{session}/undo")
+    @router.post("/v1/roster/rollovers/{session}/undo", responses=answered(Ended))
     async def undo(session: SessionPath, caller: Caller) -> Response:
         """Let what the begin of a session ended go on again."""
         caller.require("admin")
@@ -65,7 +66,7 @@ def roster_router(database: Database, rosters: Rosters, settings: Settings) -> A
     """Return the routes on the roster."""
     router = APIRouter(tags=["roster"])
 
-    @router.post("/v1/roster", openapi_extra=reads({"application/json": schema_of(Roster)}))
+    @router.post("/v1/roster", responses=answered(Counts), openapi_extra=reads({"application/json": schema_of(Roster)}))
     async def submit(request: Request, caller: Caller) -> Response:
         """Add or change schools, classes, learners, enrolments, staff with their names, and groups; twice is as once."""
         caller.require("admin")
@@ -78,7 +79,7 @@ def roster_router(database: Database, rosters: Rosters, settings: Settings) -> A
             raise unreadable(error) from error
         return answer(await rosters.take(caller.tenant, given))
 
-    @router.get("/v1/roster/classes")
+    @router.get("/v1/roster/classes", responses=answered(Classes))
     async def classes(
         caller: Caller, after: Annotated[str, Query(max_length=512)] = "", limit: Limit = 1000
     ) -> Response:

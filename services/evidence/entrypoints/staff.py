@@ -7,9 +7,10 @@ from pydantic import BaseModel, Field
 
 from services.evidence.entrypoints.answers import Limit, answer
 from services.evidence.handlers.accesses import Accesses
-from services.evidence.handlers.staff_names import StaffNames
+from services.evidence.handlers.staff_names import Forgotten, StaffNames
 from services.evidence.tables import staff_names
 from shared.database import Database
+from shared.described import answered
 from shared.web import Caller
 
 ASKED_MAX = 1000
@@ -42,7 +43,7 @@ def staff_router(database: Database, names: StaffNames, accesses: Accesses) -> A
             items = [dict(row) for row in await staff_names.page(connection, caller.tenant, after, limit)]
         return answer({"items": items, "next": items[-1]["person"] if items else after})
 
-    @router.delete("/v1/staff/{person:path}")
+    @router.delete("/v1/staff/{person:path}", responses=answered(Forgotten))
     async def forget(person: str, caller: Caller) -> Response:
         """Forget what a person is called; the subject stays beside what the person did. It is noted who asked."""
         caller.require("admin")

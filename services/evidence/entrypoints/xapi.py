@@ -23,7 +23,7 @@ from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.limits import BadSources
 from services.evidence.handlers.xapi import Sender, Statements
 from shared.auth import Identity
-from shared.described import BEARER, reads
+from shared.described import BEARER, answered, reads
 from shared.errors import InvalidEvent
 from shared.events import now
 from shared.settings import Settings
@@ -104,7 +104,7 @@ def xapi_router(statements: Statements, limits: BadSources, accesses: Accesses, 
         """The versions of the specification that are understood."""
         return _answer({"version": VERSIONS[::-1]}, "2.0.0")
 
-    @router.post("/statements", openapi_extra=_described(body=_ONE_OR_MORE))
+    @router.post("/statements", responses=answered(list[str]), openapi_extra=_described(body=_ONE_OR_MORE))
     async def post(request: Request, caller: XapiCaller) -> Response:
         """
         Take in one statement or an array: 200 with their ids, all or none.

@@ -1,0 +1,200 @@
+"""What answers look like of which no type of the domain is made."""
+
+import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from services.evidence.domain.alignment import Target
+from services.evidence.domain.completeness import Source
+
+
+class _Piece(msgspec.Struct):
+    evidence_id: str
+    source: str
+    id: str
+    learner: str | None
+    state: str
+    kind: Literal["evidence", "retraction"]
+    valid: bool
+    position: str | None
+
+
+class Piece(_Piece):
+    """A piece of evidence: whether it counts, where it stands, and its content as its event tells it."""
+
+    content: dict[str, Any]
+
+
+class Parked(msgspec.Struct):
+    """Why a piece waits, and for what."""
+
+    reason: str
+    pointer: str
+    detail: str
+    awaits: str | None
+
+
+class Stage(msgspec.Struct):
+    """Whether a piece has come so far; `done` is None where the service does not answer."""
+
+    stage: Literal["received", "accepted", "sent", "folded", "shown"]
+    done: bool | None
+    at: datetime.datetime | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class Traced(_Piece):
+    """Where a piece is on its way, what it corrects, what voids it, and what it waits for."""
+
+    received_at: datetime.datetime | None
+    accepted_at: str | None
+    supersedes: str | None
+    retracts: str | None
+    voided_by: list[str]
+    parked: Parked | None
+    stages: list[Stage]
+
+
+class Identity(msgspec.Struct):
+    """What a source calls a learner."""
+
+    source: str
+    source_id: str
+
+
+class Learner(msgspec.Struct):
+    """A learner's opaque id."""
+
+    learner: str
+
+
+class Found(Learner):
+    """A learner as one source knows the learner."""
+
+    name: str | None
+    source: str
+    source_id: str
+
+
+class Named(Learner):
+    """A learner's name and source ids."""
+
+    name: str | None
+    identities: list[Identity]
+
+
+class Key(msgspec.Struct):
+    """An API key, without what is secret of it."""
+
+    key_id: str
+    name: str
+    source: str
+    scopes: list[str]
+    created_at: datetime.datetime
+    expires_at: datetime.datetime | None
+    revoked_at: datetime.datetime | None
+
+
+class GivenKey(Key):
+    """An API key, shown this once."""
+
+    key: str
+
+
+class ClassOfRoster(msgspec.Struct):
+    """A class as its source tells of it."""
+
+    class_: str = msgspec.field(name="class")
+    title: str
+    school: str | None
+    subject: str | None
+    source: str
+
+
+class Classes(msgspec.Struct):
+    """A page of classes; `next` is the next `after`."""
+
+    items: list[ClassOfRoster]
+    next: str
+
+
+class Kept(msgspec.Struct):
+    """What is kept of what cannot be used, or not yet."""
+
+    quarantine_id: str
+    status: Literal["quarantined", "parked", "redriven", "released"]
+    source: str | None
+    id: str | None
+    reason: str
+    pointer: str
+    detail: str
+    awaits: str | None
+    awaits_entry: str | None
+    way: str
+    form: str
+    attempts: int
+    received_at: datetime.datetime
+    evidence_id: str | None
+
+
+class KeptPage(msgspec.Struct):
+    """A page of what is kept; `next` is the next `after`."""
+
+    items: list[Kept]
+    next: int
+
+
+class KeptWhole(Kept):
+    """What is kept, with its bytes in base64, and as text where they are UTF-8."""
+
+    original: str
+    text: str | None
+
+
+class Reasons(msgspec.Struct):
+    """The reason codes of intake, with their meaning."""
+
+    refused: dict[str, str]
+    waiting: dict[str, str]
+    acknowledged: dict[str, str]
+
+
+class Aligned(msgspec.Struct):
+    """A version of an entry of the alignment map."""
+
+    id: str
+    source: str
+    kind: str | None
+    effective_from: str
+    version: int
+    origin: str
+    published_by: str
+    published_at: datetime.datetime
+    applied: bool
+    competencies: list[Target]
+
+
+class AlignedPage(msgspec.Struct):
+    """A page of the alignment map; `next` is the next `after`."""
+
+    items: list[Aligned]
+    next: str
+
+
+class Unaligned(msgspec.Struct):
+    """An activity that no entry names, and how much waits for one."""
+
+    source: str
+    activity: str
+    parked: int
+    handed_in: int
+
+
+class Sources(msgspec.Struct):
+    """A page of sources; `next` is the next `after`, `school_days` says which days count."""
+
+    today: datetime.date
+    days: int
+    school_days: str
+    items: list[Source]
+    next: str | None
