@@ -25,6 +25,7 @@ from deploy.local.diagnosis import (
     version_of,
 )
 from deploy.local.options import Context
+from deploy.local.stack import Stack
 from shared.auth import issue_token
 from shared.migrate import configuration
 from shared.settings import Settings
@@ -206,6 +207,22 @@ def test_doctor_ends_with_failure_and_says_what_to_do(remote: Context, monkeypat
     assert done.output == (
         "BAD  Kafka: 127.0.0.1:9: KafkaConnectionError\n     → look at ATTAIN_KAFKA and its security\n"
     )
+
+
+@pytest.mark.parametrize(("named", "asked"), [("", "127.0.0.1:7"), ("127.0.0.1:8", "127.0.0.1:8")])
+def test_before_looks_at_the_local_stack_that_runs_where_no_servers_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: str, asked: str
+) -> None:
+    running = Stack(tmp_path, "127.0.0.1:7", None, {}, {"reporting": "http://127.0.0.1:9"}, {}, tmp_path / "token.key")
+    running.token_key_file.write_text("0" * 64)
+    monkeypatch.setattr("deploy.local.stack.running", lambda _: running)
+    monkeypatch.delenv("ATTAIN_KAFKA", raising=False)
+    if named:
+        monkeypatch.setenv("ATTAIN_KAFKA", named)
+    monkeypatch.setattr("shared.settings.settings", lambda: Settings(kafka="127.0.0.1:8"))
+    done = CliRunner().invoke(doctor, ["--before", "--home", str(tmp_path)])
+
+    assert f"BAD  Kafka: {asked}: KafkaConnectionError" in done.output
 
 
 def test_no_piece_is_sent_into_the_tenant_of_a_given_token(remote: Context, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
+from deploy.local import stack
 from deploy.local.home import Home
 from deploy.local.options import Context, command_options
-from deploy.local.services import SERVICES
+from deploy.local.services import SERVICES, database_variable
 
 
 @click.command()
@@ -30,7 +31,7 @@ def doctor(context: Context, before: bool) -> None:
     from deploy.local import diagnosis
     from shared.settings import Settings, settings_or_exit
 
-    if context.remote or before:
+    if context.remote or (before and (_names_servers() or stack.running(context.home) is None)):
         known = settings_or_exit("attain")
     else:
         named = {name.removeprefix("ATTAIN_").lower(): value for name, value in context.stack().environment().items()}
@@ -60,6 +61,11 @@ def doctor(context: Context, before: bool) -> None:
     context.emit(result, "\n".join(_line(check) for check in checks))
     if not ok:
         sys.exit(1)
+
+
+def _names_servers() -> bool:
+    """Tell whether the environment names Kafka or a database, and so an installation other than the local stack."""
+    return any(os.environ.get(name) for name in ("ATTAIN_KAFKA", *map(database_variable, SERVICES)))
 
 
 def _line(check: Any) -> str:
