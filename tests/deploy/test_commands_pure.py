@@ -32,6 +32,7 @@ from deploy.local.commands.responses import ResponseLog
 from deploy.local.commands.rollover import term_before
 from deploy.local.commands.roster import COLUMNS, import_roster, read_table, requests
 from deploy.local.commands.sending import LANES, Item, Tally, lane_of, post
+from deploy.local.commands.tenant import export_tenant
 from deploy.local.errors import StackError
 from deploy.local.options import Context
 from tests.support.command import attain_here
@@ -571,6 +572,27 @@ def test_the_export_of_a_learner_has_all_pages_and_takes_its_place_only_when_it_
     assert (done.exit_code, cut_off.exit_code) == (0, 1)
     assert [*tmp_path.iterdir()] == [file]
     assert file.read_bytes() == before
+
+
+def test_the_export_of_a_tenant_says_how_far_it_is_where_nobody_watches_and_what_it_wrote(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    identities = "".join(json.dumps({"tenant": "demo", "learner": id}) + "\n" for id in ("ada", "bob"))
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/identities":
+            return httpx.Response(200, text=identities, headers={"Attain-Next": "bob"})
+        return httpx.Response(200, json={"items": []})
+
+    def client(*_: object, **__: object) -> httpx.Client:
+        return httpx.Client(transport=httpx.MockTransport(answer), base_url="http://attain")
+
+    monkeypatch.setattr(Context, "client", client)
+    monkeypatch.setattr("deploy.local.commands.progress.EVERY_ELSEWHERE_S", 0.0)
+    done = CliRunner().invoke(export_tenant, ["--output", str(tmp_path / "all.zip")])
+
+    assert done.stderr.splitlines() == ["1 of 2 learners", "2 of 2 learners"]
+    assert f"file: {tmp_path / 'all.zip'}" in done.stdout.splitlines()
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def export_tenant(context: Context, output: Path | None) -> None:
     """Write one ZIP with all that is held of the tenant: settings, rules, roster, and a folder for each learner."""
     file = output or Path(f"tenant-{context.tenant}.zip")
     learners = learners_of(context)
-    progress = Progress(only_terminal=True)
+    progress = Progress()
     with whole(file) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name, content in _whole(context):
             bundle.writestr(name, json.dumps(content, indent=1))
@@ -192,7 +192,7 @@ def delete(context: Context, yes: bool) -> None:
         "learners": 0,
         "evidence": 0,
     }
-    progress = Progress(only_terminal=True)
+    progress = Progress()
     with context.client("evidence", scope="admin") as client:
         counts["quarantined"] = told(patiently(client.delete, "/v1/quarantine")).json()["deleted"]
         for person in _all_pages(client, f"/v1/staff?limit={PAGE}")["items"]:
