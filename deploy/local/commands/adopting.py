@@ -65,10 +65,12 @@ def audit_policies(context: Context, framework: str, outside: str) -> None:
     """Say how far the verdicts of the policies in force can be trusted, from the evidence that is held already."""
     query = {"framework": framework, "outside": outside}
     result = ask(context, "progression", "GET", "/v1/policies/audit", params=query, timeout_s=TIMEOUT_S)
-    context.emit(result, "\n\n".join(_audited(item) for item in result["items"]) or "no policy decides anything yet")
+    context.emit(
+        result, "\n\n".join(_audited(item, outside) for item in result["items"]) or "no policy decides anything yet"
+    )
 
 
-def _audited(item: dict[str, Any]) -> str:
+def _audited(item: dict[str, Any], outside: str) -> str:
     lines = [f"Policy {item['policy']}, version {item['version']}"]
     split, sure = item["split_half"], item["classification"]
     if split is not None:
@@ -94,6 +96,8 @@ def _audited(item: dict[str, Any]) -> str:
     if item["outside"] is not None:
         lines.append(f"  {item['outside']['source']} agrees on {item['outside']['agreement']:.0%} of"
                      f" {item['outside']['pairs']} pairs (kappa {item['outside']['kappa']:.2f})")  # fmt: skip
+    elif outside:
+        lines.append(f"  too few pairs have evidence of {outside}, and other before it, to say how far that agrees")
     lines += [
         f"  {each['activity']} ({each['competency']}): harder for {each['group']}"
         f" {each['focal'] if each['delta'] < 0 else each['reference']} at equal level, ETS {each['grade']},"
