@@ -76,7 +76,9 @@ async def _validation_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     pointer = "/" + "/".join(str(part) for part in first["loc"][1:])
-    return problem(422, InvalidEvent.title, first["msg"], pointer=pointer, where=str(first["loc"][0]))
+    return problem(
+        422, InvalidEvent.title, first["msg"].removeprefix("Value error, "), pointer=pointer, where=str(first["loc"][0])
+    )
 
 
 async def http_problem(request: Request, error: Exception) -> Response:

@@ -116,6 +116,7 @@ async def test_keys_are_of_their_tenant_and_for_its_administrators(service: Runn
     assert made["key_id"] not in (await other.get("/v1/keys")).text
     assert (await other.delete(f"/v1/keys/{made['key_id']}")).status_code == 404
     assert (await other.post(f"/v1/keys/{made['key_id']}/rotate")).status_code == 404
+    assert (await service.client().delete("/v1/keys/no-key")).json()["detail"] == "no such API key"
     assert (await service.client(scope="evidence:write").post("/v1/keys", json={"source": SOURCE})).status_code == 403
     listed = (await service.client().get("/v1/keys")).text
     assert "North LMS" in listed

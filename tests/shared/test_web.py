@@ -11,6 +11,7 @@ import pytest_asyncio
 from fastapi import Body, FastAPI, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from prometheus_client import REGISTRY
+from pydantic import AfterValidator
 
 from shared.auth import Authenticator, issue_token
 from shared.errors import Conflict, Forbidden, Gone, InvalidEvent, NotFound, Refused, TooLarge, Unavailable
@@ -37,6 +38,12 @@ def small(local: Settings) -> Settings:
     """Settings with small limits."""
     return local.model_copy(update={"body_bytes_max": 1000, "body_inflated_bytes_max": 5000, "page_rows_max": 10,
                                     "wait_s_max": 0.1})  # fmt: skip
+
+
+def _even(number: int) -> int:
+    if number % 2:
+        raise ValueError("an odd number has no half")
+    return number
 
 
 @pytest_asyncio.fixture
@@ -74,6 +81,10 @@ async def client(small: Settings) -> AsyncIterator[httpx.AsyncClient]:
         if name == "bug":
             raise KeyError("secret")
         raise ERRORS[name]("what happened", pointer="/a", extra=[1], none=None)
+
+    @app.post("/even")
+    async def even(n: Annotated[int, Body(embed=True), AfterValidator(_even)]) -> int:
+        return n
 
     @app.get("/number")
     async def number(n: Annotated[int, Query(ge=1)]) -> int:
@@ -213,6 +224,10 @@ async def test_what_the_framework_refuses_is_a_problem_too(client: httpx.AsyncCl
     assert {a.headers["content-type"] for a in (missing, wrong, method)} == {"application/problem+json"}
     assert (wrong.json()["pointer"], wrong.json()["where"]) == ("/n", "query")
     assert method.headers["allow"] == "GET, HEAD"
+
+
+async def test_what_a_check_of_ours_says_is_told_in_its_own_words(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/even", json={"n": 1})).json()["detail"] == "an odd number has no half"
 
 
 async def test_head_is_answered_as_get_is_without_the_body(client: httpx.AsyncClient) -> None:

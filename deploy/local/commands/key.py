@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
-from deploy.local.commands.asking import segment
-from deploy.local.options import Context, checked, command_options
+from deploy.local.commands.asking import segment, told
+from deploy.local.options import Context, command_options
 
 DEFAULT_OVERLAP_H = 24.0
 
@@ -22,10 +22,10 @@ def key() -> None:
 @click.option("--expires-at", help="ISO time at which it ends; without it never.")
 @command_options
 def create(context: Context, source: str, name: str, scope: str, expires_at: str | None) -> None:
-    """Make a key for SOURCE (a URI); it is shown this once."""
+    """Make a key for SOURCE, the URI by which its evidence names it; it is shown this once."""
     wanted = {"source": source, "name": name, "scopes": scope.split(), "expires_at": expires_at}
     with context.client("evidence", scope="admin") as client:
-        _emit_new(context, checked(client.post("/v1/keys", json=wanted)).json())
+        _emit_new(context, told(client.post("/v1/keys", json=wanted)).json())
 
 
 @key.command("list")
@@ -33,7 +33,7 @@ def create(context: Context, source: str, name: str, scope: str, expires_at: str
 def listed(context: Context) -> None:
     """List the keys, also those that are no longer good."""
     with context.client("evidence", scope="admin") as client:
-        items = checked(client.get("/v1/keys")).json()["items"]
+        items = told(client.get("/v1/keys")).json()["items"]
     lines = [
         f"{one['key_id']}  {one['source']}  {' '.join(one['scopes'])}  {_state(one)}  {one['name']}" for one in items
     ]
@@ -49,7 +49,7 @@ def rotate(context: Context, key_id: str, overlap: float) -> None:
     """Make a key that takes the place of KEY_ID, which ends after the overlap."""
     with context.client("evidence", scope="admin") as client:
         answer = client.post(f"/v1/keys/{segment(key_id)}/rotate", json={"overlap_s": int(overlap * 3600)})
-        _emit_new(context, checked(answer).json())
+        _emit_new(context, told(answer).json())
 
 
 @key.command()
@@ -58,7 +58,7 @@ def rotate(context: Context, key_id: str, overlap: float) -> None:
 def revoke(context: Context, key_id: str) -> None:
     """Revoke KEY_ID; within a minute nobody believes it any more."""
     with context.client("evidence", scope="admin") as client:
-        revoked = checked(client.delete(f"/v1/keys/{segment(key_id)}")).json()
+        revoked = told(client.delete(f"/v1/keys/{segment(key_id)}")).json()
     context.emit(revoked, f"revoked {key_id}")
 
 
