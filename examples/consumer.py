@@ -24,9 +24,8 @@ while True:
     except urllib.error.HTTPError as error:
         if error.code != 410:
             raise
-        db.execute(
-            "delete from standing"
-        )  # restored or re-sharded: what was told since may be void, so all is read again
+        # Restored or re-sharded: what was told since may be void, so all is read again.
+        db.execute("delete from standing")
     for event in page["items"]:
         data = event["data"]
         if event["type"] == "attain.learner.erased.v1":
