@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.evidence.domain.keys import ApiKey
 from services.evidence.entrypoints.answered import GivenKey, Key
-from services.evidence.entrypoints.answers import answer
+from services.evidence.entrypoints.answers import Id, answer
 from services.evidence.handlers.keys import Keys
 from shared.described import Items, answered
 from shared.web import Caller
@@ -56,7 +56,7 @@ def keys_router(keys: Keys) -> APIRouter:
         return answer({"items": [_shown(key) for key in await keys.of_tenant(caller.tenant)]})
 
     @router.post("/v1/keys/{key_id}/rotate", status_code=201, responses=answered(GivenKey, "made", status=201))
-    async def rotate(caller: Caller, key_id: str, rotation: Rotation | None = None) -> Response:
+    async def rotate(caller: Caller, key_id: Id, rotation: Rotation | None = None) -> Response:
         """Make a key that follows another of the same source and scopes; the old one ends after the overlap."""
         caller.require("admin")
         overlap = datetime.timedelta(seconds=(rotation or Rotation()).overlap_s)
@@ -64,7 +64,7 @@ def keys_router(keys: Keys) -> APIRouter:
         return answer({"key": text} | _shown(key), 201)
 
     @router.delete("/v1/keys/{key_id}", responses=answered(Key))
-    async def revoke(caller: Caller, key_id: str) -> Response:
+    async def revoke(caller: Caller, key_id: Id) -> Response:
         """Revoke a key; other processes may believe it for `token_cache_s` yet."""
         caller.require("admin")
         return answer(_shown(await keys.revoke(caller.tenant, key_id)))
