@@ -366,6 +366,28 @@ def test_levels_gained_and_lost_are_those_that_a_fresh_system_has_more_and_fewer
     assert report["learners"] == len({key[1] for key in live.states})
 
 
+@pytest.mark.parametrize("mode", ["grandfathered", "retroactive"])
+def test_a_level_is_complete_with_the_policy_that_asks_less_of_it_and_one_not_begun_is_not(mode: Mode):
+    """Nothing changes of a competency; level 2 has no power standard, so its rule asks nothing of who has not begun it."""
+    pieces = [piece(n, 0.9, competency=f"math:{code}") for n, code in enumerate("aabbcc")]
+    journal = Journal().fold([Decided(framework=CONTINUUM), Decided(two_tiers(0.8, None)), *pieces])
+    before, eased = len(journal.told), two_tiers(0.8, {"power": "mastered"})
+    journal.fold([Decided(eased, mode=mode, batch="b1")]).sweep()
+    told = [(event.type.split(".", 1)[1], event.data["scope"]["id"]) for event in journal.told[before:]]
+    journal.fold([Decided(two_tiers(0.8, None), mode=mode, batch="b2")]).sweep()
+
+    assert told == [("level.advanced.v1", "math#/1"), ("level.ready.v1", "math#/2")]
+    assert len(journal.told) == before + 2, "asking more again takes nothing from anybody"
+
+
+def test_a_framework_version_completes_no_level_of_which_nothing_is_shown():
+    eased = two_tiers(0.8, {"power": "mastered"})
+    journal = Journal().fold([Decided(framework=CONTINUUM), Decided(eased), piece(1, 0.1, competency="math:b")])
+    journal.fold([Decided(framework=msgspec.structs.replace(CONTINUUM, title="again"))]).sweep()
+
+    assert journal.told == []
+
+
 def test_what_is_set_by_hand_counts_towards_a_level_under_either_policy():
     by_hand = StateDecided("d", "override", "2026-03-01T10:00:00.000000Z", status="mastered")
     verdict = verdict_under(threshold(0.9), Pin(threshold(0.9).hash), [piece_of(piece(1, 0.1))], [by_hand], "")

@@ -17,8 +17,9 @@ from services.progression.domain.following import Following
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.level_fold import ESCALATES_AFTER, LevelFold, Terms, framework_of_level
 from services.progression.domain.levels import LevelTerms
+from services.progression.domain.policy.requirements import Require
 from services.progression.domain.rechecks import Rechecks, next_asked_at
-from services.progression.domain.rules import Rules
+from services.progression.domain.rules import Activation, Rules
 from services.progression.domain.support_fold import LEADER, SupportFold, next_due
 from services.progression.domain.telling import Teller, Told, Trigger, numbered
 from services.progression.domain.transitions import Change, tell
@@ -37,13 +38,17 @@ class LevelStep(NamedTuple):
 
 
 class Review(NamedTuple):
-    """A new framework version to hold against what a learner has on the record."""
+    """
+    A new framework version to hold against what a learner has on the record; `levels_only` where it is the same, and a policy
+    asks something else of its levels.
+    """
 
     tenant: str
     learner: str
     trigger: Trigger
     rules_no: int
     framework: Framework
+    levels_only: bool = False
 
 
 class Taken(NamedTuple):
@@ -149,8 +154,18 @@ class Advancing:
         """Yield what a new framework version makes ready or complete; hold credit against its crosswalks."""
         self._following.cross_anew()
         yield from self._ready(framework, sorted(framework.prerequisites))
+        yield from self.fold_levels(framework)
+
+    def fold_levels(self, framework: Framework) -> Iterator[Told]:
+        """Yield what happened to levels whose competencies or rules are others now, of which the learner has shown something."""
+        begun: set[str] = set()
+        for competency in {*self._standing.satisfied, *self._standing.opened}:
+            entry = framework.by_id.get(competency)
+            if entry is not None:
+                begun.update(self._levels.levels_with(framework, competency, level_id(framework.id, entry)))
         for level in framework.levels:
-            yield from self._levels.level(framework, level)
+            if level in begun:
+                yield from self._levels.level(framework, level)
 
     def fold_step(self, event: LevelDecided | SupportDecided | ClockTicked | WorkUngraded) -> Iterator[Told]:
         """Fold a decision on a level or on support, handed-in work, or a tick under which levels settle."""
@@ -215,7 +230,7 @@ def fold_changes(
         told += advancing.tell_change(change)
     for advancing, step in zip(folds, changes, strict=True):
         if isinstance(step, Review):
-            told += advancing.fold_version(step.framework)
+            told += (advancing.fold_levels if step.levels_only else advancing.fold_version)(step.framework)
         elif isinstance(step, LevelStep):
             told += advancing.fold_step(step.event)
         else:
@@ -223,13 +238,31 @@ def fold_changes(
         decided += advancing.decided
     of_competencies = [change for _, change in moved]
     check_ins = CheckIns(standing, frameworks, first.tenant, first.learner, first.trigger)
-    decided += check_ins.follow(of_competencies, anew=any(isinstance(change, Review) for change in changes))
+    decided += check_ins.follow(
+        of_competencies, anew=any(isinstance(change, Review) and not change.levels_only for change in changes)
+    )
     told.sort(key=lambda event: event.type.startswith("attain.level."))
     closed = rules.closed_before(first.trigger.pos)
     if closed:
         amending = Amending(first.tenant, first.learner, first.trigger, standing, closed)
         told += [*amending.competencies(of_competencies, told, frameworks), *amending.levels(told)]
     return numbered(told, first.trigger, standing.losses), decided
+
+
+def asked_anew(rules: Rules, activation: Activation) -> list[Framework]:
+    """Return the frameworks of which an activation's policy asks something else of a level, also of learners who have begun."""
+    if activation.policy is None or activation.mode == "forward_only":
+        return []
+
+    def asked(competency: str, no: int) -> tuple[Require | None, str, int]:
+        return level_terms(rules, competency, no)[:3]
+
+    no = activation.no
+    return [
+        framework
+        for framework in rules.frameworks[no].values()
+        if any(asked(members[0], no) != asked(members[0], no - 1) for members in framework.levels.values())
+    ]
 
 
 def level_terms(rules: Rules, competency: str, no: int) -> LevelTerms:

@@ -11,8 +11,9 @@ from itertools import groupby
 
 import msgspec
 
-from services.progression.domain.advancement import LevelStep, Review, fold_changes
+from services.progression.domain.advancement import LevelStep, Review, asked_anew, fold_changes
 from services.progression.domain.changes import Changes
+from services.progression.domain.curriculum import Framework
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided, SupportDecided
 from services.progression.domain.describing import describe
 from services.progression.domain.entry import Entry
@@ -59,6 +60,7 @@ class ShardFold:
         self.decided: list[tuple[str, str, CompetencyDecided]] = []
         """(tenant, id, decision): what follows for other competencies, to be folded next; filled by `tell`."""
         self.changes = Changes(entries, rules, policies)
+        self._anew: dict[tuple[str, int], list[Framework]] = {}
         # An attribute, because every input asks for it.
         self._rule = self.changes.rule
 
@@ -217,8 +219,17 @@ class ShardFold:
                 self._refold_for(activation, rules, [k for k in known if self.entries[k].rules_no < activation.no])
                 if activation.graph is not None:
                     self.changes.noted.append(Review(*learner, activation.trigger, activation.no, activation.graph))
+                for framework in self._asked_anew(tenant, activation):
+                    self.changes.noted.append(
+                        Review(*learner, activation.trigger, activation.no, framework, levels_only=True)
+                    )
         except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
             self.blocked[learner] = f"{type(error).__name__}: {error}"[:500]
+
+    def _asked_anew(self, tenant: str, activation: Activation) -> list[Framework]:
+        if (tenant, activation.no) not in self._anew:
+            self._anew[tenant, activation.no] = asked_anew(self.rules[tenant], activation)
+        return self._anew[tenant, activation.no]
 
     def _refold_for(self, activation: Activation, rules: Rules, keys: list[Key]) -> None:
         for key in keys:
