@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.progression.domain.explanation import explain_key
@@ -297,6 +297,13 @@ def test_the_kind_of_work_that_is_missing_is_tried_and_told(policy: Policy, kind
     assert said(change.fact) == f"{text} would make it mastered."
 
 
+@example(
+    policy=policy_from(
+        {"id": "p", "scale": {"min": 1, "max": 4, "mastery": 3}, "decision": {"latch": "current"},
+         "method": {"type": "n_of_last", "n": 2, "window": 3, "at_or_above": 3},
+         "evidence": {"window": {"since": "2026-03-10"}}}
+    ), seed=1, count=1,
+)  # fmt: skip
 @given(policy=policies(), seed=st.integers(0, 10_000), count=st.integers(0, 12))
 def test_whatever_work_is_as_it_is_told_brings_what_is_told(policy: Policy, seed: int, count: int):
     """At any value at or above the one that is told, with the kinds, depth, assessors and items that are named, no more."""
@@ -306,7 +313,10 @@ def test_whatever_work_is_as_it_is_told_brings_what_is_told(policy: Policy, seed
         told = [wanted for part in change.fact.parts for wanted in part.parts]
         kinds = [dict(each.values)["kind"] for each in told if each.code == "lack.kinds_all"]
         named = {each.code for each in told}
-        start, chance = held[-1].order[0] if held else LATER, random.Random(seed)
+        # Work that is still to come is in the window, also where what there is lies before it.
+        begins = f"{policy.rule.since}T10:00:00.000000Z" if policy.rule.since else ""
+        start = max(held[-1].order[0] if held else LATER, begins)
+        chance = random.Random(seed)
         more = [
             Piece(
                 (later(start, 24 * n if change.other_day else n / 3600), 1, "urn:lms", f"more-{n}"), f"more-{n}",
