@@ -85,7 +85,11 @@ SECTIONS: dict[str, tuple[str, Callable[[Run], list[Figure]]]] = {
         "latency at 10, 50 and 80 % of what the stack can do",
         lambda run: asyncio.run(latency_under_load(run.stack, run.events, 12, secrets.token_hex(3))),
     ),
-    "refold": ("states under a new policy", lambda run: [asyncio.run(refold(run.stack, run.events))]),
+    "refold": (
+        "states under a new policy",
+        # Twice the events: a sweep begins slowly, for a second.
+        lambda run: [asyncio.run(refold(run.stack, 2 * run.events))],
+    ),
     "refold-live": (
         "states under a new policy while evidence arrives",
         lambda run: asyncio.run(refold_live(run.stack, run.events, secrets.token_hex(3))),

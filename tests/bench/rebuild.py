@@ -27,7 +27,7 @@ async def refold(stack: Stack, events: int) -> Figure:
             started = time.perf_counter()
             await topic.decide(STREAK_3, COMPETENCIES)
             rate = events / (time.perf_counter() - started)
-            detail = {**usage.cpu_us_per_event(events), "other_load": usage.other_load()}
+            detail = {"events": events, **usage.cpu_us_per_event(events), "other_load": usage.other_load()}
             return Figure("refold", rate, "pieces/s", {}, detail)
 
 

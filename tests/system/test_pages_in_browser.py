@@ -244,7 +244,9 @@ async def test_what_is_refused_for_good_says_why_is_not_sent_again_and_is_dismis
     await room.district.post("evidence", "/v1/roster", {"source": SOURCE, "staff": [LEAVES | {"status": "inactive"}]})
     await room.district.drained()
     await page.context.set_offline(False)
-    await page.wait_for_selector("#waiting li:text('the roster does not have the learner, or you, in this class any more')")
+    await page.wait_for_selector(
+        "#waiting li:text('the roster does not have the learner, or you, in this class any more')"
+    )
     told = await page.locator("form.unsaved .now").text_content(), await points.first.get_attribute("aria-pressed")
     await page.goto("/")
     sent: list[str] = []
