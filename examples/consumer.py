@@ -23,19 +23,16 @@ while True:
         except urllib.error.HTTPError as error:
             if error.code != 410:
                 raise
-            page = {
-                "items": [],
-                "next": "",
-            }  # restored or re-sharded: what was told since may be void, so all is read again
+            # Restored or re-sharded: what was told since may be void, so all is read again.
+            page = {"items": [], "next": ""}
             db.execute("delete from standing")
         for event in page["items"]:
             data = event["data"]
             if event["type"] == "attain.learner.erased.v1":
                 db.execute("delete from standing where learner = ?", (data["learner"]["id"],))
             elif "scope" in data and "session" not in data:  # of what stands now, and not of a term that ended
-                db.execute(
-                    SAVE, (data["learner"]["id"], data["scope"]["id"], data["seq"], event["type"], json.dumps(event))
-                )
+                place = data["learner"]["id"], data["scope"]["id"]
+                db.execute(SAVE, (*place, data["seq"], event["type"], json.dumps(event)))
         db.execute("delete from cursor")
         db.execute("insert into cursor values (?)", (page["next"],))
     time.sleep(0 if page["items"] else 1)

@@ -222,7 +222,7 @@ async def test_the_example_consumer_survives_kills_and_repeats(stack: Stack, tmp
         "ATTAIN_PROGRESSION_URL": stack.urls["progression"], "CONSUMER_DB": str(tmp_path / "c.db"),
         "ATTAIN_TOKEN": stack.token(district.tenant, "records:read"),
     }  # fmt: skip
-    assert len(EXAMPLE.read_text().splitlines()) <= 42
+    assert len(EXAMPLE.read_text().splitlines()) <= 38
     for turn in range(3):
         running = consuming(environment)
         await district.send([item for n in range(4) for item in shown(f"l{turn}-{n}")])
