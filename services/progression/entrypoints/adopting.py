@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 
 from services.progression.domain.analysis.told_comparison import told_comparison
 from services.progression.domain.rules import Mode
-from services.progression.entrypoints.answered import PolicyApproved
+from services.progression.entrypoints.answered_rules import PolicyApproved
 from services.progression.entrypoints.policies import POLICY_BODY
 from services.progression.handlers.adopting import Adoptions, told_without_few
 from services.progression.handlers.auditing import audit_policies

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.progression.domain.disclosing import Reader
-from services.progression.entrypoints.answered import ReaderDeclared, ToldOfLearner, ToldOfTenant
+from services.progression.entrypoints.answered_subscribers import ReaderDeclared, ToldOfLearner, ToldOfTenant
 from services.progression.entrypoints.explaining import tenant_of
 from services.progression.entrypoints.webhooks import Kind, Name
 from services.progression.handlers.disclosing import Disclosures

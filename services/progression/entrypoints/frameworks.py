@@ -13,7 +13,7 @@ from services.progression.domain.curriculum.importing import (
     read_import,
     read_levels_import,
 )
-from services.progression.entrypoints.answered import Imported
+from services.progression.entrypoints.answered_rules import Imported
 from services.progression.handlers.decisions import Decisions
 from services.progression.tables import rulebook
 from shared.database import Database

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from services.progression.domain.policy.phrases import Language
-from services.progression.entrypoints.answered import PolicyInForce
+from services.progression.entrypoints.answered_rules import PolicyInForce
 from services.progression.handlers.adopting import told_without_few
 from services.progression.handlers.in_force import policies_in_force
 from shared.database import Database

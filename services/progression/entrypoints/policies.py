@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter, Request
 
-from services.progression.entrypoints.answered import PolicyChecked, PolicySet, PolicyStored
+from services.progression.entrypoints.answered_rules import PolicyChecked, PolicySet, PolicyStored
 from services.progression.handlers.decisions import Decisions
 from services.progression.tables import rulebook
 from shared.database import Database

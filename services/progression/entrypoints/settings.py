@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from services.progression.entrypoints.answered import Set
+from services.progression.entrypoints.answered_rules import Set
 from services.progression.handlers.decisions import Decisions
 from shared.described import answered
 from shared.school_calendar import BREAKS_MAX, breaks_of, days_of

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.progression.entrypoints.answered import TermClosed
+from services.progression.entrypoints.answered_rules import TermClosed
 from services.progression.handlers.decisions import Decisions
 from shared.described import answered
 from shared.web import Caller

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.progression.domain.subscribing import Subscription
-from services.progression.entrypoints.answered import (
+from services.progression.entrypoints.answered_subscribers import (
     Delivery,
     NewWebhook,
     Secret,
