@@ -1,6 +1,7 @@
 """FastStream on aiokafka: batch subscribers of raw records, acknowledged by our own positions."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain
@@ -144,19 +145,18 @@ class _PatientFetcher(Fetcher):  # type: ignore[misc]  # it has no types
     """By the monotonic clock; `_Poll` sets it."""
 
     @property
-    def _gathers(self) -> bool:
-        return time.monotonic() < self.gathers_until and not self._records
+    def _gather_ms(self) -> int:
+        """For how long the broker is to gather now; 0 where it is to answer at once."""
+        return 0 if self._records else max(0, math.ceil((self.gathers_until - time.monotonic()) * 1000))
 
     @property
     def _fetch_max_wait_ms(self) -> int:
         wait_ms: int = self.__dict__["_fetch_max_wait_ms"]
-        if self._records:
-            return wait_ms
-        return int((self.gathers_until - time.monotonic()) * 1000) + 1 if self._gathers else FETCH_ALL_WAIT_MS
+        return wait_ms if self._records else self._gather_ms or FETCH_ALL_WAIT_MS
 
     @property
     def _fetch_min_bytes(self) -> int:
-        return GATHERED_BYTES if self._gathers else 1
+        return GATHERED_BYTES if self._gather_ms else 1
 
 
 class _Poll:

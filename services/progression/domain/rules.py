@@ -105,26 +105,26 @@ class Rules:
 
         It keeps its policy where the activation puts no other into force for it, or one for what has no evidence yet.
         """
-        source = self.source_at(competency, no)
+        source = self._source_at(competency, no)
         is_for_later = source is not None and source.mode == "forward_only"
-        if source is self.source_at(competency, no - 1) or (is_for_later and (state.pieces or state.lost)):
+        if source is self._source_at(competency, no - 1) or (is_for_later and (state.pieces or state.lost)):
             return self._pin(self._activated(state.policy), competency, no)
         return self.pin_at(competency, no)
 
     def decides_last(self, competency: str) -> bool:
         """Tell whether the policy of the last activation is the one in force for a competency."""
-        return self.source_at(competency, self.no) is self.activations[-1]
+        return self._source_at(competency, self.no) is self.activations[-1]
 
     def is_retroactive(self, competency: str, activation: Activation) -> bool:
         """Tell whether an activation decides a competency anew that is on the record: for others it changes nothing there."""
-        return activation.mode == "retroactive" and self.source_at(competency, activation.no) is activation
+        return activation.mode == "retroactive" and self._source_at(competency, activation.no) is activation
 
     def policy_at(self, competency: str, no: int) -> Policy | None:
         """Return the policy in force for a competency after activation `no`, None where there is none."""
-        source = self.source_at(competency, no)
+        source = self._source_at(competency, no)
         return source.policy if source is not None else None
 
-    def source_at(self, competency: str, no: int) -> Activation | None:
+    def _source_at(self, competency: str, no: int) -> Activation | None:
         """
         Return the activation whose policy is in force for a competency after activation `no`.
 

@@ -169,6 +169,7 @@ class Correcting:
         found: set[str] = set()
         async with snapshot(self._database) as view:
             for class_id in await view.classes_with(caller.tenant, learner):
+                # A class in which the caller does not correct has nobody to offer; 404 does not say whether it is there.
                 with contextlib.suppress(Forbidden, NotFound):
                     await check_class(view, caller, class_id, "correct")
                     found.update(await view.class_learners(caller.tenant, class_id))
