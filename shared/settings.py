@@ -141,7 +141,7 @@ class Settings(BaseSettings):
     session_timeout_s: float = Field(
         15, gt=0, description="Kafka session; recovery after kill -9 waits at most this long"
     )
-    batch_records: int = Field(8000, gt=0, description="records a poll; about 200 ms of work, well below the session")
+    batch_records: int = Field(16000, gt=0, description="records a poll; half a second of work, well below the session")
     batch_wait_ms: int = Field(
         500, gt=0, description="how long a poll waits for the first record; it returns when one comes"
     )
