@@ -26,6 +26,8 @@ FETCH_WAIT_MS, FETCH_ALL_WAIT_MS = 25, 500
 """How long the broker may wait for records of some partitions, and of all: see `_PatientFetcher`."""
 GATHERED_BYTES = 256 << 10
 """So much does not wait for the gap to end: some hundred records."""
+POLL_BYTES, PARTITION_BYTES_MIN = 16 << 20, 64 << 10
+"""About what a poll of all partitions holds at most, so that a backlog of large records does not fill the memory."""
 LEISURELY_GAP_MS = 80
 """Between the small batches of what nobody waits for by milliseconds."""
 OnRecords = Callable[[Sequence[ConsumerRecord[bytes, bytes]]], Awaitable[None]]
@@ -97,7 +99,7 @@ def subscribe(
         max_records=settings.batch_records,
         batch_timeout_ms=settings.batch_wait_ms,
         auto_offset_reset="earliest",
-        max_partition_fetch_bytes=2 << 20,
+        max_partition_fetch_bytes=max(POLL_BYTES // settings.shards, PARTITION_BYTES_MIN),
         fetch_max_wait_ms=FETCH_WAIT_MS,
         session_timeout_ms=int(settings.session_timeout_s * 1000),
         heartbeat_interval_ms=int(settings.session_timeout_s * 1000 / 5),

@@ -13,7 +13,7 @@ from aiokafka.protocol.fetch import FetchRequest
 
 from shared.settings import Settings
 from shared.tasks import Pulse
-from shared.transport import FETCH_ALL_WAIT_MS, FETCH_WAIT_MS, Pace, _Poll, make_broker, subscribe
+from shared.transport import FETCH_ALL_WAIT_MS, FETCH_WAIT_MS, POLL_BYTES, Pace, _Poll, make_broker, subscribe
 from tests.support.disposable import Topics, eventually
 
 TOPIC = "asked"
@@ -134,38 +134,53 @@ async def test_who_starts_again_finds_the_partitions_that_came_meanwhile(setting
     topic = f"grows{settings.topic_suffix}"
     await Topics(settings.kafka, 1).create(topic)
     await topics.send(topic, 0, [b"before"])
-    async with _subscribed(topic, settings) as found:
-        await eventually(lambda: _has(found, b"before"))
+    async with _subscribed(topic, settings) as polls:
+        await eventually(lambda: _has(polls, b"before"))
     async with contextlib.AsyncExitStack() as stack:
         admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
         await admin.start()
         stack.push_async_callback(admin.close)
         await admin.create_partitions({topic: NewPartitions(2)})
     # Within the session, so that the group still has it as a member with what it was assigned.
-    async with _subscribed(topic, settings) as found:
+    async with _subscribed(topic, settings) as polls:
         await topics.send(topic, 1, [b"after"])
-        await eventually(lambda: _has(found, b"after"))
+        await eventually(lambda: _has(polls, b"after"))
     await Topics(settings.kafka, 1).delete(topic)
 
 
+async def test_many_large_records_come_in_polls_that_the_memory_holds(settings: Settings, topics: Topics) -> None:
+    topic = f"large{settings.topic_suffix}"
+    large = [bytes([number]) * (POLL_BYTES // 400) for number in range(20)]
+    await Topics(settings.kafka, 1).create(topic)
+    for value in large:
+        await topics.send(topic, 0, [value])
+    # As many shards as leave a partition room for two of them.
+    async with _subscribed(topic, settings.model_copy(update={"shards": 200})) as polls:
+        await eventually(lambda: _has(polls, large[-1]))
+    await Topics(settings.kafka, 1).delete(topic)
+
+    assert [value for poll in polls for value in poll] == large
+    assert max(len(poll) for poll in polls) <= 2
+
+
 @contextlib.asynccontextmanager
-async def _subscribed(topic: str, settings: Settings) -> AsyncIterator[list[bytes | None]]:
-    """Yield the values that come to a process with a slot of its own."""
-    found: list[bytes | None] = []
+async def _subscribed(topic: str, settings: Settings) -> AsyncIterator[list[list[bytes | None]]]:
+    """Yield the values of each poll that come to a process with a slot of its own."""
+    polls: list[list[bytes | None]] = []
 
     async def on_records(records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
-        found.extend(record.value for record in records)
+        polls.append([record.value for record in records])
 
     own = settings.model_copy(update={"slot": "grows-0"})
     broker = make_broker(own)
     subscribe(broker, topic, "grows", on_records, own, pulse=Pulse(), pace=Pace(own.batch_gap_ms))
     await broker.start()
-    yield found
+    yield polls
     await broker.stop()
 
 
-async def _has(found: Sequence[bytes | None], value: bytes) -> bool:
-    return value in found
+async def _has(polls: Sequence[Sequence[bytes | None]], value: bytes) -> bool:
+    return any(value in poll for poll in polls)
 
 
 async def _is_idle(asked: Asked) -> bool:

@@ -58,9 +58,10 @@ class SubmittedEvidence:
     def subscribe(self, broker: KafkaBroker) -> None:
         """Add the consumers of this process to the group."""
         pace = Pace(GATHERING * self._settings.batch_gap_ms)
+        records = max(1, self._settings.batch_records // CONSUMERS)
         for place in range(CONSUMERS):
             slot = f"{self._settings.slot}.{place}" if self._settings.slot else ""
-            own = self._settings.model_copy(update={"slot": slot})
+            own = self._settings.model_copy(update={"slot": slot, "batch_records": records})
 
             async def on_records(records: Sequence[Record], place: int = place) -> None:
                 await self._on_records(records, self._subscribers[place])
