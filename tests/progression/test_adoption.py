@@ -29,10 +29,12 @@ from services.progression.domain.mastery import KeyState, piece_of
 from services.progression.domain.policy import Policy, policy_from
 from services.progression.domain.recalculation import Moment, recalculation
 from services.progression.domain.rules import Activation, Mode, Pin, Rules, pin_in
+from services.progression.domain.shadow import concerned, with_origins
 from services.progression.domain.states import Decided as StateDecided
 from services.progression.domain.telling import Trigger
 from services.progression.handlers.adopting import compare_page, expected_of
-from services.progression.handlers.histories import History
+from services.progression.handlers.histories import Held, History
+from services.progression.handlers.shadowing import differences
 from shared.contracts import Association, Competency, EvidenceRecorded
 from tests.support.journal import TENANT, Decided, Journal, piece, restore, retract
 from tests.support.public_events import check_contract
@@ -194,10 +196,8 @@ def test_what_a_retroactive_policy_takes_with_it_is_of_the_batch_and_no_correcti
     assert [(e.data["batch"], e.data["cause"]["kind"]) for e in journal.told[before:]] == [("b1", "policy")] * 2
 
 
-@pytest.mark.parametrize(
-    ("bars", "moved"), [((0.75, 0.8), ("credited", "no_evidence")), ((0.8, 0.75), ("no_evidence", "credited"))]
-)
-def test_a_comparison_gives_and_takes_credit_by_crosswalks_as_the_adoption_does(bars, moved):
+def equal_pair(bars: tuple[float, float]) -> tuple[Held, Rules, dict[str, Policy]]:
+    """Return what a learner has who was folded under one bar, of two competencies that are the same, and rules with the other."""
     equal = Framework(
         "math", "Mathematics", tuple(Competency(c, c.title(), n) for n, c in enumerate(("add", "sum"))),
         (Association("add", "sum", "exactMatchOf"),),
@@ -208,15 +208,38 @@ def test_a_comparison_gives_and_takes_credit_by_crosswalks_as_the_adoption_does(
     history = History({shown.evidence_id: (piece_of(shown, "math:add"), True)})
     credited = [event for event in journal.told if event.type == "attain.competency.credited.v1"]
     given = [StateDecided(event.data["cause"]["id"], "credit", event.time, basis="substitution") for event in credited]
-    page = {"ada": {key: (journal.held(key[2]), history if key[2] == "math:add" else History(decisions=given))
-                    for key in journal.states}}  # fmt: skip
+    held = {key: (journal.held(key[2]), history if key[2] == "math:add" else History(decisions=given))
+            for key in journal.states}  # fmt: skip
     rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), "", new))
+    return held, rules, journal.policies | {new.hash: new}
+
+
+@pytest.mark.parametrize(
+    ("bars", "moved"), [((0.75, 0.8), ("credited", "no_evidence")), ((0.8, 0.75), ("no_evidence", "credited"))]
+)
+def test_a_comparison_gives_and_takes_credit_by_crosswalks_as_the_adoption_does(bars, moved):
+    held, rules, policies = equal_pair(bars)
     comparison, levels = Comparison(), LevelComparison(LevelRules(rules, ""))
-    compare_page(comparison, levels, page, rules, journal.policies | {new.hash: new}, "2026-03-10", "", {}, {})
+    compare_page(comparison, levels, {"ada": held}, rules, policies, "2026-03-10", "", {}, {})
     moves = {(each["from"], each["to"]) for each in comparison.report(small=1)["moves"]}
 
     assert moved in moves
     assert (comparison.gained, comparison.lost) == ((0, 2) if bars[1] > bars[0] else (2, 0))
+
+
+@pytest.mark.parametrize(
+    ("bars", "live", "shadow"), [((0.75, 0.8), "credited", "no_evidence"), ((0.8, 0.75), "no_evidence", "credited")]
+)
+def test_a_shadow_gives_and_takes_credit_by_crosswalks_as_the_adoption_would(bars, live, shadow):
+    held, rules, policies = equal_pair(bars)
+    links = rules.links_at(rules.no)
+    told = {(TENANT, "ada", "math:add")}
+    keys = concerned(told, links, "math")
+    found = differences({"ada": held}, keys, rules, policies, "2026-03-10")
+
+    assert {each.competency: (each.live, each.shadow) for each in found}["math:sum"] == (live, shadow)
+    assert with_origins({(TENANT, "ada", "math:sum")}, links) == keys, "either is the other's origin"
+    assert concerned(told, links, "science") == set(), "a shadow of one framework says nothing of another"
 
 
 def test_a_retroactive_policy_that_is_undone_gives_reinstated_with_the_original_date(journal: Journal):

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ from services.progression.domain.analysis.comparison import SCHOOL, Comparison, 
 from services.progression.domain.analysis.crosswalked import by_people, with_credit
 from services.progression.domain.analysis.level_comparison import LevelComparison, LevelRules
 from services.progression.domain.analysis.told_comparison import told_comparison, told_expected
+from services.progression.domain.curriculum.crosswalks import Links
 from services.progression.domain.inputs import valid_pieces
 from services.progression.domain.mastery import KeyState
 from services.progression.domain.policy import Policy, policy_from, read_policy
@@ -147,17 +148,28 @@ def compare_page(
     links = rules.links_at(rules.no)
     for learner, held in page.items():
         places = places_of(learner, schools, groups)
-        before = {key[2]: verdict_of(state, policies.get(state.policy)) for key, (state, _) in held.items()}
-        after = {
-            key[2]: verdict_then(key[2], state, history, by_people(history.decisions), rules, policies, at)
-            for key, (state, history) in held.items()
-        }
-        for competency, was, then in with_credit(before, after, links, framework):
+        for competency, was, then in verdicts_of(held, rules, policies, at, links, framework):
             if was.status == then.status == "no_evidence":
                 # All of it was taken back, or is another learner's since a merge: nobody has anything there.
                 continue
             comparison.add(learner, competency, places, was, then)
             levels.add(learner, competency, places, was, then)
+
+
+def verdicts_of(
+    held: Held, rules: Rules, policies: dict[str, Policy], at: str, links: Links, framework: str
+) -> Iterator[tuple[str, Verdict, Verdict]]:
+    """
+    Yield one learner's competencies with what stands and what the rules after their last activation say at an instant.
+
+    Credit by crosswalks is given by what those show; with `framework` all keys are of that one (see `with_credit`).
+    """
+    before = {key[2]: verdict_of(state, policies.get(state.policy)) for key, (state, _) in held.items()}
+    after = {
+        key[2]: verdict_then(key[2], state, history, by_people(history.decisions), rules, policies, at)
+        for key, (state, history) in held.items()
+    }
+    return with_credit(before, after, links, framework)
 
 
 def places_of(learner: str, schools: dict[str, str], groups: dict[str, dict[str, str]]) -> dict[str, str]:

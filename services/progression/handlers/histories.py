@@ -1,7 +1,7 @@
 """What the journal holds of keys: for what is computed beside the fold, and held against it."""
 
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided
 from services.progression.domain.inputs import EvidenceSet, Key, absorb, decode
@@ -79,6 +79,17 @@ async def histories_of(database: Database, tenant: str, learner: str) -> Held:
         found = {(tenant, learner, competency): (unpack_key(state), History()) for competency, state in rows}
         await _fill(connection, found)
     return found
+
+
+async def histories_of_keys(connection: Connection, keys: Collection[Key]) -> dict[str, Held]:
+    """Return those of the keys that exist, by learner, each with its stored state."""
+    rows = await key_states.load_states(connection, keys) if keys else []
+    found = {(row["tenant"], row["learner"], row["competency"]): (unpack_key(row["state"]), History()) for row in rows}
+    await _fill(connection, found)
+    held: dict[str, Held] = {}
+    for key, each in found.items():
+        held.setdefault(key[1], {})[key] = each
+    return held
 
 
 async def _fill(connection: Connection, wanted: dict[Key, tuple[KeyState, History]]) -> None:

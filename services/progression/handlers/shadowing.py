@@ -1,34 +1,33 @@
 """
 Shadow mode: a policy beside the live one on live evidence, with a log of where they differ. Nothing of it is told to anybody.
 
-It follows the log of states: each key that changes is computed under the shadow policy as well, as of then: what falls due
-by age under that policy alone is seen when the key changes next. One replica at a time does it,
-under an advisory lock; a crash repeats a page, which changes nothing.
+It follows the log of states: each key that changes is computed under the shadow policy as well, as of then, with what it
+credits: what falls due by age under that policy alone, or is credited by a crosswalk that is stated later, is seen when the key
+changes next. One replica at a time does it, under an advisory lock; a crash repeats a page, which changes nothing.
 """
 
 import asyncio
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
 
-from services.progression.domain.analysis.comparison import SATISFYING, Verdict, verdict_of
+from services.progression.domain.analysis.comparison import SATISFYING
 from services.progression.domain.analysis.level_comparison import Change, LevelComparison, LevelRules, shown_of, take
 from services.progression.domain.inputs import Key
-from services.progression.domain.journal import unpack_entries
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.levels import Shown
 from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Activation, Rules
-from services.progression.domain.shadow import Difference, difference
-from services.progression.domain.states import KeyState
+from services.progression.domain.shadow import Difference, concerned, difference, with_origins
 from services.progression.domain.telling import Trigger
-from services.progression.handlers.adopting import dimensions_of, places_of, verdict_then
+from services.progression.handlers.adopting import dimensions_of, places_of, verdicts_of
 from services.progression.handlers.decisions import Decisions
-from services.progression.handlers.histories import History
-from services.progression.handlers.memory import unpack_key, unpack_learner
+from services.progression.handlers.histories import Held, histories_of_keys
+from services.progression.handlers.memory import unpack_learner
 from services.progression.handlers.rules import policies_of, rules_of
 from services.progression.handlers.schools import groups_of, schools_of
-from services.progression.tables import journals, key_states
+from services.progression.tables import key_states
 from services.progression.tables import shadows as tables
 from shared.contracts import MASTERY_UPDATED
 from shared.crash_points import reach
@@ -172,38 +171,39 @@ class Shadows:
     async def _page(self, tenant: str, digest: str, framework: str, shard: int, pos: int, head: int) -> None:
         async with self._database.connection() as connection:
             rows = await tables.states_told(connection, tenant, shard, pos, head, PAGE_ROWS)
-            keys = {(tenant, u.learner, u.competency) for u in map(_updated, rows) if u is not None}
-            keys = {key for key in keys if not framework or key[2].startswith(f"{framework}:")}
-            states = await key_states.load_states(connection, keys) if keys else []
-            bodies = await journals.load_evidence(connection, list(keys)) if keys else []
             rules = await rules_of(connection, tenant, None)
             policies = await policies_of(connection, tenant)
-        rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), framework, policies[digest]))
-        held = {key: History() for key in keys}
-        for of, learner, competency, body in bodies:
-            for entry in unpack_entries(body):
-                held[of, learner, competency].take(competency, entry)
-        live = {(row["tenant"], row["learner"], row["competency"]): unpack_key(row["state"]) for row in states}
-        found = await asyncio.to_thread(_differences, live, held, rules, policies, now())
+            rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), framework, policies[digest]))
+            links = rules.links_at(rules.no)
+            changed = {(tenant, u.learner, u.competency) for u in map(_updated, rows) if u is not None}
+            keys = concerned(changed, links, framework)
+            held = await histories_of_keys(connection, with_origins(keys, links))
+        found = await asyncio.to_thread(differences, held, keys, rules, policies, now())
         reached = rows[-1]["pos"] if len(rows) == PAGE_ROWS else head
         async with self._database.transaction() as connection:
-            if live:
-                await tables.save(
-                    connection, tenant, digest, sorted(live), [each for each in found if each is not None]
-                )
+            if keys:
+                await tables.save(connection, tenant, digest, sorted(keys), found)
                 reach("shadow.saved")
             await tables.advance(connection, tenant, digest, shard, reached)
         reach("shadow.followed")
 
 
-def _differences(
-    live: dict[Key, KeyState], held: dict[Key, History], rules: Rules, policies: dict[str, Policy], at: str
-) -> list[Difference | None]:
-    def both(key: Key) -> tuple[Verdict, Verdict]:
-        before = verdict_of(live[key], policies.get(live[key].policy))
-        return before, verdict_then(key[2], live[key], held[key], held[key].decisions, rules, policies, at)
+def differences(
+    page: Mapping[str, Held], keys: Collection[Key], rules: Rules, policies: dict[str, Policy], at: str
+) -> list[Difference]:
+    """
+    Return where the rules after their last activation say something else of keys than what stands, as of an instant.
 
-    return [difference(key[1], key[2], *both(key)) for key in sorted(live)]
+    A page is learners with all that `with_origins` asks for the keys.
+    """
+    links = rules.links_at(rules.no)
+    found = (
+        difference(learner, competency, was, then)
+        for learner, held in sorted(page.items())
+        for competency, was, then in verdicts_of(held, rules, policies, at, links, "")
+    )
+    asked = {(learner, competency) for _, learner, competency in keys}
+    return [each for each in found if each is not None and (each.learner, each.competency) in asked]
 
 
 def _level_changes(rows: list[Any], held: dict[str, LearnerState], rules: LevelRules) -> dict[str, dict[str, Change]]:
