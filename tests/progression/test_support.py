@@ -21,11 +21,11 @@ from services.progression.domain.probing import later
 from services.progression.domain.settled import is_settled
 from services.progression.domain.standing import needs_of
 from services.progression.domain.states import KeyState
-from services.progression.domain.support_fold import weakest_of
+from services.progression.domain.support_fold import next_due, weakest_of
 from services.progression.domain.work import school_year
 from shared.contracts import EvidenceRecorded, Score
 from shared.events import encode_json
-from tests.support.journal import Decided, Journal, piece, retract
+from tests.support.journal import TENANT, Decided, Journal, piece, retract
 from tests.support.policies import KINDS, policies, random_work
 
 CLASSROOM = read_policy(template("classroom"))
@@ -140,6 +140,18 @@ def test_it_ends_with_the_school_year_and_nothing_of_last_year_is_held_against_a
     assert len(told(journal)) == 2
     journal.fold(september[4:])
     assert outcomes(journal)[2:] == ["work_below_the_cut"]
+
+
+def test_a_later_end_of_the_year_that_is_set_meanwhile_is_when_it_ends():
+    """What is asked of a learner who goes on to need it would be closed in July, and not asked again by more of the same."""
+    later_end = policy_from(CLASSROOM.content | {"support": CLASSROOM.content["support"] | {"year_ends": "07-31"}})
+    journal = begun().fold(work(2, 2, 2, 2, 2)).fold([Decided(later_end)]).sweep()
+    journal.fold([ClockTicked("ada", "2026-07-01T00:00:00.000000Z")])
+    assert outcomes(journal) == ["work_below_the_cut"]
+    assert next_due(journal.learners[TENANT, "ada"]) == ["2026-08-01T00:00:00.000000Z"]
+
+    journal.fold([ClockTicked("ada", "2026-08-01T00:00:00.000000Z")])
+    assert outcomes(journal) == ["work_below_the_cut", "year_ended"]
 
 
 def test_work_of_a_year_that_is_over_is_no_cause():

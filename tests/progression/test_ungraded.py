@@ -106,6 +106,17 @@ def test_it_is_over_with_the_school_year_and_work_of_a_year_that_is_over_is_neve
     assert outcomes(journal) == ["ungraded", "year_ended"]
 
 
+def test_a_later_end_of_the_year_that_is_set_meanwhile_is_when_it_is_over():
+    later_end = policy_from(PLAIN | {"support": {"waits": {"ungraded": 10}, "year_ends": "07-31"}})
+    journal = begun().fold([work()]).fold([TOO_LONG]).fold([Decided(later_end)]).sweep()
+    journal.fold([ClockTicked("ada", "2026-07-01T00:00:00.000000Z")])
+    assert outcomes(journal) == ["ungraded"]
+    assert journal.learners["school", "ada"].ungraded["w-essay"].ends == "2026-08-01T00:00:00.000000Z"
+
+    journal.fold([ClockTicked("ada", "2026-08-01T00:00:00.000000Z")])
+    assert outcomes(journal) == ["ungraded", "year_ended"]
+
+
 def test_days_without_school_are_not_waited_also_where_a_break_is_set_meanwhile():
     journal = begun().fold([work()]).fold([Decided(breaks="2026-04-06/2026-04-10")]).fold([TOO_LONG])
     assert told(journal) == []

@@ -10,6 +10,8 @@ import datetime
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from services.progression.domain.curriculum import Framework, framework_of
 from services.progression.domain.decisions import SupportDecided
 from services.progression.domain.learner import LearnerState, Suggestion, Wait
@@ -100,7 +102,14 @@ class SupportFold:
             elif later and support is not None:
                 yield from self.suggest(scope, "school", WAITS[wait], LEADER, support, since=since)
         for scope, open_ in list(standing.support.items()):
-            if open_.ends <= at:
+            if open_.ends > at:
+                continue
+            terms = self._terms_of(scope)
+            later = year_end(terms, terms.support, open_.since) if terms.support is not None else ""
+            if later > at:
+                # A later end of the year was set meanwhile.
+                standing.support[scope] = msgspec.structs.replace(open_, ends=later)
+            else:
                 yield from self.close(scope, open_.cause, "year_ended")
 
     def decide(self, event: SupportDecided) -> Iterator[Told]:
@@ -117,8 +126,8 @@ class SupportFold:
         """Tell a suggestion, unless there is one, or it is about work (`year`) of a school year that is over."""
         framework, terms, now = self._framework_of(scope), self._terms_of(scope), self._teller.trigger.time
         zone = terms.time_zone or "UTC"
-        ends = school_year(local_day(now, zone).isoformat(), support.year_ends)
-        if framework is None or scope in self._standing.support or (year and year != ends):
+        this = school_year(local_day(now, zone).isoformat(), support.year_ends)
+        if framework is None or scope in self._standing.support or (year and year != this):
             return
         respond_by = local_day(terms.days_later(now, support.respond_days), zone).isoformat()
         told = self._teller.tell(
@@ -126,8 +135,7 @@ class SupportFold:
             respond_by=respond_by, waiting_since=since or None, weakest_prerequisite=weakest, tried=list(tried),
         )  # fmt: skip
         self._standing.support[scope] = Suggestion(
-            told.id, side, cause, owner, now, respond_by, midnight_after(datetime.date.fromisoformat(ends), zone),
-            weakest, tried,
+            told.id, side, cause, owner, now, respond_by, year_end(terms, support, now), weakest, tried
         )  # fmt: skip
         yield told
 
@@ -159,6 +167,13 @@ class SupportFold:
         if not is_level(scope):
             return self._terms(scope)
         return self._terms(framework.levels[scope][0]) if framework is not None else LevelTerms()
+
+
+def year_end(terms: LevelTerms, support: Support, since: str) -> str:
+    """Return the instant at which the school year is over that another instant lies in."""
+    zone = terms.time_zone or "UTC"
+    last = school_year(local_day(since, zone).isoformat(), support.year_ends)
+    return midnight_after(datetime.date.fromisoformat(last), zone)
 
 
 def weakest_of(prerequisites: Mapping[str, float | None]) -> str | None:

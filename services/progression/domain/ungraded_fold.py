@@ -6,7 +6,6 @@ school days of the policy, and is over with a grade, when it is taken back, or w
 names a competency for waits as well and is listed; there is nothing yet that a suggestion could be about.
 """
 
-import datetime
 from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
@@ -14,11 +13,10 @@ import msgspec
 from services.progression.domain.learner import HandedIn, LearnerState
 from services.progression.domain.levels import LevelTerms
 from services.progression.domain.policy.support import Support
-from services.progression.domain.support_fold import UNGRADED, SupportFold
+from services.progression.domain.support_fold import UNGRADED, SupportFold, year_end
 from services.progression.domain.telling import Teller, Told
-from services.progression.domain.work import TRIED, school_year
+from services.progression.domain.work import TRIED
 from shared.handed_in import WorkUngraded
-from shared.school_calendar import local_day, midnight_after
 
 _DEFAULT = Support()
 
@@ -39,7 +37,7 @@ class UngradedFold:
         works, now = self._standing.ungraded, self._teller.trigger.time
         before = works.pop(event.work, None)
         if event.waits:
-            ends = self._year_end(event)
+            ends = self._year_end(event.since, event.competencies)
             if ends > now:
                 work = HandedIn(event.source, event.activity, event.since, event.competencies, ends)
                 works[event.work] = msgspec.structs.replace(work, due=self._due(work, ""))
@@ -49,8 +47,11 @@ class UngradedFold:
     def tick(self, at: str) -> Iterator[Told]:
         """Yield what has waited too long by an instant, and what ends with the school year."""
         works = self._standing.ungraded
-        for id, work in list(works.items()):
-            if work.ends <= at:
+        for id, held in list(works.items()):
+            # A later end of the year may have been set meanwhile.
+            ends = held.ends if held.ends > at else self._year_end(held.since, held.competencies)
+            work = works[id] = msgspec.structs.replace(held, ends=ends)
+            if ends <= at:
                 del works[id]
                 yield from self._over(work.competencies, at, "year_ended")
             elif work.due and work.due <= at:
@@ -90,9 +91,7 @@ class UngradedFold:
         days = terms.support.waits.ungraded if terms.support is not None else None
         return terms.days_later(work.since, days) if days is not None else ""
 
-    def _year_end(self, event: WorkUngraded) -> str:
+    def _year_end(self, since: str, competencies: tuple[str, ...]) -> str:
         """Return the instant at which the school year of a hand-in is over, by the rules of its first competency."""
-        terms = self._terms(event.competencies[0]) if event.competencies else LevelTerms()
-        zone, support = terms.time_zone or "UTC", terms.support or _DEFAULT
-        last = school_year(local_day(event.since, zone).isoformat(), support.year_ends)
-        return midnight_after(datetime.date.fromisoformat(last), zone)
+        terms = self._terms(competencies[0]) if competencies else LevelTerms()
+        return year_end(terms, terms.support or _DEFAULT, since)
