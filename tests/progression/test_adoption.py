@@ -255,6 +255,18 @@ def test_a_retroactive_policy_that_is_undone_gives_reinstated_with_the_original_
     assert adopt(journal, 0.75, "retroactive", "b3") == [], "nothing is told twice"
 
 
+def test_what_a_retraction_took_and_a_policy_gives_back_is_not_said_to_have_been_taken_by_a_policy():
+    """60, 80 and 90 show it under 76 with the third; 60 and 90 do under 74, with the same."""
+    low, taken, last = piece(1, 0.6), piece(2, 0.8), piece(3, 0.9)
+    journal = Journal().fold([Decided(framework=LEVELS), Decided(threshold(0.76)), low, taken, last, retract(taken)])
+    journal.fold([Decided(threshold(0.74))]).sweep()
+    back = journal.told[-1]
+
+    assert "competency.withdrawn" in journal.kinds()
+    assert (back.type, back.data["cause"]["kind"]) == ("attain.competency.reinstated.v1", "policy")
+    assert "policy" not in back.data["reason"]["text"]
+
+
 def test_what_comes_back_with_its_date_is_foreseen_as_reinstated(journal: Journal):
     """Undoing a rise to 80 gives ada back what it had taken; 50 gives cy, too, what was not there before."""
     adopt(journal, 0.8, "retroactive")

@@ -23,7 +23,7 @@ REASONS: dict[str, str] = {
 }
 POLICY_REASONS: dict[str, str] = {
     "withdrawn": "The policy that was adopted for what is on the record too is not met.",
-    "reinstated": "The policy that had undone this mastery was itself replaced.",
+    "reinstated": "It is shown again with its original date: what had taken it off the record no longer does.",
 }
 
 
