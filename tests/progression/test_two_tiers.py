@@ -311,7 +311,8 @@ def test_whatever_work_is_as_it_is_told_brings_what_is_told(policy: Policy, seed
     change = explain_key(held, policy.rule).minimal_change
     if change.at_least is not None:
         told = [wanted for part in change.fact.parts for wanted in part.parts]
-        kinds = [dict(each.values)["kind"] for each in told if each.code == "lack.kinds_all"]
+        kinds = [str(dict(each.values)["kind"]) for each in told if each.code == "lack.kinds_all"]
+        of_all = next((str(dict(each.values)["kind"]) for each in told if each.code == "of_kind"), None)
         named = {each.code for each in told}
         # Work that is still to come is in the window, also where what there is lies before it.
         begins = f"{policy.rule.since}T10:00:00.000000Z" if policy.rule.since else ""
@@ -322,13 +323,31 @@ def test_whatever_work_is_as_it_is_told_brings_what_is_told(policy: Policy, seed
                 (later(start, 24 * n if change.other_day else n / 3600), 1, "urn:lms", f"more-{n}"), f"more-{n}",
                 f"more-{n}" if change.other_activity or not held else held[-1].activity,
                 Score(level=chance.uniform(change.at_least, 4)), assisted=False,
-                kind=str(kinds[n - 1]) if n <= len(kinds) else None, dok=4 if "lack.dok" in named else None,
+                kind=kinds[n - 1] if n <= len(kinds) else of_all, dok=4 if "lack.dok" in named else None,
                 assessor=f"more-{n}" if "lack.min_assessors" in named else None, items=20 if "lack.min_items" in named else None,
             )
             for n in range(1, change.pieces + 1)
         ]  # fmt: skip
 
         assert explain_key([*held, *more], policy.rule).status in (change.gives, "mastered")
+
+
+@pytest.mark.parametrize(
+    ("marks", "text"),
+    [
+        ((2, 2, 2, 2), "One more piece at 4 or above, of kind performance would make it mastered."),
+        ((3, 3, 3, 3), "One more piece below 3 would make it reverify due."),
+        ((4, 4, 4, 4, 4, 4), "One more piece at 1, of kind performance would make it reverify due."),
+    ],
+)
+def test_one_piece_of_a_kind_that_weighs_more_is_a_smaller_change_than_many(marks: tuple[int, ...], text: str):
+    """Of any kind it takes four at 4 to bring a mean of 2 to 3, and four at 1 to bring six of 4 below it."""
+    policy = policy_from(
+        {"id": "heavy", "scale": {"min": 1, "max": 4, "mastery": 3, "step": 1}, "method": {"type": "mean"},
+         "evidence": {"kinds": {"performance": 5, "formative": 2}}, "decision": {"latch": "current"}}
+    )  # fmt: skip
+
+    assert said(explain_key(map(piece_of, work(*marks)), policy.rule).minimal_change.fact) == text
 
 
 def test_what_changes_it_is_work_that_is_looked_at_also_where_all_there_is_is_older():

@@ -73,20 +73,23 @@ def change_in_words(change: MinimalChange, language: Language) -> dict[str, Any]
 def _for_the_worse(probe: Probe, rule: Rule) -> MinimalChange:
     """Return what takes something off the record: pieces below a mark, or at the lowest where only they do."""
     n, gives = probe.pieces, probe.gives
-    if probe.value > rule.bottom:
-        told = fact("change.worse", n=n, below=probe.value, status=gives)
-        return MinimalChange(told, None, gives, n, below=probe.value)
-    return MinimalChange(
-        fact("change.lowest", n=n, value=rule.bottom, status=gives), None, gives, n, at_most=rule.bottom
-    )
+    below, at_most = (probe.value, None) if probe.value > rule.bottom else (None, rule.bottom)
+    mark = fact("below_value", below=below) if below is not None else fact("at_lowest", value=rule.bottom)
+    told = fact("change.worse", fact("listed", mark, *_of_kind(probe)), n=n, status=gives)
+    return MinimalChange(told, None, gives, n, below=below, at_most=at_most)
 
 
 def _wants(probe: Probe, rule: Rule, state: KeyState) -> Fact:
     """Return what the pieces of a probe have to be."""
     n = probe.pieces
-    wants = [fact("at_value", value=probe.value)]
+    wants = [fact("at_value", value=probe.value), *_of_kind(probe)]
     if probe.other_activity and len(state.activities) < rule.activities:
         wants.append(fact("from_other_activity", n=n))
     if probe.other_day:
         wants.append(fact("on_other_day", n=n))
     return fact("listed", *wants, *(lack.fact for lack in probe.besides))
+
+
+def _of_kind(probe: Probe) -> tuple[Fact, ...]:
+    """Return of which kind all pieces of a probe have to be."""
+    return (fact("of_kind", kind=probe.kind),) if probe.kind is not None else ()

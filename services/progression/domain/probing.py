@@ -34,7 +34,8 @@ class Probe(NamedTuple):
     """
     Pieces that were tried: how many, at which value, and what they had to be besides.
 
-    `besides` is what they have of what a path lacks. For the worse any value below `value` does; the lowest there is,
+    `besides` is what they have of what a path lacks; `kind` is that of all of them, where it matters that they weigh more than
+    others. For the worse any value below `value` does; the lowest there is,
     where `value` is that one, does itself.
     """
 
@@ -43,6 +44,7 @@ class Probe(NamedTuple):
     other_activity: bool
     other_day: bool
     besides: tuple[Lack, ...]
+    kind: str | None
     gives: Status
 
 
@@ -128,15 +130,19 @@ def smallest_change(known: Known) -> Probe | None:
     tracks = {_besides(state, track): track for track in rule.tracks}
     asked = sorted(tracks, key=len)[: 1 if worse else None]
     for count in range(1, PROBES_MAX + 1):
-        for (other_activity, other_day), besides in itertools.product(_demands(rule, pieces), asked):
-            tried = functools.partial(_more, known, tracks[besides], count, start, other_activity, other_day)
+        for kind, (other_activity, other_day), besides in itertools.product(
+            _weights(rule), _demands(rule, pieces), asked
+        ):
+            if kind is not None and any(lack.code == "kinds_all" for lack in besides):
+                continue  # kinds are named already
+            tried = functools.partial(_more, known, tracks[besides], count, start, other_activity, other_day, kind)
             # Where the extreme value does nothing, no other does.
             if known.status_with(tried(values[-1][0])) not in wanted:
                 continue
             for value, told in values:
                 gives = known.status_with(tried(value))
                 if gives in wanted:
-                    return Probe(count, told, other_activity, other_day, besides, gives)
+                    return Probe(count, told, other_activity, other_day, besides, kind, gives)
     return None
 
 
@@ -172,6 +178,13 @@ def _demands(rule: Rule, pieces: Sequence[Piece]) -> Iterator[tuple[bool, bool]]
     yield True, True
 
 
+def _weights(rule: Rule) -> tuple[str | None, ...]:
+    """Return the kinds to try: any, and the heaviest where it weighs more."""
+    kinds = rule.kinds or {}
+    heaviest = max(kinds, key=lambda kind: (kinds[kind], kind), default=None)
+    return (None, heaviest) if heaviest is not None and kinds[heaviest] > 1 else (None,)
+
+
 def _values(rule: Rule, worse: bool) -> list[tuple[float, float]]:
     """Return the values to try, from the least to the most extreme, each with the mark that it is told by."""
     scale = rule.criteria.scale
@@ -189,8 +202,9 @@ def _values(rule: Rule, worse: bool) -> list[tuple[float, float]]:
 
 
 def _more(
-    known: Known, track: Track, count: int, start: str, other_activity: bool, other_day: bool, value: float
-) -> list[Piece]:
+    known: Known, track: Track, count: int, start: str, other_activity: bool, other_day: bool, kind: str | None,
+    value: float,
+) -> list[Piece]:  # fmt: skip
     """Return so many pieces that have, of all that can be asked of work beside its value, what a track lacks."""
     rule = known.rule
     assert rule is not None
@@ -206,7 +220,7 @@ def _more(
         more.append(
             msgspec.structs.replace(
                 piece, order=(at, 1, source, piece.order[3]),
-                kind=missing[place - 1] if place <= len(missing) else None, dok=piece.dok if "dok" in besides else None,
+                kind=missing[place - 1] if place <= len(missing) else kind, dok=piece.dok if "dok" in besides else None,
                 assessor=piece.assessor if "min_assessors" in besides else None,
                 items=max(rule.min_items, track.items) if "min_items" in besides else None,
             )
