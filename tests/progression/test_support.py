@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.progression.domain.curriculum.importing import read_import
@@ -362,7 +362,7 @@ def test_there_is_not_enough_where_a_test_of_some_kind_would_change_the_verdict(
 
 
 @given(policy=policies(), seed=st.integers(0, 10_000), count=st.integers(1, 12), kind=st.sampled_from([None, *KINDS]),
-       mark=st.floats(1, 4), hours=st.sampled_from([1 / 3600, 2, 24]))  # fmt: skip
+       mark=st.floats(1, 4), hours=st.sampled_from([1 / 3600, 2, 24, 60, 100, 144, 150, 500]))  # fmt: skip
 def test_where_there_is_enough_one_more_test_of_any_kind_changes_nothing(policy, seed, count, kind, mark, hours):
     held = [piece_of(each) for each in random_work(seed, count)]
     test = piece(
@@ -370,10 +370,26 @@ def test_where_there_is_enough_one_more_test_of_any_kind_changes_nothing(policy,
         occurred_at=later(held[-1].order[0], hours),
     )  # fmt: skip
     known = Known(held, policy.rule)
-    assume(not policy.rule.age)  # where pieces grow too old it matters when the test is
 
     if is_settled(known):
         assert Known([*held, piece_of(test)], policy.rule).status == known.status
+
+
+def test_there_is_not_enough_where_a_later_test_would_find_the_rest_too_old():
+    """A fourth piece at once leaves a mean below 3; one in two months is alone, and too little."""
+    asks = {
+        "scale": {"min": 1, "max": 4, "mastery": 3},
+        "method": {"type": "mean"},
+        "decision": {"latch": "first_crossing"},
+    }
+    lasting, aging = (
+        policy_from({"id": "aging", **asks, "sufficiency": {"min_evidence": 3, **age}}).rule
+        for age in ({}, {"max_age_days": 30})
+    )
+    low, shown = (list(map(piece_of, work(*marks))) for marks in ((1, 1, 1), (3, 3, 3)))
+
+    assert [is_settled(Known(low, rule)) for rule in (lasting, aging)] == [True, False]
+    assert is_settled(Known(shown, aging)), "what is on the record does not grow old"
 
 
 THREE_OF_THREE = policy_from({
