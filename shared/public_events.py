@@ -205,10 +205,11 @@ class Part(msgspec.Struct, frozen=True):
 
 class Recalculation(msgspec.Struct, frozen=True, kw_only=True):
     """
-    A policy is applied to what is recorded: bulk mode, mute notices. It concerns no learner.
+    A policy or a framework version takes the place of another and is applied to what is recorded: bulk mode, mute notices. It
+    concerns no learner. What `from` and `to` name is what the `cause` is of; the version of a framework is its hash.
 
     In each part, everything that carries the `batch` comes between the part's start and its end. `expected` counts the events
-    that the comparison before the approval foresaw.
+    that the comparison before the approval foresaw; where one person decided there is none, and `approved_by` is empty.
     """
 
     batch: str

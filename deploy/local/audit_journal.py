@@ -14,7 +14,7 @@ from services.progression.domain.inputs import Key, Learner, decode, input_of
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.mastery import KeyState
 from services.progression.domain.policy import Policy, policy_from
-from services.progression.domain.rules import Activation, Rules, cause_of
+from services.progression.domain.rules import Activation, Rules, batch_of, cause_of
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.telling import Told, Trigger
 from services.progression.domain.terms import CLOSE_TERM, closed_at_position, decode_closing, ended_with, snapshot
@@ -123,7 +123,7 @@ def _decide(tenant: str, trigger: Trigger, body: str, rules: dict[str, Rules], d
     framework = data.get("framework", "")
     graph = documents.frameworks[(tenant, framework, data["version"])] if "version" in data else None
     policy = documents.policies[data["policy"]] if "policy" in data else None
-    cause = trigger._replace(cause=cause_of(data), batch=data.get("batch", ""))
+    cause = trigger._replace(cause=cause_of(data), batch=batch_of(data))
     in_force.activate(
         Activation(
             in_force.no + 1, cause, framework, policy, graph, data.get("time_zone", ""), data.get("breaks", ""),

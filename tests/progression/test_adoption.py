@@ -31,7 +31,7 @@ from services.progression.domain.recalculation import Moment, recalculation
 from services.progression.domain.rules import Activation, Mode, Pin, Rules, pin_in
 from services.progression.domain.shadow import concerned, with_origins
 from services.progression.domain.states import Decided as StateDecided
-from services.progression.domain.telling import Trigger
+from services.progression.domain.telling import Told, Trigger
 from services.progression.handlers.adopting import compare_page, expected_of
 from services.progression.handlers.histories import Held, History
 from services.progression.handlers.shadowing import differences
@@ -292,16 +292,46 @@ def test_what_comes_back_with_its_date_is_foreseen_as_reinstated(journal: Journa
 
 
 def test_what_brackets_a_recalculation_keeps_the_contract_and_has_the_same_id_on_every_run():
-    activation = Activation(2, Trigger("d1", 9, "2026-04-01T00:00:00.000000Z", "policy", "b1"), "math", threshold(0.8),
-                            mode="retroactive")  # fmt: skip
+    trigger = Trigger("d1", 9, "2026-04-01T00:00:00.000000Z", "policy", "b1")
+    adopted = Activation(2, trigger, "math", threshold(0.8), mode="retroactive")
+    published = Activation(3, trigger._replace(cause="framework", batch="b2"), "math", None, LEVELS)
     proposal = {"expected": b'{"attain.competency.withdrawn.v1":1}', "approved_by": "p-2"}
+    before = Framework("math", "Mathematics", LEVELS.competencies[:1], ())
     moments: tuple[Moment, Moment] = ("started", "finished")
-    told = [recalculation(moment, TENANT, activation, proposal, threshold(0.75), 3, 8) for moment in moments]
 
+    def brackets() -> list[Told]:
+        return [
+            told for moment in moments
+            for told in (
+                recalculation(moment, TENANT, adopted, threshold(0.75), proposal, 3, 8),
+                recalculation(moment, TENANT, published, before, None, 3, 8),
+            )
+        ]  # fmt: skip
+
+    told = brackets()
     for event in told:
         check_contract(event.type, event.data)
-    assert told == [recalculation(moment, TENANT, activation, proposal, threshold(0.75), 3, 8) for moment in moments]
-    assert len({event.id for event in told}) == 2
+    assert told == brackets()
+    assert len({event.id for event in told}) == 4
+    assert [(event.data["from"]["version"], event.data["to"]["version"]) for event in told[1::2]] == [
+        (before.version, LEVELS.version)
+    ] * 2
+    assert {event.data["cause"]["kind"]: event.data["reason"]["text"].split()[1] for event in told[:2]} == {
+        "policy": "policy", "framework": "framework",
+    }  # fmt: skip
+
+
+def test_a_policy_and_a_framework_version_take_the_place_of_what_was_decided_before_for_the_same():
+    rules, trigger = Rules(), Trigger("", 0, "", "policy")
+    for framework, policy, graph in (
+        ("", threshold(0.5), None), ("math", threshold(0.75), None), ("math", None, LEVELS), ("", threshold(0.6), None),
+        ("math", threshold(0.8), None), ("math", None, LEVELS),
+    ):  # fmt: skip
+        rules.activate(Activation(rules.no + 1, trigger, framework, policy, graph))
+
+    assert [rules.replaced_by(activation) for activation in rules.activations] == [
+        None, None, None, threshold(0.5), threshold(0.75), LEVELS,
+    ]  # fmt: skip
 
 
 def test_a_looser_policy_adopted_for_everything_puts_on_the_record_what_it_shows(journal: Journal):

@@ -302,7 +302,8 @@ async def all_that_is_stored(progression: HandFed) -> list[list[object]]:
         told = await connection.fetch(
             "select log, subject, body->>'type', body->'data'->'scope', body->'data'->'status', body->'data'->'basis'"
             " from (select log, subject, convert_from(body, 'utf8')::jsonb as body from event_log where log <> 'decisions'"
-            " and subject <> 'checkpoint') told order by 1, 2, 3, 4, 5, 6"
+            " and subject <> 'checkpoint') told where body->>'type' not like 'attain.recalculation.%'"
+            " order by 1, 2, 3, 4, 5, 6"
         )
     return [
         [(row[0], row[1], msgspec.structs.replace(unpack_key(row[2]), told=""), row[3]) for row in states],

@@ -99,13 +99,14 @@ class HandFed:
         await self.consumer.on_records(records)
 
     async def told(self) -> list[str]:
-        """Return the short names of what was told."""
+        """Return the short names of what was told of learners."""
         async with self.database.connection() as connection:
             rows: Sequence[str] = [
                 row[0] for row in await connection.fetch(
                     "select convert_from(body, 'utf8')::json->>'type' from event_log where log = 'advancement' order by pos")
             ]  # fmt: skip
-        return [type.removeprefix("attain.competency.").removesuffix(".v1") for type in rows]
+        of_learners = [type for type in rows if not type.startswith("attain.recalculation.")]
+        return [type.removeprefix("attain.competency.").removesuffix(".v1") for type in of_learners]
 
     async def _believes(self) -> bool:
         return self.clock.believed

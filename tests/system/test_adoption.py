@@ -1,6 +1,7 @@
 """Adopting a policy on the running stack: compared, proposed, approved by another, recomputed in a batch, verified, undone."""
 
 import asyncio
+from collections import Counter
 from pathlib import Path
 
 import httpx
@@ -8,7 +9,7 @@ import msgspec
 
 from deploy.local.stack import Stack
 from tests.system.conftest import Attain
-from tests.system.district import SOURCE, ZERO, District, Item
+from tests.system.district import SIX, SOURCE, ZERO, District, Item
 
 LEARNERS = 40
 
@@ -109,6 +110,50 @@ async def test_a_bar_that_rises_from_75_to_80_is_compared_approved_recomputed_an
     for found in (verified, verified_again):
         assert [found[name] for name in ZERO] == [0] * len(ZERO), found["examples"]
     assert (await district.get("progression", "/v1/policies/proposals"))["items"][1]["approved_by"] == "second"
+    await district.close()
+
+
+async def test_what_a_framework_version_and_a_policy_credit_comes_between_a_start_and_an_end(stack: Stack):
+    """A version credits c5 where c1 is shown; a policy adopted for everything takes both back, and one person another back."""
+    district = await District(stack, "bracketed").open()
+    await district.post("progression", "/v1/policies?framework=math", bar(0.75))
+    await district.send(work())
+    await district.drained()
+    known = {event["id"] for event in await district.advancements()}
+
+    async def told_by_shard() -> dict[int, list[Item]]:
+        found: dict[int, list[Item]] = {}
+        for event in await district.advancements():
+            if event["id"] not in known:
+                known.add(event["id"])
+                found.setdefault(event["shard"], []).append(event)
+        return found
+
+    async def changed(kind: str, kinds: Counter[str]) -> list[Item]:
+        """Look at what the last change told: of one batch in each shard, and so many of a kind; return the ends."""
+        await district.drained()
+        shards = await told_by_shard()
+        told = [event for events in shards.values() for event in events]
+        assert len({event["data"]["batch"] for event in told}) == 1
+        assert {event["data"]["cause"]["kind"] for event in told} <= {kind, "decision"}
+        for events in shards.values():
+            assert [events[at]["type"].split(".")[2] for at in (0, -1)] == ["started", "finished"]
+        found = Counter(event["type"].split(".")[2] for event in told)
+        assert {name: found[name] for name in kinds} == kinds
+        return [events[-1] for events in shards.values()]
+
+    equal = {"id": "math", "nodes": SIX, "edges": "from,to,type\nc1,c5,exactMatchOf\n"}
+    published = await district.post("progression", "/v1/frameworks", equal)
+    ends = await changed("framework", Counter(credited=LEARNERS * 3 // 4))
+    assert {end["data"]["to"]["version"] for end in ends} == {published["version"]}
+    assert {(end["data"]["approved_by"], end["data"]["mode"]) for end in ends} == {("", "grandfathered")}
+    await adopt(stack, district, bar(0.8), "retroactive")
+    await changed("policy", Counter(withdrawn=LEARNERS // 2))
+    await district.post("progression", "/v1/policies?framework=math", bar(0.75))
+    await changed("policy", Counter(credited=LEARNERS // 4))
+    verified = await district.verify()
+
+    assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]
     await district.close()
 
 

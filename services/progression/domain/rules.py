@@ -39,6 +39,11 @@ def cause_of(activated: Mapping[str, Any]) -> Cause:
     return "policy" if activated.get("policy") else "framework" if activated.get("framework") else "setting"
 
 
+def batch_of(activated: Mapping[str, Any]) -> str:
+    """Return the recalculation that an activation's data is: the proposal's, or its own where it takes another's place."""
+    return str(activated.get("batch") or activated.get("recalculation") or "")
+
+
 class Closed(NamedTuple):
     """A term that was closed, at a position of the shard's journal."""
 
@@ -118,6 +123,14 @@ class Rules:
     def is_retroactive(self, competency: str, activation: Activation) -> bool:
         """Tell whether an activation decides a competency anew that is on the record: for others it changes nothing there."""
         return activation.mode == "retroactive" and self._source_at(competency, activation.no) is activation
+
+    def replaced_by(self, activation: Activation) -> Policy | Framework | None:
+        """Return what a policy or framework version takes the place of: the one before it for the same framework."""
+        if activation.graph is not None:
+            return self.frameworks[activation.no - 1].get(activation.graph.id)
+        before = reversed(self.activations[: activation.no - 1])
+        policies = (each.policy for each in before if each.framework == activation.framework)
+        return next((policy for policy in policies if policy is not None), None)
 
     def policy_at(self, competency: str, no: int) -> Policy | None:
         """Return the policy in force for a competency after activation `no`, None where there is none."""

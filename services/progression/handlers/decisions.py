@@ -58,9 +58,8 @@ class Decisions:
                 return policy, positions
             _refuse_errors(await self._lint(connection, tenant, policy, framework, known.get("policy", "")))
             await rulebook.save_policy(connection, tenant, policy.hash, encode_json(policy.content))
-            positions = await self._decide_everywhere(
-                connection, tenant, POLICY_ACTIVATED, {"policy": policy.hash, "framework": framework}
-            )
+            data = {"policy": policy.hash, "framework": framework} | _recalculation(known)
+            positions = await self._decide_everywhere(connection, tenant, POLICY_ACTIVATED, data)
             reach("policy.decided")
         reach("policy.committed")
         return policy, positions
@@ -144,9 +143,8 @@ class Decisions:
             await rulebook.save_framework(
                 connection, tenant, framework.id, framework.version, msgspec.json.encode(framework)
             )
-            positions = await self._decide_everywhere(
-                connection, tenant, FRAMEWORK_ACTIVATED, {"framework": framework.id, "version": framework.version}
-            )
+            data = {"framework": framework.id, "version": framework.version} | _recalculation(known)
+            positions = await self._decide_everywhere(connection, tenant, FRAMEWORK_ACTIVATED, data)
             reach("framework.decided")
             await self._logs.curriculum.append(connection, self._published(tenant, framework))
         reach("framework.committed")
@@ -268,6 +266,11 @@ class Decisions:
         async with self._database.connection() as connection:
             stored = await published.folded_positions(connection, CONSUMER)
         return all(stored[shard][2] >= position for shard, position in positions.items())
+
+
+def _recalculation(known: dict[str, str]) -> dict[str, str]:
+    """Return the id of the recalculation that a decision in the place of what is `known` is; nothing for the first."""
+    return {"recalculation": str(uuid.uuid4())} if known else {}
 
 
 def _refuse_errors(problems: Sequence[Problem]) -> None:

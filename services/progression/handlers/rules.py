@@ -9,7 +9,7 @@ import msgspec
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.journal import unpack_entries
 from services.progression.domain.policy import Policy, policy_from
-from services.progression.domain.rules import Activation, Closed, Mode, Rules, cause_of
+from services.progression.domain.rules import Activation, Closed, Mode, Rules, batch_of, cause_of
 from services.progression.domain.telling import Trigger
 from services.progression.domain.terms import CLOSE_TERM, closed_at_position
 from services.progression.handlers.memory import Shard, read_framework
@@ -56,7 +56,7 @@ class RuleBook:
         version = data.get("version", "")
         async with self._database.connection() as connection:
             policy_body, framework_body = await rulebook.load_documents(connection, tenant, policy, framework, version)
-        batch = data.get("batch", "")
+        batch = batch_of(data)
         trigger = Trigger(decision.id, shard.journal_pos, decision.time, cause_of(data), batch)
         no = self._activate(shard, tenant, trigger, data, policy_body, framework_body).no
         shard.sweep[tenant] = ""

@@ -17,12 +17,13 @@ from services.progression.domain.recalculation import Moment, recalculation
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.handlers.concluding import block
 from services.progression.handlers.loading import load_histories, load_states_of
+from services.progression.handlers.logs import CONSUMER
 from services.progression.handlers.memory import Shard, Stale, unpack_key, unpack_learner
 from services.progression.handlers.outcome import Outcome, Refolded
 from services.progression.handlers.refolder import Refolder
 from services.progression.handlers.refolding import Page, Wanted, read_page, refold_page
 from services.progression.handlers.rules import RuleBook
-from services.progression.tables import key_states, rulebook
+from services.progression.tables import key_states, published, rulebook
 from shared.database import Connection, Database
 from shared.errors import Unavailable
 from shared.handling import Settle
@@ -167,6 +168,11 @@ class Sweeping:
         rules = shard.rules[tenant]
         names, found, stirred = await self._next(shard, tenant, settle)
         if not names:
+            await settle()
+            async with self._database.connection() as connection:
+                if await published.decisions_wait(connection, CONSUMER, shard.number):
+                    # What follows from the sweep is folded before it ends.
+                    return
             del shard.sweep[tenant]
             shard.stale = None
             await self.note_recalculations(shard, tenant, "finished", rules.swept, outcome)
@@ -287,9 +293,11 @@ class Sweeping:
             if not batch:
                 continue
             async with self._database.connection() as connection:
-                proposal = (await rulebook.proposals_of(connection, tenant, batch))[0]
-            replaced = self._rules.policies.get(proposal["replaced"])
-            told = recalculation(kind, tenant, activation, proposal, replaced, shard.number, self._shards)
+                proposals = await rulebook.proposals_of(connection, tenant, batch)
+            replaced = shard.rules[tenant].replaced_by(activation)
+            told = recalculation(
+                kind, tenant, activation, replaced, proposals[0] if proposals else None, shard.number, self._shards
+            )
             outcome.note_told(shard.number, [told])
 
 

@@ -26,3 +26,13 @@ async def folded_positions(connection: Connection, name: str) -> dict[int, tuple
         "select shard, generation, pos, inbox_pos from consumer_shard where consumer = $1", name
     )
     return {row[0]: (row[1], row[2], row[3]) for row in rows}
+
+
+async def decisions_wait(connection: Connection, name: str, shard: int) -> bool:
+    """Tell whether a shard's inbox has decisions that a consumer has not folded."""
+    waits: bool = await connection.fetchval(
+        "select exists (select from log_head h join consumer_shard c on c.consumer = $1 and c.shard = h.shard"
+        " where h.log = 'decisions' and h.shard = $2 and h.pos > c.inbox_pos)",
+        name, shard,
+    )  # fmt: skip
+    return waits
