@@ -66,6 +66,7 @@ class Disclosures:
         """
         new = msgspec.structs.replace(reader, id=str(uuid.uuid4()))
         async with self._database.transaction() as connection:
+            await tables.lock_register(connection, reader.tenant)
             if len(await tables.readers(connection, reader.tenant)) >= READERS_MAX:
                 raise Refused(f"the register has {READERS_MAX} readers, and keeps those that read no more")
             await tables.enter(connection, new, author)

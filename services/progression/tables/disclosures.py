@@ -130,6 +130,11 @@ async def waiting(connection: Connection, tenant: str, learner: str) -> dict[str
     return {row["webhook"]: row["pos"] for row in rows}
 
 
+async def lock_register(connection: Connection, tenant: str) -> None:
+    """Let nobody else enter a reader of the tenant until the transaction ends, so that what is counted stays true."""
+    await connection.execute("select pg_advisory_xact_lock(hashtext('subscriber'), hashtext($1))", tenant)
+
+
 async def enter(connection: Connection, reader: Reader, author: str) -> None:
     """Add a reader to the register."""
     await connection.execute(

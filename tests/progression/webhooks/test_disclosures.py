@@ -1,13 +1,18 @@
 """What readers are given is logged as they are given it, in few rows, and says of one learner what was sent and what was not."""
 
+import asyncio
 from collections import Counter
 from typing import Any
 
-from services.progression.domain.disclosing import Disclosure
+import pytest
+
+from services.progression.domain.disclosing import Disclosure, Reader
+from services.progression.handlers import disclosing
 from services.progression.handlers.disclosing import Disclosures
 from services.progression.tables import disclosures as tables
 from services.progression.tables import erasing
 from services.progression.tables.disclosures import Span
+from shared.errors import Refused
 from shared.shards import shard_of
 from tests.support.outlet import SHARDS, TENANT, Outlet, until
 from tests.support.receiver import Manner, Receiver, Request, receiving
@@ -128,3 +133,15 @@ async def test_pages_of_standings_in_turn_are_one_row_a_day_and_an_erased_learne
             await erasing.erase(connection, 0, TENANT, learner, [])
 
     assert await ranges() == [("other", "", "b"), ("sis", "", "e"), ("sis", "e", "p"), ("sis", "e", "e")]
+
+
+async def test_who_declares_readers_at_once_is_counted_one_after_the_other(
+    outlet: Outlet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disclosing, "READERS_MAX", 2)
+    register = Disclosures(outlet.database, outlet.settings)
+    reader = Reader("", TENANT, "kafka", "", "warehouse", "reports", (), ())
+    declared = await asyncio.gather(*(register.declare(reader, "me") for _ in range(8)), return_exceptions=True)
+
+    assert sum(isinstance(each, Refused) for each in declared) == 6
+    assert len(await register.readers(TENANT)) == 2
