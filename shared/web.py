@@ -2,15 +2,18 @@
 
 import asyncio
 import math
+import re
 import zlib
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from fastapi import Depends, FastAPI, Header, Query, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPAuthorizationCredentials
 from fastapi_offline import FastAPIOffline
+from pydantic import AwareDatetime, BeforeValidator
+from pydantic_core import PydanticCustomError
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
@@ -144,6 +147,19 @@ def confined(caller: Identity) -> Identity:
 Caller = Annotated[Identity, Depends(identify)]
 Count = Annotated[int, Query(ge=0, le=(1 << 63) - 1)]
 """A number that PostgreSQL can hold against a position."""
+
+
+def _written(value: Any) -> Any:
+    """Refuse a number, which would be taken for seconds since 1970: whoever writes a year means no second of that day."""
+    if not isinstance(value, str) or re.fullmatch(r"\s*[+-]?[\d.]*\s*", value):
+        raise PydanticCustomError("datetime_parsing", "an instant is written as ISO 8601 has it")
+    return value
+
+
+Written = BeforeValidator(_written)
+"""For instants that may be without an offset: only as ISO 8601 writes them."""
+Instant: TypeAlias = Annotated[AwareDatetime, Written]
+"""An instant as ISO 8601 writes it, with its offset; other than a mere `AwareDatetime` never a number."""
 
 
 async def read_body(request: Request, settings: Settings) -> bytes:

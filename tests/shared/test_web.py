@@ -1,4 +1,5 @@
 import asyncio
+import datetime
 import gzip
 import re
 import zlib
@@ -19,7 +20,7 @@ from shared.lag import ShardLag, Stage
 from shared.operations import operations_router
 from shared.readiness import Readiness
 from shared.settings import Settings
-from shared.web import Caller, make_app, read_body, wait_for
+from shared.web import Caller, Instant, make_app, read_body, wait_for
 
 KEY = bytes(32)
 ERRORS = {
@@ -104,6 +105,10 @@ async def client(small: Settings) -> AsyncIterator[httpx.AsyncClient]:
         return [Stage.of_shards("x", [ShardLag(3, 7, 1.5)])]
 
     app.include_router(operations_router(ready=ready, stuck=list, lag=lag))
+    @app.get("/instant")
+    async def instant(at: Instant) -> datetime.datetime:
+        return at.astimezone(datetime.UTC)
+
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as made:
         yield made
@@ -228,6 +233,15 @@ async def test_what_the_framework_refuses_is_a_problem_too(client: httpx.AsyncCl
 
 async def test_what_a_check_of_ours_says_is_told_in_its_own_words(client: httpx.AsyncClient) -> None:
     assert (await client.post("/even", json={"n": 1})).json()["detail"] == "an odd number has no half"
+
+
+@pytest.mark.parametrize("written", ["2026", " 2026", "1780000000", "1.5", "-1", "soon", "2026-03-04T10:15:00", ""])
+async def test_an_instant_is_never_a_number(client: httpx.AsyncClient, written: str) -> None:
+    """A year would be a second of the first of January 1970, and a correction since then one of all there is."""
+    answer = await client.get("/instant", params={"at": written})
+
+    assert (answer.status_code, answer.json()["pointer"]) == (422, "/at")
+    assert (await client.get("/instant", params={"at": "2026-03-04T10:15:00+01:00"})).json() == "2026-03-04T09:15:00Z"
 
 
 async def test_head_is_answered_as_get_is_without_the_body(client: httpx.AsyncClient) -> None:

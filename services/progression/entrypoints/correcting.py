@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.progression.domain.correction import Selection
 from services.progression.handlers.correcting import forecast, forecast_of
@@ -13,7 +13,7 @@ from shared.database import Database
 from shared.events import utc
 from shared.settings import Settings
 from shared.tenant_limits import TenantLimits
-from shared.web import Caller
+from shared.web import Caller, Instant
 
 SCORES_MAX = 50_000
 Text = Annotated[str, Field(max_length=512)]
@@ -58,8 +58,8 @@ class Selected(BaseModel):
     source: Annotated[str, Field(min_length=1, max_length=512)]
     activity: Text = ""
     item: Text = ""
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Instant | None = None
+    until: Instant | None = None
     scores: Annotated[list[Rescored], Field(min_length=1, max_length=SCORES_MAX)] | None = None
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.progression.domain.decisions import CompetencyDecided, LevelDecided
 from services.progression.entrypoints.answered import SignOffQueue
@@ -17,7 +17,7 @@ from shared.database import Database
 from shared.described import Items, answered
 from shared.errors import Forbidden
 from shared.events import utc
-from shared.web import Caller
+from shared.web import Caller, Instant
 
 ITEMS_MAX = 1000
 _DURABLE = answered(Items[Made], "durable", status=201)
@@ -56,7 +56,7 @@ class Override(Body):
     learner: Name
     competency: Name
     status: Literal["mastered", "not_yet"]
-    until: AwareDatetime | None = None
+    until: Instant | None = None
     evidence: list[Name] = Field(default_factory=list, max_length=20)
 
 

@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 
 from services.progression.domain.explanation import in_words
 from services.progression.domain.policy.phrases import Language
@@ -20,9 +19,9 @@ from shared.errors import NotFound
 from shared.events import utc
 from shared.permissions import View
 from shared.settings import Settings
-from shared.web import Caller
+from shared.web import Caller, Instant
 
-AsOf = Annotated[AwareDatetime | None, Query(description="what had been recorded and decided by then")]
+AsOf = Annotated[Instant | None, Query(description="what had been recorded and decided by then")]
 
 
 def tenant_of(caller: Identity, learner: str, tenant: str | None, what: View) -> str:

@@ -4,7 +4,6 @@ import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime
 
 from services.reporting.domain.growth import Growth
 from services.reporting.domain.record import Record
@@ -23,10 +22,11 @@ from services.reporting.handlers.disclosures import DisclosureReader
 from shared.csv_answers import Table
 from shared.cursors import Page
 from shared.described import answered
+from shared.web import Instant
 
 router = APIRouter(tags=["records"])
 Disclosures = Annotated[DisclosureReader, part("disclosures")]
-AsOf = Annotated[AwareDatetime | None, Query(description="an instant of the past, with its offset")]
+AsOf = Annotated[Instant | None, Query(description="an instant of the past, with its offset")]
 RECORD_COLUMNS = (
     "competency", "title", "subject", "level", "status", "score", "evidence_count", "last_evidence_at", "mastered_at",
     "why",
