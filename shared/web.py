@@ -21,6 +21,7 @@ from shared.auth import ApiKeys, Authenticator, Identity, api_key_of
 from shared.described import BEARER, PROBLEM, REFUSED
 from shared.errors import AttainError, InvalidEvent, TooLarge, TooManyRequests, Unavailable
 from shared.every_request import EveryRequest, secure
+from shared.plain_words import in_words, named
 from shared.rate_limit import RateLimit
 from shared.settings import Settings
 from shared.tenancy import bind, log_as_of
@@ -79,9 +80,8 @@ async def _validation_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     pointer = "/" + "/".join(str(part) for part in first["loc"][1:])
-    return problem(
-        422, InvalidEvent.title, first["msg"].removeprefix("Value error, "), pointer=pointer, where=str(first["loc"][0])
-    )
+    where = first["loc"][1:] if first["type"] != "json_invalid" else ()
+    return problem(422, InvalidEvent.title, in_words(first, named(where)), pointer=pointer, where=str(first["loc"][0]))
 
 
 async def http_problem(request: Request, error: Exception) -> Response:

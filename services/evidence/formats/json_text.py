@@ -107,8 +107,11 @@ def _fault(message: str) -> tuple[str, str, str]:
     if not detail:
         detail, path = message, ""
     pointer = "".join("/" + (name or index) for name, index in _STEP.findall(path.rstrip("`")))
-    for reason, pattern in (("unknown_member", _UNKNOWN), ("missing_member", _MISSING)):
+    for reason, pattern, said in (
+        ("unknown_member", _UNKNOWN, "there is no such member here"),
+        ("missing_member", _MISSING, "required"),
+    ):
         match = pattern.fullmatch(detail)
         if match:
-            return reason, f"{pointer}/{escaped(match[1])}", detail
+            return reason, f"{pointer}/{escaped(match[1])}", f"{match[1]}: {said}"
     return "invalid", pointer, detail

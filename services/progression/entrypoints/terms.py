@@ -1,9 +1,10 @@
 """The closing of terms over HTTP."""
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from services.progression.entrypoints.answered_rules import TermClosed
 from services.progression.handlers.decisions import Decisions
@@ -14,12 +15,21 @@ TERM = r"^[\w(][\w .,:()+-]*$"
 """What a term may be called: it stands in the paths of what is read of it."""
 
 
+def _name(text: str) -> str:
+    if not re.search(TERM, text):
+        raise ValueError(
+            "the name of a term begins with a letter, a digit or ( and has only those, spaces and . , : ( ) + - _,"
+            " such as 2026-27 autumn"
+        )
+    return text
+
+
 class Term(BaseModel):
     """A term by the name that the school gives it, such as `2026-27 autumn`."""
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(max_length=80, pattern=TERM)]
+    name: Annotated[str, Field(max_length=80, json_schema_extra={"pattern": TERM}), AfterValidator(_name)]
 
 
 def terms_router(decisions: Decisions) -> APIRouter:

@@ -1,7 +1,7 @@
 """Reads a policy from JSON or YAML; what is wrong is refused with a pointer to it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from services.progression.domain.policy.language import Policy
 from shared.errors import InvalidEvent
+from shared.plain_words import in_words
 
 POLICY_BYTES_MAX = 64 * 1024
 
@@ -66,7 +67,8 @@ def read_policy(text: bytes) -> Policy:
     try:
         content = yaml.load(text, _PlainLoader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise InvalidEvent(f"the policy is neither JSON nor YAML: {' '.join(str(error).split())}") from error
+        said = " ".join(str(error).replace('in "<byte string>", ', "at ").split())
+        raise InvalidEvent(f"the policy is neither JSON nor YAML: {said}") from error
     return policy_from(content)
 
 
@@ -84,7 +86,7 @@ def policy_from(content: Any) -> Policy:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         pointer = _pointer(plain, first["loc"], first["type"] == "missing") + first.get("ctx", {}).get("pointer", "")
-        raise InvalidEvent(_said(first["type"], first["msg"], pointer), pointer=pointer) from error
+        raise InvalidEvent(_said(first, pointer), pointer=pointer) from error
 
 
 def _without_none(content: dict[Any, Any]) -> dict[Any, Any]:
@@ -121,13 +123,13 @@ def _pointer(content: Any, place: Sequence[str | int], missing: bool) -> str:
     return found
 
 
-def _said(kind: str, text: str, pointer: str) -> str:
+def _said(error: Mapping[str, Any], pointer: str) -> str:
     name = pointer.rpartition("/")[2]
-    if kind == "extra_forbidden":
+    if error["type"] == "extra_forbidden":
         if _tells_who(name):
             return f"{name}: who a learner is, or how fast, never decides"
         return f"the language has no member {name!r} here"
-    return text
+    return in_words(error, name or "the policy")
 
 
 def _tells_who(name: str) -> bool:
