@@ -1,5 +1,6 @@
 """API keys of learning systems: given once, only for their source and scopes, rotated, revoked, ended."""
 
+import asyncio
 import datetime
 from typing import Any
 
@@ -104,9 +105,32 @@ async def test_a_rotated_key_is_good_for_the_overlap_and_no_longer(service: Runn
 
 
 async def test_a_key_past_its_end_is_refused(service: Running) -> None:
-    made = await _give(service, expires_at="2020-01-01T00:00:00Z")
+    ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=1)
+    made = await _give(service, expires_at=ends.isoformat())
+    await asyncio.sleep(1.1)
 
     assert (await _send(service, made["key"])).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("wanted", "pointer"),
+    [
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "/expires_at"),
+        # A year, and no second of the first of January 1970.
+        ({"expires_at": "2099"}, "/expires_at"),
+        ({"expires_at": 4_000_000_000}, "/expires_at"),
+        # No evidence can name such a source.
+        ({"source": "x" * 257}, "/source"),
+        ({"source": "urn:x\x7f"}, "/source"),
+        ({"source": ""}, "/source"),
+    ],
+)
+async def test_a_key_that_would_be_good_for_nothing_is_refused(
+    service: Running, wanted: dict[str, Any], pointer: str
+) -> None:
+    answer = await service.client().post("/v1/keys", json={"source": SOURCE} | wanted)
+
+    assert (answer.status_code, answer.json()["pointer"]) == (422, pointer)
 
 
 async def test_keys_are_of_their_tenant_and_for_its_administrators(service: Running) -> None:

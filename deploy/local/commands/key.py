@@ -8,6 +8,7 @@ from deploy.local.commands.asking import segment, told
 from deploy.local.options import Context, command_options
 
 DEFAULT_OVERLAP_H = 24.0
+OVERLAP_H_MAX = 90 * 24.0
 
 
 @click.group()
@@ -19,10 +20,15 @@ def key() -> None:
 @click.argument("source")
 @click.option("--name", default="", help="What people know it by.")
 @click.option("--scope", default="evidence:write", show_default=True, help="Scopes, separated by spaces.")
-@click.option("--expires-at", help="ISO time at which it ends; without it never.")
+@click.option("--expires-at", help="When it ends, such as 2027-07-01T00:00:00Z; without it never.")
 @command_options
 def create(context: Context, source: str, name: str, scope: str, expires_at: str | None) -> None:
-    """Make a key for SOURCE, the URI by which its evidence names it; it is shown this once."""
+    """
+    Make a key for SOURCE, which is shown this once.
+
+    SOURCE is what evidence that is sent with the key says as its `source`, to the letter: the URI of the learning system is
+    best, and what it once was it stays.
+    """
     wanted = {"source": source, "name": name, "scopes": scope.split(), "expires_at": expires_at}
     with context.client("evidence", scope="admin") as client:
         _emit_new(context, told(client.post("/v1/keys", json=wanted)).json())
@@ -42,7 +48,7 @@ def listed(context: Context) -> None:
 
 @key.command()
 @click.argument("key_id")
-@click.option("--overlap", type=click.FloatRange(min=0), default=DEFAULT_OVERLAP_H, show_default=True,
+@click.option("--overlap", type=click.FloatRange(0, OVERLAP_H_MAX), default=DEFAULT_OVERLAP_H, show_default=True,
               help="Hours for which the old one is still good.")  # fmt: skip
 @command_options
 def rotate(context: Context, key_id: str, overlap: float) -> None:
@@ -64,7 +70,7 @@ def revoke(context: Context, key_id: str) -> None:
 
 def _emit_new(context: Context, made: dict[str, Any]) -> None:
     context.emit(made, made["key"])
-    context.say(f"key {made['key_id']} of {made['source']}; it is not shown again")
+    context.say(f"key {made['key_id']} for evidence whose source is {made['source']}; it is not shown again")
 
 
 def _state(one: dict[str, Any]) -> str:

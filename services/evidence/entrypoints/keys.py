@@ -1,7 +1,7 @@
 """API keys by HTTP: an administrator of a tenant gives them to its learning systems."""
 
 import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,22 +9,22 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.evidence.domain.keys import ApiKey
 from services.evidence.entrypoints.answered import GivenKey, Key
 from services.evidence.entrypoints.answers import Id, answer
+from services.evidence.formats.native import NAME_CHARS_MAX
 from services.evidence.handlers.keys import Keys
 from shared.described import Items, answered
-from shared.web import Caller
-
-_TEXT = r"^[^\x00-\x1f]+$"
+from shared.errors import InvalidEvent
+from shared.web import Caller, Written
 
 
 class NewKey(BaseModel):
-    """What a key is for: one source, for which alone it may write."""
+    """What a key is for: one source, by exactly the name that its evidence gives, for which alone it may write."""
 
     model_config = ConfigDict(extra="forbid")
 
-    source: str = Field(max_length=512, pattern=_TEXT)
+    source: str = Field(min_length=1, max_length=NAME_CHARS_MAX, pattern=r"^[^\x00-\x1f\x7f]+$")
     name: str = Field("", max_length=100, pattern=r"^[^\x00-\x1f]*$")
     scopes: tuple[str, ...] = ("evidence:write",)
-    expires_at: datetime.datetime | None = None
+    expires_at: Annotated[datetime.datetime, Written] | None = None
 
 
 class Rotation(BaseModel):
@@ -46,6 +46,8 @@ def keys_router(keys: Keys) -> APIRouter:
         expires_at = wanted.expires_at
         if expires_at is not None and expires_at.tzinfo is None:
             expires_at = expires_at.replace(tzinfo=datetime.UTC)
+        if expires_at is not None and expires_at <= datetime.datetime.now(datetime.UTC):
+            raise InvalidEvent("expires_at has passed already", pointer="/expires_at")
         text, key = await keys.give(caller.tenant, wanted.name, wanted.source, wanted.scopes, expires_at)
         return answer({"key": text} | _shown(key), 201)
 
