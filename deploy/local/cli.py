@@ -130,15 +130,18 @@ def main() -> None:
     except StackError as error:
         _fail(error.message, error.detail)
     except httpx.HTTPError as error:
-        _fail(f"no answer from {_address(error)}: {error or type(error).__name__}")
+        _fail(f"no answer from {_address(error)}: {str(error) or type(error).__name__}; `attain status` says what runs")
     except BrokenPipeError:
         # Whoever read our output has had enough of it.
         os._exit(141)
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
     except Exception as error:  # noqa: BLE001 - a user is told in one line; the traceback is one setting away
         _fail(f"{type(error).__name__}: {error} (ATTAIN_DEBUG=1 shows where)")
 
 
 def _fail(message: str, detail: str = "", code: int = 1) -> NoReturn:
+    message = " ".join(message.split())
     click.echo(f"attain: {message}", err=True)
     for line in detail.splitlines():
         click.echo(f"    {line}", err=True)

@@ -14,6 +14,7 @@ and a line in the list in `cli.py`. Raise `StackError` for what the user should 
 import base64
 import functools
 import json
+import math
 import os
 import re
 import shutil
@@ -212,6 +213,7 @@ def command_options(function: Callable[Concatenate[Context, P], None]) -> Callab
     )
     @functools.wraps(function)
     def command(*args: P.args, **options: P.kwargs) -> None:
+        _refuse_unusable(click.get_current_context())
         own = cast(dict[str, Any], options)
         source = click.get_current_context().get_parameter_source("tenant")
         context = Context(
@@ -223,6 +225,28 @@ def command_options(function: Callable[Concatenate[Context, P], None]) -> Callab
         function(context, *args, **options)
 
     return command
+
+
+def _refuse_unusable(context: click.Context) -> None:
+    """
+    Refuse texts that were given and are empty, as a variable is that was never set, and NaN, which is in every range.
+
+    Left out, many texts mean all there is: of a source, of a tenant.
+    """
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        if not _given(context, parameter):
+            continue
+        texts = value if isinstance(value, tuple) else (value,)
+        if parameter.type is click.STRING and any(not text.strip() for text in texts):
+            raise click.BadParameter("it is empty", context, parameter)
+        if isinstance(value, float) and math.isnan(value):
+            raise click.BadParameter("it is not a number", context, parameter)
+
+
+def _given(context: click.Context, parameter: click.Parameter) -> bool:
+    """Tell whether the user gave a parameter."""
+    return context.get_parameter_source(parameter.name or "") is click.core.ParameterSource.COMMANDLINE
 
 
 def _tenant(context: click.Context, parameter: click.Parameter, value: str) -> str:

@@ -139,7 +139,10 @@ def test_lost_answer_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "PATIENCE_S", 0.0)
-    with _service(lambda request: httpx.Response(503)) as client, pytest.raises(StackError, match="503, for 0 s"):
+    with (
+        _service(lambda request: httpx.Response(503)) as client,
+        pytest.raises(StackError, match=r"cannot answer now \(503\), for 0 s"),
+    ):
         asking.patiently(client.get, "/")
 
 
@@ -198,6 +201,61 @@ def test_survey_of_a_response_log_is_its_framework(tmp_path: Path) -> None:
 def test_response_log_that_is_not_of_its_form_is_refused(tmp_path: Path, content: str, message: str) -> None:
     with pytest.raises(StackError, match=message):
         list(ResponseLog(_file(tmp_path, content.encode(), "log.csv")).evidence())
+
+
+def _problem(status: int, detail: str, **members: object) -> httpx.Response:
+    return httpx.Response(status, json={"status": status, "title": "No", "detail": detail} | members)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (_problem(404, "the tenant has no such webhook"), "the tenant has no such webhook"),
+        (_problem(409, "the register is full"), "refused: the register is full"),
+        (_problem(422, "name is missing", pointer="/name"), "refused: name is missing (/name)"),
+        (
+            _problem(401, "it has ended"),
+            "http://service/ does not accept the token or key: it has ended; give another in",
+        ),
+        (_problem(500, "KeyError"), "http://service/ failed (500): KeyError; `attain doctor` looks for what is wrong"),
+        (httpx.Response(307), "http://service/ failed (307): no reason given; `attain doctor`"),
+    ],
+)
+def test_a_refusal_is_told_in_the_words_of_the_service(answer: httpx.Response, said: str) -> None:
+    with _service(lambda request: answer) as client, pytest.raises(StackError) as refused:
+        asking.told(client.get("/v1/webhooks/x?secret=1"))
+
+    assert refused.value.message.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("term", "close", ""), "'NAME': it is empty"),
+        (("key", "revoke", " "), "'KEY_ID': it is empty"),
+        # Left out, these would mean all of the source.
+        (("correct", "--source", "urn:x", "--activity", "", "--apply"), "'--activity': it is empty"),
+        (("correct", "--source", "urn:x", "--item", "", "--apply"), "'--item': it is empty"),
+        (("tenant", "create", "--time-zone", "UTC", "--source", ""), "'--source': it is empty"),
+        (("key", "rotate", "x", "--overlap", "nan"), "'--overlap': it is not a number"),
+    ],
+)
+def test_what_is_given_and_empty_is_refused_before_anything_is_asked(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    code, _, err = attain_here(capsys, *arguments, "--home", tmp_path / "none")
+
+    assert (code, said in err, err.count("\n")) == (2, True, 1), err
+
+
+def test_a_file_that_cannot_be_written_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        for service in ("EVIDENCE", "PROGRESSION", "REPORTING"):
+            patch.setenv(f"ATTAIN_{service}_URL", "http://127.0.0.1:9")
+        patch.setenv("ATTAIN_TOKEN", "x")
+        code, _, err = attain_here(capsys, "export", "learner", "x", "--output", tmp_path / "none" / "x.zip")
+
+    assert (code, err) == (1, f"attain: {tmp_path}/none/x.zip.part: No such file or directory\n")
 
 
 def test_learner_rows_in_other_requests_keep_their_source() -> None:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any, ParamSpec
 from urllib.parse import quote
 
+import click
 import httpx
 
 from deploy.local.errors import StackError
-from deploy.local.options import HTTP_TIMEOUT_S, Context, checked
+from deploy.local.options import HTTP_TIMEOUT_S, Context
 from deploy.local.tokens import DEFAULT_SCOPE
 
 PATIENCE_S = 60.0
@@ -17,6 +18,7 @@ PATIENCE_S = 60.0
 PAUSE_S_MIN = 0.2
 PAUSE_S_MAX = 5.0
 AWAY = frozenset((429, 502, 503, 504))
+NOT_THERE = frozenset((404, 410))
 P = ParamSpec("P")
 
 
@@ -36,7 +38,7 @@ def patiently(call: Callable[P, httpx.Response], *args: P.args, **named: P.kwarg
             answer = call(*args, **named)
             if answer.status_code not in AWAY:
                 return answer
-            why = f"{answer.request.url} answers {answer.status_code}"
+            why = f"{answer.request.url} cannot answer now ({refusal(answer)['detail'] or answer.status_code})"
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError):
             raise
         except httpx.TransportError as error:
@@ -57,11 +59,21 @@ def told(answer: httpx.Response) -> httpx.Response:
     Return an answer that says success.
 
     Raises:
-        StackError: it refuses; with the service's own words and the member that they are about.
+        StackError: it says anything else; with the service's own words, the member that they are about, and what to do.
     """
-    if answer.status_code != 422:
-        return checked(answer)
+    if answer.is_success:
+        return answer
     problem = refusal(answer)
+    service = answer.request.url.copy_with(raw_path=b"/", query=None)
+    if not problem["detail"] or not answer.is_client_error:
+        said = problem["detail"] or "no reason given"
+        raise StackError(f"{service} failed ({answer.status_code}): {said}; `attain doctor` looks for what is wrong")
+    if answer.status_code == 401:
+        raise StackError(
+            f"{service} does not accept the token or key: {problem['detail']}; give another in ATTAIN_TOKEN"
+        )
+    if answer.status_code in NOT_THERE:
+        raise StackError(problem["detail"])
     raise StackError(f"refused: {problem['detail']}" + (f" ({problem['pointer']})" if problem["pointer"] else ""))
 
 
@@ -96,3 +108,19 @@ def refusal(answer: httpx.Response) -> dict[str, str]:
         return {"detail": str(body.get("detail") or ""), "pointer": str(body.get("pointer") or "")}
     except (ValueError, AttributeError):
         return {"detail": answer.text[:200], "pointer": ""}
+
+
+def confirmed(question: str, nothing: str) -> None:
+    """
+    Return once a person has said yes to a question.
+
+    Raises:
+        StackError: they said no, or nobody is there to ask; `nothing` says what was not done.
+    """
+    try:
+        if click.confirm(question, err=True):
+            return
+    except click.Abort:
+        click.echo(err=True)
+        nothing = f"nobody said yes, so {nothing}; --yes says it beforehand"
+    raise StackError(nothing)

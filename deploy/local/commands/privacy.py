@@ -7,11 +7,10 @@ from typing import Any
 
 import click
 
-from deploy.local.commands.asking import ask, completed, patiently, segment
+from deploy.local.commands.asking import ask, completed, confirmed, patiently, segment
 from deploy.local.commands.drain import wait_until_drained
 from deploy.local.commands.files import whole
 from deploy.local.commands.learner import resolve
-from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
 from deploy.local.topic_cleaning import clean_topics
 from shared.settings import settings_or_exit
@@ -78,10 +77,8 @@ def erase_learner(context: Context, learner: str, source_id: str | None, yes: bo
     the learner as soon as they read of it.
     """
     opaque = learner if source_id is None else resolve(context, learner, source_id)
-    if not yes and not click.confirm(
-        f"Forget learner {opaque} of tenant {context.tenant}? This cannot be undone", err=True
-    ):
-        raise StackError("nothing was erased")
+    if not yes:
+        confirmed(f"Forget learner {opaque} of tenant {context.tenant}? This cannot be undone", "nothing was erased")
     certificate: dict[str, Any] = ask(context, "evidence", "DELETE", f"/v1/learners/{segment(opaque)}", scope="admin")
     if not certificate["in_ledger"]:
         context.say("no ledger of erasures is kept here: a restore of an earlier backup would bring the learner back")

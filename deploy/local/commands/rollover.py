@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from deploy.local.commands.asking import ask, segment
+from deploy.local.commands.asking import ask, confirmed, segment
 from deploy.local.commands.learner import resolve
 from deploy.local.commands.oneroster_files import is_bundle, read_bundle
 from deploy.local.commands.roster import COLUMNS, DEFAULT_SOURCE, read_table, send_roster
@@ -29,7 +29,11 @@ PLACEMENTS = ("learner", "level")
 @click.option("--session", required=True, help="Name of the year that begins, as 2026-27.")
 @click.option("--source", default=DEFAULT_SOURCE, show_default=True, help="Source of learners that name none.")
 @click.option(
-    "--ends", metavar="TERM", help="Name of the term to close; without it the year before SESSION, '' closes none."
+    # Of another type than text, which may not be empty.
+    "--ends",
+    type=click.UNPROCESSED,
+    metavar="TERM",
+    help="Name of the term to close; without it the year before SESSION, '' closes none.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would change; change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask, neither about the end of a term nor about a large change.")
@@ -70,8 +74,7 @@ def rollover(
     closes = f"Term {term} is closed, for good. " if term and closed_at is None else ""
     if (share > SHARE_MAX or closes) and not yes:
         context.say(_readable(plan))
-        if not click.confirm(f"{closes}{share:.0%} of the enrolments end. Go on?", err=True):
-            raise StackError("nothing was changed")
+        confirmed(f"{closes}{share:.0%} of the enrolments end. Go on?", "nothing was changed")
     if term and closed_at is None:
         ending["closed_at"] = close_term(context, term)["closed_at"]
     ended = _post(context, session, goes_on, dry_run=False)

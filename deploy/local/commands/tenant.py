@@ -10,7 +10,7 @@ from typing import Any
 import click
 import httpx
 
-from deploy.local.commands.asking import ask, completed, patiently, segment, told
+from deploy.local.commands.asking import ask, completed, confirmed, patiently, segment, told
 from deploy.local.commands.files import whole
 from deploy.local.commands.privacy import HELD, held
 from deploy.local.commands.progress import Progress
@@ -182,8 +182,8 @@ def delete(context: Context, yes: bool) -> None:
     """
     learners = learners_of(context)
     question = f"Forget tenant {context.tenant} with {len(learners):,} learners? This cannot be undone"
-    if not yes and not click.confirm(question, err=True):
-        raise StackError("nothing was deleted")
+    if not yes:
+        confirmed(question, "nothing was deleted")
     counts = {
         "keys": _end_all(context, "evidence", "/v1/keys", "key_id"),
         "webhooks": _end_all(context, "progression", "/v1/webhooks", "id"),
