@@ -105,6 +105,7 @@ async def client(small: Settings) -> AsyncIterator[httpx.AsyncClient]:
         return [Stage.of_shards("x", [ShardLag(3, 7, 1.5)])]
 
     app.include_router(operations_router(ready=ready, stuck=list, lag=lag))
+
     @app.get("/instant")
     async def instant(at: Instant) -> datetime.datetime:
         return at.astimezone(datetime.UTC)
