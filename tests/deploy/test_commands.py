@@ -14,6 +14,7 @@ import pytest
 from deploy.local import stack
 from deploy.local.commands.counting import count
 from deploy.local.commands.demo_district import show_district
+from deploy.local.errors import StackError
 from deploy.local.options import Context
 from deploy.local.sample import district as sample
 from deploy.local.sample.people import Size
@@ -259,4 +260,6 @@ def test_sample_district_is_folded_and_shown(running: Stack, capsys: pytest.Capt
     assert shown.err.count("\n") >= len(district.months) + 4
     assert count(context) == counts
     again = capsys.readouterr()
+    with pytest.raises(StackError, match="has the other sample district already"):
+        show_district(context, sample.make_district(size=Size(parallel=2, learners=1)), sample.read_policy())
     assert again.err == shown.err

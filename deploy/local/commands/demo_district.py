@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from deploy.local.commands import counting
-from deploy.local.commands.asking import patiently, told
+from deploy.local.commands.asking import ask, patiently, told
 from deploy.local.commands.counting import ADVANCED, MASTERED, READY, WITHDRAWN, Advancements, Event, State
 from deploy.local.commands.drain import wait_until_drained
 from deploy.local.commands.framework import publish
@@ -24,10 +24,11 @@ from deploy.local.commands.policy import put_into_force
 from deploy.local.commands.progress import EVERY_S, Progress, bar
 from deploy.local.commands.roster import send_roster
 from deploy.local.commands.sending import send
+from deploy.local.errors import StackError
 from deploy.local.options import DEFAULT_TENANT, Context, command_name
 from deploy.local.sample import district as sample
 from deploy.local.sample.district import District, Mistake, Month
-from deploy.local.sample.people import DISTRICT, Class, Person, Size, make_roster
+from deploy.local.sample.people import DISTRICT, SMALL, WHOLE, Class, Person, Size, make_classes, make_roster
 
 SHOWN_BY_MONTH = (MASTERED, READY, ADVANCED, WITHDRAWN)
 HEADING = f"{'':<16}{'evidence':>10}{'mastered':>10}{'ready for':>11}{'levels':>10}{'withdrawn':>11}"
@@ -89,6 +90,7 @@ def show_district(context: Context, district: District, policy: bytes) -> None:
     """Load a sample district and show what it lived; the same again changes nothing and shows the same."""
     classes = len({person.home for person in district.people})
     context.say(f"{_span(district)} in the {DISTRICT[1]}: {len(district.people):,} learners in {classes} classes.")
+    _refuse_another(context, district)
     publish(context, sample.FRAMEWORK, sample.TITLE, sample.read_nodes(), sample.read_edges())
     put_into_force(context, policy)
     send_roster(context, sample.SOURCE, make_roster(district.people))
@@ -111,6 +113,23 @@ def show_district(context: Context, district: District, policy: bytes) -> None:
         *_next_lines(context, district.people[0].home),
     ]
     context.emit(result, "\n".join(lines))
+
+
+def _refuse_another(context: Context, district: District) -> None:
+    """
+    Refuse a tenant that has the other sample district: learners of both have the same ids, so one would become the other's.
+
+    Raises:
+        StackError: it has classes of the other one.
+    """
+    own = {person.home.id for person in district.people}
+    others = {each.id for size in (SMALL, WHOLE) for each in make_classes(size)} - own
+    held = {each["class"] for each in ask(context, "evidence", "GET", "/v1/roster/classes", scope="admin")["items"]}
+    if held & others:
+        raise StackError(
+            f"tenant {context.tenant} has the other sample district already, and the two would be mixed;"
+            " give another tenant with --tenant"
+        )
 
 
 def _span(district: District) -> str:
