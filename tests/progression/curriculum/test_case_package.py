@@ -229,6 +229,8 @@ def test_long_statements_are_cut_and_nothing_that_cannot_be_stored_is_kept():
 @pytest.mark.parametrize(
     ("content", "pointer", "detail"),
     [
+        (b"[]", "/package", "CASE package is a JSON object"), (b'{"a": 1}', "/package", "CASE package is a JSON object"),
+        (b'[{"a": 1}, {}]', "/package", "CASE package is a JSON object"),
         (b"", "/package", "CASE package is a JSON object"), (b"null", "/package", "CASE package is a JSON object"),
         (b'{"CFItems": [', "/package", "truncated"), (b'{"CFItems": {}}', "/package/CFItems", "Expected `array"),
         (b'{"CFItems": [1, tru]}', "/package", "malformed"), (b'[{"CFAssociations": 7}]', "/package/0/CFAssociations", ""),

@@ -21,6 +21,7 @@ from shared.contracts import Competency
 from shared.errors import InvalidEvent
 
 PACKAGES_MAX = 1_000
+NO_PACKAGE = "a CASE package is a JSON object with CFDocument and CFItems"
 
 
 class _Document(msgspec.Struct, gc=False):
@@ -36,6 +37,9 @@ class _Package(msgspec.Struct, gc=False):
     CFDocument: msgspec.Raw = msgspec.Raw(b"{}")
     CFItems: msgspec.Raw = msgspec.Raw(b"[]")
     CFAssociations: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+_NOTHING = _Package()
 
 
 class _Item(msgspec.Struct, gc=False):
@@ -100,6 +104,9 @@ def read_case(framework: str, title: str, package: bytes, today: str, problems: 
         too_many(count, ASSOCIATIONS_MAX, "associations", f"{pointer}/CFAssociations")
         for place, raw in enumerate(associations):
             edges.take(raw, f"{pointer}/CFAssociations/{place}")
+    if all(each.CFDocument == _NOTHING.CFDocument and each.CFItems == _NOTHING.CFItems for _, each in packages):
+        # Any other JSON; as a version of a framework it would retire all of its competencies.
+        raise InvalidEvent(NO_PACKAGE, pointer="/package")
     edges.cut_cycles()
     named = next((clean(each.title) for _, each in documents if isinstance(each.title, str) and clean(each.title)), "")
     return _assembled(framework, clean(title) or named or framework, nodes, codes, edges)
@@ -111,7 +118,7 @@ def _packages(package: bytes) -> Iterator[tuple[str, msgspec.Raw]]:
         yield "", msgspec.Raw(package)
         return
     if start != b"[":
-        raise InvalidEvent("a CASE package is a JSON object with CFDocument and CFItems", pointer="/package")
+        raise InvalidEvent(NO_PACKAGE, pointer="/package")
     raws = listed(msgspec.Raw(package), "")
     too_many(len(raws), PACKAGES_MAX, "packages", "")
     for place, raw in enumerate(raws):
