@@ -117,8 +117,13 @@ def _payload(type: str, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def event_schema(topic: Topic) -> dict[str, Any]:
-    """Return the schema of any event of a topic, whole, for answers that have such."""
-    return {"oneOf": [_payload(name, schema_of(kind)) for name, kind in _types(topic).items()]}
+    """Return the schema of any event of a topic, for answers that have such."""
+    parts: dict[str, Any] = {}
+    for name, kind in _types(topic).items():
+        # Of members with a default an event of an earlier version may be without.
+        data = schema_of(kind, prefix="Event")
+        parts |= data.pop("$defs") | {name: _payload(name, data)}
+    return {"oneOf": [{"$ref": f"#/$defs/{name}"} for name in _types(topic)], "$defs": parts}
 
 
 def asyncapi_router(title: str, broker: KafkaBroker, logs: Sequence[EventLog], suffix: str) -> APIRouter:

@@ -1,29 +1,146 @@
 """What OpenAPI documents say beside what FastAPI finds by itself: who may ask, refusals, bodies that routes read themselves."""
 
 from collections.abc import Mapping
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, get_origin
 
 import msgspec
 from fastapi.security import HTTPBearer
+from msgspec import inspect
 
 PROBLEM = "application/problem+json"
 NDJSON = "application/x-ndjson"
-PROBLEM_CONTENT = {
-    PROBLEM: {
-        "schema": {
-            "type": "object",
-            "required": ["type", "title", "status", "detail"],
-            "properties": {
-                "type": {"type": "string"},
-                "title": {"type": "string"},
-                "status": {"type": "integer"},
-                "detail": {"type": "string", "description": "what is the matter, for people"},
-                "pointer": {"type": "string", "description": "the member or parameter at fault"},
-                "reason": {"type": "string", "description": "a stable code, where there is one"},
-            },
-        }
-    }
-}
+_DEFS = "#/$defs/"
+BEARER = HTTPBearer(auto_error=False, description="a token (JWT), or an API key of a learning system")
+
+
+def schema_of(kind: Any, *, answered: bool = False, prefix: str = "") -> dict[str, Any]:
+    """
+    Return the JSON Schema of a type, which has the types that it is made of by name under `$defs`, see `with_components`.
+
+    Args:
+        answered: it describes what this version writes, not what it reads: members with a default are always there.
+        prefix: of the names of the types.
+
+    Raises:
+        ValueError: two of the types are called the same.
+    """
+    structs: list[Any] = []
+    _find_structs(inspect.type_info(kind), structs)
+    (schema, *references), parts = msgspec.json.schema_components([kind, *structs])
+    if twice := [name for name in parts if "." in name]:
+        # What msgspec does where names do not tell types apart.
+        raise ValueError(f"two types have one name: {' and '.join(twice)}")
+    if answered:
+        for reference, struct in zip(references, structs, strict=True):
+            parts[_name_in(reference)]["required"] = _written(struct)
+
+    def placed(node: Any) -> Any:
+        if isinstance(node, list):
+            return [placed(each) for each in node]
+        if not isinstance(node, dict):
+            return node
+        # A title is the name of a class of ours; a member that is called so is an object.
+        found = {name: placed(each) for name, each in node.items() if name != "title" or not isinstance(each, str)}
+        if "$ref" in node:
+            found["$ref"] = _DEFS + prefix + _published(_name_in(node))
+        if found.get("items") is False:
+            # Said by `maxItems` too; few generators of clients know schemas that are true or false.
+            del found["items"]
+        if isinstance(pattern := found.get("pattern"), str):
+            # Documents have the expressions of ECMAScript, which knows no \\Z.
+            found["pattern"] = pattern.replace(r"\Z", "$")
+        return found
+
+    defs = {prefix + _published(name): placed(part) for name, part in parts.items()}
+    whole: dict[str, Any] = placed(schema) | ({"$defs": defs} if defs else {})
+    return whole
+
+
+def named(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema that documents have once, under a name."""
+    return {"$ref": _DEFS + name, "$defs": {name: dict(schema)}}
+
+
+def _find_structs(node: Any, found: list[Any]) -> None:
+    """Add every struct that a type is made of."""
+    if isinstance(node, tuple):
+        for each in node:
+            _find_structs(each, found)
+    elif isinstance(node, inspect.StructType):
+        if node.cls not in found:
+            found.append(node.cls)
+            _find_structs(node.fields, found)
+    elif isinstance(node, msgspec.Struct):
+        _find_structs(msgspec.structs.astuple(node), found)
+
+
+def _written(struct: Any) -> list[str]:
+    """Return the members that are there whatever they are."""
+    omits = (get_origin(struct) or struct).__struct_config__.omit_defaults
+    return [
+        each.encode_name
+        for each in msgspec.structs.fields(struct)
+        if each.required or not (omits or each.default is msgspec.UNSET)
+    ]
+
+
+def _name_in(reference: Mapping[str, str]) -> str:
+    return reference["$ref"].rpartition("/")[2]
+
+
+def _published(name: str) -> str:
+    """Return how documents call a type; msgspec writes `Items[_Key]` as `Items__Key_`."""
+    return name.replace("__", "_").strip("_")
+
+
+def with_components(document: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return an OpenAPI document in which every type stands once, among the components, and examples are as they were given.
+
+    Raises:
+        ValueError: two types that are not the same have one name.
+    """
+    components = dict(document.get("components", {}))
+    schemas = dict(components.get("schemas", {}))
+    if twice := [name for name in schemas if "__" in name]:
+        # What FastAPI does where names do not tell models apart.
+        raise ValueError(f"two types have one name: {' and '.join(twice)}")
+
+    def placed(node: Any) -> Any:
+        if isinstance(node, list):
+            return [placed(each) for each in node]
+        if not isinstance(node, dict):
+            return node
+        for name, part in node.get("$defs", {}).items():
+            if schemas.setdefault(name, own := placed(part)) != own:
+                raise ValueError(f"two types are called {name}")
+        found = {name: placed(each) for name, each in node.items() if name != "$defs"}
+        if "$ref" in node:
+            found["$ref"] = node["$ref"].replace(_DEFS, "#/components/schemas/")
+        if "schema" in node and isinstance(example := node.get("example"), str):
+            found["example"] = msgspec.json.decode(example)
+        return found
+
+    paths = placed(document["paths"])
+    return dict(document) | {"paths": paths, "components": components | {"schemas": dict(sorted(schemas.items()))}}
+
+
+class ProblemDetails(msgspec.Struct):
+    """What is the matter (RFC 9457); there may be more members that a refusal has of its own."""
+
+    type: str
+    title: str
+    status: int
+    detail: Annotated[str, msgspec.Meta(description="what is the matter, for people")]
+    pointer: Annotated[str, msgspec.Meta(description="the member or parameter at fault")] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )
+    reason: Annotated[str, msgspec.Meta(description="a stable code, where there is one")] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )
+
+
+PROBLEM_CONTENT = {PROBLEM: {"schema": schema_of(ProblemDetails, answered=True)}}
 REFUSED: dict[int | str, dict[str, Any]] = {
     "default": {
         "description": "Refused, as RFC 9457 says it: 401 without a good token, 403 without the right, 404, 409, 410, 413, 422"
@@ -32,30 +149,6 @@ REFUSED: dict[int | str, dict[str, Any]] = {
     }
 }
 """What every route may answer."""
-BEARER = HTTPBearer(auto_error=False, description="a token (JWT), or an API key of a learning system")
-
-
-def schema_of(kind: Any) -> dict[str, Any]:
-    """Return the JSON Schema of a type that does not contain itself, whole: what it refers to stands in its place."""
-    schema = msgspec.json.schema(kind)
-    parts = schema.pop("$defs", {})
-
-    def placed(node: Any) -> Any:
-        if isinstance(node, list):
-            return [placed(each) for each in node]
-        if not isinstance(node, dict):
-            return node
-        if "$ref" in node:
-            return placed(parts[node["$ref"].rpartition("/")[2]])
-        # A title is the name of a class of ours; a member that is called so is an object.
-        found = {name: placed(each) for name, each in node.items() if name != "title" or not isinstance(each, str)}
-        if isinstance(pattern := found.get("pattern"), str):
-            # Documents have the expressions of ECMAScript, which knows no \\Z.
-            found["pattern"] = pattern.replace(r"\Z", "$")
-        return found
-
-    whole: dict[str, Any] = placed(schema)
-    return whole
 
 
 def reads(content: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -74,12 +167,6 @@ def answers(description: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": json_content(schema)}
 
 
-def list_of(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the schema of an object whose `items` are such."""
-    items = {"type": "array", "items": dict(item)}
-    return {"type": "object", "required": ["items"], "properties": {"items": items}}
-
-
 Item = TypeVar("Item")
 
 
@@ -93,7 +180,10 @@ def answered(
     of: Any, description: str = "as asked", *, status: int = 200, example: Any = None
 ) -> dict[int | str, dict[str, Any]]:
     """Return the `responses` of a route that answers a type, which describes it and costs its answers nothing."""
-    content: dict[str, Any] = {"schema": schema_of(of)} | ({"example": example} if example is not None else {})
+    content: dict[str, Any] = {"schema": schema_of(of, answered=True)}
+    if example is not None:
+        # As text, of which FastAPI leaves out nothing that is null.
+        content["example"] = msgspec.json.encode(example).decode()
     return {status: {"description": description, "content": {"application/json": content}}}
 
 

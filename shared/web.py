@@ -1,6 +1,7 @@
 """What every service's HTTP has in common: identity, problem+json, bounded bodies, documents, waiting for a position."""
 
 import asyncio
+import functools
 import math
 import re
 import zlib
@@ -18,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from shared.auth import ApiKeys, Authenticator, Identity, api_key_of
-from shared.described import BEARER, PROBLEM, REFUSED
+from shared.described import BEARER, PROBLEM, REFUSED, with_components
 from shared.errors import AttainError, InvalidEvent, TooLarge, TooManyRequests, Unavailable
 from shared.every_request import EveryRequest, secure
 from shared.plain_words import in_words, named
@@ -42,6 +43,8 @@ def make_app(title: str, description: str, authenticator: Authenticator, lifespa
         dependencies=[Depends(addressed_without_nul)],
         responses=REFUSED,
     )
+    described = app.openapi
+    app.openapi = functools.cache(lambda: with_components(described()))  # type: ignore[method-assign]
     app.state.authenticator = authenticator
     app.state.rate_limit = RateLimit(authenticator.settings.requests_per_s)
     app.add_middleware(EveryRequest, body_bytes_max=authenticator.settings.body_bytes_max)

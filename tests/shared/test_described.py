@@ -1,5 +1,6 @@
 """The OpenAPI documents say what a sender has to know: who may ask, what bodies look like, and how a refusal is written."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jsonschema
@@ -7,6 +8,7 @@ import msgspec
 import pytest
 from fastapi import FastAPI, Response
 from fastapi.testclient import TestClient
+from pydantic import BaseModel, create_model
 
 from services.evidence.entrypoints.evidence import evidence_router
 from services.evidence.entrypoints.formats import formats_router
@@ -14,7 +16,7 @@ from services.evidence.entrypoints.roster import roster_router
 from services.evidence.entrypoints.xapi import xapi_router
 from services.evidence.formats import native
 from shared.auth import Authenticator
-from shared.described import schema_of
+from shared.described import Items, answered, reads, schema_of
 from shared.settings import Settings
 from shared.web import Caller, make_app
 
@@ -72,7 +74,7 @@ def test_a_refusal_is_as_the_document_describes_it(app: FastAPI) -> None:
             assert described.keys() == {"200", "default"}
             [[media_type, content]] = described["default"]["content"].items()
             assert (answer.status_code, answer.headers["content-type"]) == (status, media_type)
-            jsonschema.validate(answer.json(), content["schema"])
+            jsonschema.validate(answer.json(), content["schema"] | {"components": document["components"]})
 
 
 def test_every_body_is_described_and_the_schemas_take_what_the_service_takes(app: FastAPI) -> None:
@@ -80,7 +82,10 @@ def test_every_body_is_described_and_the_schemas_take_what_the_service_takes(app
     for path, operations in document["paths"].items():
         for method in operations.keys() & {"post", "put"}:
             assert operations[method]["requestBody"]["content"], (method, path)
-    schema = document["paths"]["/v1/evidence"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    components = {"components": document["components"]}
+    schema = (
+        components | document["paths"]["/v1/evidence"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    )
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(PIECE, schema)
     jsonschema.validate([PIECE, PIECE], schema)
@@ -90,19 +95,93 @@ def test_every_body_is_described_and_the_schemas_take_what_the_service_takes(app
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert(wrong, native.Native)
     roster = document["paths"]["/v1/roster"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    jsonschema.validate({"source": "sis", "schools": [{"school": "s", "title": "South"}]}, roster)
+    jsonschema.validate({"source": "sis", "schools": [{"school": "s", "title": "South"}]}, roster | components)
 
 
-def test_a_schema_is_whole_and_a_member_called_title_stays() -> None:
-    class Inner(msgspec.Struct):
-        title: str
+class Inner(msgspec.Struct):
+    title: str
 
-    class Outer(msgspec.Struct):
-        inner: Inner
 
-    assert schema_of(Outer) == {
-        "type": "object", "required": ["inner"],
-        "properties": {
-            "inner": {"type": "object", "required": ["title"], "properties": {"title": {"type": "string"}}},
-        },
+class Outer(msgspec.Struct):
+    inner: Inner
+    more: list[Inner] = []
+    left_out: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class Sparse(msgspec.Struct, omit_defaults=True):
+    always: str
+    count: int = 0
+
+
+def nothing() -> Response:
+    return Response()
+
+
+def documented(responses: Mapping[str, dict[int | str, dict[str, Any]]], body: Any = None) -> dict[str, Any]:
+    """Return the document of an application whose routes answer so, by path."""
+    made = make_app("x", "", Authenticator(Settings(token_key=KEY)), None)
+    for path, answer in responses.items():
+        taken = {} if body is None else reads({"application/json": schema_of(body)})
+        made.post(path, responses=answer, openapi_extra=taken)(nothing)
+    document: dict[str, Any] = made.openapi()
+    return document
+
+
+def test_a_type_stands_once_by_its_name_and_a_member_called_title_stays() -> None:
+    document = documented({"/a": answered(Outer), "/b": answered(Items[Outer]), "/c": answered(list[Inner])})
+    schemas = document["components"]["schemas"]
+
+    assert schemas.keys() == {"Inner", "Outer", "Items_Outer", "ProblemDetails"}
+    assert schemas["Inner"] == {
+        "type": "object", "required": ["title"], "properties": {"title": {"type": "string"}}
     }  # fmt: skip
+    inner = {"$ref": "#/components/schemas/Inner"}
+    assert schemas["Outer"]["properties"]["more"]["items"] == schemas["Outer"]["properties"]["inner"] == inner
+    answers = [
+        operations["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+        for operations in document["paths"].values()
+    ]
+    assert answers == [
+        {"$ref": "#/components/schemas/Outer"},
+        {"$ref": "#/components/schemas/Items_Outer"},
+        {"type": "array", "items": inner},
+    ]
+
+
+def test_an_answer_always_has_what_is_always_written_and_a_request_may_leave_it_out() -> None:
+    answer = documented({"/a": answered(Outer), "/b": answered(Sparse)})["components"]["schemas"]
+    request = documented({"/a": {}}, Outer)["components"]["schemas"]
+
+    assert answer["Outer"]["required"] == ["inner", "more"]
+    assert answer["Sparse"]["required"] == ["always"]
+    assert request["Outer"]["required"] == ["inner"]
+
+
+def test_two_types_of_one_name_are_refused_wherever_they_meet() -> None:
+    other = msgspec.defstruct("Inner", [("number", int)], module="another")
+    with pytest.raises(ValueError, match="one name"):
+        schema_of(Outer | list[other])  # type: ignore[valid-type]
+    with pytest.raises(ValueError, match="two types are called Inner"):
+        documented({"/a": answered(Outer), "/b": answered(other)})
+    with pytest.raises(ValueError, match="two types are called Outer"):
+        documented({"/a": answered(Outer)}, Outer)
+    made = make_app("x", "", Authenticator(Settings(token_key=KEY)), None)
+    made.post("/a")(_taking(create_model("Asked", __module__="a", number=int)))
+    made.post("/b")(_taking(create_model("Asked", __module__="b", text=str)))
+    with pytest.raises(ValueError, match="one name"):
+        made.openapi()
+
+
+def _taking(kind: type[BaseModel]) -> Callable[..., Response]:
+    def take(body: Any) -> Response:
+        return Response()
+
+    take.__annotations__["body"] = kind
+    return take
+
+
+def test_an_example_has_what_is_null_as_well() -> None:
+    example: dict[str, Any] = {"inner": {"title": "a"}, "more": [], "next": None}
+    document = documented({"/a": answered(Outer, example=example)})
+
+    assert document["paths"]["/a"]["post"]["responses"]["200"]["content"]["application/json"]["example"] == example

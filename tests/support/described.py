@@ -1,6 +1,7 @@
 """Whether answers are as the OpenAPI document of their service describes them, with nothing left over."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -20,6 +21,14 @@ def closed(node: Any) -> Any:
         return node
     found = {name: closed(each) for name, each in node.items() if name != "additionalProperties" or each is not True}
     return {"additionalProperties": False} | found if "properties" in found and "type" in found else found
+
+
+def every_object(node: Any) -> Iterator[dict[str, Any]]:
+    """Return every object of a document."""
+    if isinstance(node, dict):
+        yield node
+    for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from every_object(each)
 
 
 class Described:
@@ -77,12 +86,14 @@ def undescribed(document: dict[str, Any]) -> set[str]:
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
         for status, answer in operation["responses"].items()
-        if status.startswith("2") and _says_nothing(answer.get("content", {}).get(JSON, {"schema": {"type": "none"}}))
+        if status.startswith("2") and JSON in answer.get("content", {})
+        if _says_nothing(answer["content"][JSON].get("schema", {}), document["components"]["schemas"])
     }
 
 
-def _says_nothing(content: dict[str, Any]) -> bool:
-    schema = content.get("schema", {})
+def _says_nothing(schema: dict[str, Any], types: dict[str, Any]) -> bool:
+    if "$ref" in schema:
+        return _says_nothing(types[schema["$ref"].rpartition("/")[2]], types)
     return not schema.keys() - {"title", "description"} or (
         schema.get("type") == "object"
         and "properties" not in schema

@@ -13,7 +13,7 @@ from services.evidence.handlers.alignment import Alignments, Published
 from services.evidence.tables import alignments as table
 from shared.cursors import read_cursor, write_cursor
 from shared.database import Database
-from shared.described import Items, answered, list_of, reads, schema_of
+from shared.described import Items, answered, reads, schema_of
 from shared.errors import Forbidden, InvalidEvent
 from shared.settings import Settings
 from shared.web import Caller, read_body
@@ -21,7 +21,7 @@ from shared.web import Caller, read_body
 _ENTRY = schema_of(Entry)
 _BODY = reads(
     {
-        "application/json": {"oneOf": [_ENTRY, {"type": "array", "items": _ENTRY}, list_of(_ENTRY)]},
+        "application/json": {"oneOf": [_ENTRY, {"type": "array", "items": _ENTRY}, schema_of(Items[Entry])]},
         "text/csv": {"type": "string", "description": ",".join(form.COLUMNS)},
     }
 )

@@ -35,7 +35,7 @@ class Parked(msgspec.Struct):
     awaits: str | None
 
 
-class Stage(msgspec.Struct):
+class StageReached(msgspec.Struct):
     """Whether a piece has come so far; `done` is None where the service does not answer."""
 
     stage: Literal["received", "accepted", "sent", "folded", "shown"]
@@ -52,7 +52,7 @@ class Traced(_Piece):
     retracts: str | None
     voided_by: list[str]
     parked: Parked | None
-    stages: list[Stage]
+    stages: list[StageReached]
 
 
 class Identity(msgspec.Struct):
@@ -62,13 +62,13 @@ class Identity(msgspec.Struct):
     source_id: str
 
 
-class Learner(msgspec.Struct):
+class LearnerId(msgspec.Struct):
     """A learner's opaque id."""
 
     learner: str
 
 
-class Found(Learner):
+class Found(LearnerId):
     """A learner as one source knows the learner."""
 
     name: str | None
@@ -76,7 +76,7 @@ class Found(Learner):
     source_id: str
 
 
-class Named(Learner):
+class Named(LearnerId):
     """A learner's name and source ids."""
 
     name: str | None
@@ -159,6 +159,10 @@ class Reasons(msgspec.Struct):
     acknowledged: dict[str, str]
 
 
+class TargetSet(Target, frozen=True):
+    """A competency that an entry names, with what it was given and what it was not."""
+
+
 class Aligned(msgspec.Struct):
     """A version of an entry of the alignment map."""
 
@@ -171,7 +175,7 @@ class Aligned(msgspec.Struct):
     published_by: str
     published_at: datetime.datetime
     applied: bool
-    competencies: list[Target]
+    competencies: list[TargetSet]
 
 
 class AlignedPage(msgspec.Struct):

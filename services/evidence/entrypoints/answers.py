@@ -7,7 +7,7 @@ import msgspec
 from fastapi import Path, Query, Response
 
 from services.evidence.handlers.intake import Item
-from shared.described import PROBLEM_CONTENT, answers, json_content, list_of, schema_of
+from shared.described import PROBLEM_CONTENT, Items, answers, json_content, schema_of
 from shared.errors import Forbidden, InvalidEvent, TooLarge
 
 Limit = Annotated[int, Query(ge=1, le=10_000)]
@@ -15,10 +15,11 @@ After = Annotated[int, Query(ge=0, le=(1 << 63) - 1, description="`next` of the 
 Text = Annotated[str, Query(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f]*$")]
 STATUS = {"accepted": 201, "corrected": 201, "duplicate": 200, "acknowledged": 200, "parked": 202}
 Id = Annotated[str, Path(description="a UUID")]
-_ITEM = schema_of(Item)
+_ITEM = schema_of(Item, answered=True)
 ANSWERED: dict[int | str, dict[str, Any]] = {
     200: answers(
-        "The same again, acknowledged, or an answer for each item of a batch", {"oneOf": [_ITEM, list_of(_ITEM)]}
+        "The same again, acknowledged, or an answer for each item of a batch",
+        {"oneOf": [_ITEM, schema_of(Items[Item], answered=True)]},
     ),
     201: answers("Durable; `corrected` where it supersedes or retracts", _ITEM),
     202: answers("Durable, and waits for a competency or an alignment", _ITEM),

@@ -17,7 +17,7 @@ LEARNERS_MAX = 10_000
 NAMES_MAX = 1000
 
 
-class Asked(BaseModel):
+class LearnersAsked(BaseModel):
     """Learners whose names are asked for."""
 
     tenant: str
@@ -38,7 +38,7 @@ def identities_router(database: Database) -> APIRouter:
     router = APIRouter(tags=["learners"])
 
     @router.post("/v1/names")
-    async def names(asked: Asked, caller: Caller) -> Response:
+    async def names(asked: LearnersAsked, caller: Caller) -> Response:
         """The names of learners of a tenant, for a service that has checked who may see them."""
         caller.require("service")
         learners = [as_uuid(learner, "learners") for learner in asked.learners]

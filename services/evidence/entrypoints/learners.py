@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from services.evidence.entrypoints.answered import Found, Learner, Named
+from services.evidence.entrypoints.answered import Found, LearnerId, Named
 from services.evidence.entrypoints.answers import Id, Text, answer, as_uuid
 from services.evidence.tables import merges, people
 from shared.database import Database
@@ -17,7 +17,7 @@ def learners_router(database: Database) -> APIRouter:
     """Return the routes that say who a learner is."""
     router = APIRouter(tags=["learners"])
 
-    @router.get("/v1/learners", responses=answered(Learner | list[Found]))
+    @router.get("/v1/learners", responses=answered(LearnerId | list[Found]))
     async def find(
         caller: Caller, source: Text | None = None, source_id: Text | None = None, q: Text | None = None
     ) -> Response:

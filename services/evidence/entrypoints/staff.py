@@ -16,7 +16,7 @@ from shared.web import Caller
 ASKED_MAX = 1000
 
 
-class Asked(BaseModel):
+class StaffAsked(BaseModel):
     """People whose names are asked for, by the subjects of their tokens."""
 
     tenant: str
@@ -28,7 +28,7 @@ def staff_router(database: Database, names: StaffNames, accesses: Accesses) -> A
     router = APIRouter(tags=["staff"])
 
     @router.post("/v1/staff/names")
-    async def asked(asked: Asked, caller: Caller) -> Response:
+    async def asked(asked: StaffAsked, caller: Caller) -> Response:
         """The names of people of a tenant's staff, for a service that has checked who may see them."""
         caller.require("service")
         async with database.connection() as connection:

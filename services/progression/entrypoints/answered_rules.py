@@ -74,7 +74,7 @@ class TermClosed(msgspec.Struct):
     closed_by: str
 
 
-class Break(msgspec.Struct):
+class SchoolBreak(msgspec.Struct):
     """Days without school, the first and the last among them."""
 
     first: datetime.date
@@ -85,7 +85,7 @@ class Set(msgspec.Struct):
     """The settings of a tenant."""
 
     time_zone: str
-    breaks: list[Break]
+    breaks: list[SchoolBreak]
 
 
 class Migrated(msgspec.Struct):

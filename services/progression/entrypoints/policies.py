@@ -9,11 +9,13 @@ from services.progression.entrypoints.answered_rules import PolicyChecked, Polic
 from services.progression.handlers.decisions import Decisions
 from services.progression.tables import rulebook
 from shared.database import Database
-from shared.described import Items, answered, reads
+from shared.described import Items, answered, named, reads
 from shared.settings import Settings
 from shared.web import Caller, read_body
 
-POLICY = {"type": "object", "description": "a policy, of the published JSON Schema", "required": ["id"]}
+POLICY = named(
+    "Policy", {"type": "object", "description": "a policy, of the published JSON Schema", "required": ["id"]}
+)
 POLICY_BODY = reads({"application/json": POLICY, "application/yaml": POLICY})
 
 
