@@ -1,7 +1,7 @@
 """The AsyncAPI document of a service: what FastStream subscribes to, what the relay sends, and the data of both."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,14 +10,15 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from faststream.kafka import KafkaBroker
 from faststream.specification import AsyncAPI
 
+from shared.auth import TENANT
 from shared.contracts import EVENTS, IDENTITY_ERASED, QUARANTINED, IdentityErased, Quarantined
-from shared.described import schema_of
+from shared.described import schema_of, with_components
 from shared.event_log import EventLog
 from shared.events import redacted_type, resharded_type
 from shared.public_events import ADVANCEMENT_EVENTS
 from shared.snapshots import TERM_CLOSED, TermClosed
 from shared.support_events import SUPPORT_EVENTS
-from shared.topics import TOPICS, Topic
+from shared.topics import SUBMITTED, TOPICS, Topic
 
 DATA = EVENTS | {
     "progression": EVENTS["progression"] | {TERM_CLOSED: TermClosed},
@@ -61,8 +62,15 @@ code,pre{{font-size:.9em}}pre{{background:#8881;padding:1rem;overflow:auto}}</st
 <h1>{title}: events</h1><p>The same as AsyncAPI 3.0: <a href="/asyncapi.json">/asyncapi.json</a></p>{channels}</html>"""
 
 
-def document(title: str, broker: KafkaBroker, logs: Sequence[EventLog], suffix: str) -> dict[str, Any]:
-    """Return the AsyncAPI 3.0 document: FastStream's own for what is received, completed by what is sent."""
+def document(
+    title: str, broker: KafkaBroker, logs: Sequence[EventLog], suffix: str, submitted: type | None = None
+) -> dict[str, Any]:
+    """
+    Return the AsyncAPI 3.0 document: FastStream's own for what is received, completed by what is sent.
+
+    Args:
+        submitted: what producers write, where the service takes in what is submitted.
+    """
     specification = AsyncAPI(broker, title=f"Attain {title}", version="1").to_specification()
     content: dict[str, Any] = msgspec.json.decode(specification.to_json())
     channels: dict[str, Any] = {}
@@ -73,21 +81,46 @@ def document(title: str, broker: KafkaBroker, logs: Sequence[EventLog], suffix: 
     sent = {f"attain.{log.name}{suffix}" for log in logs}
     for address in sorted(received | sent):
         topic = known[address]
-        types = _types(topic)
+        told = _messages(topic, submitted)
         channels[address] = {
             "address": address,
             "description": topic.meaning,
-            "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in types},
+            "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in told},
             "bindings": {"kafka": {"topic": address, "bindingVersion": "0.4.0"}},
         }
         operations[f"{'send' if address in sent else 'receive'} {address}"] = {
             "action": "send" if address in sent else "receive",
             "channel": {"$ref": f"#/channels/{address}"},
         }
-        messages |= {name: {"name": name, "contentType": "application/cloudevents+json"} for name in types}
-    schemas = _schemas(messages, {name: kind for topic in known.values() for name, kind in _types(topic).items()})
-    return content | {
-        "channels": channels, "operations": operations, "components": {"messages": messages, "schemas": schemas}
+        messages |= told
+    return with_components(
+        content | {"channels": channels, "operations": operations, "components": {"messages": messages}}
+    )
+
+
+def _messages(topic: Topic, submitted: type | None) -> dict[str, dict[str, Any]]:
+    """Return the messages of a topic by their names."""
+    if topic is SUBMITTED and submitted is not None:
+        return {f"attain.{topic.log}": _submission(f"attain.{topic.log}", submitted)}
+    return {
+        name: {
+            "name": name, "contentType": "application/cloudevents+json", "payload": _payload(name, schema_of(kind))
+        }
+        for name, kind in _types(topic).items()
+    }  # fmt: skip
+
+
+def _submission(name: str, kind: type) -> dict[str, Any]:
+    tenant = _TEXT | {"pattern": f"^{TENANT.pattern}$", "description": "whose it is, as ASCII"}
+    key = _TEXT | {"description": "free: any, or none"}
+    return {
+        "name": name,
+        "contentType": "application/json",
+        "summary": "A piece of evidence, as POST /v1/evidence takes one.",
+        "description": "What cannot be used goes to quarantine, as does what has no tenant; the same `id` again changes nothing.",
+        "headers": {"type": "object", "required": ["tenant"], "properties": {"tenant": tenant}},
+        "payload": schema_of(kind),
+        "bindings": {"kafka": {"key": key, "bindingVersion": "0.4.0"}},
     }  # fmt: skip
 
 
@@ -97,17 +130,6 @@ def _types(topic: Topic) -> dict[str, type[msgspec.Struct]]:
         return {}
     gone: dict[str, type[msgspec.Struct]] = {redacted_type(topic.log): Redacted, resharded_type(topic.log): Resharded}
     return DATA[topic.log] | gone
-
-
-def _schemas(messages: dict[str, dict[str, Any]], types: dict[str, type[msgspec.Struct]]) -> dict[str, Any]:
-    """Give each message its payload, and return the schemas that they refer to."""
-    data = {name: kind for name, kind in types.items() if name in messages}
-    references, schemas = msgspec.json.schema_components(
-        list(data.values()), ref_template="#/components/schemas/{name}"
-    )
-    for name, reference in zip(data, references, strict=True):
-        messages[name]["payload"] = _payload(name, reference)
-    return schemas
 
 
 def _payload(type: str, data: dict[str, Any]) -> dict[str, Any]:
@@ -126,20 +148,22 @@ def event_schema(topic: Topic) -> dict[str, Any]:
     return {"oneOf": [{"$ref": f"#/$defs/{name}"} for name in _types(topic)], "$defs": parts}
 
 
-def asyncapi_router(title: str, broker: KafkaBroker, logs: Sequence[EventLog], suffix: str) -> APIRouter:
-    """Return `/asyncapi` for people and `/asyncapi.json` for tools."""
+def asyncapi_router(
+    title: str, broker: KafkaBroker, logs: Sequence[EventLog], suffix: str, submitted: type | None = None
+) -> APIRouter:
+    """Return `/asyncapi` for people and `/asyncapi.json` for tools; see `document`."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/asyncapi.json")
     async def as_json() -> JSONResponse:
-        return JSONResponse(document(title, broker, logs, suffix))
+        return JSONResponse(document(title, broker, logs, suffix, submitted))
 
     @router.get("/asyncapi")
     async def as_page() -> HTMLResponse:
-        content = document(title, broker, logs, suffix)
+        content = document(title, broker, logs, suffix, submitted)
         sections = [
             f"<h2><code>{html.escape(address)}</code></h2><p>{html.escape(channel['description'])}</p>"
-            + "".join(_message(name, content) for name in channel["messages"])
+            + "".join(_message(content["components"]["messages"][name], content) for name in channel["messages"])
             for address, channel in content["channels"].items()
         ]
         return HTMLResponse(_PAGE.format(title=html.escape(content["info"]["title"]), channels="".join(sections)))
@@ -147,8 +171,11 @@ def asyncapi_router(title: str, broker: KafkaBroker, logs: Sequence[EventLog], s
     return router
 
 
-def _message(name: str, content: dict[str, Any]) -> str:
-    reference = content["components"]["messages"][name]["payload"]["properties"]["data"]["$ref"]
+def _message(message: Mapping[str, Any], content: Mapping[str, Any]) -> str:
+    """Return what a message says: of an event its data, of anything else all of it, with the headers that it needs."""
+    payload = message["payload"]
+    reference = payload["$ref"] if "$ref" in payload else payload["properties"]["data"]["$ref"]
     schema = content["components"]["schemas"][reference.rpartition("/")[2]]
-    shown = msgspec.json.format(msgspec.json.encode(schema.get("properties", {}))).decode()
-    return f"<h3><code>{html.escape(name)}</code></h3><pre>{html.escape(shown)}</pre>"
+    headers = {"headers": message["headers"]["properties"]} if "headers" in message else {}
+    shown = msgspec.json.format(msgspec.json.encode(headers | schema.get("properties", {}))).decode()
+    return f"<h3><code>{html.escape(message['name'])}</code></h3><pre>{html.escape(shown)}</pre>"

@@ -95,12 +95,12 @@ def _published(name: str) -> str:
 
 def with_components(document: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return an OpenAPI document in which every type stands once, among the components, and examples are as they were given.
+    Return an OpenAPI or AsyncAPI document in which every type stands once, among the components, and examples as they were given.
 
     Raises:
         ValueError: two types that are not the same have one name.
     """
-    components = dict(document.get("components", {}))
+    components = document.get("components", {})
     schemas = dict(components.get("schemas", {}))
     if twice := [name for name in schemas if "__" in name]:
         # What FastAPI does where names do not tell models apart.
@@ -121,8 +121,9 @@ def with_components(document: Mapping[str, Any]) -> dict[str, Any]:
             found["example"] = msgspec.json.decode(example)
         return found
 
-    paths = placed(document["paths"])
-    return dict(document) | {"paths": paths, "components": components | {"schemas": dict(sorted(schemas.items()))}}
+    whole: dict[str, Any] = placed(dict(document) | {"components": components})
+    whole["components"]["schemas"] = dict(sorted(schemas.items()))
+    return whole
 
 
 class ProblemDetails(msgspec.Struct):

@@ -22,6 +22,7 @@ from services.evidence.entrypoints.quarantine import quarantine_router
 from services.evidence.entrypoints.roster import rollover_router, roster_router
 from services.evidence.entrypoints.staff import staff_router
 from services.evidence.entrypoints.xapi import xapi_router
+from services.evidence.formats.native import Native
 from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.alignment import Alignments
 from services.evidence.handlers.counting import IntakeChecks, IntakeCounts
@@ -253,7 +254,7 @@ def _add_operations(
     )  # fmt: skip
     for router in (
         feed_router(database, logs, config),
-        asyncapi_router("evidence", consuming.broker, logs, config.topic_suffix),
+        asyncapi_router("evidence", consuming.broker, logs, config.topic_suffix, Native),
         operations_router(ready=ready, stuck=tasks.stuck, lag=lag),
         reconciliation_router(upkeep.reconciler, database, [upkeep.tally]),
         expiries_router(database),

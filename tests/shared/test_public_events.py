@@ -8,6 +8,8 @@ import msgspec
 import pytest
 from faststream.kafka import KafkaBroker
 
+from services.evidence.entrypoints.kafka import tenant_of
+from services.evidence.formats.native import Native
 from shared.asyncapi import DATA, document
 from shared.event_log import EventLog
 from shared.events import envelope, now, placed, resharded, tombstone
@@ -133,3 +135,24 @@ def test_the_document_describes_every_type_down_to_the_learners_references():
     for name in channel["messages"]:
         reference = content["components"]["messages"][name]["payload"]["properties"]["data"]["$ref"]
         assert reference.rpartition("/")[2] in content["components"]["schemas"]
+
+
+def test_the_document_describes_what_producers_submit():
+    broker = KafkaBroker()
+    broker.subscriber("attain.evidence.submitted")(print)
+    content = document("evidence", broker, [], "", Native)
+    [name] = content["channels"]["attain.evidence.submitted"]["messages"]
+    message = content["components"]["messages"][name]
+
+    payload = jsonschema.Draft202012Validator(message["payload"] | {"components": content["components"]})
+    item = {
+        "id": "quiz-7-ada", "source": "https://lms.example.edu", "learner": "ada", "competencies": ["math:add"],
+        "score": {"raw": 3, "max": 4}, "occurred_at": "2026-03-04T10:15:00Z",
+    }  # fmt: skip
+    assert payload.is_valid(item)
+    assert not payload.is_valid(item | {"scroe": 1})
+    for headers, is_taken in (({"tenant": "demo"}, True), ({"tenant": "De mo"}, False), ({}, False)):
+        raw = [(header, value.encode()) for header, value in headers.items()]
+        assert jsonschema.Draft202012Validator(message["headers"]).is_valid(headers) == is_taken
+        assert (tenant_of(raw) is not None) == is_taken
+    assert message["contentType"] == "application/json"

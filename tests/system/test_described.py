@@ -1,4 +1,4 @@
-"""The OpenAPI documents of the running stack: what is asked from outside says what it answers."""
+"""The documents of the running stack: what is asked from outside says what it answers, what is on topics what it is."""
 
 from typing import Any
 
@@ -34,9 +34,9 @@ NOT_DESCRIBED = {
 """What operators and the other services ask, and analyses for who writes policies."""
 
 
-async def published(stack: Stack, service: str) -> dict[str, Any]:
+async def published(stack: Stack, service: str, name: str = "openapi.json") -> dict[str, Any]:
     async with httpx.AsyncClient() as client:
-        document: dict[str, Any] = (await client.get(f"{stack.urls[service]}/openapi.json")).json()
+        document: dict[str, Any] = (await client.get(f"{stack.urls[service]}/{name}")).json()
     return document
 
 
@@ -65,3 +65,13 @@ async def test_every_example_is_as_the_answer_is_described(stack: Stack, service
         if "schema" in content and "example" in content:
             whole = closed(content["schema"] | {"components": document["components"]})
             jsonschema.Draft202012Validator(whole).validate(content["example"])
+
+
+@pytest.mark.parametrize("service", NOT_DESCRIBED)
+async def test_what_is_on_every_topic_of_a_service_is_described(stack: Stack, service: str) -> None:
+    document = await published(stack, service, "asyncapi.json")
+
+    assert all(channel["messages"] for channel in document["channels"].values())
+    refs = {node["$ref"] for node in every_object(document) if "$ref" in node}
+    parts = {f"#/components/{kind}/{name}" for kind, each in document["components"].items() for name in each}
+    assert refs == parts | {f"#/channels/{name}" for name in document["channels"]}

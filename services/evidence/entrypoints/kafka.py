@@ -127,7 +127,7 @@ class SubmittedEvidence:
         refusals: list[Refusal] = []
         by_tenant: dict[str, list[Record]] = {}
         for record in records:
-            tenant = _tenant(record)
+            tenant = tenant_of(record.headers)
             if tenant is None:
                 refusals.append(_refusal(record, "", "unknown_tenant", "", "the header tenant is missing or malformed"))
             else:
@@ -157,8 +157,9 @@ def _at(records: Sequence[Record]) -> dict[str, object]:
     return {"consumer": GROUP, "log": SUBMITTED.log, "shard": records[0].partition, "position": records[0].offset}
 
 
-def _tenant(record: Record) -> str | None:
-    for name, value in record.headers:
+def tenant_of(headers: Sequence[tuple[str, bytes | None]]) -> str | None:
+    """Return the tenant that a record names in its headers, or None where it names none."""
+    for name, value in headers:
         if name == "tenant":
             text = (value or b"").decode("ascii", "replace")  # Kafka has null values of headers too
             return text if TENANT.fullmatch(text) else None

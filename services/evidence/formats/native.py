@@ -36,7 +36,7 @@ class _Activity(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     items: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
 
 
-class _Score(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class _NativeScore(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     raw: float | None = None
     max: float | None = None
     min: float | None = None
@@ -59,7 +59,7 @@ class Native(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     learner: Name | None = None
     competencies: Annotated[tuple[CompetencyId, ...], Meta(max_length=COMPETENCIES_MAX)] | None = None
     activity: _Activity | None = None
-    score: _Score | None = None
+    score: _NativeScore | None = None
     kind: Kind | None = None
     attempt: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     assisted: bool | None = None
@@ -192,7 +192,7 @@ def _content(item: Native, occurred_at: str) -> Evidence:
     )
 
 
-def _score(score: _Score) -> Score:
+def _score(score: _NativeScore) -> Score:
     return Score(score.raw, score.max, score.min or 0.0, score.scaled, score.level, score.scale)
 
 
@@ -230,7 +230,7 @@ def _check_members(item: Native) -> None:
     _check_score(item.score)
 
 
-def _check_score(score: _Score) -> None:
+def _check_score(score: _NativeScore) -> None:
     if score.raw is not None:
         low = score.min or 0.0
         if score.max is None:
