@@ -115,8 +115,9 @@ def with_components(document: Mapping[str, Any]) -> dict[str, Any]:
             if schemas.setdefault(name, own := placed(part)) != own:
                 raise ValueError(f"two types are called {name}")
         found = {name: placed(each) for name, each in node.items() if name != "$defs"}
-        if "$ref" in node:
-            found["$ref"] = node["$ref"].replace(_DEFS, "#/components/schemas/")
+        if node.get("$ref", "").startswith(_DEFS):
+            # All that a type is stands there; beside it FastAPI says what the function returns.
+            return {"$ref": node["$ref"].replace(_DEFS, "#/components/schemas/")}
         if "schema" in node and isinstance(example := node.get("example"), str):
             found["example"] = msgspec.json.decode(example)
         return found
@@ -186,6 +187,11 @@ def answered(
         # As text, of which FastAPI leaves out nothing that is null.
         content["example"] = msgspec.json.encode(example).decode()
     return {status: {"description": description, "content": {"application/json": content}}}
+
+
+def lines_of(of: Any) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route, whose `response_class` says no media type, that answers a line of JSON each."""
+    return {200: {"description": "as NDJSON", "content": {NDJSON: {"schema": schema_of(of, answered=True)}}}}
 
 
 def json_content(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """The feed of a service's logs by HTTP, in the bytes that Kafka has; `shared.feed` reads it."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from fastapi.responses import PlainTextResponse
 
 from shared.database import Database
+from shared.described import lines_of
 from shared.errors import Gone, InvalidEvent
 from shared.event_log import EventLog
 from shared.events import Position
@@ -24,7 +24,7 @@ def feed_router(database: Database, logs: Sequence[EventLog], settings: Settings
             raise InvalidEvent(f"no log {name[:60]!r} here; there are {', '.join(by_name)}", pointer="/log")
         return by_name[name]
 
-    @router.get("/v1/feed", response_class=PlainTextResponse)
+    @router.get("/v1/feed", response_class=Response, responses=lines_of(dict[str, Any]))
     async def feed(
         caller: Caller,
         log: str,

@@ -17,6 +17,7 @@ import msgspec
 from fastapi import APIRouter
 
 from shared.database import Connection, Database, columns
+from shared.described import answered
 from shared.errors import InvalidEvent, Unavailable
 from shared.observability import metrics
 from shared.tasks import Pulse, raise_if_cancelled
@@ -47,6 +48,13 @@ class Comparison(msgspec.Struct, frozen=True):
     expected: int
     actual: int
     difference: int
+
+
+class Reconciled(msgspec.Struct):
+    """What the last check of each stage found, and how many seconds ago that was."""
+
+    items: list[Comparison]
+    checked_s_ago: dict[str, float]
 
 
 Check: TypeAlias = Callable[[], Awaitable[list[Comparison]]]
@@ -211,13 +219,13 @@ def reconciliation_router(reconciler: Reconciler, database: Database, tallies: I
     def seen_by(caller: Caller) -> dict[str, Any]:
         return reconciler.found(None if "service" in caller.scopes else caller.tenant)
 
-    @router.get("/v1/reconciliation")
+    @router.get("/v1/reconciliation", responses=answered(Reconciled))
     async def reconciliation(caller: Caller) -> dict[str, Any]:
         """What the last run found: with scope `admin` of the caller's tenant, with `service` of all."""
         caller.require("admin", "service")
         return seen_by(caller)
 
-    @router.post("/v1/reconciliation")
+    @router.post("/v1/reconciliation", responses=answered(Reconciled))
     async def reconcile(caller: Caller) -> dict[str, Any]:
         """Check now, then answer as GET does."""
         caller.require("admin", "service")

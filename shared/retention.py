@@ -7,14 +7,17 @@ Evidence, what follows from it, and what certifies an erasure are never among it
 """
 
 import asyncio
+import datetime
 import logging
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Query
 
 from shared import expiry
 from shared.database import Connection, Database
+from shared.described import answered
 from shared.errors import Unavailable
 from shared.expiry import Days, Expire
 from shared.leading import lead
@@ -80,11 +83,30 @@ class Retention:
         return removed
 
 
+class Removed(msgspec.Struct):
+    """How many rows of a kind were removed on a day (UTC), until which day they were from, and by which setting."""
+
+    no: int
+    day: datetime.date
+    kind: str
+    rows: int
+    until: datetime.date
+    setting: str
+    days: int
+
+
+class RemovedPage(msgspec.Struct):
+    """A page of what was removed; `next` is the next `after`."""
+
+    items: list[Removed]
+    next: int
+
+
 def expiries_router(database: Database) -> APIRouter:
     """Return the route that tells a tenant what was removed of it because its days were over."""
     router = APIRouter(tags=["limits"])
 
-    @router.get("/v1/expiries")
+    @router.get("/v1/expiries", responses=answered(RemovedPage))
     async def expiries(
         caller: Caller,
         after: Annotated[int, Query(ge=0, le=(1 << 63) - 1, description="`next` of the page before")] = 0,

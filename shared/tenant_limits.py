@@ -9,10 +9,12 @@ import logging
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
+import msgspec
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.database import Database
+from shared.described import answered
 from shared.errors import InvalidEvent, Unavailable
 from shared.settings import Settings
 from shared.tasks import Pulse, raise_if_cancelled
@@ -42,6 +44,18 @@ class Limits(BaseModel):
     originals_kept_days: KeptDays | None = _as_set("originals_kept_days")
     accesses_kept_days: KeptDays | None = _as_set("accesses_kept_days")
     deliveries_kept_days: KeptDays | None = _as_set("deliveries_kept_days")
+
+
+class LimitsHeld(msgspec.Struct):
+    """The limits that this service heeds for a tenant; `own` names those that are set for it alone."""
+
+    own: list[str]
+    requests_per_s: float
+    small_number: int | msgspec.UnsetType = msgspec.UNSET
+    statements_kept: Literal["none", "scored", "all"] | msgspec.UnsetType = msgspec.UNSET
+    originals_kept_days: int | msgspec.UnsetType = msgspec.UNSET
+    accesses_kept_days: int | msgspec.UnsetType = msgspec.UNSET
+    deliveries_kept_days: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class TenantLimits:
@@ -138,13 +152,13 @@ async def limit_tenants(app: FastAPI, database: Database, settings: Settings, *n
 def _router(limits: TenantLimits) -> APIRouter:
     router = APIRouter(tags=["limits"])
 
-    @router.get("/v1/limits")
+    @router.get("/v1/limits", responses=answered(LimitsHeld))
     async def read(caller: Caller) -> dict[str, Any]:
         """The limits that hold, and which of them are set for this tenant alone."""
         caller.require("admin", "service")
         return limits.shown(caller.tenant)
 
-    @router.put("/v1/limits")
+    @router.put("/v1/limits", responses=answered(LimitsHeld))
     async def put(body: Limits, caller: Caller) -> dict[str, Any]:
         """Set some, as the operator of the installation; other replicas follow within seconds."""
         caller.require("service")

@@ -7,6 +7,7 @@ import msgspec
 
 from services.evidence.domain.alignment import Target
 from services.evidence.domain.completeness import Source
+from services.evidence.handlers.taking_back import Standing
 
 
 class _Piece(msgspec.Struct):
@@ -183,6 +184,214 @@ class AlignedPage(msgspec.Struct):
 
     items: list[Aligned]
     next: str
+
+
+class Noticed(msgspec.Struct):
+    """Who did what of which a tenant is told, and to whom or what; `no` rises."""
+
+    no: int
+    at: datetime.datetime
+    person: str
+    act: str
+    target: str
+
+
+class AccessLog(msgspec.Struct):
+    """A page of the access log; `next` is the next `after`."""
+
+    items: list[Noticed]
+    next: int
+
+
+class StaffName(msgspec.Struct):
+    """What a person of the staff is called."""
+
+    person: str
+    name: str
+
+
+class StaffPage(msgspec.Struct):
+    """A page of names of staff; `next` is the next `after`."""
+
+    items: list[StaffName]
+    next: str
+
+
+class IdentityLine(Identity):
+    """Which learner it is that a source of a tenant calls so."""
+
+    tenant: str
+    learner: str
+
+
+class MemberOf(msgspec.Struct):
+    """The value that a learner has in a group."""
+
+    learner: str
+    group: str
+    value: str
+
+
+class Members(msgspec.Struct):
+    """A page of group memberships; `next` is the next `after`."""
+
+    items: list[MemberOf]
+    next: str
+
+
+class Placed(msgspec.Struct):
+    """Where the roster places a learner."""
+
+    school: str | None
+    classes: list[str]
+    session: str | None
+
+
+class Reference(msgspec.Struct):
+    """A source's own ids of a learner, and where the roster places the learner."""
+
+    ids: list[str]
+    placement: Placed | None
+
+
+class Uncovered(msgspec.Struct):
+    """A piece that counts again, as events tell of it."""
+
+    learner: str
+    evidence_id: str
+    competencies: list[str]
+
+
+class Beneath(msgspec.Struct):
+    """How a piece stands, and what counts again once it is taken back."""
+
+    standing: Standing
+    uncovers: Uncovered | None
+
+
+class Noted(msgspec.Struct):
+    """How many activities are noted."""
+
+    noted: int
+
+
+class Discarded(msgspec.Struct):
+    """How many pieces are deleted."""
+
+    deleted: int
+
+
+class Counted(msgspec.Struct):
+    """How many distinct statements there were, and how many came to what."""
+
+    statements: int
+    outcomes: dict[str, int]
+
+
+class About(msgspec.Struct):
+    """The versions of the specification that are understood."""
+
+    version: list[str]
+
+
+class HeldName(msgspec.Struct):
+    """What a source calls a learner."""
+
+    source: str
+    source_id: str
+    name: str | None
+
+
+class HeldPiece(msgspec.Struct):
+    """A piece of evidence with its event, and what is kept of it outside of events."""
+
+    evidence_id: str
+    source: str
+    id: str | None
+    valid: bool
+    relation: str | None
+    target: str | None
+    received_at: datetime.datetime | None
+    private: Any
+    body: Any
+
+
+class HeldBack(msgspec.Struct):
+    """What waits or was refused, with its text as it came."""
+
+    quarantine_id: str
+    status: str
+    source: str | None
+    id: str | None
+    reason: str
+    pointer: str
+    detail: str
+    received_at: datetime.datetime
+    form: str
+    original: str
+
+
+class HeldStatement(msgspec.Struct):
+    """A statement of xAPI."""
+
+    source: str
+    received_at: datetime.datetime
+    body: Any
+
+
+class HeldEvent(msgspec.Struct):
+    """An event that is no evidence and names the learner."""
+
+    event_key: str
+    source: str
+    form: str
+    reason: str
+    received_at: datetime.datetime
+    body: Any
+
+
+class HeldWork(msgspec.Struct):
+    """Handed-in work, and whether it waits for a grade."""
+
+    source: str
+    activity: str
+    at: str
+    waits: bool
+
+
+class HeldMerge(msgspec.Struct):
+    """A merge of the learner with another."""
+
+    merge_id: str
+    merged: str
+    kept: str
+    reason: str
+    merged_by: str
+    merged_at: datetime.datetime
+    undone_by: str | None
+    undone_at: datetime.datetime | None
+
+
+class HeldGroup(msgspec.Struct):
+    """A group that the learner is in."""
+
+    group: str
+    value: str
+
+
+class Holdings(msgspec.Struct):
+    """Everything that this service holds of a learner; `roster` are the facts as the roster's events tell them."""
+
+    learner: str
+    identities: list[HeldName]
+    evidence: list[HeldPiece]
+    kept: list[HeldBack]
+    statements: list[HeldStatement]
+    events: list[HeldEvent]
+    handed_in: list[HeldWork]
+    merges: list[HeldMerge]
+    roster: list[dict[str, Any]]
+    groups: list[HeldGroup]
 
 
 class Unaligned(msgspec.Struct):

@@ -7,7 +7,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from services.evidence.entrypoints.answered import Piece, Traced
+from services.evidence.entrypoints.answered import Beneath, Piece, Traced
 from services.evidence.entrypoints.answers import ANSWERED, Id, answer, answer_one, as_uuid
 from services.evidence.formats import batches
 from services.evidence.formats.json_text import NOT_JSON, unreadable
@@ -74,7 +74,7 @@ def evidence_router(
         caller.require_sight("record")
         return answer(await tracing.trace(caller.tenant, as_uuid(evidence_id, "evidence_id")))
 
-    @router.post("/v1/retractions/preview")
+    @router.post("/v1/retractions/preview", responses=answered(dict[str, Beneath]))
     async def preview(body: Retractions, caller: Caller) -> Response:
         """How pieces stand, and what would count again were they taken back; for a service that has checked who asks."""
         caller.require("service")

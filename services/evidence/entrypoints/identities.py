@@ -7,10 +7,12 @@ import msgspec
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
+from services.evidence.entrypoints.answered import IdentityLine, Reference
 from services.evidence.entrypoints.answers import Limit, answer, as_uuid
 from services.evidence.tables import people, rollovers, roster
 from shared.cursors import read_cursor, write_cursor
 from shared.database import Connection, Database
+from shared.described import answered, lines_of
 from shared.web import Caller
 
 LEARNERS_MAX = 10_000
@@ -37,7 +39,7 @@ def identities_router(database: Database) -> APIRouter:
     """Return the routes on names and ids; all need scope service, and take the tenant that the other service has checked."""
     router = APIRouter(tags=["learners"])
 
-    @router.post("/v1/names")
+    @router.post("/v1/names", responses=answered(dict[str, str]))
     async def names(asked: LearnersAsked, caller: Caller) -> Response:
         """The names of learners of a tenant, for a service that has checked who may see them."""
         caller.require("service")
@@ -46,7 +48,7 @@ def identities_router(database: Database) -> APIRouter:
             rows = await people.names(connection, asked.tenant, learners)
         return answer({row["learner"]: row["name"] for row in rows})
 
-    @router.post("/v1/learners/references")
+    @router.post("/v1/learners/references", responses=answered(dict[str, list[str] | Reference]))
     async def references(body: References, caller: Caller) -> Response:
         """One source's own ids of learners, for delivery to that source alone; who it does not know is left out."""
         caller.require("service")
@@ -61,7 +63,7 @@ def identities_router(database: Database) -> APIRouter:
             return answer(ids)
         return answer({learner: {"ids": own, "placement": placed.get(learner)} for learner, own in ids.items()})
 
-    @router.post("/v1/learners/named-by-id")
+    @router.post("/v1/learners/named-by-id", responses=answered(list[str]))
     async def named_by_id(body: References, caller: Caller) -> Response:
         """Let a source that the installation is itself name these learners by their opaque ids; returns those that are."""
         caller.require("service")
@@ -70,7 +72,7 @@ def identities_router(database: Database) -> APIRouter:
             known = await people.know_by_id(connection, body.tenant, body.source, learners)
         return answer(known)
 
-    @router.get("/v1/identities")
+    @router.get("/v1/identities", response_class=Response, responses=lines_of(IdentityLine))
     async def identities(
         caller: Caller, after: Annotated[str, Query(max_length=4096)] = "", limit: Limit = 1000
     ) -> Response:

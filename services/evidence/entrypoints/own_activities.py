@@ -5,9 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
+from services.evidence.entrypoints.answered import Noted
 from services.evidence.entrypoints.answers import answer
 from services.evidence.tables import own_activities
 from shared.database import Database
+from shared.described import answered
 from shared.web import Caller
 
 Activity = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -23,7 +25,7 @@ def own_activities_router(database: Database) -> APIRouter:
     """Return the route that notes them."""
     router = APIRouter(tags=["formats"])
 
-    @router.post("/v1/own-activities")
+    @router.post("/v1/own-activities", responses=answered(Noted))
     async def note(body: Activities, caller: Caller) -> Response:
         """Note activities that standings are passed back to; from now on what a format says of them is no evidence."""
         caller.require("admin")

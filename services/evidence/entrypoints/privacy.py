@@ -2,10 +2,12 @@
 
 from fastapi import APIRouter, Response
 
+from services.evidence.entrypoints.answered import AccessLog, Holdings
 from services.evidence.entrypoints.answers import After, Id, Limit, answer, as_uuid
 from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.erasure import Certificate, Erasing
 from services.evidence.handlers.holdings import holdings_of
+from services.evidence.handlers.ledger import Erasure
 from shared.database import Database
 from shared.described import answered
 from shared.web import Caller
@@ -15,7 +17,7 @@ def privacy_router(database: Database, erasing: Erasing, accesses: Accesses) -> 
     """Return the routes on what is held of a learner."""
     router = APIRouter(tags=["learners"])
 
-    @router.get("/v1/learners/{learner}/holdings")
+    @router.get("/v1/learners/{learner}/holdings", responses=answered(Holdings))
     async def holdings(learner: Id, caller: Caller) -> Response:
         """Everything that this service holds of a learner: for a learner's request to see it. It is noted who asked."""
         caller.require("admin")
@@ -32,13 +34,13 @@ def privacy_router(database: Database, erasing: Erasing, accesses: Accesses) -> 
         await accesses.note(caller.tenant, caller.subject, "erasure", certificate.certificate)
         return answer(certificate)
 
-    @router.get("/v1/erasures")
+    @router.get("/v1/erasures", responses=answered(list[Erasure]))
     async def erasures(caller: Caller) -> Response:
         """Who was erased, of all tenants, by opaque id: for the audit, which looks that nothing of them is left."""
         caller.require("service")
         return answer(await erasing.erasures())
 
-    @router.get("/v1/accesses")
+    @router.get("/v1/accesses", responses=answered(AccessLog))
     async def log(caller: Caller, after: After = 0, limit: Limit = 100) -> Response:
         """Who sent evidence, took a learner's data out, or had a learner forgotten: `{items, next}` in order of time."""
         caller.require("admin")

@@ -7,7 +7,7 @@ import asyncpg
 from fastapi import APIRouter, Response
 
 from services.evidence.domain.reasons import ACKNOWLEDGED, REFUSED, WAITING
-from services.evidence.entrypoints.answered import KeptPage, KeptWhole, Reasons
+from services.evidence.entrypoints.answered import Discarded, KeptPage, KeptWhole, Reasons
 from services.evidence.entrypoints.answers import After, Id, Limit, Text, answer, as_uuid
 from services.evidence.handlers.intake import Item
 from services.evidence.handlers.quarantine import Quarantine
@@ -40,7 +40,7 @@ def quarantine_router(database: Database, quarantine: Quarantine) -> APIRouter:
             )
         return answer({"items": [_listed(row) for row in rows], "next": rows[-1]["seq"] if rows else after})
 
-    @router.delete("/v1/quarantine")
+    @router.delete("/v1/quarantine", responses=answered(Discarded))
     async def discard(caller: Caller) -> Response:
         """
         Delete for good what is quarantined, of which nobody may know whose it is; parked pieces stay. It is noted who asked.

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from services.evidence.domain.roster import Roster
-from services.evidence.entrypoints.answered import Classes
+from services.evidence.entrypoints.answered import Classes, Members
 from services.evidence.entrypoints.answers import Limit, answer
 from services.evidence.formats.json_text import NOT_JSON, check, unreadable
 from services.evidence.handlers.rollover import Ended, Rollovers
@@ -94,14 +94,14 @@ def roster_router(database: Database, rosters: Rosters, settings: Settings) -> A
                           "subject": told.subject, "source": row["source"]})  # fmt: skip
         return answer({"items": items, "next": rows[-1]["key"] if rows else after})
 
-    @router.get("/v1/roster/schools")
+    @router.get("/v1/roster/schools", responses=answered(dict[str, str]))
     async def schools(caller: Caller, tenant: Annotated[str, Query(max_length=63)]) -> Response:
         """The school of every enrolled learner of a tenant, for figures by school."""
         caller.require("service")
         async with database.connection() as connection:
             return answer(await table.schools_of_learners(connection, tenant))
 
-    @router.get("/v1/roster/groups")
+    @router.get("/v1/roster/groups", responses=answered(Members))
     async def groups(
         caller: Caller, tenant: str, after: Annotated[str, Query(max_length=64)] = "", limit: Limit = 1000
     ) -> Response:

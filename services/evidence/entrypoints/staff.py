@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
+from services.evidence.entrypoints.answered import StaffPage
 from services.evidence.entrypoints.answers import Limit, answer
 from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.staff_names import Forgotten, StaffNames
@@ -27,7 +28,7 @@ def staff_router(database: Database, names: StaffNames, accesses: Accesses) -> A
     """Return the routes on names of staff."""
     router = APIRouter(tags=["staff"])
 
-    @router.post("/v1/staff/names")
+    @router.post("/v1/staff/names", responses=answered(dict[str, str]))
     async def asked(asked: StaffAsked, caller: Caller) -> Response:
         """The names of people of a tenant's staff, for a service that has checked who may see them."""
         caller.require("service")
@@ -35,7 +36,7 @@ def staff_router(database: Database, names: StaffNames, accesses: Accesses) -> A
             rows = await staff_names.of(connection, asked.tenant, asked.people)
         return answer({row["person"]: row["name"] for row in rows})
 
-    @router.get("/v1/staff")
+    @router.get("/v1/staff", responses=answered(StaffPage))
     async def page(caller: Caller, after: Annotated[str, Query(max_length=512)] = "", limit: Limit = 1000) -> Response:
         """The names of the tenant's staff that are kept; `next` is the next `after`."""
         caller.require("admin")

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Depends, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials
 from fastapi.security.http import HTTPBase
 
+from services.evidence.entrypoints.answered import About, Counted
 from services.evidence.formats.lexical import is_uuid
 from services.evidence.formats.xapi import Taken
 from services.evidence.formats.xapi_attachments import Part, check_parts, split_parts, split_statements
@@ -23,7 +24,7 @@ from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.limits import BadSources
 from services.evidence.handlers.xapi import Sender, Statements
 from shared.auth import Identity
-from shared.described import BEARER, answered, reads
+from shared.described import BEARER, answered, answers, named, reads
 from shared.errors import InvalidEvent
 from shared.events import now
 from shared.settings import Settings
@@ -35,7 +36,18 @@ BASIC = HTTPBase(
     scheme="basic", scheme_name="HTTPBasic", auto_error=False, description="the token or API key as the password"
 )
 _VERSION = {"name": VERSION_HEADER, "in": "header", "required": True, "schema": {"type": "string", "example": "1.0.3"}}
-_STATEMENT = {"type": "object", "required": ["actor", "verb", "object"], "description": "a statement of xAPI"}
+_STATEMENT = named(
+    "XapiStatement",
+    {
+        "type": "object",
+        "required": ["actor", "verb", "object"],
+        "properties": {"id": {"type": "string", "format": "uuid"}}
+        | {part: {"type": "object"} for part in ("actor", "verb", "object")},
+        # All else that the specification has.
+        "additionalProperties": {},
+        "description": "a statement of xAPI",
+    },
+)
 
 
 def _described(*parameters: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
@@ -99,7 +111,7 @@ def xapi_router(statements: Statements, limits: BadSources, accesses: Accesses, 
         limits.count(sender.tenant, sender.source, good=len(items))
         return taken
 
-    @router.get("/about")
+    @router.get("/about", responses=answered(About))
     async def about() -> Response:
         """The versions of the specification that are understood."""
         return _answer({"version": VERSIONS[::-1]}, "2.0.0")
@@ -128,7 +140,11 @@ def xapi_router(statements: Statements, limits: BadSources, accesses: Accesses, 
         await take([_with_id(items[0], id, sender.version)], sender)
         return Response(status_code=204, headers=_headers(sender.version))
 
-    @router.get("/statements", openapi_extra=_described("statementId", "voidedStatementId"))
+    @router.get(
+        "/statements",
+        responses={200: answers("as it came in", _STATEMENT)},
+        openapi_extra=_described("statementId", "voidedStatementId"),
+    )
     async def get(request: Request, caller: XapiCaller) -> Response:
         """One statement by `statementId`, or a voided one by `voidedStatementId`; queries are not offered."""
         caller.require("records:read", "evidence:write")
@@ -140,7 +156,7 @@ def xapi_router(statements: Statements, limits: BadSources, accesses: Accesses, 
         headers = _headers(sender.version) | {"Last-Modified": stored.strftime("%a, %d %b %Y %H:%M:%S GMT")}
         return Response(body, 200, headers, "application/json")
 
-    @router.get("/counts")
+    @router.get("/counts", responses=answered(Counted))
     async def counts(caller: XapiCaller) -> Response:
         """How many distinct statements came to what: `evidence`, `voiding`, or why they are no evidence."""
         caller.require("records:read", "admin")

@@ -6,13 +6,14 @@ from fastapi import APIRouter, Query, Request
 
 from services.progression.domain.analysis.told_comparison import told_comparison
 from services.progression.domain.rules import Mode
+from services.progression.entrypoints.answered_analyses import Audited, PolicyCompared, Proposal, Proposed
 from services.progression.entrypoints.answered_rules import PolicyApproved
 from services.progression.entrypoints.policies import POLICY_BODY
 from services.progression.handlers.adopting import Adoptions, told_without_few
 from services.progression.handlers.auditing import audit_policies
 from services.progression.handlers.decisions import Decisions
 from shared.database import Database
-from shared.described import answered
+from shared.described import Items, answered
 from shared.errors import InvalidEvent
 from shared.settings import Settings
 from shared.tenant_limits import TenantLimits
@@ -27,7 +28,7 @@ def adopting_router(
     """Return the routes; nothing but an approval changes anything."""
     router = APIRouter(tags=["policies"])
 
-    @router.post("/v1/policies/compare", openapi_extra=POLICY_BODY)
+    @router.post("/v1/policies/compare", responses=answered(PolicyCompared), openapi_extra=POLICY_BODY)
     async def compare(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
         """
         What the policy in the body would do to all recorded evidence; small numbers of schools and groups are null.
@@ -40,7 +41,7 @@ def adopting_router(
             report = told_comparison(report, limits.small_number(caller.tenant))
         return {"policy": policy.id, "version": policy.version, "hash": policy.hash, **report}
 
-    @router.get("/v1/policies/audit")
+    @router.get("/v1/policies/audit", responses=answered(Items[Audited]))
     async def audit(
         caller: Caller,
         framework: str = "",
@@ -57,7 +58,12 @@ def adopting_router(
             await decisions.framework(caller.tenant, framework)
         return {"items": await audit_policies(database, settings, caller.tenant, framework, outside)}
 
-    @router.post("/v1/policies/proposals", status_code=201, openapi_extra=POLICY_BODY)
+    @router.post(
+        "/v1/policies/proposals",
+        status_code=201,
+        responses=answered(Proposed, "proposed", status=201),
+        openapi_extra=POLICY_BODY,
+    )
     async def propose(
         request: Request, caller: Caller, mode: Mode, reason: Reason, framework: str = ""
     ) -> dict[str, Any]:
@@ -69,7 +75,7 @@ def adopting_router(
         proposal = await adoptions.propose(caller.tenant, body, framework, mode, reason, caller.subject)
         return proposal if caller.sees("record") else told_without_few(proposal, limits.small_number(caller.tenant))
 
-    @router.get("/v1/policies/proposals")
+    @router.get("/v1/policies/proposals", responses=answered(Items[Proposal]))
     async def proposals(caller: Caller) -> dict[str, Any]:
         """What was proposed and approved, by whom and when; without small numbers for a caller who sees no records."""
         caller.require("policy:write", "records:read")

@@ -1,10 +1,9 @@
 """What the audit reads, of all tenants: every state and standing, and the journal."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query, Response
-from fastapi.responses import PlainTextResponse
 
 from services.progression.domain.describing import describe
 from services.progression.domain.journal import in_order
@@ -12,6 +11,7 @@ from services.progression.handlers.memory import unpack_key, unpack_learner
 from services.progression.handlers.rules import policies_of
 from services.progression.tables import journals, key_states
 from shared.database import Database
+from shared.described import lines_of
 from shared.events import encode_json
 from shared.web import Caller, Count
 
@@ -23,7 +23,7 @@ def audit_router(database: Database) -> APIRouter:
     """Return the routes of the audit; all need scope service."""
     router = APIRouter(tags=["audit"])
 
-    @router.get("/v1/states", response_class=PlainTextResponse)
+    @router.get("/v1/states", response_class=Response, responses=lines_of(dict[str, Any]))
     async def states(
         caller: Caller, after: str = "", limit: Annotated[int, Query(ge=1)] = 5000, tenant: str | None = None
     ) -> Response:
@@ -41,7 +41,7 @@ def audit_router(database: Database) -> APIRouter:
         last = "\t".join((rows[-1]["tenant"], rows[-1]["learner"], rows[-1]["competency"])) if rows else ""
         return Response(b"\n".join(lines), headers={"Attain-Next": last}, media_type="application/x-ndjson")
 
-    @router.get("/v1/learner-states", response_class=PlainTextResponse)
+    @router.get("/v1/learner-states", response_class=Response, responses=lines_of(list[Any]))
     async def learner_states(
         caller: Caller, after: str = "", limit: Annotated[int, Query(ge=1)] = 5000, tenant: str | None = None
     ) -> Response:
@@ -55,7 +55,7 @@ def audit_router(database: Database) -> APIRouter:
         last = f"{rows[-1][0]}\t{rows[-1][1]}" if rows else ""
         return Response(b"\n".join(lines), headers={"Attain-Next": last}, media_type="application/x-ndjson")
 
-    @router.get("/v1/journal", response_class=PlainTextResponse)
+    @router.get("/v1/journal", response_class=Response, responses=lines_of(list[Any]))
     async def journal(
         caller: Caller,
         shard: Annotated[int, Query(ge=0, le=1024)],

@@ -6,10 +6,12 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.progression.domain.correction import Selection
+from services.progression.entrypoints.answered_analyses import Correction, Forecast
 from services.progression.handlers.correcting import forecast, forecast_of
 from services.progression.handlers.references import References
 from shared.contracts import Score
 from shared.database import Database
+from shared.described import answered
 from shared.events import utc
 from shared.settings import Settings
 from shared.tenant_limits import TenantLimits
@@ -79,7 +81,7 @@ def correcting_router(
     """Return the routes that foresee a correction: of a tenant for scope admin, of one piece for another service."""
     router = APIRouter(tags=["corrections"])
 
-    @router.post("/v1/corrections/preview")
+    @router.post("/v1/corrections/preview", responses=answered(Forecast))
     async def preview(body: Selected, caller: Caller) -> dict[str, Any]:
         """What correcting these pieces would do: events by type, statuses, schools (small numbers null), and the pieces."""
         caller.require("admin")
@@ -89,7 +91,7 @@ def correcting_router(
         small = limits.small_number(caller.tenant)
         return await forecast(database, references, settings, caller.tenant, selection, small=small)
 
-    @router.post("/v1/learners/{learner}/corrections/preview")
+    @router.post("/v1/learners/{learner}/corrections/preview", responses=answered(Correction))
     async def preview_of(learner: str, body: Chosen, caller: Caller, tenant: str | None = None) -> dict[str, Any]:
         """
         Every status and event that retracting one piece would change, or moving it, for both learners; for scope admin, and

@@ -4,10 +4,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from services.progression.entrypoints.answered_analyses import Redriven
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.logs import CONSUMER
 from services.progression.tables import published
 from shared.database import Database
+from shared.described import answered
 from shared.settings import Settings
 from shared.web import Caller
 
@@ -24,7 +26,7 @@ def operating_router(decisions: Decisions, database: Database, settings: Setting
             generation, pos, _ = (await published.folded_positions(connection, CONSUMER))[shard]
         return {"generation": generation, "evidence": pos}
 
-    @router.post("/v1/learners/{learner}/redrive")
+    @router.post("/v1/learners/{learner}/redrive", responses=answered(Redriven))
     async def redrive(learner: str, caller: Caller) -> dict[str, Any]:
         """Fold a blocked learner again from where it stopped, each input under the rules that were in force at it."""
         caller.require("admin")

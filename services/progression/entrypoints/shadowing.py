@@ -5,8 +5,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from services.progression.domain.analysis.told_comparison import told_differences, told_levels
+from services.progression.entrypoints.answered_analyses import Differences, LevelsCompared, Shadow, ShadowBegun
 from services.progression.entrypoints.policies import POLICY_BODY
 from services.progression.handlers.shadowing import Shadows
+from shared.described import Items, answered
 from shared.settings import Settings
 from shared.tenant_limits import TenantLimits
 from shared.web import Caller, read_body
@@ -16,14 +18,19 @@ def shadowing_router(shadows: Shadows, limits: TenantLimits, settings: Settings)
     """Return the routes on shadows; they need scope policy:write, or records:read to look."""
     router = APIRouter(tags=["policies"])
 
-    @router.post("/v1/policies/shadows", status_code=201, openapi_extra=POLICY_BODY)
+    @router.post(
+        "/v1/policies/shadows",
+        status_code=201,
+        responses=answered(ShadowBegun, "runs", status=201),
+        openapi_extra=POLICY_BODY,
+    )
     async def start(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
         """Let the policy in the body run beside the live one, on what is recorded and on what comes."""
         caller.require("policy:write")
         policy = await shadows.start(caller.tenant, await read_body(request, settings), framework, caller.subject)
         return {"policy": policy.id, "version": policy.version, "hash": policy.hash}
 
-    @router.get("/v1/policies/shadows")
+    @router.get("/v1/policies/shadows", responses=answered(Items[Shadow]))
     async def listed(caller: Caller) -> dict[str, Any]:
         """
         The policies in shadow: how far behind, and how many pairs differ by the two statuses.
@@ -37,7 +44,7 @@ def shadowing_router(shadows: Shadows, limits: TenantLimits, settings: Settings)
             items = [each | {"differences": told_differences(each["differences"], small)} for each in items]
         return {"items": items}
 
-    @router.get("/v1/policies/shadows/{policy}/differences")
+    @router.get("/v1/policies/shadows/{policy}/differences", responses=answered(Differences))
     async def differences(
         policy: str,
         caller: Caller,
@@ -53,7 +60,7 @@ def shadowing_router(shadows: Shadows, limits: TenantLimits, settings: Settings)
         items, levels = await shadows.differences(caller.tenant, policy, after, limit)
         return {"items": items, "levels": levels}
 
-    @router.get("/v1/policies/shadows/{policy}/levels")
+    @router.get("/v1/policies/shadows/{policy}/levels", responses=answered(LevelsCompared))
     async def levels(policy: str, caller: Caller) -> dict[str, Any]:
         """
         How many learners would gain or lose a level under a policy (its hash), of those of whom it and the live one differ, by

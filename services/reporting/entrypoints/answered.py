@@ -1,10 +1,12 @@
 """What answers look like of which no type of the domain is made: rows as they are read, and what other services answer."""
 
-from typing import Any
+import datetime
+from typing import Any, Literal
 
 import msgspec
 
 from services.reporting.domain.waiting import Queue
+from shared.contracts import Status
 
 
 class Class(msgspec.Struct):
@@ -134,12 +136,28 @@ class Decided(msgspec.Struct):
     position: str
 
 
+class StatusChange(msgspec.Struct):
+    """A competency whose status would be another."""
+
+    competency: str
+    before: Status
+    after: Status
+
+
+class EventForeseen(msgspec.Struct):
+    """A public event that would be told, by its type."""
+
+    type: str
+    scope: dict[str, Any]
+    reason: dict[str, Any]
+
+
 class Foreseen(msgspec.Struct):
     """What a correction would change of a learner; events are as `/asyncapi` of progression describes their data."""
 
     learner: str
-    statuses: list[dict[str, Any]]
-    events: list[dict[str, Any]]
+    statuses: list[StatusChange]
+    events: list[EventForeseen]
 
 
 class ForeseenMove(msgspec.Struct):
@@ -154,6 +172,25 @@ class MovedTo(msgspec.Struct):
 
     evidence_id: str
     learner: str
+
+
+class Rebuild(msgspec.Struct):
+    """
+    The live version of a read model, and the one that is built beside it, or was last.
+
+    `target` are the events that the live one has folded, `folded` those that the other has.
+    """
+
+    name: str
+    live: int
+    building: int
+    attempt: int
+    started_at: datetime.datetime | None
+    finished_at: datetime.datetime | None
+    state: Literal["live", "building", "failed"]
+    detail: str
+    target: int
+    folded: int
 
 
 class Tables(msgspec.Struct):
