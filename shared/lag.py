@@ -39,9 +39,10 @@ class Stage(msgspec.Struct, frozen=True):
 
 
 class Lag(msgspec.Struct, frozen=True):
-    """What the stages of a service have left to do."""
+    """What the stages of a service have left to do, and how many learners have events that it cannot fold."""
 
     stages: Sequence[Stage]
+    blocked_learners: int
 
 
 class SeenBehind:

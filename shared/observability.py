@@ -78,7 +78,7 @@ class metrics:
         "attain_shard_behind_seconds", "For how long the shard's oldest event waits", ["stage", "shard"]
     )
     lag_unknown = Gauge("attain_lag_unknown", "1 where the last scrape could not see how far the stages are")
-    blocked = Gauge("attain_blocked_learners", "Learners whose events cannot be folded")
+    blocked = Gauge("attain_blocked_learners", "Learners whose events cannot be folded, asked at each scrape")
     clock_doubted = Gauge("attain_clock_doubted", "1 while the clock cannot be believed and nothing is dated by it")
     differences = Gauge(
         "attain_reconciliation_differences", "Rows by which a stage differs from the one before, all tenants", ["stage"]

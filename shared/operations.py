@@ -23,13 +23,23 @@ LAG_TIMEOUT_S = 5.0
 LOOP_PROBE_S = 0.01
 
 
+async def _nobody() -> int:
+    return 0
+
+
 def operations_router(
     *,
     ready: Callable[[], Awaitable[Readiness]],
     stuck: Callable[[], Sequence[str]],
     lag: Callable[[], Awaitable[Sequence[Stage]]],
+    blocked: Callable[[], Awaitable[int]] = _nobody,
 ) -> APIRouter:
-    """Return health, metrics and lag; alive is who has nothing `stuck`, not who answers a ping."""
+    """
+    Return health, metrics and lag; alive is who has nothing `stuck`, not who answers a ping.
+
+    Args:
+        blocked: counts the learners whose events cannot be folded, of all tenants.
+    """
     router = APIRouter(tags=["operations"])
 
     @router.get("/livez", response_class=PlainTextResponse)
@@ -47,28 +57,30 @@ def operations_router(
 
     @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
-        await _measure(lag)
+        await _measure(lag, blocked)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     @router.get("/v1/lag", responses=answered(Lag))
     async def stages(caller: Caller) -> dict[str, Any]:
-        """How far each stage of this service is behind, in events and seconds, and which of its shards."""
+        """How far each stage of this service is behind, in events and seconds, which of its shards, and who is blocked."""
         caller.require("service", "admin")
         # Of all tenants: stages are not any tenant's.
         with bound_to(None):
-            return {"stages": told(await lag())}
+            return {"stages": told(await lag()), "blocked_learners": await blocked()}
 
     return router
 
 
-async def _measure(lag: Callable[[], Awaitable[Sequence[Stage]]]) -> None:
-    """Take what is measured at a scrape only: lag, and how late the event loop is."""
+async def _measure(lag: Callable[[], Awaitable[Sequence[Stage]]], blocked: Callable[[], Awaitable[int]]) -> None:
+    """Take what is measured at a scrape only: who is blocked, lag, and how late the event loop is."""
     loop = asyncio.get_running_loop()
     due = loop.time() + LOOP_PROBE_S
     await asyncio.sleep(LOOP_PROBE_S)
     measured.loop_delay.set(max(0.0, loop.time() - due))
     try:
         async with asyncio.timeout(LAG_TIMEOUT_S):
+            # Of the database: who is blocked stays so when the process ends, and another may have redriven them.
+            measured.blocked.set(await blocked())
             stages = await lag()
     except (AttainError, TimeoutError, OSError):
         measured.lag_unknown.set(1)

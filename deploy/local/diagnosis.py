@@ -197,19 +197,21 @@ def check_service(context: Context, service: str) -> list[Check]:
         with context.client(service, scope="admin service", timeout_s=ANSWER_S_MAX) as client:
             alive, ready = client.get("/livez"), client.get("/readyz")
             answer = client.get("/v1/lag")
-            stages = checked(answer).json()["stages"]
+            lag = checked(answer).json()
     except (httpx.HTTPError, StackError) as error:
         return [
             Check(service, False, str(error) or type(error).__name__, "see its log; a last line names what it lacks")
         ]
     at = email.utils.parsedate_to_datetime(answer.headers["date"])
     skew = abs((datetime.datetime.now(datetime.UTC) - at).total_seconds())
+    stages, blocked = lag["stages"], lag.get("blocked_learners", 0)
     behind = [one for one in stages if one["behind_events"] is None or (one["behind_seconds"] or 0.0) > BEHIND_S_MAX]
     told = ", ".join(f"{one['name']} {one['behind_events']}" for one in behind or stages)
     return [
         Check(service, alive.is_success and ready.is_success, _probes(alive, ready), "see its log"),
         Check(f"clock of {service}", skew < SKEW_S_MAX + 1, f"{skew:.0f} s from here", "synchronise the clocks (NTP)"),
         Check(f"stages of {service}", not behind, f"events behind: {told}", "see AttainStageBehind in the runbook"),
+        Check(f"learners of {service}", not blocked, f"{blocked} blocked", "see AttainLearnersBlocked in the runbook"),
     ]  # fmt: skip
 
 

@@ -29,7 +29,7 @@ from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.delivering import Dispatcher
 from services.progression.handlers.fold import MasteryFold
 from services.progression.handlers.judgements import Judgements
-from services.progression.handlers.lag import progression_lag
+from services.progression.handlers.lag import blocked_learners, progression_lag
 from services.progression.handlers.logs import CONSUMER, DecisionInbox, Logs
 from services.progression.handlers.posting import Poster
 from services.progression.handlers.reconciling import FoldChecks, StateSamples
@@ -193,7 +193,9 @@ def _add_operations(
     ready = functools.partial(readiness, database, upkeep.kafka, opened.clock)
     lag = functools.partial(progression_lag, database, logs, consuming.consumer, opened.feed)
     for router in (
-        operations_router(ready=ready, stuck=tasks.stuck, lag=lag),
+        operations_router(
+            ready=ready, stuck=tasks.stuck, lag=lag, blocked=functools.partial(blocked_learners, database)
+        ),
         feed_router(database, logs.relayed(), config),
         asyncapi_router("progression", consuming.broker, logs.relayed(), config.topic_suffix),
         reconciliation_router(upkeep.reconciler, database, [upkeep.checks.told]),

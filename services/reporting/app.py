@@ -26,7 +26,7 @@ from services.reporting.handlers.districts import DistrictReader
 from services.reporting.handlers.exporting import Exporter
 from services.reporting.handlers.finding import Finder
 from services.reporting.handlers.groups import Groups
-from services.reporting.handlers.lag import reporting_lag
+from services.reporting.handlers.lag import blocked_learners, reporting_lag
 from services.reporting.handlers.oidc import Provider
 from services.reporting.handlers.on_behalf import OnBehalf
 from services.reporting.handlers.pages import Pages
@@ -188,7 +188,9 @@ def _add_operations(
     ready = functools.partial(readiness, database, upkeep.kafka)
     lag = functools.partial(reporting_lag, database, opened.feeds)
     for router in (
-        operations_router(ready=ready, stuck=tasks.stuck, lag=lag),
+        operations_router(
+            ready=ready, stuck=tasks.stuck, lag=lag, blocked=functools.partial(blocked_learners, database)
+        ),
         reconciliation_router(upkeep.reconciler, database, []),
         expiries_router(database),
         asyncapi_router("reporting", consuming.broker, [], config.topic_suffix),

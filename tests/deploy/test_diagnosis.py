@@ -48,12 +48,14 @@ def _answering(
     monkeypatch.setattr(context, "client", lambda *_, **__: client)
 
 
-def _service(*, seconds: float = 0.0, skew_s: float = 0.0) -> Callable[[httpx.Request], httpx.Response]:
+def _service(
+    *, seconds: float = 0.0, skew_s: float = 0.0, blocked: int = 0
+) -> Callable[[httpx.Request], httpx.Response]:
     def answer(request: httpx.Request) -> httpx.Response:
         at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=skew_s)
         stages = [{"name": "progression", "behind_events": 3, "behind_seconds": seconds}]
         headers = {"Date": at.strftime("%a, %d %b %Y %H:%M:%S GMT")}
-        return httpx.Response(200, json={"stages": stages}, headers=headers)
+        return httpx.Response(200, json={"stages": stages, "blocked_learners": blocked}, headers=headers)
 
     return answer
 
@@ -187,6 +189,7 @@ def test_a_file_that_is_no_certificate_is_bad(tmp_path: Path) -> None:
     [
         (_service(), []),
         (_service(seconds=90), ["stages of progression"]),
+        (_service(blocked=3), ["learners of progression"]),
         (_service(skew_s=-120), ["clock of progression"]),
         (lambda request: httpx.Response(503, json={"detail": "away"}), ["progression"]),
     ],

@@ -8,6 +8,7 @@ from services.progression.domain.decisions import COMPETENCY_DECIDED, Competency
 from services.progression.domain.inputs import Input, Key
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.handlers import fold
+from services.progression.handlers.lag import blocked_learners
 from services.progression.handlers.logs import REDRIVEN
 from shared.events import Draft, encode_json, envelope, now
 from tests.progression.test_sweeping import all_that_is_stored, streak
@@ -20,6 +21,11 @@ from tests.support.servers import Servers
 async def is_apart(progression: HandFed) -> bool:
     async with progression.database.connection() as connection:
         return bool(await connection.fetchval("select count(*) from blocked_learner"))
+
+
+async def told_blocked(progression: HandFed) -> int:
+    """What a process says that has set nobody apart itself, as after a restart."""
+    return await blocked_learners(progression.database)
 
 
 async def redrive(progression: HandFed, learner: str) -> None:
@@ -44,9 +50,11 @@ async def test_who_is_set_apart_by_a_refold_and_redriven_is_told_nothing_twice(
             broken.setattr(ShardFold, "_refold_for", lambda *_: 1 / 0)
             await progression.decide(streak(2))
             await eventually(lambda: is_apart(progression))
+        apart = await told_blocked(progression)
         await redrive(progression, "ada")
 
         assert await progression.told() == ["mastered"]
+        assert (apart, await told_blocked(progression)) == (1, 0)
 
 
 @pytest.mark.parametrize(("before", "since"), [(5, 3), (3, 5)], ids=["an easier policy", "a harder policy"])

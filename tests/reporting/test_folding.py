@@ -10,6 +10,7 @@ import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
 from services.reporting.entrypoints.consuming import ModelConsumer
+from services.reporting.handlers.lag import blocked_learners
 from shared.contracts import IDENTITY_ERASED, MASTERY_UPDATED
 from shared.database import ARRAY_ROWS_MAX, Database
 from shared.feed import FeedClient
@@ -206,6 +207,7 @@ async def test_a_checkpoint_tells_the_evidence_position(bench: Bench) -> None:
 async def test_what_cannot_be_read_is_set_aside_and_the_others_go_on(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
+    before = await blocked_learners(bench.database)
     broken: Event = (MASTERY_UPDATED, LEARNER, {"learner": LEARNER, "competency": "m:a", "status": "brilliant"})
     await bench.deliver(await bench.told(broken, mastery(LEARNER, "m:b")))
     rows = await bench.rows("select subject, reason, pos from unfolded where tenant = $1", bench.tenant)
@@ -213,6 +215,7 @@ async def test_what_cannot_be_read_is_set_aside_and_the_others_go_on(
     assert [row[0] for row in await bench.states()] == ["m:b"]
     assert rows[0][0] == LEARNER
     assert "brilliant" in rows[0][1]
+    assert await blocked_learners(bench.database) - before == 1
     (entry,) = [vars(entry) for entry in caplog.records if "aside" in entry.message]
     assert (entry["tenant"], entry["shard"], entry["position"]) == (bench.tenant, bench.shard, rows[0][2])
 

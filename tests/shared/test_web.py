@@ -104,7 +104,10 @@ async def client(small: Settings) -> AsyncIterator[httpx.AsyncClient]:
     async def lag() -> list[Stage]:
         return [Stage.of_shards("x", [ShardLag(3, 7, 1.5)])]
 
-    app.include_router(operations_router(ready=ready, stuck=list, lag=lag))
+    async def blocked() -> int:
+        return 2
+
+    app.include_router(operations_router(ready=ready, stuck=list, lag=lag, blocked=blocked))
 
     @app.get("/instant")
     async def instant(at: Instant) -> datetime.datetime:
@@ -307,7 +310,8 @@ async def test_lag_is_for_operators(client: httpx.AsyncClient) -> None:
                 "behind_seconds": 1.5,
                 "shards": [{"shard": 3, "behind_events": 7, "behind_seconds": 1.5}],
             }
-        ]
+        ],
+        "blocked_learners": 2,
     }
 
 
@@ -318,6 +322,7 @@ async def test_scrape_shows_how_far_the_stages_are(client: httpx.AsyncClient) ->
     assert 'attain_stage_behind_seconds{stage="x"} 1.5' in shown
     assert 'attain_shard_behind_seconds{shard="3",stage="x"} 1.5' in shown
     assert "attain_lag_unknown 0.0" in shown
+    assert "attain_blocked_learners 2.0" in shown
     assert re.search(r"^attain_event_loop_delay_seconds \d", shown, re.MULTILINE)
 
 

@@ -1,9 +1,9 @@
-"""How far each stage of this service is behind."""
+"""How far each stage of this service is behind, and how many learners it has set apart."""
 
 import datetime
 
 from services.progression.handlers.logs import CONSUMER, Logs
-from services.progression.tables import published, rulebook
+from services.progression.tables import published, rulebook, set_apart
 from shared.consumer import ShardConsumer
 from shared.database import Connection, Database
 from shared.feed import FeedClient
@@ -18,6 +18,13 @@ async def progression_lag(database: Database, logs: Logs, consumer: ShardConsume
             await _decisions(connection, logs),
             await relay_lag(connection, "progression-relay", [log.name for log in logs.relayed()]),
         ]
+
+
+async def blocked_learners(database: Database) -> int:
+    """Return how many learners are set apart, of all tenants, whichever process has set them apart and when."""
+    async with database.connection() as connection:
+        total, _ = await set_apart.count_blocked(connection)
+    return total
 
 
 async def _decisions(connection: Connection, logs: Logs) -> Stage:

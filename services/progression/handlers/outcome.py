@@ -20,7 +20,6 @@ from shared.database import Connection
 from shared.event_log import LogRow, append_all
 from shared.events import Draft, encode_json, envelope, now
 from shared.handling import ShardBatch
-from shared.observability import metrics
 from shared.shards import stable_id
 from shared.snapshots import TERM_CLOSED, TermClosed
 from shared.tracing import newest_traced
@@ -257,8 +256,7 @@ class Outcome:
 
     async def _save_blocked(self, connection: Connection, blocked_learners_max: int) -> None:
         await set_apart.save_blocked(connection, self.blocked)
-        total, in_last_hour = await set_apart.count_blocked(connection)
-        metrics.blocked.set(total)
+        _, in_last_hour = await set_apart.count_blocked(connection)
         if in_last_hour > blocked_learners_max:
             raise RuntimeError(f"{in_last_hour} learners blocked within an hour: the code is wrong, not the data")
 

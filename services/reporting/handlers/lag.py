@@ -1,4 +1,4 @@
-"""How far the read models of reporting are behind the logs that they follow."""
+"""How far the read models of reporting are behind the logs that they follow, and what they could not read."""
 
 import asyncio
 from collections.abc import Mapping
@@ -43,3 +43,9 @@ async def reporting_lag(database: Database, feeds: Mapping[str, FeedClient]) -> 
         else stage
         for model, stage in zip(folded, stages, strict=True)
     ]
+
+
+async def blocked_learners(database: Database) -> int:
+    """Return of how many learners, of all tenants, a live read model lacks events that it could not read."""
+    async with snapshot(database) as view:
+        return await view.count_unfolded()

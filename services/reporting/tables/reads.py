@@ -96,6 +96,14 @@ class Snapshot:
         assert row is not None
         return Head(row[0], row[1]), row[2]
 
+    async def count_unfolded(self) -> int:
+        """Return of how many learners, of all tenants, a live read model has an event that it could not fold."""
+        consumers = [consumer_name(model, version) for model, version in self.live.items()]
+        counted: int = await self._connection.fetchval(
+            "select count(distinct (tenant, subject)) from unfolded where consumer = any($1::text[])", consumers
+        )
+        return counted
+
     async def framework_versions(self, tenant: str, frameworks: Collection[str] | None) -> list[Version]:
         """Return the current versions, in order; of all frameworks with None."""
         rows = await self.rows(

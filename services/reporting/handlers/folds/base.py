@@ -17,7 +17,6 @@ from services.reporting.tables.writes import Unfolded, note_unfolded
 from shared.database import Connection
 from shared.events import Envelope
 from shared.handling import Settle, ShardBatch, Stateless, Write
-from shared.observability import metrics
 
 log = logging.getLogger(__name__)
 TURN_EVENTS = 500
@@ -50,7 +49,6 @@ class Fold(Stateless):
         if not unfolded:
             return
         blocked = await note_unfolded(connection, self.consumer, unfolded)
-        metrics.blocked.set(blocked)
         first = unfolded[0]
         log.error("%s set %s events aside, the first: %s", self.consumer, len(unfolded), first.reason,
                   extra={"tenant": first.tenant, "consumer": self.consumer, "shard": first.shard,
