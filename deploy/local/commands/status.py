@@ -17,7 +17,8 @@ ANSWER_S_MAX = 10.0
 @command_options
 def status(context: Context) -> None:
     """
-    Show what runs, the lag of each stage in events and seconds, and whether its counts agree with the stage before.
+    Show what runs and where, the lag of each stage in events and seconds, whose events cannot be folded, and whether
+    counts agree with the stage before.
 
     Stages of the reconciliation: items received have an outcome; events appended are logged; logged evidence is folded by
     progression; sampled states are those of a plain fold; states told are shown by reporting. A token that is not for
@@ -34,20 +35,24 @@ def status(context: Context) -> None:
     stages = [stage for service in services for stage in service.pop("stages")]
     counts = [item for service in services for item in service.pop("reconciliation")]
     result = {"running": True, "pids": pids, "stages": stages, "services": services, "reconciliation": counts}
-    context.emit(result, "\n".join([*_text(services, stages, pids), *_agreement(counts)]))
+    context.emit(result, "\n".join([*in_words(services, stages, pids), *_agreement(counts)]))
 
 
 def _service(context: Context, service: str) -> dict[str, Any]:
+    url = context.urls[service]
     try:
         with context.client(service, scope="admin service", timeout_s=ANSWER_S_MAX) as client:
-            stages = checked(client.get("/v1/lag")).json()["stages"]
+            lag = checked(client.get("/v1/lag")).json()
             counts = checked(client.get("/v1/reconciliation")).json()["items"]
     except (httpx.HTTPError, StackError, ValueError, KeyError) as error:
         return {
-            "name": service, "answers": False, "error": str(error) or type(error).__name__, "stages": [],
-            "reconciliation": [],
+            "name": service, "url": url, "answers": False, "error": str(error) or type(error).__name__,
+            "blocked_learners": None, "stages": [], "reconciliation": [],
         }  # fmt: skip
-    return {"name": service, "answers": True, "error": None, "stages": stages, "reconciliation": counts}
+    return {
+        "name": service, "url": url, "answers": True, "error": None, "stages": lag["stages"],
+        "blocked_learners": lag.get("blocked_learners"), "reconciliation": counts,
+    }  # fmt: skip
 
 
 def _agreement(counts: list[dict[str, Any]]) -> list[str]:
@@ -66,9 +71,17 @@ def _agreement(counts: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _text(services: list[dict[str, Any]], stages: list[dict[str, Any]], pids: dict[str, int]) -> list[str]:
-    lines = [f"{name:<12} pid {pid}" for name, pid in pids.items()]
+def in_words(services: list[dict[str, Any]], stages: list[dict[str, Any]], pids: dict[str, int]) -> list[str]:
+    """Return the lines of processes, services and stages."""
+    urls = {each["name"]: each["url"] for each in services}
+    lines = [f"{name:<12} pid {pids[name]:<9}{urls.get(name, '')}".rstrip() for name in pids]
+    lines += [f"{name:<12} {url}" for name, url in urls.items() if name not in pids]
     lines += [f"{each['name']:<12} does not answer: {each['error']}" for each in services if not each["answers"]]
+    lines += [
+        f"{each['name']:<12} {each['blocked_learners']:,} learners are blocked: see AttainLearnersBlocked in the runbook"
+        for each in services
+        if each["blocked_learners"]
+    ]
     if stages:
         width = max(len(stage["name"]) for stage in stages)
         lines.append(f"{'stage':<{width}}  {'events behind':>13}  {'seconds':>8}")
