@@ -1,6 +1,7 @@
 """Bring databases to the schema of this version: `python -m shared.migrate [evidence] [progression] [reporting]`."""
 
 import argparse
+import asyncio
 import importlib
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from alembic.config import Config
 
 from shared.database import MISCONFIGURED
 from shared.settings import Settings, settings_or_exit, variable
+from shared.starting import revisions
 
 SERVICES = ("evidence", "progression", "reporting")
 WAIT_S, RETRY_S = 60.0, 1.0
@@ -24,17 +26,37 @@ def configuration(service: str) -> Config:
     return config
 
 
-def migrate(service: str, url: str) -> None:
-    """Run the service's Alembic history to its end; does nothing where it is there already."""
+def migrate(service: str, url: str) -> str:
+    """
+    Run the service's Alembic history to its end; return what the schema is then.
+
+    That of a newer version stays as it is: this one has been rolled back to, and whether it may serve is asked at its start.
+    """
+    there, known = asyncio.run(_revision(url)), revisions(service)
+    if there is not None and there not in known:
+        return f"schema {there} is newer than this version ({known[-1]}) and stays as it is"
     config = configuration(service)
     config.attributes["url"] = url
     config.attributes["metadata"] = importlib.import_module(f"services.{service}.tables.schema").metadata
     command.upgrade(config, "head")
+    return "schema is current"
 
 
-def migrate_when_there(service: str, url: str, wait_s: float = WAIT_S) -> None:
+async def _revision(url: str) -> str | None:
+    """Return the revision of a database's schema; None where it has none yet."""
+    connection = await asyncpg.connect(url)
+    try:
+        if await connection.fetchval("select to_regclass('alembic_version')") is None:
+            return None
+        there: str | None = await connection.fetchval("select version_num from alembic_version")
+        return there
+    finally:
+        await connection.close()
+
+
+def migrate_when_there(service: str, url: str, wait_s: float = WAIT_S) -> str:
     """
-    Migrate once the server can be reached.
+    Migrate once the server can be reached; return what the schema is then.
 
     Raises:
         SystemExit: it cannot be reached for so long, or does not let in who migrates.
@@ -84,8 +106,7 @@ def main() -> None:
     if unknown:
         parser.error(f"no service {unknown[0]!r}; there are {', '.join(SERVICES)}")
     for service, url in databases(settings_or_exit("migrate"), services).items():
-        migrate_when_there(service, url)
-        print(f"{service}: schema is current")
+        print(f"{service}: {migrate_when_there(service, url)}")
 
 
 if __name__ == "__main__":

@@ -44,6 +44,20 @@ async def test_the_history_makes_the_schema_of_the_tables(server_addresses: Serv
     }
 
 
+async def test_a_version_that_was_rolled_back_to_leaves_a_newer_schema_as_it_is(server_addresses: Servers) -> None:
+    """Installations migrate before they start what serves: where that failed nothing would start at all."""
+    async with new_database(server_addresses.postgres, "mig_newer") as url:
+        await asyncio.to_thread(migrate, "evidence", url)
+        connection = await asyncpg.connect(url)
+        await connection.execute("update alembic_version set version_num = '9999'")
+        told = await asyncio.to_thread(migrate, "evidence", url)
+        there = await connection.fetchval("select version_num from alembic_version")
+        await connection.close()
+
+    assert told.startswith("schema 9999 is newer than this version")
+    assert there == "9999"
+
+
 async def test_evidence_that_is_there_is_counted_once(server_addresses: Servers) -> None:
     async with new_database(server_addresses.postgres, "mig_counts") as url:
         await asyncio.to_thread(migrate_to, "evidence", url, "0001")
