@@ -67,7 +67,12 @@ def webhooks_router(webhooks: Webhooks, database: Database, log: EventLog) -> AP
 
     @router.post("/v1/webhooks", status_code=201, responses=answered(NewWebhook, "begun", status=201))
     async def add(body: Agreement, caller: Caller) -> dict[str, Any]:
-        """Begin a webhook; keep `secret` (base64), it is not shown again."""
+        """
+        Begin a webhook; keep `secret` (base64), it is not shown again.
+
+        Each request bears `Attain-Signature: t=<Unix second>,k=<key id>,v1=<hexadecimal>`, the HMAC-SHA256 by the secret
+        of that key over `<Unix second>.<key id>.<body>`, and `Attain-Event`, the id by which a receiver drops repeats.
+        """
         caller.require("admin")
         given = Subscription(
             "", caller.tenant, body.name, body.url, body.purpose, tuple(body.types), tuple(body.frameworks),
