@@ -79,6 +79,11 @@ class metrics:
     )
     lag_unknown = Gauge("attain_lag_unknown", "1 where the last scrape could not see how far the stages are")
     blocked = Gauge("attain_blocked_learners", "Learners whose events cannot be folded, asked at each scrape")
+    webhooks_parked = Gauge(
+        "attain_webhooks_parked",
+        "What of webhooks waits for a person, asked at each scrape: whole ones, or the events of single learners",
+        ["what"],
+    )
     clock_doubted = Gauge("attain_clock_doubted", "1 while the clock cannot be believed and nothing is dated by it")
     differences = Gauge(
         "attain_reconciliation_differences", "Rows by which a stage differs from the one before, all tenants", ["stage"]

@@ -27,18 +27,24 @@ async def _nobody() -> int:
     return 0
 
 
+async def _nothing() -> None:
+    pass
+
+
 def operations_router(
     *,
     ready: Callable[[], Awaitable[Readiness]],
     stuck: Callable[[], Sequence[str]],
     lag: Callable[[], Awaitable[Sequence[Stage]]],
     blocked: Callable[[], Awaitable[int]] = _nobody,
+    measure: Callable[[], Awaitable[None]] = _nothing,
 ) -> APIRouter:
     """
     Return health, metrics and lag; alive is who has nothing `stuck`, not who answers a ping.
 
     Args:
         blocked: counts the learners whose events cannot be folded, of all tenants.
+        measure: takes what else the service measures at a scrape only.
     """
     router = APIRouter(tags=["operations"])
 
@@ -57,7 +63,7 @@ def operations_router(
 
     @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
-        await _measure(lag, blocked)
+        await _measure(lag, blocked, measure)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     @router.get("/v1/lag", responses=answered(Lag))
@@ -71,8 +77,12 @@ def operations_router(
     return router
 
 
-async def _measure(lag: Callable[[], Awaitable[Sequence[Stage]]], blocked: Callable[[], Awaitable[int]]) -> None:
-    """Take what is measured at a scrape only: who is blocked, lag, and how late the event loop is."""
+async def _measure(
+    lag: Callable[[], Awaitable[Sequence[Stage]]],
+    blocked: Callable[[], Awaitable[int]],
+    measure: Callable[[], Awaitable[None]],
+) -> None:
+    """Take what is measured at a scrape only: how late the event loop is, who is blocked, what else there is, lag."""
     loop = asyncio.get_running_loop()
     due = loop.time() + LOOP_PROBE_S
     await asyncio.sleep(LOOP_PROBE_S)
@@ -81,6 +91,7 @@ async def _measure(lag: Callable[[], Awaitable[Sequence[Stage]]], blocked: Calla
         async with asyncio.timeout(LAG_TIMEOUT_S):
             # Of the database: who is blocked stays so when the process ends, and another may have redriven them.
             measured.blocked.set(await blocked())
+            await measure()
             stages = await lag()
     except (AttainError, TimeoutError, OSError):
         measured.lag_unknown.set(1)

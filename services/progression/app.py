@@ -109,7 +109,7 @@ async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitSt
     upkeep = _make_upkeep(opened, limits, config)
     tasks = Tasks()
     _add_routes(app, opened, handlers, limits, config)
-    _add_operations(app, opened, consuming, upkeep, tasks, config)
+    _add_operations(app, opened, handlers.webhooks, consuming, upkeep, tasks, config)
     _start_loops(tasks, opened, handlers, consuming, upkeep)
     for stop in (consuming.consumer.stop, consuming.broker.stop, tasks.stop, consuming.refolder.stop):
         stack.push_async_callback(stop)
@@ -187,14 +187,24 @@ def _add_routes(app: FastAPI, opened: Opened, handlers: Handlers, limits: Tenant
 
 
 def _add_operations(
-    app: FastAPI, opened: Opened, consuming: Consuming, upkeep: Upkeep, tasks: Tasks, config: Settings
+    app: FastAPI,
+    opened: Opened,
+    webhooks: Webhooks,
+    consuming: Consuming,
+    upkeep: Upkeep,
+    tasks: Tasks,
+    config: Settings,
 ) -> None:
     database, logs = opened.database, opened.logs
     ready = functools.partial(readiness, database, upkeep.kafka, opened.clock)
     lag = functools.partial(progression_lag, database, logs, consuming.consumer, opened.feed)
     for router in (
         operations_router(
-            ready=ready, stuck=tasks.stuck, lag=lag, blocked=functools.partial(blocked_learners, database)
+            ready=ready,
+            stuck=tasks.stuck,
+            lag=lag,
+            blocked=functools.partial(blocked_learners, database),
+            measure=webhooks.measure,
         ),
         feed_router(database, logs.relayed(), config),
         asyncapi_router("progression", consuming.broker, logs.relayed(), config.topic_suffix),

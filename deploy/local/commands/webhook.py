@@ -52,6 +52,7 @@ def list_webhooks(context: Context) -> None:
     lines = [
         f"{each['id']}  {each['state']:8}{each['behind']:>8} behind  {each['name']}  {each['url']}"
         + (f"  ({each['reason']})" if each["reason"] else "")
+        + (f"  (parked: events of {each['parked_learners']:,} learners)" if each["parked_learners"] else "")
         for each in items
     ]
     context.emit({"items": items}, "\n".join(lines) or "no webhooks")

@@ -247,6 +247,9 @@ class Delivery:
     def _waiting(self, learner: str, shard: int, pos: int, attempts: int, answer: Answer) -> Held:
         config = self._settings
         parked = attempts >= config.webhook_attempts_max
+        if parked:
+            log.warning("webhook %s: events of learner %s are parked until somebody resumes it: %s",
+                        self._to.id, learner, answer.outcome)  # fmt: skip
         return Held(learner, shard, pos, attempts, _now() + self._delay(attempts, answer), parked, answer.outcome)
 
     def _delay(self, failures: int, answer: Answer) -> datetime.timedelta:
@@ -269,6 +272,7 @@ class Delivery:
             self._retry_at = _now() + self._delay(self._failures - TRIES_BEFORE_WAITING + 1, answer)
         async with self._database.connection() as connection:
             if parked:
+                log.warning("webhook %s is parked until somebody resumes it: %s", self._to.id, parked)
                 await tables.park(connection, self._to.id, self._version, parked)
             else:
                 await tables.count_failures(connection, self._to.id, self._version, self._failures, self._retry_at)

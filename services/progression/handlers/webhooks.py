@@ -13,6 +13,7 @@ from services.progression.tables import webhooks as tables
 from shared.database import Connection, Database
 from shared.errors import NotFound, Refused
 from shared.events import encode_json, envelope, now
+from shared.observability import metrics
 from shared.settings import Settings
 
 TEST_TYPE = "attain.webhook.test.v1"
@@ -50,6 +51,13 @@ class Webhooks:
         """Return the tenant's webhooks with their state, without secrets."""
         async with self._database.connection() as connection:
             return [dict(row) for row in await tables.all_of(connection, tenant)]
+
+    async def measure(self) -> None:
+        """Measure what of all tenants' webhooks waits for a person."""
+        async with self._database.connection() as connection:
+            webhooks, learners = await tables.count_parked(connection)
+        metrics.webhooks_parked.labels(what="webhook").set(webhooks)
+        metrics.webhooks_parked.labels(what="learner").set(learners)
 
     async def remove(self, tenant: str, id: str) -> None:
         """End a webhook; what was sent stays sent."""

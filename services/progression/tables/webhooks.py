@@ -201,6 +201,15 @@ async def park(connection: Connection, id: str, version: int, reason: str) -> No
     )  # fmt: skip
 
 
+async def count_parked(connection: Connection) -> tuple[int, int]:
+    """Return how many webhooks are parked, and how often events of a learner are at one, of all tenants."""
+    row = await connection.fetchrow(
+        "select (select count(*) from webhook where state = 'parked'), (select count(*) from webhook_held where parked)"
+    )
+    assert row is not None
+    return row[0], row[1]
+
+
 async def log_attempt(connection: Connection, id: str, attempt: Attempt, rows_max: int) -> None:
     """Write a line of the delivery log, which keeps the last `rows_max` of each webhook."""
     no = await connection.fetchval(

@@ -1,11 +1,15 @@
 """Webhooks against receivers that are slow, fail, reset, redirect, or never end: nothing lost, each learner's in order."""
 
 import asyncio
-import hashlib
-import hmac
+import base64
 import random
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from services.progression.handlers import delivering
 from services.progression.handlers.posting import Poster
@@ -59,7 +63,15 @@ async def test_through_every_kind_of_trouble_nothing_is_lost_and_each_learners_e
     assert trap.seen == []
 
 
-async def test_a_learner_whose_event_is_refused_for_good_is_parked_and_the_others_go_on(outlet: Outlet):
+async def parked_counts(outlet: Outlet) -> tuple[float | None, ...]:
+    """What a scrape shows: webhooks that are parked, and learners."""
+    await outlet.webhooks.measure()
+    return tuple(REGISTRY.get_sample_value("attain_webhooks_parked", {"what": what}) for what in ("webhook", "learner"))
+
+
+async def test_a_learner_whose_event_is_refused_for_good_is_parked_and_the_others_go_on(
+    outlet: Outlet, caplog: pytest.LogCaptureFixture
+):
     refusing = True
 
     def picky(request: Request) -> Manner:
@@ -78,6 +90,7 @@ async def test_a_learner_whose_event_is_refused_for_good_is_parked_and_the_other
             await until(parked)
             await until(whole(receiver, {learner: expected[learner] for learner in LEARNERS[1:]}))
             waiting = await outlet.webhooks.waiting(TENANT, agreed.id)
+            counted = await parked_counts(outlet)
             attempts = len([request for request in receiver.seen if request.learner == LEARNERS[0]])
             refusing = False
             await outlet.webhooks.set_state(TENANT, agreed.id, "active")
@@ -86,9 +99,14 @@ async def test_a_learner_whose_event_is_refused_for_good_is_parked_and_the_other
     assert (waiting[0]["learner"], waiting[0]["attempts"], waiting[0]["reason"]) == (LEARNERS[0], 3, "answered 422")
     assert attempts == 3
     assert receiver.by_learner() == expected
+    assert (counted, await parked_counts(outlet)) == ((0, 1), (0, 0))
+    (line,) = [entry.message for entry in caplog.records if "parked" in entry.message]
+    assert LEARNERS[0] in line
 
 
-async def test_a_receiver_that_is_down_parks_the_webhook_and_a_resume_loses_nothing(outlet: Outlet):
+async def test_a_receiver_that_is_down_parks_the_webhook_and_a_resume_loses_nothing(
+    outlet: Outlet, caplog: pytest.LogCaptureFixture
+):
     config = outlet.settings.model_copy(update={"webhook_failures_max": 6})
     receiver = Receiver(take)
     async with receiving(receiver):
@@ -103,6 +121,7 @@ async def test_a_receiver_that_is_down_parks_the_webhook_and_a_resume_loses_noth
 
         await until(parked)
         reason = (await outlet.state(agreed.id))["reason"]
+        counted, _ = await parked_counts(outlet)
         async with receiving(receiver):
             await asyncio.sleep(0.3)
             before = len(receiver.seen)
@@ -110,6 +129,8 @@ async def test_a_receiver_that_is_down_parks_the_webhook_and_a_resume_loses_noth
             await until(whole(receiver, expected))
 
     assert " failures in a row, the last: " in reason
+    assert (counted, await parked_counts(outlet)) == (1, (0, 0))
+    assert reason in caplog.text
     assert before == 0
     assert receiver.by_learner() == expected
 
@@ -176,6 +197,17 @@ async def test_a_dispatcher_that_is_killed_and_two_at_once_lose_nothing(outlet: 
     assert state["held"] == state["parked_learners"] == 0
 
 
+def documented_check() -> Callable[[str, bytes, dict[str, str]], bool]:
+    """Return the function by which docs/webhooks.md lets a receiver check a signature."""
+    (code,) = re.findall(
+        r"```python\n(.*?)```", (Path(__file__).parents[3] / "docs" / "webhooks.md").read_text(), re.DOTALL
+    )
+    names: dict[str, Any] = {}
+    exec(code, names)
+    check: Callable[[str, bytes, dict[str, str]], bool] = names["is_ours"]
+    return check
+
+
 async def test_every_delivery_is_signed_with_the_key_of_the_time(outlet: Outlet):
     async with receiving(Receiver(take)) as receiver:
         agreed = await outlet.subscribe(receiver.url)
@@ -183,15 +215,16 @@ async def test_every_delivery_is_signed_with_the_key_of_the_time(outlet: Outlet)
         key, secret = await outlet.webhooks.rotate(TENANT, agreed.id)
         await outlet.webhooks.test(TENANT, agreed.id)
     secrets = {agreed.key: agreed.secret, key: secret}
-    signed_by = []
-    for request in receiver.taken:
-        given = dict(part.split("=", 1) for part in request.headers["attain-signature"].split(","))
-        content = f"{given['t']}.{given['k']}.".encode() + request.body
-        assert hmac.new(secrets[given["k"]], content, hashlib.sha256).hexdigest() == given["v1"]
-        signed_by.append(given["k"])
+    shown = {name: base64.b64encode(of).decode() for name, of in secrets.items()}
+    is_ours = documented_check()
+    signed = [(request.headers["attain-signature"], request.body) for request in receiver.taken]
 
     assert tested.failure is None
-    assert signed_by == [agreed.key, key]
+    assert [dict(part.split("=", 1) for part in header.split(","))["k"] for header, _ in signed] == [agreed.key, key]
+    assert [is_ours(*each, shown) for each in signed] == [True, True]
+    assert not is_ours(*signed[1], {agreed.key: shown[agreed.key]})
+    assert not is_ours(signed[0][0], signed[0][1] + b" ", shown)
+    assert not is_ours(signed[0][0].replace("t=1", "t=2"), signed[0][1], shown)
     assert receiver.taken[0].event["type"] == "attain.webhook.test.v1"
 
 
