@@ -339,6 +339,15 @@ def test_a_comparison_tells_schools_by_title_and_no_small_number() -> None:
     )
 
 
+def test_what_is_taken_off_the_record_is_said_without_a_cause() -> None:
+    """It is taken off by corrections, by holds, by a person's undoing and by policies; the sentence behind it says by which."""
+    happened = Happened("e", "ada", "competency.withdrawn", "m:a", "One", SHOWN_AT, SHOWN_AT, "it was copied", 1, "t-1")
+    given = context("learner.html") | {"happened": [happened]}
+
+    assert "Taken off the record:" in render("learner.html", Words("en"), **given)
+    assert "Retirado del registro:" in render("learner.html", Words("es"), **given)
+
+
 def test_the_catalogues_have_the_same_keys_and_places() -> None:
     english, spanish = catalogue("en"), catalogue("es")
 
