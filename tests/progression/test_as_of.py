@@ -3,6 +3,7 @@
 import random
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,8 +12,10 @@ from services.progression.domain.decisions import CompetencyDecided
 from services.progression.domain.inputs import Input, input_of
 from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Activation
+from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.telling import Trigger
 from shared.contracts import EvidenceRecorded
+from shared.errors import Refused
 from tests.support.journal import TENANT, Decided, Journal, Record, retract
 from tests.support.policies import policies, random_work
 
@@ -84,3 +87,12 @@ def test_now_is_what_the_fold_has(seed: int, count: int, first: Policy, second: 
     assert found is not None
     shown = found.explanation
     assert (shown.status, shown.score, found.policy) == (state.status, state.score, state.policy)
+
+
+def test_of_whom_an_input_raises_nothing_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was folded before would be told as if nothing had come: no evidence, and three more pieces missing."""
+    inputs, activations = journalled(list(random_work(1, 4)))
+    monkeypatch.setattr(ShardFold, "_fold_key", lambda *_: 1 / 0)
+
+    with pytest.raises(Refused, match="cannot be folded: ZeroDivisionError"):
+        explain_as_of(KEY, inputs, activations, None)

@@ -14,6 +14,7 @@ from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.standing import rule_of
 from services.progression.domain.states import Decided
 from shared.contracts import PolicyRef
+from shared.errors import Refused
 
 
 class Explained(msgspec.Struct, frozen=True):
@@ -32,6 +33,9 @@ def explain_as_of(
 
     `as_of` is an instant: what had been recorded and decided by then, ages computed at it; nothing that came later matters.
     Return None where nothing of the key had been recorded.
+
+    Raises:
+        Refused: an input raises: the learner is set apart, and what the others give would be no answer.
     """
     given: list[Input | Activation] = [*inputs, *activations]
     known = [each for each in given if as_of is None or each.trigger.time <= as_of]
@@ -52,6 +56,8 @@ def explain_as_of(
         fold.fold(msgspec.structs.replace(each, keys=(key,)))
         if isinstance(each.event, CompetencyDecided):
             decisions.append(each.event.decided(each.id, each.time))
+    if fold.blocked:
+        raise Refused(f"learner {key[1]} cannot be folded: {fold.blocked[key[:2]]}")
     entry = fold.entries[key]
     evidence = entry.evidence or {}
     policy = policies.get(entry.state.policy)
