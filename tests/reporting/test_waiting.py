@@ -1,10 +1,12 @@
 """What waits for somebody: opened and closed by what happened, and told apart from what is no longer so."""
 
+import datetime
 from typing import Any
 
 import msgspec
 import pytest
 
+from services.reporting.domain.needs import OpenRow, waits_of
 from services.reporting.domain.told import Told, kind_of
 from services.reporting.domain.waiting import Entry, Queue, still_waits, waits
 from shared.contracts import Status
@@ -103,3 +105,22 @@ def test_what_is_lost_without_an_event_no_longer_waits(
     queue: Queue, status: Status | None, begun: bool, missing: int, waiting: bool
 ) -> None:
     assert still_waits(queue, status, SHOWN_AT, begun=begun, missing=missing) is waiting
+
+
+@pytest.mark.parametrize(
+    ("scope", "status", "due_by", "told"),
+    [
+        ("m:a", "overridden", "2026-03-09T10:00:00.000000Z", ("2026-03-09T10:00:00.000000Z", False)),
+        ("m:a", "overridden", "2026-03-03T10:00:00.000000Z", (None, False)),
+        ("m#Maths/1", None, "2026-03-03", ("2026-03-03", True)),
+    ],
+    ids=["a hold", "a hold that was renewed", "a refusal"],
+)
+def test_a_hold_that_stands_behind_its_end_was_renewed_and_is_not_overdue(
+    scope: str, status: Status | None, due_by: str, told: tuple[str | None, bool]
+) -> None:
+    row = OpenRow("ada", scope, "withheld", SHOWN_AT, due_by, "teacher", "", status, None, True, 0)
+    found = waits_of(row, {}, datetime.datetime(2026, 3, 6, tzinfo=datetime.UTC))
+
+    assert found is not None
+    assert (found.due_by, found.overdue) == told

@@ -147,13 +147,19 @@ def together(waiting: Iterable[Waits]) -> list[list[Waits]]:
 
 
 def waits_of(row: OpenRow, titles: Mapping[str, str], now: datetime.datetime) -> Waits | None:
-    """Return an open entry as the queues tell it, None where it is no longer so."""
+    """
+    Return an open entry as the queues tell it, None where it is no longer so.
+
+    A hold ends by itself: one that stands behind its end was renewed by a second person, and until when no event says.
+    """
     if not still_waits(row.queue, row.status, row.mastered_at, begun=row.begun, missing=row.missing):
         return None
+    is_late = is_overdue(row.due_by, now)
+    is_renewed = is_late and row.queue == "withheld" and row.status == "overridden"
     return Waits(
         learner=row.learner, queue=row.queue, scope=row.scope, title=titles.get(row.scope) or level_title(row.scope),
-        opened_at=row.opened_at, age_days=age_days(row.opened_at, now), due_by=row.due_by,
-        overdue=is_overdue(row.due_by, now), owner=row.owner,
+        opened_at=row.opened_at, age_days=age_days(row.opened_at, now),
+        due_by=None if is_renewed else row.due_by, overdue=is_late and not is_renewed, owner=row.owner,
         detail=tuple(line for line in row.detail.split("\n") if line),
     )  # fmt: skip
 
