@@ -126,7 +126,7 @@ def test_any_body_is_refused_with_a_pointer(body: bytes):
         (b'{"id": 7}', "/id"), (b'{"id": "f", "format": "xml"}', "/format"), (b'{"id": "f", "colour": 1}', ""),
         (b'{"id": "f:g", "nodes": "code,title\\na,A"}', "/id"), (b'{"id": "f", "format": "case"}', "/package"),
         (b'{"id": "f", "format": "case", "package": "\\ud800"}', ""), (b'{"id": "f", "title": 1}', "/title"),
-        (b'{"id": "f", "format": "case", "package": {"CFDocument": {"title": "T"}}, "prerequisite_edges": "a,b"}', "/prerequisite_edges"),
+        (b'{"id": "f", "format": "case", "package": {"CFItems": [{}]}, "prerequisite_edges": "a,b"}', "/prerequisite_edges"),
         (b'{"id": "f", "nodes": "code,title\\n' + b"x" * 200_000 + b',A"}', "/nodes"),
     ],
 )  # fmt: skip
