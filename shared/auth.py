@@ -160,6 +160,10 @@ class Authenticator:
             return _decoded(token, last, ["HS256"])
         except jwt.PyJWKClientConnectionError as error:
             raise Unavailable("the identity provider does not answer; send it again") from error
+        except jwt.InvalidSignatureError as error:
+            raise Unauthorized("token refused: it is not signed with a key that is known here") from error
+        except jwt.DecodeError as error:
+            raise Unauthorized("token refused: it is no JSON Web Token") from error
         except jwt.PyJWTError as error:
             raise Unauthorized(f"token refused: {error}") from error
 

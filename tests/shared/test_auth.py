@@ -305,6 +305,12 @@ def test_what_is_sealed_is_read_for_its_purpose_while_it_lasts(tmp_path: Path) -
         Authenticator(settings).identify(f"Bearer {sealed}")
 
 
+@pytest.mark.parametrize("token", ["wrong", "a.b", "a.b.c", "ä.b.c"])
+def test_what_is_no_token_is_called_so(settings: Settings, token: str) -> None:
+    with pytest.raises(Unauthorized, match="it is no JSON Web Token"):
+        Authenticator(settings).identify(f"Bearer {token}")
+
+
 def test_every_key_of_the_file_verifies_and_the_first_signs(tmp_path: Path) -> None:
     old, new, foreign = (bytes([number]) * 32 for number in (1, 2, 3))
     file = tmp_path / "keys"
@@ -314,7 +320,7 @@ def test_every_key_of_the_file_verifies_and_the_first_signs(tmp_path: Path) -> N
 
     for key in (old, new):
         assert authenticator.identify(f"Bearer {jwt.encode(GOOD, key, algorithm='HS256')}").subject == "me"
-    with pytest.raises(Unauthorized, match="Signature verification failed"):
+    with pytest.raises(Unauthorized, match="not signed with a key that is known here"):
         authenticator.identify(f"Bearer {jwt.encode(GOOD, foreign, algorithm='HS256')}")
     with pytest.raises(Unauthorized, match="expired"):
         authenticator.identify(f"Bearer {jwt.encode(GOOD | {'exp': 1}, old, algorithm='HS256')}")
