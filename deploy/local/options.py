@@ -95,6 +95,10 @@ class Context:
         missing = [f"ATTAIN_{service.upper()}_URL" for service in SERVICES if service not in self._given]
         if missing:
             raise StackError(f"give all three addresses of the stack: {', '.join(missing)} is missing")
+        for service, url in self._given.items():
+            if not re.match(r"https?://[^/?#\s]", url):
+                name = f"ATTAIN_{service.upper()}_URL"
+                raise StackError(f"{name} is {url!r}, and has to be an address such as https://attain.example.edu")
         return self._given
 
     @property
@@ -132,6 +136,8 @@ class Context:
         given = os.environ.get("ATTAIN_TOKEN", "")
         if given:
             return given
+        if not self.key_file.is_file():
+            raise StackError(f"ATTAIN_TOKEN_KEY_FILE is {self.key_file}, and there is no such file")
         return issue(self.key_file, tenant=wanted, scope=scope)
 
     def check_tenant(self) -> None:

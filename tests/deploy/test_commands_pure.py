@@ -137,6 +137,18 @@ def test_lost_answer_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None
     assert answers == []
 
 
+def test_who_has_to_wait_is_told_so_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    answers = [*[httpx.Response(503, json={"detail": "the database is away"})] * 5, httpx.Response(200)]
+    for name in ("PAUSE_S_MIN", "PAUSE_S_MAX", "TELLING_S"):
+        monkeypatch.setattr(asking, name, 0.001)
+    with _service(lambda request: answers.pop(0)) as client:
+        asking.patiently(client.get, "/")
+
+    assert capsys.readouterr().err == (
+        "http://service/ cannot answer now (the database is away); asking again, for up to 60 s\n"
+    )
+
+
 def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "PATIENCE_S", 0.0)
     with (
@@ -246,6 +258,31 @@ def test_what_is_given_and_empty_is_refused_before_anything_is_asked(
     code, _, err = attain_here(capsys, *arguments, "--home", tmp_path / "none")
 
     assert (code, said in err, err.count("\n")) == (2, True, 1), err
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("ATTAIN_REPORTING_URL", "attain.example.edu", "ATTAIN_REPORTING_URL is 'attain.example.edu', and has to be"),
+        ("ATTAIN_PROGRESSION_URL", "ftp://x", "ATTAIN_PROGRESSION_URL is 'ftp://x', and has to be an address"),
+        ("ATTAIN_TOKEN_KEY_FILE", "/none", "ATTAIN_TOKEN_KEY_FILE is /none, and there is no such file"),
+    ],
+)
+def test_a_wrong_setting_of_a_stack_that_is_not_local_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    for service in ("EVIDENCE", "PROGRESSION", "REPORTING"):
+        monkeypatch.setenv(f"ATTAIN_{service}_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv(variable, value)
+    code, _, err = attain_here(capsys, "key", "list")
+
+    assert (code, err.startswith(f"attain: {said}"), err.count("\n")) == (1, True, 1), err
+
+
+def test_breaks_and_none_at_once_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = attain_here(capsys, "settings", "--no-breaks", "--break", "2026-06-10/2026-08-20")
+
+    assert (code, "say opposite things" in err) == (1, True)
 
 
 def test_a_file_that_cannot_be_written_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

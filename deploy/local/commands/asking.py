@@ -17,6 +17,8 @@ PATIENCE_S = 60.0
 """Longer than a supervisor needs to start anything again."""
 PAUSE_S_MIN = 0.2
 PAUSE_S_MAX = 5.0
+TELLING_S = 1.0
+"""The pause from which on the user is told of it: some two seconds after the first call."""
 AWAY = frozenset((429, 502, 503, 504))
 NOT_THERE = frozenset((404, 410))
 P = ParamSpec("P")
@@ -31,8 +33,7 @@ def patiently(call: Callable[P, httpx.Response], *args: P.args, **named: P.kwarg
     Raises:
         StackError: away for longer than `PATIENCE_S`.
     """
-    deadline = time.monotonic() + PATIENCE_S
-    pause_s = PAUSE_S_MIN
+    deadline, pause_s, silent = time.monotonic() + PATIENCE_S, PAUSE_S_MIN, True
     while True:
         try:
             answer = call(*args, **named)
@@ -45,6 +46,9 @@ def patiently(call: Callable[P, httpx.Response], *args: P.args, **named: P.kwarg
             why = f"{error.request.url} does not answer ({type(error).__name__})"
         if time.monotonic() + pause_s > deadline:
             raise StackError(f"{why}, for {PATIENCE_S:.0f} s now; the same command may be given again")
+        if pause_s >= TELLING_S and silent:
+            click.echo(f"{why}; asking again, for up to {PATIENCE_S:.0f} s", err=True)
+            silent = False
         time.sleep(pause_s * random.uniform(0.5, 1.0))
         pause_s = min(pause_s * 2, PAUSE_S_MAX)
 

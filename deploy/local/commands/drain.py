@@ -8,9 +8,10 @@ from typing import Any
 import click
 import httpx
 
+from deploy.local.commands.asking import told
 from deploy.local.commands.progress import Progress
 from deploy.local.errors import StackError
-from deploy.local.options import Context, checked, command_options
+from deploy.local.options import Context, command_options
 from deploy.local.services import SERVICES
 
 TIMEOUT_S = 600.0
@@ -100,6 +101,6 @@ def _look(service: str, client: httpx.Client, wanted: Callable[[str], bool]) -> 
         return f"{service} does not answer ({type(error).__name__})"
     if answer.status_code >= 500:
         return f"{service} answers {answer.status_code}"
-    stages = [stage for stage in checked(answer).json()["stages"] if wanted(stage["name"])]
+    stages = [stage for stage in told(answer).json()["stages"] if wanted(stage["name"])]
     waiting = waiting_stage(stages)
     return f"{service}: {waiting}" if waiting else ""

@@ -22,6 +22,8 @@ def settings(context: Context, time_zone: str | None, breaks: tuple[str, ...], n
     Evidence of one school day is one occasion. In breaks nothing ages and nobody is late. A new time zone decides anew what
     is not on the record yet.
     """
+    if breaks and no_breaks:
+        raise StackError("--break and --no-breaks say opposite things; give one of them")
     given: dict[str, Any] = {"time_zone": time_zone} if time_zone is not None else {}
     if breaks or no_breaks:
         given["breaks"] = [_break(each) for each in breaks]

@@ -6,8 +6,9 @@ import click
 import httpx
 
 from deploy.local import stack
+from deploy.local.commands.asking import told
 from deploy.local.errors import StackError
-from deploy.local.options import Context, checked, command_options
+from deploy.local.options import Context, command_options
 from deploy.local.services import SERVICES
 
 ANSWER_S_MAX = 10.0
@@ -42,8 +43,8 @@ def _service(context: Context, service: str) -> dict[str, Any]:
     url = context.urls[service]
     try:
         with context.client(service, scope="admin service", timeout_s=ANSWER_S_MAX) as client:
-            lag = checked(client.get("/v1/lag")).json()
-            counts = checked(client.get("/v1/reconciliation")).json()["items"]
+            lag = told(client.get("/v1/lag")).json()
+            counts = told(client.get("/v1/reconciliation")).json()["items"]
     except (httpx.HTTPError, StackError, ValueError, KeyError) as error:
         return {
             "name": service, "url": url, "answers": False, "error": str(error) or type(error).__name__,
