@@ -5,6 +5,7 @@ itself.
 
 import dataclasses
 import itertools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, cast
 
@@ -56,6 +57,16 @@ class Selection(NamedTuple):
             and self.since <= at
             and (not self.until or at < self.until)
         )
+
+    @property
+    def texts(self) -> list[bytes]:
+        """
+        What stands in the event of each of these pieces, as it is written; empty where nothing but the source is named.
+
+        Only texts that JSON has but one way to write.
+        """
+        texts = [json.dumps(text) for text in (self.activity, self.item) if text and text.isascii()]
+        return [text.encode() for text in texts if "\\" not in text]
 
 
 def rescored_id(source: str, id: str, score: Score) -> str:

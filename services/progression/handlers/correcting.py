@@ -21,7 +21,7 @@ from services.progression.domain.learner import LearnerState
 from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Rules
 from services.progression.domain.subscribing import Address
-from services.progression.handlers.histories import Held, histories_of, learners_of
+from services.progression.handlers.histories import Held, histories_of, learners_of, learners_with
 from services.progression.handlers.memory import unpack_learner
 from services.progression.handlers.references import References
 from services.progression.handlers.rules import closed_terms_of, policies_of, rules_of
@@ -141,7 +141,9 @@ async def forecast(
             if outcome is not None:
                 found.add(outcome, school_in(schools, outcome.learner))
 
-    async for held in learners_of(database, tenant):
+    # Whom none of the pieces is of need not be folded, and a piece or an activity is of few.
+    named = selection.texts
+    async for held in learners_with(database, tenant, named) if named else learners_of(database, tenant):
         concerned = {learner: keys for learner, keys in held.items() if _is_selected(keys, selection)}
         if concerned:
             await asyncio.to_thread(count, await beneath.look(await in_force.records(concerned)))

@@ -1,7 +1,8 @@
 """What the journal holds of keys: for what is computed beside the fold, and held against it."""
 
 import dataclasses
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
+from operator import itemgetter
 
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided
 from services.progression.domain.inputs import EvidenceSet, Key, absorb, decode
@@ -12,6 +13,7 @@ from services.progression.tables import journals, key_states
 from shared.database import Connection, Database
 
 PAGE_KEYS = 1000
+PAGE_LEARNERS = 100
 
 
 @dataclasses.dataclass(slots=True)
@@ -70,6 +72,25 @@ async def learners_of(database: Database, tenant: str, framework: str = "") -> A
         yield held
         held = {last: begun}
     yield held
+
+
+async def learners_with(database: Database, tenant: str, texts: Sequence[bytes]) -> AsyncIterator[dict[str, Held]]:
+    """Yield the learners of whom an input has all of these texts in it, each with all keys, some learners at a time."""
+    async with database.connection() as connection:
+        found = await journals.learners_with(connection, tenant, texts)
+    for start in range(0, len(found), PAGE_LEARNERS):
+        learners = found[start : start + PAGE_LEARNERS]
+        async with database.connection() as connection:
+            rows = await key_states.load_learner_states(connection, [(tenant, learner) for learner in learners])
+            wanted = {
+                (tenant, row["learner"], row["competency"]): (unpack_key(row["state"]), History())
+                for row in sorted(rows, key=itemgetter("learner", "competency"))
+            }
+            await _fill(connection, wanted)
+        held: dict[str, Held] = {}
+        for key, known in wanted.items():
+            held.setdefault(key[1], {})[key] = known
+        yield held
 
 
 async def histories_of(database: Database, tenant: str, learner: str) -> Held:

@@ -34,6 +34,16 @@ async def load_evidence(connection: Connection, keys: Collection[Key]) -> list[A
     )
 
 
+async def learners_with(connection: Connection, tenant: str, texts: Sequence[bytes]) -> list[str]:
+    """Return the learners of a tenant of whom a row has all of these texts in it, in order."""
+    rows = await connection.fetch(
+        "select distinct learner from journal where tenant = $1 and learner <> ''"
+        "   and not exists (select from unnest($2::bytea[]) t (text) where position(t.text in body) = 0) order by learner",
+        tenant, list(texts),
+    )  # fmt: skip
+    return [row[0] for row in rows]
+
+
 async def load_journal_of(connection: Connection, shard: int, tenant: str, learner: str) -> list[bytes]:
     """Return the bodies of a learner's journal rows in order."""
     rows = await connection.fetch(
