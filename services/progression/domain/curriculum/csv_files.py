@@ -90,7 +90,8 @@ def _rows(text: str, required: Sequence[str], pointer: str) -> list[dict[str, st
         reader.fieldnames = header
         return [{name: (cell or "").strip() for name, cell in row.items() if name} for row in reader]
     except csv.Error as error:
-        raise InvalidEvent(f"not CSV: {error}", pointer=pointer) from error
+        # Behind the dash it says how a program should have opened the file.
+        raise InvalidEvent(f"not CSV: {str(error).partition(' - ')[0]}", pointer=pointer) from error
 
 
 def _read_nodes(text: str, problems: Problems) -> list[Competency]:
