@@ -235,7 +235,7 @@ def command_options(function: Callable[Concatenate[Context, P], None]) -> Callab
 
 def _refuse_unusable(context: click.Context) -> None:
     """
-    Refuse texts that were given and are empty, as a variable is that was never set, and NaN, which is in every range.
+    Refuse texts that were given and are empty, as a variable is that was never set, and numbers without an end.
 
     Left out, many texts mean all there is: of a source, of a tenant.
     """
@@ -246,8 +246,8 @@ def _refuse_unusable(context: click.Context) -> None:
         texts = value if isinstance(value, tuple) else (value,)
         if parameter.type is click.STRING and any(not text.strip() for text in texts):
             raise click.BadParameter("it is empty", context, parameter)
-        if isinstance(value, float) and math.isnan(value):
-            raise click.BadParameter("it is not a number", context, parameter)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise click.BadParameter("it is no finite number", context, parameter)
 
 
 def _given(context: click.Context, parameter: click.Parameter) -> bool:

@@ -21,6 +21,7 @@ from deploy.local.commands.adopting import level_lines, split_lines
 from deploy.local.commands.alignment import missing_text
 from deploy.local.commands.class_ import class_
 from deploy.local.commands.completeness import text as sources_text
+from deploy.local.commands.correct import lines as correction_lines
 from deploy.local.commands.drain import waiting_stage
 from deploy.local.commands.explain import explain
 from deploy.local.commands.files import ItemFile, with_source
@@ -249,7 +250,8 @@ def test_a_refusal_is_told_in_the_words_of_the_service(answer: httpx.Response, s
         (("correct", "--source", "urn:x", "--activity", "", "--apply"), "'--activity': it is empty"),
         (("correct", "--source", "urn:x", "--item", "", "--apply"), "'--item': it is empty"),
         (("tenant", "create", "--time-zone", "UTC", "--source", ""), "'--source': it is empty"),
-        (("key", "rotate", "x", "--overlap", "nan"), "'--overlap': it is not a number"),
+        (("key", "rotate", "x", "--overlap", "nan"), "'--overlap': it is no finite number"),
+        (("token", "--expires", "inf"), "'--expires': it is no finite number"),
     ],
 )
 def test_what_is_given_and_empty_is_refused_before_anything_is_asked(
@@ -277,6 +279,14 @@ def test_a_wrong_setting_of_a_stack_that_is_not_local_is_named(
     code, _, err = attain_here(capsys, "key", "list")
 
     assert (code, err.startswith(f"attain: {said}"), err.count("\n")) == (1, True, 1), err
+
+
+def test_a_correction_of_nothing_says_where_the_sources_are_listed() -> None:
+    nothing: dict[str, Any] = {
+        "pieces": 0, "learners": 0, "pairs": 0, "statuses": [], "events": {}, "schools": [], "credentials": [], "parked": 0,
+    }  # fmt: skip
+
+    assert "no piece that counts is of this source" in "\n".join(correction_lines(nothing, "taken back", False, {}))
 
 
 def test_breaks_and_none_at_once_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

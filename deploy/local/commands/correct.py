@@ -11,7 +11,8 @@ import click
 import msgspec
 
 from deploy.local.commands.asking import ask, patiently, told
-from deploy.local.commands.moving import lines, move
+from deploy.local.commands.moving import lines as lines_of_move
+from deploy.local.commands.moving import move
 from deploy.local.commands.progress import Progress, bar
 from deploy.local.commands.quarantine import kept
 from deploy.local.commands.sending import Tally, refused, send
@@ -56,7 +57,7 @@ def correct(
         if not item or activity or since or until or scores:
             raise StackError("--to moves one piece, that of --item")
         moving = move(context, source, item, to, apply=apply)
-        context.emit(moving, "\n".join(lines(moving)))
+        context.emit(moving, "\n".join(lines_of_move(moving)))
         _end(moving["sent"])
         return
     asked: dict[str, Any] = {"source": source, "activity": activity, "item": item, "since": since, "until": until}
@@ -73,7 +74,7 @@ def correct(
     if apply:
         counts = _send(context, _retractions(items) if scores is None else _rescored(context, items), len(items))
     verb = "taken back" if scores is None else "scored anew"
-    context.emit(report | {"applied": apply, "sent": counts}, "\n".join(_lines(report, verb, apply, counts)))
+    context.emit(report | {"applied": apply, "sent": counts}, "\n".join(lines(report, verb, apply, counts)))
     _end(counts)
 
 
@@ -158,7 +159,8 @@ def _send(context: Context, items: Iterator[bytes], count: int) -> dict[str, int
     return dict(tally.counts)
 
 
-def _lines(report: dict[str, Any], verb: str, applied: bool, counts: dict[str, int]) -> list[str]:
+def lines(report: dict[str, Any], verb: str, applied: bool, counts: dict[str, int]) -> list[str]:
+    """Return what a correction does, or would do, a line each."""
     would = verb if applied else f"would be {verb}"
     lines = [
         f"{report['pieces']} pieces of {report['learners']} learners {would}; {report['pairs']} competencies of them"
@@ -171,6 +173,10 @@ def _lines(report: dict[str, Any], verb: str, applied: bool, counts: dict[str, i
         cells = [("few" if row[name] is None else row[name]) for name in ("learners", "withdrawn", "reviews")]
         lines.append(f"{row['school'][:30]:30}{cells[0]:>10}{cells[1]:>11}{cells[2]:>10}")
     lines += _credential_lines(report["credentials"], applied)
+    if not report["pieces"]:
+        lines.append(
+            "no piece that counts is of this source and what else was given; `attain completeness` lists the sources"
+        )
     if report["parked"]:
         lines += ["", f"{report['parked']} pieces of the source are parked, so not among these: correct them once they count"
                   " (attain quarantine list --status parked)"]  # fmt: skip
