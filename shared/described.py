@@ -43,8 +43,11 @@ def schema_of(kind: Any, *, answered: bool = False, prefix: str = "") -> dict[st
         found = {name: placed(each) for name, each in node.items() if name != "title" or not isinstance(each, str)}
         if "$ref" in node:
             found["$ref"] = _DEFS + prefix + _published(_name_in(node))
-        if found.get("items") is False:
-            # Said by `maxItems` too; few generators of clients know schemas that are true or false.
+        # Generators of clients ask what is in an array, and few know schemas that are true or false.
+        if found.get("type") == "array" and "prefixItems" not in found:
+            found.setdefault("items", {})
+        elif found.get("items") is False:
+            # Said by `maxItems` too.
             del found["items"]
         if isinstance(pattern := found.get("pattern"), str):
             # Documents have the expressions of ECMAScript, which knows no \\Z.

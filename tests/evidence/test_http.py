@@ -316,6 +316,36 @@ async def test_a_writer_that_stands_still_is_not_alive(service: Running, monkeyp
     await until(alive)
 
 
+async def test_what_operators_and_other_services_ask_is_answered_as_described(service: Running) -> None:
+    client = service.client(tenant="operated")
+    await service.publish_framework("math", "1", tenant="operated")
+    roster = {
+        "source": SOURCE, "classes": [{"class": "k", "title": "K", "school": "s"}],
+        "learners": [{"source_id": "ada"}], "enrolments": [{"class": "k", "learner": "ada"}],
+    }  # fmt: skip
+    assert (await client.post("/v1/roster", json=roster)).status_code == 200
+    await client.post("/v1/evidence", json=item("first", learner="ada"))
+    await client.post("/v1/evidence", json=item("second", learner="ada", supersedes="first"))
+    await client.post("/v1/evidence", json=item("wrong", score={"raw": 5, "max": 1}))
+    taken_back = {"tenant": "operated", "source": SOURCE, "ids": ["second", "first", "unknown"]}
+
+    schools = (await client.get("/v1/roster/schools?tenant=operated")).json()
+    beneath = (await client.post("/v1/retractions/preview", json=taken_back)).json()
+    limits = (await client.put("/v1/limits", json={"originals_kept_days": 30})).json()
+    checked = (await client.post("/v1/reconciliation")).json()
+    about = (await client.get("/xapi/about")).json()
+    removed = (await client.get("/v1/expiries")).json()
+    deleted = (await client.delete("/v1/quarantine")).json()
+
+    assert list(schools.values()) == ["s"]
+    assert (beneath["second"]["uncovers"]["learner"], beneath["first"]["standing"]) == (*schools, "superseded")
+    assert (await client.get("/v1/limits")).json() == limits
+    assert (limits["originals_kept_days"], limits["own"]) == (30, ["originals_kept_days"])
+    assert checked["checked_s_ago"].keys() == (await client.get("/v1/reconciliation")).json()["checked_s_ago"].keys()
+    assert (about["version"], removed) == (["2.0.0", "1.0.3"], {"items": [], "next": 0})
+    assert deleted.keys() == {"deleted"}
+
+
 async def test_nothing_is_taken_in_by_a_clock_that_is_not_believed(service: Running) -> None:
     client = service.client()
     statement = {"actor": {"mbox": "mailto:a@x.org"}, "verb": {"id": "x:v"}, "object": {"id": "x:o"}}

@@ -113,8 +113,8 @@ class Sparse(msgspec.Struct, omit_defaults=True):
     count: int = 0
 
 
-def nothing() -> Response:
-    return Response()
+def nothing() -> dict[str, Any]:
+    return {}
 
 
 def documented(responses: Mapping[str, dict[int | str, dict[str, Any]]], body: Any = None) -> dict[str, Any]:
@@ -141,11 +141,8 @@ def test_a_type_stands_once_by_its_name_and_a_member_called_title_stays() -> Non
         operations["post"]["responses"]["200"]["content"]["application/json"]["schema"]
         for operations in document["paths"].values()
     ]
-    assert answers == [
-        {"$ref": "#/components/schemas/Outer"},
-        {"$ref": "#/components/schemas/Items_Outer"},
-        {"type": "array", "items": inner},
-    ]
+    assert answers[:2] == [{"$ref": "#/components/schemas/Outer"}, {"$ref": "#/components/schemas/Items_Outer"}]
+    assert (answers[2]["type"], answers[2]["items"]) == ("array", inner)
 
 
 def test_an_answer_always_has_what_is_always_written_and_a_request_may_leave_it_out() -> None:
@@ -155,6 +152,13 @@ def test_an_answer_always_has_what_is_always_written_and_a_request_may_leave_it_
     assert answer["Outer"]["required"] == ["inner", "more"]
     assert answer["Sparse"]["required"] == ["always"]
     assert request["Outer"]["required"] == ["inner"]
+
+
+def test_what_arrays_hold_is_said_in_schemas_that_are_objects() -> None:
+    assert schema_of(list[Any])["items"] == {}
+    pair = schema_of(tuple[str, int])
+    assert [each["type"] for each in pair["prefixItems"]] == ["string", "integer"]
+    assert (pair["minItems"], pair["maxItems"], "items" in pair) == (2, 2, False)
 
 
 def test_two_types_of_one_name_are_refused_wherever_they_meet() -> None:

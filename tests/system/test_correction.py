@@ -186,3 +186,25 @@ async def test_new_scores_supersede_and_what_is_foreseen_is_what_happens(stack: 
     )
     assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]
     await district.close()
+
+
+async def test_what_corrections_are_foreseen_to_do_is_as_the_document_describes_it(stack: Stack):
+    district = await District(stack, "foreseen").open()
+    await district.send([item for number in range(2) for item in work(number)])
+    await district.drained()
+    one, other = [await district.learner(f"l{number}") for number in range(2)]
+    piece = {"source": SOURCE, "id": "l0-0"}
+    path = f"/v1/learners/{one}/corrections/preview"
+
+    back = await district.post("progression", "/v1/corrections/preview", {"source": SOURCE, "activity": "faulty"})
+    scores = {"source": SOURCE, "scores": [{"id": "l0-0", "raw": 0, "max": 1}]}
+    anew = await district.post("progression", "/v1/corrections/preview", scores)
+    away = await district.post("progression", path, piece)
+    moved = await district.post("progression", path, piece | {"to": other})
+    again = await district.post("progression", f"/v1/learners/{one}/redrive", {})
+
+    assert (back["pieces"], back["learners"]) == (4, 2)
+    assert anew["items"][0]["score"]["raw"] == 0
+    assert moved["to"]["pieces"] == moved["pieces"] == away["pieces"]
+    assert len(again["positions"]) == 1
+    await district.close()

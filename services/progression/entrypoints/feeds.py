@@ -22,7 +22,7 @@ from services.progression.tables.disclosures import Span
 from shared.asyncapi import event_schema
 from shared.auth import Authenticator, Identity
 from shared.database import Database
-from shared.described import answered, answers
+from shared.described import answered, answers, named
 from shared.errors import Unauthorized, Unavailable
 from shared.event_log import EventLog
 from shared.events import placed
@@ -39,11 +39,17 @@ HEARTBEAT_S = 15.0
 _FEED: dict[int | str, dict[str, Any]] = {
     200: answers(
         "as asked",
-        {
-            "type": "object",
-            "required": ["items", "next"],
-            "properties": {"items": {"type": "array", "items": event_schema(ADVANCEMENT)}, "next": {"type": "string"}},
-        },
+        named(
+            "PublicEvents",
+            {
+                "type": "object",
+                "required": ["items", "next"],
+                "properties": {
+                    "items": {"type": "array", "items": named("PublicEvent", event_schema(ADVANCEMENT))},
+                    "next": {"type": "string"},
+                },
+            },
+        ),
     )
 }
 After = Annotated[
