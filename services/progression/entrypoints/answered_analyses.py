@@ -1,12 +1,13 @@
 """What answers of analyses look like: of policies that are compared, proposed, in shadow or in force, and of corrections."""
 
 import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from services.progression.domain.rules import Mode
 from shared.contracts import Score, Status
+from shared.foreseen import EventForeseen, StatusChange
 
 
 class OfSchool(msgspec.Struct):
@@ -319,22 +320,6 @@ class Forecast(msgspec.Struct):
     schools: list[SchoolCorrected]
     items: list[ToCorrect]
     withdrawn: list[Withdrawal]
-
-
-class StatusChange(msgspec.Struct):
-    """A competency whose status would be another."""
-
-    competency: str
-    before: Status
-    after: Status
-
-
-class EventForeseen(msgspec.Struct):
-    """A public event that would be told: its type, and of its data whom or what it is of, and why."""
-
-    type: str
-    scope: dict[str, Any]
-    reason: dict[str, Any]
 
 
 class Foreseen(msgspec.Struct):

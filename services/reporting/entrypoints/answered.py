@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from services.reporting.domain.waiting import Queue
-from shared.contracts import Status
+from shared.foreseen import EventForeseen, StatusChange
 
 
 class Class(msgspec.Struct):
@@ -134,22 +134,6 @@ class Decided(msgspec.Struct):
     id: str
     learner: str
     position: str
-
-
-class StatusChange(msgspec.Struct):
-    """A competency whose status would be another."""
-
-    competency: str
-    before: Status
-    after: Status
-
-
-class EventForeseen(msgspec.Struct):
-    """A public event that would be told, by its type."""
-
-    type: str
-    scope: dict[str, Any]
-    reason: dict[str, Any]
 
 
 class Foreseen(msgspec.Struct):
