@@ -10,6 +10,20 @@ from shared.events import Position
 from shared.peer import Peer
 
 
+def onward(sent: bool, folded: bool | None, shown: bool | None) -> list[dict[str, Any]]:
+    """
+    Return the stages after acceptance; what a later one has passed is done in the earlier ones too.
+
+    They are asked one after the other while the piece moves on, and what was sent is noted after it has gone.
+    """
+    folded = True if shown else folded
+    return [
+        {"stage": "sent", "done": sent or bool(folded)},
+        {"stage": "folded", "done": folded},
+        {"stage": "shown", "done": shown},
+    ]
+
+
 class Tracing:
     """Follows a piece through the services by its position: each is asked how far it is with the piece's shard."""
 
@@ -32,13 +46,13 @@ class Tracing:
         ]
         if found["position"] is not None:
             place = Position.parse(found["position"])
-            stages += [
-                {"stage": "sent", "done": await self._is_sent(place)},
-                {"stage": "folded", "done": await self._is_past(self._progression, place)},
-                {"stage": "shown", "done": await self._is_past(self._reporting, place)},
-            ]
+            stages += onward(
+                await self._is_sent(place),
+                await self._is_past(self._progression, place),
+                await self._is_past(self._reporting, place),
+            )
         else:
-            stages += [{"stage": stage, "done": False} for stage in ("sent", "folded", "shown")]
+            stages += onward(False, False, False)
         return found | {"stages": stages}
 
     async def _is_sent(self, place: Position) -> bool:
