@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from services.evidence.domain.alignment import Entry
-from services.evidence.entrypoints.answered import AlignedPage, Unaligned
+from services.evidence.entrypoints.answered_evidence import AlignedPage, Unaligned
 from services.evidence.entrypoints.answers import Limit, Text, answer
 from services.evidence.formats import alignments as form
 from services.evidence.handlers.alignment import Alignments, Published

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 
 from services.evidence.domain.completeness import Source
-from services.evidence.entrypoints.answered import Sources
+from services.evidence.entrypoints.answered_evidence import Sources
 from services.evidence.entrypoints.answers import answer
 from services.evidence.handlers.completeness import completeness
 from shared.calendars import Calendars, in_words

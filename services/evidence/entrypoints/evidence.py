@@ -7,7 +7,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from services.evidence.entrypoints.answered import Beneath, Piece, Traced
+from services.evidence.entrypoints.answered_evidence import Beneath, Piece, Traced
 from services.evidence.entrypoints.answers import ANSWERED, Id, answer, answer_one, as_uuid
 from services.evidence.formats import batches
 from services.evidence.formats.json_text import NOT_JSON, unreadable

@@ -7,7 +7,7 @@ import msgspec
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
-from services.evidence.entrypoints.answered import IdentityLine, Reference
+from services.evidence.entrypoints.answered_people import IdentityLine, Reference
 from services.evidence.entrypoints.answers import Limit, answer, as_uuid
 from services.evidence.tables import people, rollovers, roster
 from shared.cursors import read_cursor, write_cursor

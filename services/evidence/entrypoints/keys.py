@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.evidence.domain.keys import ApiKey
-from services.evidence.entrypoints.answered import GivenKey, Key
+from services.evidence.entrypoints.answered_people import GivenKey, Key
 from services.evidence.entrypoints.answers import Id, answer
 from services.evidence.formats.native import NAME_CHARS_MAX
 from services.evidence.handlers.keys import Keys

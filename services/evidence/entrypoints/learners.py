@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from services.evidence.entrypoints.answered import Found, LearnerId, Named
+from services.evidence.entrypoints.answered_people import Found, LearnerId, Named
 from services.evidence.entrypoints.answers import Id, Text, answer, as_uuid
 from services.evidence.tables import merges, people
 from shared.database import Database

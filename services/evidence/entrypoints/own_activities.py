@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from services.evidence.entrypoints.answered import Noted
+from services.evidence.entrypoints.answered_evidence import Noted
 from services.evidence.entrypoints.answers import answer
 from services.evidence.tables import own_activities
 from shared.database import Database

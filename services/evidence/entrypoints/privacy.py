@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter, Response
 
-from services.evidence.entrypoints.answered import AccessLog, Holdings
+from services.evidence.entrypoints.answered_holdings import Holdings
+from services.evidence.entrypoints.answered_people import AccessLog
 from services.evidence.entrypoints.answers import After, Id, Limit, answer, as_uuid
 from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.erasure import Certificate, Erasing

@@ -7,7 +7,7 @@ import asyncpg
 from fastapi import APIRouter, Response
 
 from services.evidence.domain.reasons import ACKNOWLEDGED, REFUSED, WAITING
-from services.evidence.entrypoints.answered import Discarded, KeptPage, KeptWhole, Reasons
+from services.evidence.entrypoints.answered_evidence import Discarded, KeptPage, KeptWhole, Reasons
 from services.evidence.entrypoints.answers import After, Id, Limit, Text, answer, as_uuid
 from services.evidence.handlers.intake import Item
 from services.evidence.handlers.quarantine import Quarantine

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from services.evidence.domain.roster import Roster
-from services.evidence.entrypoints.answered import Classes, Members
+from services.evidence.entrypoints.answered_people import Classes, Members
 from services.evidence.entrypoints.answers import Limit, answer
 from services.evidence.formats.json_text import NOT_JSON, check, unreadable
 from services.evidence.handlers.rollover import Ended, Rollovers

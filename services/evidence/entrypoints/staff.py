@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
-from services.evidence.entrypoints.answered import StaffPage
+from services.evidence.entrypoints.answered_people import StaffPage
 from services.evidence.entrypoints.answers import Limit, answer
 from services.evidence.handlers.accesses import Accesses
 from services.evidence.handlers.staff_names import Forgotten, StaffNames

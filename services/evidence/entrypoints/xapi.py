@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials
 from fastapi.security.http import HTTPBase
 
-from services.evidence.entrypoints.answered import About, Counted
+from services.evidence.entrypoints.answered_evidence import About, Counted
 from services.evidence.formats.lexical import is_uuid
 from services.evidence.formats.xapi import Taken
 from services.evidence.formats.xapi_attachments import Part, check_parts, split_parts, split_statements

@@ -208,3 +208,9 @@ class Standings(msgspec.Struct):
     snapshots: list[Snapshot]
     next: str | None
     position: str
+
+
+class Redriven(msgspec.Struct):
+    """The position of the decision in each shard."""
+
+    positions: dict[str, str]

@@ -1,4 +1,4 @@
-"""What answers of analyses look like: of policies that are compared, proposed, in shadow or in force, and of corrections."""
+"""What answers of analyses look like: of policies that are compared, proposed, or held against evidence."""
 
 import datetime
 from typing import Literal
@@ -6,8 +6,7 @@ from typing import Literal
 import msgspec
 
 from services.progression.domain.rules import Mode
-from shared.contracts import Score, Status
-from shared.foreseen import EventForeseen, StatusChange
+from shared.contracts import Status
 
 
 class OfSchool(msgspec.Struct):
@@ -143,61 +142,6 @@ class Proposal(msgspec.Struct):
     comparison: Compared | None
 
 
-class ShadowBegun(msgspec.Struct):
-    """A policy version that runs in shadow."""
-
-    policy: str
-    version: str
-    hash: str
-
-
-class Differing(msgspec.Struct):
-    """How many pairs differ by the two statuses; null where that would tell of few."""
-
-    live: Status
-    shadow: Status
-    pairs: int | None
-
-
-class Shadow(msgspec.Struct):
-    """A policy (its hash) in shadow: since when, how many positions behind, and how many pairs differ."""
-
-    tenant: str
-    policy: str
-    framework: str
-    started_by: str
-    started_at: datetime.datetime
-    behind: int
-    differences: list[Differing]
-
-
-class Difference(msgspec.Struct):
-    """Where a shadow and the live policy disagree, when either says that mastery was shown, and since when they do."""
-
-    learner: str
-    competency: str
-    live: Status
-    shadow: Status
-    live_shown_at: str | None
-    shadow_shown_at: str | None
-    since: datetime.datetime
-
-
-class LevelChanged(msgspec.Struct):
-    """A level that a learner would gain or lose."""
-
-    learner: str
-    level: str
-    change: Literal["gained", "lost"]
-
-
-class Differences(msgspec.Struct):
-    """A page of differences, and the levels that its learners would gain or lose."""
-
-    items: list[Difference]
-    levels: list[LevelChanged]
-
-
 class SplitHalf(msgspec.Struct):
     """Agreement of the halves of the evidence, the same beyond chance, and reliability at full length."""
 
@@ -272,71 +216,3 @@ class Audited(msgspec.Struct):
     outside: Outside | None
     bias: list[Bias]
     noise: Noise | None
-
-
-class StatusMove(msgspec.Struct):
-    """How many pairs would have another status."""
-
-    from_: Status = msgspec.field(name="from")
-    to: Status
-    pairs: int
-
-
-class SchoolCorrected(msgspec.Struct):
-    """What a correction would do in a school; null where that would tell of few."""
-
-    school: str
-    learners: int | None
-    withdrawn: int | None
-    reviews: int | None
-
-
-class ToCorrect(msgspec.Struct):
-    """A piece to be corrected; with new scores also whose it is at its source, and the id and score that it is to have."""
-
-    source: str
-    id: str
-    evidence_id: str | msgspec.UnsetType = msgspec.UNSET
-    learner: str | msgspec.UnsetType | None = msgspec.UNSET
-    as_: str | msgspec.UnsetType = msgspec.field(name="as", default=msgspec.UNSET)
-    score: Score | msgspec.UnsetType = msgspec.UNSET
-
-
-class Withdrawal(msgspec.Struct):
-    """A competency that a learner would lose."""
-
-    learner: str
-    scope: str
-
-
-class Forecast(msgspec.Struct):
-    """What a correction would do, and the pieces in the order in which to correct them."""
-
-    pieces: int
-    learners: int
-    pairs: int
-    events: dict[str, int]
-    statuses: list[StatusMove]
-    schools: list[SchoolCorrected]
-    items: list[ToCorrect]
-    withdrawn: list[Withdrawal]
-
-
-class Foreseen(msgspec.Struct):
-    """Every status and event that would change for one learner."""
-
-    pieces: list[str]
-    statuses: list[StatusChange]
-    events: list[EventForeseen]
-
-
-class Correction(Foreseen):
-    """The same for the learner who has the piece, and for the one `to` whom it is given, where it is."""
-
-    to: Foreseen | msgspec.UnsetType = msgspec.UNSET
-
-
-class Redriven(msgspec.Struct):
-    """The position of the decision in each shard."""
-
-    positions: dict[str, str]

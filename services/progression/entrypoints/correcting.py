@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.progression.domain.correction import Selection
-from services.progression.entrypoints.answered_analyses import Correction, Forecast
+from services.progression.entrypoints.answered_corrections import Correction, Forecast
 from services.progression.handlers.correcting import forecast, forecast_of
 from services.progression.handlers.references import References
 from shared.contracts import Score

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from services.progression.entrypoints.answered_analyses import Redriven
+from services.progression.entrypoints.answered import Redriven
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.logs import CONSUMER
 from services.progression.tables import published

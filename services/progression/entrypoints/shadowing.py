@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from services.progression.domain.analysis.told_comparison import told_differences, told_levels
-from services.progression.entrypoints.answered_analyses import Differences, LevelsCompared, Shadow, ShadowBegun
+from services.progression.entrypoints.answered_analyses import LevelsCompared
+from services.progression.entrypoints.answered_shadows import Differences, Shadow, ShadowBegun
 from services.progression.entrypoints.policies import POLICY_BODY
 from services.progression.handlers.shadowing import Shadows
 from shared.described import Items, answered

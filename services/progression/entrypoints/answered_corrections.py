@@ -1,0 +1,68 @@
+"""What answers about corrections look like: what they would do."""
+
+import msgspec
+
+from shared.contracts import Score, Status
+from shared.foreseen import EventForeseen, StatusChange
+
+
+class StatusMove(msgspec.Struct):
+    """How many pairs would have another status."""
+
+    from_: Status = msgspec.field(name="from")
+    to: Status
+    pairs: int
+
+
+class SchoolCorrected(msgspec.Struct):
+    """What a correction would do in a school; null where that would tell of few."""
+
+    school: str
+    learners: int | None
+    withdrawn: int | None
+    reviews: int | None
+
+
+class ToCorrect(msgspec.Struct):
+    """A piece to be corrected; with new scores also whose it is at its source, and the id and score that it is to have."""
+
+    source: str
+    id: str
+    evidence_id: str | msgspec.UnsetType = msgspec.UNSET
+    learner: str | msgspec.UnsetType | None = msgspec.UNSET
+    as_: str | msgspec.UnsetType = msgspec.field(name="as", default=msgspec.UNSET)
+    score: Score | msgspec.UnsetType = msgspec.UNSET
+
+
+class Withdrawal(msgspec.Struct):
+    """A competency that a learner would lose."""
+
+    learner: str
+    scope: str
+
+
+class Forecast(msgspec.Struct):
+    """What a correction would do, and the pieces in the order in which to correct them."""
+
+    pieces: int
+    learners: int
+    pairs: int
+    events: dict[str, int]
+    statuses: list[StatusMove]
+    schools: list[SchoolCorrected]
+    items: list[ToCorrect]
+    withdrawn: list[Withdrawal]
+
+
+class Foreseen(msgspec.Struct):
+    """Every status and event that would change for one learner."""
+
+    pieces: list[str]
+    statuses: list[StatusChange]
+    events: list[EventForeseen]
+
+
+class Correction(Foreseen):
+    """The same for the learner who has the piece, and for the one `to` whom it is given, where it is."""
+
+    to: Foreseen | msgspec.UnsetType = msgspec.UNSET
