@@ -430,16 +430,34 @@ def test_dry_run_needs_no_stack_and_names_what_is_missing(capsys: pytest.Capture
     ] == [(1, "1", "rejected", "missing_member", "/learner")]
 
 
+@pytest.fixture
+def nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stack is at addresses where nothing listens."""
+    for service in ("EVIDENCE", "PROGRESSION", "REPORTING"):
+        monkeypatch.setenv(f"ATTAIN_{service}_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("ATTAIN_TOKEN", "x")
+
+
+@pytest.mark.usefixtures("nobody_answers")
 def test_drain_of_a_stack_that_does_not_answer_ends_and_names_it(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        for service in ("EVIDENCE", "PROGRESSION", "REPORTING"):
-            patch.setenv(f"ATTAIN_{service}_URL", "http://127.0.0.1:9")
-        patch.setenv("ATTAIN_TOKEN", "x")
-        code, out, err = attain_here(capsys, "drain", "--timeout", "0.2", "--json")
+    code, out, err = attain_here(capsys, "drain", "--timeout", "0.2", "--json")
 
     assert code == 1
     assert err == "attain: not drained in 0.2 s: evidence does not answer (ConnectError)\n"
     assert set(json.loads(out)) == {"error"}
+
+
+@pytest.mark.usefixtures("nobody_answers")
+def test_status_of_a_stack_that_does_not_answer_names_each_service_and_fails(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, out, _ = attain_here(capsys, "status", "--json")
+    told, _, _ = attain_here(capsys, "status")
+
+    assert (code, told) == (1, 1)
+    assert [(each["name"], each["answers"]) for each in json.loads(out)["services"]] == [
+        ("evidence", False), ("progression", False), ("reporting", False)
+    ]  # fmt: skip
 
 
 def test_a_key_file_makes_the_tokens_for_a_stack_that_is_not_local(

@@ -104,6 +104,20 @@ async def test_a_rotated_key_is_good_for_the_overlap_and_no_longer(service: Runn
     assert again["source"] == SOURCE
 
 
+async def test_a_rotated_key_ends_when_the_old_one_was_to(service: Running) -> None:
+    ends = datetime.datetime.now(datetime.UTC).replace(microsecond=0) + datetime.timedelta(days=3)
+    made = await _give(service, expires_at=ends.isoformat())
+    path = f"/v1/keys/{made['key_id']}/rotate"
+    rotated = (await service.client().post(path)).json()
+    again = await service.client().post(path)
+
+    assert datetime.datetime.fromisoformat(rotated["expires_at"]) == ends
+    # The old one ends within another overlap now: a key that follows it would soon be dead.
+    assert (again.status_code, again.json()["title"]) == (409, "Conflict")
+    assert "ends at" in again.json()["detail"]
+    assert (await _send(service, rotated["key"], id="rotated")).status_code in (201, 202)
+
+
 async def test_a_key_past_its_end_is_refused(service: Running) -> None:
     ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=1)
     made = await _give(service, expires_at=ends.isoformat())

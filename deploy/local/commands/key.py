@@ -52,7 +52,7 @@ def listed(context: Context) -> None:
               help="Hours for which the old one is still good.")  # fmt: skip
 @command_options
 def rotate(context: Context, key_id: str, overlap: float) -> None:
-    """Make a key that takes the place of KEY_ID, which ends after the overlap."""
+    """Make a key that takes the place of KEY_ID: for the same, and until the same end. KEY_ID ends after the overlap."""
     with context.client("evidence", scope="admin") as client:
         answer = client.post(f"/v1/keys/{segment(key_id)}/rotate", json={"overlap_s": int(overlap * 3600)})
         _emit_new(context, told(answer).json())

@@ -23,7 +23,7 @@ def status(context: Context) -> None:
 
     Stages of the reconciliation: items received have an outcome; events appended are logged; logged evidence is folded by
     progression; sampled states are those of a plain fold; states told are shown by reporting. A token that is not for
-    services sees its own tenant.
+    services sees its own tenant. Exits with 1 where a service does not answer.
     """
     local = None if context.remote else stack.running(context.home)
     pids = {} if local is None else dict(local.pids)
@@ -37,6 +37,8 @@ def status(context: Context) -> None:
     counts = [item for service in services for item in service.pop("reconciliation")]
     result = {"running": True, "pids": pids, "stages": stages, "services": services, "reconciliation": counts}
     context.emit(result, "\n".join([*in_words(services, stages, pids), *_agreement(counts)]))
+    if not all(service["answers"] for service in services):
+        click.get_current_context().exit(1)
 
 
 def _service(context: Context, service: str) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def keys_router(keys: Keys) -> APIRouter:
 
     @router.post("/v1/keys/{key_id}/rotate", status_code=201, responses=answered(GivenKey, "made", status=201))
     async def rotate(caller: Caller, key_id: Id, rotation: Rotation | None = None) -> Response:
-        """Make a key that follows another of the same source and scopes; the old one ends after the overlap."""
+        """Make a key that follows another: same source, scopes and end; the old one ends after the overlap."""
         caller.require("admin")
         overlap = datetime.timedelta(seconds=(rotation or Rotation()).overlap_s)
         text, key = await keys.rotate(caller.tenant, key_id, overlap)

@@ -9,7 +9,7 @@ from services.evidence.domain.keys import ApiKey, check, check_scopes, digest_of
 from services.evidence.tables import keys
 from shared.auth import Identity
 from shared.database import Database
-from shared.errors import NotFound
+from shared.errors import Conflict, NotFound
 from shared.settings import Settings
 
 CHECKED_MAX = 10_000
@@ -54,24 +54,34 @@ class Keys:
             InvalidEvent: a scope that keys do not have.
         """
         check_scopes(scopes)
-        secret = secrets.token_bytes(32)
-        key = ApiKey(
-            secrets.token_hex(8), tenant, name, source, scopes, digest_of(secret),
-            datetime.datetime.now(datetime.UTC), expires_at,
-        )  # fmt: skip
+        text, key = _made(tenant, name, source, scopes, expires_at)
         async with self._database.connection() as connection:
             await keys.add(connection, key)
-        return text_of(key.key_id, secret), key
+        return text, key
 
     async def rotate(self, tenant: str, key_id: str, overlap: datetime.timedelta) -> tuple[str, ApiKey]:
-        """Make a key that follows another, which ends after `overlap`; raises `NotFound` where it is not, or is revoked."""
+        """
+        Make a key that follows another, which ends after `overlap`: for the same, and until the other was to end.
+
+        Raises:
+            NotFound: the tenant has no such key, or it is revoked.
+            Conflict: it ends within the overlap: so would its successor.
+        """
         at = datetime.datetime.now(datetime.UTC) + overlap
-        async with self._database.connection() as connection:
-            old = await keys.end(connection, tenant, key_id, at)
-        if old is None:
-            raise NotFound("no such API key that is not revoked")
+        async with self._database.transaction() as connection:
+            old = await keys.unrevoked(connection, tenant, key_id)
+            if old is None:
+                raise NotFound("no such API key that is not revoked")
+            if old.expires_at is not None and old.expires_at <= at:
+                raise Conflict(
+                    f"this API key ends at {old.expires_at:%Y-%m-%dT%H:%M:%SZ}, within the overlap, and so would the one"
+                    " that follows it; make a new one"
+                )
+            text, key = _made(tenant, old.name, old.source, old.scopes, old.expires_at)
+            await keys.end(connection, key_id, at)
+            await keys.add(connection, key)
         self._good.clear()
-        return await self.give(tenant, old.name, old.source, old.scopes, None)
+        return text, key
 
     async def revoke(self, tenant: str, key_id: str) -> ApiKey:
         """Revoke a key; raises `NotFound` where the tenant has none of this id."""
@@ -86,3 +96,14 @@ class Keys:
         """Return the keys of a tenant, also those that are no longer good."""
         async with self._database.connection() as connection:
             return await keys.of_tenant(connection, tenant)
+
+
+def _made(
+    tenant: str, name: str, source: str, scopes: tuple[str, ...], expires_at: datetime.datetime | None
+) -> tuple[str, ApiKey]:
+    """Return the text of a new key, and what is kept of it."""
+    secret = secrets.token_bytes(32)
+    key = ApiKey(
+        secrets.token_hex(8), tenant, name, source, scopes, digest_of(secret), datetime.datetime.now(datetime.UTC), expires_at
+    )  # fmt: skip
+    return text_of(key.key_id, secret), key

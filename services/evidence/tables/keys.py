@@ -33,14 +33,18 @@ async def of_tenant(connection: Connection, tenant: str) -> list[ApiKey]:
     return [_key(row) for row in rows]
 
 
-async def end(connection: Connection, tenant: str, key_id: str, at: datetime.datetime) -> ApiKey | None:
-    """Let a key of a tenant end at a time, if it does not end before; return it, None where there is none."""
+async def unrevoked(connection: Connection, tenant: str, key_id: str) -> ApiKey | None:
+    """Return a key of a tenant, locked; None where there is none, or it is revoked."""
     row = await connection.fetchrow(
-        "update api_key set expires_at = least(expires_at, $3) where tenant = $1 and key_id = $2 and revoked_at is null"
-        f" returning {_COLUMNS}",
-        tenant, key_id, at,
+        f"select {_COLUMNS} from api_key where tenant = $1 and key_id = $2 and revoked_at is null for update",
+        tenant, key_id,
     )  # fmt: skip
     return None if row is None else _key(row)
+
+
+async def end(connection: Connection, key_id: str, at: datetime.datetime) -> None:
+    """Let a key end at a time, if it does not end before."""
+    await connection.execute("update api_key set expires_at = least(expires_at, $2) where key_id = $1", key_id, at)
 
 
 async def revoke(connection: Connection, tenant: str, key_id: str, at: datetime.datetime) -> ApiKey | None:

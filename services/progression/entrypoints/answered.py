@@ -1,4 +1,4 @@
-"""What answers on learners look like of which no type of the domain is made."""
+"""What answers on learners look like, and of operating, of which no type of the domain is made."""
 
 from typing import Any, Literal
 

@@ -23,8 +23,7 @@ async def progression_lag(database: Database, logs: Logs, consumer: ShardConsume
 async def blocked_learners(database: Database) -> int:
     """Return how many learners are set apart, of all tenants, whichever process has set them apart and when."""
     async with database.connection() as connection:
-        total, _ = await set_apart.count_blocked(connection)
-    return total
+        return await set_apart.count_blocked(connection)
 
 
 async def _decisions(connection: Connection, logs: Logs) -> Stage:

@@ -256,7 +256,7 @@ class Outcome:
 
     async def _save_blocked(self, connection: Connection, blocked_learners_max: int) -> None:
         await set_apart.save_blocked(connection, self.blocked)
-        _, in_last_hour = await set_apart.count_blocked(connection)
+        in_last_hour = await set_apart.count_newly_blocked(connection)
         if in_last_hour > blocked_learners_max:
             raise RuntimeError(f"{in_last_hour} learners blocked within an hour: the code is wrong, not the data")
 

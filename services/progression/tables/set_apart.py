@@ -35,13 +35,18 @@ async def delete_blocked(connection: Connection, learners: Collection[Learner]) 
     )
 
 
-async def count_blocked(connection: Connection) -> tuple[int, int]:
-    """Return how many learners are blocked, and how many of them since less than an hour."""
-    row = await connection.fetchrow(
-        "select count(*), count(*) filter (where since > now() - interval '1 hour') from blocked_learner"
+async def count_blocked(connection: Connection) -> int:
+    """Return how many learners are blocked."""
+    count: int = await connection.fetchval("select count(*) from blocked_learner")
+    return count
+
+
+async def count_newly_blocked(connection: Connection) -> int:
+    """Return how many learners are blocked since less than an hour."""
+    count: int = await connection.fetchval(
+        "select count(*) from blocked_learner where since > now() - interval '1 hour'"
     )
-    assert row is not None
-    return row[0], row[1]
+    return count
 
 
 async def tenants_where_blocked(connection: Connection, learner: str) -> set[str]:
