@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 from fastapi import Depends, FastAPI, Header, Query, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials
 from fastapi_offline import FastAPIOffline
 from pydantic import AwareDatetime, BeforeValidator
@@ -42,6 +43,7 @@ def make_app(title: str, description: str, authenticator: Authenticator, lifespa
         lifespan=lifespan,
         dependencies=[Depends(addressed_without_nul)],
         responses=REFUSED,
+        generate_unique_id_function=_operation_id,
     )
     described = app.openapi
     app.openapi = functools.cache(lambda: with_components(described()))  # type: ignore[method-assign]
@@ -53,6 +55,13 @@ def make_app(title: str, description: str, authenticator: Authenticator, lifespa
     app.add_exception_handler(HTTPException, http_problem)
     app.add_exception_handler(Exception, _bug_problem)
     return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    """Return what a generated client calls a route: by its method and path, so that no renaming in the code breaks it."""
+    parts = [part for part in route.path_format.split("/") if part not in ("", "v1")]
+    words = [f"by_{part[1:-1]}" if part.startswith("{") else part for part in parts]
+    return re.sub(r"\W", "_", "_".join([*sorted(method.lower() for method in route.methods or ()), *words]))
 
 
 async def addressed_without_nul(request: Request) -> None:

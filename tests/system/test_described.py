@@ -34,6 +34,7 @@ async def test_a_generator_of_clients_can_read_the_document(stack: Stack, servic
     assert {node["$ref"] for node in nodes if "$ref" in node} == named
     ids = [node["operationId"] for node in nodes if "operationId" in node]
     assert len(ids) == len(set(ids))
+    assert document["paths"]["/v1/lag"]["get"]["operationId"] == "get_lag"
 
 
 @pytest.mark.parametrize("service", SERVICES)
