@@ -95,6 +95,29 @@ def further_run(rule: Rule, track: Track, value: float, after: str, length: int)
         yield _piece(rule, track, place, value, later(after, 24 * place), f"probe-{place}")
 
 
+def is_steady(rule: Rule) -> bool:
+    """Tell whether by every method a higher value of the latest piece never gives a lower score."""
+    return all(
+        part.steady
+        for track in rule.tracks
+        for part in ((track.method.first, track.method.second) if isinstance(track.method, Both) else (track.method,))
+    )
+
+
+def further_from(known: Known) -> str:
+    """Return the instant behind which further evidence comes: all that is known, and up to which the status has aged."""
+    assert known.rule is not None
+    state = known.state
+    decided = [decision.at for decision in state.decided]
+    last = state.last[0] if state.last is not None else NOON
+    return max(last, state.crossed_at or "", known.at or "", looked_at_from(known.rule), *decided)
+
+
+def another_day_h(rule: Rule) -> float:
+    """Return after how many hours work is of another occasion, also where a day has 25."""
+    return max(25.0, rule.gap_s / 3600)
+
+
 def _meets_after(rule: Rule, number: int, most: int, hours: float) -> int | None:
     state, work = KeyState(), []
     for count in range(1, most + 1):
@@ -117,17 +140,17 @@ def smallest_change(known: Known) -> Probe | None:
     Return the least further evidence that changes the status for the better, or, of what is on the record, for the worse.
 
     Fewest pieces first, then the fewest demands on them, then the lowest value. None where `PROBES_MAX` pieces change nothing.
-    Further evidence comes after the instant up to which the status has aged. There is a rule.
+    None of them is a retake that would replace what it retakes. Further evidence comes after the instant up to which the status
+    has aged. There is a rule.
     """
     state, pieces, rule = known.state, known.pieces, known.rule
     assert rule is not None
     wanted = _GOALS.get(known.status, ("mastered",))
     worse = known.status in ("mastered", "presumed")
-    start = max(
-        state.last[0] if state.last is not None else NOON, state.crossed_at or "", known.at or "", looked_at_from(rule)
-    )
-    values = _values(rule, worse)
-    tracks = {_besides(state, track): track for track in rule.tracks}
+    start, values, steady = further_from(known), _values(rule, worse), is_steady(rule)
+    # Of what a window lets go of, all that a track asks for has to come again.
+    known_of = (state, KeyState()) if rule.last or rule.age else (state,)
+    tracks = {_besides(held, track): (held, track) for held in known_of for track in rule.tracks}
     asked = sorted(tracks, key=len)[: 1 if worse else None]
     for count in range(1, PROBES_MAX + 1):
         for kind, (other_activity, other_day), besides in itertools.product(
@@ -135,9 +158,9 @@ def smallest_change(known: Known) -> Probe | None:
         ):
             if kind is not None and any(lack.code == "kinds_all" for lack in besides):
                 continue  # kinds are named already
-            tried = functools.partial(_more, known, tracks[besides], count, start, other_activity, other_day, kind)
+            tried = functools.partial(_more, known, *tracks[besides], count, start, other_activity, other_day, kind)
             # Where the extreme value does nothing, no other does.
-            if known.status_with(tried(values[-1][0])) not in wanted:
+            if steady and known.status_with(tried(values[-1][0])) not in wanted:
                 continue
             for value, told in values:
                 gives = known.status_with(tried(value))
@@ -202,14 +225,14 @@ def _values(rule: Rule, worse: bool) -> list[tuple[float, float]]:
 
 
 def _more(
-    known: Known, track: Track, count: int, start: str, other_activity: bool, other_day: bool, kind: str | None,
-    value: float,
+    known: Known, held: KeyState, track: Track, count: int, start: str, other_activity: bool, other_day: bool,
+    kind: str | None, value: float,
 ) -> list[Piece]:  # fmt: skip
-    """Return so many pieces that have, of all that can be asked of work beside its value, what a track lacks."""
+    """Return so many pieces that have, of all that can be asked of work beside its value, what a track lacks after `held`."""
     rule = known.rule
     assert rule is not None
-    besides = {lack.code for lack in _besides(known.state, track)}
-    missing = [kind for kind in track.kinds if kind not in (known.state.tally or Tally()).kinds]
+    besides = {lack.code for lack in _besides(held, track)}
+    missing = [kind for kind in track.kinds if kind not in (held.tally or Tally()).kinds]
     more = []
     for place in range(1, count + 1):
         at = later(start, 24 * place if other_day else place / 3600)
@@ -236,7 +259,7 @@ def _piece(rule: Rule, track: Track, place: int, value: float, at: str, activity
         (at, 1, "probe", f"probe-{place:06}"),
         f"probe-{place}",
         activity,
-        Score(level=value) if rule.criteria.scale is not None else Score(raw=value, max=1.0),
+        score_at(rule, value),
         assisted=False,
         kind=track.kinds[place % len(track.kinds)] if track.kinds else None,
         items=max(rule.min_items, 1) if rule.min_items or track.items else None,
@@ -244,6 +267,11 @@ def _piece(rule: Rule, track: Track, place: int, value: float, at: str, activity
         assessor=f"assessor-{place}",
         judged=True,
     )
+
+
+def score_at(rule: Rule, value: float) -> Score:
+    """Return the score that a policy places at a value."""
+    return Score(level=value) if rule.criteria.scale is not None else Score(raw=value, max=1.0)
 
 
 def looked_at_from(rule: Rule) -> str:

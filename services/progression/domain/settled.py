@@ -1,31 +1,104 @@
 """Enough evidence: whether one more test, however it turns out, could change the verdict."""
 
 import itertools
+from collections.abc import Iterator
+from operator import itemgetter
 
+import msgspec
+
+from services.progression.domain.evidence_rules import activity_of, value_of
 from services.progression.domain.known import Known
-from services.progression.domain.probing import further_piece, kinds_apart, looked_at_from, top_of
+from services.progression.domain.policy.rule import Rule
+from services.progression.domain.probing import (
+    JUST_BELOW,
+    another_day_h,
+    further_from,
+    further_piece,
+    is_steady,
+    kinds_apart,
+    later,
+    score_at,
+    top_of,
+)
 from services.progression.domain.states import Piece
 from shared.contracts import Status
 
 _TOO_LITTLE: tuple[Status, ...] = ("no_evidence", "insufficient_evidence")
+RETAKEN = 4
+"""So many of the latest activities are thought to be taken again, beside the best and the worst."""
+_AT_ONCE_H = 1 / 3600
 
 
 def is_settled(known: Known) -> bool:
     """
-    Tell whether there is enough evidence: neither the best nor the worst next test would change the status.
+    Tell whether there is enough evidence: no next test would change the status, however it turns out.
 
-    A test is of a new activity, on the same day or another, of any kind, and has all that a path of the policy can ask of
-    it; where pieces grow too old, also when all that there are have. Where the policy itself finds too little, there is never
-    enough.
+    A test is of a new activity or, where the policy lets a retake replace what it retakes, of one that there is; on the same
+    day or another, of any kind; it has all that a path of the policy can ask of it, or as little as work can have; and where
+    pieces grow too old, also when all that there are have. Where the policy itself finds too little, there is never enough.
     """
     rule = known.rule
     if rule is None or not known.pieces or known.status in _TOO_LITTLE:
         return False
-    after = max(known.pieces[-1].order[0], known.at or "", looked_at_from(rule))
-    tests: list[Piece] = []
-    values, spacings = (top_of(rule), rule.bottom), (24 * (rule.age + 1), 24, 1 / 3600)
-    for value, hours, track, kind in itertools.product(values, spacings, rule.tracks, kinds_apart(rule)):
-        test = further_piece(rule, track, kind, value, after, hours)
-        if test not in tests:  # paths mostly ask the same of a piece
-            tests.append(test)
-    return all(known.status_with([test]) == known.status for test in tests)
+    return all(known.status_with([test]) == known.status for test in _tests(known, rule))
+
+
+def _tests(known: Known, rule: Rule) -> Iterator[Piece]:
+    """Yield what may come next; paths mostly ask the same of a piece."""
+    start, values, another_day = further_from(known), _values(known, rule), another_day_h(rule)
+    seen: set[bytes] = set()
+    for value, hours in itertools.product(values, (24 * (rule.age + 1), another_day, _AT_ONCE_H)):
+        for test in _new(known, rule, value, start, hours):
+            written = msgspec.msgpack.encode(test)
+            if written not in seen:
+                seen.add(written)
+                yield test
+    for value, hours in itertools.product(values, (another_day, _AT_ONCE_H)):
+        yield from _retaken(known, rule, value, later(start, hours))
+
+
+def _values(known: Known, rule: Rule) -> tuple[float, ...]:
+    """Return the values that a test may have which decide: the extremes, and where a method does not rise with them others."""
+    ends = (top_of(rule), rule.bottom)
+    if is_steady(rule):
+        return ends
+    held = {value for piece in known.pieces if (value := rule.place(piece.score)) is not None}
+    return tuple(dict.fromkeys((*ends, rule.bottom + JUST_BELOW, *held)))
+
+
+def _new(known: Known, rule: Rule, value: float, start: str, hours: float) -> Iterator[Piece]:
+    """Yield tests of a new activity that weigh as much as any piece there is; where less can do more, those with less."""
+    weight = max(1.0, *(piece.weight for piece in known.pieces))
+    for track, kind in itertools.product(rule.tracks, kinds_apart(rule)):
+        rich = msgspec.structs.replace(further_piece(rule, track, kind, value, start, hours), weight=weight)
+        yield rich
+        if rule.levels:
+            yield msgspec.structs.replace(rich, dok=None)
+        if rule.levels or rule.last or rule.age:
+            # Half a piece that pushes out a whole one, or the first that is tagged, and not deep enough.
+            yield msgspec.structs.replace(
+                rich, items=1 if rich.items else None, dok=1 if rule.levels else None, assessor=None, partial=True
+            )
+
+
+def _retaken(known: Known, rule: Rule, value: float, at: str) -> Iterator[Piece]:
+    """Yield another attempt at the latest activities, the best and the worst, where it would replace the last."""
+    if rule.reassess == "append":
+        return
+    lasts: dict[tuple[str, str], tuple[float, Piece]] = {}
+    for piece in known.pieces:
+        counted = value_of(rule, piece)
+        if counted is not None and piece.activity != piece.evidence_id:
+            lasts.pop(activity_of(piece), None)
+            lasts[activity_of(piece)] = (counted.value, piece)
+    found = list(lasts.values())
+    ranked = sorted(found, key=itemgetter(0))
+    for _, last in {id(each): each for each in (*found[-RETAKEN:], *ranked[:1], *ranked[-1:])}.values():
+        _, attempt, source, _ = last.order
+        yield msgspec.structs.replace(
+            last,
+            order=(at, attempt + 1, source, "retake"),
+            evidence_id="retake",
+            score=score_at(rule, value),
+            assisted=False,
+        )

@@ -42,6 +42,8 @@ class Parameters(BaseModel, abc.ABC):
 
     weighs: ClassVar[bool] = False
     """Whether the weight of a piece matters; without it every piece is one piece."""
+    steady: ClassVar[bool] = True
+    """Whether a higher value of the latest piece never gives a lower score."""
 
     @abc.abstractmethod
     def start(self) -> State:

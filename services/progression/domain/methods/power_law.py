@@ -23,6 +23,7 @@ class PowerLaw(Parameters):
     """
 
     type: Literal["power_law"]
+    steady = False  # a value of 0 makes it the mean, one next to 0 a steep fall
     min_n: int = Field(3, ge=2, le=100)
     fallback: Literal["mean"] = "mean"
     clip: bool = False

@@ -60,6 +60,7 @@ class Mode(_Recent):
     """
 
     type: Literal["mode"]
+    steady = False  # one new value can end a tie
     ties: Literal["higher", "most_recent"]
 
     def score(self, state: State) -> float:
