@@ -155,3 +155,19 @@ def test_at_the_end_a_competency_is_credited_where_something_that_was_shown_cred
 
     assert credited == expected
     assert len({event.id for event in journal.told}) == len(journal.told)
+
+
+def test_what_was_shown_and_is_credited_meanwhile_is_reinstated_with_its_date_once_its_loss_is_undone():
+    """Also where that credit is lost in between; of each it is told once, and the episode goes on."""
+    early, late = shown(1, "a"), piece(2, competency="f:b", day=2)
+    journal = begin(version(("a", "b", "exactMatchOf"))).fold([early]).settle().fold([late]).settle()
+    journal.fold([retract(late)]).settle().fold([retract(early, by="r3")]).settle()
+    journal.fold([restore(late)]).settle()
+    of_b = [event for event in journal.told if event.data["scope"]["code"] == "b"]
+    first, back = of_b[1].data, of_b[-1].data
+
+    assert [each for each in told(journal) if each[1] == "b"] == [
+        ("credited", "b"), ("mastered", "b"), ("withdrawn", "b"), ("credited", "b"), ("withdrawn", "b"), ("reinstated", "b"),
+    ]  # fmt: skip
+    assert back["effective_at"] == first["effective_at"] == late.occurred_at
+    assert back["original"] == of_b[1].id

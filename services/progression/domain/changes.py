@@ -51,7 +51,9 @@ class Changes:
         scores = self._scores_below(key, no) if after.needs and after.needs != before.needs else {}
         for transition in found:
             state.seq = seq_of(by.trigger)
-            shown, replaces = msgspec.structs.replace(state), state.told or state.lost
+            shown = msgspec.structs.replace(state)
+            # What is reinstated may have been credited meanwhile.
+            replaces = state.lost if transition == "reinstated" else state.told or state.lost
             change = Change(tenant, learner, by.trigger, no, competency, transition, before, after, shown, policy,
                             replaces, decision, scores)  # fmt: skip
             _remember(state, change, crossed or before.shown_at)
@@ -78,11 +80,17 @@ class Changes:
 def _remember(state: KeyState, change: Change, crossed: str | None) -> None:
     if change.transition == "provisional":
         state.opened = _id_of(change)
-    elif change.transition in ("mastered", "reinstated", "credited"):
+    elif change.transition in ("mastered", "reinstated"):
         state.told = _id_of(change)
         state.lost = state.lost_crossing = ""
+    elif change.transition == "credited":
+        # Credit stands in for what was shown and lost, which can come back.
+        state.told = _id_of(change)
+        state.lost = state.lost if state.lost_crossing else ""
     elif change.transition == "withdrawn":
-        state.lost, state.lost_crossing, state.told = state.told, crossed or "", ""
+        if change.before.shown_at is not None or not state.lost_crossing:
+            state.lost, state.lost_crossing = state.told, crossed or ""
+        state.told = ""
 
 
 def _id_of(change: Change) -> str:
