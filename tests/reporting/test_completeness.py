@@ -36,7 +36,7 @@ def test_the_window_is_of_school_days(today: str, breaks: str, first: str) -> No
 
 
 def test_a_school_is_told_its_row_of_the_districts_table_and_no_more() -> None:
-    rows = by_school({"n": (40, 30), "s": (20, 15)}, {"n": "North", "s": "South"}, 10)
+    rows = by_school({"n": (40, 30), "s": (20, 15)}, 60, {"n": "North", "s": "South"}, 10)
     found = DistrictCompleteness("d", "", 10, 20, "", "America/Chicago", "2026-03-02", rows)
 
     shown = of_school(found, "s")
@@ -49,7 +49,7 @@ def test_a_school_is_told_its_row_of_the_districts_table_and_no_more() -> None:
 def test_few_learners_are_not_told_and_none_is_told_as_none() -> None:
     counts = {"all": (30, 30), "few": (30, 21), "many": (30, 12), "tiny": (4, 0), "small": (7, 7)}
 
-    found = by_school(counts, {school: school.title() for school in (*counts, "empty")}, 10)
+    found = by_school(counts, 131, {school: school.title() for school in (*counts, "empty")}, 10)
 
     assert found == [
         SchoolCompleteness("all", "All", 30, 30, 0), SchoolCompleteness("few", "Few", 30, None, None),

@@ -93,6 +93,31 @@ async def test_levels_count_how_far_learners_are(reporting: Running) -> None:
     assert list(levels["2"]["schools"]["north"].values()).count(None) >= 2
 
 
+async def test_what_is_on_the_record_without_evidence_counts_in_levels_as_in_records(reporting: Running) -> None:
+    """Ten have a credit beside what they have shown, ten nothing but a credit, and ten are judged by hand not to have it."""
+    none: dict[str, Any] = {"evidence_count": 0, "last_evidence_at": None}
+    codes = [competency("a", 1, "1"), competency("b", 2, "1")]
+    await reporting.told("curriculum", *framework("m", codes, []), tenant="credits")
+    learners = [f"c{n:02}" for n in range(40)]
+    await reporting.told(
+        "roster",
+        school("s", "d"),
+        class_("k", "s"),
+        *(enrolment("k", learner) for learner in learners),
+        tenant="credits",
+    )
+    await reporting.told(
+        "progression", *(mastery(x, "m:a") for x in learners[:10]),
+        *(mastery(x, "m:b", "credited", **none) for x in learners[:20]),
+        *(mastery(x, "m:a", "overridden", mastered_at=None, **none) for x in learners[20:30]), tenant="credits",
+    )  # fmt: skip
+    told = (await reporting.get("/v1/districts/d/levels", tenant="credits")).json()["levels"]
+    record = (await reporting.get("/v1/learners/c00/record", tenant="credits")).json()["subjects"][0]["levels"][0]
+
+    assert (record["mastered"], record["total"]) == (2, 2)
+    assert told[0]["counts"] == {"none": 20, "begun": 10, "complete": 10}
+
+
 @pytest.mark.parametrize("what", ["mastery", "levels"])
 async def test_a_table_hides_the_same_as_the_answer(reporting: Running, what: str) -> None:
     body = await district(reporting, what)
@@ -319,7 +344,7 @@ async def test_numbers_stay_all_of_a_day_and_are_those_of_every_replica(
 
     assert same_day == [before] * 3
     assert waiting == [before] * 2
-    assert (early, told) == (0, [6, 0]), "watch and completeness are one question"
+    assert (early, told) == (0, [5, 0]), "watch and completeness are one question, and so are mastery and levels"
     assert after[0] == after[1]
     assert (before["mastery"]["day"], after[0]["mastery"]["day"]) == (
         str(tomorrow - datetime.timedelta(1)),
@@ -347,7 +372,7 @@ async def test_what_nobody_asks_for_is_computed_no_more_nor_what_cannot_be_told(
     async with reporting.database.connection() as connection:
         left = await connection.fetchval("select count(*) from told_daily where tenant = 'demo'")
 
-    assert told == [6, 6, 6, 0]
+    assert told == [5, 5, 5, 0]
     assert again["mastery"]["day"] == str(day)
     assert (larger, left) == (0, 0)
 
@@ -366,7 +391,7 @@ async def test_a_question_that_raises_keeps_no_other_waiting(
     for name in ("growth", "testing"):
         monkeypatch.setattr(replica.numbers._questions[name], "compute", fail)
 
-    assert await replica.ahead.tell() == 4
+    assert await replica.ahead.tell() == 3
 
 
 async def _later(monkeypatch: pytest.MonkeyPatch, replicas: list["_Replica"], days: int) -> datetime.date:

@@ -39,7 +39,7 @@ def _school(**changed: Any) -> SchoolCount:
 
 
 def test_a_school_is_told_whole_where_nothing_is_of_few() -> None:
-    (told,) = school_watch([_school()], {}, N)
+    (told,) = school_watch([_school()], 100, {}, N)
 
     assert (told.with_evidence, told.with_evidence_lately) == (share(80, 100), share(60, 100))
     assert (told.set_by_hand, told.due_for_re_check) == (share(50, 200), share(40, 200))
@@ -56,15 +56,15 @@ def test_a_school_is_told_whole_where_nothing_is_of_few() -> None:
      ({"lately": 9}, {"with_evidence_lately"}), ({"learners_not_due": 3}, {"due_for_re_check"})],
 )  # fmt: skip
 def test_a_share_that_tells_of_few_learners_is_not_told(changed: dict[str, int], hidden: set[str]) -> None:
-    (told,) = school_watch([_school(**changed)], {}, N)
+    (told,) = school_watch([_school(**changed)], 100, {}, N)
 
     shares = ("with_evidence", "with_evidence_lately", "set_by_hand", "due_for_re_check", "below_depth")
     assert {name for name in shares if getattr(told, name) is None} == hidden
 
 
 def test_masteries_without_a_depth_of_few_learners_are_not_told_beside_the_others() -> None:
-    (few,) = school_watch([_school(learners_untagged=3)], {}, N)
-    (none,) = school_watch([_school(below=0, learners_below=0, reaching=0, learners_reaching=0)], {}, N)
+    (few,) = school_watch([_school(learners_untagged=3)], 100, {}, N)
+    (none,) = school_watch([_school(below=0, learners_below=0, reaching=0, learners_reaching=0)], 100, {}, N)
 
     assert few.below_depth is not None
     assert (few.below_depth.below, few.below_depth.tagged, few.below_depth.untagged) == (30, 120, None)

@@ -62,15 +62,18 @@ def first_day(today: datetime.date, breaks: str = "") -> datetime.date:
     return school_day_before(today, SCHOOL_DAYS - 1, breaks)
 
 
-def by_school(counts: Mapping[str, tuple[int, int]], titles: Mapping[str, str], small: int) -> list[SchoolCompleteness]:
+def by_school(
+    counts: Mapping[str, tuple[int, int]], learners: int, titles: Mapping[str, str], small: int
+) -> list[SchoolCompleteness]:
     """
     Return all schools of `titles`, in their order.
 
     Args:
         counts: learners, and those of them with evidence; a school without learners may be left out.
+        learners: of the district, each once, as its other tables tell it: the sizes that they hide are hidden here too.
     """
     total: dict[str | None, int] = {school: counts.get(school, (0, 0))[0] for school in titles}
-    hidden = hidden_totals(total | {None: sum(total.values())}, small)
+    hidden = hidden_totals(total | {None: learners}, small)
     return [
         _school(school, title, *counts.get(school, (0, 0)), school in hidden, small) for school, title in titles.items()
     ]

@@ -6,14 +6,21 @@ from typing import NamedTuple
 import msgspec
 
 from services.reporting.domain.continuum import Standard, level_order
+from services.reporting.domain.counting import CompetencyCounts, DistrictMastery
 from services.reporting.domain.suppression import Cell, hidden_cells, hidden_totals
+from shared.contracts import Status
 
 HOW_FAR = ("none", "begun", "complete")
-"""No evidence in the level, some, and all of it on the record."""
+"""Nothing in the level, some evidence or something on the record, and all of it on the record."""
+_STATUSES: dict[str, tuple[Status, ...]] = {
+    "none": ("no_evidence",), "begun": ("insufficient_evidence", "not_yet", "provisional"),
+    "complete": ("mastered", "credited", "reverify_due"),
+}  # fmt: skip
+"""The statuses that say how far a learner is in a level of one competency; `overridden` and `presumed` do not."""
 
 
 class LevelCount(NamedTuple):
-    """Learners who got so far in a level, in a school, or with None in all."""
+    """Learners who got so far in a level, in a school, or with None in all; `single` is its competency where it has one."""
 
     framework: str
     subject: str | None
@@ -22,6 +29,7 @@ class LevelCount(NamedTuple):
     school: str | None
     how_far: str
     learners: int
+    single: str | None = None
 
 
 class LevelRow(msgspec.Struct, frozen=True):
@@ -41,6 +49,13 @@ class DistrictLevels(msgspec.Struct, frozen=True):
     as_of: str
     suppressed_below: int
     levels: list[LevelRow]
+
+
+class DistrictCounts(msgspec.Struct, frozen=True):
+    """What is told of a district by status and level, counted at once: else the two would tell what came between."""
+
+    mastery: DistrictMastery
+    levels: DistrictLevels
 
 
 class SchoolLevel(msgspec.Struct, frozen=True):
@@ -63,19 +78,44 @@ class SchoolLevels(msgspec.Struct, frozen=True):
     levels: list[SchoolLevel]
 
 
-def level_rows(counts: Iterable[LevelCount], sizes: Mapping[str | None, int], small: int) -> list[LevelRow]:
+def level_rows(
+    counts: Iterable[LevelCount], sizes: Mapping[str | None, int], small: int, told: Iterable[CompetencyCounts]
+) -> list[LevelRow]:
     """
     Return the levels in the order of each continuum with small numbers suppressed, also those that could be worked out.
 
     Args:
         sizes: learners by school; None is the district, each learner once.
+        told: what is told of the competencies beside it. A level of one competency is told by it alone: a count of its own, less
+            the statuses that are told, would give a hidden one away.
     """
+    by_competency = {each.competency: each for each in told}
     by_level: dict[tuple[str, str | None, str], list[LevelCount]] = {}
     for count in counts:
         by_level.setdefault((count.framework, count.subject, count.level), []).append(count)
     hidden = hidden_totals(sizes, small)
-    rows = {key: _level_row(key, of_level, sizes, hidden, small) for key, of_level in by_level.items()}
+    rows = {
+        key: _level_row(key, of_level, sizes, hidden, small)
+        if (single := of_level[0].single) is None
+        else _row_of_one(key, by_competency[single])
+        for key, of_level in by_level.items()
+    }
     return [rows[key] for key in _in_order(by_level)]
+
+
+def _row_of_one(key: tuple[str, str | None, str], told: CompetencyCounts) -> LevelRow:
+    return LevelRow(*key, _how_far(told.counts), {school: _how_far(counts) for school, counts in told.schools.items()})
+
+
+def _how_far(told: Mapping[Status, int | None]) -> dict[str, int | None]:
+    """Return what told statuses tell of a level of one competency, which is nothing where some say nothing of it."""
+    if any(told.get(status, 0) != 0 for status in ("overridden", "presumed")):
+        return dict.fromkeys(HOW_FAR)
+    found: dict[str, int | None] = {}
+    for how_far in HOW_FAR:
+        counts = [told.get(status, 0) for status in _STATUSES[how_far]]
+        found[how_far] = None if None in counts else sum(count for count in counts if count is not None)
+    return found
 
 
 def _in_order(

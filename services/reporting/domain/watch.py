@@ -91,10 +91,17 @@ class DistrictSchools(msgspec.Struct, frozen=True):
     completeness: DistrictCompleteness
 
 
-def school_watch(counts: Sequence[SchoolCount], titles: Mapping[str, str], small: int) -> list[SchoolWatch]:
-    """Return the schools; what is too small to be told, or would tell it, is None."""
+def school_watch(
+    counts: Sequence[SchoolCount], learners: int, titles: Mapping[str, str], small: int
+) -> list[SchoolWatch]:
+    """
+    Return the schools; what is too small to be told, or would tell it, is None.
+
+    Args:
+        learners: of the district, each once, as its other tables tell it: the sizes that they hide are hidden here too.
+    """
     total: dict[str | None, int] = {count.school: count.learners for count in counts}
-    total[None] = sum(count.learners for count in counts)
+    total[None] = learners
     hidden = hidden_totals(total, small)
     return [_watch(count, titles.get(count.school, count.school), count.school in hidden, small) for count in counts]
 

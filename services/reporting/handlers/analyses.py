@@ -90,12 +90,14 @@ class Analyses:
         day = first_day(calendar.day_of(datetime.datetime.now(datetime.UTC)), calendar.breaks)
         async with self._numbers.schools_of(of) as (view, schools):
             since = calendar.midnight_of(day)
-            rows = await analysis.school_counts(view, of.tenant, [school for school, _ in schools], since)
+            ids = [school for school, _ in schools]
+            rows = await analysis.school_counts(view, of.tenant, ids, since)
+            learners = next(row["learners"] for row in await view.school_sizes(of.tenant, ids) if row["school"] is None)
         counts, titles, at = [SchoolCount(*row) for row in rows], dict(schools), now()
-        came = by_school({each.school: (each.learners, each.lately) for each in counts}, titles, of.small)
+        came = by_school({each.school: (each.learners, each.lately) for each in counts}, learners, titles, of.small)
         zone = known.time_zone if known is not None else None
         return DistrictSchools(
-            DistrictWatch(of.district, at, of.small, school_watch(counts, titles, of.small)),
+            DistrictWatch(of.district, at, of.small, school_watch(counts, learners, titles, of.small)),
             DistrictCompleteness(of.district, at, of.small, SCHOOL_DAYS, in_words(known), zone, str(day), came),
         )
 

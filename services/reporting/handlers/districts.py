@@ -14,7 +14,14 @@ from services.reporting.domain.counting import (
     mastery_of_school,
 )
 from services.reporting.domain.given_often import digest
-from services.reporting.domain.levels import DistrictLevels, LevelCount, SchoolLevels, level_rows, levels_of_school
+from services.reporting.domain.levels import (
+    DistrictCounts,
+    DistrictLevels,
+    LevelCount,
+    SchoolLevels,
+    level_rows,
+    levels_of_school,
+)
 from services.reporting.domain.term_places import TermDistrict, TermSchool, term_of_school
 from services.reporting.handlers.access import check_tenant
 from services.reporting.handlers.district_numbers import DistrictNumbers, Of
@@ -34,8 +41,7 @@ class DistrictReader:
         self._database = database
         self._numbers = numbers
         self._shards = settings.shards
-        self._mastery = numbers.question("mastery", DistrictMastery, self._count_mastery)
-        self._levels = numbers.question("levels", DistrictLevels, self._count_levels)
+        self._counts = numbers.question("counts", DistrictCounts, self._count)
         self._term = numbers.question("term", TermDistrict, self._count_term)
 
     async def districts(self, caller: Identity) -> list[dict[str, Any]]:
@@ -47,22 +53,22 @@ class DistrictReader:
     async def mastery(self, caller: Identity, district: str) -> DistrictMastery:
         """Return the counts of a district by competency, status and school; raises `NotFound` or `Forbidden`."""
         await self._numbers.check(caller, district, "aggregate")
-        return await self._numbers.ask(self._mastery, caller.tenant, district)
+        return (await self._counts_of(caller.tenant, district)).mastery
 
     async def levels(self, caller: Identity, district: str) -> DistrictLevels:
         """Return the distribution over levels; raises `NotFound` or `Forbidden`."""
         await self._numbers.check(caller, district, "aggregate")
-        return await self._numbers.ask(self._levels, caller.tenant, district)
+        return (await self._counts_of(caller.tenant, district)).levels
 
     async def school_mastery(self, caller: Identity, school: str) -> SchoolMastery:
         """Return a school's column of its district's counts; raises `NotFound` or `Forbidden`."""
         district, title = await self._numbers.school(caller, school)
-        return mastery_of_school(await self._numbers.ask(self._mastery, caller.tenant, district), school, title)
+        return mastery_of_school((await self._counts_of(caller.tenant, district)).mastery, school, title)
 
     async def school_levels(self, caller: Identity, school: str) -> SchoolLevels:
         """Return a school's column of its district's distribution over levels; raises `NotFound` or `Forbidden`."""
         district, title = await self._numbers.school(caller, school)
-        return levels_of_school(await self._numbers.ask(self._levels, caller.tenant, district), school, title)
+        return levels_of_school((await self._counts_of(caller.tenant, district)).levels, school, title)
 
     async def term(self, caller: Identity, term: str, district: str) -> TermDistrict:
         """Return what a term ended with in a district; raises `NotFound`, `Forbidden`, `Unavailable` while it is being closed."""
@@ -76,7 +82,7 @@ class DistrictReader:
 
     async def version(self, tenant: str, district: str) -> str:
         """Return a text that changes with the numbers that are told of a district, once a day, and with nothing else."""
-        told = msgspec.structs.replace(await self._numbers.ask(self._levels, tenant, district), as_of="")
+        told = msgspec.structs.replace((await self._counts_of(tenant, district)).levels, as_of="")
         return digest(msgspec.json.encode(told))
 
     async def days(self, tenant: str, **told_at: str) -> dict[str, str]:
@@ -93,26 +99,28 @@ class DistrictReader:
                 view, of.tenant, of.detail, of.district, schools, shards=self._shards, small=of.small, day=day
             )
 
-    async def _count_mastery(self, of: Of) -> DistrictMastery:
+    async def _counts_of(self, tenant: str, district: str) -> DistrictCounts:
+        return await self._numbers.ask(self._counts, tenant, district)
+
+    async def _count(self, of: Of) -> DistrictCounts:
         day = str(await self._numbers.daily.today(of.tenant))
         async with self._numbers.schools_of(of) as (view, schools):
             ids = [school for school, _ in schools]
-            sizes = await _sizes(view, of.tenant, ids)
-            counts = [Count(*row) for row in await view.school_counts(of.tenant, ids)]
-            titles = await view.titles(of.tenant, {count.competency for count in counts})
-        # A large district takes a while to protect; other requests go on meanwhile.
-        return await asyncio.to_thread(
-            district_mastery, of.district, dict(schools).get(of.district, of.district), schools,
-            day=day, sizes=sizes, counts=counts, titles=titles, small=of.small,
-        )  # fmt: skip
-
-    async def _count_levels(self, of: Of) -> DistrictLevels:
-        async with self._numbers.schools_of(of) as (view, schools):
-            ids = [school for school, _ in schools]
             sizes = dict.fromkeys(ids, 0) | await _sizes(view, of.tenant, ids)
-            counts = [LevelCount(*row) for row in await analysis.level_counts(view, of.tenant, ids)]
-        rows = await asyncio.to_thread(level_rows, counts, sizes, of.small)
-        return DistrictLevels(of.district, now(), of.small, rows)
+            counts = [Count(*row) for row in await view.school_counts(of.tenant, ids)]
+            levels = [LevelCount(*row) for row in await analysis.level_counts(view, of.tenant, ids)]
+            titles = await view.titles(of.tenant, {count.competency for count in counts})
+
+        def protect() -> DistrictCounts:
+            mastery = district_mastery(
+                of.district, dict(schools).get(of.district, of.district), schools, day=day, sizes=sizes, counts=counts,
+                titles=titles, small=of.small,
+            )  # fmt: skip
+            rows = level_rows(levels, sizes, of.small, mastery.competencies)
+            return DistrictCounts(mastery, DistrictLevels(of.district, now(), of.small, rows))
+
+        # A large district takes a while to protect; other requests go on meanwhile.
+        return await asyncio.to_thread(protect)
 
 
 async def _sizes(view: Snapshot, tenant: str, schools: list[str]) -> dict[str | None, int]:

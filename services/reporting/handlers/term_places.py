@@ -45,7 +45,7 @@ async def term_in_district(
             district, dict(schools).get(district, district), schools, day=day, sizes=sizes, counts=counts, titles=titles,
             small=small,
         )  # fmt: skip
-        rows = level_rows(levels, sizes, small)
+        rows = level_rows(levels, sizes, small, mastery.competencies)
         return TermDistrict(term, at, mastery, rows, amended_rows(amended, sizes, titles, small))
 
     # A large district takes a while to protect; other requests go on meanwhile.

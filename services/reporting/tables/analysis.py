@@ -135,21 +135,24 @@ def levels_counted(states: str, mine: str = "true") -> str:
     """Return what counts the members of a query by level and how far they are: by the states of a table `m`, where `mine`."""
     return (
         "standard as (select f.framework, c.subject, c.level, f.framework || ':' || c.code as competency,"
-        "   min(c.ordinal) over w as ordinal, count(*) over w as size from {framework} f"
+        "   min(c.ordinal) over w as ordinal, count(*) over w as size,"
+        "   case when count(*) over w = 1 then f.framework || ':' || c.code end as single from {framework} f"
         "   join {competency} c using (tenant, framework, version) where f.tenant = $1 and c.level is not null"
         "   window w as (partition by f.framework, c.subject, c.level)),"
         " place as (select member.school, member.learner, s.framework, s.subject, s.level, min(s.ordinal) as ordinal,"
+        "   min(s.single) as single,"
         f"   case when count(*) filter (where {ON_RECORD}) >= min(s.size) then 'complete' else 'begun' end as how_far"
-        f"   from member join {states} m on m.learner = member.learner and m.evidence_count > 0 and {mine}"
+        f"   from member join {states} m on m.learner = member.learner and (m.evidence_count > 0 or {ON_RECORD}) and {mine}"
         "   join standard s on s.competency = m.competency group by 1, 2, 3, 4, 5)"
-        " select framework, subject, level, min(ordinal) as ordinal, school, how_far, count(distinct learner) as learners"
+        " select framework, subject, level, min(ordinal) as ordinal, school, how_far, count(distinct learner) as learners,"
+        "   min(single) as single"
         " from place group by grouping sets ((framework, subject, level, how_far, school),"
         "   (framework, subject, level, how_far))"
     )
 
 
 async def level_counts(view: Snapshot, tenant: str, schools: Collection[str]) -> Rows:
-    """Return (framework, subject, level, first ordinal, school or None for all, how far, learners), without those at 0."""
+    """Return members of `LevelCount` by school, and with school null in all, without those at 0."""
     counted = levels_counted("{mastery}", "m.tenant = $1")
     return await view.rows(f"{_MEMBER}, {counted}", tenant, list(schools))
 
