@@ -18,6 +18,7 @@ from services.progression.domain.rules import Activation, Closed, Mode, Rules
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.telling import Told, Trigger
 from services.progression.domain.terms import TermDecided, ended_with, snapshot
+from services.progression.handlers.histories import Held, History
 from shared.contracts import EvidenceRecorded, EvidenceRetracted, MasteryUpdated, Score, Touched
 from tests.support.public_events import check_contract
 
@@ -80,6 +81,8 @@ class Journal:
         self.told: list[Told] = []
         self.followed: list[tuple[str, CompetencyDecided]] = []
         """What follows for other competencies, with its id, and is not folded yet."""
+        self.ids: dict[int, str] = {}
+        """The ids of what follows and is folded, by position."""
         self._of: dict[str, list[tuple[int, Event]]] = {}
         """Records of each learner, with their positions."""
         self._cache: dict[Key, Entry] = {}
@@ -115,6 +118,7 @@ class Journal:
             for id, decision in follows:
                 self.records.append(decision)
                 pos = len(self.records)
+                self.ids[pos] = id
                 self._of.setdefault(decision.learner, []).append((pos, decision))
                 self._fold_run([input_of(TENANT, id, pos, max(_time(pos), self._ticked), decision)])
         return self
@@ -139,6 +143,21 @@ class Journal:
         rules = self.rules[TENANT]
         older = {key: self.states[key][0] for key in held if self.states[key][0] < rules.no}
         return LearnerRecord((TENANT, learner), held, standing, rules, self.policies, at, older)
+
+    def histories(self) -> dict[str, Held]:
+        """Return every learner's keys with their states and what the records hold of them, as a page of stored ones."""
+        found: dict[str, Held] = {}
+        for learner in sorted({key[1] for key in self.states}):
+            for pos, event in self._of[learner]:
+                id = self.ids.get(pos, f"input-{pos}")
+                for key in input_of(TENANT, id, pos, "", event).keys:
+                    held = found.setdefault(learner, {})
+                    history = held.setdefault(key, (self.held(key[2], learner), History()))[1]
+                    if isinstance(event, CompetencyDecided):
+                        history.decisions.append(event.decided(id, max(_time(pos), self._ticked)))
+                    else:
+                        absorb(history.evidence, key[2], event)
+        return found
 
     def state(self, competency: str = "math:add", learner: str = "ada") -> MasteryUpdated:
         """Return a state as others see it."""

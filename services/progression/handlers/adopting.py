@@ -16,7 +16,6 @@ from services.progression.domain.inputs import valid_pieces
 from services.progression.domain.mastery import KeyState
 from services.progression.domain.policy import Policy, policy_from, read_policy
 from services.progression.domain.rules import Activation, Mode, Rules, pin_in
-from services.progression.domain.standing import ON_RECORD
 from services.progression.domain.states import Decided
 from services.progression.domain.telling import Trigger
 from services.progression.handlers.decisions import Decisions
@@ -206,9 +205,12 @@ def expected_of(mode: Mode, comparison: Comparison) -> dict[str, int]:
     """Return how many events of a type are foreseen; what is on the record is touched by a retroactive one alone."""
     if mode == "forward_only":
         return {}
-    moves = comparison.moves.items()
-    credited = sum(pairs for (was, then), pairs in moves if then == "credited" and was not in ON_RECORD)
-    others = {"credited": credited, "reinstated": comparison.reinstated}
-    also = {f"attain.competency.{kind}.v1": pairs for kind, pairs in others.items() if pairs}
-    lost = {"attain.competency.withdrawn.v1": comparison.lost} if mode == "retroactive" else {}
-    return {"attain.competency.mastered.v1": comparison.gained - sum(others.values())} | also | lost
+    told = {kind: comparison.events[kind, False] for kind in ("mastered", "credited", "reinstated")}
+    if mode == "retroactive":
+        told["credited"] += comparison.events["credited", True]
+        told["withdrawn"] = comparison.events["withdrawn", True]
+    return {
+        f"attain.competency.{kind}.v1": pairs
+        for kind, pairs in told.items()
+        if pairs or kind in ("mastered", "withdrawn")
+    }

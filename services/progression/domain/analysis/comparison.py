@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from services.progression.domain.analysis.small_groups import hidden_groups
@@ -131,9 +131,9 @@ class Comparison:
     splits: Splits = dataclasses.field(init=False)
     pairs: int = 0
     gained: int = 0
-    reinstated: int = 0
-    """Of those gained the ones that had been taken off the record and come back with their date."""
     lost: int = 0
+    events: Counter[tuple[str, bool]] = dataclasses.field(default_factory=Counter)
+    """Events of a kind that would be told, and whether they are of a pair that stands on the record or is taken off it."""
     decidable: list[int] = dataclasses.field(default_factory=lambda: [0, 0])
     """Pairs that can be decided before and after."""
     gates: list[Counter[str]] = dataclasses.field(default_factory=lambda: [Counter(), Counter()])
@@ -157,6 +157,7 @@ class Comparison:
         self.learners.add(learner)
         gains, loses = after.on_record and not before.on_record, before.on_record and not after.on_record
         self.splits.add(learner, places, gains=gains, loses=loses)
+        self.events.update(_events(before, after))
         move = (before.status, after.status)
         self.moves[move] += 1
         if before.status != after.status:
@@ -168,7 +169,6 @@ class Comparison:
         counts[0] += 1
         if gains:
             self.gained += 1
-            self.reinstated += bool(before.lost_at) and before.lost_at == after.shown_at
             self.gaining.add(learner)
             counts[1] += 1
         elif loses:
@@ -211,6 +211,17 @@ class Comparison:
             ],
             **self.splits.report(small),
         }
+
+
+def _events(before: Verdict, after: Verdict) -> Iterator[tuple[str, bool]]:
+    """Yield what would be told of a pair whose standing becomes another, each with whether the record is touched."""
+    was, now = before.shown_at is not None, after.shown_at is not None
+    if now and not was:
+        yield "reinstated" if before.lost_at and before.lost_at == after.shown_at else "mastered", False
+    elif not now and (was or (before.status == "credited" != after.status)):
+        yield "withdrawn", True
+    if after.status == "credited" != before.status:
+        yield "credited", was
 
 
 def _share(part: int, whole: int) -> float:
