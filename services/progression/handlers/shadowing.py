@@ -32,7 +32,7 @@ from services.progression.tables import shadows as tables
 from shared.contracts import MASTERY_UPDATED
 from shared.crash_points import reach
 from shared.database import Connection, Database
-from shared.errors import NotFound
+from shared.errors import NotFound, Refused
 from shared.events import now
 from shared.leading import lead
 from shared.settings import Settings
@@ -71,10 +71,13 @@ class Shadows:
 
         Raises:
             InvalidEvent: the policy is not of the language, or the lint has an error; with a pointer.
+            Refused: it runs for another framework.
         """
         policy, _ = await self._decisions.store_policy(tenant, text, framework)
         async with self._database.transaction() as connection:
-            await tables.start(connection, tenant, policy.hash, framework, author, self._settings.shards)
+            runs_for = await tables.start(connection, tenant, policy.hash, framework, author, self._settings.shards)
+        if runs_for != framework:
+            raise Refused(f"it runs in shadow for {runs_for or 'all frameworks'}: that is to be ended first")
         return policy
 
     async def stop(self, tenant: str, policy: str) -> None:
@@ -181,6 +184,9 @@ class Shadows:
         found = await asyncio.to_thread(differences, held, keys, rules, policies, now())
         reached = rows[-1]["pos"] if len(rows) == PAGE_ROWS else head
         async with self._database.transaction() as connection:
+            if not await tables.stands_at(connection, tenant, digest, framework, shard, pos):
+                # It was ended meanwhile, and perhaps begun again: then from the beginning.
+                return
             if keys:
                 await tables.save(connection, tenant, digest, sorted(keys), found)
                 reach("shadow.saved")

@@ -8,8 +8,8 @@ from services.progression.domain.shadow import Difference
 from shared.database import Connection, columns
 
 
-async def start(connection: Connection, tenant: str, policy: str, framework: str, author: str, shards: int) -> None:
-    """Begin a shadow at the beginning of the log; one that runs goes on."""
+async def start(connection: Connection, tenant: str, policy: str, framework: str, author: str, shards: int) -> str:
+    """Begin a shadow at the beginning of the log; one that runs goes on. Return the framework it runs for."""
     await connection.execute(
         "insert into shadow_policy (tenant, policy, framework, started_by) values ($1, $2, $3, $4)"
         " on conflict do nothing",
@@ -20,6 +20,10 @@ async def start(connection: Connection, tenant: str, policy: str, framework: str
         " on conflict do nothing",
         tenant, policy, shards,
     )  # fmt: skip
+    runs_for: str = await connection.fetchval(
+        "select framework from shadow_policy where tenant = $1 and policy = $2", tenant, policy
+    )
+    return runs_for
 
 
 async def stop(connection: Connection, tenant: str, policy: str) -> bool:
@@ -76,10 +80,25 @@ async def states_told(connection: Connection, tenant: str, shard: int, after: in
     )  # fmt: skip
 
 
+async def stands_at(connection: Connection, tenant: str, policy: str, framework: str, shard: int, pos: int) -> bool:
+    """Tell whether a shadow still runs for a framework and stands there in a shard; if so it is not ended before the commit."""
+    found = await connection.fetchval(
+        "select true from shadow_policy p join shadow_cursor c using (tenant, policy)"
+        " where p.tenant = $1 and p.policy = $2 and p.framework = $3 and c.shard = $4 and c.pos = $5 for key share of p",
+        tenant, policy, framework, shard, pos,
+    )  # fmt: skip
+    return found is not None
+
+
 async def save(
     connection: Connection, tenant: str, policy: str, keys: Sequence[Key], found: Sequence[Difference]
 ) -> None:
-    """Store the differences of keys that were looked at; those that agree again are taken off."""
+    """
+    Store the differences of keys that were looked at; those that agree again are taken off.
+
+    Nothing is stored of a learner of whom no state is left: erased while the keys were looked at. The lock lets the fold go on
+    and keeps an erasure waiting, which then finds what is stored here.
+    """
     await connection.execute(
         "delete from shadow_difference d using unnest($3::text[], $4::text[]) k (learner, competency)"
         " where d.tenant = $1 and d.policy = $2 and d.learner = k.learner and d.competency = k.competency"
@@ -90,7 +109,9 @@ async def save(
     )  # fmt: skip
     await connection.execute(
         "insert into shadow_difference (tenant, policy, learner, competency, live, shadow, live_shown_at, shadow_shown_at)"
-        " select $1, $2, * from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])"
+        " select $1, $2, f.* from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])"
+        "   f (learner, competency, live, shadow, live_shown_at, shadow_shown_at) where f.learner = any("
+        "     select k.learner from (select learner from mastery where tenant = $1 and learner = any($3) for key share) k)"
         " on conflict (tenant, policy, learner, competency) do update set live = excluded.live,"
         " shadow = excluded.shadow, live_shown_at = excluded.live_shown_at, shadow_shown_at = excluded.shadow_shown_at,"
         " since = case when (shadow_difference.live, shadow_difference.shadow) = (excluded.live, excluded.shadow)"
