@@ -21,6 +21,7 @@ from services.progression.domain.analysis.told_comparison import (
     told_differences,
     told_expected,
     told_levels,
+    told_shadow_levels,
 )
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.decisions import CompetencyDecided
@@ -657,7 +658,63 @@ def test_the_limit_of_a_tenant_is_that_of_its_comparisons_and_corrections():
     assert [row["learners"] for row in found.report(25)["schools"]] == [None, None]
 
 
-def test_differences_of_a_shadow_are_told_without_small_numbers() -> None:
-    rows = [{"live": "mastered", "shadow": "not_yet", "pairs": pairs} for pairs in (10, 9)]
+def test_differences_of_a_shadow_are_told_as_the_moves_of_a_comparison_are() -> None:
+    """Forty-two gain: forty of them from one status and two from another, which the first would tell."""
+    rows = [{"live": "not_yet", "shadow": "mastered", "pairs": 40, "learners": 40},
+            {"live": "insufficient_evidence", "shadow": "mastered", "pairs": 12, "learners": 2}]  # fmt: skip
 
-    assert [row["pairs"] for row in told_differences(rows, 10)] == [10, None]
+    assert told_differences(rows[:1], SMALL) == rows[:1]
+    assert [(row["pairs"], row["learners"]) for row in told_differences(rows, SMALL)] == [(None, None)] * 2
+
+
+def test_how_many_a_shadow_differs_of_is_not_told_where_some_are_few() -> None:
+    """Thirty-four differ, and a comparison says that thirty gain."""
+    levels = levels_of(30, 0, 4).report(SMALL)
+    few = [{"live": "mastered", "shadow": "not_yet", "pairs": 4, "learners": 4}]
+    many = [{"live": "mastered", "shadow": "not_yet", "pairs": 30, "learners": 30}]
+    told = told_shadow_levels(levels, few, SMALL)
+
+    assert (told["learners"], told["learners_gaining"]) == (None, 30)
+    assert {row["learners"] for row in told["schools"]} == {None}
+    assert told_shadow_levels(levels, many, SMALL) == told_levels(levels, SMALL)
+
+
+@pytest.mark.parametrize(("becoming", "told"), [(2, None), (20, 0.7)], ids=["few", "many"])
+def test_the_share_that_can_be_decided_tells_of_no_few_moves(becoming: int, told: float | None) -> None:
+    """Fifty of a hundred can be decided, and 52 could: the two are the only ones who gain."""
+    waits, shown = Verdict("insufficient_evidence", None, ("min_evidence",)), Verdict("mastered", "2026-03-01", ())
+    comparison = Comparison()
+    for number in range(100):
+        before = waits if number < 50 else shown
+        comparison.add(f"l{number}", "math:add", {}, before, shown if number < becoming else before)
+    report = told_comparison(comparison.report(SMALL), SMALL)
+
+    assert report["decidable"] == {"before": 0.5, "after": told}
+    assert report["undecided_by"] == {
+        "before": {"min_evidence": 0.5}, "after": {"min_evidence": told and round(1 - told, 4)},
+    }  # fmt: skip
+
+
+def test_a_gate_that_few_more_are_kept_by_is_not_told() -> None:
+    comparison = Comparison()
+    for number in range(100):
+        before = Verdict("insufficient_evidence", None, ("min_evidence",) if number < 60 else ("min_occasions",))
+        after = before._replace(gates=("min_occasions",)) if number < 3 else before
+        comparison.add(f"l{number}", "math:add", {}, before, after)
+    report = told_comparison(comparison.report(SMALL), SMALL)
+
+    assert report["undecided_by"] == {
+        "before": {"min_evidence": 0.6, "min_occasions": 0.4}, "after": dict.fromkeys(("min_evidence", "min_occasions")),
+    }  # fmt: skip
+
+
+def test_the_pairs_of_a_competency_with_few_do_not_follow_from_the_others_and_the_total() -> None:
+    comparison = compared_learners(30, 20, 60)
+    for number in range(4):
+        comparison.add(
+            f"l{number}", "math:sub", {}, Verdict("not_yet", None, ()), Verdict("mastered", "2026-03-01", ())
+        )
+    told = told_comparison(comparison.report(SMALL), SMALL)
+
+    assert told["pairs"] == 114
+    assert [row["pairs"] for row in told["competencies"]] == [None, None]

@@ -223,8 +223,8 @@ async def test_a_shadow_is_run_by_commands(stack: Stack, attain: Attain, tmp_pat
     stopped = attain("policy", "shadow", "stop", started["version"], tenant=district.tenant)
 
     assert listed["items"][0]["differences"] == [
-        {"live": "credited", "shadow": "no_evidence", "pairs": LEARNERS // 4},
-        {"live": "mastered", "shadow": "not_yet", "pairs": LEARNERS // 4},
+        {"live": "credited", "shadow": "no_evidence", "pairs": LEARNERS // 4, "learners": LEARNERS // 4},
+        {"live": "mastered", "shadow": "not_yet", "pairs": LEARNERS // 4, "learners": LEARNERS // 4},
     ]
     assert (len(found["items"]), found["levels"], levels["learners_losing"]) == (LEARNERS // 2, [], 0)
     assert (unknown["exit"], stopped["exit"], stopped["stopped"]) == (1, 0, started["hash"])
@@ -257,7 +257,9 @@ async def test_a_policy_in_shadow_says_where_it_differs_and_tells_nobody(stack: 
     told = await district.advancements()
     gone = await district.http.delete(f"{stack.urls['progression']}/v1/policies/shadows/{started['hash']}")
 
-    assert shadow["differences"] == [{"live": "mastered", "shadow": "not_yet", "pairs": LEARNERS // 4}]
+    assert shadow["differences"] == [
+        {"live": "mastered", "shadow": "not_yet", "pairs": LEARNERS // 4, "learners": LEARNERS // 4}
+    ]
     assert len(listed["items"]) == said["lost"] == LEARNERS // 4
     assert [(each["level"], each["change"]) for each in listed["levels"]] == [("math#/1", "lost")] * (LEARNERS // 4)
     for found, learners in ((levels, LEARNERS // 4), (said["levels"], LEARNERS)):

@@ -17,11 +17,12 @@ class ShadowBegun(msgspec.Struct):
 
 
 class Differing(msgspec.Struct):
-    """How many pairs differ by the two statuses; null where that would tell of few."""
+    """How many pairs of how many learners differ by the two statuses; null where that would tell of few."""
 
     live: Status
     shadow: Status
     pairs: int | None
+    learners: int | None
 
 
 class Shadow(msgspec.Struct):

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from services.progression.domain.analysis.told_comparison import told_differences, told_levels
+from services.progression.domain.analysis.told_comparison import told_differences, told_shadow_levels
 from services.progression.entrypoints.answered_analyses import LevelsCompared
 from services.progression.entrypoints.answered_shadows import Differences, Shadow, ShadowBegun
 from services.progression.entrypoints.policies import POLICY_BODY
@@ -71,7 +71,11 @@ def shadowing_router(shadows: Shadows, limits: TenantLimits, settings: Settings)
         caller.require("policy:write")
         small = limits.small_number(caller.tenant)
         report = await shadows.levels(caller.tenant, policy, small)
-        return report if caller.sees("record") else told_levels(report, small)
+        if caller.sees("record"):
+            return report
+        items = await shadows.of_tenant(caller.tenant)
+        differences = [row for each in items if each["policy"] == policy for row in each["differences"]]
+        return told_shadow_levels(report, differences, small)
 
     @router.delete("/v1/policies/shadows/{policy}", status_code=204)
     async def stop(policy: str, caller: Caller) -> Response:

@@ -43,9 +43,10 @@ async def of_tenant(connection: Connection, tenant: str) -> list[Any]:
 
 
 async def count(connection: Connection, tenant: str, policy: str) -> list[Any]:
-    """Return how many keys differ, by the live and the shadow status."""
+    """Return how many keys of how many learners differ, by the live and the shadow status."""
     return await connection.fetch(
-        "select live, shadow, count(*) as pairs from shadow_difference where tenant = $1 and policy = $2"
+        "select live, shadow, count(*) as pairs, count(distinct learner) as learners"
+        " from shadow_difference where tenant = $1 and policy = $2"
         " group by live, shadow order by pairs desc, live, shadow",
         tenant, policy,
     )  # fmt: skip

@@ -14,8 +14,9 @@ def told_comparison(report: Mapping[str, Any], small: int) -> dict[str, Any]:
     Return a report of `Comparison` with None for what tells about fewer than `small` learners, or would give that away.
 
     Of fewer than so many learners in all no number is told. Moves and gates are told together or not at all: each adds up
-    with the totals. Shares are hidden where they are of few pairs. Schools and groups have been hidden when the report was
-    made; with a limit that has grown since they are not told.
+    with the totals. Shares are hidden where they are of few pairs, those after where moves are, or where they are of few pairs
+    more or fewer: the pairs that can be decided since are moves. Schools and groups have been hidden when the report was made;
+    with a limit that has grown since they are not told.
     """
     levels = {"levels": told_levels(report["levels"], small)} if "levels" in report else {}
     if 0 < report["learners"] < small:
@@ -25,20 +26,28 @@ def told_comparison(report: Mapping[str, Any], small: int) -> dict[str, Any]:
         total for total, learners in _LEARNERS.items() if 0 < report.get(learners, report[total]) < small
     }  # fmt: skip
     told = _told(report, lambda total: total in few)
-    pairs = report["pairs"]
+    pairs: int = report["pairs"]
 
-    def share(value: float) -> float | None:
-        return None if 0 < round(value * pairs) < small or 0 < pairs - round(value * pairs) < small else value
+    def is_few(share: float) -> bool:
+        return 0 < round(share * pairs) < small or 0 < pairs - round(share * pairs) < small
 
-    gates = {when: list(of.values()) for when, of in report["undecided_by"].items()}
-    is_hidden = {when: None in map(share, shares) for when, shares in gates.items()}
-    few_moves = any(move.get("learners", move["pairs"]) < small for move in report["moves"])
+    def moves_few(before: Mapping[str, float], after: Mapping[str, float]) -> bool:
+        more = (after.get(of, 0.0) - before.get(of, 0.0) for of in {*before, *after})
+        return few_moves or any(0 < round(abs(each) * pairs) < small for each in more)
+
+    few_moves = is_of_few(report["moves"], small)
+    shares, gates = report["decidable"], report["undecided_by"]
+    is_hidden = {when: any(map(is_few, of.values())) for when, of in gates.items()}
+    is_hidden["after"] = is_hidden["after"] or moves_few(gates["before"], gates["after"])
+    undecided = moves_few({"": shares["before"]}, {"": shares["after"]})
     grown = small > report.get("suppressed_below", small)
     return told | {
-        "decidable": {when: share(value) for when, value in report["decidable"].items()},
+        "decidable": {
+            when: None if is_few(value) or (when == "after" and undecided) else value for when, value in shares.items()
+        },
         "undecided_by": {
             when: {gate: None if is_hidden[when] else value for gate, value in of.items()}
-            for when, of in report["undecided_by"].items()
+            for when, of in gates.items()
         },
         "moves": [dict(move) | dict.fromkeys(("pairs", "learners"), None) if few_moves else move for move in report["moves"]],
         "competencies": _competencies(report["competencies"], small, few),
@@ -73,8 +82,34 @@ def told_levels(report: Mapping[str, Any], small: int) -> dict[str, Any]:
 
 
 def told_differences(differences: Iterable[Mapping[str, Any]], small: int) -> list[dict[str, Any]]:
-    """Return how many pairs differ by the two statuses, with None for fewer than `small`."""
-    return [dict(row) | ({"pairs": None} if row["pairs"] < small else {}) for row in differences]
+    """
+    Return how many pairs differ by the two statuses, with None for all of them where any is of fewer than `small` learners.
+
+    They are the moves of a comparison with the same policy, and add up with its totals.
+    """
+    rows = list(differences)
+    hidden = dict.fromkeys(("pairs", "learners")) if is_of_few(rows, small) else {}
+    return [dict(row) | hidden for row in rows]
+
+
+def is_of_few(differences: Iterable[Mapping[str, Any]], small: int) -> bool:
+    """Tell whether any row of differences, or of moves, is of fewer than `small` learners."""
+    return any(row.get("learners", row["pairs"]) < small for row in differences)
+
+
+def told_shadow_levels(
+    report: Mapping[str, Any], differences: Iterable[Mapping[str, Any]], small: int
+) -> dict[str, Any]:
+    """
+    Return a report of levels of those of whom a shadow differs, as `told_levels` does.
+
+    Where any of the differences is of few, how many differ at all is not told: less those that a comparison says gain, it is few.
+    """
+    told = told_levels(report, small)
+    if not is_of_few(differences, small):
+        return told
+    rows = {split: [dict(row) | {"learners": None} for row in told[split]] for split in ("schools", "groups")}
+    return told | {"learners": None} | rows
 
 
 def told_expected(expected: Mapping[str, int], told: Mapping[str, Any]) -> dict[str, int | None]:
@@ -106,12 +141,8 @@ def _competencies(rows: list[Mapping[str, Any]], small: int, few: set[str]) -> l
         what: set(sizes) if what in few else hidden_groups({r["competency"]: r[what] for r in rows}, sizes, small)
         for what in ("gained", "lost")
     }
-    return [
-        dict(row)
-        | {"pairs": None if 0 < row["pairs"] < small else row["pairs"]}
-        | {what: None for what in hidden if row["competency"] in hidden[what]}
-        for row in rows
-    ]
+    hidden["pairs"] = hidden_groups(sizes, sizes, small)
+    return [dict(row) | {what: None for what in hidden if row["competency"] in hidden[what]} for row in rows]
 
 
 def _hidden(row: Mapping[str, Any]) -> dict[str, Any]:
