@@ -1,16 +1,21 @@
 """A learner who was set apart and is redriven ends where everybody else is, and nothing false is told on the way."""
 
 import uuid
+from typing import Any
 
+import msgspec
 import pytest
 
 from services.progression.domain.decisions import COMPETENCY_DECIDED, CompetencyDecided
 from services.progression.domain.inputs import Input, Key
 from services.progression.domain.shard_fold import ShardFold
-from services.progression.handlers import fold
+from services.progression.handlers import adopting, fold
+from services.progression.handlers.adopting import Adoptions
+from services.progression.handlers.histories import histories_of_keys
 from services.progression.handlers.lag import blocked_learners
 from services.progression.handlers.logs import REDRIVEN
 from shared.events import Draft, encode_json, envelope, now
+from shared.tenant_limits import TenantLimits
 from tests.progression.test_sweeping import all_that_is_stored, streak
 from tests.support.disposable import eventually
 from tests.support.hand_fed import HandFed, hand_fed
@@ -158,6 +163,34 @@ async def test_what_is_due_of_who_is_set_apart_waits_alone_and_comes_once_redriv
 
         await eventually(lambda: has_told(progression, *["mastered"] * 3, *["reverify_due"] * 3))
         assert ticks == 1
+
+
+async def test_what_policies_are_compared_on_is_what_is_folded_of_who_is_set_apart(
+    server_addresses: Servers, monkeypatch: pytest.MonkeyPatch
+):
+    """The third right answer is journalled alone: the same policy would else gain three in a row by it."""
+    async with hand_fed(server_addresses) as progression:
+        await progression.decide(streak(3))
+        await progression.send(*[piece(n) for n in range(2)])
+        with monkeypatch.context() as broken:
+            broken.setattr(ShardFold, "_fold_key", lambda *_: 1 / 0)
+            await progression.send(piece(2))
+            await eventually(lambda: is_apart(progression))
+        async with progression.database.connection() as connection:
+            shadowed = await histories_of_keys(connection, [(TENANT, "ada", "math:add")])
+        for of in ("schools_of", "groups_of"):
+            monkeypatch.setattr(adopting, of, nobody_is_anywhere)
+        limits = TenantLimits(progression.database, progression.settings, ())
+        adoptions = Adoptions(progression.database, progression.decisions, limits, progression.settings)
+        _, report = await adoptions.compare(TENANT, msgspec.json.encode(streak(3)), "")
+
+        assert (report["pairs"], report["gained"]) == (1, 0)
+        assert [len(history.evidence) for _, history in shadowed["ada"].values()] == [2]
+
+
+async def nobody_is_anywhere(*_: Any) -> dict[str, Any]:
+    """Answer as a roster that knows nobody."""
+    return {}
 
 
 async def is_journalled(progression: HandFed, pieces: int) -> bool:

@@ -62,7 +62,7 @@ class Adoptions:
         dimensions = dimensions_of(groups)
         comparison, levels = Comparison(dimensions), LevelComparison(LevelRules(rules, framework), dimensions)
         at = now()
-        async for page in learners_of(self._database, tenant, framework):
+        async for page in learners_of(self._database, tenant, framework, folded=True):
             # A page is some 10 ms of folding: requests and heartbeats go on meanwhile.
             await asyncio.to_thread(
                 compare_page, comparison, levels, page, rules, policies, at, framework, schools, groups

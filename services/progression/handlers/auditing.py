@@ -29,7 +29,7 @@ async def audit_policies(
         policies = await policies_of(connection, tenant)
     audits: dict[str, Audit] = {}
     sources: set[str] = set()
-    async for page in histories(database, tenant, framework):
+    async for page in histories(database, tenant, framework, folded=True):
 
         def count(page: Any = page) -> None:
             for (_, learner, competency), state, history in page:

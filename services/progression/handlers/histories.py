@@ -9,7 +9,7 @@ from services.progression.domain.inputs import EvidenceSet, Key, absorb, decode
 from services.progression.domain.journal import JournalEntry, unpack_entries
 from services.progression.domain.states import Decided, KeyState
 from services.progression.handlers.memory import unpack_key
-from services.progression.tables import journals, key_states
+from services.progression.tables import journals, key_states, set_apart
 from shared.database import Connection, Database
 
 PAGE_KEYS = 1000
@@ -36,9 +36,13 @@ class History:
 
 
 async def histories(
-    database: Database, tenant: str, framework: str = ""
+    database: Database, tenant: str, framework: str = "", *, folded: bool = False
 ) -> AsyncIterator[list[tuple[Key, KeyState, History]]]:
-    """Yield every key of a tenant, or of one framework, with its stored state, in pages by learner and competency."""
+    """
+    Yield every key of a tenant, or of one framework, with its stored state, in pages by learner and competency.
+
+    With `folded` a history is what the state was folded from: of a learner who is set apart no more than that.
+    """
     after: Key = (tenant, "", "")
     while True:
         async with database.connection() as connection:
@@ -48,7 +52,7 @@ async def histories(
                 for row in rows
                 if not framework or row["competency"].startswith(f"{framework}:")
             }
-            await _fill(connection, wanted)
+            await _fill(connection, wanted, folded=folded)
         if wanted:
             yield [(key, *found) for key, found in wanted.items()]
         if len(rows) < PAGE_KEYS:
@@ -60,10 +64,12 @@ Held = dict[Key, tuple[KeyState, History]]
 """All keys of one learner, each with its stored state."""
 
 
-async def learners_of(database: Database, tenant: str, framework: str = "") -> AsyncIterator[dict[str, Held]]:
-    """Yield every learner of a tenant with all keys, or those of one framework, some learners at a time."""
+async def learners_of(
+    database: Database, tenant: str, framework: str = "", *, folded: bool = False
+) -> AsyncIterator[dict[str, Held]]:
+    """Yield every learner of a tenant with all keys, or those of one framework, some at a time; `folded` as in `histories`."""
     held: dict[str, Held] = {}
-    async for page in histories(database, tenant, framework):
+    async for page in histories(database, tenant, framework, folded=folded):
         for key, state, history in page:
             held.setdefault(key[1], {})[key] = (state, history)
         # The last learner of a page may go on in the next.
@@ -103,20 +109,24 @@ async def histories_of(database: Database, tenant: str, learner: str) -> Held:
 
 
 async def histories_of_keys(connection: Connection, keys: Collection[Key]) -> dict[str, Held]:
-    """Return those of the keys that exist, by learner, each with its stored state."""
+    """Return those of the keys that exist, by learner, each with its stored state and what that was folded from."""
     rows = await key_states.load_states(connection, keys) if keys else []
     found = {(row["tenant"], row["learner"], row["competency"]): (unpack_key(row["state"]), History()) for row in rows}
-    await _fill(connection, found)
+    await _fill(connection, found, folded=True)
     held: dict[str, Held] = {}
     for key, each in found.items():
         held.setdefault(key[1], {})[key] = each
     return held
 
 
-async def _fill(connection: Connection, wanted: dict[Key, tuple[KeyState, History]]) -> None:
-    """Read what the journal holds of keys into their histories."""
+async def _fill(connection: Connection, wanted: dict[Key, tuple[KeyState, History]], *, folded: bool = False) -> None:
+    """Read what the journal holds of keys into their histories; with `folded` what is folded of it."""
     bodies = await journals.load_evidence(connection, list(wanted)) if wanted else []
+    learners = sorted({key[:2] for key in wanted}) if folded else []
+    until = await set_apart.first_unfolded(connection, learners) if learners else {}
     for tenant, learner, competency, body in bodies:
         _, history = wanted[tenant, learner, competency]
+        end = until.get((tenant, learner))
         for entry in unpack_entries(body):
-            history.take(competency, entry)
+            if end is None or entry.pos < end:
+                history.take(competency, entry)

@@ -14,6 +14,16 @@ async def load_blocked(connection: Connection, shards: Collection[int]) -> list[
     )
 
 
+async def first_unfolded(connection: Connection, learners: Collection[Learner]) -> dict[Learner, int]:
+    """Return of those of the learners who are blocked the position of the first input that is not folded."""
+    rows = await connection.fetch(
+        "select b.tenant, b.learner, b.pos from unnest($1::text[], $2::text[]) k (tenant, learner)"
+        " join blocked_learner b using (tenant, learner)",
+        *columns(learners, 2),
+    )
+    return {(tenant, learner): pos for tenant, learner, pos in rows}
+
+
 async def save_blocked(connection: Connection, rows: Sequence[tuple[str, str, int, int, str]]) -> None:
     """Store (tenant, learner, shard, pos, reason); a learner blocked before, or twice here, keeps the first position."""
     await connection.execute(
