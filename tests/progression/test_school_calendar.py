@@ -6,14 +6,17 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from services.progression.domain.decisions import ClockTicked
 from services.progression.domain.policy import policy_from
+from services.progression.entrypoints.settings import FIRST_DAY, LAST_DAY, TenantSettings
 from shared.school_calendar import (
     breaks_of,
     days_of,
     local_day,
     school_day_after,
+    school_day_before,
     school_days_between,
     school_days_later,
 )
@@ -93,6 +96,20 @@ def test_breaks_read_back_in_order_and_apart(days: Days):
 
 def _each(first: datetime.date, last: datetime.date) -> set[datetime.date]:
     return {first + datetime.timedelta(days=n) for n in range((last - first).days + 1)}
+
+
+@pytest.mark.parametrize("day", [datetime.date.min, datetime.date.max], ids=str)
+def test_a_break_at_an_end_of_the_calendar_is_refused(day: datetime.date):
+    with pytest.raises(ValidationError):
+        TenantSettings.model_validate({"breaks": [{"first": day.isoformat(), "last": day.isoformat()}]})
+
+
+def test_breaks_of_all_days_that_they_may_have_are_counted_with():
+    (longest,) = TenantSettings.model_validate({"breaks": [{"first": FIRST_DAY, "last": LAST_DAY}]}).breaks or []
+    breaks = breaks_of([(longest.first, longest.last)])
+
+    assert school_days_later(f"2026-06-01{NOON}", 3660, breaks, "Pacific/Kiritimati") > f"{LAST_DAY}{NOON}"
+    assert school_day_before(datetime.date(2026, 6, 1), 60, breaks) < FIRST_DAY
 
 
 def due(journal: Journal, day: str) -> str:

@@ -12,14 +12,18 @@ from shared.described import answered
 from shared.school_calendar import BREAKS_MAX, breaks_of, days_of
 from shared.web import Caller
 
+FIRST_DAY, LAST_DAY = datetime.date(1900, 1, 1), datetime.date(2199, 12, 31)
+"""Far from the ends of the calendar: what is counted from there would raise in every fold of the tenant."""
+Day = Annotated[datetime.date, Field(ge=FIRST_DAY, le=LAST_DAY)]
+
 
 class Break(BaseModel):
     """Days without school, the first and the last among them."""
 
     model_config = ConfigDict(extra="forbid")
 
-    first: datetime.date
-    last: datetime.date
+    first: Day
+    last: Day
 
     @model_validator(mode="after")
     def _in_order(self) -> "Break":
