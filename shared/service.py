@@ -21,6 +21,7 @@ from shared import tracing
 from shared.auth import Authenticator
 from shared.collecting import collect_rarely
 from shared.database import STATEMENT_TIMEOUT_S
+from shared.http_protocol import BoundedHttp
 from shared.observability import configure_logging, log_failure, metrics
 from shared.settings import Settings
 from shared.tasks import Pulse
@@ -124,7 +125,9 @@ def serve(app: FastAPI, settings: Settings) -> None:
             host=settings.host,
             port=settings.port,
             loop="uvloop",
-            http="httptools",
+            http=BoundedHttp,
+            # What a request binds itself to, its tenant, is not for the one that was sent behind it on the same connection.
+            reset_contextvars=True,
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=GRACEFUL_STOP_S,
