@@ -1,9 +1,11 @@
 """Sending one event to a receiver that nobody trusts: where it may lie, how long it may take, and what it answered."""
 
 import asyncio
+import collections
 import ipaddress
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -16,6 +18,11 @@ from shared.settings import Settings
 CONTENT_TYPE = "application/cloudevents+json"
 URL_CHARACTERS_MAX = 2000
 PORTS = {"https": 443, "http": 80}
+POSTS_MAX = 100
+"""Of a tenant at once; what waits for a turn is not late by that."""
+KEPT_ALIVE = 20
+LOOKUPS_MAX = 4
+"""Of a tenant at once: a name that nobody answers for holds a thread for longer than a receiver is waited for."""
 OPEN = ipaddress.ip_network("2000::/3")
 """What IPv6 has given to the open internet; elsewhere lie sites' own addresses, and such as stand for private IPv4 ones."""
 
@@ -30,19 +37,33 @@ class Answer(NamedTuple):
     retry_after_s: float = 0.0
 
 
+class _Share:
+    """What one tenant may have of the process: turns to post, and threads to look names up in."""
+
+    def __init__(self) -> None:
+        self.turns = asyncio.Semaphore(POSTS_MAX)
+        self.lookups = ThreadPoolExecutor(LOOKUPS_MAX, "names")
+
+
 class Poster:
-    """Posts signed events; close it after use."""
+    """Posts signed events; receivers of one tenant hold up no other's. Close it after use."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         # Neither a proxy nor a netrc of this machine has any business here.
-        self._client = httpx.AsyncClient(timeout=settings.webhook_timeout_s, trust_env=False, follow_redirects=False)
+        self._client = httpx.AsyncClient(
+            timeout=settings.webhook_timeout_s, trust_env=False, follow_redirects=False,
+            limits=httpx.Limits(max_keepalive_connections=KEPT_ALIVE),
+        )  # fmt: skip
+        self._shares: dict[str, _Share] = collections.defaultdict(_Share)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+        for share in self._shares.values():
+            share.lookups.shutdown(wait=False, cancel_futures=True)
 
-    async def check(self, url: str) -> None:
+    async def check(self, tenant: str, url: str) -> None:
         """
         Refuse a URL that events are not sent to.
 
@@ -56,13 +77,17 @@ class Poster:
                 raise InvalidEvent("a webhook is an https:// URL", pointer="/url")
             if parts.username or parts.password or parts.fragment:
                 raise InvalidEvent("a webhook's URL has neither user, password nor fragment", pointer="/url")
-            await self._address_of(url)
+            await self._address_of(tenant, url)
         # A port or a name that cannot be one is a ValueError.
         except (OSError, ValueError) as error:
             raise InvalidEvent(f"events cannot be sent there: {error}", pointer="/url") from error
 
     async def post(self, to: Subscription, event: str, body: bytes, attempt: int) -> Answer:
-        """Send a body once; nothing that the receiver does raises."""
+        """Send a body once, when the tenant has a turn; nothing that the receiver does raises."""
+        async with self._shares[to.tenant].turns:
+            return await self._post(to, event, body, attempt)
+
+    async def _post(self, to: Subscription, event: str, body: bytes, attempt: int) -> Answer:
         started = time.monotonic()
 
         def answer(failure: Failure | None, status: int | None, outcome: str, retry_after_s: float = 0.0) -> Answer:
@@ -70,7 +95,7 @@ class Poster:
 
         try:
             async with asyncio.timeout(self._settings.webhook_timeout_s):
-                address = await self._address_of(to.url)
+                address = await self._address_of(to.tenant, to.url)
                 request = self._request(to, address, event, body, attempt)
                 # What it says beyond the status is not read: it may never end.
                 response = await self._client.send(request, stream=True)
@@ -100,13 +125,16 @@ class Poster:
             "POST", url.copy_with(host=address), content=body, headers=headers, extensions={"sni_hostname": url.host}
         )
 
-    async def _address_of(self, url: str) -> str:
+    async def _address_of(self, tenant: str, url: str) -> str:
         """Return an address of the receiver; raises `OSError` where it has none, or any that is private."""
         parts = urlsplit(url)
         port = parts.port or PORTS[parts.scheme]
-        loop = asyncio.get_running_loop()
+        loop, lookups = asyncio.get_running_loop(), self._shares[tenant].lookups
         try:
-            found = await loop.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+            # In threads of the tenant's own: the loop's few are for the names of servers, of every tenant.
+            found = await loop.run_in_executor(
+                lookups, socket.getaddrinfo, parts.hostname, port, socket.AF_UNSPEC, socket.SOCK_STREAM
+            )
         except OSError as error:
             raise OSError("its name does not resolve") from error
         addresses = [str(each[4][0]) for each in found]

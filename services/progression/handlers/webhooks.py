@@ -36,7 +36,7 @@ class Webhooks:
             InvalidEvent: nothing is sent to such a URL.
             Refused: the tenant has as many as it may have.
         """
-        await self._poster.check(given.url)
+        await self._poster.check(given.tenant, given.url)
         new = msgspec.structs.replace(
             given, id=str(uuid.uuid4()), key=_new_key(), secret=secrets.token_bytes(SECRET_BYTES)
         )

@@ -96,7 +96,7 @@ def test_addresses_of_the_open_internet_are(address: str):
 async def test_a_url_that_leads_inside_or_nowhere_is_refused_when_it_is_agreed(url: str):
     poster = Poster(Settings())
     with pytest.raises(InvalidEvent) as refused:
-        await poster.check(url)
+        await poster.check("school", url)
     await poster.close()
 
     assert refused.value.pointer == "/url"
