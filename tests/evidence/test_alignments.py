@@ -335,6 +335,8 @@ def test_csv_rows_of_one_entry_are_one_entry() -> None:
         ("id,competency,effective_from\na,m:1,2026-01-01T10:00\n", "invalid", "/0/effective_from"),
         ("id,competency,kind\na,m:1,poem\n", "invalid", "/0/kind"),
         ("id,competency\n,m:1\n", "invalid", "/0/id"),
+        ("x" * 200_000, "malformed_csv", ""),
+        (f"id,competency\n{'x' * 200_000},m:1\n", "malformed_csv", ""),
     ],
 )
 def test_a_bad_csv_is_refused_with_row_and_column(text: str, reason: str, pointer: str) -> None:

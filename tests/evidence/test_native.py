@@ -43,6 +43,7 @@ BAD: list[tuple[str, bytes | dict[str, Any], str, str]] = [
     ("raw below min", item(score={"raw": 1, "min": 2, "max": 4}), "invalid", "/score/raw"),
     ("negative raw", item(score={"raw": -1, "max": 4}), "invalid", "/score/raw"),
     ("max not above min", item(score={"raw": 4, "min": 4, "max": 4}), "invalid", "/score/max"),
+    ("min and max too far apart", item(score={"raw": 1e308, "min": -1e308, "max": 1e308}), "invalid", "/score/max"),
     ("raw without max", item(score={"raw": 4}), "missing_member", "/score/max"),
     ("max without raw", item(score={"max": 4}), "missing_member", "/score/raw"),
     ("scaled out of range", item(score={"scaled": 1.01}), "invalid", "/score/scaled"),

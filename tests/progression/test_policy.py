@@ -152,7 +152,9 @@ def test_a_faulty_policy_is_refused_with_a_pointer(content: object, pointer: str
     assert refused.value.pointer == pointer
 
 
-@pytest.mark.parametrize("text", [b"{", b"\xff\xfe", b"- [", b"a: &a [*a]", b"x" * 70_000])
+@pytest.mark.parametrize(
+    "text", [b"{", b"\xff\xfe", b"- [", b"a: &a [*a]", b"x" * 70_000, b"a: " + b"1:" * 3000 + b"1"]
+)
 def test_unreadable_text_is_refused(text: bytes):
     with pytest.raises(InvalidEvent):
         read_policy(text)

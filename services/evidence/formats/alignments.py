@@ -59,7 +59,10 @@ def read_csv(text: str) -> list[Entry]:
         InvalidEvent: not of the form; the pointer is `/<row from 0>/<column>`.
     """
     reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
-    header = [name.strip() for name in reader.fieldnames or ()]
+    try:
+        header = [name.strip() for name in reader.fieldnames or ()]
+    except csv.Error as error:
+        raise _not_csv(error) from error
     reader.fieldnames = header
     for needed in COLUMNS[:2]:
         if needed not in header:
@@ -100,7 +103,11 @@ def _rows(reader: "csv.DictReader[str]") -> Iterator[Entry]:
                 pointer = (wrong.pointer or "").replace("/competencies/0", "")
                 raise InvalidEvent(wrong.detail, pointer=f"/{place}{pointer}", **wrong.members) from error
     except csv.Error as error:
-        raise InvalidEvent(f"not CSV: {error}", reason="malformed_csv", pointer="") from error
+        raise _not_csv(error) from error
+
+
+def _not_csv(error: csv.Error) -> InvalidEvent:
+    return InvalidEvent(f"not CSV: {error}", reason="malformed_csv", pointer="")
 
 
 def _number(kind: type[float] | type[int], text: str, pointer: str) -> float:

@@ -1,6 +1,7 @@
 """The native format: one JSON object an item. Strict at the edge: what is not understood is refused by name."""
 
 import datetime
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -237,6 +238,9 @@ def _check_score(score: _NativeScore) -> None:
             raise _missing("/score/max", "required with raw")
         if score.max <= low:
             raise InvalidEvent(f"max {score.max:g} is not above min {low:g}", reason="invalid", pointer="/score/max")
+        if not math.isfinite(score.max - low):
+            # A share of what no number can hold is none.
+            raise InvalidEvent(f"{low:g} to {score.max:g} is too far", reason="invalid", pointer="/score/max")
         if score.raw < low:
             raise InvalidEvent(f"raw {score.raw:g} is below min {low:g}", reason="invalid", pointer="/score/raw")
     elif score.max is not None or score.min is not None:

@@ -78,7 +78,7 @@ def policy_from(content: Any) -> Policy:
         raise InvalidEvent("a policy is an object with at least id and method", pointer="")
     try:
         plain = msgspec.json.decode(msgspec.json.encode(_without_none(content)))
-    except (msgspec.MsgspecError, TypeError, UnicodeEncodeError, RecursionError) as error:
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidEvent(f"the policy has a value that JSON does not have: {error}") from error
     _refuse_undecided(plain)
     try:
