@@ -182,7 +182,7 @@ class Settings(BaseSettings):
     webhook_backoff_s_max: float = Field(3600, ge=0, description="the longest wait; 16 failures are about 4 hours")
     webhook_log_rows: int = Field(10_000, ge=0, description="deliveries kept in a webhook's log")
     streams_max: int = Field(
-        200, ge=0, description="open event streams a process; each looks at the log while it is open"
+        400, ge=0, description="open event streams a process, of a tenant no more than are free; each looks at the log"
     )
 
     body_bytes_max: int = Field(8 << 20, gt=0, description="request body; a batch of 10,000 items is about 4 MiB")

@@ -138,13 +138,13 @@ def feeds_router(database: Database, log: EventLog, references: References, sett
         `after`.
         """
         caller.require_sight("timeline")
-        streams.check()
+        streams.check(caller.tenant)
         # A cursor that is none is refused before the stream begins.
         await feed.check(last_event_id or after)
         authenticator: Authenticator = request.app.state.authenticator
         check = functools.partial(authenticator.identify, request.headers.get("authorization"))
         return StreamingResponse(
-            streams.counted(_stream(feed, caller, last_event_id or after, check)),
+            streams.counted(caller.tenant, _stream(feed, caller, last_event_id or after, check)),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )

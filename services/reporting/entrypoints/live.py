@@ -26,7 +26,7 @@ async def live(
     class_id: str | None = None, district: str | None = None,
 ) -> StreamingResponse:  # fmt: skip
     """Server-sent events `changed` for a learner, a class or a district; 503 where too many streams are open."""
-    streams.check()
+    streams.check(caller.tenant)
     seen = await watches.begin(caller, learner=learner, class_id=class_id, district=district)
 
     async def stream() -> AsyncGenerator[str, None]:
@@ -44,4 +44,4 @@ async def live(
                 yield ": still here\n\n"
 
     headers = {"Cache-Control": "no-store"}
-    return StreamingResponse(streams.counted(stream()), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(streams.counted(caller.tenant, stream()), media_type="text/event-stream", headers=headers)
