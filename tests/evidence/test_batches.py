@@ -57,3 +57,10 @@ def test_a_payload_of_too_many_values_is_refused_before_it_is_decoded(
     monkeypatch.setattr(reading, "VALUES_MAX", 100)
     with pytest.raises(InvalidEvent, match="over 100 values"):
         FORMS[form].split(payload)
+
+
+def test_xml_of_too_many_attributes_is_refused_before_it_is_parsed() -> None:
+    attributes = b" ".join(b'a%d="1"' % number for number in range(100_001))
+
+    with pytest.raises(InvalidEvent, match="over 100000 attributes"):
+        FORMS["edfi"].split(b"<Interchange " + attributes + b"/>")

@@ -40,6 +40,8 @@ SEVERAL = {
 """XML elements that may repeat, and what holds them in JSON."""
 METADATA = {"assessmentItems": "assessmentItem", "objectiveAssessments": "objectiveAssessment"}
 XML_DEPTH_MAX = 30
+XML_ATTRIBUTES_MAX = 100_000
+"""Of one payload: ten of each message. The parser lets nothing else run until it has put them all into one table."""
 
 
 def split(raw: bytes) -> list[bytes]:
@@ -226,6 +228,8 @@ def _from_xml(raw: bytes) -> dict[str, Any]:
     It has to be UTF-8, whatever it declares: in another encoding a document type would not be seen.
     """
     check_values(raw, b"<")
+    if raw.count(b"=") > XML_ATTRIBUTES_MAX:
+        raise InvalidEvent(f"has over {XML_ATTRIBUTES_MAX} attributes", reason="too_large", pointer="")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
