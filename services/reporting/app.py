@@ -130,7 +130,7 @@ def _make_handlers(state: State, opened: Opened, limits: TenantLimits, config: S
     numbers = DistrictNumbers(database, calendars, limits, config)
     state.settings, state.evidence, state.in_evidence = config, evidence, in_evidence
     state.provider, state.sessions = opened.provider, Sessions(database, config)
-    state.reader = Reader(database, config, at_once, curricula, calendars, looks)
+    state.reader = Reader(database, config, at_once, curricula, calendars, opened.feeds["mastery"], looks)
     state.classes = ClassReader(database, at_once, curricula, looks)
     state.terms = TermReader(database, config, curricula, looks)
     state.queues = QueueReader(database, config, looks)

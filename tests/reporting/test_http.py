@@ -7,14 +7,17 @@ import pytest
 
 from shared.shards import shard_of
 from tests.reporting.builders import (
+    Event,
     checkpoint,
     class_,
     competency,
     enrolment,
     framework,
+    happened,
     mastery,
     school,
     staff,
+    suggested,
 )
 from tests.reporting.running import Running, statements_of, until
 
@@ -218,6 +221,31 @@ async def test_wait_for_evidence_returns_with_the_checkpoint(reporting: Running)
 
     assert early is False
     assert (await waiting).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("log", "event"),
+    [
+        ("advancement", happened("hal", "competency.mastered", "m:count")),
+        ("support", suggested("hal", "m:count")),
+    ],
+    ids=["advancement", "support"],
+)
+async def test_wait_for_evidence_is_for_all_that_follows_from_it(reporting: Running, log: str, event: Event) -> None:
+    shard, pos = shard_of("demo", "hal", reporting.config.shards), 300 + len(log)
+    async with reporting.database.transaction() as held:
+        # The consumer of the other log is late: it waits for its own row.
+        await held.execute("select from consumer_shard where consumer = $1 for update", f"reporting-{log}-v1")
+        await reporting.tell(log, event)
+        await reporting.told("progression", mastery("hal", "m:count"), checkpoint("hal", pos))
+        waiting = asyncio.create_task(
+            reporting.get("/v1/learners/hal/timeline", parameters={"wait": f"evidence.1.{shard}.{pos}"})
+        )
+        await asyncio.wait([waiting], timeout=0.5)
+        early = waiting.done()
+
+    assert early is False
+    assert [item["kind"] for item in (await waiting).json()["items"]] == ["competency.mastered"]
 
 
 @pytest.mark.parametrize(

@@ -78,9 +78,8 @@ async def _caller_after_wait(
         raise InvalidEvent(f"no parameter {unknown[0][:60]!r}; there are {', '.join(sorted(known))}",
                            pointer=f"/{unknown[0][:60]}")  # fmt: skip
     if wait is not None:
-        position = Position.parse(wait)
         reader: Reader = request.app.state.reader
-        await wait_for(lambda: reader.reached(position), request.app.state.settings)
+        await wait_for(reader.reaching(Position.parse(wait)), request.app.state.settings)
     return caller
 
 

@@ -12,7 +12,7 @@ router = APIRouter(tags=["operations"])
 
 @router.get("/v1/positions")
 async def positions(caller: Caller, reads: Reads, shard: Annotated[int, Query(ge=0)]) -> dict[str, int]:
-    """Up to which position of the evidence log everything that follows from it is shown, of a shard."""
+    """Up to which position of the evidence log the states that follow from it are shown, of a shard."""
     caller.require("service")
     head = await reads.evidence_position(shard)
     return {"generation": head.generation, "evidence": head.pos}

@@ -2,8 +2,9 @@
 Answers about one learner, and the rows of the read models for the audit; each from one snapshot of the read models.
 """
 
+import asyncio
 import datetime
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -37,11 +38,14 @@ from shared.database import Database
 from shared.errors import Gone, InvalidEvent, NotFound
 from shared.event_log import Head
 from shared.events import Position, utc
+from shared.feed import FeedClient
 from shared.permissions import PERMISSIONS, RESTRICTED
 from shared.settings import Settings
 from shared.shards import shard_of
 
 MODEL_OF_LOG = {log: model for model, log in INPUT_LOGS.items()}
+TOLD_BESIDE = ("advancement", "support")
+"""The read models of what evidence brings beside states."""
 LATEST = ("~", "~", 2**62)
 """Sorts behind every (decided at, learner, position)."""
 _decode_state = msgspec.json.Decoder(MasteryUpdated).decode
@@ -66,13 +70,14 @@ class Reader:
 
     def __init__(
         self, database: Database, settings: Settings, at_once: AtOnce, curricula: Curricula, calendars: Calendars,
-        log: AccessLog,
+        progression: FeedClient, log: AccessLog,
     ) -> None:  # fmt: skip
         self._database = database
         self._calendars = calendars
         self._at_once = at_once
         self._curricula = curricula
         self._settings = settings
+        self._progression = progression
         self._log = log
 
     async def record(self, caller: Identity, learner: str, as_of: datetime.datetime | None = None) -> Record:
@@ -213,24 +218,47 @@ class Reader:
         found = [msgspec.json.decode(row["row"]) for row in page]
         return found, write_cursor(*(found[-1][name] for name in key)) if found else after
 
-    async def reached(self, position: Position) -> bool:
+    def reaching(self, position: Position) -> Callable[[], Awaitable[bool]]:
         """
-        Return whether the read models show what a position token stands for.
+        Return what tells, asked again and again, whether all read models show what a position token stands for.
 
         Raises:
             InvalidEvent: no read model follows from that log, or the shard does not exist.
+
+        What is returned raises:
             Gone: the token is of an earlier generation.
+            Unavailable: progression does not say how much follows from evidence.
         """
         if not 0 <= position.shard < self._settings.shards:
             raise InvalidEvent(f"shard {position.shard} is not in 0..{self._settings.shards - 1}", pointer="/wait")
-        async with snapshot(self._database) as view:
-            head = await _head(view, position)
-        if head.generation > position.generation:
-            raise Gone(f"the position is of generation {position.generation}, the log is in {head.generation}")
-        return head.generation == position.generation and head.pos >= position.pos
+        following: dict[str, int] = {}
+
+        async def reached() -> bool:
+            async with snapshot(self._database) as view:
+                head = await _head(view, position)
+                shown = [(await view.position(each, position.shard)).pos >= pos for each, pos in following.items()]
+            if head.generation > position.generation:
+                raise Gone(f"the position is of generation {position.generation}, the log is in {head.generation}")
+            if not all(shown) or (head.generation, head.pos) < (position.generation, position.pos):
+                return False
+            if position.log == "evidence" and not following:
+                following.update(await self._heads(position.shard))
+                return await reached()
+            return True
+
+        return reached
+
+    async def _heads(self, shard: int) -> dict[str, int]:
+        """
+        Return how far the logs of `TOLD_BESIDE` go in a shard, by read model.
+
+        They are told in one transaction with the checkpoint, so once that is here their heads cover what follows from it.
+        """
+        heads = await asyncio.gather(*(self._progression.heads(INPUT_LOGS[model]) for model in TOLD_BESIDE))
+        return {model: told[shard].pos for model, told in zip(TOLD_BESIDE, heads, strict=True)}
 
     async def evidence_position(self, shard: int) -> Head:
-        """Return up to which position of the evidence log everything that follows from it is shown."""
+        """Return up to which position of the evidence log the states that follow from it are shown."""
         async with snapshot(self._database) as view:
             return await view.evidence_position(shard)
 

@@ -39,7 +39,7 @@ class Snapshot:
         return {row["shard"]: Head(row["generation"], row["pos"]) for row in rows}
 
     async def evidence_position(self, shard: int) -> Head:
-        """Return up to which position of the evidence log everything that follows from it is folded."""
+        """Return up to which position of the evidence log the states that follow from it are folded."""
         # A checkpoint bears the generation in which it was told; a restore or re-shard raises that of all logs together.
         row = await self._connection.fetchrow(
             "select greatest(p.generation, c.generation) as generation, c.evidence from checkpoint c"
