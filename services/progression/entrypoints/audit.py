@@ -30,7 +30,7 @@ def audit_router(database: Database) -> APIRouter:
         """Every state as NDJSON in (tenant, learner, competency) order; header Attain-Next goes on from here."""
         caller.require("service")
         start = [*after.split("\t"), "", "", ""][:3]
-        async with database.connection() as connection:
+        async with database.instant() as connection:
             policies = await policies_of(connection, tenant)
             rows = await key_states.all_states(connection, tenant, (start[0], start[1], start[2]), min(limit, 10_000))
         lines = []

@@ -37,7 +37,7 @@ def mastery_router(database: Database, settings: Settings) -> APIRouter:
         """The learner's mastery of every competency with evidence."""
         may_read(caller, learner, "record")
         await waited(wait)
-        async with database.connection() as connection:
+        async with database.instant() as connection:
             states = await _described(connection, caller.tenant, learner)
         if not states:
             raise NotFound("no evidence of this learner in this tenant")
@@ -53,7 +53,7 @@ def mastery_router(database: Database, settings: Settings) -> APIRouter:
         """
         may_read(caller, learner, "record")
         await waited(wait)
-        async with database.connection() as connection:
+        async with database.instant() as connection:
             standing = await key_states.standing_of(connection, caller.tenant, learner)
             bodies = await rulebook.frameworks_of(connection, caller.tenant)
             states = await _described(connection, caller.tenant, learner)

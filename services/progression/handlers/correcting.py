@@ -28,7 +28,7 @@ from services.progression.handlers.rules import closed_terms_of, policies_of, ru
 from services.progression.handlers.schools import school_in, schools_of
 from services.progression.handlers.taking_back import taken_back
 from services.progression.tables import key_states
-from shared.database import Database
+from shared.database import Connection, Database
 from shared.errors import InvalidEvent, NotFound
 from shared.events import now
 from shared.peer import Peer
@@ -42,25 +42,22 @@ TIMEOUT_S = 60.0
 class InForce:
     """What a tenant's learners are folded by, and the instant at which it is asked."""
 
-    database: Database
     tenant: str
     rules: Rules
     policies: dict[str, Policy]
     at: str
 
     @classmethod
-    async def of(cls, database: Database, tenant: str) -> "InForce":
+    async def of(cls, connection: Connection, tenant: str) -> "InForce":
         """Read what is in force now."""
-        async with database.connection() as connection:
-            rules = await rules_of(connection, tenant, None)
-            rules.closed += await closed_terms_of(connection, tenant)
-            return cls(database, tenant, rules, await policies_of(connection, tenant), now())
+        rules = await rules_of(connection, tenant, None)
+        rules.closed += await closed_terms_of(connection, tenant)
+        return cls(tenant, rules, await policies_of(connection, tenant), now())
 
-    async def records(self, held: Mapping[str, Held]) -> list[LearnerRecord]:
+    async def records(self, connection: Connection, held: Mapping[str, Held]) -> list[LearnerRecord]:
         """Return the records of learners, given all keys of each."""
-        async with self.database.connection() as connection:
-            rows = await key_states.load_standings(connection, [(self.tenant, learner) for learner in held])
-            older = await key_states.older_keys(connection, self.tenant, held, self.rules.no)
+        rows = await key_states.load_standings(connection, [(self.tenant, learner) for learner in held])
+        older = await key_states.older_keys(connection, self.tenant, held, self.rules.no)
         rules_no: dict[str, dict[Key, int]] = {}
         for learner, competency, no in older:
             rules_no.setdefault(learner, {})[self.tenant, learner, competency] = no
@@ -132,8 +129,9 @@ async def forecast(
         Refused: one of the learners cannot be folded.
     """
     schools = await schools_of(settings, tenant)
-    in_force, beneath = await InForce.of(database, tenant), Beneath(settings, tenant, selection)
-    found = Forecast()
+    async with database.instant() as connection:
+        in_force = await InForce.of(connection, tenant)
+    found, beneath = Forecast(), Beneath(settings, tenant, selection)
 
     def count(records: list[LearnerRecord]) -> None:
         for record in records:
@@ -146,7 +144,9 @@ async def forecast(
     async for held in learners_with(database, tenant, named) if named else learners_of(database, tenant):
         concerned = {learner: keys for learner, keys in held.items() if _is_selected(keys, selection)}
         if concerned:
-            await asyncio.to_thread(count, await beneath.look(await in_force.records(concerned)))
+            async with database.connection() as connection:
+                records = await in_force.records(connection, concerned)
+            await asyncio.to_thread(count, await beneath.look(records))
     withdrawn = [{"learner": learner, "scope": scope} for learner, scope in found.taken]
     superseded = [{"source": selection.source, "id": id} for id in beneath.superseded]
     items = superseded + await _items(references, tenant, found, selection)
@@ -192,9 +192,12 @@ async def forecast_of(
     """
     if selection.to == learner:
         raise InvalidEvent("the piece is this learner's already", pointer="/to")
-    in_force = await InForce.of(database, tenant)
     concerned = [learner, *filter(None, [selection.to])]
-    records = await in_force.records({one: await histories_of(database, tenant, one) for one in concerned})
+    # What is folded meanwhile would be told as an effect of the correction.
+    async with database.instant() as connection:
+        in_force = await InForce.of(connection, tenant)
+        held = {one: await histories_of(connection, tenant, one) for one in concerned}
+        records = await in_force.records(connection, held)
     own, *others = await Beneath(settings, tenant, selection).look(records)
     outcome = await asyncio.to_thread(foresee, own, selection)
     if outcome is None:

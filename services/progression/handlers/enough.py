@@ -30,8 +30,8 @@ async def enough_of(database: Database, tenant: str, learner: str, language: Lan
     Return `enough` (competencies of which no single test changes the verdict) and `next`: of `limit` that are open the smallest
     evidence that could settle them, the fewest pieces first.
     """
-    held = await histories_of(database, tenant, learner)
-    async with database.connection() as connection:
+    async with database.instant() as connection:
+        held = await histories_of(connection, tenant, learner)
         policies = await policies_of(connection, tenant)
     return await asyncio.to_thread(_answer, held, policies, language, limit)
 

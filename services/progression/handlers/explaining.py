@@ -15,7 +15,7 @@ from shared.shards import shard_of
 async def explain(database: Database, shards: int, key: Key, as_of: str | None) -> Explained | None:
     """Explain a key's status; see `explain_as_of`."""
     tenant, learner, competency = key
-    async with database.connection() as connection:
+    async with database.instant() as connection:
         rows = await journals.load_evidence(connection, [key])
         shard = shard_of(tenant, learner, shards)
         activations = await activations_of(connection, tenant, shard, framework_of(competency))

@@ -45,7 +45,7 @@ async def histories(
     """
     after: Key = (tenant, "", "")
     while True:
-        async with database.connection() as connection:
+        async with database.instant() as connection:
             rows = await key_states.all_states(connection, tenant, after, PAGE_KEYS)
             wanted = {
                 (tenant, row["learner"], row["competency"]): (unpack_key(row["state"]), History())
@@ -86,7 +86,7 @@ async def learners_with(database: Database, tenant: str, texts: Sequence[bytes])
         found = await journals.learners_with(connection, tenant, texts)
     for start in range(0, len(found), PAGE_LEARNERS):
         learners = found[start : start + PAGE_LEARNERS]
-        async with database.connection() as connection:
+        async with database.instant() as connection:
             rows = await key_states.load_learner_states(connection, [(tenant, learner) for learner in learners])
             wanted = {
                 (tenant, row["learner"], row["competency"]): (unpack_key(row["state"]), History())
@@ -99,12 +99,11 @@ async def learners_with(database: Database, tenant: str, texts: Sequence[bytes])
         yield held
 
 
-async def histories_of(database: Database, tenant: str, learner: str) -> Held:
-    """Return every key of one learner, with its stored state."""
-    async with database.connection() as connection:
-        rows = await key_states.states_of(connection, tenant, learner)
-        found = {(tenant, learner, competency): (unpack_key(state), History()) for competency, state in rows}
-        await _fill(connection, found)
+async def histories_of(connection: Connection, tenant: str, learner: str) -> Held:
+    """Return every key of one learner, with its stored state; both are of one instant where the connection sees one."""
+    rows = await key_states.states_of(connection, tenant, learner)
+    found = {(tenant, learner, competency): (unpack_key(state), History()) for competency, state in rows}
+    await _fill(connection, found)
     return found
 
 
