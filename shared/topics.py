@@ -115,12 +115,11 @@ async def create(config: Settings) -> list[str]:
 
 
 def _new_topic(name: str, config: Settings) -> NewTopic:
-    return NewTopic(
-        name,
-        config.shards,
-        config.replication_factor,
-        topic_configs={"retention.ms": str(RETENTION_MS), "cleanup.policy": "delete"},
-    )
+    configs = {"retention.ms": str(RETENTION_MS), "cleanup.policy": "delete"}
+    if config.replication_factor >= 3:
+        # What is submitted is Kafka's alone until it is taken in, and a leader acknowledges by itself unless told otherwise.
+        configs["min.insync.replicas"] = "2"
+    return NewTopic(name, config.shards, config.replication_factor, topic_configs=configs)
 
 
 def rights(service: str, suffix: str) -> list[tuple[str, str, str]]:

@@ -1,13 +1,17 @@
 """`attain policy` without a stack: begin one, hold it against a framework and the version before, have it explained."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deploy.local.commands import policy as policy_commands
+from services.progression.domain.curriculum.importing import read_import
 from services.progression.domain.policy import read_policy
 from services.progression.domain.policy.templates import NAMES, template
+from shared.events import now
 from tests.support.command import attain_here
 
 NODES = "code,title,level,subject\nA,Adds,1,math\nB,Subtracts,1,math\n"
@@ -156,3 +160,24 @@ def test_a_card_on_the_terminal_is_six_numbered_sentences_with_pieces_and_re_che
     assert "For the record: at least three pieces of work, typically 3" in out
     assert "Re-checks a year: none." in out
     assert max(map(len, out.splitlines())) <= 100
+
+
+def test_a_framework_is_read_as_of_the_day_on_which_the_service_would(
+    attain: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Wherever the operator is: the sign of these zones is turned round, so the day there is another one now."""
+    days: list[str] = []
+
+    def reading(body: bytes, today: str) -> Any:
+        days.append(today)
+        return read_import(body, today)
+
+    monkeypatch.setattr(policy_commands, "read_import", reading)
+    nodes = file_with(tmp_path, NODES, "nodes.csv")
+    with monkeypatch.context() as abroad:
+        abroad.setenv("TZ", "Etc/GMT+12" if int(now()[11:13]) < 12 else "Etc/GMT-14")
+        time.tzset()
+        code, *_ = attain("policy", "check", file_with(tmp_path, STREAK), "--framework", "math", nodes)
+    time.tzset()
+
+    assert (code, days) == (0, [now()[:10]])

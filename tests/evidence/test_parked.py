@@ -3,11 +3,20 @@
 import asyncio
 import uuid
 from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from services.evidence.handlers import parked
 from services.evidence.handlers.curriculum import Competencies
+from services.evidence.handlers.lag import evidence_lag
+from shared.consumer import ShardConsumer
+from shared.database import Database
+from shared.event_log import EventLog
+from shared.events import Draft, envelope, now
+from shared.feed import FeedClient
+from shared.lag import SeenBehind, Stage
 from tests.evidence.builders import item, picked
 from tests.evidence.running import Running, second_replica, until
 
@@ -168,3 +177,39 @@ async def test_every_replica_learns_of_a_retired_competency(service: Running) ->
             return [each["reason"] for (each,) in found] == ["retired_competency"] * 2
 
         await until(parked)
+
+
+class Releasing:
+    """Stands for what releases parked pieces: the last one is taken in while it is asked what is left."""
+
+    def __init__(self, database: Database, log: EventLog) -> None:
+        self.ready_since = SeenBehind()
+        self._database = database
+        self._log = log
+
+    async def behind(self) -> int:
+        body = envelope(id="1", source="s", type="t", tenant="t", subject="s", time=now(), data=b"{}")
+        async with self._database.transaction() as connection:
+            await self._log.append(connection, [Draft(0, "t", "s", body)])
+        return 0
+
+
+async def test_a_piece_on_its_way_from_one_stage_to_the_next_is_in_one_of_them(service: Running) -> None:
+    database, unsent = await Database.connect(service.config.evidence_database, connections=2), EventLog("unsent", 1)
+    async with database.transaction() as connection:
+        await unsent.prepare(connection)
+    feed = FeedClient("http://127.0.0.1:9", service.config)
+    nobody = cast(ShardConsumer, SimpleNamespace(name="nobody", log_name="curriculum"))
+
+    async def level() -> Stage:
+        return Stage("intake", 0, 0.0)
+
+    found = await evidence_lag(
+        database, [unsent.name], nobody, feed, cast(parked.Releaser, Releasing(database, unsent)), level
+    )
+    await feed.close()
+    await database.close()
+
+    assert {stage.name: stage.behind_events for stage in found} == {
+        "intake": 0, "evidence-relay": 1, "evidence-curriculum": None, "evidence-parked": 0,
+    }  # fmt: skip

@@ -70,6 +70,29 @@ async def page(reporting: Running, path: str, scope: str, **claims: Any) -> http
         return await client.get(path)
 
 
+class MovedOn:
+    """Stands for progression: of what it says the record shows half, and is about to show the rest."""
+
+    async def ask(self, path: str, query: object) -> httpx.Response:
+        def would(competency: str, status: str, text: str) -> dict[str, object]:
+            return {"competency": competency, "status": status, "text": text, "shows": None, "shows_fact": {}}
+
+        assert path == f"/v1/learners/{BO}/next-evidence"
+        following = [would("m:a", "reverify_due", "Re-check in one."), would("m:b", "not_yet", "Two more for b.")]
+        return httpx.Response(200, json={"enough": [], "next": following})
+
+
+async def test_a_page_says_what_would_settle_the_status_that_it_shows(
+    reporting: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await reporting.told("progression", mastery(BO, "m:b"))
+    monkeypatch.setattr(reporting.app.state.pages, "_progression", MovedOn())
+    shown = await page(reporting, f"/learners/{BO}", "records:read")
+
+    assert "Re-check in one." in shown.text
+    assert "Two more for b." not in shown.text, "b is on the record"
+
+
 async def test_a_token_is_kept_in_a_cookie_that_scripts_and_other_sites_do_not_get(reporting: Running) -> None:
     token = authorization(reporting.config, "records:read")["Authorization"].removeprefix("Bearer ")
     answer = await reporting.client.post("/sign-in", data={"token": token, "to": "/classes/k"})

@@ -190,3 +190,33 @@ async def _is_idle(asked: Asked) -> bool:
 
 async def _waits(asked: Asked, wait_ms: int) -> bool:
     return wait_ms in asked.waits
+
+
+async def _polled(settings: Settings, topic: str) -> list[bytes | None]:
+    """Return the values that a new process is handed, once there are three; it ends before it has stored any."""
+    broker, found = make_broker(settings), list[bytes | None]()
+
+    async def on_records(records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+        found.extend(record.value for record in records)
+
+    async def three() -> bool:
+        return len(found) >= 3
+
+    subscribe(broker, topic, "ended", on_records, settings, pulse=Pulse(), pace=Pace(0))
+    await broker.start()
+    try:
+        await eventually(three)
+    finally:
+        await broker.stop()
+    return sorted(found, key=repr)
+
+
+async def test_what_a_process_was_handed_and_has_not_stored_comes_to_the_next(
+    settings: Settings, topics: Topics
+) -> None:
+    """FastStream's own policies commit what was handed over, or whatever a handler has raised for."""
+    topic = f"ended{settings.topic_suffix}"
+    await topics.create(topic)
+    await topics.send(topic, 0, [b"1", b"2", b"3"])
+
+    assert await _polled(settings, topic) == await _polled(settings, topic) == [b"1", b"2", b"3"]

@@ -3,7 +3,6 @@
 import json
 import textwrap
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from services.progression.domain.policy.card import card_of
 from services.progression.domain.policy.phrases import LANGUAGES, Language, phrases
 from services.progression.domain.policy.templates import NAMES, template
 from shared.errors import InvalidEvent
+from shared.events import now
 
 POLICY_BYTES_MAX = 1 << 20
 VERSION_MIN = 6
@@ -169,7 +169,7 @@ def _framework(framework_id: str, file: Path) -> Framework:
     form = {"format": "case", "package": text} if text.lstrip()[:1] in ("{", "[") else {"nodes": text}
     try:
         body = json.dumps({"id": framework_id, **form}).encode()
-        framework, _ = read_import(body, date.today().isoformat())
+        framework, _ = read_import(body, now()[:10])
     except InvalidEvent as refused:
         raise StackError(_said(file, refused)) from refused
     if not framework.competencies:

@@ -34,7 +34,6 @@ async def evidence_lag(
     except (KafkaError, TimeoutError):
         waiting = Stage("intake", None, None)
     async with database.connection() as connection:
-        relay = await relay_lag(connection, "evidence-relay", logs)
         try:
             folding = await consumer_lag(connection, curriculum, feed)
         except Unavailable:
@@ -42,6 +41,9 @@ async def evidence_lag(
         for what, pieces in (await quarantine.count_parked(connection, PARKED_MAX)).items():
             metrics.parked.labels(waits_for=what).set(pieces)
     ready = await releaser.behind()
+    # Last: what the others had left a moment ago is in the logs by now.
+    async with database.connection() as connection:
+        relay = await relay_lag(connection, "evidence-relay", logs)
     return [
         waiting,
         relay,

@@ -9,6 +9,7 @@ from services.reporting.domain.compared import compared, schools_in
 from services.reporting.domain.needs import Waits, together
 from services.reporting.domain.owners import owners
 from services.reporting.domain.plain import facts_for_families, for_families
+from services.reporting.domain.record import Record
 from services.reporting.domain.whom_to_ask import contacts
 from services.reporting.handlers.access import (
     CLASSES,
@@ -101,7 +102,7 @@ class Pages:
         shown: dict[str, Any] = {
             "record": record, "grown": grown, "name": await self._name(caller, role, learner), "live": live,
             "terms": await self._terms.terms(caller), "requests": requests.items if requests else [],
-            **await self._evidence_enough(caller, learner, language),
+            **await self._evidence_enough(caller, record, language),
         }  # fmt: skip
         if as_family or role in FAMILY:
             looks = await if_permitted(self._records.accesses(caller, learner, "", LOOKS_SHOWN))
@@ -156,24 +157,28 @@ class Pages:
             "may_correct": await self._correctable(caller, learner, found["evidence"]),
         }  # fmt: skip
 
-    async def _evidence_enough(self, caller: Identity, learner: str, language: str) -> dict[str, Any]:
+    async def _evidence_enough(self, caller: Identity, record: Record, language: str) -> dict[str, Any]:
         """
         Return of which competencies there is `enough` evidence, and by competency what more `would` do, and what of it families
         are told; nothing for whom the reasons are not, or where progression is away.
+
+        What would settle another status than the record shows is left out: it has moved on, and the record is about to.
         """
         nothing: dict[str, Any] = {"enough": set(), "would": {}, "shows": {}}
         async with snapshot(self._database) as view:
-            if await if_permitted(check_learner(view, caller, learner, "why")) is None:
+            if await if_permitted(check_learner(view, caller, record.learner, "why")) is None:
                 return nothing
-        path = f"/v1/learners/{quote(learner, safe='')}/next-evidence"
+        path = f"/v1/learners/{quote(record.learner, safe='')}/next-evidence"
         query: dict[str, str | int] = {"tenant": caller.tenant, "language": language, "limit": NEXT_SHOWN}
         try:
             found = (await self._progression.ask(path, query)).json()
         except Unavailable:
             return nothing
+        stands = {item.competency: item.status for item in record.items}
+        following = [each for each in found["next"] if stands.get(each["competency"]) == each["status"]]
         return {
-            "enough": set(found["enough"]), "would": {each["competency"]: each["text"] for each in found["next"]},
-            "shows": {each["competency"]: facts_for_families([each["shows"]], [each["shows_fact"]]) for each in found["next"]},
+            "enough": set(found["enough"]), "would": {each["competency"]: each["text"] for each in following},
+            "shows": {each["competency"]: facts_for_families([each["shows"]], [each["shows_fact"]]) for each in following},
         }  # fmt: skip
 
     async def _correctable(self, caller: Identity, learner: str, evidence: list[dict[str, Any]]) -> set[str]:
