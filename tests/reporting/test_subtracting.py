@@ -98,7 +98,8 @@ async def asked(reporting: Running, tenant: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("seed", range(12))
+# Of those behind the first dozen, groups beside each other and beside the district gave a status of one of them away.
+@pytest.mark.parametrize("seed", [*range(12), 26, 30, 34, 46, 48])
 async def test_what_is_told_of_a_district_gives_no_small_number_away(reporting: Running, seed: int) -> None:
     district = District(seed)
     await district.tell(reporting)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.reporting.domain.equity import Burden, Counts, Pairs, Times, by_group, reference
+from services.reporting.domain.group_statuses import hidden_statuses
 from services.reporting.domain.shares import share
 from services.reporting.domain.small_numbers import told_beside
 from services.reporting.domain.testing import PieceCount, told_testing
@@ -121,6 +122,31 @@ def test_medians_and_times_of_few_learners_are_not_told() -> None:
     assert told.sign_off_wait is not None
     # 11 of 12 happened: how many is not told, for it would tell of the one who waits.
     assert (told.sign_off_wait.median_days, told.sign_off_wait.happened) == (4, None)
+
+
+def test_what_is_hidden_of_one_group_does_not_follow_from_the_others() -> None:
+    """The groups sum to the district, of which each status is told."""
+    groups: dict[str, dict[Status, int]] = {
+        "big": {"mastered": 40, "provisional": 30, "not_yet": 20},
+        "mid": {"mastered": 30, "provisional": 7, "not_yet": 25},
+    }
+    together = hidden_statuses(groups, N, are_all=True)
+    with_others = hidden_statuses(groups, N, are_all=False)
+
+    assert together["mid"].statuses == together["big"].statuses == {"provisional", "not_yet"}
+    assert (with_others["mid"].statuses, with_others["big"].statuses) == ({"provisional", "not_yet"}, set())
+    assert not together["mid"].on_record
+
+
+def test_what_is_on_the_record_of_one_group_does_not_follow_from_the_others() -> None:
+    groups: dict[str, dict[Status, int]] = {
+        "big": {"mastered": 60, "not_yet": 20},
+        "mid": {"mastered": 6, "not_yet": 40},
+    }
+    hidden = hidden_statuses(groups, N, are_all=True)
+
+    assert [hidden[label].on_record for label in groups] == [True, True]
+    assert [hidden[label].statuses for label in groups] == [{"mastered", "not_yet"}] * 2
 
 
 def test_groups_stand_beside_the_largest_that_is_told() -> None:

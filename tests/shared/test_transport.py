@@ -214,7 +214,7 @@ async def _polled(settings: Settings, topic: str) -> list[bytes | None]:
 async def test_what_a_process_was_handed_and_has_not_stored_comes_to_the_next(
     settings: Settings, topics: Topics
 ) -> None:
-    """FastStream's own policies commit what was handed over, or whatever a handler has raised for."""
+    """FastStream's default commits what was handed over before it is handled."""
     topic = f"ended{settings.topic_suffix}"
     await topics.create(topic)
     await topics.send(topic, 0, [b"1", b"2", b"3"])

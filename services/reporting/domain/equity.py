@@ -9,13 +9,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from services.reporting.domain.group_statuses import ON_RECORD, Hidden, hidden_statuses
 from services.reporting.domain.shares import Share, cohen_h, difference, share
 from services.reporting.domain.small_numbers import is_few, suppress
 from services.reporting.domain.survival import Curve, kaplan_meier
 from shared.contracts import Status
-
-ON_RECORD: tuple[Status, ...] = ("mastered", "credited", "reverify_due")
-"""The statuses that `Group.on_record` adds up."""
 
 
 class Times(NamedTuple):
@@ -115,8 +113,14 @@ def by_group(counts: Counts, small: int) -> list[Group]:
     """
     told = suppress(counts.learners, small)
     mastery, sign_offs = _middles(counts.mastery, small), _middles(counts.sign_offs, small)
+    learners = {
+        label: {status: count.learners for status, count in counts.statuses.get(label, {}).items()}
+        for label, size in told.items() if size is not None
+    }  # fmt: skip
+    hidden = hidden_statuses(learners, small, are_all=len(learners) == len(told))
     groups = [
-        _group(label, told[label], counts, mastery.get(label), sign_offs.get(label), small) for label in sorted(told)
+        _group(label, told[label], counts, hidden.get(label, Hidden()), mastery.get(label), sign_offs.get(label), small)
+        for label in sorted(told)
     ]
     largest = reference(groups)
     return [msgspec.structs.replace(group, gap=_gap(group, largest)) for group in groups]
@@ -137,11 +141,12 @@ def _gap(group: Group, beside: Group | None) -> Gap | None:
 
 
 def _group(
-    label: str, learners: int | None, counts: Counts, mastery: Middle | None, sign_offs: Middle | None, small: int
-) -> Group:
+    label: str, learners: int | None, counts: Counts, hidden: Hidden, mastery: Middle | None, sign_offs: Middle | None,
+    small: int,
+) -> Group:  # fmt: skip
     if learners is None:
         return Group(label, None, None, None, None, None, None, None, None, None)
-    statuses, on_record = _statuses(counts.statuses.get(label, {}), small)
+    statuses, on_record = _statuses(counts.statuses.get(label, {}), hidden)
     burden = counts.burden.get(label, Burden(0, 0, None, 0, 0))
     few_surplus = is_few(burden.learners_surplus, small)
     return Group(
@@ -158,35 +163,16 @@ def _group(
     )
 
 
-def _statuses(counts: Mapping[Status, Pairs], small: int) -> tuple[dict[Status, Share | None], Share | None]:
-    """
-    Return the share of each status, and of all that is on the record.
-
-    Shares of all statuses sum to 1, and those on the record to a share that is told: where statuses of one side are hidden,
-    one with enough learners is hidden with them, so that nothing that can be worked out is of fewer.
-    """
+def _statuses(counts: Mapping[Status, Pairs], hidden: Hidden) -> tuple[dict[Status, Share | None], Share | None]:
+    """Return the share of each status, and of all that is on the record, as far as they are told."""
     total = sum(count.pairs for count in counts.values())
     if not total:
         return {}, None
-    hidden: set[Status] = set()
-    side_is_few = False
-    for is_on_record in (True, False):
-        side = {status: count for status, count in counts.items() if (status in ON_RECORD) == is_on_record}
-        few = {status for status, count in side.items() if is_few(count.learners, small)}
-        if few and (enough := side.keys() - few):
-            few.add(_smallest(counts, enough))
-        elif few:
-            side_is_few = True
-        hidden |= few
-    if side_is_few and (told := counts.keys() - hidden):
-        hidden.add(_smallest(counts, told))
-    shares = {status: None if status in hidden else share(count.pairs, total) for status, count in counts.items()}
+    shares = {
+        status: None if status in hidden.statuses else share(count.pairs, total) for status, count in counts.items()
+    }
     recorded = sum(count.pairs for status, count in counts.items() if status in ON_RECORD)
-    return shares, None if side_is_few else share(recorded, total)
-
-
-def _smallest(counts: Mapping[Status, Pairs], of: Iterable[Status]) -> Status:
-    return min(of, key=lambda status: (counts[status].learners, status))
+    return shares, None if hidden.on_record else share(recorded, total)
 
 
 def _share_of_people(part: int, whole: int, small: int) -> Share | None:
