@@ -14,6 +14,7 @@ from services.progression.handlers.adopting import Adoptions
 from services.progression.handlers.histories import histories_of_keys
 from services.progression.handlers.lag import blocked_learners
 from services.progression.handlers.logs import REDRIVEN
+from shared.contracts import EvidenceRecorded
 from shared.events import Draft, encode_json, envelope, now
 from shared.tenant_limits import TenantLimits
 from tests.progression.test_sweeping import all_that_is_stored, streak
@@ -26,6 +27,14 @@ from tests.support.servers import Servers
 async def is_apart(progression: HandFed) -> bool:
     async with progression.database.connection() as connection:
         return bool(await connection.fetchval("select count(*) from blocked_learner"))
+
+
+async def set_apart(progression: HandFed, monkeypatch: pytest.MonkeyPatch, cause: EvidenceRecorded) -> None:
+    """Send a piece that raises, by which its learner is set apart."""
+    with monkeypatch.context() as broken:
+        broken.setattr(ShardFold, "_fold_key", lambda *_: 1 / 0)
+        await progression.send(cause)
+        await eventually(lambda: is_apart(progression))
 
 
 async def told_blocked(progression: HandFed) -> int:
@@ -117,10 +126,7 @@ async def test_what_is_decided_of_a_learner_in_the_batch_that_redrives_is_folded
     credit = CompetencyDecided("ada", "math:add", "credit", "office", "urn:o1", "transfer", "shown at another school")
     async with hand_fed(server_addresses) as progression:
         await progression.decide(streak(3))
-        with monkeypatch.context() as broken:
-            broken.setattr(ShardFold, "_fold_key", lambda *_: 1 / 0)
-            await progression.send(piece(1))
-            await eventually(lambda: is_apart(progression))
+        await set_apart(progression, monkeypatch, piece(1))
         async with progression.database.transaction() as connection:
             decided = [inbox(COMPETENCY_DECIDED, encode_json(credit)), redriving()]
             positions = await progression.logs.decisions.append(connection, decided)
@@ -172,10 +178,7 @@ async def test_what_policies_are_compared_on_is_what_is_folded_of_who_is_set_apa
     async with hand_fed(server_addresses) as progression:
         await progression.decide(streak(3))
         await progression.send(*[piece(n) for n in range(2)])
-        with monkeypatch.context() as broken:
-            broken.setattr(ShardFold, "_fold_key", lambda *_: 1 / 0)
-            await progression.send(piece(2))
-            await eventually(lambda: is_apart(progression))
+        await set_apart(progression, monkeypatch, piece(2))
         async with progression.database.connection() as connection:
             shadowed = await histories_of_keys(connection, [(TENANT, "ada", "math:add")])
         for of in ("schools_of", "groups_of"):

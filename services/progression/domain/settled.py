@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Iterator
-from operator import itemgetter
 
 import msgspec
 
@@ -21,7 +20,7 @@ from services.progression.domain.probing import (
     top_of,
 )
 from services.progression.domain.states import Piece
-from shared.contracts import Status
+from shared.contracts import Score, Status
 
 _TOO_LITTLE: tuple[Status, ...] = ("no_evidence", "insufficient_evidence")
 RETAKEN = 4
@@ -53,8 +52,8 @@ def _tests(known: Known, rule: Rule) -> Iterator[Piece]:
             if written not in seen:
                 seen.add(written)
                 yield test
-    for value, hours in itertools.product(values, (another_day, _AT_ONCE_H)):
-        yield from _retaken(known, rule, value, later(start, hours))
+    for last, value, hours in itertools.product(_retaken(known, rule), values, (another_day, _AT_ONCE_H)):
+        yield _retake(last, score_at(rule, value), later(start, hours))
 
 
 def _values(known: Known, rule: Rule) -> tuple[float, ...]:
@@ -81,24 +80,24 @@ def _new(known: Known, rule: Rule, value: float, start: str, hours: float) -> It
             )
 
 
-def _retaken(known: Known, rule: Rule, value: float, at: str) -> Iterator[Piece]:
-    """Yield another attempt at the latest activities, the best and the worst, where it would replace the last."""
+def _retaken(known: Known, rule: Rule) -> list[Piece]:
+    """Return the last pieces of the latest activities, of the best and of the worst, where a retake would replace them."""
     if rule.reassess == "append":
-        return
+        return []
     lasts: dict[tuple[str, str], tuple[float, Piece]] = {}
     for piece in known.pieces:
         counted = value_of(rule, piece)
         if counted is not None and piece.activity != piece.evidence_id:
             lasts.pop(activity_of(piece), None)
             lasts[activity_of(piece)] = (counted.value, piece)
-    found = list(lasts.values())
-    ranked = sorted(found, key=itemgetter(0))
-    for _, last in {id(each): each for each in (*found[-RETAKEN:], *ranked[:1], *ranked[-1:])}.values():
-        _, attempt, source, _ = last.order
-        yield msgspec.structs.replace(
-            last,
-            order=(at, attempt + 1, source, "retake"),
-            evidence_id="retake",
-            score=score_at(rule, value),
-            assisted=False,
-        )
+    ranked = sorted(lasts, key=lambda activity: lasts[activity][0])
+    chosen = dict.fromkeys((*list(lasts)[-RETAKEN:], *ranked[:1], *ranked[-1:]))
+    return [lasts[activity][1] for activity in chosen]
+
+
+def _retake(last: Piece, score: Score, at: str) -> Piece:
+    """Return another attempt at the activity of a piece."""
+    _, attempt, source, _ = last.order
+    return msgspec.structs.replace(
+        last, order=(at, attempt + 1, source, "retake"), evidence_id="retake", score=score, assisted=False
+    )

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.reporting.domain.group_statuses import ON_RECORD, Hidden, hidden_statuses
+from services.reporting.domain.group_statuses import Hidden, hidden_statuses
 from services.reporting.domain.shares import Share, cohen_h, difference, share
 from services.reporting.domain.small_numbers import is_few, suppress
+from services.reporting.domain.standing import ON_RECORD
 from services.reporting.domain.survival import Curve, kaplan_meier
 from shared.contracts import Status
 

@@ -9,10 +9,9 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from services.reporting.domain.small_numbers import is_few
+from services.reporting.domain.standing import ON_RECORD
 from shared.contracts import Status
 
-ON_RECORD: tuple[Status, ...] = ("mastered", "credited", "reverify_due")
-"""The statuses that `Group.on_record` adds up."""
 Learners = Mapping[Status, int]
 """How many learners of a group have a status of any competency; a status of nobody is absent."""
 

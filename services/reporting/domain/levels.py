@@ -7,6 +7,7 @@ import msgspec
 
 from services.reporting.domain.continuum import Standard, level_order
 from services.reporting.domain.counting import CompetencyCounts, DistrictMastery
+from services.reporting.domain.standing import ON_RECORD
 from services.reporting.domain.suppression import Cell, hidden_cells, hidden_totals
 from shared.contracts import Status
 
@@ -14,7 +15,7 @@ HOW_FAR = ("none", "begun", "complete")
 """Nothing in the level, some evidence or something on the record, and all of it on the record."""
 _STATUSES: dict[str, tuple[Status, ...]] = {
     "none": ("no_evidence",), "begun": ("insufficient_evidence", "not_yet", "provisional"),
-    "complete": ("mastered", "credited", "reverify_due"),
+    "complete": ON_RECORD,
 }  # fmt: skip
 """The statuses that say how far a learner is in a level of one competency; `overridden` and `presumed` do not."""
 

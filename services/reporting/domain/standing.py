@@ -3,7 +3,8 @@
 from shared.contracts import STATUSES, Status
 
 NO_EVIDENCE: Status = "no_evidence"
-_ON_RECORD: frozenset[Status] = frozenset(("mastered", "credited", "reverify_due"))
+ON_RECORD: tuple[Status, ...] = ("mastered", "credited", "reverify_due")
+"""The statuses that are on the record, whatever else is known of the competency."""
 _ORDER = {status: place for place, status in enumerate(STATUSES)}
 
 
@@ -14,7 +15,7 @@ def on_record(status: Status, mastered_at: str | None) -> bool:
     A re-check that is due takes nothing away. A person's override counts where it says when mastery was shown. Presumed
     is a start, not a record: it is never counted.
     """
-    return status in _ON_RECORD or (status == "overridden" and mastered_at is not None)
+    return status in ON_RECORD or (status == "overridden" and mastered_at is not None)
 
 
 def satisfies(status: Status, mastered_at: str | None) -> bool:

@@ -10,6 +10,7 @@ from services.reporting.domain.needs import Waits, together
 from services.reporting.domain.owners import owners
 from services.reporting.domain.plain import facts_for_families, for_families
 from services.reporting.domain.record import Record
+from services.reporting.domain.standing import ON_RECORD
 from services.reporting.domain.whom_to_ask import contacts
 from services.reporting.handlers.access import (
     CLASSES,
@@ -191,10 +192,8 @@ class Pages:
         """Return a class: the grid, what each needs, and names."""
         grid = await self._classes.mastery(caller, class_id)
         needs = await self._classes.needs(caller, class_id)
-        on_record = ("mastered", "credited", "reverify_due")
         shown = {
-            competency: sum(counts.get(status, 0) for status in on_record)  # type: ignore[call-overload]
-            for competency, counts in grid.counts.items()
+            competency: sum(counts.get(status, 0) for status in ON_RECORD) for competency, counts in grid.counts.items()
         }
         async with snapshot(self._database) as view:
             writes = await writes_in_class(view, caller, class_id)
