@@ -6,6 +6,7 @@ With a JWKS, the key in `page_key_file` signs what the installation says itself:
 """
 
 import contextlib
+import datetime
 import functools
 import hashlib
 import re
@@ -56,6 +57,13 @@ class Identity(msgspec.Struct, frozen=True):
     source: str | None = None
     learner: str | None = None
     roles: tuple[str, ...] = ()
+    day: str | None = None
+    """The tenant's local day on which it asks; None where the service that is asked has not looked."""
+
+    @property
+    def today(self) -> str:
+        """The day on which it asks, in UTC where no other is known."""
+        return self.day or str(datetime.datetime.now(datetime.UTC).date())
 
     def require(self, *scopes: str) -> None:
         """

@@ -1,6 +1,7 @@
 """The school calendars of tenants, asked of progression, where they are set."""
 
 import asyncio
+import contextlib
 import datetime
 import logging
 import time
@@ -17,6 +18,8 @@ FRESH_S = 60.0
 """So long a calendar is used before it is asked for again; what is set shows that much later."""
 RETRY_S = 5.0
 """So long nobody is asked again who did not tell."""
+FIRST_S = 1.0
+"""So long a reader waits for a calendar, once; what waits longer is as good as away."""
 
 
 class _Break(msgspec.Struct):
@@ -39,6 +42,7 @@ class Calendars:
         self._progression = progression
         self._known: dict[str, tuple[SchoolCalendar, float]] = {}
         self._wanted: set[str] = set()
+        self._waited: set[str] = set()
         self._wake = asyncio.Event()
         self.pulse = Pulse(slower=10)
 
@@ -54,6 +58,17 @@ class Calendars:
             if calendar is not None:
                 self._known[tenant] = calendar, time.monotonic() - FRESH_S + RETRY_S
             return calendar
+
+    async def soon(self, tenant: str) -> SchoolCalendar:
+        """
+        Return a tenant's calendar as `known` does; who asks for one that was never asked for waits for it, `FIRST_S` at most.
+        """
+        if tenant not in self._known and tenant not in self._waited:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_S):
+                    await self.of(tenant)
+            self._waited.add(tenant)
+        return self.known(tenant)
 
     def known(self, tenant: str) -> SchoolCalendar:
         """Return a tenant's calendar as it is known now, for those who cannot wait; `run` asks for what is not known."""

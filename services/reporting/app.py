@@ -74,6 +74,7 @@ class Opened(NamedTuple):
     evidence: Peer
     progression: Peer
     provider: Provider
+    calendars: Calendars
 
 
 class Consuming(NamedTuple):
@@ -92,6 +93,7 @@ class Upkeep(NamedTuple):
     reconciler: Reconciler
     retention: Retention
     ahead: ToldAhead
+    calendars: Calendars
 
 
 async def _compose(app: FastAPI, config: Settings, stack: contextlib.AsyncExitStack) -> None:
@@ -118,7 +120,7 @@ async def _open(config: Settings, stack: contextlib.AsyncExitStack) -> Opened:
     provider = Provider(config)
     for close in (evidence.close, progression.close, in_evidence.close, in_progression.close, provider.close):
         stack.push_async_callback(close)
-    return Opened(database, feeds, in_evidence, in_progression, provider)
+    return Opened(database, feeds, in_evidence, in_progression, provider, Calendars(in_progression))
 
 
 def _make_handlers(state: State, opened: Opened, limits: TenantLimits, config: Settings) -> DistrictNumbers:
@@ -126,7 +128,7 @@ def _make_handlers(state: State, opened: Opened, limits: TenantLimits, config: S
     database, evidence, progression = opened.database, opened.evidence, opened.progression
     in_evidence, in_progression = OnBehalf(evidence, config), OnBehalf(progression, config)
     at_once, curricula, looks, people = AtOnce(database), Curricula(), AccessLog(database), People(evidence)
-    calendars = Calendars(progression)
+    state.calendars = calendars = opened.calendars
     numbers = DistrictNumbers(database, calendars, limits, config)
     state.settings, state.evidence, state.in_evidence = config, evidence, in_evidence
     state.provider, state.sessions = opened.provider, Sessions(database, config)
@@ -173,7 +175,7 @@ def _make_upkeep(opened: Opened, limits: TenantLimits, numbers: DistrictNumbers,
     database = opened.database
     reconciler = Reconciler({"shown": ShownCheck(database, opened.feeds["mastery"]).shown}, config.reconcile_s)
     retention, ahead = Retention(database, limits, EXPIRIES), ToldAhead(database, numbers)
-    return Upkeep(KafkaWatch(config), limits, reconciler, retention, ahead)
+    return Upkeep(KafkaWatch(config), limits, reconciler, retention, ahead, opened.calendars)
 
 
 def _add_routes(app: FastAPI) -> None:
@@ -200,7 +202,7 @@ def _add_operations(
 
 def _start_loops(tasks: Tasks, consuming: Consuming, upkeep: Upkeep) -> None:
     broker, consumers, rebuilder = consuming
-    kafka, limits, reconciler, retention, ahead = upkeep
+    kafka, limits, reconciler, retention, ahead, calendars = upkeep
     for name, work, pulses in (
         ("kafka", kafka.run(), [kafka.pulse]),
         ("reconciliation", reconciler.run(), [reconciler.pulse]),
@@ -211,6 +213,7 @@ def _start_loops(tasks: Tasks, consuming: Consuming, upkeep: Upkeep) -> None:
         *((f"tick {consumer.model}", consumer.tick(), consumer.pulses) for consumer in consumers.running),
         ("retention", retention.run(), [retention.pulse]),
         ("told ahead", ahead.run(), [ahead.pulse]),
+        ("calendars", calendars.run(), [calendars.pulse]),
     ):
         tasks.start(name, work, *pulses)
 

@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import json
+import zoneinfo
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from shared.contracts import IDENTITY_ERASED
 from shared.events import utc
 from tests.reporting.builders import (
     assignment,
+    authorization,
     class_,
     enrolment,
     happened,
@@ -101,6 +103,44 @@ async def test_the_roster_gives_the_rows(reporting: Running, asked: tuple[str, s
     answer = await reporting.get(path, scope, subject=person)
 
     assert answer.status_code == status, answer.text
+
+
+@pytest.mark.parametrize("zone", ["Etc/GMT+12", "Pacific/Kiritimati", "America/St_Johns", "Asia/Kathmandu"])
+async def test_what_is_dated_holds_by_the_local_days_of_the_tenant(reporting: Running, zone: str) -> None:
+    """The first two are never on the same day: in one of them it is another than in UTC now."""
+    tenant = "".join(filter(str.isalnum, zone)).lower()
+    reporting.producer.calendars[tenant] = {"time_zone": zone, "breaks": []}
+    now = datetime.datetime.now(zoneinfo.ZoneInfo(zone))
+    before, today, after = (str((now + datetime.timedelta(days=days)).date()) for days in (-1, 0, 1))
+    dates = {
+        "last": {"ends": today}, "first": {"starts": today}, "over": {"ends": before}, "later": {"starts": after},
+    }  # fmt: skip
+    await reporting.told(
+        "roster", school("north", "d1"), class_("c1", "north"), enrolment("c1", "ada"),
+        *(staff("c1", f"tea-{name}", **members) for name, members in dates.items()),
+        *(assignment(f"mum-{name}", "guardian", "learner", "ada", **members) for name, members in dates.items()),
+        *(assignment(f"head-{name}", "leader", "school", "north", **members) for name, members in dates.items()),
+        tenant=tenant,
+    )  # fmt: skip
+
+    async def seen(person: str, path: str, scope: str = ROWS) -> set[str]:
+        answers = {name: await reporting.get(path, scope, subject=f"{person}-{name}", tenant=tenant) for name in dates}
+        return {
+            name for name, answer in answers.items() if answer.status_code == 200 and answer.json() != {"items": []}
+        }
+
+    shown = [
+        await seen("tea", RECORD), await seen("tea", CLASS), await seen("tea", "/v1/classes"),
+        await seen("head", "/v1/queues?school=north"), await seen("head", GROWTH), await seen("head", CLASS),
+        await seen("mum", RECORD, "records:read:self"), await seen("mum", "/v1/learners/ada/timeline", "records:read:self"),
+    ]  # fmt: skip
+    home = {}
+    for name in dates:
+        token = authorization(reporting.config, "records:read:self", tenant, f"mum-{name}")["Authorization"].split()[1]
+        home[name] = (await reporting.client.get("/", headers={"Cookie": f"attain={token}"})).text
+
+    assert shown == [{"last", "first"}] * len(shown)
+    assert {name for name, text in home.items() if "/learners/ada" in text} == {"last", "first"}
 
 
 async def test_unknown_and_foreign_learners_look_the_same(reporting: Running) -> None:

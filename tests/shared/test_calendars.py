@@ -20,13 +20,15 @@ class Progression:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        self.is_away = False
+        self.is_away = self.is_stuck = False
 
     async def ask(self, path: str, query: dict[str, str]) -> httpx.Response:
         assert path == "/v1/settings"
         self.asked.append(query["tenant"])
         if self.is_away:
             raise Unavailable("away")
+        while self.is_stuck:
+            await asyncio.sleep(1)
         return httpx.Response(200, json=TOLD)
 
 
@@ -64,3 +66,17 @@ async def test_what_intake_wants_is_asked_for_behind_it(monkeypatch: pytest.Monk
         await running
 
     assert (first, later, progression.asked) == (SchoolCalendar(), CHICAGO, ["t"])
+
+
+async def test_who_asks_first_of_a_tenant_waits_for_its_calendar_and_never_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(calendars, "FIRST_S", 0.01)
+    progression = Progression()
+    known = Calendars(progression)  # type: ignore[arg-type]
+    first = await known.soon("t")
+    progression.is_stuck = True
+    unknown = [await known.soon("u"), await known.soon("u")]
+
+    assert (first, unknown) == (CHICAGO, [SchoolCalendar()] * 2)
+    assert progression.asked == ["t", "u"]

@@ -1,5 +1,6 @@
 """What the routes have in common: whom they ask, `?wait=`, known parameters only, sparse fields, ETags."""
 
+import datetime
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -13,6 +14,7 @@ from services.reporting.domain.given_often import GivenOften, digest
 from services.reporting.handlers.reading import Reader
 from services.reporting.handlers.sessions import Sessions
 from shared.auth import Identity
+from shared.calendars import Calendars
 from shared.csv_answers import Table, csv_answer
 from shared.described import BEARER
 from shared.errors import InvalidEvent
@@ -60,10 +62,19 @@ async def _identify(
         sessions: Sessions = request.app.state.sessions
         caller = await sessions.identify(request.cookies[SESSION])
         request.app.state.rate_limit.check(caller)
-        return confined(caller)
+        return await on_its_day(request, confined(caller))
     if authorization is None and COOKIE in request.cookies:
         authorization = f"Bearer {request.cookies[COOKIE]}"
-    return await identify(request, authorization)
+    return await on_its_day(request, await identify(request, authorization))
+
+
+async def on_its_day(request: Request, caller: Identity) -> Identity:
+    """Return the caller with the local day of the tenant: what the roster dates holds by that."""
+    if "service" in caller.scopes:
+        return caller
+    calendars: Calendars = request.app.state.calendars
+    day = (await calendars.soon(caller.tenant)).day_of(datetime.datetime.now(datetime.UTC))
+    return msgspec.structs.replace(caller, day=str(day))
 
 
 async def _caller_after_wait(

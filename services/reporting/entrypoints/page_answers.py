@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from services.reporting.entrypoints.asking import COOKIE, SESSION
+from services.reporting.entrypoints.asking import COOKIE, SESSION, on_its_day
 from services.reporting.entrypoints.forms import form_key
 from services.reporting.handlers.access import sees_in_tenant
 from services.reporting.handlers.sessions import Sessions
@@ -54,7 +54,7 @@ async def caller_of(request: Request) -> Identity | None:
     except Unauthorized:
         return None
     rate_limit.check(caller)
-    return confined(caller)
+    return await on_its_day(request, confined(caller))
 
 
 In = Annotated[Words, Depends(words_of)]

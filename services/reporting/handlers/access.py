@@ -49,7 +49,7 @@ async def check_learner(
     """
     known, found = await view.learner_exists(caller.tenant, learner), _NOBODY
     if known and (person := asked_of_learner(caller)) is not None:
-        found = await rights.roles_towards_learner(view, caller.tenant, person, learner)
+        found = await rights.roles_towards_learner(view, caller.tenant, caller.today, person, learner)
     return permitted_learner(caller, learner, what, known=known, found=found, in_role=in_role)
 
 
@@ -88,7 +88,7 @@ async def class_in_roles(view: Snapshot, caller: Identity, class_id: str, what: 
     """Return the title of a class and every role in which the caller may see or do something; raises as `check_class`."""
     row, found = await view.class_of(caller.tenant, class_id), _NOBODY
     if row is not None and (person := asked_of_roster(caller)) is not None:
-        found = await rights.roles_towards_class(view, caller.tenant, person, class_id)
+        found = await rights.roles_towards_class(view, caller.tenant, caller.today, person, class_id)
     title = None if row is None else str(row["title"])
     return permitted_class(caller, class_id, what, title=title, found=found)
 
@@ -113,7 +113,7 @@ async def check_school(view: Snapshot, caller: Identity, school: str, what: View
     """Return the role in which the caller may see a school or district; raises `Forbidden`."""
     found = _NOBODY
     if (person := asked_of_roster(caller)) is not None:
-        found = await rights.roles_towards_school(view, caller.tenant, person, school)
+        found = await rights.roles_towards_school(view, caller.tenant, caller.today, person, school)
     return permitted_school(caller, what, found)
 
 
@@ -143,8 +143,10 @@ async def is_leader(view: Snapshot, caller: Identity) -> bool:
     """Tell whether the caller may see figures of the tenant, or of any school or district that the roster names."""
     roles = _of_tenant(caller, "analysis")
     if CLASSES in caller.scopes:
-        for place in await rights.schools_of(view, caller.tenant, caller.subject):
-            roles |= roles_in(await rights.roles_towards_school(view, caller.tenant, caller.subject, place["target"]))
+        for place in await rights.schools_of(view, caller.tenant, caller.today, caller.subject):
+            roles |= roles_in(
+                await rights.roles_towards_school(view, caller.tenant, caller.today, caller.subject, place["target"])
+            )
     return may(roles, "analysis") is not None
 
 
@@ -152,14 +154,16 @@ async def is_staff(view: Snapshot, caller: Identity) -> bool:
     """Tell whether the caller reads the whole tenant, or stands to anyone in it today as more than family."""
     if CLASSES not in caller.scopes or TENANT in caller.scopes:
         return TENANT in caller.scopes
-    return bool(roles_in(await rights.roles_held(view, caller.tenant, caller.subject)) - {"learner", "guardian"})
+    return bool(
+        roles_in(await rights.roles_held(view, caller.tenant, caller.today, caller.subject)) - {"learner", "guardian"}
+    )
 
 
 async def writes_in_class(view: Snapshot, caller: Identity, class_id: str) -> set[View]:
     """Return what the caller may change in a class."""
     if CLASSES not in caller.scopes or caller.source is not None:
         return set()
-    roles = roles_in(await rights.roles_towards_class(view, caller.tenant, caller.subject, class_id))
+    roles = roles_in(await rights.roles_towards_class(view, caller.tenant, caller.today, caller.subject, class_id))
     held = {what for role in roles for what in PERMISSIONS[role]}
     return {what for what, scope in WRITES.items() if what in held and scope in caller.scopes}
 

@@ -53,7 +53,7 @@ class ClassReader:
     async def mastery(self, caller: Identity, class_id: str) -> ClassMastery:
         """Return the grid and counts of a class; raises `NotFound` or `Forbidden`."""
         tenant = caller.tenant
-        found = await self._at_once.class_(tenant, asked_of_roster(caller), class_id)
+        found = await self._at_once.class_(tenant, caller.today, asked_of_roster(caller), class_id)
         title, roles = permitted_class(caller, class_id, "class", title=found.title, found=found.roles)
         await self._log.note(caller, roles[0], "class", class_id, found.learners)
         states = [_decode_statuses(told) for told in found.statuses]
@@ -80,7 +80,7 @@ class ClassReader:
             standards, prerequisites, titles = await self._curricula.of(view, tenant, frameworks)
             rows = await open_entries(view, tenant, queues=list(QUEUES), learners=learners)
             sees = await if_permitted(check_class(view, caller, class_id, "support"))
-            prompts = await suggested(view, tenant, learners) if sees else []
+            prompts = await suggested(view, tenant, caller.today, learners) if sees else []
             reads = await if_permitted(check_class(view, caller, class_id, "asked"))
             requests = await asked(view, tenant, learners, with_text=reads is not None)
         await self._log.note(caller, role, "needs", class_id, learners)
@@ -97,6 +97,6 @@ async def _classes_by_roster(view: Snapshot, caller: Identity) -> list[str]:
     if CLASSES not in caller.scopes:
         return []
     found: dict[str, list[Any]] = {}
-    for row in await rights.roles_towards_classes(view, caller.tenant, caller.subject):
+    for row in await rights.roles_towards_classes(view, caller.tenant, caller.today, caller.subject):
         found.setdefault(row["class"], []).append(row)
     return [class_id for class_id, rows in found.items() if may(roles_in(rows), "class")]

@@ -78,9 +78,10 @@ class Pages:
         children: list[str] = []
         places: list[Any] = []
         if caller.scopes & {CLASSES, SELF}:
+            asking = caller.tenant, caller.today, caller.subject
             async with snapshot(self._database) as view:
-                children = await learners_of(view, caller.tenant, caller.subject)
-                places = list(await schools_of(view, caller.tenant, caller.subject)) if CLASSES in caller.scopes else []
+                children = await learners_of(view, *asking)
+                places = list(await schools_of(view, *asking)) if CLASSES in caller.scopes else []
         classes = await self._classes.classes(caller)
         if caller.learner is not None and not (classes or children or places):
             return {"redirect": f"/learners/{quote(caller.learner, safe='')}"}
@@ -110,7 +111,7 @@ class Pages:
             others = [look for look in looks.items if look["person"] != caller.subject] if looks else []
             missing = {item.competency: for_families(item.missing) for item in record.items}
             async with snapshot(self._database) as view:
-                ask = contacts(await people_beside(view, caller.tenant, learner, BESIDE_MAX))
+                ask = contacts(await people_beside(view, caller.tenant, caller.today, learner, BESIDE_MAX))
                 may_ask = await if_permitted(check_learner(view, caller, learner, "ask")) is not None
             known = {each.person for each in ask} | {look["person"] for look in others if look["role"] not in FAMILY}
             return shown | {
@@ -125,7 +126,7 @@ class Pages:
         happened = page.items if page else []
         return shown | {
             "happened": happened, "support": support or [], "may_answer": answers is not None,
-            "owners": await self._owners(caller.tenant, support or [], None),
+            "owners": await self._owners(caller, support or [], None),
             "staff_names": await self._people.staff(caller.tenant, (each.by for each in happened)),
         }  # fmt: skip
 
@@ -199,7 +200,7 @@ class Pages:
             writes = await writes_in_class(view, caller, class_id)
         return {
             "writes": writes, "grid": grid, "needs": needs, "attention": together(needs.attention), "shown": shown,
-            "owners": await self._owners(caller.tenant, needs.attention, class_id),
+            "owners": await self._owners(caller, needs.attention, class_id),
             "live": f"/live?class_id={quote(class_id, safe='')}",
             "names": await self._people.names(caller.tenant, grid.learners), "terms": await self._terms.terms(caller),
         }  # fmt: skip
@@ -252,14 +253,16 @@ class Pages:
             return {"redirect": f"/learners/{quote(found[0]['learner'], safe='')}"}
         return {"q": q, "found": found}
 
-    async def _owners(self, tenant: str, waiting: Sequence[Waits], class_id: str | None) -> Mapping[Any, list[str]]:
+    async def _owners(
+        self, caller: Identity, waiting: Sequence[Waits], class_id: str | None
+    ) -> Mapping[Any, list[str]]:
         """Return the names of who owns what waits, as `domain.owners` has them; through a class only through the one shown."""
         learners = sorted({each.learner for each in waiting})
         if not learners:
             return {}
         async with snapshot(self._database) as view:
-            rows = await people_around(view, tenant, learners, class_id)
-        return owners(rows, await self._people.staff(tenant, (row["person"] for row in rows)))
+            rows = await people_around(view, caller.tenant, caller.today, learners, class_id)
+        return owners(rows, await self._people.staff(caller.tenant, (row["person"] for row in rows)))
 
     async def _role(self, caller: Identity, learner: str) -> Role:
         async with snapshot(self._database) as view:

@@ -64,7 +64,7 @@ class QueueReader:
             learners = await _learners(view, tenant, class_id, school)
             if queue == "support":
                 rows = await open_suggestions(view, tenant, learners=learners, after=key, limit=limit + 1)
-                items = await support.presented(view, tenant, rows[:limit])
+                items = await support.presented(view, tenant, caller.today, rows[:limit])
             elif queue == "asked":
                 reads = await if_permitted(_role(view, caller, class_id, school, "asked"))
                 rows = await open_requests(view, tenant, learners=learners, after=key, limit=limit + 1)
@@ -90,13 +90,13 @@ class QueueReader:
         async with snapshot(self._database) as view:
             await _role(view, caller, class_id, school, "queues")
             sees = await if_permitted(_role(view, caller, class_id, school, "support")) is not None
-        summed = functools.partial(self._summed, caller.tenant, class_id, school, with_support=sees)
+        summed = functools.partial(self._summed, caller.tenant, caller.today, class_id, school, with_support=sees)
         if class_id is not None:
             return await summed()
         return await self._cached.get((caller.tenant, school, sees), summed)
 
     async def _summed(
-        self, tenant: str, class_id: str | None, school: str | None, *, with_support: bool
+        self, tenant: str, day: str, class_id: str | None, school: str | None, *, with_support: bool
     ) -> list[dict[str, Any]]:
         async with snapshot(self._database) as view:
             learners = await _learners(view, tenant, class_id, school)
@@ -106,7 +106,7 @@ class QueueReader:
             items += await review_requests.asked(view, tenant, learners, with_text=False)
             found = [_summary(queue, items) for queue in QUEUES if queue != "support"]
             if with_support:
-                prompts = await support.suggested(view, tenant, learners)
+                prompts = await support.suggested(view, tenant, day, learners)
                 causes = dict(Counter(item.cause for item in prompts))
                 more = {"causes": causes, "response": await support.response(view, tenant, learners)}
                 found.append(_summary("support", prompts) | more)
@@ -116,7 +116,7 @@ class QueueReader:
         """Return what is suggested of a learner; raises `NotFound` or `Forbidden`."""
         async with snapshot(self._database) as view:
             role = await check_learner(view, caller, learner, "support")
-            items = await support.suggested(view, caller.tenant, [learner])
+            items = await support.suggested(view, caller.tenant, caller.today, [learner])
         await self._log.note(caller, role, "support", learner, [learner])
         return items
 

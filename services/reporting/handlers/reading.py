@@ -91,7 +91,7 @@ class Reader:
         if as_of is not None:
             return await self._record_of_then(caller, learner, as_of)
         tenant, shard = caller.tenant, shard_of(caller.tenant, learner, self._settings.shards)
-        found = await self._at_once.record(tenant, asked_of_learner(caller), learner, shard)
+        found = await self._at_once.record(tenant, caller.today, asked_of_learner(caller), learner, shard)
         role = permitted_learner(caller, learner, "record", known=found.known, found=found.roles)
         await self._log.note(caller, role, "record", learner, [learner])
         states = [_decode_state(data) for data in found.states]

@@ -24,23 +24,23 @@ _ALWAYS = (
     " array(select version from {framework} where tenant = $1 order by framework) as versions"
 )
 _RECORD = (
-    f"select {_ALWAYS}, exists (select from {{mastery}} where tenant = $1 and learner = $3)"
-    "   or exists (select from {enrolment} where tenant = $1 and learner = $3) as known,"
+    f"select {_ALWAYS}, exists (select from {{mastery}} where tenant = $1 and learner = $4)"
+    "   or exists (select from {enrolment} where tenant = $1 and learner = $4) as known,"
     f" (select json_agg(r) from ({TOWARDS_LEARNER}) r) as roles,"
-    " array(select data from {mastery} where tenant = $1 and learner = $3 order by competency) as states,"
+    " array(select data from {mastery} where tenant = $1 and learner = $4 order by competency) as states,"
     " c.generation, c.pos, exists (select from unfolded u where u.consumer = c.consumer and u.tenant = $1"
-    "   and u.subject = $3) as stale from consumer_shard c where c.shard = $4 and c.consumer ="
+    "   and u.subject = $4) as stale from consumer_shard c where c.shard = $5 and c.consumer ="
     "   (select 'reporting-mastery-v' || live from read_model where name = 'mastery')"
 )
 _CLASS = (
-    f"select {_ALWAYS}, (select title from {{class}} where tenant = $1 and class = $3) as title,"
+    f"select {_ALWAYS}, (select title from {{class}} where tenant = $1 and class = $4) as title,"
     f" (select json_agg(r) from ({TOWARDS_CLASS}) r) as roles, coalesce(g.learners, '{{{{}}}}') as learners,"
     " coalesce(g.statuses, '{{}}') as statuses"
     " from (select array_agg(e.learner order by e.learner) as learners,"
     "   array_agg(coalesce(s.told, '{{}}') order by e.learner) as statuses from {enrolment} e left join lateral"
     "     (select json_object_agg(m.competency, m.status order by m.competency)::text as told from {mastery} m"
     "     where m.tenant = $1 and m.learner = e.learner) s on true"
-    "   where e.tenant = $1 and e.class = $3 and e.active) g"
+    "   where e.tenant = $1 and e.class = $4 and e.active) g"
 )
 Held = dict[str, str]
 """A role towards what is asked: `role` as the roster names it, and `via`."""
@@ -83,15 +83,15 @@ class AtOnce:
         self._database = database
         self._live: dict[str, int] = {}
 
-    async def record(self, tenant: str, person: str | None, learner: str, shard: int) -> RecordRow:
-        """Return a learner's states with what the roster says `person` is to the learner, nothing for None."""
-        row = await self._row(_RECORD, tenant, person, learner, shard)
+    async def record(self, tenant: str, day: str, person: str | None, learner: str, shard: int) -> RecordRow:
+        """Return a learner's states with what the roster says `person` is to the learner on a day, nothing for None."""
+        row = await self._row(_RECORD, tenant, day, person, learner, shard)
         head = Head(row["generation"], row["pos"])
         return RecordRow(row["known"], _roles(row), row["states"], _frameworks(row), head, row["stale"])
 
-    async def class_(self, tenant: str, person: str | None, class_id: str) -> ClassRow:
-        """Return a class's learners and statuses with what the roster says `person` is to the class, nothing for None."""
-        row = await self._row(_CLASS, tenant, person, class_id)
+    async def class_(self, tenant: str, day: str, person: str | None, class_id: str) -> ClassRow:
+        """Return a class's learners and statuses with what the roster says `person` is to it on a day, nothing for None."""
+        row = await self._row(_CLASS, tenant, day, person, class_id)
         return ClassRow(row["title"], _roles(row), row["learners"], row["statuses"], _frameworks(row))
 
     async def _row(self, query: str, *arguments: object) -> asyncpg.Record:

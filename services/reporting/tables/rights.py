@@ -1,4 +1,8 @@
-"""SQL on rights and their use: what the roster says a person is to a learner, class, school or district; who looked."""
+"""
+SQL on rights and their use: what the roster says a person is to a learner, class, school or district; who looked.
+
+What is dated holds from its first to its last local day; `day` is that of the tenant, as a text.
+"""
 
 from collections.abc import Sequence
 
@@ -6,10 +10,7 @@ from services.reporting.tables.reads import Rows, Snapshot
 from shared.database import Connection
 from shared.expiry import Days, Gone, Kept, remove_older
 
-_NOW = (
-    "{0}.active and ({0}.starts is null or {0}.starts <= current_date::text)"
-    " and ({0}.ends is null or {0}.ends >= current_date::text)"
-)
+_NOW = "{0}.active and ({0}.starts is null or {0}.starts <= $2) and ({0}.ends is null or {0}.ends >= $2)"
 _STAFF_NOW, _ASSIGNED_NOW = _NOW.format("s"), _NOW.format("a")
 _OF_SCHOOL = (
     "((a.kind = 'school' and a.target = c.school) or (a.kind = 'district' and (a.target = c.school or exists"
@@ -19,105 +20,110 @@ _OF_SCHOOL = (
 
 TOWARDS_LEARNER = (
     "select s.role, 'class' as via from {staff} s join {enrolment} e using (tenant, class)"
-    f" where s.tenant = $1 and s.staff = $2 and e.learner = $3 and e.active and {_STAFF_NOW}"
-    " union select a.role, a.kind from {assignment} a where a.tenant = $1 and a.person = $2"
-    f" and {_ASSIGNED_NOW} and ((a.kind = 'learner' and a.target = $3) or exists (select 1 from {{enrolment}} e"
-    f"   join {{class}} c using (tenant, class) where e.tenant = $1 and e.learner = $3 and e.active and {_OF_SCHOOL}))"
+    f" where s.tenant = $1 and s.staff = $3 and e.learner = $4 and e.active and {_STAFF_NOW}"
+    " union select a.role, a.kind from {assignment} a where a.tenant = $1 and a.person = $3"
+    f" and {_ASSIGNED_NOW} and ((a.kind = 'learner' and a.target = $4) or exists (select 1 from {{enrolment}} e"
+    f"   join {{class}} c using (tenant, class) where e.tenant = $1 and e.learner = $4 and e.active and {_OF_SCHOOL}))"
 )
-"""(role, via) by which the person $2 stands to the learner $3 of the tenant $1 today: through a class, or assigned."""
+"""(role, via) by which the person $3 stands to the learner $4 of the tenant $1 on the day $2: through a class, or assigned."""
 _TOWARDS_CLASSES = (
-    "select s.class, s.role, 'class' as via from {staff} s where s.tenant = $1 and s.staff = $2"
+    "select s.class, s.role, 'class' as via from {staff} s where s.tenant = $1 and s.staff = $3"
     f" and {_STAFF_NOW} union select c.class, a.role, a.kind from {{assignment}} a join {{class}} c on c.tenant = a.tenant"
-    f" where a.tenant = $1 and a.person = $2 and {_ASSIGNED_NOW} and {_OF_SCHOOL}"
+    f" where a.tenant = $1 and a.person = $3 and {_ASSIGNED_NOW} and {_OF_SCHOOL}"
 )
-TOWARDS_CLASS = f"select role, via from ({_TOWARDS_CLASSES}) t where class = $3"
-"""(role, via) by which the person $2 stands to the class $3 of the tenant $1 today."""
+TOWARDS_CLASS = f"select role, via from ({_TOWARDS_CLASSES}) t where class = $4"
+"""(role, via) by which the person $3 stands to the class $4 of the tenant $1 on the day $2."""
 
 
-async def roles_towards_learner(view: Snapshot, tenant: str, person: str, learner: str) -> Rows:
+async def roles_towards_learner(view: Snapshot, tenant: str, day: str, person: str, learner: str) -> Rows:
     """Return the rows of `TOWARDS_LEARNER`."""
-    return await view.rows(TOWARDS_LEARNER, tenant, person, learner)
+    return await view.rows(TOWARDS_LEARNER, tenant, day, person, learner)
 
 
-async def roles_towards_class(view: Snapshot, tenant: str, person: str, class_id: str) -> Rows:
+async def roles_towards_class(view: Snapshot, tenant: str, day: str, person: str, class_id: str) -> Rows:
     """Return the rows of `TOWARDS_CLASS`."""
-    return await view.rows(TOWARDS_CLASS, tenant, person, class_id)
+    return await view.rows(TOWARDS_CLASS, tenant, day, person, class_id)
 
 
-async def roles_towards_school(view: Snapshot, tenant: str, person: str, school: str) -> Rows:
-    """Return (role, via) by which a person stands to a school or district today."""
+async def roles_towards_school(view: Snapshot, tenant: str, day: str, person: str, school: str) -> Rows:
+    """Return (role, via) by which a person stands to a school or district."""
     return await view.rows(
-        "select a.role, a.kind as via from {assignment} a where a.tenant = $1 and a.person = $2"
-        f" and {_ASSIGNED_NOW} and a.kind in ('school', 'district') and (a.target = $3 or exists (select 1"
-        "   from {school} o where o.tenant = $1 and o.school = $3 and o.district = a.target and a.kind = 'district'))",
+        "select a.role, a.kind as via from {assignment} a where a.tenant = $1 and a.person = $3"
+        f" and {_ASSIGNED_NOW} and a.kind in ('school', 'district') and (a.target = $4 or exists (select 1"
+        "   from {school} o where o.tenant = $1 and o.school = $4 and o.district = a.target and a.kind = 'district'))",
         tenant,
+        day,
         person,
         school,
     )
 
 
-async def roles_held(view: Snapshot, tenant: str, person: str) -> Rows:
-    """Return (role, via) by which a person stands to anyone or anything today."""
+async def roles_held(view: Snapshot, tenant: str, day: str, person: str) -> Rows:
+    """Return (role, via) by which a person stands to anyone or anything."""
     return await view.rows(
-        "select a.role, a.kind as via from {assignment} a where a.tenant = $1 and a.person = $2"
-        f" and {_ASSIGNED_NOW} union select s.role, 'class' from {{staff}} s where s.tenant = $1 and s.staff = $2"
+        "select a.role, a.kind as via from {assignment} a where a.tenant = $1 and a.person = $3"
+        f" and {_ASSIGNED_NOW} union select s.role, 'class' from {{staff}} s where s.tenant = $1 and s.staff = $3"
         f" and {_STAFF_NOW}",
         tenant,
+        day,
         person,
     )
 
 
-async def roles_around(view: Snapshot, tenant: str, learners: Sequence[str]) -> Rows:
-    """Return (learner, role, via) of everybody who stands to the learners today: through a class, or assigned."""
+async def roles_around(view: Snapshot, tenant: str, day: str, learners: Sequence[str]) -> Rows:
+    """Return (learner, role, via) of everybody who stands to the learners: through a class, or assigned."""
     return await view.rows(
         "select e.learner, s.role, 'class' as via from {enrolment} e join {staff} s using (tenant, class)"
-        f" where e.tenant = $1 and e.learner = any($2::text[]) and e.active and {_STAFF_NOW}"
+        f" where e.tenant = $1 and e.learner = any($3::text[]) and e.active and {_STAFF_NOW}"
         " union select a.target, a.role, a.kind from {assignment} a"
-        f" where a.tenant = $1 and a.kind = 'learner' and a.target = any($2) and {_ASSIGNED_NOW}"
+        f" where a.tenant = $1 and a.kind = 'learner' and a.target = any($3) and {_ASSIGNED_NOW}"
         " union select e.learner, a.role, a.kind from {enrolment} e join {class} c using (tenant, class)"
         f" join {{assignment}} a on a.tenant = c.tenant and {_OF_SCHOOL}"
-        f" where e.tenant = $1 and e.learner = any($2) and e.active and {_ASSIGNED_NOW}",
+        f" where e.tenant = $1 and e.learner = any($3) and e.active and {_ASSIGNED_NOW}",
         tenant,
+        day,
         learners,
     )
 
 
-async def people_around(view: Snapshot, tenant: str, learners: Sequence[str], class_id: str | None) -> Rows:
+async def people_around(view: Snapshot, tenant: str, day: str, learners: Sequence[str], class_id: str | None) -> Rows:
     """
-    Return (learner, person, role, via) of everybody who stands to the learners today; through classes only through one where
+    Return (learner, person, role, via) of everybody who stands to the learners; through classes only through one where
     it is given.
     """
     return await view.rows(
         "select e.learner, s.staff as person, s.role, 'class' as via from {enrolment} e join {staff} s using (tenant, class)"
-        f" where e.tenant = $1 and e.learner = any($2::text[]) and e.active and {_STAFF_NOW}"
-        "   and ($3::text is null or e.class = $3)"
+        f" where e.tenant = $1 and e.learner = any($3::text[]) and e.active and {_STAFF_NOW}"
+        "   and ($4::text is null or e.class = $4)"
         " union select a.target, a.person, a.role, a.kind from {assignment} a"
-        f" where a.tenant = $1 and a.kind = 'learner' and a.target = any($2) and {_ASSIGNED_NOW}"
+        f" where a.tenant = $1 and a.kind = 'learner' and a.target = any($3) and {_ASSIGNED_NOW}"
         " union select e.learner, a.person, a.role, a.kind from {enrolment} e join {class} c using (tenant, class)"
         f" join {{assignment}} a on a.tenant = c.tenant and {_OF_SCHOOL}"
-        f" where e.tenant = $1 and e.learner = any($2) and e.active and {_ASSIGNED_NOW}",
+        f" where e.tenant = $1 and e.learner = any($3) and e.active and {_ASSIGNED_NOW}",
         tenant,
+        day,
         learners,
         class_id,
     )
 
 
-async def people_beside(view: Snapshot, tenant: str, learner: str, limit: int) -> Rows:
-    """Return (person, role, via, title) of who stands to a learner today by name: through a class of a title, or assigned."""
+async def people_beside(view: Snapshot, tenant: str, day: str, learner: str, limit: int) -> Rows:
+    """Return (person, role, via, title) of who stands to a learner by name: through a class of a title, or assigned."""
     return await view.rows(
         "select s.staff as person, s.role, 'class' as via, c.title from {enrolment} e join {staff} s using (tenant, class)"
-        f" left join {{class}} c using (tenant, class) where e.tenant = $1 and e.learner = $2 and e.active and {_STAFF_NOW}"
+        f" left join {{class}} c using (tenant, class) where e.tenant = $1 and e.learner = $3 and e.active and {_STAFF_NOW}"
         " union select a.person, a.role, a.kind, null from {assignment} a"
-        f" where a.tenant = $1 and a.kind = 'learner' and a.target = $2 and {_ASSIGNED_NOW} order by 3, 1, 2, 4 limit $3",
+        f" where a.tenant = $1 and a.kind = 'learner' and a.target = $3 and {_ASSIGNED_NOW} order by 3, 1, 2, 4 limit $4",
         tenant,
+        day,
         learner,
         limit,
     )
 
 
-async def roles_towards_classes(view: Snapshot, tenant: str, person: str) -> Rows:
-    """Return (class, role, via) by which a person stands to classes today."""
-    return await view.rows(_TOWARDS_CLASSES, tenant, person)
+async def roles_towards_classes(view: Snapshot, tenant: str, day: str, person: str) -> Rows:
+    """Return (class, role, via) by which a person stands to classes."""
+    return await view.rows(_TOWARDS_CLASSES, tenant, day, person)
 
 
 async def classes_of(view: Snapshot, tenant: str, among: Sequence[str] | None) -> Rows:
@@ -132,13 +138,14 @@ async def classes_of(view: Snapshot, tenant: str, among: Sequence[str] | None) -
     )
 
 
-async def schools_of(view: Snapshot, tenant: str, person: str) -> Rows:
+async def schools_of(view: Snapshot, tenant: str, day: str, person: str) -> Rows:
     """Return (kind, target, title) of the schools and districts that a person is assigned to."""
     return await view.rows(
         "select distinct a.kind, a.target, coalesce(s.title, a.target) as title from {assignment} a"
-        " left join {school} s on s.tenant = a.tenant and s.school = a.target where a.tenant = $1 and a.person = $2"
+        " left join {school} s on s.tenant = a.tenant and s.school = a.target where a.tenant = $1 and a.person = $3"
         f" and a.kind in ('school', 'district') and {_ASSIGNED_NOW} order by 1, 3",
         tenant,
+        day,
         person,
     )
 
@@ -149,12 +156,13 @@ async def titles_of(view: Snapshot, tenant: str, schools: list[str]) -> dict[str
     return {row["school"]: row["title"] for row in rows}
 
 
-async def learners_of(view: Snapshot, tenant: str, person: str) -> list[str]:
+async def learners_of(view: Snapshot, tenant: str, day: str, person: str) -> list[str]:
     """Return the learners whom a person is assigned to by name: a guardian's children, a case manager's cases."""
     rows = await view.rows(
-        "select distinct a.target from {assignment} a where a.tenant = $1 and a.person = $2 and a.kind = 'learner'"
+        "select distinct a.target from {assignment} a where a.tenant = $1 and a.person = $3 and a.kind = 'learner'"
         f" and {_ASSIGNED_NOW} order by 1",
         tenant,
+        day,
         person,
     )
     return [row["target"] for row in rows]
