@@ -9,6 +9,7 @@ from deploy.local.commands.asking import patiently, segment, told
 from deploy.local.commands.drawing import share_bar
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
+from services.reporting.domain.standing import ON_RECORD
 
 MARKS = {
     "no_evidence": "·", "insufficient_evidence": "·", "not_yet": "○", "provisional": "◐", "mastered": "●", "credited": "●",
@@ -22,7 +23,6 @@ QUEUES = {
     "withheld": "look again", "gaps": "still open", "ready": "ready for",
     "support": "support", "asked": "asked for review",
 }  # fmt: skip
-ON_RECORD = ("mastered", "credited", "reverify_due")
 TITLE_CHARS, NAME_CHARS, ATTENTION_SHOWN, KNOWN_SHOWN = 46, 24, 12, 12
 
 

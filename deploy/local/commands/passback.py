@@ -17,6 +17,7 @@ from deploy.local.commands.asking import ask, patiently, told
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
 from deploy.local.text_files import read_text
+from services.reporting.domain.standing import on_record
 
 PAGE = 500
 HTTP_S = 60.0
@@ -24,11 +25,6 @@ RESOURCE = "attain:"
 PASSED = {"advanced": frozenset(("advanced", "review_required"))}
 PASSED["provisional"] = PASSED["advanced"] | {"sign_off_requested"}
 """Standings of a level that a score of 1 stands for: one under review stays until a person decides."""
-SHOWN = {"advanced": frozenset(("mastered", "credited", "reverify_due", "overridden"))}
-SHOWN["provisional"] = SHOWN["advanced"] | {"provisional"}
-"""The same of a competency."""
-BY_HAND = "overridden"
-"""A status that a person has set, to mastered or not; `effective_at` says that it is mastered."""
 Url = Annotated[str, Meta(min_length=1, max_length=2000)]
 
 
@@ -129,14 +125,14 @@ def _wanted(context: Context, target: Target) -> dict[str, dict[str, float]]:
             wanted.setdefault(level, {})[learner] = float(item["status"] in PASSED[target.on])
         for one in item["competencies"]:
             if one["competency"] in target.competencies:
-                wanted[one["competency"]][learner] = float(_is_shown(one, SHOWN[target.on]))
+                wanted[one["competency"]][learner] = float(_is_shown(one, target.on))
     return wanted
 
 
-def _is_shown(standing: dict[str, Any], shown: frozenset[str]) -> bool:
-    """Tell whether the standing of a competency counts as shown; by hand it may be set to either."""
+def _is_shown(standing: dict[str, Any], on: str) -> bool:
+    """Tell whether a score of 1 stands for the standing of a competency."""
     status = standing["status"]
-    return status in shown and (status != BY_HAND or standing["effective_at"] is not None)
+    return on_record(status, standing["effective_at"]) or (on == "provisional" and status == "provisional")
 
 
 def _standings(context: Context) -> Iterator[dict[str, Any]]:
