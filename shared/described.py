@@ -148,8 +148,9 @@ class ProblemDetails(msgspec.Struct):
 PROBLEM_CONTENT = {PROBLEM: {"schema": schema_of(ProblemDetails, answered=True)}}
 REFUSED: dict[int | str, dict[str, Any]] = {
     "default": {
-        "description": "Refused, as RFC 9457 says it: 401 without a good token, 403 without the right, 404, 409, 410, 413, 422"
-        " with the member at fault; 429 and 503 with Retry-After, after which the same request may be sent again.",
+        "description": "Refused, as RFC 9457 says it: 401 without a good token, 403 without the right, 404, 408 where the"
+        " body comes too slowly, 409, 410, 413, 422 with the member at fault;"
+        " 429 and 503 with Retry-After, after which the same request may be sent again.",
         "content": PROBLEM_CONTENT,
     }
 }

@@ -68,6 +68,20 @@ class Gone(Refused):
     title = "Gone"
 
 
+class BrokenOff(Refused):
+    """The connection ended before the body did; nobody reads the answer."""
+
+    status = 400
+    title = "Broken off"
+
+
+class TooSlow(Refused):
+    """The body came too slowly; whoever sends it again sends it from the beginning."""
+
+    status = 408
+    title = "Request timeout"
+
+
 class TooLarge(Refused):
     """The body or batch is over a limit."""
 

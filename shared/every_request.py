@@ -1,5 +1,6 @@
 """What happens to every HTTP request, whatever its route: counted, timed, its body bounded, its answer with safe headers."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -7,8 +8,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import tracing
-from shared.errors import TooLarge
+from shared.errors import BrokenOff, TooLarge, TooSlow
 from shared.observability import metrics
+from shared.settings import Settings
 
 UNSEEN = frozenset(("/livez", "/readyz", "/metrics"))
 """Asked by probes and scrapers all the time: they would hide what people ask."""
@@ -30,16 +32,17 @@ POLICY_OF_DOCUMENTS = (
 class EveryRequest:
     """ASGI middleware. A route is its pattern, never a path, so that no id becomes a label."""
 
-    def __init__(self, app: ASGIApp, body_bytes_max: int) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._body_bytes_max = body_bytes_max
+        self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """
         Pass the request on, and note when its answer begins; one that breaks off before that counts as 500.
 
-        Whoever reads a body that is over the limit gets a `TooLarge`: at once where its length is announced. HEAD is answered
-        as GET is, without the body; of a stream with its beginning.
+        Whoever reads a body that is over the limit gets a `TooLarge`: at once where its length is announced; of one that does
+        not come in time a `TooSlow`, of one that breaks off a `BrokenOff`. HEAD is answered as GET is, without the body; of a
+        stream with its beginning.
         """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -66,21 +69,35 @@ class EveryRequest:
 
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:
         """Frameworks read a body whole before they ask who sends it, so nobody may send one without an end."""
-        announced, taken = int(Headers(scope=scope).get("content-length", 0)), 0
+        headers = Headers(scope=scope)
+        announced, taken, whole = int(headers.get("content-length", 0)), 0, False
+        has_body = bool(announced) or "transfer-encoding" in headers
+        began, config = asyncio.get_running_loop().time(), self._settings
 
         async def bounded() -> Message:
-            nonlocal taken
+            nonlocal taken, whole
             self._check(announced)
-            message = await receive()
+            if whole:
+                # What comes now is the end of the connection, for which a stream waits as long as it lasts.
+                return await receive()
+            try:
+                async with asyncio.timeout_at(began + config.body_s + taken / config.body_bytes_per_s):
+                    message = await receive()
+            except TimeoutError as error:
+                raise TooSlow("the body did not come in time; send it again, or less at once") from error
+            if has_body and message["type"] == "http.disconnect":
+                raise BrokenOff("the connection ended before the body did")
             taken += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             self._check(taken)
             return message
 
         return bounded
 
     def _check(self, body_bytes: int) -> None:
-        if body_bytes > self._body_bytes_max:
-            raise TooLarge(f"the body is over {self._body_bytes_max} bytes; send less at once", reason="too_large")
+        most = self._settings.body_bytes_max
+        if body_bytes > most:
+            raise TooLarge(f"the body is over {most} bytes; send less at once", reason="too_large")
 
 
 def _bodiless(send: Send) -> Send:

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.errors import Unavailable
 from shared.every_request import EveryRequest
+from shared.http_protocol import BoundedHttp
 from shared.readiness import Readiness
 from shared.settings import Settings
 from shared.web import problem
@@ -21,8 +22,8 @@ STOP_S = 1
 async def not_ready(settings: Settings, waits_for: str) -> AsyncIterator[None]:
     """Answer for the service until the end of the block; the port is free again afterwards."""
     config = uvicorn.Config(
-        EveryRequest(_application(waits_for), settings.body_bytes_max), host=settings.host, port=settings.port,
-        lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=STOP_S,
+        EveryRequest(_application(waits_for), settings), host=settings.host, port=settings.port,
+        http=BoundedHttp, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=STOP_S,
     )  # fmt: skip
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())

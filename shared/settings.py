@@ -186,6 +186,12 @@ class Settings(BaseSettings):
     )
 
     body_bytes_max: int = Field(8 << 20, gt=0, description="request body; a batch of 10,000 items is about 4 MiB")
+    body_s: float = Field(
+        60, gt=0, description="how long a request body may take, with a second more for each part of it:"
+    )
+    body_bytes_per_s: int = Field(
+        4096, gt=0, description="so many bytes; whoever sends more slowly is answered with 408"
+    )
     body_inflated_bytes_max: int = Field(64 << 20, gt=0, description="body after gzip; refuses decompression bombs")
     batch_items_max: int = Field(10_000, gt=0, description="items a request; bounds one transaction")
     bad_items_max: int = Field(1000, ge=1, description="refused items of a source in a minute that may stop it")

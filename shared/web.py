@@ -49,7 +49,7 @@ def make_app(title: str, description: str, authenticator: Authenticator, lifespa
     app.openapi = functools.cache(lambda: with_components(described()))  # type: ignore[method-assign]
     app.state.authenticator = authenticator
     app.state.rate_limit = RateLimit(authenticator.settings.requests_per_s)
-    app.add_middleware(EveryRequest, body_bytes_max=authenticator.settings.body_bytes_max)
+    app.add_middleware(EveryRequest, settings=authenticator.settings)
     app.add_exception_handler(AttainError, _attain_problem)
     app.add_exception_handler(RequestValidationError, _validation_problem)
     app.add_exception_handler(HTTPException, http_problem)
@@ -77,6 +77,9 @@ def problem(status: int, title: str, detail: str, **members: object) -> Response
     headers = {"Retry-After": str(RETRY_AFTER_S)} if status in (429, 503) else {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
+    if status == 408:
+        # What is left of the body is no request of its own.
+        headers["Connection"] = "close"
     return Response(msgspec.json.encode(body), status, headers, PROBLEM)
 
 
@@ -180,6 +183,7 @@ async def read_body(request: Request, settings: Settings) -> bytes:
 
     Raises:
         TooLarge: over `body_bytes_max`, as of every request, or over `body_inflated_bytes_max` after gzip.
+        TooSlow: it took longer than `body_s`, as of every request.
         InvalidEvent: not one whole gzip member although the header says so.
     """
     body = await request.body()

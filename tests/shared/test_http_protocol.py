@@ -1,4 +1,8 @@
-"""Requests whose heads have no end, in size or in time, and what one request leaves to the next on its connection."""
+"""
+What has no end, in size or in time: heads, bodies, and answers that nobody reads.
+
+And what one request leaves to the next on its connection.
+"""
 
 import contextlib
 import re
@@ -13,15 +17,18 @@ import pytest
 from shared.http_protocol import HEAD_BYTES_MAX
 from tests.support.producer import free_port
 
+LARGE = 32 << 20
 PROGRAM = """
 import sys
 from pathlib import Path
-from fastapi import Request
+from fastapi import Request, Response
+from prometheus_client import generate_latest
 from shared import http_protocol, service
 from shared.settings import Settings
 from shared.tenancy import bind, current_tenant
 
-http_protocol.HEAD_S = 1
+http_protocol.HEAD_S, http_protocol.READ_S, http_protocol.READ_BYTES_PER_S = 1, 1, 1 << 30
+LARGE = int(sys.argv[2])
 async def compose(app, config, stack):
     @app.get("/livez")
     async def livez():
@@ -29,13 +36,19 @@ async def compose(app, config, stack):
     @app.post("/size")
     async def size(request: Request):
         return len(await request.body())
+    @app.get("/metrics")
+    async def metrics():
+        return Response(generate_latest())
+    @app.get("/large")
+    async def large():
+        return Response(bytes(LARGE))
     @app.get("/bound")
     async def bound(tenant: str = ""):
         before = current_tenant()
         if tenant:
             bind(tenant)
         return f"was {before}"
-config = Settings(port=int(sys.argv[1]), token_key_file=Path("none"))
+config = Settings(port=int(sys.argv[1]), token_key_file=Path("none"), body_s=1, body_bytes_per_s=10_000)
 service.serve(service.make_service("test", "", config, compose), config)
 """
 
@@ -43,7 +56,7 @@ service.serve(service.make_service("test", "", config, compose), config)
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     port = free_port()
-    process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(port)])
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(port), str(LARGE)])
     deadline = time.monotonic() + 20
     try:
         while b"ok" not in _sent(port, _get("/livez")):
@@ -130,3 +143,72 @@ def test_a_request_is_not_bound_to_the_tenant_of_the_one_before_it_on_its_connec
     bound = _get("/bound?tenant=a").replace(b"Connection: close\r\n", b"")
 
     assert re.findall(rb'"was (\w+)"', _sent(port, bound + bound + _get("/bound"))) == [b"None"] * 3
+
+
+SLOWLY = b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+
+
+@pytest.mark.parametrize("parts", [(), (b"a",) * 40], ids=["nothing", "a byte now and then"])
+def test_a_body_that_takes_too_long_is_refused_and_its_connection_ends(port: int, parts: tuple[bytes, ...]) -> None:
+    began = time.monotonic()
+    answer = _sent(port, SLOWLY, *parts, pause_s=0.2)
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"application/problem+json" in answer
+    assert time.monotonic() - began < 9
+
+
+def test_a_large_body_may_take_longer_than_a_small_one(port: int) -> None:
+    head = b"POST /size HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 80000\r\n\r\n"
+
+    assert _sent(port, head, *(b"a" * 8000,) * 10, pause_s=0.2).endswith(b"\r\n\r\n80000")
+
+
+def test_what_goes_on_behind_its_answer_ends_with_the_connection(port: int) -> None:
+    head = b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+
+    began = time.monotonic()
+    assert _sent(port, head, *(b"a",) * 40, pause_s=0.2).startswith(b"HTTP/1.1 405 ")
+    assert time.monotonic() - began < 9
+
+
+@pytest.mark.parametrize(("pause_s", "is_whole"), [(3.0, False), (0.1, True)], ids=["for long", "slowly"])
+def test_an_answer_that_is_not_read_ends_with_the_connection(port: int, pause_s: float, is_whole: bool) -> None:
+    read = 0
+    with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(_get("/large"))
+        time.sleep(pause_s)
+        while more := connection.recv(1 << 20):
+            read += len(more)
+            time.sleep(min(pause_s, 0.01))
+    assert (read > LARGE) is is_whole
+
+
+OFFERS = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA\r\n"
+"""What clients in Java send by themselves."""
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.3], ids=["at once", "behind its head"])
+def test_a_body_is_none_the_less_where_another_protocol_is_offered(port: int, pause_s: float) -> None:
+    inner = b"GET /bound HTTP/1.1\r\nHost: x\r\n\r\n"
+    head = b"POST /size HTTP/1.1\r\nHost: x\r\n%sContent-Length: %d\r\n\r\n" % (OFFERS, len(inner))
+    chunked = head.replace(b"Content-Length: %d" % len(inner), b"Transfer-Encoding: chunked")
+
+    assert re.findall(rb"\r\n\r\n(\S+?)(?=HTTP|$)", _sent(port, head, inner, _get("/livez"), pause_s=pause_s)) == [
+        b"%d" % len(inner), b'"ok"',
+    ]  # fmt: skip
+    assert _sent(port, chunked, b"1\r\na\r\n0\r\n\r\n", _get("/livez"), pause_s=pause_s).count(b" 200 OK") == 2
+
+
+def test_nothing_is_connected_to(port: int) -> None:
+    assert _sent(port, b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_body_that_breaks_off_is_no_failure_of_the_service(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(SLOWLY + b"aaa")
+    time.sleep(0.3)
+
+    counted = _sent(port, _get("/metrics")).decode()
+    assert 'attain_http_requests_total{method="POST",route="/size",status="400"}' in counted
+    assert 'status="500"' not in counted
