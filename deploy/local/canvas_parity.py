@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from deploy.local.canvas_files import NO_DATE, Export, Outcome, Result
+from deploy.local.files.canvas import NO_DATE, Export, Outcome, Result
 from services.progression.domain.compat import canvas
 
 SAME = 0.005

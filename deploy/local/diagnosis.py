@@ -21,8 +21,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from cryptography import x509
 
+from deploy.local.client.asking import checked
 from deploy.local.errors import StackError
-from deploy.local.options import Context, checked
+from deploy.local.options import Context
 from deploy.local.services import SERVICES
 from services.reporting.handlers.signing import keys_of
 from shared.errors import Refused

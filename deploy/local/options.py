@@ -180,23 +180,6 @@ def command_name() -> str:
     return os.path.relpath(called)
 
 
-def checked(response: httpx.Response) -> httpx.Response:
-    """
-    Return a response that says success.
-
-    Raises:
-        StackError: it says anything else; with the detail of the problem it carries.
-    """
-    if response.is_success:
-        return response
-    try:
-        problem = response.json()
-        detail = problem.get("detail") or problem.get("title") or ""
-    except (ValueError, AttributeError):
-        detail = response.text[:200]
-    raise StackError(f"{response.request.method} {response.request.url} answered {response.status_code}: {detail}")
-
-
 def command_options(function: Callable[Concatenate[Context, P], None]) -> Callable[P, None]:
     """Give a command `--home`, `--tenant` and `--json`, and a `Context` as its first argument."""
 

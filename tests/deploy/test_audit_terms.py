@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from deploy.local.audit_findings import Findings
-from deploy.local.audit_terms import MEMBERS, audit_terms
+from deploy.local.audit.findings import Findings
+from deploy.local.audit.terms import MEMBERS, audit_terms
 from shared.contracts import IDENTITY_ERASED
 from shared.events import Envelope
 from shared.snapshots import Ended, digest_after, digest_of

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from deploy.local.audit import compare_standings
-from deploy.local.audit_findings import Findings
-from deploy.local.audit_told import audit_told
+from deploy.local.audit.findings import Findings
+from deploy.local.audit.run import compare_standings
+from deploy.local.audit.told import audit_told
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.telling import Told
 from shared.contracts import IDENTITY_ERASED

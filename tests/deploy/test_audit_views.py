@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from deploy.local.audit_findings import Findings
-from deploy.local.audit_views import (
+from deploy.local.audit.findings import Findings
+from deploy.local.audit.views import (
     KEYS,
     Tables,
     audit_read_models,

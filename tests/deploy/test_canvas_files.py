@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.canvas_files import NO_DATE, Export, Outcome, Result, evidence_of, read_export
 from deploy.local.canvas_parity import Difference, compare, policy_of, rolled
 from deploy.local.errors import StackError
+from deploy.local.files.canvas import NO_DATE, Export, Outcome, Result, evidence_of, read_export
 from services.progression.domain.policy import policy_from
 
 OUTCOMES = """vendor_guid,object_type,title,description,display_name,calculation_method,calculation_int,\

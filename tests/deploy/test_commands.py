@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from deploy.local import stack
-from deploy.local.commands.counting import count
+from deploy.local.client.counting import count
 from deploy.local.commands.demo_district import show_district
 from deploy.local.errors import StackError
 from deploy.local.options import Context

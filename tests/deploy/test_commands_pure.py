@@ -16,7 +16,8 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from deploy.local.commands import asking
+from deploy.local.client import asking
+from deploy.local.client.sending import LANES, Item, Tally, lane_of, post
 from deploy.local.commands.adopting import level_lines, split_lines
 from deploy.local.commands.alignment import missing_text
 from deploy.local.commands.class_ import class_
@@ -24,17 +25,16 @@ from deploy.local.commands.completeness import text as sources_text
 from deploy.local.commands.correct import lines as correction_lines
 from deploy.local.commands.drain import waiting_stage
 from deploy.local.commands.explain import explain
-from deploy.local.commands.files import ItemFile, with_source
 from deploy.local.commands.learner import further_lines, text
 from deploy.local.commands.learner import learner as learner_command
 from deploy.local.commands.privacy import export_learner
 from deploy.local.commands.quarantine import show as show_quarantined
-from deploy.local.commands.responses import ResponseLog
 from deploy.local.commands.rollover import term_before
 from deploy.local.commands.roster import COLUMNS, import_roster, read_table, requests
-from deploy.local.commands.sending import LANES, Item, Tally, lane_of, post
 from deploy.local.commands.tenant import export_tenant
 from deploy.local.errors import StackError
+from deploy.local.files.items import ItemFile, with_source
+from deploy.local.files.responses import ResponseLog
 from deploy.local.options import Context
 from tests.support.command import attain_here
 
@@ -711,7 +711,7 @@ def test_the_export_of_a_tenant_says_how_far_it_is_where_nobody_watches_and_what
         return httpx.Client(transport=httpx.MockTransport(answer), base_url="http://attain")
 
     monkeypatch.setattr(Context, "client", client)
-    monkeypatch.setattr("deploy.local.commands.progress.EVERY_ELSEWHERE_S", 0.0)
+    monkeypatch.setattr("deploy.local.client.progress.EVERY_ELSEWHERE_S", 0.0)
     done = CliRunner().invoke(export_tenant, ["--output", str(tmp_path / "all.zip")])
 
     assert done.stderr.splitlines() == ["1 of 2 learners", "2 of 2 learners"]

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.commands.oneroster_files import is_bundle, read_bundle
 from deploy.local.commands.roster import requests
 from deploy.local.errors import StackError
+from deploy.local.files.oneroster import is_bundle, read_bundle
 from tests.support.shared_data import shared_file
 
 FILES = {

@@ -7,8 +7,9 @@ from collections import Counter
 import msgspec
 import pytest
 
-from deploy.local.commands.counting import State
-from deploy.local.commands.demo_district import Agreement, Coming, choose, compare
+from deploy.local.client.counting import State
+from deploy.local.commands.demo_district import Coming
+from deploy.local.commands.demo_findings import Agreement, choose, compare
 from deploy.local.errors import StackError
 from deploy.local.sample import district as sample
 from deploy.local.sample.district import District, make_district

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from deploy.local.client.drawing import share_bar, sparkline, steps_of
 from deploy.local.commands.class_ import text
-from deploy.local.commands.drawing import share_bar, sparkline, steps_of
 from deploy.local.commands.learner import growth_lines
 
 

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.local import text_files
 from deploy.local.errors import StackError
-from deploy.local.text_files import read_text
+from deploy.local.files.text import read_text
 
 TEXT = "code,title\nA,Größe 数\n"
 
@@ -47,7 +46,7 @@ def test_windows_1252_within_utf_8_is_read_and_named(tmp_path: Path):
     ],
 )  # fmt: skip
 def test_what_is_no_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, problem: str):
-    monkeypatch.setattr(text_files, "BYTES_MAX", 1000)
+    monkeypatch.setattr("deploy.local.files.text.BYTES_MAX", 1000)
 
     with pytest.raises(StackError, match=problem):
         read_text(written(tmp_path, data))

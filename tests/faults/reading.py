@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from deploy.local.audit import audit
-from deploy.local.audit_findings import Findings
-from deploy.local.audit_sources import Sources
+from deploy.local.audit.findings import Findings
+from deploy.local.audit.run import audit
+from deploy.local.audit.sources import Sources
 from deploy.local.home import SHARDS
 from deploy.local.services import SERVICES
 from shared.contracts import CHECKPOINT, EVIDENCE_RECORDED, FRAMEWORK_PUBLISHED, MASTERY_UPDATED, ROSTER_ENROLMENT

@@ -12,8 +12,8 @@ import httpx
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from deploy.local.audit import audit, digest
-from deploy.local.audit_sources import Sources, State
+from deploy.local.audit.run import audit, digest
+from deploy.local.audit.sources import Sources, State
 from deploy.local.stack import Stack
 from tests.support.described import hold_as_published
 
@@ -193,6 +193,14 @@ def answers(count: int, *, learners: int, competencies: int = 6, seed: int = 1) 
         }
         for number in range(count)
     ]  # fmt: skip
+
+
+def right(learner: str, number: int = 0, competency: str = "math:c1", **more: Any) -> Item:
+    """Return a right answer of a learner, the later the higher its number; `more` takes the place of what it has."""
+    return {
+        "id": f"{learner}-{competency}-{number}", "source": SOURCE, "learner": learner, "competencies": [competency],
+        "score": {"raw": 1, "max": 1}, "occurred_at": f"2026-03-02T10:{number:02}:00Z",
+    } | more  # fmt: skip
 
 
 def three_in_a_row(items: Sequence[Item]) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from deploy.local.commands.responses import ResponseLog
+from deploy.local.files.responses import ResponseLog
 from deploy.local.stack import Stack
 from tests.support.shared_data import expected_counts, shared_file
 from tests.system.district import District, Item

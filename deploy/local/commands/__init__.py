@@ -1,1 +1,1 @@
-"""The commands of `attain`, a module each (or a few that belong together), and what they share."""
+"""The commands of `attain`, a module each (or a few that belong together); what they share is in `client` and `files`."""

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import click
 
-from deploy.local.commands.asking import ask, segment
+from deploy.local.client.asking import ask, segment
 from deploy.local.commands.policy import PolicyFile, read_policy
 from deploy.local.options import Context, command_options
 from services.progression.domain.analysis.redundancy import CHANCE_MIN

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from deploy.local.commands.asking import ask, patiently, told
+from deploy.local.client.asking import ask, patiently, told
+from deploy.local.files.text import read_text
 from deploy.local.options import Context, command_options
-from deploy.local.text_files import read_text
 
 LISTED = 1_000
 

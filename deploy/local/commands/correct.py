@@ -10,15 +10,15 @@ from typing import Any
 import click
 import msgspec
 
-from deploy.local.commands.asking import ask, patiently, told
+from deploy.local.client.asking import ask, patiently, told
+from deploy.local.client.progress import Progress, bar
+from deploy.local.client.sending import Tally, refused, send
 from deploy.local.commands.moving import lines as lines_of_move
 from deploy.local.commands.moving import move
-from deploy.local.commands.progress import Progress, bar
 from deploy.local.commands.quarantine import kept
-from deploy.local.commands.sending import Tally, refused, send
 from deploy.local.errors import StackError
+from deploy.local.files.text import read_text
 from deploy.local.options import Context, command_options
-from deploy.local.text_files import read_text
 from shared.native import native_of
 from shared.shards import stable_id
 

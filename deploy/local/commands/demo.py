@@ -8,14 +8,14 @@ from pathlib import Path
 import click
 
 from deploy.local import stack
-from deploy.local.commands import counting
+from deploy.local.client import counting
+from deploy.local.client.loaded import Loaded, check_taken, refused_only, result_of
+from deploy.local.client.progress import Progress, bar
+from deploy.local.client.sending import send
 from deploy.local.commands.drain import wait_until_drained
 from deploy.local.commands.framework import publish
-from deploy.local.commands.loaded import Loaded, check_taken, refused_only, result_of
 from deploy.local.commands.policy import PolicyFile, put_into_force, read_policy
-from deploy.local.commands.progress import Progress, bar
-from deploy.local.commands.responses import ResponseLog
-from deploy.local.commands.sending import send
+from deploy.local.files.responses import ResponseLog
 from deploy.local.options import Context, command_name, command_options
 
 DEFAULT_POLICY = (

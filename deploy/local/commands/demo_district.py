@@ -9,51 +9,33 @@ import shlex
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import NamedTuple
 
-from deploy.local.commands import counting
-from deploy.local.commands.asking import ask, patiently, told
-from deploy.local.commands.counting import ADVANCED, MASTERED, READY, WITHDRAWN, Advancements, Event, State
+from deploy.local.client import counting
+from deploy.local.client.asking import ask
+from deploy.local.client.counting import ADVANCED, MASTERED, READY, WITHDRAWN, Advancements, Event
+from deploy.local.client.identities import references
+from deploy.local.client.loaded import Loaded, check_taken, refused_only, result_of
+from deploy.local.client.progress import EVERY_S, Progress, bar
+from deploy.local.client.sending import send
+from deploy.local.commands.demo_findings import Worth, agreement_line, choose, compare, mistake_line
 from deploy.local.commands.drain import wait_until_drained
 from deploy.local.commands.framework import publish
-from deploy.local.commands.loaded import Loaded, check_taken, refused_only, result_of
 from deploy.local.commands.policy import put_into_force
-from deploy.local.commands.progress import EVERY_S, Progress, bar
 from deploy.local.commands.roster import send_roster
-from deploy.local.commands.sending import send
 from deploy.local.errors import StackError
 from deploy.local.options import DEFAULT_TENANT, Context, command_name
 from deploy.local.sample import district as sample
 from deploy.local.sample.district import District, Mistake, Month
-from deploy.local.sample.people import DISTRICT, SMALL, WHOLE, Class, Person, Size, make_classes, make_roster
+from deploy.local.sample.people import DISTRICT, SMALL, WHOLE, Class, Size, make_classes, make_roster
 
 SHOWN_BY_MONTH = (MASTERED, READY, ADVANCED, WITHDRAWN)
 HEADING = f"{'':<16}{'evidence':>10}{'mastered':>10}{'ready for':>11}{'levels':>10}{'withdrawn':>11}"
 UNDER = f"{'':<16}{'sent':>10}{'':>10}{'something':>11}{'advanced':>10}{'':>11}"
-LATELY = datetime.timedelta(days=75)
-LEARNERS_AT_ONCE = 1000
 PARTS = 10
 """Into how many parts the months are cut that are sent and folded at once: what waits for the end of each costs seconds."""
-
-
-class Agreement(NamedTuple):
-    """What the policy declared, against the truth of the simulation."""
-
-    declared: int
-    too_early: int
-    true: int
-    open: int
-
-
-class Worth(NamedTuple):
-    """A learner worth looking at, and why."""
-
-    person: Person
-    heading: str
-    why: str
 
 
 class Coming:
@@ -101,13 +83,13 @@ def show_district(context: Context, district: District, policy: bytes) -> None:
     if context.json:
         context.emit(result)
         return
-    named = _source_ids(context, sorted({state.learner for state in found}))
-    states = {(named[state.learner], state.competency): state for state in found if state.learner in named}
+    named = references(context, sample.SOURCE, {state.learner for state in found})
+    states = {(named[state.learner][0], state.competency): state for state in found if state.learner in named}
     lines = [
         f"{result['evidence']:,} pieces of evidence folded in {loaded.seconds:.1f} s: {result['mastered_pairs']:,} of "
         f"{result['pairs']:,} learner–competency pairs are on the record, {result['advancements']:,} levels advanced.",
-        _mistake_line(district, result["withdrawn_events"]),
-        _agreement_line(compare(district, states)),
+        mistake_line(district, result["withdrawn_events"]),
+        agreement_line(compare(district, states)),
         "",
         *_worth_lines(context, choose(district, states)),
         *_next_lines(context, district.people[0].home),
@@ -137,54 +119,6 @@ def _span(district: District) -> str:
     return (
         "A school year" if last - first < datetime.timedelta(days=365) else f"School years {first.year} to {last.year}"
     )
-
-
-def compare(district: District, states: Mapping[tuple[str, str], State]) -> Agreement:
-    """Hold what was declared mastered against what was truly mastered by then; of what there is evidence of."""
-    too_early = declared = true = still_open = 0
-    for (learner, competency), state in states.items():
-        since = district.lives[learner].since.get(competency.partition(":")[2])
-        true += since is not None
-        if state.mastered_at is not None:
-            declared += 1
-            too_early += since is None or since > state.mastered_at.date()
-        else:
-            still_open += since is not None
-    return Agreement(declared, too_early, true, still_open)
-
-
-def choose(district: District, states: Mapping[tuple[str, str], State]) -> list[Worth]:
-    """Choose three learners: far ahead and ready, taking time and getting there, and one with a re-check due."""
-    mastered: Counter[str] = Counter()
-    pieces: Counter[str] = Counter()
-    latest: dict[str, datetime.datetime] = {}
-    due: Counter[str] = Counter()
-    for (learner, _), state in states.items():
-        pieces[learner] += state.evidence_count
-        due[learner] += state.status == "reverify_due"
-        if state.mastered_at is not None:
-            mastered[learner] += 1
-            latest[learner] = max(latest.get(learner, state.mastered_at), state.mastered_at)
-    youngest = [person for person in district.people if person.home.level == 1 and not due[person.id]]
-    end = district.months[-1].end
-    getting_there = [p for p in youngest if mastered[p.id] >= 4 and end - latest[p.id] < LATELY]
-    chosen = []
-    if youngest:
-        ahead = max(youngest, key=lambda person: (mastered[person.id], person.id))
-        why = f"{mastered[ahead.id]} competencies on the record in a class that began at level 1"
-        chosen.append(Worth(ahead, "far ahead, and ready for more", why))
-    if getting_there:
-        taking_time = max(getting_there, key=lambda person: (pieces[person.id] / mastered[person.id], person.id))
-        when = f"{latest[taking_time.id]:%-d %B}"
-        why = f"{mastered[taking_time.id]} on the record with time for each, the latest on {when}"
-        chosen.append(Worth(taking_time, "takes time, and is getting there", why))
-    waiting = [person for person in district.people if due[person.id]]
-    if waiting:
-        check = min(waiting, key=lambda person: (due[person.id], -mastered[person.id], person.id))
-        code = next(c for (learner, c), s in states.items() if learner == check.id and s.status == "reverify_due")
-        why = f"the latest pieces on {code.partition(':')[2]} were weaker; it stays on the record"
-        chosen.append(Worth(check, "a re-check is due", why))
-    return chosen
 
 
 def _fold_months(context: Context, district: District) -> tuple[Loaded, list[Event]]:
@@ -238,37 +172,6 @@ def _until(events: Sequence[Event], month: Month, mistake: Mistake) -> Counter[s
 def _row(name: str, sent: int, counts: Counter[str]) -> str:
     mastered, ready, advanced, withdrawn = (counts[kind] for kind in SHOWN_BY_MONTH)
     return f"{name:<16}{sent:>10,}{mastered:>10,}{ready:>11,}{advanced:>10,}{withdrawn or '':>11}"
-
-
-def _source_ids(context: Context, learners: Sequence[str]) -> dict[str, str]:
-    """Return the sample's own ids of learners by their opaque ids; others of the tenant are left out."""
-    found: dict[str, str] = {}
-    with context.client("evidence", scope="service") as client:
-        for start in range(0, len(learners), LEARNERS_AT_ONCE):
-            asked = {"tenant": context.tenant, "source": sample.SOURCE,
-                     "learners": learners[start : start + LEARNERS_AT_ONCE]}  # fmt: skip
-            answer = patiently(client.post, "/v1/learners/references", json=asked)
-            found |= {learner: ids[0] for learner, ids in told(answer).json().items()}
-    return found
-
-
-def _mistake_line(district: District, withdrawn: int) -> str:
-    mistake = district.mistake
-    entries = "entry" if withdrawn == 1 else "entries"
-    return (
-        f"On {mistake.found_on:%-d %B} a wrong answer key was found: {mistake.results} quiz results on {mistake.code} "
-        f"in {mistake.class_title} were taken back, and {withdrawn} {entries} of mastery with them, until all took it "
-        "again."
-    )
-
-
-def _agreement_line(found: Agreement) -> str:
-    early, still = found.too_early / max(found.declared, 1), found.open / max(found.true, 1)
-    return (
-        f"Against the truth of the simulation: of {found.declared:,} declared mastered "
-        f"{found.declared - found.too_early:,} truly were (false advance {early:.1%}); of {found.true:,} truly "
-        f"mastered {found.open:,} are still to be shown (false hold {still:.1%})."
-    )
 
 
 def _options(context: Context) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 import click
 import httpx
 
-from deploy.local.commands.asking import told
-from deploy.local.commands.progress import Progress
+from deploy.local.client.asking import told
+from deploy.local.client.progress import Progress
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
 from deploy.local.services import SERVICES

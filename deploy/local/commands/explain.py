@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from deploy.local.commands.asking import patiently, segment, told
+from deploy.local.client.asking import patiently, segment, told
 from deploy.local.commands.learner import WORDS
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options

@@ -8,11 +8,11 @@ from typing import Any
 import click
 import msgspec
 
-from deploy.local.commands.asking import patiently, told
+from deploy.local.client.asking import patiently, told
 from deploy.local.commands.drain import wait_for_stages
 from deploy.local.errors import StackError
+from deploy.local.files.text import read_text
 from deploy.local.options import Context, command_options
-from deploy.local.text_files import read_text
 
 FRAMEWORK_ID = r"[A-Za-z0-9._-]{1,100}"
 FORMATS = ("case", "csv")

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 import click
 import msgspec
 
-from deploy.local.commands.files import ItemFile, with_source
-from deploy.local.commands.messages import mapped, messages
-from deploy.local.commands.progress import Progress, bar
-from deploy.local.commands.sending import NATIVE, STATUSES, Item, Tally, first_lines, send
+from deploy.local.client.progress import Progress, bar
+from deploy.local.client.sending import NATIVE, STATUSES, Item, Tally, first_lines, send
+from deploy.local.files.items import ItemFile, with_source
+from deploy.local.files.messages import mapped, messages
 from deploy.local.options import Context, command_options
 
 FORMATS = ("native", "xapi", "caliper", "canvas", "ags", "oneroster", "edfi", "csv")

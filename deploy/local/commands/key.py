@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from deploy.local.commands.asking import segment, told
+from deploy.local.client.asking import segment, told
 from deploy.local.options import Context, command_options
 
 DEFAULT_OVERLAP_H = 24.0

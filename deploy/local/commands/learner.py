@@ -7,8 +7,9 @@ from typing import Any
 import click
 import httpx
 
-from deploy.local.commands.asking import patiently, segment, told
-from deploy.local.commands.drawing import sparkline, steps_of
+from deploy.local.client.asking import patiently, segment, told
+from deploy.local.client.drawing import sparkline, steps_of
+from deploy.local.client.identities import opaque_id
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
 
@@ -44,7 +45,7 @@ def learner(
     transcript: Path | None, every: bool,
 ) -> None:  # fmt: skip
     """Show the record of a learner: by opaque ID, or by SOURCE and that source's own ID."""
-    opaque = learner if source_id is None else resolve(context, learner, source_id)
+    opaque = opaque_id(context, learner, source_id)
     if credential is not None or transcript is not None:
         _write(context, opaque, credential, transcript)
         return
@@ -89,22 +90,6 @@ def _write(context: Context, opaque: str, credential: Path | None, transcript: P
         done["transcript"] = str(transcript)
         lines.append(str(transcript))
     context.emit(done, "\n".join(lines))
-
-
-def resolve(context: Context, source: str, source_id: str) -> str:
-    """
-    Return the opaque id of the learner whom a source knows by its own id.
-
-    Raises:
-        StackError: there is none in the tenant.
-    """
-    with context.client("evidence") as client:
-        query = {"source": source, "source_id": source_id}
-        answer = patiently(client.get, "/v1/learners", params=query)
-    if answer.status_code == 404:
-        raise StackError(f"tenant {context.tenant} knows no learner {source_id!r} of source {source}")
-    found: str = told(answer).json()["learner"]
-    return found
 
 
 def text(record: dict[str, Any], name: str | None) -> str:

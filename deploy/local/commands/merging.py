@@ -2,7 +2,7 @@
 
 import click
 
-from deploy.local.commands.asking import patiently, segment, told
+from deploy.local.client.asking import patiently, segment, told
 from deploy.local.options import Context, command_options
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from deploy.local.commands.asking import ask
-from deploy.local.commands.sending import Tally, refused, send
+from deploy.local.client.asking import ask
+from deploy.local.client.sending import Tally, refused, send
 from deploy.local.errors import StackError
 from deploy.local.options import Context
 from shared.native import moved

@@ -8,14 +8,14 @@ from typing import Any
 import click
 import msgspec
 
-from deploy.local.canvas_files import Export, Outcome, evidence_of, nodes_csv, read_export
 from deploy.local.canvas_parity import Pair, Parity, compare, policy_of
-from deploy.local.commands.asking import patiently, told
+from deploy.local.client.asking import patiently, told
+from deploy.local.client.sending import Tally, send
 from deploy.local.commands.drain import wait_until_drained
 from deploy.local.commands.framework import check_id, publish
 from deploy.local.commands.policy import put_into_force
 from deploy.local.commands.roster import send_roster
-from deploy.local.commands.sending import Tally, send
+from deploy.local.files.canvas import Export, Outcome, evidence_of, nodes_csv, read_export
 from deploy.local.options import Context, command_options
 
 SOURCE = "urn:attain:canvas"

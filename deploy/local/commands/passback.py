@@ -13,10 +13,11 @@ import yaml
 from msgspec import Meta
 
 from deploy.local.ags import Credentials, Platform
-from deploy.local.commands.asking import ask, patiently, told
+from deploy.local.client.asking import ask, patiently, told
+from deploy.local.client.identities import references
 from deploy.local.errors import StackError
+from deploy.local.files.text import read_text
 from deploy.local.options import Context, command_options
-from deploy.local.text_files import read_text
 from services.reporting.domain.standing import on_record
 
 PAGE = 500
@@ -63,7 +64,7 @@ def passback(context: Context, file: Path, dry_run: bool) -> None:
     """
     target = _read(file)
     wanted = _wanted(context, target)
-    references = _references(context, target.source, {learner for scores in wanted.values() for learner in scores})
+    user_ids = references(context, target.source, {learner for scores in wanted.values() for learner in scores})
     tally = {"line_items": len(wanted), "posted": 0, "unchanged": 0, "unknown_learners": 0, "failed": 0}
     with httpx.Client(timeout=HTTP_S) as client:
         credentials = Credentials(
@@ -74,7 +75,7 @@ def passback(context: Context, file: Path, dry_run: bool) -> None:
             if dry_run:
                 tally["posted"] += sum(score == 1 for score in scores.values())
             else:
-                _pass_back(context, platform, target, scope, scores, references, tally)
+                _pass_back(context, platform, target, scope, scores, user_ids, tally)
     context.emit(tally)
     if tally["failed"]:
         sys.exit(1)
@@ -82,7 +83,7 @@ def passback(context: Context, file: Path, dry_run: bool) -> None:
 
 def _pass_back(
     context: Context, platform: Platform, target: Target, scope: str, scores: dict[str, float],
-    references: dict[str, list[str]], tally: dict[str, int],
+    user_ids: dict[str, list[str]], tally: dict[str, int],
 ) -> None:  # fmt: skip
     """Post the scores of one line item that the platform does not have yet."""
     line_item = platform.line_item(RESOURCE + scope, scope)
@@ -91,7 +92,7 @@ def _pass_back(
     held = platform.results(line_item)
     at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     for learner, score in scores.items():
-        users = references.get(learner, ())
+        users = user_ids.get(learner, ())
         if score == 0:
             # Who was never given a score needs no 0.
             users = [user for user in users if user in held]
@@ -143,17 +144,6 @@ def _standings(context: Context) -> Iterator[dict[str, Any]]:
             page = told(patiently(client.get, "/v1/standings", params=query)).json()
             yield from page["items"]
             after = page["next"]
-
-
-def _references(context: Context, source: str, learners: set[str]) -> dict[str, list[str]]:
-    """Return the source's own ids of learners."""
-    found: dict[str, list[str]] = {}
-    asked = sorted(learners)
-    with context.client("evidence", scope="service") as client:
-        for start in range(0, len(asked), PAGE):
-            body = {"tenant": context.tenant, "source": source, "learners": asked[start : start + PAGE]}
-            found |= told(patiently(client.post, "/v1/learners/references", json=body)).json()
-    return found
 
 
 def _note_own(context: Context, activities: list[str]) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import click
 import httpx
 
-from deploy.local.commands.asking import patiently, refusal, told
+from deploy.local.client.asking import patiently, refusal, told
 from deploy.local.errors import StackError
+from deploy.local.files.text import read_text
 from deploy.local.options import Context, command_options
-from deploy.local.text_files import read_text
 from services.progression.domain import policy as policies
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.curriculum.importing import read_import

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from deploy.local.commands.asking import ask, completed, confirmed, patiently, segment
+from deploy.local.client.asking import ask, completed, confirmed, patiently, segment
+from deploy.local.client.identities import opaque_id
 from deploy.local.commands.drain import wait_until_drained
-from deploy.local.commands.files import whole
-from deploy.local.commands.learner import resolve
+from deploy.local.files.items import whole
 from deploy.local.options import Context, command_options
 from deploy.local.topic_cleaning import clean_topics
 from shared.settings import settings_or_exit
@@ -50,7 +50,7 @@ def export_learner(context: Context, learner: str, source_id: str | None, output
     Evidence and its originals, mastery, advancements, the record, which systems were told what, and what was asked to be looked
     at again.
     """
-    opaque = learner if source_id is None else resolve(context, learner, source_id)
+    opaque = opaque_id(context, learner, source_id)
     file = output or Path(f"learner-{opaque}.zip")
     sizes = {}
     with whole(file) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as bundle:
@@ -76,7 +76,7 @@ def erase_learner(context: Context, learner: str, source_id: str | None, yes: bo
     What a source sends again of the erased evidence is refused. The answer is a certificate. Progression and reporting forget
     the learner as soon as they read of it.
     """
-    opaque = learner if source_id is None else resolve(context, learner, source_id)
+    opaque = opaque_id(context, learner, source_id)
     if not yes:
         confirmed(f"Forget learner {opaque} of tenant {context.tenant}? This cannot be undone", "nothing was erased")
     certificate: dict[str, Any] = ask(context, "evidence", "DELETE", f"/v1/learners/{segment(opaque)}", scope="admin")

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from deploy.local.commands.asking import patiently, segment, told
-from deploy.local.commands.progress import Progress
+from deploy.local.client.asking import patiently, segment, told
+from deploy.local.client.progress import Progress
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
 

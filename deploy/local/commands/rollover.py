@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from deploy.local.commands.asking import ask, confirmed, segment
-from deploy.local.commands.learner import resolve
-from deploy.local.commands.oneroster_files import is_bundle, read_bundle
+from deploy.local.client.asking import ask, confirmed, segment
+from deploy.local.client.identities import resolve
 from deploy.local.commands.roster import COLUMNS, DEFAULT_SOURCE, read_table, send_roster
 from deploy.local.commands.term import close_term
 from deploy.local.errors import StackError
+from deploy.local.files.oneroster import is_bundle, read_bundle
+from deploy.local.files.text import read_text
 from deploy.local.options import Context, command_options
-from deploy.local.text_files import read_text
 
 SHARE_MAX = 0.1
 """The share of the enrolments that may end without being asked about."""

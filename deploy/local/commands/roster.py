@@ -11,11 +11,11 @@ from pathlib import Path
 import click
 import msgspec
 
-from deploy.local.commands.asking import patiently, told
-from deploy.local.commands.oneroster_files import is_bundle, read_bundle
+from deploy.local.client.asking import patiently, told
 from deploy.local.errors import StackError
+from deploy.local.files.oneroster import is_bundle, read_bundle
+from deploy.local.files.text import read_text
 from deploy.local.options import Context, command_options
-from deploy.local.text_files import read_text
 
 DEFAULT_SOURCE = "urn:attain:roster"
 ROWS_A_REQUEST = 5_000

@@ -6,8 +6,8 @@ from typing import Any
 import click
 import httpx
 
+from deploy.local.client.asking import ask, patiently, told
 from deploy.local.commands.adopting import few, for_framework, level_lines, split_lines
-from deploy.local.commands.asking import ask, patiently, told
 from deploy.local.commands.policy import PolicyFile, read_policy
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options

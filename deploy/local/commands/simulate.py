@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
+from deploy.local.client.asking import ask
 from deploy.local.commands.adopting import TIMEOUT_S, for_framework
-from deploy.local.commands.asking import ask
 from deploy.local.commands.policy import PolicyFile, policy_of
 from deploy.local.options import Context, command_options
 from services.progression.domain.analysis.noise import Noise

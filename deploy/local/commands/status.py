@@ -6,7 +6,7 @@ import click
 import httpx
 
 from deploy.local import stack
-from deploy.local.commands.asking import told
+from deploy.local.client.asking import told
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
 from deploy.local.services import SERVICES

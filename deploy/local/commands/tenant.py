@@ -10,11 +10,12 @@ from typing import Any
 import click
 import httpx
 
-from deploy.local.commands.asking import ask, completed, confirmed, patiently, segment, told
-from deploy.local.commands.files import whole
+from deploy.local.client.asking import ask, completed, confirmed, patiently, segment, told
+from deploy.local.client.identities import learners_of
+from deploy.local.client.progress import Progress
 from deploy.local.commands.privacy import HELD, held
-from deploy.local.commands.progress import Progress
 from deploy.local.errors import StackError
+from deploy.local.files.items import whole
 from deploy.local.options import Context, command_options
 
 PAGE = 1000
@@ -219,21 +220,6 @@ def _set(context: Context) -> dict[str, Any]:
         own |= dict.fromkeys(limits.pop("own"))
         found |= limits
     return found | {"own": list(own)}
-
-
-def learners_of(context: Context) -> list[str]:
-    """Return the opaque ids of the tenant's learners."""
-    found: dict[str, None] = {}
-    after = ""
-    with context.client("evidence", scope="service") as client:
-        while True:
-            query: dict[str, str | int] = {"after": after, "limit": PAGE}
-            answer = told(patiently(client.get, "/v1/identities", params=query))
-            rows = [json.loads(line) for line in answer.text.splitlines()]
-            found |= {row["learner"]: None for row in rows if row["tenant"] == context.tenant}
-            after = answer.headers["Attain-Next"]
-            if len(rows) < PAGE:
-                return list(found)
 
 
 def _whole(context: Context) -> Iterator[tuple[str, Any]]:

@@ -2,7 +2,7 @@
 
 import click
 
-from deploy.local.commands.asking import ask
+from deploy.local.client.asking import ask
 from deploy.local.options import Context, command_options
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import click
 import httpx
 
-from deploy.local.audit import audit
-from deploy.local.audit_sources import Sources
+from deploy.local.audit.run import audit
+from deploy.local.audit.sources import Sources
 from deploy.local.commands.drain import wait_until_drained
 from deploy.local.options import Context, command_options
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from deploy.local.commands.asking import ask, segment, told
+from deploy.local.client.asking import ask, segment, told
 from deploy.local.options import Context, command_options
 
 SCOPE = "admin"

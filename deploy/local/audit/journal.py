@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from deploy.local.audit_sources import Journalled, Sources
-from deploy.local.options import checked
+from deploy.local.audit.sources import Journalled, Sources
+from deploy.local.client.asking import checked
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.entry import Entry
 from services.progression.domain.inputs import Key, Learner, decode, input_of

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import httpx
 import msgspec
 
-from deploy.local.commands.asking import patiently, refusal, told
+from deploy.local.client.asking import patiently, refusal, told
 from deploy.local.errors import StackError
 from deploy.local.options import Context
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from deploy.local.errors import StackError
-from deploy.local.text_files import read_text
+from deploy.local.files.text import read_text
 
 Row = dict[str, str]
 NEEDED: dict[str, tuple[str, ...]] = {

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from deploy.local.audit_findings import Findings
-from deploy.local.audit_sources import Sources
-from deploy.local.audit_views import compare
+from deploy.local.audit.findings import Findings
+from deploy.local.audit.sources import Sources
+from deploy.local.audit.views import compare
 from services.progression.domain.inputs import Key
 from services.reporting.domain.amended import LEVEL_EVENTS, LevelTold, levels_of
 from services.reporting.domain.told import ERASED, Told, kind_of

@@ -10,13 +10,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable
 
-from deploy.local.audit_erasures import look_for_erased
-from deploy.local.audit_findings import Findings
-from deploy.local.audit_journal import EMPTIED, Documents, fold_journal
-from deploy.local.audit_sources import Journalled, Sources, State
-from deploy.local.audit_terms import audit_terms
-from deploy.local.audit_told import LOGS, audit_told, identities_told, told_by
-from deploy.local.audit_views import audit_read_models
+from deploy.local.audit.erasures import look_for_erased
+from deploy.local.audit.findings import Findings
+from deploy.local.audit.journal import EMPTIED, Documents, fold_journal
+from deploy.local.audit.sources import Journalled, Sources, State
+from deploy.local.audit.terms import audit_terms
+from deploy.local.audit.told import LOGS, audit_told, identities_told, told_by
+from deploy.local.audit.views import audit_read_models
 from services.progression.domain.describing import describe
 from services.progression.domain.inputs import Key, Learner, valid_pieces
 from services.progression.domain.learner import LearnerState

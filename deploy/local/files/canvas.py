@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local.errors import StackError
-from deploy.local.text_files import read_text
+from deploy.local.files.text import read_text
 
 Row = dict[str, str]
 NEEDED: dict[str, tuple[str, ...]] = {

@@ -10,8 +10,8 @@ from typing import IO, cast
 import msgspec
 
 from deploy.local.errors import StackError
+from deploy.local.files.text import GZIP_MAGIC
 
-GZIP_MAGIC = b"\x1f\x8b"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LINE_BYTES_MAX = 64 << 20
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import yaml
 
-from deploy.local.commands.files import BYTE_ORDER_MARK, CUT_OFF, GZIP_MAGIC, ItemFile, with_source
 from deploy.local.errors import StackError
-from deploy.local.text_files import read_text
+from deploy.local.files.items import BYTE_ORDER_MARK, CUT_OFF, ItemFile, with_source
+from deploy.local.files.text import GZIP_MAGIC, read_text
 
 
 def messages(file: Path, form: str) -> tuple[Iterator[bytes], ItemFile | None]:

@@ -6,8 +6,8 @@ Where an opaque id may still stand is the event, one a log, that says that it is
 
 from collections.abc import Iterable
 
-from deploy.local.audit_findings import Findings
-from deploy.local.audit_sources import Sources
+from deploy.local.audit.findings import Findings
+from deploy.local.audit.sources import Sources
 from shared.contracts import IDENTITY_ERASED
 from shared.events import Envelope
 

@@ -81,6 +81,23 @@ def told(answer: httpx.Response) -> httpx.Response:
     raise StackError(f"refused: {problem['detail']}" + (f" ({problem['pointer']})" if problem["pointer"] else ""))
 
 
+def checked(response: httpx.Response) -> httpx.Response:
+    """
+    Return a response that says success, where the one who reads the failure wants to know what was asked.
+
+    Raises:
+        StackError: it says anything else; with the detail of the problem it carries.
+    """
+    if response.is_success:
+        return response
+    try:
+        problem = response.json()
+        detail = problem.get("detail") or problem.get("title") or ""
+    except (ValueError, AttributeError):
+        detail = response.text[:200]
+    raise StackError(f"{response.request.method} {response.request.url} answered {response.status_code}: {detail}")
+
+
 def completed(client: httpx.Client, path: str, first: httpx.Response) -> Any:
     """Return the first answer of a path, with the items of all pages behind it where it is a page of a list."""
     whole = page = told(first).json()

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from deploy.local.commands.sending import Tally, first_lines
+from deploy.local.client.sending import Tally, first_lines
 from deploy.local.errors import StackError
 from deploy.local.options import Context
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from deploy.local.audit_findings import Findings
-from deploy.local.audit_journal import EMPTIED
-from deploy.local.audit_sources import Journalled, Sources
+from deploy.local.audit.findings import Findings
+from deploy.local.audit.journal import EMPTIED
+from deploy.local.audit.sources import Journalled, Sources
 from services.progression.domain.identities import told_of
 from services.progression.domain.telling import Told
 from shared.contracts import IDENTITY_ERASED

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import msgspec
 
-from deploy.local.audit_findings import Findings
-from deploy.local.audit_sources import Sources
+from deploy.local.audit.findings import Findings
+from deploy.local.audit.sources import Sources
 from services.reporting.domain.told import Told, kind_of
 from services.reporting.domain.waiting import waits
 from shared.contracts import (

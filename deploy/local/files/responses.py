@@ -17,11 +17,11 @@ from typing import IO, NamedTuple, cast
 import msgspec
 
 from deploy.local.errors import StackError
+from deploy.local.files.text import GZIP_MAGIC
 
 COLUMNS = ("student", "seq", "skill", "correct")
 BEGIN = datetime.datetime(2009, 9, 1, tzinfo=datetime.UTC)
 TENANT_CHARS_MAX = 63
-GZIP_MAGIC = b"\x1f\x8b"
 
 Row = tuple[int, list[str]]
 """The number of a line, and its cells."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from deploy.local.commands.asking import patiently, told
+from deploy.local.client.asking import patiently, told
 from deploy.local.options import Context
 
 PAGE_ROWS = 10_000

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import httpx
 import msgspec
 
-from deploy.local.options import checked
+from deploy.local.client.asking import checked
 from services.progression.domain.inputs import Key, Learner
 from services.progression.domain.learner import LearnerState
 from shared.events import Envelope, decode_envelope
