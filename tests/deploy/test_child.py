@@ -6,7 +6,8 @@ import pytest
 
 from deploy.local.child import Child, Program
 from deploy.local.errors import StackError
-from tests.deploy.waiting import LIMIT_S
+
+LIMIT_S = 30.0
 
 
 def _program(log: Path, code: str, *, ready: bool) -> Program:

@@ -13,8 +13,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from deploy.local import kafka, stack
 from deploy.local.home import Home
 from deploy.local.stack import Stack
-from tests.deploy.waiting import until
 from tests.support.servers import administrator_url
+from tests.support.waiting import wait_until
 
 
 def test_half_made_folders_of_a_crash_do_not_block_a_start(servers: Stack) -> None:
@@ -64,7 +64,7 @@ def test_killed_servers_are_started_again_with_their_data(servers: Stack) -> Non
     for name in ("kafka", "postgres"):
         os.kill(servers.pids[name], signal.SIGKILL)
 
-    assert until(lambda: _restarted(servers))
+    wait_until(lambda: _restarted(servers))
     assert asyncio.run(_read_kafka(servers.kafka)) == b"kept"
     assert asyncio.run(_value(administrator_url(servers, "evidence"), "SELECT text FROM kept")) == "kept"
     assert not psutil.pid_exists(servers.pids["kafka"])

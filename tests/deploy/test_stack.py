@@ -18,8 +18,8 @@ from deploy.local.errors import StackError
 from deploy.local.home import Home
 from deploy.local.processes import Pid
 from deploy.local.stack import Stack
-from tests.deploy.waiting import until
 from tests.support.servers import administrator_url
+from tests.support.waiting import wait_until
 
 
 def _start(home: Path, servers: Stack, owner: int | None = None) -> Stack:
@@ -73,7 +73,7 @@ def test_taken_port_is_avoided_and_the_new_one_remembered(home: Path, servers: S
 def test_orphans_of_a_killed_supervisor_are_ended_at_the_next_start(home: Path, servers: Stack) -> None:
     first = _start(home, servers)
     os.kill(first.pids["supervisor"], signal.SIGKILL)
-    assert until(lambda: stack.running(home) is None)
+    wait_until(lambda: stack.running(home) is None)
     assert psutil.pid_exists(first.pids["postgres"])
     second = _start(home, servers)
 
@@ -128,7 +128,7 @@ def test_stack_ends_with_its_owner(home: Path, servers: Stack) -> None:
         owner.kill()
         owner.wait()
 
-        assert until(lambda: _gone(dict(started.pids)))
+        wait_until(lambda: _gone(dict(started.pids)))
 
 
 def test_reset_leaves_nothing(new_home: Path, servers: Stack) -> None:

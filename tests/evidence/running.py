@@ -3,9 +3,8 @@
 import asyncio
 import contextlib
 import gzip
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import asyncpg
 import httpx
@@ -21,8 +20,8 @@ from shared.topics import SUBMITTED, create
 from tests.evidence.builders import encoded, token
 from tests.support.described import hold_as_published
 from tests.support.producer import Producer, free_port
+from tests.support.waiting import until
 
-T = TypeVar("T")
 WAIT_S = 20.0
 
 
@@ -148,12 +147,3 @@ async def second_replica(first: Running) -> AsyncIterator[Running]:
     config = first.config.model_copy(update={"port": free_port()})
     async with running_service(config, install=False) as running:
         yield running
-
-
-async def until(claim: Callable[[], Awaitable[T]]) -> T:
-    """Return the first true answer; fail after a while."""
-    deadline = time.monotonic() + WAIT_S
-    while not (answer := await claim()):
-        assert time.monotonic() < deadline, "it did not become true"
-        await asyncio.sleep(0.05)
-    return answer

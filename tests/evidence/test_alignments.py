@@ -9,7 +9,8 @@ from services.evidence.formats.alignments import read_csv, read_json
 from shared.errors import InvalidEvent
 from shared.native import moved
 from tests.evidence.builders import SOURCE, item, picked
-from tests.evidence.running import Running, second_replica, until
+from tests.evidence.running import Running, second_replica
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -10,7 +10,8 @@ import pytest
 from services.evidence.domain.completeness import SourceDay, Waiting, silent_since, source_of, usual_gap
 from services.evidence.entrypoints.completeness import EXAMPLE
 from tests.evidence.builders import item
-from tests.evidence.running import Running, until
+from tests.evidence.running import Running
+from tests.support.waiting import until
 
 DAY = datetime.timedelta(days=1)
 

@@ -10,9 +10,10 @@ import pytest
 
 from services.evidence.formats import edfi
 from tests.evidence.builders import encoded, item
-from tests.evidence.running import Running, until
+from tests.evidence.running import Running
 from tests.evidence.test_formats_read import grade_event, live, result, roster_result, score, seen
 from tests.support.shared_data import shared_file
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module", autouse=True)

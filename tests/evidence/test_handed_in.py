@@ -15,8 +15,9 @@ from services.evidence.domain.evidence import Evidence, command
 from services.evidence.domain.handed_in import HandIn, Work, graded_by, newest, tell
 from shared.handed_in import UNGRADED, WorkUngraded
 from tests.evidence.builders import item
-from tests.evidence.running import Running, until
+from tests.evidence.running import Running
 from tests.evidence.test_formats_read import live, read, roster_result, score
+from tests.support.waiting import until
 
 LINE = "https://lms.example/line/1"
 PENDING: dict[str, Any] = {"gradingProgress": "PendingManual", "scoreGiven": None, "scoreMaximum": None}

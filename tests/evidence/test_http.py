@@ -12,7 +12,8 @@ import shared.service
 from services.evidence.domain.evidence import evidence_id
 from services.evidence.handlers.writer import Writer
 from tests.evidence.builders import SOURCE, encoded, item, picked
-from tests.evidence.running import Running, second_replica, until
+from tests.evidence.running import Running, second_replica
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -5,7 +5,8 @@ import json
 import time
 
 from tests.evidence.builders import item, picked
-from tests.evidence.running import Running, until
+from tests.evidence.running import Running
+from tests.support.waiting import until
 
 DEMO = [("tenant", b"demo")]
 

@@ -18,7 +18,8 @@ from shared.events import Draft, envelope, now
 from shared.feed import FeedClient
 from shared.lag import SeenBehind, Stage
 from tests.evidence.builders import item, picked
-from tests.evidence.running import Running, second_replica, until
+from tests.evidence.running import Running, second_replica
+from tests.support.waiting import until
 
 
 async def test_parked_pieces_flow_when_the_framework_comes(service: Running) -> None:

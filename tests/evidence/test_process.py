@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from tests.evidence.builders import encoded, item, token
-from tests.evidence.running import Running, until
+from tests.evidence.running import Running
 from tests.support.producer import free_port
+from tests.support.waiting import until
 
 
 @contextlib.asynccontextmanager

@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from services.evidence.domain.evidence import evidence_id
 from tests.evidence.builders import token
-from tests.evidence.running import Running, until
+from tests.evidence.running import Running
 from tests.support.shared_data import shared_file
+from tests.support.waiting import until
 
 QUIZ = "http://example.com/quiz/1"
 SOURCE = "https://lms.example"

@@ -8,6 +8,7 @@ from tests.faults.people import decide
 from tests.faults.stimuli import Side
 from tests.faults.target import ANSWERS_S_MAX
 from tests.support.receiver import Receiver, receiving
+from tests.support.waiting import until
 
 LEARNERS = 3
 
@@ -30,8 +31,8 @@ async def deliver(side: Side) -> None:
                 wanted[learner] = [event["position"] for event in await side.told(learner)]
             return {len(positions) for positions in wanted.values()} == {len(competencies)}
 
-        await _until(all_told)
-        await _until(lambda: _is(receiver.by_learner(), wanted))
+        await until(all_told, ANSWERS_S_MAX)
+        await until(lambda: _is(receiver.by_learner(), wanted), ANSWERS_S_MAX)
         await asyncio.sleep(0.5)
         assert receiver.by_learner() == wanted
         await side.ask("DELETE", "progression", f"/v1/webhooks/{made.json()['id']}")
@@ -56,7 +57,7 @@ async def follow_by_a_shadow(side: Side) -> None:
         return sorted((item["learner"], item["shadow"]) for item in answer.json()["items"])
 
     wanted = sorted((learner, "mastered") for learner in learners)
-    await _until(lambda: _equals(differing, wanted))
+    await until(lambda: _equals(differing, wanted), ANSWERS_S_MAX)
     assert (await side.ask("DELETE", "progression", shadow)).status_code == 204
 
 
@@ -79,10 +80,10 @@ async def take_up_again(side: Side) -> None:
     competency, name = f"{await side.new_framework()}:c0", side.fresh()
     await side.answer_right(name, competency)
     learner = await side.learner(name)
-    await _until(lambda: _has_pieces(side, learner, competency, 1))
+    await until(lambda: _has_pieces(side, learner, competency, 1), ANSWERS_S_MAX)
     await _set_apart(side, learner)
     await side.answer_right(name, competency)
-    await _until(lambda: _is_journalled(side, learner, 2))
+    await until(lambda: _is_journalled(side, learner, 2), ANSWERS_S_MAX)
     assert await _has_pieces(side, learner, competency, 1), "somebody set apart is not folded"
     (await side.ask("POST", "progression", f"/v1/learners/{learner}/redrive")).raise_for_status()
     assert await _has_pieces(side, learner, competency, 2)
@@ -99,7 +100,7 @@ async def sign(side: Side) -> None:
     async def is_there() -> bool:
         return (await side.ask("GET", "reporting", path)).is_success
 
-    await _until(is_there)
+    await until(is_there, ANSWERS_S_MAX)
     records = [(await side.ask("GET", "reporting", path)).json() for _ in range(2)]
     assert len({record["credentialStatus"]["statusListIndex"] for record in records}) == 1
     async with side.cluster.admin("reporting") as admin:
@@ -143,9 +144,3 @@ async def _is(found: object, wanted: object) -> bool:
 
 async def _equals(found: Callable[[], Awaitable[object]], wanted: object) -> bool:
     return await found() == wanted
-
-
-async def _until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(ANSWERS_S_MAX):
-        while not await holds():
-            await asyncio.sleep(0.1)

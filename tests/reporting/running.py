@@ -3,8 +3,7 @@
 import asyncio
 import contextlib
 import functools
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -110,14 +109,6 @@ def statements_of(database: Database) -> Iterator[list[str]]:
         yield told
     finally:
         del database.connection
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + WAIT_S
-    while not await condition():
-        assert time.monotonic() < deadline, "it did not become so"
-        await asyncio.sleep(0.05)
 
 
 @contextlib.asynccontextmanager

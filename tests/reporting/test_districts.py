@@ -34,7 +34,8 @@ from tests.reporting.builders import (
     snapshot_amended,
     snapshot_closed,
 )
-from tests.reporting.running import Running, until
+from tests.reporting.running import Running
+from tests.support.waiting import until
 
 NORTH, SOUTH = [f"n{n:02}" for n in range(30)], [f"s{n:02}" for n in range(20)]
 FIRST = "2026-03-01T10:00:00.000000Z"

@@ -30,9 +30,10 @@ from tests.reporting.builders import (
     suggested,
     support_closed,
 )
-from tests.reporting.running import LOGS, new_schema, until
+from tests.reporting.running import LOGS, new_schema
 from tests.support.producer import Producer, running_producer
 from tests.support.servers import new_database
+from tests.support.waiting import until
 
 LEARNER = "ada"
 

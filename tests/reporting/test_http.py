@@ -19,7 +19,8 @@ from tests.reporting.builders import (
     staff,
     suggested,
 )
-from tests.reporting.running import Running, statements_of, until
+from tests.reporting.running import Running, statements_of
+from tests.support.waiting import until
 
 PUPILS = [f"p{n:02}" for n in range(24)]
 

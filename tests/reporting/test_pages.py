@@ -29,7 +29,8 @@ from tests.reporting.builders import (
     staff,
     suggested,
 )
-from tests.reporting.running import Running, until
+from tests.reporting.running import Running
+from tests.support.waiting import until
 
 ADA = str(uuid5(UUID(int=0), "ada"))
 BO = str(uuid5(UUID(int=0), "bo"))

@@ -12,8 +12,9 @@ import pytest
 
 from shared.settings import Settings
 from shared.topics import create
-from tests.reporting.running import delete_topics, new_schema, until
+from tests.reporting.running import delete_topics, new_schema
 from tests.support.producer import free_port
+from tests.support.waiting import until
 
 
 @pytest.fixture

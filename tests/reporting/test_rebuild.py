@@ -29,7 +29,8 @@ from tests.reporting.builders import (
     staff,
     suggested,
 )
-from tests.reporting.running import Running, until
+from tests.reporting.running import Running
+from tests.support.waiting import until
 
 COLUMNS = "tenant, learner, competency, status, score, evidence_count, last_evidence_at, mastered_at, seq, data"
 LEARNERS = 300

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import yaml
 
 from tests.support.engine import TREE
 from tests.support.producer import free_port
+from tests.support.waiting import wait_until
 
 CHART = TREE / "deploy" / "kubernetes" / "attain"
 EXAMPLES = TREE / "deploy" / "kubernetes" / "examples"
@@ -81,7 +82,7 @@ class Cluster:
         """Wait until all replicas of a service are of the last version and ready."""
         self.run("rollout", "status", f"statefulset/attain-{service}", f"--timeout={START_S_MAX}s")
         # One that was undone before it was through counts as complete while a pod of it is left.
-        until(lambda: self._is_current(service), START_S_MAX)
+        wait_until(lambda: self._is_current(service), START_S_MAX)
 
     def _is_current(self, service: str) -> bool:
         wanted = self.get("statefulset", f"attain-{service}")
@@ -198,14 +199,6 @@ def installed(folder: Path) -> Iterator[Cluster]:
         yield cluster
     finally:
         cluster.remove()
-
-
-def until(claim: Callable[[], bool], within_s: float) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + within_s
-    while not claim():
-        assert time.monotonic() < deadline, f"not within {within_s:.0f} s"
-        time.sleep(0.5)
 
 
 def _run(

@@ -4,7 +4,7 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -17,6 +17,7 @@ from tests.support.engine import docker, need_engine
 from tests.support.observed import dashboard, rules
 from tests.support.producer import free_port
 from tests.support.steady_load import RATE, Load
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 TENANT = "demo"
@@ -71,10 +72,10 @@ def test_prometheus_scrapes_every_service_and_answers_what_the_dashboard_asks(in
     installation.variables["PROMETHEUS_PORT"] = str(free_port())
     installation.run("up", "--detach", "prometheus")
     try:
-        _until(lambda: _scraped(installation) == dict.fromkeys(SERVICES, "1"), 60)
+        wait_until(lambda: _scraped(installation) == dict.fromkeys(SERVICES, "1"), 60)
         _send(installation, "seen by Prometheus")
         httpx.get(f"{installation.urls['reporting']}/").raise_for_status()
-        _until(lambda: _unanswered(installation) <= SHOWN_WHEN_IT_HAPPENS, 90)
+        wait_until(lambda: _unanswered(installation) <= SHOWN_WHEN_IT_HAPPENS, 90)
         groups = _asked(installation, "rules")["groups"]
     finally:
         installation.run("rm", "--force", "--stop", "prometheus")
@@ -144,7 +145,7 @@ def test_database_password_is_rotated_as_the_runbook_says(installation: Composed
     # In place, as with the token key.
     file.write_text(re.sub(r":[^:@]*@", f":{new}@", old))
     installation.run("restart", "evidence")
-    _until(lambda: _is_ready(installation, "evidence"), 60)
+    wait_until(lambda: _is_ready(installation, "evidence"), 60)
     time.sleep(2)
     load.stop()
 
@@ -168,7 +169,7 @@ def _rewrite(installation: Composed, keys: str) -> None:
     # In place: compose mounts the file itself, and would not see another of its name.
     installation.token_key.write_text(keys)
     installation.run("restart", *SERVICES)
-    _until(lambda: all(_is_ready(installation, service) for service in SERVICES), 60)
+    wait_until(lambda: all(_is_ready(installation, service) for service in SERVICES), 60)
 
 
 def _lag_status(installation: Composed, token: str) -> int:
@@ -226,7 +227,7 @@ def test_what_is_killed_comes_back_by_itself(installation: Composed, service: st
         state = installation.inspect(service)["State"]
         return bool(state["StartedAt"] != before["StartedAt"] and state["Health"]["Status"] == "healthy")
 
-    _until(is_back, 60)
+    wait_until(is_back, 60)
 
 
 def test_rolling_restart_under_load_loses_nothing(installation: Composed) -> None:
@@ -235,7 +236,7 @@ def test_rolling_restart_under_load_loses_nothing(installation: Composed) -> Non
     for service in SERVICES:
         time.sleep(2)
         installation.run("restart", service)
-        _until(lambda service=service: _is_ready(installation, service), 60)  # type: ignore[misc]
+        wait_until(lambda service=service: _is_ready(installation, service), 60)  # type: ignore[misc]
     time.sleep(2)
     load.stop()
     audited = installation.attain("verify")
@@ -270,7 +271,7 @@ def _send(installation: Composed, name: str) -> int:
     """Send some hundred pieces that were not sent before under another name; return how many, all of them taken in."""
     load = Load(installation.urls["evidence"], issue(installation.token_key, tenant=TENANT), name=name)
     load.start()
-    _until(lambda: load.sent > 0, 60)
+    wait_until(lambda: load.sent > 0, 60)
     load.stop()
     assert load.statuses == Counter(accepted=load.sent)
     return load.sent
@@ -293,13 +294,6 @@ def _is_ready(installation: Composed, service: str) -> bool:
         return httpx.get(f"{installation.urls[service]}/readyz", timeout=2).status_code == 200
     except httpx.TransportError:
         return False
-
-
-def _until(claim: Callable[[], bool], within_s: float) -> None:
-    deadline = time.monotonic() + within_s
-    while not claim():
-        assert time.monotonic() < deadline, f"not within {within_s} s"
-        time.sleep(0.3)
 
 
 def test_restored_to_a_moment_as_the_runbook_says(installation: Composed) -> None:

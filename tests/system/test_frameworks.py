@@ -9,7 +9,7 @@ from deploy.local.stack import Stack
 from tests.progression.curriculum.builders import case_edge, case_item, package
 from tests.support.shared_data import shared_file
 from tests.system.conftest import Attain
-from tests.system.district import SOURCE, ZERO, District, Item
+from tests.system.district import ZERO, District, right
 
 ITEMS = [
     case_item("d", "MATH", fullStatement="Mathematics"), case_item("k1", "K.1", educationLevel=["KG"]),
@@ -19,13 +19,6 @@ EDGES = [
     case_edge("d", "isChildOf", "doc"), *(case_edge(child, "isChildOf", "d") for child in ("k1", "k2", "g1")),
     case_edge("k1", "precedes", "g1"), case_edge("k2", "precedes", "k2"), case_edge("k2", "precedes", "nowhere"),
 ]  # fmt: skip
-
-
-def right(learner: str, competency: str, number: int = 0) -> Item:
-    return {
-        "id": f"{learner}-{competency}-{number}", "source": SOURCE, "learner": learner, "competencies": [competency],
-        "score": {"raw": 1, "max": 1}, "occurred_at": f"2026-03-02T10:00:0{number}Z",
-    }  # fmt: skip
 
 
 async def test_a_case_package_is_seen_in_reporting_and_a_retired_standard_waits(
@@ -39,14 +32,14 @@ async def test_a_case_package_is_seen_in_reporting_and_a_retired_standard_waits(
                       "--prerequisites", "precedes", *options, tenant=district.tenant)  # fmt: skip
 
     first = imported(package(ITEMS, EDGES, subject=["Maths"]))
-    sent = await district.send([right("ada", "std:K.1", n) for n in range(3)])
+    sent = await district.send([right("ada", n, "std:K.1") for n in range(3)])
     await district.drained()
     ada = await district.learner("ada")
     record = await district.get("reporting", f"/v1/learners/{ada}/record")
     frontier = await district.get("progression", f"/v1/learners/{ada}/frontier")
     levels = attain("framework", "levels", "std", "--by", "domain", tenant=district.tenant)
     second = imported(package(ITEMS[:2] + ITEMS[3:], EDGES[:2] + EDGES[3:5]))
-    [parked] = await district.send([right("ada", "std:K.2")])
+    [parked] = await district.send([right("ada", competency="std:K.2")])
     verified = await district.verify()
 
     assert first["problems"] == [
@@ -95,7 +88,7 @@ async def test_the_map_of_mathematics_standards_opens_eight_after_kindergarten(
     found = {}
     for grades in ("K", "K1", "K12"):
         codes = [s["code"] for s in standards if s["grade"] in set(grades)]
-        await district.send([right(grades, f"ccss:{code}", n) for code in codes for n in range(3)])
+        await district.send([right(grades, n, f"ccss:{code}") for code in codes for n in range(3)])
         await district.drained()
         frontier = await district.get("progression", f"/v1/learners/{await district.learner(grades)}/frontier")
         found[grades] = sum(bool(each["prerequisites"]) for each in frontier["ready"])

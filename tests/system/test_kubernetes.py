@@ -15,8 +15,9 @@ import msgspec
 import pytest
 
 from deploy.local.tokens import issue
-from tests.support.kubernetes_cluster import SERVICES, Cluster, installed, until
+from tests.support.kubernetes_cluster import SERVICES, Cluster, installed
 from tests.support.steady_load import Load
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(500)]
 TENANT = "demo"
@@ -44,12 +45,12 @@ def test_without_its_database_a_pod_is_unready_and_not_restarted(cluster: Cluste
     before = cluster.restarts("attain-reporting-0")
     _let_connect(cluster, 0)
     try:
-        until(lambda: not cluster.is_ready("attain-reporting-0"), 60)
+        wait_until(lambda: not cluster.is_ready("attain-reporting-0"), 60)
         endpoints = cluster.run("get", "endpointslices", "--selector=kubernetes.io/service-name=attain-reporting",
                                 "--output=jsonpath={.items[*].endpoints[*].conditions.ready}").stdout  # fmt: skip
     finally:
         _let_connect(cluster, -1)
-    until(lambda: cluster.is_ready("attain-reporting-0"), 60)
+    wait_until(lambda: cluster.is_ready("attain-reporting-0"), 60)
 
     assert endpoints == "false"
     assert cluster.restarts("attain-reporting-0") == before
@@ -89,7 +90,7 @@ def test_a_version_that_never_gets_ready_stops_the_rollout_and_undoing_it_heals(
     first = cluster.get("pod", PODS[0])["metadata"]["uid"]
     with _load(cluster) as load:
         _break(cluster, "readinessProbe")
-        until(lambda: cluster.run("get", SET, "--output=jsonpath={.status.updatedReplicas}").stdout == "1", 60)
+        wait_until(lambda: cluster.run("get", SET, "--output=jsonpath={.status.updatedReplicas}").stdout == "1", 60)
         stuck = cluster.run("rollout", "status", SET, "--timeout=20s", check=False)
         serves, now = cluster.is_ready(PODS[0]), cluster.get("pod", PODS[0])["metadata"]["uid"]
         cluster.run("rollout", "undo", SET)
@@ -106,7 +107,7 @@ def test_a_pod_that_is_not_alive_is_restarted_and_loses_nothing(cluster: Cluster
     cluster.scale("progression", 1)
     with _load(cluster) as load:
         _break(cluster, "livenessProbe")
-        until(lambda: cluster.restarts(PODS[0]) > 0, 120)
+        wait_until(lambda: cluster.restarts(PODS[0]) > 0, 120)
         cluster.run("rollout", "undo", SET)
         cluster.rolled_out("progression")
 

@@ -19,7 +19,7 @@ from shared.crash_points import VARIABLE as CRASH_AT
 from tests.support.command import attain
 from tests.support.homes import fresh_home
 from tests.support.receiver import Receiver, receiving
-from tests.system.district import SIX, SOURCE, District, Item, answers
+from tests.system.district import SIX, SOURCE, District, Item, answers, right
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 SHARDS = 2
@@ -40,17 +40,10 @@ def start(home: Path, **settings: str) -> Stack:
     return stack.start(home, owner=os.getpid(), environment={"ATTAIN_WEBHOOK_PRIVATE_ADDRESSES": "true"} | settings)
 
 
-def right(learner: str, number: int, competency: str = "math:c0", **more: Any) -> Item:
-    return {
-        "id": f"{learner}-{competency}-{number}", "source": SOURCE, "learner": learner, "competencies": [competency],
-        "score": {"raw": 1, "max": 1}, "occurred_at": f"2026-03-02T10:{number:02}:00Z",
-    } | more  # fmt: skip
-
-
 def work() -> list[Item]:
     """What is sent before: learners that master and do not, one that loses it again, one who is erased, and what is parked."""
     found = answers(900, learners=24)
-    found += [right(learner, number) for learner in ("ada", "gone") for number in range(3)]
+    found += [right(learner, number, "math:c0") for learner in ("ada", "gone") for number in range(3)]
     found += [
         right("bo", number, "art:c1", score={"level": 3, "scale": "rubric"}, kind="performance",
               occurred_at=f"2026-03-0{1 + number}T10:00:00Z")
@@ -82,7 +75,7 @@ async def fill(district: District) -> None:
         attain, "erase", environment, "learner", SOURCE, "gone", "--yes", tenant=district.tenant
     )
     assert (closed["exit"], erased["exit"]) == (0, 0)
-    await district.send([right("ada", 10 + number, "math:c1") for number in range(2)])
+    await district.send([right("ada", 10 + number) for number in range(2)])
     await district.drained()
     assert ada
 
@@ -131,7 +124,7 @@ async def check_goes_on(district: District, wave: int) -> None:
     for event in told:
         last[_scope(event)] = max(last.get(_scope(event), 0), event["data"].get("seq", 0))
     mastered = _scopes(told, "mastered") - _scopes(told, "withdrawn")
-    await district.send([right("ada", 20 + 10 * wave + number) for number in range(3)])
+    await district.send([right("ada", 20 + 10 * wave + number, "math:c0") for number in range(3)])
     await district.send(
         [right(f"l{learner}", 20 + 10 * wave + number, f"math:c{code}")
          for learner in range(24) for code in range(6) for number in range(3)]
@@ -191,7 +184,7 @@ async def _twice(home: Path) -> None:
         await fill(district)
         before = await seen(district)
         page = await district.get("progression", "/v1/advancements?limit=3")
-        [token] = [item["position"] for item in await district.send([right("ada", 1)])]
+        [token] = [item["position"] for item in await district.send([right("ada", 1, "math:c0")])]
         verified = await asyncio.to_thread(attain, "verify", running.environment())
         digest = verified["state_digest"]
         refused = await asyncio.to_thread(run_reshard, running.environment(), 2 * SHARDS)

@@ -16,16 +16,9 @@ from deploy.local.stack import Stack
 from deploy.local.tokens import issue
 from tests.support.receiver import Receiver, receiving
 from tests.system.conftest import Attain
-from tests.system.district import SOURCE, District, Item
+from tests.system.district import SOURCE, District, Item, right
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "consumer.py"
-
-
-def right(learner: str, n: int, competency: str = "math:c1") -> Item:
-    return {
-        "id": f"{learner}-{competency}-{n}", "source": SOURCE, "learner": learner, "competencies": [competency],
-        "score": {"raw": 1, "max": 1}, "occurred_at": f"2026-03-02T10:00:{n:02}Z",
-    }  # fmt: skip
 
 
 def shown(learner: str, competency: str = "math:c1") -> list[Item]:
@@ -234,7 +227,10 @@ async def test_the_example_consumer_survives_kills_and_repeats(stack: Stack, tmp
     public = {(e["data"]["learner"]["id"], e["data"]["scope"]["id"]): e for e in await district.advancements()}
 
     def same() -> bool:
-        rows = sqlite3.connect(tmp_path / "c.db").execute("select learner, scope, event from standing").fetchall()
+        try:
+            rows = sqlite3.connect(tmp_path / "c.db").execute("select learner, scope, event from standing").fetchall()
+        except sqlite3.OperationalError:  # it has not made its tables yet
+            return False
         return {(learner, scope): json.loads(event) for learner, scope, event in rows} == public
 
     try:

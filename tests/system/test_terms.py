@@ -15,7 +15,7 @@ from deploy.local.stack import Stack
 from shared.migrate import migrate
 from tests.support.servers import administrator_url
 from tests.system.conftest import Attain
-from tests.system.district import SOURCE, ZERO, District, Item
+from tests.system.district import SOURCE, ZERO, District, right
 from tests.system.test_migrations import migrate_to
 
 TERM = "2025-26 spring"
@@ -26,14 +26,6 @@ CLASS = {
     "learners": [{"source_id": name, "name": name} for name in ("ada", "bo")],
     "enrolments": [{"class": "room/3", "learner": name} for name in ("ada", "bo")],
 }  # fmt: skip
-
-
-def right(learner: str, competency: str, number: int, **more: Any) -> Item:
-    return {
-        "id": f"{learner}-{competency}-{number}", "source": SOURCE, "learner": learner,
-        "competencies": [f"math:{competency}"], "score": {"raw": 1, "max": 1},
-        "occurred_at": f"2026-03-02T10:0{number}:00Z",
-    } | more  # fmt: skip
 
 
 async def ended_with(district: District, learner: str) -> tuple[dict[str, Any], list[tuple[str, str, str]]]:
@@ -54,8 +46,8 @@ def digest_by_hand(found: dict[str, Any]) -> str:
 async def test_a_closed_term_stays_and_is_amended_by_a_retraction_and_by_late_evidence(stack: Stack, attain: Attain):
     district = await District(stack, "terms").open(nodes=NODES)
     await district.post("evidence", "/v1/roster", CLASS)
-    first = [right(learner, "c0", n) for learner in ("ada", "bo") for n in range(3)]
-    await district.send([*first, *(right("bo", "c1", n) for n in range(2))])
+    first = [right(learner, n, "math:c0") for learner in ("ada", "bo") for n in range(3)]
+    await district.send([*first, *(right("bo", n) for n in range(2))])
     await district.drained()
     ada, bo = [await district.learner(name) for name in ("ada", "bo")]
     closed = attain("term", "close", TERM, tenant=district.tenant)
@@ -63,7 +55,7 @@ async def test_a_closed_term_stays_and_is_amended_by_a_retraction_and_by_late_ev
     await district.drained()
     before = {learner: await ended_with(district, learner) for learner in (ada, bo)}
     later = "2026-03-03T10:00:00Z"
-    await district.send([right("bo", "c1", 2), right("ada", "c2", 0), *(right("ada", "c1", n) for n in range(2))])
+    await district.send([right("bo", 2), right("ada", 0, "math:c2"), *(right("ada", n) for n in range(2))])
     await district.send(
         [{"id": "gone", "source": SOURCE, "learner": "ada", "retracts": "ada-c0-2", "occurred_at": later}]
     )

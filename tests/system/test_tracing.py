@@ -11,7 +11,7 @@ import pytest
 from deploy.local.stack import Stack
 from services.evidence.domain.evidence import evidence_id
 from tests.support.span_receiver import SpanReceiver
-from tests.system.district import SOURCE, District
+from tests.system.district import SOURCE, District, right
 
 TRACED = "ffbe76c8b439"
 """Of ids whose last twelve digits are no lower than this, one in a thousand, the services keep the trace."""
@@ -19,16 +19,9 @@ CALLER = "0af7651916cd43dd8448eb211c80319c"
 STAGES = ["received", "accepted", "sent", "folded", "shown"]
 
 
-def _piece(id: str, competency: str = "math:c1") -> dict[str, Any]:
-    return {
-        "id": id, "source": SOURCE, "learner": "traced", "competencies": [competency], "score": {"raw": 1, "max": 1},
-        "occurred_at": "2026-03-02T10:00:00Z",
-    }  # fmt: skip
-
-
 async def test_a_trace_of_one_piece_shows_every_stage_it_passed(stack: Stack) -> None:
     district = await District(stack, "traced").open()
-    (sent,) = await district.send([_piece("one")])
+    (sent,) = await district.send([right("traced", id="one")])
     path = f"/v1/evidence/{sent['evidence_id']}/trace"
 
     async def passed() -> list[str]:
@@ -50,7 +43,7 @@ async def test_a_trace_of_one_piece_shows_every_stage_it_passed(stack: Stack) ->
 
 async def test_a_trace_of_a_parked_piece_ends_where_it_waits(stack: Stack) -> None:
     district = await District(stack, "untraced").open()
-    (sent,) = await district.send([_piece("one", "unknown:c1")])
+    (sent,) = await district.send([right("traced", competency="unknown:c1", id="one")])
     trace = await district.get("evidence", f"/v1/evidence/{sent['evidence_id']}/trace")
     await district.close()
 
@@ -79,10 +72,10 @@ async def test_the_spans_of_one_piece_lead_from_the_request_to_the_read_model(
     district = await District(stack, "spans").open()
     traced = next(id for n in itertools.count() if _is_kept(district.tenant, id := f"t{n}"))
     others = [id for n in range(3) if not _is_kept(district.tenant, id := f"u{n}")][:2]
-    await district.send([_piece(id) for id in others])
+    await district.send([right("traced", id=id) for id in others])
     # A third in a row, by itself: a state that several pieces changed at once is told for the last of them.
     await district.drained()
-    (sent,) = await _send_as_caller(district, _piece(traced))
+    (sent,) = await _send_as_caller(district, right("traced", id=traced))
     trace = sent["evidence_id"].replace("-", "")
     wanted = {
         ("attain-evidence", "POST /v1/evidence"),

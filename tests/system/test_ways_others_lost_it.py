@@ -25,7 +25,7 @@ from services.progression.domain.rules import Rules
 from services.progression.domain.shard_fold import ShardFold
 from shared.contracts import Competency, EvidenceRecorded, Score
 from tests.support.journal import STREAK_3, Decided, Journal, piece, restore, retract
-from tests.system.district import SOURCE, District, Item
+from tests.system.district import District, right
 
 BEST = policy_from(
     {
@@ -43,14 +43,6 @@ def folded(*records: EvidenceRecorded | Any, policy: Any = STREAK_3) -> Journal:
     for record in records:
         journal.fold([record], drop_cache=True)
     return journal
-
-
-def right(id: str, learner: str, second: int = 0, **more: object) -> Item:
-    """Return a right answer."""
-    return {
-        "id": id, "source": SOURCE, "learner": learner, "competencies": ["math:c1"], "score": {"raw": 1, "max": 1},
-        "occurred_at": f"2026-03-02T10:00:{second:02}Z",
-    } | more  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +73,8 @@ async def evidence_of(district: District, learner: str) -> int:
 
 async def test_a_part_that_is_sent_again_replaces_nothing(district: District) -> None:
     """A second message for an attempt replaced the whole attempt: questions that it did not repeat were lost."""
-    await district.send([right(f"part{n}", "ben", n) for n in range(4)])
-    again = await district.send([right("part1", "ben", 1), right("part4", "ben", 4)])
+    await district.send([right("ben", n) for n in range(4)])
+    again = await district.send([right("ben", 1), right("ben", 4)])
 
     assert [item["status"] for item in again] == ["duplicate", "accepted"]
     assert await evidence_of(district, "ben") == 5
@@ -92,13 +84,13 @@ async def test_a_part_that_is_sent_again_replaces_nothing(district: District) ->
 async def test_a_duplicate_is_one_however_late_it_comes(stack: Stack, district: District, age: str) -> None:
     """Ids were kept for an hour, or seven days; what was delivered again after that counted twice."""
     name = f"late-{age.replace(' ', '-')}"
-    await district.send([right(name, name)])
+    await district.send([right(name, id=name)])
     aged = await execute(
         stack, "evidence", f"update evidence set received_at = received_at - interval '{age}' where tenant = $1"
         " and id = $2", district.tenant, name,
     )  # fmt: skip
-    again = await district.send([right(name, name)])
-    await district.produce([right(name, name)])
+    again = await district.send([right(name, id=name)])
+    await district.produce([right(name, id=name)])
 
     assert aged == "UPDATE 1"
     assert [item["status"] for item in again] == ["duplicate"]
@@ -107,8 +99,8 @@ async def test_a_duplicate_is_one_however_late_it_comes(stack: Stack, district: 
 
 async def test_a_clock_that_runs_ahead_freezes_nothing(district: District) -> None:
     """A time in 2099 won for ever: every later, real message was older and was dropped."""
-    ahead = await district.send([right("ahead", "fay", occurred_at="2099-01-01T00:00:00Z")])
-    real = await district.send([right(f"real{n}", "fay", n) for n in range(3)])
+    ahead = await district.send([right("fay", 9, occurred_at="2099-01-01T00:00:00Z")])
+    real = await district.send([right("fay", n) for n in range(3)])
 
     assert (ahead[0]["status"], ahead[0]["reason"]) == ("rejected", "future_time")
     assert {item["status"] for item in real} == {"accepted"}
@@ -118,7 +110,7 @@ async def test_a_clock_that_runs_ahead_freezes_nothing(district: District) -> No
 
 async def test_two_workers_on_one_learner_lose_nothing(district: District) -> None:
     """Messages went to workers in turn, which read, then wrote, without a condition: the later one won."""
-    batches = [[right(f"w{n}-{m}", "gus", n * 3 + m) for m in range(3)] for n in range(12)]
+    batches = [[right("gus", n * 3 + m) for m in range(3)] for n in range(12)]
     await asyncio.gather(*(district.send(batch) if n % 2 else district.produce(batch)
                            for n, batch in enumerate(batches)))  # fmt: skip
 
@@ -127,7 +119,7 @@ async def test_two_workers_on_one_learner_lose_nothing(district: District) -> No
 
 async def test_what_waits_for_its_competency_flows_once_that_is_published(district: District) -> None:
     """What could not be used went to a topic that was kept for two days and that nothing read."""
-    parked = await district.send([right(f"late{n}", "ida", n, competencies=["later:x"]) for n in range(3)])
+    parked = await district.send([right("ida", n, "later:x") for n in range(3)])
     await district.post("progression", "/v1/frameworks", {"id": "later", "nodes": "code,title\nx,Later\n"})
     async with asyncio.timeout(30):
         while ("", "ida", "later:x") not in district.shown():
@@ -156,7 +148,7 @@ async def test_a_crash_between_state_and_publication_tells_once(stack: Stack, di
     async def load() -> None:
         for second in range(3):
             for start in range(0, len(learners), 5):
-                await district.send([right(f"{one}-{second}", one, second) for one in learners[start : start + 5]])
+                await district.send([right(one, second) for one in learners[start : start + 5]])
                 await asyncio.sleep(0.1)
 
     await asyncio.gather(load(), kill())
