@@ -65,6 +65,7 @@ def test_a_withdrawal_moves_nobody_and_a_second_completion_tells_nothing_again()
     assert journal.kinds()[5:] == ["competency.withdrawn", "level.review_required", "competency.mastered"]
     assert journal.told[6].data["missing"] == ["math:sub"]
     assert journal.told[5].data["levels_affected"] == ["math#math/1"]
+    assert journal.told[5].data["removed"] == [pieces[0].evidence_id]
 
 
 def test_a_withdrawal_under_a_level_that_is_not_advanced_affects_none():

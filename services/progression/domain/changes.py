@@ -6,7 +6,7 @@ from services.progression.domain.advancement import LevelStep, Review
 from services.progression.domain.curriculum import framework_of
 from services.progression.domain.decisions import CompetencyDecided
 from services.progression.domain.entry import Entry
-from services.progression.domain.inputs import Input, Key
+from services.progression.domain.inputs import Input, Key, invalidated
 from services.progression.domain.mastery import KeyState
 from services.progression.domain.policy import Policy, Rule
 from services.progression.domain.rules import Activation, Rules
@@ -55,7 +55,8 @@ class Changes:
             # What is reinstated may have been credited meanwhile.
             replaces = state.lost if transition == "reinstated" else state.told or state.lost
             change = Change(tenant, learner, by.trigger, no, competency, transition, before, after, shown, policy,
-                            replaces, decision, scores)  # fmt: skip
+                            replaces, decision, scores,
+                            invalidated(event, competency) if transition == "withdrawn" else ())  # fmt: skip
             _remember(state, change, crossed or before.shown_at)
             self.noted.append(change)
 

@@ -137,6 +137,13 @@ def absorb(evidence: EvidenceSet, competency: str, event: Event) -> None:
                 evidence[piece.evidence_id] = (evidence.get(piece.evidence_id, (None, False))[0], valid)
 
 
+def invalidated(event: object, competency: str) -> tuple[str, ...]:
+    """Return the ids of the pieces of a competency that an event makes invalid."""
+    if not isinstance(event, EvidenceRecorded | EvidenceRetracted):
+        return ()
+    return tuple(piece.evidence_id for piece in event.invalidates if competency in piece.competencies)
+
+
 def valid_pieces(evidence: EvidenceSet) -> Iterator[Piece]:
     """Yield the pieces that count, in no particular order."""
     return (piece for piece, valid in evidence.values() if valid and piece is not None)

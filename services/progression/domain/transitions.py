@@ -51,6 +51,8 @@ class Change(NamedTuple):
     decision: CompetencyDecided | None
     scores: dict[str, float | None] = {}  # noqa: RUF012 - never changed where it is the default
     """Scores of its prerequisites at that input, None without evidence; where the work begins to ask for support."""
+    removed: tuple[str, ...] = ()
+    """The pieces that its input made invalid, where it is withdrawn."""
 
     @property
     def rule(self) -> Rule | None:
@@ -89,7 +91,7 @@ def tell(change: Change, frameworks: dict[str, Framework]) -> Told:
 
 def _particulars(change: Change) -> dict[str, Any]:
     """Return the members of one type alone."""
-    state, trigger, rule = change.state, change.trigger, change.rule
+    state, rule = change.state, change.rule
     match change.transition:
         case "provisional":
             return {"confirms_by": list(missing_of(state, rule))}
@@ -106,10 +108,9 @@ def _particulars(change: Change) -> dict[str, Any]:
             decision = change.decision
             return {"by_use": decision is not None and decision.basis == "evidence" and decision.passes}
         case "withdrawn":
-            is_removal = trigger.cause in ("retraction", "correction")
             hold = latest(state.decided, "override") if change.after.status == "overridden" else None
             ends = {"review_at": hold.until} if hold is not None else {}
-            return {"removed": [trigger.id] if is_removal else [], "levels_affected": [], **ends}
+            return {"removed": list(change.removed), "levels_affected": [], **ends}
         case "reinstated":
             return {"original": change.replaces or None}
         case "override_contested":
