@@ -20,7 +20,12 @@ def webhook() -> None:
 @click.argument("name")
 @click.argument("url")
 @click.option("--purpose", required=True, help="What it is for; at least ten characters, kept with the agreement.")
-@click.option("--type", "types", multiple=True, help="Such as competency.mastered or level.*; all if not given.")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    help="Such as competency.mastered or level.*; all if not given. learner.* comes always.",
+)
 @click.option("--framework", "frameworks", multiple=True, help="Id of a framework; all if not given.")
 @click.option("--source", default="", help="The receiver's own source: its ids of the learners are added for it.")
 @click.option("--from", "start", default="now", show_default=True, help=START)

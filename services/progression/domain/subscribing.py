@@ -19,7 +19,8 @@ class Subscription(msgspec.Struct, frozen=True):
     """
     An agreement to send events to a receiver.
 
-    `purpose` says what for. `types` are kinds such as `competency.mastered` or `level.*`, `frameworks` ids; empty is all.
+    `purpose` says what for. `types` are kinds such as `competency.mastered` or `level.*`, `frameworks` ids; empty is all. Who
+    learners are is told whatever they say: whoever keeps what was sent has to hear that they are merged, or erased.
     `source` is whose own learner ids are added to what is sent, and nobody else's. `key` names `secret`.
     """
 
@@ -42,7 +43,7 @@ class Subscription(msgspec.Struct, frozen=True):
 def in_scope(types: Sequence[str], frameworks: Sequence[str], type: str, framework: str) -> bool:
     """Tell whether an event is of some kinds and frameworks, as `Subscription` has them."""
     kind = type.removeprefix("attain.").rpartition(".")[0]
-    of_type = not types or any(fits(pattern, kind) for pattern in types)
+    of_type = not types or kind.startswith("learner.") or any(fits(pattern, kind) for pattern in types)
     return of_type and (not framework or not frameworks or framework in frameworks)
 
 

@@ -30,7 +30,8 @@ BEGINNING, NOW = "beginning", "now"
 
 class Agreement(BaseModel):
     """
-    What is agreed with a receiver: what for (`purpose`), what of (`types`, `frameworks`; empty is all).
+    What is agreed with a receiver: what for (`purpose`), what of (`types`, `frameworks`; empty is all,
+    and `learner.*` comes always: that learners are merged or erased).
 
     `source` is the receiver's own source of evidence: its ids of the learners are added to what it is sent. `start` is `now`,
     `beginning`, or a cursor such as the `position` of /v1/standings.

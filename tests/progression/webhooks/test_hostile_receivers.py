@@ -4,6 +4,7 @@ import asyncio
 import base64
 import random
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -243,6 +244,7 @@ async def test_only_what_is_agreed_is_sent_and_the_log_says_what_came_of_it(outl
     async with receiving(Receiver(take)) as receiver:
         await outlet.tell(LEARNERS[:2], 2)
         await outlet.tell(LEARNERS[:2], 1, "level.advanced")
+        await outlet.tell(LEARNERS[:1], 1, "learner.erased")
         agreed = await outlet.subscribe(receiver.url, types=("level.*",))
         async with outlet.dispatching():
 
@@ -252,8 +254,11 @@ async def test_only_what_is_agreed_is_sent_and_the_log_says_what_came_of_it(outl
             await until(done)
         log = await outlet.webhooks.deliveries(TENANT, agreed.id, None, 10)
 
-    assert {request.event["type"] for request in receiver.taken} == {"attain.level.advanced.v1"}
-    assert [(line["status"], line["outcome"], line["attempt"]) for line in log] == [(200, "taken", 1)] * 2
+    assert Counter(request.event["type"] for request in receiver.taken) == {
+        "attain.level.advanced.v1": 2,
+        "attain.learner.erased.v1": 1,
+    }
+    assert [(line["status"], line["outcome"], line["attempt"]) for line in log] == [(200, "taken", 1)] * 3
     assert "secret" not in await outlet.state(agreed.id)
 
 
