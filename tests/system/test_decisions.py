@@ -34,8 +34,8 @@ async def test_a_sign_off_masters_what_is_provisional_and_an_earlier_moment_stil
     spanish = await district.get("progression", f"{explanation}?language=es")
     signed = await district.post("progression", "/v1/sign-offs", {"items": [{"learner": ada, "competency": "math:c1"}]})
     position = signed["items"][0]["position"]
-    shown = await district.get("progression", f"/v1/learners/{ada}/mastery?wait={position}")
-    after = await district.get("progression", explanation)
+    after = await district.get("progression", f"{explanation}?wait={position}")
+    shown = await district.get("progression", f"/v1/learners/{ada}/mastery")
     last = (await district.advancements())[-1]["data"]
     back = await district.get("progression", f"{explanation}?as_of={_before(last['decided_at'])}")
     verified = await district.verify()
@@ -49,6 +49,31 @@ async def test_a_sign_off_masters_what_is_provisional_and_an_earlier_moment_stil
     assert shown["items"][0]["status"] == after["status"] == "mastered"
     assert (last["basis"]["kind"], last["basis"]["by"]) == ("sign_off", {"role": "teacher", "ref": "laptop"})
     assert [verified[name] for name in ZERO] == [0] * len(ZERO)
+    await district.close()
+
+
+READS = (
+    "/v1/learners/{ada}/mastery", "/v1/learners/{ada}/frontier", "/v1/learners/{ada}/next-evidence",
+    "/v1/learners/{ada}/competencies/math:c1/explanation", "/v1/learners/{ada}/advancements", "/v1/learners/{ada}/support",
+    "/v1/advancements", "/v1/standings", "/v1/support", "/v1/sign-offs",
+)  # fmt: skip
+
+
+async def test_what_is_folded_is_read_behind_a_position_and_mastery_says_up_to_which_it_is_true(stack: Stack):
+    district, ada = await classroom(stack, "waited")
+    sent = await district.send([rubric(3, 4)])
+    shown = await district.get("progression", f"/v1/learners/{ada}/mastery?wait={sent[0]['position']}")
+    log, generation, shard, _ = sent[0]["position"].split(".")
+    later = f"{log}.{int(generation) + 1}.{shard}.1"
+    answers = [
+        await district.http.get(f"{stack.urls['progression']}{path.format(ada=ada)}", params={"wait": wait})
+        for path in READS
+        for wait in (shown["position"], later)
+    ]
+
+    assert shown["position"] == sent[0]["position"]
+    assert shown["items"][0]["evidence_count"] == 3
+    assert [answer.status_code for answer in answers] == [200, 410] * len(READS)
     await district.close()
 
 

@@ -12,10 +12,10 @@ Said = dict[str, Any]
 
 
 class Mastery(msgspec.Struct):
-    """A learner's mastery of every competency with evidence, true at `position` where one was waited for."""
+    """A learner's mastery of every competency with evidence, true at `position` of the evidence log."""
 
     learner: str
-    position: str | None
+    position: str
     items: list[MasteryUpdated]
 
 

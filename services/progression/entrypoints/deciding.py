@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.progression.domain.decisions import CompetencyDecided, LevelDecided
 from services.progression.entrypoints.answered import SignOffQueue
+from services.progression.entrypoints.asking import waits
 from services.progression.handlers.judgements import Judgement, Judgements, Made
 from services.progression.handlers.sign_offs import waiting
 from shared.auth import Identity
@@ -17,6 +18,7 @@ from shared.database import Database
 from shared.described import Items, answered
 from shared.errors import Forbidden
 from shared.events import utc
+from shared.settings import Settings
 from shared.web import Caller, Instant
 
 ITEMS_MAX = 1000
@@ -103,7 +105,7 @@ class Goal(BaseModel):
     options: list[Name] = Field(default_factory=list, max_length=50)
 
 
-def deciding_router(judgements: Judgements, database: Database) -> APIRouter:
+def deciding_router(judgements: Judgements, database: Database, settings: Settings) -> APIRouter:
     """Return the routes; each decision answers with ids and positions once it is durable."""
     router = APIRouter(tags=["decisions"])
 
@@ -124,7 +126,7 @@ def deciding_router(judgements: Judgements, database: Database) -> APIRouter:
                 )
         return await made(caller, decided)
 
-    @router.get("/v1/sign-offs", responses=answered(SignOffQueue))
+    @router.get("/v1/sign-offs", responses=answered(SignOffQueue), dependencies=[waits(database, settings)])
     async def queue(
         caller: Caller,
         role: str | None = None,

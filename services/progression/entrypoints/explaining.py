@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from services.progression.domain.explanation import in_words
 from services.progression.domain.policy.phrases import Language
 from services.progression.entrypoints.answered import Enough, Explained
-from services.progression.entrypoints.mastery import may_read
+from services.progression.entrypoints.asking import may_read, waits
 from services.progression.handlers.enough import OPEN_MAX, enough_of
 from services.progression.handlers.explaining import explain
 from services.progression.handlers.supporting import ungraded_of
@@ -34,7 +34,7 @@ def tenant_of(caller: Identity, learner: str, tenant: str | None, what: View) ->
 
 def explaining_router(database: Database, settings: Settings) -> APIRouter:
     """Return the route of explanations."""
-    router = APIRouter(tags=["mastery"])
+    router = APIRouter(tags=["mastery"], dependencies=[waits(database, settings)])
 
     @router.get("/v1/learners/{learner}/competencies/{competency:path}/explanation", responses=answered(Explained))
     async def explanation(

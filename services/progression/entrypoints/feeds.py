@@ -13,8 +13,8 @@ from fastapi.responses import StreamingResponse
 from services.progression.domain.disclosing import Via
 from services.progression.domain.subscribing import addressed
 from services.progression.entrypoints.answered import Standings
+from services.progression.entrypoints.asking import may_read, waits
 from services.progression.entrypoints.cursors import generation_of, head_cursor, read_cursor, write_cursor
-from services.progression.entrypoints.mastery import may_read
 from services.progression.handlers.references import References
 from services.progression.handlers.standings import standings_behind
 from services.progression.tables import disclosures, published
@@ -111,7 +111,7 @@ class Feed:
 
 def feeds_router(database: Database, log: EventLog, references: References, settings: Settings) -> APIRouter:
     """Return the routes of the public feed."""
-    router = APIRouter(tags=["advancement"])
+    router = APIRouter(tags=["advancement"], dependencies=[waits(database, settings)])
     feed = Feed(database, log, references, settings.page_rows_max)
     streams = Streams(settings.streams_max)
 

@@ -9,12 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.progression.domain.decisions import SupportDecided, SupportOutcome
 from services.progression.domain.policy.phrases import Language
 from services.progression.entrypoints.answered import OpenSupport, Support
+from services.progression.entrypoints.asking import waits
 from services.progression.entrypoints.deciding import role_of
 from services.progression.handlers.enough import OPEN_MAX, enough_of
 from services.progression.handlers.judgements import Judgements, Made
 from services.progression.handlers.supporting import open_support, support_of
 from shared.database import Database
 from shared.described import Items, answered
+from shared.settings import Settings
 from shared.web import Caller
 
 LIMIT_MAX = 1000
@@ -32,15 +34,16 @@ class Closing(BaseModel):
     reason: Annotated[str, Field(max_length=2000)] = ""
 
 
-def supporting_router(database: Database, judgements: Judgements) -> APIRouter:
+def supporting_router(database: Database, judgements: Judgements, settings: Settings) -> APIRouter:
     """
     Return the routes on support; all need scope decisions:write.
 
     The roster is not known here: to read takes a scope for the whole tenant too, and people read at reporting.
     """
     router = APIRouter(tags=["support"])
+    waited = waits(database, settings)
 
-    @router.get("/v1/support", responses=answered(OpenSupport))
+    @router.get("/v1/support", responses=answered(OpenSupport), dependencies=[waited])
     async def open_(
         caller: Caller,
         owner: Role | None = None,
@@ -56,7 +59,7 @@ def supporting_router(database: Database, judgements: Judgements) -> APIRouter:
         found, next_ = await open_support(database, caller.tenant, after, limit, owner, language)
         return {"items": found, "next": next_}
 
-    @router.get("/v1/learners/{learner}/support", responses=answered(Support))
+    @router.get("/v1/learners/{learner}/support", responses=answered(Support), dependencies=[waited])
     async def support(learner: str, caller: Caller, language: Language = "en") -> dict[str, Any]:
         """
         What is suggested of a learner; which handed-in work waits for a grade; where there is enough evidence; and the
