@@ -1,6 +1,7 @@
 """Two learners that are one person: their evidence moves, later evidence follows, and undoing brings all of it back."""
 
 import asyncio
+import random
 import uuid
 from typing import Any
 
@@ -198,3 +199,71 @@ async def test_the_counts_of_intake_still_agree_with_the_log(service: Running) -
     heads = await service.rows("select sum(pos)::bigint n from log_head where log = 'evidence'")
 
     assert rows[0]["n"] == heads[0]["n"]
+
+
+async def test_enrolments_follow_merges_in_any_order_and_what_has_ended_stays_ended(service: Running) -> None:
+    """Second telling: a learner is in the classes of all who are merged into it, and of its own."""
+    classes = [f"room {n}" for n in range(3)]
+    for seed in range(3):
+        dice = random.Random(seed)
+        ids = [f"kid {seed}-{n}" for n in range(5)]
+        own = {id: {class_id for class_id in classes if dice.random() < 0.5} for id in ids}
+        await say(service, [(class_id, id, class_id in own[id]) for id in ids for class_id in classes])
+        people = {id: await learner_of(service, id) for id in ids}
+        into = {id: id for id in ids}
+        merges: dict[str, str] = {}
+        for step in range(20):
+            one, other = dice.sample(ids, 2)
+            if step == 10:
+                ended = dice.choice(classes)
+                await say(service, [(ended, id, False) for id in ids])
+                for id in ids:
+                    own[id].discard(ended)
+            elif merges and dice.random() < 0.4:
+                gone = dice.choice(sorted(merges))
+                await undo(service, merges.pop(gone))
+                into[gone] = gone
+            elif into[other] == other and [id for id in ids if into[id] == one] == [one]:
+                merges[one] = (await merge(service, people[one], people[other]))["merge"]
+                into[one] = other
+            expected = {id: set().union(*(own[each] for each in ids if into[each] == id)) for id in ids}
+
+            assert await in_classes(service, people) == expected, (seed, step)
+
+
+async def test_a_place_that_ends_by_one_id_goes_on_by_the_other(service: Running) -> None:
+    """As a school deletes the second account of somebody who has two, in whichever order the rows come."""
+    await say(service, [("hall", "uma", True), ("hall", "uma-2", True)])
+    people = {id: await learner_of(service, id) for id in ("uma", "uma-2")}
+    await merge(service, people["uma-2"], people["uma"])
+    found = []
+    for rows in (
+        [("uma", True), ("uma-2", False)],
+        [("uma-2", False), ("uma", True)],
+        [("uma", False), ("uma-2", False)],
+    ):
+        await say(service, [("hall", id, active) for id, active in rows])
+        found.append((await in_classes(service, people))["uma"])
+
+    assert found == [{"hall"}, {"hall"}, set()]
+
+
+async def say(service: Running, places: list[tuple[str, str, bool]]) -> None:
+    """Import enrolments: (class, source id, whether it is active)."""
+    rows = [
+        {"class": class_id, "learner": id, "status": "active" if active else "inactive"}
+        for class_id, id, active in places
+    ]
+    answer = await service.client().post("/v1/roster", json={"source": SOURCE, "enrolments": rows})
+    assert answer.is_success, answer.text
+
+
+async def in_classes(service: Running, people: dict[str, str]) -> dict[str, set[str]]:
+    """Return the classes that each is in, as a reader of the log sees it."""
+    found: dict[str, set[str]] = {id: set() for id in people}
+    named = {learner: id for id, learner in people.items()}
+    for event in sorted(await service.feed("roster"), key=lambda one: (one["shard"], one["position"])):
+        if event["type"] == "attain.roster.enrolment.v1" and event["data"]["learner"] in named:
+            of_one, data = found[named[event["data"]["learner"]]], event["data"]
+            (of_one.add if data["active"] else of_one.discard)(data["class_id"])
+    return found

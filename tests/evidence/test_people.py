@@ -355,3 +355,31 @@ async def test_nobody_who_is_erased_while_a_year_ends_is_enrolled_again(
 
     assert (ended.status_code, (await erasing[0]).status_code) == (200, 200)
     assert await roster_says(service, kim) == []
+
+
+async def test_all_words_on_a_row_are_in_one_shard_in_order_whichever_source_says_them(service: Running) -> None:
+    """Sources are of different shards, which are read in any order: a rebuild would end with what an earlier one said."""
+    sources = [f"https://sis-{n}.example.edu" for n in range(6)]
+    for n, source in enumerate(sources):
+        said: dict[str, Any] = {
+            "source": source,
+            "schools": [{"school": "s9", "title": f"South {n}"}],
+            "classes": [{"class": "c9", "title": f"Maths {n}"}],
+            "staff": [{"class": "c9", "staff": "t-9", "status": "active" if n % 2 == 0 else "inactive"}],
+            "assignments": [
+                {"person": "head-9", "role": "leader", "kind": "school", "target": "s9", "ends": f"2026-01-0{n + 1}"}
+            ],
+        }
+        assert (await service.client().post("/v1/roster", json=said)).json()["changed"] == 4
+    told: dict[str, list[tuple[int, int, Any]]] = {}
+    for event in await service.feed("roster"):
+        data = event["data"]
+        if {"s9", "c9"} & {data.get("school"), data.get("class_id"), data.get("target")}:
+            word = data.get("title") or data.get("ends") or data.get("active")
+            told.setdefault(event["type"], []).append((event["shard"], event["position"], word))
+
+    assert {type: len({shard for shard, *_ in words}) for type, words in told.items()} == dict.fromkeys(told, 1)
+    assert sorted(max(words)[2] for words in told.values() if isinstance(words[0][2], str)) == [
+        "2026-01-06", "Maths 5", "South 5"
+    ]  # fmt: skip
+    assert len(told) == 4

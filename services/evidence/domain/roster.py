@@ -132,7 +132,11 @@ class Fact(NamedTuple):
 
 
 def facts(roster: Roster, learner_of: Mapping[tuple[str, str], str]) -> list[Fact]:
-    """Return what the import says, the last row of a key ruling; `learner_of` knows (source, source id)."""
+    """
+    Return what the import says, the last row of a key ruling; `learner_of` knows (source, source id).
+
+    A learner of two source ids is in a class where any row of the import says so: the other id's place there has ended.
+    """
     sources = roster.learner_source()
     said: list[Fact] = []
     for school in roster.schools:
@@ -145,9 +149,12 @@ def facts(roster: Roster, learner_of: Mapping[tuple[str, str], str]) -> list[Fac
         teaches = RosterStaff(member.class_id, member.staff, member.role, member.status == "active",
                               member.starts, member.ends)  # fmt: skip
         said.append(Fact(ROSTER_STAFF, f"{member.class_id}\x1f{member.staff}", roster.source, encode_json(teaches)))
+    places: dict[tuple[str, str], dict[str, bool]] = {}
     for place in roster.enrolments:
         source = place.source or sources.get(place.learner, roster.source)
-        said.append(enrolment(place.class_id, learner_of[source, place.learner], active=place.status == "active"))
+        of_learner = places.setdefault((place.class_id, learner_of[source, place.learner]), {})
+        of_learner[f"{source}\x1f{place.learner}"] = place.status == "active"
+    said += [enrolment(*place, active=any(by_id.values())) for place, by_id in places.items()]
     for each in roster.assignments:
         target, subject = each.target, roster.source
         if each.kind == "learner":

@@ -93,10 +93,7 @@ class Merging:
             if row is None:
                 raise NotFound("no such merge in force")
             merged, into = str(row["merged"]), str(row["kept"])
-            facts = [
-                *(enrolment(class_id, into, active=False) for class_id in row["joined_classes"]),
-                *(enrolment(class_id, merged, active=True) for class_id in row["left_classes"]),
-            ]
+            facts = await _disenrol(connection, tenant, row)
             told = IdentityMerged(merged, into, merge_id)
             moved, appended = await self._move(connection, tenant, told, facts, undone=True)
             reach("merge.undone")
@@ -163,6 +160,22 @@ async def _enrol(connection: Connection, tenant: str, merge_id: str, merged: str
     return [
         *(enrolment(class_id, merged, active=False) for class_id in left),
         *(enrolment(class_id, into, active=True) for class_id in joined),
+    ]
+
+
+async def _disenrol(connection: Connection, tenant: str, undone: asyncpg.Record) -> list[Fact]:
+    """
+    Return the facts that give the enrolments back which a merge moved, but for those that have ended since.
+
+    Where another who is merged into the same learner was in the class too, the learner stays in it until that is undone.
+    """
+    merged, into = str(undone["merged"]), str(undone["kept"])
+    still = set(await roster.classes_of(connection, tenant, into))
+    joined = [class_id for class_id in undone["joined_classes"] if class_id in still]
+    others = await merges.hand_on_enrolments(connection, tenant, into, joined)
+    return [
+        *(enrolment(class_id, into, active=False) for class_id in joined if class_id not in others),
+        *(enrolment(class_id, merged, active=True) for class_id in undone["left_classes"] if class_id in still),
     ]
 
 

@@ -70,6 +70,27 @@ async def note_enrolments(connection: Connection, merge_id: str, left: Sequence[
     )
 
 
+async def hand_on_enrolments(connection: Connection, tenant: str, kept: str, classes: Sequence[str]) -> set[str]:
+    """
+    Let other merges in force into a learner take over that it is in classes which those took their learners out of.
+
+    Return the classes that one took over.
+    """
+    rows = await connection.fetch(
+        "with heir as (select distinct on (k.class) k.class, m.merge_id from unnest($3::text[]) k (class)"
+        "   join learner_merge m on m.tenant = $1 and m.kept = $2 and m.undone_at is null and k.class = any(m.left_classes)"
+        "   order by k.class, m.merged_at, m.merge_id),"
+        " handed as (update learner_merge m set joined_classes = m.joined_classes"
+        "   || array(select class from heir where heir.merge_id = m.merge_id)"
+        "   where m.merge_id in (select merge_id from heir))"
+        " select class from heir",
+        tenant,
+        kept,
+        classes,
+    )
+    return {row["class"] for row in rows}
+
+
 async def undo(connection: Connection, tenant: str, merge_id: str, by: str) -> asyncpg.Record | None:
     """Mark a merge in force as undone and give the identities back; return who was merged into whom."""
     row = await connection.fetchrow(

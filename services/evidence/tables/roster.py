@@ -17,18 +17,22 @@ async def lock(connection: Connection, tenant: str) -> None:
 
 
 async def upsert(connection: Connection, tenant: str, facts: Sequence[Fact]) -> list[Fact]:
-    """Store facts; return those that are new or say something else than before."""
+    """
+    Store facts; return those that are new or say something else than before.
+
+    A fact keeps the subject of whoever told it first: that is the shard in which all words on it stand in order.
+    """
     await lock(connection, tenant)
     rows = await connection.fetch(
         "insert into roster_fact as r (tenant, kind, key, subject, data)"
         " select $1, k.* from unnest($2::text[], $3::text[], $4::text[], $5::bytea[]) k (kind, key, subject, data)"
-        " on conflict (tenant, kind, key) do update set subject = excluded.subject, data = excluded.data"
-        "   where r.data <> excluded.data returning kind, key",
+        " on conflict (tenant, kind, key) do update set data = excluded.data where r.data <> excluded.data"
+        " returning kind, key, subject",
         tenant,
         *columns(facts, 4),
     )
-    changed = {(row["kind"], row["key"]) for row in rows}
-    return [fact for fact in facts if (fact.kind, fact.key) in changed]
+    subjects = {(row["kind"], row["key"]): row["subject"] for row in rows}
+    return [fact._replace(subject=subjects[fact.kind, fact.key]) for fact in facts if (fact.kind, fact.key) in subjects]
 
 
 async def set_groups(connection: Connection, tenant: str, groups: Sequence[tuple[str, str, str]]) -> None:
