@@ -1,5 +1,6 @@
 """OneRoster CSV bundles: what becomes of their rows."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,16 @@ def test_a_bundle_becomes_the_tables_of_a_roster(tmp_path: Path) -> None:
         ],
         "people": [{"person": "t1", "name": "Tea Cher"}, {"person": "t2"}],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("rows", sorted(set(itertools.permutations(("tobedeleted", "", "tobedeleted")))))
+def test_who_left_a_class_and_came_back_is_in_it(tmp_path: Path, rows: tuple[str, ...]) -> None:
+    """OneRoster has a row for each time, in any order: the last one of the file would have ended it."""
+    times = "".join(f"c1,u1,student,{status}\nc1,t1,teacher,{status}\n" for status in rows)
+    tables = read_bundle(bundle(tmp_path, enrollments=f"classSourcedId,userSourcedId,role,status\n{times}"))
+
+    assert tables["enrolments"] == [{"class": "c1", "learner": "u1", "status": "active"}]
+    assert tables["staff"] == [{"class": "c1", "staff": "t1", "role": "teacher", "status": "active"}]
 
 
 def test_the_sample_of_a_vendor_is_read() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local.errors import StackError
+from deploy.local.files.places import goes_on
 from deploy.local.files.text import read_text
 
 Row = dict[str, str]
@@ -165,7 +166,8 @@ def _roster(files: dict[str, list[Row]], problems: list[str]) -> dict[str, list[
     ]
     schools = [{"school": account, "title": account} for account in sorted(set(accounts.values()))]
     return {
-        "schools": schools, "classes": classes, "staff": staff, "learners": learners, "enrolments": enrolments
+        "schools": schools, "classes": classes, "staff": goes_on(staff), "learners": learners,
+        "enrolments": goes_on(enrolments),
     }  # fmt: skip
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from deploy.local.errors import StackError
+from deploy.local.files.places import Row, goes_on
 from deploy.local.files.text import read_text
 
-Row = dict[str, str]
 NEEDED: dict[str, tuple[str, ...]] = {
     "orgs": ("sourcedId", "name", "type"),
     "classes": ("sourcedId", "title", "schoolSourcedId"),
@@ -52,17 +52,17 @@ def read_bundle(folder: Path) -> dict[str, list[Row]]:
                      "subject": row.get("subjects", "")})
             for row in live["classes"]
         ],
-        "staff": [
+        "staff": goes_on(
             {"class": row["classSourcedId"], "staff": row["userSourcedId"], "role": row["role"], "status": _status(row)}
             for row in files["enrollments"]
             if row["role"] not in LEARNER_ROLES
-        ],
+        ),
         "learners": [_filled({"source_id": row["sourcedId"], "name": _name(row)}) for row in students],
-        "enrolments": [
+        "enrolments": goes_on(
             {"class": row["classSourcedId"], "learner": row["userSourcedId"], "status": _status(row)}
             for row in files["enrollments"]
             if row["role"] in LEARNER_ROLES
-        ],
+        ),
         "groups": [group for row in live["demographics"] for group in _groups(row, known)],
         "people": [
             _filled({"person": row["sourcedId"], "name": "" if _is_deleted(row) else _name(row)})
