@@ -250,6 +250,32 @@ async def test_groups_are_told_with_intervals(reporting: Running) -> None:
     assert groups["home"]["overridden"] is None
 
 
+async def test_what_groups_take_is_counted_in_local_days(reporting: Running) -> None:
+    """Begun in the morning and shown in the afternoon of a day of Los Angeles, over the midnight of UTC; asked and signed too."""
+    learners, morning, afternoon = (
+        [f"w{n:02}" for n in range(40)],
+        "2026-03-02T17:00:00.000000Z",
+        "2026-03-03T00:30:00.000000Z",
+    )
+    reporting.producer.calendars["west"] = {"time_zone": "America/Los_Angeles", "breaks": []}
+    reporting.producer.groups += [{"tenant": "west", "learner": x, "group": "g", "value": "x"} for x in learners]
+    await reporting.told(
+        "roster", school("s", "d"), class_("k", "s"), *(enrolment("k", x) for x in learners), tenant="west"
+    )
+    shown: dict[str, Any] = {"first_evidence_at": morning, "mastered_at": afternoon, "last_evidence_at": afternoon}
+    await reporting.told("progression", *(mastery(x, "m:a", **shown) for x in learners), tenant="west")
+    for kind, at in (("level.sign_off_requested", morning), ("level.advanced", afternoon)):
+        await reporting.told(
+            "advancement", *(happened(x, kind, "m#Maths/1", decided_at=at) for x in learners), tenant="west"
+        )
+    answer = await reporting.get("/v1/districts/d/equity", tenant="west", roles=["leader"])
+    [group] = answer.json()["groups"]
+
+    assert [(group[what]["median_days"], group[what]["happened"]) for what in ("time_to_mastery", "sign_off_wait")] == [
+        (0.0, 40), (0.0, 40)
+    ]  # fmt: skip
+
+
 async def test_a_group_of_three_is_not_told(reporting: Running) -> None:
     groups = {group["label"]: group for group in (await district(reporting, "equity", group="club"))["groups"]}
 
@@ -453,8 +479,8 @@ THERE, BESIDE = [f"t{n:02}" for n in range(36)], [f"u{n:02}" for n in range(20)]
 
 async def test_what_a_term_ended_with_is_counted_over_the_records_and_stays(reporting: Running) -> None:
     """
-    Of a district of two schools: behind the closing learners change school, come and go, and lose what they had shown; neither
-    that nor a rebuild changes a number, and each is that of the learners' own records.
+    Of a district of two schools: behind the closing learners and classes change school, learners come and go, and lose what they
+    had shown; neither that nor a rebuild changes a number, and each is that of the learners' own records.
     """
 
     async def told(log: str, *events: Any) -> None:

@@ -31,6 +31,8 @@ from shared.settings import Settings
 from shared.shards import shard_of, stable_id
 from shared.web import wait_for
 
+MACHINES_OWN = {"localtime"}
+"""What systems list beside the zones and is another on each: a replay elsewhere would count other days."""
 DEFAULT_SETTINGS = {"time_zone": "UTC", "breaks": ""}
 
 
@@ -162,7 +164,7 @@ class Decisions:
         Raises:
             InvalidEvent: there is no such time zone.
         """
-        if time_zone is not None and time_zone not in zoneinfo.available_timezones():
+        if time_zone is not None and time_zone not in zoneinfo.available_timezones() - MACHINES_OWN:
             raise InvalidEvent(f"there is no time zone {time_zone[:100]!r}", pointer="/time_zone")
         async with self._database.transaction() as connection:
             known, positions = await self._last(connection, tenant, SETTINGS_ACTIVATED, {})

@@ -137,9 +137,10 @@ class Analyses:
             return told_equity(of.district, now(), of.small, None, available, [])
         if of.detail not in memberships:
             raise NotFound(f"no grouping {of.detail[:60]!r}")
+        calendar = await self._calendars.of(of.tenant) or SchoolCalendar()
         async with self._numbers.schools_of(of) as (view, schools):
             grouping = analysis.Grouping(of.tenant, [school for school, _ in schools], memberships[of.detail])
-            counts = await _group_counts(view, grouping)
+            counts = await _group_counts(view, grouping, calendar.time_zone)
         groups = await asyncio.to_thread(by_group, counts, of.small)
         return told_equity(of.district, now(), of.small, of.detail, available, groups)
 
@@ -197,7 +198,8 @@ def _windows(calendar: SchoolCalendar) -> Windows:
     return windows(calendar.day_of(datetime.datetime.now(datetime.UTC)), calendar.breaks)
 
 
-async def _group_counts(view: Snapshot, of: analysis.Grouping) -> Counts:
+async def _group_counts(view: Snapshot, of: analysis.Grouping, time_zone: str) -> Counts:
+    zone = await analysis.known_zone(view, time_zone)
     statuses: dict[str, dict[Any, Pairs]] = {}
     for label, status, pairs, learners in await analysis.status_counts(view, of):
         statuses.setdefault(label, {})[status] = Pairs(pairs, learners)
@@ -205,11 +207,11 @@ async def _group_counts(view: Snapshot, of: analysis.Grouping) -> Counts:
     return Counts(
         learners=_column(await analysis.sizes(view, of), "learners"),
         statuses=statuses,
-        mastery=[Times(*row) for row in await analysis.times_to_mastery(view, of)],
+        mastery=[Times(*row) for row in await analysis.times_to_mastery(view, of, zone)],
         burden={
             row["label"]: Burden(*(row[name] for name in Burden._fields)) for row in await analysis.burden(view, of)
         },
-        sign_offs=[Times(*row) for row in await analysis.sign_off_waits(view, of)],
+        sign_offs=[Times(*row) for row in await analysis.sign_off_waits(view, of, zone)],
         overridden=_column(judged, "overridden"),
         withheld=_column(judged, "withheld"),
     )
