@@ -509,6 +509,7 @@ async def test_what_a_term_ended_with_is_counted_over_the_records_and_stays(repo
         "roster", *(enrolment("c", learner, active=False) for learner in THERE[:5]),
         *(enrolment("o", learner) for learner in THERE[:5]), *(enrolment("c", f"new {n}") for n in range(15)),
         enrolment("c", "gone before"), *(enrolment("o", learner, active=False) for learner in BESIDE),
+        class_("c", "beside"), class_("o", "elsewhere"),
     )  # fmt: skip
     lost = [*THERE[:12], *BESIDE[:3]]
     await told("progression", *(mastery(x, "m:a", "not_yet", seq=2) for x in lost), mastery("new 1", "m:a"))

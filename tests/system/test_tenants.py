@@ -80,6 +80,7 @@ EXPORTED = {
     "reporting.advancement_v1": ("learners/*/advancements.json", "id"),
     "reporting.assignment_v1": ("assignment.json", "person"),
     "reporting.class_v1": ("classes.json", "class"),
+    "reporting.class_change_v1": ("class_change.json", "at"),
     "reporting.enrolment_v1": (OF_LEARNERS, "class"),
     "reporting.enrolment_change_v1": ("enrolment_change.json", "at"),
     "reporting.expiry_log": ("expired_in_reporting.json", "no"),

@@ -39,6 +39,7 @@ Tables = dict[str, Rows]
 KEYS: dict[str, tuple[str, ...]] = {
     "school": ("tenant", "school"),
     "class": ("tenant", "class"),
+    "class_change": ("tenant", "class", "at"),
     "staff": ("tenant", "class", "staff"),
     "enrolment": ("tenant", "class", "learner"),
     "enrolment_change": ("tenant", "class", "learner", "at"),
@@ -85,7 +86,7 @@ def _events(sources: Sources, client: httpx.Client, log: str) -> Iterable[Envelo
 
 
 def fold_roster(event: Envelope, tables: Tables) -> None:
-    """Fold an event of the roster: the last word on a key rules; of who is in a class every word is kept too."""
+    """Fold an event of the roster: the last word on a key rules; of members and schools of classes every word is kept."""
     if event.type not in _ROSTER:
         return
     table, of = _ROSTER[event.type]
@@ -95,6 +96,9 @@ def fold_roster(event: Envelope, tables: Tables) -> None:
     if table == "enrolment":
         change = row | {"at": event.time}
         tables["enrolment_change"][tuple(change[key] for key in KEYS["enrolment_change"])] = change
+    if table == "class":
+        moved = {"tenant": event.tenant, "class": row["class"], "at": event.time, "school": row["school"]}
+        tables["class_change"][tuple(moved[key] for key in KEYS["class_change"])] = moved
 
 
 def fold_curriculum(event: Envelope, tables: Tables) -> None:

@@ -45,7 +45,8 @@ WHOLE = {
     "limits_of_progression.json": ("progression", "/v1/limits"),
     "limits_of_reporting.json": ("reporting", "/v1/limits"),
     **{f"{table}.json": ("reporting", f"/v1/exports/{table}")
-       for table in ("school", "staff", "enrolment_change", "assignment", "term_record", "term_snapshot", "term_amendment")},
+       for table in ("school", "class_change", "staff", "enrolment_change", "assignment", "term_record", "term_snapshot",
+                     "term_amendment")},
 }  # fmt: skip
 """What an export has beside its learners: the service that answers, and where."""
 LIMITS = {

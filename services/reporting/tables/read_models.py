@@ -14,7 +14,7 @@ FIRST_VERSION = 1
 MODELS: dict[str, tuple[str, ...]] = {
     "mastery": ("mastery", "term", "term_record"),
     "curriculum": ("framework", "competency", "association"),
-    "roster": ("school", "class", "staff", "enrolment", "enrolment_change", "assignment"),
+    "roster": ("school", "class", "class_change", "staff", "enrolment", "enrolment_change", "assignment"),
     "advancement": ("advancement", "waiting", "term_snapshot", "term_amendment"),
     "support": ("suggestion",),
 }
@@ -117,6 +117,11 @@ def _roster(target: sa.MetaData, version: int) -> dict[str, sa.Table]:
             sa.Column("title", sa.Text, nullable=False),
             sa.Column("school", _TEXT),
             sa.Column("subject", sa.Text),
+        ),
+        # Of which school a class was since an instant: whose it was when a term was closed.
+        "class_change": _table(
+            target, "class_change", version, ("tenant", "class", "at"),
+            sa.Column("school", _TEXT),
         ),
         "staff": _table(
             target, "staff", version, ("tenant", "class", "staff"),

@@ -1,8 +1,9 @@
 """
 SQL that counts what a term ended with by school: over the states that `terms` gives of each learner, so it cannot disagree.
 
-A learner is counted where the learner was when the term was closed, as the roster had told it by then. Of who was in a class
-before changes were kept, the first change says what was before it, and where there is none it is as it is today.
+A learner is counted where the learner was when the term was closed, as the roster had told it by then, and a class in the school
+that it was of. Of who was in a class before changes were kept, the first change says what was before it, and where there is none
+it is as it is today. Which schools a district has is read as it is today.
 """
 
 from collections.abc import Sequence
@@ -17,8 +18,12 @@ _THEN = (
     " and k.at {} $3 order by k.at {} limit 1"
 )
 _MEMBER = (
-    "with member as (select distinct c.school, e.learner from {class} c join {enrolment} e using (tenant, class)"
-    " where c.tenant = $1 and c.school = any($2::text[]) and coalesce(("
+    "with member as (select distinct c.school, e.learner from (select c.tenant, c.class,"
+    "     case when k.at is null then c.school else k.school end as school from {class} c"
+    "     left join lateral (select at, school from {class_change} k where (k.tenant, k.class) = (c.tenant, c.class)"
+    "       order by k.at <= $3 desc, case when k.at <= $3 then k.at end desc, k.at limit 1) k on true"
+    "     where c.tenant = $1) c join {enrolment} e using (tenant, class)"
+    " where c.school = any($2::text[]) and coalesce(("
     + _THEN.format("", "<=", "desc")
     + "), ("
     + _THEN.format("not ", ">", "")

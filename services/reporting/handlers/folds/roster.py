@@ -38,10 +38,13 @@ _decode_erased = msgspec.json.Decoder(IdentityErased).decode
 
 
 class RosterFold(Fold):
-    """Folds the log `roster`: schools, classes, staff and enrolments, each with its last word, and who came and left when."""
+    """
+    Folds the log `roster`: schools, classes, staff and enrolments, each with its last word; who came and left when, and when a
+    class came to a school.
+    """
 
     model = "roster"
-    edition = 2
+    edition = 3
 
     async def fold(self, batches: Sequence[ShardBatch], settle: Settle) -> Write:
         """Fold a batch in memory."""
@@ -59,6 +62,9 @@ class RosterFold(Fold):
             if isinstance(data, RosterEnrolment):
                 change = (event.tenant, data.class_id, data.learner, event.time, data.active)
                 rows.setdefault("enrolment_change", {})[change[:4]] = change
+            elif isinstance(data, RosterClass):
+                moved = (event.tenant, data.class_id, event.time, data.school)
+                rows.setdefault("class_change", {})[moved[:3]] = moved
 
         async def write(connection: Connection) -> None:
             for table, by_key in rows.items():
