@@ -17,6 +17,7 @@ from services.evidence.handlers.formats import FORMS
 from shared.errors import InvalidEvent
 from tests.support.shared_data import shared_file
 
+DAY = datetime.timedelta(days=1)
 NOW = datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC)
 ORIGIN = Origin("demo", "urn:x", NOW, NOW, ZoneInfo("America/Chicago"))
 
@@ -507,6 +508,34 @@ def test_what_is_of_no_format_is_refused_with_a_reason(form: str, payload: bytes
 
     assert reason
     assert pointer is not None
+
+
+@pytest.mark.parametrize(
+    "zone", ["America/Los_Angeles", "America/St_Johns", "UTC", "Asia/Kathmandu", "Pacific/Kiritimati"]
+)
+@pytest.mark.parametrize("hour", [0, 8, 12, 23])
+@pytest.mark.parametrize(("form", "dated"), [
+    ("oneroster", lambda day: roster_result(scoreDate=day, dateLastModified=day)),
+    ("edfi", lambda day: student_assessment(administrationDate=day, _lastModifiedDate=day)),
+])  # fmt: skip
+def test_a_date_alone_may_be_today_at_any_hour_and_never_tomorrow(form: str, dated: Any, zone: str, hour: int) -> None:
+    """It is read as its noon: in the morning that was refused as of the future. The days are those of a change of clocks."""
+    for day in (
+        datetime.date(2026, 3, 8),
+        datetime.date(2026, 11, 1),
+        datetime.date(2028, 2, 29),
+        datetime.date(2026, 12, 31),
+    ):
+        at = datetime.datetime.combine(day, datetime.time(hour), ZoneInfo(zone)).astimezone(datetime.UTC)
+        origin = Origin("demo", "urn:x", at, at, ZoneInfo(zone))
+        today, tomorrow = (FORMS[form].split(json.dumps(dated(str(day + n * DAY))).encode())[-1] for n in (0, 1))
+        found = [datetime.datetime.fromisoformat(one.occurred_at) for one in pieces(FORMS[form].read(today, origin))]
+
+        assert {moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for moment in found} == {
+            datetime.datetime.combine(day, datetime.time(12))
+        }  # fmt: skip
+        with pytest.raises(InvalidEvent, match="future"):
+            FORMS[form].read(tomorrow, origin)
 
 
 def test_trap_19_work_from_the_future_is_refused() -> None:

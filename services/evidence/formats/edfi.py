@@ -2,7 +2,7 @@
 Ed-Fi student assessments (API JSON and interchange XML): one piece an item or objective, or one of the whole.
 
 The learning standards stand in the metadata (assessment items, objective assessments), which state the alignments. A
-student assessment is overwritten at its source: the newest counts. Times have no zone: they are of the tenant's.
+student assessment is overwritten at its source: the newest counts. Times have no zone: they are of the setting `time_zone`.
 Source: Ed-Fi Data Standard 5, StudentAssessment, AssessmentItem, ObjectiveAssessment.
 """
 

@@ -35,9 +35,8 @@ class Origin(msgspec.Struct, frozen=True):
     ) -> RecordEvidence:
         """Return the command in native members, as of this source; raises as `native.build` does."""
         told = {name: value for name, value in members.items() if value is not None}
-        return native.build(
-            self.tenant, told | {"source": self.source}, self.latest, standard=standard, pointers=pointers
-        )
+        latest = self._latest_for(told.get("occurred_at"))
+        return native.build(self.tenant, told | {"source": self.source}, latest, standard=standard, pointers=pointers)
 
     def stamp(self, text: str, pointer: str) -> str:
         """
@@ -47,9 +46,15 @@ class Origin(msgspec.Struct, frozen=True):
             InvalidEvent: it is none, or lies in the future: until then no other message could follow.
         """
         moment = instant(text, pointer, zone=self.zone)
-        if moment > self.latest:
+        if moment > self._latest_for(moment):
             raise InvalidEvent("lies in the future", reason="future_time", pointer=pointer)
         return utc(moment)
+
+    def _latest_for(self, moment: object) -> datetime.datetime:
+        """Return the end of what may have occurred by now: noon for today's, which is what a date alone is read as."""
+        today = self.latest.astimezone(self.zone).date()
+        noon = datetime.datetime.combine(today, datetime.time(12), self.zone)
+        return noon if moment == noon else self.latest
 
 
 class Reading(msgspec.Struct, frozen=True):
