@@ -17,6 +17,8 @@ from shared.weekdays import weekday_of, weekdays_to
 
 BREAKS_MAX = 100
 DAY = datetime.timedelta(days=1)
+FIRST_DAY, LAST_DAY = datetime.date(1900, 1, 1), datetime.date(2199, 12, 31)
+"""Far from the ends of the calendar: what is counted from there would raise in every fold of the tenant."""
 
 
 def breaks_of(days: Iterable[tuple[datetime.date, datetime.date]]) -> str:
@@ -31,9 +33,10 @@ def breaks_of(days: Iterable[tuple[datetime.date, datetime.date]]) -> str:
 
 
 def days_of(breaks: str) -> list[tuple[datetime.date, datetime.date]]:
-    """Return the first and last days of breaks."""
-    pairs = (each.split("/") for each in breaks.split())
-    return [(datetime.date.fromisoformat(first), datetime.date.fromisoformat(last)) for first, last in pairs]
+    """Return the first and last days of breaks, as far as they lie within `FIRST_DAY` and `LAST_DAY`: older ones need not."""
+    pairs = (map(datetime.date.fromisoformat, each.split("/")) for each in breaks.split())
+    within = ((max(first, FIRST_DAY), min(last, LAST_DAY)) for first, last in pairs)
+    return [(first, last) for first, last in within if first <= last]
 
 
 def school_days_later(instant: str, days: int, breaks: str, time_zone: str) -> str:

@@ -10,8 +10,10 @@ from pydantic import ValidationError
 
 from services.progression.domain.decisions import ClockTicked
 from services.progression.domain.policy import policy_from
-from services.progression.entrypoints.settings import FIRST_DAY, LAST_DAY, TenantSettings
+from services.progression.entrypoints.settings import TenantSettings
 from shared.school_calendar import (
+    FIRST_DAY,
+    LAST_DAY,
     breaks_of,
     days_of,
     local_day,
@@ -110,6 +112,26 @@ def test_breaks_of_all_days_that_they_may_have_are_counted_with():
 
     assert school_days_later(f"2026-06-01{NOON}", 3660, breaks, "Pacific/Kiritimati") > f"{LAST_DAY}{NOON}"
     assert school_day_before(datetime.date(2026, 6, 1), 60, breaks) < FIRST_DAY
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        (f"{datetime.date.min}/{datetime.date.min} 2026-06-03/2026-06-05", "2026-06-03/2026-06-05"),
+        (f"{datetime.date.min}/2026-06-05", f"{FIRST_DAY}/2026-06-05"),
+        (f"2026-06-03/2026-06-05 {datetime.date.max}/{datetime.date.max}", "2026-06-03/2026-06-05"),
+        (f"2026-06-03/{datetime.date.max}", f"2026-06-03/{LAST_DAY}"),
+    ],
+)
+def test_a_break_that_was_stored_beyond_what_it_may_be_is_read_within_it(stored: str, read: str):
+    first, last = datetime.date(2026, 6, 1), datetime.date(2026, 7, 1)
+
+    assert breaks_of(days_of(stored)) == read
+    assert school_days_between(first, last, stored) == school_days_between(first, last, read)
+    assert school_days_later(f"2026-06-01{NOON}", 9, stored, "UTC") == school_days_later(
+        f"2026-06-01{NOON}", 9, read, "UTC"
+    )
+    assert school_day_before(last, 9, stored) == school_day_before(last, 9, read)
 
 
 def due(journal: Journal, day: str) -> str:

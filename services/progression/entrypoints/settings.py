@@ -9,11 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from services.progression.entrypoints.answered_rules import Set
 from services.progression.handlers.decisions import Decisions
 from shared.described import answered
-from shared.school_calendar import BREAKS_MAX, breaks_of, days_of
+from shared.school_calendar import BREAKS_MAX, FIRST_DAY, LAST_DAY, breaks_of, days_of
 from shared.web import Caller
 
-FIRST_DAY, LAST_DAY = datetime.date(1900, 1, 1), datetime.date(2199, 12, 31)
-"""Far from the ends of the calendar: what is counted from there would raise in every fold of the tenant."""
 Day = Annotated[datetime.date, Field(ge=FIRST_DAY, le=LAST_DAY)]
 
 
