@@ -8,6 +8,7 @@ from deploy.local.client.asking import ask, segment, told
 from deploy.local.options import Context, command_options
 
 SCOPE = "admin"
+OVERLAP_H_MAX = 30 * 24
 START = "Where to begin: now, beginning, or a cursor."
 
 
@@ -86,11 +87,14 @@ def replay_webhook(context: Context, webhook_id: str, start: str) -> None:
 
 @webhook.command("rotate")
 @click.argument("webhook_id")
+@click.option("--overlap", type=click.FloatRange(0, OVERLAP_H_MAX), default=0, show_default=True,
+              help="Hours for which the old one signs too.")  # fmt: skip
 @command_options
-def rotate_webhook(context: Context, webhook_id: str) -> None:
-    """Sign with a new secret from now on; it is shown this once."""
+def rotate_webhook(context: Context, webhook_id: str, overlap: float) -> None:
+    """Sign with a new secret from now on, and with the old one beside it during the overlap; it is shown this once."""
     with context.client("progression", scope=SCOPE) as client:
-        made = told(client.post(f"/v1/webhooks/{segment(webhook_id)}/rotate")).json()
+        body = {"overlap_s": int(overlap * 3600)}
+        made = told(client.post(f"/v1/webhooks/{segment(webhook_id)}/rotate", json=body)).json()
     context.emit(made, f"key {made['key']}\nsecret {made['secret']}  (kept nowhere else)")
 
 

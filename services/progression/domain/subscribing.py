@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -15,13 +15,21 @@ RETRY_LATER = (408, 425, 429)
 GONE = 410
 
 
+class Former(NamedTuple):
+    """A secret that was changed and signs beside the one that came for it, until its time is over."""
+
+    key: str
+    secret: bytes
+
+
 class Subscription(msgspec.Struct, frozen=True):
     """
     An agreement to send events to a receiver.
 
     `purpose` says what for. `types` are kinds such as `competency.mastered` or `level.*`, `frameworks` ids; empty is all. Who
     learners are is told whatever they say: whoever keeps what was sent has to hear that they are merged, or erased.
-    `source` is whose own learner ids are added to what is sent, and nobody else's. `key` names `secret`.
+    `source` is whose own learner ids are added to what is sent, and nobody else's. `key` names `secret`; `former`
+    signs too.
     """
 
     id: str
@@ -34,6 +42,7 @@ class Subscription(msgspec.Struct, frozen=True):
     source: str
     key: str
     secret: bytes
+    former: Former | None = None
 
     def wants(self, type: str, framework: str) -> bool:
         """Tell whether an event of a type (`attain.<kind>.<name>.v1`) on a framework is within the scope."""
@@ -52,14 +61,19 @@ def fits(pattern: str, kind: str) -> bool:
     return kind == pattern or (pattern.endswith(".*") and kind.startswith(pattern[:-1]))
 
 
-def signature(secret: bytes, key: str, at: int, body: bytes) -> str:
+def signature(to: Subscription, at: int, body: bytes) -> str:
     """
     Return the header `Attain-Signature` of a body sent at a Unix second: `t=<second>,k=<key id>,v1=<hex>`.
 
-    The signature is HMAC-SHA256 over `<second>.<key id>.<body>`: a receiver that checks the time refuses replays.
+    The signature is HMAC-SHA256 over `<second>.<key id>.<body>`: a receiver that checks the time refuses replays. A former
+    secret's `k` and `v1` come behind: who reads one pair of several, as into a dictionary, reads the one that is known there.
     """
-    signed = hmac.new(secret, f"{at}.{key}.".encode() + body, hashlib.sha256).hexdigest()
-    return f"t={at},k={key},v1={signed}"
+    pairs = [(to.key, to.secret)] + ([to.former] if to.former else [])
+    return ",".join([f"t={at}", *(f"k={key},v1={_signed(secret, key, at, body)}" for key, secret in pairs)])
+
+
+def _signed(secret: bytes, key: str, at: int, body: bytes) -> str:
+    return hmac.new(secret, f"{at}.{key}.".encode() + body, hashlib.sha256).hexdigest()
 
 
 def failure_of(status: int) -> Failure | None:

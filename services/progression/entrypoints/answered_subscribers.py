@@ -9,7 +9,11 @@ from services.progression.domain.disclosing import Disclosure, Via
 
 
 class Webhook(msgspec.Struct):
-    """A webhook with its state: positions not looked at yet (`behind`), and learners who wait, or are parked."""
+    """
+    A webhook with its state: positions not looked at yet (`behind`), and learners who wait, or are parked.
+
+    `former_key` names the secret that signs beside the one of `key` until `former_until`.
+    """
 
     id: str
     tenant: str
@@ -27,6 +31,8 @@ class Webhook(msgspec.Struct):
     created_by: str
     created_at: datetime.datetime
     version: int
+    former_key: str | None
+    former_until: datetime.datetime | None
     behind: int
     held: int
     parked_learners: int

@@ -1,6 +1,7 @@
 """Webhooks by HTTP: agreements to send public events to a receiver (scope `admin`)."""
 
 import base64
+import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -54,6 +55,14 @@ class Replay(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     start: Annotated[str, Field(max_length=4096)]
+
+
+class Rotation(BaseModel):
+    """For how long the old secret signs beside the new one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    overlap_s: int = Field(0, ge=0, le=30 * 24 * 3600)
 
 
 def webhooks_router(webhooks: Webhooks, database: Database, log: EventLog) -> APIRouter:
@@ -114,10 +123,15 @@ def _further_routes(router: APIRouter, webhooks: Webhooks, positions: Any) -> AP
         return {"state": "active"}
 
     @router.post("/v1/webhooks/{id}/rotate", responses=answered(Secret))
-    async def rotate(id: str, caller: Caller) -> dict[str, str]:
-        """Sign with a new secret from now on; the key id in the signature tells old from new."""
+    async def rotate(id: str, caller: Caller, body: Rotation | None = None) -> dict[str, str]:
+        """
+        Sign with a new secret from now on; the key id in the signature tells old from new.
+
+        During an overlap both sign: `t=<Unix second>,k=<new>,v1=…,k=<old>,v1=…`. `/test` is signed by the new one alone.
+        """
         caller.require("admin")
-        key, secret = await webhooks.rotate(caller.tenant, id)
+        overlap = datetime.timedelta(seconds=(body or Rotation()).overlap_s)
+        key, secret = await webhooks.rotate(caller.tenant, id, overlap)
         return {"key": key, "secret": base64.b64encode(secret).decode()}
 
     @router.get("/v1/webhooks/{id}/deliveries", responses=answered(Items[Delivery]))

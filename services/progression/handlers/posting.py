@@ -119,7 +119,7 @@ class Poster:
             "User-Agent": "attain-webhook/1",
             "Attain-Event": event,
             "Attain-Attempt": str(attempt),
-            "Attain-Signature": signature(to.secret, to.key, int(time.time()), body),
+            "Attain-Signature": signature(to, int(time.time()), body),
         }
         return self._client.build_request(
             "POST", url.copy_with(host=address), content=body, headers=headers, extensions={"sni_hostname": url.host}

@@ -1,5 +1,6 @@
 """What people do with webhooks: agree, look, test, pause, resume, replay, change the secret, end."""
 
+import datetime
 import secrets
 import uuid
 from typing import Any
@@ -53,8 +54,9 @@ class Webhooks:
             return [dict(row) for row in await tables.all_of(connection, tenant)]
 
     async def measure(self) -> None:
-        """Measure what of all tenants' webhooks waits for a person."""
+        """Measure what of all tenants' webhooks waits for a person; forget secrets whose time is over."""
         async with self._database.connection() as connection:
+            await tables.forget_former(connection)
             webhooks, learners = await tables.count_parked(connection)
         metrics.webhooks_parked.labels(what="webhook").set(webhooks)
         metrics.webhooks_parked.labels(what="learner").set(learners)
@@ -82,18 +84,26 @@ class Webhooks:
             await tables.let_go(connection, id)
             await tables.set_cursor(connection, id, cursor)
 
-    async def rotate(self, tenant: str, id: str) -> tuple[str, bytes]:
-        """Sign with a new secret from now on; return its key id and itself, shown this once."""
+    async def rotate(
+        self, tenant: str, id: str, overlap: datetime.timedelta = datetime.timedelta()
+    ) -> tuple[str, bytes]:
+        """
+        Sign with a new secret from now on; return its key id and itself, shown this once.
+
+        The secret before it signs too until the overlap is over; one that is older, or has none, signs no more.
+        """
         key, secret = _new_key(), secrets.token_bytes(SECRET_BYTES)
+        former_until = datetime.datetime.now(datetime.UTC) + overlap if overlap else None
         async with self._database.transaction() as connection:
             await self._find(connection, tenant, id)
-            await tables.set_secret(connection, id, key, secret)
+            await tables.set_secret(connection, id, key, secret, former_until)
         return key, secret
 
     async def test(self, tenant: str, id: str) -> Answer:
-        """Send an event that says nothing, once, whatever the webhook's state."""
+        """Send an event that says nothing, once, whatever the webhook's state, signed by the secret that was made last alone."""
         async with self._database.connection() as connection:
-            to = tables.subscription_of(await self._find(connection, tenant, id))
+            found = tables.subscription_of(await self._find(connection, tenant, id))
+        to = msgspec.structs.replace(found, former=None)
         event = str(uuid.uuid4())
         body = envelope(
             id=event, source="progression", type=TEST_TYPE, tenant=tenant, subject="test", time=now(),

@@ -127,6 +127,9 @@ webhook = sa.Table(
     sa.Column("version", sa.Integer, nullable=False, server_default="1"),
     sa.Column("created_by", sa.Text, nullable=False),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Column("former_key", _text),
+    sa.Column("former_secret", sa.LargeBinary),
+    sa.Column("former_until", sa.DateTime(timezone=True)),
     sa.Index("webhook_tenant", "tenant"),
 )
 webhook_cursor = sa.Table(

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from services.progression.domain.disclosing import Reader
-from services.progression.domain.subscribing import Subscription
+from services.progression.domain.subscribing import Former, Subscription
 from services.progression.tables import disclosures
 from shared.database import Connection, columns
 from shared.expiry import Days, Gone, Kept, remove_older
@@ -40,10 +40,13 @@ _SUBSCRIPTION = "id, tenant, name, url, purpose, types, frameworks, source, key,
 
 
 def subscription_of(row: Any) -> Subscription:
-    """Return the subscription of a row of `webhook`."""
+    """Return the subscription of a row of `webhook`, as of now."""
+    until = row["former_until"]
+    signs = until is not None and until > datetime.datetime.now(datetime.UTC)
     return Subscription(
         row["id"], row["tenant"], row["name"], row["url"], row["purpose"], tuple(row["types"]),
         tuple(row["frameworks"]), row["source"], row["key"], row["secret"],
+        Former(row["former_key"], row["former_secret"]) if signs else None,
     )  # fmt: skip
 
 
@@ -83,11 +86,14 @@ async def all_of(connection: Connection, tenant: str) -> list[Any]:
     """
     Return the tenant's webhooks with their state, without secrets.
 
-    `behind` are positions of the log not looked at yet, `held` and `parked_learners` learners who wait.
+    `behind` are positions of the log not looked at yet, `held` and `parked_learners` learners who wait. `former_key` is that of
+    the secret that signs too, `former_until` its end.
     """
     return await connection.fetch(
         "select w.id, w.tenant, w.name, w.url, w.purpose, w.types, w.frameworks, w.source, w.key, w.state, w.reason,"
         " w.failures, w.retry_at, w.created_by, w.created_at, w.version,"
+        " case when w.former_until > now() then w.former_key end as former_key,"
+        " case when w.former_until > now() then w.former_until end as former_until,"
         " (select coalesce(sum(h.pos - c.pos), 0)::bigint from webhook_cursor c join log_head h"
         "   on h.log = 'advancement' and h.shard = c.shard where c.webhook = w.id) as behind,"
         " (select count(*) from webhook_held d where d.webhook = w.id and not d.parked) as held,"
@@ -134,10 +140,22 @@ async def set_state(connection: Connection, id: str, state: str) -> None:
     )  # fmt: skip
 
 
-async def set_secret(connection: Connection, id: str, key: str, secret: bytes) -> None:
-    """Sign with another secret from now on."""
+async def set_secret(
+    connection: Connection, id: str, key: str, secret: bytes, former_until: datetime.datetime | None
+) -> None:
+    """Sign with another secret from now on, and with the one before it until an instant; none before that signs."""
     await connection.execute(
-        "update webhook set key = $2, secret = $3, version = version + 1 where id = $1", id, key, secret
+        "update webhook set key = $2, secret = $3, version = version + 1, former_until = $4::timestamptz,"
+        " former_key = case when $4::timestamptz is not null then key end,"
+        " former_secret = case when $4::timestamptz is not null then secret end where id = $1",
+        id, key, secret, former_until,
+    )  # fmt: skip
+
+
+async def forget_former(connection: Connection) -> None:
+    """Keep no secret of any webhook whose time is over."""
+    await connection.execute(
+        "update webhook set former_key = null, former_secret = null, former_until = null where former_until < now()"
     )
 
 

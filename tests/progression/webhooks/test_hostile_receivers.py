@@ -2,6 +2,9 @@
 
 import asyncio
 import base64
+import datetime
+import hashlib
+import hmac
 import random
 import re
 from collections import Counter
@@ -32,6 +35,13 @@ def whole(receiver: Receiver, expected: dict[str, list[int]]):
     async def holds() -> bool:
         taken = receiver.by_learner()
         return all(taken.get(learner, [])[-1:] == positions[-1:] for learner, positions in expected.items())
+
+    return holds
+
+
+def taken(receiver: Receiver, many: int):
+    async def holds() -> bool:
+        return len(receiver.taken) >= many
 
     return holds
 
@@ -227,6 +237,62 @@ async def test_every_delivery_is_signed_with_the_key_of_the_time(outlet: Outlet)
     assert not is_ours(signed[0][0], signed[0][1] + b" ", shown)
     assert not is_ours(signed[0][0].replace("t=1", "t=2"), signed[0][1], shown)
     assert receiver.taken[0].event["type"] == "attain.webhook.test.v1"
+
+
+def earlier_check(header: str, body: bytes, secrets: dict[str, str]) -> bool:
+    """Tell what a receiver finds that was written when one secret signed at a time, by the documentation of then."""
+    given = dict(part.split("=", 1) for part in header.split(","))
+    if given["k"] not in secrets:
+        return False
+    right = hmac.new(
+        base64.b64decode(secrets[given["k"]]), f"{given['t']}.{given['k']}.".encode() + body, hashlib.sha256
+    )
+    return hmac.compare_digest(right.hexdigest(), given["v1"])
+
+
+async def test_during_an_overlap_both_secrets_sign_and_afterwards_the_new_one_alone(outlet: Outlet):
+    overlap = datetime.timedelta(seconds=1.5)
+    async with receiving(Receiver(take)) as receiver:
+        agreed = await outlet.subscribe(receiver.url)
+        key, secret = await outlet.webhooks.rotate(TENANT, agreed.id, overlap)
+        await outlet.webhooks.test(TENANT, agreed.id)
+        async with outlet.dispatching():
+            await outlet.tell(["ada"], 1)
+            await until(taken(receiver, 2))
+            (listed,) = await outlet.webhooks.of_tenant(TENANT)
+            await asyncio.sleep(overlap.total_seconds())
+            await outlet.tell(["ada"], 1)
+            await until(taken(receiver, 3))
+        await outlet.webhooks.measure()
+        (after,) = await outlet.webhooks.of_tenant(TENANT)
+        async with outlet.database.connection() as connection:
+            kept = await connection.fetchval("select count(*) from webhook where former_secret is not null")
+    tested, beside, alone = ((request.headers["attain-signature"], request.body) for request in receiver.taken)
+    old, new = ({name: base64.b64encode(of).decode()} for name, of in ((agreed.key, agreed.secret), (key, secret)))
+    is_ours = documented_check()
+
+    assert [
+        is_ours(*beside, old),
+        is_ours(*beside, new),
+        earlier_check(*beside, old),
+        earlier_check(*beside, old | new),
+    ] == ([True] * 4)
+    assert [is_ours(*each, secrets) for each in (tested, alone) for secrets in (old, new)] == [False, True] * 2
+    assert (listed["key"], listed["former_key"]) == (key, agreed.key)
+    assert (after["former_key"], after["former_until"], kept) == (None, None, 0)
+
+
+async def test_a_secret_that_is_changed_without_an_overlap_signs_no_more(outlet: Outlet):
+    async with receiving(Receiver(take)) as receiver:
+        agreed = await outlet.subscribe(receiver.url)
+        second, _ = await outlet.webhooks.rotate(TENANT, agreed.id, datetime.timedelta(hours=1))
+        third, _ = await outlet.webhooks.rotate(TENANT, agreed.id)
+        async with outlet.dispatching():
+            await outlet.tell(["ada"], 1)
+            await until(taken(receiver, 1))
+    (header,) = (request.headers["attain-signature"] for request in receiver.taken)
+
+    assert [key for key in (agreed.key, second, third) if key in header] == [third]
 
 
 async def test_a_name_that_turns_to_a_private_address_later_is_not_connected_to(outlet: Outlet):

@@ -16,10 +16,10 @@ from shared.settings import Settings
 
 
 def test_a_signature_is_an_hmac_over_second_key_and_body():
-    given = signature(b"secret", "key-1", 1_800_000_000, b'{"a":1}')
+    agreed = Subscription("1", "school", "sis", "https://sis.example", "credit", (), (), "", "key-1", b"secret")
     expected = hmac.new(b"secret", b'1800000000.key-1.{"a":1}', hashlib.sha256).hexdigest()
 
-    assert given == f"t=1800000000,k=key-1,v1={expected}"
+    assert signature(agreed, 1_800_000_000, b'{"a":1}') == f"t=1800000000,k=key-1,v1={expected}"
 
 
 @pytest.mark.parametrize(
