@@ -114,6 +114,8 @@ POINTS = {
 }
 RESTORE = "restore.raised"
 """No service's: it is reached between one database and the next, while all of them are stopped."""
+RESHARD = ("reshard.{service}_split", "reshard.{service}_done", "reshard.topics_done")
+"""As the source has them; no service's either: tests/system/test_reshard.py."""
 
 
 @pytest.fixture(scope="module")
@@ -125,16 +127,17 @@ async def side(cluster: Cluster) -> AsyncIterator[Side]:
 
 
 def test_every_point_in_the_source_is_in_the_table():
-    files = [file for part in ("shared", "services") for file in (TREE / part).rglob("*.py")]
-    points = [point for file in files for point in re.findall(r'\breach\("([^"]+)"\)', file.read_text())]
+    files = [file for part in ("shared", "services", "deploy") for file in (TREE / part).rglob("*.py")]
+    points = [point for file in files for point in re.findall(r'\breach\(f?"([^"]+)"\)', file.read_text())]
 
-    assert sorted(points) == sorted([*POINTS, RESTORE])
+    assert sorted(points) == sorted([*POINTS, RESTORE, *RESHARD])
 
 
 def test_the_page_names_every_point():
     page = (TREE / "docs" / "faults.md").read_text()
+    resharding = {point.format(service=service) for point in RESHARD for service in ALL}
 
-    assert set(re.findall(r"`([a-z_]+\.[a-z_]+)`", page)) >= {*POINTS, RESTORE}
+    assert set(re.findall(r"`([a-z_]+\.[a-z_]+)`", page)) >= {*POINTS, RESTORE, *resharding}
 
 
 async def _fill(run: Run) -> None:
