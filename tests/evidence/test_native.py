@@ -53,6 +53,7 @@ BAD: list[tuple[str, bytes | dict[str, Any], str, str]] = [
     ("time without zone", item(occurred_at="2026-03-04T10:15:00"), "invalid", "/occurred_at"),
     ("time in the future", item(occurred_at="2126-03-04T10:15:00Z"), "future_time", "/occurred_at"),
     ("time before time", item(occurred_at="0001-01-01T00:00:00+02:00"), "invalid", "/occurred_at"),
+    ("very old", item(occurred_at="1899-12-31T23:59:59Z"), "invalid", "/occurred_at"),
     ("no time", item(occurred_at="yesterday"), "invalid", "/occurred_at"),
     ("unknown kind", item(kind="exam"), "invalid", "/kind"),
     ("attempt 0", item(attempt=0), "invalid", "/attempt"),

@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Iterable
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -48,6 +48,29 @@ async def test_parked_pieces_flow_when_the_framework_comes(service: Running) -> 
     assert picked(after, "status") == ["duplicate"] * 5
     assert all(after_one["position"] for after_one in after)
     assert (parked, len(released)) == ([], 6)
+
+
+async def test_what_waited_keeps_its_times_and_what_was_very_old_is_as_old_later(service: Running) -> None:
+    times = ["1900-01-01T00:00:00Z", "2019-03-04T10:15:00+05:45", "2026-03-04T10:15:00.123456Z"]
+    waiting = [item(f"t{n}", competencies=["old:1"], occurred_at=time) for n, time in enumerate(times)]
+
+    await service.submit(*waiting)
+    await service.publish_framework("old", "1")
+
+    async def flowed() -> bool:
+        return len(await told()) == len(times)
+
+    async def told() -> list[dict[str, Any]]:
+        return [
+            event["data"] for event in await service.feed() if event["data"]["id"] in {one["id"] for one in waiting}
+        ]
+
+    await until(flowed)
+    found = {each["id"]: each for each in await told()}
+
+    assert [found[one["id"]]["occurred_at"] for one in waiting] == [
+        "1900-01-01T00:00:00.000000Z", "2019-03-04T04:30:00.000000Z", "2026-03-04T10:15:00.123456Z",
+    ]  # fmt: skip
 
 
 async def test_a_piece_that_waits_for_two_frameworks_needs_both(service: Running) -> None:

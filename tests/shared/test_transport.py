@@ -220,3 +220,57 @@ async def test_what_a_process_was_handed_and_has_not_stored_comes_to_the_next(
     await topics.send(topic, 0, [b"1", b"2", b"3"])
 
     assert await _polled(settings, topic) == await _polled(settings, topic) == [b"1", b"2", b"3"]
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["well", "with a failure"])
+async def test_what_was_handled_is_acknowledged_by_nobody(settings: Settings, topics: Topics, fails: bool) -> None:
+    """FastStream can acknowledge behind each poll, by `AckPolicy.ACK` also one whose handling raised."""
+    topic, handled = f"acknowledged{settings.topic_suffix}", asyncio.Event()
+    await topics.create(topic)
+    await topics.send(topic, 0, [b"1"])
+
+    async def on_records(records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+        handled.set()
+        if fails:
+            raise RuntimeError
+
+    broker = make_broker(settings)
+    subscribe(broker, topic, "acknowledged", on_records, settings, pulse=Pulse(), pace=Pace(0))
+    await broker.start()
+    async with asyncio.timeout(20):
+        await handled.wait()
+    await broker.stop()
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await admin.start()
+    offsets = await admin.list_consumer_group_offsets(f"acknowledged{settings.topic_suffix}")
+    await admin.close()
+
+    assert offsets == {}
+
+
+async def test_a_topic_is_made_by_nobody_who_listens_to_it(settings: Settings, topics: Topics) -> None:
+    """It would have one partition: whoever is started before `topics create` waits for that."""
+    topic, polls = f"missing{settings.topic_suffix}", list[bytes | None]()
+
+    async def on_records(records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+        polls.extend(record.value for record in records)
+
+    async def told() -> bool:
+        return b"told" in polls
+
+    broker = make_broker(settings)
+    subscribe(broker, topic, "missing", on_records, settings, pulse=Pulse(), pace=Pace(0))
+    starting = asyncio.create_task(broker.start())
+    await asyncio.sleep(1.5)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await admin.start()
+    there = topic in await admin.list_topics()
+    await admin.close()
+    if not there:
+        await topics.create(topic)
+    await topics.send(topic, 0, [b"told"])
+    await eventually(told)
+    await starting
+    await broker.stop()
+
+    assert not there
