@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from fastapi import Response
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""With what formulas begin in spreadsheets; the wide forms count in those for Japanese and Chinese."""
 Table = tuple[Sequence[str], Iterable[Sequence[object]]]
 """Column names and rows."""
 
@@ -26,4 +28,4 @@ def _cell(cell: object) -> str:
         return ""
     text = str(cell)
     is_text = isinstance(cell, str)
-    return f"'{text}" if is_text and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return f"'{text}" if is_text and text.startswith(FORMULA) else text

@@ -47,6 +47,7 @@ def operations_router(
         measure: takes what else the service measures at a scrape only.
     """
     router = APIRouter(tags=["operations"])
+    measuring: asyncio.Task[None] | None = None
 
     @router.get("/livez", response_class=PlainTextResponse)
     async def livez() -> Response:
@@ -63,7 +64,11 @@ def operations_router(
 
     @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
-        await _measure(lag, blocked, measure)
+        nonlocal measuring
+        # Once for all who ask meanwhile: anybody may, and it asks the database, Kafka and other services.
+        if measuring is None or measuring.done():
+            measuring = asyncio.create_task(_measure(lag, blocked, measure))
+        await asyncio.shield(measuring)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     @router.get("/v1/lag", responses=answered(Lag))

@@ -1,5 +1,6 @@
 """Signing in by an identity provider, with one of our own on loopback: what is believed, what is refused, and the session."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,11 @@ from uuid import UUID, uuid5
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import RSAAlgorithm
 from pydantic import SecretStr
 
+from services.reporting.handlers import oidc
 from shared.auth import seal
 from shared.settings import Settings
 from tests.reporting.builders import class_, enrolment, mastery, staff
@@ -112,7 +116,8 @@ async def test_the_cookies_are_out_of_reach_and_the_request_is_bound(
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"aud": "another"}, {"aud": ["attain-pages", "another"]}, {"iss": "https://elsewhere.example"}, {"exp": 1},
+        {"aud": "another"}, {"aud": []}, {"aud": None}, {"azp": "another"}, {"nbf": 4e9}, {"iss": None},
+        {"aud": ["attain-pages", "another"]}, {"iss": "https://elsewhere.example"}, {"exp": 1},
         {"exp": None}, {"nonce": "another"}, {"nonce": None}, {"sub": None}, {"sub": ""}, {"sub": 7}, {"iat": None},
     ],
     ids=str,
@@ -124,15 +129,44 @@ async def test_an_id_token_with_a_wrong_claim_signs_nobody_in(
     await refused(browser)
 
 
-@pytest.mark.parametrize("way", ["none", "HS256", "other key"])
+@pytest.mark.parametrize("way", ["none", "HS256", "other key", "public key", "key of its own", "unknown key", "ES256"])
 async def test_an_id_token_that_is_badly_signed_signs_nobody_in(
     browser: httpx.AsyncClient, provider: OidcProvider, way: str
 ) -> None:
-    if way == "other key":
-        provider.signs_with = provider.other_key
-    else:
+    if way in ("none", "HS256"):
         provider.algorithm, provider.signs_with = way, SECRET * 4
+    elif way == "public key":
+        # What everybody knows, as if it were a secret: the confusion of algorithms.
+        provider.signs_by_public_key = True
+    elif way == "ES256":
+        provider.algorithm, provider.signs_with = way, ec.generate_private_key(ec.SECP256R1())
+    else:
+        provider.signs_with = provider.other_key
+    if way == "key of its own":
+        jwk = json.loads(RSAAlgorithm.to_jwk(provider.other_key.public_key()))
+        provider.header |= {"jwk": jwk, "jku": f"{provider.issuer}/elsewhere", "x5u": f"{provider.issuer}/elsewhere"}
+    if way == "unknown key":
+        provider.header["kid"] = "two"
     await refused(browser)
+
+
+async def test_a_new_key_of_the_provider_is_found_and_one_that_is_gone_is_not_believed(
+    browser: httpx.AsyncClient, provider: OidcProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oidc, "REFETCH_S", 0)
+    before = (await signed_in(browser)).status_code
+    provider.publishes, provider.signs_with, provider.header["kid"] = (
+        {"two": provider.other_key},
+        provider.other_key,
+        "two",
+    )
+    after = (await signed_in(browser)).status_code
+    provider.signs_with, provider.header["kid"] = provider.key, "one"
+    gone = (await signed_in(browser)).status_code
+    provider.reset()
+    again = (await signed_in(browser)).status_code
+
+    assert (before, after, gone, again) == (303, 303, 401, 303)
 
 
 async def refused(browser: httpx.AsyncClient) -> None:
@@ -211,6 +245,42 @@ async def test_signing_out_ends_the_session_for_a_copy_too(browser: httpx.AsyncC
     assert (without.status_code, out.status_code) == (403, 303)
     assert 'id="sign-in"' in after.text
     assert table.status_code == 401
+
+
+async def test_a_session_that_somebody_else_has_put_there_is_another_after_signing_in(
+    reporting: Running, browser: httpx.AsyncClient
+) -> None:
+    async with httpx.AsyncClient(base_url=reporting.config.public_url) as attacker:
+        await signed_in(attacker)
+        planted = attacker.cookies["attain-session"]
+    browser.cookies.set("attain-session", planted)
+    await signed_in(browser)
+    kept = [cookie.value for cookie in browser.cookies.jar if cookie.name == "attain-session"]
+
+    assert [value for value in kept if value != planted]
+    assert planted not in (await browser.get("/")).request.headers["cookie"].split("attain-session=")[-1]
+
+
+async def test_a_code_is_asked_for_once_even_where_the_answer_comes_twice(
+    browser: httpx.AsyncClient, provider: OidcProvider
+) -> None:
+    back = await sent_back(browser)
+    kept = browser.cookies["attain-sign-in"]
+    answers = []
+    for _ in range(2):
+        browser.cookies.clear()
+        browser.cookies.set("attain-sign-in", kept, path=CALLBACK)
+        answers.append((await browser.get(back)).status_code)
+    wrong_verifier = await sent_back(browser)
+    async with httpx.AsyncClient() as elsewhere:
+        code = parse_qs(urlsplit(wrong_verifier).query)["code"][0]
+        stolen = await elsewhere.post(
+            f"{provider.issuer}/token", auth=(CLIENT, SECRET),
+            data={"code": code, "code_verifier": "guessed", "redirect_uri": provider.asked[-1]["redirect_uri"]},
+        )  # fmt: skip
+
+    assert answers == [303, 401]
+    assert stolen.status_code == 400
 
 
 async def test_a_session_is_no_token_and_a_token_no_session(reporting: Running, browser: httpx.AsyncClient) -> None:

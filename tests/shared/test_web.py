@@ -395,3 +395,27 @@ async def test_who_asks_too_fast_is_told_when_to_come_again(small: Settings) -> 
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert answers[2].headers["Retry-After"] == "1"
     assert answers[2].json()["title"] == "Too many requests"
+
+
+async def test_who_scrapes_at_once_shares_a_measurement() -> None:
+    """Anybody may scrape: a flood of it is no flood of questions to the database and to Kafka."""
+    asked = 0
+
+    async def lag() -> list[Stage]:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.2)
+        return [Stage.of_shards("x", [ShardLag(3, asked, 1.5)])]
+
+    async def ready() -> Readiness:
+        return Readiness()
+
+    app = FastAPI()
+    app.include_router(operations_router(ready=ready, stuck=list, lag=lag))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        answers = await asyncio.gather(*(client.get("/metrics") for _ in range(50)))
+        later = await client.get("/metrics")
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert asked == 2
+    assert 'attain_stage_behind_events{stage="x"} 2.0' in later.text

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import hmac
 import json
 import secrets
 import time
@@ -10,8 +11,10 @@ from urllib.parse import parse_qs, urlencode
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
+from jwt.algorithms import RSAAlgorithm
 
 CLIENT, SECRET = "attain-pages", "not-so-secret"
 
@@ -31,6 +34,9 @@ class OidcProvider:
         self.claims: dict[str, Any] = {"sub": "tea"}
         self.algorithm = "RS256"
         self.signs_with: Any = self.key
+        self.signs_by_public_key = False
+        self.header: dict[str, Any] = {"kid": "one"}
+        self.publishes = {"one": self.key}
         self.names_itself = self.issuer
         self.is_away = False
         self.asked: list[dict[str, str]] = []
@@ -50,8 +56,10 @@ class OidcProvider:
 
         @app.get("/keys")
         async def keys() -> Response:
-            public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))
-            return JSONResponse({"keys": [public | {"kid": "one", "use": "sig", "alg": "RS256"}]})
+            found = {kid: json.loads(RSAAlgorithm.to_jwk(key.public_key())) for kid, key in self.publishes.items()}
+            return JSONResponse(
+                {"keys": [key | {"kid": kid, "use": "sig", "alg": "RS256"} for kid, key in found.items()]}
+            )
 
         @app.get("/authorize")
         async def authorize(request: Request) -> Response:
@@ -87,5 +95,17 @@ class OidcProvider:
         now = int(time.time())
         claims = {"iss": self.issuer, "aud": CLIENT, "iat": now, "exp": now + 60, "nonce": nonce} | self.claims
         body = {name: value for name, value in claims.items() if value is not None}
+        if self.signs_by_public_key:
+            return self._signed_by_public_key(body)
         key: Any = None if self.algorithm == "none" else self.signs_with
-        return jwt.encode(body, key, algorithm=self.algorithm, headers={"kid": "one"})
+        return jwt.encode(body, key, algorithm=self.algorithm, headers=self.header)
+
+    def _signed_by_public_key(self, body: dict[str, Any]) -> str:
+        """Return a token by HS256 whose secret is the public key, which the library refuses to sign with."""
+        pem = self.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        parts = [_unpadded(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"} | self.header, body)]
+        return ".".join([*parts, _unpadded(hmac.digest(pem, ".".join(parts).encode(), "sha256"))])
+
+
+def _unpadded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -154,7 +154,9 @@ class Provider:
         except (jwt.PyJWTError, TypeError, ValueError) as error:
             raise Unauthorized(f"ID token refused: {error}") from error
         is_for_several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
-        if is_for_several and claims.get("azp") != self._settings.oidc_client_id:
+        # Of one audience it may be left out; where it stands it is ours.
+        given_to = claims.get("azp", None if is_for_several else self._settings.oidc_client_id)
+        if given_to != self._settings.oidc_client_id:
             raise Unauthorized("the ID token is for another client")
         return claims
 
