@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.progression.entrypoints.cursors import read_cursor, write_cursor
+from services.progression.handlers.cursors import read_cursor, write_cursor
 from shared.errors import Gone, InvalidEvent
 from shared.event_log import Head
 

@@ -10,22 +10,19 @@ import msgspec
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from services.progression.domain.disclosing import Via
-from services.progression.domain.subscribing import addressed
 from services.progression.entrypoints.answered import Standings
 from services.progression.entrypoints.asking import may_read, waits
-from services.progression.entrypoints.cursors import generation_of, head_cursor, read_cursor, write_cursor
+from services.progression.handlers.cursors import head_cursor
+from services.progression.handlers.public_feed import PublicFeed
 from services.progression.handlers.references import References
 from services.progression.handlers.standings import standings_behind
-from services.progression.tables import disclosures, published
-from services.progression.tables.disclosures import Span
+from services.progression.tables import disclosures
 from shared.asyncapi import event_schema
 from shared.auth import Authenticator, Identity
 from shared.database import Database
 from shared.described import answered, answers, named
 from shared.errors import Unauthorized, Unavailable
 from shared.event_log import EventLog
-from shared.events import placed
 from shared.settings import Settings
 from shared.streams import Streams
 from shared.topics import ADVANCEMENT
@@ -57,62 +54,10 @@ After = Annotated[
 ]
 
 
-class Feed:
-    """The public log as one tenant's pages, each event with the caller's own ids of the learner."""
-
-    def __init__(self, database: Database, log: EventLog, references: References, rows_max: int) -> None:
-        self._database = database
-        self._log = log
-        self._references = references
-        self._rows_max = rows_max
-
-    async def check(self, after: str) -> None:
-        """Raise as `page` does for a cursor that is none."""
-        async with self._database.connection() as connection:
-            read_cursor(after, await self._log.heads(connection))
-
-    async def page(
-        self, caller: Identity, learner: str | None, after: str, limit: int, via: Via = "feed"
-    ) -> tuple[list[tuple[str, bytes]], str]:
-        """
-        Return up to `limit` events behind a cursor, each with the cursor behind it, and the cursor of the page.
-
-        That the caller is given them is logged before.
-        """
-        limit = min(limit, self._rows_max)
-        async with self._database.connection() as connection:
-            heads = await self._log.heads(connection)
-            cursor = read_cursor(after, heads)
-            rows = await published.public_events(connection, caller.tenant, learner, cursor, limit)
-            taken = rows[:limit]
-            if taken:
-                last = {row["shard"]: row["pos"] for row in taken}
-                spans = [Span(shard, cursor[shard], pos) for shard, pos in last.items()]
-                await disclosures.note(
-                    connection,
-                    caller.tenant,
-                    via,
-                    caller.subject,
-                    spans,
-                    source=caller.source or "",
-                    learner=learner or "",
-                )
-        events, generation, known = [], generation_of(heads), {}
-        if caller.source:
-            learners = {row["subject"] for row in taken if row["subject"]}
-            known = await self._references.of(caller.tenant, caller.source, learners)
-        for row in taken:
-            cursor[row["shard"]] = row["pos"]
-            body = placed(row["body"], row["generation"], row["shard"], row["pos"])
-            address = known.get(row["subject"])
-            events.append((write_cursor(cursor, generation), addressed(body, address) if address else body))
-        return events, write_cursor(cursor, generation)
-
-
 def feeds_router(database: Database, log: EventLog, references: References, settings: Settings) -> APIRouter:
     """Return the routes of the public feed."""
     router = APIRouter(tags=["advancement"], dependencies=[waits(database, settings)])
-    feed = Feed(database, log, references, settings.page_rows_max)
+    feed = PublicFeed(database, log, references, settings.page_rows_max)
     streams = Streams(settings.streams_max)
 
     @router.get("/v1/advancements", responses=_FEED)
@@ -185,7 +130,7 @@ _type_of = msgspec.json.Decoder(_Type).decode
 
 
 async def _stream(
-    feed: Feed, caller: Identity, after: str, check: Callable[[], Identity]
+    feed: PublicFeed, caller: Identity, after: str, check: Callable[[], Identity]
 ) -> AsyncGenerator[bytes, None]:
     try:
         end, spoke = time.monotonic() + STREAM_S_MAX, time.monotonic()

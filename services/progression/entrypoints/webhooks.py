@@ -17,7 +17,7 @@ from services.progression.entrypoints.answered_subscribers import (
     WaitingLearner,
     Webhook,
 )
-from services.progression.entrypoints.cursors import head_cursor, read_cursor
+from services.progression.handlers.cursors import head_cursor, read_cursor
 from services.progression.handlers.webhooks import Webhooks
 from shared.database import Database
 from shared.described import Items, answered
