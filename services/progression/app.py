@@ -26,7 +26,7 @@ from services.progression.entrypoints.terms import terms_router
 from services.progression.entrypoints.webhooks import webhooks_router
 from services.progression.handlers.adopting import Adoptions
 from services.progression.handlers.decisions import Decisions
-from services.progression.handlers.delivering import Dispatcher
+from services.progression.handlers.dispatching import Dispatcher
 from services.progression.handlers.fold import MasteryFold
 from services.progression.handlers.judgements import Judgements
 from services.progression.handlers.lag import blocked_learners, progression_lag

@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import dataclasses
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 
 from services.progression.domain.subscribing import Subscription
-from services.progression.handlers.delivering import Dispatcher
+from services.progression.handlers.dispatching import Dispatcher
 from services.progression.handlers.posting import Poster
 from services.progression.handlers.references import References
 from services.progression.handlers.webhooks import Webhooks
@@ -22,7 +22,6 @@ from shared.shards import shard_of
 
 SHARDS = 4
 TENANT = "school"
-WITHIN_S = 40.0
 
 
 @dataclasses.dataclass
@@ -79,10 +78,3 @@ class Outlet:
             await asyncio.gather(task, return_exceptions=True)
             await references.close()
             await poster.close()
-
-
-async def until(holds: Callable[[], Awaitable[bool]], within_s: float = WITHIN_S) -> None:
-    """Wait until something holds."""
-    async with asyncio.timeout(within_s):
-        while not await holds():
-            await asyncio.sleep(0.05)

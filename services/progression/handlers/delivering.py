@@ -1,9 +1,8 @@
 """
 Delivering public events to webhooks: at least once, each learner's in order, a receiver's trouble its own.
 
-One replica at a time delivers, under an advisory lock. A learner whose event was not taken waits with all that follows, and the
-others go on; failures in a row make the whole webhook wait, and park it after a limit. Parked is not lost: the cursor stays,
-and a person resumes it or replays from another.
+A learner whose event was not taken waits with all that follows, and the others go on; failures in a row make the whole webhook
+wait, and park it after a limit. Parked is not lost: the cursor stays, and a person resumes it or replays from another.
 """
 
 import asyncio
@@ -26,16 +25,10 @@ from services.progression.tables.disclosures import Span
 from services.progression.tables.webhooks import Attempt, Held
 from shared.crash_points import reach
 from shared.database import Connection, Database
-from shared.errors import Unavailable
 from shared.events import REDACTED, placed
-from shared.leading import lead
 from shared.settings import Settings
-from shared.tasks import Pulse, raise_if_cancelled
-from shared.tenancy import log_as_of
 
 log = logging.getLogger(__name__)
-AWAY_S = 1.0
-"""How long a delivery rests where the database, or evidence, does not answer."""
 PAGE_ROWS = 100
 PAGE_S = 1.0
 """How long what was read is sent before it is read again: of who was forgotten or renamed meanwhile nothing old is sent."""
@@ -62,59 +55,8 @@ class _Event(msgspec.Struct):
 _read = msgspec.json.Decoder(_Event).decode
 
 
-class _Stopped(Exception):
+class Stopped(Exception):
     """The webhook waits, is parked, or was changed: this round is over."""
-
-
-class Dispatcher:
-    """Runs a delivery for every active webhook; `run` never ends by itself."""
-
-    def __init__(self, database: Database, references: References, poster: Poster, settings: Settings) -> None:
-        self._database = database
-        self._references = references
-        self._poster = poster
-        self._settings = settings
-        self.pulse = Pulse()
-
-    async def run(self) -> None:
-        """Deliver while this replica holds the lock; wait for it otherwise."""
-        await lead(self._database, "webhooks", self._supervise, self.pulse)
-
-    async def _supervise(self, lock: Connection) -> None:
-        """Keep one task for every active webhook, begun anew when it is changed."""
-        running: dict[tuple[str, int], asyncio.Task[None]] = {}
-        try:
-            while True:
-                raise_if_cancelled()
-                self.pulse.beat()
-                wanted = set((await tables.active(lock)).items())
-                for key in [key for key in running if key not in wanted or running[key].done()]:
-                    running.pop(key).cancel()
-                for key in wanted - running.keys():
-                    running[key] = asyncio.create_task(self._deliver(*key))
-                await asyncio.sleep(self._settings.webhook_poll_ms / 1000)
-        finally:
-            for task in running.values():
-                task.cancel()
-            await asyncio.gather(*running.values(), return_exceptions=True)
-
-    async def _deliver(self, id: str, version: int) -> None:
-        while True:
-            raise_if_cancelled()
-            try:
-                async with self._database.connection() as connection:
-                    row = await tables.load(connection, id)
-                if row is None or row["version"] != version:
-                    return
-                log_as_of(row["tenant"])
-                delivery = Delivery(row, self._database, self._references, self._poster, self._settings)
-                await delivery.round()
-            except _Stopped:
-                pass
-            except (Unavailable, OSError) as error:
-                log.warning("webhook %s waits: %s", id, error)
-                await asyncio.sleep(AWAY_S)
-            await asyncio.sleep(self._settings.webhook_poll_ms / 1000)
 
 
 class Delivery:
@@ -136,7 +78,7 @@ class Delivery:
         """Up to where each shard was looked at, and what is to be sent of it was."""
 
     async def round(self) -> None:
-        """Send what waits and is due, then what is new, the shards side by side; raises `_Stopped` where it must wait."""
+        """Send what waits and is due, then what is new, the shards side by side; raises `Stopped` where it must wait."""
         if self._retry_at is not None and self._retry_at > _now():
             return
         async with self._database.connection() as connection:
@@ -221,10 +163,10 @@ class Delivery:
 
     @contextlib.asynccontextmanager
     async def _writing(self) -> AsyncIterator[Connection]:
-        """Lend a transaction in which the webhook stays as it was loaded; raises `_Stopped` where it no longer is."""
+        """Lend a transaction in which the webhook stays as it was loaded; raises `Stopped` where it no longer is."""
         async with self._database.transaction() as connection:
             if not await tables.unchanged(connection, self._to.id, self._version):
-                raise _Stopped
+                raise Stopped
             yield connection
 
     async def _page(
@@ -277,7 +219,7 @@ class Delivery:
             else:
                 await tables.count_failures(connection, self._to.id, self._version, self._failures, self._retry_at)
         if waits or parked:
-            raise _Stopped
+            raise Stopped
 
     def _reason_to_park(self, answer: Answer) -> str:
         if answer.failure == "gone":

@@ -14,8 +14,9 @@ from services.progression.tables import erasing
 from services.progression.tables.disclosures import Span
 from shared.errors import Refused
 from shared.shards import shard_of
-from tests.support.outlet import SHARDS, TENANT, Outlet, until
+from tests.support.outlet import SHARDS, TENANT, Outlet
 from tests.support.receiver import Manner, Receiver, Request, receiving
+from tests.support.waiting import until
 
 LEARNERS = [f"learner-{number}" for number in range(8)]
 WAITS = "learner-3"

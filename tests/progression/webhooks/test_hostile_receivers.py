@@ -20,8 +20,9 @@ from services.progression.handlers.posting import Poster
 from services.progression.tables import webhooks as tables
 from shared.errors import NotFound, Refused
 from shared.shards import shard_of
-from tests.support.outlet import SHARDS, TENANT, Outlet, until
+from tests.support.outlet import SHARDS, TENANT, Outlet
 from tests.support.receiver import Manner, Receiver, Request, receiving
+from tests.support.waiting import until
 
 LEARNERS = [f"learner-{number}" for number in range(24)]
 MANNERS: tuple[Manner, ...] = ("500", "422", "reset", "slow", "drip", "endless", "redirect", "nonsense")
