@@ -14,7 +14,7 @@ from jwt.algorithms import RSAAlgorithm
 from pydantic import SecretStr
 
 from services.reporting.handlers import oidc
-from shared.auth import seal
+from shared.sealing import seal
 from shared.settings import Settings
 from tests.reporting.builders import class_, enrolment, mastery, staff
 from tests.reporting.running import Running, served

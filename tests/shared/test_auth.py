@@ -11,8 +11,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from shared.auth import Authenticator, Identity, delegated_token, issue_token, seal, service_token, unseal
+from shared.auth import Authenticator, Identity, delegated_token, issue_token, service_token
 from shared.errors import Forbidden, Unauthorized, Unavailable
+from shared.sealing import seal, unseal
 from shared.settings import Settings
 from tests.support.producer import free_port
 

@@ -11,10 +11,11 @@ from services.reporting.entrypoints.forms import form_key
 from services.reporting.handlers.access import sees_in_tenant
 from services.reporting.handlers.sessions import Sessions
 from services.reporting.web.rendering import Words, choose_language, render
-from shared.auth import Authenticator, Identity, pseudonyms
+from shared.auth import Authenticator, Identity
 from shared.errors import AttainError, Unauthorized
 from shared.events import now
 from shared.rate_limit import RateLimit
+from shared.sealing import pseudonyms
 from shared.web import confined, http_problem
 
 LANGUAGE = "attain-language"

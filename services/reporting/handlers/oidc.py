@@ -16,8 +16,9 @@ import httpx
 import jwt
 import msgspec
 
-from shared.auth import PROVIDER_ALGORITHMS, seal, unseal
+from shared.auth import PROVIDER_ALGORITHMS
 from shared.errors import Unauthorized, Unavailable
+from shared.sealing import seal, unseal
 from shared.settings import Settings
 
 CALLBACK = "/sign-in/callback"

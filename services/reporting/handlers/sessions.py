@@ -3,9 +3,10 @@
 import secrets
 
 from services.reporting.tables.spent import is_spent, spend
-from shared.auth import Identity, seal, unseal
+from shared.auth import Identity
 from shared.database import Database
 from shared.errors import Unauthorized
+from shared.sealing import seal, unseal
 from shared.settings import Settings
 
 SESSION = "session"

@@ -10,10 +10,11 @@ from services.reporting.handlers.access import AccessLog, class_in_roles
 from services.reporting.handlers.on_behalf import OnBehalf, acts_as
 from services.reporting.handlers.people import People
 from services.reporting.tables.reads import Snapshot, snapshot
-from shared.auth import Identity, seal, unseal
+from shared.auth import Identity
 from shared.database import Database
 from shared.errors import Forbidden, InvalidEvent
 from shared.permissions import Role
+from shared.sealing import seal, unseal
 from shared.settings import Settings
 
 UNDOES = "undo-sign-offs"
