@@ -1,6 +1,7 @@
 """
-The data of every event that crosses a service: these names are the wire format, version with care.
+The data of the events between the services: these names are the wire format, version with care.
 
+Those of a log of their own stand beside, in `roster_events`, `public_events` and `support_events`.
 Writers fill all members; readers ignore members they do not know. Instants are text in the form of `shared.events.utc`,
 which sorts. Learners are opaque ids; names, e-mail and source ids of learners never appear here.
 """
@@ -10,6 +11,7 @@ from typing import Literal, get_args
 import msgspec
 
 from shared.handed_in import UNGRADED, WorkUngraded
+from shared.roster_events import ROSTER_EVENTS
 
 EVIDENCE_RECORDED = "attain.evidence.recorded.v1"
 EVIDENCE_RETRACTED = "attain.evidence.retracted.v1"
@@ -17,11 +19,6 @@ IDENTITY_MERGED = "attain.evidence.learner_merged.v1"
 IDENTITY_UNMERGED = "attain.evidence.learner_unmerged.v1"
 IDENTITY_ERASED = "attain.evidence.learner_erased.v1"
 FRAMEWORK_PUBLISHED = "attain.framework.published.v1"
-ROSTER_SCHOOL = "attain.roster.school.v1"
-ROSTER_CLASS = "attain.roster.class.v1"
-ROSTER_ENROLMENT = "attain.roster.enrolment.v1"
-ROSTER_STAFF = "attain.roster.staff.v1"
-ROSTER_ASSIGNMENT = "attain.roster.assignment.v1"
 QUARANTINED = "attain.evidence.quarantined.v1"
 MASTERY_UPDATED = "attain.mastery.updated.v1"
 CHECKPOINT = "attain.progression.checkpoint.v1"
@@ -185,61 +182,6 @@ class FrameworkPublished(msgspec.Struct, frozen=True):
     retired: tuple[str, ...] = ()
 
 
-class RosterSchool(msgspec.Struct, frozen=True):
-    """A school or district; data of `ROSTER_SCHOOL`, subject = roster source. `district` groups schools."""
-
-    school: str
-    title: str
-    district: str | None = None
-
-
-class RosterClass(msgspec.Struct, frozen=True):
-    """A class; data of `ROSTER_CLASS`, subject = roster source."""
-
-    class_id: str
-    title: str
-    school: str | None = None
-    subject: str | None = None
-
-
-class RosterStaff(msgspec.Struct, frozen=True):
-    """
-    Who teaches a class: `staff` equals the `sub` of their tokens; data of `ROSTER_STAFF`, subject = roster source.
-
-    `starts` and `ends` are the first and last day, as of a substitute; None is open.
-    """
-
-    class_id: str
-    staff: str
-    role: str = "teacher"
-    active: bool = True
-    starts: str | None = None
-    ends: str | None = None
-
-
-class RosterAssignment(msgspec.Struct, frozen=True):
-    """
-    What else a person is to a learner, school or district; data of `ROSTER_ASSIGNMENT`, subject = the learner, else the
-    roster source. `person` equals the `sub` of their tokens.
-    """
-
-    person: str
-    role: str
-    kind: Literal["learner", "school", "district"]
-    target: str
-    active: bool = True
-    starts: str | None = None
-    ends: str | None = None
-
-
-class RosterEnrolment(msgspec.Struct, frozen=True):
-    """A learner's place in a class; data of `ROSTER_ENROLMENT`, subject = learner."""
-
-    class_id: str
-    learner: str
-    active: bool = True
-
-
 class PolicyRef(msgspec.Struct, frozen=True):
     """The policy a value was computed by; `version` is the start of its content hash."""
 
@@ -296,13 +238,6 @@ EVENTS: dict[str, dict[str, type[msgspec.Struct]]] = {
     },
     "progression": {MASTERY_UPDATED: MasteryUpdated, CHECKPOINT: Checkpoint, IDENTITY_ERASED: IdentityErased},
     "curriculum": {FRAMEWORK_PUBLISHED: FrameworkPublished},
-    "roster": {
-        ROSTER_SCHOOL: RosterSchool,
-        ROSTER_CLASS: RosterClass,
-        ROSTER_STAFF: RosterStaff,
-        ROSTER_ASSIGNMENT: RosterAssignment,
-        ROSTER_ENROLMENT: RosterEnrolment,
-        IDENTITY_ERASED: IdentityErased,
-    },
+    "roster": ROSTER_EVENTS | {IDENTITY_ERASED: IdentityErased},
 }
-"""The data of every event type by log, where this module defines it."""
+"""The data of every event type by log, but for the public and the restricted ones."""

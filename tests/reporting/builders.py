@@ -8,25 +8,27 @@ from shared.contracts import (
     CHECKPOINT,
     FRAMEWORK_PUBLISHED,
     MASTERY_UPDATED,
-    ROSTER_ASSIGNMENT,
-    ROSTER_CLASS,
-    ROSTER_ENROLMENT,
-    ROSTER_SCHOOL,
-    ROSTER_STAFF,
     Association,
     Checkpoint,
     Competency,
     FrameworkPublished,
     MasteryUpdated,
     PolicyRef,
+    Status,
+)
+from shared.public_events import SNAPSHOT_CLOSED
+from shared.roster_events import (
+    ROSTER_ASSIGNMENT,
+    ROSTER_CLASS,
+    ROSTER_ENROLMENT,
+    ROSTER_SCHOOL,
+    ROSTER_STAFF,
     RosterAssignment,
     RosterClass,
     RosterEnrolment,
     RosterSchool,
     RosterStaff,
-    Status,
 )
-from shared.public_events import SNAPSHOT_CLOSED
 from shared.settings import Settings
 from shared.shards import shard_of
 from shared.snapshots import TERM_CLOSED, TermClosed

@@ -15,22 +15,21 @@ from deploy.local.audit.findings import Findings
 from deploy.local.audit.sources import Sources
 from services.reporting.domain.told import Told, kind_of
 from services.reporting.domain.waiting import waits
-from shared.contracts import (
-    FRAMEWORK_PUBLISHED,
+from shared.contracts import FRAMEWORK_PUBLISHED, FrameworkPublished
+from shared.events import Envelope
+from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, SnapshotAmended, SnapshotClosed
+from shared.roster_events import (
     ROSTER_ASSIGNMENT,
     ROSTER_CLASS,
     ROSTER_ENROLMENT,
     ROSTER_SCHOOL,
     ROSTER_STAFF,
-    FrameworkPublished,
     RosterAssignment,
     RosterClass,
     RosterEnrolment,
     RosterSchool,
     RosterStaff,
 )
-from shared.events import Envelope
-from shared.public_events import SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, SnapshotAmended, SnapshotClosed
 from shared.support_events import SUPPORT_CLOSED, SUPPORT_SUGGESTED, SupportClosed, SupportSuggested
 
 Rows = dict[tuple[Any, ...], dict[str, Any]]

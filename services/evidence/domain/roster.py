@@ -6,7 +6,8 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from shared.contracts import (
+from shared.events import Draft, encode_json, envelope
+from shared.roster_events import (
     ROSTER_ASSIGNMENT,
     ROSTER_CLASS,
     ROSTER_ENROLMENT,
@@ -18,7 +19,6 @@ from shared.contracts import (
     RosterSchool,
     RosterStaff,
 )
-from shared.events import Draft, encode_json, envelope
 from shared.shards import shard_of
 
 Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
