@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from fastapi import APIRouter, FastAPI
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from shared.database import Database
 from shared.described import answered
@@ -19,7 +19,7 @@ from shared.errors import InvalidEvent, Unavailable
 from shared.settings import Settings
 from shared.tasks import Pulse, raise_if_cancelled
 from shared.tenancy import bound_to
-from shared.web import Caller
+from shared.web import Caller, Strict
 
 log = logging.getLogger(__name__)
 REFRESH_S = 2.0
@@ -33,10 +33,8 @@ def _as_set(name: str) -> Any:
     return Field(None, description=Settings.model_fields[name].description)
 
 
-class Limits(BaseModel):
+class Limits(Strict):
     """Limits of a tenant: what is left out stays, null goes back to what the installation has set."""
-
-    model_config = ConfigDict(extra="forbid")
 
     requests_per_s: Annotated[float, Field(ge=0, le=1e6)] | None = _as_set("requests_per_s")
     small_number: Annotated[int, Field(ge=2, le=1000)] | None = _as_set("small_number")

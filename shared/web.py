@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials
 from fastapi_offline import FastAPIOffline
-from pydantic import AwareDatetime, BeforeValidator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
@@ -175,6 +175,12 @@ Written = BeforeValidator(_written)
 """For instants that may be without an offset: only as ISO 8601 writes them."""
 Instant: TypeAlias = Annotated[AwareDatetime, Written]
 """An instant as ISO 8601 writes it, with its offset; other than a mere `AwareDatetime` never a number."""
+
+
+class Strict(BaseModel):
+    """The base of what requests bring as JSON: a member that is not known is refused by name, since it may be mistyped."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 async def read_body(request: Request, settings: Settings) -> bytes:

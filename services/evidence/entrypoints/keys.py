@@ -4,7 +4,7 @@ import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from services.evidence.domain.keys import ApiKey
 from services.evidence.entrypoints.answered_people import GivenKey, Key
@@ -13,13 +13,11 @@ from services.evidence.formats.native import NAME_CHARS_MAX
 from services.evidence.handlers.keys import Keys
 from shared.described import Items, answered
 from shared.errors import InvalidEvent
-from shared.web import Caller, Written
+from shared.web import Caller, Strict, Written
 
 
-class NewKey(BaseModel):
+class NewKey(Strict):
     """What a key is for: one source, by exactly the name that its evidence gives, for which alone it may write."""
-
-    model_config = ConfigDict(extra="forbid")
 
     source: str = Field(min_length=1, max_length=NAME_CHARS_MAX, pattern=r"^[^\x00-\x1f\x7f]+$")
     name: str = Field("", max_length=100, pattern=r"^[^\x00-\x1f]*$")
@@ -27,10 +25,8 @@ class NewKey(BaseModel):
     expires_at: Annotated[datetime.datetime, Written] | None = None
 
 
-class Rotation(BaseModel):
+class Rotation(Strict):
     """For how long the old key is good beside the new one."""
-
-    model_config = ConfigDict(extra="forbid")
 
     overlap_s: int = Field(24 * 3600, ge=0, le=90 * 24 * 3600)
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from services.progression.domain.correction import Selection
 from services.progression.entrypoints.answered_corrections import Correction, Forecast
@@ -15,16 +15,14 @@ from shared.described import answered
 from shared.events import utc
 from shared.settings import Settings
 from shared.tenant_limits import TenantLimits
-from shared.web import Caller, Instant
+from shared.web import Caller, Instant, Strict
 
 SCORES_MAX = 50_000
 Text = Annotated[str, Field(max_length=512)]
 
 
-class Rescored(BaseModel):
+class Rescored(Strict):
     """A piece by its source's id, and the score that it should have had: `raw` with `max` (and `min`), `scaled`, or `level`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     id: Annotated[str, Field(min_length=1, max_length=512)]
     raw: float | None = None
@@ -48,14 +46,12 @@ class Rescored(BaseModel):
         return Score(self.raw, self.max, self.min, self.scaled, self.level, self.scale)
 
 
-class Selected(BaseModel):
+class Selected(Strict):
     """
     Which pieces: all of a source, or of them those of an activity, with an id (`item`), within a time, or with new `scores`.
 
     Without `scores` it is asked what taking them back would do.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     source: Annotated[str, Field(min_length=1, max_length=512)]
     activity: Text = ""
@@ -65,10 +61,8 @@ class Selected(BaseModel):
     scores: Annotated[list[Rescored], Field(min_length=1, max_length=SCORES_MAX)] | None = None
 
 
-class Chosen(BaseModel):
+class Chosen(Strict):
     """One piece, by its id at its source; with `to` it is asked what giving it to that learner instead would do."""
-
-    model_config = ConfigDict(extra="forbid")
 
     source: Annotated[str, Field(min_length=1, max_length=512)]
     id: Annotated[str, Field(min_length=1, max_length=512)]

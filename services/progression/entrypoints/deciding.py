@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from services.progression.domain.decisions import CompetencyDecided, LevelDecided
 from services.progression.entrypoints.answered import SignOffQueue
@@ -19,7 +19,7 @@ from shared.described import Items, answered
 from shared.errors import Forbidden
 from shared.events import utc
 from shared.settings import Settings
-from shared.web import Caller, Instant
+from shared.web import Caller, Instant, Strict
 
 ITEMS_MAX = 1000
 _DURABLE = answered(Items[Made], "durable", status=201)
@@ -27,19 +27,15 @@ Text = Annotated[str, Field(max_length=2000)]
 Name = Annotated[str, Field(min_length=1, max_length=300)]
 
 
-class Body(BaseModel):
-    """The base of every request: nothing unknown. `role` is one of the token's roles; the first where it is left out."""
-
-    model_config = ConfigDict(extra="forbid")
+class Body(Strict):
+    """What most decisions are sent with. `role` is one of the token's roles; the first where it is left out."""
 
     role: Annotated[str, Field(max_length=40)] | None = None
     reason: Text = ""
 
 
-class SignOffItem(BaseModel):
+class SignOffItem(Strict):
     """What is signed off of a learner: a competency or a level."""
-
-    model_config = ConfigDict(extra="forbid")
 
     learner: Name
     competency: Name | None = None
@@ -95,10 +91,8 @@ class LevelDecision(Body):
     appeal_to: Annotated[str, Field(max_length=200)] = ""
 
 
-class Goal(BaseModel):
+class Goal(Strict):
     """A level that a learner has chosen to work on, among the options seen."""
-
-    model_config = ConfigDict(extra="forbid")
 
     learner: Name
     level: Name

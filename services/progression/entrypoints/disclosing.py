@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from services.progression.domain.disclosing import Reader
 from services.progression.entrypoints.answered_subscribers import ReaderDeclared, ToldOfLearner, ToldOfTenant
@@ -15,16 +15,14 @@ from services.progression.handlers.disclosing import Disclosures
 from shared.database import Database
 from shared.described import Items, answered
 from shared.settings import Settings
-from shared.web import Caller
+from shared.web import Caller, Strict
 
 
-class Declared(BaseModel):
+class Declared(Strict):
     """
     Who reads public events by Kafka, or by the feed and its stream with tokens of the subject `reader`, what for (`purpose`)
     and what of (`types`, `frameworks`; empty is all). Webhooks stand in the register by themselves.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     via: Literal["kafka", "feed"]
     name: Name

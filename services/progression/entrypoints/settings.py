@@ -4,21 +4,19 @@ import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from services.progression.entrypoints.answered_rules import Set
 from services.progression.handlers.decisions import Decisions
 from shared.described import answered
 from shared.school_calendar import BREAKS_MAX, FIRST_DAY, LAST_DAY, breaks_of, days_of
-from shared.web import Caller
+from shared.web import Caller, Strict
 
 Day = Annotated[datetime.date, Field(ge=FIRST_DAY, le=LAST_DAY)]
 
 
-class Break(BaseModel):
+class Break(Strict):
     """Days without school, the first and the last among them."""
-
-    model_config = ConfigDict(extra="forbid")
 
     first: Day
     last: Day
@@ -30,14 +28,12 @@ class Break(BaseModel):
         return self
 
 
-class TenantSettings(BaseModel):
+class TenantSettings(Strict):
     """
     The settings of a tenant; what is left out stays as it is.
 
     `time_zone` (IANA name) is where its school days begin and end. In `breaks` nothing ages and nobody is late.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     time_zone: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     breaks: Annotated[list[Break], Field(max_length=BREAKS_MAX)] | None = None

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from services.progression.domain.decisions import SupportDecided, SupportOutcome
 from services.progression.domain.policy.phrases import Language
@@ -17,16 +17,14 @@ from services.progression.handlers.supporting import open_support, support_of
 from shared.database import Database
 from shared.described import Items, answered
 from shared.settings import Settings
-from shared.web import Caller
+from shared.web import Caller, Strict
 
 LIMIT_MAX = 1000
 Role = Annotated[str, Query(pattern=r"^[a-z][a-z_]{0,39}$")]
 
 
-class Closing(BaseModel):
+class Closing(Strict):
     """What became of a suggestion that a person closes; `role` is one of the token's, the first where it is left out."""
-
-    model_config = ConfigDict(extra="forbid")
 
     scope: Annotated[str, Field(min_length=1, max_length=300)]
     outcome: SupportOutcome

@@ -4,12 +4,12 @@ import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from services.progression.entrypoints.answered_rules import TermClosed
 from services.progression.handlers.decisions import Decisions
 from shared.described import answered
-from shared.web import Caller
+from shared.web import Caller, Strict
 
 TERM = r"^[\w(][\w .,:()+-]*$"
 """What a term may be called: it stands in the paths of what is read of it."""
@@ -24,10 +24,8 @@ def _name(text: str) -> str:
     return text
 
 
-class Term(BaseModel):
+class Term(Strict):
     """A term by the name that the school gives it, such as `2026-27 autumn`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, Field(max_length=80, json_schema_extra={"pattern": TERM}), AfterValidator(_name)]
 

@@ -5,7 +5,7 @@ import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from services.progression.domain.subscribing import Subscription
 from services.progression.entrypoints.answered_subscribers import (
@@ -22,14 +22,14 @@ from services.progression.handlers.webhooks import Webhooks
 from shared.database import Database
 from shared.described import Items, answered
 from shared.event_log import EventLog
-from shared.web import Caller, Count
+from shared.web import Caller, Count, Strict
 
 Kind = Annotated[str, Field(pattern=r"^[a-z_]+\.(\*|[a-z_]+)$", max_length=100)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 BEGINNING, NOW = "beginning", "now"
 
 
-class Agreement(BaseModel):
+class Agreement(Strict):
     """
     What is agreed with a receiver: what for (`purpose`), what of (`types`, `frameworks`; empty is all,
     and `learner.*` comes always: that learners are merged or erased).
@@ -37,8 +37,6 @@ class Agreement(BaseModel):
     `source` is the receiver's own source of evidence: its ids of the learners are added to what it is sent. `start` is `now`,
     `beginning`, or a cursor such as the `position` of /v1/standings.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Name
     url: Annotated[str, Field(max_length=2000)]
@@ -49,10 +47,8 @@ class Agreement(BaseModel):
     start: Annotated[str, Field(max_length=4096)] = NOW
 
 
-class Replay(BaseModel):
+class Replay(Strict):
     """Where to begin again: `beginning`, or a cursor."""
-
-    model_config = ConfigDict(extra="forbid")
 
     start: Annotated[str, Field(max_length=4096)]
 

@@ -5,14 +5,14 @@ from pathlib import Path as File
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from services.reporting.entrypoints.asking import Waited, answer, part
 from services.reporting.entrypoints.examples import AFFECTED
 from services.reporting.handlers.credentials import SCOPES_MAX, Affected, CredentialReader, Transcript
 from services.reporting.web.rendering import Words, choose_language
 from shared.described import Items, answered
-from shared.web import Caller
+from shared.web import Caller, Strict
 
 router = APIRouter(tags=["credentials"])
 Credentials = Annotated[CredentialReader, part("credentials")]
@@ -84,19 +84,15 @@ def _public(request: Request, document: object) -> Response:
     return answered
 
 
-class Pair(BaseModel):
+class Pair(Strict):
     """A learner's competency or level."""
-
-    model_config = ConfigDict(extra="forbid")
 
     learner: Annotated[str, Field(max_length=512)]
     scope: Annotated[str, Field(max_length=512)]
 
 
-class Withdrawn(BaseModel):
+class Withdrawn(Strict):
     """What would be withdrawn."""
-
-    model_config = ConfigDict(extra="forbid")
 
     items: Annotated[list[Pair], Field(max_length=SCOPES_MAX)]
 
