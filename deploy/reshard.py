@@ -11,7 +11,6 @@ import contextlib
 import importlib
 import time
 from collections.abc import Callable, Collection, Mapping
-from functools import partial
 from typing import NamedTuple, TypeAlias
 
 import asyncpg
@@ -148,11 +147,7 @@ async def reshard(config: Settings, to: int, say: Say, *, preview: bool = False)
         SystemExit: a database is not set, or a topic has too many partitions.
     """
     async with contextlib.AsyncExitStack() as stack:
-        open_: dict[str, Connection] = {}
-        for service, url in databases_of(config).items():
-            connection = await asyncpg.connect(url, server_settings=SESSION)
-            stack.push_async_callback(connection.close)
-            open_[service] = connection
+        open_ = await _connected(config, stack)
         for service, connection in open_.items():
             await _check(service, connection)
         plan({service: await _look(connection) for service, connection in open_.items()}, to)
@@ -169,9 +164,7 @@ async def reshard(config: Settings, to: int, say: Say, *, preview: bool = False)
             return planned.told(found, narrow)
         for service in planned.services:
             began = time.monotonic()
-            module = importlib.import_module(f"services.{service}.tables.resharding")
-            await module.split(open_[service], planned.split, partial(_say_of, say, service, planned.split))
-            reach(f"reshard.{service}_split")
+            await _split(service, open_[service], planned.split, say)
             await transactions[service].commit()
             reach(f"reshard.{service}_done")
             say(f"{service}: done in {time.monotonic() - began:.1f} s")
@@ -184,8 +177,20 @@ async def reshard(config: Settings, to: int, say: Say, *, preview: bool = False)
             f" set ATTAIN_SHARDS={to} and start the services"]  # fmt: skip
 
 
-def _say_of(say: Say, service: str, split: Split, what: str) -> None:
-    say(f"{service}: {split.old} shards become {split.new}: {what}")
+async def _connected(config: Settings, stack: contextlib.AsyncExitStack) -> dict[str, Connection]:
+    """Return a connection to each service's database; the stack closes them."""
+    open_: dict[str, Connection] = {}
+    for service, url in databases_of(config).items():
+        open_[service] = await asyncpg.connect(url, server_settings=SESSION)
+        stack.push_async_callback(open_[service].close)
+    return open_
+
+
+async def _split(service: str, connection: Connection, split: Split, say: Say) -> None:
+    """Split a service's database in the open transaction."""
+    module = importlib.import_module(f"services.{service}.tables.resharding")
+    await module.split(connection, split, lambda what: say(f"{service}: {split.old} shards become {split.new}: {what}"))
+    reach(f"reshard.{service}_split")
 
 
 async def _check(service: str, connection: Connection) -> None:

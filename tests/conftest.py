@@ -16,6 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from xdist.scheduler import LoadScopeScheduling
 
 from deploy.local import stack as local_stack
+from tests.support.chromium import chromium
 from tests.support.homes import fresh_home
 from tests.support.secrets_in_logs import shown_by
 from tests.support.servers import Servers, drop_migrated, start_containers, use_given
@@ -115,3 +116,10 @@ def server_addresses(servers: Servers) -> Iterator[Servers]:
         patch.setenv("ATTAIN_TEST_KAFKA", servers.kafka)
         patch.setenv("ATTAIN_TEST_POSTGRES", servers.postgres)
         yield servers
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Any]:
+    """Chromium, for the tests of a module; those need `needs_chromium`."""
+    async with chromium() as browser:
+        yield browser

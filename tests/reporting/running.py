@@ -204,3 +204,11 @@ async def delete_topics(config: Settings) -> None:
     await admin.start()
     await admin.delete_topics([topic.name(config.topic_suffix) for topic in TOPICS])
     await admin.close()
+
+
+async def until_changed(stream: httpx.Response, lines: list[str]) -> None:
+    """Take the lines of a page's live stream, up to one that says that something has changed."""
+    async for line in stream.aiter_lines():
+        lines.append(line)
+        if line.startswith("event: changed"):
+            return

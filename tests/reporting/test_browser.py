@@ -1,7 +1,6 @@
 """The pages in real Chromium: each person's main way, by keyboard, on a phone, live, and without faults that axe sees."""
 
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -28,7 +27,6 @@ from tests.reporting.running import Running
 from tests.support.chromium import (
     DESKTOP,
     PHONE,
-    chromium,
     faults,
     faults_by_width,
     first_paint,
@@ -65,13 +63,6 @@ async def told(reporting: Running) -> None:
         snapshot_amended(PEOPLE[0], "spring", "m:c00"),
     )  # fmt: skip
     await reporting.told("support", *(suggested(learner, "m:c01", owner="counsellor") for learner in PEOPLE[:5]))
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Any]:
-    """Run Chromium."""
-    async with chromium() as browser:
-        yield browser
 
 
 async def opened(reporting: Running, browser: Any, path: str, viewport: dict[str, int] = DESKTOP, **claims: Any) -> Any:

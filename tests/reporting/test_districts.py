@@ -34,7 +34,7 @@ from tests.reporting.builders import (
     snapshot_amended,
     snapshot_closed,
 )
-from tests.reporting.running import Running
+from tests.reporting.running import Running, until_changed
 from tests.support.waiting import until
 
 NORTH, SOUTH = [f"n{n:02}" for n in range(30)], [f"s{n:02}" for n in range(20)]
@@ -307,14 +307,7 @@ async def test_a_watched_district_tells_when_its_numbers_change_and_not_when_one
     token = authorization(reporting.config, "records:read:classes", subject="boss")
     lines: list[str] = []
     async with reporting.client.stream("GET", "/live?district=d", headers=token, timeout=20) as stream:
-
-        async def read() -> None:
-            async for line in stream.aiter_lines():
-                lines.append(line)
-                if line.startswith("event: changed"):
-                    return
-
-        reading = asyncio.create_task(read())
+        reading = asyncio.create_task(until_changed(stream, lines))
         await asyncio.sleep(0.7)
         await reporting.told("progression", mastery(NORTH[1], "m:c", "not_yet", first_evidence_at=FIRST))
         await asyncio.sleep(1.5)

@@ -29,7 +29,7 @@ from tests.reporting.builders import (
     staff,
     suggested,
 )
-from tests.reporting.running import Running
+from tests.reporting.running import Running, until_changed
 from tests.support.waiting import until
 
 ADA = str(uuid5(UUID(int=0), "ada"))
@@ -358,14 +358,7 @@ async def test_a_change_is_told_within_two_seconds_and_says_nothing_itself(repor
         browser(reporting, "records:read:classes", subject="tea") as client,
         client.stream("GET", "/live?class_id=k", timeout=20) as stream,
     ):
-
-        async def read() -> None:
-            async for line in stream.aiter_lines():
-                lines.append(line)
-                if line.startswith("event: changed"):
-                    return
-
-        reading = asyncio.create_task(read())
+        reading = asyncio.create_task(until_changed(stream, lines))
         await asyncio.sleep(0.7)
         began = time.monotonic()
         await reporting.told("progression", mastery(ADA, "m:b", "not_yet"))

@@ -6,18 +6,17 @@ Needs Playwright and a Chromium on the path, and the sample district loaded by `
 
 import argparse
 import asyncio
-import shutil
 from pathlib import Path
 from typing import Any
 
 import httpx
-from playwright.async_api import async_playwright
 
 from deploy.local import stack
 from deploy.local.errors import StackError
 from deploy.local.sample.district import SOURCE
 from deploy.local.sample.people import DISTRICT, make_classes
 from deploy.local.tokens import issue
+from tests.support.chromium import chromium
 
 CAPTURED = 12
 """Which standard of the list is shown being observed."""
@@ -40,9 +39,7 @@ async def take(home: Path, folder: Path, url: str, tenant: str, learner_id: str,
         ("policies", "policies", "d-leader", rows),
         ("correction", f"learners/{learner}", room.teacher, rows),
     ]
-    async with async_playwright() as playwright:
-        binary = shutil.which("chromium") or shutil.which("google-chrome")
-        browser = await playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
+    async with chromium() as browser:
         for name, path, subject, scope in pages:
             token = issue(key, tenant=tenant, scope=scope, subject=subject)
             for size, viewport in SIZES.items():
@@ -60,7 +57,6 @@ async def take(home: Path, folder: Path, url: str, tenant: str, learner_id: str,
                         await page.goto(f"/{path}?lang=es")
                         await page.screenshot(path=folder / f"{name}-{size}-es.png")
                     await context.close()
-        await browser.close()
 
 
 async def _go_on(page: Any, name: str) -> None:

@@ -1,7 +1,6 @@
 """How soon the pages show something on the whole sample district: 2,000 learners who have lived two school years."""
 
 import statistics
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from deploy.local.sample.district import SOURCE
 from deploy.local.sample.people import DISTRICT, WHOLE, make_classes
 from deploy.local.stack import Stack
 from deploy.local.tokens import issue
-from tests.support.chromium import DESKTOP, chromium, first_paint, needs_chromium
+from tests.support.chromium import DESKTOP, first_paint, needs_chromium
 from tests.system.conftest import Attain
 
 pytestmark = [pytest.mark.long, needs_chromium, pytest.mark.timeout(1500)]
@@ -28,13 +27,6 @@ async def learner(stack: Stack, attain: Attain) -> str:
     assert loaded["exit"] == 0, loaded
     found = attain("learner", SOURCE, "L-0001", tenant=TENANT)
     return str(found["learner"])
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Any]:
-    """Run Chromium."""
-    async with chromium() as browser:
-        yield browser
 
 
 async def paints(stack: Stack, browser: Any, path: str, subject: str, scope: str) -> list[float]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deploy.local.stack import Stack
-from tests.support.chromium import DESKTOP, PHONE, chromium, faults, faults_by_width, needs_chromium, tab_to
+from tests.support.chromium import DESKTOP, PHONE, faults, faults_by_width, needs_chromium, tab_to
 from tests.system.district import SOURCE
 from tests.system.room import MAY_WRITE, Room, open_room
 from tests.system.test_pages import LEVEL_SHOWN, OWN
@@ -26,13 +26,6 @@ async def room(stack: Stack) -> AsyncIterator[Room]:
     room = await open_room(stack, "browsed", [*LEVEL_SHOWN, *OWN])
     yield room
     await room.district.close()
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Any]:
-    """Run Chromium."""
-    async with chromium() as browser:
-        yield browser
 
 
 async def opened(room: Room, browser: Any, path: str, viewport: dict[str, int] = DESKTOP, person: str = "tea") -> Any:

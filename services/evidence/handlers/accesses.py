@@ -2,7 +2,6 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import Any, Literal
 
 from services.evidence.tables import accesses
@@ -17,9 +16,8 @@ REMEMBERED = 10_000
 class Accesses:
     """Notes acts; `target` is the way and source of intake, the learner of an export, the certificate of an erasure."""
 
-    def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._clock = clock
         self._noted: OrderedDict[tuple[str, str, str], float] = OrderedDict()
 
     async def note(self, tenant: str, person: str, act: Act, target: str) -> None:
@@ -30,7 +28,7 @@ class Accesses:
     async def note_sender(self, tenant: str, person: str, way: str, source: str | None) -> None:
         """Store that somebody sends by a way, once an hour in this process."""
         key = (tenant, person, f"{way} {source or ''}".strip())
-        now = self._clock()
+        now = time.monotonic()
         if now - self._noted.get(key, -AGAIN_S) < AGAIN_S:
             return
         await self.note(tenant, person, "intake", key[2])

@@ -46,7 +46,6 @@ APPENDED = ("accepted", "corrected")
 
 Read = Callable[[bytes, str, datetime.datetime], RecordEvidence]
 
-
 READERS: dict[str, Read] = {NATIVE: native.read, CONTENT: restored}
 """How what is kept for later is read again, by its form."""
 
@@ -197,7 +196,7 @@ class Intake:
         parks |= {index: found for index, found in aligned.items() if isinstance(found, Park)}
         people = await self._identify(commands, tenant, parks)
         submissions: list[Submission] = []
-        time = now()
+        told_at = now()
         for index, (command, person) in enumerate(zip(commands, people, strict=True)):
             if index % ITEMS_A_SLICE == ITEMS_A_SLICE - 1:
                 await asyncio.sleep(0)
@@ -207,7 +206,7 @@ class Intake:
                 learner, shard = person
                 found = aligned.get(index)
                 alignment = found if isinstance(found, Alignment) else None
-                draft = recorded(command, learner, shard, time, alignment=alignment)
+                draft = recorded(command, learner, shard, told_at, alignment=alignment)
                 submissions.append(
                     Submission(command, learner, shard, draft, received_at, alignment=alignment, moves=moves)
                 )

@@ -51,6 +51,7 @@ class LevelFold:
             self._standing.settling.pop(level, None)
 
     def decide(self, framework: Framework, event: LevelDecided) -> Iterator[Told]:
+        """Yield what follows from a person's decision on a level; one that no longer applies changes nothing."""
         standing, level = self._standing, event.level
         by = {"role": event.role, "ref": event.author}
         unmet = list(self._unmet(framework, level))
@@ -195,6 +196,7 @@ class LevelFold:
                 yield ready
 
     def close_gap(self, framework: Framework, competency: str) -> Iterator[Told]:
+        """Yield the levels whose last gap a competency was that is shown now."""
         standing = self._standing
         for level, gaps in list(standing.gaps.items()):
             left = tuple(code for code in gaps if code != competency)

@@ -9,6 +9,8 @@ _KINDS = ("competency.", "level.", "goal.")
 
 
 class Learner(msgspec.Struct, frozen=True, gc=False):
+    """Whom an event is about."""
+
     id: str
 
 
