@@ -22,6 +22,8 @@ _BY_TYPE = {
     "too_short": "must have at least {min_length} items",
     "too_long": "must have at most {max_length} items",
     "json_invalid": "is not JSON: {error}",
+    "union_tag_invalid": "must have as {discriminator} one of {expected_tags}, not '{tag}'",
+    "union_tag_not_found": "must have {discriminator}",
 }
 _BY_BEGINNING = {
     "int_": "must be a whole number",

@@ -12,6 +12,7 @@ import click
 import httpx
 
 from deploy.local.errors import StackError
+from deploy.local.options import Commands
 
 COMMANDS: Mapping[str, str] = {
     "demo": "demo:demo",
@@ -72,7 +73,7 @@ def _version() -> str:
         return "(a checkout that is not installed)"
 
 
-class _OnDemand(click.Group):
+class _OnDemand(Commands):
     """Imports a command when it is asked for: all of them together take most of a second."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -37,6 +37,7 @@ from deploy.local.tokens import DEFAULT_SCOPE, issue
 TENANT_FORM = r"[a-z0-9-]{1,63}"
 DEFAULT_TENANT = "demo"
 HTTP_TIMEOUT_S = 60.0
+SENTENCE_CHARS_MAX = 300
 
 P = ParamSpec("P")
 
@@ -170,6 +171,18 @@ class Context:
             # A proxy that the user has set knows nothing of this machine's own addresses.
             trust_env=not all(urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1") for url in urls.values()),
         )
+
+
+class Commands(click.Group):
+    """A group whose help has the first sentence of each command whole, on as many lines as it takes."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [
+            (name, command.get_short_help_str(SENTENCE_CHARS_MAX)) for name, command in commands if command is not None
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
 
 def command_name() -> str:

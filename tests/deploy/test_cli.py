@@ -106,6 +106,13 @@ def test_every_command_takes_the_common_options() -> None:
         assert {"home", "tenant", "as_json"} <= {parameter.name for parameter in command.params}, command.name
 
 
+def test_help_cuts_no_sentence_short(capsys: pytest.CaptureFixture[str]) -> None:
+    for group in ((), ("policy",), ("policy", "shadow"), ("webhook",), ("tenant",)):
+        _, out, _ = attain_here(capsys, *group, "--help")
+
+        assert "..." not in out.partition("Commands:")[2], group
+
+
 def test_a_command_imports_none_of_the_others() -> None:
     asked = "import sys; from deploy.local.cli import attain; attain.get_command(None, 'webhook'); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)

@@ -139,6 +139,12 @@ def test_learner_is_found_by_the_id_of_the_source(attain: Attain, running: Stack
 
     assert record == body
     assert attain("learner", record["learner"], "--tenant", "learner")[1] == body
+    explained = [
+        attain("explain", *learner, "f:A", "--tenant", "learner")[1]
+        for learner in ((SOURCE, "l-1"), (record["learner"],))
+    ]
+    assert explained[0] == explained[1]
+    assert explained[0]["status"] == "mastered"
     assert {item["competency"]: item["status"] for item in record["items"]} == {"f:A": "mastered", "f:B": "not_yet"}
 
 
@@ -148,6 +154,17 @@ def test_learner_who_is_not_known_is_one_line(attain: Attain) -> None:
     assert code == 1
     assert err == f"attain: tenant learner knows no learner 'nobody' of source {SOURCE}\n"
     assert set(result) == {"error"}
+
+
+def test_what_cannot_be_an_opaque_id_is_told_how_a_learner_is_named(attain: Attain) -> None:
+    for command in (["learner"], ["export", "learner"], ["erase", "learner", "--yes"]):
+        code, result, _ = attain(*command, "l-1", "--tenant", "learner")
+
+        assert code == 1
+        assert result["error"].startswith("'l-1' is no opaque id; give the source that calls the learner so before it")
+    code, result, _ = attain("explain", "l-1", "f:A", "--tenant", "learner")
+    assert code == 1
+    assert "no opaque id" in result["error"]
 
 
 def test_policy_that_is_refused_is_a_result_with_its_pointer(attain: Attain, tmp_path: Path) -> None:
@@ -179,6 +196,43 @@ def test_policy_with_an_error_is_refused_and_nothing_of_it_is_kept(attain: Attai
         {"severity": "error", "pointer": "/advancement/require/all/1", "text": "no framework has Z"}
     ]
     assert attain("policy", "activate", "000000", "--tenant", "unknown")[0] == 1
+
+
+def test_setting_a_policy_tells_what_the_lint_warns_of_also_when_it_is_set_again(
+    attain: Attain, tmp_path: Path
+) -> None:
+    _prepare(attain, tmp_path, "warned")
+    lucky = {"id": "lucky", "method": {"type": "highest"}, "decision": {"latch": "first_crossing"}}
+    (tmp_path / "lucky.json").write_text(json.dumps(lucky))
+    for _ in range(2):
+        code, result, _ = attain("policy", "set", tmp_path / "lucky.json", "--framework", "g", "--tenant", "warned")
+
+        assert code == 0
+        assert [(each["severity"], each["pointer"]) for each in result["problems"]] == [
+            ("warning", "/decision/latch"), ("warning", ""),
+        ]  # fmt: skip
+        assert result["problems"][1]["text"].startswith("no framework g is known yet")
+    assert attain("policy", "check", tmp_path / "lucky.json")[1]["problems"] == result["problems"][:1]
+
+
+def test_versions_are_listed_with_those_in_force(attain: Attain, tmp_path: Path) -> None:
+    assert attain("policy", "list", "--tenant", "listed")[1] == {"items": []}
+    (tmp_path / "nodes.csv").write_text(NODES)
+    attain("framework", "import", tmp_path / "nodes.csv", "--id", "f", "--format", "csv", "--tenant", "listed")
+    for id in ("one", "two"):
+        (tmp_path / "policy.json").write_text(json.dumps(ONE_IS_ENOUGH | {"id": id}))
+        attain("policy", "set", tmp_path / "policy.json", "--tenant", "listed")
+    _, listed, _ = attain("policy", "list", "--tenant", "listed")
+    code, again, _ = attain("policy", "activate", "one", "--tenant", "listed")
+    _, refused, _ = attain("policy", "activate", "three", "--tenant", "listed")
+
+    assert {each["policy"]: each["in_force"] for each in listed["items"]} == {"one": False, "two": True}
+    assert (code, again["policy"]) == (0, "one")
+    assert {each["policy"]: each["in_force"] for each in attain("policy", "list", "--tenant", "listed")[1]["items"]} == {
+        "one": True, "two": False,
+    }  # fmt: skip
+    assert refused["error"].startswith("no versions of tenant listed are 'three'; there is ")
+    assert f"one@{again['version']}" in refused["error"]
 
 
 def test_earlier_version_is_put_into_force_again(attain: Attain, tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ async def test_a_repeated_decision_waits_for_the_same_positions_as_the_first(ser
     database = await Database.connect(servers.stack.databases["progression"])
     decisions = Decisions(database, Logs(SHARDS), Settings(shards=SHARDS))
     tenant = f"twice-{secrets.token_hex(3)}"
-    first, told = await decisions.set_policy(tenant, POLICY, "")
-    again, told_again = await decisions.set_policy(tenant, POLICY, "")
+    first, _, told = await decisions.set_policy(tenant, POLICY, "")
+    again, _, told_again = await decisions.set_policy(tenant, POLICY, "")
     framework, _ = read_csv("f", "", "code,title\na,A\n", "")
     _, published = await decisions.publish_framework(tenant, framework)
     _, published_again = await decisions.publish_framework(tenant, framework)

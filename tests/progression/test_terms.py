@@ -59,7 +59,7 @@ async def test_a_term_that_was_closed_is_amended_whoever_owns_the_shard_later(se
     async with hand_fed(server_addresses) as progression:
         await progression.decide(STREAK_5)
         await progression.send(*pieces)
-        _, policy = await progression.decisions.set_policy(TENANT, msgspec.json.encode(STREAK_3), "")
+        _, _, policy = await progression.decisions.set_policy(TENANT, msgspec.json.encode(STREAK_3), "")
         decided, closing = await progression.decisions.close_term(TENANT, "spring", "office")
         await eventually(lambda: progression.decisions.folded(closing))
         progression.fold.forget([0])

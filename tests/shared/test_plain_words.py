@@ -18,6 +18,18 @@ class Colour(enum.Enum):
     RED = "red"
 
 
+class Circle(BaseModel):
+    """One of two forms that their type tells apart."""
+
+    type: Literal["circle"]
+
+
+class Square(BaseModel):
+    """The other."""
+
+    type: Literal["square"]
+
+
 class Body(BaseModel):
     """One member of every kind."""
 
@@ -35,6 +47,7 @@ class Body(BaseModel):
     day: datetime.date | None = None
     id: uuid.UUID | None = None
     items: Annotated[list[int], Field(min_length=1, max_length=2)] = [1]
+    figure: Annotated[Circle | Square, Field(discriminator="type")] | None = None
     own: int = 0
 
     @field_validator("own")
@@ -77,6 +90,8 @@ AT = "at must be an instant with its offset, such as 2026-03-04T10:15:00Z"
         ({"items": []}, "items must not be empty"),
         ({"items": [1, 2, 3]}, "items must have at most 2 items"),
         ({"items": ["x"]}, "items.0 must be a whole number"),
+        ({"figure": {"type": "line"}}, "figure must have as 'type' one of 'circle', 'square', not 'line'"),
+        ({"figure": {}}, "figure must have 'type'"),
         ({"other": 1}, "other is not known here"),
         ({"own": 1}, "an odd number has no half"),
     ],

@@ -67,7 +67,7 @@ class HandFed:
 
     async def decide(self, policy: Mapping[str, Any]) -> None:
         """Put a policy into force; returns when its decision is folded, and what is stale is refolded from then on."""
-        _, positions = await self.decisions.set_policy(TENANT, msgspec.json.encode(policy), "")
+        _, _, positions = await self.decisions.set_policy(TENANT, msgspec.json.encode(policy), "")
         await eventually(lambda: self.decisions.folded(positions))
 
     async def end(self) -> None:

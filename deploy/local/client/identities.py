@@ -1,6 +1,7 @@
 """Who the learners are: their opaque ids, and the ids by which sources know them."""
 
 import json
+import uuid
 from collections.abc import Iterable
 
 from deploy.local.client.asking import patiently, told
@@ -11,8 +12,19 @@ PAGE = 1000
 
 
 def opaque_id(context: Context, learner: str, source_id: str | None) -> str:
-    """Return the opaque id of a learner named by it, or by a source and that source's own id; raises as `resolve` does."""
-    return learner if source_id is None else resolve(context, learner, source_id)
+    """
+    Return the opaque id of a learner who is called by it, or by a source and that source's own id.
+
+    Raises:
+        StackError: it cannot be one, or the source knows no such learner.
+    """
+    if source_id is not None:
+        return resolve(context, learner, source_id)
+    try:
+        return str(uuid.UUID(learner))
+    except ValueError:
+        asked = f"{learner!r} is no opaque id; give the source that calls the learner so before it"
+        raise StackError(f"{asked}, such as urn:attain:sample {learner}") from None
 
 
 def resolve(context: Context, source: str, source_id: str) -> str:

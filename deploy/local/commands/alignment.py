@@ -8,12 +8,12 @@ import click
 
 from deploy.local.client.asking import ask, patiently, told
 from deploy.local.files.text import read_text
-from deploy.local.options import Context, command_options
+from deploy.local.options import Commands, Context, command_options
 
 LISTED = 1_000
 
 
-@click.group()
+@click.group(cls=Commands)
 def alignment() -> None:
     """Alignment: which competencies an activity, line item, criterion or outcome of a source speaks to."""
 

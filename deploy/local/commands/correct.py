@@ -97,10 +97,12 @@ def read_scores(file: Path) -> list[dict[str, Any]]:
     rows = []
     for line, row in enumerate(reader, start=2):
         given = {name: value for name, value in row.items() if value}
-        try:
-            rows.append({name: float(value) if name in NUMBERS else value for name, value in given.items()})
-        except ValueError as error:
-            raise StackError(f"{file}, line {line}: {error}") from error
+        if None in row:
+            raise StackError(f"{file}, line {line}: there are more cells than columns")
+        for name in NUMBERS:
+            if name in given and not isinstance(_number_or_word(given[name]), float):
+                raise StackError(f"{file}, line {line}: {name} is no number: {given[name]!r}")
+        rows.append({name: float(value) if name in NUMBERS else value for name, value in given.items()})
         if "id" not in given:
             raise StackError(f"{file}, line {line}: there is no id")
         if "level" in given:
@@ -166,7 +168,7 @@ def lines(report: dict[str, Any], verb: str, applied: bool, counts: dict[str, in
         f"{report['pieces']} pieces of {report['learners']} learners {would}; {report['pairs']} competencies of them"
     ]
     lines += [f"  {row['pairs']:>7} from {row['from']} to {row['to']}" for row in report["statuses"]]
-    lines += [f"  {count:>7} events {type}" for type, count in report["events"].items()]
+    lines += [f"  {count:>7} event{'' if count == 1 else 's'} {type}" for type, count in report["events"].items()]
     if report["schools"]:
         lines += ["", f"{'school':30}{'learners':>10}{'withdrawn':>11}{'reviews':>10}"]
     for row in report["schools"]:

@@ -203,7 +203,7 @@ def _next_lines(context: Context, first: Class) -> list[str]:
         f"  {command_name()} token --sub {first.teacher} --scope records:read:classes{options}",
         "",
         "What to try next:",
-        f"  {command_name()} policy set FILE{options}     another rule of mastery: what would change, for whom",
+        f"  {command_name()} policy compare FILE{options}     another rule of mastery: what would change, for whom",
         f"  {command_name()} class {first.id}{options}     a class by competency, and who needs what",
         f"  {command_name()} ingest FILE --format native{options}     evidence of your own",
         f"  {command_name()} status{options}     what runs, and how far each stage is",

@@ -5,14 +5,14 @@ from typing import Any
 import click
 
 from deploy.local.client.asking import patiently, segment, told
+from deploy.local.client.identities import opaque_id
 from deploy.local.commands.learner import WORDS
 from deploy.local.errors import StackError
 from deploy.local.options import Context, command_options
 
 
 @click.command()
-@click.argument("learner")
-@click.argument("competency")
+@click.argument("of", nargs=-1, required=True, metavar="[SOURCE] LEARNER COMPETENCY")
 @click.option(
     "--as-of", metavar="TIME", help="What had been recorded and decided by then, such as 2026-03-04T10:15:00Z."
 )
@@ -20,14 +20,23 @@ from deploy.local.options import Context, command_options
     "--language", type=click.Choice(["en", "es"]), default="en", help="Of what is said of the rules and the evidence."
 )
 @command_options
-def explain(context: Context, learner: str, competency: str, as_of: str | None, language: str) -> None:
-    """Explain the status of LEARNER (opaque id) in COMPETENCY (framework:code)."""
+def explain(context: Context, of: tuple[str, ...], as_of: str | None, language: str) -> None:
+    """
+    Explain the status of a learner in COMPETENCY (framework:code).
+
+    The learner is LEARNER, an opaque id, or whom SOURCE knows as LEARNER.
+    """
+    if len(of) not in (2, 3):
+        raise click.UsageError("give [SOURCE] LEARNER COMPETENCY", click.get_current_context())
+    competency = of[-1]
+    learner = opaque_id(context, of[0], of[1] if len(of) > 2 else None)
     query = {"language": language} | ({"as_of": as_of} if as_of else {})
     with context.client("progression") as client:
         path = f"/v1/learners/{segment(learner)}/competencies/{segment(competency)}/explanation"
         answer = patiently(client.get, path, params=query)
     if answer.status_code == 404:
-        raise StackError(f"tenant {context.tenant} has nothing recorded of {competency} for learner {learner}")
+        hint = "" if ":" in competency else "; a competency is named with its framework, as in math:add"
+        raise StackError(f"tenant {context.tenant} has nothing recorded of {competency} for learner {learner}{hint}")
     explanation = told(answer).json()
     context.emit(explanation, None if context.json else text(explanation))
 
@@ -44,7 +53,7 @@ def text(explanation: dict[str, Any]) -> str:
     lines += ["", "evidence, as it happened:"]
     for piece in explanation["evidence"]:
         value = "-" if piece["value"] is None else f"{piece['value']:g}"
-        why = "" if piece["counted"] else f"  not counted: {piece['why_not']}"
+        why = f"  not counted: {piece['why_not']}" if not piece["counted"] else _weight(piece["weight"])
         lines.append(f"  {piece['occurred_at'][:10]}  {value:>6}{why}")
     if explanation["trace"]:
         lines += ["", "rules:"]
@@ -60,3 +69,7 @@ def text(explanation: dict[str, Any]) -> str:
         lines += ["", explanation["enough"]]
     lines += ["", f"smallest change: {explanation['minimal_change']['text']}"]
     return "\n".join(lines)
+
+
+def _weight(weight: float) -> str:
+    return "" if weight == 1 else f"  weight {weight:g}"

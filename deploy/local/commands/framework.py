@@ -12,7 +12,7 @@ from deploy.local.client.asking import patiently, told
 from deploy.local.commands.drain import wait_for_stages
 from deploy.local.errors import StackError
 from deploy.local.files.text import read_text
-from deploy.local.options import Context, command_options
+from deploy.local.options import Commands, Context, command_options
 
 FRAMEWORK_ID = r"[A-Za-z0-9._-]{1,100}"
 FORMATS = ("case", "csv")
@@ -20,7 +20,7 @@ BY = ("educationalLevel", "domain", "csv")
 FrameworkFile = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.group()
+@click.group(cls=Commands)
 def framework() -> None:
     """Frameworks: the competencies, their levels, and what comes before what."""
 

@@ -5,13 +5,13 @@ from typing import Any
 import click
 
 from deploy.local.client.asking import segment, told
-from deploy.local.options import Context, command_options
+from deploy.local.options import Commands, Context, command_options
 
 DEFAULT_OVERLAP_H = 24.0
 OVERLAP_H_MAX = 90 * 24.0
 
 
-@click.group()
+@click.group(cls=Commands)
 def key() -> None:
     """API keys: what a learning system sends instead of a token, for one source of one tenant."""
 

@@ -16,7 +16,7 @@ from deploy.local.commands.framework import check_id, publish
 from deploy.local.commands.policy import put_into_force
 from deploy.local.commands.roster import send_roster
 from deploy.local.files.canvas import Export, Outcome, evidence_of, nodes_csv, read_export
-from deploy.local.options import Context, command_options
+from deploy.local.options import Commands, Context, command_options
 
 SOURCE = "urn:attain:canvas"
 FRAMEWORK = "canvas"
@@ -25,7 +25,7 @@ DIFFERENCES_SHOWN = 50
 UNALIGNED_SHOWN = 20
 
 
-@click.group()
+@click.group(cls=Commands)
 def onboard() -> None:
     """Onboarding: what a district has in its learning system, taken over."""
 

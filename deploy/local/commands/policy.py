@@ -12,7 +12,7 @@ import httpx
 from deploy.local.client.asking import patiently, refusal, told
 from deploy.local.errors import StackError
 from deploy.local.files.text import read_text
-from deploy.local.options import Context, command_options
+from deploy.local.options import Commands, Context, command_options
 from services.progression.domain import policy as policies
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.curriculum.importing import read_import
@@ -26,10 +26,13 @@ from shared.events import now
 POLICY_BYTES_MAX = 1 << 20
 VERSION_MIN = 6
 """Digits of a hash that tell versions apart."""
+VERSION_DIGITS = 12
+VERSIONS_NAMED = 10
+"""Versions that an error names at most."""
 PolicyFile = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.group()
+@click.group(cls=Commands)
 def policy() -> None:
     """Policies: what counts as mastery, in a file that people can read."""
 
@@ -50,16 +53,53 @@ def set_policy(context: Context, file: Path, framework: str) -> None:
 @click.option("--framework", default="", help="Framework that it is for; every one if not given.")
 @command_options
 def activate(context: Context, version: str, framework: str) -> None:
-    """Put an earlier VERSION (id@version, or the start of its hash) into force again; returns when it is folded."""
-    name, _, start = version.rpartition("@")
+    """
+    Put an earlier VERSION into force again; returns when it is folded.
+
+    VERSION is id@version, the id alone where there is one version of it, or the start of its hash: `attain policy list`.
+    """
     with context.client("progression") as client:
         known = told(patiently(client.get, "/v1/policies")).json()["items"]
-        found = [each for each in known if each["hash"].startswith(start) and name in ("", each["content"]["id"])]
-        if len(start) < VERSION_MIN or len(found) != 1:
-            many = f"{len(found)} versions begin so" if found else f"tenant {context.tenant} has no such version"
-            raise StackError(f"which policy is {version!r}? {many}; give at least {VERSION_MIN} digits of its hash")
+        found = _called(version, known)
+        if len(found) != 1:
+            which = ", ".join(_full_name(each) for each in (found or known)[:VERSIONS_NAMED]) or "none"
+            raise StackError(
+                f"{len(found) or 'no'} versions of tenant {context.tenant} are {version!r}; there is {which}"
+            )
         text = json.dumps(found[0]["content"]).encode()
         _answer(context, patiently(_post, client, text, framework))
+
+
+def _called(version: str, known: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the versions that are called so: by id, by id@version, or by the start of their hash."""
+    by_id = [each for each in known if each["content"]["id"] == version]
+    name, _, start = version.rpartition("@")
+    if by_id or len(start) < VERSION_MIN:
+        return by_id
+    return [each for each in known if each["hash"].startswith(start) and name in ("", each["content"]["id"])]
+
+
+def _full_name(stored: Mapping[str, Any]) -> str:
+    return f"{stored['content']['id']}@{stored['hash'][:VERSION_DIGITS]}"
+
+
+@policy.command("list")
+@command_options
+def list_policies(context: Context) -> None:
+    """List every version that the tenant has had, and which decide what is not on the record yet."""
+    with context.client("progression") as client:
+        known = told(patiently(client.get, "/v1/policies")).json()["items"]
+        deciding = {each["hash"] for each in told(patiently(client.get, "/v1/policies/in-force")).json()["items"]}
+    items = [
+        {"policy": each["content"]["id"], "version": each["hash"][:VERSION_DIGITS], "hash": each["hash"],
+         "in_force": each["hash"] in deciding}
+        for each in known
+    ]  # fmt: skip
+    lines = [
+        f"{'in force' if item['in_force'] else '':10}{_full_name(each)}"
+        for item, each in zip(items, known, strict=True)
+    ]
+    context.emit({"items": items}, "\n".join(lines) or f"tenant {context.tenant} has no policy")
 
 
 @policy.command("check")

@@ -11,7 +11,7 @@ from deploy.local.client.asking import ask, completed, confirmed, patiently, seg
 from deploy.local.client.identities import opaque_id
 from deploy.local.commands.drain import wait_until_drained
 from deploy.local.files.items import whole
-from deploy.local.options import Context, command_options
+from deploy.local.options import Commands, Context, command_options
 from deploy.local.topic_cleaning import clean_topics
 from shared.settings import settings_or_exit
 
@@ -28,12 +28,12 @@ HELD = {
 """The files of an export: the service that holds it, and where."""
 
 
-@click.group()
+@click.group(cls=Commands)
 def export() -> None:
     """Exports: everything that is held of a learner, or every table."""
 
 
-@click.group()
+@click.group(cls=Commands)
 def erase() -> None:
     """Forgetting: a learner, for good; or what a person of the staff is called."""
 

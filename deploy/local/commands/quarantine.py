@@ -8,14 +8,14 @@ import click
 from deploy.local.client.asking import ask, patiently, segment, told
 from deploy.local.client.progress import Progress
 from deploy.local.errors import StackError
-from deploy.local.options import Context, command_options
+from deploy.local.options import Commands, Context, command_options
 
 PAGE = 1_000
 LISTED = 50
 STATUSES = ("quarantined", "parked", "redriven", "released")
 
 
-@click.group()
+@click.group(cls=Commands)
 def quarantine() -> None:
     """Quarantine: evidence that cannot be used, and parked evidence with what it waits for."""
 

@@ -15,7 +15,7 @@ from deploy.local.client.asking import patiently, told
 from deploy.local.errors import StackError
 from deploy.local.files.oneroster import is_bundle, read_bundle
 from deploy.local.files.text import read_text
-from deploy.local.options import Context, command_options
+from deploy.local.options import Commands, Context, command_options
 
 DEFAULT_SOURCE = "urn:attain:roster"
 ROWS_A_REQUEST = 5_000
@@ -38,7 +38,7 @@ TOLD = "\b\nTheir columns; those in brackets may be missing:\n" + "\n".join(
 )
 
 
-@click.group()
+@click.group(cls=Commands)
 def roster() -> None:
     """Rosters: schools, classes, learners and who is where."""
 

@@ -10,13 +10,13 @@ from deploy.local.client.asking import ask, patiently, told
 from deploy.local.commands.adopting import few, for_framework, level_lines, split_lines
 from deploy.local.commands.policy import PolicyFile, read_policy
 from deploy.local.errors import StackError
-from deploy.local.options import Context, command_options
+from deploy.local.options import Commands, Context, command_options
 
 PAGE = 1000
 SHOWN_MAX = 50
 
 
-@click.group("shadow")
+@click.group("shadow", cls=Commands)
 def shadow_policy() -> None:
     """Policies that run beside the live one, with a log of where they differ; no subscriber hears of them."""
 

@@ -16,7 +16,7 @@ from deploy.local.client.progress import Progress
 from deploy.local.commands.privacy import HELD, held
 from deploy.local.errors import StackError
 from deploy.local.files.items import whole
-from deploy.local.options import Context, command_options
+from deploy.local.options import Commands, Context, command_options
 
 PAGE = 1000
 WHOLE = {
@@ -57,7 +57,7 @@ LIMITS = {
 """The limits of a tenant that each service heeds."""
 
 
-@click.group()
+@click.group(cls=Commands)
 def tenant() -> None:
     """Tenants: districts that share an installation and see nothing of each other; --tenant says which."""
 

@@ -3,10 +3,10 @@
 import click
 
 from deploy.local.client.asking import ask
-from deploy.local.options import Context, command_options
+from deploy.local.options import Commands, Context, command_options
 
 
-@click.group()
+@click.group(cls=Commands)
 def term() -> None:
     """Close a term, so that what is on every record then is kept as it was."""
 

@@ -5,14 +5,14 @@ from typing import Any
 import click
 
 from deploy.local.client.asking import ask, segment, told
-from deploy.local.options import Context, command_options
+from deploy.local.options import Commands, Context, command_options
 
 SCOPE = "admin"
 OVERLAP_H_MAX = 30 * 24
 START = "Where to begin: now, beginning, or a cursor."
 
 
-@click.group()
+@click.group(cls=Commands)
 def webhook() -> None:
     """Webhooks: agreements to send public events to a receiver, signed and in order for each learner."""
 

@@ -27,8 +27,10 @@ def policies_router(decisions: Decisions, database: Database, settings: Settings
     async def set_policy(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
         """Put the policy in the body (JSON or YAML) into force; answers when all shards have folded it."""
         caller.require("policy:write")
-        policy, positions = await decisions.set_policy(caller.tenant, await read_body(request, settings), framework)
-        return {"policy": policy.id, "version": policy.version, "hash": policy.hash, "problems": [],
+        body = await read_body(request, settings)
+        policy, warnings, positions = await decisions.set_policy(caller.tenant, body, framework)
+        return {"policy": policy.id, "version": policy.version, "hash": policy.hash,
+                "problems": [problem._asdict() for problem in warnings],
                 "positions": await decisions.until_folded(positions)}  # fmt: skip
 
     @router.post("/v1/policies/check", responses=answered(PolicyChecked), openapi_extra=POLICY_BODY)

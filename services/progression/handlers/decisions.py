@@ -34,6 +34,8 @@ from shared.web import wait_for
 MACHINES_OWN = {"localtime"}
 """What systems list beside the zones and is another on each: a replay elsewhere would count other days."""
 DEFAULT_SETTINGS = {"time_zone": "UTC", "breaks": ""}
+FRAMEWORKS_NAMED = 10
+"""Frameworks that a warning names at most."""
 
 
 class Decisions:
@@ -44,9 +46,11 @@ class Decisions:
         self._logs = logs
         self._settings = settings
 
-    async def set_policy(self, tenant: str, text: bytes, framework: str) -> tuple[Policy, dict[int, int]]:
+    async def set_policy(
+        self, tenant: str, text: bytes, framework: str
+    ) -> tuple[Policy, list[Problem], dict[int, int]]:
         """
-        Put a policy into force for a framework (empty: all); return it with its inbox position in every shard.
+        Put a policy into force for a framework (empty: all); return it, what the lint warns of, and its inbox positions.
 
         The one that was decided there last is not activated again: the positions are those of the first time.
 
@@ -56,15 +60,17 @@ class Decisions:
         policy = await asyncio.to_thread(read_policy, text)
         async with self._database.transaction() as connection:
             known, positions = await self._last(connection, tenant, POLICY_ACTIVATED, {"framework": framework})
+            problems = await self._lint(connection, tenant, policy, framework, known.get("policy", ""))
+            warnings = [each for each in problems if each.severity == "warning"]
             if known.get("policy") == policy.hash:
-                return policy, positions
-            _refuse_errors(await self._lint(connection, tenant, policy, framework, known.get("policy", "")))
+                return policy, warnings, positions
+            _refuse_errors(problems)
             await rulebook.save_policy(connection, tenant, policy.hash, encode_json(policy.content))
             data = {"policy": policy.hash, "framework": framework} | _recalculation(known)
             positions = await self._decide_everywhere(connection, tenant, POLICY_ACTIVATED, data)
             reach("policy.decided")
         reach("policy.committed")
-        return policy, positions
+        return policy, warnings, positions
 
     async def adopt(
         self, tenant: str, policy: Policy, framework: str, details: dict[str, str]
@@ -119,10 +125,14 @@ class Decisions:
         if predecessor is not None and predecessor.id != policy.id:
             predecessor = None
         known = [read_framework(body) for body in await rulebook.frameworks_of(connection, tenant)]
+        meant = [each for each in known if framework in ("", each.id)]
         # Trying what a policy asks for can take a second: requests and heartbeats go on meanwhile.
-        return await asyncio.to_thread(
-            lint, policy, predecessor, [each for each in known if framework in ("", each.id)]
-        )
+        problems = await asyncio.to_thread(lint, policy, predecessor, meant)
+        if framework and not meant:
+            named = ", ".join(each.id for each in known[:FRAMEWORKS_NAMED]) or "none"
+            text = f"no framework {framework} is known yet, so nothing is decided by it until one is; there is {named}"
+            problems.append(Problem("warning", "", text))
+        return problems
 
     async def publish_framework(self, tenant: str, framework: Framework) -> tuple[Migration, dict[int, int]]:
         """
