@@ -51,9 +51,14 @@ class Subscription(msgspec.Struct, frozen=True):
 
 def in_scope(types: Sequence[str], frameworks: Sequence[str], type: str, framework: str) -> bool:
     """Tell whether an event is of some kinds and frameworks, as `Subscription` has them."""
-    kind = type.removeprefix("attain.").rpartition(".")[0]
+    kind = kind_of(type)
     of_type = not types or kind.startswith("learner.") or any(fits(pattern, kind) for pattern in types)
     return of_type and (not framework or not frameworks or framework in frameworks)
+
+
+def kind_of(type: str) -> str:
+    """Return the kind of an event type: `competency.mastered` of `attain.competency.mastered.v1`."""
+    return type.removeprefix("attain.").rpartition(".")[0]
 
 
 def fits(pattern: str, kind: str) -> bool:

@@ -5,9 +5,9 @@ import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from services.progression.domain.subscribing import Subscription
+from services.progression.domain.subscribing import Subscription, fits, kind_of
 from services.progression.entrypoints.answered_subscribers import (
     Delivery,
     NewWebhook,
@@ -22,9 +22,19 @@ from services.progression.handlers.webhooks import Webhooks
 from shared.database import Database
 from shared.described import Items, answered
 from shared.event_log import EventLog
+from shared.public_events import ADVANCEMENT_EVENTS
 from shared.web import Caller, Count, Strict
 
-Kind = Annotated[str, Field(pattern=r"^[a-z_]+\.(\*|[a-z_]+)$", max_length=100)]
+
+def _told(kind: str) -> str:
+    """Return a kind that some public event is of, so that nobody waits for what is never told."""
+    if not any(fits(kind, kind_of(type)) for type in ADVANCEMENT_EVENTS):
+        kinds = ", ".join(kind_of(type) for type in ADVANCEMENT_EVENTS)
+        raise ValueError(f"no event is of type {kind!r}; there are {kinds}, and level.* for all of a kind")
+    return kind
+
+
+Kind = Annotated[str, Field(pattern=r"^[a-z_]+\.(\*|[a-z_]+)$", max_length=100), AfterValidator(_told)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 BEGINNING, NOW = "beginning", "now"
 
@@ -53,10 +63,8 @@ class Replay(Strict):
     start: Annotated[str, Field(max_length=4096)]
 
 
-class Rotation(BaseModel):
+class Rotation(Strict):
     """For how long the old secret signs beside the new one."""
-
-    model_config = ConfigDict(extra="forbid")
 
     overlap_s: int = Field(0, ge=0, le=30 * 24 * 3600)
 

@@ -7,10 +7,21 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from services.progression.domain.subscribing import Address, Subscription, addressed, delay_s, failure_of, signature
+from services.progression.domain.subscribing import (
+    Address,
+    Subscription,
+    addressed,
+    delay_s,
+    failure_of,
+    kind_of,
+    signature,
+)
+from services.progression.entrypoints.webhooks import Agreement
 from services.progression.handlers.posting import Poster, is_public
 from shared.errors import InvalidEvent
+from shared.public_events import ADVANCEMENT_EVENTS
 from shared.public_members import Placement, Ref
 from shared.settings import Settings
 
@@ -38,6 +49,20 @@ def test_an_event_is_sent_where_its_type_and_framework_are_agreed(types, framewo
     agreed = Subscription("1", "school", "sis", "https://sis.example", "credit", types, frameworks, "", "k", b"")
 
     assert agreed.wants("attain.competency.mastered.v1", "math") is wanted
+
+
+@pytest.mark.parametrize(
+    "kind", ["competency.masterd", "competencies.*", "competency", "attain.competency.mastered.v1"]
+)
+def test_an_agreement_on_events_that_are_never_told_is_refused(kind: str):
+    with pytest.raises(ValidationError):
+        Agreement(name="sis", url="https://sis.example", purpose="credit of courses", types=["level.*", kind])
+
+
+def test_every_kind_of_event_may_be_agreed():
+    kinds = [kind_of(type) for type in ADVANCEMENT_EVENTS]
+
+    assert Agreement(name="sis", url="https://sis.example", purpose="credit of courses", types=kinds).types == kinds
 
 
 def test_a_snapshot_is_of_no_framework_an_amendment_of_one_and_both_carry_the_receivers_id():
