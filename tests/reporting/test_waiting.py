@@ -44,6 +44,7 @@ def test_a_request_for_a_signature_waits_for_the_role_that_may_give_it() -> None
          "withheld", ("2026-04", "leader", ("m:a",))),
         ("competency.withdrawn", {"basis": {"by": {"role": "counsellor", "ref": "c-1"}}, "review_at": "2026-04"},
          "withheld", ("2026-04", "counsellor", ())),
+        ("competency.withdrawn", {"after": "provisional"}, "confirm", (None, "teacher", ())),
         ("level.placed_with_gaps", {"not_yet": ["m:a"], "unknown": ["m:b"]}, "gaps", (None, "teacher", ("m:a", "m:b"))),
     ],
 )  # fmt: skip

@@ -49,6 +49,7 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     decided_at: str
     seq: int = 0
     effective_at: str | None = None
+    after: str | None = None
     reason: _Reason | None = None
     confirms_by: tuple[str, ...] = ()
     because: tuple[str, ...] = ()

@@ -89,6 +89,9 @@ def _opened(kind: str, told: Told) -> tuple[Queue, Entry] | None:
             return "withheld", Entry(
                 told.decided_at, told.review_at, author.role if author and author.role else OWNER, ()
             )
+        # A path is told once as met: of what comes off the record and waits as before nothing else tells.
+        case "competency.withdrawn" if told.after == "provisional":
+            return "confirm", Entry(shown, None, OWNER, ())
         case "competency.reverify_due":
             detail = tuple(text for text in (told.why, told.smallest_check) if text)
             return "reverify", Entry(told.decided_at, told.due_by, OWNER, detail)

@@ -30,6 +30,7 @@ class AdvancementFold(Fold):
     """
 
     model = "advancement"
+    edition = 2
 
     async def fold(self, batches: Sequence[ShardBatch], settle: Settle) -> Write:
         """Fold a batch in memory."""
