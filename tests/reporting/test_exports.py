@@ -18,6 +18,7 @@ from services.reporting.entrypoints.examples import ONEROSTER
 from services.reporting.tables.read_models import MODELS
 from shared.contracts import Competency
 from tests.reporting.builders import (
+    SHOWN_AT,
     class_of,
     closings,
     framework,
@@ -32,6 +33,9 @@ from tests.support.shared_data import shared_file
 
 ADA = "0b9c6e0e-6f0c-5d0a-9e57-3c1d0a1f2b3c"
 BO = "1c9c6e0e-6f0c-5d0a-9e57-3c1d0a1f2b3c"
+CY = "2d9c6e0e-6f0c-5d0a-9e57-3c1d0a1f2b3c"
+NOTHING: dict[str, Any] = {"score": None, "evidence_count": 0, "last_evidence_at": None, "mastered_at": None}
+"""What progression tells of a competency without any valid piece."""
 SIS = "https://sis.example.org"
 IDENTIFIER = "6b9f2a3e-0d6c-11e8-ba89-0ed5f89f718b"
 TABLES = [table for model, tables in MODELS.items() if model != "support" for table in tables]
@@ -47,7 +51,7 @@ async def told(reporting: Running) -> None:
     await reporting.told("roster", *class_of(ADA, BO), staff("k", "t-1"))
     await reporting.told(
         "progression", mastery(ADA, "m:a", score=3.25), mastery(ADA, "m:b", "not_yet", score=None), mastery(BO, "m:a"),
-        mastery(BO, "m:b", "no_evidence", score=None),
+        mastery(BO, "m:b", "no_evidence", **NOTHING),
     )  # fmt: skip
     over = closings([ADA], "spring", reporting.config.shards)
     await reporting.told("progression", *over, mastery(ADA, "m:a", score=3.25))
@@ -139,7 +143,29 @@ async def test_results_have_the_receivers_ids_and_what_is_gone_is_to_be_deleted(
     assert results[0]["learningObjectiveSet"][0]["learningObjectiveResults"][0]["learningObjectiveId"] == IDENTIFIER
     assert set(results[0]) == set(ONEROSTER["assessmentResults"][0])
     assert results[0]["student"]["href"] == "/v1/exports/oneroster/users/17"
+    assert len({one["sourcedId"] for one in results}) == len(results), "each of several ids of a learner has its own"
     assert elsewhere[0].json() == {"assessmentLineItems": [], "assessmentResults": []}
+
+
+async def test_credit_is_a_result_and_what_is_taken_back_is_the_later_one(reporting: Running) -> None:
+    """Neither needs evidence; by its date a receiver knows that a result is newer than the one that it has."""
+    at, source = "2026-03-05T10:15:00.000000Z", "https://other.example"
+    await reporting.told(
+        "progression", mastery(CY, "m:a", "credited", **NOTHING), mastery(CY, "m:b", "no_evidence", **NOTHING),
+        mastery(CY, "m:c", "presumed", **NOTHING), mastery(CY, "m:d", "overridden", **NOTHING),
+    )  # fmt: skip
+    await reporting.told(
+        "advancement", happened(CY, "competency.credited", "m:a"), happened(CY, "competency.mastered", "m:b"),
+        happened(CY, "competency.withdrawn", "m:b", decided_at=at),
+    )  # fmt: skip
+    reporting.producer.references[source] = {CY: ["19"]}
+    [answer] = await pages(reporting, "/v1/exports/oneroster/assessmentResults", source=source)
+    told = {one["assessmentLineItem"]["sourcedId"]: one for one in answer.json()["assessmentResults"]}
+
+    assert {code: (one["status"], one["textScore"]) for code, one in told.items()} == {
+        "m:a": ("active", "credited"), "m:b": ("tobedeleted", "no_evidence"), "m:d": ("tobedeleted", "overridden"),
+    }  # fmt: skip
+    assert [told[code]["dateLastModified"] for code in ("m:a", "m:b")] == [f"{SHOWN_AT[:19]}.000Z", f"{at[:19]}.000Z"]
 
 
 async def test_results_are_valid_by_the_published_schema_and_our_own_intake_reads_them(reporting: Running) -> None:

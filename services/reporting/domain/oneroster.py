@@ -1,15 +1,16 @@
 """
 States as OneRoster 1.2 assessment results, for a student information system: a line item a competency, a result a pair.
 
-The score is the status: a number says nothing without the scale of the policy behind it. What no longer rests on any
-evidence is told as `tobedeleted`, so that the receiver takes it back.
+The score is the status: a number says nothing without the scale of the policy behind it. What rests on no evidence, and is not
+on the record either, is told as `tobedeleted`, so that the receiver takes back what it may have.
 Source: OneRoster 1.2 Gradebook service, AssessmentResult and AssessmentLineItem; `CSV_COLUMNS` are those of results.csv.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from services.reporting.domain.standing import NO_EVIDENCE
+from services.reporting.domain.standing import on_record
 from shared.contracts import Status
 from shared.shards import stable_id
 
@@ -25,8 +26,12 @@ class State(NamedTuple):
     learner: str
     competency: str
     status: Status
+    mastered_at: str | None
+    evidence_count: int
     changed_at: str
-    """When the latest piece was, or mastery was shown."""
+    """When it last became another, as far as that is told: by a piece, or by an event."""
+    scored_at: str
+    """When the latest piece was, or mastery was shown; of what has neither, `changed_at`."""
     title: str
     identifier: str | None
     """What CASE calls it."""
@@ -42,17 +47,24 @@ def line_item(state: State) -> dict[str, Any]:
     }
 
 
-def result(state: State, student: str, base: str) -> dict[str, Any]:
-    """Return the result of a state; `student` is the receiver's own id, `base` what references begin with."""
+def results(state: State, students: Sequence[str], base: str) -> Iterator[dict[str, Any]]:
+    """Yield the result of a state for each of the receiver's own ids of the learner; `base` is what references begin with."""
+    for number, student in enumerate(students):
+        # Whom the receiver knows by several ids has a result by each.
+        yield _result(state, stable_id(state.learner, state.competency, *([student] if number else [])), student, base)
+
+
+def _result(state: State, sourced_id: str, student: str, base: str) -> dict[str, Any]:
+    stands = state.evidence_count > 0 or on_record(state.status, state.mastered_at)
     objective = {"learningObjectiveId": state.identifier or state.competency, "textScore": state.status}
     return {
-        "sourcedId": stable_id(state.learner, state.competency),
-        "status": "tobedeleted" if state.status == NO_EVIDENCE else "active",
+        "sourcedId": sourced_id,
+        "status": "active" if stands else "tobedeleted",
         "dateLastModified": _milliseconds(state.changed_at),
         "assessmentLineItem": _reference(base, "assessmentLineItem", state.competency),
         "student": _reference(base, "user", student),
         "textScore": state.status,
-        "scoreDate": state.changed_at[:10],
+        "scoreDate": state.scored_at[:10],
         "scoreStatus": "fully graded",
         "learningObjectiveSet": [
             {"source": "case" if state.identifier else "unknown", "learningObjectiveResults": [objective]}

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from services.reporting.domain.oneroster import CSV_COLUMNS, csv_row, line_item, result
+from services.reporting.domain.oneroster import CSV_COLUMNS, csv_row, line_item, results
 from services.reporting.entrypoints.answered import Results, TablePage, Tables
 from services.reporting.entrypoints.asking import After, Format, Waited, answer, part
 from services.reporting.entrypoints.examples import EXPORT, ONEROSTER
@@ -41,12 +41,12 @@ async def oneroster(
     page = await exports.results(caller, source, after, limit)
     settings: Settings = request.app.state.settings
     base = f"{settings.public_url}/v1/exports/oneroster"
-    results = [result(state, student, base) for state in page.states for student in page.students[state.learner]]
+    told = [one for state in page.states for one in results(state, page.students[state.learner], base)]
     if format == "csv":
-        answered = csv_answer("results", (CSV_COLUMNS, (csv_row(one) for one in results)))
+        answered = csv_answer("results", (CSV_COLUMNS, (csv_row(one) for one in told)))
     else:
         items = {state.competency: line_item(state) for state in page.states}
-        answered = answer(request, {"assessmentLineItems": list(items.values()), "assessmentResults": results})
+        answered = answer(request, {"assessmentLineItems": list(items.values()), "assessmentResults": told})
     return _with_next(answered, page.next)
 
 

@@ -17,6 +17,7 @@ from shared.auth import Identity
 from shared.cursors import read_cursor, write_cursor
 from shared.database import Database
 from shared.errors import NotFound, Refused
+from shared.events import now
 from shared.peer import Peer
 from shared.settings import Settings
 
@@ -83,7 +84,7 @@ class Exporter:
         key = read_cursor(after, tuple[str, str]) or ("", "")
         limit = min(limit, self._settings.page_rows_max)
         async with snapshot(self._database) as view:
-            states = [State(*row) for row in await states_of(view, caller.tenant, key, limit + 1)]
+            states = [State(*row) for row in await states_of(view, caller.tenant, key, limit + 1, now())]
         learners = sorted({state.learner for state in states})
         body = {"tenant": caller.tenant, "source": source, "learners": learners}
         students: dict[str, list[str]] = {}
