@@ -2,7 +2,8 @@
 
 import pytest
 
-from services.reporting.domain.continuum import Standard, level_order
+from services.reporting.domain.continuum import Standard, level_order, remaining_of
+from services.reporting.domain.needs import Stands, class_needs
 from services.reporting.domain.record import Record, learner_record
 from shared.contracts import MasteryUpdated, Status
 from tests.reporting.builders import state
@@ -58,21 +59,35 @@ def test_what_is_shown_or_needs_a_recheck_is_not_next() -> None:
     assert [step.competency for step in record.review] == ["m:count"]
 
 
+GROUPS = [
+    Standard("m", "area", "Numbers", 0, None, "Maths", group=True),
+    Standard("m", "seen", "Seen as a whole", 0, None, "Maths", group=True),
+    Standard("m", "unit", "Unit 2", 5, "2", "Maths", group=True),
+    Standard("m", "share", "Share", 0, None, "Maths", group=True),
+]
+
+
 def test_a_group_counts_only_with_a_level_prerequisites_or_a_state_of_its_own() -> None:
-    groups = [
-        Standard("m", "area", "Numbers", 0, None, "Maths", group=True),
-        Standard("m", "seen", "Seen as a whole", 0, None, "Maths", group=True),
-        Standard("m", "unit", "Unit 2", 5, "2", "Maths", group=True),
-        Standard("m", "share", "Share", 0, None, "Maths", group=True),
-    ]
     graph = {"m:share": ["m:add"]}
     record = learner_record(
-        "ada", [state("ada", "m:seen", "not_yet"), state("ada", "m:add")], [*STANDARDS[:2], *groups], graph
+        "ada", [state("ada", "m:seen", "not_yet"), state("ada", "m:add")], [*STANDARDS[:2], *GROUPS], graph
     )
 
     assert [step.competency for step in record.next] == ["m:count", "m:fractions", "m:unit", "m:seen", "m:share"]
     assert record.subjects[0].total == 5
     assert record.items[0].title is not None
+
+
+def test_a_class_and_a_projection_count_the_same_groups_as_the_record() -> None:
+    held = {"m:count": Stands("mastered", None), "m:seen": Stands("reverify_due", None)}
+    standards = [*STANDARDS[:2], *GROUPS]
+    found = class_needs("k", "K", {"ada": held, "bo": {}}, standards, {"m:unit": ["m:seen"], "m:share": ["m:add"]}, [])
+
+    assert [(each.learner, each.next, each.review) for each in found.learners] == [
+        ("ada", ["m:fractions", "m:unit"], ["m:seen"]), ("bo", ["m:count", "m:fractions"], []),
+    ]  # fmt: skip
+    assert ("m:seen", ["ada"]) in [(each.competency, each.review) for each in found.competencies]
+    assert remaining_of(standards, held, {}) == 2
 
 
 def test_levels_count_what_is_on_the_record_and_a_recheck_takes_nothing_away() -> None:

@@ -79,11 +79,21 @@ class Subject(msgspec.Struct, frozen=True):
     review: list[Step]
 
 
-def remaining_of(standards: Sequence[Standard], states: Mapping[str, Standing]) -> int:
+def counts(standard: Standard, states: Mapping[str, Standing], prerequisites: Collection[str]) -> bool:
+    """
+    Tell whether a competency is one that a learner learns, by the states of the learner and whatever has prerequisites.
+
+    A group is only where it has a level, prerequisites or a state of its own: otherwise it is learned through its members.
+    """
+    competency = standard.competency
+    return not standard.group or standard.level is not None or competency in prerequisites or competency in states
+
+
+def remaining_of(standards: Sequence[Standard], states: Mapping[str, Standing], prerequisites: Collection[str]) -> int:
     """Return how many competencies of the learner's current levels are not on the record, over all subjects begun."""
     groups: dict[tuple[str, str | None], dict[str | None, list[Standard]]] = {}
     for standard in in_continuum(standards):
-        if not standard.group:
+        if counts(standard, states, prerequisites):
             levels = groups.setdefault((standard.framework, standard.subject), {})
             levels.setdefault(standard.level, []).append(standard)
     left = 0

@@ -2,11 +2,12 @@
 
 import datetime
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
 
-from services.reporting.domain.continuum import Standard, in_continuum, is_next
+from services.reporting.domain.continuum import Standard, counts, in_continuum, is_next
 from services.reporting.domain.waiting import Queue, still_waits
 from shared.contracts import Status
 
@@ -112,12 +113,13 @@ def class_needs(
         prerequisites: the direct ones, by full id.
         waiting: what waits for these learners.
     """
-    line = [standard for standard in in_continuum(standards) if not standard.group]
+    line = in_continuum(standards)
     learners = []
     ready: dict[str, list[str]] = {}
     due: dict[str, list[str]] = {}
     for learner, held in states.items():
-        following = [s.competency for s in line if is_next(s.competency, held, prerequisites)][:NEXT_MAX]
+        own = (s.competency for s in line if counts(s, held, prerequisites))
+        following = list(islice((c for c in own if is_next(c, held, prerequisites)), NEXT_MAX))
         review = [s.competency for s in line if s.competency in held and held[s.competency].status == "reverify_due"]
         learners.append(LearnerNeeds(learner, following, review))
         for competency in following:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from services.reporting.domain.continuum import Standard, Step, Subject, in_continuum, subject_of
+from services.reporting.domain.continuum import Standard, Step, Subject, counts, in_continuum, subject_of
 from shared.contracts import MasteryUpdated, PolicyRef, Status
 
 
@@ -54,8 +54,7 @@ def learner_record(
     Return the record of a learner.
 
     Args:
-        standards: all competencies of the frameworks that the record covers. A group counts as one only where it has a
-            level, prerequisites or a state of its own: otherwise it is learned through its members.
+        standards: all competencies of the frameworks that the record covers; see `continuum.counts`.
         prerequisites: the direct prerequisites by full id; only direct ones count, so what is missing from a record far
             back closes nothing.
         position: up to where this is true.
@@ -65,8 +64,7 @@ def learner_record(
     by_id = {state.competency: state for state in states}
     groups: dict[tuple[str, str | None], list[Standard]] = {}
     for standard in in_continuum(standards):
-        own = standard.level is not None or standard.competency in prerequisites or standard.competency in by_id
-        if own or not standard.group:
+        if counts(standard, by_id, prerequisites):
             groups.setdefault((standard.framework, standard.subject), []).append(standard)
     subjects = [subject_of(group, by_id, prerequisites) for group in groups.values()]
     place = {standard.competency: standard for group in groups.values() for standard in group}

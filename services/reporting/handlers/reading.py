@@ -136,11 +136,11 @@ class Reader:
             role = await check_learner(view, caller, learner, "growth")
             rows = await view.statuses(caller.tenant, [learner])
             frameworks = sorted({row["competency"].partition(":")[0] for row in rows})
-            standards = (await self._curricula.of(view, caller.tenant, frameworks)).standards
+            standards, prerequisites, _ = await self._curricula.of(view, caller.tenant, frameworks)
         await self._log.note(caller, role, "growth", learner, [learner])
         held = {row["competency"]: Stands(row["status"], row["mastered_at"]) for row in rows}
         shown_at = [at for _, at in held.values() if at is not None]
-        found = growth(shown_at, remaining_of(standards, held), await self._calendars.of(caller.tenant))
+        found = growth(shown_at, remaining_of(standards, held, prerequisites), await self._calendars.of(caller.tenant))
         return found if "projection" in PERMISSIONS[role] else msgspec.structs.replace(found, projection=None)
 
     async def timeline(self, caller: Identity, learner: str, after: str, limit: int) -> Page[Happened]:

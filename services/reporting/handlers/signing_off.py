@@ -140,7 +140,7 @@ async def _shows(view: Snapshot, tenant: str, items: Iterable[dict[str, Any]]) -
     titles: dict[str, str] = {}
     for standard in (Standard(*row) for row in await view.competencies(tenant, None)):
         titles[standard.competency] = standard.title
-        if not standard.group and standard.level is not None:
+        if standard.level is not None:
             of_level[f"{standard.framework}#{standard.subject or ''}/{standard.level}"].append(standard)
     learners = sorted({each["learner"] for each in items})
     stands = {(r["learner"], r["competency"]): r["status"] for r in await view.statuses(tenant, learners)}
