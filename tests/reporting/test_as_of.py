@@ -31,6 +31,7 @@ def told(kind: str, after: str | None, day: int, **members: Any) -> Event:
         ([told("mastered", "mastered", 1), told("withdrawn", "not_yet", 2)], "not_yet", None),
         ([told("mastered", "mastered", 1), told("override_contested", "overridden", 2)], "overridden", at(1)),
         ([told("override_contested", "overridden", 2)], "overridden", None),
+        ([told("credited", "credited", 1)], "credited", None),
     ],
 )
 def test_a_state_is_what_the_last_event_left(events: list[Event], status: str, mastered_at: str | None) -> None:
@@ -73,3 +74,13 @@ async def test_the_record_as_of_then_is_that_of_the_events_by_then(reporting: Ru
         assert (refused.status_code, refused.headers["Content-Type"]) == (422, "application/problem+json"), wrong
         assert refused.json()["pointer"] == "/as_of"
     assert (await then("2026-03-01T12:00:00Z", tenant="other")).status_code == 404
+
+
+async def test_the_record_as_of_then_is_stale_where_one_of_its_events_waits_to_be_read(reporting: Running) -> None:
+    await reporting.told("progression", mastery("bo", "m:a"))
+    before = (await reporting.get("/v1/learners/bo/record", parameters={"as_of": at(1)})).json()
+    await reporting.told("advancement", ("attain.competency.mastered.v1", "bo", {"learner": "unread"}))
+    after = (await reporting.get("/v1/learners/bo/record", parameters={"as_of": at(1)})).json()
+    now = (await reporting.get("/v1/learners/bo/record")).json()
+
+    assert [each["stale"] for each in (before, after, now)] == [False, True, False]

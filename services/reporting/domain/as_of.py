@@ -57,14 +57,14 @@ def states_at(learner: str, events: Iterable[Event]) -> list[MasteryUpdated]:
 
 
 def _state(learner: str, event: Event, data: _Data, shown_before: str | None) -> MasteryUpdated:
-    """Return the state that an event leaves; what was set by hand keeps since when it had been shown."""
+    """Return the state that an event leaves; what is set by hand keeps since when it was shown, and credit was not shown."""
     status = data.after or "no_evidence"
     shown_at = event.effective_at if event.kind in (*SHOWS, *GIVES_BACK) or status != "overridden" else shown_before
     basis = data.basis
     return MasteryUpdated(
         learner=learner, competency=event.scope, framework=event.framework, status=status, score=None,
         evidence_count=basis.pieces, last_evidence_at=basis.last_at,
-        mastered_at=shown_at if on_record(status, shown_at) else None,
+        mastered_at=shown_at if status != "credited" and on_record(status, shown_at) else None,
         policy=PolicyRef(data.policy.id, data.policy.version) if data.policy is not None else None, missing=(),
         seq=event.seq, why=data.reason.text, basis=basis.evidence_ids, first_evidence_at=basis.first_at,
     )  # fmt: skip

@@ -85,11 +85,10 @@ class Snapshot:
     async def freshness(self, model: str, shard: int, tenant: str, learner: str) -> tuple[Head, bool]:
         """Return how far a read model's log is folded in a shard, and whether an event of the learner could not be."""
         row = await self._connection.fetchrow(
-            "select generation, pos, exists (select 1 from unfolded where consumer = $3 and tenant = $4 and subject = $5)"
-            " from consumer_shard where consumer = $1 and shard = $2",
+            "select generation, pos, exists (select 1 from unfolded u where u.consumer = c.consumer and u.tenant = $3"
+            "   and u.subject = $4) from consumer_shard c where consumer = $1 and shard = $2",
             consumer_name(model, self.live[model]),
             shard,
-            consumer_name("mastery", self.live["mastery"]),
             tenant,
             learner,
         )
