@@ -32,6 +32,7 @@ def told(kind: str, after: str | None, day: int, **members: Any) -> Event:
         ([told("mastered", "mastered", 1), told("override_contested", "overridden", 2)], "overridden", at(1)),
         ([told("override_contested", "overridden", 2)], "overridden", None),
         ([told("credited", "credited", 1)], "credited", None),
+        ([told("mastered", "mastered", 1), told("withdrawn", "overridden", 2)], "overridden", None),
     ],
 )
 def test_a_state_is_what_the_last_event_left(events: list[Event], status: str, mastered_at: str | None) -> None:

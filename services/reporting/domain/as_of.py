@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.reporting.domain.achieved import GIVES_BACK, SHOWS, Basis
+from services.reporting.domain.achieved import GIVES_BACK, SHOWS, TAKES, Basis
 from services.reporting.domain.standing import on_record
 from shared.contracts import MasteryUpdated, PolicyRef, Status
 
@@ -57,9 +57,14 @@ def states_at(learner: str, events: Iterable[Event]) -> list[MasteryUpdated]:
 
 
 def _state(learner: str, event: Event, data: _Data, shown_before: str | None) -> MasteryUpdated:
-    """Return the state that an event leaves; what is set by hand keeps since when it was shown, and credit was not shown."""
+    """
+    Return the state that an event leaves. What is set by hand keeps since when it was shown, unless it is held and so taken off
+    the record; credit was not shown.
+    """
     status = data.after or "no_evidence"
     shown_at = event.effective_at if event.kind in (*SHOWS, *GIVES_BACK) or status != "overridden" else shown_before
+    if event.kind in TAKES:
+        shown_at = None
     basis = data.basis
     return MasteryUpdated(
         learner=learner, competency=event.scope, framework=event.framework, status=status, score=None,
