@@ -33,6 +33,7 @@ from services.reporting.entrypoints.examples import (
 )
 from services.reporting.handlers.access import AccessLog
 from services.reporting.handlers.queues import QueueReader
+from services.reporting.handlers.watching import Watched, Watcher
 from shared.auth import Identity
 from shared.tenancy import bound_to
 from tests.reporting.builders import (
@@ -369,3 +370,25 @@ async def test_a_class_is_summed_up_as_it_is_now_and_a_school_as_it_was_a_moment
     await reporting.told("advancement", happened("ada", "level.placed_with_gaps", LEVEL_2, not_yet=["m:c"], **at(9)))
 
     assert (before, await gaps()) == ([0, 0, 0], [1, 0, 0])
+
+
+CLASS_W, FLO = Watched("demo", None, "w"), Watched("demo", "flo", None)
+
+
+async def test_what_is_watched_is_another_with_a_score_alone_and_with_who_is_in_a_class(reporting: Running) -> None:
+    await reporting.told("roster", class_("w", "s"), enrolment("w", "flo"))
+    found = []
+    for told in (
+        ("progression", mastery("flo", "m:a", "not_yet", score=0.4)),
+        ("progression", mastery("flo", "m:a", "not_yet", score=0.5)),
+        ("roster", enrolment("w", "gil")),
+    ):
+        await reporting.told(*told)
+        # Another each time: one gives what it has while it looks again.
+        watcher = Watcher(reporting.database, reporting.app.state.districts)
+        with bound_to("demo"):
+            found.append([await watcher.version(each) for each in (CLASS_W, FLO)])
+    of_class, of_flo = zip(*found, strict=True)
+
+    assert len(set(of_class)) == 3
+    assert [of_flo[0] != of_flo[1], of_flo[1] == of_flo[2]] == [True, True]
