@@ -19,6 +19,7 @@ from services.reporting.tables.read_models import MODELS
 from shared.contracts import Competency
 from tests.reporting.builders import (
     SHOWN_AT,
+    assignment,
     class_of,
     closings,
     framework,
@@ -100,6 +101,19 @@ async def test_every_table_is_exported_as_parquet_with_its_types(reporting: Runn
     assert read.to_pylist() == rows
     if table == "mastery":
         assert read.schema.field("score").type == pyarrow.float64()
+
+
+async def test_an_export_is_a_look_at_everybody_whom_its_rows_are_of(reporting: Running) -> None:
+    await reporting.told(
+        "roster", assignment("g-1", "guardian", "learner", CY), assignment("p-1", "leader", "school", "s")
+    )
+    await reporting.told("progression", mastery(CY, "m:a"))
+    await reporting.get("/v1/exports/assignment", subject="warehouse")
+    looks = await reporting.get(f"/v1/learners/{CY}/accesses", "records:read:self", learner=CY)
+    every = (await reporting.get("/v1/accesses", subject="aud", roles=["auditor"])).json()["items"]
+
+    assert [(each["person"], each["target"]) for each in looks.json()["items"]] == [("warehouse", "assignment")]
+    assert ("warehouse", "assignment") in [(each["person"], each["target"]) for each in every]
 
 
 async def test_without_the_package_parquet_says_what_is_missing(

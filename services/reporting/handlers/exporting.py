@@ -1,7 +1,7 @@
 """Whole tables for a warehouse, and results for a student information system: page by page, each from one snapshot."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -67,8 +67,7 @@ class Exporter:
         async with snapshot(self._database) as view:
             found = await view.all_rows(table, key, caller.tenant, start, limit + 1)
         rows = [msgspec.json.decode(row["row"]) for row in found]
-        learners = sorted({row["learner"] for row in rows[:limit]}) if "learner" in columns else []
-        await self._log.note_each(caller, role, "export", table, learners)
+        await self._log.note_each(caller, role, "export", table, sorted(set(_learners_in(rows[:limit]))))
         cursor = write_cursor(*(rows[limit - 1][name] for name in key)) if len(rows) > limit else None
         return Exported(columns, [{name: row[name] for name in columns} for row in rows[:limit]], cursor)
 
@@ -85,7 +84,7 @@ class Exporter:
         limit = min(limit, self._settings.page_rows_max)
         async with snapshot(self._database) as view:
             states = [State(*row) for row in await states_of(view, caller.tenant, key, limit + 1, now())]
-        learners = sorted({state.learner for state in states})
+        learners = sorted({state.learner for state in states[:limit]})
         body = {"tenant": caller.tenant, "source": source, "learners": learners}
         students: dict[str, list[str]] = {}
         if learners:
@@ -93,6 +92,15 @@ class Exporter:
         await self._log.note_each(caller, role, "export", f"oneroster {source}"[:200], learners)
         cursor = write_cursor(states[limit - 1].learner, states[limit - 1].competency) if len(states) > limit else None
         return Results([state for state in states[:limit] if state.learner in students], students, cursor)
+
+
+def _learners_in(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Yield the learners whom rows of any table are of."""
+    for row in rows:
+        if "learner" in row:
+            yield row["learner"]
+        elif row.get("kind") == "learner":
+            yield row["target"]
 
 
 def parquet(page: Exported) -> bytes:
