@@ -8,7 +8,8 @@ from typing import Any
 
 from services.evidence.formats.alignments import read_csv
 from shared.topics import SUBMITTED
-from tests.evidence.running import Running, until
+from tests.evidence.running import Running
+from tests.support.waiting import until
 
 PAGE = (Path(__file__).parents[2] / "docs/sending.md").read_text(encoding="utf-8")
 SOURCE = "https://lms.example.edu"
