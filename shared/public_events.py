@@ -103,7 +103,7 @@ class Withdrawn(CompetencyEvent, frozen=True, kw_only=True):
 
 
 class Reinstated(CompetencyEvent, frozen=True, kw_only=True):
-    """What withdrew it was undone: restore it with its original date."""
+    """What withdrew it was undone: restore it with its original date, as shown or as credit, which `after` says."""
 
     original: str | None = None
 

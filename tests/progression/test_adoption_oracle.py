@@ -45,11 +45,13 @@ class Told:
     """Valid pieces by id: when, and how good."""
     shown: str | None = None
     due: bool = False
-    lost: str | None = None
-    """The date that was taken off the record and not put back."""
+    former: list[str] = dataclasses.field(default_factory=list)
+    """Dates that it had since it was put on the record, before other work decided."""
+    lost: tuple[str, ...] = ()
+    """The dates of what was taken off the record and not put back."""
     episode: int = 1
 
-    def judge(self, cause: str) -> list[tuple[Any, ...]]:
+    def judge(self, cause: str, *, undone: bool = False) -> list[tuple[Any, ...]]:
         """Return what follows from what is known now."""
         ordered = sorted(self.pieces.values())
         means = [sum(mark for _, mark in ordered[:n]) / n for n in range(1, len(ordered) + 1)]
@@ -58,14 +60,16 @@ class Told:
         newer = [mark for _, mark in ordered[met[0] + 1 :]] if met else []
         due = len(newer) >= 2 and all(mark < (self.bar or 0) for mark in newer[-2:])
         was, was_due, self.shown, self.due = self.shown, self.due, shown, due
+        if was and shown and was != shown:
+            self.former.append(was)
         if was and not shown:
-            self.lost = was
+            self.lost = (*self.former, was)
             self.episode += 1
             return [("withdrawn", cause, None, self.episode - 1)]
         if shown and not was:
-            kind = "reinstated" if shown == self.lost else "mastered"
+            kind = "reinstated" if shown in self.lost or (undone and self.lost) else "mastered"
             self.episode -= kind == "reinstated"
-            self.lost = None
+            self.lost, self.former = (), []
             later = [("reverify_due", cause, shown, self.episode)] if due else []
             return [(kind, cause, shown, self.episode), *later]
         if shown and due != was_due:
@@ -99,14 +103,16 @@ class Oracle:
             found += [(learner, competency, bar, *each) for each in key.judge("policy")]
         return found
 
-    def change(self, one: EvidenceRecorded, mark: float, cause: str, *, valid: bool) -> list[tuple[Any, ...]]:
+    def change(
+        self, one: EvidenceRecorded, mark: float, cause: str, *, valid: bool, undone: bool = False
+    ) -> list[tuple[Any, ...]]:
         competency = one.competencies[0]
         key = self.keys.setdefault((one.learner, competency), Told(self.in_force(competency)))
         if valid:
             key.pieces[one.evidence_id] = (one.occurred_at, mark)
         else:
             del key.pieces[one.evidence_id]
-        return [(one.learner, competency, key.bar, *each) for each in key.judge(cause)]
+        return [(one.learner, competency, key.bar, *each) for each in key.judge(cause, undone=undone)]
 
 
 def told(journal: Journal, since: int) -> list[tuple[Any, ...]]:
@@ -172,7 +178,7 @@ def test_each_learner_is_told_what_the_contract_says(drawn: list[tuple[Any, ...]
                 one, mark = marks[sorted(gone)[which % len(gone)]]
                 del gone[one.evidence_id]
                 journal.fold([restore(one, by=f"r{number}")])
-                expected = oracle.change(one, mark, "retraction", valid=True)
+                expected = oracle.change(one, mark, "retraction", valid=True, undone=True)
             case ("adopt", bar, of, mode):
                 journal.fold([Decided(policy(bar), of=of, mode=mode, batch=f"b{number}")]).sweep()
                 expected = oracle.adopt(bar, of, mode)

@@ -100,6 +100,8 @@ class Advancing:
         standing, competency = self._standing, change.competency
         since, presumed = change.after.satisfied_at, change.after.status == "presumed"
         had, counted = standing.since(competency), competency in standing.satisfied
+        if change.after.status != "credited":
+            self._following.note_credit(competency)
         standing.satisfied.pop(competency, None)
         standing.presumed.pop(competency, None)
         standing.credited.discard(competency)

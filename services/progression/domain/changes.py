@@ -6,11 +6,12 @@ from services.progression.domain.advancement import LevelStep, Review
 from services.progression.domain.curriculum import framework_of
 from services.progression.domain.decisions import CompetencyDecided
 from services.progression.domain.entry import Entry
-from services.progression.domain.inputs import Input, Key, invalidated
+from services.progression.domain.inputs import Input, Key, invalidated, undoes
 from services.progression.domain.mastery import KeyState
 from services.progression.domain.policy import Policy, Rule
 from services.progression.domain.rules import Activation, Rules
 from services.progression.domain.standing import Standing, rule_of, score_of, standing_of, transitions
+from services.progression.domain.states import with_date
 from services.progression.domain.telling import event_id, seq_of
 from services.progression.domain.transitions import Change
 
@@ -42,9 +43,12 @@ class Changes:
         state = self._entries[key].state
         policy = self._policies.get(state.policy)
         after = standing_of(state, self.rule(state))
-        found = transitions(before, after, state)
+        undone = isinstance(by, Input) and undoes(by.event)
+        found = transitions(before, after, state, undone=undone)
         if not found:
             return
+        if before.shown_at is not None and after.shown_at not in (None, before.shown_at):
+            state.former = with_date(state.former, before.shown_at)
         no = by.no if isinstance(by, Activation) else self._rules[tenant].no
         event = by.event if isinstance(by, Input) else None
         decision = event if isinstance(event, CompetencyDecided) else None
@@ -52,8 +56,7 @@ class Changes:
         for transition in found:
             state.seq = seq_of(by.trigger)
             shown = msgspec.structs.replace(state)
-            # What is reinstated may have been credited meanwhile.
-            replaces = state.lost if transition == "reinstated" else state.told or state.lost
+            replaces = _reinstated(state, after) if transition == "reinstated" else state.told or state.lost
             change = Change(tenant, learner, by.trigger, no, competency, transition, before, after, shown, policy,
                             replaces, decision, scores,
                             invalidated(event, competency) if transition == "withdrawn" else ())  # fmt: skip
@@ -81,17 +84,28 @@ class Changes:
 def _remember(state: KeyState, change: Change, crossed: str | None) -> None:
     if change.transition == "provisional":
         state.opened = _id_of(change)
-    elif change.transition in ("mastered", "reinstated"):
-        state.told = _id_of(change)
-        state.lost = state.lost_crossing = ""
-    elif change.transition == "credited":
+    elif change.after.status == "credited" and change.transition in ("credited", "reinstated"):
         # Credit stands in for what was shown and lost, which can come back.
         state.told = _id_of(change)
         state.lost = state.lost if state.lost_crossing else ""
+        state.lost_credit = ()
+    elif change.transition in ("mastered", "reinstated"):
+        if change.before.status == "credited":
+            state.lost_credit = (change.before.satisfied_at or "", state.told)
+        state.told = _id_of(change)
+        state.lost = state.lost_crossing = ""
+        state.former = ()
     elif change.transition == "withdrawn":
+        if change.before.status == "credited":
+            state.lost_credit = (change.before.satisfied_at or "", state.told)
         if change.before.shown_at is not None or not state.lost_crossing:
             state.lost, state.lost_crossing = state.told, crossed or ""
         state.told = ""
+
+
+def _reinstated(state: KeyState, after: Standing) -> str:
+    """Return the id of the event that told what is reinstated; what was shown may have been credited meanwhile."""
+    return state.lost_credit[1] if after.status == "credited" else state.lost
 
 
 def _id_of(change: Change) -> str:

@@ -4,6 +4,7 @@ What follows for other competencies from what happened to one: re-checks passed 
 It is a decision that nobody took, with an id that a re-run gives again; it is journalled and folded like that of a person.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from services.progression.domain.curriculum import Framework, framework_of
@@ -41,8 +42,10 @@ class Following:
         competency = change.competency
         was_shown, is_shown = change.before.shown_at is not None, change.after.shown_at is not None
         if is_shown and not was_shown:
+            if change.transition == "mastered":
+                self._forget(competency)
             for other in self._links.gives.get(competency, ()):
-                self._credit(other)
+                self._credit(other, competency if change.transition == "reinstated" else "")
         elif was_shown and not is_shown:
             for other in [c for c, (origin, _) in self._standing.crosswalked.items() if origin == competency]:
                 self._renew(other)
@@ -63,26 +66,55 @@ class Following:
         framework = self._frameworks.get(framework_of(competency))
         return framework is not None and competency in framework.listed
 
-    def _credit(self, competency: str) -> None:
-        if competency not in self._standing.satisfied and competency not in self._standing.crosswalked:
-            self._support(competency)
+    def _credit(self, competency: str, reinstated: str = "") -> None:
+        """Credit what is neither shown nor credited; what is `reinstated` gives back the date that its credit had."""
+        standing = self._standing
+        former = standing.uncredited.get(competency, {})
+        if competency not in standing.satisfied and competency not in standing.crosswalked:
+            self._support(competency, next(reversed(former.values()), "") if reinstated else "")
+        elif reinstated in former and competency in standing.credited and competency in standing.crosswalked:
+            self._give(competency, reinstated)
 
-    def _support(self, competency: str) -> bool:
+    def _support(self, competency: str, since: str = "") -> bool:
         """Credit a competency by the first that was shown of those that equal it; tell whether there is one."""
-        for origin, edge in self._links.receives.get(competency, {}).items():
+        for origin in self._links.receives.get(competency, ()):
             if self._standing.shows(origin):
-                provenance = f"{edge.type} {edge.origin} {edge.destination}, {edge.framework}@{edge.version}"
-                why = f"{origin} was shown"
-                id = self._decide_of(competency, "credit", "substitution", why, provenance=provenance)
-                self._standing.crosswalked[competency] = (origin, id)
+                self._give(competency, origin, since)
                 return True
         return False
 
+    def _give(self, competency: str, origin: str, since: str = "") -> None:
+        """Credit a competency by what was shown: since that credited it before, else `since`, else from now on."""
+        standing, edge = self._standing, self._links.receives[competency][origin]
+        at = standing.uncredited.get(competency, {}).get(origin) or since
+        self._forget(origin, competency)
+        provenance = f"{edge.type} {edge.origin} {edge.destination}, {edge.framework}@{edge.version}"
+        why = f"{origin} was shown"
+        id = self._decide_of(competency, "credit", "substitution", why, provenance=provenance, at=at)
+        standing.crosswalked[competency] = (origin, id)
+
     def _renew(self, competency: str) -> None:
         """Find another reason for a credit whose own is gone, or take it back."""
+        self.note_credit(competency)
         origin, id = self._standing.crosswalked.pop(competency)
-        if not self._support(competency):
+        if not self._support(competency, self._standing.uncredited.get(competency, {}).get(origin, "")):
             self._decide_of(competency, "lift", "substitution", f"{origin} no longer credits it", undoes=id)
+
+    def note_credit(self, competency: str) -> None:
+        """Note since when a competency is credited by a crosswalk, as long as it is, for when it is so again."""
+        standing = self._standing
+        if competency in standing.crosswalked and competency in standing.credited:
+            origin, _ = standing.crosswalked[competency]
+            standing.uncredited.setdefault(competency, {})[origin] = standing.satisfied[competency]
+
+    def _forget(self, origin: str, *competencies: str) -> None:
+        """Forget since when something had credited others, or those that are given."""
+        uncredited = self._standing.uncredited
+        for competency in competencies or tuple(uncredited):
+            former = uncredited.get(competency, {})
+            former.pop(origin, None)
+            if not former:
+                uncredited.pop(competency, None)
 
     def _decide_of(self, competency: str, kind: DecidedKind, basis: Basis, why: str, **members: Any) -> str:
         """Note a decision that nobody took: it follows from what was shown; return its id."""
@@ -92,3 +124,14 @@ class Following:
             members |= {"follows": trigger.cause, "batch": trigger.batch}
         self.decided.append((id, CompetencyDecided(self._learner, competency, kind, "", "", basis, why, **members)))
         return id
+
+
+def is_to_be_folded(id: str, decision: CompetencyDecided, credited: Collection[str], standing: LearnerState) -> bool:
+    """
+    Tell whether a decision that follows from a batch is to be folded: credit by a crosswalk that began in it and ended is not.
+
+    `credited` are those that crosswalks credited before the batch, `standing` is what it leaves.
+    """
+    if decision.basis != "substitution" or decision.competency in credited:
+        return True
+    return decision.kind == "credit" and standing.crosswalked.get(decision.competency, ("", ""))[1] == id

@@ -144,6 +144,11 @@ def invalidated(event: object, competency: str) -> tuple[str, ...]:
     return tuple(piece.evidence_id for piece in event.invalidates if competency in piece.competencies)
 
 
+def undoes(event: Event) -> bool:
+    """Tell whether an event takes back what had taken evidence back: that counts again."""
+    return isinstance(event, EvidenceRetracted) and bool(event.revalidates)
+
+
 def valid_pieces(evidence: EvidenceSet) -> Iterator[Piece]:
     """Yield the pieces that count, in no particular order."""
     return (piece for piece, valid in evidence.values() if valid and piece is not None)

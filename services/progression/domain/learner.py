@@ -93,6 +93,8 @@ class LearnerState(msgspec.Struct, array_like=True):
     """When the first pieces on a competency occurred, where each was below the cut (`states.low_start`)."""
     asks: dict[str, dict[str, tuple[str, ...]]] = {}
     """Re-checks asked by use: by competency begun and competency asked of, the id of the decision and the low start."""
+    uncredited: dict[str, dict[str, str]] = {}
+    """Competencies whose credit by a crosswalk lost its ground: by what had been shown, since when it credited."""
 
     def shows(self, competency: str) -> bool:
         """Tell whether mastery of a competency is on the record, and not only credited."""

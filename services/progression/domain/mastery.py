@@ -108,6 +108,8 @@ def replay(
         dok=standing.dok,
         breaks=standing.breaks,
         checks_in=standing.checks_in,
+        former=standing.former,
+        lost_credit=standing.lost_credit,
         decided=standing.decided if decisions is None else in_force(tuple(decisions)),
     )
     ordered = sorted(pieces, key=_order_of)

@@ -18,6 +18,7 @@ from services.progression.domain.decisions import ClockTicked, CompetencyDecided
 from services.progression.domain.describing import describe
 from services.progression.domain.entry import Entry
 from services.progression.domain.evidence_rules import mark
+from services.progression.domain.following import is_to_be_folded
 from services.progression.domain.inputs import Input, Key, Learner, valid_pieces
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.mastery import Order, Piece, add, replay, stands_alone
@@ -260,9 +261,12 @@ class ShardFold:
         Of a learner whose changes raise nothing is told; its standing in `learners` is then to be dropped.
         """
         told: list[Told] = []
+        credited: dict[Learner, frozenset[str]] = {}
         for (learner, _), group in groupby(self.changes.noted, lambda c: ((c.tenant, c.learner), c.trigger)):
             if learner in self.blocked:
                 continue
+            if learner not in credited:
+                credited[learner] = frozenset(learners[learner].crosswalked)
             try:
                 events, decided = fold_changes(list(group), self.rules[learner[0]], learners[learner])
             except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
@@ -270,6 +274,11 @@ class ShardFold:
                 continue
             told += events
             self.decided += [(learner[0], *each) for each in decided]
+        self.decided = [
+            (tenant, id, decision)
+            for tenant, id, decision in self.decided
+            if is_to_be_folded(id, decision, credited[tenant, decision.learner], learners[tenant, decision.learner])
+        ]
         if self.blocked:
             self.decided = [each for each in self.decided if (each[0], each[2].learner) not in self.blocked]
             told = [event for event in told if (event.tenant, event.learner) not in self.blocked]

@@ -206,26 +206,38 @@ def score_of(state: KeyState, rule: Rule | None) -> float | None:
     return rule.tracks[rule.scored].score(state.methods[rule.scored])
 
 
-def transitions(before: Standing, after: Standing, state: KeyState) -> list[Transition]:
-    """
-    Return what happened to the standing, in the order to be told.
+def lost_dates(state: KeyState) -> tuple[str, ...]:
+    """Return the dates under which what was taken off the record, and is not back, had stood there: any again is reinstated."""
+    return (*state.former, state.lost_crossing) if state.lost_crossing else ()
 
-    Only a change of what lies under the crossing, or a person, takes mastery off the record. The same crossing back again is
-    reinstated with its date; another one is shown anew. The provisional path is told once. `moved` changes when something
-    was shown or satisfied, who is to sign it off, whether the work asks for support, or how it began: not told by itself.
+
+def _is_back(state: KeyState, *, undone: bool) -> bool:
+    """Tell whether what is shown was lost: a date that it had is there again, or evidence that was taken back counts again."""
+    dates = lost_dates(state)
+    return state.crossed_at in dates or (undone and bool(dates) and state.crossed_at is not None)
+
+
+def transitions(before: Standing, after: Standing, state: KeyState, *, undone: bool = False) -> list[Transition]:
+    """
+    Return what happened to the standing, in the order to be told; `undone` where evidence that was taken back counts again.
+
+    Only a change of what lies under the crossing, or a person, takes mastery off the record. What undoes that reinstates it;
+    another crossing is shown anew. Credit is reinstated where it is there since the same instant. The provisional
+    path is told once. `moved` changes when something was shown or satisfied, who is to sign it off, whether the work asks for
+    support, or how it began: not told by itself.
     """
     found: list[Transition] = []
     was, now = before.shown_at is not None, after.shown_at is not None
     if (was and not now) or (before.status == "credited" and not now and after.status != "credited"):
         found.append("withdrawn")
     elif now and not was:
-        found.append("reinstated" if state.lost_crossing and state.lost_crossing == state.crossed_at else "mastered")
+        found.append("reinstated" if _is_back(state, undone=undone) else "mastered")
         if after.status == "reverify_due":
             found.append("reverify_due")
     elif now and before.status != after.status and "reverify_due" in (before.status, after.status):
         found.append("reverify_due" if after.status == "reverify_due" else "reverified")
     if after.status == "credited" and before.status != "credited":
-        found.append("credited")
+        found.append("reinstated" if state.lost_credit[:1] == (after.satisfied_at,) else "credited")
     if after.status == "provisional" and not state.opened:
         found.append("provisional")
     if after.contested and not before.contested:

@@ -153,8 +153,13 @@ class KeyState(msgspec.Struct, array_like=True):
     """Whether it matters how it begins: pinned once a policy of the tenant asks for re-checks by use."""
     began: tuple[str, ...] = ()
     """When its first counted pieces occurred, as long as each is below the cut (`begun`); kept where `checks_in`."""
+    former: tuple[str, ...] = ()
+    """Dates under which it has stood since it was put on the record, before others decided (`with_date`)."""
+    lost_credit: tuple[str, ...] = ()
+    """Since when it was credited, and the id of the event that told it, where that credit is gone and may come back."""
 
 
+FORMER_DATES = 8
 FIRST_PIECES = 2
 """Pieces of which each is below the cut for a competency to have begun low."""
 
@@ -162,6 +167,11 @@ FIRST_PIECES = 2
 def begun(before: tuple[str, ...], at: str, is_low: bool) -> tuple[str, ...]:
     """Return `began` after one more of the first counted pieces: empty instants once one was not low."""
     return (*before, at) if is_low else ("",) * FIRST_PIECES
+
+
+def with_date(former: tuple[str, ...], date: str) -> tuple[str, ...]:
+    """Return former dates with one more; the first ones are kept, since what was told is among them."""
+    return former if date in former or len(former) == FORMER_DATES else (*former, date)
 
 
 def low_start(began: tuple[str, ...]) -> tuple[str, ...]:

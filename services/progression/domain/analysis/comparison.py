@@ -9,7 +9,7 @@ from services.progression.domain.analysis.small_groups import hidden_groups
 from services.progression.domain.mastery import KeyState, replay
 from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Pin
-from services.progression.domain.standing import ON_RECORD, rule_of, shown_at, status_of
+from services.progression.domain.standing import ON_RECORD, lost_dates, rule_of, shown_at, status_of
 from services.progression.domain.states import Decided, Piece
 from services.progression.domain.sufficiency import lacks
 from shared.contracts import Status
@@ -27,8 +27,8 @@ class Verdict(NamedTuple):
     gates: tuple[str, ...]
     by_hand: bool = False
     """Whether a person has set that it is shown."""
-    lost_at: str = ""
-    """When what was taken off the record, and is not back, had been shown: the same again is reinstated."""
+    lost_dates: tuple[str, ...] = ()
+    """The dates under which what was taken off the record, and is not back, had stood there: any again is reinstated."""
 
     @property
     def satisfied(self) -> bool:
@@ -57,10 +57,10 @@ def verdict_of(state: KeyState, policy: Policy | None) -> Verdict:
     shown = state.crossed_at if status in ON_RECORD else None
     by_hand = status == "overridden" and shown_at(state, status) is not None
     if rule is None:
-        return Verdict(status, shown, ("no_policy",), by_hand, state.lost_crossing)
+        return Verdict(status, shown, ("no_policy",), by_hand, lost_dates(state))
     waits = status == "insufficient_evidence"
     gates = tuple(lack.code for lack in lacks(state, rule.tracks[rule.scored])) if waits else ()
-    return Verdict(status, shown, gates, by_hand, state.lost_crossing)
+    return Verdict(status, shown, gates, by_hand, lost_dates(state))
 
 
 @dataclasses.dataclass(slots=True)
@@ -217,7 +217,7 @@ def _events(before: Verdict, after: Verdict) -> Iterator[tuple[str, bool]]:
     """Yield what would be told of a pair whose standing becomes another, each with whether the record is touched."""
     was, now = before.shown_at is not None, after.shown_at is not None
     if now and not was:
-        yield "reinstated" if before.lost_at and before.lost_at == after.shown_at else "mastered", False
+        yield "reinstated" if after.shown_at in before.lost_dates else "mastered", False
     elif not now and (was or (before.status == "credited" != after.status)):
         yield "withdrawn", True
     if after.status == "credited" != before.status:
