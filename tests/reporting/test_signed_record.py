@@ -230,3 +230,29 @@ def test_what_stands_after_withdrawals(kinds: list[str], stands: list[str]) -> N
 
     assert [event.id for event in held] == stands
     assert [one.id for one in achieved(told)] == stands[-1:]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "stands"),
+    [
+        (["mastered", "withdrawn", "credited", "reinstated of 1"], ["3", "1"]),
+        (["mastered", "withdrawn", "credited", "withdrawn", "reinstated of 1"], ["1"]),
+        (["mastered", "withdrawn", "credited", "withdrawn", "reinstated of 3", "reinstated of 1"], ["3", "1"]),
+        (["credited", "mastered", "withdrawn", "reinstated of 1"], ["1"]),
+        (["mastered", "withdrawn", "reinstated of 1", "withdrawn", "reinstated of 3"], ["1"]),
+    ],
+)
+def test_a_reinstatement_gives_back_what_it_names(kinds: list[str], stands: list[str]) -> None:
+    """What was credited in the meantime hides nothing that was shown."""
+    told = [
+        event._replace(kind=event.kind.partition(" ")[0], data=_naming(event.data, event.kind.rpartition(" ")[2]))
+        for event in events(*(f"competency.{kind}" for kind in kinds))
+    ]
+    held = standing(told).get(("ada", "m:a"), [])
+
+    assert [event.id for event in held] == stands
+    assert [one.id for one in achieved(told)] == stands[-1:]
+
+
+def _naming(data: bytes, original: str) -> bytes:
+    return json.dumps(json.loads(data) | ({"original": original} if original.isdigit() else {})).encode()

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import msgspec
 
-SHOWS = ("competency.mastered", "competency.credited", "level.advanced")
+CREDITED = "competency.credited"
+SHOWS = ("competency.mastered", CREDITED, "level.advanced")
 TAKES = ("competency.withdrawn", "level.withdrawn")
 GIVES_BACK = ("competency.reinstated", "level.reinstated")
 KINDS = (*SHOWS, *TAKES, *GIVES_BACK)
@@ -18,7 +19,7 @@ KINDS = (*SHOWS, *TAKES, *GIVES_BACK)
 
 
 class Event(NamedTuple):
-    """An event on a learner's competency or level, of one of `KINDS`."""
+    """An event on a learner's competency or level, of one of `KINDS`; `data` may be left out where it gives nothing back."""
 
     learner: str
     scope: str
@@ -87,26 +88,39 @@ class Achieved(NamedTuple):
     provenance: str
 
 
+class _Back(msgspec.Struct, frozen=True):
+    original: str | None = None
+
+
 _decode = msgspec.json.Decoder(_Data).decode
+_decode_back = msgspec.json.Decoder(_Back).decode
 
 
 def standing(events: Iterable[Event]) -> dict[tuple[str, str], list[Event]]:
     """
     Return what stands by (learner, scope), the latest last; events come in the order of each learner's log.
 
-    What was withdrawn and shown anew is another achievement: the earlier one does not come back.
+    What was withdrawn and shown anew is another achievement: the earlier one does not come back. Credit only stands in for
+    what was withdrawn. A reinstatement gives back what it names as its original, else all that was withdrawn last.
     """
     held: dict[tuple[str, str], list[Event]] = {}
-    taken: dict[tuple[str, str], list[Event]] = {}
+    taken: dict[tuple[str, str], list[list[Event]]] = {}
+    originals: dict[str, str] = {}
     for event in events:
         key = event.learner, event.scope
         if event.kind in SHOWS:
             held.setdefault(key, []).append(event)
-            taken.pop(key, None)
+            if event.kind != CREDITED:
+                taken.pop(key, None)
         elif event.kind in TAKES:
-            taken[key] = [*taken.get(key, ()), *held.pop(key, ())]
+            taken.setdefault(key, []).append(held.pop(key, []))
         elif event.kind in GIVES_BACK and key in taken:
-            held[key] = [*taken.pop(key), *held.get(key, ())]
+            named = _decode_back(event.data or b"{}").original or ""
+            # What was reinstated before is named by the event that did that.
+            original = originals[event.id] = originals.get(named, named)
+            back = [each for group in taken[key] for each in group if each.id == original] or taken[key][-1]
+            taken[key] = [[each for each in group if each not in back] for group in taken[key]]
+            held[key] = [*held.get(key, ()), *back]
     return held
 
 

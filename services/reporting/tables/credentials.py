@@ -4,12 +4,14 @@ import secrets
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
-from services.reporting.domain.achieved import KINDS, TAKES
+from services.reporting.domain.achieved import GIVES_BACK, KINDS, TAKES
 from services.reporting.domain.status_list import ENTRIES, FULL
 from services.reporting.tables.reads import Rows, Snapshot
 from shared.database import Connection, columns
 
 _EVENT = "a.learner, a.scope, a.id, a.kind, a.effective_at"
+_BACK = f"case when a.kind in ({', '.join(repr(kind) for kind in GIVES_BACK)}) then a.data else ''::bytea end as data"
+"""The data of what names in it the achievement that it gives back."""
 REVOKED = "revoked"
 """What is left of the events of an erased learner's credential that was revoked before."""
 Places = dict[str, tuple[int, int]]
@@ -35,9 +37,9 @@ async def achievement_events(view: Snapshot, tenant: str, learner: str) -> Rows:
 
 
 async def withdrawn_events(view: Snapshot, tenant: str, learners: Collection[str]) -> Rows:
-    """Return the same, without data, of all scopes in which anything was ever withdrawn from these learners."""
+    """Return the same, most without data, of all scopes in which anything was ever withdrawn from these learners."""
     return await view.rows(
-        f"select {_EVENT}, ''::bytea as data from {{advancement}} a where a.tenant = $1 and a.kind = any($3::text[])"
+        f"select {_EVENT}, {_BACK} from {{advancement}} a where a.tenant = $1 and a.kind = any($3::text[])"
         "   and (a.learner, a.scope) in (select t.learner, t.scope from {advancement} t where t.tenant = $1"
         f"     and t.kind in ({', '.join(repr(kind) for kind in TAKES)}) and t.learner = any($2::text[]))"
         " order by a.learner, a.position",
@@ -128,9 +130,9 @@ async def issued_of(connection: Connection, tenant: str, learners: Collection[st
 
 
 async def standing_events(view: Snapshot, tenant: str, scopes: Sequence[tuple[str, str]]) -> Rows:
-    """Return the events that say what is achieved of (learner, scope) pairs, without data, in their order."""
+    """Return the events that say what is achieved of (learner, scope) pairs, most without data, in their order."""
     return await view.rows(
-        f"select {_EVENT}, ''::bytea as data from {{advancement}} a"
+        f"select {_EVENT}, {_BACK} from {{advancement}} a"
         " join unnest($2::text[], $3::text[]) k (learner, scope) using (learner, scope)"
         " where a.tenant = $1 and a.kind = any($4::text[]) order by a.learner, a.position",
         tenant,
