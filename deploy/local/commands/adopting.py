@@ -12,6 +12,7 @@ from services.progression.domain.analysis.redundancy import CHANCE_MIN
 from services.progression.domain.rules import Mode
 
 TIMEOUT_S = 600.0
+BY_EVIDENCE = "Judged by evidence alone: sign-offs, overrides and credit that people gave are in none of these figures."
 for_framework = click.option("--framework", default="", help="Framework that it is for; every one if not given.")
 
 
@@ -62,11 +63,18 @@ def approve_policy(context: Context, proposal: str) -> None:
 @click.option("--outside", metavar="SOURCE", default="", help="URI of the source of an outside test to agree with.")
 @command_options
 def audit_policies(context: Context, framework: str, outside: str) -> None:
-    """Say how far the verdicts of the policies in force can be trusted, from the evidence that is held already."""
+    """
+    Say how far the verdicts of the policies in force can be trusted, from the evidence that is held already.
+
+    Every pair is judged by its evidence alone: sign-offs, overrides and credit that people gave are in none of the figures.
+    """
     query = {"framework": framework, "outside": outside}
     result = ask(context, "progression", "GET", "/v1/policies/audit", params=query, timeout_s=TIMEOUT_S)
     context.emit(
-        result, "\n\n".join(_audited(item, outside) for item in result["items"]) or "no policy decides anything yet"
+        result,
+        "\n\n".join([*(_audited(item, outside) for item in result["items"]), BY_EVIDENCE])
+        if result["items"]
+        else "no policy decides anything yet",
     )
 
 

@@ -50,6 +50,8 @@ def adopting_router(
         """
         How far the verdicts of the policies in force can be trusted, from the evidence that is held.
 
+        Every pair is judged by its evidence alone: sign-offs, overrides and credit that people gave are in none of the figures.
+
         Under `redundancy` is the share of pieces that had less than one chance in twenty to change a status when they were given:
         while mastery was `shown`, and otherwise.
         """

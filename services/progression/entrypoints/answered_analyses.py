@@ -202,7 +202,11 @@ class Noise(msgspec.Struct):
 
 
 class Audited(msgspec.Struct):
-    """How far the verdicts of a policy can be trusted; a figure is null where there is too little for it."""
+    """
+    How far the verdicts of a policy on evidence alone can be trusted; a figure is null where there is too little for it.
+
+    `shown` are pairs whose evidence is enough without what people decided, such as a sign-off that the policy asks for.
+    """
 
     policy: str
     version: str

@@ -1,4 +1,8 @@
-"""How far a policy's verdicts can be trusted, from the evidence that is held already: no learner is tested for it."""
+"""
+How far a policy's verdicts can be trusted, from the evidence that is held already: no learner is tested for it.
+
+Verdicts are those that the evidence alone gives. What people decided is no part of them: they may know what no piece tells.
+"""
 
 import dataclasses
 import statistics
