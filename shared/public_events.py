@@ -123,20 +123,35 @@ class OverrideContested(CompetencyEvent, frozen=True, kw_only=True):
 
 
 class Ready(PublicEvent, frozen=True, kw_only=True):
-    """All direct prerequisites are met: offer it, hide nothing."""
+    """All direct prerequisites are met: offer it, hide nothing. That changes no status, so none is told."""
 
+    basis: Basis | None = None
+    policy: Policy | None = None
     because: tuple[str, ...] = ()
     unlocks_count: int = 0
 
 
-class LevelReady(PublicEvent, frozen=True, kw_only=True):
+class LevelEvent(PublicEvent, frozen=True, kw_only=True):
+    """
+    What every event on a level has. `before` and `after` are statuses as `/v1/standings` has them, the same where it changes
+    none. `basis` says who decided, or that the evidence did: the pieces are in the events of the level's competencies. `policy`
+    has the rule of the level. What was told before there were these members lacks them.
+    """
+
+    before: str | None = None
+    after: str | None = None
+    basis: Basis | None = None
+    policy: Policy | None = None
+
+
+class LevelReady(LevelEvent, frozen=True, kw_only=True):
     """All that is needed to begin a level is met."""
 
     options: tuple[str, ...] = ()
     waiting_since: str | None = None
 
 
-class SignOffRequested(PublicEvent, frozen=True, kw_only=True):
+class SignOffRequested(LevelEvent, frozen=True, kw_only=True):
     """The computed part of a level is complete: a task for one of the roles."""
 
     approver_roles: tuple[str, ...] = ()
@@ -144,40 +159,58 @@ class SignOffRequested(PublicEvent, frozen=True, kw_only=True):
     weakest: tuple[str, ...] = ()
 
 
-class Advanced(PublicEvent, frozen=True, kw_only=True):
-    """A level is complete, and signed off where the policy asks for it: credit or placement."""
+class Advanced(LevelEvent, frozen=True, kw_only=True):
+    """
+    A level is complete, and signed off where the policy asks for it: credit or placement. `basis` and `reason` are the
+    signature's then, and else those of the rule.
+    """
 
     gaps: tuple[str, ...] = ()
     credit: dict[str, str | float] | None = None
     next: tuple[str, ...] = ()
 
 
-class Withheld(PublicEvent, frozen=True, kw_only=True):
-    """Somebody asked for a level and was refused; the placement stays."""
+class Withheld(LevelEvent, frozen=True, kw_only=True):
+    """
+    Somebody asked for a level and was refused; the placement stays.
+
+    `missing` are the competencies that would count for what the level still asks for; `asks_for` says that as the rule does,
+    a choice as so many more of some. Before there was `asks_for`, `missing` had both.
+    """
 
     missing: tuple[str, ...] = ()
+    asks_for: tuple[str, ...] = ()
     smallest_change: str | None = None
     decided_by: By
     appeal_to: str | None = None
     review_at: str | None = None
 
 
-class ReviewRequired(PublicEvent, frozen=True, kw_only=True):
-    """A correction removed what an advancement stood on: open a case, change nothing."""
+class ReviewRequired(LevelEvent, frozen=True, kw_only=True):
+    """
+    A correction removed what an advancement (`replaces`) stood on: open a case, change nothing. `missing` and `asks_for` are as
+    in `Withheld`.
+    """
 
     missing: tuple[str, ...] = ()
+    asks_for: tuple[str, ...] = ()
     owner: str
     decide_by: str
 
 
-class LevelDecision(PublicEvent, frozen=True, kw_only=True):
-    """A named person took an advancement back, or undid that."""
+class LevelDecision(LevelEvent, frozen=True, kw_only=True):
+    """
+    A named person took an advancement (`original`) back, or undid that; `replaces` is the review or the withdrawal that it ends.
+
+    A level is also reinstated where the cause of its review is undone, whether or not a person has taken it back meanwhile: then
+    nobody decided, and the members of `by` are empty. Its date is the original one.
+    """
 
     by: By
     original: str | None = None
 
 
-class PlacedWithGaps(PublicEvent, frozen=True, kw_only=True):
+class PlacedWithGaps(LevelEvent, frozen=True, kw_only=True):
     """Placed beyond what is shown: attach support, never undo the placement. `checks` are at most three."""
 
     not_yet: tuple[str, ...] = ()
@@ -185,12 +218,12 @@ class PlacedWithGaps(PublicEvent, frozen=True, kw_only=True):
     checks: tuple[str, ...] = ()
 
 
-class GapsCleared(PublicEvent, frozen=True, kw_only=True):
-    """The last gap of a placement is closed."""
+class GapsCleared(LevelEvent, frozen=True, kw_only=True):
+    """The last gap of a placement (`replaces`) is closed."""
 
 
-class GoalChosen(PublicEvent, frozen=True, kw_only=True):
-    """A learner commits to a level, among the options seen."""
+class GoalChosen(LevelEvent, frozen=True, kw_only=True):
+    """A learner commits to a level, among the options seen. It rests on that alone: there is no `basis`."""
 
     by: By
     options_seen: tuple[str, ...] = ()

@@ -1,7 +1,8 @@
 """
 What a loss does, row by row of the table that subscribers build upon: to the competency, and to a level already advanced.
 
-Rows of re-alignment, of identities taken apart and of a policy applied retroactively belong to parts that are not built.
+A policy that is applied retroactively is in `test_adoption`, and what identities taken apart do in `test_identities`, both of
+progression; to the fold a re-alignment is a correction.
 """
 
 from typing import Any
@@ -121,13 +122,18 @@ def test_a_stricter_policy_changes_nothing_that_is_on_the_record(advanced: Journ
     assert LEVEL in advanced.learners["school", "ada"].advanced
 
 
-def test_the_cause_is_undone_so_it_is_reinstated_with_its_date_and_the_review_is_over(advanced: Journal):
-    withdrawn = told_by(advanced, retract(piece(1, day=10)))[0]
+def test_the_cause_is_undone_so_both_are_reinstated_with_their_dates_and_the_review_is_over(advanced: Journal):
+    first = next(event for event in advanced.told if event.type == "attain.level.advanced.v1")
+    withdrawn, review = told_by(advanced, retract(piece(1, day=10)))
     told = told_by(advanced, restore(piece(1, day=10)))
 
-    assert kinds(told) == ["competency.reinstated"]
+    assert review["replaces"] == first.id
+    assert kinds(told) == ["competency.reinstated", "level.reinstated"]
     assert told[0]["effective_at"] == piece(2, day=10).occurred_at, "the original date"
     assert told[0]["replaces"] == withdrawn["replaces"]
+    assert (told[1]["replaces"], told[1]["original"]) == (review["id"], first.id)
+    assert (told[1]["effective_at"], told[1]["episode"]) == (first.data["effective_at"], 1)
+    assert (told[1]["by"], told[1]["basis"]["by"]) == ({"role": "", "ref": ""}, None), "nobody decided"
     assert advanced.learners["school", "ada"].reviews == {}
     assert kinds(told_by(advanced, retract(piece(2, day=10), by="r3"))) == [
         "competency.withdrawn", "level.review_required",
@@ -138,13 +144,62 @@ def test_the_decision_of_a_person_to_take_a_level_back_is_undone_so_it_is_reinst
     first = next(event for event in advanced.told if event.type == "attain.level.advanced.v1")
     told_by(advanced, retract(piece(1, day=10)))
     by = ("ada", LEVEL)
+    review = advanced.told[-1]
     withdrawn = told_by(advanced, LevelDecided(*by, "withdraw", "leader", "p", "reviewed"))
     told = told_by(advanced, LevelDecided(*by, "reinstate", "leader", "p", "heard again"))
+    person = {"role": "leader", "ref": "p"}
 
     assert kinds(withdrawn) == ["level.withdrawn"]
-    assert (withdrawn[0]["by"], withdrawn[0]["original"]) == ({"role": "leader", "ref": "p"}, first.id)
+    assert (withdrawn[0]["by"], withdrawn[0]["original"], withdrawn[0]["replaces"]) == (person, first.id, review.id)
     assert kinds(told) == ["level.reinstated"]
-    assert told[0]["original"] == withdrawn[0]["id"]
+    assert (told[0]["by"], told[0]["original"], told[0]["replaces"]) == (person, first.id, withdrawn[0]["id"])
+    assert told[0]["effective_at"] == first.data["effective_at"]
+    again = told_by(advanced, LevelDecided(*by, "withdraw", "leader", "p", "after all"))
+    assert (again[0]["original"], again[0]["replaces"]) == (first.id, told[0]["id"])
+
+
+def test_what_a_person_took_back_in_a_review_is_reinstated_once_the_cause_of_that_is_undone(advanced: Journal):
+    first = next(event for event in advanced.told if event.type == "attain.level.advanced.v1")
+    told_by(advanced, retract(piece(1, day=10)))
+    withdrawn = told_by(advanced, LevelDecided("ada", LEVEL, "withdraw", "leader", "p", "reviewed"))[0]
+    told = told_by(advanced, restore(piece(1, day=10)))
+
+    assert kinds(told) == ["competency.reinstated", "level.reinstated"]
+    assert (told[1]["original"], told[1]["replaces"]) == (first.id, withdrawn["id"])
+    assert (told[1]["effective_at"], told[1]["before"], told[1]["episode"]) == (
+        first.data["effective_at"], "withdrawn", 1
+    )  # fmt: skip
+
+
+def test_what_a_person_took_back_without_a_review_or_what_is_shown_anew_is_the_persons_to_give_again(advanced: Journal):
+    told_by(advanced, LevelDecided("ada", LEVEL, "withdraw", "leader", "p", "a mistake of mine"))
+    told = told_by(advanced, retract(piece(1, day=10)), restore(piece(1, day=10)))
+    assert kinds(told) == ["competency.withdrawn", "competency.reinstated"]
+
+    told_by(advanced, LevelDecided("ada", LEVEL, "reinstate", "leader", "p", "it was right"))
+    told_by(advanced, retract(piece(1, day=10), by="r3"))
+    told_by(advanced, LevelDecided("ada", LEVEL, "withdraw", "leader", "p", "reviewed"))
+
+    assert kinds(told_by(advanced, *shown("add", 51, day=12))) == ["competency.mastered"]
+
+
+def test_a_review_under_a_rule_that_leaves_a_choice_names_competencies_and_is_told_to_be_over():
+    """Three of four supporting standards are asked for, beside the power standard."""
+    require = {"power": "mastered", "supporting": {"share": 0.75}}
+    rule = policy(advancement={"require": require, "sign_off": {"by": "teacher"}})
+    nodes = "code,title,level,subject,power\np,p,1,m,true\n" + "".join(f"{code},{code},1,m,false\n" for code in "abcd")
+    graph, _ = read_csv("m", "M", nodes, "")
+    work = {code: [piece(n + 10 * k, competency=f"m:{code}") for n in (1, 2)] for k, code in enumerate("pabc")}
+    journal = Journal().fold(
+        [Decided(framework=graph), Decided(rule), *(each for held in work.values() for each in held)]
+    )
+    journal.fold([LevelDecided("ada", "m#m/1", "sign_off", "teacher", "t")])
+    assert journal.kinds()[-1] == "level.advanced"
+    told = told_by(journal, retract(work["c"][0]))
+
+    assert kinds(told) == ["competency.withdrawn", "level.review_required"]
+    assert (told[1]["missing"], told[1]["asks_for"]) == (["m:c", "m:d"], ["1 more of m:c, m:d"])
+    assert kinds(told_by(journal, restore(work["c"][0]))) == ["competency.reinstated", "level.reinstated"]
 
 
 def test_late_evidence_that_only_moves_the_date_gives_no_second_mastered_and_a_raised_seq(advanced: Journal):

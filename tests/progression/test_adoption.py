@@ -261,9 +261,10 @@ def test_what_a_retraction_took_and_a_policy_gives_back_is_not_said_to_have_been
     low, taken, last = piece(1, 0.6), piece(2, 0.8), piece(3, 0.9)
     journal = Journal().fold([Decided(framework=LEVELS), Decided(threshold(0.76)), low, taken, last, retract(taken)])
     journal.fold([Decided(threshold(0.74))]).sweep()
-    back = journal.told[-1]
+    back = journal.told[-3]
 
     assert "competency.withdrawn" in journal.kinds()
+    assert journal.kinds()[-2:] == ["level.reinstated", "level.reinstated"]
     assert (back.type, back.data["cause"]["kind"]) == ("attain.competency.reinstated.v1", "policy")
     assert "policy" not in back.data["reason"]["text"]
 

@@ -57,15 +57,31 @@ def test_what_is_shown_already_is_not_announced_as_ready():
     assert "competency.ready" not in journal.kinds()
 
 
-def test_a_withdrawal_moves_nobody_and_a_second_completion_tells_nothing_again():
+def test_a_withdrawal_moves_nobody_and_a_second_completion_tells_that_the_review_is_over():
     pieces = shown("sub", 4)
     journal = with_graph().fold(shown("add", 1)).fold(pieces).fold([retract(pieces[0])])
     journal.fold([piece(7, competency="math:sub")])
 
-    assert journal.kinds()[5:] == ["competency.withdrawn", "level.review_required", "competency.mastered"]
+    assert journal.kinds()[5:] == [
+        "competency.withdrawn", "level.review_required", "competency.mastered", "level.reinstated",
+    ]  # fmt: skip
     assert journal.told[6].data["missing"] == ["math:sub"]
     assert journal.told[5].data["levels_affected"] == ["math#math/1"]
     assert journal.told[5].data["removed"] == [pieces[0].evidence_id]
+
+
+def test_events_on_levels_tell_what_they_rest_on_and_by_which_policy_and_how_the_level_stands_by_them():
+    pieces = shown("sub", 4)
+    journal = with_graph().fold([*shown("add", 1), *pieces]).fold([retract(pieces[0])]).fold([restore(pieces[0])])
+    of_levels = [event for event in journal.told if event.data["scope"]["kind"] == "level"]
+    ready = next(event.data for event in journal.told if event.type == "attain.competency.ready.v1")
+
+    assert [(event.type.split(".")[2], event.data["before"], event.data["after"]) for event in of_levels] == [
+        ("advanced", "in_progress", "advanced"), ("ready", "in_progress", "ready"),
+        ("review_required", "advanced", "review_required"), ("reinstated", "review_required", "advanced"),
+    ]  # fmt: skip
+    for data in (ready, *(event.data for event in of_levels)):
+        assert (data["basis"], data["policy"]) == ({"kind": "evidence", "by": None}, STREAK_3.named)
 
 
 def test_a_withdrawal_under_a_level_that_is_not_advanced_affects_none():

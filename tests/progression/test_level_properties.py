@@ -55,6 +55,8 @@ def test_what_is_told_of_levels_is_true_behind_every_input(drawn, requirement):
     advancement = {"advancement": {"require": require}} if require else {}
     journal = Journal().fold([Decided(framework=GRAPH), Decided(policy_from(POLICY | advancement))])
     advanced: set[str] = set()
+    reviewed: set[str] = set()
+    stands = dict.fromkeys(GRAPH.levels, "in_progress")
     for each in inputs_of(drawn):
         before = len(journal.told)
         journal.fold([each])
@@ -66,4 +68,12 @@ def test_what_is_told_of_levels_is_true_behind_every_input(drawn, requirement):
         assert {scope for type, scope in told if type == "level.review_required.v1"} <= advanced - complete
         for code in (scope for type, scope in told if type == "competency.ready.v1"):
             assert set(GRAPH.prerequisites[code]) <= shown
+        reviewed |= {scope for type, scope in told if type == "level.review_required.v1"}
+        assert {scope for type, scope in told if type == "level.reinstated.v1"} == reviewed & complete
+        reviewed -= complete
         advanced |= complete
+        for data in (event.data for event in journal.told[before:] if event.data["scope"]["kind"] == "level"):
+            level = data["scope"]["id"]
+            assert data["before"] == stands[level], "what was told of it last"
+            stands[level] = data["after"]
+            assert set(data.get("missing", ())) <= set(CODES) - shown

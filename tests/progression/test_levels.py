@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from pydantic import ValidationError
 
-from services.progression.domain.levels import Shown, level_status, unmet_of
+from services.progression.domain.levels import Shown, lacks_of, level_status, missing_of, unmet_of
 from services.progression.domain.policy.requirements import Require
 
 MEMBERS = tuple(f"math:{code}" for code in ("p1", "p2", "s1", "s2", "s3", "s4"))
@@ -46,6 +46,14 @@ def test_choices_are_named_in_words_and_codes_may_be_of_another_framework():
     rule = require(all=["s1", "art:a"], electives=[{"group": "arts", "k": 1, "of": ["s2", "s3"]}])
 
     assert unmet(rule, "s1") == ("art:a", "1 more of math:s2, math:s3 (arts)")
+
+
+def test_what_would_count_for_a_choice_is_named_by_id_beside_the_words():
+    rule = require(all=["s1"], k_of=[{"k": 1, "of": ["s1", "s2"]}])
+    lacks = lacks_of(rule, "math", MEMBERS, POWER, Shown(set()))
+
+    assert [lack.words for lack in lacks] == ["math:s1", "1 more of math:s1, math:s2"]
+    assert missing_of(lacks) == ["math:s1", "math:s2"]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from services.progression.domain.policy.requirements import Require
 from services.progression.domain.rechecks import Rechecks, next_asked_at
 from services.progression.domain.rules import Activation, Rules
 from services.progression.domain.support_fold import LEADER, SupportFold, next_due
-from services.progression.domain.telling import Teller, Told, Trigger, numbered
+from services.progression.domain.telling import EVIDENCE, Teller, Told, Trigger, numbered
 from services.progression.domain.transitions import Change, tell
 from services.progression.domain.ungraded_fold import UngradedFold
 from shared.handed_in import WorkUngraded
@@ -198,8 +198,8 @@ class Advancing:
             if needed and len(since) == len(needed):
                 told = self._teller.tell(
                     "competency.ready", framework, competency, because=list(needed),
-                    unlocks_count=len(framework.dependents.get(competency, ())),
-                    effective_at=max(since),
+                    unlocks_count=len(framework.dependents.get(competency, ())), basis=EVIDENCE,
+                    policy=self._terms(competency).named, effective_at=max(since),
                 )  # fmt: skip
                 standing.ready[competency] = told.id
                 yield told
@@ -274,9 +274,11 @@ def level_terms(rules: Rules, competency: str, no: int) -> LevelTerms:
         return LevelTerms(breaks=rules.breaks[no], time_zone=rules.zones[no])
     advancement = policy.advancement
     if advancement is None:
-        return LevelTerms(None, "", policy.settle, rules.breaks[no], rules.zones[no], policy.support)
+        return LevelTerms(None, "", policy.settle, rules.breaks[no], rules.zones[no], policy.support, policy)
     role = advancement.sign_off.by if advancement.sign_off is not None else ""
-    return LevelTerms(advancement.require, role, policy.settle, rules.breaks[no], rules.zones[no], policy.support)
+    return LevelTerms(
+        advancement.require, role, policy.settle, rules.breaks[no], rules.zones[no], policy.support, policy
+    )
 
 
 def deadline_of(standing: LearnerState) -> str | None:

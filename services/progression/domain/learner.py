@@ -58,7 +58,7 @@ class LearnerState(msgspec.Struct, array_like=True):
     reviews: dict[str, str] = {}
     """Open reviews, ids by level."""
     taken_back: dict[str, str] = {}
-    """Advancements that a person took back, ids of the withdrawal by level."""
+    """Advancements that a person took back, ids of the withdrawal by level; one that was shown anew is none of them."""
     gaps: dict[str, tuple[str, ...]] = {}
     """What is still open of what was not shown at a placement, by level."""
     due: dict[str, bool] = {}
@@ -95,10 +95,29 @@ class LearnerState(msgspec.Struct, array_like=True):
     """Re-checks asked by use: by competency begun and competency asked of, the id of the decision and the low start."""
     uncredited: dict[str, dict[str, str]] = {}
     """Competencies whose credit by a crosswalk lost its ground: by what had been shown, since when it credited."""
+    originals: dict[str, str] = {}
+    """Ids of the advancements of levels that were taken back or reviewed since, by level."""
+    reviewed: set[str] = set()
+    """Those of `taken_back` of which a review was open."""
+    placed: dict[str, str] = {}
+    """Placements of which something is open, ids by level."""
 
     def shows(self, competency: str) -> bool:
         """Tell whether mastery of a competency is on the record, and not only credited."""
         return competency in self.satisfied and competency not in self.credited
+
+    def told_of(self, level: str) -> tuple[str, str | None]:
+        """Return what was told of a level last, and the id of the event that told it."""
+        for status, told in (
+            ("review_required", self.reviews),
+            ("advanced", self.advanced),
+            ("withdrawn", self.taken_back),
+            ("sign_off_requested", self.requested),
+            ("ready", self.ready),
+        ):
+            if level in told:
+                return status, told[level]
+        return ("placed_with_gaps", self.placed.get(level)) if level in self.gaps else ("in_progress", None)
 
     def since(self, competency: str) -> str | None:
         """Return since when a competency satisfies prerequisites."""

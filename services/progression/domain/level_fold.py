@@ -5,16 +5,16 @@ Nobody is demoted here: a level that was advanced stays so. A loss under it asks
 level back.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from typing import Any
 
 from services.progression.domain.curriculum import Framework, framework_of, level_id
 from services.progression.domain.decisions import LevelDecided
 from services.progression.domain.learner import LearnerState
-from services.progression.domain.levels import LevelTerms, Shown, level_status, unmet_of
+from services.progression.domain.levels import Lack, LevelTerms, Shown, lacks_of, level_status, missing_of
 from services.progression.domain.policy.rule import minutes_later
 from services.progression.domain.support_fold import LEADER, SupportFold
-from services.progression.domain.telling import Teller, Told
+from services.progression.domain.telling import EVIDENCE, WHY, Teller, Told
 
 Terms = Callable[[str], LevelTerms]
 """The terms of the level that a competency lies in."""
@@ -23,6 +23,8 @@ REVIEW_DAYS = 20
 ESCALATES_AFTER = 5
 """School days that a sign-off waits before a leader may give it as well."""
 WEAKEST = 3
+NOBODY = {"role": "", "ref": ""}
+"""By whom something is told that no person decided, where the contract asks for one."""
 
 
 class LevelFold:
@@ -54,62 +56,55 @@ class LevelFold:
         """Yield what follows from a person's decision on a level; one that no longer applies changes nothing."""
         standing, level = self._standing, event.level
         by = {"role": event.role, "ref": event.author}
-        unmet = list(self._unmet(framework, level))
         match event.kind:
             case "sign_off" if may_sign_off(standing, level, self._terms(framework.levels[level][0]).role, event.role):
                 standing.signed[level] = self._teller.trigger.time
                 yield from self.level(framework, level)
             case "withhold":
-                yield self._teller.tell(
-                    "level.withheld", framework, level, event.reason, missing=unmet,
-                    smallest_change=unmet[0] if unmet else None, decided_by=by, appeal_to=event.appeal_to or None,
-                    review_at=event.review_at,
+                lacks = self._lacks(framework, level)
+                yield self._tell(
+                    "level.withheld", framework, level, event.reason, author=by, **_missing(lacks),
+                    smallest_change=lacks[0].words if lacks else None, decided_by=by,
+                    appeal_to=event.appeal_to or None, review_at=event.review_at,
                 )  # fmt: skip
             case "lift" if level in standing.signed and level not in standing.advanced:
                 del standing.signed[level]
                 standing.settling.pop(level, None)
                 yield from self.level(framework, level)
             case "withdraw" | "lift" if level in standing.advanced:
-                told = self._teller.tell(
-                    "level.withdrawn", framework, level, event.reason, by=by, original=standing.advanced[level]
-                )
-                standing.taken_back[level] = told.id
-                del standing.advanced[level]
-                standing.signed.pop(level, None)
-                standing.reviews.pop(level, None)
-                yield told
+                yield self._withdraw(framework, level, event.reason, by)
             case "reinstate" if level in standing.taken_back:
-                told = self._teller.tell(
-                    "level.reinstated", framework, level, event.reason, by=by, original=standing.taken_back[level]
-                )
-                standing.advanced[level] = told.id
-                del standing.taken_back[level]
-                yield told
+                yield self._reinstate(framework, level, standing.taken_back[level], event.reason, by)
             case "place":
                 yield from self._support.over(level, "ready_not_placed")
                 gaps = (*event.not_yet, *event.unknown)
                 if gaps:
-                    standing.gaps[level] = gaps
-                    yield self._teller.tell(
-                        "level.placed_with_gaps", framework, level, event.reason, not_yet=list(event.not_yet),
-                        unknown=list(event.unknown), checks=list(gaps[:3]),
+                    told = self._tell(
+                        "level.placed_with_gaps", framework, level, event.reason, author=by, basis="placement",
+                        not_yet=list(event.not_yet), unknown=list(event.unknown), checks=list(gaps[:3]),
                     )  # fmt: skip
+                    standing.gaps[level], standing.placed[level] = gaps, told.id
+                    yield self._moved(told)
             case "choose":
                 yield from self._support.over(level, "ready_not_placed")
-                yield self._teller.tell(
+                told = self._tell(
                     "goal.chosen", framework, level, event.reason, by=by, options_seen=list(event.options)
                 )
+                del told.data["basis"]
+                yield told
 
     def level(self, framework: Framework, level: str, *, settled: bool = False, lost: bool = False) -> Iterator[Told]:
         """Yield what happened to a level whose competencies, decisions or time have changed; `lost` one of them."""
         standing, terms = self._standing, self._terms(framework.levels[level][0])
-        unmet = self._unmet(framework, level)
-        status = level_status(unmet, terms.role, signed=level in standing.signed, advanced=level in standing.advanced)
+        if level in standing.reviewed and self._stands_again(framework, level):
+            yield self._reinstate(framework, level, standing.taken_back[level])
+        lacks = self._lacks(framework, level)
+        status = level_status(lacks, terms.role, signed=level in standing.signed, advanced=level in standing.advanced)
         if status != "eligible_pending_sign_off":
             standing.awaiting.pop(level, None)
             yield from self._support.over(level, "sign_off")
         if status == "advanced":
-            yield from self._hold(framework, level, unmet, lost)
+            yield from self._hold(framework, level, lacks, lost)
         elif status == "not_eligible":
             standing.settling.pop(level, None)
         elif status == "eligible_pending_sign_off":
@@ -147,53 +142,96 @@ class LevelFold:
     ) -> Told:
         standing = self._standing
         weak = [c for c in framework.levels[level] if c in standing.due or not standing.shows(c)]
-        told = self._teller.tell(
+        told = self._tell(
             "level.sign_off_requested", framework, level, approver_roles=roles, escalate_at=escalate_at or None,
             weakest=weak[:WEAKEST], **members,
         )  # fmt: skip
         standing.requested[level] = told.id
-        return told
+        return self._moved(told)
 
-    def _hold(self, framework: Framework, level: str, unmet: tuple[str, ...], lost: bool) -> Iterator[Told]:
-        """Ask for a review where a correction took what an advancement stood on; close it once it is back."""
+    def _hold(self, framework: Framework, level: str, lacks: tuple[Lack, ...], lost: bool) -> Iterator[Told]:
+        """Ask for a review where a correction took what an advancement stood on; tell that it is over once that is back."""
         standing = self._standing
-        if not unmet:
-            standing.reviews.pop(level, None)
+        if not lacks:
+            if level in standing.reviews:
+                yield self._reinstate(framework, level, standing.reviews[level])
         elif (
             lost
             and level not in standing.reviews
             and self._teller.trigger.cause not in ("policy", "framework", "clock")
         ):
             terms = self._terms(framework.levels[level][0])
-            told = self._teller.tell(
-                "level.review_required", framework, level, missing=list(unmet),
+            told = self._tell(
+                "level.review_required", framework, level, **_missing(lacks), replaces=standing.advanced[level],
                 owner=terms.role or "teacher", decide_by=terms.days_later(self._teller.trigger.time, REVIEW_DAYS),
             )  # fmt: skip
             standing.reviews[level] = told.id
-            yield told
+            yield self._moved(told)
+
+    def _withdraw(self, framework: Framework, level: str, reason: str, by: dict[str, str]) -> Told:
+        standing = self._standing
+        original = standing.originals.setdefault(level, standing.advanced[level])
+        told = self._tell(
+            "level.withdrawn", framework, level, reason, author=by, by=by, original=original,
+            replaces=standing.reviews.get(level, standing.advanced[level]),
+        )  # fmt: skip
+        standing.taken_back[level] = told.id
+        if level in standing.reviews:
+            standing.reviewed.add(level)
+        del standing.advanced[level]
+        standing.signed.pop(level, None)
+        standing.reviews.pop(level, None)
+        return self._moved(told)
+
+    def _reinstate(
+        self, framework: Framework, level: str, replaces: str, reason: str = "", by: dict[str, str] | None = None
+    ) -> Told:
+        """Tell that a review is over or a withdrawal undone: with the original date, and by nobody where the cause is undone."""
+        standing = self._standing
+        original = standing.originals.get(level, standing.advanced.get(level))
+        told = self._tell(
+            "level.reinstated", framework, level, reason or WHY["level.reinstated" if by else "level.stands_again"],
+            author=by, by=by or NOBODY, original=original, replaces=replaces,
+            effective_at=standing.reached.get(level, self._teller.trigger.time),
+        )  # fmt: skip
+        if original is not None:
+            standing.originals[level] = original
+        standing.advanced[level] = told.id
+        standing.taken_back.pop(level, None)
+        standing.reviewed.discard(level)
+        standing.reviews.pop(level, None)
+        return self._moved(told)
+
+    def _stands_again(self, framework: Framework, level: str) -> bool:
+        """Tell whether all that a level asks for is back with the dates that it had; what was shown since does not count."""
+        reached = self._standing.reached.get(level, "")
+        return not self._lacks(
+            framework, level, {code for code, at in self._standing.satisfied.items() if at > reached}
+        )
 
     def _complete(self, framework: Framework, level: str) -> Iterator[Told]:
         standing, members = self._standing, framework.levels[level]
         following = next_levels(level, framework)
         when = [standing.satisfied[member] for member in members if member in standing.satisfied]
         signed = standing.signed.get(level)
-        told = self._teller.tell(
+        told = self._tell(
             "level.advanced", framework, level, credit=None, next=following,
             gaps=[member for member in members if member not in standing.satisfied],
             effective_at=max((*when, *((signed,) if signed else ())), default=self._teller.trigger.time),
         )  # fmt: skip
         standing.advanced[level], standing.reached[level] = told.id, told.data["effective_at"]
         standing.settling.pop(level, None)
-        yield told
+        standing.originals.pop(level, None)
+        yield self._moved(told)
         yield from self._support.over(level, "ready_not_placed")
         for other in following:
             if other not in standing.ready and other not in standing.advanced:
-                ready = self._teller.tell(
+                ready = self._tell(
                     "level.ready", framework, other, options=[other], waiting_since=self._teller.trigger.time
                 )
                 standing.ready[other] = ready.id
                 self._support.wait(other, "ready_not_placed")
-                yield ready
+                yield self._moved(ready)
 
     def close_gap(self, framework: Framework, competency: str) -> Iterator[Told]:
         """Yield the levels whose last gap a competency was that is shown now."""
@@ -202,11 +240,16 @@ class LevelFold:
             left = tuple(code for code in gaps if code != competency)
             if left == gaps:
                 continue
-            standing.gaps[level] = left
-            if not left:
-                del standing.gaps[level]
-                if level in framework.levels:
-                    yield self._teller.tell("level.gaps_cleared", framework, level)
+            if left:
+                standing.gaps[level] = left
+                continue
+            told = None
+            if level in framework.levels:
+                told = self._tell("level.gaps_cleared", framework, level, replaces=standing.placed.get(level))
+            del standing.gaps[level]
+            standing.placed.pop(level, None)
+            if told is not None:
+                yield self._moved(told)
 
     def standing_on(self, competency: str) -> list[str]:
         """Return the advanced levels that ask for a competency which is taken off the record: they stay advanced."""
@@ -216,14 +259,31 @@ class LevelFold:
             return []
         advanced = self._standing.advanced
         levels = self.levels_with(framework, competency, level_id(framework.id, entry))
-        return [level for level in levels if level in advanced and self._unmet(framework, level, without=competency)]
+        return [level for level in levels if level in advanced and self._lacks(framework, level, {competency})]
 
-    def _unmet(self, framework: Framework, level: str, without: str = "") -> tuple[str, ...]:
+    def _lacks(self, framework: Framework, level: str, without: Set[str] = frozenset()) -> tuple[Lack, ...]:
         members = framework.levels[level]
         power = {member for member in members if framework.by_id[member].power}
         satisfied = self._standing.satisfied
-        shown = Shown(satisfied.keys() - {without} if without else satisfied, self._standing.opened)
-        return unmet_of(self._terms(members[0]).require, framework.id, members, power, shown)
+        shown = Shown(satisfied.keys() - without if without else satisfied, self._standing.opened)
+        return lacks_of(self._terms(members[0]).require, framework.id, members, power, shown)
+
+    def _tell(
+        self, kind: str, framework: Framework, level: str, reason: str = "", *, author: dict[str, str] | None = None,
+        basis: str = "override", **members: Any,
+    ) -> Told:  # fmt: skip
+        """Return an event that rests on the evidence, or on who decided; to be yielded as `_moved` where it moves something."""
+        stands = self._standing.told_of(level)[0]
+        return self._teller.tell(
+            kind, framework, level, reason, before=stands, after=stands,
+            basis={"kind": basis, "by": author} if author is not None else EVIDENCE,
+            policy=self._terms(framework.levels[level][0]).named, **members,
+        )  # fmt: skip
+
+    def _moved(self, told: Told) -> Told:
+        """Return an event with the status that the level has by now."""
+        told.data["after"] = self._standing.told_of(told.data["scope"]["id"])[0]
+        return told
 
     def levels_with(self, framework: Framework, competency: str, own: str) -> list[str]:
         """Return the levels that a competency may decide: its own, and where rules name competencies, all of the framework."""
@@ -237,6 +297,10 @@ def may_sign_off(standing: LearnerState, level: str, asked: str, role: str) -> b
     """Tell whether a role may sign a level off: the one that the rule asks for, and once it has escalated a leader."""
     escalated = level in standing.awaiting and not standing.awaiting[level][2]
     return not asked or role == asked or (role == LEADER and escalated)
+
+
+def _missing(lacks: Iterable[Lack]) -> dict[str, Any]:
+    return {"missing": missing_of(lacks), "asks_for": [lack.words for lack in lacks]}
 
 
 def framework_of_level(level: str) -> str:

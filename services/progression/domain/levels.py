@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
+from services.progression.domain.policy import Policy
 from services.progression.domain.policy.requirements import Group, Require, Supporting, Tier
 from services.progression.domain.policy.support import Support
 from shared.school_calendar import school_days_later
@@ -13,7 +14,8 @@ LevelStatus = Literal["not_eligible", "eligible_pending_sign_off", "complete", "
 class LevelTerms(NamedTuple):
     """
     What decides a level: its requirement (None: all of its competencies), who signs it off, minutes it settles, and the
-    breaks and time zone by which the days are counted that people have, and when a wait asks for support.
+    breaks and time zone by which the days are counted that people have, when a wait asks for support, and the policy that says
+    all this.
     """
 
     require: Require | None = None
@@ -22,6 +24,12 @@ class LevelTerms(NamedTuple):
     breaks: str = ""
     time_zone: str = ""
     support: Support | None = None
+    policy: Policy | None = None
+
+    @property
+    def named(self) -> dict[str, str] | None:
+        """The policy version, as events name it."""
+        return self.policy.named if self.policy is not None else None
 
     def days_later(self, instant: str, days: int) -> str:
         """Return the instant so many school days later."""
@@ -39,21 +47,40 @@ class Shown(NamedTuple):
         return competency in self.satisfied or (at == "provisional" and competency in self.opened)
 
 
-def unmet_of(
+class Lack(NamedTuple):
+    """Something that a level still asks for: in words, which for a single competency are its id, and what would count for it."""
+
+    words: str
+    competencies: tuple[str, ...]
+
+
+def lacks_of(
     require: Require | None, framework: str, members: Sequence[str], power: Collection[str], shown: Shown
-) -> tuple[str, ...]:
+) -> tuple[Lack, ...]:
     """
-    Return what a level still asks for, in the order of the rule: competency ids, and choices in words.
+    Return what a level still asks for, in the order of the rule.
 
     `members` are the level's competencies, `power` those of them that are power standards. A code without a framework is of the
     level's own.
     """
     if require is None:
-        return tuple(member for member in members if not shown.has(member, "mastered"))
-    return tuple(dict.fromkeys(_unmet(require, framework, members, power, shown)))
+        return tuple(_single(member) for member in members if not shown.has(member, "mastered"))
+    return tuple(dict.fromkeys(_lacks(require, framework, members, power, shown)))
 
 
-def level_status(unmet: Collection[str], role: str, *, signed: bool, advanced: bool) -> LevelStatus:
+def unmet_of(
+    require: Require | None, framework: str, members: Sequence[str], power: Collection[str], shown: Shown
+) -> tuple[str, ...]:
+    """Return what `lacks_of` does in words: competency ids, and choices as so many more of some."""
+    return tuple(lack.words for lack in lacks_of(require, framework, members, power, shown))
+
+
+def missing_of(lacks: Iterable[Lack]) -> list[str]:
+    """Return the competencies that would count for what a level still asks for, each once."""
+    return list(dict.fromkeys(code for lack in lacks for code in lack.competencies))
+
+
+def level_status(unmet: Collection[object], role: str, *, signed: bool, advanced: bool) -> LevelStatus:
     """Return where a learner stands with a level; one that was advanced stays so. `role` signs it off, empty for nobody."""
     if advanced:
         return "advanced"
@@ -68,31 +95,39 @@ def named_by(require: Require) -> frozenset[str]:
     return frozenset((*require.all, *require.any, *(code for choice in choices for code in choice.of)))
 
 
-def _unmet(
+def _lacks(
     require: Require, framework: str, members: Sequence[str], power: Collection[str], shown: Shown
-) -> Iterator[str]:
+) -> Iterator[Lack]:
     if require.power is not None:
         tier = require.power
-        yield from (member for member in members if member in power and not shown.has(member, tier))
+        yield from (_single(member) for member in members if member in power and not shown.has(member, tier))
     if require.supporting is not None:
         yield from _share(require.supporting, [member for member in members if member not in power], shown)
-    yield from (code for code in _full(require.all, framework) if not shown.has(code, "mastered"))
+    yield from (_single(code) for code in _full(require.all, framework) if not shown.has(code, "mastered"))
     choices = [Group(k=1, of=require.any)] if require.any else []
     for choice in (*choices, *require.k_of, *require.electives):
         of = tuple(dict.fromkeys(_full(choice.of, framework)))
         left = [code for code in of if not shown.has(code, choice.at)]
         lack = choice.k - (len(of) - len(left))
         if lack > 0:
-            yield f"{lack} more of {', '.join(left)}" + (f" ({choice.group})" if choice.group else "")
+            yield _choice(lack, left, choice.group)
 
 
-def _share(rule: Supporting, members: Sequence[str], shown: Shown) -> Iterator[str]:
-    """Yield in words how many supporting standards are lacking; a share rounds up."""
+def _share(rule: Supporting, members: Sequence[str], shown: Shown) -> Iterator[Lack]:
+    """Yield how many supporting standards are lacking; a share rounds up."""
     need = -int(-rule.share * len(members) // 1)
     left = [member for member in members if not shown.has(member, rule.at)]
     lack = need - (len(members) - len(left))
     if lack > 0:
-        yield f"{lack} more of {', '.join(left)}"
+        yield _choice(lack, left)
+
+
+def _single(competency: str) -> Lack:
+    return Lack(competency, (competency,))
+
+
+def _choice(lack: int, of: Sequence[str], group: str = "") -> Lack:
+    return Lack(f"{lack} more of {', '.join(of)}" + (f" ({group})" if group else ""), tuple(of))
 
 
 def _full(codes: Iterable[str], framework: str) -> Iterator[str]:

@@ -47,12 +47,15 @@ WHY: dict[str, str] = {
     "level.withheld": "It was asked for and refused.",
     "level.withdrawn": "A person took the advancement back.",
     "level.reinstated": "The decision that took it back was undone.",
+    "level.stands_again": "What the advancement stood on is there again.",
     "level.placed_with_gaps": "The learner was placed beyond what is shown.",
     "level.gaps_cleared": "What was not shown at the placement is shown now.",
     "goal.chosen": "The learner chose it.",
     "support.closed": "What had asked for it is over.",
 }
 """What an event says of itself where nobody gave a reason; those of transitions have their own."""
+EVIDENCE: dict[str, Any] = {"kind": "evidence", "by": None}
+"""On what rests what nobody decided; the pieces are in the events of competencies."""
 
 
 def seq_of(trigger: Trigger, index: int = 0) -> int:
@@ -64,8 +67,8 @@ def numbered(told: list[Told], trigger: Trigger, losses: dict[str, int]) -> list
     """
     Put the sequence numbers into what one input told of one learner, which rise per scope, and the episodes.
 
-    An episode of a scope ends with the event that takes it off the record; a reinstatement goes on with it. `losses` counts
-    those that ended, and is brought up to date.
+    An episode of a scope ends with the event that takes it off the record; its reinstatement goes on with it, and one that closes
+    a review of what stayed on the record begins and ends none. `losses` counts those that ended, and is brought up to date.
     """
     counts: dict[str, int] = {}
     for event in told:
@@ -73,7 +76,7 @@ def numbered(told: list[Told], trigger: Trigger, losses: dict[str, int]) -> list
         event.data["seq"] = seq_of(trigger, counts.get(scope, 0))
         counts[scope] = counts.get(scope, 0) + 1
         ended = losses.get(scope, 0)
-        if ended and event.type in _REINSTATED:
+        if ended and event.type in _REINSTATED and event.data["before"] != "review_required":
             ended = losses[scope] = ended - 1
             if not ended:
                 del losses[scope]

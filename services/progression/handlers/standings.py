@@ -63,7 +63,7 @@ def _of_learner(
             "learner": learner,
             "framework": level.partition("#")[0],
             "level": level,
-            **_status(level, standing),
+            **dict(zip(("status", "event"), standing.told_of(level), strict=True)),
             "competencies": [
                 {"competency": s.competency, "status": s.status, "effective_at": s.mastered_at, "seq": s.seq,
                  "policy": msgspec.to_builtins(s.policy)}
@@ -72,17 +72,3 @@ def _of_learner(
         }
         for level, held in sorted(levels.items())
     ]  # fmt: skip
-
-
-def _status(level: str, standing: LearnerState) -> dict[str, str | None]:
-    """Return what was told of a level last, and the id of the event that told it."""
-    for status, told in (
-        ("review_required", standing.reviews),
-        ("advanced", standing.advanced),
-        ("withdrawn", standing.taken_back),
-        ("sign_off_requested", standing.requested),
-        ("ready", standing.ready),
-    ):
-        if level in told:
-            return {"status": status, "event": told[level]}
-    return {"status": "placed_with_gaps" if level in standing.gaps else "in_progress", "event": None}

@@ -62,5 +62,5 @@ def _event(row: Row, titles: Mapping[str, str]) -> Happened:
 
 
 def _decided_by(told: Told) -> str | None:
-    person = told.decided_by or (told.basis.by if told.basis is not None else None)
+    person = told.decided_by or told.by or (told.basis.by if told.basis is not None else None)
     return (person.ref or None) if person is not None else None

@@ -54,6 +54,7 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     confirms_by: tuple[str, ...] = ()
     because: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    asks_for: tuple[str, ...] = ()
     not_yet: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     approver_roles: tuple[str, ...] = ()
@@ -66,6 +67,7 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     escalate_at: str | None = None
     review_at: str | None = None
     decided_by: _Person | None = None
+    by: _Person | None = None
     override: _Override | None = None
     basis: _Basis | None = None
 

@@ -80,10 +80,10 @@ def _opened(kind: str, told: Told) -> tuple[Queue, Entry] | None:
         case "level.ready":
             return "ready", Entry(told.waiting_since or shown, None, OWNER, ())
         case "level.review_required":
-            return "review", Entry(told.decided_at, told.decide_by, told.owner or OWNER, told.missing)
+            return "review", Entry(told.decided_at, told.decide_by, told.owner or OWNER, told.asks_for or told.missing)
         case "level.withheld":
             role = told.decided_by.role if told.decided_by is not None else ""
-            return "withheld", Entry(told.decided_at, told.review_at, role or OWNER, told.missing)
+            return "withheld", Entry(told.decided_at, told.review_at, role or OWNER, told.asks_for or told.missing)
         case "competency.withdrawn" if told.review_at is not None:
             author = told.basis.by if told.basis is not None else None
             return "withheld", Entry(
@@ -110,7 +110,7 @@ def still_waits(queue: Queue, status: Status | None, mastered_at: str | None, *,
     Args:
         status: of the competency, None where there is none or the entry is on a level.
         begun: there is evidence on the competency, or on any of the level's.
-        missing: how many of the competencies that the entry names are not on the record.
+        missing: how much of what the entry names is not on the record, a choice among competencies counted in any case.
     """
     match queue:
         case "confirm":
