@@ -33,8 +33,8 @@ LEFT = {
     "evidence.competency", "progression.activation", "progression.framework", "progression.policy",
     "progression.policy_proposal", "reporting.competency_v1", "reporting.framework_v1", "reporting.association_v1",
     # Classes, schools and terms by their names, and ids of staff; keys that are revoked, by their digests.
-    "evidence.roster_fact", "reporting.class_v1", "reporting.school_v1", "reporting.staff_v1", "reporting.term_v1",
-    "evidence.api_key",
+    "evidence.roster_fact", "reporting.class_v1", "reporting.class_change_v1", "reporting.school_v1", "reporting.staff_v1",
+    "reporting.term_v1", "evidence.api_key",
     # Numbers of pieces, by source and day, and by shard.
     "evidence.intake_count", "evidence.source_day", "reporting.folded_count", "evidence.counted_block",
     "progression.counted_block",
