@@ -63,7 +63,7 @@ async def told(reporting: Running) -> None:
 
 def browser(reporting: Running, scope: str, **claims: Any) -> httpx.AsyncClient:
     token = authorization(reporting.config, scope, **claims)["Authorization"].removeprefix("Bearer ")
-    return httpx.AsyncClient(base_url=str(reporting.client.base_url), cookies={"attain": token})
+    return httpx.AsyncClient(base_url=str(reporting.client.base_url), cookies={"attain": token}, timeout=20)
 
 
 async def page(reporting: Running, path: str, scope: str, **claims: Any) -> httpx.Response:

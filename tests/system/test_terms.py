@@ -57,7 +57,7 @@ async def test_a_closed_term_stays_and_is_amended_by_a_retraction_and_by_late_ev
     later = "2026-03-03T10:00:00Z"
     await district.send([right("bo", 2), right("ada", 0, "math:c2"), *(right("ada", n) for n in range(2))])
     await district.send(
-        [{"id": "gone", "source": SOURCE, "learner": "ada", "retracts": "ada-c0-2", "occurred_at": later}]
+        [{"id": "gone", "source": SOURCE, "learner": "ada", "retracts": "ada-math:c0-2", "occurred_at": later}]
     )
     await district.drained()
     after = {learner: await ended_with(district, learner) for learner in (ada, bo)}
