@@ -32,6 +32,7 @@ from tests.support.chromium import (
     first_paint,
     needs_chromium,
     tab_to,
+    wider_in_large_text,
 )
 
 pytestmark = needs_chromium
@@ -95,13 +96,14 @@ VIEWS = [
 
 
 @pytest.mark.parametrize(("path", "claims"), VIEWS)
-async def test_axe_finds_no_fault_and_nothing_is_wider_than_the_screen(
+async def test_axe_finds_no_fault_and_nothing_is_wider_than_the_screen_whatever_the_size_of_text(
     reporting: Running, browser: Any, path: str, claims: dict[str, Any]
 ) -> None:
     page = await opened(reporting, browser, path, **claims)
 
     assert await page.locator("main :is(.card, .tile, table)").count() > 0
     assert await faults_by_width(page) == {}
+    assert await wider_in_large_text(page) == 0
     await page.context.close()
 
 

@@ -629,3 +629,16 @@ async def test_who_is_behind_the_numbers_is_told_by_pages_and_noted(reporting: R
     assert ("chief", "growth", "west") in {(it["person"], it["view"], it["target"]) for it in looks.json()["items"]}
     assert (await reporting.get("/v1/schools/none/growth/learners")).status_code == 404
     assert (await reporting.get("/v1/schools/west/growth/learners?after=x")).status_code == 422
+
+
+async def test_a_district_is_called_as_the_roster_calls_it(reporting: Running) -> None:
+    people = [f"p{n:02}" for n in range(12)]
+    await reporting.told(
+        "roster", school("z"), school("within", "z"), class_("zc", "within"), *(enrolment("zc", p) for p in people),
+        tenant="named",
+    )  # fmt: skip
+    listed = await reporting.get("/v1/districts", tenant="named")
+    counted = await reporting.get("/v1/districts/z/mastery", tenant="named")
+
+    assert [item["title"] for item in listed.json()["items"]] == ["School z"]
+    assert counted.json()["title"] == "School z"

@@ -501,3 +501,11 @@ def test_a_district_sees_which_sources_are_silent_and_what_is_too_small_is_no_ze
     assert Words("en")("sources.more", n=2) in section
     for sources_told, key in ((None, "sources.away"), ({"days": 28, "items": [], "next": None}, "sources.none")):
         assert Words("en")(key) in render("district.html", Words("en"), **(told | {"sources": sources_told}))
+
+
+def test_what_waits_since_today_is_not_said_to_wait_for_no_days():
+    words = Words("en")
+
+    assert [words.count("waited", n) for n in (0, 1, 2)] == ["since today", "for 1 day", "for 2 days"]
+    assert words.count("oldest", 0) == "the oldest since today"
+    assert words.count("days", 0) == "0 days"

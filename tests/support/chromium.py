@@ -50,6 +50,24 @@ async def faults_by_width(page: Any) -> dict[str, list[tuple[str, list[str]]]]:
     return {name: told for name, told in found.items() if told}
 
 
+async def wider_in_large_text(page: Any) -> int:
+    """
+    Return by how much a page is wider than a phone in Spanish with text of twice the size, all of it unfolded.
+
+    Raises:
+        AssertionError: its text does not follow the size that the reader's browser gives.
+    """
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await page.context.set_extra_http_headers({"Accept-Language": "es"})
+    await page.reload()
+    await page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
+    await page.evaluate("document.documentElement.style.fontSize = '200%'")
+    size = await page.evaluate("getComputedStyle(document.body).fontSize")
+    assert size == "32px"
+    wider: int = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return wider
+
+
 async def first_paint(page: Any) -> float:
     """Return after how many milliseconds of its load a page showed something of what is in it."""
     paint: float = await page.evaluate(

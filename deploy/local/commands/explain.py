@@ -52,7 +52,7 @@ def text(explanation: dict[str, Any]) -> str:
         lines.append(f"by policy {policy['id']} {policy['version']}")
     lines += ["", "evidence, as it happened:"]
     for piece in explanation["evidence"]:
-        value = "-" if piece["value"] is None else f"{piece['value']:g}"
+        value = "-" if piece["value"] is None else f"{piece['value']:.4g}"
         why = f"  not counted: {piece['why_not']}" if not piece["counted"] else _weight(piece["weight"])
         lines.append(f"  {piece['occurred_at'][:10]}  {value:>6}{why}")
     if explanation["trace"]:

@@ -147,7 +147,7 @@ def _trace(state: KeyState, rule: Rule, at: str | None) -> tuple[Checked, ...]:
             given = fact("none") if signed is None else fact("given", day=signed.at[:10])
             found.append(Checked(f"{route.pointer}/sign_off", signed_by(route.role), given, signed is not None))
     crossed = state.crossed_at
-    since = fact("not_met") if crossed is None else fact("met", day=crossed)
+    since = fact("not_met") if crossed is None else fact("met", day=crossed[:10])
     asks = fact("crossing", latch=rule.criteria.decision.latch)
     found.append(Checked("/decision/latch", asks, since, crossed is not None))
     if crossed is not None and rule.below is not None:

@@ -110,11 +110,11 @@ class DistrictReader:
             counts = [Count(*row) for row in await view.school_counts(of.tenant, ids)]
             levels = [LevelCount(*row) for row in await analysis.level_counts(view, of.tenant, ids)]
             titles = await view.titles(of.tenant, {count.competency for count in counts})
+            title = await view.title_of_place(of.tenant, of.district)
 
         def protect() -> DistrictCounts:
             mastery = district_mastery(
-                of.district, dict(schools).get(of.district, of.district), schools, day=day, sizes=sizes, counts=counts,
-                titles=titles, small=of.small,
+                of.district, title, schools, day=day, sizes=sizes, counts=counts, titles=titles, small=of.small,
             )  # fmt: skip
             rows = level_rows(levels, sizes, of.small, mastery.competencies)
             return DistrictCounts(mastery, DistrictLevels(of.district, now(), of.small, rows))

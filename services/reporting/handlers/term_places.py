@@ -35,6 +35,7 @@ async def term_in_district(
     levels = [LevelCount(*row) for row in await tables.levels_of(view, of)]
     amended = [AmendedCount(*row) for row in await tables.amended_of(view, of)]
     titles = await view.titles(tenant, {each.competency for each in counts} | {each.competency for each in amended})
+    title = await view.title_of_place(tenant, district)
     sizes: dict[str | None, int] = dict.fromkeys(ids, 0)
     for school, _ in members:
         sizes[school] += 1
@@ -42,8 +43,7 @@ async def term_in_district(
 
     def protect() -> TermDistrict:
         mastery = district_mastery(
-            district, dict(schools).get(district, district), schools, day=day, sizes=sizes, counts=counts, titles=titles,
-            small=small,
+            district, title, schools, day=day, sizes=sizes, counts=counts, titles=titles, small=small,
         )  # fmt: skip
         rows = level_rows(levels, sizes, small, mastery.competencies)
         return TermDistrict(term, at, mastery, rows, amended_rows(amended, sizes, titles, small))

@@ -192,6 +192,11 @@ class Snapshot:
         rows = await self.rows("select title, district from {school} where tenant = $1 and school = $2", tenant, school)
         return rows[0] if rows else None
 
+    async def title_of_place(self, tenant: str, place: str) -> str:
+        """Return what the roster calls a school or district, its id where it has no title there."""
+        found = await self.school_of(tenant, place)
+        return str(found["title"]) if found is not None else place
+
     async def district_schools(self, tenant: str, district: str) -> Rows:
         """Return the schools of a district, itself among them where it has classes, or is its only school."""
         return await self.rows(

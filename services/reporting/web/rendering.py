@@ -62,7 +62,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 class Words:
-    """The messages of one language: `words("key", name=...)`; `count(key, n)` takes `key.one` or `key.many`."""
+    """The messages of one language: `words("key", name=...)`; `count(key, n)` takes `key.one`, `key.many` or `key.none`."""
 
     def __init__(self, language: str) -> None:
         self.language = language
@@ -77,7 +77,9 @@ class Words:
         return self._texts.get(key, otherwise)
 
     def count(self, key: str, number: int) -> str:
-        """Return a message about so many."""
+        """Return a message about so many; about none by `key.none` where there is one."""
+        if number == 0 and f"{key}.none" in self._texts:
+            return self(f"{key}.none")
         return self(f"{key}.{'one' if number == 1 else 'many'}", n=number)
 
     def day(self, instant: str | None) -> str:
