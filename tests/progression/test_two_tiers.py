@@ -248,6 +248,11 @@ def _mark_of(change: MinimalChange) -> float:
     return mark
 
 
+def _kind_of(change: MinimalChange) -> dict[str, Any]:
+    """Return the kind of work that is told, where it has to be of one: another may weigh less."""
+    return {name: value for part in change.fact.parts[0].parts for name, value in part.values if part.code == "of_kind"}
+
+
 @given(policy=policies(), seed=st.integers(0, 10_000), count=st.integers(2, 12))
 def test_whatever_work_is_below_the_mark_that_is_told_takes_it_off_the_record(policy: Policy, seed: int, count: int):
     held = random_work(seed, count)
@@ -257,7 +262,7 @@ def test_whatever_work_is_below_the_mark_that_is_told_takes_it_off_the_record(po
         highest = _mark_of(change) - (0 if change.below is None else 1e-3)
         lower = [chance.uniform(1, highest) for _ in range(change.pieces)]
         more = [
-            piece(50 + n, day=n, score=Score(level=value), activity=f"new-{n}")
+            piece(50 + n, day=n, score=Score(level=value), activity=f"new-{n}", **_kind_of(change))
             for n, value in enumerate(lower, start=14)
         ]
 
