@@ -1,7 +1,9 @@
 """The AsyncAPI document of a service: what FastStream subscribes to, what the relay sends, and the data of both."""
 
+import functools
 import html
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from typing import Any
 
 import msgspec
@@ -105,9 +107,16 @@ def _messages(topic: Topic, submitted: type | None) -> dict[str, dict[str, Any]]
     return {
         name: {
             "name": name, "contentType": "application/cloudevents+json", "payload": _payload(name, schema_of(kind))
-        }
+        } | ({"examples": [{"payload": _examples()[name]}]} if name in _examples() else {})
         for name, kind in _types(topic).items()
     }  # fmt: skip
+
+
+@functools.cache
+def _examples() -> dict[str, Any]:
+    """Return a worked example of every public event and those on support, by type, as the fold tells it."""
+    found: dict[str, Any] = msgspec.json.decode(files("shared").joinpath("event_examples.json").read_bytes())
+    return found
 
 
 def _submission(name: str, kind: type) -> dict[str, Any]:
@@ -177,5 +186,13 @@ def _message(message: Mapping[str, Any], content: Mapping[str, Any]) -> str:
     reference = payload["$ref"] if "$ref" in payload else payload["properties"]["data"]["$ref"]
     schema = content["components"]["schemas"][reference.rpartition("/")[2]]
     headers = {"headers": message["headers"]["properties"]} if "headers" in message else {}
-    shown = msgspec.json.format(msgspec.json.encode(headers | schema.get("properties", {}))).decode()
-    return f"<h3><code>{html.escape(message['name'])}</code></h3><pre>{html.escape(shown)}</pre>"
+    shown = _as_block(headers | schema.get("properties", {}))
+    examples = "".join(
+        f"<details><summary>Example</summary>{_as_block(example['payload'])}</details>"
+        for example in message.get("examples", ())
+    )
+    return f"<h3><code>{html.escape(message['name'])}</code></h3>{shown}{examples}"
+
+
+def _as_block(content: Any) -> str:
+    return f"<pre>{html.escape(msgspec.json.format(msgspec.json.encode(content)).decode())}</pre>"
