@@ -16,7 +16,7 @@ from services.progression.handlers.memory import pack
 from services.progression.tables import key_states
 from shared.clock import read_clocks
 from shared.contracts import Competency, EvidenceRecorded
-from shared.errors import Unavailable
+from shared.errors import Refused, Unavailable
 from shared.events import now
 from shared.observability import metrics
 from tests.support.disposable import eventually
@@ -114,15 +114,18 @@ async def test_a_leader_signs_off_in_place_of_a_teacher_only_once_that_has_waite
     signed = [
         CompetencyDecided(learner, f"math:{code}", "sign_off", "school_leader", "l-1", "sign_off") for code in "ab"
     ]
-    await judgements.decide(TENANT, signed)
+    await judgements.decide(TENANT, signed[:1])
+    for refused in (signed[1:], [msgspec.structs.replace(signed[0], role="counsellor")], signed):
+        with pytest.raises(Refused, match="does not wait for a sign-off"):
+            await judgements.decide(TENANT, refused)
     async with progression.database.connection() as connection:
         rows = await connection.fetch(
             "select body from event_log where log = 'decisions' and subject = $1 order by pos", learner
         )
     made = [msgspec.json.decode(row["body"], type=_Stored).data for row in rows]
 
-    assert [(each.role, each.instead_of) for each in made] == [("school_leader", "teacher"), ("school_leader", "")]
-    assert [each.decided("d", "t").by for each in made] == ["teacher", "school_leader"]
+    assert [(each.role, each.instead_of) for each in made] == [("school_leader", "teacher")]
+    assert [each.decided("d", "t").by for each in made] == ["teacher"]
 
 
 async def _true(holds: bool) -> bool:

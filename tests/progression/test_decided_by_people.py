@@ -8,6 +8,7 @@ from services.progression.domain.advancement import deadline_of
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided
 from services.progression.domain.policy import policy_from, read_policy
 from services.progression.domain.policy.templates import template
+from services.progression.domain.standing import may_confirm
 from shared.contracts import EvidenceRecorded, Score
 from tests.progression.test_advancement import GRAPH
 from tests.support.journal import TENANT, Decided, Journal, piece, restore, retract
@@ -216,6 +217,66 @@ def test_a_sign_off_that_is_lifted_after_it_was_told_withdraws_the_level_by_name
 
     assert signed_levels.kinds()[-1] == "level.withdrawn"
     assert signed_levels.told[-1].data["by"] == {"role": "teacher", "ref": "t-1"}
+
+
+def test_who_signed_a_level_and_why_is_told_with_its_advancement(signed_levels: Journal):
+    signed_levels.fold([level("sign_off")]).fold([ClockTicked("ada", "2026-04-01T02:00:00.000000Z")])
+    data = signed_levels.told[-2].data
+
+    assert data["basis"] == {"kind": "sign_off", "by": {"role": "teacher", "ref": "t-1"}}
+    assert data["reason"] == {"code": "advanced", "text": "reviewed"}
+    assert signed_levels.told[-1].data["basis"] == {"kind": "evidence", "by": None}
+
+
+def test_a_signature_of_a_level_that_does_not_wait_for_one_is_none(signed_levels: Journal):
+    """Not while something is lacking, and it does not come back with what it was given for."""
+    early = Journal().fold([record for record in signed_levels.records if not isinstance(record, EvidenceRecorded)])
+    early.fold([piece(1), piece(2)]).fold([level("sign_off")])
+    early.fold([piece(3, competency="math:sub"), piece(4, competency="math:sub")])
+    early.fold([ClockTicked("ada", "2026-04-01T02:00:00.000000Z")])
+    assert early.kinds()[-1] == "level.sign_off_requested"
+
+    signed_levels.fold([level("sign_off"), retract(piece(1)), restore(piece(1))])
+    signed_levels.fold([ClockTicked("ada", "2026-04-01T02:00:00.000000Z")])
+    assert "level.advanced" not in signed_levels.kinds()
+    assert LEVEL in signed_levels.learners[TENANT, "ada"].awaiting, "it is asked for anew"
+
+
+def test_a_level_that_was_taken_back_advances_anew_once_it_is_shown_and_signed_anew(signed_levels: Journal):
+    signed_levels.fold([level("sign_off")]).fold([ClockTicked("ada", "2026-04-01T02:00:00.000000Z")])
+    signed_levels.fold([retract(piece(1)), level("withdraw")])
+    signed_levels.fold([piece(5, day=20), piece(6, day=20)]).fold([level("sign_off")])
+    signed_levels.fold([ClockTicked("ada", "2026-04-02T02:00:00.000000Z")])
+    advanced = next(event.data for event in reversed(signed_levels.told) if event.type == "attain.level.advanced.v1")
+
+    assert (advanced["before"], advanced["after"], advanced["episode"]) == ("withdrawn", "advanced", 2)
+
+
+def test_a_signature_of_a_competency_does_not_count_for_work_that_is_newer():
+    journal = Journal().fold([Decided(CLASSROOM)]).fold(work(3, 3)).fold([decide("sign_off", "sign_off")])
+    journal.fold([retract(*work(3, 3))])
+    later = [
+        piece(10 + n, score=Score(level=3.0), activity=f"later-{n}", occurred_at=f"2026-05-0{n}T10:00:00.000000Z")
+        for n in (1, 2)
+    ]
+    journal.fold(later)
+    assert journal.kinds()[-1] == "competency.withdrawn"
+    assert (journal.state().status, waits(journal)) == ("provisional", {"math:add": "teacher"})
+
+    journal.fold([restore(*work(3, 3))])
+
+    assert journal.kinds()[-1] == "competency.reinstated", "what was signed is back"
+
+
+@pytest.mark.parametrize(
+    ("marks", "role", "expected"),
+    [((3, 3), "teacher", True), ((3, 3), "counsellor", False), ((3,), "teacher", False), ((3, 3, 3), "teacher", False)],
+    ids=["it waits", "another role", "not met yet", "on the record"],
+)
+def test_a_competency_is_signed_off_while_a_path_that_is_met_waits_for_that_role(marks, role, expected):
+    journal = Journal().fold([Decided(CLASSROOM)]).fold(work(*marks))
+
+    assert may_confirm(journal.held(), CLASSROOM.rule, role) is expected
 
 
 def test_only_a_person_takes_a_level_back_and_the_undoing_reinstates_it(signed_levels: Journal):

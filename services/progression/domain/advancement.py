@@ -134,7 +134,7 @@ class Advancing:
         if not taken.lost:
             yield from self._support.over(own, "ready_not_placed")
         for level in self._levels.levels_with(framework, competency, own):
-            yield from self._levels.level(framework, level, lost=taken.lost)
+            yield from self._levels.level(framework, level, lost=taken.lost, back=change.transition == "reinstated")
 
     def _await(self, change: Change) -> Iterator[Told]:
         """Note whether a sign-off alone is missing from a competency, and since when; a leader may give it once it is late."""

@@ -7,9 +7,12 @@ A piece is judged at its place, by the states of the methods after it.
 from typing import TypeAlias
 
 from services.progression.domain.methods import Value
-from services.progression.domain.policy.rule import Rule
-from services.progression.domain.states import FIRST_PIECES, KeyState, MethodState, Piece, begun, latest
+from services.progression.domain.policy.rule import Rule, minutes_later
+from services.progression.domain.states import FIRST_PIECES, Decided, KeyState, MethodState, Piece, begun, latest
 from services.progression.domain.sufficiency import enough
+
+AHEAD_MIN = 5
+"""How far the clock of a source may run ahead of the one by which sign-offs are dated: what intake lets through."""
 
 
 class Lately:
@@ -93,8 +96,21 @@ def _crossing(state: KeyState, rule: Rule) -> str | None:
         if at and not route.role:
             shown.append(at)
         elif at:
-            shown += [max(at, d.at) for d in state.decided if d.kind == "sign_off" and d.by == route.role]
+            signed = signature(state, route.role, at)
+            shown += [max(at, signed.at)] if signed is not None else []
     return min(shown, default=None)
+
+
+def signature(state: KeyState, role: str, met_at: str) -> Decided | None:
+    """
+    Return the sign-off of a role, where it was given for what had met a path at an instant.
+
+    Work from after the signature is signed anew. What was signed at once may lie a little ahead, as sources' clocks may.
+    """
+    for decision in state.decided:
+        if decision.kind == "sign_off" and decision.by == role:
+            return decision if met_at <= minutes_later(decision.at, AHEAD_MIN) else None
+    return None
 
 
 def note_newer(state: KeyState, rule: Rule, at: str, value: Value) -> None:

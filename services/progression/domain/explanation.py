@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from services.progression.domain.crossing import signature
 from services.progression.domain.evidence_rules import Counted, composites, standing_composites, value_of, why_not
 from services.progression.domain.known import Known
 from services.progression.domain.minimal_change import MinimalChange, change_in_words, minimal_change
@@ -143,7 +144,8 @@ def _trace(state: KeyState, rule: Rule, at: str | None) -> tuple[Checked, ...]:
     found = [check for number in range(len(rule.tracks)) for check in _track_trace(state, rule, number)]
     for route in rule.routes:
         if route.role:
-            signed = next((d for d in state.decided if d.kind == "sign_off" and d.by == route.role), None)
+            met_at = state.met[route.track] if state.met else ""
+            signed = signature(state, route.role, met_at)
             given = fact("none") if signed is None else fact("given", day=signed.at[:10])
             found.append(Checked(f"{route.pointer}/sign_off", signed_by(route.role), given, signed is not None))
     crossed = state.crossed_at

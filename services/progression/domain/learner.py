@@ -52,7 +52,7 @@ class LearnerState(msgspec.Struct, array_like=True):
     """Competencies that met the provisional path, with when; never taken back."""
     requested: dict[str, str] = {}
     signed: dict[str, str] = {}
-    """When a level was signed off."""
+    """When a level was signed off; forgotten where it is complete no more before it has advanced."""
     settling: dict[str, str] = {}
     """Levels that are complete and still wait for an undo, with until when."""
     reviews: dict[str, str] = {}
@@ -101,6 +101,8 @@ class LearnerState(msgspec.Struct, array_like=True):
     """Those of `taken_back` of which a review was open."""
     placed: dict[str, str] = {}
     """Placements of which something is open, ids by level."""
+    signers: dict[str, tuple[str, str, str]] = {}
+    """Who has given the signatures in `signed`: role, subject and reason."""
 
     def shows(self, competency: str) -> bool:
         """Tell whether mastery of a competency is on the record, and not only credited."""

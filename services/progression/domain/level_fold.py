@@ -57,8 +57,11 @@ class LevelFold:
         standing, level = self._standing, event.level
         by = {"role": event.role, "ref": event.author}
         match event.kind:
-            case "sign_off" if may_sign_off(standing, level, self._terms(framework.levels[level][0]).role, event.role):
+            case "sign_off" if level in standing.awaiting and may_sign_off(
+                standing, level, self._terms(framework.levels[level][0]).role, event.role
+            ):
                 standing.signed[level] = self._teller.trigger.time
+                standing.signers[level] = (event.role, event.author, event.reason)
                 yield from self.level(framework, level)
             case "withhold":
                 lacks = self._lacks(framework, level)
@@ -68,7 +71,7 @@ class LevelFold:
                     appeal_to=event.appeal_to or None, review_at=event.review_at,
                 )  # fmt: skip
             case "lift" if level in standing.signed and level not in standing.advanced:
-                del standing.signed[level]
+                self._forget_signature(level)
                 standing.settling.pop(level, None)
                 yield from self.level(framework, level)
             case "withdraw" | "lift" if level in standing.advanced:
@@ -93,12 +96,18 @@ class LevelFold:
                 del told.data["basis"]
                 yield told
 
-    def level(self, framework: Framework, level: str, *, settled: bool = False, lost: bool = False) -> Iterator[Told]:
-        """Yield what happened to a level whose competencies, decisions or time have changed; `lost` one of them."""
+    def level(
+        self, framework: Framework, level: str, *, settled: bool = False, lost: bool = False, back: bool = False
+    ) -> Iterator[Told]:
+        """
+        Yield what happened to a level whose competencies, decisions or time have changed.
+
+        `lost`: one of its competencies was taken off the record; `back`: what had done that was undone.
+        """
         standing, terms = self._standing, self._terms(framework.levels[level][0])
-        if level in standing.reviewed and self._stands_again(framework, level):
-            yield self._reinstate(framework, level, standing.taken_back[level])
         lacks = self._lacks(framework, level)
+        if back and not lacks and level in standing.reviewed:
+            yield self._reinstate(framework, level, standing.taken_back[level])
         status = level_status(lacks, terms.role, signed=level in standing.signed, advanced=level in standing.advanced)
         if status != "eligible_pending_sign_off":
             standing.awaiting.pop(level, None)
@@ -106,12 +115,14 @@ class LevelFold:
         if status == "advanced":
             yield from self._hold(framework, level, lacks, lost)
         elif status == "not_eligible":
+            # What was signed is there no more: it is signed anew once it is complete again.
+            self._forget_signature(level)
             standing.settling.pop(level, None)
         elif status == "eligible_pending_sign_off":
             yield from self._request(framework, level, terms)
         elif terms.settle_min and not settled:
             standing.settling.setdefault(level, minutes_later(self._teller.trigger.time, terms.settle_min))
-        elif level not in standing.taken_back:
+        elif level not in standing.taken_back or level in standing.signed:
             yield from self._complete(framework, level)
 
     def _request(self, framework: Framework, level: str, terms: LevelTerms) -> Iterator[Told]:
@@ -179,7 +190,7 @@ class LevelFold:
         if level in standing.reviews:
             standing.reviewed.add(level)
         del standing.advanced[level]
-        standing.signed.pop(level, None)
+        self._forget_signature(level)
         standing.reviews.pop(level, None)
         return self._moved(told)
 
@@ -202,26 +213,27 @@ class LevelFold:
         standing.reviews.pop(level, None)
         return self._moved(told)
 
-    def _stands_again(self, framework: Framework, level: str) -> bool:
-        """Tell whether all that a level asks for is back with the dates that it had; what was shown since does not count."""
-        reached = self._standing.reached.get(level, "")
-        return not self._lacks(
-            framework, level, {code for code, at in self._standing.satisfied.items() if at > reached}
-        )
+    def _forget_signature(self, level: str) -> None:
+        self._standing.signed.pop(level, None)
+        self._standing.signers.pop(level, None)
 
     def _complete(self, framework: Framework, level: str) -> Iterator[Told]:
         standing, members = self._standing, framework.levels[level]
         following = next_levels(level, framework)
         when = [standing.satisfied[member] for member in members if member in standing.satisfied]
         signed = standing.signed.get(level)
+        role, ref, reason = standing.signers.get(level, ("", "", ""))
         told = self._tell(
-            "level.advanced", framework, level, credit=None, next=following,
+            "level.advanced", framework, level, reason, basis="sign_off",
+            author={"role": role, "ref": ref} if signed and role else None, credit=None, next=following,
             gaps=[member for member in members if member not in standing.satisfied],
             effective_at=max((*when, *((signed,) if signed else ())), default=self._teller.trigger.time),
         )  # fmt: skip
         standing.advanced[level], standing.reached[level] = told.id, told.data["effective_at"]
         standing.settling.pop(level, None)
-        standing.originals.pop(level, None)
+        for before in (standing.originals, standing.taken_back):
+            before.pop(level, None)
+        standing.reviewed.discard(level)
         yield self._moved(told)
         yield from self._support.over(level, "ready_not_placed")
         for other in following:

@@ -131,6 +131,13 @@ def awaited_role(met: tuple[str, ...], rule: Rule | None) -> str:
     return next((route.role for route in rule.routes if route.role and met[route.track]), "")
 
 
+def may_confirm(state: KeyState, rule: Rule | None, role: str) -> bool:
+    """Tell whether a sign-off by a role is what a path lacks that is met; not of what is on the record or set by hand."""
+    if rule is None or not state.met or status_of(state, rule) != "provisional":
+        return False
+    return any(route.role == role and state.met[route.track] for route in rule.routes)
+
+
 def opened_at(state: KeyState) -> str | None:
     """Return when the first path was met."""
     return min((at for at in state.met if at), default=None)

@@ -108,7 +108,7 @@ def deciding_router(judgements: Judgements, database: Database, settings: Settin
 
     @router.post("/v1/sign-offs", status_code=201, responses=_DURABLE)
     async def sign_off(body: SignOffs, caller: Caller) -> dict[str, Any]:
-        """Confirm what the evidence shows, competencies or levels, one or a class at once."""
+        """Confirm what waits for a sign-off, competencies or levels, one or a class at once; 409 for what does not."""
         role = role_of(caller, body.role)
         decided: list[Judgement] = []
         for item in body.items:

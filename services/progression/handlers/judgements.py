@@ -20,6 +20,8 @@ from services.progression.domain.learner import LearnerState
 from services.progression.domain.level_fold import REVIEW_DAYS, framework_of_level, may_sign_off
 from services.progression.domain.policy import Policy, policy_from
 from services.progression.domain.policy.rule import shifted
+from services.progression.domain.standing import may_confirm, rule_of
+from services.progression.domain.states import KeyState
 from services.progression.domain.support_fold import LEADER
 from services.progression.handlers.histories import History
 from services.progression.handlers.logs import Logs
@@ -29,7 +31,7 @@ from services.progression.tables import erasing, journals, key_states, rulebook
 from shared.clock import Clock
 from shared.crash_points import reach
 from shared.database import Connection, Database
-from shared.errors import Forbidden, Gone, InvalidEvent, NotFound
+from shared.errors import Forbidden, Gone, InvalidEvent, NotFound, Refused
 from shared.event_log import Head
 from shared.events import Draft, Position, encode_json, envelope, now
 from shared.school_calendar import local_day, school_day_after, school_days_later
@@ -70,6 +72,7 @@ class Judgements:
         Raises:
             InvalidEvent: of something that no framework has, or without what the policy asks for; with a pointer.
             Forbidden: the role may not do this under the policy.
+            Refused: a sign-off of what does not wait for one.
             Gone: the learner was erased.
             Unavailable: the clock that would date them is not believed.
         """
@@ -127,7 +130,7 @@ class Judgements:
         if isinstance(judgement, LevelDecided):
             leveled = _framework_with(judgement.level, frameworks, f"{at}/level")
             if judgement.kind == "sign_off":
-                await self._check_signer(connection, tenant, judgement, leveled.levels[judgement.level][0])
+                await self._check_signer(connection, tenant, judgement, leveled.levels[judgement.level][0], at)
             if judgement.kind in ("withhold", "withdraw", "reinstate", "lift") and not judgement.reason:
                 raise InvalidEvent("a person who decides this gives a reason", pointer=f"{at}/reason")
             if judgement.kind == "withhold":
@@ -142,12 +145,7 @@ class Judgements:
                 return checked
             latest = await self._check_hold(connection, tenant, judgement, at)
             return msgspec.structs.replace(checked, until=min(checked.until or latest, latest))
-        if judgement.kind == "sign_off" and judgement.role == LEADER:
-            asked, _, late = (await self._standing(connection, tenant, judgement.learner)).awaiting.get(
-                judgement.competency, ("", "", "")
-            )
-            return msgspec.structs.replace(judgement, instead_of=asked if not late else "")
-        return judgement
+        return await self._confirmed(connection, tenant, judgement, at) if judgement.kind == "sign_off" else judgement
 
     async def _check_learner(self, connection: Connection, tenant: str, learner: str, at: str) -> None:
         """Refuse what is not an opaque id as it is written, and the id of an erased learner: nothing begins under it again."""
@@ -197,13 +195,41 @@ class Judgements:
             raise Forbidden("a hold is renewed by a second person")
         return latest
 
-    async def _check_signer(self, connection: Connection, tenant: str, signed: LevelDecided, member: str) -> None:
-        """Refuse a role that the level's rule does not ask for; `member` is a competency of the level."""
+    async def _confirmed(
+        self, connection: Connection, tenant: str, signed: CompetencyDecided, at: str
+    ) -> CompetencyDecided:
+        """Return a sign-off of a competency that waits for it, by a role that its policy asks for or that stands in for it."""
+        standing = await self._standing(connection, tenant, signed.learner)
+        asked, _, late = standing.awaiting.get(signed.competency, ("", "", ""))
+        if signed.role == LEADER and asked and not late:
+            return msgspec.structs.replace(signed, instead_of=asked)
+        if signed.role == asked:
+            return signed
+        # Another path may ask for another role than the one that waits longest.
+        policy = await self._policy(connection, tenant, signed)
+        roles = {route.role for route in policy.rule.routes if route.role} if policy is not None else set()
+        if roles and signed.role not in roles:
+            raise Forbidden(
+                f"{signed.competency} is signed off by a {' or a '.join(sorted(roles))}, not by a {signed.role}",
+                pointer=at,
+            )
+        rows = dict(await key_states.states_of(connection, tenant, signed.learner))
+        state = unpack_key(rows[signed.competency]) if signed.competency in rows else KeyState()
+        if not may_confirm(state, rule_of(policy, state), signed.role):
+            raise Refused(f"{signed.competency} does not wait for a sign-off by a {signed.role}", pointer=at)
+        return signed
+
+    async def _check_signer(
+        self, connection: Connection, tenant: str, signed: LevelDecided, member: str, at: str
+    ) -> None:
+        """Refuse a role that the level's rule does not ask for, and what does not wait; `member` is a competency of the level."""
         rules = await rules_of(connection, tenant, framework_of(member))
         asked = level_terms(rules, member, rules.no).role
         standing = await self._standing(connection, tenant, signed.learner)
         if not may_sign_off(standing, signed.level, asked, signed.role):
             raise Forbidden(f"{signed.level} is signed off by a {asked}, not by a {signed.role}")
+        if signed.level not in standing.awaiting:
+            raise Refused(f"{signed.level} does not wait for a sign-off", pointer=at)
 
     async def _standing(self, connection: Connection, tenant: str, learner: str) -> LearnerState:
         stored = await key_states.standing_of(connection, tenant, learner)
