@@ -68,6 +68,21 @@ def test_an_override_stands_beside_the_computed_value_and_is_contested_by_two_ne
     assert journal.state().status == "overridden"
 
 
+def test_two_rows_of_one_quiz_do_not_contest_an_override_and_another_activity_does():
+    """A policy may count every row; what disagrees has to be independent all the same."""
+    every_row = policy_from(STREAK | {"evidence": {"collapse": "none"}})
+    journal = Journal().fold([Decided(every_row)]).fold([decide("override", status="mastered")])
+
+    def low(n: int, activity: str) -> EvidenceRecorded:
+        return piece(n, correct=0, activity=activity, occurred_at=f"2026-05-0{n}T10:00:00.000000Z")
+
+    journal.fold([low(1, "quiz"), low(2, "quiz"), low(3, "quiz")])
+    assert journal.kinds() == ["competency.mastered"]
+
+    journal.fold([low(4, "talk")])
+    assert journal.kinds() == ["competency.mastered", "competency.override_contested"]
+
+
 def test_an_override_that_expires_asks_for_a_re_check_by_the_clock_alone():
     until = "2026-06-01T00:00:00.000000Z"
     journal = Journal().fold([Decided(CLASSROOM)]).fold([decide("override", status="mastered", until=until)])

@@ -6,6 +6,7 @@ A piece is judged at its place, by the states of the methods after it.
 
 from typing import TypeAlias
 
+from services.progression.domain.evidence_rules import SEEN_BYTES_MAX, mark
 from services.progression.domain.methods import Value
 from services.progression.domain.policy.rule import Rule, minutes_later
 from services.progression.domain.states import FIRST_PIECES, Decided, KeyState, MethodState, Piece, begun, latest
@@ -54,7 +55,7 @@ def judge(state: KeyState, rule: Rule, piece: Piece, value: Value, methods: Meth
             state.crossed_at = state.fresh_at = at
             state.basis, state.recent = state.recent, ()
     if state.decided:
-        hold_against(state, at, value)
+        hold_against(state, piece, value)
 
 
 def _judge_paths(state: KeyState, rule: Rule, at: str, methods: Methods) -> None:
@@ -122,11 +123,15 @@ def note_newer(state: KeyState, rule: Rule, at: str, value: Value) -> None:
         state.fresh_at = at
 
 
-def hold_against(state: KeyState, at: str, value: Value) -> None:
+def hold_against(state: KeyState, piece: Piece, value: Value) -> None:
     """Note what a piece says of an override that it is newer than, and of what is presumed."""
     override = latest(state.decided, "override")
-    if override is not None and at > override.at:
-        agrees = value.correct == (override.status == "mastered")
-        state.doubts = 0 if agrees else state.doubts + 1
+    if override is not None and piece.order[0] > override.at:
+        if value.correct == (override.status == "mastered"):
+            state.doubts, state.doubted = 0, b""
+        elif (own_mark := mark(piece)) not in state.doubted:
+            state.doubts += 1
+            if len(state.doubted) < SEEN_BYTES_MAX:
+                state.doubted += own_mark
     if not value.correct and latest(state.decided, "presume") is not None:
         state.low = True

@@ -185,6 +185,7 @@ def _recount(state: KeyState, rule: Rule, standing: list[Counted]) -> None:
     oldest = shifted(standing[-1].piece.order[0], -rule.age) if rule.age else ""
     state.count = state.halves = state.occasions = state.run_below = state.doubts = 0
     state.activities, state.last_day, state.tally, state.low, state.deepest = (), "", None, False, 0
+    state.doubted = b""
     state.methods = rule.starts
     for unit in standing:
         for row in rows_of(rule, unit):
@@ -194,14 +195,14 @@ def _recount(state: KeyState, rule: Rule, standing: list[Counted]) -> None:
 def _hold_anew(state: KeyState, rule: Rule, standing: list[Counted], crossing: Order | None) -> None:
     """Hold what stands against what is on the record since `crossing`, the place it was shown at, and what was decided."""
     shown = state.crossed_at or ""
-    state.run_below, state.doubts, state.fresh_at = 0, 0, shown
+    state.run_below, state.doubts, state.doubted, state.fresh_at = 0, 0, b"", shown
     for unit in standing:
         order = unit.piece.order
         # Within one instant the order of the pieces decides; a sign-off can be later than the piece that it waited for.
         if crossing is not None and order > crossing and order[0] >= shown:
             note_newer(state, rule, order[0], unit.value)
         if state.decided:
-            hold_against(state, order[0], unit.value)
+            hold_against(state, unit.piece, unit.value)
 
 
 def _count(state: KeyState, rule: Rule, piece: Piece, value: Value, half: bool, suffices: bool = True) -> None:

@@ -134,7 +134,7 @@ class KeyState(msgspec.Struct, array_like=True):
     decided: tuple[Decided, ...] = ()
     """The decisions in force, at most one a kind and role, or of an `ask` a competency begun."""
     doubts: int = 0
-    """Latest pieces in a row that speak against the override in force."""
+    """Activities in a row whose pieces speak against the override in force: the rows of one quiz are not independent."""
     low: bool = False
     """Whether any counted piece is below the cut; kept where something is presumed."""
     time_zone: str = ""
@@ -157,6 +157,8 @@ class KeyState(msgspec.Struct, array_like=True):
     """Dates under which it has stood since it was put on the record, before others decided (`with_date`)."""
     lost_credit: tuple[str, ...] = ()
     """Since when it was credited, and the id of the event that told it, where that credit is gone and may come back."""
+    doubted: bytes = b""
+    """Marks of the activities that `doubts` counts."""
 
 
 FORMER_DATES = 8
