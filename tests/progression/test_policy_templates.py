@@ -10,6 +10,7 @@ from services.progression.domain.policy.templates import NAMES, template
 from services.progression.domain.standing import score_of, status_of
 from services.progression.domain.states import Decided
 from shared.contracts import EvidenceRecorded, Score, Status
+from shared.permissions import PERMISSIONS, ROLES
 from tests.support.journal import piece
 
 SIGNED = Decided("d1", "sign_off", "2026-06-01T10:00:00.000000Z", by="teacher")
@@ -46,6 +47,24 @@ def test_practice_and_self_assessment_never_gate_except_where_practice_is_the_wo
     kinds = policy_of(name).evidence.kinds
 
     assert kinds == ({"self": 0} if name == "practice" else {"practice": 0, "self": 0})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whoever_decides_may_override_and_hold_with_a_reason(name: str):
+    deciding = {"school_leader" if role == "leader" else role for role in ROLES if "decide" in PERMISSIONS[role]}
+    override = policy_of(name).override
+
+    assert override is not None
+    assert (set(override.roles), override.reason, override.may_lower) == (deciding, True, True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_where_a_signature_is_asked_for_adults_who_let_wait_are_asked_too(name: str):
+    policy = policy_of(name)
+    signed = any(route.role for route in policy.rule.routes) or policy.advancement is not None
+    waits = policy.support.waits if policy.support is not None else None
+
+    assert (waits is not None and (waits.sign_off, waits.placement, waits.ungraded) == (5, 10, 10)) == signed
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "canvas-compat"])
