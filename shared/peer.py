@@ -24,16 +24,20 @@ class Peer:
 
     async def ask(
         self, path: str, query: Query | None = None, *, body: object = None, expected: Collection[int] = (200,),
-        token: str | None = None,
+        token: str | None = None, key: str = "",
     ) -> httpx.Response:  # fmt: skip
         """
         Return the answer to a GET, or with a body to a POST of it as JSON; `token` asks in another's name.
+
+        With a `key`, which the caller names the request by, it may be asked again and has no second effect.
 
         Raises:
             Unavailable: the service does not answer, or with another status than is expected, or the token cannot be made.
         """
         try:
             headers = {"Authorization": f"Bearer {token or service_token(self._settings)}"}
+            if key:
+                headers["Idempotency-Key"] = key
             if body is None:
                 answer = await self._client.get(path, params=query, headers=headers)
             else:

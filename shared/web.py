@@ -160,6 +160,16 @@ def confined(caller: Identity) -> Identity:
 
 
 Caller = Annotated[Identity, Depends(identify)]
+Key = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[!-~]{1,200}$",
+        description="The caller's own name for this request, such as a UUID. Sent again under it, the request has no second"
+        " effect and is answered as the first time; another request under it is refused (409).",
+    ),
+]
+"""What makes a request that decides safe to repeat; empty where it bears none, and is then another each time."""
 Count = Annotated[int, Query(ge=0, le=(1 << 63) - 1)]
 """A number that PostgreSQL can hold against a position."""
 

@@ -120,7 +120,7 @@ async def _open(config: Settings, stack: contextlib.AsyncExitStack) -> Opened:
     stack.push_async_callback(database.close)
     logs = Logs(config.shards)
     async with database.connection() as connection:
-        for log in (*logs.relayed(), logs.decisions):
+        for log in logs.all():
             await log.prepare(connection)
     feed, references, poster = FeedClient(config.evidence_url, config), References(config), Poster(config)
     for close in (feed.close, references.close, poster.close):
@@ -135,9 +135,9 @@ def _make_handlers(opened: Opened, limits: TenantLimits, config: Settings) -> Ha
     return Handlers(
         decisions,
         Judgements(database, logs, config, opened.clock),
-        Adoptions(database, decisions, limits, config),
+        Adoptions(database, logs, decisions, limits, config),
         Shadows(database, decisions, config),
-        Webhooks(database, poster, config),
+        Webhooks(database, logs, poster, config),
         Dispatcher(database, references, poster, config),
     )
 

@@ -76,8 +76,9 @@ Deed = Callable[[Side], AbstractAsyncContextManager[None]]
 
 
 async def decide(side: Side, kind: str, **body: object) -> None:
-    """Send what a person decides until it is answered."""
-    (await side.ask("POST", "progression", f"/v1/{kind}", json=body)).raise_for_status()
+    """Send what a person decides until it is answered, under a key: answered late or again, it is decided once."""
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
+    (await side.ask("POST", "progression", f"/v1/{kind}", json=body, headers=headers)).raise_for_status()
 
 
 async def _told(side: Side, learner: str, type: str) -> None:

@@ -21,7 +21,7 @@ async def test_a_policy_is_read_beside_the_event_loop(monkeypatch: pytest.Monkey
     for handler in (decisions, adopting):
         monkeypatch.setattr(handler, "read_policy", reading)
     deciding = decisions.Decisions(NOTHING, NOTHING, NOTHING)
-    adoptions = adopting.Adoptions(NOTHING, NOTHING, NOTHING, NOTHING)
+    adoptions = adopting.Adoptions(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING)
     for ask in (deciding.set_policy, deciding.store_policy, deciding.check_policy, adoptions.compare):
         with pytest.raises(InvalidEvent):
             await ask("t", b"[" * 50, "")

@@ -184,7 +184,9 @@ async def test_what_policies_are_compared_on_is_what_is_folded_of_who_is_set_apa
         for of in ("schools_of", "groups_of"):
             monkeypatch.setattr(adopting, of, nobody_is_anywhere)
         limits = TenantLimits(progression.database, progression.settings, ())
-        adoptions = Adoptions(progression.database, progression.decisions, limits, progression.settings)
+        adoptions = Adoptions(
+            progression.database, progression.logs, progression.decisions, limits, progression.settings
+        )
         _, report = await adoptions.compare(TENANT, msgspec.json.encode(streak(3)), "")
 
         assert (report["pairs"], report["gained"]) == (1, 0)

@@ -66,9 +66,10 @@ class Running:
         """Post with a token of the scope."""
         return await self.client.post(path, params=parameters, headers=authorization(self.config, scope))
 
-    async def send(self, path: str, body: object, scope: str, **claims: Any) -> httpx.Response:
-        """Post a body with a token of the scope."""
-        return await self.client.post(path, json=body, headers=authorization(self.config, scope, **claims))
+    async def send(self, path: str, body: object, scope: str, *, key: str = "", **claims: Any) -> httpx.Response:
+        """Post a body with a token of the scope; under a key where one is given."""
+        named = {"Idempotency-Key": key} if key else {}
+        return await self.client.post(path, json=body, headers=named | authorization(self.config, scope, **claims))
 
     async def tell(self, log: str, *events: Event, tenant: str = "demo") -> list[str]:
         """Let a producer append events, and return the position token of each."""

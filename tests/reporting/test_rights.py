@@ -410,6 +410,23 @@ async def test_what_is_asked_is_bounded_and_of_what_there_is(reporting: Running)
     assert [answer.status_code for answer in (long, unknown, nul, more)] == [422, 404, 422, 422]
 
 
+async def test_what_is_asked_again_under_its_key_is_the_same_also_once_it_was_answered(reporting: Running) -> None:
+    async def again(key: str, text: str = "Please look again.") -> tuple[int, str | None]:
+        body = {"competency": "m:a", "text": text}
+        answer = await reporting.send(ASKS, body, "records:read:self", key=key, subject="dad")
+        return answer.status_code, answer.json().get("id")
+
+    # What another test has left open would be the answer.
+    open_ = (await ask(reporting, "dad", "")).json()["id"]
+    await reporting.send(f"{ASKS}/{open_}/done", {"done": "So."}, WRITES, subject="head4")
+    first, second = await asyncio.gather(again("a-1"), again("a-1"))
+    await reporting.send(f"{ASKS}/{first[1]}/done", {"done": "So."}, WRITES, subject="head4")
+
+    assert first == second == await again("a-1")
+    assert (await again("a-1", "Something else."))[0] == 409
+    assert (await again("a-2"))[1] not in (None, first[1])
+
+
 async def test_the_words_of_a_family_are_for_those_who_answer(reporting: Running) -> None:
     asked = (await ask(reporting, "dad", "Only for you.")).json()
     await reporting.send(f"{ASKS}/{asked['id']}/done", {"done": "So."}, WRITES, subject="head4")

@@ -58,7 +58,7 @@ class HandFed:
     async def begin(self) -> None:
         """Take the one shard, and let the loops run."""
         async with self.database.transaction() as connection:
-            for log in (*self.logs.relayed(), self.logs.decisions):
+            for log in self.logs.all():
                 await log.prepare(connection)
         await self.consumer.prepare()
         self.consumer.on_partitions_assigned([TopicPartition("attain.evidence", 0)])

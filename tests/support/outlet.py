@@ -51,7 +51,7 @@ class Outlet:
         """Begin a webhook at the beginning of the log."""
         given = Subscription("", TENANT, "sis", url, "placement of learners", (), (), "", "", b"")
         given = msgspec.structs.replace(given, **more)
-        return await self.webhooks.add(given, "admin", dict.fromkeys(range(SHARDS), 0))
+        return await self.webhooks.add(given, "admin", "beginning", dict.fromkeys(range(SHARDS), 0))
 
     async def positions(self) -> dict[str, list[int]]:
         """Return the positions of every learner's events in the log."""

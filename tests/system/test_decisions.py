@@ -89,7 +89,7 @@ async def test_an_override_needs_a_reason_a_role_and_a_competency_that_exists(st
     assert await refused(competency="math:nowhere") == (422, "/items/0/competency")
     assert await refused(learner="ada") == (422, "/items/0/learner")
     assert (await refused(role="superintendent"))[0] == 403
-    assert (await refused(status="not_yet"))[0] == 403
+    assert await refused(status="not_yet", competency="math:c3") == (201, None), "every template lets a school hold"
     made = await district.post("progression", "/v1/overrides", body)
     shown = await district.get("progression", f"/v1/learners/{ada}/mastery?wait={made['items'][0]['position']}")
     assert shown["items"][0]["status"] == "overridden"
@@ -122,6 +122,33 @@ async def _hold(stack: Stack, district: District, refused: Any, hold: Item) -> N
     assert (await district.http.post(f"{url}/v1/overrides", json=hold, headers=other)).status_code == 201
     await district.drained()
     assert await refused(**hold) == (201, None), "renewed by a second person, and once more by the first"
+
+
+async def test_a_request_sent_again_under_its_key_decides_once_and_is_answered_alike(stack: Stack):
+    district, ada = await classroom(stack, "again")
+
+    async def send(path: str, key: str, **body: Any) -> tuple[int, Any]:
+        url = f"{stack.urls['progression']}/v1/{path}"
+        answer = await district.http.post(url, json=body, headers={"Idempotency-Key": key})
+        return answer.status_code, answer.json()
+
+    credit = {"learner": ada, "competency": "math:c2", "basis": "transfer", "reason": "of last year"}
+    first = await send("credits", "k-1", **credit)
+    await district.drained()
+    again = await send("credits", "k-1", **credit)
+    other, unnamed, empty = [
+        await send("credits", "k-1", **credit | {"competency": "math:c1"}), await send("credits", " ", **credit),
+        await send("sign-offs", "k-2", items=[{"learner": ada, "competency": "math:c1"}, {"learner": ada}]),
+    ]  # fmt: skip
+    await district.drained()
+    told = [event["type"] for event in await district.advancements()]
+
+    assert first[0] == 201
+    assert first == again
+    assert (other[0], other[1]["reason"]) == (409, "other_content")
+    assert (unnamed[0], empty[0], empty[1]["pointer"]) == (422, 422, "/items/1")
+    assert told.count("attain.competency.credited.v1") == 1
+    await district.close()
 
 
 async def test_an_override_that_has_expired_asks_for_a_re_check_without_any_request(stack: Stack):

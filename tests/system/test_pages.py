@@ -201,12 +201,14 @@ async def test_levels_are_looked_at_signed_together_and_undone_before_anybody_is
         levels = [("item", name) for name in offered if "|level|" in name]
         preview = await teacher.post(SIGN_OFFS, levels)
         after_preview = items_of((await teacher.client.get(SIGN_OFFS)).text)
-        signed = await teacher.post(SIGN_OFFS, [*levels, ("step", "sign")])
+        shown = re.findall(r'<input type="hidden" name="(once|item|role)" value="([^"]+)">', preview.text)
+        signed = await teacher.post(SIGN_OFFS, [*shown, ("step", "sign")])
         await room.district.drained()
         gone = items_of((await teacher.client.get(SIGN_OFFS)).text)
+        signed_twice = await teacher.post(SIGN_OFFS, [*shown, ("step", "sign")])
         undo = re.search(r'name="undo" value="([^"]+)"', signed.text)
         assert undo is not None
-        undone = await teacher.post(f"{SIGN_OFFS}/undo", [("undo", undo[1])])
+        undone = [await teacher.post(f"{SIGN_OFFS}/undo", [("undo", undo[1])]) for _ in range(2)]
         await room.district.drained()
         again = items_of((await teacher.client.get(SIGN_OFFS)).text)
     async with room.browser("second") as second:
@@ -215,12 +217,18 @@ async def test_levels_are_looked_at_signed_together_and_undone_before_anybody_is
 
     assert [name.partition("|")[0] for _, name in levels] == sorted(room.learners[one] for one in ("l1", "l2"))
     assert (preview.status_code, preview.text.count("Adding"), after_preview) == (200, 2, offered)
-    assert signed.status_code == 200
+    assert (signed.status_code, signed_twice.status_code) == (200, 200)
+    assert _chips(signed.text) == _chips(signed_twice.text) != []
     assert not set(gone) & {name for _, name in levels}
-    assert undone.headers["location"] == SIGN_OFFS
+    assert [each.headers["location"] for each in undone] == [SIGN_OFFS] * 2
     assert sorted(again) == sorted(offered)
     assert stolen.status_code == 403
     assert not {kind for kind in told if "level.advanced" in kind or "level.withdrawn" in kind}
+
+
+def _chips(page: str) -> list[str]:
+    """Return whom a page names that something was signed of, and what."""
+    return re.findall(r"</span><span><b>(.*?)</span></li>", page)
 
 
 async def test_a_competency_is_signed_and_its_undoing_takes_it_off_the_record(room: Room):
@@ -317,15 +325,18 @@ async def test_a_teacher_answers_suggested_support_and_a_substitute_does_not_see
     async with room.browser("tea") as teacher:
         before = await teacher.client.get(own)
         wrong = await teacher.post(f"{own}/support", [("scope", "math:c2"), ("outcome", "forgotten")])
-        done = await teacher.post(f"{own}/support", answer)
+        once = re.search(r'name="once" value="([^"]+)"', before.text)
+        assert once is not None
+        done = await teacher.post(f"{own}/support", [*answer, ("once", once[1])])
         await room.district.drained()
         after = await teacher.client.get(own)
         again = await teacher.post(f"{own}/support", answer)
+        same = await teacher.post(f"{own}/support", [*answer, ("once", once[1])])
 
     asked = "the latest pieces are not yet at the cut (task-3, task-4, task-5)"
     assert [asked in page.text for page in (unseen, before, after)] == [False, True, False]
     assert (refused.status_code, wrong.status_code, again.status_code) == (403, 422, 404)
-    assert (done.status_code, done.headers["location"]) == (303, own)
+    assert [(each.status_code, each.headers["location"]) for each in (done, same)] == [(303, own)] * 2
 
 
 async def test_a_leader_sees_what_was_foreseen_beside_the_card_and_the_card_is_in_the_readers_language(room: Room):
@@ -395,7 +406,12 @@ async def test_a_decision_made_through_the_roster_is_lifted_and_several_are_sign
 async def test_staff_are_called_by_name_where_one_asks_them_and_where_they_own_decided_assessed_or_looked(room: Room):
     headers = {"Authorization": f"Bearer {room.token('tea')}"}
     credit = {"learner": room.learners["l2"], "competency": "math:c2", "basis": "transfer", "reason": "of last year"}
-    made = await room.district.http.post(f"{room.url}/v1/decisions/credits", json=credit, headers=headers)
+    made, again = [
+        await room.district.http.post(
+            f"{room.url}/v1/decisions/credits", json=credit, headers=headers | {"Idempotency-Key": "credit-1"}
+        )
+        for _ in range(2)
+    ]
     async with room.browser("tea") as teacher:
         seen = (await teacher.post(CAPTURE, mark(room, "l18", "3"), script=True)).json()
     await room.district.drained()
@@ -406,7 +422,8 @@ async def test_staff_are_called_by_name_where_one_asks_them_and_where_they_own_d
     async with room.browser("mum", "records:read:self") as guardian:
         family = (await guardian.client.get(child)).text
 
-    assert made.status_code == 201
+    assert (made.status_code, again.status_code) == (201, 201)
+    assert made.json() == again.json()
     assert "decided by Tea Cher" in learner
     assert "with the teacher (Seconda Cher, Tea Cher)" in class_
     assert "Tea Cher" in correction

@@ -110,14 +110,18 @@ def completed(client: httpx.Client, path: str, first: httpx.Response) -> Any:
 
 def ask(
     context: Context, service: str, method: str, path: str, *, scope: str = DEFAULT_SCOPE,
-    timeout_s: float = HTTP_TIMEOUT_S, **sent: Any,
+    timeout_s: float = HTTP_TIMEOUT_S, key: str = "", **sent: Any,
 ) -> Any:  # fmt: skip
     """
     Return what a service answers to a request that may be repeated, as plain data.
 
+    One that would have a second effect may be with a `key`, which names it.
+
     Raises:
         StackError: it refuses, or is away for long.
     """
+    if key:
+        sent["headers"] = {"Idempotency-Key": key}
     with context.client(service, scope=scope, timeout_s=timeout_s) as client:
         return told(patiently(client.request, method, path, **sent)).json()
 

@@ -1,5 +1,6 @@
 """`attain policy compare`, `propose`, `approve`: changing the rules with open eyes."""
 
+import uuid
 from pathlib import Path
 from typing import Any, get_args
 
@@ -42,8 +43,9 @@ def propose_policy(context: Context, file: Path, framework: str, mode: str, reas
     context.say("holding all recorded evidence against it")
     query = {"framework": framework, "mode": mode, "reason": reason}
     result = ask(
-        context, "progression", "POST", "/v1/policies/proposals", content=text, params=query, timeout_s=TIMEOUT_S
-    )
+        context, "progression", "POST", "/v1/policies/proposals", content=text, params=query, timeout_s=TIMEOUT_S,
+        key=str(uuid.uuid4()),
+    )  # fmt: skip
     lines = [*_lines(result | result["comparison"]), "", f"proposal {result['id']}; another person approves it with",
              f"  attain policy approve {result['id']}"]  # fmt: skip
     context.emit(result, "\n".join(lines))

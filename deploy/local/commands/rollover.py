@@ -16,6 +16,7 @@ from deploy.local.errors import StackError
 from deploy.local.files.oneroster import is_bundle, read_bundle
 from deploy.local.files.text import read_text
 from deploy.local.options import Context, command_options
+from shared.shards import stable_id
 
 SHARE_MAX = 0.1
 """The share of the enrolments that may end without being asked about."""
@@ -79,7 +80,7 @@ def rollover(
         ending["closed_at"] = close_term(context, term)["closed_at"]
     ended = _post(context, session, goes_on, dry_run=False)
     sent = send_roster(context, source, tables)
-    placed = [_place(context, source, row) for row in placements]
+    placed = [_place(context, session, source, row) for row in placements]
     result = ended | {"ends": ending, "begins": sent, "placements": len(placed), "presumed": sum(placed)}
     context.emit(result, _readable(result))
 
@@ -133,8 +134,12 @@ def _placements(file: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _place(context: Context, source: str, row: dict[str, str]) -> bool:
-    """Place a learner in a level; return whether something below it is presumed, because there is no evidence of it."""
+def _place(context: Context, session: str, source: str, row: dict[str, str]) -> bool:
+    """
+    Place a learner in a level, once for a session however often the command is given.
+
+    Return whether something below it is presumed, because there is no evidence of it.
+    """
     learner = resolve(context, row.get("source") or source, row["learner"])
     content = {
         "learner": learner,
@@ -142,7 +147,8 @@ def _place(context: Context, source: str, row: dict[str, str]) -> bool:
         "role": "registrar",
         "reason": row.get("reason") or "new school year",
     }
-    answer = ask(context, "progression", "POST", "/v1/placements", json=content, scope="decisions:write")
+    key = stable_id("rollover", session, *content.values())
+    answer = ask(context, "progression", "POST", "/v1/placements", json=content, scope="decisions:write", key=key)
     return len(answer.get("items", ())) > 1
 
 

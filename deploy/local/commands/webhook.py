@@ -1,5 +1,6 @@
 """`attain webhook`: who is sent public events, signed, and what became of them."""
 
+import uuid
 from typing import Any
 
 import click
@@ -44,9 +45,7 @@ def add_webhook(
         "name": name, "url": url, "purpose": purpose, "types": types, "frameworks": frameworks, "source": source,
         "start": start,
     }  # fmt: skip
-    with context.client("progression", scope=SCOPE) as client:
-        # Not asked again: an answer that was lost would leave two.
-        made = told(client.post("/v1/webhooks", json=body)).json()
+    made = _post(context, "/v1/webhooks", body)
     context.emit(made, f"webhook {made['id']}\nkey {made['key']}\nsecret {made['secret']}  (kept nowhere else)")
 
 
@@ -92,9 +91,7 @@ def replay_webhook(context: Context, webhook_id: str, start: str) -> None:
 @command_options
 def rotate_webhook(context: Context, webhook_id: str, overlap: float) -> None:
     """Sign with a new secret from now on, and with the old one beside it during the overlap; it is shown this once."""
-    with context.client("progression", scope=SCOPE) as client:
-        body = {"overlap_s": int(overlap * 3600)}
-        made = told(client.post(f"/v1/webhooks/{segment(webhook_id)}/rotate", json=body)).json()
+    made = _post(context, f"/v1/webhooks/{segment(webhook_id)}/rotate", {"overlap_s": int(overlap * 3600)})
     context.emit(made, f"key {made['key']}\nsecret {made['secret']}  (kept nowhere else)")
 
 
@@ -157,6 +154,6 @@ def _get(context: Context, path: str, **query: Any) -> list[dict[str, Any]]:
 
 
 def _post(context: Context, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Ask for what may be asked again."""
-    answer: dict[str, Any] = ask(context, "progression", "POST", path, json=body, scope=SCOPE)
+    """Ask under a new key, so that an answer that is lost is asked for again without a second effect."""
+    answer: dict[str, Any] = ask(context, "progression", "POST", path, json=body, scope=SCOPE, key=str(uuid.uuid4()))
     return answer

@@ -17,7 +17,7 @@ from shared.described import Items, answered
 from shared.errors import InvalidEvent
 from shared.settings import Settings
 from shared.tenant_limits import TenantLimits
-from shared.web import Caller, read_body
+from shared.web import Caller, Key, read_body
 
 Reason = Annotated[str, Query(max_length=1000)]
 
@@ -67,14 +67,14 @@ def adopting_router(
         openapi_extra=POLICY_BODY,
     )
     async def propose(
-        request: Request, caller: Caller, mode: Mode, reason: Reason, framework: str = ""
+        request: Request, caller: Caller, mode: Mode, reason: Reason, framework: str = "", key: Key = ""
     ) -> dict[str, Any]:
         """Propose the policy in the body for what is recorded; answers with what it is foreseen to do."""
         caller.require("policy:write")
         if not reason.strip():
             raise InvalidEvent("who proposes a policy says why", pointer="/reason")
         body = await read_body(request, settings)
-        proposal = await adoptions.propose(caller.tenant, body, framework, mode, reason, caller.subject)
+        proposal = await adoptions.propose(caller.tenant, body, framework, mode, reason, caller.subject, key)
         return proposal if caller.sees("record") else told_without_few(proposal, limits.small_number(caller.tenant))
 
     @router.get("/v1/policies/proposals", responses=answered(Items[Proposal]))

@@ -16,10 +16,10 @@ from services.progression.handlers.sign_offs import waiting
 from shared.auth import Identity
 from shared.database import Database
 from shared.described import Items, answered
-from shared.errors import Forbidden
+from shared.errors import Forbidden, InvalidEvent
 from shared.events import utc
 from shared.settings import Settings
-from shared.web import Caller, Instant, Strict
+from shared.web import Caller, Instant, Key, Strict
 
 ITEMS_MAX = 1000
 _DURABLE = answered(Items[Made], "durable", status=201)
@@ -35,7 +35,7 @@ class Body(Strict):
 
 
 class SignOffItem(Strict):
-    """What is signed off of a learner: a competency or a level."""
+    """What is signed off of a learner: a competency or a level, at least one of them."""
 
     learner: Name
     competency: Name | None = None
@@ -103,22 +103,24 @@ def deciding_router(judgements: Judgements, database: Database, settings: Settin
     """Return the routes; each decision answers with ids and positions once it is durable."""
     router = APIRouter(tags=["decisions"])
 
-    async def made(caller: Identity, decided: Sequence[Judgement]) -> dict[str, Any]:
-        return _answer(await judgements.decide(caller.tenant, decided))
+    async def made(caller: Identity, key: str, decided: Sequence[Judgement]) -> dict[str, Any]:
+        return _answer(await judgements.decide(caller.tenant, decided, key))
 
     @router.post("/v1/sign-offs", status_code=201, responses=_DURABLE)
-    async def sign_off(body: SignOffs, caller: Caller) -> dict[str, Any]:
+    async def sign_off(body: SignOffs, caller: Caller, key: Key = "") -> dict[str, Any]:
         """Confirm what waits for a sign-off, competencies or levels, one or a class at once; 409 for what does not."""
         role = role_of(caller, body.role)
         decided: list[Judgement] = []
-        for item in body.items:
+        for number, item in enumerate(body.items):
+            if item.level is None and item.competency is None:
+                raise InvalidEvent("say which competency or level is signed off", pointer=f"/items/{number}")
             if item.level is not None:
                 decided.append(LevelDecided(item.learner, item.level, "sign_off", role, caller.subject, body.reason))
             if item.competency is not None:
                 decided.append(
                     _on_competency(caller, role, item.learner, item.competency, "sign_off", "sign_off", body)
                 )
-        return await made(caller, decided)
+        return await made(caller, key, decided)
 
     @router.get("/v1/sign-offs", responses=answered(SignOffQueue), dependencies=[waits(database, settings)])
     async def queue(
@@ -134,7 +136,7 @@ def deciding_router(judgements: Judgements, database: Database, settings: Settin
         return {"items": [msgspec.to_builtins(each) for each in found], "next": next_}
 
     @router.post("/v1/overrides", status_code=201, responses=_DURABLE)
-    async def override(body: Override, caller: Caller) -> dict[str, Any]:
+    async def override(body: Override, caller: Caller, key: Key = "") -> dict[str, Any]:
         """Set a competency by hand; the computed value is kept beside it."""
         decided = _on_competency(
             caller, role_of(caller, body.role), body.learner, body.competency, "override", "override", body
@@ -142,56 +144,54 @@ def deciding_router(judgements: Judgements, database: Database, settings: Settin
         until = utc(body.until) if body.until is not None else None
         evidence = tuple(body.evidence)
         return await made(
-            caller, [msgspec.structs.replace(decided, status=body.status, until=until, evidence=evidence)]
+            caller, key, [msgspec.structs.replace(decided, status=body.status, until=until, evidence=evidence)]
         )
 
     @router.post("/v1/credits", status_code=201, responses=_DURABLE)
-    async def credit(body: Credit, caller: Caller) -> dict[str, Any]:
+    async def credit(body: Credit, caller: Caller, key: Key = "") -> dict[str, Any]:
         """Credit a competency for a transfer, a test or a substitution; it never expires."""
         role = role_of(caller, body.role)
         decided = _on_competency(caller, role, body.learner, body.competency, "credit", body.basis, body)
-        return await made(caller, [msgspec.structs.replace(decided, provenance=body.provenance)])
+        return await made(caller, key, [msgspec.structs.replace(decided, provenance=body.provenance)])
 
     @router.post("/v1/decisions/{id}/lift", status_code=201, responses=_DURABLE)
-    async def lift(id: str, body: Lift, caller: Caller) -> dict[str, Any]:
+    async def lift(id: str, body: Lift, caller: Caller, key: Key = "") -> dict[str, Any]:
         """Undo a sign-off, override, credit or presumption of a competency."""
         decided = _on_competency(
             caller, role_of(caller, body.role), body.learner, body.competency, "lift", "override", body
         )
-        return await made(caller, [msgspec.structs.replace(decided, undoes=id)])
+        return await made(caller, key, [msgspec.structs.replace(decided, undoes=id)])
 
-    return _level_routes(router, judgements, made)
+    return _level_routes(router, made)
 
 
 def _level_routes(
-    router: APIRouter,
-    judgements: Judgements,
-    made: Callable[[Identity, Sequence[Judgement]], Awaitable[dict[str, Any]]],
+    router: APIRouter, made: Callable[[Identity, str, Sequence[Judgement]], Awaitable[dict[str, Any]]]
 ) -> APIRouter:
     @router.post("/v1/placements", status_code=201, responses=_DURABLE)
-    async def place(body: Placement, caller: Caller) -> dict[str, Any]:
+    async def place(body: Placement, caller: Caller, key: Key = "") -> dict[str, Any]:
         """Place a learner on a level; what lies below without evidence is presumed until evidence speaks."""
         role = role_of(caller, body.role)
         placed = LevelDecided(body.learner, body.level, "place", role, caller.subject, body.reason)
-        return _answer(await judgements.place(caller.tenant, placed))
+        return await made(caller, key, [placed])
 
     @router.post("/v1/level-decisions", status_code=201, responses=_DURABLE)
-    async def decide_level(body: LevelDecision, caller: Caller) -> dict[str, Any]:
+    async def decide_level(body: LevelDecision, caller: Caller, key: Key = "") -> dict[str, Any]:
         """Withhold a level that was asked for, take an advancement back or undo that, or undo a sign-off; with a reason."""
         role = role_of(caller, body.role)
         review_at = body.review_at.isoformat() if body.review_at is not None else None
         decided = LevelDecided(
             body.learner, body.level, body.kind, role, caller.subject, body.reason, review_at, body.appeal_to
         )
-        return await made(caller, [decided])
+        return await made(caller, key, [decided])
 
     @router.post("/v1/goals", status_code=201, responses=_DURABLE)
-    async def choose(body: Goal, caller: Caller) -> dict[str, Any]:
+    async def choose(body: Goal, caller: Caller, key: Key = "") -> dict[str, Any]:
         """Note the goal that a learner has chosen; by the learner, or by an adviser."""
         own = caller.learner == body.learner and "records:read:self" in caller.scopes
         role = "learner" if own else role_of(caller, None)
         decided = LevelDecided(body.learner, body.level, "choose", role, caller.subject, options=tuple(body.options))
-        return await made(caller, [decided])
+        return await made(caller, key, [decided])
 
     return router
 

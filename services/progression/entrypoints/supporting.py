@@ -17,7 +17,7 @@ from services.progression.handlers.supporting import open_support, support_of
 from shared.database import Database
 from shared.described import Items, answered
 from shared.settings import Settings
-from shared.web import Caller, Strict
+from shared.web import Caller, Key, Strict
 
 LIMIT_MAX = 1000
 Role = Annotated[str, Query(pattern=r"^[a-z][a-z_]{0,39}$")]
@@ -71,10 +71,11 @@ def supporting_router(database: Database, judgements: Judgements, settings: Sett
     @router.post(
         "/v1/learners/{learner}/support/close", status_code=201, responses=answered(Items[Made], "closed", status=201)
     )
-    async def close(learner: str, body: Closing, caller: Caller) -> dict[str, Any]:
+    async def close(learner: str, body: Closing, caller: Caller, key: Key = "") -> dict[str, Any]:
         """Close a suggestion: the plan was changed, it is dismissed, or the learner has left."""
         role = role_of(caller, body.role)
         decided = SupportDecided(learner, body.scope, body.outcome, role, caller.subject, body.reason)
-        return {"items": [msgspec.to_builtins(each) for each in await judgements.decide(caller.tenant, [decided])]}
+        made = await judgements.decide(caller.tenant, [decided], key)
+        return {"items": [msgspec.to_builtins(each) for each in made]}
 
     return router

@@ -23,7 +23,7 @@ from shared.database import Database
 from shared.described import Items, answered
 from shared.event_log import EventLog
 from shared.public_events import ADVANCEMENT_EVENTS
-from shared.web import Caller, Count, Strict
+from shared.web import Caller, Count, Key, Strict
 
 
 def _told(kind: str) -> str:
@@ -80,9 +80,9 @@ def webhooks_router(webhooks: Webhooks, database: Database, log: EventLog) -> AP
         return read_cursor(token, heads)
 
     @router.post("/v1/webhooks", status_code=201, responses=answered(NewWebhook, "begun", status=201))
-    async def add(body: Agreement, caller: Caller) -> dict[str, Any]:
+    async def add(body: Agreement, caller: Caller, key: Key = "") -> dict[str, Any]:
         """
-        Begin a webhook; keep `secret` (base64), it is not shown again.
+        Begin a webhook; keep `secret` (base64), it is shown again only to the same request under its `Idempotency-Key`.
 
         Each request bears `Attain-Signature: t=<Unix second>,k=<key id>,v1=<hexadecimal>`, the HMAC-SHA256 by the secret
         of that key over `<Unix second>.<key id>.<body>`, and `Attain-Event`, the id by which a receiver drops repeats.
@@ -92,7 +92,7 @@ def webhooks_router(webhooks: Webhooks, database: Database, log: EventLog) -> AP
             "", caller.tenant, body.name, body.url, body.purpose, tuple(body.types), tuple(body.frameworks),
             body.source, "", b"",
         )  # fmt: skip
-        made = await webhooks.add(given, caller.subject, await positions(body.start))
+        made = await webhooks.add(given, caller.subject, body.start, await positions(body.start), key)
         return {"id": made.id, "key": made.key, "secret": base64.b64encode(made.secret).decode()}
 
     @router.get("/v1/webhooks", responses=answered(Items[Webhook]))
@@ -127,7 +127,7 @@ def _further_routes(router: APIRouter, webhooks: Webhooks, positions: Any) -> AP
         return {"state": "active"}
 
     @router.post("/v1/webhooks/{id}/rotate", responses=answered(Secret))
-    async def rotate(id: str, caller: Caller, body: Rotation | None = None) -> dict[str, str]:
+    async def rotate(id: str, caller: Caller, body: Rotation | None = None, key: Key = "") -> dict[str, str]:
         """
         Sign with a new secret from now on; the key id in the signature tells old from new.
 
@@ -135,8 +135,8 @@ def _further_routes(router: APIRouter, webhooks: Webhooks, positions: Any) -> AP
         """
         caller.require("admin")
         overlap = datetime.timedelta(seconds=(body or Rotation()).overlap_s)
-        key, secret = await webhooks.rotate(caller.tenant, id, overlap)
-        return {"key": key, "secret": base64.b64encode(secret).decode()}
+        name, secret = await webhooks.rotate(caller.tenant, id, caller.subject, key, overlap)
+        return {"key": name, "secret": base64.b64encode(secret).decode()}
 
     @router.get("/v1/webhooks/{id}/deliveries", responses=answered(Items[Delivery]))
     async def deliveries(

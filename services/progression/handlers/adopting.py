@@ -20,11 +20,13 @@ from services.progression.domain.states import Decided
 from services.progression.domain.telling import Trigger
 from services.progression.handlers.decisions import Decisions
 from services.progression.handlers.histories import Held, History, learners_of
+from services.progression.handlers.logs import Logs
+from services.progression.handlers.requests import request_of, take_up, taken_up
 from services.progression.handlers.rules import policies_of, rules_of
 from services.progression.handlers.schools import groups_of, school_in, schools_of
 from services.progression.tables import rulebook
 from shared.crash_points import reach
-from shared.database import Database
+from shared.database import Connection, Database
 from shared.errors import Forbidden, NotFound
 from shared.events import now
 from shared.settings import Settings
@@ -34,8 +36,11 @@ from shared.tenant_limits import TenantLimits
 class Adoptions:
     """Compares, proposes and approves policies."""
 
-    def __init__(self, database: Database, decisions: Decisions, limits: TenantLimits, settings: Settings) -> None:
+    def __init__(
+        self, database: Database, logs: Logs, decisions: Decisions, limits: TenantLimits, settings: Settings
+    ) -> None:
         self._database = database
+        self._logs = logs
         self._limits = limits
         self._decisions = decisions
         self._settings = settings
@@ -72,19 +77,50 @@ class Adoptions:
         return policy, comparison.report(small) | {"levels": levels.report(small)}, comparison
 
     async def propose(
-        self, tenant: str, text: bytes, framework: str, mode: Mode, reason: str, author: str
+        self, tenant: str, text: bytes, framework: str, mode: Mode, reason: str, author: str, key: str = ""
     ) -> dict[str, Any]:
-        """Store a policy with the comparison of what it is foreseen to do; nothing changes until somebody else approves it."""
-        _, report, comparison = await self._compare(tenant, text, framework)
-        policy, replaced = await self._decisions.store_policy(tenant, text, framework)
-        id = str(uuid.uuid4())
+        """
+        Store a policy with the comparison of what it is foreseen to do; nothing changes until somebody else approves it.
+
+        Proposed again under the same `key`, the answer is that of the first time.
+
+        Raises:
+            InvalidEvent: the policy is not of the language, or the lint has an error; with a pointer.
+            Refused: the author has asked for something else under this key.
+            Unavailable: the roster does not answer.
+        """
+        request = request_of(tenant, author, key, (text.decode("utf-8", "replace"), framework, mode, reason))
+        async with self._database.transaction() as connection:
+            if request is not None and await taken_up(connection, request):
+                return await self._proposed(connection, tenant, request.id)
+        policy, report, comparison = await self._compare(tenant, text, framework)
+        _, replaced = await self._decisions.store_policy(tenant, text, framework)
+        id = str(uuid.uuid4()) if request is None else request.id
         expected = expected_of(mode, comparison)
-        async with self._database.connection() as connection:
+        async with self._database.transaction() as connection:
+            # Comparing takes long, and nobody waits for it: the same, sent at the same time, may be there by now.
+            if await taken_up(connection, request):
+                return await self._proposed(connection, tenant, id)
             kept = (msgspec.json.encode(expected), msgspec.json.encode(report))
             row = (tenant, id, policy.hash, replaced, framework, mode, reason, *kept, author)
             await rulebook.add_proposal(connection, row)
+            await take_up(connection, self._logs.requests, request)
         return {"id": id, "policy": policy.id, "version": policy.version, "mode": mode, "expected": expected,
                 "comparison": report}  # fmt: skip
+
+    async def _proposed(self, connection: Connection, tenant: str, id: str) -> dict[str, Any]:
+        """Return a stored proposal as it is answered to its author."""
+        row = told_proposal((await rulebook.proposals_of(connection, tenant, id))[0])
+        policy = await self._stored_policy(connection, tenant, row["policy"])
+        return {"id": id, "policy": policy.id, "version": policy.version} | {
+            name: row[name] for name in ("mode", "expected", "comparison")
+        }
+
+    @staticmethod
+    async def _stored_policy(connection: Connection, tenant: str, hash: str) -> Policy:
+        body = await rulebook.policy_body(connection, tenant, hash)
+        assert body is not None, "a proposal's policy is stored with it"
+        return policy_from(msgspec.json.decode(body))
 
     async def approve(self, tenant: str, id: str, author: str) -> tuple[Policy, dict[int, int]]:
         """
@@ -103,9 +139,7 @@ class Adoptions:
                 raise Forbidden("a second person approves: not the one who proposed it")
             await rulebook.approve_proposal(connection, tenant, id, author)
             reach("adoption.approved")
-            body = await rulebook.policy_body(connection, tenant, proposal["policy"])
-        assert body is not None, "a proposal's policy is stored with it"
-        policy = policy_from(msgspec.json.decode(body))
+            policy = await self._stored_policy(connection, tenant, proposal["policy"])
         details = {"mode": proposal["mode"], "batch": id, "approved_by": author}
         _, positions = await self._decisions.adopt(tenant, policy, proposal["framework"], details)
         return policy, positions

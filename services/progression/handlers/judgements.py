@@ -1,7 +1,7 @@
 """What people decide of learners: checked against policy and rights, then put into the inbox of the learner's shard."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -26,8 +26,9 @@ from services.progression.domain.support_fold import LEADER
 from services.progression.handlers.histories import History
 from services.progression.handlers.logs import Logs
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
+from services.progression.handlers.requests import Request, request_of, take_up, taken_up
 from services.progression.handlers.rules import rules_of
-from services.progression.tables import erasing, journals, key_states, rulebook
+from services.progression.tables import erasing, journals, key_states, requests, rulebook
 from shared.clock import Clock
 from shared.crash_points import reach
 from shared.database import Connection, Database
@@ -62,52 +63,73 @@ class Judgements:
     def __init__(self, database: Database, logs: Logs, settings: Settings, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._log = logs.decisions
+        self._logs = logs
         self._shards = settings.shards
 
-    async def decide(self, tenant: str, judgements: Sequence[Judgement]) -> list[Made]:
+    async def decide(self, tenant: str, asked: Sequence[Judgement], key: str = "") -> list[Made]:
         """
-        Store decisions, all or none; they are folded a moment later.
+        Store decisions of one person, all or none; they are folded a moment later.
+
+        A placement presumes what lies below the level and has no evidence, and names what is not shown. Asked for again under
+        the same `key`, nothing is decided: the answer is that of the first time.
 
         Raises:
             InvalidEvent: of something that no framework has, or without what the policy asks for; with a pointer.
             Forbidden: the role may not do this under the policy.
-            Refused: a sign-off of what does not wait for one.
+            Refused: a sign-off of what does not wait for one, or the person has asked for something else under this key.
             Gone: the learner was erased.
             Unavailable: the clock that would date them is not believed.
         """
         self._clock.require()
+        request = request_of(tenant, asked[0].author, key, asked)
         async with self._database.transaction() as connection:
-            frameworks = {f.id: f for f in map(read_framework, await rulebook.frameworks_of(connection, tenant))}
-            checked = [
-                await self._checked(connection, tenant, judgement, frameworks, f"/items/{number}")
-                for number, judgement in enumerate(judgements)
-            ]
-            ids = [str(uuid.uuid4()) for _ in checked]
+            before = await taken_up(connection, request)
+            if request is not None and before is not None:
+                return await self._made_before(connection, request, before.items, {each.learner for each in asked})
+            checked = await self._all_checked(connection, tenant, asked)
+            ids = [str(uuid.uuid4()) if request is None else request.item(no) for no in range(len(checked))]
             drafts = [self._draft(tenant, id, judgement) for id, judgement in zip(ids, checked, strict=True)]
-            heads: dict[int, Head] = await self._log.heads(connection)
-            positions = await self._log.append(connection, drafts)
+            heads: dict[int, Head] = await self._logs.decisions.heads(connection)
+            positions = await self._logs.decisions.append(connection, drafts)
+            await take_up(connection, self._logs.requests, request, len(drafts))
             reach("judgement.decided")
         reach("judgement.committed")
         return [
-            Made(id, judgement.learner, str(Position("decisions", heads[draft.shard].generation, draft.shard, pos)))
+            _made(id, judgement.learner, heads, draft.shard, pos)
             for id, judgement, draft, pos in zip(ids, checked, drafts, positions, strict=True)
         ]
 
-    async def place(self, tenant: str, placed: LevelDecided) -> list[Made]:
-        """
-        Place a learner on a level: what lies below and has no evidence is presumed, and what is not shown is named.
+    async def _made_before(
+        self, connection: Connection, request: Request, items: int, learners: Collection[str]
+    ) -> list[Made]:
+        """Return what was made of a request when it was sent before."""
+        ids = [request.item(no) for no in range(items)]
+        rows = {row["id"]: row for row in await requests.decisions(connection, request.tenant, learners, ids)}
+        if len(rows) < items:
+            raise Gone("it was decided, and the learner was erased since", reason="erased")
+        heads = await self._logs.decisions.heads(connection)
+        return [_made(id, rows[id]["learner"], heads, rows[id]["shard"], rows[id]["pos"]) for id in ids]
 
-        Raises:
-            InvalidEvent: no framework has the level.
-        """
-        async with self._database.connection() as connection:
-            bodies = await rulebook.frameworks_of(connection, tenant)
-            states = await key_states.states_of(connection, tenant, placed.learner)
-            standing = await key_states.standing_of(connection, tenant, placed.learner)
-        frameworks = {framework.id: framework for framework in map(read_framework, bodies)}
+    async def _all_checked(self, connection: Connection, tenant: str, asked: Sequence[Judgement]) -> list[Judgement]:
+        frameworks = {f.id: f for f in map(read_framework, await rulebook.frameworks_of(connection, tenant))}
+        judgements: list[Judgement] = []
+        for each in asked:
+            if isinstance(each, LevelDecided) and each.kind == "place":
+                judgements += await self._placing(connection, tenant, each, frameworks)
+            else:
+                judgements.append(each)
+        return [
+            await self._checked(connection, tenant, judgement, frameworks, f"/items/{number}")
+            for number, judgement in enumerate(judgements)
+        ]
+
+    async def _placing(
+        self, connection: Connection, tenant: str, placed: LevelDecided, frameworks: dict[str, Framework]
+    ) -> list[Judgement]:
+        """Return a placement behind what it presumes: all below the level that has no evidence."""
         framework = _framework_with(placed.level, frameworks, "/level")
-        satisfied = unpack_learner(standing).satisfied if standing is not None else {}
+        states = await key_states.states_of(connection, tenant, placed.learner)
+        satisfied = (await self._standing(connection, tenant, placed.learner)).satisfied
         seen = {competency for competency, state in states if unpack_key(state).pieces}
         below = [c for c in _below(framework, placed.level) if c not in satisfied]
         not_yet, unknown = tuple(c for c in below if c in seen), tuple(c for c in below if c not in seen)
@@ -117,7 +139,7 @@ class Judgements:
             )
             for competency in unknown
         ]
-        return await self.decide(tenant, [*presumed, msgspec.structs.replace(placed, not_yet=not_yet, unknown=unknown)])
+        return [*presumed, msgspec.structs.replace(placed, not_yet=not_yet, unknown=unknown)]
 
     async def _checked(
         self, connection: Connection, tenant: str, judgement: Judgement, frameworks: dict[str, Framework], at: str
@@ -252,6 +274,10 @@ class Judgements:
             data=encode_json(judgement),
         )  # fmt: skip
         return Draft(shard_of(tenant, judgement.learner, self._shards), tenant, judgement.learner, body)
+
+
+def _made(id: str, learner: str, heads: Mapping[int, Head], shard: int, pos: int) -> Made:
+    return Made(id, learner, str(Position("decisions", heads[shard].generation, shard, pos)))
 
 
 def _checked_override(decided: CompetencyDecided, policy: Policy | None, at: str) -> CompetencyDecided:

@@ -12,7 +12,11 @@ REDRIVEN = "attain.decision.redriven.v1"
 
 
 class Logs:
-    """The logs of progression; `decisions` is the inbox: one dense log a shard that no topic carries."""
+    """
+    The logs of progression. `decisions` is the inbox: one dense log a shard that no topic carries.
+
+    `requests` has what was asked for under a key of its sender's; nobody follows it.
+    """
 
     def __init__(self, shards: int) -> None:
         self.progression = EventLog("progression", shards)
@@ -20,6 +24,11 @@ class Logs:
         self.support = EventLog("support", shards)
         self.curriculum = EventLog("curriculum", shards)
         self.decisions = EventLog("decisions", shards)
+        self.requests = EventLog("requests", shards)
+
+    def all(self) -> list[EventLog]:
+        """Return every log."""
+        return [*self.relayed(), self.decisions, self.requests]
 
     def relayed(self) -> list[EventLog]:
         """Return the logs that have a topic."""

@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 
 from services.progression.domain.subscribing import Subscription
+from services.progression.handlers.logs import Logs
 from services.progression.handlers.posting import Answer, Poster
+from services.progression.handlers.requests import request_of, take_up, taken_up
 from services.progression.tables import disclosures
 from services.progression.tables import webhooks as tables
 from shared.database import Connection, Database
-from shared.errors import NotFound, Refused
+from shared.errors import Gone, NotFound, Refused
 from shared.events import encode_json, envelope, now
 from shared.observability import metrics
 from shared.settings import Settings
@@ -24,29 +26,49 @@ SECRET_BYTES = 32
 class Webhooks:
     """The webhooks of all tenants; those that take an id raise `NotFound` for one the tenant has not."""
 
-    def __init__(self, database: Database, poster: Poster, settings: Settings) -> None:
+    def __init__(self, database: Database, logs: Logs, poster: Poster, settings: Settings) -> None:
         self._database = database
+        self._logs = logs
         self._poster = poster
         self._settings = settings
 
-    async def add(self, given: Subscription, author: str, cursor: dict[int, int]) -> Subscription:
+    async def add(
+        self, given: Subscription, author: str, start: str, cursor: dict[int, int], key: str = ""
+    ) -> Subscription:
         """
-        Begin a webhook behind a cursor; return it with its id, key and secret, which is shown this once.
+        Begin a webhook behind a cursor, that of `start`; return it with its id, key and secret, which is shown this once.
+
+        Begun again under the same `key`, it is the one of the first time.
 
         Raises:
             InvalidEvent: nothing is sent to such a URL.
-            Refused: the tenant has as many as it may have.
+            Refused: the tenant has as many as it may have, or the author has asked for something else under this key, or
+                the secret of what was begun under it is not the first any more.
+            Gone: what was begun under this key was ended.
         """
         await self._poster.check(given.tenant, given.url)
-        new = msgspec.structs.replace(
-            given, id=str(uuid.uuid4()), key=_new_key(), secret=secrets.token_bytes(SECRET_BYTES)
-        )
+        request = request_of(given.tenant, author, key, (given, start))
+        id = str(uuid.uuid4()) if request is None else request.id
+        new = msgspec.structs.replace(given, id=id, key=_key_of(id), secret=secrets.token_bytes(SECRET_BYTES))
         async with self._database.transaction() as connection:
+            if await taken_up(connection, request):
+                return await self._begun(connection, new)
             await tables.lock(connection, given.tenant)
             if len(await tables.all_of(connection, given.tenant)) >= self._settings.webhooks_max:
                 raise Refused(f"a tenant has at most {self._settings.webhooks_max} webhooks; end one first")
             await tables.add(connection, new, author, cursor)
+            await take_up(connection, self._logs.requests, request)
         return new
+
+    async def _begun(self, connection: Connection, again: Subscription) -> Subscription:
+        """Return the webhook that is there by this id, if it signs with its first secret still."""
+        row = await tables.find(connection, again.tenant, again.id)
+        if row is None:
+            raise Gone("this webhook was ended since")
+        begun = tables.subscription_of(row)
+        if begun.key != again.key:
+            raise Refused("the secret of this webhook was changed since, and is not shown again", reason="rotated")
+        return begun
 
     async def of_tenant(self, tenant: str) -> list[dict[str, Any]]:
         """Return the tenant's webhooks with their state, without secrets."""
@@ -85,19 +107,29 @@ class Webhooks:
             await tables.set_cursor(connection, id, cursor)
 
     async def rotate(
-        self, tenant: str, id: str, overlap: datetime.timedelta = datetime.timedelta()
+        self, tenant: str, id: str, author: str, key: str = "", overlap: datetime.timedelta = datetime.timedelta()
     ) -> tuple[str, bytes]:
         """
         Sign with a new secret from now on; return its key id and itself, shown this once.
 
-        The secret before it signs too until the overlap is over; one that is older, or has none, signs no more.
+        The secret before it signs too until the overlap is over; one that is older, or has none, signs no more. Asked for again
+        under the same `key`, it is the one of the first time.
+
+        Raises:
+            Refused: the author has asked for something else under this key, or the secret was changed again since.
         """
-        key, secret = _new_key(), secrets.token_bytes(SECRET_BYTES)
-        former_until = datetime.datetime.now(datetime.UTC) + overlap if overlap else None
+        request = request_of(tenant, author, key, ("rotate", id, overlap.total_seconds()))
+        new = _key_of(str(uuid.uuid4()) if request is None else request.id)
         async with self._database.transaction() as connection:
-            await self._find(connection, tenant, id)
-            await tables.set_secret(connection, id, key, secret, former_until)
-        return key, secret
+            before = tables.subscription_of(await self._find(connection, tenant, id))
+            if await taken_up(connection, request):
+                begun = await self._begun(connection, msgspec.structs.replace(before, key=new))
+                return begun.key, begun.secret
+            secret = secrets.token_bytes(SECRET_BYTES)
+            former_until = datetime.datetime.now(datetime.UTC) + overlap if overlap else None
+            await tables.set_secret(connection, id, new, secret, former_until)
+            await take_up(connection, self._logs.requests, request)
+        return new, secret
 
     async def test(self, tenant: str, id: str) -> Answer:
         """Send an event that says nothing, once, whatever the webhook's state, signed by the secret that was made last alone."""
@@ -131,8 +163,9 @@ class Webhooks:
         return row
 
 
-def _new_key() -> str:
-    return f"key-{secrets.token_hex(4)}"
+def _key_of(id: str) -> str:
+    """Return the name of a secret, by the id of what made it."""
+    return f"key-{id[:8]}"
 
 
 def _unknown() -> NotFound:

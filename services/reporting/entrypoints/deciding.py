@@ -9,6 +9,7 @@ from services.reporting.entrypoints.answered import Decided
 from services.reporting.entrypoints.asking import Waited, part
 from services.reporting.handlers.deciding import Deciding, Kind
 from shared.described import Items, answered
+from shared.web import Key
 
 router = APIRouter(tags=["decisions"])
 Decides = Annotated[Deciding, part("deciding")]
@@ -21,16 +22,16 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
 @router.post("/v1/decisions/{id}/lift", status_code=201, responses=_DECIDED)
-async def lift(caller: Waited, decides: Decides, id: Id, body: Decision) -> Any:
+async def lift(caller: Waited, decides: Decides, id: Id, body: Decision, key: Key = "") -> Any:
     """Undo a sign-off, override, credit or presumption of a competency of a learner whom the roster gives the caller."""
-    return await decides.lift(caller, id, body)
+    return await decides.lift(caller, id, body, key)
 
 
 @router.post("/v1/decisions/{kind}", status_code=201, responses=_DECIDED)
-async def decide(caller: Waited, decides: Decides, kind: Kind, body: Decision) -> Any:
+async def decide(caller: Waited, decides: Decides, kind: Kind, body: Decision, key: Key = "") -> Any:
     """
     Decide of learners whom the roster gives the caller, in the role in which it lists the caller; needs decisions:write.
 
     Bodies and answers are those of progression's `POST /v1/{kind}`. 404 where the caller has nothing to do with a learner.
     """
-    return await decides.decide(caller, kind, body)
+    return await decides.decide(caller, kind, body, key)

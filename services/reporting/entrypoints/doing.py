@@ -79,7 +79,10 @@ async def sign_off(request: Request, caller: Who, words: In, signs: SignsOff, cl
     form = await read_form(request)
     chosen = form.all("item")
     if form.one("step") == "sign":
-        make = functools.partial(signs.sign, class_id=class_id, chosen=chosen, reason=form.one("reason"))
+        roles = dict(zip(chosen, form.all("role"), strict=False))
+        make = functools.partial(
+            signs.sign, class_id=class_id, chosen=chosen, reason=form.one("reason"), roles=roles, once=form.one("once")
+        )
         return await shown(request, caller, words, "signed.html", make)
     make = functools.partial(signs.page, class_id=class_id, chosen=chosen)
     return await shown(request, caller, words, "sign_offs_preview.html" if chosen else "sign_offs.html", make)
@@ -134,7 +137,9 @@ async def answer_support(request: Request, caller: Who, words: In, answers: Answ
     """Close what is suggested."""
     form = await read_form(request)
     scope, outcome, reason = form.one("scope"), form.one("outcome"), form.one("reason")
-    act = functools.partial(answers.close, learner=learner, scope=scope, outcome=outcome, reason=reason)
+    act = functools.partial(
+        answers.close, learner=learner, scope=scope, outcome=outcome, reason=reason, once=form.one("once")
+    )
     return await _gone_on(request, caller, words, act, lambda _: _learner_path(learner))
 
 
@@ -142,7 +147,9 @@ async def answer_support(request: Request, caller: Who, words: In, answers: Answ
 async def ask_for_review(request: Request, caller: Who, words: In, requests: Requests, learner: str) -> Response:
     """Ask that a standing is looked at again."""
     form = await read_form(request)
-    act = functools.partial(requests.ask, learner=learner, competency=form.one("competency"), text=form.one("text"))
+    act = functools.partial(
+        requests.ask, learner=learner, competency=form.one("competency"), text=form.one("text"), key=form.one("once")
+    )
     return await _gone_on(request, caller, words, act, lambda _: f"{_learner_path(learner)}#asked")
 
 

@@ -11,7 +11,7 @@ from services.reporting.entrypoints.examples import REVIEW_REQUEST, REVIEW_REQUE
 from services.reporting.handlers.review_requests import COMPETENCY_MAX, ReviewRequests
 from shared.cursors import Page
 from shared.described import answered
-from shared.web import Caller
+from shared.web import Caller, Key
 
 router = APIRouter(tags=["review requests"])
 Requests = Annotated[ReviewRequests, part("review_requests")]
@@ -54,9 +54,11 @@ async def review_requests(
     responses=answered(ReviewRequest, "asked", status=201, example=REVIEW_REQUEST)
     | answered(ReviewRequest, "one is open already, and stays as it is", example=REVIEW_REQUEST),
 )  # fmt: skip
-async def ask(request: Request, caller: Caller, requests: Requests, learner: str, body: Asked) -> Response:
+async def ask(
+    request: Request, caller: Caller, requests: Requests, learner: str, body: Asked, key: Key = ""
+) -> Response:
     """Ask that where a learner stands with a competency is looked at again: for the learner and guardians."""
-    made, is_new = await requests.ask(caller, learner=learner, competency=body.competency, text=body.text)
+    made, is_new = await requests.ask(caller, learner=learner, competency=body.competency, text=body.text, key=key)
     answered = answer(request, made)
     answered.status_code = 201 if is_new else 200
     return answered

@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 from services.reporting.handlers.access import AccessLog, check_learner
-from services.reporting.handlers.on_behalf import OnBehalf, acts_as
+from services.reporting.handlers.on_behalf import OnBehalf, acts_as, key_of
 from services.reporting.tables.reads import snapshot
 from shared.auth import Identity
 from shared.database import Database
@@ -19,9 +19,13 @@ class Answering:
         self._in_progression = in_progression
         self._log = log
 
-    async def close(self, caller: Identity, *, learner: str, scope: str, outcome: str, reason: str) -> None:
+    async def close(
+        self, caller: Identity, *, learner: str, scope: str, outcome: str, reason: str, once: str = ""
+    ) -> None:
         """
         Close what is suggested on a competency or level, with an outcome of progression's `SupportOutcome`.
+
+        What is asked again with the same `once` was done, and is not done again.
 
         Raises:
             NotFound: there is no such learner, or nothing is suggested there any more.
@@ -34,4 +38,5 @@ class Answering:
         await self._in_progression.ask(
             caller, f"/v1/learners/{quote(learner, safe='')}/support/close", "decisions:write", role=role,
             body={"scope": scope, "outcome": outcome, "role": acts_as(role), "reason": reason[:REASON_MAX]},
+            key=key_of(once, learner, scope),
         )  # fmt: skip

@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from services.reporting.domain.continuum import Standard
 from services.reporting.domain.marks import Marks, marks_of
@@ -56,7 +56,6 @@ class Capturing:
             "chosen": [(standard, await self._marks(tenant, standard.competency)) for standard in chosen],
             "learners": sorted(((one, names.get(one, one)) for one in learners), key=lambda pair: pair[1]),
             "stands": {(row["learner"], row["competency"]): row["status"] for row in states},
-            "fresh": lambda: str(uuid4()),
         }  # fmt: skip
 
     async def observe(

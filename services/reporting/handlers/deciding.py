@@ -25,9 +25,11 @@ class Deciding:
         self._in_progression = in_progression
         self._log = log
 
-    async def decide(self, caller: Identity, kind: Kind, body: Mapping[str, Any]) -> Any:
+    async def decide(self, caller: Identity, kind: Kind, body: Mapping[str, Any], key: str = "") -> Any:
         """
         Return progression's answer to a body as it takes it at `/v1/{kind}`; all of it or nothing is decided.
+
+        Under the same `key` it is decided once, however often it is asked for.
 
         `role` is one in which the roster lists the caller for every learner of the body, and may be left out.
 
@@ -35,13 +37,13 @@ class Deciding:
             NotFound, Forbidden: the caller has nothing to do with one of the learners, or does not decide.
             Refused, InvalidEvent: progression does not take it.
         """
-        return await self._decide(caller, f"/v1/{kind}", kind, body)
+        return await self._decide(caller, f"/v1/{kind}", kind, body, key)
 
-    async def lift(self, caller: Identity, id: str, body: Mapping[str, Any]) -> Any:
+    async def lift(self, caller: Identity, id: str, body: Mapping[str, Any], key: str = "") -> Any:
         """Undo a decision on a competency by its id; answers and raises as `decide`."""
-        return await self._decide(caller, f"/v1/decisions/{quote(id, safe='')}/lift", "lift", body)
+        return await self._decide(caller, f"/v1/decisions/{quote(id, safe='')}/lift", "lift", body, key)
 
-    async def _decide(self, caller: Identity, path: str, what: str, body: Mapping[str, Any]) -> Any:
+    async def _decide(self, caller: Identity, path: str, what: str, body: Mapping[str, Any], key: str) -> Any:
         learners = _learners_of(body)
         asked = None if body.get("role") is None else _role(body["role"])
         async with snapshot(self._database) as view:
@@ -51,7 +53,7 @@ class Deciding:
         role = roles[0]
         await self._log.note_each(caller, role, "decided", what, learners)
         named = dict(body) if what == "goals" else {**body, "role": acts_as(role)}
-        return await self._in_progression.ask(caller, path, "decisions:write", role=role, body=named)
+        return await self._in_progression.ask(caller, path, "decisions:write", role=role, body=named, key=key)
 
 
 def _learners_of(body: Mapping[str, Any]) -> Sequence[str]:

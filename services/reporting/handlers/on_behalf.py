@@ -3,19 +3,25 @@
 from typing import Any
 
 from shared.auth import Identity, delegated_token
-from shared.errors import AttainError, Forbidden, InvalidEvent, NotFound, Refused, Unavailable
+from shared.errors import AttainError, Forbidden, Gone, InvalidEvent, NotFound, Refused, Unavailable
 from shared.peer import Peer, Query
 from shared.permissions import Role
 from shared.settings import Settings
+from shared.shards import stable_id
 
 OWN_SOURCE = "urn:attain:pages"
 """The source of what is observed on the pages; it names learners by their opaque ids."""
-_REFUSALS: dict[int, type[AttainError]] = {403: Forbidden, 404: NotFound, 409: Refused, 422: InvalidEvent}
+_REFUSALS: dict[int, type[AttainError]] = {403: Forbidden, 404: NotFound, 409: Refused, 410: Gone, 422: InvalidEvent}
 
 
 def acts_as(role: Role) -> str:
     """Return what progression calls a role."""
     return "school_leader" if role == "leader" else role
+
+
+def key_of(once: str, *about: str) -> str:
+    """Return the key of what a form asks for, by what it was shown with, so that a form sent twice asks once."""
+    return stable_id("form", once, *about) if once else ""
 
 
 class OnBehalf:
@@ -27,19 +33,21 @@ class OnBehalf:
 
     async def ask(
         self, caller: Identity, path: str, scope: str, *, query: Query | None = None, body: object = None,
-        source: str | None = None, role: Role | None = None,
+        source: str | None = None, role: Role | None = None, key: str = "",
     ) -> Any:  # fmt: skip
         """
         Return the answer as plain data; with `role` the person acts in it, by progression's name.
 
+        `key` is what the person names the request by: asked again under it, there is no second effect.
+
         Raises:
-            Forbidden, NotFound, Refused, InvalidEvent: the other service refuses; with its reason.
+            Forbidden, NotFound, Gone, Refused, InvalidEvent: the other service refuses; with its reason.
             Unavailable: it does not answer, or the installation has no key for this.
         """
         named = None if role is None else acts_as(role)
         token = delegated_token(self._settings, caller, scope, source=source, role=named)
         expected = (200, 201, 202, *_REFUSALS)
-        answer = await self._peer.ask(path, query, body=body, expected=expected, token=token)
+        answer = await self._peer.ask(path, query, body=body, expected=expected, token=token, key=key)
         try:
             told = answer.json()
         except ValueError as error:

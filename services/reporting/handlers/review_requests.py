@@ -11,10 +11,11 @@ from services.reporting.tables.reads import Rows, Snapshot, snapshot
 from shared.auth import Identity
 from shared.cursors import Page, read_cursor, write_cursor
 from shared.database import Database
-from shared.errors import InvalidEvent, NotFound
+from shared.errors import InvalidEvent, NotFound, Refused
 from shared.events import now
 from shared.permissions import PERMISSIONS
 from shared.settings import Settings
+from shared.shards import stable_id
 
 COMPETENCY_MAX = 512
 LATEST = ("~", "~")
@@ -29,13 +30,18 @@ class ReviewRequests:
         self._settings = settings
         self._log = log
 
-    async def ask(self, caller: Identity, *, learner: str, competency: str, text: str) -> tuple[ReviewRequest, bool]:
+    async def ask(
+        self, caller: Identity, *, learner: str, competency: str, text: str, key: str = ""
+    ) -> tuple[ReviewRequest, bool]:
         """
         Return the open request for a competency, and whether it is new: asking again while one is open changes nothing.
+
+        Asked again under the `key` of a request, it is that one, also where something was done about it since.
 
         Raises:
             NotFound: there is no such learner, or no such competency.
             Forbidden: the caller is neither the learner nor a guardian.
+            Refused: the caller has asked for something else under this key.
             InvalidEvent: the text is too long.
         """
         text = bounded(text, "/text")
@@ -47,11 +53,14 @@ class ReviewRequests:
             if competency not in titles and not await view.has_state(caller.tenant, learner, competency):
                 raise NotFound("there is no such competency")
         await self._log.note_each(caller, role, "ask", learner, [learner])
+        id = stable_id(caller.tenant, caller.subject, "review request", key) if key else str(uuid4())
         async with self._database.transaction() as connection:
             row, is_new = await review_requests.ask(
                 connection, caller.tenant, learner, competency,
-                id=str(uuid4()), at=now(), person=caller.subject, role=role, text=text,
+                id=id, at=now(), person=caller.subject, role=role, text=text,
             )  # fmt: skip
+        if is_new and (row.learner, row.competency, row.text) != (learner, competency, text):
+            raise Refused("something else was asked for under this Idempotency-Key", reason="other_content")
         return told(row, titles, reader=caller.subject, to_staff=False), is_new
 
     async def finish(self, caller: Identity, *, learner: str, id: str, done: str) -> ReviewRequest:

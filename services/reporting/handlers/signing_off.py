@@ -1,13 +1,13 @@
 """Signing off a class at once: what waits, what a signature would confirm, and its undoing."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from services.reporting.domain.continuum import Standard
 from services.reporting.handlers.access import AccessLog, class_in_roles
-from services.reporting.handlers.on_behalf import OnBehalf, acts_as
+from services.reporting.handlers.on_behalf import OnBehalf, acts_as, key_of
 from services.reporting.handlers.people import People
 from services.reporting.tables.reads import Snapshot, snapshot
 from shared.auth import Identity
@@ -46,38 +46,48 @@ class SigningOff:
         self._people = people
         self._log = log
 
-    async def page(self, caller: Identity, *, class_id: str, chosen: Sequence[str] = ()) -> dict[str, Any]:
+    async def page(
+        self, caller: Identity, *, class_id: str, chosen: Sequence[str] = (), roles: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """
         Return what waits for the caller's signature; with `chosen`, these alone, to be looked at before they are signed.
+
+        `roles` says in which role each was shown to be signed: it is taken as it was shown, whether it waits still or not.
 
         Raises:
             NotFound, Forbidden: there is no such class, or the caller does not sign there.
             InvalidEvent: one that is chosen does not wait any more.
         """
         async with snapshot(self._database) as view:
-            title, roles = await class_in_roles(view, caller, class_id, "sign_off")
+            title, held = await class_in_roles(view, caller, class_id, "sign_off")
             learners = await view.class_learners(caller.tenant, class_id)
-            waiting = await self._waiting(caller, learners, roles)
+            waiting = await self._waiting(caller, learners, held)
             wanted = {f"{each['learner']}|{each['kind']}|{each['id']}": each for each in waiting}
+            wanted |= _as_shown(roles or {}, learners, held)
             if not set(chosen) <= wanted.keys():
                 raise InvalidEvent("something of this does not wait for you any more; load the page again")
             items = [wanted[name] | {"value": name} for name in (chosen or wanted)]
             shows = await _shows(view, caller.tenant, items)
-        await self._log.note(caller, roles[0], "sign-offs", class_id, learners)
+        await self._log.note(caller, held[0], "sign-offs", class_id, learners)
         return {
             "class_id": class_id, "title": title, "items": items, "shows": shows,
             "names": await self._people.names(caller.tenant, learners),
         }  # fmt: skip
 
-    async def sign(self, caller: Identity, *, class_id: str, chosen: Sequence[str], reason: str) -> dict[str, Any]:
+    async def sign(
+        self, caller: Identity, *, class_id: str, chosen: Sequence[str], reason: str,
+        roles: Mapping[str, str] | None = None, once: str = "",
+    ) -> dict[str, Any]:  # fmt: skip
         """
         Sign what is chosen, each in a role that may give it, of one role all or nothing; return the page with what undoes it.
+
+        With `once`, and `roles` as they were shown, signing again has no second effect, and returns the same.
 
         Raises what `page` raises.
         """
         if not 1 <= len(chosen) <= ITEMS_MAX:
             raise InvalidEvent(f"choose 1 to {ITEMS_MAX}", pointer="/item")
-        shown = await self.page(caller, class_id=class_id, chosen=chosen)
+        shown = await self.page(caller, class_id=class_id, chosen=chosen, roles=roles if once else None)
         made: list[Signature] = []
         for role in sorted({each["role"] for each in shown["items"]}):
             items = [each for each in shown["items"] if each["role"] == role]
@@ -86,6 +96,7 @@ class SigningOff:
                 caller, "/v1/sign-offs", "decisions:write", role=role,
                 body={"role": acts_as(role), "reason": reason[:2000],
                       "items": [{"learner": each["learner"], each["kind"]: each["id"]} for each in items]},
+                key=key_of(once, role),
             )  # fmt: skip
             made += [
                 Signature(role, each["learner"], each["kind"], each["id"], decided["id"])
@@ -121,7 +132,9 @@ class SigningOff:
         path = f"/v1/decisions/{quote(signed.decision, safe='')}/lift"
         if signed.kind == "level":
             path, body = "/v1/level-decisions", body | {"kind": "lift"}
-        await self._in_progression.ask(caller, path, "decisions:write", role=signed.role, body=body)
+        await self._in_progression.ask(
+            caller, path, "decisions:write", role=signed.role, body=body, key=key_of(signed.decision, UNDOES)
+        )
 
     async def _waiting(self, caller: Identity, learners: Sequence[str], roles: Sequence[Role]) -> list[dict[str, Any]]:
         """Return what waits for the caller, the longest first, each with the first of the roles that may sign it."""
@@ -132,6 +145,22 @@ class SigningOff:
             for each in answer["items"]:
                 found.setdefault((each["learner"], each["id"]), each | {"role": role})
         return sorted(found.values(), key=lambda each: (each["since"], each["learner"], each["id"]))
+
+
+def _as_shown(roles: Mapping[str, str], learners: Collection[str], held: Sequence[Role]) -> dict[str, dict[str, Any]]:
+    """
+    Return by its value what was shown to be signed, each in the role that it was shown in, of those that the caller holds.
+
+    What was signed since does not wait any more: whether that was this same request, progression knows, and refuses what is
+    another's.
+    """
+    by_name = {str(role): role for role in held}
+    found: dict[str, dict[str, Any]] = {}
+    for value, role in roles.items():
+        learner, kind, id = [*value.split("|", 2), "", ""][:3]
+        if learner in learners and kind in ("competency", "level") and role in by_name:
+            found[value] = {"learner": learner, "kind": kind, "id": id, "role": by_name[role]}
+    return found
 
 
 async def _shows(view: Snapshot, tenant: str, items: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,18 @@ async def ask(
     connection: Connection, tenant: str, learner: str, competency: str, *,
     id: str, at: str, person: str, role: str, text: str,
 ) -> tuple[RequestRow, bool]:  # fmt: skip
-    """Return the open request for a competency, and whether it is this one; where one is open nothing changes."""
+    """
+    Return the open request for a competency, and whether it is this one; where one is open nothing changes.
+
+    Where there is a request by this id, it is returned, open or not.
+    """
+    # Whoever asks the same at the same time waits: an insert would fail on the id, not find the row.
+    await connection.execute("select pg_advisory_xact_lock(hashtext('review request'), hashtext($1))", id)
+    before = await connection.fetchrow(
+        f"select {_REQUEST} from review_request where tenant = $1 and id = $2", tenant, id
+    )
+    if before is not None:
+        return RequestRow(*before), True
     made = await connection.fetchrow(
         "insert into review_request (tenant, learner, id, competency, asked_at, asked_by, asked_as, text)"
         " values ($1, $2, $3, $4, $5, $6, $7, $8)"

@@ -4,6 +4,7 @@ import datetime
 import functools
 import json
 import re
+import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,7 @@ def _environment() -> Environment:
     )  # fmt: skip
     environment.globals |= {
         "KINDS": KINDS, "MARKS": MARKS, "LANGUAGES": LANGUAGES, "TEXT_MAX": TEXT_MAX, "WAITS_MAX_DAYS": WAITS_MAX_DAYS,
+        "fresh": lambda: str(uuid.uuid4()),
     }  # fmt: skip
     environment.filters |= {
         "line": line_points,

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from services.progression.handlers.logs import Logs
 from services.progression.handlers.posting import Poster
 from services.progression.handlers.webhooks import Webhooks
 from shared.database import Database
@@ -40,9 +41,11 @@ async def outlet(migrated: str) -> AsyncIterator[Outlet]:
         webhook_backoff_s_max=0.2, webhook_attempts_max=40, webhook_failures_max=400,
     )  # fmt: skip
     database, log = await Database.connect(migrated), EventLog("advancement", SHARDS)
+    logs = Logs(SHARDS)
     async with database.connection() as connection:
-        await log.prepare(connection)
+        for each in (log, logs.requests):
+            await each.prepare(connection)
     poster = Poster(config)
-    yield Outlet(database, log, config, Webhooks(database, poster, config))
+    yield Outlet(database, log, config, Webhooks(database, logs, poster, config))
     await poster.close()
     await database.close()

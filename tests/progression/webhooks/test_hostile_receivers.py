@@ -224,7 +224,7 @@ async def test_every_delivery_is_signed_with_the_key_of_the_time(outlet: Outlet)
     async with receiving(Receiver(take)) as receiver:
         agreed = await outlet.subscribe(receiver.url)
         tested = await outlet.webhooks.test(TENANT, agreed.id)
-        key, secret = await outlet.webhooks.rotate(TENANT, agreed.id)
+        key, secret = await outlet.webhooks.rotate(TENANT, agreed.id, "t-1")
         await outlet.webhooks.test(TENANT, agreed.id)
     secrets = {agreed.key: agreed.secret, key: secret}
     shown = {name: base64.b64encode(of).decode() for name, of in secrets.items()}
