@@ -255,7 +255,7 @@ async def test_during_an_overlap_both_secrets_sign_and_afterwards_the_new_one_al
     overlap = datetime.timedelta(seconds=1.5)
     async with receiving(Receiver(take)) as receiver:
         agreed = await outlet.subscribe(receiver.url)
-        key, secret = await outlet.webhooks.rotate(TENANT, agreed.id, overlap)
+        key, secret = await outlet.webhooks.rotate(TENANT, agreed.id, "admin", overlap=overlap)
         await outlet.webhooks.test(TENANT, agreed.id)
         async with outlet.dispatching():
             await outlet.tell(["ada"], 1)
@@ -286,8 +286,8 @@ async def test_during_an_overlap_both_secrets_sign_and_afterwards_the_new_one_al
 async def test_a_secret_that_is_changed_without_an_overlap_signs_no_more(outlet: Outlet):
     async with receiving(Receiver(take)) as receiver:
         agreed = await outlet.subscribe(receiver.url)
-        second, _ = await outlet.webhooks.rotate(TENANT, agreed.id, datetime.timedelta(hours=1))
-        third, _ = await outlet.webhooks.rotate(TENANT, agreed.id)
+        second, _ = await outlet.webhooks.rotate(TENANT, agreed.id, "admin", overlap=datetime.timedelta(hours=1))
+        third, _ = await outlet.webhooks.rotate(TENANT, agreed.id, "admin")
         async with outlet.dispatching():
             await outlet.tell(["ada"], 1)
             await until(taken(receiver, 1))
