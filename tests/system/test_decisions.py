@@ -137,7 +137,7 @@ async def test_a_request_sent_again_under_its_key_decides_once_and_is_answered_a
     await district.drained()
     again = await send("credits", "k-1", **credit)
     other, unnamed, empty = [
-        await send("credits", "k-1", **credit | {"competency": "math:c1"}), await send("credits", " ", **credit),
+        await send("credits", "k-1", **credit | {"competency": "math:c1"}), await send("credits", "two words", **credit),
         await send("sign-offs", "k-2", items=[{"learner": ada, "competency": "math:c1"}, {"learner": ada}]),
     ]  # fmt: skip
     await district.drained()
