@@ -99,6 +99,7 @@ def context(template: str) -> dict[str, Any]:
         "since": SHOWN_AT,
         "late": True,
         "value": "ada|level",
+        "role": "teacher",
     }
     signing = {
         "class_id": "c", "title": EVIL, "items": [waits], "names": {"ada": EVIL},
