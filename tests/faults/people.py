@@ -59,6 +59,15 @@ async def credited(side: Side) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
+async def chosen(side: Side) -> AsyncIterator[None]:
+    """A goal is chosen, which is told each time that it is."""
+    framework, learner = await side.new_framework("code,title,level,subject\nc0,One,1,s\n"), str(uuid.uuid4())
+    yield
+    await decide(side, "goals", learner=learner, level=f"{framework}#s/1")
+    await _told(side, learner, "attain.goal.chosen.v1")
+
+
+@contextlib.asynccontextmanager
 async def expired(side: Side) -> AsyncIterator[None]:
     """An override ends by the clock alone, and a re-check is asked for."""
     competency, learner = f"{await side.new_framework()}:c0", str(uuid.uuid4())

@@ -15,6 +15,7 @@ from tests.faults.target import ANSWERS_S_MAX, answered
 from tests.support.disposable import Topics
 
 SOURCE = "urn:attain:faults:side"
+NODES = "code,title\nc0,One\n"
 REBUILT_S_MAX = 45.0
 """Less than an attempt needs to count as one that stands still."""
 
@@ -41,10 +42,10 @@ class Side:
         """Send a request until it is answered by something else than 503."""
         return await answered(self._client, method, self.cluster.urls[service] + path, **more)
 
-    async def new_framework(self) -> str:
+    async def new_framework(self, nodes: str = NODES) -> str:
         """Publish a framework of one competency, c0; return its id."""
         name = self.fresh()
-        await self._publish(name)
+        await self._publish(name, nodes)
         return name
 
     async def learner_with(self, competency: str) -> str:
@@ -194,8 +195,8 @@ class Side:
         await topics.delete(topic.name())
         await self.cluster.create_topics()
 
-    async def _publish(self, framework: str) -> None:
-        body = {"id": framework, "nodes": "code,title\nc0,One\n"}
+    async def _publish(self, framework: str, nodes: str = NODES) -> None:
+        body = {"id": framework, "nodes": nodes}
         (await self.ask("POST", "progression", "/v1/frameworks", json=body)).raise_for_status()
 
     async def learner(self, source_id: str) -> str:

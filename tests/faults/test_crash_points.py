@@ -15,7 +15,7 @@ from shared.topics import ADVANCEMENT
 from tests.faults.cluster import Cluster
 from tests.faults.followers import adopt, deliver, follow_by_a_shadow, sign, take_up_again
 from tests.faults.formats import align_anew, hand_in, send_grade
-from tests.faults.people import Deed, credited, expired, overridden, signed_off
+from tests.faults.people import Deed, chosen, credited, expired, overridden, signed_off
 from tests.faults.reading import audited
 from tests.faults.run import Run
 from tests.faults.stimuli import Side, new_side
@@ -45,7 +45,7 @@ async def _lose_topic(side: Side) -> None:
 
 
 async def _judge(side: Side) -> None:
-    async with credited(side):
+    async with chosen(side):
         pass
 
 
