@@ -94,7 +94,9 @@ class Withdrawn(CompetencyEvent, frozen=True, kw_only=True):
     """
     Evidence under it became invalid, or a person holds it: take the entry off, move nobody.
 
-    `review_at` is when a hold ends by itself, unless a second person renews it.
+    `levels_affected` lack something by it: those that have advanced stay so, those of which a sign-off was asked
+    are complete no more, and it is asked for anew once they are. `review_at` is when a hold ends by itself, unless a second
+    person renews it.
     """
 
     removed: tuple[str, ...] = ()
@@ -219,7 +221,10 @@ class PlacedWithGaps(LevelEvent, frozen=True, kw_only=True):
 
 
 class GapsCleared(LevelEvent, frozen=True, kw_only=True):
-    """The last gap of a placement (`replaces`) is closed."""
+    """
+    The last gap of a placement (`replaces`) is closed; also told of a placement without any, where the level was told to be
+    ready: so the wait for it is over.
+    """
 
 
 class GoalChosen(LevelEvent, frozen=True, kw_only=True):

@@ -294,6 +294,36 @@ def test_a_competency_is_signed_off_while_a_path_that_is_met_waits_for_that_role
     assert may_confirm(journal.held(), CLASSROOM.rule, role) is expected
 
 
+def test_a_level_that_is_complete_no_more_waits_for_nobody_and_is_asked_for_anew(signed_levels: Journal):
+    asked = signed_levels.told[-1]
+    standing = signed_levels.fold([retract(piece(1))]).learners[TENANT, "ada"]
+    withdrawn = signed_levels.told[-1].data
+
+    assert withdrawn["levels_affected"] == [LEVEL]
+    assert (waits(signed_levels), standing.told_of(LEVEL)) == ({}, ("in_progress", None))
+
+    signed_levels.fold([restore(piece(1))])
+
+    again = signed_levels.told[-1]
+    assert (signed_levels.kinds()[-1], again.data["replaces"]) == ("level.sign_off_requested", asked.id)
+    assert standing.told_of(LEVEL) == ("sign_off_requested", again.id)
+
+
+def test_a_placement_without_gaps_ends_the_wait_that_ready_has_told_and_is_else_told_to_nobody():
+    place = LevelDecided("ada", "math#math/2", "place", "registrar", "r")
+    journal = Journal().fold([Decided(framework=GRAPH), Decided(policy_from(STREAK)), place])
+    assert journal.kinds() == []
+
+    journal.fold([piece(n, competency=f"math:{code}") for n, code in enumerate(("add", "add", "sub", "sub"))]).fold(
+        [place]
+    )
+
+    data = journal.told[-1].data
+    assert journal.kinds()[-2:] == ["level.ready", "level.gaps_cleared"]
+    assert data["basis"] == {"kind": "placement", "by": {"role": "registrar", "ref": "r"}}
+    assert data["reason"]["text"] == "The learner was placed, and nothing before it is open."
+
+
 def test_only_a_person_takes_a_level_back_and_the_undoing_reinstates_it(signed_levels: Journal):
     signed_levels.fold([level("sign_off")]).fold([ClockTicked("ada", "2026-04-01T02:00:00.000000Z")])
     advanced = next(event for event in signed_levels.told if event.type == "attain.level.advanced.v1")

@@ -19,7 +19,7 @@ def said(kind: str, scope: str, **members: Any) -> dict[Queue, Entry | None]:
     type_, _, data = happened("ada", kind, scope, **members)
     told = msgspec.json.decode(msgspec.json.encode(data), type=Told)
     assert kind_of(type_) == kind
-    return dict(waits(kind, told))
+    return {queue: entry for of, queue, entry in waits(kind, told) if of == scope}
 
 
 def test_a_request_for_a_signature_waits_for_the_role_that_may_give_it() -> None:
@@ -69,7 +69,7 @@ def test_what_opens_an_entry(
         ("level.advanced", {"sign_off", "ready", "review", "withheld"}),
         ("level.withdrawn", {"review"}),
         ("level.reinstated", {"review", "withheld"}),
-        ("level.gaps_cleared", {"gaps"}),
+        ("level.gaps_cleared", {"gaps", "ready"}),
         ("goal.chosen", {"ready"}),
     ],
 )
@@ -77,6 +77,17 @@ def test_what_closes_entries(kind: str, closed: set[str]) -> None:
     found = said(kind, LEVEL if not kind.startswith("competency.") else COMPETENCY)
 
     assert found == dict.fromkeys(closed)
+
+
+def test_a_withdrawal_closes_what_was_to_be_signed_of_the_levels_that_lack_it() -> None:
+    _, _, data = happened("ada", "competency.withdrawn", COMPETENCY, levels_affected=[LEVEL])
+    told = msgspec.json.decode(msgspec.json.encode(data), type=Told)
+
+    assert (LEVEL, "sign_off", None) in list(waits("competency.withdrawn", told))
+
+
+def test_a_learner_who_was_placed_is_ready_and_waiting_no_more() -> None:
+    assert said("level.placed_with_gaps", LEVEL, not_yet=["m:a"])["ready"] is None
 
 
 def test_events_on_no_learner_and_restricted_ones_are_no_part_of_it() -> None:

@@ -144,7 +144,10 @@ async def test_a_read_model_that_joins_after_a_restore_follows_the_generation_of
 async def test_what_an_earlier_edition_of_a_fold_has_made_is_of_the_first_and_is_rebuilt_by_itself(
     server_addresses: Servers,
 ) -> None:
-    """A roster without when learners came, any curriculum, any withdrawal; not what was rebuilt by hand, or is empty."""
+    """
+    A roster that lacks when learners came, any curriculum, and queues beside a withdrawal or in which something ever waited; not
+    what was rebuilt by hand, or what nothing was told of.
+    """
     async with new_database(server_addresses.postgres, "mig_editions") as url:
         await asyncio.to_thread(migrate_to, "reporting", url, "0019")
         connection = await asyncpg.connect(url)
@@ -153,12 +156,15 @@ async def test_what_an_earlier_edition_of_a_fold_has_made_is_of_the_first_and_is
             "insert into competency_v1 (tenant, framework, version, code, title, ordinal, power, position)"
             " values ('t', 'm', 'v', 'a', 'A', 1, false, 1);"
             "insert into advancement_v1"
-            " values ('t', 'l', 1, 'e', 'competency.withdrawn', 'competency', 'm:a', 'm', 64, '', '', '')"
+            " values ('t', 'l', 1, 'e', 'competency.withdrawn', 'competency', 'm:a', 'm', 64, '', '', '');"
+            "insert into waiting_v1 (tenant, learner, scope, queue, opened_at, owner, detail)"
+            " values ('t', 'l', 'm#/1', 'sign_off', '2026-01-01', 'teacher', '')"
         )
         found = []
         for more in (
             "insert into enrolment_change_v1 values ('t', 'c', 'l', '2026-01-01', true)",
             "truncate competency_v1, advancement_v1",
+            "truncate waiting_v1",
         ):
             await asyncio.to_thread(migrate, "reporting", url)
             rows = await connection.fetch("select name, edition from read_model where edition > 1 order by 1")
@@ -169,5 +175,5 @@ async def test_what_an_earlier_edition_of_a_fold_has_made_is_of_the_first_and_is
         rows = await connection.fetch("select name, edition from read_model where edition > 1 order by 1")
         await connection.close()
 
-    assert found == [[], [("roster", 3)]]
+    assert found == [[], [("roster", 3)], [("curriculum", 2), ("roster", 3)]]
     assert [tuple(row) for row in rows] == [("advancement", 2), ("curriculum", 2), ("roster", 3)]

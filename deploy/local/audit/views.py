@@ -136,8 +136,8 @@ def fold_advancement(event: Envelope, tables: Tables) -> None:
         "effective_at": told.effective_at or told.decided_at, "decided_at": told.decided_at,
     }  # fmt: skip
     waiting = tables["waiting"]
-    for queue, entry in waits(kind, told):
-        key = (event.tenant, learner, scope.id, queue)
+    for of, queue, entry in waits(kind, told):
+        key = (event.tenant, learner, of, queue)
         if entry is not None:
             waiting[key] = dict(zip(KEYS["waiting"], key, strict=True)) | {
                 "opened_at": entry.opened_at, "closed_at": None, "due_by": entry.due_by, "owner": entry.owner,

@@ -103,6 +103,8 @@ class LearnerState(msgspec.Struct, array_like=True):
     """Placements of which something is open, ids by level."""
     signers: dict[str, tuple[str, str, str]] = {}
     """Who has given the signatures in `signed`: role, subject and reason."""
+    lapsed: set[str] = set()
+    """Those of `requested` that were complete no more since: their sign-off is asked for anew."""
 
     def shows(self, competency: str) -> bool:
         """Tell whether mastery of a competency is on the record, and not only credited."""
@@ -117,7 +119,7 @@ class LearnerState(msgspec.Struct, array_like=True):
             ("sign_off_requested", self.requested),
             ("ready", self.ready),
         ):
-            if level in told:
+            if level in told and not (status == "sign_off_requested" and level in self.lapsed):
                 return status, told[level]
         return ("placed_with_gaps", self.placed.get(level)) if level in self.gaps else ("in_progress", None)
 

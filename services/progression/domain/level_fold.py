@@ -88,6 +88,9 @@ class LevelFold:
                     )  # fmt: skip
                     standing.gaps[level], standing.placed[level] = gaps, told.id
                     yield self._moved(told)
+                elif level in standing.ready and level not in standing.advanced:
+                    # The wait that `level.ready` has told is over, and this is the event that tells of no gap.
+                    yield self._placed_without_gaps(framework, level, event.reason, by)
             case "choose":
                 yield from self._support.over(level, "ready_not_placed")
                 told = self._tell(
@@ -115,8 +118,9 @@ class LevelFold:
         if status == "advanced":
             yield from self._hold(framework, level, lacks, lost)
         elif status == "not_eligible":
-            # What was signed is there no more: it is signed anew once it is complete again.
+            # What is signed, or to be signed, is there no more: it is asked for anew once it is complete again.
             self._forget_signature(level)
+            self._lapse(level)
             standing.settling.pop(level, None)
         elif status == "eligible_pending_sign_off":
             yield from self._request(framework, level, terms)
@@ -131,8 +135,9 @@ class LevelFold:
         escalate_at = terms.days_later(now, ESCALATES_AFTER) if role != LEADER else ""
         standing.awaiting.setdefault(level, (role, now, escalate_at))
         self._support.wait(level, "sign_off")
-        if level not in standing.requested:
-            yield self._ask_for_sign_off(framework, level, [role], escalate_at)
+        if level not in standing.requested or level in standing.lapsed:
+            earlier = {"replaces": standing.requested[level]} if level in standing.requested else {}
+            yield self._ask_for_sign_off(framework, level, [role], escalate_at, **earlier)
 
     def escalate(self, at: str) -> Iterator[Told]:
         """Ask a leader as well for the sign-offs that have waited long enough, by the breaks that are known by now."""
@@ -158,6 +163,7 @@ class LevelFold:
             weakest=weak[:WEAKEST], **members,
         )  # fmt: skip
         standing.requested[level] = told.id
+        standing.lapsed.discard(level)
         return self._moved(told)
 
     def _hold(self, framework: Framework, level: str, lacks: tuple[Lack, ...], lost: bool) -> Iterator[Told]:
@@ -179,6 +185,16 @@ class LevelFold:
             standing.reviews[level] = told.id
             yield self._moved(told)
 
+    def _placed_without_gaps(self, framework: Framework, level: str, reason: str, by: dict[str, str]) -> Told:
+        standing = self._standing
+        told = self._tell(
+            "level.gaps_cleared", framework, level, reason or WHY["level.placed"], author=by, basis="placement",
+            replaces=standing.placed.get(level),
+        )  # fmt: skip
+        standing.gaps.pop(level, None)
+        standing.placed.pop(level, None)
+        return self._moved(told)
+
     def _withdraw(self, framework: Framework, level: str, reason: str, by: dict[str, str]) -> Told:
         standing = self._standing
         original = standing.originals.setdefault(level, standing.advanced[level])
@@ -191,6 +207,7 @@ class LevelFold:
             standing.reviewed.add(level)
         del standing.advanced[level]
         self._forget_signature(level)
+        self._lapse(level)
         standing.reviews.pop(level, None)
         return self._moved(told)
 
@@ -212,6 +229,10 @@ class LevelFold:
         standing.reviewed.discard(level)
         standing.reviews.pop(level, None)
         return self._moved(told)
+
+    def _lapse(self, level: str) -> None:
+        if level in self._standing.requested:
+            self._standing.lapsed.add(level)
 
     def _forget_signature(self, level: str) -> None:
         self._standing.signed.pop(level, None)
@@ -264,14 +285,18 @@ class LevelFold:
                 yield self._moved(told)
 
     def standing_on(self, competency: str) -> list[str]:
-        """Return the advanced levels that ask for a competency which is taken off the record: they stay advanced."""
+        """
+        Return the levels that ask for a competency which is taken off the record: those that have advanced stay so, those of
+        which a sign-off was asked are complete no more.
+        """
         framework = self._frameworks.get(framework_of(competency))
         entry = framework.by_id.get(competency) if framework is not None else None
         if framework is None or entry is None:
             return []
-        advanced = self._standing.advanced
+        standing = self._standing
+        told = standing.advanced.keys() | (standing.requested.keys() - standing.lapsed)
         levels = self.levels_with(framework, competency, level_id(framework.id, entry))
-        return [level for level in levels if level in advanced and self._lacks(framework, level, {competency})]
+        return [level for level in levels if level in told and self._lacks(framework, level, {competency})]
 
     def _lacks(self, framework: Framework, level: str, without: Set[str] = frozenset()) -> tuple[Lack, ...]:
         members = framework.levels[level]

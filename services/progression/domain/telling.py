@@ -49,6 +49,7 @@ WHY: dict[str, str] = {
     "level.reinstated": "The decision that took it back was undone.",
     "level.stands_again": "What the advancement stood on is there again.",
     "level.placed_with_gaps": "The learner was placed beyond what is shown.",
+    "level.placed": "The learner was placed, and nothing before it is open.",
     "level.gaps_cleared": "What was not shown at the placement is shown now.",
     "goal.chosen": "The learner chose it.",
     "support.closed": "What had asked for it is over.",

@@ -55,6 +55,7 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     because: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     asks_for: tuple[str, ...] = ()
+    levels_affected: tuple[str, ...] = ()
     not_yet: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     approver_roles: tuple[str, ...] = ()

@@ -44,7 +44,8 @@ _CLOSES: dict[str, tuple[Queue, ...]] = {
     "level.reinstated": ("review", "withheld"),
     "level.withdrawn": ("review",),
     "level.withheld": ("sign_off",),
-    "level.gaps_cleared": ("gaps",),
+    "level.placed_with_gaps": ("ready",),
+    "level.gaps_cleared": ("gaps", "ready"),
     "goal.chosen": ("ready",),
 }
 
@@ -58,13 +59,16 @@ class Entry(NamedTuple):
     detail: tuple[str, ...]
 
 
-def waits(kind: str, told: Told) -> Iterator[tuple[Queue, Entry | None]]:
-    """Yield what an event says of the queues of its learner and scope; None closes."""
-    opened = _opened(kind, told)
+def waits(kind: str, told: Told) -> Iterator[tuple[str, Queue, Entry | None]]:
+    """Yield what an event says of the queues of its learner, by scope; None closes."""
+    scope, opened = told.scope.id, _opened(kind, told)
     for queue in _CLOSES.get(kind, ()):
-        yield queue, None
+        yield scope, queue, None
+    for level in told.levels_affected:
+        # What was to be signed is complete no more.
+        yield level, "sign_off", None
     if opened is not None:
-        yield opened
+        yield scope, *opened
 
 
 def _opened(kind: str, told: Told) -> tuple[Queue, Entry] | None:

@@ -119,11 +119,13 @@ async def sign_off_waits(view: Snapshot, of: Grouping, time_zone: str) -> Rows:
     """Return (label, local days, whether it was signed or refused then, entries, learners of the label) of requests to sign."""
     return await view.rows(
         f"{_LABELLED}, asked as (select l.label, l.learner, w.opened_at::timestamptz as opened,"
-        "   w.closed_at::timestamptz as closed from labelled l"
-        "   join {waiting} w on w.tenant = $1 and w.learner = l.learner and w.queue = 'sign_off'),"
+        "   w.closed_at::timestamptz as closed,"
+        "   exists (select 1 from {advancement} a where a.tenant = $1 and a.learner = l.learner and a.scope = w.scope"
+        "     and a.kind in ('level.advanced', 'level.withheld') and a.decided_at = w.closed_at) as happened"
+        "   from labelled l join {waiting} w on w.tenant = $1 and w.learner = l.learner and w.queue = 'sign_off'),"
         " people as (select label, count(distinct learner) as learners from asked group by label)"
         " select label, greatest(0, (coalesce(closed, now()) at time zone $5)::date - (opened at time zone $5)::date) as days,"
-        "   closed is not null as happened, count(*) as entries, min(people.learners) as learners"
+        "   happened, count(*) as entries, min(people.learners) as learners"
         " from asked join people using (label) group by 1, 2, 3",
         *of.arguments,
         time_zone,

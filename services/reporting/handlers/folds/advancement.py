@@ -58,8 +58,8 @@ class AdvancementFold(Fold):
                         unfolded.append(set_aside(event, error))
                         continue
                     rows.append(_row(event, kind, told))
-                    for queue, entry in waits(kind, told):
-                        key = (event.tenant, told.learner.id, told.scope.id, queue)
+                    for scope, queue, entry in waits(kind, told):
+                        key = (event.tenant, told.learner.id, scope, queue)
                         waiting.setdefault(key, []).append((told.decided_at, entry))
         for each in (rows, snapshots, amendments):
             each.sort()
