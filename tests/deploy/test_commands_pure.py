@@ -39,6 +39,7 @@ from deploy.local.options import Context
 from tests.support.command import attain_here
 
 TREE = Path(__file__).parents[2]
+ADA = "00000000-0000-4000-8000-000000000001"
 LOG = "student,seq,item,timestamp,correct,skill,extra\ns 1,0,,53.0,1,12,x\n\ns 1,1,i7,60.5,0,7,x\n"
 
 
@@ -300,7 +301,7 @@ def test_a_file_that_cannot_be_written_is_named(capsys: pytest.CaptureFixture[st
         for service in ("EVIDENCE", "PROGRESSION", "REPORTING"):
             patch.setenv(f"ATTAIN_{service}_URL", "http://127.0.0.1:9")
         patch.setenv("ATTAIN_TOKEN", "x")
-        code, _, err = attain_here(capsys, "export", "learner", "x", "--output", tmp_path / "none" / "x.zip")
+        code, _, err = attain_here(capsys, "export", "learner", ADA, "--output", tmp_path / "none" / "x.zip")
 
     assert (code, err) == (1, f"attain: {tmp_path}/none/x.zip.part: No such file or directory\n")
 
@@ -551,10 +552,10 @@ def test_an_explanation_is_asked_for_in_a_language_and_says_what_waits_for_an_ad
 
     client = httpx.Client(transport=httpx.MockTransport(explanation), base_url="http://attain")
     monkeypatch.setattr(Context, "client", lambda *_, **__: client)
-    done = CliRunner().invoke(explain, ["ada", "m:a", "--language", "es"])
-    refused = CliRunner().invoke(explain, ["ada", "m:a", "--language", "tlh"])
+    done = CliRunner().invoke(explain, [ADA, "m:a", "--language", "es"])
+    refused = CliRunner().invoke(explain, [ADA, "m:a", "--language", "tlh"])
 
-    assert asked == ["http://attain/v1/learners/ada/competencies/m:a/explanation?language=es"]
+    assert asked == [f"http://attain/v1/learners/{ADA}/competencies/m:a/explanation?language=es"]
     assert "waits for an adult:\n  essay espera una calificación\n" in done.output
     assert "\nuno más no cambia nada\n" in done.output
     assert (done.exit_code, refused.exit_code) == (0, 2)
@@ -595,7 +596,7 @@ def test_of_many_competencies_with_enough_evidence_the_first_by_name_are_listed(
 
     client = httpx.Client(transport=httpx.MockTransport(answer), base_url="http://attain")
     monkeypatch.setattr(Context, "client", lambda *_, **__: contextlib.nullcontext(client))
-    done = CliRunner().invoke(learner_command, ["x", *options])
+    done = CliRunner().invoke(learner_command, [ADA, *options])
 
     assert done.output.splitlines()[2:] == ["one more test, however it turns out, changes nothing:", *named]
 
@@ -683,7 +684,7 @@ def test_the_export_of_a_learner_has_all_pages_and_takes_its_place_only_when_it_
 
     monkeypatch.setattr(Context, "client", client)
     file = tmp_path / "held.zip"
-    done = CliRunner().invoke(export_learner, ["x", "--output", str(file)])
+    done = CliRunner().invoke(export_learner, [ADA, "--output", str(file)])
 
     with zipfile.ZipFile(file) as bundle:
         assert json.loads(bundle.read("advancements.json"))["items"] == events
@@ -691,7 +692,7 @@ def test_the_export_of_a_learner_has_all_pages_and_takes_its_place_only_when_it_
         assert json.loads(bundle.read("evidence.json")) == {"held": "holdings"}
     before = file.read_bytes()
     fails.append(KeyboardInterrupt())
-    cut_off = CliRunner().invoke(export_learner, ["x", "--output", str(file)])
+    cut_off = CliRunner().invoke(export_learner, [ADA, "--output", str(file)])
     assert (done.exit_code, cut_off.exit_code) == (0, 1)
     assert [*tmp_path.iterdir()] == [file]
     assert file.read_bytes() == before
@@ -721,7 +722,7 @@ def test_the_export_of_a_tenant_says_how_far_it_is_where_nobody_watches_and_what
 @pytest.mark.parametrize(
     ("command", "given", "asked"),
     [
-        (explain, ["ada", "m:1/2?#%"], "/v1/learners/ada/competencies/m:1%2F2%3F%23%25/explanation?language=en"),
+        (explain, [ADA, "m:1/2?#%"], f"/v1/learners/{ADA}/competencies/m:1%2F2%3F%23%25/explanation?language=en"),
         (class_, ["maths 7/8 #2"], "/v1/classes/maths%207%2F8%20%232/mastery"),
         (show_quarantined, ["../keys"], "/v1/quarantine/..%2Fkeys"),
     ],

@@ -28,7 +28,9 @@ counts = st.integers(1, 22)
 
 def computed(state: KeyState) -> KeyState:
     """Return a state without what was told of it, which depends on the journal."""
-    return msgspec.structs.replace(state, seq=0, told="", lost="", lost_crossing="", opened="", policy="")
+    return msgspec.structs.replace(
+        state, seq=0, told="", lost="", lost_crossing="", former=(), lost_credit=(), opened="", policy=""
+    )
 
 
 def journalled(policy: Policy, records: Sequence[Record], sizes: list[int], *, forgetful: bool) -> KeyState:
