@@ -389,6 +389,8 @@ async def test_evidence_from_a_token_that_reads_by_the_roster_is_refused(room: R
 
 async def test_a_decision_made_through_the_roster_is_lifted_and_several_are_signed_at_once(room: Room):
     headers = {"Authorization": f"Bearer {room.token('tea')}"}
+    await room.district.send([task(each, "c1", n, 3) for each in ("l11", "l12") for n in (1, 2)])
+    await room.district.drained()
     credit = {"learner": room.learners["l10"], "competency": "math:c0", "basis": "transfer", "reason": "of last year"}
     url = f"{room.url}/v1/decisions"
     made = (await room.district.http.post(f"{url}/credits", json=credit, headers=headers)).json()["items"][0]
