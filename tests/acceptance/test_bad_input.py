@@ -67,13 +67,14 @@ async def test_an_override_without_a_reason_or_a_right(stack: Stack):
     await district.drained()
     ada = await district.learner("ada")
     body = {"learner": ada, "competency": "math:c1", "status": "mastered"}
-    mixed = {"items": [{"learner": ada, "competency": "math:c1"}, {"learner": ada, "competency": "math:z"}]}
+    signed, unknown = ({"learner": ada, "competency": f"math:{code}"} for code in ("c1", "z"))
     token = district.stack.token(district.tenant, "records:read")
     headers = {"Authorization": f"Bearer {token}"}
 
     assert await refused(district, "/v1/overrides", json=body) == (422, "/items/0/reason")
     assert (await refused(district, "/v1/overrides", json=body | {"reason": "seen"}, headers=headers))[0] == 403
-    assert await refused(district, "/v1/sign-offs", json=mixed) == (422, "/items/1/competency")
+    assert await refused(district, "/v1/sign-offs", json={"items": [unknown, signed]}) == (422, "/items/0/competency")
+    assert await refused(district, "/v1/sign-offs", json={"items": [signed]}) == (409, "/items/0"), "it does not wait"
     assert await district.advancements() == []
     await closed_clean(district)
 
