@@ -204,6 +204,10 @@ async def test_who_comes_late_reads_standings_and_goes_on_from_their_position(st
     assert second["next"] is None
     assert len({item["learner"] for item in items}) == len(items) == 3
     assert all(item["competencies"][0]["status"] == "mastered" for item in items)
+    last = (await district.get("progression", "/v1/standings"))["items"]
+    advanced = [event["data"] for event in news if event["type"] == "attain.level.advanced.v1"]
+    assert {item["effective_at"] for item in items} == {None}
+    assert {item["effective_at"] for item in last} == {None, advanced[0]["effective_at"]}
     assert {event["subject"] for event in news} == {await district.learner("ada")}
     assert "attain.competency.mastered.v1" in {event["type"] for event in news}
     await district.close()

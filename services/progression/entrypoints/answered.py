@@ -171,7 +171,7 @@ class SignOffQueue(msgspec.Struct):
 
 
 class Held(msgspec.Struct):
-    """Where a learner stands with a competency of a level."""
+    """Where a learner stands with a competency of a level, and since when it is shown or credited."""
 
     competency: str
     status: Status
@@ -181,7 +181,11 @@ class Held(msgspec.Struct):
 
 
 class Standing(msgspec.Struct):
-    """What was told of a level of a learner last, by which event, and what is recorded of its competencies."""
+    """
+    What was told of a level of a learner last, by which event, and what is recorded of its competencies.
+
+    `effective_at` is since when it has advanced, null of one that has not.
+    """
 
     learner: str
     framework: str
@@ -190,6 +194,7 @@ class Standing(msgspec.Struct):
         "review_required", "advanced", "withdrawn", "sign_off_requested", "ready", "placed_with_gaps", "in_progress"
     ]
     event: str | None
+    effective_at: str | None
     competencies: list[Held]
 
 

@@ -64,8 +64,10 @@ def _of_learner(
             "framework": level.partition("#")[0],
             "level": level,
             **dict(zip(("status", "event"), standing.told_of(level), strict=True)),
+            "effective_at": standing.reached.get(level) if level in standing.advanced else None,
             "competencies": [
-                {"competency": s.competency, "status": s.status, "effective_at": s.mastered_at, "seq": s.seq,
+                {"competency": s.competency, "status": s.status, "seq": s.seq,
+                 "effective_at": s.mastered_at or standing.satisfied.get(s.competency),
                  "policy": msgspec.to_builtins(s.policy)}
                 for s in held
             ],
