@@ -27,7 +27,8 @@ def test_credit_goes_with_the_piece_and_comes_back_with_it() -> None:
     assert journal.fold([retract(one)]).state().status == "no_evidence"
     assert journal.fold([restore(one)]).state().status == "credited"
     assert journal.kinds()[0] == "competency.credited"
-    assert journal.kinds()[-1] == "competency.credited"
+    assert journal.kinds()[-1] == "competency.reinstated"
+    assert journal.told[-1].data["effective_at"] == journal.told[0].data["effective_at"]
 
 
 def test_what_is_shown_goes_before_what_is_waived() -> None:

@@ -150,7 +150,7 @@ async def test_what_a_framework_version_and_a_policy_credit_comes_between_a_star
     await adopt(stack, district, bar(0.8), "retroactive")
     await changed("policy", Counter(withdrawn=LEARNERS // 2))
     await district.post("progression", "/v1/policies?framework=math", bar(0.75))
-    await changed("policy", Counter(credited=LEARNERS // 4))
+    await changed("policy", Counter(reinstated=LEARNERS // 2))
     verified = await district.verify()
 
     assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]

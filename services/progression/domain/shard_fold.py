@@ -265,9 +265,9 @@ class ShardFold:
         for (learner, _), group in groupby(self.changes.noted, lambda c: ((c.tenant, c.learner), c.trigger)):
             if learner in self.blocked:
                 continue
-            if learner not in credited:
-                credited[learner] = frozenset(learners[learner].crosswalked)
             try:
+                if learner not in credited:
+                    credited[learner] = frozenset(learners[learner].crosswalked)
                 events, decided = fold_changes(list(group), self.rules[learner[0]], learners[learner])
             except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
                 self.blocked[learner] = f"{type(error).__name__}: {error}"[:500]
@@ -277,10 +277,10 @@ class ShardFold:
         self.decided = [
             (tenant, id, decision)
             for tenant, id, decision in self.decided
-            if is_to_be_folded(id, decision, credited[tenant, decision.learner], learners[tenant, decision.learner])
+            if (learner := (tenant, decision.learner)) not in self.blocked
+            and is_to_be_folded(id, decision, credited[learner], learners[learner])
         ]
         if self.blocked:
-            self.decided = [each for each in self.decided if (each[0], each[2].learner) not in self.blocked]
             told = [event for event in told if (event.tenant, event.learner) not in self.blocked]
         return told
 
