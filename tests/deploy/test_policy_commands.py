@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from deploy.local.commands import policy as policy_commands
+from deploy.local.commands.reaching import reach_lines
 from services.progression.domain.curriculum.importing import read_import
 from services.progression.domain.policy import read_policy
 from services.progression.domain.policy.templates import NAMES, template
@@ -160,6 +161,31 @@ def test_a_card_on_the_terminal_is_six_numbered_sentences_with_pieces_and_re_che
     assert "For the record: at least three pieces of work, typically 3" in out
     assert "Re-checks a year: none." in out
     assert max(map(len, out.splitlines())) <= 100
+
+
+def test_the_framework_of_a_history_is_given_with_one_only_and_a_history_needs_a_stack(attain: Any, tmp_path: Path):
+    file = file_with(tmp_path, STREAK)
+
+    assert attain("policy", "check", file, "--for", "math")[0] == 2
+    assert attain("policy", "check", file, "--history")[0] == 1
+
+
+def test_a_reach_is_a_line_for_each_subject_and_grade():
+    part = {"subject": "Mathematics", "grade": "3", "learners": 40, "pairs": 400, "decidable": 0.25,
+            "undecided_by": {"min_evidence": 0.7, "min_occasions": 0.1}}  # fmt: skip
+    small = {"subject": "unknown", "grade": "unknown", "learners": None, "pairs": None, "decidable": None,
+             "undecided_by": {"min_evidence": None}}  # fmt: skip
+    whole = {"learners": 43, "pairs": 408, "decidable": 0.25, "undecided_by": {"min_evidence": 0.7}}
+
+    assert reach_lines(whole | {"subjects": [part, small]}) == [
+        "408 pairs of learner and standard with evidence, of 43 learners:",
+        "  25% can be decided, 75% cannot, for want of min_evidence (70%)",
+        "subject                    grade  learners    pairs  decidable  undecidable  for want of",
+        "Mathematics                    3        40      400        25%          75%  min_evidence (70%), min_occasions (10%)",
+        "unknown                  unknown       few      few        few          few  min_evidence (few)",
+        "",
+    ]
+    assert reach_lines(whole | {"pairs": 0, "subjects": []}) == []
 
 
 def test_a_framework_is_read_as_of_the_day_on_which_the_service_would(

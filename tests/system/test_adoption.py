@@ -188,6 +188,40 @@ async def test_a_comparison_is_split_by_the_groups_of_the_roster(stack: Stack):
     await district.close()
 
 
+async def test_a_policy_that_asks_for_more_than_is_recorded_is_checked_against_the_history(
+    stack: Stack, attain: Attain, tmp_path: Path
+):
+    """A piece a learner is enough for the bar; two are asked for by a policy that reaches nobody, and three people see that."""
+    district = await District(stack, "reached").open(nodes="code,title,level,subject\nc1,One,3,Math\nc2,Two,4,Math\n")
+    await district.send([*work(), *(each | {"id": f"{each['id']}b", "learner": "l0"} for each in work()[:9])])
+    await district.drained()
+    asks_two = msgspec.json.decode(bar(0.8)) | {"sufficiency": {"min_evidence": 2}}
+    for name, content in (("one", bar(0.8)), ("two", msgspec.json.encode(asks_two))):
+        (tmp_path / name).write_bytes(content)
+
+    def checked(name: str, *more: str) -> Item:
+        return attain("policy", "check", str(tmp_path / name), *more, tenant=district.tenant)
+
+    one, two, plain = checked("one", "--history"), checked("two", "--history", "--for", "math"), checked("two")
+    route = "/v1/policies/reach?framework="
+    unknown = await district.http.post(f"{stack.urls['progression']}{route}maths", content=bar(0.8))
+    async with second(stack, district) as other:
+        few = (await other.post(f"{route}math", content=msgspec.json.encode(asks_two))).raise_for_status().json()
+
+    assert (one["exit"], one["problems"], one["history"]["decidable"]) == (0, [], 1.0)
+    assert (plain["exit"], "history" in plain, two["exit"]) == (0, False, 1)
+    assert [problem["severity"] for problem in two["problems"]] == ["error"]
+    assert two["history"] == {
+        "suppressed_below": 10, "learners": LEARNERS, "pairs": LEARNERS, "decidable": 0.025,
+        "undecided_by": {"min_evidence": 0.975},
+        "subjects": [{"subject": "Math", "grade": "3", "learners": LEARNERS, "pairs": LEARNERS, "decidable": None,
+                      "undecided_by": {"min_evidence": None}}],
+    }  # fmt: skip
+    assert (few["learners"], few["decidable"], few["problems"][0]["text"][:16]) == (LEARNERS, None, "few of the pairs")
+    assert (unknown.status_code, "maths" in unknown.json()["detail"]) == (404, True)
+    await district.close()
+
+
 async def test_grandfathered_and_forward_only_adoptions_touch_nobody_on_the_record(stack: Stack):
     district = await District(stack, "kept").open()
     await district.post("progression", "/v1/policies?framework=math", bar(0.75))

@@ -8,11 +8,11 @@ import click
 
 from deploy.local.client.asking import ask, segment
 from deploy.local.commands.policy import PolicyFile, read_policy
+from deploy.local.commands.reaching import TIMEOUT_S, few, percent
 from deploy.local.options import Context, command_options
 from services.progression.domain.analysis.redundancy import CHANCE_MIN
 from services.progression.domain.rules import Mode
 
-TIMEOUT_S = 600.0
 BY_EVIDENCE = "Judged by evidence alone: sign-offs, overrides and credit that people gave are in none of these figures."
 for_framework = click.option("--framework", default="", help="Framework that it is for; every one if not given.")
 
@@ -117,15 +117,6 @@ def _audited(item: dict[str, Any], outside: str) -> str:
     return "\n".join(lines if len(lines) > 1 else [*lines, "  too few pairs to say"])
 
 
-def few(number: int | None) -> str:
-    """Return a number in words, where it is too small to be told."""
-    return "few" if number is None else str(number)
-
-
-def _percent(share: float | None) -> str:
-    return "few" if share is None else f"{share:.0%}"
-
-
 def _lines(report: dict[str, Any]) -> list[str]:
     share = report["decidable"]
     lines = [
@@ -134,11 +125,11 @@ def _lines(report: dict[str, Any]) -> list[str]:
         f"{few(report['gained'])} pairs of {few(report['learners_gaining'])} learners would come on the record",
         f"{few(report['lost'])} pairs of {few(report['learners_losing'])} learners are on the record and would not be shown"
         " by it",
-        f"decidable: {_percent(share['before'])} of pairs now, {_percent(share['after'])} then",
+        f"decidable: {percent(share['before'])} of pairs now, {percent(share['after'])} then",
     ]
     lines += level_lines(report["levels"])
     lines += [
-        f"  undecided for want of {gate}: {_percent(part)}" for gate, part in report["undecided_by"]["after"].items()
+        f"  undecided for want of {gate}: {percent(part)}" for gate, part in report["undecided_by"]["after"].items()
     ]
     return [*lines, *split_lines(report, "gained", "lost"), *split_lines(report["levels"], "gain level", "lose level")]
 

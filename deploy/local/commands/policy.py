@@ -2,7 +2,7 @@
 
 import json
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import click
 import httpx
 
 from deploy.local.client.asking import patiently, refusal, told
+from deploy.local.commands.reaching import reach_lines, reach_of
 from deploy.local.errors import StackError
 from deploy.local.files.text import read_text
 from deploy.local.options import Commands, Context, command_options
@@ -107,20 +108,43 @@ def list_policies(context: Context) -> None:
 @click.option("--framework", "frameworks", type=(str, PolicyFile), multiple=True, metavar="ID FILE",
               help="A framework (nodes.csv, or a CASE package) that it may name competencies of; may be repeated.")  # fmt: skip
 @click.option("--before", type=PolicyFile, help="The version that it takes the place of: is a cut lowered unsaid?")
+@click.option("--history", is_flag=True, help="Also of how much of the recorded evidence it could say anything.")
+@click.option(
+    "--for",
+    "of",
+    default="",
+    metavar="ID",
+    help="With --history, the framework that it is for; every one if not given.",
+)
 @command_options
-def check_policy(context: Context, file: Path, frameworks: tuple[tuple[str, Path], ...], before: Path | None) -> None:
+def check_policy(
+    context: Context, file: Path, frameworks: tuple[tuple[str, Path], ...], before: Path | None, history: bool, of: str
+) -> None:
     """
-    Say what is the matter with a policy; needs no stack.
+    Say what is the matter with a policy; needs no stack but for --history.
 
-    An error would be refused by `policy set`, a warning is yours to weigh. Exit code 1 where there is an error.
+    An error would be refused by `policy set`, a warning is yours to weigh. With --history it is an error too if of fewer than
+    half of the pairs of learner and standard anything could be said; that `policy set` does not ask. Exit code 1 where
+    there is an error.
     """
+    if of and not history:
+        raise click.UsageError("--for is the framework of --history; give both")
     found, problems = lint.check(
         read_policy(file),
         policy_of(before) if before is not None else None,
         [_framework(*each) for each in frameworks] or None,
     )
-    named = {"policy": found.id, "version": found.version, "hash": found.hash} if found is not None else _NAMELESS
-    _tell(context, named, [problem._asdict() for problem in problems])
+    named: dict[str, Any] = _NAMELESS
+    said, lines = [problem._asdict() for problem in problems], []
+    if found is not None:
+        named = {"policy": found.id, "version": found.version, "hash": found.hash}
+    if found is not None and history:
+        context.say("holding all recorded evidence against it")
+        reach = reach_of(context, read_policy(file), of)
+        said += reach["problems"]
+        lines = reach_lines(reach)
+        named |= {"history": {name: value for name, value in reach.items() if name not in ("problems", *named)}}
+    _tell(context, named, said, lines)
 
 
 @policy.command("new")
@@ -236,9 +260,11 @@ def _answer(context: Context, answer: httpx.Response) -> None:
     _tell(context, _NAMELESS, [{"severity": "error", "pointer": problem["pointer"], "text": problem["detail"]}])
 
 
-def _tell(context: Context, named: Mapping[str, Any], problems: list[dict[str, str]]) -> None:
-    """Print a policy's problems, a line each; exit code 1 where one is an error."""
-    lines = [f"{each['severity']}: {each['pointer'] or 'the whole'}: {each['text']}" for each in problems]
+def _tell(
+    context: Context, named: Mapping[str, Any], problems: list[dict[str, str]], before: Sequence[str] = ()
+) -> None:
+    """Print a policy's problems, a line each, below other lines; exit code 1 where one is an error."""
+    lines = [*before, *(f"{each['severity']}: {each['pointer'] or 'the whole'}: {each['text']}" for each in problems)]
     if named["policy"] is not None:
         lines.append(f"policy {named['policy']}, version {named['version']}: {_many(problems)}")
     context.emit({**named, "problems": problems}, "\n".join(lines))
@@ -250,4 +276,4 @@ def _many(problems: list[dict[str, str]]) -> str:
     return "1 problem" if len(problems) == 1 else f"{len(problems) or 'no'} problems"
 
 
-_NAMELESS: dict[str, None] = {"policy": None, "version": None}
+_NAMELESS: dict[str, Any] = {"policy": None, "version": None}

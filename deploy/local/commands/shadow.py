@@ -7,8 +7,9 @@ import click
 import httpx
 
 from deploy.local.client.asking import ask, patiently, told
-from deploy.local.commands.adopting import few, for_framework, level_lines, split_lines
+from deploy.local.commands.adopting import for_framework, level_lines, split_lines
 from deploy.local.commands.policy import PolicyFile, read_policy
+from deploy.local.commands.reaching import few
 from deploy.local.errors import StackError
 from deploy.local.options import Commands, Context, command_options
 

@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from deploy.local.client.asking import ask
-from deploy.local.commands.adopting import TIMEOUT_S, for_framework
+from deploy.local.commands.adopting import for_framework
 from deploy.local.commands.policy import PolicyFile, policy_of
+from deploy.local.commands.reaching import TIMEOUT_S
 from deploy.local.options import Context, command_options
 from services.progression.domain.analysis.noise import Noise
 from services.progression.domain.analysis.simulation import ASKED_AT, PACES, PIECES, Model, Outcome, simulate

@@ -6,7 +6,13 @@ from fastapi import APIRouter, Query, Request
 
 from services.progression.domain.analysis.told_comparison import told_comparison
 from services.progression.domain.rules import Mode
-from services.progression.entrypoints.answered_analyses import Audited, PolicyCompared, Proposal, Proposed
+from services.progression.entrypoints.answered_analyses import (
+    Audited,
+    PolicyCompared,
+    PolicyReach,
+    Proposal,
+    Proposed,
+)
 from services.progression.entrypoints.answered_rules import PolicyApproved
 from services.progression.entrypoints.policies import POLICY_BODY
 from services.progression.handlers.adopting import Adoptions, told_without_few
@@ -40,6 +46,22 @@ def adopting_router(
         if not caller.sees("record"):
             report = told_comparison(report, limits.small_number(caller.tenant))
         return {"policy": policy.id, "version": policy.version, "hash": policy.hash, **report}
+
+    @router.post("/v1/policies/reach", responses=answered(PolicyReach), openapi_extra=POLICY_BODY)
+    async def reached(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
+        """
+        Of how many pairs of learner and competency with evidence the policy in the body could say anything.
+
+        Pairs that another policy would decide are not counted. A problem says where fewer than half could be decided; nothing
+        refuses such a policy. Small numbers by subject and grade are null, and all for who does not see the records.
+        """
+        caller.require("policy:write")
+        if framework:
+            await decisions.framework(caller.tenant, framework)
+        policy, found = await adoptions.reach(caller.tenant, await read_body(request, settings), framework)
+        report = found.report(limits.small_number(caller.tenant), sees_few=caller.sees("record"))
+        problems = [problem._asdict() for problem in found.problems(report)]
+        return {"policy": policy.id, "version": policy.version, "hash": policy.hash, "problems": problems, **report}
 
     @router.get("/v1/policies/audit", responses=answered(Items[Audited]))
     async def audit(

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from services.progression.domain.rules import Mode
+from services.progression.entrypoints.answered_rules import PolicyChecked
 from shared.contracts import Status
 
 
@@ -111,6 +112,32 @@ class PolicyCompared(Compared, kw_only=True):
     policy: str
     version: str
     hash: str
+
+
+class ReachOfPart(msgspec.Struct):
+    """How far a policy reaches among standards of a subject and grade; null where that would tell of few."""
+
+    subject: str
+    grade: str
+    learners: int | None
+    pairs: int | None
+    decidable: float | None
+    undecided_by: dict[str, float | None]
+
+
+class PolicyReach(PolicyChecked, kw_only=True):
+    """
+    Of which pairs of learner and competency, with evidence, a policy could say anything: shares of them.
+
+    `undecided_by` is by the gate that a pair lacks, and one may lack several. A number that would tell of few is null.
+    """
+
+    suppressed_below: int
+    learners: int | None
+    pairs: int | None
+    decidable: float | None
+    undecided_by: dict[str, float | None]
+    subjects: list[ReachOfPart]
 
 
 class Proposed(msgspec.Struct):

@@ -10,7 +10,9 @@ import msgspec
 from services.progression.domain.analysis.comparison import SCHOOL, Comparison, Verdict, verdict_of, verdict_under
 from services.progression.domain.analysis.crosswalked import by_people, with_credit
 from services.progression.domain.analysis.level_comparison import LevelComparison, LevelRules
+from services.progression.domain.analysis.reach import Reach, part_of
 from services.progression.domain.analysis.told_comparison import told_comparison, told_expected
+from services.progression.domain.curriculum import framework_of
 from services.progression.domain.curriculum.crosswalks import Links
 from services.progression.domain.inputs import valid_pieces
 from services.progression.domain.mastery import KeyState
@@ -59,11 +61,7 @@ class Adoptions:
     async def _compare(self, tenant: str, text: bytes, framework: str) -> tuple[Policy, dict[str, Any], Comparison]:
         policy = await asyncio.to_thread(read_policy, text)
         schools, groups = await schools_of(self._settings, tenant), await groups_of(self._settings, tenant)
-        async with self._database.connection() as connection:
-            rules = await rules_of(connection, tenant, None)
-            policies = await policies_of(connection, tenant)
-        policies[policy.hash] = policy
-        rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), framework, policy))
+        rules, policies = await self._rules_with(tenant, policy, framework)
         dimensions = dimensions_of(groups)
         comparison, levels = Comparison(dimensions), LevelComparison(LevelRules(rules, framework), dimensions)
         at = now()
@@ -75,6 +73,28 @@ class Adoptions:
         levels.close()
         small = self._limits.small_number(tenant)
         return policy, comparison.report(small) | {"levels": levels.report(small)}, comparison
+
+    async def reach(self, tenant: str, text: bytes, framework: str) -> tuple[Policy, Reach]:
+        """
+        Count of which pairs with evidence a policy could say anything; return it with the counts.
+
+        Raises:
+            InvalidEvent: the policy is not of the language; with a pointer.
+        """
+        policy = await asyncio.to_thread(read_policy, text)
+        rules, policies = await self._rules_with(tenant, policy, framework)
+        found, at = Reach(), now()
+        async for page in learners_of(self._database, tenant, framework, folded=True):
+            await asyncio.to_thread(count_page, found, page, rules, policies, at, framework)
+        return policy, found
+
+    async def _rules_with(self, tenant: str, policy: Policy, framework: str) -> tuple[Rules, dict[str, Policy]]:
+        """Return the tenant's rules as they would be with a policy put into force last, and the policies by hash."""
+        async with self._database.connection() as connection:
+            rules = await rules_of(connection, tenant, None)
+            policies = await policies_of(connection, tenant)
+        rules.activate(Activation(rules.no + 1, Trigger("", 0, "", "policy"), framework, policy))
+        return rules, policies | {policy.hash: policy}
 
     async def propose(
         self, tenant: str, text: bytes, framework: str, mode: Mode, reason: str, author: str, key: str = ""
@@ -187,6 +207,20 @@ def compare_page(
                 continue
             comparison.add(learner, competency, places, was, then)
             levels.add(learner, competency, places, was, then)
+
+
+def count_page(
+    reach: Reach, page: Mapping[str, Held], rules: Rules, policies: dict[str, Policy], at: str, framework: str
+) -> None:
+    """Count learners' keys that have evidence and that the last activation would decide."""
+    links, graphs = rules.links_at(rules.no), rules.frameworks[rules.no]
+    for learner, held in page.items():
+        known = {key[2] for key in held}
+        for competency, _, then in verdicts_of(held, rules, policies, at, links, framework):
+            if competency in known and then.status != "no_evidence" and rules.decides_last(competency):
+                graph = graphs.get(framework_of(competency))
+                entry = graph.by_id.get(competency) if graph is not None else None
+                reach.add(learner, part_of(entry), then.gates)
 
 
 def verdicts_of(

@@ -131,6 +131,7 @@ PROGRESSION: dict[str, Case] = {
     "POST /v1/policies/check": (_POLICY, ""),
     "GET /v1/policies": NONE,
     "POST /v1/policies/compare": (_POLICY, ""),
+    "POST /v1/policies/reach": (_POLICY, ""),
     "GET /v1/policies/audit": NONE,
     "GET /v1/policies/in-force": (None, "tenant={tenant}"),
     "POST /v1/policies/proposals": (_POLICY, "mode=retroactive&reason=taken"),

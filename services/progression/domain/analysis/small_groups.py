@@ -1,9 +1,12 @@
 """Small numbers are not told, nor what would give them away."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
+
+Group = TypeVar("Group", bound=Hashable)
 
 
-def hidden_groups(counts: Mapping[str, int], sizes: Mapping[str, int], small: int) -> set[str]:
+def hidden_groups(counts: Mapping[Group, int], sizes: Mapping[Group, int], small: int) -> set[Group]:
     """
     Return the groups whose count is not told where the total over all groups is.
 
@@ -15,5 +18,5 @@ def hidden_groups(counts: Mapping[str, int], sizes: Mapping[str, int], small: in
         rest = [group for group in counts if group not in hidden]
         if not rest:
             return set(counts)
-        hidden.add(min(rest, key=lambda group: (counts[group] == 0, counts[group], group)))
+        hidden.add(min(rest, key=lambda group: (counts[group] == 0, counts[group], str(group))))
     return hidden
