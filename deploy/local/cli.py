@@ -47,6 +47,7 @@ COMMANDS: Mapping[str, str] = {
     "reshard": "reshard:reshard",
     "evaluate": "evaluate:evaluate",
     "doctor": "doctor:doctor",
+    "plan": "plan:plan",
     "token": "token:token",
     "key": "key:key",
     "tenant": "tenant:tenant",

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from deploy.local.capacity import MEASURED
 from tests.bench.figures import Figure, as_json, from_json, read
 from tests.bench.machine import facts
 from tests.bench.sections import Lacking, Sections, table
@@ -85,7 +86,8 @@ def render(result: Mapping[str, Any]) -> dict[Path, str]:
         " does better.",
     ]
     page = "\n\n".join(["\n".join(head), *("\n".join(section) for section in sections)]) + "\n"
-    return {PAGE: page} | {STORED.parent / name: text for name, text in report.plots.items()}
+    measured = json.dumps(report.measured()._asdict(), indent=1) + "\n"
+    return {PAGE: page, MEASURED: measured} | {STORED.parent / name: text for name, text in report.plots.items()}
 
 
 if __name__ == "__main__":

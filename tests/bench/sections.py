@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from tests.bench import capacity, growth, plots, sampled, soak
+from deploy.local import capacity
+from tests.bench import growth, plots, sampled, soak
 from tests.bench.figures import Figure
 from tests.bench.plots import Point
 
 SERVICES = ("evidence", "progression", "reporting")
 PARTS = (*SERVICES, "postgres", "kafka")
+TIERS = {"district": 10_000, "state": 1_000_000, "nation": 50_000_000}
+"""Learners."""
 GROWTH = {
     "pieces": "evidence a key",
     "learners": "learners known before",
@@ -356,22 +359,36 @@ class Sections:
             f" a run over {one.detail['events']:,} events: {parts}. That is {one.value:.2f} % of the machine.",
         ]  # fmt: skip
 
+    def measured(self) -> capacity.Cost:
+        """Return what a piece of evidence costs, for the product to plan by."""
+        one, known = (
+            self.figures["end-to-end-kafka"].detail,
+            self.figures[f"fold-learners-{growth.LEARNERS[-1]}"].detail,
+        )
+        return capacity.Cost(
+            us={part: one[f"{part}_us"] for part in PARTS},
+            postgres_bytes=one["postgres_bytes"],
+            kafka_bytes=one["kafka_bytes"],
+            state_bytes=(known["state_bytes"] + known["index_bytes"]) / growth.LEARNERS[-1],
+        )
+
     def _capacity(self) -> list[str]:
-        one = self.figures["end-to-end-kafka"]
-        cost = capacity.cpu_us(one.detail)
-        stored = (one.detail["postgres_bytes"] + one.detail["kafka_bytes"], one.detail["postgres_bytes"])
+        measured = self.measured()
+        cost = sum(measured.us.values())
+        loads = {name: capacity.Load(learners) for name, learners in TIERS.items()}
         rows = [
-            (need.name, f"{need.learners:,}", f"{need.mean_per_s:,.0f}", f"{need.burst_per_s:,.0f}",
-             f"{need.cores:,.2f}", f"{need.evidence_a_year * stored[1] / 1e9:,.0f} GB")
-            for need in capacity.needs(cost)
+            (name, f"{load.learners:,}", f"{load.mean_per_s:,.0f}", f"{load.burst_per_s:,.0f}",
+             f"{load.cores(cost):,.2f}", f"{load.evidence_a_year * measured.postgres_bytes / 1e9:,.0f} GB")
+            for name, load in loads.items()
         ]  # fmt: skip
         note = (
             f"Computed, not measured, from {cost:.0f} µs of CPU an event end to end, servers included:"
             f" {capacity.EVIDENCE_A_DAY} pieces a learner over a school day of {capacity.SCHOOL_DAY_H} h, bursts of"
             f" {capacity.BURST} times the mean, cores {capacity.BUSY:.0%} busy in the burst, {capacity.SCHOOL_DAYS} school"
-            f" days a year of {stored[1]:,} bytes a piece in PostgreSQL (logs, journal and states; its write-ahead log,"
-            f" replicas and Kafka's {one.detail['kafka_bytes']:,} bytes a piece for seven days are not in it). It supposes"
-            " that cost stays the same over more cores, which the partitions allow and this machine cannot show."
+            f" days a year of {measured.postgres_bytes:,} bytes a piece in PostgreSQL (logs, journal and states; its"
+            f" write-ahead log, replicas and Kafka's {measured.kafka_bytes:,} bytes a piece for seven days are not in it)."
+            " It supposes that cost stays the same over more cores, which the partitions allow and this machine cannot show."
+            " `attain plan --learners N` says what an installation of any size needs by it."
         )
         head = ("tier", "learners", "mean events/s", "burst events/s", "cores at the burst", "stored a year")
         return ["## Capacity", "", note, "", *table(head, rows)]
@@ -379,7 +396,7 @@ class Sections:
     def _anchors(self) -> list[str]:
         found, latency = self.figures["end-to-end-kafka"], self.figures["latency-p99"]
         refold, known = self.figures["refold"], self.figures[f"fold-learners-{growth.LEARNERS[-1]}"]
-        cost = capacity.cpu_us(found.detail)
+        cost = sum(self.measured().us.values())
         carried = capacity.learners(int(self.cores), cost)
         replayed = 412e6 / refold.value / 3600
         stored = known.detail["state_bytes"] / 1e6, known.detail["index_bytes"] / 1e6
