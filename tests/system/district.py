@@ -133,10 +133,13 @@ class District:
         with self._sources() as sources:
             return dataclasses.asdict(await asyncio.to_thread(audit, sources, self.tenant, lambda _: None))
 
-    async def advancements(self) -> list[Item]:
-        """Return all public events of the tenant, by cursor."""
+    async def position(self) -> str:
+        """Return the cursor behind all public events that there are."""
+        return str((await self.get("progression", "/v1/standings?limit=1"))["position"])
+
+    async def advancements(self, after: str = "") -> list[Item]:
+        """Return the public events of the tenant behind a cursor."""
         found: list[Item] = []
-        after = ""
         while True:
             query = {"after": after, "limit": "500"}
             answer = (await self.http.get(f"{self.stack.urls['progression']}/v1/advancements", params=query)).json()
@@ -147,10 +150,16 @@ class District:
 
     def shown(self) -> dict[tuple[str, str, str], State]:
         """Return what reporting shows, with the tenant left out of the keys, by source's learner id."""
+        names = self.names()
         with self._sources() as sources:
-            names = sources.identities(self.tenant)
             states = sources.states(sources.reporting, self.tenant)
-        return {("", names[tenant, learner][1], code): state for (tenant, learner, code), state in states.items()}
+        return {("", names[learner], code): state for (_, learner, code), state in states.items()}
+
+    def names(self) -> dict[str, str]:
+        """Return the source's id of each learner, by the opaque one."""
+        with self._sources() as sources:
+            known = sources.identities(self.tenant)
+        return {learner: source_id for (_, learner), (_, source_id) in known.items()}
 
     def digest(self) -> str:
         """Return a digest of what reporting shows that two tenants with the same evidence have in common."""

@@ -6,6 +6,7 @@ import gzip
 import json
 from collections import Counter
 from pathlib import Path
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -13,23 +14,23 @@ import pytest
 from deploy.local.stack import Stack
 from tests.system.conftest import Attain
 from tests.system.district import SOURCE, ZERO, District, Item
+from tests.system.drill import FAULTY, Drill, Learner
 
 
-def work(number: int) -> list[Item]:
-    """Three right answers; of every second learner one is of the faulty quiz, of every tenth all are."""
-    return [
-        {
-            "id": f"l{number}-{n}", "source": SOURCE, "learner": f"l{number}", "competencies": ["math:c1"],
-            "activity": {"id": "faulty" if number % 10 == 0 or (n == 2 and number % 2) else f"quiz-{n}"},
-            "score": {"raw": 1, "max": 1}, "occurred_at": f"2026-03-02T10:0{n}:00Z",
-        }
-        for n in range(3)
-    ]  # fmt: skip
+async def badges_of(district: District, name: str) -> dict[str, Item]:
+    """Return a learner's signed record, by "", and the badges in it by what they are of."""
+    record = await district.get("reporting", f"/v1/learners/{await district.learner(name)}/credential")
+    badges = record["credentialSubject"]["verifiableCredential"]
+    return {"": record} | {scope_of(badge["credentialSubject"]["achievement"]["id"]): badge for badge in badges}
 
 
-def revoked(file: Path) -> bool:
-    """Tell whether a signed record is revoked, as anybody can see."""
-    status = json.loads(file.read_text())["credentialStatus"]
+def scope_of(achievement: str) -> str:
+    return unquote(achievement.removeprefix("urn:attain:scope:"))
+
+
+def revoked(signed: Item) -> bool:
+    """Tell whether a signed record or badge is revoked, as anybody can see."""
+    status = signed["credentialStatus"]
     document = httpx.get(status["statusListCredential"], trust_env=False).raise_for_status().json()
     text = document["credentialSubject"]["encodedList"][1:]
     bits = gzip.decompress(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
@@ -41,53 +42,52 @@ def revoked(file: Path) -> bool:
 async def test_the_report_of_a_drill_equals_what_then_happens(
     stack: Stack, attain: Attain, tmp_path: Path, learners: int
 ):
-    district = await District(stack, "drill").open()
-    items = [item for number in range(learners) for item in work(number)]
-    for start in range(0, len(items), 5000):
-        await district.send(items[start : start + 5000])
-    await district.drained()
-    before = await district.advancements()
-    files = {number: tmp_path / f"l{number}.json" for number in (1, 2)}
-    written = {
-        number: attain("learner", SOURCE, f"l{number}", "--credential", str(file), "--transcript",
-                       str(tmp_path / "t.pdf"), tenant=district.tenant)
-        for number, file in files.items()
-    }  # fmt: skip
-    said = attain("correct", "--source", SOURCE, "--activity", "faulty", tenant=district.tenant)
+    """Of levels advanced by themselves, signed off, and waiting for it; l1 and l3 lose what a level stands on, l2 nothing."""
+    drill = await Drill(stack, "drill", learners).open()
+    district, foreseen = drill.district, drill.report()
+    position = await district.position()
+    badges = {name: await badges_of(district, name) for name in ("l1", "l2", "l3")}
+    file = tmp_path / "l1.json"
+    written = attain("learner", SOURCE, "l1", "--credential", str(file), "--transcript", str(tmp_path / "t.pdf"),
+                     tenant=district.tenant)  # fmt: skip
+    said = attain("correct", "--source", SOURCE, "--activity", FAULTY, tenant=district.tenant)
     whole = attain("correct", "--source", SOURCE, tenant=district.tenant)
     then = datetime.datetime.now(datetime.UTC).isoformat()
-    unchanged = await district.advancements()
-    done = attain("correct", "--source", SOURCE, "--activity", "faulty", "--apply", tenant=district.tenant)
+    unchanged = await district.advancements(position)
+    done = attain("correct", "--source", SOURCE, "--activity", FAULTY, "--apply", tenant=district.tenant)
     await district.drained()
-    known = {event["id"] for event in before}
-    told = Counter(event["type"] for event in await district.advancements() if event["id"] not in known)
-    again = attain("correct", "--source", SOURCE, "--activity", "faulty", "--apply", tenant=district.tenant)
+    told = await district.advancements(position)
+    again = attain("correct", "--source", SOURCE, "--activity", FAULTY, "--apply", tenant=district.tenant)
     was, now = (
         attain("learner", SOURCE, "l1", *when, tenant=district.tenant)["items"] for when in (("--as-of", then), ())
     )
     tables = attain("export", "tables", str(tmp_path / "tables"), tenant=district.tenant)
-    gone = {number: revoked(file) for number, file in files.items()}
-    statuses = Counter(state[0] for state in district.shown().values())
+    gone = {name: {what for what, badge in held.items() if revoked(badge)} for name, held in badges.items()}
+    shown, standings = district.shown(), await drill.standings()
     verified = await district.verify()
 
-    assert unchanged == before
-    assert {name: said[name] for name in ("pieces", "learners", "events")} == {
-        name: done[name] for name in ("pieces", "learners", "events")
+    assert unchanged == []
+    assert {name: said[name] for name in foreseen} == {name: done[name] for name in foreseen} == foreseen
+    assert (whole["pieces"], whole["applied"]) == (sum(len(each.faulty) for each in drill.learners.values()), False)
+    assert drill.told(told) == drill.consequences()
+    assert all(each["data"]["after"] == "review_required" for each in told if "review" in each["type"])
+    assert {name: standings[name, each.level] for name, each in drill.learners.items()} == {
+        name: each.standing for name, each in drill.learners.items()
     }
-    assert (whole["pieces"], whole["applied"]) == (3 * learners, False)
-    assert said["pieces"] == learners // 2 + 3 * learners // 10
-    assert said["events"] == dict(told) == {"attain.competency.withdrawn.v1": learners * 6 // 10}
+    assert {(name, code): state[0] for (_, name, code), state in shown.items()} == {
+        (name, code): each.status for name, each in drill.learners.items() for code in each.competencies
+    }
     assert done["sent"]["corrected"] + done["sent"]["accepted"] == said["pieces"]
     assert (again["pieces"], again["events"]) == (0, {})
-    assert {each["learner"] for each in said["credentials"]} == {written[1]["learner"]}
-    assert sorted(each["whole_record"] for each in said["credentials"]) == [False, True]
-    assert gone == {1: True, 2: False}
+    assert {drill.names[each["learner"]] for each in said["credentials"]} == {"l1", "l3"}
+    assert gone == {"l1": {"", "math:c1"}, "l2": set(), "l3": {"", "math:c2", "math:c3"}}, "of a level that stays none"
+    assert revoked(json.loads(file.read_text()))
+    assert drill.names[written["learner"]] == "l1"
     assert (tmp_path / "t.pdf").read_bytes().startswith(b"%PDF-")
     assert [item["status"] for item in was] == ["mastered"]
     assert [item["status"] for item in now] != ["mastered"]
-    assert tables["rows"]["mastery"] == learners
-    assert len((tmp_path / "tables" / "mastery.csv").read_text().splitlines()) == learners + 1
-    assert statuses["no_evidence"] == learners // 10
+    assert tables["rows"]["mastery"] == len(shown)
+    assert len((tmp_path / "tables" / "mastery.csv").read_text().splitlines()) == len(shown) + 1
     assert [verified[name] for name in ZERO] == [0] * len(ZERO), verified["examples"]
     await district.close()
 
@@ -190,7 +190,7 @@ async def test_new_scores_supersede_and_what_is_foreseen_is_what_happens(stack: 
 
 async def test_what_corrections_are_foreseen_to_do_is_as_the_document_describes_it(stack: Stack):
     district = await District(stack, "foreseen").open()
-    await district.send([item for number in range(2) for item in work(number)])
+    await district.send([item for number in range(2) for item in Learner(number).work()])
     await district.drained()
     one, other = [await district.learner(f"l{number}") for number in range(2)]
     piece = {"source": SOURCE, "id": "l0-0"}
