@@ -1,12 +1,14 @@
 """
 What a loss does, row by row of the table that subscribers build upon: to the competency, and to a level already advanced.
 
-A policy that is applied retroactively is in `test_adoption`, and what identities taken apart do in `test_identities`, both of
-progression; to the fold a re-alignment is a correction.
+To the fold a re-alignment is a correction, and a merge that is undone takes pieces back from whom they had gone to: that
+evidence tells them so is in its `test_alignments` and `test_merging`. A policy that is applied retroactively is in
+progression's `test_adoption`.
 """
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided
@@ -95,10 +97,24 @@ def corrected() -> EvidenceRecorded:
     )  # fmt: skip
 
 
+def realigned() -> EvidenceRecorded:
+    """Build a piece that mastery was shown by as it is recorded anew, for what it counts for now."""
+    first = piece(1, day=10)
+    return msgspec.structs.replace(
+        first, evidence_id="anew", competencies=("math:mul",), invalidates=(Touched(first.evidence_id, first.competencies),)
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("loss", "cause"),
-    [(retract(piece(1, day=10)), "retraction"), (corrected(), "correction"), (late_wrong(), "evidence")],
-    ids=["a retraction", "a correction", "late evidence that undoes the crossing"],
+    [
+        (retract(piece(1, day=10)), "retraction"),
+        (retract(piece(1, day=10), by="merge"), "retraction"),
+        (corrected(), "correction"),
+        (realigned(), "correction"),
+        (late_wrong(), "evidence"),
+    ],
+    ids=["a retraction", "a merge undone", "a correction", "a re-alignment", "late evidence that undoes the crossing"],
 )
 def test_what_lay_under_the_crossing_is_gone_so_it_is_withdrawn_at_once_and_the_level_is_to_be_reviewed(
     advanced: Journal, loss: EvidenceRecorded | EvidenceRetracted, cause: str
