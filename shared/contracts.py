@@ -101,7 +101,12 @@ class EvidenceRecorded(msgspec.Struct, frozen=True, omit_defaults=True, gc=False
 
 
 class EvidenceRetracted(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """Pieces of one learner that changed validity without a new piece for that learner; data of `EVIDENCE_RETRACTED`."""
+    """
+    Pieces of one learner that changed validity without a new piece for that learner; data of `EVIDENCE_RETRACTED`.
+
+    `identity` is there where they are another's by now, or came from another, because learners were merged or unmerged: that
+    is `decided`, or `undone` where it takes back what had been decided of the same two. `by` is of no item then.
+    """
 
     learner: str
     by: str
@@ -109,6 +114,7 @@ class EvidenceRetracted(msgspec.Struct, frozen=True, omit_defaults=True, gc=Fals
     relation: Literal["retracts", "supersedes"]
     invalidates: tuple[Touched, ...] = ()
     revalidates: tuple[Touched, ...] = ()
+    identity: Literal["", "decided", "undone"] = ""
 
 
 class IdentityMerged(msgspec.Struct, frozen=True, gc=False):

@@ -1,9 +1,8 @@
 """
 What a loss does, row by row of the table that subscribers build upon: to the competency, and to a level already advanced.
 
-To the fold a re-alignment is a correction, and a merge that is undone takes pieces back from whom they had gone to: that
-evidence tells them so is in its `test_alignments` and `test_merging`. A policy that is applied retroactively is in
-progression's `test_adoption`.
+To the fold a re-alignment is a correction: that evidence tells it so is in its `test_alignments`. A policy that is applied
+retroactively is in progression's `test_adoption`.
 """
 
 from typing import Any
@@ -15,7 +14,7 @@ from services.progression.domain.decisions import ClockTicked, CompetencyDecided
 from services.progression.domain.policy import Policy, policy_from
 from shared.contracts import EvidenceRecorded, EvidenceRetracted, Touched
 from tests.support.frameworks import read_csv
-from tests.support.journal import Decided, Journal, Record, piece, restore, retract
+from tests.support.journal import Decided, Journal, Record, hand_over, piece, restore, retract
 
 NODES = "code,title,level,subject\nadd,Adding,1,math\nsub,Subtracting,1,math\nmul,Multiplying,2,math\n"
 GRAPH, _ = read_csv("math", "Mathematics", NODES, "from,to\nadd,mul\nsub,mul\n")
@@ -109,12 +108,11 @@ def realigned() -> EvidenceRecorded:
     ("loss", "cause"),
     [
         (retract(piece(1, day=10)), "retraction"),
-        (retract(piece(1, day=10), by="merge"), "retraction"),
         (corrected(), "correction"),
         (realigned(), "correction"),
         (late_wrong(), "evidence"),
     ],
-    ids=["a retraction", "a merge undone", "a correction", "a re-alignment", "late evidence that undoes the crossing"],
+    ids=["a retraction", "a correction", "a re-alignment", "late evidence that undoes the crossing"],
 )
 def test_what_lay_under_the_crossing_is_gone_so_it_is_withdrawn_at_once_and_the_level_is_to_be_reviewed(
     advanced: Journal, loss: EvidenceRecorded | EvidenceRetracted, cause: str
@@ -154,6 +152,27 @@ def test_the_cause_is_undone_so_both_are_reinstated_with_their_dates_and_the_rev
     assert kinds(told_by(advanced, retract(piece(2, day=10), by="r3"))) == [
         "competency.withdrawn", "level.review_required",
     ], "another loss is another review"  # fmt: skip
+
+
+def test_what_another_learner_has_shown_is_withdrawn_by_identity_and_reinstated_once_they_are_one_again(
+    advanced: Journal,
+):
+    """Of Ada's work half was Bo's until they were merged: it goes back, and comes again with the dates that it had."""
+    bos = [piece(2, day=10)]
+    first = next(event for event in advanced.told if event.type == "attain.level.advanced.v1")
+    there, parted = hand_over(bos, "bo", "m1-undone", "undone")
+    withdrawn, review = told_by(advanced, *parted)
+    told = told_by(advanced, *hand_over(there, "ada", "m2", "undone")[1])
+
+    assert (withdrawn["kind"], review["kind"]) == ("competency.withdrawn", "level.review_required")
+    assert {event["cause"]["kind"] for event in (withdrawn, review, *told)} == {"identity"}
+    assert [event["basis"]["kind"] for event in (withdrawn, review)] == ["identity", "identity"]
+    assert (withdrawn["removed"], review["replaces"]) == ([bos[0].evidence_id], first.id)
+    assert withdrawn["reason"]["text"] == "Evidence under this mastery belongs to another learner."
+    assert kinds(told) == ["competency.reinstated", "level.reinstated"]
+    assert told[0]["effective_at"] == bos[0].occurred_at, "the original date"
+    assert told[0]["replaces"] == withdrawn["replaces"]
+    assert (told[1]["original"], told[1]["effective_at"]) == (first.id, first.data["effective_at"])
 
 
 def test_the_decision_of_a_person_to_take_a_level_back_is_undone_so_it_is_reinstated(advanced: Journal):

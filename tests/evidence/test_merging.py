@@ -3,6 +3,7 @@
 import asyncio
 import random
 import uuid
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -80,6 +81,34 @@ async def test_evidence_moves_later_evidence_follows_and_undoing_brings_it_back(
     assert after["status"] == "accepted"
     assert (await counting(service, ann))[ann] == {"a1", "a2-fix", "a3", "a4"}
     assert (await learner_of(service, "ann"), await learner_of(service, "ann-2")) == (ann, other)
+
+
+async def test_what_moves_counts_all_at_once_and_says_that_it_is_by_identity_and_whether_that_is_undone(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that folds piece by piece never sees some of them alone, however many they are, unless of several competencies."""
+    monkeypatch.setattr("services.evidence.handlers.merging.PIECES_AT_ONCE", 4)
+    await service.submit(
+        *(item(f"m{n}", learner="mae", competencies=["m:1" if n % 2 else "m:2"]) for n in range(8)),
+        piece("o1", "mae-2"),
+    )
+    mae, other = await learner_of(service, "mae"), await learner_of(service, "mae-2")
+    for _ in range(2):
+        await undo(service, (await merge(service, mae, other))["merge"])
+    told = [event["data"] | {"of": event["type"].split(".")[2]} for event in await service.feed()]
+    changed = [data for data in told if data["of"] == "retracted" and data["learner"] in (mae, other)]
+    moved = [data for data in told if data["of"] == "recorded" and data["learner"] == other and data["id"] != "o1"]
+
+    assert Counter((data["identity"], data["learner"], "invalidates" in data) for data in changed) == {
+        ("decided", mae, True): 2, ("decided", other, False): 2,
+        ("undone", mae, True): 2, ("undone", other, False): 2, ("undone", other, True): 4, ("undone", mae, False): 4,
+    }  # fmt: skip
+    assert {len(data.get("invalidates", ()) or data["revalidates"]) for data in changed} == {4}
+    assert all(
+        len({touched["competencies"][0] for touched in data.get("invalidates", ()) or data["revalidates"]}) == 1
+        for data in changed
+    )
+    assert [data["valid"] for data in moved] == [False] * 16
 
 
 async def test_trap_16_one_person_by_two_identifiers_of_xapi(service: Running) -> None:

@@ -12,7 +12,7 @@ from services.progression.domain.policy import policy_from
 from services.progression.domain.rules import Mode
 from shared.contracts import EvidenceRecorded, EvidenceRetracted, Score, Touched
 from tests.progression.test_correction import WOVEN
-from tests.support.journal import Decided, Journal, Record, piece, restore, retract
+from tests.support.journal import Decided, Journal, Record, hand_over, piece, restore, retract
 
 WAYS: tuple[dict[str, Any], ...] = (
     {"method": {"type": "streak", "n": 1}},
@@ -179,6 +179,44 @@ def test_corrections_that_are_undone_in_any_order_end_in_what_was_told_before():
 
     assert seen["reinstated as mastered"] > 100, seen
     assert seen["reinstated as credited"] > 20, seen
+
+
+def test_what_an_unmerge_takes_is_told_once_as_identity_and_reinstated_with_its_date_once_it_is_undone():
+    """Of the learner's pieces some were another's before a merge; all who have them meanwhile end as they were."""
+    seen: Counter[str] = Counter()
+    for seed in range(200):
+        chance = random.Random(seed)
+        journal, pieces = learner_with_work(chance)
+        anothers, shown = chance.sample(pieces, chance.randint(1, len(pieces))), dates(journal)
+        before = len(journal.told)
+        there, parted = hand_over(anothers, "bo", "m1-undone", "undone")
+        journal.fold(parted).settle()
+        alone, mark = dates(journal), len(journal.told)
+        for merge in ("m2", "m3"):
+            there, one = hand_over(there, "ada", merge, "undone")
+            journal.fold(one).settle()
+            there, parted = hand_over(there, "bo", f"{merge}-undone", "undone")
+            journal.fold(parted).settle()
+        journal.fold(hand_over(there, "ada", "m4", "undone")[1]).settle()
+        lost = {code for code, at in shown.items() if at is not None and alone[code] is None}
+        told = [(event.type.split(".")[-2], event.data) for event in journal.told[before:] if event.learner == "ada"]
+        withdrawn = [
+            data for _, data in (event for event in told[: mark - before] if event[0] == "withdrawn") if data["removed"]
+        ]
+        back = [
+            (data["scope"]["id"], data["effective_at"])
+            for kind, data in told
+            if kind == "reinstated" and data["scope"]["id"] in lost and data["after"] != "credited"
+        ]
+
+        assert {data["scope"]["id"] for data in withdrawn} >= lost, seed
+        assert {(data["cause"]["kind"], data["basis"]["kind"]) for data in withdrawn} <= {("identity", "identity")}
+        assert dates(journal) == shown, seed
+        assert Counter(back) == Counter({(code, shown[code]): 3 for code in lost}), seed
+        assert not [kind for kind, data in told if kind == "mastered" and data["scope"]["id"] in lost], seed
+        seen["lost"] += len(lost)
+
+    assert seen["lost"] > 150, seen
 
 
 def test_what_is_restored_in_another_order_than_it_was_taken_is_reinstated():

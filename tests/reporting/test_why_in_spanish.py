@@ -23,7 +23,7 @@ from services.progression.domain.policy.phrases import LANGUAGES, Language, phra
 from services.progression.domain.policy.templates import template
 from services.progression.domain.states import Decided, Piece, piece_of
 from services.progression.domain.telling import WHY
-from services.progression.domain.transitions import CLOCK_REASONS, POLICY_REASONS, REASONS
+from services.progression.domain.transitions import ANOTHERS, CLOCK_REASONS, POLICY_REASONS, REASONS
 from services.reporting.domain.continuum import Standard
 from services.reporting.domain.plain import ESTIMATES, facts_for_families, for_families
 from services.reporting.domain.record import learner_record
@@ -130,7 +130,7 @@ def test_no_english_is_on_a_spanish_page(
 
 
 OF_EVENTS = [
-    *REASONS.values(), *POLICY_REASONS.values(), *CLOCK_REASONS.values(), MOVED["text"], UNDONE,
+    *REASONS.values(), *POLICY_REASONS.values(), *CLOCK_REASONS.values(), ANOTHERS, MOVED["text"], UNDONE,
     *(text for kind, text in WHY.items() if not kind.startswith("support.")),
     "success on m:x", "m:x was shown", "m:x no longer credits it",
     BEGUN.format("m:x"), OVER.format("m:x"),

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
@@ -67,6 +68,20 @@ def restore(*pieces: EvidenceRecorded, by: str = "r2") -> EvidenceRetracted:
     """Build what makes pieces of one learner valid again."""
     touched = tuple(Touched(piece.evidence_id, piece.competencies) for piece in pieces)
     return EvidenceRetracted(learner=pieces[0].learner, by=by, relation="retracts", revalidates=touched)
+
+
+def hand_over(
+    pieces: Sequence[EvidenceRecorded], to: str, by: str, identity: Literal["decided", "undone"]
+) -> tuple[list[EvidenceRecorded], list[Event]]:
+    """Build what gives valid pieces of one learner to another, as merging does: the pieces there, and all that tells of it."""
+    there = [
+        msgspec.structs.replace(piece, evidence_id=f"{by}-{piece.evidence_id}", learner=to, valid=False)
+        for piece in pieces
+    ]
+    gone = tuple(Touched(piece.evidence_id, piece.competencies) for piece in pieces)
+    come = tuple(Touched(piece.evidence_id, piece.competencies) for piece in there)
+    left = EvidenceRetracted(pieces[0].learner, by, "retracts", gone, identity=identity)
+    return there, [*there, left, EvidenceRetracted(to, by, "retracts", revalidates=come, identity=identity)]
 
 
 class Journal:

@@ -1,6 +1,7 @@
 """The events that tell of evidence, and of who its learners are, each for the shard that it is appended to."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
@@ -21,6 +22,9 @@ from shared.contracts import (
 )
 from shared.events import Draft, encode_json, envelope
 from shared.shards import stable_id
+
+Identity = Literal["decided", "undone"]
+"""Whether learners are told to be the same, or not, for the first time, or that takes back what was decided of them."""
 
 
 def recorded(
@@ -67,20 +71,26 @@ def realigned(
     return anew, _told(data, tenant, shard, time, cause=told.evidence_id)
 
 
-def moved_in(
-    told: EvidenceRecorded, tenant: str, learner: str, shard: int, time: str, by: str, *, valid: bool
-) -> tuple[str, Draft]:
-    """Return the event that records a piece, as `told`, for another learner; and its id, by which `by` moved it."""
+def moved_in(told: EvidenceRecorded, tenant: str, learner: str, shard: int, time: str, by: str) -> tuple[str, Draft]:
+    """
+    Return the event that records a piece, as `told`, for another learner; and its id, by which `by` moved it.
+
+    It does not count until `changed_hands` says so: by pieces that count one after the other, some show what all do not.
+    """
     anew = stable_id(tenant, told.source, told.id, "moved", told.evidence_id, by)
     data = msgspec.structs.replace(
-        told, evidence_id=anew, learner=learner, valid=valid, invalidates=(), revalidates=()
+        told, evidence_id=anew, learner=learner, valid=False, invalidates=(), revalidates=()
     )  # fmt: skip
     return anew, _told(data, tenant, shard, time, cause=told.evidence_id)
 
 
-def moved_away(tenant: str, learner: str, shard: int, time: str, by: str, gone: Sequence[Touched]) -> Draft:
-    """Return the event that takes pieces which went to another learner back from this one."""
-    return retracted(tenant, shard, time, EvidenceRetracted(learner, by, "retracts", tuple(gone)))
+def changed_hands(
+    tenant: str, learner: str, shard: int, time: str, by: str, identity: Identity, *,
+    gone: Sequence[Touched] = (), come: Sequence[Touched] = (),
+) -> Draft:  # fmt: skip
+    """Return the event by which pieces count no more for a learner, being another's, or count since they came from another."""
+    event = EvidenceRetracted(learner, by, "retracts", tuple(gone), tuple(come), identity)
+    return retracted(tenant, shard, time, event)
 
 
 def merged(tenant: str, shard: int, time: str, event: IdentityMerged, *, undone: bool) -> Draft:

@@ -2,18 +2,18 @@
 Two learners that are one person: their evidence goes to one of them, and comes back when that turns out wrong.
 
 Each piece is recorded anew for the learner it goes to, under another event id, and taken back from the one it leaves, in
-one transaction over both shards; enrolments go the same way. Evidence that comes later by an identity that moved, moves
-back with it.
+one transaction over both shards; enrolments go the same way. Those that count do so at once, so nothing is shown by some of
+them that all of them do not show. Evidence that comes later by an identity that moved, moves back with it.
 """
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import asyncpg
 import msgspec
 
 from services.evidence.domain.roster import Fact, enrolment, events
-from services.evidence.domain.telling import merged, moved_away, moved_in
+from services.evidence.domain.telling import Identity, changed_hands, merged, moved_in
 from services.evidence.handlers.counting import IntakeCounts
 from services.evidence.handlers.handed_in import followed
 from services.evidence.handlers.learners import Learners
@@ -26,8 +26,8 @@ from shared.event_log import EventLog, LogRow, append_all
 from shared.events import Draft, now
 from shared.shards import shard_of, stable_id
 
-AWAY_PIECES = 500
-"""Pieces that one event takes back from a learner."""
+PIECES_AT_ONCE = 500
+"""Pieces that one event takes back from a learner, or gives one."""
 
 
 class Merged(msgspec.Struct):
@@ -75,7 +75,10 @@ class Merging:
             await merges.add(connection, merge_id, tenant, merged, into, reason, by)
             facts = await _enrol(connection, tenant, merge_id, merged, into)
             told = IdentityMerged(merged, into, merge_id)
-            moved, appended = await self._move(connection, tenant, told, facts, undone=False)
+            again = await merges.was_undone(connection, tenant, merged, into)
+            moved, appended = await self._move(
+                connection, tenant, told, facts, undone=False, identity="undone" if again else "decided"
+            )
             reach("merge.appended")
         self._done(tenant, appended)
         return Merged(merge_id, merged, into, moved)
@@ -95,14 +98,15 @@ class Merging:
             merged, into = str(row["merged"]), str(row["kept"])
             facts = await _disenrol(connection, tenant, row)
             told = IdentityMerged(merged, into, merge_id)
-            moved, appended = await self._move(connection, tenant, told, facts, undone=True)
+            moved, appended = await self._move(connection, tenant, told, facts, undone=True, identity="undone")
             reach("merge.undone")
         self._done(tenant, appended)
         return Merged(merge_id, merged, into, moved)
 
     async def _move(
-        self, connection: Connection, tenant: str, told_as: IdentityMerged, facts: Sequence[Fact], *, undone: bool
-    ) -> tuple[int, Sequence[LogRow]]:
+        self, connection: Connection, tenant: str, told_as: IdentityMerged, facts: Sequence[Fact], *, undone: bool,
+        identity: Identity,
+    ) -> tuple[int, Sequence[LogRow]]:  # fmt: skip
         """
         Move all pieces to whom a learner is merged into, or back those that have their home there, and what the roster says.
 
@@ -115,7 +119,7 @@ class Merging:
         found = await merges.pieces_to_move(connection, tenant, away, home)
         time = now()
         shard = shard_of(tenant, to, self._log.shards)
-        told, drafts, gone = [], [], []
+        told, drafts, counting = [], [], []
         rows: list[tuple[str, str, str | None, int, int, str | None]] = []
         now_home = away if home is None else None
         for row in found:
@@ -123,20 +127,16 @@ class Merging:
             if data is None:
                 rows.append((str(row["evidence_id"]), to, None, row["shard"], row["pos"], now_home))
                 continue
-            anew, draft = moved_in(data, tenant, to, shard, time, by, valid=row["valid"])
+            anew, draft = moved_in(data, tenant, to, shard, time, by)
             told.append((str(row["evidence_id"]), anew))
             drafts.append(draft)
             if row["valid"]:
-                gone.append(Touched(data.evidence_id, data.competencies))
-        away_drafts = [
-            moved_away(tenant, away, shard_of(tenant, away, self._log.shards), time, stable_id(by, str(at)),
-                       gone[at : at + AWAY_PIECES])
-            for at in range(0, len(gone), AWAY_PIECES)
-        ]  # fmt: skip
-        # The learners' own event stands before those that take the pieces back: readers know why they go.
-        identity = merged(tenant, shard_of(tenant, told_as.learner, self._log.shards), time, told_as, undone=undone)
+                counting.append((data.competencies, data.evidence_id, anew))
+        # The learners' own event stands before those that move the pieces: readers know why they go.
+        drafts.append(merged(tenant, shard_of(tenant, told_as.learner, self._log.shards), time, told_as, undone=undone))
+        drafts += self._handed_over(tenant, away, to, time, by, identity, counting)
         ungraded = await followed(connection, tenant, [away, to], self._log.shards)
-        everything: list[Draft] = [*drafts, identity, *away_drafts, *ungraded]
+        everything: list[Draft] = [*drafts, *ungraded]
         await self._counts.add_events(connection, tenant, len(everything))
         news = await roster.upsert(connection, tenant, facts)
         enrolled = events(tenant, news, [stable_id(by, fact.key) for fact in news], time, self._roster_log.shards)
@@ -144,7 +144,22 @@ class Merging:
         for (evidence_id, anew), placed in zip(told, appended, strict=False):
             rows.append((evidence_id, to, anew, shard, placed[2], now_home))
         await merges.move(connection, rows)
-        return len(gone), appended
+        return len(counting), appended
+
+    def _handed_over(
+        self, tenant: str, away: str, to: str, time: str, by: str, identity: Identity,
+        counting: list[tuple[tuple[str, ...], str, str]],
+    ) -> Iterator[Draft]:  # fmt: skip
+        """Yield what lets pieces count for whom they go to: (competencies, id they leave, id they have there)."""
+        left, there = (shard_of(tenant, learner, self._log.shards) for learner in (away, to))
+        # By competency, so that all pieces of one count at once also where there are very many.
+        counting.sort()
+        for start in range(0, len(counting), PIECES_AT_ONCE):
+            part, of = counting[start : start + PIECES_AT_ONCE], stable_id(by, str(start))
+            gone = [Touched(before, named) for named, before, _ in part]
+            come = [Touched(anew, named) for named, _, anew in part]
+            yield changed_hands(tenant, away, left, time, of, identity, gone=gone)
+            yield changed_hands(tenant, to, there, time, of, identity, come=come)
 
     def _done(self, tenant: str, appended: Sequence[LogRow]) -> None:
         self._learners.forget_tenants({tenant})

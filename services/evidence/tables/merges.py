@@ -56,6 +56,17 @@ async def stood_under(connection: Connection, tenant: str, learners: Sequence[st
     return [row["kept"] for row in rows]
 
 
+async def was_undone(connection: Connection, tenant: str, merged: str, kept: str) -> bool:
+    """Tell whether one learner was merged into the other before, and that was undone."""
+    found = await connection.fetchval(
+        "select true from learner_merge where tenant = $1 and merged = $2 and kept = $3 and undone_at is not null limit 1",
+        tenant,
+        merged,
+        kept,
+    )
+    return found is not None
+
+
 async def forget(connection: Connection, tenant: str, learner: str) -> None:
     """Leave out why a learner was merged, or merged into another; that it was stays."""
     await connection.execute(

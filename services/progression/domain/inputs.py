@@ -81,8 +81,9 @@ def input_of(tenant: str, id: str, pos: int, time: str, event: Event) -> Input:
         touched = dict.fromkeys(event.competencies if isinstance(event, EvidenceRecorded) else ())
         for piece in (*event.invalidates, *event.revalidates):
             touched |= dict.fromkeys(piece.competencies)
-        is_retraction = isinstance(event, EvidenceRetracted) and event.relation == "retracts"
-        cause = "retraction" if is_retraction else "correction"
+        cause = "correction"
+        if isinstance(event, EvidenceRetracted):
+            cause = "identity" if event.identity else "retraction" if event.relation == "retracts" else "correction"
     keys = tuple([(tenant, learner, competency) for competency in touched])
     return Input((tenant, learner), keys, id, pos, time, cause, event, None)
 
@@ -144,9 +145,14 @@ def invalidated(event: object, competency: str) -> tuple[str, ...]:
     return tuple(piece.evidence_id for piece in event.invalidates if competency in piece.competencies)
 
 
+def counts_for_nothing(event: Event) -> bool:
+    """Tell whether an event brings a piece that does not count, and changes nothing else."""
+    return isinstance(event, EvidenceRecorded) and not (event.valid or event.invalidates or event.revalidates)
+
+
 def undoes(event: Event) -> bool:
-    """Tell whether an event takes back what had taken evidence back: that counts again."""
-    return isinstance(event, EvidenceRetracted) and bool(event.revalidates)
+    """Tell whether an event takes back what had taken evidence back, or away: that counts again."""
+    return isinstance(event, EvidenceRetracted) and bool(event.revalidates) and event.identity != "decided"
 
 
 def valid_pieces(evidence: EvidenceSet) -> Iterator[Piece]:

@@ -14,7 +14,7 @@ from services.progression.domain.learner import LearnerState
 from services.progression.domain.levels import Lack, LevelTerms, Shown, lacks_of, level_status, missing_of
 from services.progression.domain.policy.rule import minutes_later
 from services.progression.domain.support_fold import LEADER, SupportFold
-from services.progression.domain.telling import EVIDENCE, WHY, Teller, Told
+from services.progression.domain.telling import EVIDENCE, IDENTITY, WHY, Teller, Told
 
 Terms = Callable[[str], LevelTerms]
 """The terms of the level that a competency lies in."""
@@ -182,6 +182,8 @@ class LevelFold:
                 "level.review_required", framework, level, **_missing(lacks), replaces=standing.advanced[level],
                 owner=terms.role or "teacher", decide_by=terms.days_later(self._teller.trigger.time, REVIEW_DAYS),
             )  # fmt: skip
+            if self._teller.trigger.cause == "identity":
+                told.data["basis"] = IDENTITY
             standing.reviews[level] = told.id
             yield self._moved(told)
 

@@ -19,7 +19,7 @@ from services.progression.domain.describing import describe
 from services.progression.domain.entry import Entry
 from services.progression.domain.evidence_rules import mark
 from services.progression.domain.following import is_to_be_folded
-from services.progression.domain.inputs import Input, Key, Learner, valid_pieces
+from services.progression.domain.inputs import Input, Key, Learner, counts_for_nothing, valid_pieces
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.mastery import Order, Piece, add, replay, stands_alone
 from services.progression.domain.policy import Policy, Rule
@@ -200,7 +200,9 @@ class ShardFold:
                 state.decided = in_force((*state.decided, event.decided(item.id, item.time)))
             elif isinstance(event, ClockTicked):
                 state.clock = max(state.clock, event.at)
-            entry.state = replay(state, valid_pieces(entry.evidence), rule, state.policy)
+            # What is merged into a learner comes piece by piece before it counts: replaying for each would be quadratic.
+            if not counts_for_nothing(event):
+                entry.state = replay(state, valid_pieces(entry.evidence), rule, state.policy)
         self.changes.note(key, before, item, crossed=crossed)
 
     def refold_learner(self, learner: Learner, keys: Iterable[Key]) -> None:

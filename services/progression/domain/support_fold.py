@@ -30,8 +30,9 @@ UNGRADED = "ungraded"
 LEADER = "school_leader"
 """Who is asked where a school lets wait."""
 OUTCOMES: dict[Cause, str] = {
-    "evidence": "progress", "retraction": "corrected", "correction": "corrected", "decision": "decided",
-    "clock": "year_ended", "policy": "rules_changed", "framework": "rules_changed", "setting": "rules_changed",
+    "evidence": "progress", "retraction": "corrected", "correction": "corrected", "identity": "corrected",
+    "decision": "decided", "clock": "year_ended", "policy": "rules_changed", "framework": "rules_changed",
+    "setting": "rules_changed",
 }  # fmt: skip
 """What a suggestion came to, by what closed it."""
 

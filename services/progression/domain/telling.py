@@ -6,7 +6,9 @@ from services.progression.domain.curriculum import Framework
 from shared.contracts import Competency
 from shared.shards import stable_id
 
-Cause = Literal["evidence", "retraction", "correction", "decision", "clock", "policy", "framework", "setting"]
+Cause = Literal[
+    "evidence", "retraction", "correction", "identity", "decision", "clock", "policy", "framework", "setting"
+]
 SUPPORT = "attain.support."
 """How the types begin that are told on a restricted topic alone."""
 SEQ_STEP = 64
@@ -57,6 +59,8 @@ WHY: dict[str, str] = {
 """What an event says of itself where nobody gave a reason; those of transitions have their own."""
 EVIDENCE: dict[str, Any] = {"kind": "evidence", "by": None}
 """On what rests what nobody decided; the pieces are in the events of competencies."""
+IDENTITY: dict[str, Any] = {"kind": "identity", "by": None}
+"""On what rests what follows from who a learner is: what is not theirs is in the events of competencies."""
 
 
 def seq_of(trigger: Trigger, index: int = 0) -> int:

@@ -26,7 +26,7 @@ POLICY_REASONS: dict[str, str] = {
     "reinstated": "It is shown again with its original date: what had taken it off the record no longer does.",
 }
 
-
+ANOTHERS = "Evidence under this mastery belongs to another learner."
 CLOCK_REASONS: dict[str, str] = {
     "mastered": "A hold on it has ended; the rule of the policy is met.",
     "reinstated": "A hold on it has ended.",
@@ -60,6 +60,11 @@ class Change(NamedTuple):
         return rule_of(self.policy, self.state)
 
     @property
+    def is_anothers(self) -> bool:
+        """Whether it is withdrawn because pieces under it turned out to be another learner's."""
+        return self.trigger.cause == "identity" and bool(self.removed)
+
+    @property
     def policy_hash(self) -> str:
         """The hash of the pinned policy, empty where there is none."""
         return self.policy.hash if self.policy is not None else ""
@@ -71,7 +76,7 @@ def tell(change: Change, frameworks: dict[str, Framework]) -> Told:
     state, trigger = change.state, change.trigger
     decision = change.decision
     reasons = {"policy": POLICY_REASONS, "clock": CLOCK_REASONS}.get(trigger.cause, {})
-    text = reasons.get(change.transition, REASONS[change.transition])
+    text = ANOTHERS if change.is_anothers else reasons.get(change.transition, REASONS[change.transition])
     if decision is not None and decision.reason:
         text = decision.reason
     data = {
@@ -141,7 +146,9 @@ def basis_of(change: Change) -> dict[str, Any]:
     state = change.state
     by, kind = None, "evidence"
     decided = next((d for d in reversed(state.decided) if d.at == change.after.satisfied_at and d.kind != "ask"), None)
-    if change.decision is not None:
+    if change.is_anothers:
+        kind = "identity"
+    elif change.decision is not None:
         kind = change.decision.basis
         by = {"role": change.decision.role, "ref": change.decision.author} if change.decision.author else None
     elif decided is not None:
