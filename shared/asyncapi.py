@@ -16,7 +16,7 @@ from shared.auth import TENANT
 from shared.contracts import EVENTS, IDENTITY_ERASED, QUARANTINED, IdentityErased, Quarantined
 from shared.described import schema_of, with_components
 from shared.event_log import EventLog
-from shared.events import redacted_type, resharded_type
+from shared.events import NOBODY, UNTOLD, redacted_type, resharded_type
 from shared.public_events import ADVANCEMENT_EVENTS
 from shared.snapshots import TERM_CLOSED, TermClosed
 from shared.support_events import SUPPORT_EVENTS
@@ -32,7 +32,10 @@ DATA = EVENTS | {
 
 
 class Redacted(msgspec.Struct, frozen=True):
-    """What an erased event leaves in its place, in any log: the SHA-256 of what was there. `subject` and `time` are empty."""
+    """
+    What an erased event leaves in its place, in any log: the SHA-256 of what was there. It is about `nobody`, and `time` is that
+    of no event.
+    """
 
     sha256: str
 
@@ -47,8 +50,12 @@ _ENVELOPE: dict[str, dict[str, Any]] = {
     "id": _TEXT,
     "source": _TEXT | {"description": "the service that tells it, as a path"},
     "tenant": _TEXT,
-    "subject": _TEXT | {"description": "whom or what it is about"},
-    "time": _TEXT | {"description": "when it was told, in UTC with microseconds"},
+    "subject": _TEXT | {"minLength": 1, "description": f"whom or what it is about; `{NOBODY}` where that is nobody"},
+    "time": _TEXT
+    | {
+        "format": "date-time",
+        "description": f"when it was told, in UTC with microseconds; `{UNTOLD}` of what stands for another event",
+    },
     "dataschema": _TEXT | {"description": "the type as a URN"},
     "generation": _NUMBER
     | {"description": "rises when a log begins anew; positions of another one are not comparable"},

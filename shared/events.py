@@ -6,6 +6,7 @@ so a position is never stored twice and a redaction never moves one.
 """
 
 import datetime
+import unicodedata
 from typing import NamedTuple
 
 import msgspec
@@ -41,6 +42,10 @@ class Draft(NamedTuple):
 
 EMPTY = msgspec.Raw(b"{}")
 """The data of what was emptied."""
+NOBODY = "nobody"
+"""The subject of what is about nobody, since CloudEvents has none that is empty; earlier versions wrote an empty one."""
+UNTOLD = "1970-01-01T00:00:00.000000Z"
+"""The time of what stands for an event that is not told; earlier versions wrote an empty one."""
 
 decode_envelope = msgspec.json.Decoder(Envelope).decode
 NO_EVENT = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -53,19 +58,32 @@ def envelope(
     """
     Return the stored envelope of an event, without its place.
 
-    The caller warrants that `id`, `type`, `tenant`, `time` and `cause` need no JSON escaping; `subject` is escaped.
+    The caller warrants that `id`, `type`, `tenant`, `time` and `cause` need no JSON escaping; `subject` is escaped, told as
+    `NOBODY` where it is empty, and without what CloudEvents has in no attribute.
     """
     causation = f'"causationid":"{cause}",' if cause else ""
     return (
         f'{{"specversion":"1.0","id":"{id}","source":"/attain/{source}","type":"{type}","tenant":"{tenant}",'
-        f'"subject":{encode_json(subject).decode()},"time":"{time}",'
+        f'"subject":{encode_json(_allowed(subject)).decode()},"time":"{time}",'
         f'"dataschema":"urn:{type.replace(".", ":")}",{causation}"data":'
     ).encode() + b"%s}" % data
+
+
+def _allowed(subject: str) -> str:
+    if not subject.isprintable():
+        subject = "".join("\ufffd" if unicodedata.category(char) in ("Cc", "Cn") else char for char in subject)
+    return subject or NOBODY
 
 
 def placed(body: bytes, generation: int, shard: int, position: int) -> bytes:
     """Return the event as it is sent: the stored envelope with its place in front."""
     return b'{"generation":%d,"shard":%d,"position":%d,%s' % (generation, shard, position, body[1:])
+
+
+def without_data(event: bytes) -> bytes:
+    """Return an event as it is sent but for its data: which one it is and where, so that a reader fetches it."""
+    members = msgspec.json.decode(event, type=dict[str, msgspec.Raw])
+    return encode_json({name: value for name, value in members.items() if name != "data"})
 
 
 REDACTED = ".redacted.v1"
@@ -78,10 +96,14 @@ def redacted_type(log: str) -> str:
 
 
 def tombstone(log: str, tenant: str, digest: str) -> bytes:
-    """Return the envelope that takes the place of an erased event: the SHA-256 of what was there."""
+    """
+    Return the envelope that takes the place of an erased event: the SHA-256 of what was there.
+
+    It does not tell when that was, nor when it was erased: that would join all that was one learner's.
+    """
     data = f'{{"sha256":"{digest}"}}'.encode()
     return envelope(
-        id=digest[:32], source="erasure", type=redacted_type(log), tenant=tenant, subject="", time="", data=data
+        id=digest[:32], source="erasure", type=redacted_type(log), tenant=tenant, subject="", time=UNTOLD, data=data
     )
 
 
@@ -94,10 +116,10 @@ def resharded_type(log: str) -> str:
     return f"attain.{log}{RESHARDED}"
 
 
-def resharded(log: str) -> bytes:
-    """Return the envelope that holds the position of an event which another shard has: of nobody, and saying nothing."""
+def resharded(log: str, place: str) -> bytes:
+    """Return the envelope that holds a place of a log whose event another shard has: of nobody, and saying nothing."""
     return envelope(
-        id="resharded", source="reshard", type=resharded_type(log), tenant="", subject="", time="", data=EMPTY
+        id=f"{log}.{place}", source="reshard", type=resharded_type(log), tenant="", subject="", time=UNTOLD, data=EMPTY
     )
 
 

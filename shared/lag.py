@@ -11,6 +11,7 @@ import msgspec
 from shared.consumer import ShardConsumer
 from shared.database import Connection, columns
 from shared.event_log import Place
+from shared.events import UNTOLD
 from shared.feed import FeedClient
 
 
@@ -112,6 +113,6 @@ def told(stages: Sequence[Stage]) -> list[dict[str, Any]]:
 
 def age_s(instant: str, at: datetime.datetime) -> float:
     """Return the age of an instant as events bear it; 0 where they bear none."""
-    if not instant:
+    if instant in ("", UNTOLD):
         return 0.0
     return round(max(0.0, (at - datetime.datetime.fromisoformat(instant)).total_seconds()), 3)

@@ -13,7 +13,6 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
 
-import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
@@ -22,7 +21,7 @@ from shared.crash_points import reach
 from shared.database import Connection, Database, columns
 from shared.errors import Conflict, Unavailable
 from shared.event_log import Entry, EventLog, LogRow, Place, read_all
-from shared.events import placed
+from shared.events import placed, without_data
 from shared.handed_over import HandedOver
 from shared.kafka_security import client_options
 from shared.observability import metrics
@@ -239,7 +238,7 @@ class Relay:
                 log.error("%s: position %s is too large for a record, readers get it by the feed", topic, entry.pos,
                           extra={"tenant": entry.key.partition("|")[0], "log": place[0], "shard": shard,
                                  "position": entry.pos})  # fmt: skip
-                value = msgspec.json.encode(partition_tails.decode_placed(value))
+                value = without_data(value)
             headers = sending.headers.get(entry.pos, [])
             if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
                 futures.append(await producer.send_batch(batch, topic, partition=shard))

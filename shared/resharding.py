@@ -60,13 +60,13 @@ async def split_logs(connection: Connection, split: Split, everywhere: str = "fa
     """
     logs = [row[0] for row in await connection.fetch("select distinct log from log_head")]
     await connection.execute(
-        "create temporary table held (log text collate \"C\" primary key, body bytea not null) on commit drop"
+        "create temporary table held (log text collate \"C\" primary key, body text not null) on commit drop"
     )  # fmt: skip
-    await connection.copy_records_to_table("held", records=[(log, resharded(log)) for log in logs])
+    await connection.copy_records_to_table("held", records=[(log, resharded(log, "%s.%s").decode()) for log in logs])
     await connection.execute(
         "insert into event_log (log, shard, pos, tenant, subject, body)"
         " select log, child, pos, case when here then tenant else '' end, case when here then subject else '' end,"
-        "   case when here then body else instead end"
+        "   case when here then body else convert_to(format(instead, child, pos), 'UTF8') end"
         " from (select t.*, c.shard as child, h.body as instead,"
         f"     ({everywhere}) or {PLACE.format(old=split.old)} = c.shard as here"
         "   from event_log t join held h on h.log = t.log"
@@ -75,7 +75,8 @@ async def split_logs(connection: Connection, split: Split, everywhere: str = "fa
         f"   where t.shard < {split.old}) t"
     )
     await connection.execute(
-        "update event_log t set tenant = '', subject = '', body = h.body from place n, held h"
+        "update event_log t set tenant = '', subject = '', body = convert_to(format(h.body, t.shard, t.pos), 'UTF8')"
+        " from place n, held h"
         f" where t.shard < {split.old} and h.log = t.log and n.tenant = t.tenant and n.name = t.subject"
         f"   and {PLACE.format(old=split.old)} <> t.shard and not ({everywhere})"
     )

@@ -174,7 +174,7 @@ async def test_redaction_leaves_positions_and_the_hash_of_what_was_there(databas
     dead = decode_envelope(entries[1].body)
 
     assert [entry.pos for entry in entries] == [1, 2, 3]
-    assert (dead.type, dead.subject, dead.tenant) == ("attain.test.redacted.v1", "", "t")
+    assert (dead.type, dead.subject, dead.tenant) == ("attain.test.redacted.v1", "nobody", "t")
     assert msgspec.json.decode(dead.data) == {"sha256": hashlib.sha256(gone.body).hexdigest()}
     assert b"gone" not in entries[1].body
     assert "gone" not in entries[1].key

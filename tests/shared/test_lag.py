@@ -8,9 +8,9 @@ import pytest
 from shared.consumer import ShardConsumer
 from shared.database import Database
 from shared.event_log import EventLog
-from shared.events import Draft, envelope, utc
+from shared.events import UNTOLD, Draft, envelope, utc
 from shared.feed import FeedClient
-from shared.lag import SeenBehind, Stage, consumer_lag, log_lag, relay_lag
+from shared.lag import SeenBehind, Stage, age_s, consumer_lag, log_lag, relay_lag
 from shared.settings import Settings
 from tests.support.producer import running_producer
 from tests.support.recorder import Recorder
@@ -40,6 +40,11 @@ async def test_a_shard_is_as_late_as_the_first_event_behind_its_position(databas
 
     assert in_minutes(Stage.of_shards("x", found)) == (2, 2, {0: (2, 2)})
     assert in_minutes(whole) == (4, 30, {0: (3, 10), 1: (1, 30)})
+
+
+@pytest.mark.parametrize("instant", ["", UNTOLD])
+def test_what_stands_for_another_event_is_of_no_age(instant: str) -> None:
+    assert age_s(instant, datetime.datetime.now(datetime.UTC)) == 0.0
 
 
 async def test_a_consumer_and_a_relay_tell_the_age_of_what_waits_and_not_of_their_last_commit(

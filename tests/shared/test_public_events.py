@@ -16,6 +16,7 @@ from shared.events import envelope, now, placed, resharded, tombstone
 from shared.public_events import ADVANCEMENT_EVENTS, SNAPSHOT_AMENDED, SNAPSHOT_CLOSED, Mastered, PublicEvent
 from shared.support_events import SUPPORT_EVENTS
 from tests.shared.wire.samples import samples
+from tests.support.cloudevents import check_cloudevent
 from tests.support.described import closed
 
 COMMON: dict[str, object] = {
@@ -115,8 +116,8 @@ def test_the_document_describes_what_is_sent_whole_and_nothing_else(log: str):
         for type, kind in DATA[log].items()
         for data, cause in zip(samples(kind), ("", "e0"), strict=True)
     ]
-    for body in (*written, tombstone(log, "t", "ab" * 32), resharded(log)):
-        event = msgspec.json.decode(placed(body, 1, 0, 1))
+    for body in (*written, tombstone(log, "t", "ab" * 32), resharded(log, "0.1")):
+        event = check_cloudevent(placed(body, 1, 0, 1))
         described(content, event["type"]).validate(event)
         for member in event.keys() - {"causationid"}:
             less = {name: value for name, value in event.items() if name != member}

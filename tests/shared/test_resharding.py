@@ -10,6 +10,7 @@ from shared.reconciliation import Tally
 from shared.resharding import Split, go_on, place_names, split_logs
 from shared.shards import shard_of
 from tests.shared.test_event_log import read_all
+from tests.support.cloudevents import check_cloudevent
 
 OLD = 2
 SUBJECTS = [f"learner-{number}" for number in range(40)]
@@ -63,10 +64,14 @@ async def test_every_event_is_in_the_shard_of_its_learner_at_its_position_and_no
             cursors = await connection.fetch("select pos from relay_cursor")
             counts = await Tally("test").at(connection, {s: head.pos for s, head in after_heads.items()})
             await log.prepare(connection)
-        entries = [decode_envelope(e.body) for e in await read_all(database, log)]
+        stored = [e.body for e in await read_all(database, log)]
+        entries = [decode_envelope(body) for body in stored]
         said = [event for event in entries if not event.type.endswith(RESHARDED)]
         own = [event for event in said if event.subject != "everybody" and not event.type.endswith(".redacted.v1")]
 
+        sent = [check_cloudevent(body) for body in stored]
+        held = [event["id"] for event in sent if event["type"].endswith(RESHARDED)]
+        assert len({*held}) == len(held) > 0, "readers take two events of one id and source for the same"
         assert after_heads == {shard: Head(how.generation, heads[shard % OLD].pos) for shard in range(how.new)}
         for shard in range(how.new):
             mine = [event.position for event in entries if event.shard == shard]

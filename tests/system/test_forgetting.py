@@ -10,7 +10,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.local.home import SHARDS, Home
 from deploy.local.stack import Stack
-from shared.topics import TOPICS
+from shared.topics import SUBMITTED, TOPICS
+from tests.support.cloudevents import check_cloudevent
 from tests.system.conftest import Attain
 from tests.system.district import SOURCE, ZERO, District, answers
 from tests.system.isolation.victim import token_of
@@ -78,7 +79,7 @@ def _unhexed(text: str) -> str:
 
 
 async def topics(stack: Stack) -> dict[str, str]:
-    """Return what the topics hold."""
+    """Return what the topics hold, each event of which has to be what CloudEvents allows."""
     found: dict[str, list[str]] = {topic.name(): [] for topic in TOPICS}
     async with AIOKafkaConsumer(bootstrap_servers=stack.kafka, enable_auto_commit=False) as consumer:
         places = [TopicPartition(name, shard) for name in found for shard in range(SHARDS)]
@@ -89,6 +90,9 @@ async def topics(stack: Stack) -> dict[str, str]:
             consumer.seek(place, begins[place])
         while left:
             for place, records in (await consumer.getmany(timeout_ms=500)).items():
+                if place.topic != SUBMITTED.name():
+                    for record in records:
+                        check_cloudevent(record.value or b"")
                 found[place.topic] += [f"{record.key!r} {(record.value or b'').decode()}" for record in records]
                 if records[-1].offset + 1 >= left.get(place, 0):
                     left.pop(place, None)

@@ -29,7 +29,7 @@ from services.progression.tables import erasing, journals, key_states, set_apart
 from shared.clock import Clock
 from shared.database import Connection, Database
 from shared.event_log import LogRow
-from shared.events import Envelope, decode_envelope, now
+from shared.events import NOBODY, Envelope, decode_envelope, now
 from shared.handling import Settle, ShardBatch, Write
 from shared.settings import Settings
 
@@ -161,7 +161,7 @@ class MasteryFold:
                     keys = item.keys
             except msgspec.MsgspecError as error:
                 reason = f"{type(error).__name__}: {error}"[:500]
-            for key in keys or ((*learner, ""),):
+            for key in keys or ((*learner, "") if event.subject != NOBODY else (tenant, "", ""),):
                 group = groups.get(key)
                 if group is None:
                     groups[key] = [entry]
