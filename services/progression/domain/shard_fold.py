@@ -59,7 +59,7 @@ class ShardFold:
         self.touched: dict[Key, None] = {}
         self.blocked: dict[Learner, str] = {}
         self.decided: list[tuple[str, str, CompetencyDecided]] = []
-        """(tenant, id, decision): what follows for other competencies, to be folded next; filled by `tell`."""
+        """(tenant, id, decision): what follows for other competencies, to be folded next; that of the last `tell`."""
         self.changes = Changes(entries, rules, policies)
         self._anew: dict[tuple[str, int], list[Framework]] = {}
         # An attribute, because every input asks for it.
@@ -263,6 +263,7 @@ class ShardFold:
         Of a learner whose changes raise nothing is told; its standing in `learners` is then to be dropped.
         """
         told: list[Told] = []
+        following: list[tuple[str, str, CompetencyDecided]] = []
         credited: dict[Learner, frozenset[str]] = {}
         for (learner, _), group in groupby(self.changes.noted, lambda c: ((c.tenant, c.learner), c.trigger)):
             if learner in self.blocked:
@@ -275,10 +276,10 @@ class ShardFold:
                 self.blocked[learner] = f"{type(error).__name__}: {error}"[:500]
                 continue
             told += events
-            self.decided += [(learner[0], *each) for each in decided]
+            following += [(learner[0], *each) for each in decided]
         self.decided = [
             (tenant, id, decision)
-            for tenant, id, decision in self.decided
+            for tenant, id, decision in following
             if (learner := (tenant, decision.learner)) not in self.blocked
             and is_to_be_folded(id, decision, credited[learner], learners[learner])
         ]
