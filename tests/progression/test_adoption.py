@@ -526,6 +526,14 @@ def test_a_comparison_counts_who_gains_who_loses_and_what_cannot_be_decided():
     ], "six learners of one school would follow from the other and the total"
 
 
+def test_a_pair_that_lacks_two_kinds_is_undecided_once():
+    policy = policy_from({"id": "kinds", "method": {"type": "mean"}, "decision": {"at_least": 0.8},
+                          "sufficiency": {"kinds_all": ["summative", "performance"]}})  # fmt: skip
+    verdict = verdict_under(policy, Pin(policy.hash), [piece_of(piece(1, kind="formative"))], (), "")
+
+    assert verdict.gates == ("kinds_all",)
+
+
 def test_many_pairs_of_one_learner_are_of_few_learners():
     comparison = Comparison()
     none, shown = Verdict("not_yet", None, ()), Verdict("mastered", "2026-03-01", ())

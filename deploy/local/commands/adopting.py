@@ -57,7 +57,10 @@ def propose_policy(context: Context, file: Path, framework: str, mode: str, reas
 def approve_policy(context: Context, proposal: str) -> None:
     """Put another person's PROPOSAL into force; returns when it is taken up, and recomputes in the background."""
     result = ask(context, "progression", "POST", f"/v1/policies/proposals/{segment(proposal)}/approve")
-    context.emit(result, f"policy {result['policy']}, version {result['version']} is in force; batch {result['batch']}")
+    context.emit(
+        result,
+        f"policy {result['policy']}, version {result['version']} is in force; recomputed as batch {result['batch']}",
+    )
 
 
 @click.command("audit")
@@ -121,11 +124,11 @@ def _lines(report: dict[str, Any]) -> list[str]:
     share = report["decidable"]
     lines = [
         f"Policy {report['policy']}, version {report['version']}",
-        f"{few(report['pairs'])} pairs of {few(report['learners'])} learners with evidence",
+        f"{few(report['pairs'])} pairs of learner and competency with evidence, {few(report['learners'])} learners",
         f"{few(report['gained'])} pairs of {few(report['learners_gaining'])} learners would come on the record",
         f"{few(report['lost'])} pairs of {few(report['learners_losing'])} learners are on the record and would not be shown"
         " by it",
-        f"decidable: {percent(share['before'])} of pairs now, {percent(share['after'])} then",
+        f"enough evidence to decide: of {percent(share['before'])} of the pairs now, of {percent(share['after'])} then",
     ]
     lines += level_lines(report["levels"])
     lines += [

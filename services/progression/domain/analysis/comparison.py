@@ -58,9 +58,9 @@ def verdict_of(state: KeyState, policy: Policy | None) -> Verdict:
     by_hand = status == "overridden" and shown_at(state, status) is not None
     if rule is None:
         return Verdict(status, shown, ("no_policy",), by_hand, lost_dates(state))
-    waits = status == "insufficient_evidence"
-    gates = tuple(lack.code for lack in lacks(state, rule.tracks[rule.scored])) if waits else ()
-    return Verdict(status, shown, gates, by_hand, lost_dates(state))
+    missing = lacks(state, rule.tracks[rule.scored]) if status == "insufficient_evidence" else ()
+    # Several may be of one gate: two kinds that are wanted, or two depths.
+    return Verdict(status, shown, tuple(dict.fromkeys(lack.code for lack in missing)), by_hand, lost_dates(state))
 
 
 @dataclasses.dataclass(slots=True)
