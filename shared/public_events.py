@@ -161,6 +161,13 @@ class SignOffRequested(LevelEvent, frozen=True, kw_only=True):
     weakest: tuple[str, ...] = ()
 
 
+class SignOffLapsed(LevelEvent, frozen=True, kw_only=True):
+    """
+    A sign-off that was requested (`replaces`) is asked of nobody any more: another policy or framework version asks something
+    else of the level. The task is over. Where a correction did it, `competency.withdrawn` says so in `levels_affected`.
+    """
+
+
 class Advanced(LevelEvent, frozen=True, kw_only=True):
     """
     A level is complete, and signed off where the policy asks for it: credit or placement. `basis` and `reason` are the
@@ -338,6 +345,7 @@ ADVANCEMENT_EVENTS: dict[str, type[msgspec.Struct]] = {
     "attain.competency.override_contested.v1": OverrideContested,
     "attain.level.ready.v1": LevelReady,
     "attain.level.sign_off_requested.v1": SignOffRequested,
+    "attain.level.sign_off_lapsed.v1": SignOffLapsed,
     "attain.level.advanced.v1": Advanced,
     "attain.level.withheld.v1": Withheld,
     "attain.level.review_required.v1": ReviewRequired,

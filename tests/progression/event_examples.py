@@ -94,6 +94,7 @@ def _told() -> Iterator[Told]:
     journal.fold([Decided(closes=TermDecided("2026-spring", "2026-06-12T20:00:00.000000Z", "p-1"))])
     journal.fold([retract(*_work("ada", "sub", 4, 3), by="r9")])
     yield from journal.told
+    yield from _lapsed()
     yield from _identities()
     yield from _recalculations()
 
@@ -124,6 +125,14 @@ def _decide(journal: Journal) -> None:
     journal.fold(_work("bo", "add", 1, 3, 3, 3))
     mul = CompetencyDecided("bo", "math:mul", "override", *by, "override", "shown at the fair", status="mastered")
     journal.fold([mul]).fold(_work("bo", "mul", 5, 1, 2, month=4))
+
+
+def _lapsed() -> Iterator[Told]:
+    """Fold a policy that asks more of a level than there is when its sign-off was requested."""
+    less = {"require": {"all": ["add"]}, "sign_off": {"by": "teacher"}}
+    journal = Journal().fold([Decided(framework=GRAPH), Decided(policy_from(POLICY | {"advancement": less}))])
+    journal.fold(_work("ada", "add", 1, 3, 3, 4)).fold([Decided(policy_from(POLICY))]).sweep()
+    yield journal.told[-1]
 
 
 def _identities() -> Iterator[Told]:

@@ -11,6 +11,7 @@ from services.progression.domain.policy.templates import template
 from services.progression.domain.standing import may_confirm
 from shared.contracts import EvidenceRecorded, Score
 from tests.progression.test_advancement import GRAPH
+from tests.support.frameworks import read_csv
 from tests.support.journal import TENANT, Decided, Journal, piece, restore, retract
 
 CLASSROOM = read_policy(template("classroom"))
@@ -307,6 +308,62 @@ def test_a_level_that_is_complete_no_more_waits_for_nobody_and_is_asked_for_anew
     again = signed_levels.told[-1]
     assert (signed_levels.kinds()[-1], again.data["replaces"]) == ("level.sign_off_requested", asked.id)
     assert standing.told_of(LEVEL) == ("sign_off_requested", again.id)
+
+
+ALL_OF_IT = {"require": {"supporting": {"share": 1, "at": "mastered"}}, "sign_off": {"by": "teacher"}}
+SIGNED = STREAK | {"advancement": ALL_OF_IT}
+ALONE, GONE, OTHERS = (
+    read_csv("math", "M", f"code,title,level,subject\nadd,Adding,{level},math\n{more}", "from,to\n")[0]
+    for level, more in (("1", ""), ("2", ""), ("2", "sub,Subtracting,1,math\n"))
+)
+
+
+@pytest.fixture
+def asked() -> Journal:
+    """Asked to be signed off: a level of one competency."""
+    journal = Journal().fold([Decided(framework=ALONE), Decided(policy_from(SIGNED))])
+    return journal.fold([piece(1), piece(2)])
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        Decided(policy_from(SIGNED | {"advancement": ALL_OF_IT | {"require": {"all": ["add", "sub"]}}})),
+        Decided(framework=GRAPH),
+        Decided(framework=OTHERS),
+        Decided(framework=GONE),
+    ],
+    ids=["a policy asks more", "a framework has more", "others are in it", "it is gone"],
+)
+def test_a_level_that_other_rules_make_incomplete_waits_for_nobody_which_is_told_once(asked: Journal, later: Decided):
+    request = asked.told[-1]
+    assert request.type == "attain.level.sign_off_requested.v1"
+
+    standing = asked.fold([later]).sweep().learners[TENANT, "ada"]
+    ended = [event for event in asked.told if event.type == "attain.level.sign_off_lapsed.v1"]
+
+    assert [(event.data["scope"]["id"], event.data["replaces"]) for event in ended] == [(LEVEL, request.id)]
+    assert (ended[0].data["before"], ended[0].data["after"]) == ("sign_off_requested", "in_progress")
+    assert (LEVEL in waits(asked), standing.told_of(LEVEL)) == (False, ("in_progress", None))
+
+    asked.fold([Decided(framework=ALONE), Decided(policy_from(SIGNED))]).sweep()
+
+    told = [event for event in asked.told if event.data["scope"]["id"] == LEVEL]
+    assert [event.type for event in told] == [request.type, ended[0].type, request.type]
+    assert told[-1].data["replaces"] == request.id
+
+
+def test_a_withdrawal_that_names_the_level_is_all_that_is_told_of_the_end_of_its_request(asked: Journal):
+    asked.fold([retract(piece(1))])
+
+    assert asked.told[-1].data["levels_affected"] == [LEVEL]
+    assert "level.sign_off_lapsed" not in asked.kinds()
+
+
+def test_a_level_for_which_another_role_is_asked_now_waits_for_that_role(asked: Journal):
+    asked.fold([Decided(policy_from(SIGNED | {"advancement": ALL_OF_IT | {"sign_off": {"by": "leader"}}}))]).sweep()
+
+    assert (asked.told[-1].data["approver_roles"], waits(asked)[LEVEL]) == (["leader"], "leader")
 
 
 def test_a_placement_without_gaps_ends_the_wait_that_ready_has_told_and_is_else_told_to_nobody():

@@ -67,6 +67,7 @@ def test_what_opens_an_entry(
         ("competency.reverified", {"reverify", "contested"}),
         ("competency.withdrawn", {"confirm", "reverify", "contested", "withheld"}),
         ("level.advanced", {"sign_off", "ready", "review", "withheld"}),
+        ("level.sign_off_lapsed", {"sign_off"}),
         ("level.withdrawn", {"review"}),
         ("level.reinstated", {"review", "withheld"}),
         ("level.gaps_cleared", {"gaps", "ready"}),

@@ -27,6 +27,7 @@ POLICY: Item = {
     ]},
     "decision": {"latch": "first_crossing"}, "upkeep": {"on_contradiction": {"last": 1, "below": 3}},
     "override": {"roles": ["teacher"], "may_lower": True},
+    "advancement": {"require": {"supporting": {"share": 0.5, "at": "provisional"}}, "sign_off": {"by": "teacher"}},
 }  # fmt: skip
 CLASSES = ("one", "two")
 
@@ -106,8 +107,9 @@ class History:
         learner, code = self.chance.choice(list(self.learners.values())), self.chance.choice(CODES)
         waiting = (await self.district.get("progression", "/v1/sign-offs"))["items"]
         if waiting and path == "/v1/sign-offs":
-            learner, code = waiting[0]["learner"], waiting[0]["id"]
-            body = {"items": [{"learner": learner, "competency": code}]}
+            chosen = self.chance.choice(waiting)
+            learner, code = chosen["learner"], chosen["id"]
+            body = {"items": [{"learner": learner, chosen["kind"]: code}]}
         elif path == "/v1/sign-offs":
             return
         else:
@@ -128,7 +130,7 @@ class History:
     async def lift(self) -> None:
         if self.decided:
             id, learner, code = self.decided.pop(self.chance.randrange(len(self.decided)))
-            body = {"learner": learner, "competency": code, "reason": "undone"}
+            body = {"learner": learner, "level" if "#" in code else "competency": code, "reason": "undone"}
             await self.district.post("progression", f"/v1/decisions/{id}/lift", body)
 
     async def place(self) -> None:
@@ -148,9 +150,11 @@ class History:
         await self.district.post("progression", "/v1/frameworks", body)
 
     async def adopt(self) -> None:
-        cut = self.chance.choice((2, 3))
+        cut, share = self.chance.choice((2, 3)), self.chance.choice((0.5, 1))
+        require = {"supporting": {"share": share, "at": "provisional"}}
         policy = POLICY | {
-            "provisional": POLICY["provisional"] | {"method": {"type": "latest_at_or_above", "cut": cut}}
+            "provisional": POLICY["provisional"] | {"method": {"type": "latest_at_or_above", "cut": cut}},
+            "advancement": POLICY["advancement"] | {"require": require},
         }
         mode = self.chance.choice(("grandfathered", "forward_only", "retroactive"))
         path = f"/v1/policies/proposals?mode={mode}&reason=the board&framework=math"
@@ -221,6 +225,9 @@ async def hold(district: District, telling: Telling) -> None:
     for queue in QUEUES:
         rows = [(row["learner"], row["scope"]) for row in await paged(district, f"/v1/queues/{queue}")]
         assert (len(rows), set(rows)) == (len(set(rows)), telling.waiting(queue)), queue
+    asked = {(row["learner"], row["scope"]) for row in await paged(district, "/v1/queues/sign_off")}
+    signing = (await district.get("progression", "/v1/sign-offs"))["items"]
+    assert asked == {(row["learner"], row["id"]) for row in signing if row["kind"] == "level"}
     await hold_exports(district, telling)
 
 

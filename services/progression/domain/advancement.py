@@ -92,7 +92,9 @@ class Advancing:
             return
         told = tell(change, self._frameworks)
         if change.transition == "withdrawn":
-            told.data["levels_affected"] = self._levels.standing_on(change.competency)
+            affected = self._levels.standing_on(change.competency)
+            told.data["levels_affected"] = affected
+            self._levels.lapse(affected)
         yield from self._rechecks.tell(change, told)
 
     def take(self, change: Change) -> None:
@@ -159,8 +161,8 @@ class Advancing:
         yield from self.fold_levels(framework)
 
     def fold_levels(self, framework: Framework) -> Iterator[Told]:
-        """Yield what happened to levels whose competencies or rules are others now, of which the learner has shown something."""
-        begun: set[str] = set()
+        """Yield what happened to levels whose competencies or rules are others now: those begun, and those that wait."""
+        begun = set(self._standing.awaiting)
         for competency in {*self._standing.satisfied, *self._standing.opened}:
             entry = framework.by_id.get(competency)
             if entry is not None:
@@ -168,6 +170,7 @@ class Advancing:
         for level in framework.levels:
             if level in begun:
                 yield from self._levels.level(framework, level)
+        yield from self._levels.end_gone(framework)
 
     def fold_step(self, event: LevelDecided | SupportDecided | ClockTicked | WorkUngraded) -> Iterator[Told]:
         """Fold a decision on a level or on support, handed-in work, or a tick under which levels settle."""

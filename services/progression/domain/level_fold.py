@@ -14,7 +14,7 @@ from services.progression.domain.learner import LearnerState
 from services.progression.domain.levels import Lack, LevelTerms, Shown, lacks_of, level_status, missing_of
 from services.progression.domain.policy.rule import minutes_later
 from services.progression.domain.support_fold import LEADER, SupportFold
-from services.progression.domain.telling import EVIDENCE, IDENTITY, WHY, Teller, Told
+from services.progression.domain.telling import EVIDENCE, IDENTITY, WHY, Teller, Told, is_level
 
 Terms = Callable[[str], LevelTerms]
 """The terms of the level that a competency lies in."""
@@ -120,7 +120,7 @@ class LevelFold:
         elif status == "not_eligible":
             # What is signed, or to be signed, is there no more: it is asked for anew once it is complete again.
             self._forget_signature(level)
-            self._lapse(level)
+            yield from self._end_request(framework, level)
             standing.settling.pop(level, None)
         elif status == "eligible_pending_sign_off":
             yield from self._request(framework, level, terms)
@@ -128,16 +128,37 @@ class LevelFold:
             standing.settling.setdefault(level, minutes_later(self._teller.trigger.time, terms.settle_min))
         elif level not in standing.taken_back or level in standing.signed:
             yield from self._complete(framework, level)
+        else:
+            yield from self._end_request(framework, level)
+
+    def end_gone(self, framework: Framework) -> Iterator[Told]:
+        """Yield that nobody is asked any more for the sign-offs of levels that a framework has no more."""
+        standing = self._standing
+        for level in [level for level in standing.awaiting if is_level(level) and level not in framework.levels]:
+            if framework_of_level(level) == framework.id:
+                del standing.awaiting[level]
+                yield from self._support.over(level, "sign_off")
+                yield from self._end_request(framework, level)
 
     def _request(self, framework: Framework, level: str, terms: LevelTerms) -> Iterator[Told]:
-        """Let a level wait for its sign-off; it is asked for once."""
+        """Let a level wait for its sign-off; a role is asked for it once."""
         standing, now, role = self._standing, self._teller.trigger.time, terms.role
-        escalate_at = terms.days_later(now, ESCALATES_AFTER) if role != LEADER else ""
-        standing.awaiting.setdefault(level, (role, now, escalate_at))
+        asked = standing.awaiting.get(level)
+        if asked is None or asked[0] != role:
+            escalate_at = terms.days_later(now, ESCALATES_AFTER) if role != LEADER else ""
+            standing.awaiting[level] = (role, now, escalate_at)
         self._support.wait(level, "sign_off")
-        if level not in standing.requested or level in standing.lapsed:
+        if level not in standing.requested or level in standing.lapsed or (asked is not None and asked[0] != role):
             earlier = {"replaces": standing.requested[level]} if level in standing.requested else {}
-            yield self._ask_for_sign_off(framework, level, [role], escalate_at, **earlier)
+            yield self._ask_for_sign_off(framework, level, [role], standing.awaiting[level][2], **earlier)
+
+    def _end_request(self, framework: Framework, level: str) -> Iterator[Told]:
+        """Yield that nobody is asked any more to sign a level off, where that was told, and no withdrawal has said so."""
+        asked = self._standing.requested.get(level)
+        if asked is not None and level not in self._standing.lapsed:
+            told = self._tell("level.sign_off_lapsed", framework, level, replaces=asked)
+            self.lapse([level])
+            yield self._moved(told)
 
     def escalate(self, at: str) -> Iterator[Told]:
         """Ask a leader as well for the sign-offs that have waited long enough, by the breaks that are known by now."""
@@ -209,7 +230,7 @@ class LevelFold:
             standing.reviewed.add(level)
         del standing.advanced[level]
         self._forget_signature(level)
-        self._lapse(level)
+        self.lapse([level])
         standing.reviews.pop(level, None)
         return self._moved(told)
 
@@ -232,9 +253,10 @@ class LevelFold:
         standing.reviews.pop(level, None)
         return self._moved(told)
 
-    def _lapse(self, level: str) -> None:
-        if level in self._standing.requested:
-            self._standing.lapsed.add(level)
+    def lapse(self, levels: Iterable[str]) -> None:
+        """Note that nobody is asked any more to sign levels off; what has advanced stays so."""
+        standing = self._standing
+        standing.lapsed.update(level for level in levels if level in standing.requested.keys() - standing.advanced)
 
     def _forget_signature(self, level: str) -> None:
         self._standing.signed.pop(level, None)
@@ -316,7 +338,7 @@ class LevelFold:
         return self._teller.tell(
             kind, framework, level, reason, before=stands, after=stands,
             basis={"kind": basis, "by": author} if author is not None else EVIDENCE,
-            policy=self._terms(framework.levels[level][0]).named, **members,
+            policy=self._terms(framework.levels.get(level, (level,))[0]).named, **members,
         )  # fmt: skip
 
     def _moved(self, told: Told) -> Told:

@@ -146,7 +146,9 @@ class SupportFold:
         if open_ is None or open_.cause != cause:
             return
         del self._standing.support[scope]
-        framework, terms = self._framework_of(scope), self._terms_of(scope)
+        # A level that the framework has no more is told of all the same: somebody has been asked.
+        framework = self._frameworks.get(scope.partition("#")[0] if is_level(scope) else framework_of(scope))
+        terms = self._terms_of(scope)
         if framework is None:
             return
         zone = terms.time_zone or "UTC"

@@ -44,6 +44,7 @@ WHY: dict[str, str] = {
     "competency.ready": "All direct prerequisites are on the record, credited or presumed.",
     "level.ready": "The level before it is complete.",
     "level.sign_off_requested": "Everything that the rule computes is complete.",
+    "level.sign_off_lapsed": "What was to be signed off is complete no more, or needs no signature.",
     "level.advanced": "Everything that the level asks for is met.",
     "level.review_required": "A correction removed what the advancement stood on; nothing changes until a person decides.",
     "level.withheld": "It was asked for and refused.",
@@ -138,17 +139,20 @@ def external_of(entry: Competency) -> list[dict[str, str]]:
 
 
 def level_scope(level: str, framework: Framework) -> dict[str, Any]:
-    """Return the scope of an event on a level."""
-    first = framework.by_id[framework.levels[level][0]]
+    """Return the scope of an event on a level, also of one that the framework has no more."""
+    members = framework.levels.get(level)
+    first = framework.by_id[members[0]] if members else None
+    named, _, code = level.partition("#")[2].rpartition("/")
+    subject = first.subject if first is not None else named or None
     return {
         "kind": "level",
         "framework": framework.id,
         "framework_version": framework.version,
         "id": level,
-        "code": first.level,
-        "title": f"{first.subject or framework.title}, level {first.level}",
-        "subject": first.subject,
-        "ordinal": first.ordinal,
+        "code": code,
+        "title": f"{subject or framework.title}, level {code}",
+        "subject": subject,
+        "ordinal": first.ordinal if first is not None else None,
         "power": False,
         "external": [],
     }

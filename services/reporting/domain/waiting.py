@@ -40,6 +40,7 @@ _CLOSES: dict[str, tuple[Queue, ...]] = {
     "competency.withdrawn": ("confirm", "reverify", "contested", "withheld"),
     "competency.reverified": ("reverify", "contested"),
     "level.sign_off_requested": ("withheld",),
+    "level.sign_off_lapsed": ("sign_off",),
     "level.advanced": ("sign_off", "ready", "review", "withheld"),
     "level.reinstated": ("review", "withheld"),
     "level.withdrawn": ("review",),
