@@ -195,13 +195,22 @@ class PolicyRef(msgspec.Struct, frozen=True):
     version: str
 
 
+class Hold(msgspec.Struct, frozen=True):
+    """By which role a competency is held since when, and the instant at which that ends by itself, where it does."""
+
+    role: str
+    since: str
+    until: str | None
+
+
 class MasteryUpdated(msgspec.Struct, frozen=True, gc=False):
     """
     The state of one (learner, competency) after a batch; data of `MASTERY_UPDATED`, subject = learner.
 
     Only a key's last state in a batch is sent; `seq` rises with every change of the standing. `why` says in plain words
     why the status is what it is; `basis` are the evidence ids under the crossing, at most 20. `counted` of the pieces count
-    towards the verdict: practice, for one, may not; `first_evidence_at` is when the first of those was.
+    towards the verdict: practice, for one, may not; `first_evidence_at` is when the first of those was. `held` is there where a
+    person says that it is not on the record for now.
     """
 
     learner: str
@@ -219,6 +228,7 @@ class MasteryUpdated(msgspec.Struct, frozen=True, gc=False):
     basis: tuple[str, ...] = ()
     first_evidence_at: str | None = None
     counted: int = 0
+    held: Hold | msgspec.UnsetType = msgspec.UNSET
 
 
 class Checkpoint(msgspec.Struct, frozen=True):

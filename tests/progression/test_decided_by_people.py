@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from services.progression.domain.advancement import deadline_of
@@ -9,7 +10,7 @@ from services.progression.domain.decisions import ClockTicked, CompetencyDecided
 from services.progression.domain.policy import policy_from, read_policy
 from services.progression.domain.policy.templates import template
 from services.progression.domain.standing import may_confirm
-from shared.contracts import EvidenceRecorded, Score
+from shared.contracts import EvidenceRecorded, Hold, Score
 from tests.progression.test_advancement import GRAPH
 from tests.support.frameworks import read_csv
 from tests.support.journal import TENANT, Decided, Journal, piece, restore, retract
@@ -125,13 +126,22 @@ def test_a_hold_is_told_with_its_end_and_ends_once_by_the_clock_with_the_origina
 
 
 def test_a_hold_on_what_is_not_on_the_record_yet_is_told_to_nobody():
-    """No subscriber has an entry to take off, and what `provisional` has opened stays open."""
-    until = "2026-06-01T00:00:00.000000Z"
-    journal = (
-        Journal().fold([Decided(CLASSROOM)]).fold(work(2, 3)).fold([decide("override", status="not_yet", until=until)])
-    )
+    """No subscriber has an entry to take off, and what `provisional` has opened stays open; its state says until when."""
+    until, later = "2026-06-01T00:00:00.000000Z", "2026-06-12T00:00:00.000000Z"
+    journal = Journal().fold([Decided(CLASSROOM)]).fold(work(2, 3))
+    assert journal.state().held is msgspec.UNSET
 
-    assert (journal.kinds(), journal.state().status) == ([], "overridden")
+    journal.fold([decide("override", status="not_yet", until=until)])
+    first = journal.state()
+    journal.fold([decide("override", status="not_yet", until=later)])
+
+    assert (journal.kinds(), first.status) == ([], "overridden")
+    assert first.held == Hold("teacher", "2026-04-01T00:00:04.000000Z", until)
+    assert journal.state().held == Hold("teacher", "2026-04-01T00:00:05.000000Z", later)
+
+    journal.fold([decide("lift", undoes="input-5")])
+
+    assert journal.state().held is msgspec.UNSET
 
 
 def test_what_is_shown_while_it_is_held_goes_on_the_record_when_the_hold_ends():

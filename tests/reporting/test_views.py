@@ -35,8 +35,10 @@ from services.reporting.handlers.access import AccessLog
 from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.watching import Watched, Watcher
 from shared.auth import Identity
+from shared.contracts import Hold
 from shared.tenancy import bound_to
 from tests.reporting.builders import (
+    Event,
     class_,
     class_of,
     closings,
@@ -157,6 +159,32 @@ async def test_what_is_begun_is_ready_no_more_and_what_is_shown_again_needs_no_r
 
     assert before == [1, 1]
     assert after == [0, 0]
+
+
+async def test_a_hold_waits_until_it_ends_once_also_of_what_was_not_on_the_record(reporting: Running) -> None:
+    """What was withdrawn for it has an entry of its own; a second person has renewed it since."""
+
+    def held(learner: str, since: int, until: str) -> Event:
+        hold = Hold("teacher", at(since)["decided_at"], f"2999-{until}T10:00:00.000000Z")
+        return mastery(learner, "m:h", "overridden", mastered_at=None, held=hold)
+
+    await reporting.told("progression", held("fay", 2, "03-12"), held("gil", 4, "03-26"))
+    by = {"by": {"role": "teacher", "ref": "t-1"}}
+    await reporting.told(
+        "advancement", happened("gil", "competency.withdrawn", "m:h", review_at="2999-03-12", basis=by)
+    )
+    found = [
+        (item["learner"], item["opened_at"], item["due_by"], item["owner"])
+        for item in await items(reporting, "/v1/queues/withheld")
+        if item["scope"] == "m:h"
+    ]
+    await reporting.told("progression", mastery("fay", "m:h", "provisional"), mastery("gil", "m:h", "provisional"))
+
+    assert found == [
+        ("fay", at(2)["decided_at"], "2999-03-12T10:00:00.000000Z", "teacher"),
+        ("gil", at(4)["decided_at"], "2999-03-26T10:00:00.000000Z", "teacher"),
+    ]
+    assert await items(reporting, "/v1/queues/withheld") == []
 
 
 async def test_the_summary_tells_how_much_waits_for_whom(reporting: Running) -> None:

@@ -1,7 +1,7 @@
 """
 A second telling of what reporting answers: from the logs as they are published, an event at a time, without its code.
 
-Of queues it tells those that follow from states: what waits to be confirmed, and to be checked again.
+Of queues it tells those that follow from states: what waits to be confirmed, and to be checked again, and what is held.
 """
 
 import json
@@ -25,7 +25,7 @@ STATE = (
     "basis",
     "seq",
 )
-QUEUES = {"confirm": "provisional", "reverify": "reverify_due"}
+QUEUES = {"confirm": "provisional", "reverify": "reverify_due", "withheld": "overridden"}
 LAST = 99
 
 
@@ -122,7 +122,10 @@ class Telling:
     def waiting(self, queue: str) -> set[tuple[str, str]]:
         """Return who waits for what in a queue."""
         return {
-            (who, code) for who in self.learners() for code, s in self.of(who).items() if s["status"] == QUEUES[queue]
+            (who, code)
+            for who in self.learners()
+            for code, s in self.of(who).items()
+            if s["status"] == QUEUES[queue] and not (queue == "withheld" and is_on_record(s))
         }
 
     def timeline(self, learner: str) -> list[str]:

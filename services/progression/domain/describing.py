@@ -1,12 +1,14 @@
 """What others see of a state."""
 
+import msgspec
+
 from services.progression.domain.curriculum import framework_of
 from services.progression.domain.inputs import Key
 from services.progression.domain.policy import Policy
 from services.progression.domain.standing import rule_of, score_of, shown_at, status_of
-from services.progression.domain.states import KeyState
+from services.progression.domain.states import KeyState, latest
 from services.progression.domain.wanting import explain, missing_of
-from shared.contracts import MasteryUpdated
+from shared.contracts import Hold, MasteryUpdated
 
 
 def describe(key: Key, state: KeyState, policies: dict[str, Policy]) -> MasteryUpdated:
@@ -32,4 +34,10 @@ def describe(key: Key, state: KeyState, policies: dict[str, Policy]) -> MasteryU
         state.basis,
         state.first_at or None,
         state.count,
+        _hold(state) if status == "overridden" and shown is None else msgspec.UNSET,
     )
+
+
+def _hold(state: KeyState) -> Hold | msgspec.UnsetType:
+    override = latest(state.decided, "override")
+    return Hold(override.by, override.at, override.until) if override is not None else msgspec.UNSET

@@ -152,7 +152,7 @@ def waits_of(row: OpenRow, titles: Mapping[str, str], now: datetime.datetime) ->
     """
     Return an open entry as the queues tell it, None where it is no longer so.
 
-    A hold ends by itself: one that stands behind its end was renewed by a second person, and until when no event says.
+    A hold ends by itself: one that stands behind its end was renewed by a second person, and until when older states do not say.
     """
     if not still_waits(row.queue, row.status, row.mastered_at, begun=row.begun, missing=row.missing):
         return None

@@ -3,7 +3,8 @@ What waits for somebody, with its age and its owner: a fold of the public events
 so is what families ask (`domain.review_requests`).
 
 An event opens and closes entries by (learner, scope, queue) and says all about them, so an entry is what the last event on
-it says. What is lost without an event, such as a provisional status, is told apart when the queue is read.
+it says. What is lost without an event, such as a provisional status, is told apart when the queue is read, and holds of
+competencies are told by states.
 """
 
 from collections.abc import Iterator

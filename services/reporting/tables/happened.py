@@ -18,6 +18,16 @@ _ENTRY = (
     "       or (b.status = 'overridden' and b.mastered_at is not null)))) else 0 end as missing"
     " from {waiting} w left join {mastery} m"
     "   on m.tenant = w.tenant and m.learner = w.learner and m.competency = w.scope"
+    " where w.tenant = $1 and w.queue = any($2::text[]) and w.closed_at is null"
+)
+_HELD = "convert_from(m.data, 'utf8')::json -> 'held'"
+# Holds are told by states: of what was not on the record no event tells one, and of none until when it was renewed.
+_HOLDS = (
+    "select m.learner, m.competency as scope, 'withheld' as queue, h.since, h.until, h.role, '', m.status, m.mastered_at,"
+    "   m.evidence_count > 0, 0 from {mastery} m"
+    f" cross join lateral json_to_record({_HELD}) h (since text, until text, role text)"
+    " where m.tenant = $1 and 'withheld' = any($2::text[]) and m.status = 'overridden'"
+    f"   and json_typeof({_HELD}) = 'object'"
 )
 
 
@@ -32,8 +42,8 @@ async def open_entries(
 ) -> Rows:
     """Return the open entries of queues, the oldest first, behind a key; of some learners, or with None of the tenant."""
     return await view.rows(
-        f"{_ENTRY} where w.tenant = $1 and w.queue = any($2::text[]) and w.closed_at is null"
-        "   and ($3::text[] is null or w.learner = any($3))"
+        f"select * from ({_ENTRY} and not (w.queue = 'withheld' and m.status = 'overridden' and {_HELD} is not null)"
+        f" union all {_HOLDS}) w where ($3::text[] is null or w.learner = any($3))"
         "   and (w.opened_at, w.learner, w.scope, w.queue) > ($4, $5, $6, $7)"
         " order by w.opened_at, w.learner, w.scope, w.queue limit $8",
         tenant,
