@@ -33,6 +33,8 @@ async def test_one_object_is_created_then_known_then_in_conflict(service: Runnin
     assert (again.status_code, again.json()["status"]) == (200, "duplicate")
     assert again.json()["position"] == first.json()["position"]
     assert (other.status_code, other.json()["reason"], other.json()["pointer"]) == (409, "conflict", "/id")
+    assert other.headers["content-type"] == "application/problem+json"
+    assert (other.json()["status"], other.json()["evidence_id"]) == (409, first.json()["evidence_id"])
 
 
 async def test_one_object_with_an_unknown_competency_waits(service: Running) -> None:
@@ -51,8 +53,11 @@ async def test_an_activity_without_alignment_waits(service: Running) -> None:
 async def test_one_bad_object_is_answered_with_the_member(service: Running) -> None:
     answer = await service.client().post("/v1/evidence", json=item("bad", score={"raw": -1, "max": 4}))
 
-    assert answer.status_code == 422
-    assert (answer.json()["id"], answer.json()["status"], answer.json()["pointer"]) == ("bad", "rejected", "/score/raw")
+    said = answer.json()
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert (said["id"], said["status"], said["pointer"], said["reason"]) == ("bad", 422, "/score/raw", "invalid")
+    assert said["title"]
+    assert said["detail"]
 
 
 async def test_bad_items_in_a_batch_harm_no_other(service: Running) -> None:

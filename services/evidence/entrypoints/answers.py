@@ -7,15 +7,25 @@ import msgspec
 from fastapi import Path, Query, Response
 
 from services.evidence.handlers.intake import Item
-from shared.described import PROBLEM_CONTENT, Items, answers, json_content, schema_of
-from shared.errors import Forbidden, InvalidEvent, TooLarge
+from shared.described import PROBLEM, Items, ProblemDetails, answers, schema_of
+from shared.errors import Forbidden, InvalidEvent, Refused, TooLarge
 
 Limit = Annotated[int, Query(ge=1, le=10_000)]
 After = Annotated[int, Query(ge=0, le=(1 << 63) - 1, description="`next` of the page before")]
 Text = Annotated[str, Query(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f]*$")]
 STATUS = {"accepted": 201, "corrected": 201, "duplicate": 200, "acknowledged": 200, "parked": 202}
 Id = Annotated[str, Path(description="a UUID")]
+
+
+class ItemProblem(ProblemDetails):
+    """Why the only item of a request is refused: as in a batch, but that `status` is that of HTTP."""
+
+    id: str | msgspec.UnsetType = msgspec.UNSET
+    evidence_id: str | msgspec.UnsetType = msgspec.UNSET
+
+
 _ITEM = schema_of(Item, answered=True)
+_REFUSED = {PROBLEM: {"schema": schema_of(ItemProblem, answered=True)}}
 ANSWERED: dict[int | str, dict[str, Any]] = {
     200: answers(
         "The same again, acknowledged, or an answer for each item of a batch",
@@ -23,8 +33,8 @@ ANSWERED: dict[int | str, dict[str, Any]] = {
     ),
     201: answers("Durable; `corrected` where it supersedes or retracts", _ITEM),
     202: answers("Durable, and waits for a competency or an alignment", _ITEM),
-    409: answers("The same id with other content", _ITEM),
-    422: {"description": "Rejected, with the member at fault", "content": PROBLEM_CONTENT | json_content(_ITEM)},
+    409: {"description": "The same id with other content", "content": _REFUSED},
+    422: {"description": "Rejected, with the member at fault", "content": _REFUSED},
 }
 """How the document describes what became of what was sent."""
 
@@ -53,11 +63,19 @@ def answer_one(item: Item) -> Response:
 
     Raises:
         Forbidden, TooLarge: the item was refused for its source or size.
+        Refused, InvalidEvent: it was, for another content under its id, or for its own.
     """
     if item.reason == "forbidden_source":
         raise Forbidden(item.detail or "", pointer=item.pointer)
     if item.reason == "too_large":
         raise TooLarge(f"the item is {item.detail}", reason=item.reason)
     if item.status == "rejected":
-        return answer(item, 409 if item.reason == "conflict" else 422)
+        refusal = Refused if item.reason == "conflict" else InvalidEvent
+        raise refusal(
+            item.detail or refusal.title,
+            pointer=item.pointer,
+            reason=item.reason,
+            id=item.id,
+            evidence_id=item.evidence_id,
+        )
     return answer(item, STATUS[item.status])
