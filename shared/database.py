@@ -259,7 +259,10 @@ async def incoming(
     if len(rows) <= ARRAY_ROWS_MAX:
         arrays = ", ".join(f"${number}::{type}[]" for number, type in enumerate(types, start=1))
         return f"unnest({arrays})", columns(rows, len(types))
-    await connection.execute(f"create temporary table if not exists {name} ({shape}) on commit delete rows")
+    # A transaction may come more than once: then what it read before is still there.
+    await connection.execute(
+        f"create temporary table if not exists {name} ({shape}) on commit delete rows; delete from {name}"
+    )
     await connection.copy_records_to_table(name, records=rows)
     return name, []
 

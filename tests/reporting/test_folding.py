@@ -262,6 +262,18 @@ async def test_what_a_term_ended_with_is_the_same_in_one_batch_as_in_many(bench:
     assert await bench.states() == states
 
 
+async def test_a_term_may_be_closed_between_many_states_of_one_batch(bench: Bench) -> None:
+    """As after a policy that decides all anew, or where a read model is rebuilt."""
+    codes = sorted(f"m:{n}" for n in range(ARRAY_ROWS_MAX + 1))
+    before = [mastery(LEARNER, code, "not_yet", seq=seq) for seq, code in enumerate(codes, start=1)]
+    after = [mastery(LEARNER, code, seq=seq) for seq, code in enumerate(codes, start=1_000)]
+    await bench.deliver(await bench.told(*before, closing(LEARNER, "t1", bench.shard), *after))
+
+    kept = await bench.rows("select competency, status from term_record_v1 where tenant = $1 order by 1", bench.tenant)
+    assert kept == [(code, "not_yet") for code in codes]
+    assert [row[:2] for row in await bench.states()] == [(code, "mastered") for code in codes]
+
+
 async def test_what_is_told_of_terms_is_kept_once_and_forgotten_with_the_learner(bench: Bench) -> None:
     consumer = await bench.run("advancement")
     snapshots = "select term, digest, standings from term_snapshot_v1 where tenant = $1 order by 1"
