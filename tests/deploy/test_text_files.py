@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from deploy.local.errors import StackError
 from deploy.local.files.text import read_text
+from deploy.local.files.yaml_text import read_yaml
 
 TEXT = "code,title\nA,Größe 数\n"
 
@@ -72,3 +73,15 @@ def test_any_bytes_are_a_text_that_can_be_sent_or_refused(tmp_path_factory: pyte
     except StackError:
         return
     assert text.encode().decode() == text
+
+
+def test_words_that_older_yaml_takes_for_yes_and_no_are_words(tmp_path: Path):
+    file = written(tmp_path, b"on: advanced\nyes: [no, off, true, False, y]\n")
+
+    assert read_yaml(file) == {"on": "advanced", "yes": ["no", "off", True, False, "y"]}
+
+
+@pytest.mark.parametrize("data", [b"a: [1", b"a: 1\n b: 2", b"[" * 5000, b"a: 2026-02-31"])
+def test_what_is_no_yaml_is_refused(tmp_path: Path, data: bytes):
+    with pytest.raises(StackError, match="is not YAML or JSON"):
+        read_yaml(written(tmp_path, data))

@@ -9,14 +9,13 @@ from typing import Annotated, Any, Literal
 import click
 import httpx
 import msgspec
-import yaml
 from msgspec import Meta
 
 from deploy.local.ags import Credentials, Platform
 from deploy.local.client.asking import ask, patiently, told
 from deploy.local.client.identities import references
 from deploy.local.errors import StackError
-from deploy.local.files.text import read_text
+from deploy.local.files.yaml_text import read_yaml
 from deploy.local.options import Context, command_options
 from services.reporting.domain.standing import on_record
 
@@ -59,10 +58,12 @@ def passback(context: Context, file: Path, dry_run: bool) -> None:
     """
     Post standings to the line items of FILE (YAML or JSON), one a level: 1 of 1 where it is shown, 0 where it was and is no more.
 
+    FILE has line_items, token_url, client_id, key_file and source; docs/webhooks.md has an example with all members.
+
     Only what the platform does not have yet is posted, so it may run again at any time, by a timer or after a failure. Line
     items that are missing are made; what comes back of them as evidence is recognised (`own_passback`).
     """
-    target = _read(file)
+    target = read_target(file)
     wanted = _wanted(context, target)
     user_ids = references(context, target.source, {learner for scores in wanted.values() for learner in scores})
     tally = {"line_items": len(wanted), "posted": 0, "unchanged": 0, "unknown_learners": 0, "failed": 0}
@@ -110,10 +111,11 @@ def _pass_back(
                 tally["failed"] += 1
 
 
-def _read(file: Path) -> Target:
+def read_target(file: Path) -> Target:
+    """Return what a file says; raises `StackError` where it is not of the form."""
     try:
-        return msgspec.convert(yaml.safe_load(read_text(file)), Target)
-    except (yaml.YAMLError, msgspec.ValidationError) as error:
+        return msgspec.convert(read_yaml(file), Target)
+    except msgspec.ValidationError as error:
         raise StackError(f"{file}: {error}") from error
 
 

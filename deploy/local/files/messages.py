@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
 from deploy.local.errors import StackError
 from deploy.local.files.items import BYTE_ORDER_MARK, CUT_OFF, ItemFile, with_source
 from deploy.local.files.text import GZIP_MAGIC, read_text
+from deploy.local.files.yaml_text import read_yaml
 
 
 def messages(file: Path, form: str) -> tuple[Iterator[bytes], ItemFile | None]:
@@ -53,9 +53,7 @@ def mapped(file: Path, mapping_file: Path | None, source: str | None) -> Iterato
     if mapping_file is None:
         raise StackError("--format csv needs --mapping FILE: where each member of the evidence comes from")
     try:
-        mapping = read_mapping(yaml.safe_load(read_text(mapping_file)))
-    except yaml.YAMLError as error:
-        raise StackError(f"{mapping_file} is not YAML or JSON: {str(error).splitlines()[0]}") from error
+        mapping = read_mapping(read_yaml(mapping_file))
     except InvalidEvent as error:
         raise StackError(f"{mapping_file}: {error.pointer} {error.detail}") from error
     for number, row in enumerate(_rows(file), start=1):
