@@ -127,22 +127,22 @@ class Context:
 
     def token(self, scope: str = DEFAULT_SCOPE, *, tenant: str | None = None) -> str:
         """
-        Return a bearer token with this scope, signed with the key of the local stack or `ATTAIN_TOKEN_KEY_FILE`.
+        Return `ATTAIN_TOKEN` where it is given, whatever the scope: who says who they are is nobody else.
 
-        Of a stack that is not local, `ATTAIN_TOKEN` is it whatever the scope, where it is given.
+        Else a bearer token with this scope, signed with the key of the local stack or `ATTAIN_TOKEN_KEY_FILE`.
         """
-        wanted = self.tenant if tenant is None else tenant
-        if not self.remote:
-            return self.stack().token(wanted, scope)
         given = os.environ.get("ATTAIN_TOKEN", "")
         if given:
             return given
+        wanted = self.tenant if tenant is None else tenant
+        if not self.remote:
+            return self.stack().token(wanted, scope)
         if not self.key_file.is_file():
             raise StackError(f"ATTAIN_TOKEN_KEY_FILE is {self.key_file}, and there is no such file")
         return issue(self.key_file, tenant=wanted, scope=scope)
 
     def check_tenant(self) -> None:
-        """Raise `StackError` where the token of a stack that is not local is for another tenant than the one named."""
+        """Raise `StackError` where the token is for another tenant than the one named."""
         payload = self.token().split(".")[1:2]
         try:
             tenant = json.loads(base64.urlsafe_b64decode("".join(payload) + "=="))["tenant"]
