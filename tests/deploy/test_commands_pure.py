@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ from deploy.local.commands.drain import waiting_stage
 from deploy.local.commands.explain import explain
 from deploy.local.commands.learner import further_lines, text
 from deploy.local.commands.learner import learner as learner_command
+from deploy.local.commands.passback import Target, read_target
 from deploy.local.commands.privacy import export_learner
 from deploy.local.commands.quarantine import show as show_quarantined
 from deploy.local.commands.rollover import term_before
@@ -34,6 +36,7 @@ from deploy.local.commands.roster import COLUMNS, import_roster, read_table, req
 from deploy.local.commands.tenant import export_tenant
 from deploy.local.errors import StackError
 from deploy.local.files.items import ItemFile, with_source
+from deploy.local.files.messages import mapped
 from deploy.local.files.responses import ResponseLog
 from deploy.local.options import Context
 from tests.support.command import attain_here
@@ -306,6 +309,36 @@ def test_a_file_that_cannot_be_written_is_named(capsys: pytest.CaptureFixture[st
     assert (code, err) == (1, f"attain: {tmp_path}/none/x.zip.part: No such file or directory\n")
 
 
+def _example(page: str) -> str:
+    """Return the YAML example of a page of the documents."""
+    [block] = re.findall(r"```yaml\n(.*?)```", (TREE / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)
+    return str(block)
+
+
+def test_the_documented_mapping_maps_a_row(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    mapping = _file(tmp_path, _example("sending.md").encode(), "mapping.yaml")
+    rows = _file(
+        tmp_path, b"student,quiz,standards,date,points\nada,q7,math:add; math:sub,2026-03-04T10:15,8\n", "rows.csv"
+    )
+    [item] = [json.loads(each) for each in mapped(rows, mapping, "https://lms.example.edu")]
+
+    assert (item["id"], item["source"], item["competencies"]) == (
+        "ada-q7", "https://lms.example.edu", ["math:add", "math:sub"]
+    )  # fmt: skip
+    assert item["occurred_at"].startswith("2026-03-04T16:15:00")
+    code, out, _ = attain_here(
+        capsys, "ingest", rows, "--format", "csv", "--source", "urn:a", "--mapping", mapping, "--dry-run"
+    )
+    assert (code, out) == (0, "1 item is of the format, 0 are not; nothing was sent\n")
+
+
+def test_the_documented_passback_file_has_every_member(tmp_path: Path) -> None:
+    target = read_target(_file(tmp_path, _example("webhooks.md").encode(), "passback.yaml"))
+
+    assert target.on == "advanced"
+    assert set(yaml.safe_load(_example("webhooks.md").replace("on:", '"on":'))) == set(Target.__struct_fields__)
+
+
 def test_learner_rows_in_other_requests_keep_their_source() -> None:
     tables = {
         "learners": [{"source_id": "1", "source": "urn:other"}, {"source_id": "2"}],
@@ -484,6 +517,15 @@ def test_a_key_file_makes_the_tokens_for_a_stack_that_is_not_local(
     shown = jwt.decode(printed.strip(), bytes.fromhex("ab" * 32), ["HS256"], audience="attain")
     assert (code, shown["scope"]) == (0, "admin")
     assert given == "given"
+
+
+def test_a_token_that_is_given_is_the_one_for_a_local_stack_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """So a second person approves on a laptop as elsewhere."""
+    monkeypatch.setenv("ATTAIN_TOKEN", "given")
+
+    assert Context(tmp_path, "demo").token("admin") == "given"
 
 
 @pytest.mark.parametrize(

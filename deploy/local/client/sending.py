@@ -200,7 +200,8 @@ def first_lines(tally: Tally, limit: int) -> list[str]:
     lines = []
     for item in itertools.islice(tally.items, limit):
         why = " ".join(filter(None, (item.reason, item.pointer, item.detail)))
-        lines.append(f"item {item.index} (id {item.id}): {item.status}{f': {why}' if why else ''}")
+        id = "" if item.id is None else f" (id {item.id})"
+        lines.append(f"item {item.index}{id}: {item.status}{f': {why}' if why else ''}")
     if len(tally.items) > limit:
         lines.append(f"and {len(tally.items) - limit:,} more; --json lists all")
     return lines

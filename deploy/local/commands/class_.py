@@ -59,7 +59,7 @@ def text(grid: dict[str, Any], needs: dict[str, Any], names: Mapping[str, str]) 
         lines += ["", f"where everyone stands (columns as numbered above)   {LEGEND}"]
         tens = "".join(str(number // 10) if number % 10 == 0 else " " for number in range(1, len(order) + 1))
         ones = "".join(str(number % 10) for number in range(1, len(order) + 1))
-        lines += [f"  {'':<{NAME_CHARS}}  {tens}".rstrip(), f"  {'':<{NAME_CHARS}}  {ones}"]
+        lines += [f"  {'':<{NAME_CHARS}}  {digits}".rstrip() for digits in (tens, ones) if digits.strip()]
         for row in grid["rows"]:
             marks = "".join(MARKS.get(row["statuses"].get(competency, "no_evidence"), "?") for competency in order)
             lines.append(f"  {_called(row['learner'], names):<{NAME_CHARS}}  {marks}")

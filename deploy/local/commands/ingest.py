@@ -27,7 +27,11 @@ FRESH = "00000000-0000-4000-8000-000000000000"
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--format", "form", type=click.Choice(FORMATS), required=True, help="What the file holds.")
-@click.option("--source", help="URI of the source; of native items, of those that name none.")
+@click.option(
+    "--source",
+    help="URI of the source; of native items and rows, of those that name none. Without it other formats are of"
+    " `urn:attain:FORMAT:SUBJECT`, by the subject of the token.",
+)
 @click.option("--mapping", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="For csv: what is where.")
 @click.option("--dry-run", is_flag=True, help="Check the items here and send nothing.")
 @command_options
@@ -36,8 +40,8 @@ def ingest(context: Context, file: Path, form: str, source: str | None, mapping:
     Send a file of evidence: a JSON object, an array or NDJSON, zipped or not; Ed-Fi also as interchange XML.
 
     csv takes CSV or NDJSON rows by a mapping (YAML): native members, each with a column, a template such as
-    "{student}-{quiz}", or {constant: 10}. What was interrupted is given again whole: what is there already is counted as
-    duplicate and changes nothing.
+    "{student}-{quiz}", or {constant: 10}; docs/sending.md has one. What was interrupted is given again whole: what is there
+    already is counted as duplicate and changes nothing.
     """
     items, content = _items(file, form, source, mapping)
     tally, progress = Tally(), Progress()
@@ -113,7 +117,8 @@ def _result(tally: Tally) -> dict[str, Any]:
 def _text(tally: Tally, dry_run: bool) -> str:
     if dry_run:
         good, bad = tally.counts["accepted"] + tally.counts["acknowledged"], tally.counts["rejected"]
-        lines = [f"{good:,} items are of the format, {bad:,} are not; nothing was sent"]
+        are = "item is" if good == 1 else "items are"
+        lines = [f"{good:,} {are} of the format, {bad:,} {'is' if bad == 1 else 'are'} not; nothing was sent"]
     else:
         lines = [", ".join(f"{tally.counts[status]:,} {status}" for status in STATUSES if tally.counts[status])
                  or "no items"]  # fmt: skip

@@ -54,3 +54,4 @@ def reshard(context: Context, to: int, preview: bool) -> None:
             stack.stop(context.home)
     if not preview:
         Home(context.home).remember_shards(to)
+        context.say(f"{context.home} remembers its {to} shards: `attain up` starts the services, without the setting")

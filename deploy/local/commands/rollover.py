@@ -72,10 +72,10 @@ def rollover(
         context.emit(plan, _readable(plan))
         return
     share = would["enrolments"] / would["of_enrolments"] if would["of_enrolments"] else 0.0
-    closes = f"Term {term} is closed, for good. " if term and closed_at is None else ""
+    closes = f"Term {term} would be closed, for good. " if term and closed_at is None else ""
     if (share > SHARE_MAX or closes) and not yes:
         context.say(_readable(plan))
-        confirmed(f"{closes}{share:.0%} of the enrolments end. Go on?", "nothing was changed")
+        confirmed(f"{closes}{share:.0%} of the enrolments would end. Go on?", "nothing was changed")
     if term and closed_at is None:
         ending["closed_at"] = close_term(context, term)["closed_at"]
     ended = _post(context, session, goes_on, dry_run=False)

@@ -83,7 +83,7 @@ def create(context: Context, time_zone: str, sources: tuple[str, ...]) -> None:
 @tenant.command()
 @command_options
 def show(context: Context) -> None:
-    """What the tenant has set, and how much it has."""
+    """Show what the tenant has set, and how much it has."""
     shown = {name.removesuffix(".json"): content for name, content in _whole(context)}
     counts = {
         name: len(content["items"])

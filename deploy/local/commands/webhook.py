@@ -26,9 +26,9 @@ def webhook() -> None:
     "--type",
     "types",
     multiple=True,
-    help="Such as competency.mastered or level.*; all if not given. learner.* comes always.",
+    help="Such as competency.mastered or level.*; may be repeated; all if not given. learner.* comes always.",
 )
-@click.option("--framework", "frameworks", multiple=True, help="Id of a framework; all if not given.")
+@click.option("--framework", "frameworks", multiple=True, help="Id of a framework; may be repeated; all if not given.")
 @click.option("--source", default="", help="The receiver's own source: its ids of the learners are added for it.")
 @click.option("--from", "start", default="now", show_default=True, help=START)
 @command_options
@@ -46,7 +46,7 @@ def add_webhook(
         "start": start,
     }  # fmt: skip
     made = _post(context, "/v1/webhooks", body)
-    context.emit(made, f"webhook {made['id']}\nkey {made['key']}\nsecret {made['secret']}  (kept nowhere else)")
+    context.emit(made, f"webhook {made['id']}\nkey {made['key']}\nsecret {made['secret']}  (not shown again)")
 
 
 @webhook.command("list")
@@ -69,7 +69,8 @@ def list_webhooks(context: Context) -> None:
 def test_webhook(context: Context, webhook_id: str) -> None:
     """Send one event of type attain.webhook.test.v1; exit code 1 where it is not taken."""
     answer = _post(context, f"/v1/webhooks/{segment(webhook_id)}/test")
-    context.emit(answer, f"{'taken' if answer['taken'] else 'not taken'}: {answer['outcome']}, {answer['ms']} ms")
+    outcome = "taken" if answer["taken"] else f"not taken: {answer['outcome']}"
+    context.emit(answer, f"{outcome}, {answer['ms']} ms")
     if not answer["taken"]:
         click.get_current_context().exit(1)
 
@@ -92,7 +93,7 @@ def replay_webhook(context: Context, webhook_id: str, start: str) -> None:
 def rotate_webhook(context: Context, webhook_id: str, overlap: float) -> None:
     """Sign with a new secret from now on, and with the old one beside it during the overlap; it is shown this once."""
     made = _post(context, f"/v1/webhooks/{segment(webhook_id)}/rotate", {"overlap_s": int(overlap * 3600)})
-    context.emit(made, f"key {made['key']}\nsecret {made['secret']}  (kept nowhere else)")
+    context.emit(made, f"key {made['key']}\nsecret {made['secret']}  (not shown again)")
 
 
 @webhook.command("pause")
