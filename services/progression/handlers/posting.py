@@ -2,8 +2,6 @@
 
 import asyncio
 import collections
-import ipaddress
-import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -13,18 +11,16 @@ import httpx
 
 from services.progression.domain.subscribing import Failure, Subscription, failure_of, signature
 from shared.errors import InvalidEvent
+from shared.outgoing import address_of, request_to
 from shared.settings import Settings
 
 CONTENT_TYPE = "application/cloudevents+json"
 URL_CHARACTERS_MAX = 2000
-PORTS = {"https": 443, "http": 80}
 POSTS_MAX = 100
 """Of a tenant at once; what waits for a turn is not late by that."""
 KEPT_ALIVE = 20
 LOOKUPS_MAX = 4
 """Of a tenant at once: a name that nobody answers for holds a thread for longer than a receiver is waited for."""
-OPEN = ipaddress.ip_network("2000::/3")
-"""What IPv6 has given to the open internet; elsewhere lie sites' own addresses, and such as stand for private IPv4 ones."""
 
 
 class Answer(NamedTuple):
@@ -111,48 +107,20 @@ class Poster:
         return answer(failure_of(status), status, outcome, _seconds(response.headers.get("retry-after")))
 
     def _request(self, to: Subscription, address: str, event: str, body: bytes, attempt: int) -> httpx.Request:
-        """Return the request to the address that was checked, so that the name cannot turn to another in between."""
-        url = httpx.URL(to.url)
         headers = {
-            "Host": url.netloc.decode(),
             "Content-Type": CONTENT_TYPE,
             "User-Agent": "attain-webhook/1",
             "Attain-Event": event,
             "Attain-Attempt": str(attempt),
             "Attain-Signature": signature(to, int(time.time()), body),
         }
-        return self._client.build_request(
-            "POST", url.copy_with(host=address), content=body, headers=headers, extensions={"sni_hostname": url.host}
-        )
+        return request_to(self._client, "POST", to.url, address, headers, body)
 
     async def _address_of(self, tenant: str, url: str) -> str:
         """Return an address of the receiver; raises `OSError` where it has none, or any that is private."""
-        parts = urlsplit(url)
-        port = parts.port or PORTS[parts.scheme]
-        loop, lookups = asyncio.get_running_loop(), self._shares[tenant].lookups
-        try:
-            # In threads of the tenant's own: the loop's few are for the names of servers, of every tenant.
-            found = await loop.run_in_executor(
-                lookups, socket.getaddrinfo, parts.hostname, port, socket.AF_UNSPEC, socket.SOCK_STREAM
-            )
-        except OSError as error:
-            raise OSError("its name does not resolve") from error
-        addresses = [str(each[4][0]) for each in found]
-        if not self._settings.webhook_private_addresses and not all(map(is_public, addresses)):
-            raise OSError("it leads to a private address")
-        return addresses[0]
-
-
-def is_public(address: str) -> bool:
-    """Tell whether an address is one of the open internet, however it is written."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        embedded = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if embedded is not None:
-            return is_public(str(embedded))
-        if ip not in OPEN:
-            return False
-    return ip.is_global and not ip.is_multicast
+        # In threads of the tenant's own: the loop's few are for the names of servers, of every tenant.
+        lookups = self._shares[tenant].lookups
+        return await address_of(url, lookups, private=self._settings.webhook_private_addresses)
 
 
 def _seconds(retry_after: str | None) -> float:

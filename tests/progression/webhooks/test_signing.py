@@ -19,7 +19,7 @@ from services.progression.domain.subscribing import (
     signature,
 )
 from services.progression.entrypoints.webhooks import Agreement
-from services.progression.handlers.posting import Poster, is_public
+from services.progression.handlers.posting import Poster
 from shared.errors import InvalidEvent
 from shared.public_events import ADVANCEMENT_EVENTS
 from shared.public_members import Placement, Ref
@@ -94,21 +94,6 @@ def test_waits_double_up_to_the_longest_and_jitter_takes_at_most_half(attempts: 
 
     assert longest == min(3600, 2 * 2 ** min(attempts - 1, 40))
     assert longest / 2 <= delay_s(attempts, 2, 3600, chance) <= longest
-
-
-@pytest.mark.parametrize(
-    "address",
-    ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
-     "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "ff02::1", "::ffff:10.0.0.1", "64:ff9b::7f00:1",
-     "2002:7f00:1::", "2001:0:0:0:0:0:80ff:fffe", "64:ff9b:1::a01:203", "::10.1.2.3", "fec0::1"],
-)  # fmt: skip
-def test_no_address_of_an_own_network_is_public(address: str):
-    assert not is_public(address)
-
-
-@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34"])
-def test_addresses_of_the_open_internet_are(address: str):
-    assert is_public(address)
 
 
 @pytest.mark.parametrize(
