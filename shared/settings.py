@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.lti_platforms import LtiPlatforms
+
 SECRETS_DIR = "/run/secrets"
 
 
@@ -135,6 +137,13 @@ class Settings(BaseSettings):
     oidc_scope: str = Field(
         "records:read:classes records:read:self evidence:write decisions:write",
         description="what a session may do at most; to whose rows, the roster says",
+    )
+    lti_platforms: LtiPlatforms = Field(
+        (), validate_default=False,
+        description="the learning platforms that open the pages by LTI 1.3, as JSON; empty for none",
+    )  # fmt: skip
+    lti_private_addresses: bool = Field(
+        False, description="let the keys of platforms be fetched from private addresses"
     )
     session_s: float = Field(8 * 3600, gt=0, description="a session of the pages ends after so long")
 
@@ -291,7 +300,10 @@ def settings_or_exit(program: str) -> Settings:
         # Never the value: it may be a secret.
         first = error.errors(include_input=False, include_url=False)[0]
         name = variable(str(first["loc"][0])) if first["loc"] else "settings"
-        raise SystemExit(f"{program}: {name}: {first['msg'].removeprefix('Value error, ')}") from None
+        within = "".join(f"/{part}" for part in first["loc"][1:])
+        raise SystemExit(
+            f"{program}: {' at '.join(filter(None, (name, within)))}: {first['msg'].removeprefix('Value error, ')}"
+        ) from None
 
 
 def variable(name: str) -> str:

@@ -57,10 +57,9 @@ def fault_of(read: Settings, service: str) -> str:
         return "ATTAIN_TOKEN_KEY_FILE is not set: give it, or an identity provider in ATTAIN_JWKS_URL"
     if read.jwks_url and read.service_token_file is None:
         return "ATTAIN_SERVICE_TOKEN_FILE is not set: with ATTAIN_JWKS_URL the services need a token of that provider"
-    if read.oidc_issuer and not (read.oidc_client_id and read.public_url):
-        return "ATTAIN_OIDC_ISSUER is set: give ATTAIN_OIDC_CLIENT_ID and ATTAIN_PUBLIC_URL too"
-    if read.oidc_issuer and read.token_key_file is None and read.page_key_file is None:
-        return "ATTAIN_PAGE_KEY_FILE is not set: the pages sign their sessions with it"
+    fault = _fault_of_signing_in(read)
+    if fault:
+        return fault
     named = {"kafka_username": read.kafka_username, "kafka_password": read.kafka_password.get_secret_value()}
     sasl = read.kafka_security.startswith("SASL")
     for name, value in named.items():
@@ -74,6 +73,16 @@ def fault_of(read: Settings, service: str) -> str:
         if getattr(read, name) > getattr(read, other):
             return f"{variable(name)} is {getattr(read, name)}, more than {variable(other)}, which is {getattr(read, other)}"
     return _fault_of_files(read) or (_fault_of_ledger(read.erasure_ledger) if service == "evidence" else "")
+
+
+def _fault_of_signing_in(read: Settings) -> str:
+    if read.oidc_issuer and not (read.oidc_client_id and read.public_url):
+        return "ATTAIN_OIDC_ISSUER is set: give ATTAIN_OIDC_CLIENT_ID and ATTAIN_PUBLIC_URL too"
+    if read.lti_platforms and not read.public_url:
+        return "ATTAIN_LTI_PLATFORMS is set: give ATTAIN_PUBLIC_URL too"
+    if (read.oidc_issuer or read.lti_platforms) and read.token_key_file is None and read.page_key_file is None:
+        return "ATTAIN_PAGE_KEY_FILE is not set: the pages sign their sessions with it"
+    return ""
 
 
 def _fault_of_ledger(ledger: Path | None) -> str:

@@ -27,6 +27,8 @@ from services.reporting.handlers.exporting import Exporter
 from services.reporting.handlers.finding import Finder
 from services.reporting.handlers.groups import Groups
 from services.reporting.handlers.lag import blocked_learners, reporting_lag
+from services.reporting.handlers.landing import Landing
+from services.reporting.handlers.lti import Platforms
 from services.reporting.handlers.oidc import Provider
 from services.reporting.handlers.on_behalf import OnBehalf
 from services.reporting.handlers.pages import Pages
@@ -74,6 +76,7 @@ class Opened(NamedTuple):
     evidence: Peer
     progression: Peer
     provider: Provider
+    platforms: Platforms
     calendars: Calendars
 
 
@@ -117,10 +120,10 @@ async def _open(config: Settings, stack: contextlib.AsyncExitStack) -> Opened:
     evidence, progression = FeedClient(config.evidence_url, config), FeedClient(config.progression_url, config)
     feeds = {model: evidence if log == "roster" else progression for model, log in INPUT_LOGS.items()}
     in_evidence, in_progression = Peer(config.evidence_url, config), Peer(config.progression_url, config)
-    provider = Provider(config)
-    for close in (evidence.close, progression.close, in_evidence.close, in_progression.close, provider.close):
-        stack.push_async_callback(close)
-    return Opened(database, feeds, in_evidence, in_progression, provider, Calendars(in_progression))
+    provider, platforms = Provider(config), Platforms(config)
+    for each in (evidence, progression, in_evidence, in_progression, provider, platforms):
+        stack.push_async_callback(each.close)
+    return Opened(database, feeds, in_evidence, in_progression, provider, platforms, Calendars(in_progression))
 
 
 def _make_handlers(state: State, opened: Opened, limits: TenantLimits, config: Settings) -> DistrictNumbers:
@@ -131,7 +134,8 @@ def _make_handlers(state: State, opened: Opened, limits: TenantLimits, config: S
     state.calendars = calendars = opened.calendars
     numbers = DistrictNumbers(database, calendars, limits, config)
     state.settings, state.evidence, state.in_evidence = config, evidence, in_evidence
-    state.provider, state.sessions = opened.provider, Sessions(database, config)
+    state.provider, state.platforms, state.sessions = opened.provider, opened.platforms, Sessions(database, config)
+    state.landing = Landing(database, in_evidence)
     state.reader = Reader(database, config, at_once, curricula, calendars, opened.feeds["mastery"], looks)
     state.classes = ClassReader(database, at_once, curricula, looks)
     state.terms = TermReader(database, config, curricula, looks)

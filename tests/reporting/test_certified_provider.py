@@ -19,7 +19,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from services.reporting.handlers import oidc
+from services.reporting.handlers import id_tokens
 from shared.settings import Settings
 from tests.reporting.builders import class_, staff
 from tests.reporting.running import Running
@@ -96,7 +96,7 @@ async def browser(reporting: Running) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture(autouse=True)
 def keys_are_looked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a key that is not known be looked for without a pause, since the provider gets one a test."""
-    monkeypatch.setattr(oidc, "REFETCH_S", 0)
+    monkeypatch.setattr(id_tokens, "REFETCH_S", 0)
 
 
 async def sent_back(browser: httpx.AsyncClient, person: str = "tea", *, instead: tuple[str, str] = ("", "")) -> str:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import RSAAlgorithm
 from pydantic import SecretStr
 
-from services.reporting.handlers import oidc
+from services.reporting.handlers import id_tokens
 from shared.sealing import seal
 from shared.settings import Settings
 from tests.reporting.builders import class_, enrolment, mastery, staff
@@ -153,7 +153,7 @@ async def test_an_id_token_that_is_badly_signed_signs_nobody_in(
 async def test_a_new_key_of_the_provider_is_found_and_one_that_is_gone_is_not_believed(
     browser: httpx.AsyncClient, provider: OidcProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(oidc, "REFETCH_S", 0)
+    monkeypatch.setattr(id_tokens, "REFETCH_S", 0)
     before = (await signed_in(browser)).status_code
     provider.publishes, provider.signs_with, provider.header["kid"] = (
         {"two": provider.other_key},

@@ -1,4 +1,7 @@
+import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -94,6 +97,58 @@ def test_what_can_be_used_is_read(name: str, value: str, monkeypatch: pytest.Mon
     monkeypatch.setenv(f"ATTAIN_{name.upper()}", value)
 
     assert str(getattr(Settings(), name)) == (value.upper() if name == "log_level" else value)
+
+
+PLATFORM: dict[str, Any] = {
+    "issuer": "https://canvas.instructure.com", "client_id": "7", "authorization_url": "https://sso.example.org/authorize",
+    "jwks_url": "https://sso.example.org/keys", "deployments": [{"id": "1", "tenant": "demo"}],
+}  # fmt: skip
+
+
+def test_platforms_are_read_with_the_tenant_of_each_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATTAIN_LTI_PLATFORMS", json.dumps([PLATFORM, PLATFORM | {"client_id": "8"}]))
+    read = Settings()
+
+    assert [(each.client_id, each.deployments[0].tenant) for each in read.lti_platforms] == [
+        ("7", "demo"),
+        ("8", "demo"),
+    ]
+    assert hash(read) == hash(Settings())
+
+
+def test_the_platforms_of_the_document_are_read() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "sign-in.md").read_text()
+    [example] = re.findall(r"```json\n(\[.*?)```", text, re.DOTALL)
+
+    assert Settings(lti_platforms=example).lti_platforms[0].deployments[0].person == "person_sourcedid"
+
+
+@pytest.mark.parametrize(
+    ("platforms", "fault"),
+    [
+        ([PLATFORM, PLATFORM], ": a platform stands there twice"),
+        ([PLATFORM | {"deployments": [{"id": "1", "tenant": "demo"}, {"id": "1", "tenant": "other"}]}],
+         " at /0/deployments: a deployment stands there twice"),
+        ([PLATFORM | {"deployments": [{"id": "1", "tenant": "No Tenant"}]}], " at /0/deployments/0/tenant: "),
+        ([PLATFORM | {"deployments": []}], " at /0/deployments: "),
+        ([PLATFORM | {"jwks_url": "http://sso.example.org/keys"}], " at /0/jwks_url: "),
+        ([PLATFORM | {"secret": "opensesame"}], " at /0/secret: "),
+        ([{}], " at /0/issuer: Field required"),
+        ("[{", ": "),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_platforms_that_cannot_be_meant_are_refused_at_their_place(
+    platforms: object, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATTAIN_LTI_PLATFORMS", platforms if isinstance(platforms, str) else json.dumps(platforms))
+    settings.cache_clear()
+    with pytest.raises(SystemExit) as stopped:
+        settings_or_exit("x")
+    settings.cache_clear()
+
+    assert str(stopped.value).startswith(f"x: ATTAIN_LTI_PLATFORMS{fault}")
+    assert "opensesame" not in str(stopped.value)
 
 
 def test_no_secret_is_shown_by_settings_that_are_printed() -> None:

@@ -56,6 +56,7 @@ def test_whole_settings_have_no_fault(whole: Settings) -> None:
             },
             "ATTAIN_PAGE_KEY_FILE is not set",
         ),
+        ({"lti_platforms": ("x",)}, "ATTAIN_LTI_PLATFORMS is set: give ATTAIN_PUBLIC_URL"),
         ({"page_key_file": Path("/nowhere/key")}, "ATTAIN_PAGE_KEY_FILE: /nowhere/key cannot be read"),
         ({"token_key_file": Path("/nowhere/key")}, "ATTAIN_TOKEN_KEY_FILE: /nowhere/key cannot be read"),
         ({"kafka_security": "SASL_SSL"}, "ATTAIN_KAFKA_USERNAME is not set"),

@@ -42,6 +42,11 @@ class OidcProvider:
         self.asked: list[dict[str, str]] = []
         self._codes: dict[str, dict[str, str]] = {}
 
+    def key_set(self) -> dict[str, Any]:
+        """Return the JSON Web Key Set that is published."""
+        found = {kid: json.loads(RSAAlgorithm.to_jwk(key.public_key())) for kid, key in self.publishes.items()}
+        return {"keys": [key | {"kid": kid, "use": "sig", "alg": "RS256"} for kid, key in found.items()]}
+
     def _make(self) -> FastAPI:
         app = FastAPI()
 
@@ -56,10 +61,7 @@ class OidcProvider:
 
         @app.get("/keys")
         async def keys() -> Response:
-            found = {kid: json.loads(RSAAlgorithm.to_jwk(key.public_key())) for kid, key in self.publishes.items()}
-            return JSONResponse(
-                {"keys": [key | {"kid": kid, "use": "sig", "alg": "RS256"} for kid, key in found.items()]}
-            )
+            return JSONResponse(self.key_set())
 
         @app.get("/authorize")
         async def authorize(request: Request) -> Response:

@@ -10,6 +10,7 @@ from services.reporting.entrypoints import (
     districts,
     doing,
     exports,
+    launching,
     live,
     operations,
     pages,
@@ -25,7 +26,7 @@ __all__ = ["ROUTERS"]
 
 _WAYS = (
     records, review_requests, credentials, classes, districts, analyses, terms, exports, people, audit, live, operations,
-    positions, deciding, correcting, signing_in, doing, pages,
+    positions, deciding, correcting, signing_in, launching, doing, pages,
 )  # fmt: skip
 ROUTERS = tuple(each.router for each in _WAYS)
 """In the order in which paths are tried: what is done in a class comes before the class, whose id may have slashes."""

@@ -28,6 +28,11 @@ class Form:
         """Return a field, without the space around it."""
         return self._fields.get(name, [""])[0].strip()
 
+    @property
+    def first(self) -> dict[str, str]:
+        """The fields, each by its first value, with the space around it."""
+        return {name: values[0] for name, values in self._fields.items()}
+
     def all(self, name: str) -> list[str]:
         """Return every field of a name."""
         return self._fields.get(name, [])
@@ -48,14 +53,19 @@ async def read_form(request: Request, *, signed_in: bool = True) -> Form:
         InvalidEvent, TooLarge: it is over the limits of a body.
     """
     check_same_origin(request)
-    text = (await read_body(request, request.app.state.settings)).decode("utf-8", "replace")
-    try:
-        form = Form(parse_qs(text, max_num_fields=FIELDS_MAX))
-    except ValueError as error:
-        raise Forbidden("this form has too many fields") from error
+    form = await posted(request)
     if signed_in and not hmac.compare_digest(form.one("form").encode(), form_key(request).encode()):
         raise Forbidden("this form is of another session; load the page again", reason="other_session")
     return form
+
+
+async def posted(request: Request) -> Form:
+    """Return the fields of a form of whichever site: what it says has to vouch for itself; raises as `read_form`."""
+    text = (await read_body(request, request.app.state.settings)).decode("utf-8", "replace")
+    try:
+        return Form(parse_qs(text, max_num_fields=FIELDS_MAX))
+    except ValueError as error:
+        raise Forbidden("this form has too many fields") from error
 
 
 def check_same_origin(request: Request) -> None:
@@ -65,6 +75,17 @@ def check_same_origin(request: Request) -> None:
         raise Forbidden("this form is of another site")
     if fetched is None and origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
         raise Forbidden("this form is of another site")
+
+
+def own_path(link: str, own: str) -> str | None:
+    """Return the path of a page of this site, which is at `own`, that a whole address leads to; None where it leads elsewhere."""
+    try:
+        parts, here = urlsplit(link), urlsplit(own)
+    except ValueError:
+        return None
+    if (parts.scheme, parts.netloc.lower()) != (here.scheme, here.netloc.lower()):
+        return None
+    return within(parts.path or "/")
 
 
 def within(to: str) -> str:

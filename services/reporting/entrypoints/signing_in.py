@@ -3,7 +3,6 @@
 import logging
 from typing import Annotated
 
-import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
@@ -11,11 +10,12 @@ from services.reporting.domain.signed_in import identity_of
 from services.reporting.entrypoints.asking import COOKIE, SESSION, part
 from services.reporting.entrypoints.forms import read_form, within
 from services.reporting.entrypoints.page_answers import PAGE_HEADERS, In, sign_in_page
-from services.reporting.handlers.oidc import CALLBACK, FLOW_S, LEEWAY_S, Provider
-from services.reporting.handlers.on_behalf import OnBehalf
+from services.reporting.handlers.id_tokens import LEEWAY_S
+from services.reporting.handlers.landing import Landing
+from services.reporting.handlers.oidc import CALLBACK, FLOW_S, Provider
 from services.reporting.handlers.sessions import Sessions
-from shared.auth import Authenticator, Identity
-from shared.errors import NotFound, Unauthorized, Unavailable
+from shared.auth import Authenticator
+from shared.errors import Unauthorized, Unavailable
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ FLOW = "attain-sign-in"
 router = APIRouter(include_in_schema=False)
 Asks = Annotated[Provider, part("provider")]
 Keeps = Annotated[Sessions, part("sessions")]
-InEvidence = Annotated[OnBehalf, part("in_evidence")]
+Lands = Annotated[Landing, part("landing")]
 
 
 @router.post("/sign-in")
@@ -60,7 +60,7 @@ async def begin(request: Request, words: In, provider: Asks, to: str = "/") -> R
 
 
 @router.get(CALLBACK)
-async def finish(request: Request, words: In, provider: Asks, sessions: Keeps, in_evidence: InEvidence) -> Response:
+async def finish(request: Request, words: In, provider: Asks, sessions: Keeps, landing: Lands) -> Response:
     """Come back from the identity provider: begin a session, once."""
     settings: Settings = request.app.state.settings
     try:
@@ -71,7 +71,7 @@ async def finish(request: Request, words: In, provider: Asks, sessions: Keeps, i
         )  # fmt: skip
         if not await sessions.use_up(done.state, FLOW_S + LEEWAY_S):
             raise Unauthorized("this sign-in was used before")
-        session = sessions.begin(await _with_learner(identity, settings, in_evidence))
+        session = sessions.begin(await landing.with_learner(identity, settings.oidc_learner_source))
     except Unauthorized as error:
         log.warning("sign-in refused: %s", error)
         answer = sign_in_page(request, words, refused="sign_in.not_in", to="/")
@@ -79,10 +79,7 @@ async def finish(request: Request, words: In, provider: Asks, sessions: Keeps, i
         log.warning("sign-in: %s", error)
         answer = sign_in_page(request, words, refused="sign_in.away", to="/")
     else:
-        answer = RedirectResponse(within(done.to), 303, PAGE_HEADERS)
-        answer.delete_cookie(COOKIE)
-        answer.set_cookie(SESSION, session, max_age=int(settings.session_s), httponly=True, samesite="lax",
-                          secure=_is_secure(request))  # fmt: skip
+        answer = signed_in(request, session, within(done.to))
     answer.delete_cookie(FLOW, path=CALLBACK)
     return answer
 
@@ -98,16 +95,14 @@ async def sign_out(request: Request, sessions: Keeps) -> Response:
     return answer
 
 
-async def _with_learner(identity: Identity, settings: Settings, in_evidence: OnBehalf) -> Identity:
-    """Return the identity with the learner that the person is, where the settings name a source that knows learners."""
-    if not settings.oidc_learner_source:
-        return identity
-    query = {"source": settings.oidc_learner_source, "source_id": identity.subject}
-    try:
-        found = await in_evidence.ask(identity, "/v1/learners", "records:read", query=query)
-    except NotFound:
-        return identity
-    return msgspec.structs.replace(identity, learner=found["learner"])
+def signed_in(request: Request, session: str, to: str) -> Response:
+    """Go on to a page with a session that has begun, in place of whatever this browser had before."""
+    settings: Settings = request.app.state.settings
+    answer = RedirectResponse(to, 303, PAGE_HEADERS)
+    answer.delete_cookie(COOKIE)
+    answer.set_cookie(SESSION, session, max_age=int(settings.session_s), httponly=True, samesite="lax",
+                      secure=_is_secure(request))  # fmt: skip
+    return answer
 
 
 def _is_secure(request: Request) -> bool:

@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 from urllib.parse import quote_plus, urlencode, urlsplit
 
 import httpx
-import jwt
 import msgspec
 
-from shared.auth import PROVIDER_ALGORITHMS
+from services.reporting.handlers.id_tokens import KEPT_S, KeySet, verified
 from shared.errors import Unauthorized, Unavailable
 from shared.sealing import seal, unseal
 from shared.settings import Settings
@@ -25,11 +24,6 @@ CALLBACK = "/sign-in/callback"
 FLOW = "sign-in"
 FLOW_S = 600
 """How long a person may take at the provider."""
-LEEWAY_S = 60
-"""How far the provider's clock may be off."""
-KEPT_S = 3600
-REFETCH_S = 30
-"""A key that is not known is looked for at most so often."""
 TIMEOUT_S = 10
 
 
@@ -55,7 +49,7 @@ class Provider:
         self._settings = settings
         self._client = httpx.AsyncClient(timeout=TIMEOUT_S)
         self._found: tuple[float, dict[str, Any]] | None = None
-        self._keys: tuple[float, dict[str, jwt.PyJWK]] = (0.0, {})
+        self._keys = KeySet(self._fetch_keys)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -91,7 +85,9 @@ class Provider:
         if not answer.get("code"):
             raise Unauthorized("the provider has not signed anybody in")
         token, access = await self._redeem(answer["code"], kept["verifier"])
-        claims = await self._verified(token)
+        claims = await verified(
+            token, self._keys, issuer=self._settings.oidc_issuer, client=self._settings.oidc_client_id
+        )
         if claims.get("nonce") != kept["nonce"]:
             raise Unauthorized("the ID token is of another sign-in")
         if access and self._needed - claims.keys():
@@ -143,36 +139,8 @@ class Provider:
             raise Unauthorized("what the provider tells is of another person than the ID token")
         return told
 
-    async def _verified(self, token: str) -> dict[str, Any]:
-        """Return the claims of an ID token: OpenID Connect Core 1.0, 3.1.3.7."""
-        try:
-            key = await self._key(jwt.get_unverified_header(token).get("kid"))
-            claims: dict[str, Any] = jwt.decode(
-                token, key.key, algorithms=PROVIDER_ALGORITHMS,
-                audience=self._settings.oidc_client_id, issuer=self._settings.oidc_issuer, leeway=LEEWAY_S,
-                options={"require": ["exp", "iat", "iss", "aud", "sub"]},
-            )  # fmt: skip
-        except (jwt.PyJWTError, TypeError, ValueError) as error:
-            raise Unauthorized(f"ID token refused: {error}") from error
-        is_for_several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
-        # Of one audience it may be left out; where it stands it is ours.
-        given_to = claims.get("azp", None if is_for_several else self._settings.oidc_client_id)
-        if given_to != self._settings.oidc_client_id:
-            raise Unauthorized("the ID token is for another client")
-        return claims
-
-    async def _key(self, kid: str | None) -> jwt.PyJWK:
-        at, keys = self._keys
-        age = time.monotonic() - at
-        if not keys or age > KEPT_S or (kid not in keys and age > REFETCH_S):
-            found = await self._json((await self._document())["jwks_uri"])
-            keys = {key.key_id or "": key for key in jwt.PyJWKSet.from_dict(found).keys}
-            self._keys = (time.monotonic(), keys)
-        if kid is None and len(keys) == 1:
-            return next(iter(keys.values()))
-        if kid not in keys:
-            raise Unauthorized("the ID token is signed with a key that the provider does not have")
-        return keys[kid]
+    async def _fetch_keys(self) -> dict[str, Any]:
+        return await self._json((await self._document())["jwks_uri"])
 
     async def _document(self) -> dict[str, Any]:
         """Return what the provider says of itself: OpenID Connect Discovery 1.0, 4."""

@@ -259,6 +259,9 @@ REPORTING: dict[str, Case] = {
     "POST /sign-in": EMPTY,
     "GET /sign-in/provider": NONE,
     "GET /sign-in/callback": (None, "state=taken&code=taken"),
+    "GET /sign-in/lti": (None, "iss=taken&login_hint=taken&target_link_uri=/learners/{learner}"),
+    "POST /sign-in/lti": EMPTY,
+    "POST /sign-in/lti/launch": EMPTY,
 }
 
 
