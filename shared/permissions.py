@@ -15,33 +15,38 @@ Role = Literal[
 View = Literal[
     "record", "timeline", "growth", "projection", "why", "class", "queues", "aggregate", "analysis", "own_access_log",
     "access_log", "names", "capture", "sign_off", "decide", "correct", "answer", "credential", "export", "support",
-    "ask", "asked",
+    "plan", "set_plan", "ask", "asked",
 ]  # fmt: skip
 ROLES: tuple[Role, ...] = get_args(Role)
 VIEWS: tuple[View, ...] = get_args(View)
 WRITES: dict[View, str] = {
     "capture": "evidence:write", "sign_off": "decisions:write", "decide": "decisions:write", "correct": "evidence:write",
-    "answer": "decisions:write",
+    "answer": "decisions:write", "set_plan": "decisions:write",
 }  # fmt: skip
 """What changes something, and the scope that it takes besides the role, which for these comes from the roster alone."""
 BY_ROSTER: frozenset[View] = frozenset((*WRITES, "ask"))
 """What is open to the learner and by the roster alone; to ask changes no record, so it takes no scope to write."""
-RESTRICTED: frozenset[View] = frozenset(("support",))
+RESTRICTED: frozenset[View] = frozenset(("support", "plan"))
 """What the scope for the whole tenant does not open by itself: the token has to name a role that sees it."""
 
-_LEARNER: tuple[View, ...] = ("record", "timeline", "growth", "why", "own_access_log", "credential", "ask", "asked")
+_LEARNER: tuple[View, ...] = (
+    "record", "timeline", "growth", "why", "own_access_log", "credential", "plan", "ask", "asked",
+)  # fmt: skip
 _TEACHING: tuple[View, ...] = (
-    "record", "timeline", "growth", "projection", "why", "class", "queues", "names", "support", "asked", "answer",
+    "record", "timeline", "growth", "projection", "why", "class", "queues", "names", "support", "plan", "asked",
+    "answer",
 )  # fmt: skip
 PERMISSIONS: dict[Role, frozenset[View]] = {
     "learner": frozenset(_LEARNER),
     "guardian": frozenset((*_LEARNER, "names")),
-    "teacher": frozenset((*_TEACHING, *WRITES)),
+    "teacher": frozenset((*_TEACHING, *WRITES)) - {"set_plan"},
     "substitute": frozenset(("record", "why", "class", "queues", "names", "capture")),
-    "case_manager": frozenset(_TEACHING) - {"class"},
-    "counsellor": frozenset((*_TEACHING, "aggregate", "credential", "decide")),
+    "case_manager": frozenset((*_TEACHING, "set_plan")) - {"class"},
+    "counsellor": frozenset((*_TEACHING, "aggregate", "credential", "decide", "set_plan")),
     "registrar": frozenset(("record", "timeline", "queues", "aggregate", "names", "credential", "export", "decide")),
-    "leader": frozenset((*_TEACHING, "aggregate", "analysis", "sign_off", "decide", "correct", "credential")),
+    "leader": frozenset(
+        (*_TEACHING, "aggregate", "analysis", "sign_off", "decide", "correct", "credential", "set_plan")
+    ),
     "auditor": frozenset(("aggregate", "analysis", "access_log")),
     "integration": frozenset(("record", "timeline", "class", "queues", "aggregate", "names", "export")),
 }

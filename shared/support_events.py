@@ -20,7 +20,9 @@ class SupportSuggested(PublicEvent, frozen=True, kw_only=True):
     """
 
     side: Literal["learning", "school"]
-    need: Literal["practice_without_progress", "work_below_the_cut", "sign_off_waits", "ungraded", "ready_and_waiting"]
+    need: Literal[
+        "practice_without_progress", "work_below_the_cut", "sign_off_waits", "ungraded", "ready_and_waiting", "plan_review"
+    ]  # fmt: skip
     owner: str
     respond_by: str
     waiting_since: str | None = None

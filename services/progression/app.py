@@ -18,6 +18,7 @@ from services.progression.entrypoints.frameworks import frameworks_router
 from services.progression.entrypoints.in_force import in_force_router
 from services.progression.entrypoints.mastery import mastery_router
 from services.progression.entrypoints.operating import operating_router
+from services.progression.entrypoints.planning import planning_router
 from services.progression.entrypoints.policies import policies_router
 from services.progression.entrypoints.settings import settings_router
 from services.progression.entrypoints.shadowing import shadowing_router
@@ -173,6 +174,7 @@ def _add_routes(app: FastAPI, opened: Opened, handlers: Handlers, limits: Tenant
         settings_router(decisions),
         terms_router(decisions),
         deciding_router(judgements, database, config),
+        planning_router(judgements, database, config),
         supporting_router(database, judgements, config),
         explaining_router(database, config),
         in_force_router(database, limits),

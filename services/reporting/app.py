@@ -34,6 +34,7 @@ from services.reporting.handlers.on_behalf import OnBehalf
 from services.reporting.handlers.pages import Pages
 from services.reporting.handlers.people import People
 from services.reporting.handlers.place_pages import PlacePages
+from services.reporting.handlers.plans import PlanReader
 from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.reading import Reader
 from services.reporting.handlers.rebuilding import Rebuilder
@@ -145,13 +146,14 @@ def _make_handlers(state: State, opened: Opened, limits: TenantLimits, config: S
     state.analyses = Analyses(database, numbers, Groups(evidence, config), calendars, config, looks)
     state.credentials = CredentialReader(database, config, people, looks)
     state.disclosures = DisclosureReader(database, progression)
+    state.plans = PlanReader(database, progression, looks)
     state.finder = Finder(evidence, looks)
     state.exporter = Exporter(database, config, evidence, looks)
     state.watcher, state.streams = Watcher(database, state.districts), Streams(config.streams_max)
     state.pages = Pages(
         database, records=state.reader, classes=state.classes, queues=state.queues, districts=state.districts,
         terms=state.terms, requests=state.review_requests, people=people, finder=state.finder, progression=progression,
-        disclosures=state.disclosures, limits=limits, log=looks,
+        disclosures=state.disclosures, plans=state.plans, limits=limits, log=looks,
     )  # fmt: skip
     state.place_pages = PlacePages(
         database, districts=state.districts, analyses=state.analyses, queues=state.queues, terms=state.terms, people=people,

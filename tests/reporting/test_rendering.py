@@ -123,7 +123,10 @@ def context(template: str) -> dict[str, Any]:
     found = record()
     learner = {"record": found, "grown": growth(SHOWN_DAYS, 5), "name": EVIL, "live": "/live?learner=ada", "requests": requests,
                "terms": [{"term": EVIL, "closed_at": SHOWN_AT}],
-               "enough": {"m:a"}, "would": {"m:b": EVIL}, "shows": {"m:b": (EVIL,)}}  # fmt: skip
+               "plans": [{"competency": "m:b", "title": EVIL, "kind": kind, "instead": "x:y", "instead_title": EVIL, "pieces": 2,
+                          "days": 30, "accommodations": [EVIL], "review_at": "2026-09-30", "overdue": kind == "exempt"}
+                         for kind in ("accommodate", "extend", "substitute", "exempt")],
+               "spared": ["m:b"], "enough": {"m:a"}, "would": {"m:b": EVIL}, "shows": {"m:b": (EVIL,)}}  # fmt: skip
     event = Happened("e", "ada", "level.advanced", "m#Maths/1", EVIL, SHOWN_AT, SHOWN_AT, EVIL, 1, "t-1")
     more: dict[str, dict[str, Any]] = {
         "sign_in.html": {"refused": "sign_in.refused", "to": "/", "signed_in": False, "may_find": False, "provider": True},
@@ -148,6 +151,7 @@ def context(template: str) -> dict[str, Any]:
             "ask": [Contact(EVIL, "teacher", (EVIL,)), Contact("t-1", "case_manager", ())], "staff_names": {"t-1": EVIL},
         },
         "why.html": {
+            "plans": learner["plans"],
             "learner": "ada", "name": EVIL, "title": EVIL, "staff": True, "missing": [EVIL],
             "shows": [EVIL], "may_correct": {"e"},
             "found": {

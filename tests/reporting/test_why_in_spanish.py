@@ -44,7 +44,7 @@ def words_of(texts: Iterable[str]) -> set[str]:
     return set(re.findall(r"[a-záéíóúñü]{2,}", re.sub(r"{[^}]*}", " ", " ".join(texts)).lower()))
 
 
-BOTH = {"cohen", "compare", "id", "no", "plan", "provisional", "utc"}
+BOTH = {"cohen", "compare", "id", "individual", "no", "plan", "provisional", "utc"}
 """Words of both languages, and names."""
 
 
@@ -77,6 +77,7 @@ def why(policy: Policy | None, pieces: list[Piece], decisions: list[Decided], vo
     return render(
         "why.html", Words(language), signed_in=True, may_find=True, form_key="k", person=[], learner="x", name="Xx", title="Xx",
         staff=staff, missing=missing, found=found, may_correct=set(), shows=told_to_families(told["minimal_change"]),
+        plans=[],
     )  # fmt: skip
 
 
@@ -152,7 +153,8 @@ def learner(state: MasteryUpdated, reasons: Iterable[str] = (), language: Langua
     return render(
         "learner.html", Words(language), signed_in=True, may_find=True, form_key="k", person=[], record=record, grown=None,
         name="Xx", owners={}, staff_names={},
-        live="/live", requests=[], terms=[], enough=set(), would={}, shows={}, happened=happened, support=[], may_answer=True,
+        live="/live", requests=[], terms=[], plans=[], spared=[], enough=set(), would={}, shows={},
+        happened=happened, support=[], may_answer=True,
     )  # fmt: skip
 
 

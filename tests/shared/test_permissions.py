@@ -33,17 +33,17 @@ auditor          no       no     no      no     no
 integration      no       no     no      no     no
 """
 TAKEN = """
-            credential export support ask asked
-learner            yes     no      no yes   yes
-guardian           yes     no      no yes   yes
-teacher             no     no     yes  no   yes
-substitute          no     no      no  no    no
-case_manager        no     no     yes  no   yes
-counsellor         yes     no     yes  no   yes
-registrar          yes    yes      no  no    no
-leader             yes     no     yes  no   yes
-auditor             no     no      no  no    no
-integration         no    yes      no  no    no
+            credential export support plan set_plan ask asked
+learner            yes     no      no  yes       no yes   yes
+guardian           yes     no      no  yes       no yes   yes
+teacher             no     no     yes  yes       no  no   yes
+substitute          no     no      no   no       no  no    no
+case_manager        no     no     yes  yes      yes  no   yes
+counsellor         yes     no     yes  yes      yes  no   yes
+registrar          yes    yes      no   no       no  no    no
+leader             yes     no     yes  yes      yes  no   yes
+auditor             no     no      no   no       no  no    no
+integration         no    yes      no   no       no  no    no
 """
 
 

@@ -163,6 +163,58 @@ async def test_an_override_that_has_expired_asks_for_a_re_check_without_any_requ
     await district.close()
 
 
+async def test_a_plan_is_made_by_few_read_by_few_told_to_nobody_and_verified(stack: Stack):
+    district, ada = await classroom(stack, "planned")
+    url, plan = stack.urls["progression"], {"learner": ada, "competency": "math:c2", "kind": "exempt", "code": "iep"}
+    plan["review_at"] = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=200)).date().isoformat()
+
+    async def asked(roles: str, path: str, body: Any = None, scope: str = "decisions:write records:read") -> Any:
+        token = issue(stack.token_key_file, tenant=district.tenant, scope=scope, subject="cm-1", roles=roles)
+        headers = {"Authorization": f"Bearer {token}"}
+        method = "GET" if body is None else "POST"
+        return await district.http.request(method, f"{url}{path}", json=body, headers=headers)
+
+    refused = [
+        (await asked("teacher", "/v1/plans", plan)).status_code,
+        *[
+            (await asked("case_manager", "/v1/plans", plan | wrong)).json().get("pointer")
+            for wrong in ({"review_at": "2020-01-01"}, {"kind": "substitute", "instead": "math:nowhere"}, {"kind": "extend"})
+        ],
+    ]  # fmt: skip
+    before = len(await district.advancements())
+    made = (await asked("case_manager", "/v1/plans", plan)).json()["items"][0]
+    plans, why = f"/v1/learners/{ada}/plans", f"/v1/learners/{ada}/competencies/math:c2/explanation"
+    seen = {
+        roles: (await asked(roles, f"{plans}?wait={made['position']}", scope="records:read")).status_code
+        for roles in ("teacher", "case_manager", "substitute", "registrar", "integration", "")
+    }
+    told = (await asked("counsellor", why)).json()["plan"]
+    standing = (await district.get("progression", "/v1/standings"))["items"]
+    held = await district.get("progression", plans)
+    other = await asked("case_manager", "/v1/plans/another/end", {"learner": ada, "competency": "math:c2"})
+    verified = await district.verify()
+    ended = await asked("case_manager", f"/v1/plans/{made['id']}/end", {"learner": ada, "competency": "math:c2"})
+    after = await district.get("progression", f"{plans}?wait={ended.json()['items'][0]['position']}")
+
+    assert refused == [403, "/items/0/review_at", "/items/0/instead", "/"]
+    assert seen == {
+        "teacher": 200,
+        "case_manager": 200,
+        "substitute": 403,
+        "registrar": 403,
+        "integration": 403,
+        "": 403,
+    }
+    assert (told["kind"], told["by"], told["overdue"]) == ("exempt", {"role": "case_manager", "ref": "cm-1"}, False)
+    assert "plan" not in (await asked("substitute", why, scope="records:read")).json()
+    assert [each["id"] for each in held["items"]] == [made["id"]]
+    assert "math:c2" not in {each["competency"] for item in standing for each in item["competencies"]}
+    assert len(await district.advancements()) == before
+    assert (other.status_code, after["items"]) == (404, [])
+    assert [verified[name] for name in ZERO] == [0] * len(ZERO)
+    await district.close()
+
+
 LEVELS = {"id": "lv", "nodes": "code,title,level,subject,power\nA,Adds,1,math,true\nB,Subtracts,1,math,true\n"}
 
 

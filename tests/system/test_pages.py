@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
 from fastapi.routing import APIRoute
 
@@ -403,6 +404,43 @@ async def test_a_decision_made_through_the_roster_is_lifted_and_several_are_sign
 
     assert (lifted.status_code, signed.status_code, len(signed.json()["items"])) == (201, 201, 2)
     assert (await room.record("l10")).get("math:c0", "no_evidence") == "no_evidence"
+
+
+async def test_a_plan_is_made_by_whom_the_roster_lets_and_seen_by_family_and_staff_who_carry_it_out(room: Room):
+    l2, day = room.learners["l2"], datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=100)
+    plan = {"learner": l2, "competency": "math:c2", "kind": "exempt", "code": "iep", "review_at": day.isoformat()}
+
+    async def asked(person: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {room.token(person)}"}
+        return await room.district.http.request(
+            "GET" if body is None else "POST", f"{room.url}{path}", json=body, headers=headers
+        )
+
+    refused = [
+        (await asked(who, "/v1/decisions/plans", plan)).status_code for who in ("tea", "sub-now", "mum", "neighbour")
+    ]
+    made = (await asked("head", "/v1/decisions/plans", plan)).json()["items"][0]
+    await room.district.drained()
+    seen = {
+        who: (await asked(who, f"/v1/learners/{l2}/plans")).status_code
+        for who in ("tea", "mum", "sub-now", "neighbour")
+    }
+    told = (await asked("mum", f"/v1/learners/{l2}/plans")).json()["items"]
+    texts = {}
+    for who in ("tea", "mum", "sub-now"):
+        async with room.browser(who) as browser:
+            pages = [(await browser.client.get(f"/learners/{l2}{path}")).text for path in ("", "/why/math:c2")]
+            texts[who] = ["Individual plan" in page for page in pages]
+    looks = (await asked("mum", f"/v1/learners/{l2}/accesses")).json()["items"]
+    ended = await asked("head", f"/v1/plans/{made['id']}/end", {"learner": l2, "competency": "math:c2"})
+    await room.district.drained()
+
+    assert refused == [403, 403, 403, 404]
+    assert seen == {"tea": 200, "mum": 200, "sub-now": 403, "neighbour": 404}
+    assert [(each["kind"], each["title"], each["overdue"]) for each in told] == [("exempt", "Sharing", False)]
+    assert texts == {"tea": [True, True], "mum": [True, True], "sub-now": [False, False]}
+    assert ("tea", "teacher") in {(look["person"], look["role"]) for look in looks}
+    assert (ended.status_code, (await asked("tea", f"/v1/learners/{l2}/plans")).json()["items"]) == (201, [])
 
 
 async def test_staff_are_called_by_name_where_one_asks_them_and_where_they_own_decided_assessed_or_looked(room: Room):

@@ -111,7 +111,7 @@ def _values(fold: ShardFold, documents: Documents, findings: Findings) -> dict[K
         rule = rule_of(policy, entry.state)
         state = entry.state
         held = KeyState(decided=state.decided, clock=state.clock, time_zone=state.time_zone, dok=state.dok,
-                        breaks=state.breaks)  # fmt: skip
+                        breaks=state.breaks, extended=state.extended)  # fmt: skip
         plain = replay(held, valid_pieces(entry.evidence or {}), rule, pin)
         values[key] = _state(describe(key, plain, documents.policies))
         if values[key] != _state(describe(key, entry.state, documents.policies)):

@@ -20,6 +20,7 @@ DRAIN_S = 600.0
 HELD = {
     "evidence.json": ("evidence", "/v1/learners/{}/holdings"),
     "mastery.json": ("progression", "/v1/learners/{}/mastery"),
+    "plans.json": ("progression", "/v1/learners/{}/plans"),
     "advancements.json": ("progression", "/v1/learners/{}/advancements"),
     "disclosures.json": ("progression", "/v1/learners/{}/disclosures?limit=10000"),
     "record.json": ("reporting", "/v1/learners/{}/record"),
@@ -47,8 +48,8 @@ def export_learner(context: Context, learner: str, source_id: str | None, output
     """
     Write one ZIP with everything that is held of a learner.
 
-    Evidence and its originals, mastery, advancements, the record, which systems were told what, and what was asked to be looked
-    at again.
+    Evidence and its originals, mastery, individual plans, advancements, the record, which systems were told what, and what was
+    asked to be looked at again.
     """
     opaque = opaque_id(context, learner, source_id)
     file = output or Path(f"learner-{opaque}.zip")

@@ -17,6 +17,7 @@ from services.progression.domain.following import Following
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.level_fold import ESCALATES_AFTER, LevelFold, Terms, framework_of_level
 from services.progression.domain.levels import LevelTerms
+from services.progression.domain.plan_reviews import PlanReviews
 from services.progression.domain.policy.requirements import Require
 from services.progression.domain.rechecks import Rechecks, next_asked_at
 from services.progression.domain.rules import Activation, Rules
@@ -52,11 +53,15 @@ class Review(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What a transition did to what is satisfied: newly by whatever there is, gained or lost on the record or by credit."""
+    """
+    What a transition did to what is satisfied: newly by whatever there is, gained or lost on the record or by credit; or whether
+    a plan for it is another.
+    """
 
     new: bool = False
     gained: bool = False
     lost: bool = False
+    planned: bool = False
 
 
 class Advancing:
@@ -75,6 +80,7 @@ class Advancing:
         self._teller = Teller(cause.tenant, cause.learner, cause.trigger)
         self._terms = terms
         self._support = SupportFold(standing, frameworks, terms, self._teller)
+        self._plans = PlanReviews(standing, frameworks, terms, self._teller)
         self._ungraded = UngradedFold(standing, terms, self._teller, self._support)
         self._levels = LevelFold(standing, frameworks, terms, self._teller, self._support)
         self._following = Following(standing, frameworks, links, cause.tenant, cause.learner, cause.trigger)
@@ -111,10 +117,16 @@ class Advancing:
             (standing.presumed if presumed else standing.satisfied)[competency] = since
             if change.after.shown_at is None and not presumed:
                 standing.credited.add(competency)
+        standing.targets.pop(competency, None)
+        decided = change.after.plan
+        if decided is not None and decided.plan is not None and decided.plan.retargets:
+            standing.targets[competency] = (decided.plan.instead, decided.at)
         if change.transition == "provisional" or (since is not None and not presumed):
             standing.opened.setdefault(competency, since or change.trigger.time)
         counts = competency in standing.satisfied
-        self._taken = Taken(since is not None and had is None, counts and not counted, counted and not counts)
+        new = had is None and standing.since(competency) is not None
+        planned = change.before.plan != change.after.plan
+        self._taken = Taken(new, counts and not counted, counted and not counts, planned)
 
     def fold_change(self, change: Change) -> Iterator[Told]:
         """Yield what became ready by a transition that was taken, and what happened to its level."""
@@ -122,18 +134,27 @@ class Advancing:
         self._following.cross(change)
         yield from self._await(change)
         yield from self._support.work(change)
+        yield from self._plans.review(change)
+        if not (any(taken) or change.transition == "provisional"):
+            return
         framework = self._frameworks.get(framework_of(competency))
-        if framework is None or not (any(taken) or change.transition == "provisional"):
+        if framework is not None and taken.gained and change.transition == "mastered":
+            self._following.use(framework, change)
+        for each in (competency, *self._standing.stands_for(competency)):
+            yield from self._affect(each, change)
+
+    def _affect(self, competency: str, change: Change) -> Iterator[Told]:
+        """Yield what a transition does for its competency, or for one in the place of which that is asked."""
+        framework, taken = self._frameworks.get(framework_of(competency)), self._taken
+        if framework is None:
             return
         if taken.new:
             yield from self._ready(framework, framework.dependents.get(competency, ()))
         if taken.gained:
             yield from self._levels.close_gap(framework, competency)
-            if change.transition == "mastered":
-                self._following.use(framework, change)
         entry = framework.by_id.get(competency)
         own = level_id(framework.id, entry) if entry else ""
-        if not taken.lost:
+        if not (taken.lost or taken.planned):
             yield from self._support.over(own, "ready_not_placed")
         for level in self._levels.levels_with(framework, competency, own):
             yield from self._levels.level(framework, level, lost=taken.lost, back=change.transition == "reinstated")

@@ -12,7 +12,7 @@ from services.progression.domain.inputs import Input, Key, valid_pieces
 from services.progression.domain.rules import Activation, Rules
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.standing import rule_of
-from services.progression.domain.states import Decided
+from services.progression.domain.states import Decided, latest
 from shared.contracts import PolicyRef
 from shared.errors import Refused
 
@@ -23,6 +23,8 @@ class Explained(msgspec.Struct, frozen=True):
     explanation: Explanation
     policy: PolicyRef | None
     framework: str | None
+    plan: Decided | None
+    """The plan in force then, for few eyes."""
 
 
 def explain_as_of(
@@ -70,5 +72,6 @@ def explain_as_of(
         void=[piece for piece, valid in evidence.values() if piece is not None and not valid],
     )
     return Explained(
-        explanation, policy.reference if policy is not None else None, framework.version if framework else None
-    )
+        explanation, policy.reference if policy is not None else None, framework.version if framework else None,
+        latest(entry.state.decided, "plan"),
+    )  # fmt: skip

@@ -26,11 +26,11 @@ class Changes:
         self._entries = entries
         self._rules = rules
         self._policies = policies
-        self._compiled: dict[tuple[str, str, int, str], Rule | None] = {}
+        self._compiled: dict[tuple[str, str, int, str, tuple[int, ...]], Rule | None] = {}
 
     def rule(self, state: KeyState) -> Rule | None:
         """Return the compiled policy of a state, None where there is none in force."""
-        pin = (state.policy, state.time_zone, state.dok, state.breaks)
+        pin = (state.policy, state.time_zone, state.dok, state.breaks, state.extended)
         try:
             return self._compiled[pin]
         except KeyError:
@@ -51,7 +51,8 @@ class Changes:
             state.former = with_date(state.former, before.shown_at)
         no = by.no if isinstance(by, Activation) else self._rules[tenant].no
         event = by.event if isinstance(by, Input) else None
-        decision = event if isinstance(event, CompetencyDecided) else None
+        # Nothing of a plan is told, so what follows from one rests on the evidence.
+        decision = event if isinstance(event, CompetencyDecided) and event.kind != "plan" else None
         scores = self._scores_below(key, no) if after.needs and after.needs != before.needs else {}
         for transition in found:
             state.seq = seq_of(by.trigger)

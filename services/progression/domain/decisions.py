@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from services.progression.domain.plans import Plan
 from services.progression.domain.states import Decided, DecidedKind
 from shared.contracts import Status
 
@@ -45,6 +46,8 @@ class CompetencyDecided(msgspec.Struct, frozen=True, omit_defaults=True):
     """What it follows from where nobody took it and no evidence is behind it: the rules, which are no correction."""
     batch: str = ""
     """The recalculation that it is of."""
+    plan: Plan | None = None
+    """Of a `plan`, which is to be looked at again from `until` on; without one it ends that which stands."""
 
     @property
     def passes(self) -> bool:
@@ -54,7 +57,9 @@ class CompetencyDecided(msgspec.Struct, frozen=True, omit_defaults=True):
     def decided(self, id: str, time: str) -> Decided:
         """Return the decision as a state keeps it; `id` is that of the input, `time` when it was recorded."""
         by, at = self.begun or self.instead_of or self.role, self.at or time
-        return Decided(id, self.kind, at, by, self.status, self.until, self.undoes, self.basis, self.author, self.since)
+        return Decided(
+            id, self.kind, at, by, self.status, self.until, self.undoes, self.basis, self.author, self.since, self.plan
+        )  # fmt: skip
 
 
 LevelDecisionKind = Literal["sign_off", "withhold", "withdraw", "reinstate", "place", "choose", "lift"]

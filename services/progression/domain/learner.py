@@ -105,6 +105,10 @@ class LearnerState(msgspec.Struct, array_like=True):
     """Who has given the signatures in `signed`: role, subject and reason."""
     lapsed: set[str] = set()
     """Those of `requested` that were complete no more since: their sign-off is asked for anew."""
+    targets: dict[str, tuple[str, str]] = {}
+    """Competencies that a plan asks another in the place of, or nothing (empty), with since when."""
+    plan_reviews: dict[str, Suggestion] = {}
+    """Plans whose day of review has passed, as their owners were told, by competency."""
 
     def shows(self, competency: str) -> bool:
         """Tell whether mastery of a competency is on the record, and not only credited."""
@@ -123,6 +127,24 @@ class LearnerState(msgspec.Struct, array_like=True):
                 return status, told[level]
         return ("placed_with_gaps", self.placed.get(level)) if level in self.gaps else ("in_progress", None)
 
+    @property
+    def instead(self) -> dict[str, str]:
+        """What plans ask in the place of competencies, empty where they ask nothing."""
+        return {competency: instead for competency, (instead, _) in self.targets.items()}
+
+    def by_plan(self, competency: str) -> str | None:
+        """Return since when a plan lets a competency be met: nothing is asked, or what is asked in its place is there."""
+        instead, since = self.targets.get(competency, ("", None))
+        return self.satisfied.get(instead) if instead else since
+
+    def met_since(self, competency: str) -> str | None:
+        """Return since when a competency is no gap of its level."""
+        return self.satisfied.get(competency) or self.by_plan(competency)
+
     def since(self, competency: str) -> str | None:
         """Return since when a competency satisfies prerequisites."""
-        return self.satisfied.get(competency) or self.presumed.get(competency)
+        return self.met_since(competency) or self.presumed.get(competency)
+
+    def stands_for(self, competency: str) -> list[str]:
+        """Return what a competency is asked for in the place of."""
+        return [code for code, (instead, _) in self.targets.items() if instead == competency]

@@ -178,7 +178,8 @@ class LevelFold:
         self, framework: Framework, level: str, roles: list[str], escalate_at: str, **members: Any
     ) -> Told:
         standing = self._standing
-        weak = [c for c in framework.levels[level] if c in standing.due or not standing.shows(c)]
+        asked = [c for c in framework.levels[level] if standing.by_plan(c) is None]
+        weak = [c for c in asked if c in standing.due or not standing.shows(c)]
         told = self._tell(
             "level.sign_off_requested", framework, level, approver_roles=roles, escalate_at=escalate_at or None,
             weakest=weak[:WEAKEST], **members,
@@ -265,13 +266,13 @@ class LevelFold:
     def _complete(self, framework: Framework, level: str) -> Iterator[Told]:
         standing, members = self._standing, framework.levels[level]
         following = next_levels(level, framework)
-        when = [standing.satisfied[member] for member in members if member in standing.satisfied]
+        when = [at for at in map(standing.met_since, members) if at is not None]
         signed = standing.signed.get(level)
         role, ref, reason = standing.signers.get(level, ("", "", ""))
         told = self._tell(
             "level.advanced", framework, level, reason, basis="sign_off",
             author={"role": role, "ref": ref} if signed and role else None, credit=None, next=following,
-            gaps=[member for member in members if member not in standing.satisfied],
+            gaps=[member for member in members if standing.met_since(member) is None],
             effective_at=max((*when, *((signed,) if signed else ())), default=self._teller.trigger.time),
         )  # fmt: skip
         standing.advanced[level], standing.reached[level] = told.id, told.data["effective_at"]
@@ -325,8 +326,8 @@ class LevelFold:
     def _lacks(self, framework: Framework, level: str, without: Set[str] = frozenset()) -> tuple[Lack, ...]:
         members = framework.levels[level]
         power = {member for member in members if framework.by_id[member].power}
-        satisfied = self._standing.satisfied
-        shown = Shown(satisfied.keys() - without if without else satisfied, self._standing.opened)
+        standing, satisfied = self._standing, self._standing.satisfied
+        shown = Shown(satisfied.keys() - without if without else satisfied, standing.opened, standing.instead)
         return lacks_of(self._terms(members[0]).require, framework.id, members, power, shown)
 
     def _tell(

@@ -1,6 +1,6 @@
 """What a level asks for, and what of it is unmet: a function of the competencies that a learner has satisfied or opened."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from services.progression.domain.policy import Policy
@@ -37,14 +37,26 @@ class LevelTerms(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """What a learner has: on the record, credited or presumed; and besides, what the provisional path has opened."""
+    """
+    What a learner has: on the record or credited; besides, what the provisional path has opened; and what the learner's plans
+    ask in the place of competencies, empty where they ask nothing.
+    """
 
     satisfied: Collection[str]
     opened: Collection[str] = ()
+    targets: Mapping[str, str] = {}
 
     def has(self, competency: str, at: Tier) -> bool:
-        """Tell whether a competency is satisfied at a tier or above."""
+        """Tell whether a competency, or what is asked in its place, is satisfied at a tier or above."""
+        instead = self.targets.get(competency, "")
+        return self._has(competency, at) or (instead != "" and self._has(instead, at))
+
+    def _has(self, competency: str, at: Tier) -> bool:
         return competency in self.satisfied or (at == "provisional" and competency in self.opened)
+
+    def asked(self, competencies: Sequence[str]) -> Sequence[str]:
+        """Return those that are asked for, themselves or something in their place."""
+        return [code for code in competencies if self.targets.get(code) != ""] if self.targets else competencies
 
 
 class Lack(NamedTuple):
@@ -61,11 +73,11 @@ def lacks_of(
     Return what a level still asks for, in the order of the rule.
 
     `members` are the level's competencies, `power` those of them that are power standards. A code without a framework is of the
-    level's own.
+    level's own. What a plan exempts from is not asked for, unless nothing would be asked for then: no level is shown by that.
     """
-    if require is None:
-        return tuple(_single(member) for member in members if not shown.has(member, "mastered"))
-    return tuple(dict.fromkeys(_lacks(require, framework, members, power, shown)))
+    if "" in shown.targets.values() and not _lacks(require, framework, members, power, Shown((), (), shown.targets)):
+        shown = shown._replace(targets={code: instead for code, instead in shown.targets.items() if instead})
+    return _lacks(require, framework, members, power, shown)
 
 
 def unmet_of(
@@ -96,6 +108,15 @@ def named_by(require: Require) -> frozenset[str]:
 
 
 def _lacks(
+    require: Require | None, framework: str, members: Sequence[str], power: Collection[str], shown: Shown
+) -> tuple[Lack, ...]:
+    asked = shown.asked(members)
+    if require is None:
+        return tuple(_single(member) for member in asked if not shown.has(member, "mastered"))
+    return tuple(dict.fromkeys(_unmet(require, framework, asked, power, shown)))
+
+
+def _unmet(
     require: Require, framework: str, members: Sequence[str], power: Collection[str], shown: Shown
 ) -> Iterator[Lack]:
     if require.power is not None:
@@ -103,12 +124,15 @@ def _lacks(
         yield from (_single(member) for member in members if member in power and not shown.has(member, tier))
     if require.supporting is not None:
         yield from _share(require.supporting, [member for member in members if member not in power], shown)
-    yield from (_single(code) for code in _full(require.all, framework) if not shown.has(code, "mastered"))
+    yield from (_single(code) for code in shown.asked(_full(require.all, framework)) if not shown.has(code, "mastered"))
     choices = [Group(k=1, of=require.any)] if require.any else []
     for choice in (*choices, *require.k_of, *require.electives):
-        of = tuple(dict.fromkeys(_full(choice.of, framework)))
+        every = tuple(dict.fromkeys(_full(choice.of, framework)))
+        of = shown.asked(every)
         left = [code for code in of if not shown.has(code, choice.at)]
-        lack = choice.k - (len(of) - len(left))
+        # Of a choice from which nothing else is left, no more is asked than there is.
+        k = choice.k if len(of) == len(every) else min(choice.k, len(of))
+        lack = k - (len(of) - len(left))
         if lack > 0:
             yield _choice(lack, left, choice.group)
 
@@ -130,5 +154,5 @@ def _choice(lack: int, of: Sequence[str], group: str = "") -> Lack:
     return Lack(f"{lack} more of {', '.join(of)}" + (f" ({group})" if group else ""), tuple(of))
 
 
-def _full(codes: Iterable[str], framework: str) -> Iterator[str]:
-    return (code if ":" in code or not framework else f"{framework}:{code}" for code in codes)
+def _full(codes: Iterable[str], framework: str) -> tuple[str, ...]:
+    return tuple(code if ":" in code or not framework else f"{framework}:{code}" for code in codes)

@@ -110,6 +110,7 @@ def replay(
         checks_in=standing.checks_in,
         former=standing.former,
         lost_credit=standing.lost_credit,
+        extended=standing.extended,
         decided=standing.decided if decisions is None else in_force(tuple(decisions)),
     )
     ordered = sorted(pieces, key=_order_of)

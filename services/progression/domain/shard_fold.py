@@ -34,7 +34,7 @@ from services.progression.domain.standing import (
     status_was,
     unshown_part,
 )
-from services.progression.domain.states import in_force, low_start
+from services.progression.domain.states import extended_by, in_force, low_start
 from services.progression.domain.telling import Told
 from shared.contracts import MasteryUpdated, Status
 from shared.handed_in import WorkUngraded
@@ -198,6 +198,9 @@ class ShardFold:
             assert entry.evidence is not None
             if isinstance(event, CompetencyDecided):
                 state.decided = in_force((*state.decided, event.decided(item.id, item.time)))
+                if event.kind == "plan":
+                    state.extended = extended_by(event.plan, state)
+                    rule = self._rule(state)
             elif isinstance(event, ClockTicked):
                 state.clock = max(state.clock, event.at)
             # What is merged into a learner comes piece by piece before it counts: replaying for each would be quadratic.

@@ -30,16 +30,17 @@ def rule_of(policy: Policy | None, state: KeyState) -> Rule | None:
     """Return the compiled policy that decides a state, with what is pinned besides."""
     if policy is None:
         return None
-    if not state.time_zone and not state.dok and not state.breaks:
+    if not state.time_zone and not state.dok and not state.breaks and not state.extended:
         return policy.rule
-    return policy.rule_in(state.time_zone or "UTC", state.dok or None, state.breaks)
+    return policy.rule_in(state.time_zone or "UTC", state.dok or None, state.breaks, state.extended)
 
 
 class Standing(NamedTuple):
     """
     What is told of and built upon: when mastery was shown, None where it is not on the record; when prerequisites and level
     rules were satisfied (by credit and placement too); whether newer evidence disagrees with an override; the role whose
-    sign-off alone is missing; why the work asks for support, if it does; and when the first pieces occurred, if all were low.
+    sign-off alone is missing; why the work asks for support, if it does; when the first pieces occurred, if all were low; and
+    the plan in force, with whether its day of review has passed.
     """
 
     status: Status
@@ -49,6 +50,8 @@ class Standing(NamedTuple):
     awaits: str = ""
     needs: WorkCause = ""
     low_start: tuple[str, ...] = ()
+    plan: Decided | None = None
+    plan_due: bool = False
 
 
 def standing_of(state: KeyState, rule: Rule | None) -> Standing:
@@ -62,7 +65,9 @@ def standing_of(state: KeyState, rule: Rule | None) -> Standing:
     shown = shown_at(state, status)
     other = latest(state.decided, {"credited": "credit", "presumed": "presume"}.get(status, ""))
     satisfied = shown or (other.at if other is not None else None)
-    return Standing(status, shown, satisfied, is_contested(state), awaits, needs, start)
+    plan = latest(state.decided, "plan")
+    plan_due = plan is not None and is_over(plan, state.clock or None)
+    return Standing(status, shown, satisfied, is_contested(state), awaits, needs, start, plan, plan_due)
 
 
 def needs_of(state: KeyState, rule: Rule | None) -> WorkCause:
@@ -186,9 +191,8 @@ def asked_by_use(state: KeyState) -> Decided | None:
 
 def deadline_of(state: KeyState, rule: Rule | None) -> str | None:
     """Return the next instant at which time alone changes the status; None where none is known."""
-    override = latest(state.decided, "override") if state.decided else None
-    due = due_at(state, rule) if rule is not None else None
-    coming = (due, override.until if override is not None else None)
+    ending = [decision.until for decision in state.decided if decision.kind in ("override", "plan")]
+    coming = (due_at(state, rule) if rule is not None else None, *ending)
     return min((at for at in coming if at is not None and at > state.clock), default=None)
 
 
@@ -231,7 +235,7 @@ def transitions(before: Standing, after: Standing, state: KeyState, *, undone: b
     Only a change of what lies under the crossing, or a person, takes mastery off the record. What undoes that reinstates it;
     another crossing is shown anew. Credit is reinstated where it is there since the same instant. The provisional
     path is told once. `moved` changes when something was shown or satisfied, who is to sign it off, whether the work asks for
-    support, or how it began: not told by itself.
+    support, how it began, or a plan: not told by itself.
     """
     found: list[Transition] = []
     was, now = before.shown_at is not None, after.shown_at is not None

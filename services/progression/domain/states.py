@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from services.progression.domain.plans import Plan
 from shared.contracts import WAIVED, Aligned, EvidenceRecorded, Score, Status
 
 Order = tuple[str, int, str, str]
@@ -33,7 +34,7 @@ class Piece(msgspec.Struct, frozen=True, gc=False):
     """Whether it speaks to a part of the competency only: half a piece."""
 
 
-DecidedKind = Literal["sign_off", "override", "credit", "presume", "check", "ask", "lift"]
+DecidedKind = Literal["sign_off", "override", "credit", "presume", "check", "ask", "lift", "plan"]
 
 
 class Decided(msgspec.Struct, array_like=True, frozen=True):
@@ -42,9 +43,10 @@ class Decided(msgspec.Struct, array_like=True, frozen=True):
 
     `sign_off` confirms what the evidence shows; `override` sets `status` by hand (mastered or not_yet) until `until`;
     `credit` is mastery shown elsewhere; `presume` is a placement above it; `check` is a re-check passed, by use too; `ask`
-    asks for one because the first pieces on what builds on it were low; `lift` undoes the decision `undoes`. `at` is when it
-    was decided, `by` the role of who did, `basis` what it rests on. Of an `ask`, `by` is the competency that was begun, and
-    `since` and `at` are when the first of those pieces and the last occurred.
+    asks for one because the first pieces on what builds on it were low; `plan` is an individual `plan`, to be looked at again
+    from `until` on; `lift` undoes the decision `undoes`. `at` is when it was decided, `by` the role of who did, `basis` what it
+    rests on. Of an `ask`, `by` is the competency that was begun, and `since` and `at` are when the first of those pieces and
+    the last occurred.
     """
 
     id: str
@@ -57,6 +59,7 @@ class Decided(msgspec.Struct, array_like=True, frozen=True):
     basis: str = ""
     author: str = ""
     since: str = ""
+    plan: Plan | None = None
 
 
 WAIVER = "waiver"
@@ -159,6 +162,8 @@ class KeyState(msgspec.Struct, array_like=True):
     """Since when it was credited, and the id of the event that told it, where that credit is gone and may come back."""
     doubted: bytes = b""
     """Marks of the activities that `doubts` counts."""
+    extended: tuple[int, ...] = ()
+    """The pieces and days that a plan gives; what is on the record keeps those it was shown with, as it does its policy."""
 
 
 FORMER_DATES = 8
@@ -228,11 +233,28 @@ def in_force(decisions: tuple[Decided, ...]) -> tuple[Decided, ...]:
     held: dict[tuple[str, str], Decided] = {}
     for decision in decisions:
         if decision.kind == "lift":
-            held = {place: other for place, other in held.items() if other.id != decision.undoes}
+            lifted = [place for place, other in held.items() if other.id == decision.undoes and other.kind != "plan"]
+            held = {place: other for place, other in held.items() if place not in lifted}
+        elif decision.kind == "plan" and decision.plan is None:
+            held.pop(("plan", ""), None)
         else:
             role = decision.by if decision.kind in ("sign_off", "ask") else ""
             held[(decision.kind, role)] = decision
     return tuple(held.values())
+
+
+def extended_by(plan: Plan | None, state: KeyState) -> tuple[int, ...]:
+    """Return the pieces and days that a state is given once a plan is in force, or none is; on the record they only rise."""
+    given = plan.extension if plan is not None else (0, 0)
+    if state.crossed_at is not None and state.extended:
+        given = max(given[0], state.extended[0]), max(given[1], state.extended[1])
+    return given if any(given) else ()
+
+
+def plan_of(decisions: tuple[Decided, ...]) -> Plan | None:
+    """Return the plan that is among decisions in force."""
+    decision = latest(decisions, "plan")
+    return decision.plan if decision is not None else None
 
 
 def latest(decisions: tuple[Decided, ...], kind: str) -> Decided | None:

@@ -33,6 +33,10 @@ CLOCK_REASONS: dict[str, str] = {
 }
 
 
+UNTOLD = ("ask", "plan")
+"""Kinds of decisions on which nothing rests that is told."""
+
+
 class Change(NamedTuple):
     """A transition of one competency's standing, ready to be told."""
 
@@ -145,7 +149,9 @@ def basis_of(change: Change) -> dict[str, Any]:
     """Return on what a change rests, as events tell it."""
     state = change.state
     by, kind = None, "evidence"
-    decided = next((d for d in reversed(state.decided) if d.at == change.after.satisfied_at and d.kind != "ask"), None)
+    decided = next(
+        (d for d in reversed(state.decided) if d.at == change.after.satisfied_at and d.kind not in UNTOLD), None
+    )
     if change.is_anothers:
         kind = "identity"
     elif change.decision is not None:

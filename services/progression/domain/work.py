@@ -15,7 +15,7 @@ import msgspec
 from services.progression.domain.evidence_rules import Counted, day_of
 from services.progression.domain.methods import Value
 from services.progression.domain.policy.rule import Rule
-from services.progression.domain.states import KeyState, Piece, Work, latest
+from services.progression.domain.states import KeyState, Piece, Work, latest, plan_of
 
 WorkCause = Literal["", "practice_without_progress", "work_below_the_cut"]
 TRIED = 3
@@ -65,6 +65,8 @@ def cause_of(state: KeyState, rule: Rule) -> WorkCause:
     if work is None or support is None or state.crossed_at is not None or any(state.met):
         return ""
     if state.decided and (latest(state.decided, "credit") or latest(state.decided, "override")):
+        return ""
+    if state.decided and (plan := plan_of(state.decided)) is not None and plan.retargets:
         return ""
     most = support.class_work
     if most is not None and work.pieces >= most.pieces and work.below >= most.below:

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from services.progression.handlers.planning import PlanInForce
 from services.progression.handlers.sign_offs import Waiting
 from shared.contracts import MasteryUpdated, PolicyRef, Status
 
@@ -99,8 +100,15 @@ class HandedIn(msgspec.Struct):
     text: str
 
 
+class Plans(msgspec.Struct):
+    """The plans of a learner that are in force."""
+
+    learner: str
+    items: list[PlanInForce]
+
+
 class Explained(msgspec.Struct):
-    """Why a status is what it is; `ungraded` for staff alone, and only of now."""
+    """Why a status is what it is; `ungraded` for staff alone, and only of now; `plan` for whom the plans of the learner are."""
 
     learner: str
     competency: str
@@ -117,6 +125,7 @@ class Explained(msgspec.Struct):
     framework: str | None
     as_of: str | None
     ungraded: list[HandedIn] | msgspec.UnsetType = msgspec.UNSET
+    plan: PlanInForce | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Enough(msgspec.Struct):

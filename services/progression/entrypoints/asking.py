@@ -20,8 +20,17 @@ Wait = Annotated[str | None, Query(description="a position of the log evidence o
 
 def may_read(caller: Identity, learner: str, what: View) -> None:
     """Let who sees something of every learner pass, and a learner to the own record; raises `Forbidden`."""
-    if caller.learner != learner or "records:read:self" not in caller.scopes:
+    if not _is_own(caller, learner):
         caller.require_sight(what)
+
+
+def sees(caller: Identity, learner: str, what: View) -> bool:
+    """Tell whether `may_read` lets a caller pass."""
+    return _is_own(caller, learner) or caller.sees(what)
+
+
+def _is_own(caller: Identity, learner: str) -> bool:
+    return caller.learner == learner and "records:read:self" in caller.scopes
 
 
 def waits(database: Database, settings: Settings) -> Dependency:

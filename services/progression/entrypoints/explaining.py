@@ -8,9 +8,10 @@ from fastapi import APIRouter, Query
 from services.progression.domain.explanation import in_words
 from services.progression.domain.policy.phrases import Language
 from services.progression.entrypoints.answered import Enough, Explained
-from services.progression.entrypoints.asking import may_read, waits
+from services.progression.entrypoints.asking import may_read, sees, waits
 from services.progression.handlers.enough import OPEN_MAX, enough_of
 from services.progression.handlers.explaining import explain
+from services.progression.handlers.planning import told as plan_told
 from services.progression.handlers.supporting import ungraded_of
 from shared.auth import Identity
 from shared.database import Database
@@ -47,7 +48,8 @@ def explaining_router(database: Database, settings: Settings) -> APIRouter:
 
         All of it is said in `language`; beside what is said stands the fact itself, a code with its values (`asks_fact`,
         `missing_facts`), for whoever says it otherwise. Staff (scope `decisions:write`, in a role that sees support) are told
-        under `ungraded` which handed-in work waits for a grade now. `tenant` is for a service that has checked who may see this.
+        under `ungraded` which handed-in work waits for a grade now, and who sees the learner's plans under `plan` which one is in
+        force, null for none. `tenant` is for a service that has checked who may see this.
         """
         of = tenant_of(caller, learner, tenant, "why")
         at = utc(as_of) if as_of is not None else None
@@ -60,6 +62,8 @@ def explaining_router(database: Database, settings: Settings) -> APIRouter:
         }  # fmt: skip
         if "decisions:write" in caller.scopes and caller.sees("support") and at is None:
             answer["ungraded"] = await ungraded_of(database, of, learner, competency, language)
+        if sees(caller, learner, "plan"):
+            answer["plan"] = msgspec.to_builtins(plan_told(competency, found.plan)) if found.plan is not None else None
         return answer
 
     @router.get("/v1/learners/{learner}/next-evidence", responses=answered(Enough))

@@ -58,10 +58,8 @@ def mastery_router(database: Database, settings: Settings) -> APIRouter:
             bodies = await rulebook.frameworks_of(connection, caller.tenant)
             states = await _described(connection, caller.tenant, learner)
         known = unpack_learner(standing) if standing is not None else LearnerState()
-        around = [
-            (framework, frontier(framework, known.satisfied, known.presumed))
-            for framework in map(read_framework, bodies)
-        ]
+        met = {*known.presumed, *(code for code in known.targets if known.by_plan(code) is not None)}
+        around = [(framework, frontier(framework, known.satisfied, met)) for framework in map(read_framework, bodies)]
         return {
             "ready": [
                 {"competency": competency, "prerequisites": list(framework.prerequisites.get(competency, ()))}

@@ -26,6 +26,7 @@ from services.progression.domain.support_fold import LEADER
 from services.progression.handlers.histories import History
 from services.progression.handlers.logs import Logs
 from services.progression.handlers.memory import read_framework, unpack_key, unpack_learner
+from services.progression.handlers.planning import checked_plan
 from services.progression.handlers.requests import Request, request_of, take_up, taken_up
 from services.progression.handlers.rules import rules_of
 from services.progression.tables import erasing, journals, key_states, requests, rulebook
@@ -129,9 +130,9 @@ class Judgements:
         """Return a placement behind what it presumes: all below the level that has no evidence."""
         framework = _framework_with(placed.level, frameworks, "/level")
         states = await key_states.states_of(connection, tenant, placed.learner)
-        satisfied = (await self._standing(connection, tenant, placed.learner)).satisfied
+        standing = await self._standing(connection, tenant, placed.learner)
         seen = {competency for competency, state in states if unpack_key(state).pieces}
-        below = [c for c in _below(framework, placed.level) if c not in satisfied]
+        below = [c for c in _below(framework, placed.level) if standing.met_since(c) is None]
         not_yet, unknown = tuple(c for c in below if c in seen), tuple(c for c in below if c not in seen)
         presumed = [
             CompetencyDecided(
@@ -161,6 +162,11 @@ class Judgements:
         framework = frameworks.get(framework_of(judgement.competency))
         if framework is None or judgement.competency not in framework.by_id:
             raise InvalidEvent(f"no framework has {judgement.competency}", pointer=f"{at}/competency")
+        if judgement.kind == "plan":
+            rules = await rules_of(connection, tenant, "")
+            rows = dict(await key_states.states_of(connection, tenant, judgement.learner))
+            before = unpack_key(rows[judgement.competency]).decided if judgement.competency in rows else ()
+            return checked_plan(judgement, before, frameworks, rules.zones[-1] or "UTC", at)
         if judgement.kind == "override":
             checked = _checked_override(judgement, await self._policy(connection, tenant, judgement), at)
             if judgement.status != "not_yet":

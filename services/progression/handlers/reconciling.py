@@ -168,7 +168,9 @@ def _plain(
     key: Key, histories: dict[Key, History], stored: KeyState, policies: dict[str, Policy]
 ) -> tuple[object, ...]:
     history = histories.get(key, History())
-    pinned = KeyState(clock=history.clock, time_zone=stored.time_zone, dok=stored.dok, breaks=stored.breaks)
+    pinned = KeyState(
+        clock=history.clock, time_zone=stored.time_zone, dok=stored.dok, breaks=stored.breaks, extended=stored.extended
+    )  # fmt: skip
     rule = rule_of(policies.get(stored.policy), pinned)
     state = replay(pinned, valid_pieces(history.evidence), rule, stored.policy, history.decisions)
     return _value(key, state, policies)

@@ -218,7 +218,7 @@ def _level_changes(rows: list[Any], held: dict[str, LearnerState], rules: LevelR
     for row in rows:
         standing = held.get(row["learner"], LearnerState())
         if row["learner"] not in shown:
-            have = (standing.satisfied, standing.opened)
+            have = (standing.satisfied, standing.opened, standing.instead)
             shown[row["learner"]] = shown_of(*have), shown_of(*have)
         for of, status in zip(shown[row["learner"]], (row["live"], row["shadow"]), strict=True):
             take(of, row["competency"], satisfied=status in SATISFYING, opened=status == "provisional")

@@ -29,9 +29,11 @@ async def standings_behind(
     policies = await policies_of(connection, tenant)
     rows = await key_states.states_behind(connection, tenant, after, limit)
     by_learner: dict[str, list[MasteryUpdated]] = {}
-    for learner, competency, state in rows:
-        shown = describe((tenant, learner, competency), unpack_key(state), policies)
-        by_learner.setdefault(learner, []).append(shown)
+    for learner, competency, body in rows:
+        own, state = by_learner.setdefault(learner, []), unpack_key(body)
+        # Without evidence and told of nobody there is nothing to tell but that a plan was made, or ended.
+        if state.pieces or state.told or state.lost or any(each.kind != "plan" for each in state.decided):
+            own.append(describe((tenant, learner, competency), state, policies))
     stored = await key_states.load_standings(connection, [(tenant, learner) for learner in by_learner])
     known = {learner: unpack_learner(body) for _, learner, body in stored}
     items = [

@@ -136,6 +136,43 @@ class Decided(msgspec.Struct):
     position: str
 
 
+class By(msgspec.Struct):
+    """Who decided: the role, and the subject of the token."""
+
+    role: str
+    ref: str
+
+
+class Plan(msgspec.Struct):
+    """
+    An individual plan in force: of the kind accommodate, extend, substitute (`instead`, with its title) or exempt.
+
+    `overdue` once the day has passed on which it is to be looked at again, which ends nothing.
+    """
+
+    id: str
+    competency: str
+    title: str | None
+    kind: str
+    code: str
+    review_at: str
+    overdue: bool
+    decided_at: str
+    by: By
+    instead: str | None
+    instead_title: str | None
+    pieces: int
+    days: int
+    accommodations: list[str]
+
+
+class Plans(msgspec.Struct):
+    """The plans of a learner that are in force."""
+
+    learner: str
+    items: list[Plan]
+
+
 class Foreseen(msgspec.Struct):
     """What a correction would change of a learner; events are as `/asyncapi` of progression describes their data."""
 

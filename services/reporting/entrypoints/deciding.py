@@ -27,11 +27,18 @@ async def lift(caller: Waited, decides: Decides, id: Id, body: Decision, key: Ke
     return await decides.lift(caller, id, body, key)
 
 
+@router.post("/v1/plans/{id}/end", status_code=201, responses=_DECIDED)
+async def end_plan(caller: Waited, decides: Decides, id: Id, body: Decision, key: Key = "") -> Any:
+    """End an individual plan of a learner whom the roster gives the caller; for those who may make one."""
+    return await decides.end_plan(caller, id, body, key)
+
+
 @router.post("/v1/decisions/{kind}", status_code=201, responses=_DECIDED)
 async def decide(caller: Waited, decides: Decides, kind: Kind, body: Decision, key: Key = "") -> Any:
     """
     Decide of learners whom the roster gives the caller, in the role in which it lists the caller; needs decisions:write.
 
-    Bodies and answers are those of progression's `POST /v1/{kind}`. 404 where the caller has nothing to do with a learner.
+    Bodies and answers are those of progression's `POST /v1/{kind}`; `plans` are for those who may make
+    one. 404 where the caller has nothing to do with a learner.
     """
     return await decides.decide(caller, kind, body, key)

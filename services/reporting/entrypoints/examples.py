@@ -42,6 +42,17 @@ PAGE_OF_EVENTS: dict[str, Any] = {
     ],
     "next": None,
 }  # fmt: skip
+PLANS: dict[str, Any] = {
+    "learner": RECORD["learner"],
+    "items": [
+        {
+            "id": "5d0f3f5e-9f0b-5a65-8d5c-2f6a4c1b7e02", "competency": "maths:3.NF.2",
+            "title": "Place fractions on a number line", "kind": "substitute", "code": "iep", "review_at": "2026-09-30",
+            "overdue": False, "decided_at": _AT, "by": {"role": "case_manager", "ref": "c-4"}, "instead": "maths-alt:NF.2",
+            "instead_title": "Find a half on a line", "pieces": 0, "days": 0, "accommodations": [],
+        }
+    ],
+}  # fmt: skip
 CLASS: dict[str, Any] = {
     "class": "room-3", "title": "Room 3", "learners": [RECORD["learner"]], "competencies": ["maths:3.NF.1"],
     "titles": {"maths:3.NF.1": "Understand unit fractions"}, "counts": {"maths:3.NF.1": {"mastered": 1}},

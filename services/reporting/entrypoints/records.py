@@ -1,4 +1,4 @@
-"""Routes on one learner: record, timeline, who looked, who was told."""
+"""Routes on one learner: record, plans, timeline, who looked, who was told."""
 
 import datetime
 from typing import Annotated, Any
@@ -8,17 +8,19 @@ from fastapi import APIRouter, Query, Request, Response
 from services.reporting.domain.growth import Growth
 from services.reporting.domain.record import Record
 from services.reporting.domain.timeline import Happened
-from services.reporting.entrypoints.answered import Look, ToldOfLearner, ToldOfTenant
-from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Reads, Waited, answer_in, part
+from services.reporting.entrypoints.answered import Look, Plans, ToldOfLearner, ToldOfTenant
+from services.reporting.entrypoints.asking import After, Fields, Format, Limit, Reads, Waited, answer, answer_in, part
 from services.reporting.entrypoints.examples import (
     ACCESSES,
     DISCLOSURES,
     GROWTH,
     PAGE_OF_EVENTS,
+    PLANS,
     READERS_TOLD,
     RECORD,
 )
 from services.reporting.handlers.disclosures import DisclosureReader
+from services.reporting.handlers.plans import PlanReader
 from shared.csv_answers import Table
 from shared.cursors import Page
 from shared.described import answered
@@ -26,6 +28,7 @@ from shared.web import Instant
 
 router = APIRouter(tags=["records"])
 Disclosures = Annotated[DisclosureReader, part("disclosures")]
+OfPlans = Annotated[PlanReader, part("plans")]
 AsOf = Annotated[Instant | None, Query(description="an instant of the past, with its offset")]
 RECORD_COLUMNS = (
     "competency", "title", "subject", "level", "status", "score", "evidence_count", "last_evidence_at", "mastered_at",
@@ -51,6 +54,12 @@ async def learner_record(
     rows = ([getattr(item, column) for column in RECORD_COLUMNS] for item in record.items)
     table = (RECORD_COLUMNS, rows)
     return answer_in(format, request, record, "record", table, fields=fields, volatile={"position": ""})
+
+
+@router.get("/v1/learners/{learner}/plans", responses=answered(Plans, example=PLANS))
+async def plans(request: Request, caller: Waited, reads: OfPlans, learner: str) -> Response:
+    """The individual plans of a learner that are in force: for the learner, guardians, and the staff who carry them out."""
+    return answer(request, await reads.of_learner(caller, learner))
 
 
 @router.get("/v1/learners/{learner}/timeline", responses=answered(Page[Happened], example=PAGE_OF_EVENTS))

@@ -10,10 +10,12 @@ from services.reporting.tables.reads import snapshot
 from shared.auth import Identity
 from shared.database import Database
 from shared.errors import InvalidEvent
-from shared.permissions import Role, role_of
+from shared.permissions import Role, View, role_of
 
-Kind = Literal["sign-offs", "overrides", "credits", "placements", "level-decisions", "goals"]
+Kind = Literal["sign-offs", "overrides", "credits", "placements", "level-decisions", "goals", "plans"]
 """What can be decided, by progression's paths."""
+_RIGHTS: dict[str, View] = {"plans": "set_plan", "end": "set_plan"}
+"""The right that something takes; what is not named takes that to decide."""
 LEARNERS_MAX = 200
 
 
@@ -43,11 +45,16 @@ class Deciding:
         """Undo a decision on a competency by its id; answers and raises as `decide`."""
         return await self._decide(caller, f"/v1/decisions/{quote(id, safe='')}/lift", "lift", body, key)
 
+    async def end_plan(self, caller: Identity, id: str, body: Mapping[str, Any], key: str = "") -> Any:
+        """End an individual plan by its id; answers and raises as `decide`."""
+        return await self._decide(caller, f"/v1/plans/{quote(id, safe='')}/end", "end", body, key)
+
     async def _decide(self, caller: Identity, path: str, what: str, body: Mapping[str, Any], key: str) -> Any:
         learners = _learners_of(body)
         asked = None if body.get("role") is None else _role(body["role"])
+        right = _RIGHTS.get(what, "decide")
         async with snapshot(self._database) as view:
-            roles = [await check_learner(view, caller, each, "decide", in_role=asked) for each in learners]
+            roles = [await check_learner(view, caller, each, right, in_role=asked) for each in learners]
         if len(set(roles)) > 1:
             raise InvalidEvent("you stand to these learners in several roles; say `role`", pointer="/role")
         role = roles[0]

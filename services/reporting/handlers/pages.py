@@ -29,6 +29,7 @@ from services.reporting.handlers.disclosures import DisclosureReader
 from services.reporting.handlers.districts import DistrictReader
 from services.reporting.handlers.finding import Finder
 from services.reporting.handlers.people import People
+from services.reporting.handlers.plans import PlanReader
 from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.reading import Reader
 from services.reporting.handlers.review_requests import ReviewRequests
@@ -57,7 +58,7 @@ class Pages:
     def __init__(
         self, database: Database, *, records: Reader, classes: ClassReader, queues: QueueReader,
         districts: DistrictReader, terms: TermReader, requests: ReviewRequests, people: People, finder: Finder, progression: Peer,
-        disclosures: DisclosureReader, limits: TenantLimits, log: AccessLog,
+        disclosures: DisclosureReader, plans: PlanReader, limits: TenantLimits, log: AccessLog,
     ) -> None:  # fmt: skip
         self._database = database
         self._records = records
@@ -70,6 +71,7 @@ class Pages:
         self._finder = finder
         self._progression = progression
         self._disclosures = disclosures
+        self._plans = plans
         self._limits = limits
         self._log = log
 
@@ -101,9 +103,11 @@ class Pages:
         grown = await if_permitted(self._records.growth(caller, learner))
         live = f"/live?learner={quote(learner, safe='')}"
         requests = await if_permitted(self._requests.of_learner(caller, learner, "", REQUESTS_SHOWN))
+        plans = await self._planned(caller, learner)
         shown: dict[str, Any] = {
             "record": record, "grown": grown, "name": await self._name(caller, role, learner), "live": live,
             "terms": await self._terms.terms(caller), "requests": requests.items if requests else [],
+            "plans": plans, "spared": [each["competency"] for each in plans or [] if each["kind"] in ("exempt", "substitute")],
             **await self._evidence_enough(caller, record, language),
         }  # fmt: skip
         if as_family or role in FAMILY:
@@ -130,6 +134,14 @@ class Pages:
             "staff_names": await self._people.staff(caller.tenant, (each.by for each in happened)),
         }  # fmt: skip
 
+    async def _planned(self, caller: Identity, learner: str) -> list[dict[str, Any]] | None:
+        """Return the plans of a learner for whom they are; None where progression is away."""
+        try:
+            found = await if_permitted(self._plans.of_learner(caller, learner))
+        except Unavailable:
+            return None
+        return found["items"] if found else []
+
     async def _told(self, caller: Identity, learner: str) -> list[dict[str, Any]] | None:
         """Return which systems were told of a learner; None where progression is away."""
         try:
@@ -153,10 +165,12 @@ class Pages:
         missing = found["missing"] if staff else facts_for_families(found["missing"], found.get("missing_facts"))
         change = found["minimal_change"]
         shows = facts_for_families([change["shows"]], [change["shows_fact"]]) if change.get("shows") else ()
+        plans = await self._planned(caller, learner)
         return {
             "found": found, "missing": missing, "shows": shows, "learner": learner,
             "name": await self._name(caller, role, learner), "title": titles.get(competency, competency), "staff": staff,
             "may_correct": await self._correctable(caller, learner, found["evidence"]),
+            "plans": plans and [each for each in plans if each["competency"] == competency],
         }  # fmt: skip
 
     async def _evidence_enough(self, caller: Identity, record: Record, language: str) -> dict[str, Any]:

@@ -114,6 +114,8 @@ class Victim:
     def _kind(path: str) -> str:
         if "review-requests" in path:
             return "request"
+        if "/plans/" in path:
+            return "plan"
         if "subscribers" in path:
             return "subscriber"
         return "webhook" if "webhooks" in path else "proposal" if "proposals" in path else "decision"
@@ -229,7 +231,7 @@ async def _fill_decisions(stack: Stack, district: District, learner: str, hook: 
         "progression", "/v1/policies/proposals?mode=grandfathered&reason=beehive-reason", policy
     )
     await district.drained()
-    asked = await _ask(stack, district.tenant, learner)
+    asked, planned = await _ask(stack, district.tenant, learner), await _plan(stack, district.tenant, learner)
     await district.get("reporting", f"/v1/learners/{learner}/credential")
     await district.post("progression", "/v1/terms", {"name": "beehive term"})
     while not (await district.get("progression", f"/v1/webhooks/{hook}/deliveries"))["items"]:
@@ -237,7 +239,7 @@ async def _fill_decisions(stack: Stack, district: District, learner: str, hook: 
     await district.post("progression", f"/v1/webhooks/{hook}/pause", {})
     await district.get("progression", "/v1/standings")
     return {"policy": shadow["hash"], "id of proposal": proposal["id"], "id of decision": decided,
-            "id of request": asked}  # fmt: skip
+            "id of request": asked, "id of plan": planned}  # fmt: skip
 
 
 def _marked(number: int, now: datetime.datetime) -> dict[str, Any]:
@@ -264,6 +266,21 @@ async def _decide(stack: Stack, tenant: str, body: dict[str, Any]) -> str:
     assert answer.status_code == 201, answer.text
     found: str = answer.json()["items"][0]["id"]
     return found
+
+
+async def _plan(stack: Stack, tenant: str, learner: str) -> str:
+    """Make an individual plan, and return its id."""
+    review_at = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=100)
+    token = token_of(stack, tenant, SCOPES, roles=["case_manager"])
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=30) as client:
+        answer = await client.post(
+            f"{stack.urls['progression']}/v1/plans",
+            json={"learner": learner, "competency": "beemath:c0", "kind": "accommodate", "code": "other",
+                  "accommodations": ["beehive-reason"], "review_at": review_at.isoformat()},
+        )  # fmt: skip
+    assert answer.status_code == 201, answer.text
+    made: str = answer.json()["items"][0]["id"]
+    return made
 
 
 async def _ask(stack: Stack, tenant: str, learner: str) -> str:

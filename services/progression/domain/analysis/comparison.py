@@ -10,7 +10,7 @@ from services.progression.domain.mastery import KeyState, replay
 from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Pin
 from services.progression.domain.standing import ON_RECORD, lost_dates, rule_of, shown_at, status_of
-from services.progression.domain.states import Decided, Piece
+from services.progression.domain.states import Decided, Piece, extended_by, in_force, plan_of
 from services.progression.domain.sufficiency import lacks
 from shared.contracts import Status
 
@@ -29,6 +29,8 @@ class Verdict(NamedTuple):
     """Whether a person has set that it is shown."""
     lost_dates: tuple[str, ...] = ()
     """The dates under which what was taken off the record, and is not back, had stood there: any again is reinstated."""
+    target: str | None = None
+    """What a plan asks in its place, empty where that asks nothing; None without one."""
 
     @property
     def satisfied(self) -> bool:
@@ -46,6 +48,7 @@ def verdict_under(
 ) -> Verdict:
     """Return what a policy says of a key's evidence and decisions, as a system that had it from the beginning would."""
     fresh = KeyState(policy=pin.policy, time_zone=pin.time_zone, dok=pin.dok, clock=clock, breaks=pin.breaks)
+    fresh.extended = extended_by(plan_of(in_force(tuple(decisions))), fresh)
     rule = rule_of(policy, fresh)
     return verdict_of(replay(fresh, pieces, rule, pin.policy, decisions), policy)
 
@@ -56,11 +59,14 @@ def verdict_of(state: KeyState, policy: Policy | None) -> Verdict:
     status = status_of(state, rule)
     shown = state.crossed_at if status in ON_RECORD else None
     by_hand = status == "overridden" and shown_at(state, status) is not None
+    plan = plan_of(state.decided)
+    target = plan.instead if plan is not None and plan.retargets else None
     if rule is None:
-        return Verdict(status, shown, ("no_policy",), by_hand, lost_dates(state))
+        return Verdict(status, shown, ("no_policy",), by_hand, lost_dates(state), target)
     missing = lacks(state, rule.tracks[rule.scored]) if status == "insufficient_evidence" else ()
     # Several may be of one gate: two kinds that are wanted, or two depths.
-    return Verdict(status, shown, tuple(dict.fromkeys(lack.code for lack in missing)), by_hand, lost_dates(state))
+    gates = tuple(dict.fromkeys(lack.code for lack in missing))
+    return Verdict(status, shown, gates, by_hand, lost_dates(state), target)
 
 
 @dataclasses.dataclass(slots=True)

@@ -52,7 +52,9 @@ class LevelRules:
 
         A sign-off is not asked for here: a level that waits for it has all that evidence can show.
         """
-        shown = {*before.satisfied, *before.opened, *after.satisfied, *after.opened}
+        shown = {
+            *before.satisfied, *before.opened, *before.targets, *after.satisfied, *after.opened, *after.targets
+        }  # fmt: skip
         found: dict[str, Change] = {}
         for level in dict.fromkeys(level for each in sorted(shown) for level in self._touched_by.get(each, ())):
             asked = self._levels[level]
@@ -84,9 +86,12 @@ class LevelComparison:
         """Take one pair; those of a learner come one after the other, and `close` comes after the last."""
         if self._open is None or self._open[0] != learner:
             self.close()
-            self._open = (learner, places, Shown(set(), set()), Shown(set(), set()))
+            self._open = (learner, places, shown_of((), (), {}), shown_of((), (), {}))
         for shown, verdict in zip(self._open[2:], (before, after), strict=True):
             take(shown, competency, satisfied=verdict.satisfied, opened=verdict.status == "provisional")
+            if verdict.target is not None:
+                assert isinstance(shown.targets, dict)
+                shown.targets[competency] = verdict.target
 
     def close(self) -> None:
         """Count the learner whose pairs were taken last."""
@@ -128,6 +133,6 @@ def take(shown: Shown, competency: str, *, satisfied: bool, opened: bool) -> Non
         (held.add if has else held.discard)(competency)
 
 
-def shown_of(satisfied: Iterable[str], opened: Iterable[str]) -> Shown:
+def shown_of(satisfied: Iterable[str], opened: Iterable[str], targets: Mapping[str, str]) -> Shown:
     """Return what a learner has, to be changed by `take`."""
-    return Shown(set(satisfied), {*satisfied, *opened})
+    return Shown(set(satisfied), {*satisfied, *opened}, dict(targets))

@@ -1,5 +1,7 @@
 """The part of a policy that a rule is compiled of: how evidence becomes a value, and the value a standing."""
 
+from typing import Any, Self
+
 from pydantic import Field, model_validator
 
 from services.progression.domain.methods import BayesianKnowledgeTracing, Both, Method
@@ -103,6 +105,21 @@ class Criteria(Part):
             if len({getattr(part, name) for part in parts}) > 1:
                 raise fault("", f"all paths of a policy have the same {name}")
         return self
+
+    def extended(self, pieces: int, days: int) -> Self:
+        """Return the criteria for whom more pieces come before the work asks for support, and pieces suffice for more days."""
+
+        def longer(path: Path) -> Path:
+            return path.model_copy(update={"sufficiency": path.sufficiency.lasting(days)})
+
+        update: dict[str, Any] = {"sufficiency": self.sufficiency.lasting(days)}
+        if self.provisional is not None:
+            update["provisional"] = longer(self.provisional)
+        if self.mastered is not None:
+            update["mastered"] = Mastered(any_of=tuple(map(longer, self.mastered.any_of)))
+        if self.support is not None:
+            update["support"] = self.support.after_more(pieces)
+        return self.model_copy(update=update)
 
     @property
     def paths(self) -> tuple[Path, ...]:

@@ -79,18 +79,21 @@ class Policy(Criteria):
         """The policy compiled for a tenant in UTC and a competency without a depth of its own."""
         return self.rule_in()
 
-    def rule_in(self, time_zone: str = "UTC", dok: int | None = None, breaks: str = "") -> Rule:
+    def rule_in(
+        self, time_zone: str = "UTC", dok: int | None = None, breaks: str = "", extended: tuple[int, ...] = ()
+    ) -> Rule:
         """
-        Return the policy compiled for a tenant's time zone (IANA name) and breaks, and a competency's depth of knowledge.
+        Return the policy compiled for a tenant's time zone (IANA name) and breaks, a competency's depth of knowledge, and the
+        pieces and days that a plan gives.
 
         Raises:
             ValueError: there is no such time zone.
         """
-        place = (time_zone, dok, breaks)
+        place = (time_zone, dok, breaks, extended)
         if place not in self._rules:
-            self._rules[place] = Rule(self, time_zone, dok, breaks)
+            self._rules[place] = Rule(self.extended(*extended) if extended else self, time_zone, dok, breaks)
         return self._rules[place]
 
     @functools.cached_property
-    def _rules(self) -> dict[tuple[str, int | None, str], Rule]:
+    def _rules(self) -> dict[tuple[str, int | None, str, tuple[int, ...]], Rule]:
         return {}

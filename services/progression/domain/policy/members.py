@@ -137,6 +137,11 @@ class Sufficiency(Part):
             return (Depth(when_tagged=True),)
         return (self.dok,) if isinstance(self.dok, Depth) else self.dok
 
+    def lasting(self, days: int) -> "Sufficiency":
+        """Return the same where pieces count for so many days longer."""
+        longer = {"max_age_days": self.max_age_days + days} if self.max_age_days is not None else {}
+        return self.model_copy(update=longer)
+
 
 class SignOff(Part):
     """A person's confirmation: `by` whom, and `of` what where the path has no method of its own."""

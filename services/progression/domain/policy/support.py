@@ -47,6 +47,15 @@ class Support(Part):
     waits: Waits = Waits()
     year_ends: str = Field("06-30", pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")
 
+    def after_more(self, pieces: int) -> "Support":
+        """Return the rule where so many more pieces come first, of class work or of practice."""
+        more: dict[str, Part] = {}
+        if self.class_work is not None:
+            more["class_work"] = self.class_work.model_copy(update={"pieces": self.class_work.pieces + pieces})
+        if self.practice is not None:
+            more["practice"] = self.practice.model_copy(update={"items": self.practice.items + pieces})
+        return self.model_copy(update=more)
+
     @model_validator(mode="after")
     def _day_of_every_year(self) -> "Support":
         try:
