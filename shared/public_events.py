@@ -135,9 +135,10 @@ class Ready(PublicEvent, frozen=True, kw_only=True):
 
 class LevelEvent(PublicEvent, frozen=True, kw_only=True):
     """
-    What every event on a level has. `before` and `after` are statuses as `/v1/standings` has them, the same where it changes
-    none. `basis` says who decided, or that the evidence did: the pieces are in the events of the level's competencies. `policy`
-    has the rule of the level. What was told before there were these members lacks them.
+    What every event on a level has. It is told once the time is over that the policy lets levels settle, unless it was undone
+    by then, with the `cause` and dates that it had at once. `before` and `after` are statuses as `/v1/standings` has them, the
+    same where it changes none. `basis` says who decided, or that the evidence did: the pieces are in the events of the level's
+    competencies. `policy` has the rule of the level. What was told before there were these members lacks them.
     """
 
     before: str | None = None

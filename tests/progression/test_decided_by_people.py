@@ -203,7 +203,8 @@ def signed_levels() -> Journal:
     policy = policy_from(STREAK | {"advancement": {"require": {"power": "mastered", "supporting": {"share": 1}},
                                                    "sign_off": {"by": "teacher"}}, "settle": 60})  # fmt: skip
     journal = Journal().fold([Decided(framework=GRAPH), Decided(policy)])
-    return journal.fold([piece(1), piece(2), piece(3, competency="math:sub"), piece(4, competency="math:sub")])
+    journal.fold([piece(1), piece(2), piece(3, competency="math:sub"), piece(4, competency="math:sub")])
+    return journal.fold([ClockTicked("ada", "2026-04-01T01:01:00.000000Z")])
 
 
 def test_a_level_waits_for_its_sign_off_and_settles_before_it_is_told(signed_levels: Journal):
@@ -213,14 +214,14 @@ def test_a_level_waits_for_its_sign_off_and_settles_before_it_is_told(signed_lev
     signed_levels.fold([level("sign_off")])
     assert [kind for kind in signed_levels.kinds() if kind.startswith("level.")] == kinds
 
-    signed_levels.fold([ClockTicked("ada", "2026-04-01T02:00:00.000000Z")])
+    signed_levels.fold([ClockTicked("ada", "2026-04-01T02:30:00.000000Z")])
 
     assert signed_levels.kinds()[-2:] == ["level.advanced", "level.ready"]
 
 
 def test_what_is_undone_while_a_level_settles_is_never_told(signed_levels: Journal):
     signed_levels.fold([level("sign_off"), retract(piece(1))])
-    signed_levels.fold([ClockTicked("ada", "2026-04-01T02:00:00.000000Z")])
+    signed_levels.fold([ClockTicked("ada", "2026-04-01T02:30:00.000000Z")])
 
     assert "level.advanced" not in signed_levels.kinds()
 
@@ -228,25 +229,26 @@ def test_what_is_undone_while_a_level_settles_is_never_told(signed_levels: Journ
 def test_a_sign_off_that_is_lifted_while_a_level_settles_is_told_to_nobody_and_waits_again(signed_levels: Journal):
     before = signed_levels.kinds()
     signed_levels.fold([level("sign_off"), level("lift")])
-    signed_levels.fold([ClockTicked("ada", "2026-04-01T02:00:00.000000Z")])
+    signed_levels.fold([ClockTicked("ada", "2026-04-01T02:30:00.000000Z")])
     assert signed_levels.kinds() == before
     assert LEVEL in signed_levels.learners[TENANT, "ada"].awaiting
 
-    signed_levels.fold([level("sign_off")]).fold([ClockTicked("ada", "2026-04-02T02:00:00.000000Z")])
+    signed_levels.fold([level("sign_off")]).fold([ClockTicked("ada", "2026-04-02T02:30:00.000000Z")])
 
     assert signed_levels.kinds()[len(before) :] == ["level.advanced", "level.ready"]
 
 
 def test_a_sign_off_that_is_lifted_after_it_was_told_withdraws_the_level_by_name(signed_levels: Journal):
-    signed_levels.fold([level("sign_off")]).fold([ClockTicked("ada", "2026-04-01T02:00:00.000000Z")])
+    signed_levels.fold([level("sign_off")]).fold([ClockTicked("ada", "2026-04-01T02:30:00.000000Z")])
     signed_levels.fold([level("lift")]).fold([level("lift")])
+    signed_levels.fold([ClockTicked("ada", "2026-04-01T03:31:00.000000Z")])
 
     assert signed_levels.kinds()[-1] == "level.withdrawn"
     assert signed_levels.told[-1].data["by"] == {"role": "teacher", "ref": "t-1"}
 
 
 def test_who_signed_a_level_and_why_is_told_with_its_advancement(signed_levels: Journal):
-    signed_levels.fold([level("sign_off")]).fold([ClockTicked("ada", "2026-04-01T02:00:00.000000Z")])
+    signed_levels.fold([level("sign_off")]).fold([ClockTicked("ada", "2026-04-01T02:30:00.000000Z")])
     data = signed_levels.told[-2].data
 
     assert data["basis"] == {"kind": "sign_off", "by": {"role": "teacher", "ref": "t-1"}}
@@ -259,20 +261,20 @@ def test_a_signature_of_a_level_that_does_not_wait_for_one_is_none(signed_levels
     early = Journal().fold([record for record in signed_levels.records if not isinstance(record, EvidenceRecorded)])
     early.fold([piece(1), piece(2)]).fold([level("sign_off")])
     early.fold([piece(3, competency="math:sub"), piece(4, competency="math:sub")])
-    early.fold([ClockTicked("ada", "2026-04-01T02:00:00.000000Z")])
+    early.fold([ClockTicked("ada", "2026-04-01T02:30:00.000000Z")])
     assert early.kinds()[-1] == "level.sign_off_requested"
 
     signed_levels.fold([level("sign_off"), retract(piece(1)), restore(piece(1))])
-    signed_levels.fold([ClockTicked("ada", "2026-04-01T02:00:00.000000Z")])
+    signed_levels.fold([ClockTicked("ada", "2026-04-01T02:30:00.000000Z")])
     assert "level.advanced" not in signed_levels.kinds()
     assert LEVEL in signed_levels.learners[TENANT, "ada"].awaiting, "it is asked for anew"
 
 
 def test_a_level_that_was_taken_back_advances_anew_once_it_is_shown_and_signed_anew(signed_levels: Journal):
-    signed_levels.fold([level("sign_off")]).fold([ClockTicked("ada", "2026-04-01T02:00:00.000000Z")])
+    signed_levels.fold([level("sign_off")]).fold([ClockTicked("ada", "2026-04-01T02:30:00.000000Z")])
     signed_levels.fold([retract(piece(1)), level("withdraw")])
     signed_levels.fold([piece(5, day=20), piece(6, day=20)]).fold([level("sign_off")])
-    signed_levels.fold([ClockTicked("ada", "2026-04-02T02:00:00.000000Z")])
+    signed_levels.fold([ClockTicked("ada", "2026-04-02T02:30:00.000000Z")])
     advanced = next(event.data for event in reversed(signed_levels.told) if event.type == "attain.level.advanced.v1")
 
     assert (advanced["before"], advanced["after"], advanced["episode"]) == ("withdrawn", "advanced", 2)
@@ -313,7 +315,7 @@ def test_a_level_that_is_complete_no_more_waits_for_nobody_and_is_asked_for_anew
     assert withdrawn["levels_affected"] == [LEVEL]
     assert (waits(signed_levels), standing.told_of(LEVEL)) == ({}, ("in_progress", None))
 
-    signed_levels.fold([restore(piece(1))])
+    signed_levels.fold([restore(piece(1)), ClockTicked("ada", "2026-04-01T02:30:00.000000Z")])
 
     again = signed_levels.told[-1]
     assert (signed_levels.kinds()[-1], again.data["replaces"]) == ("level.sign_off_requested", asked.id)
@@ -392,12 +394,13 @@ def test_a_placement_without_gaps_ends_the_wait_that_ready_has_told_and_is_else_
 
 
 def test_only_a_person_takes_a_level_back_and_the_undoing_reinstates_it(signed_levels: Journal):
-    signed_levels.fold([level("sign_off")]).fold([ClockTicked("ada", "2026-04-01T02:00:00.000000Z")])
+    signed_levels.fold([level("sign_off")]).fold([ClockTicked("ada", "2026-04-01T02:30:00.000000Z")])
     advanced = next(event for event in signed_levels.told if event.type == "attain.level.advanced.v1")
-    signed_levels.fold([retract(piece(1))])
+    signed_levels.fold([retract(piece(1)), ClockTicked("ada", "2026-04-01T04:00:00.000000Z")])
     assert signed_levels.kinds()[-2:] == ["competency.withdrawn", "level.review_required"]
 
-    signed_levels.fold([level("withdraw")]).fold([level("reinstate")])
+    signed_levels.fold([level("withdraw"), ClockTicked("ada", "2026-04-01T05:00:00.000000Z")])
+    signed_levels.fold([level("reinstate"), ClockTicked("ada", "2026-04-01T06:00:00.000000Z")])
 
     assert signed_levels.kinds()[-2:] == ["level.withdrawn", "level.reinstated"]
     assert signed_levels.told[-2].data["original"] == advanced.id
@@ -524,7 +527,7 @@ def test_a_level_that_waits_five_school_days_for_its_sign_off_is_a_leaders_to_si
     assert (again.data["escalate_at"], again.data["replaces"]) == (None, asked.id)
     assert deadline_of(signed_levels.learners["school", "ada"]) is None, "it escalates once"
 
-    signed_levels.fold([leader]).fold([ClockTicked("ada", "2026-04-08T02:00:00.000000Z")])
+    signed_levels.fold([leader]).fold([ClockTicked("ada", "2026-04-08T02:30:00.000000Z")])
 
     assert signed_levels.kinds()[-2:] == ["level.advanced", "level.ready"]
     assert waits(signed_levels) == {}
@@ -532,7 +535,7 @@ def test_a_level_that_waits_five_school_days_for_its_sign_off_is_a_leaders_to_si
 
 def test_a_sign_off_by_another_role_than_the_level_asks_for_changes_nothing(signed_levels: Journal):
     signed_levels.fold([LevelDecided("ada", LEVEL, "sign_off", "counsellor", "c-1", "reviewed")])
-    signed_levels.fold([ClockTicked("ada", "2026-04-01T02:00:00.000000Z")])
+    signed_levels.fold([ClockTicked("ada", "2026-04-01T02:30:00.000000Z")])
 
     assert signed_levels.kinds()[-1] == "level.sign_off_requested"
 

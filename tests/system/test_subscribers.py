@@ -208,6 +208,8 @@ async def test_who_comes_late_reads_standings_and_goes_on_from_their_position(st
     advanced = [event["data"] for event in news if event["type"] == "attain.level.advanced.v1"]
     assert {item["effective_at"] for item in items} == {None}
     assert {item["effective_at"] for item in last} == {None, advanced[0]["effective_at"]}
+    told_last = {e["data"]["scope"]["id"]: e["data"]["seq"] for e in news if e["data"]["scope"]["kind"] == "level"}
+    assert {item["level"]: item["seq"] for item in last if item["seq"] is not None} == told_last
     assert {event["subject"] for event in news} == {await district.learner("ada")}
     assert "attain.competency.mastered.v1" in {event["type"] for event in news}
     await district.close()

@@ -15,7 +15,8 @@ from services.progression.domain.curriculum.crosswalks import Links
 from services.progression.domain.decisions import ClockTicked, CompetencyDecided, LevelDecided, SupportDecided
 from services.progression.domain.following import Following
 from services.progression.domain.learner import LearnerState
-from services.progression.domain.level_fold import ESCALATES_AFTER, LevelFold, Terms, framework_of_level
+from services.progression.domain.level_events import Terms
+from services.progression.domain.level_fold import ESCALATES_AFTER, LevelFold, framework_of_level
 from services.progression.domain.levels import LevelTerms
 from services.progression.domain.plan_reviews import PlanReviews
 from services.progression.domain.policy.requirements import Require
@@ -230,10 +231,10 @@ class Advancing:
 
 
 def fold_changes(
-    changes: Sequence[Change | LevelStep | Review], rules: Rules, standing: LearnerState
+    changes: Sequence[Change | LevelStep | Review], rules: Rules, standing: LearnerState, *, at_once: bool = False
 ) -> tuple[list[Told], list[tuple[str, CompetencyDecided]]]:
     """
-    Fold what one input changed of one learner into its standing.
+    Fold what one input changed of one learner into its standing; `at_once` as if no level event waited to be undone.
 
     Returns what is to be told, competencies before levels and then what amends closed terms, and what follows for other
     competencies, each with its id.
@@ -242,10 +243,12 @@ def fold_changes(
     frameworks, links = rules.frameworks[first.rules_no], rules.links_at(first.rules_no)
     told: list[Told] = []
     decided: list[tuple[str, CompetencyDecided]] = []
-    folds = [
-        Advancing(standing, frameworks, links, lambda code: level_terms(rules, code, first.rules_no), change)
-        for change in changes
-    ]
+
+    def terms(competency: str) -> LevelTerms:
+        found = level_terms(rules, competency, first.rules_no)
+        return found._replace(settle_min=0) if at_once else found
+
+    folds = [Advancing(standing, frameworks, links, terms, change) for change in changes]
     # All that one input does is taken before anything follows: a correction that moves a piece never shows both.
     moved = [
         (advancing, change) for advancing, change in zip(folds, changes, strict=True) if isinstance(change, Change)
@@ -272,7 +275,7 @@ def fold_changes(
     if closed:
         amending = Amending(first.tenant, first.learner, first.trigger, standing, closed)
         told += [*amending.competencies(of_competencies, told, frameworks), *amending.levels(told)]
-    return numbered(told, first.trigger, standing.losses), decided
+    return numbered(told, first.trigger, standing.losses, standing.seqs), decided
 
 
 def asked_anew(rules: Rules, activation: Activation) -> list[Framework]:
@@ -308,6 +311,7 @@ def level_terms(rules: Rules, competency: str, no: int) -> LevelTerms:
 def deadline_of(standing: LearnerState) -> str | None:
     """Return the next instant at which time alone does something: to a level, a sign-off, a re-check, support; None without."""
     coming = [*standing.settling.values(), *(at for _, _, at in standing.awaiting.values() if at)]
+    coming += [held.until for waiting in standing.held.values() for held in waiting]
     coming += next_due(standing)
     asked = next_asked_at(standing)
     coming += [asked] if asked is not None else []

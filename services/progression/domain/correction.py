@@ -283,7 +283,7 @@ def _fold(record: LearnerRecord, entries: dict[Key, Entry], inputs: Sequence[Inp
 def _tell(record: LearnerRecord, fold: ShardFold, standing: LearnerState) -> list[Told]:
     """Fold what changed into the learner's standing; return what is told; raises `Refused` where that cannot be folded."""
     fold.describe_touched()
-    told = fold.tell({record.learner: standing})
+    told = fold.tell({record.learner: standing}, at_once=True)
     if fold.blocked:
         raise Refused(f"learner {record.learner[1]} cannot be folded: {fold.blocked[record.learner]}")
     return told

@@ -71,8 +71,8 @@ class LevelDecided(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `sign_off` confirms what is complete, `withhold` refuses with a date of review, `withdraw` takes an advancement back and
     `reinstate` undoes that, `place` puts the learner there beyond what is shown (`not_yet` has evidence, `unknown` none),
-    `choose` is a goal that the learner has chosen among `options`, `lift` undoes a sign-off: of a level that is still
-    settling nothing has been told yet, one that was advanced is withdrawn.
+    `choose` is a goal that the learner has chosen among `options`, `lift` undoes a sign-off or a refusal: of what still
+    settles nothing has been told yet, a level that was advanced is withdrawn.
     """
 
     learner: str

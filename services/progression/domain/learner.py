@@ -4,7 +4,18 @@ from typing import Literal
 
 import msgspec
 
+from services.progression.domain.decisions import LevelDecided
+from services.progression.domain.telling import Trigger
+
 Wait = Literal["sign_off", "ready_not_placed"]
+LevelKind = Literal[
+    "sign_off_requested", "review_required", "withheld", "withdrawn", "reinstated", "placed_with_gaps", "gaps_cleared"
+]
+"""What is told of a level, besides that it has advanced and what is ready by that."""
+Stands = Literal["", "advanced", "review_required", "withdrawn"]
+_STANDS: dict[LevelKind, Stands] = {
+    "review_required": "review_required", "withdrawn": "withdrawn", "reinstated": "advanced"
+}  # fmt: skip
 
 
 class HandedIn(msgspec.Struct, array_like=True, frozen=True):
@@ -39,6 +50,18 @@ class Suggestion(msgspec.Struct, array_like=True, frozen=True):
     tried: tuple[str, ...] = ()
 
 
+class Held(msgspec.Struct, array_like=True, frozen=True):
+    """
+    An event on a level that is not told yet because it may be undone: until when, the input that caused it, and what a person
+    decided, None where nobody did.
+    """
+
+    kind: LevelKind
+    until: str
+    trigger: Trigger
+    decision: LevelDecided | None = None
+
+
 class LearnerState(msgspec.Struct, array_like=True):
     """What a learner has on the record and was told; mutable like `KeyState`. Ids are those of the events that told it."""
 
@@ -58,9 +81,12 @@ class LearnerState(msgspec.Struct, array_like=True):
     reviews: dict[str, str] = {}
     """Open reviews, ids by level."""
     taken_back: dict[str, str] = {}
-    """Advancements that a person took back, ids of the withdrawal by level; one that was shown anew is none of them."""
+    """
+    Advancements that a person took back, ids of the withdrawal by level, empty where none was told; one that was shown anew is
+    none of them.
+    """
     gaps: dict[str, tuple[str, ...]] = {}
-    """What is still open of what was not shown at a placement, by level."""
+    """What was not shown at a placement, by level, until it was told that all of it is."""
     due: dict[str, bool] = {}
     """Competencies of which a re-check was asked, and whether success on what builds on them is one."""
     asked: tuple[str, ...] = ()
@@ -110,6 +136,11 @@ class LearnerState(msgspec.Struct, array_like=True):
     plan_reviews: dict[str, Suggestion] = {}
     """Plans whose day of review has passed, as their owners were told, by competency."""
 
+    held: dict[str, tuple[Held, ...]] = {}
+    """What is to be told of levels unless it is undone, in order; all else here is what was told."""
+    seqs: dict[str, int] = {}
+    """The sequence number of what was told of each level last."""
+
     def shows(self, competency: str) -> bool:
         """Tell whether mastery of a competency is on the record, and not only credited."""
         return competency in self.satisfied and competency not in self.credited
@@ -123,7 +154,7 @@ class LearnerState(msgspec.Struct, array_like=True):
             ("sign_off_requested", self.requested),
             ("ready", self.ready),
         ):
-            if level in told and not (status == "sign_off_requested" and level in self.lapsed):
+            if told.get(level) and not (status == "sign_off_requested" and level in self.lapsed):
                 return status, told[level]
         return ("placed_with_gaps", self.placed.get(level)) if level in self.gaps else ("in_progress", None)
 
@@ -140,6 +171,29 @@ class LearnerState(msgspec.Struct, array_like=True):
     def met_since(self, competency: str) -> str | None:
         """Return since when a competency is no gap of its level."""
         return self.satisfied.get(competency) or self.by_plan(competency)
+
+    def changes(self, level: str) -> list[Held]:
+        """Return what is held of a level that changes where it stands on the record."""
+        return [held for held in self.held.get(level, ()) if held.kind in _STANDS]
+
+    def stands(self, level: str) -> Stands:
+        """Return where a level stands on the record, as it will be told; empty for one that has not advanced."""
+        return self._stands_after(level, self.changes(level))
+
+    def stood(self, level: str) -> Stands:
+        """Return where a level stood before the last change that is held."""
+        return self._stands_after(level, self.changes(level)[:-1])
+
+    def _stands_after(self, level: str, changes: list[Held]) -> Stands:
+        if changes:
+            return _STANDS[changes[-1].kind]
+        if level in self.advanced:
+            return "review_required" if level in self.reviews else "advanced"
+        return "withdrawn" if level in self.taken_back else ""
+
+    def is_without_gaps(self, level: str) -> bool:
+        """Tell whether all is shown by now that was not at a placement whose gaps were told."""
+        return level in self.gaps and all(self.met_since(code) is not None for code in self.gaps[level])
 
     def since(self, competency: str) -> str | None:
         """Return since when a competency satisfies prerequisites."""

@@ -2,29 +2,23 @@
 Levels: what happens to those of one learner while one input is folded.
 
 Nobody is demoted here: a level that was advanced stays so. A loss under it asks for a review, and only a named person takes a
-level back.
+level back. What is to be told waits for as long as the policy lets levels settle, and what is undone until then is never told.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Set
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from services.progression.domain.curriculum import Framework, framework_of, level_id
 from services.progression.domain.decisions import LevelDecided
-from services.progression.domain.learner import LearnerState
-from services.progression.domain.levels import Lack, LevelTerms, Shown, lacks_of, level_status, missing_of
+from services.progression.domain.learner import Held, LearnerState, LevelKind
+from services.progression.domain.level_events import LevelEvents, Terms
+from services.progression.domain.levels import Lack, LevelTerms, level_status
 from services.progression.domain.policy.rule import minutes_later
 from services.progression.domain.support_fold import LEADER, SupportFold
-from services.progression.domain.telling import EVIDENCE, IDENTITY, WHY, Teller, Told, is_level
+from services.progression.domain.telling import Teller, Told, is_level
 
-Terms = Callable[[str], LevelTerms]
-"""The terms of the level that a competency lies in."""
-REVIEW_DAYS = 20
-"""School days within which a review is to be decided."""
 ESCALATES_AFTER = 5
 """School days that a sign-off waits before a leader may give it as well."""
-WEAKEST = 3
-NOBODY = {"role": "", "ref": ""}
-"""By whom something is told that no person decided, where the contract asks for one."""
+ON_RECORD = ("advanced", "review_required")
 
 
 class LevelFold:
@@ -43,61 +37,75 @@ class LevelFold:
         self._terms = terms
         self._teller = teller
         self._support = support
+        self._events = LevelEvents(standing, terms, teller, support)
 
     def settle(self, at: str) -> Iterator[Told]:
-        """Yield the levels that no undo has kept from being complete until an instant."""
-        for level in [level for level, until in self._standing.settling.items() if until <= at]:
-            framework = self._frameworks.get(framework_of_level(level))
-            if framework is not None and level in framework.levels:
+        """Yield what no undo has kept from being told until an instant."""
+        standing = self._standing
+        for level, waiting in list(standing.held.items()):
+            framework = self._framework_with(level)
+            for held in [held for held in waiting if held.until <= at]:
+                self._drop(level, held)
+                if framework is not None:
+                    yield from self._events.caused_by(held.trigger).tell(held.kind, framework, level, held.decision)
+        for level in [level for level, until in standing.settling.items() if until <= at]:
+            framework = self._framework_with(level)
+            if framework is not None:
                 yield from self.level(framework, level, settled=True)
-            self._standing.settling.pop(level, None)
+            standing.settling.pop(level, None)
 
     def decide(self, framework: Framework, event: LevelDecided) -> Iterator[Told]:
         """Yield what follows from a person's decision on a level; one that no longer applies changes nothing."""
         standing, level = self._standing, event.level
-        by = {"role": event.role, "ref": event.author}
         match event.kind:
             case "sign_off" if level in standing.awaiting and may_sign_off(
                 standing, level, self._terms(framework.levels[level][0]).role, event.role
             ):
+                self._undo(level, "withheld")
                 standing.signed[level] = self._teller.trigger.time
                 standing.signers[level] = (event.role, event.author, event.reason)
                 yield from self.level(framework, level)
             case "withhold":
-                lacks = self._lacks(framework, level)
-                yield self._tell(
-                    "level.withheld", framework, level, event.reason, author=by, **_missing(lacks),
-                    smallest_change=lacks[0].words if lacks else None, decided_by=by,
-                    appeal_to=event.appeal_to or None, review_at=event.review_at,
-                )  # fmt: skip
-            case "lift" if level in standing.signed and level not in standing.advanced:
-                self._forget_signature(level)
-                standing.settling.pop(level, None)
-                yield from self.level(framework, level)
-            case "withdraw" | "lift" if level in standing.advanced:
-                yield self._withdraw(framework, level, event.reason, by)
-            case "reinstate" if level in standing.taken_back:
-                yield self._reinstate(framework, level, standing.taken_back[level], event.reason, by)
+                self._undo(level, "withheld")
+                yield from self._tell("withheld", framework, level, event)
+            case "lift" | "withdraw" | "reinstate":
+                yield from self._undone(framework, level, event)
             case "place":
-                yield from self._support.over(level, "ready_not_placed")
-                gaps = (*event.not_yet, *event.unknown)
-                if gaps:
-                    told = self._tell(
-                        "level.placed_with_gaps", framework, level, event.reason, author=by, basis="placement",
-                        not_yet=list(event.not_yet), unknown=list(event.unknown), checks=list(gaps[:3]),
-                    )  # fmt: skip
-                    standing.gaps[level], standing.placed[level] = gaps, told.id
-                    yield self._moved(told)
-                elif level in standing.ready and level not in standing.advanced:
-                    # The wait that `level.ready` has told is over, and this is the event that tells of no gap.
-                    yield self._placed_without_gaps(framework, level, event.reason, by)
+                yield from self._place(framework, level, event)
             case "choose":
                 yield from self._support.over(level, "ready_not_placed")
-                told = self._tell(
-                    "goal.chosen", framework, level, event.reason, by=by, options_seen=list(event.options)
-                )
-                del told.data["basis"]
-                yield told
+                yield self._events.chosen(framework, level, event)
+
+    def _undone(self, framework: Framework, level: str, event: LevelDecided) -> Iterator[Told]:
+        """Yield what follows where a person takes back what was decided: what nobody was told of is undone in silence."""
+        standing, stands = self._standing, self._standing.stands(level)
+        signed, last = level in standing.signed, standing.changes(level)[-1:]
+        match event.kind:
+            case "lift" if self._undo(level, "withheld"):
+                pass
+            case "lift" | "withdraw" if level in standing.settling or (
+                event.kind == "lift" and signed and stands not in ON_RECORD
+            ):
+                self._forget_signature(level)
+                standing.settling.pop(level, None)
+                if event.kind == "withdraw" or not signed:
+                    standing.taken_back.setdefault(level, "")
+                yield from self.level(framework, level)
+            case "lift" | "withdraw" if stands in ON_RECORD:
+                self._forget_signature(level)
+                self._lapse(level)
+                if last and last[0].kind == "reinstated" and last[0].decision is not None:
+                    self._drop(level, last[0])
+                else:
+                    yield from self._tell("withdrawn", framework, level, event)
+            case "reinstate" if stands == "withdrawn":
+                if last:
+                    self._drop(level, last[0])
+                elif standing.taken_back[level]:
+                    yield from self._tell("reinstated", framework, level, event)
+                else:
+                    del standing.taken_back[level]
+                yield from self.level(framework, level)
 
     def level(
         self, framework: Framework, level: str, *, settled: bool = False, lost: bool = False, back: bool = False
@@ -108,12 +116,14 @@ class LevelFold:
         `lost`: one of its competencies was taken off the record; `back`: what had done that was undone.
         """
         standing, terms = self._standing, self._terms(framework.levels[level][0])
-        lacks = self._lacks(framework, level)
-        if back and not lacks and level in standing.reviewed:
-            yield self._reinstate(framework, level, standing.taken_back[level])
-        status = level_status(lacks, terms.role, signed=level in standing.signed, advanced=level in standing.advanced)
+        lacks = self._events.lacks(framework, level)
+        if back and not lacks and standing.stands(level) == "withdrawn":
+            yield from self._give_back(framework, level)
+        stands = standing.stands(level)
+        status = level_status(lacks, terms.role, signed=level in standing.signed, advanced=stands in ON_RECORD)
         if status != "eligible_pending_sign_off":
             standing.awaiting.pop(level, None)
+            self._undo(level, "sign_off_requested")
             yield from self._support.over(level, "sign_off")
         if status == "advanced":
             yield from self._hold(framework, level, lacks, lost)
@@ -124,12 +134,14 @@ class LevelFold:
             standing.settling.pop(level, None)
         elif status == "eligible_pending_sign_off":
             yield from self._request(framework, level, terms)
-        elif terms.settle_min and not settled:
-            standing.settling.setdefault(level, minutes_later(self._teller.trigger.time, terms.settle_min))
-        elif level not in standing.taken_back or level in standing.signed:
-            yield from self._complete(framework, level)
-        else:
+        elif stands == "withdrawn" and level not in standing.signed:
+            # It is a person's to give again.
             yield from self._end_request(framework, level)
+            standing.settling.pop(level, None)
+        elif not settled and (until := self._waits_until(level, terms)):
+            standing.settling.setdefault(level, until)
+        else:
+            yield from self._events.advanced(framework, level)
 
     def end_gone(self, framework: Framework) -> Iterator[Told]:
         """Yield that nobody is asked any more for the sign-offs of levels that a framework has no more."""
@@ -137,28 +149,63 @@ class LevelFold:
         for level in [level for level in standing.awaiting if is_level(level) and level not in framework.levels]:
             if framework_of_level(level) == framework.id:
                 del standing.awaiting[level]
+                self._undo(level, "sign_off_requested")
                 yield from self._support.over(level, "sign_off")
                 yield from self._end_request(framework, level)
+
+    def _tell(
+        self, kind: LevelKind, framework: Framework, level: str, decision: LevelDecided | None = None
+    ) -> Iterator[Told]:
+        """Yield an event, or hold it while it may be undone."""
+        until = self._waits_until(level, self._terms(framework.levels[level][0]))
+        if not until:
+            yield from self._events.tell(kind, framework, level, decision)
+            return
+        held = Held(kind, until, self._teller.trigger._replace(batch=""), decision)
+        self._standing.held[level] = (*self._standing.held.get(level, ()), held)
+
+    def _waits_until(self, level: str, terms: LevelTerms) -> str:
+        """
+        Return until when something of a level waits to be undone; empty where it is told at once.
+
+        What a recalculation causes does not wait, since it is told between its start and its end; nothing of a level overtakes
+        what changes where it stands.
+        """
+        trigger = self._teller.trigger
+        own = minutes_later(trigger.time, terms.settle_min) if terms.settle_min and not trigger.batch else ""
+        return max([own, *(held.until for held in self._standing.changes(level))])
+
+    def _undo(self, level: str, kind: LevelKind) -> bool:
+        """Drop what is held of a kind; tell whether there was any."""
+        for held in self._standing.held.get(level, ()):
+            if held.kind == kind:
+                self._drop(level, held)
+                return True
+        return False
+
+    def _drop(self, level: str, held: Held) -> None:
+        left = tuple(other for other in self._standing.held[level] if other is not held)
+        if left:
+            self._standing.held[level] = left
+        else:
+            del self._standing.held[level]
 
     def _request(self, framework: Framework, level: str, terms: LevelTerms) -> Iterator[Told]:
         """Let a level wait for its sign-off; a role is asked for it once."""
         standing, now, role = self._standing, self._teller.trigger.time, terms.role
         asked = standing.awaiting.get(level)
-        if asked is None or asked[0] != role:
+        other = asked is not None and asked[0] != role
+        if asked is None or other:
             escalate_at = terms.days_later(now, ESCALATES_AFTER) if role != LEADER else ""
             standing.awaiting[level] = (role, now, escalate_at)
         self._support.wait(level, "sign_off")
-        if level not in standing.requested or level in standing.lapsed or (asked is not None and asked[0] != role):
-            earlier = {"replaces": standing.requested[level]} if level in standing.requested else {}
-            yield self._ask_for_sign_off(framework, level, [role], standing.awaiting[level][2], **earlier)
+        if not self._is_asked(level) and (level not in standing.requested or level in standing.lapsed or other):
+            yield from self._tell("sign_off_requested", framework, level)
 
     def _end_request(self, framework: Framework, level: str) -> Iterator[Told]:
         """Yield that nobody is asked any more to sign a level off, where that was told, and no withdrawal has said so."""
-        asked = self._standing.requested.get(level)
-        if asked is not None and level not in self._standing.lapsed:
-            told = self._tell("level.sign_off_lapsed", framework, level, replaces=asked)
-            self.lapse([level])
-            yield self._moved(told)
+        if level in self._standing.requested and level not in self._standing.lapsed:
+            yield self._events.sign_off_lapsed(framework, level)
 
     def escalate(self, at: str) -> Iterator[Told]:
         """Ask a leader as well for the sign-offs that have waited long enough, by the breaks that are known by now."""
@@ -170,144 +217,73 @@ class LevelFold:
             members = framework.levels.get(scope) if framework is not None else None
             late = self._terms(members[0] if members else scope).days_later(since, ESCALATES_AFTER)
             standing.awaiting[scope] = (role, since, late if late > at else "")
-            if framework is not None and members and late <= at:
-                first = standing.requested.get(scope)
-                yield self._ask_for_sign_off(framework, scope, [role, LEADER], "", replaces=first)
+            if framework is not None and members and late <= at and not self._is_asked(scope):
+                yield from self._events.tell("sign_off_requested", framework, scope)
 
-    def _ask_for_sign_off(
-        self, framework: Framework, level: str, roles: list[str], escalate_at: str, **members: Any
-    ) -> Told:
-        standing = self._standing
-        asked = [c for c in framework.levels[level] if standing.by_plan(c) is None]
-        weak = [c for c in asked if c in standing.due or not standing.shows(c)]
-        told = self._tell(
-            "level.sign_off_requested", framework, level, approver_roles=roles, escalate_at=escalate_at or None,
-            weakest=weak[:WEAKEST], **members,
-        )  # fmt: skip
-        standing.requested[level] = told.id
-        standing.lapsed.discard(level)
-        return self._moved(told)
+    def _is_asked(self, level: str) -> bool:
+        """Tell whether a sign-off is asked for once that cannot be undone."""
+        return any(held.kind == "sign_off_requested" for held in self._standing.held.get(level, ()))
 
     def _hold(self, framework: Framework, level: str, lacks: tuple[Lack, ...], lost: bool) -> Iterator[Told]:
         """Ask for a review where a correction took what an advancement stood on; tell that it is over once that is back."""
-        standing = self._standing
-        if not lacks:
-            if level in standing.reviews:
-                yield self._reinstate(framework, level, standing.reviews[level])
+        standing, last = self._standing, self._standing.changes(level)[-1:]
+        stands = standing.stands(level)
+        if not lacks and stands == "review_required":
+            if last:
+                self._drop(level, last[0])
+            else:
+                yield from self._tell("reinstated", framework, level)
         elif (
-            lost
-            and level not in standing.reviews
+            lacks
+            and lost
+            and stands == "advanced"
             and self._teller.trigger.cause not in ("policy", "framework", "clock")
         ):
-            terms = self._terms(framework.levels[level][0])
-            told = self._tell(
-                "level.review_required", framework, level, **_missing(lacks), replaces=standing.advanced[level],
-                owner=terms.role or "teacher", decide_by=terms.days_later(self._teller.trigger.time, REVIEW_DAYS),
-            )  # fmt: skip
-            if self._teller.trigger.cause == "identity":
-                told.data["basis"] = IDENTITY
-            standing.reviews[level] = told.id
-            yield self._moved(told)
+            if last and last[0].decision is None:
+                self._drop(level, last[0])
+            else:
+                yield from self._tell("review_required", framework, level)
 
-    def _placed_without_gaps(self, framework: Framework, level: str, reason: str, by: dict[str, str]) -> Told:
-        standing = self._standing
-        told = self._tell(
-            "level.gaps_cleared", framework, level, reason or WHY["level.placed"], author=by, basis="placement",
-            replaces=standing.placed.get(level),
-        )  # fmt: skip
-        standing.gaps.pop(level, None)
-        standing.placed.pop(level, None)
-        return self._moved(told)
-
-    def _withdraw(self, framework: Framework, level: str, reason: str, by: dict[str, str]) -> Told:
-        standing = self._standing
-        original = standing.originals.setdefault(level, standing.advanced[level])
-        told = self._tell(
-            "level.withdrawn", framework, level, reason, author=by, by=by, original=original,
-            replaces=standing.reviews.get(level, standing.advanced[level]),
-        )  # fmt: skip
-        standing.taken_back[level] = told.id
-        if level in standing.reviews:
-            standing.reviewed.add(level)
-        del standing.advanced[level]
-        self._forget_signature(level)
-        self.lapse([level])
-        standing.reviews.pop(level, None)
-        return self._moved(told)
-
-    def _reinstate(
-        self, framework: Framework, level: str, replaces: str, reason: str = "", by: dict[str, str] | None = None
-    ) -> Told:
-        """Tell that a review is over or a withdrawal undone: with the original date, and by nobody where the cause is undone."""
-        standing = self._standing
-        original = standing.originals.get(level, standing.advanced.get(level))
-        told = self._tell(
-            "level.reinstated", framework, level, reason or WHY["level.reinstated" if by else "level.stands_again"],
-            author=by, by=by or NOBODY, original=original, replaces=replaces,
-            effective_at=standing.reached.get(level, self._teller.trigger.time),
-        )  # fmt: skip
-        if original is not None:
-            standing.originals[level] = original
-        standing.advanced[level] = told.id
-        standing.taken_back.pop(level, None)
-        standing.reviewed.discard(level)
-        standing.reviews.pop(level, None)
-        return self._moved(told)
+    def _give_back(self, framework: Framework, level: str) -> Iterator[Told]:
+        """Yield that a level which was taken back in a review is given back, since the cause of that is undone."""
+        standing, last = self._standing, self._standing.changes(level)[-1:]
+        if last and standing.stood(level) == "review_required":
+            self._drop(level, last[0])
+        elif not last and level in standing.reviewed:
+            yield from self._tell("reinstated", framework, level)
 
     def lapse(self, levels: Iterable[str]) -> None:
-        """Note that nobody is asked any more to sign levels off; what has advanced stays so."""
-        standing = self._standing
-        standing.lapsed.update(level for level in levels if level in standing.requested.keys() - standing.advanced)
+        """Note that nobody is asked any more to sign levels off that have not advanced."""
+        for level in levels:
+            if level not in self._standing.advanced:
+                self._lapse(level)
+
+    def _lapse(self, level: str) -> None:
+        if level in self._standing.requested:
+            self._standing.lapsed.add(level)
 
     def _forget_signature(self, level: str) -> None:
         self._standing.signed.pop(level, None)
         self._standing.signers.pop(level, None)
 
-    def _complete(self, framework: Framework, level: str) -> Iterator[Told]:
-        standing, members = self._standing, framework.levels[level]
-        following = next_levels(level, framework)
-        when = [at for at in map(standing.met_since, members) if at is not None]
-        signed = standing.signed.get(level)
-        role, ref, reason = standing.signers.get(level, ("", "", ""))
-        told = self._tell(
-            "level.advanced", framework, level, reason, basis="sign_off",
-            author={"role": role, "ref": ref} if signed and role else None, credit=None, next=following,
-            gaps=[member for member in members if standing.met_since(member) is None],
-            effective_at=max((*when, *((signed,) if signed else ())), default=self._teller.trigger.time),
-        )  # fmt: skip
-        standing.advanced[level], standing.reached[level] = told.id, told.data["effective_at"]
-        standing.settling.pop(level, None)
-        for before in (standing.originals, standing.taken_back):
-            before.pop(level, None)
-        standing.reviewed.discard(level)
-        yield self._moved(told)
+    def _place(self, framework: Framework, level: str, event: LevelDecided) -> Iterator[Told]:
+        """Yield what follows from a placement; of two that nobody was told of yet, the newer holds."""
         yield from self._support.over(level, "ready_not_placed")
-        for other in following:
-            if other not in standing.ready and other not in standing.advanced:
-                ready = self._tell(
-                    "level.ready", framework, other, options=[other], waiting_since=self._teller.trigger.time
-                )
-                standing.ready[other] = ready.id
-                self._support.wait(other, "ready_not_placed")
-                yield self._moved(ready)
+        self._undo(level, "placed_with_gaps")
+        yield from self._tell("placed_with_gaps", framework, level, event)
 
     def close_gap(self, framework: Framework, competency: str) -> Iterator[Told]:
         """Yield the levels whose last gap a competency was that is shown now."""
         standing = self._standing
         for level, gaps in list(standing.gaps.items()):
-            left = tuple(code for code in gaps if code != competency)
-            if left == gaps:
+            if competency not in gaps:
                 continue
-            if left:
-                standing.gaps[level] = left
-                continue
-            told = None
             if level in framework.levels:
-                told = self._tell("level.gaps_cleared", framework, level, replaces=standing.placed.get(level))
-            del standing.gaps[level]
-            standing.placed.pop(level, None)
-            if told is not None:
-                yield self._moved(told)
+                if standing.is_without_gaps(level):
+                    yield from self._tell("gaps_cleared", framework, level)
+            else:
+                del standing.gaps[level]
+                standing.placed.pop(level, None)
 
     def standing_on(self, competency: str) -> list[str]:
         """
@@ -321,31 +297,7 @@ class LevelFold:
         standing = self._standing
         told = standing.advanced.keys() | (standing.requested.keys() - standing.lapsed)
         levels = self.levels_with(framework, competency, level_id(framework.id, entry))
-        return [level for level in levels if level in told and self._lacks(framework, level, {competency})]
-
-    def _lacks(self, framework: Framework, level: str, without: Set[str] = frozenset()) -> tuple[Lack, ...]:
-        members = framework.levels[level]
-        power = {member for member in members if framework.by_id[member].power}
-        standing, satisfied = self._standing, self._standing.satisfied
-        shown = Shown(satisfied.keys() - without if without else satisfied, standing.opened, standing.instead)
-        return lacks_of(self._terms(members[0]).require, framework.id, members, power, shown)
-
-    def _tell(
-        self, kind: str, framework: Framework, level: str, reason: str = "", *, author: dict[str, str] | None = None,
-        basis: str = "override", **members: Any,
-    ) -> Told:  # fmt: skip
-        """Return an event that rests on the evidence, or on who decided; to be yielded as `_moved` where it moves something."""
-        stands = self._standing.told_of(level)[0]
-        return self._teller.tell(
-            kind, framework, level, reason, before=stands, after=stands,
-            basis={"kind": basis, "by": author} if author is not None else EVIDENCE,
-            policy=self._terms(framework.levels.get(level, (level,))[0]).named, **members,
-        )  # fmt: skip
-
-    def _moved(self, told: Told) -> Told:
-        """Return an event with the status that the level has by now."""
-        told.data["after"] = self._standing.told_of(told.data["scope"]["id"])[0]
-        return told
+        return [level for level in levels if level in told and self._events.lacks(framework, level, {competency})]
 
     def levels_with(self, framework: Framework, competency: str, own: str) -> list[str]:
         """Return the levels that a competency may decide: its own, and where rules name competencies, all of the framework."""
@@ -354,6 +306,10 @@ class LevelFold:
             return list(framework.levels)
         return [own] if own in framework.levels else []
 
+    def _framework_with(self, level: str) -> Framework | None:
+        framework = self._frameworks.get(framework_of_level(level))
+        return framework if framework is not None and level in framework.levels else None
+
 
 def may_sign_off(standing: LearnerState, level: str, asked: str, role: str) -> bool:
     """Tell whether a role may sign a level off: the one that the rule asks for, and once it has escalated a leader."""
@@ -361,18 +317,6 @@ def may_sign_off(standing: LearnerState, level: str, asked: str, role: str) -> b
     return not asked or role == asked or (role == LEADER and escalated)
 
 
-def _missing(lacks: Iterable[Lack]) -> dict[str, Any]:
-    return {"missing": missing_of(lacks), "asks_for": [lack.words for lack in lacks]}
-
-
 def framework_of_level(level: str) -> str:
     """Return the framework id of a level id."""
     return level.partition("#")[0]
-
-
-def next_levels(level: str, framework: Framework) -> list[str]:
-    """Return the level that follows in the same subject, in the order of the continuum."""
-    subject = framework.by_id[framework.levels[level][0]].subject
-    line = [other for other, members in framework.levels.items() if framework.by_id[members[0]].subject == subject]
-    place = line.index(level) + 1
-    return line[place : place + 1]

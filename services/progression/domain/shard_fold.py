@@ -259,10 +259,11 @@ class ShardFold:
                 entry.state = replay(pinned, valid_pieces(entry.evidence), self._rule(pinned), pin.policy)
             self.changes.note(key, before, activation)
 
-    def tell(self, learners: dict[Learner, LearnerState]) -> list[Told]:
+    def tell(self, learners: dict[Learner, LearnerState], *, at_once: bool = False) -> list[Told]:
         """
         Fold the changes into the learners' standings; return every public event, competencies before levels.
 
+        With `at_once` it is also what would be told of levels if nothing were undone, which waits otherwise.
         Of a learner whose changes raise nothing is told; its standing in `learners` is then to be dropped.
         """
         told: list[Told] = []
@@ -274,7 +275,7 @@ class ShardFold:
             try:
                 if learner not in credited:
                     credited[learner] = frozenset(learners[learner].crosswalked)
-                events, decided = fold_changes(list(group), self.rules[learner[0]], learners[learner])
+                events, decided = fold_changes(list(group), self.rules[learner[0]], learners[learner], at_once=at_once)
             except Exception as error:  # noqa: BLE001 - one learner's fault must not stop the others
                 self.blocked[learner] = f"{type(error).__name__}: {error}"[:500]
                 continue

@@ -69,18 +69,21 @@ def seq_of(trigger: Trigger, index: int = 0) -> int:
     return trigger.pos * SEQ_STEP + index
 
 
-def numbered(told: list[Told], trigger: Trigger, losses: dict[str, int]) -> list[Told]:
+def numbered(told: list[Told], trigger: Trigger, losses: dict[str, int], seqs: dict[str, int]) -> list[Told]:
     """
     Put the sequence numbers into what one input told of one learner, which rise per scope, and the episodes.
 
     An episode of a scope ends with the event that takes it off the record; its reinstatement goes on with it, and one that closes
-    a review of what stayed on the record begins and ends none. `losses` counts those that ended, and is brought up to date.
+    a review of what stayed on the record begins and ends none. `losses` counts those that ended, and `seqs` keeps the last number
+    of each level; both are brought up to date.
     """
     counts: dict[str, int] = {}
     for event in told:
         scope = event.data["scope"]["id"]
         event.data["seq"] = seq_of(trigger, counts.get(scope, 0))
         counts[scope] = counts.get(scope, 0) + 1
+        if is_level(scope) and not event.type.startswith(SUPPORT):
+            seqs[scope] = event.data["seq"]
         ended = losses.get(scope, 0)
         if ended and event.type in _REINSTATED and event.data["before"] != "review_required":
             ended = losses[scope] = ended - 1

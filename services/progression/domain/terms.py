@@ -49,7 +49,7 @@ def level_standings(standing: LearnerState) -> list[Ended]:
     last = (standing.ready, standing.requested, standing.taken_back, standing.advanced)
     told: dict[str, Ended] = {}
     for status, ids in zip(("ready", "sign_off_requested", "withdrawn", "advanced"), last, strict=True):
-        told |= {level: Ended("level", level, status, id) for level, id in ids.items() if is_level(level)}
+        told |= {level: Ended("level", level, status, id) for level, id in ids.items() if id and is_level(level)}
     return list(told.values())
 
 

@@ -193,7 +193,8 @@ class Standing(msgspec.Struct):
     """
     What was told of a level of a learner last, by which event, and what is recorded of its competencies.
 
-    `effective_at` is since when it has advanced, null of one that has not.
+    `effective_at` is since when it has advanced, null of one that has not. `seq` is that of the last event on the level, whether
+    that changed its status or not; null of what was told before there was one here.
     """
 
     learner: str
@@ -203,6 +204,7 @@ class Standing(msgspec.Struct):
         "review_required", "advanced", "withdrawn", "sign_off_requested", "ready", "placed_with_gaps", "in_progress"
     ]
     event: str | None
+    seq: int | None
     effective_at: str | None
     competencies: list[Held]
 

@@ -177,7 +177,10 @@ def _level_routes(
 
     @router.post("/v1/level-decisions", status_code=201, responses=_DURABLE)
     async def decide_level(body: LevelDecision, caller: Caller, key: Key = "") -> dict[str, Any]:
-        """Withhold a level that was asked for, take an advancement back or undo that, or undo a sign-off; with a reason."""
+        """
+        Withhold a level that was asked for, take an advancement back or undo that, or undo a sign-off, or a refusal that nobody
+        was told of yet (`lift`); with a reason.
+        """
         role = role_of(caller, body.role)
         review_at = body.review_at.isoformat() if body.review_at is not None else None
         decided = LevelDecided(

@@ -17,7 +17,8 @@ from services.progression.domain.decisions import (
 )
 from services.progression.domain.journal import unpack_entries
 from services.progression.domain.learner import LearnerState
-from services.progression.domain.level_fold import REVIEW_DAYS, framework_of_level, may_sign_off
+from services.progression.domain.level_events import REVIEW_DAYS
+from services.progression.domain.level_fold import framework_of_level, may_sign_off
 from services.progression.domain.policy import Policy, policy_from
 from services.progression.domain.policy.rule import shifted
 from services.progression.domain.standing import may_confirm, rule_of

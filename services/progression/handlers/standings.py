@@ -21,9 +21,10 @@ async def standings_behind(
     Return the standings of the next `limit` learners behind one, their snapshots of closed terms, and the learner to go on
     behind (None at the end).
 
-    Each is {learner, framework, level, status, event, competencies}: `event` is the id of what told the level's status, and the
-    competencies are those of the level with something recorded, each {competency, status, effective_at, seq, policy}. A
-    snapshot is {learner, session, digest}, its amendments in the digest.
+    Each is {learner, framework, level, status, event, seq, effective_at, competencies}: `event` is the id of what told the
+    level's status, `seq` the number of what was told of it last, and the competencies are those of the level with something
+    recorded, each {competency, status, effective_at, seq, policy}. A snapshot is {learner, session, digest}, its amendments in
+    the digest.
     """
     frameworks = {f.id: f for f in map(read_framework, await rulebook.frameworks_of(connection, tenant))}
     policies = await policies_of(connection, tenant)
@@ -58,7 +59,7 @@ def _of_learner(
         entry = framework.by_id.get(state.competency) if framework is not None else None
         if framework is not None and entry is not None:
             levels.setdefault(level_id(framework.id, entry), []).append(state)
-    for level in (*standing.advanced, *standing.requested, *standing.gaps):
+    for level in (*standing.seqs, *standing.advanced, *standing.requested, *standing.gaps):
         levels.setdefault(level, [])
     return [
         {
@@ -66,6 +67,7 @@ def _of_learner(
             "framework": level.partition("#")[0],
             "level": level,
             **dict(zip(("status", "event"), standing.told_of(level), strict=True)),
+            "seq": standing.seqs.get(level),
             "effective_at": standing.reached.get(level) if level in standing.advanced else None,
             "competencies": [
                 {"competency": s.competency, "status": s.status, "seq": s.seq,
