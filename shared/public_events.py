@@ -172,7 +172,7 @@ class SignOffLapsed(LevelEvent, frozen=True, kw_only=True):
 class Advanced(LevelEvent, frozen=True, kw_only=True):
     """
     A level is complete, and signed off where the policy asks for it: credit or placement. `basis` and `reason` are the
-    signature's then, and else those of the rule.
+    signature's then, and else those of the rule. `credit` is the `code` and `value` of the level, where its framework gives any.
     """
 
     gaps: tuple[str, ...] = ()

@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 
 import shared
+from services.progression.domain.curriculum.levels import put_levels
+from services.progression.domain.curriculum.problems import Problems
 from services.progression.domain.decisions import CompetencyDecided, LevelDecided, SupportDecided
 from services.progression.domain.identities import told_of
 from services.progression.domain.policy import policy_from
@@ -38,6 +40,7 @@ GRAPH, _ = read_csv(
     "code,title,level,subject\nadd,Adding,1,math\nsub,Subtracting,1,math\nmul,Multiplying,2,math\n",
     "from,to\nadd,mul\nsub,mul\n",
 )
+GRAPH = put_levels(GRAPH, "educationalLevel", "", Problems(), "level,code,value\n1,MATH-1,0.5\n")
 LEVEL = "math#math/1"
 NEXT_LEVEL = "math#math/2"
 POLICY: dict[str, Any] = {

@@ -4,6 +4,8 @@ import msgspec
 import pytest
 
 from services.progression.domain.curriculum import Framework
+from services.progression.domain.curriculum.framework import Credit
+from services.progression.domain.decisions import LevelDecided
 from services.progression.domain.inputs import input_of
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.policy import policy_from
@@ -11,9 +13,10 @@ from services.progression.domain.rules import Activation, Rules
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.telling import Trigger
 from services.progression.handlers.outcome import Outcome
+from services.progression.handlers.standings import _of_learner
 from shared.contracts import EvidenceRecorded, PolicyRef, Score, Touched
 from tests.support.frameworks import read_csv
-from tests.support.journal import STREAK_3, Decided, Journal, piece, restore, retract
+from tests.support.journal import STREAK_3, TENANT, Decided, Journal, piece, restore, retract
 
 STREAK_2 = policy_from(
     {"id": "streak-2", "method": {"type": "streak", "n": 2}, "decision": {"latch": "first_crossing"}}
@@ -43,6 +46,28 @@ def test_a_competency_becomes_ready_when_its_last_prerequisite_is_shown_and_the_
     assert (ready["scope"]["id"], ready["because"]) == ("math:mul", ["math:add", "math:sub"])
     assert (advanced["scope"]["id"], advanced["next"]) == ("math#math/1", ["math#math/2"])
     assert advanced["effective_at"] == piece(6).occurred_at
+
+
+def test_a_level_tells_what_it_counts_for_and_its_standing_says_what_was_told():
+    credits = {"math#math/1": Credit("MATH-1", 0.5)}
+    journal = with_graph(msgspec.structs.replace(GRAPH, credits=credits)).fold(shown("add", 1)).fold(shown("sub", 4))
+    journal.fold([Decided(framework=msgspec.structs.replace(GRAPH, credits={}))]).fold(shown("mul", 7))
+    told = {event.data["scope"]["id"]: event.data for event in journal.told if event.type == "attain.level.advanced.v1"}
+    standing = journal.learners[TENANT, "ada"]
+    states = [journal.state(code) for code in ("math:add", "math:sub", "math:mul")]
+    items = {item["level"]: item for item in _of_learner("ada", states, standing, {"math": GRAPH})}
+
+    assert told["math#math/1"]["credit"] == {"code": "MATH-1", "value": 0.5}
+    assert told["math#math/2"]["credit"] is None
+    assert {level: item["credit"] for level, item in items.items()} == {
+        level: data["credit"] for level, data in told.items()
+    }
+    assert {level: item["seq"] for level, item in items.items()} == {level: data["seq"] for level, data in told.items()}
+
+    journal.fold([LevelDecided("ada", "math#math/1", "withdraw", "leader", "p", "a mistake")])
+    [first, _] = _of_learner("ada", states, standing, {"math": GRAPH})
+
+    assert (first["status"], first["credit"], first["seq"]) == ("withdrawn", None, journal.told[-1].data["seq"])
 
 
 def test_roots_are_never_announced_as_ready():

@@ -37,7 +37,10 @@ async def test_a_case_package_is_seen_in_reporting_and_a_retired_standard_waits(
     ada = await district.learner("ada")
     record = await district.get("reporting", f"/v1/learners/{ada}/record")
     frontier = await district.get("progression", f"/v1/learners/{ada}/frontier")
-    levels = attain("framework", "levels", "std", "--by", "domain", tenant=district.tenant)
+    (tmp_path / "credits.csv").write_text("level,code,value\nMATH,MATH-1,0.5\n")
+    levels = attain("framework", "levels", "std", "--by", "domain", "--credits", str(tmp_path / "credits.csv"),
+                    tenant=district.tenant)  # fmt: skip
+    versions = (await district.get("progression", "/v1/frameworks?versions=all"))["items"]
     second = imported(package(ITEMS[:2] + ITEMS[3:], EDGES[:2] + EDGES[3:5]))
     [parked] = await district.send([right("ada", competency="std:K.2")])
     verified = await district.verify()
@@ -56,6 +59,9 @@ async def test_a_case_package_is_seen_in_reporting_and_a_retired_standard_waits(
     assert [each for each in ready if each[0].startswith("std:")] == [("std:K.2", []), ("std:1.1", ["std:K.1"])]
     assert frontier["review_first"] == ["std:K.1"]
     assert levels["levels"] == {"std#Maths/MATH": 3}
+    assert [each["credits"] for each in versions if "credits" in each] == [
+        {"std#Maths/MATH": {"code": "MATH-1", "value": 0.5}}
+    ]
     assert levels["version"] != first["version"] != second["version"]
     assert second["migration"]["retired_codes"] == ["std:K.2"]
     assert (parked["status"], parked["reason"], parked["pointer"]) == (

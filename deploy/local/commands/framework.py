@@ -67,14 +67,17 @@ def import_framework(
 @click.option("--by", type=click.Choice(BY), required=True,
               help="educationalLevel: the grades of the source; domain: the outermost group; csv: FILE with code,level "
                    "in the order of the continuum.")  # fmt: skip
+@click.option("--credits", "credits", type=FrameworkFile, metavar="FILE.csv",
+              help="What levels count for: level,code,value[,subject]; told when a learner advances.")  # fmt: skip
 @command_options
-def put_levels(context: Context, framework_id: str, file: Path | None, by: str) -> None:
-    """Put levels on a framework, which makes a new version of it; returns when all services have it."""
+def put_levels(context: Context, framework_id: str, file: Path | None, by: str, credits: Path | None) -> None:
+    """Put levels and their credits on a framework, which makes a new version of it; returns when all services have it."""
     check_id(framework_id)
     if (by == "csv") != (file is not None):
         raise StackError("--by csv takes a FILE with code,level" if by == "csv" else f"--by {by} takes no file")
     problems: list[str] = []
     content = {"by": by, "file": read_text(file, problems) if file is not None else ""}
+    content |= {"credits": read_text(credits, problems)} if credits is not None else {}
     _tell(context, _post(context, f"/v1/frameworks/{framework_id}/levels", content), problems)
 
 

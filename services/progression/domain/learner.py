@@ -140,6 +140,8 @@ class LearnerState(msgspec.Struct, array_like=True):
     """What is to be told of levels unless it is undone, in order; all else here is what was told."""
     seqs: dict[str, int] = {}
     """The sequence number of what was told of each level last."""
+    credits: dict[str, tuple[str, float]] = {}
+    """The credit, as code and value, that levels have advanced with; kept where one is taken back."""
 
     def shows(self, competency: str) -> bool:
         """Tell whether mastery of a competency is on the record, and not only credited."""

@@ -70,15 +70,19 @@ class LevelEvents:
         when = [at for at in map(standing.met_since, members) if at is not None]
         signed = standing.signed.get(level)
         role, ref, reason = standing.signers.get(level, ("", "", ""))
+        counts = framework.credits.get(level)
+        credit = {"code": counts.code, "value": counts.value} if counts is not None else None
         told = self._tell(
             "level.advanced", framework, level, reason, basis="sign_off",
-            author={"role": role, "ref": ref} if signed and role else None, credit=None, next=following,
+            author={"role": role, "ref": ref} if signed and role else None, credit=credit, next=following,
             gaps=[member for member in members if standing.met_since(member) is None],
             effective_at=max((*when, *((signed,) if signed else ())), default=self._teller.trigger.time),
         )  # fmt: skip
-        standing.advanced[level], standing.reached[level] = told.id, told.data["effective_at"]
-        for before in (standing.settling, standing.originals, standing.taken_back):
+        for before in (standing.settling, standing.originals, standing.taken_back, standing.credits):
             before.pop(level, None)
+        standing.advanced[level], standing.reached[level] = told.id, told.data["effective_at"]
+        if counts is not None:
+            standing.credits[level] = (counts.code, counts.value)
         standing.reviewed.discard(level)
         yield self._moved(told)
         yield from self._support.over(level, "ready_not_placed")

@@ -189,12 +189,19 @@ class Held(msgspec.Struct):
     policy: PolicyRef | None
 
 
+class Credit(msgspec.Struct):
+    """What a level counts for where it is recorded."""
+
+    code: str
+    value: float
+
+
 class Standing(msgspec.Struct):
     """
     What was told of a level of a learner last, by which event, and what is recorded of its competencies.
 
-    `effective_at` is since when it has advanced, null of one that has not. `seq` is that of the last event on the level, whether
-    that changed its status or not; null of what was told before there was one here.
+    `effective_at` is since when it has advanced, and `credit` what it was told to count for, null of one that has not. `seq` is
+    that of the last event on the level, whether that changed its status or not; null of what was told before there was one here.
     """
 
     learner: str
@@ -206,6 +213,7 @@ class Standing(msgspec.Struct):
     event: str | None
     seq: int | None
     effective_at: str | None
+    credit: Credit | None
     competencies: list[Held]
 
 

@@ -21,10 +21,10 @@ async def standings_behind(
     Return the standings of the next `limit` learners behind one, their snapshots of closed terms, and the learner to go on
     behind (None at the end).
 
-    Each is {learner, framework, level, status, event, seq, effective_at, competencies}: `event` is the id of what told the
-    level's status, `seq` the number of what was told of it last, and the competencies are those of the level with something
-    recorded, each {competency, status, effective_at, seq, policy}. A snapshot is {learner, session, digest}, its amendments in
-    the digest.
+    Each is {learner, framework, level, status, event, seq, effective_at, credit, competencies}: `event` is the id of what told
+    the level's status, `seq` the number of what was told of it last, and the competencies are those of the level with
+    something recorded, each {competency, status, effective_at, seq, policy}. A snapshot is {learner, session, digest}, its
+    amendments in the digest.
     """
     frameworks = {f.id: f for f in map(read_framework, await rulebook.frameworks_of(connection, tenant))}
     policies = await policies_of(connection, tenant)
@@ -69,6 +69,7 @@ def _of_learner(
             **dict(zip(("status", "event"), standing.told_of(level), strict=True)),
             "seq": standing.seqs.get(level),
             "effective_at": standing.reached.get(level) if level in standing.advanced else None,
+            "credit": _credit(standing, level),
             "competencies": [
                 {"competency": s.competency, "status": s.status, "seq": s.seq,
                  "effective_at": s.mastered_at or standing.satisfied.get(s.competency),
@@ -78,3 +79,10 @@ def _of_learner(
         }
         for level, held in sorted(levels.items())
     ]  # fmt: skip
+
+
+def _credit(standing: LearnerState, level: str) -> dict[str, str | float] | None:
+    if level not in standing.advanced or level not in standing.credits:
+        return None
+    code, value = standing.credits[level]
+    return {"code": code, "value": value}

@@ -3,6 +3,7 @@
 import pytest
 
 from services.progression.domain.curriculum import Framework
+from services.progression.domain.curriculum.framework import Credit
 from services.progression.domain.curriculum.levels import By, level_of, put_levels, read_grades
 from services.progression.domain.curriculum.problems import Problems
 from shared.errors import InvalidEvent
@@ -45,6 +46,46 @@ def test_a_file_gives_levels_in_its_order_to_any_competency():
 
     assert levels == [("first", ["GK", "N1"]), ("second", ["GEO"])]
     assert problems[:2] == ["line 5: unknown code 'ZZ', left out", "line 6: code 'N1' again, left out"]
+
+
+@pytest.mark.parametrize(
+    ("by", "file", "level"),
+    [("educationalLevel", "", "1"), ("domain", "", "NUM"), ("csv", "code,level\nN1,first\n", "first")],
+)
+def test_levels_have_the_credits_of_a_file_however_they_are_given(by: By, file: str, level: str):
+    problems = Problems()
+    credits = f"\ufefflevel,code,value\n{level},MATH-1,0.5\n{level},MATH-2,1\nZZ,X,1\n"
+    found = put_levels(TREE, by, file, problems, credits)
+    name = next(id for id in found.levels if id.endswith(f"/{level}"))
+
+    assert found.credits == {name: Credit("MATH-1", 0.5)}
+    assert problems.lines()[-2:] == [f"line 3: another credit of {name!r}, left out", "line 4: no level 'ZZ', left out"]
+    assert put_levels(found, by, file, Problems()).credits == {}, "what is put anew has what is given with it"
+    assert put_levels(found, by, file, Problems()).version != found.version
+
+
+def test_a_credit_of_all_subjects_or_of_one():
+    framework, _ = read_csv("f", "", "code,title,level,subject\nA,a,1,Maths\nB,b,1,Science\n", "")
+    found = put_levels(
+        framework, "educationalLevel", "", Problems(), "level,code,value,subject\n1,S,2,Science\n1,ALL,1,\n"
+    )
+
+    assert found.credits == {"f#Science/1": Credit("S", 2.0), "f#Maths/1": Credit("ALL", 1.0)}
+
+
+@pytest.mark.parametrize(
+    ("credits", "said"),
+    [
+        ("level,code\n1,M\n", "the header lacks value"), ("level,code,value\n1,M,much\n", "line 2: a credit's value"),
+        ("level,code,value\n1,M,-1\n", "line 2: a credit's value"), ("level,code,value\n1,M,nan\n", "line 2: a credit's value"),
+        ("level,code,value\n1,,1\n", "line 2: the code of a credit"),
+    ],
+)  # fmt: skip
+def test_a_file_of_credits_that_is_not_of_its_form_is_refused_with_its_line(credits: str, said: str):
+    with pytest.raises(InvalidEvent, match=said) as refused:
+        put_levels(TREE, "educationalLevel", "", Problems(), credits)
+
+    assert refused.value.pointer == "/credits"
 
 
 def test_levels_can_be_put_back():

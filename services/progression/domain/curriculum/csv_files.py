@@ -2,11 +2,13 @@
 
 import csv
 import io
+import math
 from collections.abc import Collection, Sequence
 
 from services.progression.domain.curriculum.framework import (
     ASSOCIATIONS_MAX,
     COMPETENCIES_MAX,
+    Credit,
     Framework,
     check_id,
 )
@@ -14,6 +16,7 @@ from services.progression.domain.curriculum.problems import CODE_CHARS_MAX, Prob
 from shared.contracts import Association, Competency
 from shared.errors import InvalidEvent
 
+CREDIT_MAX = 1_000
 TRUE = frozenset(("true", "1", "yes", "y", "x"))
 
 
@@ -78,6 +81,46 @@ def read_levels(text: str, codes: Collection[str], problems: Problems) -> dict[s
         elif level:
             found[code] = level
     return found
+
+
+def read_credits(text: str, framework: Framework, problems: Problems) -> dict[str, Credit]:
+    """
+    Read `level,code,value[,subject]`: the credit of each level, of all subjects where none is named; the first that is given
+    holds, and what names no level is left out and named.
+
+    Raises:
+        InvalidEvent: the header is not of its form, or a value is no number from 0 to 1,000.
+    """
+    places = {level: framework.by_id[members[0]] for level, members in framework.levels.items()}
+    found: dict[str, Credit] = {}
+    for line, row in enumerate(_rows(text, ("level", "code", "value"), "/credits") if text.strip() else (), start=2):
+        name, subject = row["level"], row.get("subject", "")
+        named = [id for id, first in places.items() if first.level == name and subject in ("", first.subject)]
+        if not named:
+            problems.add("credits of no level, left out", f"line {line}: no level {name[:80]!r}, left out")
+        credit = Credit(_credit_code(row["code"], line), _credit_value(row["value"], line))
+        for level in named:
+            if found.setdefault(level, credit) != credit:
+                problems.add("credits again, left out", f"line {line}: another credit of {level[:80]!r}, left out")
+    return found
+
+
+def _credit_code(text: str, line: int) -> str:
+    if not is_code(text):
+        raise InvalidEvent(f"line {line}: the code of a credit is missing or too long", pointer="/credits")
+    return text
+
+
+def _credit_value(text: str, line: int) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= CREDIT_MAX:
+        raise InvalidEvent(
+            f"line {line}: a credit's value is a number from 0 to {CREDIT_MAX:,}, not {text[:20]!r}", pointer="/credits"
+        )
+    return value
 
 
 def _rows(text: str, required: Sequence[str], pointer: str) -> list[dict[str, str]]:

@@ -35,11 +35,19 @@ class OutsideAssociation(msgspec.Struct, frozen=True, omit_defaults=True):
     outward: bool = True
 
 
+class Credit(msgspec.Struct, frozen=True):
+    """What a level counts for where it is recorded: the code by which that is known, and how much."""
+
+    code: str
+    value: float
+
+
 class Framework(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
     """
     One version of a framework; `competencies` lie in the order of the continuum.
 
-    `retired` are those that the source still lists as ended: nobody can master them, but crosswalks may start at them.
+    `retired` are those that the source still lists as ended: nobody can master them, but crosswalks may start at them. `credits`
+    are those of levels, by level id.
     """
 
     id: str
@@ -48,6 +56,7 @@ class Framework(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
     associations: tuple[Association, ...]
     retired: tuple[Competency, ...] = ()
     outside: tuple[OutsideAssociation, ...] = ()
+    credits: dict[str, Credit] = {}
 
     @functools.cached_property
     def version(self) -> str:

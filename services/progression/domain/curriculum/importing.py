@@ -41,10 +41,14 @@ class FrameworkImport(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class LevelsImport(msgspec.Struct, forbid_unknown_fields=True):
-    """Which levels to put on a framework; `file` is the text of `code,level` for `csv`."""
+    """
+    Which levels to put on a framework; `file` is the text of `code,level` for `csv`, `credits` that of
+    `level,code,value[,subject]`, what the levels count for.
+    """
 
     by: By
     file: str = ""
+    credits: str = ""
 
 
 def read_import(body: bytes, today: str) -> tuple[Framework, list[str]]:
@@ -80,7 +84,7 @@ def read_levels_import(body: bytes, framework: Framework) -> tuple[Framework, li
     """
     content: LevelsImport = _decoded(body, LevelsImport)
     problems = Problems()
-    return put_levels(framework, content.by, content.file, problems), problems.lines()
+    return put_levels(framework, content.by, content.file, problems, content.credits), problems.lines()
 
 
 def _decoded(body: bytes, type: type[Content]) -> Content:

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from services.progression.domain.curriculum.csv_files import read_levels
+from services.progression.domain.curriculum.csv_files import read_credits, read_levels
 from services.progression.domain.curriculum.framework import Framework
 from services.progression.domain.curriculum.problems import Problems
 from shared.contracts import Competency
@@ -27,14 +27,15 @@ _NUMBER = re.compile(r"0*(\d{1,2})")
 _LIST = re.compile(r"[,;|]")
 
 
-def put_levels(framework: Framework, by: By, file: str, problems: Problems) -> Framework:
+def put_levels(framework: Framework, by: By, file: str, problems: Problems, credits: str = "") -> Framework:
     """
-    Return the framework with the levels of the choice: education levels, the outermost group, or a file `code,level`.
+    Return the framework with the levels of the choice: education levels, the outermost group, or a file `code,level`; and with
+    the credit that each is given in the text of `credits`.
 
     What gets no level counts towards none, and is named.
 
     Raises:
-        InvalidEvent: the file is not of its form, or gives no level at all.
+        InvalidEvent: a file is not of its form, or gives no level at all.
     """
     before = {c.code: c.grades or ((c.level,) if c.level else ()) for c in framework.competencies}
     leaves = [c for c in framework.competencies if framework.full_id(c.code) not in framework.children]
@@ -57,7 +58,8 @@ def put_levels(framework: Framework, by: By, file: str, problems: Problems) -> F
         msgspec.structs.replace(c, level=levels.get(c.code), grades=before[c.code]) for c in framework.competencies
     ]
     ordered = in_order(changed, framework.parents, framework.id, {level: place for place, level in enumerate(order)})
-    return msgspec.structs.replace(framework, competencies=ordered)
+    levelled = msgspec.structs.replace(framework, competencies=ordered, credits={})
+    return msgspec.structs.replace(levelled, credits=read_credits(credits, levelled, problems))
 
 
 def level_of(grades: Sequence[str]) -> str | None:
