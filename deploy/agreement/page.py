@@ -171,7 +171,7 @@ def _kept_so(key: str) -> str:
 
 def _kafka() -> str:
     rows = (
-        (f"`attain.{name}`", ", ".join(ELEMENTS[key].what for key in carried) or "nothing of a learner")
+        (f"`attain.{name}`", "; ".join(ELEMENTS[key].label for key in carried) or "nothing of a learner")
         for name, carried in TOPICS.items()
     )
     return "\n".join(("## What topics carry", "", *_table(("topic", "elements"), rows)))

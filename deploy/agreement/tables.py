@@ -224,8 +224,8 @@ INVENTORY: Mapping[str, Mapping[str, Table]] = {
 TOPICS = {
     "evidence.submitted": ("source id", "evidence", "accommodations", "free text"),
     "evidence": ("opaque", "evidence", "accommodations"),
-    "progression": ("opaque", "standing", "decision"),
-    "advancement": ("opaque", "standing", "decision"),
+    "progression": ("opaque", "standing", "decision", "staff"),
+    "advancement": ("opaque", "standing", "decision", "staff"),
     "support": ("opaque", "support"),
     "curriculum": (),
     "roster": ("opaque", "class", "family", "staff"),
