@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer
 from deploy.local.audit.run import audit, digest
 from deploy.local.audit.sources import Sources, State
 from deploy.local.stack import Stack
+from tests.faults.target import answered
 from tests.support.described import hold_as_published
 
 SOURCE = "urn:test:lms"
@@ -138,11 +139,12 @@ class District:
         return str((await self.get("progression", "/v1/standings?limit=1"))["position"])
 
     async def advancements(self, after: str = "") -> list[Item]:
-        """Return the public events of the tenant behind a cursor."""
+        """Return the public events of the tenant behind a cursor, also where progression is not there just now."""
         found: list[Item] = []
+        url = f"{self.stack.urls['progression']}/v1/advancements"
         while True:
             query = {"after": after, "limit": "500"}
-            answer = (await self.http.get(f"{self.stack.urls['progression']}/v1/advancements", params=query)).json()
+            answer = (await answered(self.http, "GET", url, params=query)).json()
             if not answer["items"]:
                 return found
             found += answer["items"]

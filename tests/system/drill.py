@@ -16,8 +16,9 @@ SIGNED = (
     b' "advancement": {"require": {"all": ["math:c2", "math:c3"]}, "sign_off": {"by": "teacher"}}}'
 )
 SCHOOLS = 3
-BATCH = 5000
+ENROLLED_AT_ONCE = 5000
 SIGNED_AT_ONCE = 1000
+DRAINED_S = 300
 T = TypeVar("T")
 Told = tuple[str, str]
 """The short name of an event, and what it is of."""
@@ -120,14 +121,13 @@ class Drill:
             "schools": [{"school": f"school-{n}", "title": f"School {n}"} for n in range(SCHOOLS)],
             "classes": [{"class": f"class-{n}", "title": f"Class {n}", "school": f"school-{n}"} for n in range(SCHOOLS)],
         })  # fmt: skip
-        for some in _cut(learners, BATCH):
+        for some in _cut(learners, ENROLLED_AT_ONCE):
             await district.post("evidence", "/v1/roster", {
                 "source": SOURCE, "learners": [{"source_id": each.name} for each in some],
                 "enrolments": [{"class": f"class-{each.number % SCHOOLS}", "learner": each.name} for each in some],
             })  # fmt: skip
-        for items in _cut([item for each in learners for item in each.work()], BATCH):
-            await district.send(items)
-        await district.drained()
+        await district.produce([item for each in learners for item in each.work()])
+        await district.drained(DRAINED_S)
         self.names = district.names()
         signed = [
             {"learner": id, "level": self.learners[name].level}
@@ -136,7 +136,7 @@ class Drill:
         ]
         for items in _cut(signed, SIGNED_AT_ONCE):
             await district.post("progression", "/v1/sign-offs", {"items": items})
-        await district.drained()
+        await district.drained(DRAINED_S)
         return self
 
     def told(self, events: Sequence[Item]) -> dict[str, Counter[Told]]:
