@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from services.reporting.handlers import id_tokens
 from shared.sealing import seal
 from shared.settings import Settings
-from tests.reporting.builders import class_, enrolment, mastery, staff
+from tests.reporting.builders import authorization, class_, enrolment, mastery, staff
 from tests.reporting.running import Running, served
 from tests.support.chromium import chromium, faults, needs_chromium, tab_to
 from tests.support.oidc_provider import CLIENT, SECRET, OidcProvider
@@ -247,6 +247,34 @@ async def test_signing_out_ends_the_session_for_a_copy_too(browser: httpx.AsyncC
     assert table.status_code == 401
 
 
+async def test_who_has_signed_out_is_told_where_the_providers_session_ends(
+    reporting: Running, browser: httpx.AsyncClient, provider: OidcProvider
+) -> None:
+    led_to, pages = [], []
+    for ends_at in (f"{provider.issuer}/end?a=b", None):
+        provider.ends_at = ends_at
+        reporting.app.state.provider._found = None
+        await signed_in(browser)
+        led_to.append((await signed_out(browser)).headers["location"])
+        pages.append(await browser.get("/sign-out"))
+    provider.is_away = True
+    reporting.app.state.provider._found = None
+    pages.append(await browser.get("/sign-out"))
+    token = authorization(reporting.config, "records:read")["Authorization"].removeprefix("Bearer ")
+    await browser.post("/sign-in", data={"token": token})
+    led_to.append((await signed_out(browser)).headers["location"])
+
+    assert led_to == ["/sign-out", "/sign-out", "/"]
+    assert f'href="{provider.issuer}/end?a=b&amp;client_id={CLIENT}"' in pages[0].text
+    assert [page.headers["location"] for page in pages[1:]] == ["/", "/"]
+
+
+async def signed_out(browser: httpx.AsyncClient) -> httpx.Response:
+    """Sign out by the button of a page."""
+    page = await browser.get("/policies")
+    return await browser.post("/sign-out", data={"form": page.text.split('name="form" value="')[1].split('"')[0]})
+
+
 async def test_a_session_that_somebody_else_has_put_there_is_another_after_signing_in(
     reporting: Running, browser: httpx.AsyncClient
 ) -> None:
@@ -340,6 +368,7 @@ async def test_a_person_signs_in_and_out_by_keyboard_in_a_browser_that_comes_fro
     issuer = provider.issuer
     provider.issuer = issuer.replace("127.0.0.1", "localhost")
     provider.claims["iss"] = issuer
+    provider.ends_at = f"{provider.issuer}/end"
     reporting.app.state.provider._found = None
     try:
         async with chromium() as browser:
@@ -353,7 +382,11 @@ async def test_a_person_signs_in_and_out_by_keyboard_in_a_browser_that_comes_fro
             reachable = await page.evaluate("document.cookie")
             await tab_to(page, "Sign out")
             await page.keyboard.press("Enter")
-            await page.wait_for_selector("#sign-in", state="attached")
+            await page.wait_for_selector("#ended")
+            wrong += await faults(page)
+            await tab_to(page, "Sign out there too")
+            await page.keyboard.press("Enter")
+            await page.wait_for_selector("h1:text('Ended')")
             cookies = {cookie["name"] for cookie in await page.context.cookies()}
     finally:
         provider.issuer = issuer

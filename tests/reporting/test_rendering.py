@@ -129,7 +129,8 @@ def context(template: str) -> dict[str, Any]:
                "spared": ["m:b"], "enough": {"m:a"}, "would": {"m:b": EVIL}, "shows": {"m:b": (EVIL,)}}  # fmt: skip
     event = Happened("e", "ada", "level.advanced", "m#Maths/1", EVIL, SHOWN_AT, SHOWN_AT, EVIL, 1, "t-1")
     more: dict[str, dict[str, Any]] = {
-        "sign_in.html": {"refused": "sign_in.refused", "to": "/", "signed_in": False, "may_find": False, "provider": True},
+        "sign_in.html": {"refused": "sign_in.refused", "to": "/", "signed_in": False, "may_find": False, "provider": True,
+                         "ends_at": EVIL},
         "problem.html": {"kind": "404"},
         "home.html": {
             "queues": queues, "places": [("/schools/s", EVIL)], "children": [("ada", EVIL)],

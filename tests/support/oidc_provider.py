@@ -13,7 +13,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from jwt.algorithms import RSAAlgorithm
 
 CLIENT, SECRET = "attain-pages", "not-so-secret"
@@ -39,6 +39,7 @@ class OidcProvider:
         self.publishes = {"one": self.key}
         self.names_itself = self.issuer
         self.is_away = False
+        self.ends_at: str | None = None
         self.asked: list[dict[str, str]] = []
         self._codes: dict[str, dict[str, str]] = {}
 
@@ -54,7 +55,8 @@ class OidcProvider:
         async def document() -> Response:
             if self.is_away:
                 return Response(status_code=503)
-            return JSONResponse({
+            ends = {} if self.ends_at is None else {"end_session_endpoint": self.ends_at}
+            return JSONResponse(ends | {
                 "issuer": self.names_itself, "authorization_endpoint": f"{self.issuer}/authorize",
                 "token_endpoint": f"{self.issuer}/token", "jwks_uri": f"{self.issuer}/keys",
             })  # fmt: skip
@@ -62,6 +64,10 @@ class OidcProvider:
         @app.get("/keys")
         async def keys() -> Response:
             return JSONResponse(self.key_set())
+
+        @app.get("/end")
+        async def end() -> Response:
+            return HTMLResponse("<h1>Ended</h1>")
 
         @app.get("/authorize")
         async def authorize(request: Request) -> Response:

@@ -71,10 +71,13 @@ def page(request: Request, template: str, words: Words, status: int = 200, **con
     return answer
 
 
-def sign_in_page(request: Request, words: Words, *, refused: str = "", to: str = "") -> Response:
-    """Return the form to sign in; `to` is where to go on, `refused` the key of the message why not."""
+def sign_in_page(request: Request, words: Words, *, refused: str = "", to: str = "", ends_at: str = "") -> Response:
+    """
+    Return the form to sign in; `to` is where to go on, `refused` the key of the message why not, `ends_at` where who has just
+    signed out ends the session of the identity provider.
+    """
     to = to or request.url.path
-    return page(request, "sign_in.html", words, 401 if refused else 200, refused=refused, to=to,
+    return page(request, "sign_in.html", words, 401 if refused else 200, refused=refused, to=to, ends_at=ends_at,
                 provider=bool(request.app.state.settings.oidc_issuer), **_OF_NOBODY)  # fmt: skip
 
 

@@ -71,7 +71,8 @@ async def finish(request: Request, words: In, provider: Asks, sessions: Keeps, l
         )  # fmt: skip
         if not await sessions.use_up(done.state, FLOW_S + LEEWAY_S):
             raise Unauthorized("this sign-in was used before")
-        session = sessions.begin(await landing.with_learner(identity, settings.oidc_learner_source))
+        identity = await landing.with_learner(identity, settings.oidc_learner_source)
+        session = sessions.begin(identity, by_provider=True)
     except Unauthorized as error:
         log.warning("sign-in refused: %s", error)
         answer = sign_in_page(request, words, refused="sign_in.not_in", to="/")
@@ -88,11 +89,25 @@ async def finish(request: Request, words: In, provider: Asks, sessions: Keeps, l
 async def sign_out(request: Request, sessions: Keeps) -> Response:
     """Forget the token; end the session, also where a copy of it is kept."""
     await read_form(request)
-    await sessions.end(request.cookies.get(SESSION, ""))
-    answer = RedirectResponse("/", 303, PAGE_HEADERS)
+    by_provider = await sessions.end(request.cookies.get(SESSION, ""))
+    answer = RedirectResponse("/sign-out" if by_provider else "/", 303, PAGE_HEADERS)
     for cookie in (COOKIE, SESSION):
         answer.delete_cookie(cookie)
     return answer
+
+
+@router.get("/sign-out")
+async def signed_out(request: Request, words: In, provider: Asks) -> Response:
+    """Say that the provider's session goes on, and where it ends: by a link, since a form may lead to no other site."""
+    ends_at = None
+    if request.app.state.settings.oidc_issuer:
+        try:
+            ends_at = await provider.ends_at()
+        except Unavailable as error:
+            log.warning("sign-out: %s", error)
+    if ends_at is None:
+        return RedirectResponse("/", 303, PAGE_HEADERS)
+    return sign_in_page(request, words, to="/", ends_at=ends_at)
 
 
 def signed_in(request: Request, session: str, to: str) -> Response:

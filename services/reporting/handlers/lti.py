@@ -12,14 +12,13 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlencode, urlsplit
 
 import httpx
 import msgspec
 
 from services.reporting.domain.lti import Launch, launch_of, person_in
 from services.reporting.handlers.id_tokens import KeySet, verified
-from services.reporting.handlers.oidc import FLOW_S, TIMEOUT_S
+from services.reporting.handlers.oidc import FLOW_S, TIMEOUT_S, with_query
 from shared.errors import Unauthorized, Unavailable
 from shared.lti_platforms import LtiDeployment, LtiPlatform
 from shared.outgoing import address_of, request_to
@@ -79,8 +78,7 @@ class Platforms:
             "state": seal(self._settings, FLOW, kept, FLOW_S), "nonce": nonce,
             **{hint: asked[hint] for hint in hints if asked.get(hint)},
         }  # fmt: skip
-        to = platform.authorization_url
-        return f"{to}{'&' if urlsplit(to).query else '?'}{urlencode(query)}"
+        return with_query(platform.authorization_url, query)
 
     async def finish(self, browser: str, answer: Mapping[str, str]) -> Launched:
         """

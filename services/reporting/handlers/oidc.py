@@ -66,8 +66,7 @@ class Provider:
         }  # fmt: skip
         endpoint = (await self._document())["authorization_endpoint"]
         kept = {"state": state, "nonce": nonce, "verifier": verifier, "to": to}
-        url = f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(query)}"
-        return Flow(url, seal(self._settings, FLOW, kept, FLOW_S))
+        return Flow(with_query(endpoint, query), seal(self._settings, FLOW, kept, FLOW_S))
 
     async def finish(self, sealed: str, answer: Mapping[str, str]) -> Claimed:
         """
@@ -93,6 +92,19 @@ class Provider:
         if access and self._needed - claims.keys():
             claims = await self._told_besides(access, claims["sub"]) | claims
         return Claimed(claims, str(kept["to"]), str(kept["state"]))
+
+    async def ends_at(self) -> str | None:
+        """
+        Return where people end their session at the provider, which asks them there; None where it names no such place.
+
+        No page to come back to is named: the provider would refuse one that is not registered, and end nothing.
+        Source: OpenID Connect RP-Initiated Logout 1.0, 2 and 2.1.
+
+        Raises:
+            Unavailable: the provider does not answer.
+        """
+        endpoint = (await self._document()).get("end_session_endpoint")
+        return endpoint and with_query(endpoint, {"client_id": self._settings.oidc_client_id})
 
     @property
     def _callback(self) -> str:
@@ -160,3 +172,8 @@ class Provider:
             return msgspec.json.decode(answer.content, type=dict[str, Any])
         except (httpx.HTTPError, msgspec.MsgspecError) as error:
             raise Unavailable(f"the identity provider does not answer: {type(error).__name__}") from error
+
+
+def with_query(url: str, query: Mapping[str, str]) -> str:
+    """Return an address that may have a query with more behind it."""
+    return f"{url}{'&' if urlsplit(url).query else '?'}{urlencode(query)}"

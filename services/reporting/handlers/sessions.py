@@ -24,11 +24,12 @@ class Sessions:
         self._database = database
         self._settings = settings
 
-    def begin(self, identity: Identity) -> str:
-        """Return a new session as the text that the browser keeps."""
+    def begin(self, identity: Identity, *, by_provider: bool = False) -> str:
+        """Return a new session as the text that the browser keeps; `by_provider` where the identity provider has one too."""
         data = {
             "id": secrets.token_urlsafe(16), "sub": identity.subject, "tenant": identity.tenant,
             "scopes": sorted(identity.scopes), "learner": identity.learner,
+            "by_provider": by_provider,
         }  # fmt: skip
         return seal(self._settings, SESSION, data, self._settings.session_s)
 
@@ -40,13 +41,19 @@ class Sessions:
                 raise Unauthorized("this session was ended")
         return Identity(data["sub"], data["tenant"], frozenset(data["scopes"]), learner=data["learner"])
 
-    async def end(self, text: str) -> None:
-        """End a session, also for whoever has a copy of it; one that is none is ended already."""
+    async def end(self, text: str) -> bool:
+        """
+        End a session, also for whoever has a copy of it; one that is none is ended already.
+
+        Return whether the person may still be signed in at the identity provider.
+        """
         try:
             data = unseal(self._settings, SESSION, text)
         except Unauthorized:
-            return
+            return False
         await self.use_up(data["id"], self._settings.session_s)
+        # Of an earlier version it does not say.
+        return bool(data.get("by_provider"))
 
     async def use_up(self, id: str, for_s: float) -> bool:
         """Use an id up for a time; return False where it was used up before."""

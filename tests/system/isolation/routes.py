@@ -5,11 +5,15 @@ from typing import Any, NamedTuple
 Case = tuple[Any, str]
 """A body (None: no body) and a query, with the names of `Victim.values` in braces."""
 
-OPEN = frozenset(
-    f"{service} GET {path}"
-    for service in ("evidence", "progression", "reporting")
-    for path in ("/livez", "/readyz", "/metrics", "/asyncapi", "/asyncapi.json")
-) | {"evidence GET /xapi/about", "reporting GET /favicon.ico", "reporting GET /web/{name}", "reporting POST /sign-out"}
+OPEN = (
+    frozenset(
+        f"{service} GET {path}"
+        for service in ("evidence", "progression", "reporting")
+        for path in ("/livez", "/readyz", "/metrics", "/asyncapi", "/asyncapi.json")
+    )
+    | {"evidence GET /xapi/about", "reporting GET /favicon.ico", "reporting GET /web/{name}"}
+    | {f"reporting {method} /sign-out" for method in ("GET", "POST")}
+)
 """They say nothing of any tenant."""
 FOR_VERIFIERS = frozenset(
     {"reporting GET /v1/credentials/status/{tenant}/{issuer}/{number}", "reporting GET /{tenant}/did.json"}
