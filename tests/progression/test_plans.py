@@ -12,6 +12,7 @@ from services.progression.domain.decisions import ClockTicked, CompetencyDecided
 from services.progression.domain.plans import Plan
 from services.progression.domain.policy import Policy, policy_from, read_policy
 from services.progression.domain.policy.templates import template
+from services.progression.domain.standing import deadline_of
 from shared.contracts import Association, Competency, EvidenceRecorded, Score, Touched
 from shared.events import encode_json
 from tests.support.journal import TENANT, Decided, Journal, Record, piece, restore, retract
@@ -90,6 +91,12 @@ def test_a_level_is_not_advanced_by_asking_nothing_of_it():
 
     assert "level.advanced" not in journal.kinds()
     assert "level.advanced" in journal.fold([shows(1, "math:a"), shows(2, "math:b")]).kinds()
+
+
+def test_of_a_choice_no_more_is_asked_than_exemptions_leave():
+    both = {"require": {"k_of": [{"k": 2, "of": ["a", "b"]}]}}
+
+    assert "level.advanced" in begun(advancement=both).fold([plan("exempt"), shows(1, "math:b")]).kinds()
 
 
 def test_ending_a_plan_within_the_settle_time_publishes_nothing_and_later_moves_nobody():
@@ -314,6 +321,14 @@ def test_levels_are_told_as_plain_sets_have_them_and_nothing_of_a_plan_is(drawn,
     at_once = with_policy(policy).fold([record for record, _ in records], drop_cache=True)
     assert (at_once.states, at_once.learners) == (journal.states, journal.learners)
     assert [(event.id, event.data) for event in at_once.told] == [(event.id, event.data) for event in journal.told]
+
+
+def test_the_day_of_review_is_a_deadline_until_it_has_passed():
+    journal = begun().fold([plan("exempt")])
+    before = deadline_of(journal.held("math:a"), None)
+    journal.fold([tick(REVIEW)])
+
+    assert (before, deadline_of(journal.held("math:a"), None)) == (REVIEW, None)
 
 
 def test_a_plan_is_read_back_as_it_was_stored():
