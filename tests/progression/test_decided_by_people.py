@@ -479,6 +479,40 @@ def test_success_on_what_builds_on_it_is_a_re_check_passed():
     assert journal.state("math:add").status == "mastered"
 
 
+def test_a_re_check_is_passed_no_longer_than_a_success_that_passed_it_is_shown():
+    """What it builds on is due again, and passed as it was once that is undone."""
+    policy = policy_from(STREAK | {"upkeep": {"on_contradiction": {"last": 2, "below": 1}, "by_use": True}})
+    success = [piece(n, competency="math:mul", day=3) for n in (51, 52)]
+    journal = contradicted("math:add", "math:sub", policy=policy).fold(success).settle()
+    journal.fold([retract(success[0])]).settle()
+    lost = journal.told[-1]
+
+    assert (lost.type, lost.data["why"]) == ("attain.competency.reverify_due.v1", "contradiction")
+    assert lost.data["reason"]["text"] == "success on math:mul is there no more"
+    assert journal.state("math:add").status == journal.state("math:sub").status == "reverify_due"
+
+    journal.fold([restore(success[0])]).settle()
+
+    assert (journal.kinds()[-1], journal.told[-1].data["by_use"]) == ("competency.reverified", True)
+    assert journal.state("math:add").status == journal.state("math:sub").status == "mastered"
+
+
+def test_a_re_check_that_two_successes_have_passed_is_passed_as_long_as_one_of_them_is_shown():
+    policy = policy_from(STREAK | {"upkeep": {"on_contradiction": {"last": 2, "below": 1}, "by_use": True}})
+    nodes = "code,title\nadd,A\nmul,M\ndiv,D\n"
+    graph, _ = read_csv("math", "M", nodes, "from,to\nadd,mul\nadd,div\n")
+    by_one, by_other = (
+        [piece(n, competency=f"math:{code}", day=3) for n in (at, at + 1)] for code, at in (("mul", 51), ("div", 61))
+    )
+    journal = contradicted("math:add", policy=policy).fold([Decided(framework=graph)]).fold(by_one + by_other).settle()
+    statuses = []
+    for undoing in (retract(by_other[0]), retract(by_one[0]), restore(by_one[0])):
+        journal.fold([undoing]).settle()
+        statuses.append(journal.state("math:add").status)
+
+    assert statuses == ["mastered", "reverify_due", "mastered"]
+
+
 def waits(journal: Journal) -> dict[str, str]:
     """Return what waits for a sign-off, with the role that gives it."""
     return {scope: role for scope, (role, _, _) in journal.learners["school", "ada"].awaiting.items()}

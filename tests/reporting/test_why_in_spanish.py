@@ -134,6 +134,7 @@ OF_EVENTS = [
     *REASONS.values(), *POLICY_REASONS.values(), *CLOCK_REASONS.values(), ANOTHERS, MOVED["text"], UNDONE,
     *(text for kind, text in WHY.items() if not kind.startswith("support.")),
     "success on m:x", "m:x was shown", "m:x no longer credits it",
+    "success on m:x is there no more",
     BEGUN.format("m:x"), OVER.format("m:x"),
 ]  # fmt: skip
 

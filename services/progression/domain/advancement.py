@@ -133,6 +133,7 @@ class Advancing:
         """Yield what became ready by a transition that was taken, and what happened to its level."""
         competency, taken = change.competency, self._taken
         self._following.cross(change)
+        self._following.hold_use(change)
         yield from self._await(change)
         yield from self._support.work(change)
         yield from self._plans.review(change)

@@ -34,8 +34,30 @@ class Following:
         """Let success pass the re-checks that are due of what it builds on."""
         for needed in framework.prerequisites.get(change.competency, ()):
             if self._standing.due.get(needed):
-                why = f"success on {change.competency}"
-                self._decide_of(needed, "check", "evidence", why, evidence=change.state.basis)
+                self._pass(needed, change.competency, evidence=change.state.basis)
+
+    def hold_use(self, change: Change) -> None:
+        """Undo the re-checks that a success passed once it is shown no more; once it is again, they are passed as they were."""
+        own = self._standing.passed.get(change.competency, {})
+        is_lost = change.before.shown_at is not None and change.after.shown_at is None
+        for needed, (id, at) in own.items():
+            if is_lost and id:
+                own[needed] = ("", at)
+                others = [
+                    (by[needed][1], other) for other, by in self._standing.passed.items() if by.get(needed, ("",))[0]
+                ]
+                if others:
+                    since, other = max(others)
+                    self._pass(needed, other, at=since)
+                else:
+                    why = f"success on {change.competency} is there no more"
+                    self._decide_of(needed, "lift", "evidence", why, undoes=id)
+            elif change.transition == "reinstated" and not id:
+                self._pass(needed, change.competency, evidence=change.state.basis, at=at)
+
+    def _pass(self, needed: str, by: str, **members: Any) -> None:
+        id = self._decide_of(needed, "check", "evidence", f"success on {by}", **members)
+        self._standing.passed.setdefault(by, {})[needed] = (id, members.get("at") or self._trigger.time)
 
     def cross(self, change: Change) -> None:
         """Credit what equals a competency once it is shown, take that back once it is not; only what is shown credits."""

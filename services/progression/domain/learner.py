@@ -143,6 +143,9 @@ class LearnerState(msgspec.Struct, array_like=True):
     credits: dict[str, tuple[str, float]] = {}
     """The credit, as code and value, that levels have advanced with; kept where one is taken back."""
 
+    passed: dict[str, dict[str, tuple[str, str]]] = {}
+    """Re-checks passed by use: by what was shown and what it builds on, the decision (empty: undone) and since when."""
+
     def shows(self, competency: str) -> bool:
         """Tell whether mastery of a competency is on the record, and not only credited."""
         return competency in self.satisfied and competency not in self.credited
