@@ -8,7 +8,7 @@ import pytest
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from services.progression.domain.correction import Selection
+from services.progression.domain.selecting import Selection
 from services.progression.entrypoints.audit import audit_router
 from services.progression.entrypoints.mastery import mastery_router
 from services.progression.handlers.correcting import forecast_of

@@ -5,8 +5,8 @@ import secrets
 import msgspec
 import pytest
 
-from services.progression.domain.correction import Selection
 from services.progression.domain.journal import JournalEntry, JournalRow, pack_entries
+from services.progression.domain.selecting import Selection
 from services.progression.tables import journals
 from shared.database import Database
 from tests.support.journal import TENANT

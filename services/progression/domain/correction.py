@@ -1,12 +1,10 @@
-"""
-Taking back, scoring anew or moving pieces of evidence: which they are, and what would come of it for a learner, by the fold
-itself.
-"""
+"""Taking back, scoring anew or moving pieces of evidence: what would come of it for a learner, by the fold itself."""
 
 import dataclasses
 import itertools
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Literal, NamedTuple, cast
 
 import msgspec
@@ -17,6 +15,7 @@ from services.progression.domain.inputs import EvidenceSet, Input, Key, Learner,
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Rules
+from services.progression.domain.selecting import Selection, rescored_id
 from services.progression.domain.shard_fold import ShardFold
 from services.progression.domain.states import KeyState, Piece
 from services.progression.domain.telling import SUPPORT, Told
@@ -24,54 +23,9 @@ from shared.contracts import Aligned, EvidenceRecorded, EvidenceRetracted, Kind,
 from shared.errors import Refused
 from shared.native import moved_id
 from shared.public_events import SNAPSHOT_AMENDED
-from shared.shards import stable_id
 
 FEW = 4
 """Pieces of one learner up to which every order is tried."""
-
-
-class Selection(NamedTuple):
-    """
-    Pieces of one source: of an activity, with an id of the source's own, that occurred from `since` until before `until`.
-
-    With `scores` (by id) it is the pieces that are named there, and each is to have its new score instead of being taken back;
-    with `to` they are another learner's.
-    """
-
-    source: str
-    activity: str = ""
-    item: str = ""
-    since: str = ""
-    until: str = ""
-    scores: Mapping[str, Score] | None = None
-    to: str = ""
-
-    def has(self, piece: Piece) -> bool:
-        """Tell whether a piece is among them; what is left empty asks nothing."""
-        at, _, source, id = piece.order
-        return (
-            source == self.source
-            and self.activity in ("", piece.activity)
-            and self.item in ("", id)
-            and (self.scores is None or id in self.scores)
-            and self.since <= at
-            and (not self.until or at < self.until)
-        )
-
-    @property
-    def texts(self) -> list[bytes]:
-        """
-        What stands in the event of each of these pieces, as it is written; empty where nothing but the source is named.
-
-        Only texts that JSON has but one way to write.
-        """
-        texts = [json.dumps(text) for text in (self.activity, self.item) if text and text.isascii()]
-        return [text.encode() for text in texts if "\\" not in text]
-
-
-def rescored_id(source: str, id: str, score: Score) -> str:
-    """Return the source's id of what supersedes a piece: the same for the same new score."""
-    return f"rescored-{stable_id(source, id, msgspec.json.encode(score).decode())}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -172,7 +126,8 @@ def foresee(record: LearnerRecord, selection: Selection) -> Outcome | None:
     Return what comes of correcting a learner's selected pieces, one after the other; None where there are none.
 
     Of the orders in which it can be done, it is one in which the least is told on the way: in another, something may be
-    withdrawn, reinstated and withdrawn again.
+    withdrawn, reinstated and withdrawn again; and if there is one, one in which that is the same whether the pieces come in one
+    batch or each in its own. If there is none and a batch ends between them, credit may be told that is taken back by the next.
     """
     record = _brought_up(record)
     pieces: dict[str, Piece] = {}
@@ -185,16 +140,24 @@ def foresee(record: LearnerRecord, selection: Selection) -> Outcome | None:
                 speaks_to.setdefault(piece.evidence_id, []).append(Aligned(competency, piece.weight, strength))
     if not pieces:
         return None
-    tried: list[Outcome] = []
+    tried: list[tuple[bool, int, int, Outcome]] = []
     for ordered in _orders(list(pieces.values())):
         selected = [Selected(piece, tuple(speaks_to[piece.evidence_id])) for piece in ordered]
         events = [_correction(record, each, selection) for each in selected]
-        tried.append(_outcome(record, selected, events))
-        scopes = [event.data["scope"]["id"] for event in tried[-1].told if event.type != SNAPSHOT_AMENDED]
-        if len(scopes) == len(set(scopes)):
+        at_once = _outcome(record, selected, [events])
+        apart = _outcome(record, selected, [[event] for event in events]) if len(events) > 1 else at_once
+        differs = _kinds(at_once) != _kinds(apart)
+        tried.append((differs, len(apart.told), len(tried), at_once))
+        scopes = [scope for type, scope in _kinds(apart).elements() if type != SNAPSHOT_AMENDED]
+        if not differs and len(scopes) == len(set(scopes)):
             # Nothing is told twice of anything: no order can do better.
             break
-    return min(tried, key=lambda outcome: len(outcome.told))
+    return min(tried, key=itemgetter(0, 1, 2))[3]
+
+
+def _kinds(outcome: Outcome) -> Counter[tuple[str, str]]:
+    """Return what is told of which scopes."""
+    return Counter((event.type, event.data["scope"]["id"]) for event in outcome.told)
 
 
 def _orders(pieces: list[Piece]) -> Iterator[list[Piece]]:
@@ -217,7 +180,7 @@ def foresee_arrival(record: LearnerRecord, departure: Outcome) -> Outcome:
         _again(learner, each, moved_id(each.piece.order[2], each.piece.order[3], learner), each.piece.score)
         for each in departure.selected
     ]
-    return _outcome(_brought_up(record), departure.selected, events)
+    return _outcome(_brought_up(record), departure.selected, [events])
 
 
 def _brought_up(record: LearnerRecord) -> LearnerRecord:
@@ -235,19 +198,25 @@ def _brought_up(record: LearnerRecord) -> LearnerRecord:
 
 
 def _outcome(
-    record: LearnerRecord, selected: list[Selected], events: Sequence[EvidenceRecorded | EvidenceRetracted]
+    record: LearnerRecord, selected: list[Selected], batches: Iterable[Sequence[EvidenceRecorded | EvidenceRetracted]]
 ) -> Outcome:
-    """Fold events, one a piece, and then what follows from them, as the shard's owner would, into copies of what is kept."""
+    """
+    Fold batches of events, one a piece, and behind each what follows from it, as the shard's owner would, into copies of what
+    is kept.
+    """
     tenant, learner = record.learner
     # Behind all terms that are closed: what they had on the record may be amended.
     last = max((term.pos for term in record.rules.closed), default=0)
-    inputs = [
-        input_of(tenant, f"correction-{n}", last + n, record.at, event) for n, event in enumerate(events, start=1)
-    ]
     entries: dict[Key, Entry] = {}
     standing = _copied(record.standing)
-    fold = _fold(record, entries, inputs)
-    told = [*_tell(record, fold, standing), *_follow(record, fold, standing, last + len(inputs))]
+    told: list[Told] = []
+    for events in batches:
+        inputs = [
+            input_of(tenant, f"correction-{pos}", pos, record.at, event) for pos, event in enumerate(events, last + 1)
+        ]
+        last += len(inputs)
+        fold = _fold(record, entries, inputs)
+        told += [*_tell(record, fold, standing), *_follow(record, fold, standing, last)]
     reached = sorted(entries)
     moves: list[tuple[str, str]] = [
         (record.status(record.state(key)), record.status(entries[key].state)) for key in reached

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import Field, model_validator
 
-from services.progression.domain.correction import Selection
+from services.progression.domain.selecting import Selection
 from services.progression.entrypoints.answered_corrections import Correction, Forecast
 from services.progression.handlers.correcting import forecast, forecast_of
 from services.progression.handlers.references import References

@@ -9,10 +9,8 @@ import msgspec
 
 from services.progression.domain.correction import (
     LearnerRecord,
-    Selection,
     foresee,
     foresee_arrival,
-    rescored_id,
     selected_ids,
 )
 from services.progression.domain.forecast import Forecast
@@ -20,6 +18,7 @@ from services.progression.domain.inputs import Key
 from services.progression.domain.learner import LearnerState
 from services.progression.domain.policy import Policy
 from services.progression.domain.rules import Rules
+from services.progression.domain.selecting import Selection, rescored_id
 from services.progression.domain.subscribing import Address
 from services.progression.handlers.histories import Held, histories_of, learners_of, learners_with
 from services.progression.handlers.memory import unpack_learner
