@@ -1,5 +1,6 @@
 """The templates: each opens and records what its table row says, by folding work through it."""
 
+import random
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from services.progression.domain.standing import score_of, status_of
 from services.progression.domain.states import Decided
 from shared.contracts import EvidenceRecorded, Score, Status
 from shared.permissions import PERMISSIONS, ROLES
-from tests.support.journal import piece
+from tests.progression.test_correction import WOVEN
+from tests.support.journal import Decided as Enforced
+from tests.support.journal import Journal, piece, restore, retract
 
 SIGNED = Decided("d1", "sign_off", "2026-06-01T10:00:00.000000Z", by="teacher")
 TEACHER = {"by": "teacher", "of": None}
@@ -147,6 +150,35 @@ def test_canvas_compat_shows_the_number_that_canvas_shows():
 
     assert score_of(state, policy.rule) == 4.3
     assert (policy.provisional, policy.sign_off, policy.advancement) == (None, None, None)
+
+
+def test_canvas_compat_tells_nothing_that_only_a_rule_of_its_own_would():
+    """Whatever the marks: no provisional path, sign-off or support; a reader who wants less of the rest asks for less."""
+    told: set[str] = set()
+    for seed in range(40):
+        chance = random.Random(seed)
+        codes = [f"math:{entry.code}" for entry in WOVEN.competencies]
+        pieces = [
+            piece(
+                n,
+                day=n + 1,
+                competency=chance.choice(codes),
+                kind="summative",
+                score=Score(level=float(chance.randint(0, 5))),
+            )
+            for n in range(12)
+        ]
+        journal = Journal().fold([Enforced(framework=WOVEN), Enforced(policy_of("canvas-compat")), *pieces])
+        journal.fold([retract(pieces[0])]).fold([restore(pieces[0])])
+        told |= {kind for kind in journal.kinds() if kind != "competency.credited"}
+
+    assert told == {
+        *(
+            f"competency.{kind}"
+            for kind in ("mastered", "withdrawn", "reinstated", "reverify_due", "reverified", "ready")
+        ),
+        *(f"level.{kind}" for kind in ("ready", "advanced", "review_required", "reinstated")),
+    }
 
 
 @pytest.mark.parametrize(
