@@ -1,4 +1,4 @@
-"""What the data of public events is made of: who, about what, caused by what, and on what it rests."""
+"""What the data of public events is made of: who, about what, caused by what, and on what it rests; and what all have."""
 
 from typing import Literal
 
@@ -86,3 +86,25 @@ class Reason(msgspec.Struct, frozen=True):
 
     code: str
     text: str
+
+
+class PublicEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What every event has. `seq` rises per learner and scope, so that a late delivery can be dropped; `effective_at` is when it was
+    shown, `decided_at` when it was decided. `batch` names the recalculation that it is part of; `replaces` is the id of the
+    event that it takes the place of. `episode` counts, from 1, the times that a scope comes onto the record: one ends when it is
+    withdrawn, and goes on when that is reinstated. `placement` is filled on delivery, where a roster knows it.
+    """
+
+    learner: Learner
+    scope: Scope
+    seq: int
+    effective_at: str
+    decided_at: str
+    cause: Cause
+    reason: Reason
+    mode: Literal["live", "shadow"] = "live"
+    batch: str | None = None
+    replaces: str | None = None
+    episode: int = 1
+    placement: Placement | None = None

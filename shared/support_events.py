@@ -8,8 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from shared.public_events import PublicEvent
-from shared.public_members import By
+from shared.public_members import By, PublicEvent
 
 
 class SupportSuggested(PublicEvent, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from services.progression.domain.curriculum import Framework
-from services.progression.domain.curriculum.framework import Credit
+from services.progression.domain.curriculum.framework import LevelCredit
 from services.progression.domain.decisions import LevelDecided
 from services.progression.domain.inputs import input_of
 from services.progression.domain.learner import LearnerState
@@ -49,7 +49,7 @@ def test_a_competency_becomes_ready_when_its_last_prerequisite_is_shown_and_the_
 
 
 def test_a_level_tells_what_it_counts_for_and_its_standing_says_what_was_told():
-    credits = {"math#math/1": Credit("MATH-1", 0.5)}
+    credits = {"math#math/1": LevelCredit("MATH-1", 0.5)}
     journal = with_graph(msgspec.structs.replace(GRAPH, credits=credits)).fold(shown("add", 1)).fold(shown("sub", 4))
     journal.fold([Decided(framework=msgspec.structs.replace(GRAPH, credits={}))]).fold(shown("mul", 7))
     told = {event.data["scope"]["id"]: event.data for event in journal.told if event.type == "attain.level.advanced.v1"}

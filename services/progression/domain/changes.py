@@ -83,6 +83,8 @@ class Changes:
 
 
 def _remember(state: KeyState, change: Change, crossed: str | None) -> None:
+    if change.before.status == "credited" and change.transition in ("mastered", "reinstated", "withdrawn"):
+        state.lost_credit = (change.before.satisfied_at or "", state.told)
     if change.transition == "provisional":
         state.opened = _id_of(change)
     elif change.after.status == "credited" and change.transition in ("credited", "reinstated"):
@@ -91,14 +93,10 @@ def _remember(state: KeyState, change: Change, crossed: str | None) -> None:
         state.lost = state.lost if state.lost_crossing else ""
         state.lost_credit = ()
     elif change.transition in ("mastered", "reinstated"):
-        if change.before.status == "credited":
-            state.lost_credit = (change.before.satisfied_at or "", state.told)
         state.told = _id_of(change)
         state.lost = state.lost_crossing = ""
         state.former = ()
     elif change.transition == "withdrawn":
-        if change.before.status == "credited":
-            state.lost_credit = (change.before.satisfied_at or "", state.told)
         if change.before.shown_at is not None or not state.lost_crossing:
             state.lost, state.lost_crossing = state.told, crossed or ""
         state.told = ""

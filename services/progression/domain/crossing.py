@@ -6,7 +6,7 @@ A piece is judged at its place, by the states of the methods after it.
 
 from typing import TypeAlias
 
-from services.progression.domain.evidence_rules import SEEN_BYTES_MAX, mark
+from services.progression.domain.evidence_rules import mark, marked
 from services.progression.domain.methods import Value
 from services.progression.domain.policy.rule import Rule, minutes_later
 from services.progression.domain.states import FIRST_PIECES, Decided, KeyState, MethodState, Piece, begun, latest
@@ -129,9 +129,8 @@ def hold_against(state: KeyState, piece: Piece, value: Value) -> None:
     if override is not None and piece.order[0] > override.at:
         if value.correct == (override.status == "mastered"):
             state.doubts, state.doubted = 0, b""
-        elif (own_mark := mark(piece)) not in state.doubted:
+        elif mark(piece) not in state.doubted:
             state.doubts += 1
-            if len(state.doubted) < SEEN_BYTES_MAX:
-                state.doubted += own_mark
+            state.doubted = marked(state.doubted, piece)
     if not value.correct and latest(state.decided, "presume") is not None:
         state.low = True

@@ -87,6 +87,14 @@ def mark(piece: Piece) -> bytes:
     return _mark_of(piece.order[2], piece.activity)
 
 
+def marked(marks: bytes, piece: Piece) -> bytes:
+    """Return the marks that a state has with that of a piece, unless it is among them or there is no more room."""
+    if len(marks) >= SEEN_BYTES_MAX:
+        return marks
+    own = mark(piece)
+    return marks if own in marks else marks + own
+
+
 def stands_alone(rule: Rule, state: KeyState, piece: Piece) -> bool:
     """
     Tell whether a piece that sorts last can be folded without the history.

@@ -13,13 +13,12 @@ from operator import attrgetter
 
 from services.progression.domain.crossing import Lately, hold_against, judge, note_newer
 from services.progression.domain.evidence_rules import (
-    SEEN_BYTES_MAX,
     Counted,
     Place,
     all_alone,
     composites,
     is_half,
-    mark,
+    marked,
     place_of,
     replaces,
     rows_of,
@@ -81,8 +80,8 @@ def _add_all(state: KeyState, ordered: Sequence[Piece], rule: Rule) -> None:
         if value is not None:
             values.append(value)
             tally_up(state, rule, piece, (rule.halving or piece.partial) and is_half(rule, piece))
-            if rule.groups:
-                _mark(state, piece)
+            if rule.groups and piece.activity != piece.evidence_id:
+                state.seen = marked(state.seen, piece)
             judge(state, rule, piece, value, methods)
     if values:
         state.methods = tuple([methods[number] for number in range(len(rule.tracks))])
@@ -216,13 +215,5 @@ def _count(state: KeyState, rule: Rule, piece: Piece, value: Value, half: bool, 
         state.methods = (tracks[0].step(methods[0], value),)
     else:
         state.methods = tuple([track.step(own, value) for track, own in zip(tracks, methods, strict=True)])
-    if rule.groups:
-        _mark(state, piece)
-
-
-def _mark(state: KeyState, piece: Piece) -> None:
-    """Remember the activity of a piece."""
-    if piece.activity != piece.evidence_id and len(state.seen) < SEEN_BYTES_MAX:
-        own_mark = mark(piece)
-        if own_mark not in state.seen:
-            state.seen += own_mark
+    if rule.groups and piece.activity != piece.evidence_id:
+        state.seen = marked(state.seen, piece)

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from services.progression.domain.curriculum.framework import LevelCredit
 from services.progression.handlers.planning import PlanInForce
 from services.progression.handlers.sign_offs import Waiting
 from shared.contracts import MasteryUpdated, PolicyRef, Status
@@ -189,13 +190,6 @@ class Held(msgspec.Struct):
     policy: PolicyRef | None
 
 
-class Credit(msgspec.Struct):
-    """What a level counts for where it is recorded."""
-
-    code: str
-    value: float
-
-
 class Standing(msgspec.Struct):
     """
     What was told of a level of a learner last, by which event, and what is recorded of its competencies.
@@ -213,7 +207,7 @@ class Standing(msgspec.Struct):
     event: str | None
     seq: int | None
     effective_at: str | None
-    credit: Credit | None
+    credit: LevelCredit | None
     competencies: list[Held]
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from services.progression.domain.curriculum import Framework
-from services.progression.domain.curriculum.framework import Credit
+from services.progression.domain.curriculum.framework import LevelCredit
 from services.progression.domain.curriculum.levels import By, level_of, put_levels, read_grades
 from services.progression.domain.curriculum.problems import Problems
 from shared.errors import InvalidEvent
@@ -58,7 +58,7 @@ def test_levels_have_the_credits_of_a_file_however_they_are_given(by: By, file: 
     found = put_levels(TREE, by, file, problems, credits)
     name = next(id for id in found.levels if id.endswith(f"/{level}"))
 
-    assert found.credits == {name: Credit("MATH-1", 0.5)}
+    assert found.credits == {name: LevelCredit("MATH-1", 0.5)}
     assert problems.lines()[-2:] == [f"line 3: another credit of {name!r}, left out", "line 4: no level 'ZZ', left out"]
     assert put_levels(found, by, file, Problems()).credits == {}, "what is put anew has what is given with it"
     assert put_levels(found, by, file, Problems()).version != found.version
@@ -70,7 +70,7 @@ def test_a_credit_of_all_subjects_or_of_one():
         framework, "educationalLevel", "", Problems(), "level,code,value,subject\n1,S,2,Science\n1,ALL,1,\n"
     )
 
-    assert found.credits == {"f#Science/1": Credit("S", 2.0), "f#Maths/1": Credit("ALL", 1.0)}
+    assert found.credits == {"f#Science/1": LevelCredit("S", 2.0), "f#Maths/1": LevelCredit("ALL", 1.0)}
 
 
 @pytest.mark.parametrize(

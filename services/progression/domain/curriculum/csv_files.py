@@ -8,8 +8,8 @@ from collections.abc import Collection, Sequence
 from services.progression.domain.curriculum.framework import (
     ASSOCIATIONS_MAX,
     COMPETENCIES_MAX,
-    Credit,
     Framework,
+    LevelCredit,
     check_id,
 )
 from services.progression.domain.curriculum.problems import CODE_CHARS_MAX, Problems, clean, is_code, too_many
@@ -83,7 +83,7 @@ def read_levels(text: str, codes: Collection[str], problems: Problems) -> dict[s
     return found
 
 
-def read_credits(text: str, framework: Framework, problems: Problems) -> dict[str, Credit]:
+def read_credits(text: str, framework: Framework, problems: Problems) -> dict[str, LevelCredit]:
     """
     Read `level,code,value[,subject]`: the credit of each level, of all subjects where none is named; the first that is given
     holds, and what names no level is left out and named.
@@ -92,13 +92,13 @@ def read_credits(text: str, framework: Framework, problems: Problems) -> dict[st
         InvalidEvent: the header is not of its form, or a value is no number from 0 to 1,000.
     """
     places = {level: framework.by_id[members[0]] for level, members in framework.levels.items()}
-    found: dict[str, Credit] = {}
+    found: dict[str, LevelCredit] = {}
     for line, row in enumerate(_rows(text, ("level", "code", "value"), "/credits") if text.strip() else (), start=2):
         name, subject = row["level"], row.get("subject", "")
         named = [id for id, first in places.items() if first.level == name and subject in ("", first.subject)]
         if not named:
             problems.add("credits of no level, left out", f"line {line}: no level {name[:80]!r}, left out")
-        credit = Credit(_credit_code(row["code"], line), _credit_value(row["value"], line))
+        credit = LevelCredit(_credit_code(row["code"], line), _credit_value(row["value"], line))
         for level in named:
             if found.setdefault(level, credit) != credit:
                 problems.add("credits again, left out", f"line {line}: another credit of {level[:80]!r}, left out")

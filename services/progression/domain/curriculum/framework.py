@@ -35,7 +35,7 @@ class OutsideAssociation(msgspec.Struct, frozen=True, omit_defaults=True):
     outward: bool = True
 
 
-class Credit(msgspec.Struct, frozen=True):
+class LevelCredit(msgspec.Struct, frozen=True):
     """What a level counts for where it is recorded: the code by which that is known, and how much."""
 
     code: str
@@ -56,7 +56,7 @@ class Framework(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
     associations: tuple[Association, ...]
     retired: tuple[Competency, ...] = ()
     outside: tuple[OutsideAssociation, ...] = ()
-    credits: dict[str, Credit] = {}
+    credits: dict[str, LevelCredit] = {}
 
     @functools.cached_property
     def version(self) -> str:
