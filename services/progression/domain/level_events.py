@@ -184,7 +184,8 @@ class LevelEvents:
         """Yield a placement with what of its gaps is not shown yet; without any, the end of a wait that was told."""
         standing, author = self._standing, _by(decision)
         not_yet, unknown = (
-            [code for code in codes if standing.met_since(code) is None] for codes in (decision.not_yet, decision.unknown)
+            [code for code in codes if standing.met_since(code) is None]
+            for codes in (decision.not_yet, decision.unknown)
         )
         gaps = (*not_yet, *unknown)
         if gaps:
