@@ -38,12 +38,17 @@ _CONFIRMED = (
     " group by learner, scope)"
 )
 _DEPTHS = (
-    # What a competency asks for, and the deepest evidence that its last mastery was told with.
+    # What a competency asks for, and the deepest evidence that its last mastery was told with; then how many of a learner's
+    # are below. The states are looked up by what was told: how much that is, the server has no statistics to guess by.
     "depth as (select distinct on (a.learner, a.scope) a.learner, a.scope as competency, c.dok as asked,"
     "   (convert_from(a.data, 'UTF8')::jsonb ->> 'dok_shown')::int as shown"
     "   from {framework} f join {competency} c using (tenant, framework, version)"
     "   join {advancement} a on a.tenant = $1 and a.kind = 'competency.mastered' and a.scope = f.framework || ':' || c.code"
-    "   where f.tenant = $1 and c.dok is not null order by a.learner, a.scope, a.position desc)"
+    "   where f.tenant = $1 and c.dok is not null order by a.learner, a.scope, a.position desc),"
+    " deep as (select d.learner, count(*) filter (where d.shown < d.asked) as below,"
+    "   count(*) filter (where d.shown >= d.asked) as reaching, count(*) filter (where d.shown is null) as untagged"
+    "   from depth d join {mastery} m on m.tenant = $1 and m.learner = d.learner and m.competency = d.competency"
+    "     and m.status in ('mastered', 'reverify_due') group by 1)"
 )
 _COUNTED = "coalesce((convert_from(m.data, 'UTF8')::jsonb ->> 'counted')::int, m.evidence_count)"
 
@@ -175,23 +180,19 @@ async def school_counts(view: Snapshot, tenant: str, schools: Collection[str], s
         f"{_MEMBER}, {_DEPTHS}, seen as (select member.school, member.learner, max(m.last_evidence_at) as last,"
         f"   count(*) filter (where {ON_RECORD}) as recorded,"
         f"   count(*) filter (where {ON_RECORD} and m.status = 'overridden') as by_hand,"
-        "   count(*) filter (where m.status = 'reverify_due') as due,"
-        "   count(*) filter (where d.shown < d.asked) as below, count(*) filter (where d.shown >= d.asked) as reaching,"
-        "   count(*) filter (where d.asked is not null and d.shown is null) as untagged"
-        "   from member left join {mastery} m on m.tenant = $1 and m.learner = member.learner"
-        "   left join depth d on d.learner = m.learner and d.competency = m.competency"
-        "     and m.status in ('mastered', 'reverify_due') group by 1, 2)"
+        "   count(*) filter (where m.status = 'reverify_due') as due"
+        "   from member left join {mastery} m on m.tenant = $1 and m.learner = member.learner group by 1, 2)"
         " select school, count(*) as learners, count(last) as with_evidence,"
         "   count(*) filter (where last::timestamptz >= $3) as lately,"
         "   sum(recorded)::bigint as recorded, sum(by_hand)::bigint as by_hand, sum(due)::bigint as due,"
         "   count(*) filter (where by_hand > 0) as learners_by_hand,"
         "   count(*) filter (where recorded > by_hand) as learners_not_by_hand,"
         "   count(*) filter (where due > 0) as learners_due, count(*) filter (where recorded > due) as learners_not_due,"
-        "   sum(below)::bigint as below, sum(reaching)::bigint as reaching, sum(untagged)::bigint as untagged,"
+        "   coalesce(sum(below), 0)::bigint as below, coalesce(sum(reaching), 0)::bigint as reaching, coalesce(sum(untagged), 0)::bigint as untagged,"
         "   count(*) filter (where below > 0) as learners_below,"
         "   count(*) filter (where reaching > 0) as learners_reaching,"
         "   count(*) filter (where untagged > 0) as learners_untagged"
-        " from seen group by school order by school",
+        " from seen left join deep using (learner) group by school order by school",
         tenant,
         list(schools),
         since,
