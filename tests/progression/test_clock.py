@@ -12,7 +12,7 @@ from services.progression.domain.curriculum import Framework
 from services.progression.domain.decisions import CompetencyDecided
 from services.progression.domain.learner import LearnerState
 from services.progression.handlers.judgements import Judgements
-from services.progression.handlers.memory import pack
+from services.progression.handlers.memory import pack, unpack_learner
 from services.progression.tables import key_states
 from shared.clock import read_clocks
 from shared.contracts import Competency, EvidenceRecorded
@@ -28,6 +28,11 @@ FAR = "2099-01-01T00:00:00.000000Z"
 AGEING = {
     "id": "a", "method": {"type": "streak", "n": 1}, "decision": {"latch": "first_crossing"},
     "upkeep": {"reverify_after_days": 10},
+}  # fmt: skip
+
+
+SIGNED = {
+    "advancement": {"require": {"supporting": {"share": 1}}, "sign_off": {"by": "teacher"}}, "settle": 60
 }  # fmt: skip
 
 
@@ -134,3 +139,29 @@ async def _true(holds: bool) -> bool:
 
 async def _told(progression: HandFed, expected: list[str]) -> bool:
     return await progression.told() == expected
+
+
+async def test_what_waits_to_be_told_of_a_level_is_told_by_whoever_folds_the_shard_next(progression: HandFed) -> None:
+    """It lies with its deadline in the standing, which is stored with what caused it."""
+    _, positions = await progression.decisions.publish_framework(
+        TENANT, Framework("math", "Mathematics", (Competency("add", "Adding", 1, level="1"),), ())
+    )
+    await eventually(lambda: progression.decisions.folded(positions))
+    await progression.decide(AGEING | SIGNED)
+    await progression.send(shown(1, days_ago=1))
+    await eventually(lambda: _told(progression, ["mastered"]))
+    await progression.end()
+
+    async with progression.database.transaction() as connection:
+        stored = await key_states.standing_of(connection, TENANT, "l1")
+        assert stored is not None
+        standing = unpack_learner(stored)
+        [[held]] = standing.held.values()
+        standing.held = {"math#/1": (msgspec.structs.replace(held, until=now()),)}
+        await key_states.save_standings(connection, [(TENANT, "l1", 0, pack(standing), now())])
+    heir = HandFed(progression.database, progression.settings)
+    await heir.begin()
+    try:
+        await eventually(lambda: _told(heir, ["mastered", "attain.level.sign_off_requested"]))
+    finally:
+        await heir.end()
