@@ -178,6 +178,31 @@ async def test_evidence_that_comes_in_meanwhile_ends_with_one_learner(service: R
     assert (len(back[gus]), back[other]) == (241, {"h0"})
 
 
+async def test_a_source_is_told_which_of_its_ids_are_of_another_learner_since_a_merge_or_its_undoing(
+    service: Running,
+) -> None:
+    """Of three who become one, the second is merged into another once the first merge is undone."""
+    await service.submit(*(piece(f"{name}1", name) for name in ("uma", "abe", "zoe")))
+    uma, abe, zoe = [await learner_of(service, name) for name in ("uma", "abe", "zoe")]
+
+    async def ids(path: str, source: str = SOURCE) -> dict[str, list[str]]:
+        body = {"tenant": "demo", "source": source, "learners": [uma, abe, zoe]}
+        found = (await service.client("service").post(f"/v1/learners/references{path}", json=body)).json()
+        return {who: [each["id"] if path else each for each in each_of] for who, each_of in found.items()}
+
+    made = await merge(service, abe, uma)
+    assert await ids("") == {uma: ["uma", "abe"], zoe: ["zoe"]}, "its own comes first"
+    assert await ids("/former") == {abe: ["abe"]}
+    await undo(service, made["merge"])
+    assert await ids("/former") == {uma: ["abe"]}
+    other = await merge(service, abe, zoe)
+    assert await ids("/former") == {abe: ["abe"], uma: ["abe"]}
+    assert await ids("/former", "urn:another") == {}
+    await undo(service, other["merge"])
+    await merge(service, abe, uma)
+    assert await ids("/former") == {abe: ["abe"], zoe: ["abe"]}
+
+
 async def test_what_cannot_be_merged_is_refused(service: Running) -> None:
     await service.submit(piece("i1", "ida"), piece("j1", "jo"), piece("k1", "kit"))
     ida, jo, kit = [await learner_of(service, name) for name in ("ida", "jo", "kit")]

@@ -171,6 +171,13 @@ def evidence_app(producer: Producer, people: Sequence[dict[str, str]]) -> FastAP
         known = producer.references.get(asked["source"], {}) if asked["tenant"] == "demo" else {}
         return {learner: ids for learner, ids in known.items() if learner in asked["learners"]}
 
+    @app.post("/v1/learners/references/former")
+    async def former(request: Request) -> dict[str, list[dict[str, str]]]:
+        Authenticator(producer.settings).identify(request.headers.get("authorization")).require("service")
+        asked = await request.json()
+        known = producer.former.get(asked["source"], {})
+        return {learner: ids for learner, ids in known.items() if learner in asked["learners"]}
+
     return app
 
 

@@ -17,6 +17,7 @@ from services.evidence.formats.reading import Origin
 from services.reporting.entrypoints.examples import ONEROSTER
 from services.reporting.tables.read_models import MODELS
 from shared.contracts import Competency
+from shared.shards import stable_id
 from tests.reporting.builders import (
     SHOWN_AT,
     assignment,
@@ -180,6 +181,20 @@ async def test_credit_is_a_result_and_what_is_taken_back_is_the_later_one(report
         "m:a": ("active", "credited"), "m:b": ("tobedeleted", "no_evidence"), "m:d": ("tobedeleted", "overridden"),
     }  # fmt: skip
     assert [told[code]["dateLastModified"] for code in ("m:a", "m:b")] == [f"{SHOWN_AT[:19]}.000Z", f"{at[:19]}.000Z"]
+
+
+async def test_what_a_receiver_has_of_who_was_merged_away_is_to_be_deleted_since_then(reporting: Running) -> None:
+    source, since = "https://merged.example", "2026-06-05T10:15:00.000000Z"
+    reporting.producer.references[source] = {ADA: ["17"]}
+    reporting.producer.former[source] = {BO: [{"id": "18", "since": since}], ADA: [{"id": "16", "since": since}]}
+    answers = await pages(reporting, "/v1/exports/oneroster/assessmentResults", source=source)
+    told = [one for answer in answers for one in answer.json()["assessmentResults"]]
+
+    assert [(one["student"]["sourcedId"], one["status"]) for one in told if one["sourcedId"] in (
+        stable_id(ADA, "m:a"), stable_id(ADA, "m:a", "16"), stable_id(BO, "m:a")
+    )] == [("17", "active"), ("16", "tobedeleted"), ("18", "tobedeleted")]  # fmt: skip
+    gone = [one for one in told if one["status"] == "tobedeleted" and one["assessmentLineItem"]["sourcedId"] == "m:a"]
+    assert [one["dateLastModified"] for one in gone] == [f"{since[:19]}.000Z"] * 2
 
 
 async def test_results_are_valid_by_the_published_schema_and_our_own_intake_reads_them(reporting: Running) -> None:

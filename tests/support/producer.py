@@ -49,6 +49,7 @@ class Producer:
         self.url = f"http://127.0.0.1:{self.port}"
         self.groups: list[dict[str, str]] = []
         self.references: dict[str, dict[str, list[str]]] = {}
+        self.former: dict[str, dict[str, list[dict[str, str]]]] = {}
         """Group memberships that the stand-in for evidence answers, in the order of learners."""
         self.calendars: dict[str, dict[str, object]] = {}
         """What is set of tenants' school days, where it is not the default."""

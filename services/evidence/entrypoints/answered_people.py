@@ -129,6 +129,13 @@ class Placed(msgspec.Struct):
     session: str | None
 
 
+class FormerReference(msgspec.Struct):
+    """A source's own id that is another learner's since an instant."""
+
+    id: str
+    since: str
+
+
 class Reference(msgspec.Struct):
     """A source's own ids of a learner, and where the roster places the learner."""
 

@@ -7,12 +7,13 @@ import msgspec
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
-from services.evidence.entrypoints.answered_people import IdentityLine, Reference
+from services.evidence.entrypoints.answered_people import FormerReference, IdentityLine, Reference
 from services.evidence.entrypoints.answers import Limit, answer, as_uuid
-from services.evidence.tables import people, rollovers, roster
+from services.evidence.tables import merges, people, rollovers, roster
 from shared.cursors import read_cursor, write_cursor
 from shared.database import Connection, Database
 from shared.described import answered, lines_of
+from shared.events import utc
 from shared.web import Caller
 
 LEARNERS_MAX = 10_000
@@ -62,6 +63,18 @@ def identities_router(database: Database) -> APIRouter:
         if not body.placed:
             return answer(ids)
         return answer({learner: {"ids": own, "placement": placed.get(learner)} for learner, own in ids.items()})
+
+    @router.post("/v1/learners/references/former", responses=answered(dict[str, list[FormerReference]]))
+    async def former_references(body: References, caller: Caller) -> Response:
+        """One source's ids that learners had until they were merged, or that was undone: whose it told apart then."""
+        caller.require("service")
+        learners = [as_uuid(learner, "learners") for learner in body.learners]
+        async with database.connection() as connection:
+            rows = await merges.former_references(connection, body.tenant, body.source, learners)
+        found: dict[str, list[FormerReference]] = {}
+        for row in rows:
+            found.setdefault(row["learner"], []).append(FormerReference(row["source_id"], utc(row["since"])))
+        return answer(found)
 
     @router.post("/v1/learners/named-by-id", responses=answered(list[str]))
     async def named_by_id(body: References, caller: Caller) -> Response:

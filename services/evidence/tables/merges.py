@@ -44,6 +44,26 @@ async def add(connection: Connection, merge_id: str, tenant: str, merged: str, i
     )
 
 
+async def former_references(
+    connection: Connection, tenant: str, source: str, learners: Sequence[str]
+) -> list[asyncpg.Record]:
+    """Return (learner, a source's own id, since when) of learners whose id it was until a merge, or the undoing of one."""
+    return await connection.fetch(
+        "with went as (select merged as learner, merged, merged_at as since from learner_merge"
+        "   where tenant = $1 and merged = any($3::uuid[]) and undone_at is null"
+        "   union all select kept, merged, undone_at from learner_merge"
+        "   where tenant = $1 and kept = any($3::uuid[]) and undone_at is not null)"
+        " select w.learner::text as learner, i.source_id, max(w.since) as since from went w"
+        " left join learner_merge m on m.tenant = $1 and m.merged = w.merged and m.undone_at is null"
+        " join learner_identity i on i.tenant = $1 and i.source = $2 and i.learner = coalesce(m.kept, w.merged)"
+        "   and i.home is not distinct from case when m.kept is not null then w.merged end"
+        " where i.learner <> w.learner group by 1, 2 order by 1, 2",
+        tenant,
+        source,
+        learners,
+    )
+
+
 async def stood_under(connection: Connection, tenant: str, learners: Sequence[str]) -> list[str]:
     """Return whom any of the learners was merged into until that was undone, as far as they are not erased."""
     rows = await connection.fetch(

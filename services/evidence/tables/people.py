@@ -150,10 +150,11 @@ async def erased_at(connection: Connection, tenant: str, learner: str) -> dateti
 async def references(
     connection: Connection, tenant: str, source: str, learners: Sequence[str]
 ) -> list[tuple[str, str]]:
-    """Return (learner, the source's own id) of learners that a source knows, in order."""
+    """Return (learner, the source's own id) of learners that a source knows, in order, those that came by a merge last."""
     rows = await connection.fetch(
         "select learner, source_id from learner_identity"
-        " where tenant = $1 and source = $2 and learner = any($3::uuid[]) order by learner, source_id",
+        " where tenant = $1 and source = $2 and learner = any($3::uuid[])"
+        " order by learner, home is not null, source_id",
         tenant,
         source,
         list(learners),

@@ -2,7 +2,8 @@
 States as OneRoster 1.2 assessment results, for a student information system: a line item a competency, a result a pair.
 
 The score is the status: a number says nothing without the scale of the policy behind it. What rests on no evidence, and is not
-on the record either, is told as `tobedeleted`, so that the receiver takes back what it may have.
+on the record either, is told as `tobedeleted`, so that the receiver takes back what it may have; so is what is of another
+learner since two were merged, or that was undone.
 Source: OneRoster 1.2 Gradebook service, AssessmentResult and AssessmentLineItem; `CSV_COLUMNS` are those of results.csv.
 """
 
@@ -37,6 +38,13 @@ class State(NamedTuple):
     """What CASE calls it."""
 
 
+class Student(NamedTuple):
+    """Whom the receiver knows a learner as, or did until an instant."""
+
+    id: str
+    until: str = ""
+
+
 def line_item(state: State) -> dict[str, Any]:
     """Return the line item of a state's competency."""
     return {
@@ -47,22 +55,23 @@ def line_item(state: State) -> dict[str, Any]:
     }
 
 
-def results(state: State, students: Sequence[str], base: str) -> Iterator[dict[str, Any]]:
-    """Yield the result of a state for each of the receiver's own ids of the learner; `base` is what references begin with."""
+def results(state: State, students: Sequence[Student], base: str) -> Iterator[dict[str, Any]]:
+    """Yield the result of a state for each whom the receiver knows the learner as; `base` is what references begin with."""
     for number, student in enumerate(students):
         # Whom the receiver knows by several ids has a result by each.
-        yield _result(state, stable_id(state.learner, state.competency, *([student] if number else [])), student, base)
+        own = [student.id] if number else []
+        yield _result(state, stable_id(state.learner, state.competency, *own), student, base)
 
 
-def _result(state: State, sourced_id: str, student: str, base: str) -> dict[str, Any]:
-    stands = state.evidence_count > 0 or on_record(state.status, state.mastered_at)
+def _result(state: State, sourced_id: str, student: Student, base: str) -> dict[str, Any]:
+    stands = not student.until and (state.evidence_count > 0 or on_record(state.status, state.mastered_at))
     objective = {"learningObjectiveId": state.identifier or state.competency, "textScore": state.status}
     return {
         "sourcedId": sourced_id,
         "status": "active" if stands else "tobedeleted",
-        "dateLastModified": _milliseconds(state.changed_at),
+        "dateLastModified": _milliseconds(max(state.changed_at, student.until)),
         "assessmentLineItem": _reference(base, "assessmentLineItem", state.competency),
-        "student": _reference(base, "user", student),
+        "student": _reference(base, "user", student.id),
         "textScore": state.status,
         "scoreDate": state.scored_at[:10],
         "scoreStatus": "fully graded",

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from services.reporting.domain.oneroster import State
+from services.reporting.domain.oneroster import State, Student
 from services.reporting.handlers.access import AccessLog, check_tenant
 from services.reporting.tables.exports import states_of
 from services.reporting.tables.read_models import FIRST_VERSION, MODELS, define_models
@@ -34,10 +34,10 @@ class Exported(NamedTuple):
 
 
 class Results(NamedTuple):
-    """A page of states, the receiver's ids of their learners, and the cursor behind it, None where it is the last."""
+    """A page of states, whom the receiver knows their learners as, and the cursor behind it, None where it is the last."""
 
     states: list[State]
-    students: dict[str, list[str]]
+    students: dict[str, list[Student]]
     next: str | None
 
 
@@ -85,13 +85,23 @@ class Exporter:
         async with snapshot(self._database) as view:
             states = [State(*row) for row in await states_of(view, caller.tenant, key, limit + 1, now())]
         learners = sorted({state.learner for state in states[:limit]})
-        body = {"tenant": caller.tenant, "source": source, "learners": learners}
-        students: dict[str, list[str]] = {}
-        if learners:
-            students = (await self._evidence.ask("/v1/learners/references", body=body)).json()
+        students = await self._students(caller.tenant, source, learners) if learners else {}
         await self._log.note_each(caller, role, "export", f"oneroster {source}"[:200], learners)
         cursor = write_cursor(states[limit - 1].learner, states[limit - 1].competency) if len(states) > limit else None
         return Results([state for state in states[:limit] if state.learner in students], students, cursor)
+
+    async def _students(self, tenant: str, source: str, learners: Sequence[str]) -> dict[str, list[Student]]:
+        """Return by learner whom a source knows it as, and after them whom it did until a merge, or its undoing."""
+        body = {"tenant": tenant, "source": source, "learners": learners}
+        known = (await self._evidence.ask("/v1/learners/references", body=body)).json()
+        former = (await self._evidence.ask("/v1/learners/references/former", body=body)).json()
+        return {
+            learner: [
+                *(Student(id) for id in known.get(learner, ())),
+                *(Student(was["id"], was["since"]) for was in former.get(learner, ())),
+            ]
+            for learner in {**known, **former}
+        }
 
 
 def _learners_in(rows: Iterable[dict[str, Any]]) -> Iterator[str]:

@@ -52,6 +52,9 @@ EVIDENCE: dict[str, Case] = {
     "POST /v1/learners/references": (
         {"tenant": "{tenant}", "source": "{source}", "learners": ["{learner}"], "placed": True}, "",
     ),
+    "POST /v1/learners/references/former": (
+        {"tenant": "{tenant}", "source": "{source}", "learners": ["{learner}"]}, "",
+    ),
     "POST /v1/learners/named-by-id": ({"tenant": "{tenant}", "source": "{source}", "learners": ["{learner}"]}, ""),
     "GET /v1/identities": (None, "tenant={tenant}"),
     "POST /v1/learners/{learner}/merge": ({"into": "{other_learner}", "reason": "taken"}, ""),
