@@ -183,7 +183,7 @@ def _add_routes(app: FastAPI, opened: Opened, handlers: Handlers, limits: Tenant
         correcting_router(database, references, limits, config),
         feeds_router(database, told, references, config),
         webhooks_router(handlers.webhooks, database, told),
-        disclosing_router(database, config),
+        disclosing_router(database, config, opened.logs.requests),
     ):
         app.include_router(router)
 

@@ -68,6 +68,35 @@ async def _give(service: Running, **wanted: Any) -> dict[str, Any]:
     return made
 
 
+async def test_a_key_asked_for_again_is_one_and_its_secret_is_shown_once(service: Running) -> None:
+    """Also of two at once, and once it was rotated; something else under the same Idempotency-Key is refused."""
+    sooner, later = [
+        (datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)).isoformat() for days in (200, 300)
+    ]
+
+    async def give(idempotency_key: str = "k-1", **wanted: Any) -> httpx.Response:
+        headers = {"Idempotency-Key": idempotency_key}
+        return await service.client().post("/v1/keys", headers=headers, json={"source": "urn:again"} | wanted)
+
+    at_once = await asyncio.gather(*(give(expires_at=later) for _ in range(4)))
+    [made] = [answer.json() for answer in at_once if answer.status_code == 201]
+    other, unlike = (
+        await give("k-2"),
+        [await give(expires_at=sooner), await give(source="urn:other"), await give(name="x")],
+    )
+    rotated = await service.client().post(f"/v1/keys/{made['key_id']}/rotate", json={"overlap_s": 0})
+    again = await give(expires_at=later)
+    listed = (await service.client().get("/v1/keys")).json()["items"]
+
+    assert sorted(answer.status_code for answer in at_once) == [200, 200, 200, 201]
+    assert {answer.json()["key_id"] for answer in (*at_once, again)} == {made["key_id"]}
+    assert not any("key" in answer.json() for answer in (*at_once, again) if answer.status_code == 200)
+    assert [(answer.status_code, answer.json()["reason"]) for answer in unlike] == [(409, "other_content")] * 3
+    assert (await _send(service, rotated.json()["key"], source="urn:again")).is_success
+    mine = {key["key_id"] for key in listed if key["source"] == "urn:again"}
+    assert mine == {made["key_id"], other.json()["key_id"], rotated.json()["key_id"]}
+
+
 async def _send(service: Running, key: str, **changes: Any) -> httpx.Response:
     async with httpx.AsyncClient(base_url=service.url, headers={"Authorization": f"Bearer {key}"}) as client:
         return await client.post("/v1/evidence", json=item(**changes))

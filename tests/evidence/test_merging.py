@@ -94,7 +94,9 @@ async def test_what_moves_counts_all_at_once_and_says_that_it_is_by_identity_and
     )
     mae, other = await learner_of(service, "mae"), await learner_of(service, "mae-2")
     for _ in range(2):
-        await undo(service, (await merge(service, mae, other))["merge"])
+        made = await merge(service, mae, other)
+        assert made == await merge(service, mae, other), "sent again, it is the same and moves nothing"
+        await undo(service, made["merge"])
     told = [event["data"] | {"of": event["type"].split(".")[2]} for event in await service.feed()]
     changed = [data for data in told if data["of"] == "retracted" and data["learner"] in (mae, other)]
     moved = [data for data in told if data["of"] == "recorded" and data["learner"] == other and data["id"] != "o1"]

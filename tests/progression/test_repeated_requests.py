@@ -11,8 +11,10 @@ import pytest_asyncio
 
 from services.progression.domain.curriculum import Framework
 from services.progression.domain.decisions import CompetencyDecided, LevelDecided
+from services.progression.domain.disclosing import Reader
 from services.progression.domain.subscribing import Subscription
 from services.progression.handlers.adopting import Adoptions
+from services.progression.handlers.disclosing import Disclosures
 from services.progression.handlers.judgements import Judgement, Judgements
 from services.progression.handlers.posting import Poster
 from services.progression.handlers.webhooks import Webhooks
@@ -229,6 +231,23 @@ async def test_a_webhook_begun_again_is_one_with_its_secret_until_that_is_change
     assert first == second != other
     assert rotated[0] == rotated[1] != (first.key, first.secret)
     assert [each["id"] for each in await webhooks.of_tenant(TENANT)] == [other.id]
+
+
+async def test_a_reader_declared_again_is_one_and_nobody_else_is_declared_under_its_key(progression: HandFed) -> None:
+    register = Disclosures(progression.database, progression.settings, progression.logs.requests)
+
+    async def declare(name: str = "warehouse", key: str = "d-1") -> str:
+        given = Reader("", TENANT, "kafka", "", name, "figures of the district", (), ())
+        return (await register.declare(given, "a-1", key)).id
+
+    at_once = await asyncio.gather(declare(), declare())
+    again, other, unnamed = await declare(), await declare(key="d-2"), [await declare(key="") for _ in range(2)]
+    with pytest.raises(Refused, match="Idempotency-Key"):
+        await declare("lake")
+
+    assert {*at_once, again} == {again}
+    assert {each.id for each in await register.readers(TENANT) if each.via == "kafka"} == {again, other, *unnamed}
+    assert len({again, other, *unnamed}) == 4
 
 
 async def _drained(progression: HandFed) -> bool:

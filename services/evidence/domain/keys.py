@@ -32,6 +32,13 @@ class ApiKey(msgspec.Struct, frozen=True):
         """Tell whether it is neither revoked nor past its end."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
+    def is_what_was_asked(self, again: "ApiKey") -> bool:
+        """Tell whether a request for `again` is one for this key, which may have been rotated since, and end earlier by that."""
+        ends = datetime.datetime.max.replace(tzinfo=datetime.UTC)
+        return (self.tenant, self.name, self.source, self.scopes) == (
+            again.tenant, again.name, again.source, again.scopes
+        ) and (self.expires_at or ends) <= (again.expires_at or ends)  # fmt: skip
+
     def identity(self) -> Identity:
         """Return who sends it: only for its tenant, and as its source."""
         return Identity(f"key:{self.key_id}", self.tenant, frozenset(self.scopes), self.source)

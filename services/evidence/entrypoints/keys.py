@@ -11,9 +11,12 @@ from services.evidence.entrypoints.answered_people import GivenKey, Key
 from services.evidence.entrypoints.answers import Id, answer
 from services.evidence.formats.native import NAME_CHARS_MAX
 from services.evidence.handlers.keys import Keys
+from shared.auth import Identity
 from shared.described import Items, answered
 from shared.errors import InvalidEvent
+from shared.shards import stable_id
 from shared.web import Caller, Strict, Written
+from shared.web import Key as IdempotencyKey
 
 
 class NewKey(Strict):
@@ -35,17 +38,28 @@ def keys_router(keys: Keys) -> APIRouter:
     """Return the routes on a tenant's API keys; all need scope admin."""
     router = APIRouter(tags=["keys"])
 
-    @router.post("/v1/keys", status_code=201, responses=answered(GivenKey, "made", status=201))
-    async def give(caller: Caller, wanted: NewKey) -> Response:
-        """Make a key. The answer is the only place where it is ever shown."""
+    @router.post(
+        "/v1/keys",
+        status_code=201,
+        responses=answered(GivenKey, "made", status=201) | answered(Key, "made before under this `Idempotency-Key`"),
+    )
+    async def give(caller: Caller, wanted: NewKey, idempotency_key: IdempotencyKey = "") -> Response:
+        """
+        Make a key. The answer is the only place where it is ever shown.
+
+        Sent again under its `Idempotency-Key` it makes no other key and answers 200 without `key`, which is kept nowhere. If the
+        first answer was lost, rotate that key without an overlap: nobody has the one that ends.
+        """
         caller.require("admin")
         expires_at = wanted.expires_at
         if expires_at is not None and expires_at.tzinfo is None:
             expires_at = expires_at.replace(tzinfo=datetime.UTC)
         if expires_at is not None and expires_at <= datetime.datetime.now(datetime.UTC):
             raise InvalidEvent("expires_at has passed already", pointer="/expires_at")
-        text, key = await keys.give(caller.tenant, wanted.name, wanted.source, wanted.scopes, expires_at)
-        return answer({"key": text} | _shown(key), 201)
+        text, key = await keys.give(
+            caller.tenant, wanted.name, wanted.source, wanted.scopes, expires_at, _key_id(caller, idempotency_key)
+        )
+        return answer(_shown(key)) if text is None else answer({"key": text} | _shown(key), 201)
 
     @router.get("/v1/keys", responses=answered(Items[Key]))
     async def listed(caller: Caller) -> Response:
@@ -55,7 +69,11 @@ def keys_router(keys: Keys) -> APIRouter:
 
     @router.post("/v1/keys/{key_id}/rotate", status_code=201, responses=answered(GivenKey, "made", status=201))
     async def rotate(caller: Caller, key_id: Id, rotation: Rotation | None = None) -> Response:
-        """Make a key that follows another: same source, scopes and end; the old one ends after the overlap."""
+        """
+        Make a key that follows another: same source, scopes and end; the old one ends after the overlap.
+
+        Sent again it is refused (409), since the old one has its end. If the answer was lost, rotate the key that it made.
+        """
         caller.require("admin")
         overlap = datetime.timedelta(seconds=(rotation or Rotation()).overlap_s)
         text, key = await keys.rotate(caller.tenant, key_id, overlap)
@@ -68,6 +86,13 @@ def keys_router(keys: Keys) -> APIRouter:
         return answer(_shown(await keys.revoke(caller.tenant, key_id)))
 
     return router
+
+
+def _key_id(caller: Identity, idempotency_key: str) -> str:
+    """Return the id of the key that a request makes: the same for the same sender and `Idempotency-Key`, empty without one."""
+    if not idempotency_key:
+        return ""
+    return stable_id(caller.tenant, caller.subject, "key", idempotency_key).replace("-", "")[-16:]
 
 
 def _shown(key: ApiKey) -> dict[str, Any]:

@@ -40,7 +40,11 @@ def merges_router(merging: Merging, settings: Settings) -> APIRouter:
         openapi_extra=reads({"application/json": schema_of(_Merge)}),
     )
     async def merge(learner: Id, request: Request, caller: Caller) -> Response:
-        """Give the identities and evidence of a learner to another, who is the same person; can be undone."""
+        """
+        Give the identities and evidence of a learner to another, who is the same person; can be undone.
+
+        Sent again while that is in force, it moves nothing and answers with the same merge; `pieces` counts what has come since.
+        """
         caller.require("admin")
         learner = as_uuid(learner, "learner")
         asked = _merge(await read_body(request, settings))
@@ -49,7 +53,11 @@ def merges_router(merging: Merging, settings: Settings) -> APIRouter:
 
     @router.post("/v1/merges/{merge}/undo", responses=answered(Merged))
     async def undo(merge: Id, caller: Caller) -> Response:
-        """Give back what a merge moved, and what came since by the identities that it moved."""
+        """
+        Give back what a merge moved, and what came since by the identities that it moved.
+
+        Sent again it moves nothing: there is no such merge in force any more (404).
+        """
         caller.require("admin")
         return answer(await merging.undo(caller.tenant, as_uuid(merge, "merge"), by=caller.subject))
 

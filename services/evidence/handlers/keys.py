@@ -9,7 +9,7 @@ from services.evidence.domain.keys import ApiKey, check, check_scopes, digest_of
 from services.evidence.tables import keys
 from shared.auth import Identity
 from shared.database import Database
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, NotFound, Refused
 from shared.settings import Settings
 
 CHECKED_MAX = 10_000
@@ -45,19 +45,25 @@ class Keys:
         return identity
 
     async def give(
-        self, tenant: str, name: str, source: str, scopes: tuple[str, ...], expires_at: datetime.datetime | None
-    ) -> tuple[str, ApiKey]:
+        self, tenant: str, name: str, source: str, scopes: tuple[str, ...], expires_at: datetime.datetime | None,
+        key_id: str = "",
+    ) -> tuple[str | None, ApiKey]:  # fmt: skip
         """
-        Make a key; its text is returned this once and kept nowhere.
+        Make a key; its text is returned this once and kept nowhere: None where it was made before under the `key_id` asked for.
 
         Raises:
             InvalidEvent: a scope that keys do not have.
+            Refused: another key was made under this id.
         """
         check_scopes(scopes)
-        text, key = _made(tenant, name, source, scopes, expires_at)
+        text, key = _made(tenant, name, source, scopes, expires_at, key_id)
         async with self._database.connection() as connection:
-            await keys.add(connection, key)
-        return text, key
+            if await keys.add(connection, key):
+                return text, key
+            made = await keys.find(connection, key.key_id)
+        if made is None or not made.is_what_was_asked(key):
+            raise Refused("something else was asked for under this Idempotency-Key", reason="other_content")
+        return None, made
 
     async def rotate(self, tenant: str, key_id: str, overlap: datetime.timedelta) -> tuple[str, ApiKey]:
         """
@@ -99,11 +105,9 @@ class Keys:
 
 
 def _made(
-    tenant: str, name: str, source: str, scopes: tuple[str, ...], expires_at: datetime.datetime | None
+    tenant: str, name: str, source: str, scopes: tuple[str, ...], expires_at: datetime.datetime | None, key_id: str = ""
 ) -> tuple[str, ApiKey]:
     """Return the text of a new key, and what is kept of it."""
-    secret = secrets.token_bytes(32)
-    key = ApiKey(
-        secrets.token_hex(8), tenant, name, source, scopes, digest_of(secret), datetime.datetime.now(datetime.UTC), expires_at
-    )  # fmt: skip
+    secret, at = secrets.token_bytes(32), datetime.datetime.now(datetime.UTC)
+    key = ApiKey(key_id or secrets.token_hex(8), tenant, name, source, scopes, digest_of(secret), at, expires_at)
     return text_of(key.key_id, secret), key

@@ -55,7 +55,7 @@ class Merging:
 
     async def merge(self, tenant: str, merged: str, into: str, *, reason: str, by: str) -> Merged:
         """
-        Give the identities and the evidence of one learner to another.
+        Give the identities and the evidence of one learner to another, once: while that is in force it is answered again.
 
         Raises:
             NotFound: the tenant lacks one of them.
@@ -67,10 +67,15 @@ class Merging:
         merge_id = str(uuid.uuid4())
         async with self._database.transaction() as connection:
             await people.lock(connection, tenant)
+            others = await merges.in_force(connection, tenant, [merged])
+            for other in others:
+                if (str(other["merged"]), str(other["kept"])) == (merged, into):
+                    pieces = await merges.pieces_of(connection, tenant, merged, into)
+                    return Merged(str(other["merge_id"]), merged, into, pieces)
             for learner, pointer in ((merged, "/learner"), (into, "/into")):
                 if not await people.identities(connection, tenant, learner):
                     raise NotFound("no such learner", pointer=pointer)
-            for other in await merges.in_force(connection, tenant, [merged]):
+            for other in others:
                 raise Refused(f"undo merge {other['merge_id']} first", reason="is_merged")
             await merges.add(connection, merge_id, tenant, merged, into, reason, by)
             facts = await _enrol(connection, tenant, merge_id, merged, into)

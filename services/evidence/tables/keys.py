@@ -10,13 +10,15 @@ from shared.database import Connection
 _COLUMNS = "key_id, tenant, name, source, scopes, digest, created_at, expires_at, revoked_at"
 
 
-async def add(connection: Connection, key: ApiKey) -> None:
-    """Store a new key."""
-    await connection.execute(
-        f"insert into api_key ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+async def add(connection: Connection, key: ApiKey) -> bool:
+    """Store a new key; tell whether there was none by its id."""
+    added = await connection.fetchval(
+        f"insert into api_key ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+        " on conflict (key_id) do nothing returning true",
         key.key_id, key.tenant, key.name, key.source, list(key.scopes), key.digest, key.created_at, key.expires_at,
         key.revoked_at,
     )  # fmt: skip
+    return added is not None
 
 
 async def find(connection: Connection, key_id: str) -> ApiKey | None:

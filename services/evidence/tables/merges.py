@@ -154,6 +154,18 @@ async def pieces_to_move(connection: Connection, tenant: str, learner: str, home
     )
 
 
+async def pieces_of(connection: Connection, tenant: str, merged: str, kept: str) -> int:
+    """Return how many pieces count for a learner that are of one merged into it."""
+    found: int = await connection.fetchval(
+        "select count(*) from evidence where tenant = $1 and learner = $3 and home = $2 and state = 2 and valid"
+        " and relation is distinct from 'retracts'",
+        tenant,
+        merged,
+        kept,
+    )
+    return found
+
+
 async def move(connection: Connection, rows: Sequence[tuple[str, str, str | None, int, int, str | None]]) -> None:
     """Store of (evidence id, learner, id it is told as, shard, pos, home) what they are now; told as None: as before."""
     await connection.execute(

@@ -14,8 +14,9 @@ from services.progression.entrypoints.webhooks import Kind, Name
 from services.progression.handlers.disclosing import Disclosures
 from shared.database import Database
 from shared.described import Items, answered
+from shared.event_log import EventLog
 from shared.settings import Settings
-from shared.web import Caller, Strict
+from shared.web import Caller, Key, Strict
 
 
 class Declared(Strict):
@@ -40,10 +41,10 @@ class Declared(Strict):
         return self
 
 
-def disclosing_router(database: Database, settings: Settings) -> APIRouter:
+def disclosing_router(database: Database, settings: Settings, requests: EventLog) -> APIRouter:
     """Return the routes."""
     router = APIRouter(tags=["disclosures"])
-    told = Disclosures(database, settings)
+    told = Disclosures(database, settings, requests)
 
     @router.get("/v1/learners/{learner}/disclosures", responses=answered(ToldOfLearner))
     async def of_learner(
@@ -75,13 +76,13 @@ def disclosing_router(database: Database, settings: Settings) -> APIRouter:
         return {"items": items, "next": following}
 
     @router.post("/v1/subscribers", status_code=201, responses=answered(ReaderDeclared, "declared", status=201))
-    async def declare(body: Declared, caller: Caller) -> dict[str, str]:
+    async def declare(body: Declared, caller: Caller, key: Key = "") -> dict[str, str]:
         """Declare who reads public events by Kafka, or by the feed, and what for."""
         caller.require("admin")
         given = Reader(
             "", caller.tenant, body.via, body.reader, body.name, body.purpose, tuple(body.types), tuple(body.frameworks)
         )
-        return {"id": (await told.declare(given, caller.subject)).id}
+        return {"id": (await told.declare(given, caller.subject, key)).id}
 
     @router.get("/v1/subscribers", responses=answered(Items[Reader]))
     async def register(caller: Caller) -> dict[str, Any]:

@@ -25,7 +25,11 @@ def policies_router(decisions: Decisions, database: Database, settings: Settings
 
     @router.post("/v1/policies", responses=answered(PolicySet), openapi_extra=POLICY_BODY)
     async def set_policy(request: Request, caller: Caller, framework: str = "") -> dict[str, Any]:
-        """Put the policy in the body (JSON or YAML) into force; answers when all shards have folded it."""
+        """
+        Put the policy in the body (JSON or YAML) into force; answers when all shards have folded it.
+
+        It says what shall be, so it needs no `Idempotency-Key`: what is in force there already is not activated again.
+        """
         caller.require("policy:write")
         body = await read_body(request, settings)
         policy, warnings, positions = await decisions.set_policy(caller.tenant, body, framework)

@@ -10,10 +10,12 @@ import msgspec
 
 from services.progression.domain.disclosing import Disclosure, Reader, Stood, Via, declared_as, disclosures, public_of
 from services.progression.domain.journal import unpack_entries
+from services.progression.handlers.requests import request_of, take_up, taken_up
 from services.progression.tables import disclosures as tables
 from services.progression.tables import journals
 from shared.database import Connection, Database
 from shared.errors import NotFound, Refused
+from shared.event_log import EventLog
 from shared.settings import Settings
 from shared.shards import shard_of
 
@@ -26,8 +28,9 @@ DECLARED: tuple[Via, ...] = ("kafka", "feed")
 class Disclosures:
     """The register of readers and the log of what they were given, of all tenants."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, database: Database, settings: Settings, requests: EventLog) -> None:
         self._database = database
+        self._requests = requests
         self._shards = settings.shards
 
     async def of_learner(self, tenant: str, learner: str, after: int, limit: int) -> tuple[list[Disclosure], bool]:
@@ -57,19 +60,23 @@ class Disclosures:
         async with self._database.connection() as connection:
             return await tables.readers(connection, tenant)
 
-    async def declare(self, reader: Reader, author: str) -> Reader:
+    async def declare(self, reader: Reader, author: str, key: str = "") -> Reader:
         """
-        Enter a reader of Kafka or of the feed; return it with its id.
+        Enter a reader of Kafka or of the feed, under a `key` of the author's once; return it with its id.
 
         Raises:
-            Refused: the register is full.
+            Refused: the register is full, or the author has asked for something else under this key.
         """
-        new = msgspec.structs.replace(reader, id=str(uuid.uuid4()))
+        request = request_of(reader.tenant, author, key, ("subscriber", reader))
+        new = msgspec.structs.replace(reader, id=str(uuid.uuid4()) if request is None else request.id)
         async with self._database.transaction() as connection:
+            if await taken_up(connection, request):
+                return new
             await tables.lock_register(connection, reader.tenant)
             if len(await tables.readers(connection, reader.tenant)) >= READERS_MAX:
                 raise Refused(f"the register has {READERS_MAX} readers, and keeps those that read no more")
             await tables.enter(connection, new, author)
+            await take_up(connection, self._requests, request)
         return new
 
     async def end(self, tenant: str, id: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from services.progression.domain.disclosing import Disclosure, Reader
 from services.progression.handlers import disclosing
 from services.progression.handlers.disclosing import Disclosures
+from services.progression.handlers.logs import Logs
 from services.progression.tables import disclosures as tables
 from services.progression.tables import erasing
 from services.progression.tables.disclosures import Span
@@ -23,7 +24,9 @@ WAITS = "learner-3"
 
 
 async def told(outlet: Outlet, learner: str) -> list[Disclosure]:
-    items, more = await Disclosures(outlet.database, outlet.settings).of_learner(TENANT, learner, 0, 100)
+    items, more = await Disclosures(outlet.database, outlet.settings, Logs(SHARDS).requests).of_learner(
+        TENANT, learner, 0, 100
+    )
     assert not more
     return items
 
@@ -140,7 +143,7 @@ async def test_who_declares_readers_at_once_is_counted_one_after_the_other(
     outlet: Outlet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(disclosing, "READERS_MAX", 2)
-    register = Disclosures(outlet.database, outlet.settings)
+    register = Disclosures(outlet.database, outlet.settings, Logs(SHARDS).requests)
     reader = Reader("", TENANT, "kafka", "", "warehouse", "reports", (), ())
     declared = await asyncio.gather(*(register.declare(reader, "me") for _ in range(8)), return_exceptions=True)
 
