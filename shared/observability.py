@@ -16,6 +16,7 @@ from shared.tenancy import logged_tenant
 
 PLACES = ("tenant", "consumer", "log", "shard", "position")
 """What an entry may be given with `extra`, so that it can be searched for."""
+OWN_LOGGERS = ("attain", "services", "shared")
 _SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -139,13 +140,20 @@ class JsonLines(logging.Formatter):
 
 
 def configure_logging(level: str, form: str = "text", service: str = "") -> None:
-    """Log to stderr, one line an entry, as text or JSON; no tokens, bodies or learner names are ever logged."""
+    """
+    Log to stderr, one line an entry, as text or JSON; no tokens, bodies or learner names are ever logged.
+
+    `level` is that of our own loggers. Libraries may name anybody below WARNING: fontTools tells the letters of a transcript.
+    """
     handler = logging.StreamHandler(sys.stderr)
     text = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
     handler.setFormatter(JsonLines(service) if form == "json" else text)
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("aiokafka", "httpx", "faststream"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    of_others = max(logging.WARNING, logging.getLevelNamesMapping()[level])
+    logging.basicConfig(level=of_others, handlers=[handler], force=True)
+    for own in OWN_LOGGERS:
+        logging.getLogger(own).setLevel(level)
+    # It sets a level of its own as it is imported, and writes by a handler of its own.
+    logging.getLogger("faststream").setLevel(of_others)
 
 
 def log_failure(message: str, error: BaseException | None) -> None:

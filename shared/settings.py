@@ -276,7 +276,7 @@ class Settings(BaseSettings):
         0.01, ge=0, le=1, description="share of the evidence that is traced; a traced piece costs about ten spans"
     )
     version: str = Field(default_factory=_installed, description="what runs; the image sets it")
-    log_level: LogLevel = Field("INFO", description="logging level")
+    log_level: LogLevel = Field("INFO", description="logging level of our own; libraries log warnings at least")
     log_format: Literal["text", "json"] = Field("text", description="JSON is one object a line, for log collectors")
 
 

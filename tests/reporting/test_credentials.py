@@ -2,6 +2,7 @@
 
 import copy
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,11 +20,13 @@ from services.reporting.handlers.people import People
 from services.reporting.handlers.signing import _context, did_key, keys_of, method_of, signed
 from shared.contracts import IDENTITY_ERASED, Competency
 from shared.errors import Refused
+from shared.observability import OWN_LOGGERS, configure_logging
 from shared.peer import Peer
 from shared.settings import Settings
 from tests.reporting.builders import assignment, authorization, class_, enrolment, framework, happened, mastery, staff
 from tests.reporting.running import Running
 from tests.reporting.verifying import verdicts
+from tests.support.logs import logging_as_it_was, named_loggers
 from tests.support.shared_data import shared_file
 
 ADA = "0b9c6e0e-6f0c-5d0a-9e57-3c1d0a1f2b3c"
@@ -244,6 +247,22 @@ async def test_a_transcript_is_a_pdf_for_the_same_people(reporting: Running) -> 
 
     assert (taken.status_code, taken.headers["Content-Type"], teacher.status_code) == (200, "application/pdf", 403)
     assert taken.content.startswith(b"%PDF-")
+
+
+async def test_no_library_logs_what_it_does_for_a_request_or_a_transcript(
+    reporting: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To make a PDF smaller, fontTools tells which letters are in it, and so what the learner is called."""
+    with logging_as_it_was():
+        configure_logging("DEBUG")
+        transcript = await reporting.get(f"/v1/learners/{ADA}/transcript")
+        written = {line.split(" ")[3] for line in capsys.readouterr().err.splitlines()}
+        wordy = {each.name for each in named_loggers() if each.isEnabledFor(logging.INFO)}
+
+    assert transcript.status_code == 200
+    assert "fontTools.subset" in {each.name for each in named_loggers()}
+    for name in wordy | written:
+        assert name.startswith(OWN_LOGGERS), name
 
 
 async def test_a_new_key_signs_and_what_the_old_one_signed_stays_good(reporting: Running, folder: Path) -> None:

@@ -16,6 +16,7 @@ from shared.observability import PLACES, JsonLines, configure_logging
 from shared.settings import Settings
 from shared.tenancy import bind, bound_to
 from shared.web import Caller, make_app
+from tests.support.logs import logging_as_it_was
 
 TREE = Path(__file__).parents[2]
 KEY = bytes(32)
@@ -55,11 +56,9 @@ async def client(local: Settings) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture(autouse=True)
-def root_as_it_was() -> object:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
+def as_it_was() -> Iterator[None]:
+    with logging_as_it_was():
+        yield
 
 
 def test_entry_is_one_json_object_with_its_place(capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,6 +97,19 @@ def test_text_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger("shared.relay").warning("relay starts over", extra={"shard": 1})
 
     assert capsys.readouterr().err.endswith(" WARNING shared.relay relay starts over\n")
+
+
+@pytest.mark.parametrize(("level", "written"), [("DEBUG", ["a", "b", "d"]), ("INFO", ["b", "d"]), ("ERROR", [])])
+def test_the_level_is_of_our_own_entries_and_libraries_warn_at_least(
+    capsys: pytest.CaptureFixture[str], level: str, written: list[str]
+) -> None:
+    configure_logging(level)
+    logging.getLogger("shared.relay").debug("a")
+    logging.getLogger("services.reporting.handlers").info("b")
+    logging.getLogger("fontTools.subset").info("c")
+    logging.getLogger("fontTools.subset").warning("d")
+
+    assert [line.rpartition(" ")[2] for line in capsys.readouterr().err.splitlines()] == written
 
 
 @pytest.mark.parametrize("scope", ["records:read", "service"])
