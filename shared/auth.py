@@ -43,7 +43,7 @@ OF_ROSTER = frozenset(("records:read:classes", "records:read:self"))
 SERVICE_TOKEN_S = 300
 DELEGATED_S = 60
 KEY_PREFIX = "atk_"
-"""By it an API key is told from a token; a service that has no keys refuses it as a bad token."""
+"""By it an API key is told from a token; a service that has no keys refuses it."""
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -144,6 +144,8 @@ class Authenticator:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthorized("send the header Authorization: Bearer <token>")
+        if token.startswith(KEY_PREFIX):
+            raise Unauthorized("token refused: it is an API key, which is for evidence only")
         known = self._verified.get(token)
         if known is not None and known[0] > time.time():
             return known[1]

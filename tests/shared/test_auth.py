@@ -11,7 +11,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from shared.auth import Authenticator, Identity, delegated_token, issue_token, service_token
+from shared.auth import KEY_PREFIX, Authenticator, Identity, delegated_token, issue_token, service_token
 from shared.errors import Forbidden, Unauthorized, Unavailable
 from shared.sealing import seal, unseal
 from shared.settings import Settings
@@ -310,6 +310,11 @@ def test_what_is_sealed_is_read_for_its_purpose_while_it_lasts(tmp_path: Path) -
 def test_what_is_no_token_is_called_so(settings: Settings, token: str) -> None:
     with pytest.raises(Unauthorized, match="it is no JSON Web Token"):
         Authenticator(settings).identify(f"Bearer {token}")
+
+
+def test_an_api_key_where_there_are_none_is_called_so(settings: Settings) -> None:
+    with pytest.raises(Unauthorized, match="it is an API key, which is for evidence only"):
+        Authenticator(settings).identify(f"Bearer {KEY_PREFIX}0123456789abcdef_{'0' * 64}")
 
 
 def test_every_key_of_the_file_verifies_and_the_first_signs(tmp_path: Path) -> None:
