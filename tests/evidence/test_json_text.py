@@ -3,12 +3,15 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.evidence.domain.roster import Class, Staff
 from services.evidence.formats import alignments, json_text
 from services.evidence.formats.json_text import check, check_against
+from services.evidence.formats.native import Native
 from shared.errors import InvalidEvent
 from tests.evidence.builders import item
 from tests.evidence.fuzzing import GOOD
@@ -86,3 +89,20 @@ def test_an_entry_of_the_alignment_map_with_a_member_twice_is_refused() -> None:
         alignments.read_json(ENTRY)
 
     assert (refusal.value.members["reason"], refusal.value.pointer) == ("duplicate_member", "/competencies/0/weight")
+
+
+@pytest.mark.parametrize(
+    ("type_", "text", "pointer", "said"),
+    [
+        (Native, json.dumps(item(competencies=["add"])), "/competencies/0", "a framework and a code, such as math:add"),
+        (Class, '{"class": "a\\nb", "title": "A"}', "/class", "text without line breaks or other control characters"),
+        (Class, '{"class": "a", "title": "\\u0000"}', "/title", "text without NUL characters"),
+        (Staff, '{"class": "c", "staff": "t", "starts": "tomorrow"}', "/starts", "a day, such as 2026-03-04"),
+    ],
+)
+def test_a_text_of_another_form_is_refused_in_words(type_: type, text: str, pointer: str, said: str) -> None:
+    with pytest.raises(msgspec.ValidationError) as error:
+        msgspec.json.decode(text, type=type_)
+    refused = json_text.misfit(error.value)
+
+    assert (refused.members["reason"], refused.pointer, str(refused)) == ("invalid", pointer, f"expected {said}")

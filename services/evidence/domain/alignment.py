@@ -12,6 +12,7 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from services.evidence.domain import text_forms
 from shared.contracts import Aligned, Strength
 from shared.errors import InvalidEvent
 
@@ -23,8 +24,8 @@ KEY_CHARS_MAX = 512
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 AlignmentKind = Literal["activity", "line_item", "criterion", "outcome"]
-Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
-Key = Annotated[str, Meta(min_length=1, max_length=KEY_CHARS_MAX, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
+Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=text_forms.NO_CONTROLS)]
+Key = Annotated[str, Meta(min_length=1, max_length=KEY_CHARS_MAX, pattern=text_forms.NO_CONTROLS)]
 
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from services.evidence.domain import text_forms
 from shared.events import Draft, encode_json, envelope
 from shared.roster_events import (
     ROSTER_ASSIGNMENT,
@@ -21,9 +22,9 @@ from shared.roster_events import (
 )
 from shared.shards import shard_of
 
-Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
-Title = Annotated[str, Meta(max_length=512, pattern=r"^[^\x00]*\Z")]
-Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}\Z")]
+Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=text_forms.NO_CONTROLS)]
+Title = Annotated[str, Meta(max_length=512, pattern=text_forms.NO_NUL)]
+Day = Annotated[str, Meta(pattern=text_forms.DAY)]
 
 
 class School(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

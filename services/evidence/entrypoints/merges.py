@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from services.evidence.domain import text_forms
 from services.evidence.entrypoints.answers import Id, answer, as_uuid
 from services.evidence.formats.json_text import NOT_JSON, check, unreadable
 from services.evidence.handlers.merging import Merged, Merging
@@ -15,7 +16,7 @@ from shared.web import Caller, read_body
 
 class _Merge(msgspec.Struct, forbid_unknown_fields=True):
     into: str
-    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=r"^[^\x00]*\Z")]
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=text_forms.NO_NUL)]
 
 
 _decode_merge = msgspec.json.Decoder(_Merge).decode

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from services.evidence.domain import text_forms
 from services.evidence.formats.members import escaped
 from shared.errors import InvalidEvent
 
@@ -97,6 +98,8 @@ def _check_names(members: _Members, at: str) -> None:
 
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
+_OTHER_FORM = re.compile(r"Expected `str` matching regex (.*)", re.DOTALL)
+_FORMS = {repr(pattern): said for pattern, said in text_forms.IN_WORDS.items()}
 _STEP = re.compile(r"\.([A-Za-z_0-9]+)|\[(\d+|\.\.\.)\]")
 
 
@@ -114,4 +117,5 @@ def _fault(message: str) -> tuple[str, str, str]:
         match = pattern.fullmatch(detail)
         if match:
             return reason, f"{pointer}/{escaped(match[1])}", f"{match[1]}: {said}"
-    return "invalid", pointer, detail
+    form = _OTHER_FORM.fullmatch(detail)
+    return "invalid", pointer, _FORMS.get(form[1], detail) if form else detail

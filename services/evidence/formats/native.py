@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from services.evidence.domain import text_forms
 from services.evidence.domain.evidence import Evidence, RecordEvidence, command
 from services.evidence.formats.json_text import NOT_JSON, check_against, misfit, unreadable
 from services.evidence.formats.members import CONTROL
@@ -27,7 +28,7 @@ EXTENSIONS_NOT_STORABLE = (OverflowError, RecursionError, msgspec.EncodeError)
 Name = Annotated[str, Meta(min_length=1, max_length=NAME_CHARS_MAX)]
 ItemId = Annotated[str, Meta(min_length=1, max_length=ITEM_ID_CHARS_MAX)]
 Text = Annotated[str, Meta(max_length=TEXT_CHARS_MAX)]
-CompetencyId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+:.", max_length=NAME_CHARS_MAX)]
+CompetencyId = Annotated[str, Meta(pattern=text_forms.COMPETENCY, max_length=NAME_CHARS_MAX)]
 
 
 class _Activity(msgspec.Struct, forbid_unknown_fields=True, gc=False):
