@@ -126,7 +126,8 @@ def context(template: str) -> dict[str, Any]:
                "plans": [{"competency": "m:b", "title": EVIL, "kind": kind, "instead": "x:y", "instead_title": EVIL, "pieces": 2,
                           "days": 30, "accommodations": [EVIL], "review_at": "2026-09-30", "overdue": kind == "exempt"}
                          for kind in ("accommodate", "extend", "substitute", "exempt")],
-               "spared": ["m:b"], "enough": {"m:a"}, "would": {"m:b": EVIL}, "shows": {"m:b": (EVIL,)}}  # fmt: skip
+               "spared": ["m:b"], "sees_why": True,
+               "enough": {"m:a"}, "would": {"m:b": EVIL}, "shows": {"m:b": (EVIL,)}}  # fmt: skip
     event = Happened("e", "ada", "level.advanced", "m#Maths/1", EVIL, SHOWN_AT, SHOWN_AT, EVIL, 1, "t-1")
     more: dict[str, dict[str, Any]] = {
         "sign_in.html": {"refused": "sign_in.refused", "to": "/", "signed_in": False, "may_find": False, "provider": True,
@@ -169,7 +170,7 @@ def context(template: str) -> dict[str, Any]:
             "needs": class_needs("c", EVIL, {"ada": {}}, [Standard("m", "a", EVIL, 1, "1", "M")], {}, [waiting, asked]),
             "owners": {("ada", "leader"): [EVIL]}, "attention": [[waiting], [by_family], [asked] * 4],
             "shown": {"m:a": 1}, "names": {"ada": EVIL}, "live": "/live?class_id=c",
-            "writes": {"capture", "sign_off", "correct"}, "terms": [{"term": EVIL, "closed_at": SHOWN_AT}],
+            "writes": {"capture", "sign_off", "correct"}, "sees_why": True, "terms": [{"term": EVIL, "closed_at": SHOWN_AT}],
         },
         "term_learner.html": {
             "found": TERM, "lines": lines_of(TERM), "name": EVIL, "staff": True

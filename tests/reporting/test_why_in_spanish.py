@@ -154,7 +154,7 @@ def learner(state: MasteryUpdated, reasons: Iterable[str] = (), language: Langua
     return render(
         "learner.html", Words(language), signed_in=True, may_find=True, form_key="k", person=[], record=record, grown=None,
         name="Xx", owners={}, staff_names={},
-        live="/live", requests=[], terms=[], plans=[], spared=[], enough=set(), would={}, shows={},
+        live="/live", requests=[], terms=[], plans=[], spared=[], sees_why=True, enough=set(), would={}, shows={},
         happened=happened, support=[], may_answer=True,
     )  # fmt: skip
 

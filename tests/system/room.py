@@ -76,8 +76,8 @@ class Browser:
         return await self.client.post(path, data=body, headers=headers)
 
 
-async def open_room(stack: Stack, name: str, items: Sequence[Item] = ()) -> Room:
-    """Open a district with a class of 25, its people, the classroom template, and evidence."""
+async def open_room(stack: Stack, name: str, items: Sequence[Item] = (), learners: int = LEARNERS) -> Room:
+    """Open a district with a class, its people, the classroom template, and evidence."""
     district = await District(stack, name).open(nodes=NODES)
     await district.post("progression", "/v1/policies?framework=math", template("classroom"))
     await district.post(
@@ -85,8 +85,8 @@ async def open_room(stack: Stack, name: str, items: Sequence[Item] = ()) -> Room
         {
             "source": SOURCE, "schools": [{"school": "north", "title": "North", "district": "d"}],
             "classes": [{"class": c, "title": f"Class {c}", "school": "north"} for c in ("room", "other")],
-            "learners": [{"source_id": f"l{n}", "name": f"Learner {n:02}"} for n in range(LEARNERS)],
-            "enrolments": [{"class": "room", "learner": f"l{n}"} for n in range(LEARNERS)],
+            "learners": [{"source_id": f"l{n}", "name": f"Learner {n:02}"} for n in range(learners)],
+            "enrolments": [{"class": "room", "learner": f"l{n}"} for n in range(learners)],
             "assignments": [{"person": "head", "role": "leader", "kind": "school", "target": "north"},
                             {"person": "mum", "role": "guardian", "kind": "learner", "target": "l2"}],
             "people": [{"person": "tea", "name": "Tea Cher"}, {"person": "second", "name": "Seconda Cher"},
@@ -102,4 +102,4 @@ async def open_room(stack: Stack, name: str, items: Sequence[Item] = ()) -> Room
     if items:
         await district.send(items)
     await district.drained()
-    return Room(stack, district, {f"l{n}": await district.learner(f"l{n}") for n in range(LEARNERS)})
+    return Room(stack, district, {f"l{n}": await district.learner(f"l{n}") for n in range(learners)})

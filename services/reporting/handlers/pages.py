@@ -17,11 +17,14 @@ from services.reporting.handlers.access import (
     READ_SCOPES,
     SELF,
     AccessLog,
+    check_class,
     check_learner,
+    check_school,
     check_tenant,
     if_permitted,
     is_leader,
     is_staff,
+    sees_in_tenant,
     writes_in_class,
 )
 from services.reporting.handlers.classes import ClassReader
@@ -34,13 +37,13 @@ from services.reporting.handlers.queues import QueueReader
 from services.reporting.handlers.reading import Reader
 from services.reporting.handlers.review_requests import ReviewRequests
 from services.reporting.handlers.terms import TermReader
-from services.reporting.tables.reads import snapshot
+from services.reporting.tables.reads import Snapshot, snapshot
 from services.reporting.tables.rights import learners_of, people_around, people_beside, schools_of, titles_of
 from shared.auth import Identity
 from shared.database import Database
 from shared.errors import NotFound, Unavailable
 from shared.peer import Peer
-from shared.permissions import PERMISSIONS, Role
+from shared.permissions import PERMISSIONS, Role, View
 from shared.tenant_limits import TenantLimits
 
 FAMILY: tuple[Role, ...] = ("learner", "guardian")
@@ -48,6 +51,8 @@ EVENTS_SHOWN = 40
 LOOKS_SHOWN = 20
 REQUESTS_SHOWN = 100
 BESIDE_MAX = 50
+PLACE_VIEWS: Mapping[str, View] = {"school": "aggregate", "district": "analysis"}
+"""What the page of a place is for: who has not this view of it is not led there."""
 NEXT_SHOWN = 10
 """Open competencies of which a page says what could settle them: to find that may take some 15 ms each."""
 
@@ -83,7 +88,9 @@ class Pages:
             asking = caller.tenant, caller.today, caller.subject
             async with snapshot(self._database) as view:
                 children = await learners_of(view, *asking)
-                places = list(await schools_of(view, *asking)) if CLASSES in caller.scopes else []
+                if CLASSES in caller.scopes:
+                    assigned = await schools_of(view, *asking)
+                    places = [each for each in assigned if await _opens(view, caller, each["kind"], each["target"])]
         classes = await self._classes.classes(caller)
         if caller.learner is not None and not (classes or children or places):
             return {"redirect": f"/learners/{quote(caller.learner, safe='')}"}
@@ -92,9 +99,9 @@ class Pages:
             "places": [(f"/{place['kind']}s/{quote(place['target'], safe='')}", place["title"]) for place in places],
             "children": [(learner, names.get(learner, learner)) for learner in children],
             "classes": classes,
-            "districts": await if_permitted(self._districts.districts(caller)) or [],
+            "districts": await self._districts.districts(caller) if sees_in_tenant(caller, PLACE_VIEWS["district"]) else [],
             "queues": await if_permitted(self._queues.summary(caller, class_id=None, school=None)) or [],
-        }
+        }  # fmt: skip
 
     async def learner(self, caller: Identity, *, learner: str, as_family: bool, language: str) -> dict[str, Any]:
         """Return a learner's page, for family in plain words and without what is for staff."""
@@ -175,15 +182,16 @@ class Pages:
 
     async def _evidence_enough(self, caller: Identity, record: Record, language: str) -> dict[str, Any]:
         """
-        Return of which competencies there is `enough` evidence, and by competency what more `would` do, and what of it families
-        are told; nothing for whom the reasons are not, or where progression is away.
+        Return whether the caller `sees_why`; of which competencies there is `enough` evidence, and by competency what more
+        `would` do, and what of it families are told: nothing for whom the reasons are not, or where progression is away.
 
         What would settle another status than the record shows is left out: it has moved on, and the record is about to.
         """
-        nothing: dict[str, Any] = {"enough": set(), "would": {}, "shows": {}}
         async with snapshot(self._database) as view:
-            if await if_permitted(check_learner(view, caller, record.learner, "why")) is None:
-                return nothing
+            sees_why = await if_permitted(check_learner(view, caller, record.learner, "why")) is not None
+        nothing: dict[str, Any] = {"sees_why": sees_why, "enough": set(), "would": {}, "shows": {}}
+        if not sees_why:
+            return nothing
         path = f"/v1/learners/{quote(record.learner, safe='')}/next-evidence"
         query: dict[str, str | int] = {"tenant": caller.tenant, "language": language, "limit": NEXT_SHOWN}
         try:
@@ -193,7 +201,7 @@ class Pages:
         stands = {item.competency: item.status for item in record.items}
         following = [each for each in found["next"] if stands.get(each["competency"]) == each["status"]]
         return {
-            "enough": set(found["enough"]), "would": {each["competency"]: each["text"] for each in following},
+            "sees_why": True, "enough": set(found["enough"]), "would": {each["competency"]: each["text"] for each in following},
             "shows": {each["competency"]: facts_for_families([each["shows"]], [each["shows_fact"]]) for each in following},
         }  # fmt: skip
 
@@ -212,8 +220,10 @@ class Pages:
         }
         async with snapshot(self._database) as view:
             writes = await writes_in_class(view, caller, class_id)
+            sees_why = await if_permitted(check_class(view, caller, class_id, "why")) is not None
         return {
-            "writes": writes, "grid": grid, "needs": needs, "attention": together(needs.attention), "shown": shown,
+            "writes": writes, "sees_why": sees_why, "grid": grid, "needs": needs,
+            "attention": together(needs.attention), "shown": shown,
             "owners": await self._owners(caller, needs.attention, class_id),
             "live": f"/live?class_id={quote(class_id, safe='')}",
             "names": await self._people.names(caller.tenant, grid.learners), "terms": await self._terms.terms(caller),
@@ -286,3 +296,8 @@ class Pages:
         if "names" not in PERMISSIONS[role] and role != "learner":
             return learner
         return (await self._people.names(caller.tenant, [learner])).get(learner, learner)
+
+
+async def _opens(view: Snapshot, caller: Identity, kind: str, place: str) -> bool:
+    """Tell whether the page of a school or district opens for the caller."""
+    return await if_permitted(check_school(view, caller, place, PLACE_VIEWS[kind])) is not None
