@@ -215,7 +215,9 @@ def test_setting_a_policy_tells_what_the_lint_warns_of_also_when_it_is_set_again
     assert attain("policy", "check", tmp_path / "lucky.json")[1]["problems"] == result["problems"][:1]
 
 
-def test_versions_are_listed_with_those_in_force(attain: Attain, tmp_path: Path) -> None:
+def test_versions_are_listed_with_those_in_force_and_for_which_frameworks(
+    attain: Attain, running: Stack, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     assert attain("policy", "list", "--tenant", "listed")[1] == {"items": []}
     (tmp_path / "nodes.csv").write_text(NODES)
     attain("framework", "import", tmp_path / "nodes.csv", "--id", "f", "--format", "csv", "--tenant", "listed")
@@ -223,10 +225,14 @@ def test_versions_are_listed_with_those_in_force(attain: Attain, tmp_path: Path)
         (tmp_path / "policy.json").write_text(json.dumps(ONE_IS_ENOUGH | {"id": id}))
         attain("policy", "set", tmp_path / "policy.json", "--tenant", "listed")
     _, listed, _ = attain("policy", "list", "--tenant", "listed")
+    _, in_words, _ = attain_here(capsys, "policy", "list", "--tenant", "listed", "--home", running.home)
     code, again, _ = attain("policy", "activate", "one", "--tenant", "listed")
     _, refused, _ = attain("policy", "activate", "three", "--tenant", "listed")
 
-    assert {each["policy"]: each["in_force"] for each in listed["items"]} == {"one": False, "two": True}
+    assert {each["policy"]: (each["in_force"], each["frameworks"]) for each in listed["items"]} == {
+        "one": (False, []), "two": (True, ["f"]),
+    }  # fmt: skip
+    assert {line[:3]: line.partition("  ")[2] for line in in_words.splitlines()} == {"one": "", "two": "in force for f"}
     assert (code, again["policy"]) == (0, "one")
     assert {each["policy"]: each["in_force"] for each in attain("policy", "list", "--tenant", "listed")[1]["items"]} == {
         "one": True, "two": False,

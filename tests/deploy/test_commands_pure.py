@@ -25,7 +25,7 @@ from deploy.local.commands.class_ import class_
 from deploy.local.commands.completeness import text as sources_text
 from deploy.local.commands.correct import lines as correction_lines
 from deploy.local.commands.drain import waiting_stage
-from deploy.local.commands.explain import explain
+from deploy.local.commands.explain import explain, rule_lines
 from deploy.local.commands.learner import further_lines, text
 from deploy.local.commands.learner import learner as learner_command
 from deploy.local.commands.passback import Target, read_target
@@ -33,7 +33,7 @@ from deploy.local.commands.privacy import export_learner
 from deploy.local.commands.quarantine import show as show_quarantined
 from deploy.local.commands.rollover import term_before
 from deploy.local.commands.roster import COLUMNS, import_roster, read_table, requests
-from deploy.local.commands.tenant import export_tenant
+from deploy.local.commands.tenant import LIMITS, SAID, export_tenant, in_words
 from deploy.local.errors import StackError
 from deploy.local.files.items import ItemFile, with_source
 from deploy.local.files.messages import mapped
@@ -601,6 +601,36 @@ def test_an_explanation_is_asked_for_in_a_language_and_says_what_waits_for_an_ad
     assert "waits for an adult:\n  essay espera una calificación\n" in done.output
     assert "\nuno más no cambia nada\n" in done.output
     assert (done.exit_code, refused.exit_code) == (0, 2)
+
+
+def test_rules_are_listed_below_the_status_that_they_are_for() -> None:
+    def rules(*pointers: str) -> list[str]:
+        trace = [{"rule": each, "met": False, "asks": each, "found": "0"} for each in pointers]
+        return [line.removeprefix("  not met  ").removesuffix(" (0)") for line in rule_lines(trace)]
+
+    assert rules("/provisional/method", "/mastered/any_of/1/method", "/mastered/any_of/0/sign_off", "/decision/latch") == [
+        "rules for provisional:", "/provisional/method",
+        "rules for mastered, way 1:", "/mastered/any_of/0/sign_off",
+        "rules for mastered, way 2:", "/mastered/any_of/1/method",
+        "other rules:", "/decision/latch",
+    ]  # fmt: skip
+    assert rules("/sufficiency/min_evidence", "/method", "/sign_off", "/credit") == [
+        "rules for mastered:", "/sufficiency/min_evidence", "/method", "/sign_off", "other rules:", "/credit",
+    ]  # fmt: skip
+
+
+def test_what_a_tenant_has_set_is_said_in_words() -> None:
+    held = {
+        "learners": 3, "time_zone": "UTC", "breaks": [{"first": "2026-06-10", "last": "2026-08-20"}], "requests_per_s": 1000.0,
+        "small_number": 15, "own": ["small_number"], "staff_names": 2,
+    }  # fmt: skip
+
+    assert in_words(held).splitlines() == [
+        "learners: 3", "time zone: UTC", "break: 2026-06-10 to 2026-08-20",
+        "requests a second of a source, 0 without limit: 1000", "counts of people that are not told, below: 15 (its own)",
+        "staff names: 2",
+    ]  # fmt: skip
+    assert {name for names in LIMITS.values() for name in names} == SAID.keys()
 
 
 def test_a_learner_is_told_with_what_is_enough_and_the_smallest_next_evidence() -> None:

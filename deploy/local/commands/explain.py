@@ -1,5 +1,6 @@
 """`attain explain`: why a learner's status in a competency is what it is, now or as of an earlier moment."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -56,11 +57,7 @@ def text(explanation: dict[str, Any]) -> str:
         why = f"  not counted: {piece['why_not']}" if not piece["counted"] else _weight(piece["weight"])
         lines.append(f"  {piece['occurred_at'][:10]}  {value:>6}{why}")
     if explanation["trace"]:
-        lines += ["", "rules:"]
-        lines += [
-            f"  {'met    ' if rule['met'] else 'not met'}  {rule['asks']} ({rule['found']})"
-            for rule in explanation["trace"]
-        ]
+        lines += ["", *rule_lines(explanation["trace"])]
     if explanation["missing"]:
         lines += ["", f"missing: {'; '.join(explanation['missing'])}"]
     if explanation.get("ungraded"):
@@ -69,6 +66,27 @@ def text(explanation: dict[str, Any]) -> str:
         lines += ["", explanation["enough"]]
     lines += ["", f"smallest change: {explanation['minimal_change']['text']}"]
     return "\n".join(lines)
+
+
+def rule_lines(trace: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return every rule below what it is for: provisional, a way to mastered, or whatever was reached."""
+    parts: dict[tuple[int, int, str], list[str]] = {}
+    for rule in trace:
+        line = f"  {'met    ' if rule['met'] else 'not met'}  {rule['asks']} ({rule['found']})"
+        parts.setdefault(_part(rule["rule"]), []).append(line)
+    return [line for (*_, part), lines in sorted(parts.items()) for line in (f"{part}:", *lines)]
+
+
+def _part(pointer: str) -> tuple[int, int, str]:
+    """Return the place among the parts, and the name, of the part of a policy that a rule's pointer leads to."""
+    first, *rest = pointer[1:].split("/")
+    if first == "provisional":
+        return 0, 0, "rules for provisional"
+    if first == "mastered":
+        return 1, int(rest[1]), f"rules for mastered, way {int(rest[1]) + 1}"
+    if first in ("sufficiency", "method", "sign_off"):
+        return 1, 0, "rules for mastered"
+    return 2, 0, "other rules"
 
 
 def _weight(weight: float) -> str:

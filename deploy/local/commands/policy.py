@@ -87,17 +87,18 @@ def _full_name(stored: Mapping[str, Any]) -> str:
 @policy.command("list")
 @command_options
 def list_policies(context: Context) -> None:
-    """List every version that the tenant has had, and which decide what is not on the record yet."""
+    """List every version that the tenant has had, and which decide, in which frameworks, what is not on the record yet."""
     with context.client("progression") as client:
         known = told(patiently(client.get, "/v1/policies")).json()["items"]
-        deciding = {each["hash"] for each in told(patiently(client.get, "/v1/policies/in-force")).json()["items"]}
+        deciding = told(patiently(client.get, "/v1/policies/in-force")).json()["items"]
+    frameworks = {each["hash"]: each.get("frameworks", []) for each in deciding}
     items = [
         {"policy": each["content"]["id"], "version": each["hash"][:VERSION_DIGITS], "hash": each["hash"],
-         "in_force": each["hash"] in deciding}
+         "in_force": each["hash"] in frameworks, "frameworks": frameworks.get(each["hash"], [])}
         for each in known
     ]  # fmt: skip
     lines = [
-        f"{'in force' if item['in_force'] else '':10}{_full_name(each)}"
+        _full_name(each) + (f"  in force for {', '.join(item['frameworks'])}" if item["in_force"] else "")
         for item, each in zip(items, known, strict=True)
     ]
     context.emit({"items": items}, "\n".join(lines) or f"tenant {context.tenant} has no policy")

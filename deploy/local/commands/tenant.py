@@ -55,6 +55,15 @@ LIMITS = {
     "reporting": ("requests_per_s", "small_number", "accesses_kept_days"),
 }
 """The limits of a tenant that each service heeds."""
+SAID = {
+    "requests_per_s": "requests a second of a source, 0 without limit",
+    "small_number": "counts of people that are not told, below",
+    "statements_kept": "xAPI statements kept whole",
+    "originals_kept_days": "days that originals are kept which became no evidence, 0 for good",
+    "accesses_kept_days": "days that it is kept who looked at what, 0 for good",
+    "deliveries_kept_days": "days that lines of a webhook's delivery log are kept, 0 until there are too many",
+}
+"""What limits are called in words; other names are words already."""
 
 
 @click.group(cls=Commands)
@@ -90,7 +99,7 @@ def show(context: Context) -> None:
         for name, content in shown.items()
         if isinstance(content, dict) and "items" in content
     }
-    context.emit({"tenant": context.tenant, "learners": len(learners_of(context)), **_set(context), **counts})
+    _emit(context, {"learners": len(learners_of(context)), **_set(context), **counts})
 
 
 @tenant.command("set")
@@ -149,7 +158,7 @@ def set_tenant(
         body = {name: None if given[name] == "default" else given[name] for name in names if name in given}
         if body:
             ask(context, service, "PUT", "/v1/limits", json=body, scope="service")
-    context.emit({"tenant": context.tenant} | _set(context))
+    _emit(context, _set(context))
 
 
 @tenant.command("export")
@@ -210,6 +219,24 @@ def delete(context: Context, yes: bool) -> None:
 
 def _set_time_zone(context: Context, time_zone: str) -> None:
     ask(context, "progression", "PUT", "/v1/settings", json={"time_zone": time_zone}, scope="admin")
+
+
+def _emit(context: Context, held: dict[str, Any]) -> None:
+    context.emit({"tenant": context.tenant} | held, f"tenant: {context.tenant}\n{in_words(held)}")
+
+
+def in_words(held: dict[str, Any]) -> str:
+    """Return what a tenant has set, and how much it has, a line each; `held` is as `attain tenant show --json` gives it."""
+    lines = []
+    for name, value in held.items():
+        if name == "breaks":
+            lines += [f"break: {each['first']} to {each['last']}" for each in value]
+        elif name != "own":
+            said = f"{value:g}" if isinstance(value, float) else value
+            lines.append(
+                f"{SAID.get(name, name.replace('_', ' '))}: {said}{' (its own)' if name in held['own'] else ''}"
+            )
+    return "\n".join(lines)
 
 
 def _set(context: Context) -> dict[str, Any]:

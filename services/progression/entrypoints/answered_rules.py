@@ -55,7 +55,10 @@ class Scale(msgspec.Struct):
 
 
 class PolicyInForce(msgspec.Struct):
-    """A policy that decides: six sentences, what it asks, its marks, and the proposal by which it was adopted."""
+    """
+    A policy that decides: six sentences, what it asks, its marks, the proposal by which it was adopted, and in which frameworks
+    it decides what was asked for.
+    """
 
     id: str
     version: str
@@ -64,6 +67,7 @@ class PolicyInForce(msgspec.Struct):
     asks: list[str]
     scale: Scale | None
     adoption: dict[str, Any] | None
+    frameworks: list[str] = []
 
 
 class TermClosed(msgspec.Struct):

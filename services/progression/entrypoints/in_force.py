@@ -23,7 +23,8 @@ def in_force_router(database: Database, limits: TenantLimits) -> APIRouter:
         caller: Caller, competency: str = "", tenant: str | None = None, language: Language = "en"
     ) -> dict[str, Any]:
         """
-        The policies that decide a competency, or any: six sentences, what is asked, the scale, how it was adopted.
+        The policies that decide a competency, or any: six sentences, what is asked, the scale, how it was adopted,
+        and in which frameworks it decides.
 
         Sentences and what is asked are in `language`. `tenant` is for a service that has checked who asks. What was foreseen
         of an adoption is told without small numbers, but to a caller who sees the records of the tenant.

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from services.progression.domain.curriculum import framework_of
 from services.progression.domain.policy import Policy
 from services.progression.domain.policy.card import card_of
 from services.progression.domain.policy.effort import Effort, effort_of
@@ -27,12 +28,15 @@ async def policies_in_force(
         proposals = await rulebook.proposals_of(connection, tenant)
     asked = [competency] if competency else [each for graph in rules.frameworks[-1].values() for each in graph.by_id]
     found: dict[str, Policy] = {}
+    frameworks: dict[str, set[str]] = {}
     for each in asked:
         policy = rules.policy_at(each, rules.no)
         if policy is not None:
             found[policy.hash] = policy
+            frameworks.setdefault(policy.hash, set()).add(framework_of(each))
     return [
         _told(policy, await _effort(policy), [row for row in proposals if row["policy"] == policy.hash], language)
+        | {"frameworks": sorted(frameworks[policy.hash])}
         for policy in found.values()
     ]
 
