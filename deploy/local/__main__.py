@@ -1,5 +1,17 @@
-"""`python -m deploy.local` is `attain`, for a checkout that is not installed."""
+"""What `attain` runs first; `python -m deploy.local` is the same, for a checkout that is not installed."""
 
-from deploy.local.cli import main
+import sys
 
-main()
+
+def run() -> None:
+    """Run `attain`; Ctrl-C ends it in one line from here on, also while the half second of its imports lasts."""
+    try:
+        from deploy.local.cli import main
+    except KeyboardInterrupt:
+        sys.stderr.write("attain: interrupted\n")
+        sys.exit(130)
+    main()
+
+
+if __name__ == "__main__":
+    run()

@@ -7,6 +7,7 @@ The servers can be looked at before anything of Attain runs; nothing here change
 import dataclasses
 import datetime
 import email.utils
+import logging
 import re
 import shutil
 import time
@@ -42,6 +43,8 @@ BEHIND_S_MAX = 60.0
 ANSWER_S_MAX = 10.0
 PROBE = "attain-doctor"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# That Kafka is away is said by a check; its client would say it as well, before all of them.
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 _VERSION = re.compile(r'^attain_build_info\{version="([^"]*)"', re.MULTILINE)
 
 

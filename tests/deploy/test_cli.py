@@ -8,6 +8,7 @@ import click
 import jwt
 import pytest
 
+from deploy.local.__main__ import run
 from deploy.local.cli import attain
 from deploy.local.home import Home
 from tests.support.command import attain_here
@@ -34,6 +35,22 @@ def test_reset_asks_for_yes(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     assert (code, out) == (1, "")
     assert "--yes" in err
     assert (tmp_path / "state.json").exists()
+
+
+def test_ctrl_c_while_it_begins_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "deploy.local.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "deploy.local.cli")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    with pytest.raises(SystemExit) as end:
+        run()
+
+    assert (end.value.code, capsys.readouterr().err) == (130, "attain: interrupted\n")
 
 
 def test_failure_is_one_line_and_with_json_one_object(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

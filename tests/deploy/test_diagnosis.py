@@ -2,7 +2,10 @@
 
 import asyncio
 import datetime
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -210,6 +213,18 @@ def test_doctor_ends_with_failure_and_says_what_to_do(remote: Context, monkeypat
     assert done.output == (
         "BAD  Kafka: 127.0.0.1:9: KafkaConnectionError\n     → look at ATTAIN_KAFKA and its security\n"
     )
+
+
+def test_that_kafka_is_away_is_said_in_our_words_alone(tmp_path: Path) -> None:
+    """As a process of its own: here logging is set up, so that the client's line would go elsewhere."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ATTAIN_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.local", "doctor", "--before", "--home", tmp_path],
+        capture_output=True, text=True, timeout=60, check=False, env=environment | {"ATTAIN_KAFKA": "127.0.0.1:9"},
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith("BAD  Kafka: 127.0.0.1:9: KafkaConnectionError\n")
 
 
 @pytest.mark.parametrize(("named", "asked"), [("", "127.0.0.1:7"), ("127.0.0.1:8", "127.0.0.1:8")])
