@@ -58,6 +58,8 @@ async def export(
     """
     A page of a table in key order.
 
+    Tables are as they are held: `term` has a row for each shard in which a term is closed, of `of_shards`, with the position that
+    orders it there. `GET /v1/terms` tells each term once.
     The header Attain-Next is the next `after`, and absent on the last page; with CSV, Attain-Rows says how many rows it has.
     """
     page = await exports.table(caller, table, after, limit)
